@@ -1,0 +1,5 @@
+"""`python -m offload`."""
+
+from offload.cli import main
+
+main()

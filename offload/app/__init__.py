@@ -1,0 +1,1 @@
+"""Use cases, handed everything they touch."""

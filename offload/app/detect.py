@@ -1,0 +1,153 @@
+"""Detect objects in many images at one place, losing none."""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from offload.app.pipeline import Stop, pull
+from offload.domain.errors import ImageError
+from offload.domain.ports import ModelIdentity, Session
+from offload.domain.results import Row
+from offload.domain.timing import Clock, Spread, spread
+from offload.domain.vision import Detections, Image
+
+
+class ReadImage(Protocol):
+    """What reading an image file gives."""
+
+    @property
+    def image(self) -> Image:
+        """The image."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """When the file last changed, in nanoseconds of the file system's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done: paths to read, problems already known, and when too many failed.
+
+    `max_failures` None never stops early. `keep` is handed each image that was detected, before its
+    row is reported; it may raise ImageError, which fails the row.
+    """
+
+    paths: Sequence[str]
+    read: Callable[[str], ReadImage]
+    digest: Callable[[bytes], str]
+    printable: Callable[[str], str]
+    problems: Sequence[tuple[str, str]] = ()
+    max_failures: int | None = None
+    keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
+
+    def __len__(self) -> int:
+        return len(self.paths) + len(self.problems)
+
+
+def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Iterator[Row]:
+    """A row for every image of the job, in order of completion.
+
+    An image that cannot be used is a row with its reason. After more than `job.max_failures` of
+    those, or when `stop` is asked, nothing new is begun; what is in hand is finished.
+    """
+    blank = Row("", session.model.name, session.model.sha256, where)
+
+    def one(path: str) -> Row:
+        started_s = clock()
+        row = replace(blank, path=job.printable(path))
+        try:
+            file = job.read(path)
+            data = file.image.data
+            row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
+            read_s = clock() - started_s
+            found = session.detect(file.image)
+            job.keep(file.image, found)
+        except ImageError as error:
+            return replace(row, error=str(error))
+        return replace(
+            row,
+            detections=found.found,
+            width=found.width,
+            height=found.height,
+            durations=replace(found.durations, read_s=read_s),
+        )
+
+    failures = 0
+    for path, reason in job.problems:
+        failures += 1
+        yield replace(blank, path=job.printable(path), error=reason)
+    for row in pull(job.paths, one, session.concurrency, stop):
+        yield row
+        failures += row.error is not None
+        if job.max_failures is not None and failures > job.max_failures:
+            stop.ask()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to. Seconds of the wall clock; `infer` leaves the first calls out."""
+
+    model: ModelIdentity
+    where: str
+    concurrency: int
+    images: int
+    failed: int
+    kept: int
+    objects: int
+    objects_by_label: dict[str, int]
+    startup_s: float
+    first_infer_s: float | None
+    infer: Spread | None
+    detect_s: float
+    images_per_s: float | None
+    bytes: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Adds rows up to a Summary.
+
+    The first call of each detector is slower by initialisation the others do not pay: the very
+    first is reported apart, and as many as run at a time are left out of the spread unless there is
+    nothing else.
+    """
+
+    session: Session
+    where: str
+    images: int = 0
+    failed: int = 0
+    objects: Counter[str] = field(default_factory=Counter)
+    infer_s: "array[float]" = field(default_factory=lambda: array("d"))
+    bytes: int = 0
+
+    def add(self, row: Row) -> None:
+        """Count one row."""
+        self.images += 1
+        self.bytes += row.bytes or 0
+        if row.error is not None:
+            self.failed += 1
+            return
+        self.objects.update(d.label for d in row.detections)
+        self.infer_s.append(row.durations.infer_s)
+
+    def summary(self, startup_s: float, detect_s: float, kept: int = 0) -> Summary:
+        """The sum so far, for a run that took `detect_s` after starting up in `startup_s`."""
+        done = self.images - self.failed
+        return Summary(
+            model=self.session.model,
+            where=self.where,
+            concurrency=self.session.concurrency,
+            images=self.images,
+            failed=self.failed,
+            kept=kept,
+            objects=self.objects.total(),
+            objects_by_label=dict(self.objects.most_common()),
+            startup_s=startup_s,
+            first_infer_s=self.infer_s[0] if self.infer_s else None,
+            infer=spread(self.infer_s[self.session.concurrency :] or self.infer_s),
+            detect_s=detect_s,
+            images_per_s=done / detect_s if done and detect_s > 0 else None,
+            bytes=self.bytes,
+        )

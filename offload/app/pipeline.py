@@ -1,0 +1,72 @@
+"""Work pulled by threads, results as they come, a bounded number in hand."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import Queue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Stop:
+    """Asked to stop, a pipeline finishes what it holds and takes nothing more."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self) -> None:
+        """Take nothing more from now on."""
+        self._asked = True
+
+    def __bool__(self) -> bool:
+        return self._asked
+
+
+class _Failure(Generic[R]):
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_END = object()
+
+
+def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Iterator[R]:
+    """`work(item)` for every item, in order of completion.
+
+    Each of `workers` threads takes an item when it has finished its last, so at most that many are
+    in hand, and as many results wait for a slow consumer. An exception in `work` is a bug: it
+    stops the pipeline and is raised here. Threads are daemons: a process that must end now does.
+    """
+    source = iter(items)
+    lock = threading.Lock()
+    done: Queue[object] = Queue(maxsize=workers)
+
+    def next_item() -> object:
+        with lock:
+            return _END if stop else next(source, _END)
+
+    def worker() -> None:
+        try:
+            while (item := next_item()) is not _END:
+                done.put(work(item))  # type: ignore[arg-type] # anything but _END is a T
+        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
+            done.put(_Failure(error))
+        done.put(_END)
+
+    for number in range(workers):
+        threading.Thread(target=worker, name=f"worker-{number}", daemon=True).start()
+    running = workers
+    try:
+        while running:
+            result = done.get()
+            if result is _END:
+                running -= 1
+            elif isinstance(result, _Failure):
+                raise result.error
+            else:
+                yield result  # type: ignore[misc] # what is left is an R
+    finally:
+        stop.ask()
+        while running:  # let blocked workers hand over and go
+            running -= done.get() is _END

@@ -1,0 +1,30 @@
+"""Parse, call one use case, render. The one place that turns an error into an exit code.
+
+Commands import what they need when they run, so that `--help` imports nothing heavy.
+"""
+
+import sys
+from time import perf_counter
+
+BEGAN_S = perf_counter()
+"""When this process began, as far as Python code can tell; before anything heavy is imported."""
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """The `offload` command."""
+    from offload.cli.commands import app
+    from offload.domain.errors import OffloadError
+
+    try:
+        app()
+    except OffloadError as error:
+        from offload.render.messages import explain
+
+        explain(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not try to flush into the void at exit.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,39 @@
+"""The command tree."""
+
+from typing import Annotated
+
+import typer
+
+from offload.cli import configuration, detect, doctor, examples, models
+from offload.version import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Detect objects in folders of images, here or wherever measurement says it is better.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"offload {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Detect objects in folders of images, here or wherever measurement says it is better."""
+
+
+app.command("detect")(detect.detect)
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+app.command("config")(configuration.config)
+app.command("examples")(examples.examples)

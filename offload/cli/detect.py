@@ -1,0 +1,177 @@
+"""`offload detect`."""
+
+from typing import Annotated
+
+import typer
+
+from offload.cli import BEGAN_S, INTERRUPTED
+
+SOME_FAILED = 3
+
+
+def detect(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Image, folder, glob pattern, .txt file with a path a line, or - for such a list "
+            "on standard input.",
+        ),
+    ],
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
+    ] = False,
+    where: Annotated[str, typer.Option(help="The place to run at: local.")] = "local",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Short name (offload models list), .tflite file, SavedModel folder, hub handle or "
+            "URL. Without it: the settings' model, else efficientdet-lite0 if it is cached or the "
+            "hub answers within 3 s, else builtin.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="File with the model's class names; the word coco for COCO's."),
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Drop detections below this score. [default: the model's, 0.25 or 0.5]",
+            show_default=False,
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Keep only this class, by name or id; repeatable."),
+    ] = None,
+    max_detections: Annotated[
+        int, typer.Option(min=1, help="Keep at most this many per image, the best.")
+    ] = 300,
+    max_iou: Annotated[
+        float,
+        typer.Option(
+            "--iou", min=0, max=1, help="Drop a box that overlaps a better one of its class more."
+        ),
+    ] = 0.7,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Write results to this folder; if it holds some of "
+            "the same run, go on where they end.",
+        ),
+    ] = None,
+    formats: Annotated[
+        str,
+        typer.Option("--format", help="What --out writes, of jsonl,coco,csv,json."),
+    ] = "jsonl",
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Discard the results that --out holds.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per image on standard output.")
+    ] = False,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(metavar="N|P%", help="Stop when more images than this have failed."),
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse larger pictures (width times height).")
+    ] = 80_000_000,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Detectors at work. [default: one per core]")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads of each detector. [default: cores / workers]"),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
+    ] = False,
+) -> None:
+    """Find the objects in images.
+
+    Standard output carries the results, standard error the progress. Exit codes: 0 done, 1 an
+    explained failure, 2 usage, 3 some images failed and the rest are done, 130 interrupted.
+    """
+    from offload.app.pipeline import Stop
+    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.render import detections, messages, progress
+    from offload.wiring import configuration
+    from offload.wiring.detection import Request, detection
+
+    request = Request(
+        sources=tuple(sources),
+        recursive=recursive,
+        where=where,
+        model=model,
+        labels=labels,
+        min_score=min_score,
+        classes=tuple(classes or ()),
+        max_detections=max_detections,
+        max_iou=max_iou,
+        max_pixels=max_pixels,
+        max_failures=max_failures,
+        out=out,
+        formats=_formats(formats),
+        annotate=annotate,
+        overwrite=overwrite,
+        offline=offline,
+        workers=workers,
+        threads=threads,
+    )
+    if annotate and out is None:
+        raise typer.BadParameter("--annotate writes pictures and needs --out DIR.")
+    say = messages.Messages(quiet=quiet, verbose=verbose)
+    configured = configuration.load()
+    stop = Stop()
+    with (
+        progress.download(quiet) as on_bytes,
+        stopping_on_interrupt(stop, say.warn) as interrupted,
+        detection(
+            request,
+            configuration.hub(configured, on_bytes, say.warn, offline=offline),
+            configured,
+            stop,
+            BEGAN_S,
+        ) as run,
+    ):
+        sink = detections.sink(as_json=as_json, to_folder=out is not None)
+        with progress.images(run.total, quiet) as advance:
+            for row in run:
+                sink.add(row)
+                say.row(row)
+                advance(row)
+    sink.close()
+    summary = run.summary()
+    say.summary(summary, out)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not run.complete:
+        messages.stopped_early(summary, max_failures)
+    if summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from offload.drivers.resultsdir import FORMATS
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in FORMATS:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")
+    return names

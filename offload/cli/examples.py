@@ -1,0 +1,19 @@
+"""`offload examples`."""
+
+from typing import Annotated
+
+import typer
+
+
+def examples(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to put them.")],
+) -> None:
+    """Lay out pictures to try the tool on: photographs that installed packages carry.
+
+    They come from matplotlib and scikit-image, as far as those are installed. Nothing is
+    downloaded.
+    """
+    from offload.wiring import samples
+
+    for path in samples.lay_out(folder):
+        typer.echo(path)

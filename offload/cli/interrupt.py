@@ -1,0 +1,32 @@
+"""Ctrl-C: once to finish what is in hand, twice to stop now."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from offload.app.pipeline import Stop
+
+
+@contextmanager
+def stopping_on_interrupt(stop: Stop, say: Callable[[str], None]) -> Iterator[list[int]]:
+    """Meanwhile the first SIGINT or SIGTERM asks `stop`; the next one interrupts as usual.
+
+    The list given holds the signals that came.
+    """
+    came: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+        stop.ask()
+        say("Finishing what is in hand; Ctrl-C again stops now.")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, on_signal) for number in numbers]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,49 @@
+"""`offload models`."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The detectors there are, and fetching them."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Show the models that have a name, and which of them are on this machine."""
+    from offload.render import tables
+    from offload.wiring import configuration, models
+
+    tables.models(models.listing(configuration.load()), as_json=as_json)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A name from the list, a file, or a folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is known of one model: source, licence, classes, SHA-256."""
+    from offload.render import tables
+    from offload.wiring import configuration, models
+
+    tables.facts(models.facts(name, configuration.load()), as_json=as_json)
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A name from the list, a hub handle or a URL.")],
+    force: Annotated[bool, typer.Option("--force", help="Fetch it although it is here.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Fetch a model, so that it can be used offline."""
+    from offload.render import messages, progress
+    from offload.wiring import configuration
+
+    say = messages.Messages(quiet=quiet)
+    with progress.download(quiet) as on_bytes:
+        hub = configuration.hub(configuration.load(), on_bytes, say.warn)
+        model = hub.pull(name, force=force)
+    typer.echo(f"{model.identity.name}  {model.identity.sha256}  {model.path}")

@@ -1,0 +1,88 @@
+"""What the numbers that models answer with are called."""
+
+import re
+import zipfile
+from collections.abc import Mapping
+
+from offload.domain.errors import UsageError
+
+Labels = Mapping[int, str]
+"""Class id -> name."""
+
+_NO_CLASS = {"???", "background", "__background__"}
+
+
+def parse(text: str) -> Labels:
+    """Labels from any of the three forms that are about.
+
+    - `id name` lines: the ids are the model's own;
+    - one name a line: ids count from 1; a first line `???` or `background` stands for id 0, and
+      `???` elsewhere for an id that is not used;
+    - a TensorFlow label map (`item { id: 1 name: "cat" }`); `display_name` wins over `name`.
+    """
+    items = re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL)
+    if items:
+        return dict(_item(item) for item in items)
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    pairs = [re.fullmatch(r"(\d+)[\s:,]+(.+)", line) for line in lines]
+    if lines and all(pairs):
+        return {int(pair[1]): pair[2] for pair in pairs if pair}
+    if lines and lines[0].lower() in _NO_CLASS:
+        lines = lines[1:]
+    return {number: name for number, name in enumerate(lines, 1) if name not in _NO_CLASS}
+
+
+def read(file: str) -> Labels:
+    """The labels in a file; the word `coco` stands for COCO's own.
+
+    Raises:
+        UsageError: it cannot be read or holds no label.
+    """
+    if file == "coco":
+        return COCO
+    try:
+        with open(file, encoding="utf-8-sig") as stream:
+            labels = parse(stream.read())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The labels file {file} cannot be read: {error}.") from error
+    if not labels:
+        raise UsageError(f"The labels file {file} holds no label.")
+    return labels
+
+
+def inside(model_file: str) -> Labels:
+    """The labels packed into a `.tflite` file's metadata; empty if there are none.
+
+    Metadata is appended to the model as a zip archive (TensorFlow Lite metadata specification).
+    """
+    if not zipfile.is_zipfile(model_file):
+        return {}
+    with zipfile.ZipFile(model_file) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".txt")]
+        names.sort(key=lambda name: "label" not in name.lower())
+        return parse(archive.read(names[0]).decode("utf-8", "replace")) if names else {}
+
+
+def _item(text: str) -> tuple[int, str]:
+    found = dict(re.findall(r"""(id|name|display_name)\s*:\s*['"]?([^'"\n]+)['"]?""", text))
+    identity = int(found["id"])
+    return identity, (found.get("display_name") or found.get("name") or f"class {identity}").strip()
+
+
+COCO: Labels = {
+    1: "person", 2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train",
+    8: "truck", 9: "boat", 10: "traffic light", 11: "fire hydrant", 13: "stop sign",
+    14: "parking meter", 15: "bench", 16: "bird", 17: "cat", 18: "dog", 19: "horse", 20: "sheep",
+    21: "cow", 22: "elephant", 23: "bear", 24: "zebra", 25: "giraffe", 27: "backpack",
+    28: "umbrella", 31: "handbag", 32: "tie", 33: "suitcase", 34: "frisbee", 35: "skis",
+    36: "snowboard", 37: "sports ball", 38: "kite", 39: "baseball bat", 40: "baseball glove",
+    41: "skateboard", 42: "surfboard", 43: "tennis racket", 44: "bottle", 46: "wine glass",
+    47: "cup", 48: "fork", 49: "knife", 50: "spoon", 51: "bowl", 52: "banana", 53: "apple",
+    54: "sandwich", 55: "orange", 56: "broccoli", 57: "carrot", 58: "hot dog", 59: "pizza",
+    60: "donut", 61: "cake", 62: "chair", 63: "couch", 64: "potted plant", 65: "bed",
+    67: "dining table", 70: "toilet", 72: "tv", 73: "laptop", 74: "mouse", 75: "remote",
+    76: "keyboard", 77: "cell phone", 78: "microwave", 79: "oven", 80: "toaster", 81: "sink",
+    82: "refrigerator", 84: "book", 85: "clock", 86: "vase", 87: "scissors", 88: "teddy bear",
+    89: "hair drier", 90: "toothbrush",
+}  # fmt: skip
+"""The 80 categories of COCO 2017 by their official ids, 1..90 with gaps."""

@@ -1,0 +1,128 @@
+"""TensorFlow SavedModels. The only importer of tensorflow and tensorflow_hub."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offload.detectors.source import ModelSource
+from offload.domain.errors import ModelError
+from offload.domain.vision import InputSpec, Pixels, RawDetections
+from offload.drivers.quiet import native_chatter_muted
+
+_DEFAULT_INPUT = InputSpec(640, 640)
+_SIGNATURES = ("serving_default", "default")
+_BATCH = 8
+
+
+def load(model: ModelSource, count: int, threads: int) -> Sequence["SavedModelDetector"]:
+    """One loaded model `count` times over: its function may be called from several threads.
+
+    TensorFlow's thread pools are the process's own and set when it starts, so `threads` is what
+    each operator may use of the machine.
+
+    Raises:
+        ModelError: the folder cannot be loaded or is no detector.
+    """
+    with native_chatter_muted():
+        _configure(count, threads)
+        return [SavedModelDetector(model)] * count
+
+
+def _configure(count: int, threads: int) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pkg_resources' farewell, once removed APIs of Keras 2
+        import tensorflow as tf
+        import tensorflow_hub  # noqa: F401 - imported here for its warnings' sake
+    tf.get_logger().setLevel("ERROR")
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError:  # it is running already, with the threads of the first model
+        pass
+
+
+class SavedModelDetector:
+    """A signature of a SavedModel, called with one shape only so that nothing is retraced.
+
+    Two conventions are read: the TensorFlow 2 detection zoo's (uint8 in, class ids out) and the
+    Open Images modules' (float32 in 0..1 in, names out).
+    """
+
+    def __init__(self, model: ModelSource) -> None:
+        import tensorflow as tf
+        import tensorflow_hub as hub
+
+        self._tf = tf
+        try:
+            # Held for good: the signature only borrows the weights from it.
+            self._loaded = hub.load(model.path)
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise ModelError(f"TensorFlow cannot load {model.path}: {error}") from error
+        self._function = self._signature(model)
+        self._argument, spec = self._single_input(model)
+        self._dtype = spec.dtype.as_numpy_dtype
+        batch, height, width, _ = spec.shape.as_list()
+        wish = model.input or _DEFAULT_INPUT
+        self.input = InputSpec(height or wish.height, width or wish.width, wish.pad)
+        self.max_batch = batch or _BATCH
+        self.labels = model.labels
+        self._check_outputs(model)
+
+    def detect(self, batch: Sequence[Pixels]) -> list[RawDetections]:
+        """Answer for up to `max_batch` pictures, each [height, width, 3]."""
+        pixels: NDArray[Any] = np.stack(batch)
+        if self._dtype == np.float32:
+            pixels = pixels.astype(np.float32) * np.float32(1 / 255)
+        answer = self._function(**{self._argument: self._tf.constant(pixels)})
+        arrays = {name: tensor.numpy() for name, tensor in answer.items() if name in _READ}
+        if arrays["detection_boxes"].ndim == 2:  # noqa: PLR2004 - Open Images: one, unbatched
+            arrays = {name: array[None] for name, array in arrays.items()}
+        return [_one(arrays, index) for index in range(len(batch))]
+
+    def _signature(self, model: ModelSource) -> Any:
+        signatures = getattr(self._loaded, "signatures", {})
+        for name in (*_SIGNATURES, *signatures):
+            if name in signatures:
+                return signatures[name]
+        raise ModelError(f"{model.path} has no signature to call.")
+
+    def _single_input(self, model: ModelSource) -> tuple[str, Any]:
+        inputs = self._function.structured_input_signature[1]
+        argument, spec = next(iter(inputs.items()), ("", None))
+        dtypes = (self._tf.uint8, self._tf.float32)
+        if len(inputs) != 1 or spec is None or spec.dtype not in dtypes or spec.shape.rank != 4:  # noqa: PLR2004
+            raise ModelError(
+                f"{model.path} does not take pictures as uint8 or float32 [N, height, width, 3]."
+            )
+        return argument, spec
+
+    def _check_outputs(self, model: ModelSource) -> None:
+        outputs = set(self._function.structured_outputs)
+        if not {"detection_boxes", "detection_scores"} <= outputs or not outputs & _CLASSES:
+            raise ModelError(
+                f"{model.path} is no detector we can read: it answers with "
+                f"{', '.join(sorted(outputs))}."
+            )
+
+
+_CLASSES = {"detection_classes", "detection_class_entities"}
+_READ = _CLASSES | {
+    "detection_boxes", "detection_scores", "num_detections", "detection_class_labels",
+}  # fmt: skip
+
+
+def _one(arrays: Mapping[str, NDArray[Any]], index: int) -> RawDetections:
+    """One picture's share of a batched answer."""
+    boxes, scores = arrays["detection_boxes"][index], arrays["detection_scores"][index]
+    n = int(arrays["num_detections"][index]) if "num_detections" in arrays else len(scores)
+    names: tuple[str, ...] = ()
+    if "detection_class_entities" in arrays:
+        names = tuple(name.decode() for name in arrays["detection_class_entities"][index][:n])
+    numbers = arrays.get("detection_classes", arrays.get("detection_class_labels"))
+    ids = np.zeros(n, np.int64) if numbers is None else numbers[index][:n].astype(np.int64)
+    return RawDetections(boxes[:n], scores[:n], ids, names)

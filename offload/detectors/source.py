@@ -1,0 +1,187 @@
+"""From what the user calls a model to a file on this disk."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+
+from offload.detectors import labels as label_files
+from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
+from offload.detectors.labels import COCO, Labels
+from offload.domain.errors import ModelError, UsageError
+from offload.domain.ports import ModelIdentity
+from offload.domain.vision import InputSpec
+from offload.drivers import web
+from offload.drivers.modelcache import ModelCache, sha256_of
+
+HUB_PATIENCE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model on this disk and what is known of it beside its file.
+
+    `labels` maps class ids to names and is empty where the model or nobody names them; `input` is
+    the shape to fit pictures to, None where the file says.
+    """
+
+    identity: ModelIdentity
+    path: str
+    labels: Labels
+    input: InputSpec | None = None
+    min_score: float = 0.25
+
+    @property
+    def runtime(self) -> str:
+        """The key of DETECTORS that runs it."""
+        return self.identity.runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where models come from, and whether we may ask."""
+
+    base: str
+    cache: ModelCache
+    offline: bool
+    on_bytes: web.OnBytes
+    warn: Callable[[str], None]
+
+    def url(self, handle: str, runtime: str) -> str:
+        """The download address of a handle, as the hub serves each format."""
+        address = handle if "://" in handle else f"{self.base.rstrip('/')}/{handle}"
+        if address.endswith((".tflite", ".tar.gz", ".tgz")) or "?" in address:
+            return address
+        return address + ("?lite-format=tflite" if runtime == "tflite" else _COMPRESSED)
+
+    def pull(self, name: str, *, force: bool = False) -> ModelSource:
+        """The named model, downloaded if it is not here.
+
+        Raises:
+            ModelError: it cannot be had.
+        """
+        here = None if force else resolve_here(name, self)
+        if here or name == BUILTIN:
+            return here or _builtin(NAMED[BUILTIN])
+        row = _row(name)
+        if self.offline:
+            raise ModelError(f"{name} is not in the cache, and offline is set.", hint=_HELP)
+        try:
+            url = self.url(row.handle, row.runtime)
+            cached = self.cache.fetch(_cache_name(name), url, self.on_bytes, force=force)
+        except web.Unreachable as error:
+            raise ModelError(f"{name} cannot be fetched: {error}", hint=_HELP) from error
+        return _with_row(ModelIdentity(name, row.runtime, cached.sha256), cached.path, row)
+
+
+_COMPRESSED = "?tf-hub-format=compressed"
+_HELP = (
+    "Once the hub can be reached: offload models pull NAME; "
+    "until then: offload detect --model builtin"
+)
+
+
+def resolve(wanted: str, hub: Hub, labels_file: str | None = None) -> ModelSource:
+    """The model `wanted` names: a short name, a `.tflite` file, a SavedModel folder, a hub handle
+    or a URL. Never another one.
+
+    Raises:
+        UsageError: it names nothing we know.
+        ModelError: it is known but cannot be had.
+    """
+    source = resolve_here(wanted, hub) or hub.pull(wanted)
+    if labels_file:
+        return _relabelled(source, label_files.read(labels_file))
+    return source
+
+
+def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
+    """As `resolve`, but None where the model would have to be fetched."""
+    path = os.path.expanduser(wanted)
+    if os.path.exists(path) and wanted not in NAMED:
+        return _from_disk(path)
+    row = _row(wanted)
+    if row.name == BUILTIN:
+        return _builtin(row)
+    cached = hub.cache.get(_cache_name(wanted))
+    if cached is None:
+        return None
+    return _with_row(ModelIdentity(wanted, row.runtime, cached.sha256), cached.path, row)
+
+
+def resolve_default(hub: Hub) -> ModelSource:
+    """The preferred model if it is cached or the hub answers in time, else the embedded one."""
+    if hub.cache.get(PREFERRED):
+        return hub.pull(PREFERRED)
+    if not hub.offline and not hub.cache.hub_is_silent():
+        if web.answers(hub.url(_row(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
+            hub.cache.hub_answered()
+            try:
+                return hub.pull(PREFERRED)
+            except ModelError as error:
+                hub.warn(str(error))
+        hub.cache.hub_was_silent()
+    hub.warn(
+        f"Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
+        f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"
+    )
+    return _builtin(NAMED[BUILTIN])
+
+
+def _row(name: str) -> NamedModel:
+    """The table's row, or one made up for a hub handle or URL."""
+    if name in NAMED:
+        return NAMED[name]
+    if "/" not in name:
+        raise UsageError(
+            f"There is no model {name!r}, nor a file of that name.",
+            hint="To see the models: offload models list",
+        )
+    if name.startswith(("/", ".", "~")):
+        raise UsageError(f"The model {name} does not exist.", hint="offload models list")
+    lite = name.endswith(".tflite") or "lite-format=tflite" in name or "/lite-model/" in name
+    lite = lite or "/tfLite/" in name
+    zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
+    runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
+    return NamedModel(name, name, runtime, classes, None, "unknown", "see its page")
+
+
+def _cache_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "--", name.partition("://")[2] or name)
+
+
+def _builtin(row: NamedModel) -> ModelSource:
+    folder = resources.files("offload.detectors") / "builtin"
+    path = str(folder / "model.tflite")
+    identity = ModelIdentity(BUILTIN, row.runtime, sha256_of(path))
+    labels = label_files.read(str(folder / "labels.txt"))
+    return ModelSource(identity, path, labels, row.input, row.min_score)
+
+
+def _from_disk(path: str) -> ModelSource:
+    if os.path.isdir(path):
+        if not os.path.exists(os.path.join(path, "saved_model.pb")):
+            raise UsageError(f"{path} is no SavedModel: it holds no saved_model.pb.")
+        identity = ModelIdentity(_name_of(path), "savedmodel", sha256_of(path))
+        return ModelSource(identity, path, {})
+    with open(path, "rb") as file:
+        if file.read(8)[4:] != b"TFL3":
+            raise UsageError(f"{path} is no .tflite model.")
+    identity = ModelIdentity(_name_of(path), "tflite", sha256_of(path))
+    return ModelSource(identity, path, label_files.inside(path))
+
+
+def _name_of(path: str) -> str:
+    return os.path.basename(os.path.abspath(path)).removesuffix(".tflite")
+
+
+def _with_row(identity: ModelIdentity, path: str, row: NamedModel) -> ModelSource:
+    labels = {"coco": COCO, "named": {}}.get(row.classes)
+    if labels is None:
+        labels = label_files.inside(path)
+    return ModelSource(identity, path, labels, row.input, row.min_score)
+
+
+def _relabelled(source: ModelSource, labels: Labels) -> ModelSource:
+    return ModelSource(source.identity, source.path, labels, source.input, source.min_score)

@@ -1,0 +1,105 @@
+"""`.tflite` files through LiteRT. The only importer of ai_edge_litert; never imports TensorFlow."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offload.detectors.source import ModelSource
+from offload.domain.errors import ModelError
+from offload.domain.vision import InputSpec, Pixels, RawDetections
+from offload.drivers.quiet import native_chatter_muted
+
+_NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+_POSTPROCESS = "TFLite_Detection_PostProcess"
+
+
+def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
+    """`count` interpreters of one file, each with `threads` threads.
+
+    Raises:
+        ModelError: the file is damaged or no detector.
+    """
+    with native_chatter_muted():
+        return [TFLiteDetector(model, threads) for _ in range(count)]
+
+
+class TFLiteDetector:
+    """One interpreter, with its outputs sorted out once."""
+
+    max_batch = 1
+
+    def __init__(self, model: ModelSource, threads: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter = Interpreter(model_path=model.path, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"LiteRT cannot run {model.path}: {error}") from error
+        self._input = self._input_details(model)
+        self.labels = model.labels
+        _, height, width, _ = self._input["shape"].tolist()
+        self.input = InputSpec(height, width, model.input.pad if model.input else None)
+        self._outputs, self._first_id = self._find_outputs(model)
+
+    def detect(self, batch: Sequence[Pixels]) -> list[RawDetections]:
+        """Answer for one picture [height, width, 3]."""
+        (pixels,) = batch
+        self._interpreter.set_tensor(self._input["index"], _as_input(pixels, self._input))
+        self._interpreter.invoke()
+        boxes, classes, scores, count = (self._read(output) for output in self._outputs)
+        n = int(count.ravel()[0])
+        ids = np.rint(classes[0, :n]).astype(np.int64) + self._first_id
+        return [RawDetections(boxes[0, :n], scores[0, :n], ids)]
+
+    def _input_details(self, model: ModelSource) -> Mapping[str, Any]:
+        details: list[Mapping[str, Any]] = self._interpreter.get_input_details()
+        shape = details[0]["shape"].tolist() if len(details) == 1 else []
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or min(shape) < 1:  # noqa: PLR2004
+            raise ModelError(
+                f"{model.path} does not take one RGB picture [1, height, width, 3] but {shape}."
+            )
+        return details[0]
+
+    def _find_outputs(self, model: ModelSource) -> tuple[list[Mapping[str, Any]], int]:
+        """Boxes, classes, scores and count, and the id of the first class.
+
+        Their order in the file is arbitrary: they are known by their names in a signature, whose
+        ids are as the model means them, or as the outputs of the post-processing operator, which
+        are always in this order and count classes from 0 without the background.
+        """
+        for signature in self._interpreter.get_signature_list():
+            outputs = self._interpreter.get_signature_runner(signature).get_output_details()
+            if set(_NAMED_OUTPUTS) <= set(outputs):
+                return [outputs[name] for name in _NAMED_OUTPUTS], 0
+        by_index = {d["index"]: d for d in self._interpreter.get_output_details()}
+        for operator in self._interpreter._get_ops_details():
+            if operator["op_name"] == _POSTPROCESS and set(operator["outputs"]) <= set(by_index):
+                return [by_index[index] for index in operator["outputs"]], 1
+        names = ", ".join(str(d["name"]) for d in by_index.values())
+        raise ModelError(
+            f"{model.path} is no detector we can read: its outputs ({names}) neither come from "
+            f"{_POSTPROCESS} nor are named {', '.join(_NAMED_OUTPUTS)}."
+        )
+
+    def _read(self, output: Mapping[str, Any]) -> NDArray[np.float32]:
+        values: NDArray[Any] = self._interpreter.get_tensor(output["index"])
+        if values.dtype in (np.uint8, np.int8):
+            scale, zero = output["quantization"]
+            values = (values.astype(np.float32) - zero) * np.float32(scale)
+        return values.astype(np.float32, copy=False)
+
+
+def _as_input(pixels: Pixels, details: Mapping[str, Any]) -> NDArray[Any]:
+    """RGB bytes as the tensor the model declares, [1, height, width, 3].
+
+    Quantised inputs take the bytes, shifted for int8. Float inputs take -1..1, the convention of
+    detection models exported from TensorFlow.
+    """
+    if details["dtype"] == np.uint8:
+        return pixels[None]
+    if details["dtype"] == np.int8:
+        return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
+    return (pixels[None].astype(np.float32) - 127.5) / np.float32(127.5)

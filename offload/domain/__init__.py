@@ -1,0 +1,1 @@
+"""What detection is, in plain Python and numpy: no clock, no files, no network."""

@@ -1,0 +1,40 @@
+"""Every failure we can explain, drawn once; `offload.cli` turns them into exit codes.
+
+    OffloadError         1  explained failure
+    ├── UsageError       2  the command line or a settings file asks for the impossible
+    ├── PlaceUnavailable 4  a place is switched off or out of reach
+    ├── ModelError       1  a model cannot be found, fetched, trusted or run
+    └── ImageError       -  one image cannot be used: becomes a failed row, never ends a run
+
+Anything else that escapes is our bug and shows its traceback.
+"""
+
+
+class OffloadError(Exception):
+    """A failure we can explain; `hint` ends in a command to type."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(OffloadError):
+    """What was asked for cannot be meant."""
+
+    exit_code = 2
+
+
+class PlaceUnavailable(OffloadError):
+    """The place to run at is not there now."""
+
+    exit_code = 4
+
+
+class ModelError(OffloadError):
+    """A model cannot be found, fetched, trusted or run."""
+
+
+class ImageError(OffloadError):
+    """One image cannot be used; the message is the reason its row shows."""

@@ -1,0 +1,80 @@
+"""What the parts ask of each other."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from offload.domain.vision import Detections, Image, InputSpec, Pixels, RawDetections
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which weights answered: the name asked for, the runtime, the SHA-256 of the file or tree."""
+
+    name: str
+    runtime: str
+    sha256: str
+
+
+class Detector(Protocol):
+    """A loaded model that answers for pictures already in its input shape."""
+
+    @property
+    def input(self) -> InputSpec:
+        """The shape `detect` takes."""
+
+    @property
+    def max_batch(self) -> int:
+        """How many pictures one call may hold."""
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Class id to name; empty when the model names its findings itself."""
+
+    def detect(self, batch: Sequence[Pixels]) -> list[RawDetections]:
+        """Answer for 1 to `max_batch` pictures, each [height, width, 3], in their order.
+
+        Called by one thread at a time.
+        """
+
+
+class Session(Protocol):
+    """A place that is up."""
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The weights that answer here."""
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Class id to name; empty when unknown beforehand."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many `detect` calls at a time keep the place busy."""
+
+    def detect(self, image: Image) -> Detections:
+        """Find the objects of one image; safe to call from several threads.
+
+        Raises:
+            ImageError: this image cannot be used.
+        """
+
+    def probe(self, payload: bytes) -> float:
+        """Seconds that moving `payload` to the place takes, without the model."""
+
+
+class Place(Protocol):
+    """Somewhere to run: `open` brings it up, leaving the context takes it down."""
+
+    @property
+    def name(self) -> str:
+        """The name `--where` takes."""
+
+    def open(self) -> AbstractContextManager[Session]:
+        """Bring the place up.
+
+        Raises:
+            PlaceUnavailable: it cannot be reached or started.
+        """

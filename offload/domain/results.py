@@ -1,0 +1,110 @@
+"""One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from offload.domain.timing import Durations
+from offload.domain.vision import Box, Detection
+
+SCHEMA = 1
+"""Version of every JSON document we write; grows when a reader would have to change."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one image: its detections, or the reason there are none in `error`."""
+
+    path: str
+    model: str
+    model_sha256: str
+    where: str
+    detections: tuple[Detection, ...] = ()
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    mtime_ns: int | None = None
+    durations: Durations = field(default_factory=Durations)
+    error: str | None = None
+
+    def to_json(self) -> Json:
+        """The row as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
+        document: Json = {"schema": SCHEMA}
+        document |= {f: getattr(self, f) for f in _PLAIN_FIELDS}
+        document["detections"] = [
+            {"label": d.label, "id": d.class_id, "score": d.score, "box": list(d.box)}
+            for d in self.detections
+        ]
+        document["durations"] = {
+            name: round(getattr(self.durations, name), 6) for name in _DURATIONS
+        }
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Row":
+        """Read back what `to_json` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        plain = {f: document[f] for f in _PLAIN_FIELDS}
+        found = tuple(
+            Detection(d["label"], d["id"], d["score"], Box(*d["box"]))
+            for d in document["detections"]
+        )
+        return cls(**plain, detections=found, durations=Durations(**document["durations"]))
+
+
+_DURATIONS = tuple(f.name for f in dataclasses.fields(Durations))
+_PLAIN_FIELDS = tuple(
+    f.name for f in dataclasses.fields(Row) if f.name not in {"detections", "durations"}
+)
+
+CSV_COLUMNS = (
+    "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
+    "where", "read_s", "decode_s", "queue_s", "infer_s", "model", "model_sha256", "error",
+)  # fmt: skip
+
+
+def csv_lines(row: Row) -> Iterator[Json]:
+    """A line for each detection; one line without label for an image that has none."""
+    shared: Json = {name: getattr(row, name) for name in CSV_COLUMNS if name in _PLAIN_FIELDS}
+    shared |= dataclasses.asdict(row.durations)
+    for d in row.detections:
+        yield shared | d.box._asdict() | {"label": d.label, "id": d.class_id, "score": d.score}
+    if not row.detections:
+        yield shared
+
+
+def coco_image(row: Row, image_id: int) -> Json:
+    """The `images` entry of a COCO document."""
+    return {"id": image_id, "file_name": row.path, "width": row.width, "height": row.height}
+
+
+def coco_annotations(row: Row, image_id: int, first_id: int) -> Iterator[Json]:
+    """The row's `annotations` entries: boxes in pixels as [x, y, width, height], with scores."""
+    assert row.width is not None
+    assert row.height is not None
+    for number, d in enumerate(row.detections, first_id):
+        x, y = d.box.xmin * row.width, d.box.ymin * row.height
+        width = (d.box.xmax - d.box.xmin) * row.width
+        height = (d.box.ymax - d.box.ymin) * row.height
+        yield {
+            "id": number,
+            "image_id": image_id,
+            "category_id": d.class_id,
+            "bbox": [round(v, 2) for v in (x, y, width, height)],
+            "area": round(width * height, 2),
+            "iscrowd": 0,
+            "score": d.score,
+        }
+
+
+def coco_categories(labels: Mapping[int, str], seen: Iterable[tuple[int, str]]) -> list[Json]:
+    """The model's classes, and whatever else was found, ordered by id."""
+    names = dict(seen) | dict(labels)
+    return [{"id": key, "name": names[key], "supercategory": ""} for key in sorted(names)]

@@ -1,0 +1,45 @@
+"""Durations of one image and what they add up to. All in seconds of one monotonic clock."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Clock = Callable[[], float]
+"""A monotonic clock: seconds since an arbitrary moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Where one image's seconds went: reading, decoding, waiting for a free detector, inference."""
+
+    read_s: float = 0.0
+    decode_s: float = 0.0
+    queue_s: float = 0.0
+    infer_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean, median and 95th percentile of a sample, in the sample's unit."""
+
+    mean: float
+    median: float
+    p95: float
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Summarise `values`; None for an empty sample.
+
+    Percentiles interpolate linearly between order statistics
+    (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996).
+    """
+    if not values:
+        return None
+    ordered = sorted(values)
+    return Spread(sum(ordered) / len(ordered), _quantile(ordered, 0.5), _quantile(ordered, 0.95))
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    position = share * (len(ordered) - 1)
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (position - low) * (ordered[high] - ordered[low])

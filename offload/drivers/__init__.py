@@ -1,0 +1,1 @@
+"""One thin wrapper per outside thing. No decisions."""

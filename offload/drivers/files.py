@@ -1,0 +1,41 @@
+"""Files that are either whole or not there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+@contextmanager
+def atomic_write(path: str) -> Iterator[TextIO]:
+    """A text file that takes `path`'s place when the block ends well; else nothing has changed."""
+    temporary = _beside(path)
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def atomic_write_bytes(path: str, data: bytes) -> None:
+    """`data` as the file `path`, whole or not at all; its folder is made."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = _beside(path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def _beside(path: str) -> str:
+    return f"{path}.{os.getpid()}.tmp"
+
+
+def _discard(temporary: str) -> None:
+    if os.path.exists(temporary):
+        os.remove(temporary)

@@ -1,0 +1,80 @@
+"""This computer: what it is, and how much of it is ours to use."""
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a measurement depends on, as far as the operating system tells."""
+
+    name: str
+    system: str
+    python: str
+    cpu: str
+    cores: int
+    usable_cores: int
+    memory_bytes: int | None
+
+
+def describe() -> Machine:
+    """The machine we run on."""
+    return Machine(
+        name=platform.node(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        usable_cores=usable_cores(),
+        memory_bytes=_memory_bytes(),
+    )
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = _quota_cores()
+    return max(1, min(cores, int(quota))) if quota else cores
+
+
+def _quota_cores() -> float | None:
+    """The control group's CPU limit in cores, version 2 or 1; None where there is none."""
+    v2 = _words("/sys/fs/cgroup/cpu.max")
+    if len(v2) > 1 and v2[0] != "max":
+        return float(v2[0]) / float(v2[1])
+    quota = _words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = _words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if quota and period and float(quota[0]) > 0:
+        return float(quota[0]) / float(period[0])
+    return None
+
+
+def _cpu_model() -> str:
+    for line in _text("/proc/cpuinfo").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _words(path: str) -> list[str]:
+    return _text(path).split()
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""

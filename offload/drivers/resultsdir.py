@@ -1,0 +1,242 @@
+"""A folder of results that is readable at any moment and is its own resume log."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.results import (
+    CSV_COLUMNS,
+    SCHEMA,
+    Json,
+    Row,
+    coco_annotations,
+    coco_categories,
+    coco_image,
+    csv_lines,
+)
+from offload.drivers.files import atomic_write, atomic_write_bytes
+from offload.drivers.modelcache import sha256_of
+
+FORMATS = {
+    "jsonl": "detections.jsonl",
+    "coco": "coco.json",
+    "csv": "detections.csv",
+    "json": "detections.json",
+}
+"""What `--format` takes -> the file it makes. The first is always written: it is the log."""
+
+ANNOTATED = "annotated"
+_RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    offset: int
+    bytes: int | None
+    mtime_ns: int | None
+    sha256: str | None
+    failed: bool
+
+
+class ResultsDir:
+    """The open folder. `append` writes each row to the log at once, in one piece."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._log = os.path.join(folder, FORMATS["jsonl"])
+        self._index, whole_bytes, self._lines = _read_log(self._log)
+        self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._file.truncate(whole_bytes)  # a kill can leave half a line
+
+    def holds(self, root: str, path: str) -> bool:
+        """Whether the image below `root` was detected already and has not changed since.
+
+        As in rsync's quick check, same size and modification time mean unchanged; another time
+        with the same size is settled by the SHA-256.
+        """
+        entry = self._index.get(path)
+        if entry is None or entry.failed:
+            return False
+        location = os.path.join(root, path)
+        try:
+            status = os.stat(location)
+            if status.st_size != entry.bytes:
+                return False
+            return status.st_mtime_ns == entry.mtime_ns or sha256_of(location) == entry.sha256
+        except OSError:
+            return False
+
+    def append(self, row: Row) -> None:
+        """Add a row; a later row of the same path replaces the earlier."""
+        line = json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        offset = self._file.tell()
+        self._file.write(line.encode())
+        self._lines += 1
+        self._index[row.path] = _entry(offset, row.to_json())
+
+    def annotate(self, path: str, picture: bytes) -> None:
+        """Write the annotated picture of the image at `path`, in a mirror of its tree."""
+        atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+
+    def write_run(self, document: Json) -> None:
+        """Write `run.json`."""
+        with atomic_write(os.path.join(self.folder, _RUN)) as file:
+            json.dump({"schema": SCHEMA} | document, file, indent=1, ensure_ascii=False)
+
+    def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
+        """Write the asked documents anew from the log, ordered by path."""
+        if self._lines > len(self._index):
+            self._compact()
+        writers = {"coco": self._coco, "csv": self._csv, "json": self._json}
+        for name in formats:
+            if name in writers:
+                with atomic_write(os.path.join(self.folder, FORMATS[name])) as file:
+                    writers[name](file, labels, run)
+
+    def close(self) -> None:
+        """Close the log."""
+        self._file.close()
+
+    def _rows(self, order: Sequence[str] | None = None) -> Iterator[Row]:
+        """The last row of each path, sorted by path unless another order is given."""
+        with open(self._log, "rb") as log:
+            for path in order or sorted(self._index):
+                log.seek(self._index[path].offset)
+                yield Row.from_json(json.loads(log.readline()))
+
+    def _compact(self) -> None:
+        order = sorted(self._index, key=lambda path: self._index[path].offset)
+        self._file.close()
+        with atomic_write(self._log) as file:
+            for row in self._rows(order):
+                line = json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":"))
+                file.write(line + "\n")
+        self._index, _, self._lines = _read_log(self._log)
+        self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
+
+    def _coco(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
+        seen: set[tuple[int, str]] = set()
+        dump = json.dumps
+        file.write(f'{{"info": {dump(run)},\n"images": [')
+        glue = "\n"
+        for number, row in enumerate(self._detected(), 1):
+            file.write(glue + dump(coco_image(row, number), ensure_ascii=False))
+            glue = ",\n"
+        file.write('\n],\n"annotations": [')
+        glue, next_id = "\n", 1
+        for number, row in enumerate(self._detected(), 1):
+            seen.update((d.class_id, d.label) for d in row.detections)
+            for annotation in coco_annotations(row, number, next_id):
+                file.write(glue + dump(annotation))
+                glue = ",\n"
+                next_id += 1
+        categories = dump(coco_categories(labels, seen), ensure_ascii=False)
+        file.write(f'\n],\n"categories": {categories}}}\n')
+
+    def _detected(self) -> Iterator[Row]:
+        return (row for row in self._rows() if row.error is None)
+
+    def _csv(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
+        del labels, run
+        writer = csv.DictWriter(file, CSV_COLUMNS, restval="", extrasaction="ignore")
+        writer.writeheader()
+        for row in self._rows():
+            writer.writerows(csv_lines(row))
+
+    def _json(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
+        del labels
+        file.write(f'{{"schema": {SCHEMA}, "run": {json.dumps(run)},\n"images": [')
+        glue = "\n"
+        for row in self._rows():
+            file.write(glue + json.dumps(row.to_json(), ensure_ascii=False))
+            glue = ",\n"
+        file.write("\n]}\n")
+
+
+@contextmanager
+def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsDir]:
+    """The results folder for a run with `settings`, continued, or begun anew if `overwrite`.
+
+    Raises:
+        UsageError: it holds results of other settings, or cannot be written.
+        OffloadError: another run is writing to it.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        os.makedirs(folder, exist_ok=True)
+        lock = FileLock(os.path.join(folder, ".lock"))
+        with lock.acquire(timeout=0):
+            _prepare(folder, settings, overwrite)
+            results = ResultsDir(folder)
+            try:
+                yield results
+            finally:
+                results.close()
+    except Timeout as error:
+        raise OffloadError(
+            f"Another run is writing to {folder}.", hint="Wait for it, or choose another --out."
+        ) from error
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UsageError(f"Cannot write results to {folder}: {error.strerror}.") from error
+
+
+def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
+    run, log = os.path.join(folder, _RUN), os.path.join(folder, FORMATS["jsonl"])
+    if overwrite:
+        for name in (*FORMATS.values(), _RUN):
+            if os.path.exists(os.path.join(folder, name)):
+                os.remove(os.path.join(folder, name))
+        shutil.rmtree(os.path.join(folder, ANNOTATED), ignore_errors=True)
+    if not os.path.exists(log):
+        return
+    hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
+    try:
+        with open(run, encoding="utf-8") as file:
+            before = json.load(file)["settings"]
+    except (OSError, ValueError, KeyError) as error:
+        message = f"{folder} holds detections but no readable {_RUN}."
+        raise UsageError(message, hint=hint) from error
+    changed = sorted(key for key in settings if before.get(key) != settings[key])
+    if changed:
+        differences = "; ".join(f"{k}: {before.get(k)} then, {settings[k]} now" for k in changed)
+        raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
+
+
+def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
+    """Where each path's last row is, the length of the whole lines in bytes, their number."""
+    index: dict[str, _Entry] = {}
+    offset = lines = 0
+    if not os.path.exists(log):
+        return index, 0, 0
+    with open(log, "rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                document = json.loads(line)
+                index[document["path"]] = _entry(offset, document)
+            except (ValueError, KeyError, TypeError) as error:
+                raise OffloadError(
+                    f"Line {lines + 1} of {log} is not ours.",
+                    hint="To begin anew, add --overwrite to the command.",
+                ) from error
+            offset += len(line)
+            lines += 1
+    return index, offset, lines
+
+
+def _entry(offset: int, document: Json) -> _Entry:
+    return _Entry(
+        offset,
+        document["bytes"],
+        document["mtime_ns"],
+        document["sha256"],
+        document["error"] is not None,
+    )

@@ -1,0 +1,99 @@
+"""What is set once: `OFFLOAD_*` variables over ./offload.toml over the user's own file."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from offload.domain.errors import UsageError
+
+LOCAL_FILE = "offload.toml"
+KEYS: Mapping[str, type] = {
+    "model": str,
+    "hub": str,
+    "cache": str,
+    "offline": bool,
+    "workers": int,
+    "threads": int,
+}
+"""Every setting and its type."""
+_DEFAULTS: Mapping[str, str] = {"hub": "https://tfhub.dev"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and where it was set."""
+
+    value: str | bool | int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything settable; None where nothing is set."""
+
+    model: str | None
+    hub: str
+    cache: str
+    offline: bool
+    workers: int | None
+    threads: int | None
+    origins: Mapping[str, Setting]
+
+
+def user_file() -> str:
+    """The user's own settings file, whether or not it exists."""
+    import platformdirs
+
+    return os.path.join(platformdirs.user_config_dir("offload"), "config.toml")
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """All settings with their origins.
+
+    Raises:
+        UsageError: a file is no TOML, a key is unknown or a value has the wrong type.
+    """
+    import platformdirs
+
+    found = {key: Setting(value, "default") for key, value in _DEFAULTS.items()}
+    found["cache"] = Setting(platformdirs.user_cache_dir("offload"), "default")
+    for file in (user_file(), LOCAL_FILE):
+        found |= _from_file(file)
+    for key in KEYS:
+        variable = f"OFFLOAD_{key.upper()}"
+        if environment.get(variable):
+            found[key] = Setting(_parsed(environment[variable], KEYS[key], variable), variable)
+    values = {key: setting.value for key, setting in found.items()}
+    blank: dict[str, object] = dict.fromkeys(KEYS) | {"offline": False}
+    return Settings(**blank | values, origins=found)  # type: ignore[arg-type] # _checked saw to it
+
+
+def _from_file(file: str) -> dict[str, Setting]:
+    try:
+        with open(file, "rb") as stream:
+            table = tomllib.load(stream)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The settings file {file} cannot be read: {error}.") from error
+    return {key: Setting(_checked(key, value, file), file) for key, value in table.items()}
+
+
+def _checked(key: str, value: object, file: str) -> str | bool | int:
+    if key not in KEYS:
+        raise UsageError(f"{file}: there is no setting {key!r}.", hint="They are: offload config")
+    if isinstance(value, (str, bool, int)) and type(value) is KEYS[key]:
+        return value
+    raise UsageError(f"{file}: {key} must be a {KEYS[key].__name__}, not {value!r}.")
+
+
+def _parsed(text: str, kind: type, variable: str) -> str | bool | int:
+    if kind is bool:
+        return text.lower() not in {"0", "false", "no", "off"}
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError as error:
+            raise UsageError(f"{variable} must be a whole number, not {text!r}.") from error
+    return text

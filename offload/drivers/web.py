@@ -1,0 +1,113 @@
+"""httpx: does a server answer, and one file from it, resumed where it broke off."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from offload.domain.errors import OffloadError
+
+if TYPE_CHECKING:
+    import httpx
+
+OnBytes = Callable[[int, int | None], None]
+"""Told the bytes there are so far and, if the server says so, the total."""
+
+_TIMEOUT_S = 20.0
+_ATTEMPTS = 3
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+
+
+class Unreachable(OffloadError):
+    """The server gave no usable answer."""
+
+
+def answers(url: str, within_s: float) -> bool:
+    """Whether the server behind `url` starts to answer in time.
+
+    The time covers everything, name resolution too, which no socket time-out bounds: hence the
+    thread that is left behind if it takes longer.
+    """
+    import httpx
+
+    verdict: list[bool] = []
+
+    def ask() -> None:
+        try:
+            with (
+                httpx.Client(timeout=within_s, follow_redirects=True) as client,
+                client.stream("GET", url) as response,
+            ):
+                verdict.append(response.is_success)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            verdict.append(False)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(within_s)
+    return bool(verdict and verdict[0])
+
+
+def download(url: str, part: str, on_bytes: OnBytes) -> None:
+    """Fetch `url` into the file `part`, continuing one that is there.
+
+    `part` keeps what has come if the transfer breaks off, and `part`.etag which version it was.
+
+    Raises:
+        Unreachable: no answer, an error status, or the transfer broke off three times.
+    """
+    import httpx
+
+    with httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True) as client:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                _transfer(client, url, part, on_bytes)
+                return
+            except httpx.HTTPStatusError as error:
+                raise Unreachable(
+                    f"{url} answers {error.response.status_code} {error.response.reason_phrase}."
+                ) from error
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                if attempt == _ATTEMPTS or isinstance(error, httpx.InvalidURL):
+                    reason = str(error) or type(error).__name__
+                    raise Unreachable(f"{url} cannot be reached: {reason}.") from error
+
+
+def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) -> None:
+    have_bytes = os.path.getsize(part) if os.path.exists(part) else 0
+    version = _version_of(part)
+    headers = {"Accept-Encoding": "identity"}
+    if have_bytes and version:
+        headers |= {"Range": f"bytes={have_bytes}-", "If-Range": version}
+    with client.stream("GET", url, headers=headers) as response:
+        if response.status_code == _RANGE_NOT_SATISFIABLE:
+            os.remove(part)
+            return _transfer(client, url, part, on_bytes)
+        response.raise_for_status()
+        resumed = response.status_code == _PARTIAL_CONTENT
+        have_bytes = have_bytes if resumed else 0
+        length = response.headers.get("Content-Length", "")
+        total_bytes = have_bytes + int(length) if length.isdigit() else None
+        _remember_version(part, response)
+        with open(part, "ab" if resumed else "wb") as file:
+            on_bytes(have_bytes, total_bytes)
+            for chunk in response.iter_raw(256 * 1024):
+                file.write(chunk)
+                have_bytes += len(chunk)
+                on_bytes(have_bytes, total_bytes)
+    return None
+
+
+def _version_of(part: str) -> str:
+    try:
+        with open(part + ".etag", encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _remember_version(part: str, response: "httpx.Response") -> None:
+    """Only a strong validator promises that a continued transfer fits the bytes before it."""
+    version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+    with open(part + ".etag", "w", encoding="utf-8") as file:
+        file.write("" if version.startswith("W/") else version)

@@ -1,0 +1,1 @@
+"""Results to text, tables and progress. The only importer of rich."""

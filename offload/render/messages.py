@@ -1,0 +1,92 @@
+"""Sentences on standard error."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from offload.domain.errors import OffloadError
+
+if TYPE_CHECKING:
+    from offload.app.detect import Summary
+    from offload.domain.results import Row
+    from offload.domain.timing import Spread
+
+
+def explain(error: OffloadError) -> None:
+    """An explained failure: what is wrong, then what to type."""
+    _say(f"error: {error}")
+    if error.hint:
+        _say(f"  {error.hint}")
+
+
+def stopped_early(summary: "Summary", limit: str | None) -> None:
+    """Raise the failure of a run that was ended by --max-failures."""
+    raise OffloadError(
+        f"Stopped early: {summary.failed} images failed, --max-failures is {limit}.",
+        hint="To go on regardless, run the same command without --max-failures.",
+    )
+
+
+class Messages:
+    """What a command says beside its results, as much of it as was asked for."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet = quiet
+        self._verbose = verbose
+
+    def warn(self, message: str) -> None:
+        """One line the user should know."""
+        if not self._quiet:
+            _say(f"warning: {message}")
+
+    def row(self, row: "Row") -> None:
+        """A row that failed; every row with -v."""
+        if self._quiet:
+            return
+        if row.error is not None:
+            _say(f"failed: {row.path}: {row.error}")
+        elif self._verbose:
+            d = row.durations
+            _say(
+                f"{row.path}: read {_ms(d.read_s)}, decode {_ms(d.decode_s)}, "
+                f"wait {_ms(d.queue_s)}, infer {_ms(d.infer_s)}"
+            )
+
+    def summary(self, summary: "Summary", out: str | None) -> None:
+        """What the run came to."""
+        if not self._quiet:
+            for line in summary_lines(summary, out):
+                _say(line)
+
+
+def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
+    """The summary a person reads after a run."""
+    model = summary.model
+    kept = f", {summary.kept} done before" if summary.kept else ""
+    objects = ", ".join(f"{n} {label}" for label, n in list(summary.objects_by_label.items())[:8])
+    found = f" ({objects})" if objects else ""
+    lines = [
+        f"{summary.images} images{kept}, {summary.failed} failed, {summary.objects} objects{found}",
+        f"{model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at {summary.where}",
+        f"start-up {summary.startup_s:.2f} s, first inference {_ms(summary.first_infer_s)}",
+        f"inference {_spread(summary.infer)}, {summary.concurrency} at a time",
+    ]
+    if summary.images_per_s is not None:
+        lines.append(f"{summary.images_per_s:.1f} images/s over {summary.detect_s:.2f} s")
+    if out is not None:
+        lines.append(f"results in {out}")
+    return lines
+
+
+def _spread(infer: "Spread | None") -> str:
+    if infer is None:
+        return "none"
+    return f"mean {_ms(infer.mean)}, median {_ms(infer.median)}, p95 {_ms(infer.p95)}"
+
+
+def _ms(seconds: float | None) -> str:
+    return "none" if seconds is None else f"{seconds * 1000:.1f} ms"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is where we print

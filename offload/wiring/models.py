@@ -1,0 +1,64 @@
+"""What is known of models."""
+
+from dataclasses import asdict
+
+from offload.detectors import labels, source
+from offload.detectors.catalogue import NAMED
+from offload.domain.results import Json
+from offload.drivers.settings import Settings
+from offload.wiring import configuration
+
+
+def listing(configured: Settings) -> list[Json]:
+    """A row for each named model, and for others in the cache."""
+    cached = {model.name: model for model in configuration.cache(configured).all()}
+    rows: list[Json] = [
+        {
+            "name": row.name,
+            "runtime": row.runtime,
+            "accuracy": row.accuracy,
+            "licence": row.licence,
+            "bytes": cached[row.name].bytes if row.name in cached else row.bytes,
+            "cached": row.name in cached or not row.handle,
+        }
+        for row in NAMED.values()
+    ]
+    rows += [
+        {
+            "name": model.url,
+            "runtime": "tflite" if model.path.endswith(".tflite") else "savedmodel",
+            "accuracy": "unknown",
+            "licence": "see its page",
+            "bytes": model.bytes,
+            "cached": True,
+        }
+        for name, model in cached.items()
+        if name not in NAMED
+    ]
+    return rows
+
+
+def facts(name: str, configured: Settings) -> Json:
+    """Everything known of one model; asks nobody outside this machine.
+
+    Raises:
+        UsageError: there is no such model.
+        ModelError: its cached copy is damaged.
+    """
+    hub = configuration.hub(configured, lambda _have, _total: None, lambda _line: None)
+    row = NAMED.get(name)
+    known: Json = {}
+    if row:
+        known = asdict(row)
+        known["url"] = hub.url(row.handle, row.runtime) if row.handle else "part of offload"
+    here = source.resolve_here(name, hub)
+    if here is None:
+        names = labels.COCO if row and row.classes == "coco" else {}
+        return known | {"here": False, "labels": dict(names)}
+    return known | {
+        "here": True,
+        "runtime": here.runtime,
+        "path": here.path,
+        "sha256": here.identity.sha256,
+        "labels": dict(here.labels),
+    }
