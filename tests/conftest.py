@@ -1,0 +1,87 @@
+"""Where tests live: an empty home, no outside network, the shared assets if they are there."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+
+Offload = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test, and no setting or credential of whoever runs it."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("OFFLOAD_", "AWS_", "XDG_")) and name != "OFFLOAD_TEST_ASSETS":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    # The discard port: nothing listens, so a forgotten download fails at once.
+    monkeypatch.setenv("OFFLOAD_HUB", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches out by accident."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Real models and photos that may not be copied into the project."""
+    folder = Path(os.environ.get("OFFLOAD_TEST_ASSETS", PROJECT.parent / "shared"))
+    if not (folder / "models").is_dir() or not (folder / "images").is_dir():
+        pytest.skip(f"no test assets in {folder}; OFFLOAD_TEST_ASSETS names their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(assets: Path) -> Path:
+    """128 COCO photos with YOLO labels beside them."""
+    return assets / "images" / "coco128"
+
+
+@pytest.fixture(scope="session")
+def ssd(assets: Path) -> Path:
+    """SSD MobileNet v1, quantised, ending in TFLite_Detection_PostProcess."""
+    return assets / "models" / "ssd_mobilenet_v1_coco_quant.tflite"
+
+
+@pytest.fixture(scope="session")
+def ssd_labels(assets: Path) -> Path:
+    """The labels of `ssd`."""
+    return assets / "models" / "coco_labels.txt"
+
+
+@pytest.fixture
+def offload() -> Offload:
+    """The command, in a process of its own."""
+
+    def run(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "offload", *map(str, arguments)]
+        options = {"capture_output": True, "text": True, "timeout": 120} | options
+        return subprocess.run(command, check=False, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The pictures that ship with the project."""
+    return PROJECT / "examples" / "images"

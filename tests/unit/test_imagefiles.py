@@ -1,0 +1,150 @@
+import io
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from offload.domain.errors import ImageError, UsageError
+from offload.drivers.imagefiles import find, printable, read
+from tests.drawing import saved
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """a.jpg, sub/a.jpg, sub/deep/b.png, notes.txt; we stand above it."""
+    folder = tmp_path / "photos"
+    saved(folder / "a.jpg")
+    saved(folder / "sub" / "a.jpg")
+    saved(folder / "sub" / "deep" / "b.PNG", kind="PNG")
+    (folder / "notes.md").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_a_folder_gives_its_images_relative_to_it(tree: Path) -> None:
+    found = find(["photos"])
+    assert found.paths == ["a.jpg"]
+    assert found.root == str(tree)
+
+
+def test_r_goes_down_and_twins_stay_apart(tree: Path) -> None:
+    assert find([str(tree)], recursive=True).paths == ["a.jpg", "sub/a.jpg", "sub/deep/b.PNG"]
+
+
+def test_several_sources_are_relative_to_where_we_stand(tree: Path) -> None:
+    assert find(["photos", "photos/sub"]).paths == ["photos/a.jpg", "photos/sub/a.jpg"]
+
+
+def test_sources_elsewhere_are_relative_to_their_common_folder(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    monkeypatch.chdir(tree / "sub" / "deep")
+    found = find([str(tree / "a.jpg"), str(tree / "sub" / "a.jpg")])
+    assert (found.root, found.paths) == (str(tree), ["a.jpg", "sub/a.jpg"])
+
+
+def test_a_file_named_twice_counts_once(tree: Path) -> None:
+    assert find(["photos/a.jpg", "photos/../photos/a.jpg", "photos"]).paths == ["photos/a.jpg"]
+
+
+def test_a_glob_pattern_is_expanded(tree: Path) -> None:
+    assert find(["photos/**/*.jpg"]).paths == ["photos/a.jpg", "photos/sub/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["photos/a.jpg\nphotos/sub/a.jpg\n\n", "photos/a.jpg\0photos/sub/a.jpg\0"],
+    ids=["lines", "NUL"],
+)
+def test_a_list_comes_from_a_file_or_standard_input(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    Path("list.txt").write_text(text)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    wanted = ["photos/a.jpg", "photos/sub/a.jpg"]
+    assert find(["list.txt"]).paths == wanted
+    assert find(["-"]).paths == wanted
+
+
+def test_the_results_folder_is_not_taken_for_pictures(tree: Path) -> None:
+    saved(tree / "out" / "annotated" / "a.jpg")
+    paths = find([str(tree)], recursive=True, skip=str(tree / "out")).paths
+    assert paths == ["a.jpg", "sub/a.jpg", "sub/deep/b.PNG"]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tree: Path, tmp_path: Path) -> None:
+    saved(tmp_path / "elsewhere" / "c.jpg")
+    (tree / "linked").symlink_to(tmp_path / "elsewhere")
+    (tree / "sub" / "up").symlink_to(tree)
+    found = find([str(tree)], recursive=True)
+    assert "linked/c.jpg" in found.paths
+    assert found.problems == [("sub/up", "a link that leads back to a folder above it")]
+    assert len(found.paths) == 4
+
+
+def test_a_folder_without_images_is_refused_with_the_next_command(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No images") as caught:
+        find([str(tmp_path)])
+    assert "offload detect -r" in caught.value.hint
+
+
+def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        find([str(tmp_path / "nowhere")])
+    with pytest.raises(UsageError, match="Nothing matches"):
+        find([str(tmp_path / "*.jpg")])
+
+
+def test_reading_gives_the_bytes_untouched(tree: Path) -> None:
+    file = read(str(tree), "sub/a.jpg")
+    assert file.image.data == (tree / "sub" / "a.jpg").read_bytes()
+    assert file.mtime_ns == (tree / "sub" / "a.jpg").stat().st_mtime_ns
+
+
+def unusable(folder: Path) -> dict[str, str]:
+    """Name -> the reason it cannot be read."""
+    os.mkfifo(folder / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = Path.cwd()
+        os.chdir(folder)  # a socket's path may be no longer than 107 bytes
+        listener.bind("socket.jpg")
+        os.chdir(here)
+    (folder / "device.jpg").symlink_to("/dev/zero")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (folder / "broken.jpg").symlink_to("nothing")
+    (folder / "folder.jpg").mkdir()
+    with (folder / "huge.jpg").open("wb") as file:
+        file.truncate(600 * 2**20)
+    return {
+        "pipe.jpg": "a named pipe",
+        "socket.jpg": "a socket",
+        "device.jpg": "a device",
+        "loop.jpg": "leads back to itself",
+        "broken.jpg": "a link to nothing",
+        "folder.jpg": "a folder",
+        "huge.jpg": "too large",
+        "vanished.jpg": "vanished",
+        "n\0ul.jpg": "not a usable file name",
+        os.fsdecode(b"caf\xe9.jpg"): "not UTF-8",
+    }
+
+
+def test_what_is_no_readable_file_is_an_image_error_with_a_reason(tmp_path: Path) -> None:
+    for name, reason in unusable(tmp_path).items():
+        with pytest.raises(ImageError, match=reason):
+            read(str(tmp_path), name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_we_may_not_read_is_an_image_error(tmp_path: Path) -> None:
+    saved(tmp_path / "secret.jpg").chmod(0)
+    with pytest.raises(ImageError, match="no permission"):
+        read(str(tmp_path), "secret.jpg")
+
+
+def test_any_name_can_be_printed() -> None:
+    assert printable(os.fsdecode(b"caf\xe9.jpg")) == r"caf\xe9.jpg"
+    assert printable("Wörter 火.jpg") == "Wörter 火.jpg"

@@ -1,0 +1,183 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from offload.domain.errors import ImageError
+from offload.domain.vision import Box, Detection, InputSpec
+from offload.drivers import pictures
+from tests.drawing import encoded, scene
+
+SPEC = InputSpec(32, 32)
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def quarters(data: bytes, spec: InputSpec = SPEC) -> list[tuple[int, ...]]:
+    """The colours in the middle of the four quarters, row by row."""
+    pixels = pictures.decode(data, spec).pixels
+    rows, columns = spec.height // 4, spec.width // 4
+    return [tuple(pixels[y * rows, x * columns].tolist()) for y in (1, 3) for x in (1, 3)]
+
+
+def close(found: list[tuple[int, ...]], wanted: list[tuple[int, ...]]) -> bool:
+    return bool(np.abs(np.array(found) - np.array(wanted)).max() <= 12)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_every_format_gives_the_same_picture(kind: str) -> None:
+    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    options = {"lossless": True} if kind == "WEBP" else options
+    data = encoded(scene(), kind, **options)
+    assert close(quarters(data), [RED, GREEN, BLUE, WHITE])
+    picture = pictures.decode(data, SPEC)
+    assert (picture.width, picture.height) == (64, 48)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("spec", [SPEC, InputSpec(32, 48), InputSpec(40, 40, pad=0)])
+def test_a_turned_photo_is_detected_upright(orientation: int, spec: InputSpec) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = scene().transpose(undo[orientation]) if orientation > 1 else scene()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = pictures.decode(encoded(stored, "PNG", exif=exif), spec)
+    upright = pictures.decode(encoded(scene()), spec)
+    assert (turned.width, turned.height) == (64, 48)
+    assert turned.covered == upright.covered
+    assert np.abs(turned.pixels.astype(int) - upright.pixels).max() <= 2
+
+
+def modes() -> dict[str, Image.Image]:
+    grey = scene().convert("L")
+    deep = Image.fromarray(np.asarray(grey, np.uint16) * 257)
+    return {
+        "L": grey,
+        "1": scene().convert("1", dither=Image.Dither.NONE),
+        "P": scene().convert("P", palette=Image.Palette.ADAPTIVE),
+        "LA": grey.convert("LA"),
+        "RGBA": scene().convert("RGBA"),
+        "I;16": deep,
+        "I": deep.convert("I"),
+        "F": Image.fromarray(np.asarray(grey, np.float32) / 255),
+        "CMYK": scene().convert("CMYK"),
+        "YCbCr": scene().convert("YCbCr"),
+        "LAB": ImageCms.profileToProfile(
+            scene(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+        ),
+    }
+
+
+@pytest.mark.parametrize("mode", modes())
+def test_any_mode_becomes_rgb_of_the_right_brightness(mode: str) -> None:
+    kind = "PNG" if mode in {"L", "1", "P", "LA", "RGBA", "I;16"} else "TIFF"
+    data = encoded(modes()[mode], kind)
+    bottom_right = quarters(data)[3]
+    assert min(bottom_right) > 245, "white stays white, not clipped or darkened"
+    assert quarters(data)[2] != bottom_right
+
+
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    ramp = np.linspace(0, 65535, 64, dtype=np.uint16)[None].repeat(48, 0)
+    pixels = pictures.decode(encoded(Image.fromarray(ramp)), InputSpec(48, 64)).pixels
+    assert np.abs(pixels[0, :, 0].astype(int) - np.linspace(0, 255, 64)).max() <= 2
+
+
+def test_what_is_transparent_is_white_whatever_colour_hides_there() -> None:
+    ghost = Image.new("RGBA", (40, 40), (10, 200, 30, 0))
+    assert close(quarters(encoded(ghost)), [WHITE] * 4)
+    palette = Image.new("P", (40, 40), 0)
+    palette.putpalette([10, 200, 30] + [0] * 765)
+    assert close(quarters(encoded(palette, "PNG", transparency=0)), [WHITE] * 4)
+
+
+def test_an_animation_counts_as_its_first_frame() -> None:
+    frames = [scene(), Image.new("RGB", (64, 48), "black")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert close(quarters(data), [RED, GREEN, BLUE, WHITE])
+
+
+def test_padding_keeps_the_shape_and_says_what_it_covers() -> None:
+    picture = pictures.decode(encoded(scene(80, 40)), InputSpec(40, 40, pad=127))
+    assert picture.covered == (0.5, 1.0)
+    assert (picture.pixels[21:] == 127).all()
+    assert tuple(picture.pixels[5, 5]) == RED
+
+
+def test_a_huge_jpeg_decoded_at_a_reduced_scale_looks_the_same() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (30, 40, 3), np.uint8)
+    large = Image.fromarray(noise).resize((1600, 1200), Image.Resampling.BICUBIC)
+    jpeg, exact = encoded(large, "JPEG", quality=95), encoded(large, "PNG")
+    ours = pictures.decode(jpeg, SPEC).pixels.astype(int)
+    assert np.abs(ours - pictures.decode(exact, SPEC).pixels).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "not an image"),
+        (encoded(scene(), "JPEG")[:400], "damaged|not an image"),
+        (encoded(scene(400, 400), "PNG")[:200], "damaged"),
+        (b"<svg></svg>", "not an image"),
+    ],
+)
+def test_what_is_no_picture_is_an_image_error_with_a_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason):
+        pictures.decode(data, SPEC)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
+    bomb = encoded(Image.new("1", (20_000, 20_000)), "PNG")
+    assert len(bomb) < 100_000
+    with pytest.raises(ImageError, match="20000 x 20000 pixels is more than --max-pixels"):
+        pictures.decode(bomb, SPEC)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_damage_escapes_as_another_error(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]))
+    whole = bytearray(encoded(scene(), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(1, len(whole)))
+    try:
+        picture = pictures.decode(bytes(whole[:cut]), SPEC, max_pixels=1_000_000)
+    except ImageError:
+        return
+    assert picture.pixels.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("size", [(8, 6), (64, 48), (640, 480), (3000, 2000)])
+def test_an_annotated_picture_shows_the_box_at_any_size(size: tuple[int, int]) -> None:
+    found = [Detection("person", 1, 0.87, Box(0.25, 0.25, 0.75, 0.75))]
+    data = pictures.annotate(encoded(Image.new("RGB", size, "white")), found)
+    drawn = Image.open(io.BytesIO(data))
+    assert drawn.format == "PNG"
+    assert max(drawn.size) >= 320
+    assert drawn.size[0] * size[1] == drawn.size[1] * size[0]
+    edge = np.asarray(drawn)[drawn.height // 2, drawn.width // 4 : drawn.width // 4 + 2]
+    assert edge.min() < 200, "the box's left edge is drawn"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_an_annotated_picture_keeps_its_format_and_is_upright(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {"exif": exif} if kind in {"JPEG", "PNG", "WEBP", "TIFF"} else {}
+    data = pictures.annotate(encoded(scene(400, 200), kind, **options), [])
+    drawn = Image.open(io.BytesIO(data))
+    assert drawn.format == kind
+    assert drawn.size == ((200, 400) if options else (400, 200))
+    assert drawn.getexif().get(0x0112, 1) == 1
