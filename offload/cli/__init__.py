@@ -24,7 +24,3 @@ def main() -> None:
 
         explain(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python must not try to flush into the void at exit.
-        sys.stderr.close()
-        sys.exit(0)

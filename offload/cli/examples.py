@@ -8,10 +8,10 @@ import typer
 def examples(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to put them.")],
 ) -> None:
-    """Lay out pictures to try the tool on: photographs that installed packages carry.
+    """Lay out pictures to try the tool on, and print their paths.
 
-    They come from matplotlib and scikit-image, as far as those are installed. Nothing is
-    downloaded.
+    A dozen are the project's own; the photographs come from matplotlib and scikit-image as far as
+    those are installed. Nothing is downloaded.
     """
     from offload.wiring import samples
 

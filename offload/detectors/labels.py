@@ -20,9 +20,9 @@ def parse(text: str) -> Labels:
       `???` elsewhere for an id that is not used;
     - a TensorFlow label map (`item { id: 1 name: "cat" }`); `display_name` wins over `name`.
     """
-    items = re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL)
+    items = [_item(item) for item in re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL)]
     if items:
-        return dict(_item(item) for item in items)
+        return dict(item for item in items if item)
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     pairs = [re.fullmatch(r"(\d+)[\s:,]+(.+)", line) for line in lines]
     if lines and all(pairs):
@@ -63,10 +63,15 @@ def inside(model_file: str) -> Labels:
         return parse(archive.read(names[0]).decode("utf-8", "replace")) if names else {}
 
 
-def _item(text: str) -> tuple[int, str]:
-    found = dict(re.findall(r"""(id|name|display_name)\s*:\s*['"]?([^'"\n]+)['"]?""", text))
-    identity = int(found["id"])
-    return identity, (found.get("display_name") or found.get("name") or f"class {identity}").strip()
+_FIELD = re.compile(r"""\b(id|name|display_name)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s,;]+))""")
+
+
+def _item(text: str) -> tuple[int, str] | None:
+    found = {key: "".join(values).strip() for key, *values in _FIELD.findall(text)}
+    number = found.get("id", "")
+    if not number.isdigit():
+        return None
+    return int(number), found.get("display_name") or found.get("name") or f"class {number}"
 
 
 COCO: Labels = {

@@ -67,6 +67,7 @@ class SavedModelDetector:
         self._argument, spec = self._single_input(model)
         self._dtype = spec.dtype.as_numpy_dtype
         batch, height, width, _ = spec.shape.as_list()
+        self._fewest = batch or 1
         wish = model.input or _DEFAULT_INPUT
         self.input = InputSpec(height or wish.height, width or wish.width, wish.pad)
         self.max_batch = batch or _BATCH
@@ -75,7 +76,9 @@ class SavedModelDetector:
 
     def detect(self, batch: Sequence[Pixels]) -> list[RawDetections]:
         """Answer for up to `max_batch` pictures, each [height, width, 3]."""
-        pixels: NDArray[Any] = np.stack(batch)
+        # A model for exactly so many pictures is handed no fewer.
+        fill = [batch[0]] * (self._fewest - len(batch))
+        pixels: NDArray[Any] = np.stack([*batch, *fill])
         if self._dtype == np.float32:
             pixels = pixels.astype(np.float32) * np.float32(1 / 255)
         answer = self._function(**{self._argument: self._tf.constant(pixels)})
@@ -95,7 +98,9 @@ class SavedModelDetector:
         inputs = self._function.structured_input_signature[1]
         argument, spec = next(iter(inputs.items()), ("", None))
         dtypes = (self._tf.uint8, self._tf.float32)
-        if len(inputs) != 1 or spec is None or spec.dtype not in dtypes or spec.shape.rank != 4:  # noqa: PLR2004
+        shape = spec.shape.as_list() if spec is not None and spec.shape.rank else []
+        picture = len(shape) == 4 and shape[3] in {3, None}  # noqa: PLR2004
+        if len(inputs) != 1 or spec is None or spec.dtype not in dtypes or not picture:
             raise ModelError(
                 f"{model.path} does not take pictures as uint8 or float32 [N, height, width, 3]."
             )

@@ -1,7 +1,6 @@
 """From what the user calls a model to a file on this disk."""
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -66,20 +65,23 @@ class Hub:
             return here or _builtin(NAMED[BUILTIN])
         row = _row(name)
         if self.offline:
-            raise ModelError(f"{name} is not in the cache, and offline is set.", hint=_HELP)
+            raise ModelError(f"{name} is not in the cache, and offline is set.", hint=_help(name))
         try:
             url = self.url(row.handle, row.runtime)
-            cached = self.cache.fetch(_cache_name(name), url, self.on_bytes, force=force)
+            cached = self.cache.fetch(name, url, self.on_bytes, force=force)
         except web.Unreachable as error:
-            raise ModelError(f"{name} cannot be fetched: {error}", hint=_HELP) from error
+            raise ModelError(f"{name} cannot be fetched: {error}", hint=_help(name)) from error
         return _with_row(ModelIdentity(name, row.runtime, cached.sha256), cached.path, row)
 
 
 _COMPRESSED = "?tf-hub-format=compressed"
-_HELP = (
-    "Once the hub can be reached: offload models pull NAME; "
-    "until then: offload detect --model builtin"
-)
+
+
+def _help(name: str) -> str:
+    return (
+        f"Once the hub can be reached: offload models pull {name}; "
+        f"until then: offload detect --model {BUILTIN}"
+    )
 
 
 def resolve(wanted: str, hub: Hub, labels_file: str | None = None) -> ModelSource:
@@ -104,7 +106,7 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     row = _row(wanted)
     if row.name == BUILTIN:
         return _builtin(row)
-    cached = hub.cache.get(_cache_name(wanted))
+    cached = hub.cache.get(wanted)
     if cached is None:
         return None
     return _with_row(ModelIdentity(wanted, row.runtime, cached.sha256), cached.path, row)
@@ -145,10 +147,6 @@ def _row(name: str) -> NamedModel:
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
     runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
     return NamedModel(name, name, runtime, classes, None, "unknown", "see its page")
-
-
-def _cache_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "--", name.partition("://")[2] or name)
 
 
 def _builtin(row: NamedModel) -> ModelSource:

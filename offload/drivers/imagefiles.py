@@ -36,6 +36,10 @@ class Found:
     paths: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
+    def located(self) -> list[str]:
+        """The images' absolute paths."""
+        return [os.path.join(self.root, path) for path in self.paths]
+
 
 @dataclass(frozen=True, slots=True)
 class FileImage:

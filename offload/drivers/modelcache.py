@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -68,27 +70,39 @@ class ModelCache:
 
         Raises:
             web.Unreachable: the server does not deliver.
-            ModelError: what came is damaged or not what came the first time.
+            ModelError: what came is damaged, not what came the first time, or cannot be stored.
         """
+        try:
+            return self._fetch(name, url, on_bytes, force=force)
+        except OSError as error:
+            raise ModelError(
+                f"The model cache {self.folder} cannot be written: {error}.",
+                hint="To keep models elsewhere: export OFFLOAD_CACHE=DIR",
+            ) from error
+
+    def _fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool) -> Cached:
         from filelock import FileLock
 
-        home = os.path.join(self.folder, name)
+        home = self._home(name)
         os.makedirs(home, exist_ok=True)
-        with FileLock(os.path.join(self.folder, f"{name}.lock")):
+        with FileLock(f"{home}.lock"):
             before = self._manifest(name)
             if before and not force and os.path.exists(before.path):
                 return before
             part = os.path.join(home, "download.part")
             web.download(url, part, on_bytes)
-            path = _unpack(part, home)
-            found = sha256_of(path)
+            fresh = _unpack(part, home)
+            found = sha256_of(fresh)
             if before and before.url == url and before.sha256 != found:
-                _remove(path)
+                _remove(fresh)
                 raise ModelError(
                     f"{url} now delivers other bytes than when {name} was first downloaded "
                     f"(SHA-256 {found[:12]}… instead of {before.sha256[:12]}…).",
                     hint=f"If you trust the change: rm -r {home} && offload models pull {name}",
                 )
+            path = os.path.join(home, "saved_model" if os.path.isdir(fresh) else "model.tflite")
+            _remove(path)
+            os.replace(fresh, path)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             cached = Cached(name, path, url, found, _bytes_of(path), now)
             with atomic_write(os.path.join(home, _MANIFEST)) as file:
@@ -117,8 +131,13 @@ class ModelCache:
     def _silence_mark(self) -> str:
         return os.path.join(self.folder, "hub-silent")
 
+    def _home(self, name: str) -> str:
+        """The folder of a model whose name may be a hub handle or a URL."""
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "--", name.partition("://")[2] or name)
+        return os.path.join(self.folder, plain)
+
     def _manifest(self, name: str) -> Cached | None:
-        home = os.path.join(self.folder, name)
+        home = self._home(name)
         try:
             with open(os.path.join(home, _MANIFEST), encoding="utf-8") as file:
                 entry = json.load(file)
@@ -151,26 +170,22 @@ def _bytes_of(path: str) -> int:
 
 
 def _unpack(part: str, home: str) -> str:
-    """The finished download in its place: `model.tflite`, or `saved_model/` if it is an archive."""
+    """The finished download, checked: a `.tflite` file, or the folder that an archive held."""
     with contextlib.suppress(OSError):
         os.remove(part + ".etag")
     try:
         if not tarfile.is_tarfile(part):
-            target = os.path.join(home, "model.tflite")
             _expect_tflite(part)
-            os.replace(part, target)
-            return target
-        target, fresh = os.path.join(home, "saved_model"), os.path.join(home, "unpacking")
+            return part
+        fresh = os.path.join(home, "unpacking")
         _remove(fresh)
         with tarfile.open(part) as archive:
             archive.extractall(fresh, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         _remove(part)
         raise ModelError(f"What was downloaded is damaged: {error}.") from error
-    _remove(target)
-    os.replace(fresh, target)
     os.remove(part)
-    return target
+    return fresh
 
 
 def _expect_tflite(part: str) -> None:

@@ -13,7 +13,7 @@ from PIL import ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from offload.domain.errors import ImageError
 from offload.domain.vision import Detection, InputSpec, Picture
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
 

@@ -69,7 +69,7 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
                 ) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if attempt == _ATTEMPTS or isinstance(error, httpx.InvalidURL):
-                    reason = str(error) or type(error).__name__
+                    reason = (str(error) or type(error).__name__).rstrip(".")
                     raise Unreachable(f"{url} cannot be reached: {reason}.") from error
 
 
@@ -88,8 +88,8 @@ def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) ->
         have_bytes = have_bytes if resumed else 0
         length = response.headers.get("Content-Length", "")
         total_bytes = have_bytes + int(length) if length.isdigit() else None
-        _remember_version(part, response)
         with open(part, "ab" if resumed else "wb") as file:
+            _remember_version(part, response)
             on_bytes(have_bytes, total_bytes)
             for chunk in response.iter_raw(256 * 1024):
                 file.write(chunk)

@@ -1,11 +1,11 @@
-"""Photographs that come with other people's packages, for trying the tool on real pictures."""
+"""Pictures to try the tool on: ours, and photographs that come with other people's packages."""
 
 import os
 import shutil
 from collections.abc import Iterator
-from importlib import util
+from importlib import resources, util
 
-from offload.domain.errors import OffloadError
+from offload.drivers import imagefiles
 
 _SAMPLES = {
     "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
@@ -15,22 +15,21 @@ _SAMPLES = {
 
 
 def lay_out(folder: str) -> list[str]:
-    """Copy every sample there is into `folder`; the paths made.
-
-    Raises:
-        OffloadError: no package with samples is installed.
-    """
-    found = list(_installed())
-    if not found:
-        raise OffloadError(
-            "No installed package carries sample photographs.",
-            hint="To get some: pip install matplotlib scikit-image",
-        )
+    """Copy every sample there is into `folder`; the paths made."""
     os.makedirs(folder, exist_ok=True)
-    return [shutil.copy(photo, folder) for photo in found]
+    return [shutil.copy(picture, folder) for picture in (*_ours(), *_photographs())]
 
 
-def _installed() -> Iterator[str]:
+def _ours() -> list[str]:
+    """The project's own pictures: inside the installed package, or beside it in a checkout."""
+    package = str(resources.files("offload"))
+    for home in (f"{package}/examples", f"{os.path.dirname(package)}/examples/images"):
+        if os.path.isdir(home):
+            return imagefiles.find([home]).located()
+    return []
+
+
+def _photographs() -> Iterator[str]:
     for package, photos in _SAMPLES.items():
         home = util.find_spec(package)
         if home is None or home.origin is None:

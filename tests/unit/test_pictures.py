@@ -61,6 +61,9 @@ def test_a_turned_photo_is_detected_upright(orientation: int, spec: InputSpec) -
 def modes() -> dict[str, Image.Image]:
     grey = scene().convert("L")
     deep = Image.fromarray(np.asarray(grey, np.uint16) * 257)
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(scene(), *profiles, outputMode="LAB")
+    assert lab is not None
     return {
         "L": grey,
         "1": scene().convert("1", dither=Image.Dither.NONE),
@@ -72,9 +75,7 @@ def modes() -> dict[str, Image.Image]:
         "F": Image.fromarray(np.asarray(grey, np.float32) / 255),
         "CMYK": scene().convert("CMYK"),
         "YCbCr": scene().convert("YCbCr"),
-        "LAB": ImageCms.profileToProfile(
-            scene(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
-        ),
+        "LAB": lab,
     }
 
 

@@ -1,0 +1,286 @@
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests.conftest import Offload
+from tests.drawing import encoded, saved, scene
+
+BUILTIN = ("--model", "builtin")
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def start(*arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "offload", "detect", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """600 pictures in two folders, with the same names in both."""
+    for number in range(300):
+        for folder in ("left", "right"):
+            saved(tmp_path / "many" / folder / f"{number:03}.jpg", scene(320, 240))
+    return tmp_path / "many"
+
+
+def test_standard_output_is_json_lines_and_nothing_else(offload: Offload, examples: Path) -> None:
+    done = offload("detect", examples, "--json", *BUILTIN)
+    assert done.returncode == 0, done.stderr
+    found = rows(done.stdout)
+    assert len(found) == len([p for p in examples.iterdir() if p.suffix != ".json"])
+    first = found[0]
+    assert {"path", "width", "height", "bytes", "detections", "where", "durations"} <= set(first)
+    assert set(first["durations"]) == {"read_s", "decode_s", "queue_s", "infer_s"}
+    assert first["where"] == "local"
+    assert re.fullmatch("[0-9a-f]{64}", first["model_sha256"])
+
+
+def test_no_library_speaks_on_either_stream(offload: Offload, examples: Path) -> None:
+    done = offload("detect", examples, *BUILTIN)
+    assert not re.search("INFO|WARN|XNNPACK|TensorFlow|delegate", done.stdout + done.stderr)
+    assert offload("detect", examples, "-q", *BUILTIN).stderr == ""
+
+
+def test_people_get_a_table_and_a_summary(offload: Offload, examples: Path) -> None:
+    done = offload("detect", examples, *BUILTIN)
+    header, *lines = done.stdout.splitlines()
+    assert header.split() == ["image", "pixels", "infer", "ms", "objects"]
+    assert lines == sorted(lines)
+    for wanted in ("images", "failed", "objects", "start-up", "first inference", "median", "p95"):
+        assert wanted in done.stderr
+    assert re.search(r"images/s over", done.stderr)
+    assert re.search(r"SHA-256 [0-9a-f]{12}", done.stderr)
+
+
+def test_a_list_on_standard_input_is_detected(offload: Offload, tmp_path: Path) -> None:
+    saved(tmp_path / "a" / "x.jpg")
+    saved(tmp_path / "b" / "x.jpg")
+    found = offload("detect", "-", "--json", *BUILTIN, input="a/x.jpg\n./b/x.jpg\n", cwd=tmp_path)
+    assert sorted(row["path"] for row in rows(found.stdout)) == ["a/x.jpg", "b/x.jpg"]
+
+
+def test_everything_that_is_no_image_is_a_failed_row_and_the_run_goes_on(
+    offload: Offload, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    saved(folder / "good.jpg")
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "truncated.jpg").write_bytes(encoded(scene(300, 300), "JPEG")[:900])
+    (folder / "bomb.png").write_bytes(encoded(Image.new("1", (20_000, 20_000))))
+    os.mkfifo(folder / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = Path.cwd()
+        os.chdir(folder)
+        listener.bind("socket.jpg")
+        os.chdir(here)
+    (folder / "device.jpg").symlink_to("/dev/zero")
+    (folder / "itself.jpg").symlink_to("itself.jpg")
+    (folder / "up").symlink_to(folder)
+    (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(encoded(scene(), "JPEG"))
+    done = offload("detect", folder, "-r", "--json", *BUILTIN)
+    assert done.returncode == 3, done.stderr
+    reasons = {row["path"]: row["error"] for row in rows(done.stdout)}
+    assert reasons.pop("good.jpg") is None
+    expected = {
+        "empty.jpg": "empty", "text.jpg": "not an image", "truncated.jpg": "damaged",
+        "bomb.png": "--max-pixels", "pipe.jpg": "pipe", "socket.jpg": "socket",
+        "device.jpg": "device", "itself.jpg": "itself", "up": "leads back", r"caf\xe9.jpg": "UTF-8",
+    }  # fmt: skip
+    assert set(reasons) == set(expected)
+    for path, reason in expected.items():
+        assert reason in reasons[path]
+        assert f"failed: {path}: " in done.stderr
+
+
+def test_too_many_failures_end_the_run_with_what_to_type(offload: Offload, tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"{number}.jpg").write_text("no picture")
+    done = offload("detect", tmp_path, "--json", "--max-failures", "5%", *BUILTIN)
+    assert done.returncode == 1
+    assert 11 <= len(rows(done.stdout)) < 30
+    assert "Stopped early" in done.stderr
+    assert "--max-failures" in done.stderr
+
+
+def test_annotated_pictures_mirror_the_tree(offload: Offload, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    saved(photos / "x.jpg")
+    saved(photos / "sub" / "x.jpg")
+    saved(photos / "sub" / "y.png", kind="PNG")
+    out = tmp_path / "out"
+    done = offload("detect", photos, "-r", "-o", out, "--annotate", *BUILTIN)
+    assert done.returncode == 0, done.stderr
+    found = sorted(str(p.relative_to(out / "annotated")) for p in out.rglob("annotated/**/*.*"))
+    assert found == ["sub/x.jpg", "sub/y.png", "x.jpg"]
+    with Image.open(out / "annotated" / "sub" / "y.png") as drawn:
+        assert drawn.format == "PNG"
+
+
+def test_run_json_says_what_ran_how_and_what_came_of_it(offload: Offload, tmp_path: Path) -> None:
+    saved(tmp_path / "photos" / "x.jpg")
+    out = tmp_path / "out"
+    offload("detect", tmp_path / "photos", "-o", out, "--min-score", "0.4", *BUILTIN)
+    run = json.loads((out / "run.json").read_text())
+    assert run["complete"] is True
+    assert run["model"]["name"] == "builtin"
+    assert len(run["model"]["sha256"]) == 64
+    assert run["settings"]["min_score"] == 0.4
+    assert run["host"]["usable_cores"] >= 1
+    assert run["totals"]["images"] == 1
+    assert run["totals"]["infer"]["p95"] > 0
+
+
+def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    saved(photos / "a.jpg")
+    command = ("detect", photos, "-o", out, "--format", "jsonl,coco", *BUILTIN)
+    offload(*command)
+    saved(photos / "b.jpg")
+    again = offload(*command)
+    assert "1 images, 1 done before" in again.stderr
+    assert [image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]] == ["a.jpg", "b.jpg"]  # fmt: skip  # noqa: E501
+    other = offload(*command, "--min-score", "0.9")
+    assert other.returncode == 2
+    assert "min_score: 0.5 then, 0.9 now" in other.stderr
+    assert "--overwrite" in other.stderr
+    assert offload(*command, "--min-score", "0.9", "--overwrite").returncode == 0
+
+
+def test_killed_at_random_moments_and_continued_it_has_every_image_once(
+    offload: Offload, many: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = (many, "-r", "-o", out, "--format", "jsonl,coco,csv,json", *BUILTIN)
+    chance = random.Random(11)
+    for _ in range(5):
+        process = start(*command)
+        time.sleep(chance.uniform(0.3, 1.5))
+        process.kill()
+        process.communicate()
+        if (out / "detections.jsonl").exists():
+            *whole, _half = (out / "detections.jsonl").read_text().split("\n")
+            assert all(json.loads(line)["error"] is None for line in whole)
+    assert offload("detect", *command).returncode == 0
+    paths = [row["path"] for row in rows((out / "detections.jsonl").read_text())]
+    assert len(paths) == len(set(paths)) == 600
+    assert len(json.loads((out / "coco.json").read_text())["images"]) == 600
+    assert not list(out.rglob("*.tmp"))
+
+
+def begun(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout is not None
+    process.stdout.readline()
+
+
+def test_ctrl_c_finishes_what_is_in_hand_and_sums_up(many: Path, tmp_path: Path) -> None:
+    process = start(many, "-r", "--json", "-o", tmp_path / "out", *BUILTIN)
+    begun(process)
+    process.send_signal(signal.SIGINT)
+    output, messages = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Finishing what is in hand" in messages
+    assert "images/s over" in messages
+    logged = rows((tmp_path / "out" / "detections.jsonl").read_text())
+    assert [row["path"] for row in rows(output)] == [row["path"] for row in logged[1:]]
+    assert 0 < len(logged) < 600
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["complete"] is False
+
+
+def test_ctrl_c_twice_stops_now(many: Path) -> None:
+    process = start(many, "-r", "--json", *BUILTIN)
+    begun(process)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in messages
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(many: Path) -> None:
+    with start(many, "-r", "--json", "-q", *BUILTIN) as process:
+        begun(process)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_ten_thousand_images_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    originals = [saved(tmp_path / "originals" / f"{n}.jpg", noise(n)).resolve() for n in range(20)]
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(10_000):
+        (folder / f"{number:05}.jpg").symlink_to(originals[number % 20])
+    log, resident = tmp_path / "out" / "detections.jsonl", []
+    with start(folder, "-o", tmp_path / "out", "-q", *BUILTIN) as process:
+        watched = psutil.Process(process.pid)
+        while process.poll() is None:
+            if log.exists() and log.stat().st_size:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    resident.append(watched.memory_info().rss)
+            time.sleep(0.05)
+    assert process.returncode == 0
+    assert len(log.read_text().splitlines()) == 10_000
+    early = max(resident[: len(resident) // 4])
+    assert max(resident) < 300 * 2**20
+    assert max(resident) - early < 24 * 2**20, "flat but for the index of paths"
+
+
+def noise(seed: int) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), np.uint8)
+    return Image.fromarray(pixels).resize((160, 120))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.jpg"], "does not exist"),
+        (["--where", "moon", "."], "no place 'moon'"),
+        (["--model", "nonsense", "x.jpg"], "no model 'nonsense'"),
+        (["--format", "xml", "x.jpg"], "'xml' is not one of"),
+        (["--annotate", "x.jpg"], "needs --out"),
+        (["--class", "unicorn", "--model", "builtin", "x.jpg"], "no class 'unicorn'"),
+        (["--max-failures", "some", "--model", "builtin", "x.jpg"], "--max-failures takes"),
+        (["--labels", "none.txt", "--model", "builtin", "x.jpg"], "cannot be read"),
+        (["--model", "x.jpg", "x.jpg"], "is no .tflite model"),
+    ],
+)
+def test_bad_usage_gets_one_clear_sentence_and_exit_code_2(
+    offload: Offload, tmp_path: Path, arguments: list[str], sentence: str
+) -> None:
+    saved(tmp_path / "x.jpg")
+    done = offload("detect", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert sentence in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_settings_file_names_the_default_model(offload: Offload, tmp_path: Path) -> None:
+    saved(tmp_path / "x.jpg")
+    (tmp_path / "offload.toml").write_text('model = "builtin"\n')
+    done = offload("detect", "x.jpg", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "warning" not in done.stderr, "chosen, not fallen back to"
+    (tmp_path / "offload.toml").write_text("modle = 1\n")
+    wrong = offload("detect", "x.jpg", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "no setting 'modle'" in wrong.stderr

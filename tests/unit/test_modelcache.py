@@ -1,0 +1,320 @@
+"""What the cache of models promises."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from offload.domain.errors import ModelError
+from offload.drivers import web
+from offload.drivers.modelcache import Cached, ModelCache, sha256_of
+from tests import hub
+from tests.hub import ModelHub
+
+LITE = b"\x1c\x00\x00\x00TFL3" + os.urandom(600_000)
+HANDLE = "someone/detector/1"
+FILE = f"/storage/{HANDLE}/model.tflite"
+
+
+@pytest.fixture
+def served() -> Iterator[ModelHub]:
+    with hub.serving() as served:
+        served.put_tflite(HANDLE, LITE)
+        yield served
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ModelCache:
+    return ModelCache(str(tmp_path / "cache" / "models"))
+
+
+def fetch(cache: ModelCache, served: ModelHub, name: str = "detector", **options: bool) -> Cached:
+    return cache.fetch(
+        name, f"{served.url}/{HANDLE}{hub.LITE}", lambda _have, _all: None, **options
+    )
+
+
+def fetch_archive(cache: ModelCache, served: ModelHub, data: bytes) -> Cached:
+    path = served.put("/archive", data)
+    return cache.fetch("detector", served.url + path, lambda _have, _all: None)
+
+
+def archive_of(**members: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def everything_below(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_the_first_download_records_what_came(cache: ModelCache, served: ModelHub) -> None:
+    cached = fetch(cache, served)
+    assert Path(cached.path).read_bytes() == LITE
+    assert cached.sha256 == sha256_of(cached.path)
+    assert cached.bytes == len(LITE)
+    assert cached.url.startswith(served.url)
+    assert cache.get("detector") == cached
+    assert list(cache.all()) == [cached]
+
+
+def test_a_model_that_is_here_is_not_fetched_again(cache: ModelCache, served: ModelHub) -> None:
+    first = fetch(cache, served)
+    served.asked.clear()
+    assert fetch(cache, served) == first
+    assert served.asked == []
+
+
+def test_progress_counts_up_to_the_announced_total(cache: ModelCache, served: ModelHub) -> None:
+    told: list[tuple[int, int | None]] = []
+    url = f"{served.url}/{HANDLE}{hub.LITE}"
+    cache.fetch("detector", url, lambda have, total: told.append((have, total)))
+    assert told[0] == (0, len(LITE))
+    assert told[-1] == (len(LITE), len(LITE))
+    assert told == sorted(told)
+
+
+def test_nothing_is_cached_before_it_came(cache: ModelCache) -> None:
+    assert cache.get("detector") is None
+    assert list(cache.all()) == []
+
+
+def test_a_changed_byte_is_noticed_and_the_remedy_works(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    cached = fetch(cache, served)
+    damaged = bytearray(LITE)
+    damaged[-1] ^= 1
+    Path(cached.path).write_bytes(damaged)
+    with pytest.raises(ModelError, match="SHA-256 differs") as caught:
+        cache.get("detector")
+    assert caught.value.hint.endswith("offload models pull detector --force")
+    assert fetch(cache, served, force=True).sha256 == cached.sha256
+    assert cache.get("detector") is not None
+
+
+def test_the_remedy_for_a_model_known_by_its_handle_names_the_handle(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    cached = fetch(cache, served, HANDLE)
+    os.remove(cached.path)
+    with pytest.raises(ModelError) as caught:
+        cache.get(HANDLE)
+    assert caught.value.hint.endswith(f"offload models pull {HANDLE} --force")
+    assert [model.name for model in cache.all()] == [HANDLE]
+
+
+def test_a_changed_file_of_a_folder_is_noticed(cache: ModelCache, served: ModelHub) -> None:
+    members = {"saved_model.pb": b"graph", "variables/variables.index": b"weights"}
+    cached = fetch_archive(cache, served, archive_of(**members))
+    assert everything_below(Path(cached.path)) == {*members, "variables"}
+    assert cached.bytes == len(b"graph") + len(b"weights")
+    (Path(cached.path) / "variables" / "variables.index").write_bytes(b"Weights")
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        cache.get("detector")
+
+
+def test_other_bytes_than_the_first_time_are_refused_and_the_first_kept(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    first = fetch(cache, served)
+    served.put_tflite(HANDLE, LITE + b"more")
+    with pytest.raises(ModelError, match="other bytes than when detector was first") as caught:
+        fetch(cache, served, force=True)
+    assert "offload models pull detector" in caught.value.hint
+    assert cache.get("detector") == first
+
+
+def test_a_transfer_broken_off_twice_is_resumed_and_whole(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    served.break_off(after_bytes=200_000, times=2)
+    cached = fetch(cache, served)
+    assert Path(cached.path).read_bytes() == LITE
+    first, second, third = served.ranges_asked(FILE)
+    assert first is None
+    assert (second, third) == ("bytes=200000-", "bytes=400000-")
+
+
+def test_a_transfer_given_up_goes_on_in_the_next_attempt(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    served.break_off(after_bytes=150_000, times=3)
+    with pytest.raises(web.Unreachable, match="cannot be reached"):
+        fetch(cache, served)
+    assert cache.get("detector") is None
+    served.asked.clear()
+    assert Path(fetch(cache, served).path).read_bytes() == LITE
+    assert served.ranges_asked(FILE) == ["bytes=450000-"]
+
+
+def test_a_file_that_changed_meanwhile_starts_again(cache: ModelCache, served: ModelHub) -> None:
+    served.break_off(after_bytes=150_000, times=3)
+    with pytest.raises(web.Unreachable):
+        fetch(cache, served)
+    changed = LITE[:8] + os.urandom(500_000)
+    served.put_tflite(HANDLE, changed)
+    assert Path(fetch(cache, served).path).read_bytes() == changed
+
+
+def test_a_server_without_ranges_sends_everything_again(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    served.ranges = False
+    served.break_off(after_bytes=200_000, times=2)
+    assert Path(fetch(cache, served).path).read_bytes() == LITE
+
+
+def test_a_download_that_was_whole_when_its_process_died_is_completed(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    part = Path(cache.folder) / "detector" / "download.part"
+    part.parent.mkdir(parents=True)
+    web.download(served.url + FILE, str(part), lambda _have, _all: None)
+    assert Path(fetch(cache, served).path).read_bytes() == LITE
+    assert served.ranges_asked(FILE)[1] == f"bytes={len(LITE)}-"
+    assert not part.exists()
+
+
+def test_two_processes_that_want_the_same_model_make_one_download(
+    tmp_path: Path, served: ModelHub
+) -> None:
+    served.put_tflite("tensorflow/lite-model/efficientdet/lite0/detection/metadata/1", LITE)
+    served.delay_s = 1.0  # long enough for the other process to come and wait
+    variables = os.environ | {"OFFLOAD_HUB": served.url, "OFFLOAD_CACHE": str(tmp_path)}
+    command = [sys.executable, "-m", "offload", "models", "pull", "efficientdet-lite0"]
+    pullers = [
+        subprocess.Popen(
+            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    ends = [(*puller.communicate(timeout=60), puller.returncode) for puller in pullers]
+    assert ends[0] == ends[1]
+    assert ends[0][1:] == ("", 0)
+    assert len([asked for asked in served.asked if asked.path.startswith("/storage")]) == 1
+
+
+@pytest.mark.parametrize("member", ["../evil", "../../evil", "/tmp/evil-of-offload"])
+def test_an_archive_that_would_write_elsewhere_is_refused_and_writes_nothing_there(
+    tmp_path: Path, cache: ModelCache, served: ModelHub, member: str
+) -> None:
+    data = archive_of(**{"saved_model.pb": b"graph", member: b"evil"})
+    if member.startswith("/"):
+        # The filter takes an absolute name for one below the folder.
+        cached = fetch_archive(cache, served, data)
+        assert (Path(cached.path) / member.lstrip("/")).read_bytes() == b"evil"
+    else:
+        with pytest.raises(ModelError, match="damaged"):
+            fetch_archive(cache, served, data)
+        assert cache.get("detector") is None
+        assert not list(tmp_path.rglob("evil"))
+    assert not Path("/tmp/evil-of-offload").exists()
+
+
+def test_an_archive_with_a_link_that_points_out_of_it_is_refused(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        link = tarfile.TarInfo("saved_model.pb")
+        link.type, link.linkname = tarfile.SYMTYPE, "../../../../../etc/passwd"
+        archive.addfile(link)
+    with pytest.raises(ModelError, match="damaged"):
+        fetch_archive(cache, served, out.getvalue())
+
+
+def test_an_archive_damaged_on_the_way_is_refused_and_fetched_afresh_next_time(
+    cache: ModelCache, served: ModelHub
+) -> None:
+    whole = archive_of(**{"saved_model.pb": os.urandom(100_000)})
+    compressed = archive_of(**{"saved_model.pb": b"graph" * 200_000})
+    for damaged in (
+        whole[:50_000],
+        whole[:50_000] + bytes(1000) + whole[51_000:],
+        compressed[:600] + b"\xff" * 200 + compressed[800:],
+    ):
+        with pytest.raises(ModelError, match="damaged"):
+            fetch_archive(cache, served, damaged)
+    assert fetch_archive(cache, served, whole).bytes == 100_000
+
+
+@pytest.mark.parametrize("body", [b"<!doctype html><title>Log in</title>", b""])
+def test_a_web_page_or_nothing_is_no_model(
+    cache: ModelCache, served: ModelHub, body: bytes
+) -> None:
+    with pytest.raises(ModelError, match=r"neither a \.tflite file nor an archive"):
+        fetch_archive(cache, served, body)
+    assert cache.get("detector") is None
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR])
+def test_an_error_status_is_named_and_not_asked_for_again(
+    cache: ModelCache, served: ModelHub, status: HTTPStatus
+) -> None:
+    served.status = status
+    with pytest.raises(web.Unreachable, match=f"answers {status.value} {status.phrase}"):
+        fetch(cache, served)
+    assert len(served.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/model", "no-address", "http://[broken", "http://127.0.0.1:x/"]
+)
+def test_an_address_that_leads_nowhere_is_explained_in_one_sentence(
+    cache: ModelCache, url: str
+) -> None:
+    with pytest.raises(web.Unreachable) as caught:
+        cache.fetch("detector", url, lambda _have, _all: None)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{url} cannot be reached: ")
+    assert sentence.endswith(".")
+    assert not sentence.endswith("..")
+    assert not web.answers(url, 1.0)
+
+
+def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path, served: ModelHub) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = ModelCache(str(tmp_path / "file" / "models"))
+    with pytest.raises(ModelError, match="cannot be written") as caught:
+        fetch(cache, served)
+    assert "OFFLOAD_CACHE" in caught.value.hint
+
+
+def test_a_manifest_that_cannot_be_read_is_no_model(cache: ModelCache, served: ModelHub) -> None:
+    cached = fetch(cache, served)
+    manifest = Path(cached.path).with_name("manifest.json")
+    for text in ("", "[]", "{}", '{"name": 1}', "\xff"):
+        manifest.write_text(text, "latin-1")
+        assert cache.get("detector") is None
+    assert fetch(cache, served).sha256 == cached.sha256
+
+
+def test_a_hub_that_answers_slowly_counts_as_silent(served: ModelHub) -> None:
+    served.hanging = True
+    assert not web.answers(served.url, 0.2)
+
+
+def test_silence_is_remembered_for_an_hour(cache: ModelCache) -> None:
+    assert not cache.hub_is_silent()
+    cache.hub_was_silent()
+    assert cache.hub_is_silent()
+    cache.hub_answered()
+    cache.hub_answered()
+    assert not cache.hub_is_silent()
+    cache.hub_was_silent()
+    (mark,) = Path(cache.folder).iterdir()
+    long_ago_s = mark.stat().st_mtime - 3700
+    os.utime(mark, (long_ago_s, long_ago_s))
+    assert not cache.hub_is_silent()
