@@ -62,7 +62,7 @@ class SavedModelDetector:
             # Held for good: the signature only borrows the weights from it.
             self._loaded = hub.load(model.path)
         except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-            raise ModelError(f"TensorFlow cannot load {model.path}: {error}") from error
+            raise ModelError(f"TensorFlow cannot load {model.path}: {_reason(error)}") from error
         self._function = self._signature(model)
         self._argument, spec = self._single_input(model)
         self._dtype = spec.dtype.as_numpy_dtype
@@ -119,6 +119,12 @@ _CLASSES = {"detection_classes", "detection_class_entities"}
 _READ = _CLASSES | {
     "detection_boxes", "detection_scores", "num_detections", "detection_class_labels",
 }  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    """The line of TensorFlow's account that says why; the others trace its graph."""
+    lines = [line for line in str(error).splitlines() if line[:1].strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _one(arrays: Mapping[str, NDArray[Any]], index: int) -> RawDetections:

@@ -91,7 +91,8 @@ def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) ->
         with open(part, "ab" if resumed else "wb") as file:
             _remember_version(part, response)
             on_bytes(have_bytes, total_bytes)
-            for chunk in response.iter_raw(256 * 1024):
+            # As they come: what a chunk size holds back is lost when the transfer breaks off.
+            for chunk in response.iter_raw():
                 file.write(chunk)
                 have_bytes += len(chunk)
                 on_bytes(have_bytes, total_bytes)
