@@ -65,8 +65,9 @@ def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
     kept = f", {summary.kept} done before" if summary.kept else ""
     objects = ", ".join(f"{n} {label}" for label, n in list(summary.objects_by_label.items())[:8])
     found = f" ({objects})" if objects else ""
+    images, things = _count(summary.images, "image"), _count(summary.objects, "object")
     lines = [
-        f"{summary.images} images{kept}, {summary.failed} failed, {summary.objects} objects{found}",
+        f"{images}{kept}, {summary.failed} failed, {things}{found}",
         f"{model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at {summary.where}",
         f"start-up {summary.startup_s:.2f} s, first inference {_ms(summary.first_infer_s)}",
         f"inference {_spread(summary.infer)}, {summary.concurrency} at a time",
@@ -76,6 +77,10 @@ def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
     if out is not None:
         lines.append(f"results in {out}")
     return lines
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _spread(infer: "Spread | None") -> str:

@@ -19,11 +19,16 @@ def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    rate = TextColumn("{task.speed:.1f} images/s")
+    rate = TextColumn("{task.fields[rate]}")
     bar = _progress(BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+
+    def advance(_row: "Row") -> None:
+        speed = bar.tasks[0].speed
+        bar.update(task, advance=1, rate=f"{speed:.1f} images/s" if speed else "")
+
     with bar:
-        task = bar.add_task("", total=total)
-        yield lambda _row: bar.advance(task)
+        task = bar.add_task("", total=total, rate="")
+        yield advance
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def facts(name: str, configured: Settings) -> Json:
     row = NAMED.get(name)
     known: Json = {}
     if row:
-        known = asdict(row)
+        known = {key: value for key, value in asdict(row).items() if value not in (None, "")}
         known["url"] = hub.url(row.handle, row.runtime) if row.handle else "part of offload"
     here = source.resolve_here(name, hub)
     if here is None:

@@ -155,7 +155,7 @@ def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_
     offload(*command)
     saved(photos / "b.jpg")
     again = offload(*command)
-    assert "1 images, 1 done before" in again.stderr
+    assert "1 image, 1 done before" in again.stderr
     assert [image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]] == ["a.jpg", "b.jpg"]  # fmt: skip  # noqa: E501
     other = offload(*command, "--min-score", "0.9")
     assert other.returncode == 2
@@ -284,3 +284,20 @@ def test_the_settings_file_names_the_default_model(offload: Offload, tmp_path: P
     wrong = offload("detect", "x.jpg", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "no setting 'modle'" in wrong.stderr
+
+
+def test_a_person_watching_sees_the_rate_and_the_time_left(examples: Path) -> None:
+    import pty
+
+    reader, terminal = pty.openpty()
+    command = [sys.executable, "-m", "offload", "detect", str(examples), *BUILTIN]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+        os.close(terminal)
+        seen = b""
+        with contextlib.suppress(OSError):  # the terminal's other end closes
+            while chunk := os.read(reader, 65536):
+                seen += chunk
+    os.close(reader)
+    assert process.returncode == 0
+    assert b"images/s" in seen
+    assert b"Traceback" not in seen

@@ -1,0 +1,158 @@
+"""Models by their names, from a hub to detections."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from offload.detectors.catalogue import NAMED, PREFERRED
+from offload.drivers.modelcache import sha256_of
+from tests import hub, savedmodels
+from tests.conftest import Offload
+from tests.drawing import saved
+from tests.hub import ModelHub
+
+ZOO = "ssd-mobilenet-v2"
+LABELS = "zebra\n???\nlion\n"
+BOX = (0.25, 0.5, 0.5, 1.0)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[ModelHub]:
+    with hub.serving() as served:
+        file = savedmodels.tflite_with_metadata(tmp_path / "served.tflite", LABELS)
+        served.put_tflite(NAMED[PREFERRED].handle, file.read_bytes())
+        yield served
+
+
+@pytest.fixture
+def asking(served: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of whoever asks that hub."""
+    monkeypatch.setenv("OFFLOAD_HUB", served.url)
+    monkeypatch.setenv("OFFLOAD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def listed(offload: Offload) -> dict[str, Any]:
+    rows = json.loads(offload("models", "list", "--json").stdout)["models"]
+    return {row["name"]: row for row in rows}
+
+
+def shown(offload: Offload, name: str) -> Any:
+    return json.loads(offload("models", "show", name, "--json").stdout)
+
+
+def test_a_pulled_model_is_here_and_shown_with_its_sha256(
+    offload: Offload, served: ModelHub, asking: Path
+) -> None:
+    before = listed(offload)
+    assert set(before) == set(NAMED)
+    assert [name for name, row in before.items() if row["cached"]] == ["builtin"]
+    assert not shown(offload, PREFERRED)["here"]
+    assert served.asked == []
+
+    pulled = offload("models", "pull", PREFERRED)
+    assert (pulled.stderr, pulled.returncode) == ("", 0)
+    name, sha256, path = pulled.stdout.split()
+    assert name == PREFERRED
+    assert sha256 == sha256_of(path)
+    assert Path(path).is_relative_to(asking)
+
+    served.asked.clear()
+    assert offload("models", "pull", PREFERRED).stdout == pulled.stdout
+    row = listed(offload)[PREFERRED]
+    assert row["cached"]
+    assert row["bytes"] == os.path.getsize(path)
+    facts = shown(offload, PREFERRED)
+    assert facts["here"]
+    assert (facts["sha256"], facts["path"], facts["runtime"]) == (sha256, path, "tflite")
+    assert facts["labels"] == {"1": "zebra", "3": "lion"}
+    assert facts["licence"] == "Apache-2.0"
+    assert served.asked == []
+
+
+def test_people_get_tables(offload: Offload, asking: Path) -> None:
+    table = offload("models", "list").stdout.splitlines()
+    assert table[0].split() == ["name", "runtime", "accuracy", "licence", "size", "here"]
+    assert [line.split()[0] for line in table[1:]] == list(NAMED)
+    assert "person" in offload("models", "show", "builtin").stdout
+
+
+def test_a_damaged_copy_is_named_with_the_command_that_repairs_it(
+    offload: Offload, asking: Path
+) -> None:
+    pulled = offload("models", "pull", PREFERRED)
+    path = Path(pulled.stdout.split()[2])
+    path.write_bytes(path.read_bytes()[:-1])
+    for arguments in (("pull", PREFERRED), ("show", PREFERRED)):
+        failed = offload("models", *arguments)
+        assert failed.returncode == 1
+        error, hint = failed.stderr.splitlines()
+        assert error.startswith("error: The cached model")
+        assert hint.endswith(f"offload models pull {PREFERRED} --force")
+    repaired = offload("models", "pull", PREFERRED, "--force")
+    assert (repaired.stdout, repaired.returncode) == (pulled.stdout, 0)
+
+
+def test_what_cannot_be_pulled_is_explained_in_two_lines(
+    offload: Offload, served: ModelHub, asking: Path
+) -> None:
+    failed = offload("models", "pull", ZOO)  # not on this hub
+    assert (failed.stdout, failed.returncode) == ("", 1)
+    error, hint = failed.stderr.splitlines()
+    assert error.startswith(f"error: {ZOO} cannot be fetched: {served.url}/")
+    assert error.endswith("answers 404 Not Found.")
+    assert f"offload models pull {ZOO};" in hint
+    unknown = offload("models", "pull", "yolo")
+    assert (unknown.stdout, unknown.returncode) == ("", 2)
+    assert "offload models list" in unknown.stderr
+
+
+def test_without_a_wish_the_hubs_model_detects(
+    offload: Offload, examples: Path, asking: Path
+) -> None:
+    done = offload("detect", examples, "--json")
+    assert done.returncode == 0
+    assert "warning" not in done.stderr
+    assert f"\n{PREFERRED} (tflite, " in done.stderr
+    found = [d for line in done.stdout.splitlines() for d in json.loads(line)["detections"]]
+    assert "zebra" in {d["label"] for d in found}
+
+
+def test_without_hub_and_wish_the_embedded_model_detects_with_one_warning(
+    offload: Offload, examples: Path
+) -> None:
+    done = offload("detect", examples, "--json")
+    assert done.returncode == 0
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert warning.endswith(f"offload models pull {PREFERRED}")
+    assert "\nbuiltin (tflite, " in done.stderr
+
+
+@pytest.mark.xdist_group("tensorflow")
+def test_a_saved_model_from_the_hub_detects_without_library_chatter(
+    offload: Offload, served: ModelHub, asking: Path, tmp_path: Path
+) -> None:
+    served.put_saved_model(NAMED[ZOO].handle, savedmodels.zoo(tmp_path / "zoo"))
+    pixels, mean = savedmodels.picture(BOX, side=320)
+    for name in "abc":
+        saved(tmp_path / "photos" / f"{name}.png", Image.fromarray(pixels), "PNG")
+    done = offload("detect", tmp_path / "photos", "--model", ZOO, "--min-score", mean / 2, "--json")
+    assert done.returncode == 0
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert sorted(row["path"] for row in rows) == ["a.png", "b.png", "c.png"]
+    for row in rows:
+        (found,) = row["detections"]
+        assert (found["label"], found["class_id"]) == ("dog", 18)
+        assert found["score"] == pytest.approx(mean, abs=1e-4)
+    counts, model, start, inference, speed = done.stderr.splitlines()
+    assert counts == "3 images, 0 failed, 3 objects (3 dog)"
+    assert model.startswith(f"{ZOO} (savedmodel, SHA-256 ")
+    assert start.startswith("start-up ")
+    assert inference.startswith("inference mean ")
+    assert "images/s" in speed
+    assert len(served.asked) == 1
