@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import Queue
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ class Stop:
         return self._asked
 
 
-class _Failure(Generic[R]):
+class _Failure:
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
@@ -38,24 +38,11 @@ def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -
     in hand, and as many results wait for a slow consumer. An exception in `work` is a bug: it
     stops the pipeline and is raised here. Threads are daemons: a process that must end now does.
     """
-    source = iter(items)
-    lock = threading.Lock()
+    source = _Source(items, stop)
     done: Queue[object] = Queue(maxsize=workers)
-
-    def next_item() -> object:
-        with lock:
-            return _END if stop else next(source, _END)
-
-    def worker() -> None:
-        try:
-            while (item := next_item()) is not _END:
-                done.put(work(item))  # type: ignore[arg-type] # anything but _END is a T
-        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-            done.put(_Failure(error))
-        done.put(_END)
-
     for number in range(workers):
-        threading.Thread(target=worker, name=f"worker-{number}", daemon=True).start()
+        arguments = (source, work, done)
+        threading.Thread(target=_work, args=arguments, name=f"worker-{number}", daemon=True).start()
     running = workers
     try:
         while running:
@@ -66,7 +53,32 @@ def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -
                 raise result.error
             else:
                 yield result  # type: ignore[misc] # what is left is an R
+    except KeyboardInterrupt:
+        running = 0  # now means now: the threads end with the process
+        raise
     finally:
         stop.ask()
         while running:  # let blocked workers hand over and go
             running -= done.get() is _END
+
+
+class _Source:
+    """An iterator that threads share, dry once `stop` is asked."""
+
+    def __init__(self, items: Iterable[object], stop: Stop) -> None:
+        self._items = iter(items)
+        self._lock = threading.Lock()
+        self._stop = stop
+
+    def take(self) -> object:
+        with self._lock:
+            return _END if self._stop else next(self._items, _END)
+
+
+def _work(source: _Source, work: Callable[[T], R], done: Queue[object]) -> None:
+    try:
+        while (item := source.take()) is not _END:
+            done.put(work(item))  # type: ignore[arg-type] # anything but _END is a T
+    except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
+        done.put(_Failure(error))
+    done.put(_END)

@@ -116,39 +116,51 @@ def select(
     """
     order = np.flatnonzero(raw.scores >= selection.min_score)
     order = order[np.argsort(-raw.scores[order], kind="stable")]
-    scale = np.array([covered[0], covered[1], covered[0], covered[1]], np.float32)
+    ids = raw.class_ids[order].tolist()
+    if raw.names:
+        names = [raw.names[index] for index in order]
+    else:
+        names = [labels.get(class_id, f"class {class_id}") for class_id in ids]
+    scale = np.array([*covered, *covered])
     boxes = np.clip(raw.boxes[order] / scale, 0.0, 1.0)
-    found: list[Detection] = []
     kept: list[int] = []
-    for row, index in enumerate(order):
-        class_id = int(raw.class_ids[index])
-        label = raw.names[index] if raw.names else labels.get(class_id, f"class {class_id}")
-        if selection.classes and not selection.classes & {label.lower(), str(class_id)}:
+    rivals = _rivals(boxes, raw.class_ids[order], selection.max_iou)
+    for row, (class_id, name) in enumerate(zip(ids, names, strict=True)):
+        if selection.classes and not selection.classes & {name.lower(), str(class_id)}:
             continue
-        rivals = [k for k, other in zip(kept, found, strict=True) if other.class_id == class_id]
-        if rivals and iou(boxes[row], boxes[rivals]).max() > selection.max_iou:
+        if rivals is not None and rivals[row, kept].any():
             continue
         kept.append(row)
-        score = round(float(raw.scores[index]), 5)
-        box = Box(*(round(edge, 5) for edge in boxes[row].tolist()))
-        found.append(Detection(label, class_id, score, box))
-        if len(found) == selection.max_detections:
+        if len(kept) == selection.max_detections:
             break
-    return tuple(found)
+    scores = raw.scores[order].astype(np.float64).round(5).tolist()
+    edges = boxes.round(5).tolist()
+    return tuple(Detection(names[k], ids[k], scores[k], Box(*edges[k])) for k in kept)
 
 
-def iou(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of one box [4] with others [N,4] -> [N]; 0 for empty boxes."""
-    top_left = np.maximum(box[:2], others[:, :2])
-    bottom_right = np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=1)
-    union = _area(box[None]) + _area(others) - shared
-    result: NDArray[np.float32] = np.divide(shared, union, np.zeros_like(shared), where=union > 0)
+def _rivals(
+    boxes: NDArray[np.float64], class_ids: NDArray[np.int64], max_iou: float
+) -> NDArray[np.bool_] | None:
+    """[N,N]: which pairs are of one class and overlap by more than `max_iou`; None if none can."""
+    if max_iou >= 1 or len(boxes) <= 1:
+        return None
+    same = class_ids[:, None] == class_ids
+    rivals: NDArray[np.bool_] = same & (iou(boxes[:, None], boxes) > max_iou)
+    return rivals
+
+
+def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of boxes [...,4], broadcast against each other; 0 for empty boxes."""
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    sides = np.maximum(sides, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    union = _area(one) + _area(other) - shared
+    result: NDArray[np.float64] = shared / np.where(union > 0, union, 1)
     return result
 
 
-def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    area: NDArray[np.float32] = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    area: NDArray[np.float64] = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     return area
 
 

@@ -50,9 +50,9 @@ class ResultsDir:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._log = os.path.join(folder, FORMATS["jsonl"])
-        self._index, whole_bytes, self._lines = _read_log(self._log)
+        self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
-        self._file.truncate(whole_bytes)  # a kill can leave half a line
+        self._file.truncate(self._end)  # a kill can leave half a line
 
     def holds(self, root: str, path: str) -> bool:
         """Whether the image below `root` was detected already and has not changed since.
@@ -74,11 +74,13 @@ class ResultsDir:
 
     def append(self, row: Row) -> None:
         """Add a row; a later row of the same path replaces the earlier."""
-        line = json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n"
-        offset = self._file.tell()
-        self._file.write(line.encode())
+        line = _line(row)
+        self._file.write(line)
+        self._index[row.path] = _Entry(
+            self._end, row.bytes, row.mtime_ns, row.sha256, row.error is not None
+        )
+        self._end += len(line)
         self._lines += 1
-        self._index[row.path] = _entry(offset, row.to_json())
 
     def annotate(self, path: str, picture: bytes) -> None:
         """Write the annotated picture of the image at `path`, in a mirror of its tree."""
@@ -114,10 +116,8 @@ class ResultsDir:
         order = sorted(self._index, key=lambda path: self._index[path].offset)
         self._file.close()
         with atomic_write(self._log) as file:
-            for row in self._rows(order):
-                line = json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":"))
-                file.write(line + "\n")
-        self._index, _, self._lines = _read_log(self._log)
+            file.writelines(_line(row).decode() for row in self._rows(order))
+        self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
 
     def _coco(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
@@ -209,6 +209,10 @@ def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
         raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
 
 
+def _line(row: Row) -> bytes:
+    return (json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
 def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
     """Where each path's last row is, the length of the whole lines in bytes, their number."""
     index: dict[str, _Entry] = {}
@@ -220,8 +224,10 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
             if not line.endswith(b"\n"):
                 break
             try:
-                document = json.loads(line)
-                index[document["path"]] = _entry(offset, document)
+                row = json.loads(line)
+                index[row["path"]] = _Entry(
+                    offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None
+                )
             except (ValueError, KeyError, TypeError) as error:
                 raise OffloadError(
                     f"Line {lines + 1} of {log} is not ours.",
@@ -230,13 +236,3 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
             offset += len(line)
             lines += 1
     return index, offset, lines
-
-
-def _entry(offset: int, document: Json) -> _Entry:
-    return _Entry(
-        offset,
-        document["bytes"],
-        document["mtime_ns"],
-        document["sha256"],
-        document["error"] is not None,
-    )

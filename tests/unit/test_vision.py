@@ -74,7 +74,7 @@ edges = st.floats(0, 1, width=32)
 
 @given(st.lists(st.tuples(edges, edges, edges, edges), min_size=1, max_size=8))
 def test_iou_is_a_share_and_one_for_a_box_with_itself(corners: list[tuple[float, ...]]) -> None:
-    points = np.array(corners, np.float32)
+    points = np.array(corners)
     boxes = np.concatenate(
         [np.minimum(points[:, :2], points[:, 2:]), np.maximum(points[:, :2], points[:, 2:])], 1
     )
