@@ -194,8 +194,8 @@ def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
             if os.path.exists(os.path.join(folder, name)):
                 os.remove(os.path.join(folder, name))
         shutil.rmtree(os.path.join(folder, ANNOTATED), ignore_errors=True)
-    if not os.path.exists(log):
-        return
+    if not os.path.exists(log) or not os.path.getsize(log):
+        return  # `run.json` is written before the first row
     hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
     try:
         with open(run, encoding="utf-8") as file:

