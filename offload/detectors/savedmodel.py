@@ -58,6 +58,7 @@ class SavedModelDetector:
         import tensorflow_hub as hub
 
         self._tf = tf
+        self._path = model.path
         try:
             # Held for good: the signature only borrows the weights from it.
             self._loaded = hub.load(model.path)
@@ -81,7 +82,10 @@ class SavedModelDetector:
         pixels: NDArray[Any] = np.stack([*batch, *fill])
         if self._dtype == np.float32:
             pixels = pixels.astype(np.float32) * np.float32(1 / 255)
-        answer = self._function(**{self._argument: self._tf.constant(pixels)})
+        try:
+            answer = self._function(**{self._argument: self._tf.constant(pixels)})
+        except self._tf.errors.OpError as error:
+            raise ModelError(f"TensorFlow cannot run {self._path}: {_reason(error)}") from error
         arrays = {name: tensor.numpy() for name, tensor in answer.items() if name in _READ}
         if arrays["detection_boxes"].ndim == 2:  # noqa: PLR2004 - Open Images: one, unbatched
             arrays = {name: array[None] for name, array in arrays.items()}

@@ -37,7 +37,8 @@ class TFLiteDetector:
             self._interpreter = Interpreter(model_path=model.path, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"LiteRT cannot run {model.path}: {error}") from error
+            raise ModelError(f"LiteRT cannot load {model.path}: {error}.") from error
+        self._path = model.path
         self._input = self._input_details(model)
         self.labels = model.labels
         _, height, width, _ = self._input["shape"].tolist()
@@ -48,7 +49,10 @@ class TFLiteDetector:
         """Answer for one picture [height, width, 3]."""
         (pixels,) = batch
         self._interpreter.set_tensor(self._input["index"], _as_input(pixels, self._input))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise ModelError(f"LiteRT cannot run {self._path}: {error}.") from error
         boxes, classes, scores, count = (self._read(output) for output in self._outputs)
         n = int(count.ravel()[0])
         ids = np.rint(classes[0, :n]).astype(np.int64) + self._first_id

@@ -183,6 +183,8 @@ def _unpack(part: str, home: str) -> str:
             archive.extractall(fresh, filter="data")
             while archive.fileobj and archive.fileobj.read(1 << 20):
                 pass  # the checksum stands at the end, where unpacking never looks
+        if not os.path.exists(os.path.join(fresh, "saved_model.pb")):
+            raise OSError("the archive holds no saved_model.pb")
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         _remove(part)
         raise ModelError(f"What was downloaded is damaged: {error}.") from error

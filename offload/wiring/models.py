@@ -25,7 +25,7 @@ def listing(configured: Settings) -> list[Json]:
     ]
     rows += [
         {
-            "name": model.url,
+            "name": name,
             "runtime": "tflite" if model.path.endswith(".tflite") else "savedmodel",
             "accuracy": "unknown",
             "licence": "see its page",
