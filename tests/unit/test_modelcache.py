@@ -220,9 +220,14 @@ def test_an_absolute_name_in_an_archive_stays_below_the_models_folder(
     tmp_path: Path, cache: ModelCache, served: ModelHub
 ) -> None:
     evil = tmp_path / "evil"
-    cached = fetch_archive(cache, served, archive_of(**{str(evil): b"evil"}))
+    cached = fetch_archive(cache, served, archive_of(**{"saved_model.pb": b"", str(evil): b"evil"}))
     assert not evil.exists()
     assert (Path(cached.path) / str(evil).lstrip("/")).is_file()
+
+
+def test_an_archive_without_a_saved_model_is_refused(cache: ModelCache, served: ModelHub) -> None:
+    with pytest.raises(ModelError, match=r"holds no saved_model\.pb"):
+        fetch_archive(cache, served, archive_of(readme=b"no model"))
 
 
 def test_an_archive_with_a_link_that_points_out_of_it_is_refused(
