@@ -112,7 +112,8 @@ def detect(
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.render import detections, messages, progress
     from offload.wiring import configuration
-    from offload.wiring.detection import Request, detection
+    from offload.wiring.detection import detection
+    from offload.wiring.request import Request
 
     request = Request(
         sources=tuple(sources),

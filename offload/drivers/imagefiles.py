@@ -65,6 +65,8 @@ def find(sources: Sequence[str], *, recursive: bool = False, skip: str | None = 
     files: list[str] = []
     for source in sources:
         files += _expand(source, recursive, out_of_bounds, problems)
+    if not files and not problems:
+        raise UsageError("The list names no image.")
     only_folder = sources[0] if len(sources) == 1 and os.path.isdir(sources[0]) else None
     absolute = [os.path.abspath(f) for f in files]
     places = absolute + [os.path.abspath(path) for path, _ in problems]

@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -19,37 +19,14 @@ from offload.domain.errors import UsageError
 from offload.domain.ports import Place, Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock
-from offload.domain.vision import Detections, Image, Selection, check_classes
+from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers import imagefiles, machine, pictures, resultsdir
 from offload.drivers.resultsdir import ResultsDir
 from offload.drivers.settings import Settings
 from offload.places import PLACES
 from offload.version import __version__
 from offload.wiring import configuration
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a user asks `detect` for; None where the model or the machine decides."""
-
-    sources: tuple[str, ...]
-    recursive: bool = False
-    where: str = "local"
-    model: str | None = None
-    labels: str | None = None
-    min_score: float | None = None
-    classes: tuple[str, ...] = ()
-    max_detections: int = 300
-    max_iou: float = 0.7
-    max_pixels: int = pictures.MAX_PIXELS
-    max_failures: str | None = None
-    out: str | None = None
-    formats: tuple[str, ...] = ("jsonl",)
-    annotate: bool = False
-    overwrite: bool = False
-    offline: bool = False
-    workers: int | None = None
-    threads: int | None = None
+from offload.wiring.request import Request
 
 
 @dataclass(slots=True)
@@ -95,51 +72,64 @@ def detection(
     clock = time.perf_counter
     found = imagefiles.find(request.sources, recursive=request.recursive, skip=request.out)
     model = _model(request, hub, configured)
-    selection = _selection(request, model)
+    check_classes(request.selection(model), model.labels)
     with ExitStack() as stack:
         results: ResultsDir | None = None
+        paths = found.paths
         if request.out is not None:
-            wanted = _fixed_settings(request, model, selection, found.root)
-            results = stack.enter_context(
-                resultsdir.opened(request.out, wanted, overwrite=request.overwrite)
-            )
-            paths = [path for path in found.paths if not results.holds(found.root, path)]
-        else:
-            paths = found.paths
+            fixed = request.fixed(model, found.root)
+            opened = resultsdir.opened(request.out, fixed, overwrite=request.overwrite)
+            results = stack.enter_context(opened)
+            paths = [path for path in paths if not results.holds(found.root, path)]
         total = len(paths) + len(found.problems)
-        place = _place(request, configured, model, selection, total)
+        place = _place(request, configured, model, total)
         session = stack.enter_context(place.open())
-        check_classes(selection, session.labels)
         job = Job(
             paths=paths,
             problems=found.problems,
             read=lambda path: imagefiles.read(found.root, path),
             digest=lambda data: hashlib.sha256(data).hexdigest(),
             printable=imagefiles.printable,
-            max_failures=_limit(request.max_failures, total),
+            max_failures=request.failure_limit(total),
             keep=_annotator(request, results),
         )
         rows = use_case.detect(job, session, place.name, clock, stop)
         kept = len(found.paths) - len(paths)
-        if results is not None:
-            rows = _logged(rows, results)
-        tally = Tally(session, place.name)
-        run = Run(total, kept, clock() - began_s, tally, rows, clock)
+        run = Run(total, kept, clock() - began_s, Tally(session, place.name), rows, clock)
         if results is None:
             yield run
             return
-        document = _manifest(request, session, wanted)
-        results.write_run(document)
-        try:
+        run.rows = _logged(rows, results)
+        with _documented(results, request, fixed, session, run):
             yield run
-        finally:
-            document |= {
-                "finished_at": _now(),
-                "complete": run.complete,
-                "totals": asdict(run.summary()),
-            }
-            results.export(request.formats, session.labels, _provenance(session))
-            results.write_run(document)
+
+
+@contextmanager
+def _documented(
+    results: ResultsDir, request: Request, fixed: Json, session: Session, run: Run
+) -> Iterator[None]:
+    """`run.json` from the start, and again with the other documents at the end."""
+    provenance: Json = {"offload": __version__, "model": asdict(session.model)}
+    document = provenance | {
+        "place": request.where,
+        "sources": list(request.sources),
+        "settings": fixed,
+        "host": asdict(machine.describe()),
+        "started_at": _now(),
+        "finished_at": None,
+        "complete": False,
+    }
+    results.write_run(document)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise  # now means now; the log is whole as it is
+    except BaseException:
+        results.export(request.formats, session.labels, provenance)
+        raise
+    results.export(request.formats, session.labels, provenance)
+    outcome = {"finished_at": _now(), "complete": run.complete, "totals": asdict(run.summary())}
+    results.write_run(document | outcome)
 
 
 def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
@@ -164,26 +154,7 @@ def _model(request: Request, hub: Hub, configured: Settings) -> ModelSource:
     return source.resolve_default(hub)
 
 
-def _selection(request: Request, model: ModelSource) -> Selection:
-    return Selection(
-        min_score=model.min_score if request.min_score is None else request.min_score,
-        classes=frozenset(name.strip().lower() for name in request.classes),
-        max_detections=request.max_detections,
-        max_iou=request.max_iou,
-    )
-
-
-def _place(
-    request: Request,
-    configured: Settings,
-    model: ModelSource,
-    selection: Selection,
-    images: int,
-) -> Place:
-    if request.where not in PLACES:
-        raise UsageError(
-            f"There is no place {request.where!r}.", hint=f"There is: {', '.join(PLACES)}."
-        )
+def _place(request: Request, configured: Settings, model: ModelSource, images: int) -> Place:
     module, _, name = PLACES[request.where].partition(":")
     cores = machine.usable_cores()
     workers = request.workers or configured.workers or max(1, min(cores, images))
@@ -191,7 +162,7 @@ def _place(
     place: Place = getattr(import_module(module), name)(
         identity=model.identity,
         load=lambda: detectors.load(model, workers, threads),
-        selection=selection,
+        selection=request.selection(model),
         max_pixels=request.max_pixels,
         clock=time.perf_counter,
     )
@@ -212,53 +183,6 @@ def _logged(rows: Iterator[Row], results: ResultsDir) -> Iterator[Row]:
     for row in rows:
         results.append(row)
         yield row
-
-
-def _limit(text: str | None, total: int) -> int | None:
-    """`--max-failures` as a number of images: `N`, or `P%` of all."""
-    if text is None:
-        return None
-    try:
-        value = float(text.removesuffix("%"))
-        if value < 0 or (not text.endswith("%") and not value.is_integer()):
-            raise ValueError
-    except ValueError as error:
-        raise UsageError(
-            f"--max-failures takes a number or a percentage, not {text!r}.",
-            hint="For instance: --max-failures 10 or --max-failures 5%",
-        ) from error
-    return int(value * total / 100) if text.endswith("%") else int(value)
-
-
-def _fixed_settings(request: Request, model: ModelSource, selection: Selection, root: str) -> Json:
-    """What must be the same for a results folder to be continued."""
-    return {
-        "root": root,
-        "model_sha256": model.identity.sha256,
-        "min_score": selection.min_score,
-        "classes": sorted(selection.classes),
-        "max_detections": selection.max_detections,
-        "max_iou": selection.max_iou,
-        "max_pixels": request.max_pixels,
-        "annotate": request.annotate,
-    }
-
-
-def _manifest(request: Request, session: Session, wanted: Mapping[str, object]) -> Json:
-    return {
-        **_provenance(session),
-        "place": request.where,
-        "sources": list(request.sources),
-        "settings": dict(wanted),
-        "host": asdict(machine.describe()),
-        "started_at": _now(),
-        "finished_at": None,
-        "complete": False,
-    }
-
-
-def _provenance(session: Session) -> Json:
-    return {"offload": __version__, "model": asdict(session.model)}
 
 
 def _now() -> str:

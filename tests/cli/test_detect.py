@@ -249,6 +249,19 @@ def noise(seed: int) -> Image.Image:
     return Image.fromarray(pixels).resize((160, 120))
 
 
+def test_a_mistake_in_the_command_does_not_discard_results(
+    offload: Offload, tmp_path: Path
+) -> None:
+    saved(tmp_path / "photos" / "x.jpg")
+    out = tmp_path / "out"
+    command = ("detect", tmp_path / "photos", "-o", out, "--overwrite", *BUILTIN)
+    offload(*command)
+    before = (out / "detections.jsonl").read_text()
+    for mistake in (["--class", "unicorn"], ["--max-failures", "few"], ["--where", "moon"]):
+        assert offload(*command, *mistake).returncode == 2
+    assert (out / "detections.jsonl").read_text() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
