@@ -1,12 +1,11 @@
 """The bound: decoding and inference in threads, and nothing else. Prints images per second.
 
-    python benchmarks/bound.py tflite FOLDER FILE.tflite [INTERPRETERS THREADS]
+    python benchmarks/bound.py tflite FOLDER FILE.tflite CALLERS THREADS
     python benchmarks/bound.py savedmodel FOLDER DIR CALLERS THREADS
 
 Loading and each thread's first inference are outside the measured time.
 """
 
-import os
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ Infer = Callable[[Any], None]
 def main() -> None:
     """Measure what the command line asks for."""
     kind, folder, model, *setting = sys.argv[1:]
-    callers, threads = (int(number) for number in setting or (os.cpu_count() or 1, 1))
+    callers, threads = (int(number) for number in setting)
     load = {"tflite": _tflite, "savedmodel": _saved_model}[kind]
     side_px, infers = load(model, callers, threads)
     paths = [str(path) for path in sorted(Path(folder).iterdir())]
@@ -89,7 +88,7 @@ def _saved_model(model: str, callers: int, threads: int) -> tuple[int, list[Infe
         for tensor in function(**{argument: tf.constant(pixels)}).values():
             tensor.numpy()
 
-    side_px = 640
+    side_px = next(iter(function.structured_input_signature[1].values())).shape[1] or 640
     infer(np.zeros((1, side_px, side_px, 3), np.uint8))
     return side_px, [infer] * callers
 

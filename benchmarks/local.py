@@ -62,27 +62,32 @@ def _tflite(options: argparse.Namespace, photos: Sequence[Path], scratch: Path) 
     _start_up(options.model, photos[0], scratch)
     short = _folder(photos, len(photos), scratch / "short")
     middle = _folder(photos, 10 * len(photos), scratch / "middle")
-    _pairs(options.pairs, short, lambda f: _bound(f, options.model), options.model, scratch)
-    _pairs(options.pairs, middle, lambda f: _bound(f, options.model), options.model, scratch)
+    bound = _best_bound("tflite", options.model, middle)
+    _pairs(options.pairs, short, bound, options.model, scratch)
+    _pairs(options.pairs, middle, bound, options.model, scratch)
     if options.long:
         long = _folder(photos, options.long, scratch / "long")
-        _pairs(1, long, lambda f: _bound(f, options.model), options.model, scratch)
+        _pairs(1, long, bound, options.model, scratch)
 
 
 def _saved_model(options: argparse.Namespace, photos: Sequence[Path], scratch: Path) -> None:
     print(f"== SavedModel {options.saved_model} on {len(photos)} photos, 10 times")
     folder = _folder(photos, 10 * len(photos), scratch / "saved")
+    bound = _best_bound("savedmodel", options.saved_model, folder)
+    _pairs(options.pairs, folder, bound, options.saved_model, scratch)
+
+
+def _best_bound(kind: str, model: str, folder: Path) -> Callable[[Path], float]:
+    """The raw loop with the setting that is fastest here, found by trying."""
     cores = os.cpu_count() or 1
     settings = [(1, cores), (cores, 1), (cores, cores), (cores + 1, 1)]
-    speeds = {s: _bound_saved(folder, options.saved_model, s) for s in settings}
-    for (callers, threads), speed in speeds.items():
+    speeds = {}
+    for callers, threads in settings:
+        speeds[callers, threads] = _bound(kind, folder, model, callers, threads)
+        speed = speeds[callers, threads]
         print(f"   raw loop, {callers} callers x {threads} threads: {speed:.1f} images/s")
-    best = max(speeds, key=lambda s: speeds[s])
-
-    def bound(where: Path) -> float:
-        return _bound_saved(where, options.saved_model, best)
-
-    _pairs(max(1, options.pairs // 2), folder, bound, options.saved_model, scratch)
+    best = max(speeds, key=lambda setting: speeds[setting])
+    return lambda where: _bound(kind, where, model, *best)
 
 
 def _pairs(
@@ -145,14 +150,9 @@ def _ours(folder: Path, model: str, scratch: Path) -> Measured:
     return Measured(totals["images_per_s"], wall_s, max(resident), max(quarter))
 
 
-def _bound(folder: Path, model: str) -> float:
-    return _images_per_s([sys.executable, str(HERE / "bound.py"), "tflite", str(folder), model])
-
-
-def _bound_saved(folder: Path, model: str, setting: tuple[int, int]) -> float:
-    callers, threads = (str(number) for number in setting)
-    command = [sys.executable, str(HERE / "bound.py"), "savedmodel", str(folder), model]
-    return _images_per_s([*command, callers, threads])
+def _bound(kind: str, folder: Path, model: str, callers: int, threads: int) -> float:
+    command = [sys.executable, str(HERE / "bound.py"), kind, str(folder), model]
+    return _images_per_s([*command, str(callers), str(threads)])
 
 
 def _images_per_s(command: Sequence[str]) -> float:

@@ -27,6 +27,7 @@ class NamedModel:
     licence: str
     bytes: int | None = None
     min_score: float = 0.25
+    note: str = ""
 
 
 _APACHE = "Apache-2.0"
@@ -44,7 +45,8 @@ NAMED = {
     model.name: model
     for model in (
         NamedModel(
-            BUILTIN, "", "tflite", "own", None, "person AP50 27.0", _APACHE, 1_813_440, 0.5
+            BUILTIN, "", "tflite", "own", None, "person AP50 27.0", _APACHE, 1_813_440, 0.5,
+            "for trying out; trained on public photos, most of which state no licence",
         ),
         NamedModel(
             PREFERRED, "tensorflow/lite-model/efficientdet/lite0/detection/metadata/1",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from offload.detectors import labels as label_files
@@ -12,7 +12,7 @@ from offload.domain.errors import ModelError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
 from offload.drivers import web
-from offload.drivers.modelcache import ModelCache, sha256_of
+from offload.drivers.modelcache import Cached, ModelCache, sha256_of
 
 HUB_PATIENCE_S = 3.0
 
@@ -65,13 +65,15 @@ class Hub:
             return here or _builtin(NAMED[BUILTIN])
         row = _row(name)
         if self.offline:
-            raise ModelError(f"{name} is not in the cache, and offline is set.", hint=_help(name))
+            shown = web.without_secrets(name)
+            raise ModelError(f"{shown} is not in the cache, and offline is set.", hint=_help(shown))
         try:
             url = self.url(row.handle, row.runtime)
             cached = self.cache.fetch(name, url, self.on_bytes, force=force)
         except web.Unreachable as error:
-            raise ModelError(f"{name} cannot be fetched: {error}", hint=_help(name)) from error
-        return _with_row(ModelIdentity(name, row.runtime, cached.sha256), cached.path, row)
+            shown = web.without_secrets(name)
+            raise ModelError(f"{shown} cannot be fetched: {error}", hint=_help(shown)) from error
+        return _with_row(row, cached)
 
 
 _COMPRESSED = "?tf-hub-format=compressed"
@@ -94,7 +96,7 @@ def resolve(wanted: str, hub: Hub, labels_file: str | None = None) -> ModelSourc
     """
     source = resolve_here(wanted, hub) or hub.pull(wanted)
     if labels_file:
-        return _relabelled(source, label_files.read(labels_file))
+        return replace(source, labels=label_files.read(labels_file))
     return source
 
 
@@ -109,23 +111,25 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     cached = hub.cache.get(wanted)
     if cached is None:
         return None
-    return _with_row(ModelIdentity(wanted, row.runtime, cached.sha256), cached.path, row)
+    return _with_row(row, cached)
 
 
 def resolve_default(hub: Hub) -> ModelSource:
     """The preferred model if it is cached or the hub answers in time, else the embedded one."""
-    if hub.cache.get(PREFERRED):
-        return hub.pull(PREFERRED)
+    here = resolve_here(PREFERRED, hub)
+    if here:
+        return here
+    why = ""
     if not hub.offline and not hub.cache.hub_is_silent():
         if web.answers(hub.url(_row(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
             hub.cache.hub_answered()
             try:
                 return hub.pull(PREFERRED)
             except ModelError as error:
-                hub.warn(str(error))
+                why = f"{error} "
         hub.cache.hub_was_silent()
     hub.warn(
-        f"Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
+        f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
         f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"
     )
     return _builtin(NAMED[BUILTIN])
@@ -174,12 +178,10 @@ def _name_of(path: str) -> str:
     return os.path.basename(os.path.abspath(path)).removesuffix(".tflite")
 
 
-def _with_row(identity: ModelIdentity, path: str, row: NamedModel) -> ModelSource:
+def _with_row(row: NamedModel, cached: Cached) -> ModelSource:
     labels = {"coco": COCO, "named": {}}.get(row.classes)
     if labels is None:
-        labels = label_files.inside(path)
-    return ModelSource(identity, path, labels, row.input, row.min_score)
-
-
-def _relabelled(source: ModelSource, labels: Labels) -> ModelSource:
-    return ModelSource(source.identity, source.path, labels, source.input, source.min_score)
+        labels = label_files.inside(cached.path)
+    # A URL may carry a password or a token, and the name goes into every result.
+    identity = ModelIdentity(web.without_secrets(row.name), row.runtime, cached.sha256)
+    return ModelSource(identity, cached.path, labels, row.input, row.min_score)

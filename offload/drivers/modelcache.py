@@ -93,10 +93,11 @@ class ModelCache:
             web.download(url, part, on_bytes)
             fresh = _unpack(part, home)
             found = sha256_of(fresh)
-            if before and before.url == url and before.sha256 != found:
+            shown = web.without_secrets(url)
+            if before and before.url == shown and before.sha256 != found:
                 _remove(fresh)
                 raise ModelError(
-                    f"{url} now delivers other bytes than when {name} was first downloaded "
+                    f"{shown} now delivers other bytes than when {name} was first downloaded "
                     f"(SHA-256 {found[:12]}… instead of {before.sha256[:12]}…).",
                     hint=f"If you trust the change: rm -r {home} && offload models pull {name}",
                 )
@@ -104,7 +105,7 @@ class ModelCache:
             _remove(path)
             os.replace(fresh, path)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            cached = Cached(name, path, url, found, _bytes_of(path), now)
+            cached = Cached(name, path, shown, found, _bytes_of(path), now)
             with atomic_write(os.path.join(home, _MANIFEST)) as file:
                 json.dump(asdict(cached) | {"path": os.path.relpath(path, home)}, file, indent=1)
             return cached

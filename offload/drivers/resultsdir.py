@@ -1,25 +1,15 @@
 """A folder of results that is readable at any moment and is its own resume log."""
 
-import csv
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.results import (
-    CSV_COLUMNS,
-    SCHEMA,
-    Json,
-    Row,
-    coco_annotations,
-    coco_categories,
-    coco_image,
-    csv_lines,
-)
+from offload.domain.results import SCHEMA, Json, Row
+from offload.drivers import documents
 from offload.drivers.files import atomic_write, atomic_write_bytes
 from offload.drivers.modelcache import sha256_of
 
@@ -30,6 +20,12 @@ FORMATS = {
     "json": "detections.json",
 }
 """What `--format` takes -> the file it makes. The first is always written: it is the log."""
+
+_WRITERS = {
+    "coco": documents.write_coco,
+    "csv": documents.write_csv,
+    "json": documents.write_json,
+}
 
 ANNOTATED = "annotated"
 _RUN = "run.json"
@@ -73,9 +69,20 @@ class ResultsDir:
             return False
 
     def append(self, row: Row) -> None:
-        """Add a row; a later row of the same path replaces the earlier."""
+        """Add a row; a later row of the same path replaces the earlier.
+
+        Raises:
+            OffloadError: the disk is full, or gone.
+        """
         line = _line(row)
-        self._file.write(line)
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError("no space left")
+        except OSError as error:
+            raise OffloadError(
+                f"Cannot write to {self._log}: {error.strerror or error}.",
+                hint="What was written is whole; make room and run the same command again.",
+            ) from error
         self._index[row.path] = _Entry(
             self._end, row.bytes, row.mtime_ns, row.sha256, row.error is not None
         )
@@ -92,14 +99,14 @@ class ResultsDir:
             json.dump({"schema": SCHEMA} | document, file, indent=1, ensure_ascii=False)
 
     def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
-        """Write the asked documents anew from the log, ordered by path."""
+        """Write the asked documents, and those that are there, anew from the log, by path."""
         if self._lines > len(self._index):
             self._compact()
-        writers = {"coco": self._coco, "csv": self._csv, "json": self._json}
-        for name in formats:
-            if name in writers:
-                with atomic_write(os.path.join(self.folder, FORMATS[name])) as file:
-                    writers[name](file, labels, run)
+        for name, write in _WRITERS.items():
+            path = os.path.join(self.folder, FORMATS[name])
+            if name in formats or os.path.exists(path):
+                with atomic_write(path) as file:
+                    write(file, self._rows, labels, run)
 
     def close(self) -> None:
         """Close the log."""
@@ -119,44 +126,6 @@ class ResultsDir:
             file.writelines(_line(row).decode() for row in self._rows(order))
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
-
-    def _coco(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
-        seen: set[tuple[int, str]] = set()
-        dump = json.dumps
-        file.write(f'{{"info": {dump(run)},\n"images": [')
-        glue = "\n"
-        for number, row in enumerate(self._detected(), 1):
-            file.write(glue + dump(coco_image(row, number), ensure_ascii=False))
-            glue = ",\n"
-        file.write('\n],\n"annotations": [')
-        glue, next_id = "\n", 1
-        for number, row in enumerate(self._detected(), 1):
-            seen.update((d.class_id, d.label) for d in row.detections)
-            for annotation in coco_annotations(row, number, next_id):
-                file.write(glue + dump(annotation))
-                glue = ",\n"
-                next_id += 1
-        categories = dump(coco_categories(labels, seen), ensure_ascii=False)
-        file.write(f'\n],\n"categories": {categories}}}\n')
-
-    def _detected(self) -> Iterator[Row]:
-        return (row for row in self._rows() if row.error is None)
-
-    def _csv(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
-        del labels, run
-        writer = csv.DictWriter(file, CSV_COLUMNS, restval="", extrasaction="ignore")
-        writer.writeheader()
-        for row in self._rows():
-            writer.writerows(csv_lines(row))
-
-    def _json(self, file: TextIO, labels: Mapping[int, str], run: Json) -> None:
-        del labels
-        file.write(f'{{"schema": {SCHEMA}, "run": {json.dumps(run)},\n"images": [')
-        glue = "\n"
-        for row in self._rows():
-            file.write(glue + json.dumps(row.to_json(), ensure_ascii=False))
-            glue = ",\n"
-        file.write("\n]}\n")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """httpx: does a server answer, and one file from it, resumed where it broke off."""
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,6 +21,19 @@ _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 class Unreachable(OffloadError):
     """The server gave no usable answer."""
+
+
+def without_secrets(url: str) -> str:
+    """`url` as it may be shown and kept: without user, password, query and fragment.
+
+    What is no URL stays as it is.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    address = re.split("[?#]", rest, maxsplit=1)[0]
+    server, slash, path = address.partition("/")
+    return f"{scheme}://{server.rpartition('@')[2]}{slash}{path}"
 
 
 def answers(url: str, within_s: float) -> bool:
@@ -58,6 +72,7 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
     """
     import httpx
 
+    shown = without_secrets(url)
     with httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True) as client:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -65,12 +80,12 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
                 return
             except httpx.HTTPStatusError as error:
                 raise Unreachable(
-                    f"{url} answers {error.response.status_code} {error.response.reason_phrase}."
+                    f"{shown} answers {error.response.status_code} {error.response.reason_phrase}."
                 ) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if attempt == _ATTEMPTS or isinstance(error, httpx.InvalidURL):
                     reason = (str(error) or type(error).__name__).rstrip(".")
-                    raise Unreachable(f"{url} cannot be reached: {reason}.") from error
+                    raise Unreachable(f"{shown} cannot be reached: {reason}.") from error
 
 
 def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from offload.detectors import labels, source
 from offload.detectors.catalogue import NAMED
 from offload.domain.results import Json
+from offload.drivers import web
 from offload.drivers.settings import Settings
 from offload.wiring import configuration
 
@@ -25,7 +26,7 @@ def listing(configured: Settings) -> list[Json]:
     ]
     rows += [
         {
-            "name": name,
+            "name": web.without_secrets(name),
             "runtime": "tflite" if model.path.endswith(".tflite") else "savedmodel",
             "accuracy": "unknown",
             "licence": "see its page",

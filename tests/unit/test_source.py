@@ -14,6 +14,7 @@ from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED
 from offload.detectors.labels import COCO
 from offload.detectors.source import Hub
 from offload.domain.errors import ModelError, UsageError
+from offload.drivers import web
 from offload.drivers.modelcache import ModelCache, sha256_of
 from tests import hub, savedmodels
 from tests.hub import ModelHub
@@ -118,8 +119,8 @@ def test_a_login_page_instead_of_the_default_leads_to_the_embedded_model(
     served.put_tflite(LITE, b"<html>Welcome to our wireless network</html>")
     assert source.resolve_default(asking.at(served.url)).identity.name == BUILTIN
     assert "neither a .tflite file nor an archive" in asking.warnings[0]
-    assert f"offload models pull {PREFERRED}" in asking.warnings[1]
-    assert len(asking.warnings) == 2
+    assert f"offload models pull {PREFERRED}" in asking.warnings[0]
+    assert len(asking.warnings) == 1
 
 
 def test_offline_the_hub_is_not_asked(asking: Asking, served: ModelHub) -> None:
@@ -297,3 +298,15 @@ def test_a_labels_file_without_labels_is_a_usage_error(tmp_path: Path, content: 
 def test_a_labels_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         labels.read(str(tmp_path / "none.txt"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:hunter2@host:8080/m.tflite?token=hunter2#x", "https://host:8080/m.tflite"),
+        ("tensorflow/ssd_mobilenet_v2/2", "tensorflow/ssd_mobilenet_v2/2"),
+        ("builtin", "builtin"),
+    ],
+)
+def test_what_is_shown_of_a_url_holds_no_secret(url: str, shown: str) -> None:
+    assert web.without_secrets(url) == shown
