@@ -89,6 +89,11 @@ class ResultsDir:
         self._end += len(line)
         self._lines += 1
 
+    def counts(self) -> Json:
+        """How many images the folder has rows of, and how many of those failed."""
+        failed = sum(entry.failed for entry in self._index.values())
+        return {"images": len(self._index), "failed": failed}
+
     def annotate(self, path: str, picture: bytes) -> None:
         """Write the annotated picture of the image at `path`, in a mirror of its tree."""
         atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)

@@ -69,9 +69,11 @@ def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
     lines = [
         f"{images}{kept}, {summary.failed} failed, {things}{found}",
         f"{model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at {summary.where}",
-        f"start-up {summary.startup_s:.2f} s, first inference {_ms(summary.first_infer_s)}",
-        f"inference {_spread(summary.infer)}, {summary.concurrency} at a time",
     ]
+    if summary.infer is not None:
+        first = f"first inference {_ms(summary.first_infer_s)}"
+        lines.append(f"start-up {summary.startup_s:.2f} s, {first}")
+        lines.append(f"inference {_spread(summary.infer)}, {summary.concurrency} at a time")
     if summary.images_per_s is not None:
         lines.append(f"{summary.images_per_s:.1f} images/s over {summary.detect_s:.2f} s")
     if out is not None:
@@ -83,9 +85,7 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _spread(infer: "Spread | None") -> str:
-    if infer is None:
-        return "none"
+def _spread(infer: "Spread") -> str:
     return f"mean {_ms(infer.mean)}, median {_ms(infer.median)}, p95 {_ms(infer.p95)}"
 
 

@@ -119,7 +119,9 @@ def _documented(
         "finished_at": None,
         "complete": False,
     }
-    results.write_run(document)
+    nothing_to_do = run.kept and not run.total
+    if not nothing_to_do:  # else the run that did the work keeps its account
+        results.write_run(document)
     try:
         yield
     except KeyboardInterrupt:
@@ -128,8 +130,10 @@ def _documented(
         results.export(request.formats, session.labels, provenance)
         raise
     results.export(request.formats, session.labels, provenance)
+    if nothing_to_do:
+        return
     outcome = {"finished_at": _now(), "complete": run.complete, "totals": asdict(run.summary())}
-    results.write_run(document | outcome)
+    results.write_run(document | outcome | {"in_folder": results.counts()})
 
 
 def detect(*sources: str, **wishes: Any) -> Iterator[Row]:

@@ -156,6 +156,10 @@ def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_
     saved(photos / "b.jpg")
     again = offload(*command)
     assert "1 image, 1 done before" in again.stderr
+    run = (out / "run.json").read_text()
+    assert json.loads(run)["in_folder"] == {"images": 2, "failed": 0}
+    assert "0 images, 2 done before" in offload(*command).stderr
+    assert (out / "run.json").read_text() == run, "nothing done, nothing to account for"
     assert [image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]] == ["a.jpg", "b.jpg"]  # fmt: skip  # noqa: E501
     other = offload(*command, "--min-score", "0.9")
     assert other.returncode == 2

@@ -182,3 +182,17 @@ def test_an_annotated_picture_keeps_its_format_and_is_upright(kind: str) -> None
     assert drawn.format == kind
     assert drawn.size == ((200, 400) if options else (400, 200))
     assert drawn.getexif().get(0x0112, 1) == 1
+
+
+def test_labels_of_neighbours_do_not_cover_each_other() -> None:
+    boxes = [Box(0.4, x, 0.8, x + 0.1) for x in (0.1, 0.15, 0.2)]
+    one_by_one = [Detection("person", n, 0.9, box) for n, box in enumerate(boxes)]
+    white = encoded(Image.new("RGB", (640, 480), "white"))
+
+    def drawn(found: list[Detection]) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+        with Image.open(io.BytesIO(pictures.annotate(white, found))) as picture:
+            return np.asarray(picture.convert("L")) < 255
+
+    together = drawn(one_by_one).sum()
+    apart = sum(drawn([d]).sum() for d in one_by_one)
+    assert together > 0.9 * apart, "only the boxes' thin edges overlap"
