@@ -42,9 +42,6 @@ class Job:
     max_failures: int | None = None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
 
-    def __len__(self) -> int:
-        return len(self.paths) + len(self.problems)
-
 
 def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Iterator[Row]:
     """A row for every image of the job, in order of completion.

@@ -13,6 +13,8 @@ from offload.drivers.quiet import native_chatter_muted
 
 _NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _POSTPROCESS = "TFLite_Detection_PostProcess"
+_TO_MINUS_ONE_TO_ONE = (127.5, 127.5)
+"""(mean, standard deviation): the convention of detectors exported from TensorFlow."""
 
 
 def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
@@ -40,6 +42,12 @@ class TFLiteDetector:
             raise ModelError(f"LiteRT cannot load {model.path}: {error}.") from error
         self._path = model.path
         self._input = self._input_details(model)
+        self._normalisation = _TO_MINUS_ONE_TO_ONE
+        if self._input["dtype"] == np.float32:
+            from offload.detectors import metadata
+
+            with open(model.path, "rb") as file:
+                self._normalisation = metadata.normalisation(file.read()) or _TO_MINUS_ONE_TO_ONE
         self.labels = model.labels
         _, height, width, _ = self._input["shape"].tolist()
         self.input = InputSpec(height, width, model.input.pad if model.input else None)
@@ -48,7 +56,8 @@ class TFLiteDetector:
     def detect(self, batch: Sequence[Pixels]) -> list[RawDetections]:
         """Answer for one picture [height, width, 3]."""
         (pixels,) = batch
-        self._interpreter.set_tensor(self._input["index"], _as_input(pixels, self._input))
+        tensor = _as_input(pixels, self._input["dtype"], self._normalisation)
+        self._interpreter.set_tensor(self._input["index"], tensor)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
@@ -96,14 +105,14 @@ class TFLiteDetector:
         return values.astype(np.float32, copy=False)
 
 
-def _as_input(pixels: Pixels, details: Mapping[str, Any]) -> NDArray[Any]:
+def _as_input(pixels: Pixels, dtype: type, normalisation: tuple[float, float]) -> NDArray[Any]:
     """RGB bytes as the tensor the model declares, [1, height, width, 3].
 
-    Quantised inputs take the bytes, shifted for int8. Float inputs take -1..1, the convention of
-    detection models exported from TensorFlow.
+    Quantised inputs take the bytes, shifted for int8; float inputs the normalised values.
     """
-    if details["dtype"] == np.uint8:
+    if dtype == np.uint8:
         return pixels[None]
-    if details["dtype"] == np.int8:
+    if dtype == np.int8:
         return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
-    return (pixels[None].astype(np.float32) - 127.5) / np.float32(127.5)
+    mean, std = normalisation
+    return (pixels[None].astype(np.float32) - np.float32(mean)) / np.float32(std)

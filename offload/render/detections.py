@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Protocol
 
 from offload.domain.results import Row
+from offload.render.messages import shown
 
 
 class Sink(Protocol):
@@ -60,7 +61,7 @@ class Table:
         """Keep what the row's line will say."""
         size = f"{row.width}x{row.height}" if row.width else ""
         infer = "" if row.error else f"{row.durations.infer_s * 1000:.1f}"
-        self._lines.append((row.path, size, infer, _found(row)))
+        self._lines.append((shown(row.path), size, infer, _found(row)))
 
     def close(self) -> None:
         """Write the table."""

@@ -27,6 +27,11 @@ def stopped_early(summary: "Summary", limit: str | None) -> None:
     )
 
 
+def shown(path: str) -> str:
+    """`path` as a terminal may get it: control characters escaped."""
+    return path if path.isprintable() else path.encode("unicode_escape").decode()
+
+
 class Messages:
     """What a command says beside its results, as much of it as was asked for."""
 
@@ -44,11 +49,11 @@ class Messages:
         if self._quiet:
             return
         if row.error is not None:
-            _say(f"failed: {row.path}: {row.error}")
+            _say(f"failed: {shown(row.path)}: {row.error}")
         elif self._verbose:
             d = row.durations
             _say(
-                f"{row.path}: read {_ms(d.read_s)}, decode {_ms(d.decode_s)}, "
+                f"{shown(row.path)}: read {_ms(d.read_s)}, decode {_ms(d.decode_s)}, "
                 f"wait {_ms(d.queue_s)}, infer {_ms(d.infer_s)}"
             )
 

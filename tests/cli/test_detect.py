@@ -318,3 +318,12 @@ def test_a_person_watching_sees_the_rate_and_the_time_left(examples: Path) -> No
     assert process.returncode == 0
     assert b"images/s" in seen
     assert b"Traceback" not in seen
+
+
+def test_a_files_name_cannot_command_the_terminal(offload: Offload, tmp_path: Path) -> None:
+    saved(tmp_path / "\x1b[31mred.jpg")
+    (tmp_path / "\x1b[2Jclear.jpg").touch()
+    done = offload("detect", tmp_path, *BUILTIN)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "x1b[31mred.jpg" in done.stdout
+    assert rows(offload("detect", tmp_path, "--json", *BUILTIN).stdout)[1]["path"].endswith(".jpg")
