@@ -1,6 +1,8 @@
 """Where tests live: an empty home, no outside network, the shared assets if they are there."""
 
+import contextlib
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -13,6 +15,20 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def on_a_terminal(*arguments: object) -> tuple[int, str]:
+    """The command with a person watching its standard error: exit code, and what they saw."""
+    reader, terminal = pty.openpty()
+    command = [sys.executable, "-m", "offload", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+        os.close(terminal)
+        seen = b""
+        with contextlib.suppress(OSError):  # the terminal's other end closes
+            while chunk := os.read(reader, 65536):
+                seen += chunk
+    os.close(reader)
+    return process.returncode, seen.decode()
 
 
 @pytest.fixture(autouse=True)

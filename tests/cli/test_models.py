@@ -12,7 +12,7 @@ from PIL import Image
 from offload.detectors.catalogue import NAMED, PREFERRED
 from offload.drivers.modelcache import sha256_of
 from tests import hub, savedmodels
-from tests.conftest import Offload
+from tests.conftest import Offload, on_a_terminal
 from tests.drawing import saved
 from tests.hub import ModelHub
 
@@ -73,6 +73,13 @@ def test_a_pulled_model_is_here_and_shown_with_its_sha256(
     assert facts["labels"] == {"1": "zebra", "3": "lion"}
     assert facts["licence"] == "Apache-2.0"
     assert served.asked == []
+
+
+def test_a_person_watching_a_download_sees_it_progress(asking: Path) -> None:
+    exit_code, seen = on_a_terminal("models", "pull", PREFERRED)
+    assert exit_code == 0
+    assert "1.8/1.8 MB" in seen
+    assert "Traceback" not in seen
 
 
 def test_people_get_tables(offload: Offload, asking: Path) -> None:
