@@ -142,7 +142,6 @@ def detect(
     stop = Stop()
     with (
         progress.download(quiet) as on_bytes,
-        stopping_on_interrupt(stop, say.warn) as interrupted,
         detection(
             request,
             configuration.hub(configured, on_bytes, say.warn, offline=offline),
@@ -150,6 +149,7 @@ def detect(
             stop,
             BEGAN_S,
         ) as run,
+        stopping_on_interrupt(stop, say.warn) as interrupted,
     ):
         sink = detections.sink(as_json=as_json, to_folder=out is not None)
         with progress.images(run.total, quiet) as advance:

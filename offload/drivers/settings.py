@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from offload.domain.errors import UsageError
 
@@ -17,6 +18,7 @@ KEYS: Mapping[str, type] = {
     "threads": int,
 }
 """Every setting and its type."""
+_NAMES = {str: "text", bool: "true or false", int: "a whole number from 1"}
 _DEFAULTS: Mapping[str, str] = {"hub": "https://tfhub.dev"}
 
 
@@ -80,20 +82,19 @@ def _from_file(file: str) -> dict[str, Setting]:
     return {key: Setting(_checked(key, value, file), file) for key, value in table.items()}
 
 
-def _checked(key: str, value: object, file: str) -> str | bool | int:
+def _checked(key: str, value: Any, file: str) -> Any:
     if key not in KEYS:
         raise UsageError(f"{file}: there is no setting {key!r}.", hint="They are: offload config")
-    if isinstance(value, (str, bool, int)) and type(value) is KEYS[key]:
-        return value
-    raise UsageError(f"{file}: {key} must be a {KEYS[key].__name__}, not {value!r}.")
+    kind = KEYS[key]
+    right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+    if not right or (kind is int and value < 1):
+        raise UsageError(f"{file}: {key} must be {_NAMES[kind]}, not {value!r}.")
+    return value
 
 
 def _parsed(text: str, kind: type, variable: str) -> str | bool | int:
     if kind is bool:
         return text.lower() not in {"0", "false", "no", "off"}
-    if kind is int:
-        try:
-            return int(text)
-        except ValueError as error:
-            raise UsageError(f"{variable} must be a whole number, not {text!r}.") from error
-    return text
+    if kind is int and (not text.isdecimal() or int(text) < 1):
+        raise UsageError(f"{variable} must be {_NAMES[int]}, not {text!r}.")
+    return int(text) if kind is int else text
