@@ -13,7 +13,7 @@ def detect(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Image, folder, glob pattern, .txt file with a path a line, or - for such a list "
             "on standard input.",
         ),

@@ -63,7 +63,7 @@ class Hub:
         here = None if force else resolve_here(name, self)
         if here or name == BUILTIN:
             return here or _builtin(NAMED[BUILTIN])
-        row = _row(name)
+        row = row_of(name)
         if self.offline:
             shown = web.without_secrets(name)
             raise ModelError(f"{shown} is not in the cache, and offline is set.", hint=_help(shown))
@@ -105,7 +105,7 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     path = os.path.expanduser(wanted)
     if os.path.exists(path) and wanted not in NAMED:
         return _from_disk(path)
-    row = _row(wanted)
+    row = row_of(wanted)
     if row.name == BUILTIN:
         return _builtin(row)
     cached = hub.cache.get(wanted)
@@ -121,7 +121,7 @@ def resolve_default(hub: Hub) -> ModelSource:
         return here
     why = ""
     if not hub.offline and not hub.cache.hub_is_silent():
-        if web.answers(hub.url(_row(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
+        if web.answers(hub.url(row_of(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
             hub.cache.hub_answered()
             try:
                 return hub.pull(PREFERRED)
@@ -135,8 +135,12 @@ def resolve_default(hub: Hub) -> ModelSource:
     return _builtin(NAMED[BUILTIN])
 
 
-def _row(name: str) -> NamedModel:
-    """The table's row, or one made up for a hub handle or URL."""
+def row_of(name: str) -> NamedModel:
+    """The table's row, or one made up for a hub handle or URL.
+
+    Raises:
+        UsageError: the name is neither.
+    """
     if name in NAMED:
         return NAMED[name]
     if "/" not in name:
@@ -146,6 +150,9 @@ def _row(name: str) -> NamedModel:
         )
     if name.startswith(("/", ".", "~")):
         raise UsageError(f"The model {name} does not exist.", hint="offload models list")
+    for row in NAMED.values():
+        if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):
+            return replace(row, name=name, handle=name)
     lite = name.endswith(".tflite") or "lite-format=tflite" in name or "/lite-model/" in name
     lite = lite or "/tfLite/" in name
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's

@@ -1,5 +1,6 @@
 """What is known of models."""
 
+import os
 from dataclasses import asdict
 
 from offload.detectors import labels, source
@@ -47,12 +48,12 @@ def facts(name: str, configured: Settings) -> Json:
         ModelError: its cached copy is damaged.
     """
     hub = configuration.hub(configured, lambda _have, _total: None, lambda _line: None)
-    row = NAMED.get(name)
+    here = source.resolve_here(name, hub)
     known: Json = {}
+    row = None if here and here.path == os.path.expanduser(name) else source.row_of(name)
     if row:
         known = {key: value for key, value in asdict(row).items() if value not in (None, "")}
         known["url"] = hub.url(row.handle, row.runtime) if row.handle else "part of offload"
-    here = source.resolve_here(name, hub)
     if here is None:
         names = labels.COCO if row and row.classes == "coco" else {}
         return known | {"here": False, "labels": dict(names)}

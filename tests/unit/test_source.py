@@ -310,3 +310,15 @@ def test_a_labels_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> Non
 )
 def test_what_is_shown_of_a_url_holds_no_secret(url: str, shown: str) -> None:
     assert web.without_secrets(url) == shown
+
+
+@pytest.mark.parametrize("prefix", ["", "https://tfhub.dev/"])
+def test_the_handle_of_a_named_model_is_known_for_what_it_is(
+    asking: Asking, served: ModelHub, tmp_path: Path, prefix: str
+) -> None:
+    row = NAMED["efficientdet-d0"]
+    handle = prefix.replace("https://tfhub.dev", served.url) + row.handle
+    served.put_saved_model(row.handle, savedmodels.zoo(tmp_path / "zoo"))
+    found = source.resolve(handle, asking.at(served.url))
+    assert found.identity.name == handle
+    assert (found.input, found.labels) == (row.input, COCO)
