@@ -4,6 +4,7 @@ Commands import what they need when they run, so that `--help` imports nothing h
 """
 
 import sys
+import warnings
 from time import perf_counter
 
 BEGAN_S = perf_counter()
@@ -17,6 +18,8 @@ def main() -> None:
     from offload.cli.commands import app
     from offload.domain.errors import OffloadError
 
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries talk to programmers; -W brings them back
     try:
         app()
     except OffloadError as error:

@@ -58,6 +58,16 @@ def test_no_library_speaks_on_either_stream(offload: Offload, examples: Path) ->
     assert offload("detect", examples, "-q", *BUILTIN).stderr == ""
 
 
+def test_a_photo_with_damaged_exif_is_detected_without_a_word(
+    offload: Offload, tmp_path: Path
+) -> None:
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
+    (tmp_path / "x.jpg").write_bytes(encoded(scene(), "JPEG", exif=damaged))
+    done = offload("detect", tmp_path, "-q", "--json", *BUILTIN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(done.stdout)[0]["error"] is None
+
+
 def test_people_get_a_table_and_a_summary(offload: Offload, examples: Path) -> None:
     done = offload("detect", examples, *BUILTIN)
     header, *lines = done.stdout.splitlines()
