@@ -53,3 +53,14 @@ def test_every_command_and_option_explains_itself(name: str) -> None:
     assert command.help
     for parameter in command.params:
         assert getattr(parameter, "help", None) or parameter.name == "help", parameter.name
+
+
+def test_the_command_and_the_library_have_the_same_defaults() -> None:
+    from offload.wiring.request import Request
+
+    parameters = get_command(app).commands["detect"].params  # type: ignore[attr-defined]
+    command = {parameter.name: parameter.default for parameter in parameters}
+    library = Request(sources=("x",))
+    for name in ("where", "max_detections", "max_iou", "max_pixels", "recursive", "annotate"):
+        assert command[name] == getattr(library, name), name
+    assert command["formats"] == ",".join(library.formats)
