@@ -2,7 +2,8 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class Job:
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
 
 
-def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Iterator[Row]:
+def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Generator[Row]:
     """A row for every image of the job, in order of completion.
 
     An image that cannot be used is a row with its reason. After more than `job.max_failures` of
@@ -75,11 +76,12 @@ def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> 
     for path, reason in job.problems:
         failures += 1
         yield replace(blank, path=job.printable(path), error=reason)
-    for row in pull(job.paths, one, session.concurrency, stop):
-        yield row
-        failures += row.error is not None
-        if job.max_failures is not None and failures > job.max_failures:
-            stop.ask()
+    with closing(pull(job.paths, one, session.concurrency, stop)) as rows:
+        for row in rows:
+            yield row
+            failures += row.error is not None
+            if job.max_failures is not None and failures > job.max_failures:
+                stop.ask()
 
 
 @dataclass(frozen=True, slots=True)

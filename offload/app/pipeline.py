@@ -1,7 +1,8 @@
 """Work pulled by threads, results as they come, a bounded number in hand."""
 
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from queue import Queue
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ class _Failure:
 _END = object()
 
 
-def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Iterator[R]:
+def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Generator[R]:
     """`work(item)` for every item, in order of completion.
 
     Each of `workers` threads takes an item when it has finished its last, so at most that many are
@@ -58,7 +59,8 @@ def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -
         raise
     finally:
         stop.ask()
-        while running:  # let blocked workers hand over and go
+        # Let blocked workers hand over and go; at the interpreter's end they are frozen.
+        while running and not sys.is_finalizing():
             running -= done.get() is _END
 
 

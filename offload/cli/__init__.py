@@ -5,6 +5,7 @@ Commands import what they need when they run, so that `--help` imports nothing h
 
 import sys
 import warnings
+from io import TextIOWrapper
 from time import perf_counter
 
 BEGAN_S = perf_counter()
@@ -20,6 +21,9 @@ def main() -> None:
 
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries talk to programmers; -W brings them back
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except OffloadError as error:

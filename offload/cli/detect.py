@@ -89,11 +89,12 @@ def detect(
         int, typer.Option(min=1, help="Refuse larger pictures (width times height).")
     ] = 80_000_000,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Detectors at work. [default: one per core]")
+        int | None,
+        typer.Option(min=1, max=1024, help="Detectors at work. [default: one per core]"),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads of each detector. [default: cores / workers]"),
+        typer.Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")] = False,
     quiet: Annotated[
@@ -135,8 +136,8 @@ def detect(
         workers=workers,
         threads=threads,
     )
-    if annotate and out is None:
-        raise typer.BadParameter("--annotate writes pictures and needs --out DIR.")
+    if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
+        raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.Messages(quiet=quiet, verbose=verbose)
     configured = configuration.load()
     stop = Stop()

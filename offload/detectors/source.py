@@ -149,7 +149,8 @@ def row_of(name: str) -> NamedModel:
             hint="To see the models: offload models list",
         )
     if name.startswith(("/", ".", "~")):
-        raise UsageError(f"The model {name} does not exist.", hint="offload models list")
+        hint = "To see the models: offload models list"
+        raise UsageError(f"The model {name} does not exist.", hint=hint)
     for row in NAMED.values():
         if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):
             return replace(row, name=name, handle=name)

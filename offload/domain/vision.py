@@ -172,8 +172,12 @@ def check_classes(selection: Selection, labels: Mapping[int, str]) -> None:
     """
     known = {label.lower() for label in labels.values()}
     for wanted in sorted(selection.classes):
-        if not labels or wanted in known or (wanted.isdigit() and int(wanted) in labels):
+        if not labels or wanted in known or (wanted.isdecimal() and int(wanted) in labels):
             continue
+        if "," in wanted:
+            raise UsageError(
+                f"The model has no class {wanted!r}.", hint="Give each class its own --class."
+            )
         near = difflib.get_close_matches(wanted, known) or sorted(known)[:8]
         raise UsageError(
             f"The model has no class {wanted!r}.",

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -33,7 +34,9 @@ def atomic_write_bytes(path: str, data: bytes) -> None:
 
 
 def _beside(path: str) -> str:
-    return f"{path}.{os.getpid()}.tmp"
+    # Short, whatever the length of the name it will get; one a thread.
+    name = f".{os.getpid()}-{threading.get_ident()}.tmp"
+    return os.path.join(os.path.dirname(path), name)
 
 
 def _discard(temporary: str) -> None:

@@ -1,5 +1,6 @@
 """Image files on disk: finding them, reading them."""
 
+import codecs
 import errno
 import glob
 import os
@@ -15,6 +16,9 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff",
 )  # fmt: skip
 """Which files of a folder count as images. A file named outright is always tried."""
+
+_RESULTS = {"run.json", "detections.jsonl"}
+"""What a results folder holds; annotated pictures beside them are no photos."""
 
 MAX_FILE_BYTES = 512 * 2**20
 """No picture within the pixel limit comes near this; larger files are refused unread."""
@@ -109,6 +113,8 @@ def _expand(
     source: str, recursive: bool, skip: str | None, problems: list[tuple[str, str]]
 ) -> Iterable[str]:
     if source == "-":
+        if sys.stdin is None:
+            raise UsageError("Standard input is closed: there is no list to read.")
         return _listed(sys.stdin.buffer.read())
     if os.path.isdir(source):
         found = list(_walk(source, recursive, skip, problems, ()))
@@ -130,13 +136,14 @@ def _expand(
             return [m for m in matches if not os.path.isdir(m)]
         raise UsageError(f"Nothing matches {source}.")
     raise UsageError(
-        f"{printable(source)} does not exist.",
+        f"{printable(source)!r} does not exist.",
         hint="To try the tool on pictures of its own: offload examples pictures",
     )
 
 
 def _listed(text: bytes) -> list[str]:
     """The paths of a list, as they are on disk: lines, or records if there is a NUL."""
+    text = text.removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in text else b"\n"
     lines = (line.rstrip(b"\r") if separator == b"\n" else line for line in text.split(separator))
     return [os.fsdecode(line) for line in lines if line.strip()]
@@ -158,9 +165,11 @@ def _walk(
         problems.append((folder, _os_reason(error)))
         return
     above = (*above, (status.st_dev, status.st_ino))
+    ours = {entry.name for entry in entries} >= _RESULTS
     for entry in entries:
         if _is_folder(entry):
-            if not recursive or (skip and os.path.realpath(entry.path) == skip):
+            annotated = ours and entry.name == "annotated"
+            if not recursive or annotated or (skip and os.path.realpath(entry.path) == skip):
                 continue
             below = entry.stat()
             if (below.st_dev, below.st_ino) in above:

@@ -82,7 +82,8 @@ def _open(data: bytes, max_pixels: int) -> Pil.Image:
 
 
 def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
-    orientation = source.getexif().get(_ORIENTATION_TAG, 1)
+    # Pillow turns TIFFs by itself while it loads them.
+    orientation = 1 if source.format == "TIFF" else source.getexif().get(_ORIENTATION_TAG, 1)
     sideways = orientation in _SIDEWAYS
     width, height = source.size[::-1] if sideways else source.size
     fit_width, fit_height = spec.width, spec.height

@@ -1,13 +1,14 @@
 """A folder of results that is readable at any moment and is its own resume log."""
 
+import errno
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from offload.domain.errors import OffloadError, UsageError
+from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers import documents
 from offload.drivers.files import atomic_write, atomic_write_bytes
@@ -75,14 +76,9 @@ class ResultsDir:
             OffloadError: the disk is full, or gone.
         """
         line = _line(row)
-        try:
+        with _explained(self.folder):
             if self._file.write(line) != len(line):
-                raise OSError("no space left")
-        except OSError as error:
-            raise OffloadError(
-                f"Cannot write to {self._log}: {error.strerror or error}.",
-                hint="What was written is whole; make room and run the same command again.",
-            ) from error
+                raise OSError(errno.ENOSPC, "No space left on device")
         self._index[row.path] = _Entry(
             self._end, row.bytes, row.mtime_ns, row.sha256, row.error is not None
         )
@@ -95,23 +91,35 @@ class ResultsDir:
         return {"images": len(self._index), "failed": failed}
 
     def annotate(self, path: str, picture: bytes) -> None:
-        """Write the annotated picture of the image at `path`, in a mirror of its tree."""
-        atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+        """Write the annotated picture of the image at `path`, in a mirror of its tree.
+
+        Raises:
+            ImageError: its path becomes too long there.
+            OffloadError: it cannot be written.
+        """
+        with _explained(self.folder):
+            try:
+                atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise ImageError("its name is too long for the results folder") from error
+                raise
 
     def write_run(self, document: Json) -> None:
         """Write `run.json`."""
-        with atomic_write(os.path.join(self.folder, _RUN)) as file:
+        with _explained(self.folder), atomic_write(os.path.join(self.folder, _RUN)) as file:
             json.dump({"schema": SCHEMA} | document, file, indent=1, ensure_ascii=False)
 
     def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
         """Write the asked documents, and those that are there, anew from the log, by path."""
-        if self._lines > len(self._index):
-            self._compact()
-        for name, write in _WRITERS.items():
-            path = os.path.join(self.folder, FORMATS[name])
-            if name in formats or os.path.exists(path):
-                with atomic_write(path) as file:
-                    write(file, self._rows, labels, run)
+        with _explained(self.folder):
+            if self._lines > len(self._index):
+                self._compact()
+            for name, write in _WRITERS.items():
+                path = os.path.join(self.folder, FORMATS[name])
+                if name in formats or os.path.exists(path):
+                    with atomic_write(path) as file:
+                        write(file, self._rows, labels, run)
 
     def close(self) -> None:
         """Close the log."""
@@ -143,22 +151,34 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
     """
     from filelock import FileLock, Timeout
 
-    try:
+    with _explained(folder, UsageError):
         os.makedirs(folder, exist_ok=True)
         lock = FileLock(os.path.join(folder, ".lock"))
-        with lock.acquire(timeout=0):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            hint = "Wait for it, or choose another --out."
+            raise OffloadError(f"Another run is writing to {folder}.", hint=hint) from error
+    try:
+        with _explained(folder, UsageError):
             _prepare(folder, settings, overwrite)
             results = ResultsDir(folder)
-            try:
-                yield results
-            finally:
-                results.close()
-    except Timeout as error:
-        raise OffloadError(
-            f"Another run is writing to {folder}.", hint="Wait for it, or choose another --out."
+        with closing(results):
+            yield results
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _explained(folder: str, kind: type[OffloadError] = OffloadError) -> Iterator[None]:
+    """Failures to write, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(
+            f"Cannot write results to {folder}: {error.strerror or error}.",
+            hint="What was written is whole. Make room, or choose another --out.",
         ) from error
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise UsageError(f"Cannot write results to {folder}: {error.strerror}.") from error
 
 
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:

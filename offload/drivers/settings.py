@@ -18,7 +18,11 @@ KEYS: Mapping[str, type] = {
     "threads": int,
 }
 """Every setting and its type."""
-_NAMES = {str: "text", bool: "true or false", int: "a whole number from 1"}
+_NAMES = {str: "text", bool: "true or false", int: "a whole number from 1 to 1024"}
+_MOST = 1024
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off"), False
+)
 _DEFAULTS: Mapping[str, str] = {"hub": "https://tfhub.dev"}
 
 
@@ -84,17 +88,21 @@ def _from_file(file: str) -> dict[str, Setting]:
 
 def _checked(key: str, value: Any, file: str) -> Any:
     if key not in KEYS:
-        raise UsageError(f"{file}: there is no setting {key!r}.", hint="They are: offload config")
+        raise UsageError(
+            f"{file}: there is no setting {key!r}.", hint=f"There are: {', '.join(KEYS)}."
+        )
     kind = KEYS[key]
     right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
-    if not right or (kind is int and value < 1):
+    if not right or value == "" or (kind is int and not 1 <= value <= _MOST):
         raise UsageError(f"{file}: {key} must be {_NAMES[kind]}, not {value!r}.")
     return value
 
 
 def _parsed(text: str, kind: type, variable: str) -> str | bool | int:
-    if kind is bool:
-        return text.lower() not in {"0", "false", "no", "off"}
-    if kind is int and (not text.isdecimal() or int(text) < 1):
-        raise UsageError(f"{variable} must be {_NAMES[int]}, not {text!r}.")
-    return int(text) if kind is int else text
+    if kind is str:
+        return text
+    if kind is bool and text.lower() in _SWITCH:
+        return _SWITCH[text.lower()]
+    if kind is int and text.isdecimal() and 1 <= int(text) <= _MOST:
+        return int(text)
+    raise UsageError(f"{variable} must be {_NAMES[kind]}, not {text!r}.")

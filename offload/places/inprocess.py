@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 from offload.domain.ports import Detector, ModelIdentity
 from offload.domain.timing import Clock, Durations
@@ -79,45 +78,55 @@ class _Pool:
     """
 
     def __init__(self, detectors: Sequence[Detector], clock: Clock) -> None:
-        self._free: SimpleQueue[Detector] = SimpleQueue()
-        for detector in detectors:
-            self._free.put(detector)
-        self._clock = clock
-        self._lock = threading.Lock()
+        self._free = list(detectors)
         self._waiting: deque[_Ticket] = deque()
+        self._changed = threading.Condition()
+        self._clock = clock
 
     def detect(self, pixels: Pixels) -> tuple[RawDetections, float, float]:
         """The answer for one picture, the seconds it waited and its share of the call's seconds."""
         ticket = _Ticket(pixels, self._clock())
-        with self._lock:
+        with self._changed:
             self._waiting.append(ticket)
-        detector = self._free.get()
-        try:
             while not ticket.done:
-                self._serve(detector)
-        finally:
-            self._free.put(detector)
+                if self._free and self._waiting:
+                    self._serve()
+                else:
+                    self._changed.wait()
         if ticket.error is not None:
             raise ticket.error
         assert ticket.answer is not None
         return ticket.answer, ticket.queue_s, ticket.infer_s
 
-    def _serve(self, detector: Detector) -> None:
-        with self._lock:
-            size = min(detector.max_batch, len(self._waiting))
-            batch = [self._waiting.popleft() for _ in range(size)]
+    def _serve(self) -> None:
+        """Run a free detector on those who have waited longest; called with the lock, held but for
+        the run itself.
+        """
+        detector = self._free.pop()
+        size = min(detector.max_batch, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(size)]
+        self._changed.release()
+        try:
+            self._run(detector, batch)
+        finally:
+            self._changed.acquire()
+            self._free.append(detector)
+            for ticket in batch:
+                ticket.done = True
+            self._changed.notify_all()
+
+    def _run(self, detector: Detector, batch: "Sequence[_Ticket]") -> None:
         started_s = self._clock()
-        answers: Sequence[RawDetections | None] = [None] * size
+        answers: Sequence[RawDetections | None] = [None] * len(batch)
         error: BaseException | None = None
         try:
             answers = detector.detect([ticket.pixels for ticket in batch])
         except BaseException as failure:  # noqa: BLE001 - each waiting caller raises it in its thread
             error = failure
-        infer_s = (self._clock() - started_s) / max(1, size)
+        infer_s = (self._clock() - started_s) / len(batch)
         for ticket, answer in zip(batch, answers, strict=True):
             ticket.answer, ticket.error = answer, error
             ticket.queue_s, ticket.infer_s = started_s - ticket.asked_s, infer_s
-            ticket.done = True
 
 
 @dataclass(slots=True)

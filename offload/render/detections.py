@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from typing import Protocol
 
+from offload.domain.errors import OffloadError
 from offload.domain.results import Row
 from offload.render.messages import shown
 
@@ -31,8 +32,8 @@ class JsonLines:
 
     def add(self, row: Row) -> None:
         """Write the row."""
-        sys.stdout.write(json.dumps(row.to_json(), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        plain = getattr(sys.stdout, "encoding", "").lower() not in {"utf-8", "utf8"}
+        _write(json.dumps(row.to_json(), ensure_ascii=plain) + "\n")
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -67,10 +68,29 @@ class Table:
         """Write the table."""
         lines = [("image", "pixels", "infer ms", "objects"), *sorted(self._lines)]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
-        for path, size, infer, found in lines:
-            sys.stdout.write(
+        _write(
+            "".join(
                 f"{path:<{widths[0]}}  {size:>{widths[1]}}  {infer:>{widths[2]}}  {found}\n"
+                for path, size, infer, found in lines
             )
+        )
+
+
+def _write(text: str) -> None:
+    """Write to standard output, at once.
+
+    Raises:
+        OffloadError: it is closed or full. A reader that has gone is left to the command line.
+    """
+    if sys.stdout is None:
+        raise OffloadError("Standard output is closed.", hint="For results in files: --out DIR")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OffloadError(f"Cannot write to standard output: {error.strerror}.") from error
 
 
 def _found(row: Row) -> str:

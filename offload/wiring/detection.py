@@ -4,7 +4,7 @@ import datetime
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
@@ -93,7 +93,8 @@ def detection(
             max_failures=request.failure_limit(total),
             keep=_annotator(request, results),
         )
-        rows = use_case.detect(job, session, place.name, clock, stop)
+        # Closed before the place is: a consumer that fails leaves no worker behind.
+        rows = stack.enter_context(closing(use_case.detect(job, session, place.name, clock, stop)))
         kept = len(found.paths) - len(paths)
         run = Run(total, kept, clock() - began_s, Tally(session, place.name), rows, clock)
         if results is None:
@@ -161,7 +162,7 @@ def _model(request: Request, hub: Hub, configured: Settings) -> ModelSource:
 def _place(request: Request, configured: Settings, model: ModelSource, images: int) -> Place:
     module, _, name = PLACES[request.where].partition(":")
     cores = machine.usable_cores()
-    workers = request.workers or configured.workers or max(1, min(cores, images))
+    workers = min(request.workers or configured.workers or cores, max(1, images))
     threads = request.threads or configured.threads or max(1, cores // workers)
     place: Place = getattr(import_module(module), name)(
         identity=model.identity,

@@ -40,6 +40,8 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is touched."""
         self.failure_limit(0)
+        if self.model == "":
+            raise UsageError("--model is empty.", hint="To see the models: offload models list")
         if self.where not in PLACES:
             names = ", ".join(PLACES)
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
@@ -64,7 +66,7 @@ class Request:
         """Which detections to keep."""
         return Selection(
             min_score=model.min_score if self.min_score is None else self.min_score,
-            classes=frozenset(name.strip().lower() for name in self.classes),
+            classes=frozenset(_class(name) for name in self.classes),
             max_detections=self.max_detections,
             max_iou=self.max_iou,
         )
@@ -82,3 +84,9 @@ class Request:
             "max_pixels": self.max_pixels,
             "annotate": self.annotate,
         }
+
+
+def _class(wanted: str) -> str:
+    """A class name or id in the form that detections are compared with."""
+    name = wanted.strip().lower()
+    return str(int(name)) if name.isdecimal() else name

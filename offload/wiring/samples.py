@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from importlib import resources, util
 
+from offload.domain.errors import UsageError
 from offload.drivers import imagefiles
 
 _SAMPLES = {
@@ -15,9 +16,17 @@ _SAMPLES = {
 
 
 def lay_out(folder: str) -> list[str]:
-    """Copy every sample there is into `folder`; the paths made."""
-    os.makedirs(folder, exist_ok=True)
-    return [shutil.copy(picture, folder) for picture in (*_ours(), *_photographs())]
+    """Copy every sample there is into `folder`; the paths made.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        return [shutil.copy(picture, folder) for picture in (*_ours(), *_photographs())]
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"Cannot write pictures to {folder!r}: {reason}.") from error
 
 
 def _ours() -> list[str]:

@@ -283,7 +283,15 @@ def test_a_mistake_in_the_command_does_not_discard_results(
         (["--where", "moon", "."], "no place 'moon'"),
         (["--model", "nonsense", "x.jpg"], "no model 'nonsense'"),
         (["--format", "xml", "x.jpg"], "'xml' is not one of"),
-        (["--annotate", "x.jpg"], "needs --out"),
+        (["--annotate", "x.jpg"], "need --out"),
+        (["--format", "coco", "x.jpg"], "need --out"),
+        (["--overwrite", "x.jpg"], "need --out"),
+        (["--model", "", "x.jpg"], "--model is empty"),
+        (["--class", "person,dog", "--model", "builtin", "x.jpg"], "Give each class its own"),
+        (["--class", "²", "--model", "builtin", "x.jpg"], "no class '²'"),
+        (["--out", "", "--model", "builtin", "x.jpg"], "Cannot write results"),
+        (["--out", "/proc/x", "--model", "builtin", "x.jpg"], "Cannot write results"),
+        (["--workers", "99999999999", "x.jpg"], "1024"),
         (["--class", "unicorn", "--model", "builtin", "x.jpg"], "no class 'unicorn'"),
         (["--max-failures", "some", "--model", "builtin", "x.jpg"], "--max-failures takes"),
         (["--labels", "none.txt", "--model", "builtin", "x.jpg"], "cannot be read"),
@@ -328,3 +336,63 @@ def test_a_files_name_cannot_command_the_terminal(offload: Offload, tmp_path: Pa
     assert "\x1b" not in done.stdout + done.stderr
     assert "x1b[31mred.jpg" in done.stdout
     assert rows(offload("detect", tmp_path, "--json", *BUILTIN).stdout)[1]["path"].endswith(".jpg")
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--json", "-q", "-o", "out"], []])
+def test_a_full_standard_output_is_explained_and_ends_the_run(
+    offload: Offload, tmp_path: Path, options: list[str]
+) -> None:
+    for number in range(20):
+        saved(tmp_path / "photos" / f"{number}.jpg")
+    with Path("/dev/full").open("w") as full:
+        done = offload(
+            "detect", "photos", *BUILTIN, *options, cwd=tmp_path, capture_output=False,
+            stdout=full, stderr=subprocess.PIPE, timeout=20,
+        )  # fmt: skip
+    if options[:2] == ["--json", "-q"]:
+        assert (tmp_path / "out" / "run.json").exists()
+    assert done.returncode == 1
+    assert "Cannot write to standard output: No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_names_outside_the_terminals_alphabet_are_escaped(offload: Offload, tmp_path: Path) -> None:
+    saved(tmp_path / "Wörter 火.jpg")
+    plain = os.environ | {"PYTHONIOENCODING": "ascii"}
+    (row,) = rows(offload("detect", tmp_path, "--json", *BUILTIN, env=plain).stdout)
+    assert row["path"] == "Wörter 火.jpg"
+    assert "W\\xf6rter" in offload("detect", tmp_path, *BUILTIN, env=plain).stdout
+
+
+def test_a_class_is_the_same_by_any_spelling_of_its_id(offload: Offload, examples: Path) -> None:
+    by_name = rows(offload("detect", examples, "--json", "--class", "Dog", *BUILTIN).stdout)
+    by_id = rows(offload("detect", examples, "--json", "--class", "018", *BUILTIN).stdout)
+    assert sum(len(row["detections"]) for row in by_name) == 1
+    assert sum(len(row["detections"]) for row in by_id) == 1
+
+
+def test_results_inside_the_folder_of_photos_are_never_taken_for_photos(
+    offload: Offload, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    saved(photos / "a.jpg")
+    for out in (photos, photos / "first", photos / "second", photos):
+        done = offload("detect", photos, "-r", "-o", out, "--annotate", *BUILTIN)
+        assert done.returncode == 0, done.stderr
+    assert len(list(photos.rglob("*.jpg"))) == 4
+
+
+def test_a_name_too_long_to_annotate_is_a_failed_row(offload: Offload, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    saved(photos / ("a" * 251 + ".jpg"))
+    done = offload("detect", photos, "-o", tmp_path / "out", "--annotate", *BUILTIN)
+    assert done.returncode == 0, done.stderr
+
+
+def test_closed_standard_input_is_explained(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m offload detect - --model builtin <&-"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "Standard input is closed" in done.stderr

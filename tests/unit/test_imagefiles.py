@@ -56,8 +56,12 @@ def test_a_glob_pattern_is_expanded(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["photos/a.jpg\nphotos/sub/a.jpg\n\n", "photos/a.jpg\0photos/sub/a.jpg\0"],
-    ids=["lines", "NUL"],
+    [
+        "photos/a.jpg\nphotos/sub/a.jpg\n\n",
+        "photos/a.jpg\0photos/sub/a.jpg\0",
+        "\ufeffphotos/a.jpg\r\nphotos/sub/a.jpg",
+    ],
+    ids=["lines", "NUL", "byte order mark"],
 )
 def test_a_list_comes_from_a_file_or_standard_input(
     tree: Path, monkeypatch: pytest.MonkeyPatch, text: str

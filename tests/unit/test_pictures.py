@@ -38,7 +38,8 @@ def test_every_format_gives_the_same_picture(kind: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("spec", [SPEC, InputSpec(32, 48), InputSpec(40, 40, pad=0)])
-def test_a_turned_photo_is_detected_upright(orientation: int, spec: InputSpec) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_turned_photo_is_detected_upright(orientation: int, spec: InputSpec, kind: str) -> None:
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -51,7 +52,7 @@ def test_a_turned_photo_is_detected_upright(orientation: int, spec: InputSpec) -
     stored = scene().transpose(undo[orientation]) if orientation > 1 else scene()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    turned = pictures.decode(encoded(stored, "PNG", exif=exif), spec)
+    turned = pictures.decode(encoded(stored, kind, exif=exif), spec)
     upright = pictures.decode(encoded(scene()), spec)
     assert (turned.width, turned.height) == (64, 48)
     assert turned.covered == upright.covered

@@ -20,7 +20,7 @@ def test_no_more_is_in_hand_than_there_are_workers() -> None:
     next(results)
     time.sleep(0.1)
     assert len(taken) <= 1 + 3 + 3 + 3, "one delivered, three waiting, three in hand, three begun"
-    results.close()  # type: ignore[attr-defined] # a generator
+    results.close()
 
 
 def test_work_really_overlaps() -> None:
