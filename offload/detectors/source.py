@@ -12,7 +12,7 @@ from offload.domain.errors import ModelError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
 from offload.drivers import web
-from offload.drivers.modelcache import Cached, ModelCache, sha256_of
+from offload.drivers.modelcache import Cached, ModelCache, is_tflite, sha256_of
 
 HUB_PATIENCE_S = 3.0
 
@@ -63,15 +63,13 @@ class Hub:
         here = None if force else resolve_here(name, self)
         if here or name == BUILTIN:
             return here or _builtin(NAMED[BUILTIN])
-        row = row_of(name)
+        row, shown = row_of(name), web.without_secrets(name)
         if self.offline:
-            shown = web.without_secrets(name)
             raise ModelError(f"{shown} is not in the cache, and offline is set.", hint=_help(shown))
         try:
             url = self.url(row.handle, row.runtime)
             cached = self.cache.fetch(name, url, self.on_bytes, force=force)
         except web.Unreachable as error:
-            shown = web.without_secrets(name)
             raise ModelError(f"{shown} cannot be fetched: {error}", hint=_help(shown)) from error
         return _with_row(row, cached)
 
@@ -143,13 +141,10 @@ def row_of(name: str) -> NamedModel:
     """
     if name in NAMED:
         return NAMED[name]
+    hint = "To see the models: offload models list"
     if "/" not in name:
-        raise UsageError(
-            f"There is no model {name!r}, nor a file of that name.",
-            hint="To see the models: offload models list",
-        )
+        raise UsageError(f"There is no model {name!r}, nor a file of that name.", hint=hint)
     if name.startswith(("/", ".", "~")):
-        hint = "To see the models: offload models list"
         raise UsageError(f"The model {name} does not exist.", hint=hint)
     for row in NAMED.values():
         if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):
@@ -175,9 +170,8 @@ def _from_disk(path: str) -> ModelSource:
             raise UsageError(f"{path} is no SavedModel: it holds no saved_model.pb.")
         identity = ModelIdentity(_name_of(path), "savedmodel", sha256_of(path))
         return ModelSource(identity, path, {})
-    with open(path, "rb") as file:
-        if file.read(8)[4:] != b"TFL3":
-            raise UsageError(f"{path} is no .tflite model.")
+    if not is_tflite(path):
+        raise UsageError(f"{path} is no .tflite model.")
     identity = ModelIdentity(_name_of(path), "tflite", sha256_of(path))
     return ModelSource(identity, path, label_files.inside(path))
 

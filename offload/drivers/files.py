@@ -10,35 +10,30 @@ from typing import TextIO
 @contextmanager
 def atomic_write(path: str) -> Iterator[TextIO]:
     """A text file that takes `path`'s place when the block ends well; else nothing has changed."""
-    temporary = _beside(path)
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        _discard(temporary)
-        raise
+    with (
+        _replacing(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as file,
+    ):
+        yield file
 
 
 def atomic_write_bytes(path: str, data: bytes) -> None:
     """`data` as the file `path`, whole or not at all; its folder is made."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = _beside(path)
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        _discard(temporary)
-        raise
+    with _replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
 
 
-def _beside(path: str) -> str:
+@contextmanager
+def _replacing(path: str) -> Iterator[str]:
+    """A name beside `path` for a file that takes its place if the block ends well."""
     # Short, whatever the length of the name it will get; one a thread.
     name = f".{os.getpid()}-{threading.get_ident()}.tmp"
-    return os.path.join(os.path.dirname(path), name)
-
-
-def _discard(temporary: str) -> None:
-    if os.path.exists(temporary):
-        os.remove(temporary)
+    temporary = os.path.join(os.path.dirname(path), name)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise

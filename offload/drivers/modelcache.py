@@ -156,6 +156,12 @@ def sha256_of(path: str) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def is_tflite(path: str) -> bool:
+    """Whether the file begins as a TensorFlow Lite model does."""
+    with open(path, "rb") as file:
+        return file.read(8)[4:] == b"TFL3"
+
+
 def _files_below(folder: str) -> list[str]:
     return sorted(
         os.path.relpath(os.path.join(parent, name), folder)
@@ -176,7 +182,8 @@ def _unpack(part: str, home: str) -> str:
         os.remove(part + ".etag")
     try:
         if not tarfile.is_tarfile(part):
-            _expect_tflite(part)
+            if not is_tflite(part):
+                raise OSError("it is neither a .tflite file nor an archive")
             return part
         fresh = os.path.join(home, "unpacking")
         _remove(fresh)
@@ -191,12 +198,6 @@ def _unpack(part: str, home: str) -> str:
         raise ModelError(f"What was downloaded is damaged: {error}.") from error
     os.remove(part)
     return fresh
-
-
-def _expect_tflite(part: str) -> None:
-    with open(part, "rb") as file:
-        if file.read(8)[4:] != b"TFL3":
-            raise OSError("it is neither a .tflite file nor an archive")
 
 
 def _remove(path: str) -> None:

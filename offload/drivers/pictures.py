@@ -21,7 +21,7 @@ _ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
 
-# `open_picture` checks the size itself, before a pixel is decoded.
+# `_open` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
 
 

@@ -30,10 +30,13 @@ def sink(*, as_json: bool, to_folder: bool) -> Sink:
 class JsonLines:
     """A JSON object a line, each written at once."""
 
+    def __init__(self) -> None:
+        encoding = getattr(sys.stdout, "encoding", None) or ""
+        self._ascii = encoding.lower() not in {"utf-8", "utf8"}
+
     def add(self, row: Row) -> None:
         """Write the row."""
-        plain = getattr(sys.stdout, "encoding", "").lower() not in {"utf-8", "utf8"}
-        _write(json.dumps(row.to_json(), ensure_ascii=plain) + "\n")
+        _write(json.dumps(row.to_json(), ensure_ascii=self._ascii) + "\n")
 
     def close(self) -> None:
         """Nothing is left to do."""

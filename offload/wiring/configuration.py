@@ -26,12 +26,12 @@ def cache(configured: Settings) -> ModelCache:
 
 def hub(
     configured: Settings,
-    on_bytes: Callable[[int, int | None], None],
-    warn: Callable[[str], None],
+    on_bytes: Callable[[int, int | None], None] = lambda _have, _total: None,
+    warn: Callable[[str], None] = lambda _line: None,
     *,
     offline: bool = False,
 ) -> Hub:
-    """The model hub and our cache of it."""
+    """The model hub and our cache of it, silent unless told whom to tell."""
     return Hub(configured.hub, cache(configured), offline or configured.offline, on_bytes, warn)
 
 

@@ -144,7 +144,7 @@ def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
         OffloadError: what is asked for cannot be done.
     """
     configured = configuration.load()
-    hub = configuration.hub(configured, lambda _have, _total: None, lambda _line: None)
+    hub = configuration.hub(configured)
     request = Request(sources, **wishes)
     with detection(request, hub, configured, Stop(), time.perf_counter()) as run:
         yield from run

@@ -52,7 +52,6 @@ def _engine() -> str:
 def _hub(configured: Settings) -> str:
     if configured.offline:
         return f"{configured.hub}: not asked, offline is set"
-    hub = configuration.hub(configured, lambda _have, _total: None, lambda _line: None)
-    if web.answers(hub.base, _PATIENCE_S):
+    if web.answers(configured.hub, _PATIENCE_S):
         return f"{configured.hub}: answers"
     return f"{configured.hub}: no answer in {_PATIENCE_S:.0f} s; {PREFERRED} needs it once"

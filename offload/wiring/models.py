@@ -47,7 +47,7 @@ def facts(name: str, configured: Settings) -> Json:
         UsageError: there is no such model.
         ModelError: its cached copy is damaged.
     """
-    hub = configuration.hub(configured, lambda _have, _total: None, lambda _line: None)
+    hub = configuration.hub(configured)
     here = source.resolve_here(name, hub)
     known: Json = {}
     row = None if here and here.path == os.path.expanduser(name) else source.row_of(name)
