@@ -21,6 +21,18 @@ from offload.domain.vision import (
 IDENTITY = ModelIdentity("fake", "none", "0" * 64)
 
 
+@dataclass(frozen=True)
+class FakeModel:
+    """A model that nobody loads."""
+
+    identity: ModelIdentity = IDENTITY
+    labels: Mapping[int, str] = field(default_factory=lambda: {1: "brightness"})
+    min_score: float = 0.25
+
+
+MODEL = FakeModel()
+
+
 @dataclass
 class FakeSession:
     """A place that finds one dog in everything but what `bad` names."""
@@ -29,6 +41,8 @@ class FakeSession:
     concurrency: int = 2
     model: ModelIdentity = IDENTITY
     labels: Mapping[int, str] = field(default_factory=lambda: {18: "dog"})
+    host: Mapping[str, str] = field(default_factory=lambda: {"name": "nowhere"})
+    phases: Mapping[str, float] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
 
     def detect(self, image: Image) -> Detections:

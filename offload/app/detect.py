@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from offload.app.pipeline import Stop, pull
-from offload.domain.errors import ImageError
+from offload.domain.errors import ImageError, Unanswered
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock, Spread, spread
@@ -32,7 +32,8 @@ class Job:
     """What is to be done: paths to read, problems already known, and when too many failed.
 
     `max_failures` None never stops early. `keep` is handed each image that was detected, before its
-    row is reported; it may raise ImageError, which fails the row.
+    row is reported; it may raise ImageError, which fails the row. `fallback` is the name of another
+    place, and its session, for images that the asked place gives no answer for.
     """
 
     paths: Sequence[str]
@@ -42,6 +43,7 @@ class Job:
     problems: Sequence[tuple[str, str]] = ()
     max_failures: int | None = None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
+    fallback: tuple[str, Session] | None = None
 
 
 def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Generator[Row]:
@@ -60,7 +62,14 @@ def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> 
             data = file.image.data
             row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
             read_s = clock() - started_s
-            found = session.detect(file.image)
+            try:
+                found = session.detect(file.image)
+            except Unanswered as error:
+                if job.fallback is None:
+                    raise
+                name, other = job.fallback
+                row = replace(row, where=name, fallback=str(error))
+                found = other.detect(file.image)
             job.keep(file.image, found)
         except ImageError as error:
             return replace(row, error=str(error))
@@ -69,6 +78,7 @@ def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> 
             detections=found.found,
             width=found.width,
             height=found.height,
+            sent_bytes=found.sent_bytes,
             durations=replace(found.durations, read_s=read_s),
         )
 
@@ -94,14 +104,17 @@ class Summary:
     images: int
     failed: int
     kept: int
+    fallen_back: int
     objects: int
     objects_by_label: dict[str, int]
     startup_s: float
+    phases: dict[str, float]
     first_infer_s: float | None
     infer: Spread | None
     detect_s: float
     images_per_s: float | None
     bytes: int
+    sent_bytes: int
 
 
 @dataclass(slots=True)
@@ -120,14 +133,18 @@ class Tally:
     objects: Counter[str] = field(default_factory=Counter)
     infer_s: "array[float]" = field(default_factory=lambda: array("d"))
     bytes: int = 0
+    sent_bytes: int = 0
+    fallen_back: int = 0
 
     def add(self, row: Row) -> None:
         """Count one row."""
         self.images += 1
         self.bytes += row.bytes or 0
+        self.sent_bytes += row.sent_bytes
         if row.error is not None:
             self.failed += 1
             return
+        self.fallen_back += row.fallback is not None
         self.objects.update(d.label for d in row.detections)
         self.infer_s.append(row.durations.infer_s)
 
@@ -141,12 +158,15 @@ class Tally:
             images=self.images,
             failed=self.failed,
             kept=kept,
+            fallen_back=self.fallen_back,
             objects=self.objects.total(),
             objects_by_label=dict(self.objects.most_common()),
             startup_s=startup_s,
+            phases=dict(self.session.phases),
             first_infer_s=self.infer_s[0] if self.infer_s else None,
             infer=spread(self.infer_s[self.session.concurrency :] or self.infer_s),
             detect_s=detect_s,
             images_per_s=done / detect_s if done and detect_s > 0 else None,
             bytes=self.bytes,
+            sent_bytes=self.sent_bytes,
         )

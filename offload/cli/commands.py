@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from offload.cli import configuration, detect, doctor, examples, models
+from offload.cli import configuration, detect, doctor, down, examples, models, serve
 from offload.version import __version__
 
 app = typer.Typer(
@@ -33,6 +33,8 @@ def root(
 
 
 app.command("detect")(detect.detect)
+app.command("serve")(serve.serve)
+app.command("down")(down.down)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("config")(configuration.config)

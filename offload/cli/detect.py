@@ -21,7 +21,13 @@ def detect(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
     ] = False,
-    where: Annotated[str, typer.Option(help="The place to run at: local.")] = "local",
+    where: Annotated[
+        str,
+        typer.Option(
+            help="The place to run at: local, in this process; container, on this machine; remote, "
+            "a machine that runs offload serve."
+        ),
+    ] = "local",
     model: Annotated[
         str | None,
         typer.Option(
@@ -96,6 +102,66 @@ def detect(
         int | None,
         typer.Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="remote: the server's address. [default: the setting url]"),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="remote, container: requests in flight. [default: enough to hide the latency]",
+            show_default=False,
+        ),
+    ] = None,
+    timeout_s: Annotated[
+        float,
+        typer.Option("--timeout", min=0.1, help="remote, container: seconds for one attempt."),
+    ] = 60.0,
+    max_retries: Annotated[
+        int, typer.Option(min=0, help="remote, container: attempts after the first.")
+    ] = 5,
+    fallback: Annotated[
+        str | None,
+        typer.Option(help="remote, container: local detects here what gets no answer there."),
+    ] = None,
+    upload_max_side: Annotated[
+        int | None,
+        typer.Option(
+            min=16, metavar="PX", help="remote, container: send smaller copies of larger pictures."
+        ),
+    ] = None,
+    upload_quality: Annotated[
+        int, typer.Option(min=1, max=100, help="JPEG quality of those copies.")
+    ] = 90,
+    strip_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--strip-metadata",
+            help="remote, container: send pictures without location and other metadata.",
+        ),
+    ] = False,
+    image: Annotated[
+        str | None,
+        typer.Option(help="container: the image. [default: offload, built if it is not there]"),
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option(min=0.01, help="container: cores it may use at most.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
+    ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep", help="container: leave it up for the next run; offload down ends it."
+        ),
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
@@ -107,7 +173,8 @@ def detect(
     """Find the objects in images.
 
     Standard output carries the results, standard error the progress. Exit codes: 0 done, 1 an
-    explained failure, 2 usage, 3 some images failed and the rest are done, 130 interrupted.
+    explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
+    there, 130 interrupted.
     """
     from offload.app.pipeline import Stop
     from offload.cli.interrupt import stopping_on_interrupt
@@ -135,6 +202,19 @@ def detect(
         offline=offline,
         workers=workers,
         threads=threads,
+        url=url,
+        token=token,
+        concurrency=concurrency,
+        timeout_s=timeout_s,
+        max_retries=max_retries,
+        fallback=fallback,
+        upload_max_side=upload_max_side,
+        upload_quality=upload_quality,
+        strip_metadata=strip_metadata,
+        image=image,
+        cpus=cpus,
+        memory=memory,
+        keep=keep,
     )
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
@@ -149,6 +229,7 @@ def detect(
             configured,
             stop,
             BEGAN_S,
+            say.follow,
         ) as run,
         stopping_on_interrupt(stop, say.warn) as interrupted,
     ):

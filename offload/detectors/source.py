@@ -84,6 +84,20 @@ def _help(name: str) -> str:
     )
 
 
+def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> ModelSource:
+    """The model `wanted` names, or the default.
+
+    Raises:
+        UsageError: it names nothing we know, or there are labels without a model.
+        ModelError: it is known but cannot be had.
+    """
+    if wanted:
+        return resolve(wanted, hub, labels_file)
+    if labels_file:
+        raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
+    return resolve_default(hub)
+
+
 def resolve(wanted: str, hub: Hub, labels_file: str | None = None) -> ModelSource:
     """The model `wanted` names: a short name, a `.tflite` file, a SavedModel folder, a hub handle
     or a URL. Never another one.

@@ -5,6 +5,7 @@
     ├── PlaceUnavailable 4  a place is switched off or out of reach
     ├── ModelError       1  a model cannot be found, fetched, trusted or run
     └── ImageError       -  one image cannot be used: becomes a failed row, never ends a run
+        └── Unanswered   -  nothing is wrong with it, but the place gave no answer
 
 Anything else that escapes is our bug and shows its traceback.
 """
@@ -38,3 +39,7 @@ class ModelError(OffloadError):
 
 class ImageError(OffloadError):
     """One image cannot be used; the message is the reason its row shows."""
+
+
+class Unanswered(ImageError):
+    """The place gave no answer for an image, however often it was asked."""

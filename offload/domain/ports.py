@@ -3,9 +3,16 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from offload.domain.vision import Detections, Image, InputSpec, Pixels, RawDetections
+from offload.domain.vision import (
+    Detections,
+    Image,
+    InputSpec,
+    Pixels,
+    RawDetections,
+    Selection,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,22 @@ class ModelIdentity:
     name: str
     runtime: str
     sha256: str
+
+
+class Model(Protocol):
+    """What is known of a model before it answers."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights."""
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Class id to name; empty when unknown beforehand."""
+
+    @property
+    def min_score(self) -> float:
+        """The score below which its detections are dropped unless told otherwise."""
 
 
 class Detector(Protocol):
@@ -54,11 +77,20 @@ class Session(Protocol):
     def concurrency(self) -> int:
         """How many `detect` calls at a time keep the place busy."""
 
+    @property
+    def host(self) -> Mapping[str, Any]:
+        """The machine that detects."""
+
+    @property
+    def phases(self) -> Mapping[str, float]:
+        """What bringing the place up consisted of, in order, and the seconds of each."""
+
     def detect(self, image: Image) -> Detections:
         """Find the objects of one image; safe to call from several threads.
 
         Raises:
             ImageError: this image cannot be used.
+            Unanswered: the place does not answer.
         """
 
     def probe(self, payload: bytes) -> float:
@@ -72,8 +104,16 @@ class Place(Protocol):
     def name(self) -> str:
         """The name `--where` takes."""
 
-    def open(self) -> AbstractContextManager[Session]:
-        """Bring the place up.
+    @property
+    def model(self) -> Model:
+        """What will answer there; finding out may mean asking the place.
+
+        Raises:
+            PlaceUnavailable: it does not say.
+        """
+
+    def open(self, selection: Selection, images: int) -> AbstractContextManager[Session]:
+        """Bring the place up for about `images` images, whose detections are selected so.
 
         Raises:
             PlaceUnavailable: it cannot be reached or started.

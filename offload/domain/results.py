@@ -16,7 +16,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one image: its detections, or the reason there are none in `error`."""
+    """What became of one image: its detections, or the reason there are none in `error`.
+
+    `sent_bytes` is what left this process for it; `fallback` why it was not done where it was asked
+    for but at `where`.
+    """
 
     path: str
     model: str
@@ -28,6 +32,8 @@ class Row:
     bytes: int | None = None
     sha256: str | None = None
     mtime_ns: int | None = None
+    sent_bytes: int = 0
+    fallback: str | None = None
     durations: Durations = field(default_factory=Durations)
     error: str | None = None
 
@@ -35,10 +41,7 @@ class Row:
         """The row as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
         document: Json = {"schema": SCHEMA}
         document |= {f: getattr(self, f) for f in _PLAIN_FIELDS}
-        document["detections"] = [
-            {"label": d.label, "id": d.class_id, "score": d.score, "box": list(d.box)}
-            for d in self.detections
-        ]
+        document["detections"] = detections_to_json(self.detections)
         document["durations"] = {
             name: round(getattr(self.durations, name), 6) for name in _DURATIONS
         }
@@ -51,12 +54,25 @@ class Row:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        plain = {f: document[f] for f in _PLAIN_FIELDS}
-        found = tuple(
-            Detection(d["label"], d["id"], d["score"], Box(*d["box"]))
-            for d in document["detections"]
-        )
+        plain = {f: document[f] for f in _PLAIN_FIELDS if f in document}
+        found = detections_from_json(document["detections"])
         return cls(**plain, detections=found, durations=Durations(**document["durations"]))
+
+
+def detections_to_json(found: Iterable[Detection]) -> list[Json]:
+    """Detections as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
+    return [
+        {"label": d.label, "id": d.class_id, "score": d.score, "box": list(d.box)} for d in found
+    ]
+
+
+def detections_from_json(document: Iterable[Mapping[str, Any]]) -> tuple[Detection, ...]:
+    """Read back what `detections_to_json` made.
+
+    Raises:
+        KeyError, TypeError: it is something else.
+    """
+    return tuple(Detection(d["label"], d["id"], d["score"], Box(*d["box"])) for d in document)
 
 
 _DURATIONS = tuple(f.name for f in dataclasses.fields(Durations))
@@ -66,7 +82,8 @@ _PLAIN_FIELDS = tuple(
 
 CSV_COLUMNS = (
     "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
-    "where", "read_s", "decode_s", "queue_s", "infer_s", "model", "model_sha256", "error",
+    "where", "sent_bytes", "read_s", "prepare_s", "turn_s", "upload_s", "queue_s", "decode_s",
+    "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
 )  # fmt: skip
 
 

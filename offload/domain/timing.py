@@ -9,12 +9,21 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Where one image's seconds went: reading, decoding, waiting for a free detector, inference."""
+    """Where one image's seconds went, in the order of its way.
+
+    Reading, preparing what is sent, waiting for its turn on the uplink, sending it; then, where the
+    detector is: waiting for a free one, decoding, inference; and receiving the answer. What a place
+    does not do takes it 0 s.
+    """
 
     read_s: float = 0.0
-    decode_s: float = 0.0
+    prepare_s: float = 0.0
+    turn_s: float = 0.0
+    upload_s: float = 0.0
     queue_s: float = 0.0
+    decode_s: float = 0.0
     infer_s: float = 0.0
+    download_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

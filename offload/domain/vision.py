@@ -43,12 +43,16 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """One image's objects, best first, its upright size in pixels and where the seconds went."""
+    """One image's objects, best first, its upright size in pixels and where the seconds went.
+
+    `sent_bytes` is how much of it left this process.
+    """
 
     found: tuple[Detection, ...]
     width: int
     height: int
     durations: Durations
+    sent_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

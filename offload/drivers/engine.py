@@ -1,6 +1,54 @@
 """The Docker engine."""
 
-from offload.domain.errors import PlaceUnavailable
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from offload.domain.errors import OffloadError, PlaceUnavailable
+
+if TYPE_CHECKING:
+    import docker
+
+MARK = "offload.service"
+"""The label on every container that we start."""
+
+_TMP = {"/tmp": "size=64m"}  # noqa: S108 - a path inside the container
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A container as it is to be: one port published on this machine's loopback, nothing more.
+
+    `mounts` maps paths here to paths there, read-only. `cpus` are cores, `memory` is Docker's text
+    such as `512m`. `environment` may hold secrets.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    port: int
+    environment: Mapping[str, str] = field(repr=False)
+    mounts: Mapping[str, str]
+    labels: Mapping[str, str]
+    cpus: float | None = None
+    memory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A container of ours: its id, the loopback port that leads to it, its labels and settings."""
+
+    id: str
+    name: str
+    image: str
+    state: str
+    port: int | None
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
 
 
 def version() -> str:
@@ -9,16 +57,167 @@ def version() -> str:
     Raises:
         PlaceUnavailable: no engine answers.
     """
-    import docker
-    from docker.errors import DockerException
+    with Engine.connected(timeout_s=3) as engine:
+        return engine.version
 
-    try:
-        client = docker.from_env(timeout=3)
+
+class Engine:
+    """A connection to the engine that Docker's own environment variables name."""
+
+    def __init__(self, client: "docker.DockerClient") -> None:
+        self._client = client
+        self.version = str(client.version()["Version"])
+
+    @classmethod
+    @contextmanager
+    def connected(cls, timeout_s: int = 60) -> Iterator["Engine"]:
+        """Connect.
+
+        Raises:
+            PlaceUnavailable: no engine answers, or not to us.
+            OffloadError: the engine refuses what it is asked for meanwhile.
+        """
+        import docker
+        from docker.errors import APIError, DockerException
+
         try:
-            return str(client.version()["Version"])
-        finally:
-            client.close()
-    except DockerException as error:
-        raise PlaceUnavailable(
-            "No Docker engine answers.", hint="To start one: sudo systemctl start docker"
-        ) from error
+            client = docker.from_env(timeout=timeout_s)
+            engine = cls(client)
+        except DockerException as error:
+            raise _unavailable(str(error)) from error
+        try:
+            with contextlib.closing(client):
+                yield engine
+        except APIError as error:
+            reason = str(error.explanation or error).rstrip(".")
+            raise PlaceUnavailable(
+                f"The Docker engine refuses: {reason}.", hint="To see why: docker events --since 5m"
+            ) from error
+
+    def image_labels(self, image: str) -> Mapping[str, str] | None:
+        """The labels of an image that is here; None if it is not."""
+        from docker.errors import ImageNotFound
+
+        try:
+            return dict(self._client.images.get(image).labels)
+        except ImageNotFound:
+            return None
+
+    def image_id(self, image: str) -> str:
+        """The id of an image that is here."""
+        return str(self._client.images.get(image).id)
+
+    def build(
+        self,
+        context: IO[bytes],
+        tag: str,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Build an image of a tar stream, telling what the engine says line by line.
+
+        Raises:
+            OffloadError: the build fails.
+        """
+        lines = self._client.api.build(
+            fileobj=context, custom_context=True, tag=tag, buildargs=dict(arguments),
+            labels=dict(labels), rm=True, forcerm=True, decode=True,
+        )  # fmt: skip
+        said = ""
+        for line in lines:
+            if "error" in line:
+                raise OffloadError(
+                    f"The image {tag} cannot be built: {str(line['error']).rstrip('.')} "
+                    f"(the last lines: {said[-400:].strip()!r}).",
+                    hint="To build it yourself and see all of it: docker build -t offload .",
+                )
+            text = str(line.get("stream", ""))
+            said += text
+            if text.strip():
+                on_line(text.strip())
+
+    def create(self, wanted: Wanted) -> str:
+        """Create the container, hardened; its id."""
+        container = self._client.containers.create(
+            wanted.image,
+            list(wanted.command),
+            environment=dict(wanted.environment),
+            labels={MARK: "1", **wanted.labels},
+            ports={f"{wanted.port}/tcp": (_LOOPBACK, None)},
+            volumes={here: {"bind": there, "mode": "ro"} for here, there in wanted.mounts.items()},
+            nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
+            mem_limit=wanted.memory,
+            read_only=True,
+            tmpfs=_TMP,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            pids_limit=512,
+        )
+        return str(container.id)
+
+    def start(self, container_id: str) -> None:
+        """Start it."""
+        self._client.containers.get(container_id).start()
+
+    def look(self, container_id: str) -> Running | None:
+        """How it is now; None if it is gone."""
+        from docker.errors import NotFound
+
+        try:
+            return _running(self._client.containers.get(container_id))
+        except NotFound:
+            return None
+
+    def ours(self) -> list[Running]:
+        """Every container that we started and that is still there, running or not."""
+        found = self._client.containers.list(all=True, filters={"label": MARK}, ignore_removed=True)
+        return [_running(container) for container in found]
+
+    def logs(self, container_id: str, lines: int = 20) -> str:
+        """The last it said."""
+        data: bytes = self._client.containers.get(container_id).logs(tail=lines)
+        return data.decode("utf-8", "replace")
+
+    def remove(self, container_id: str, grace_s: int = 10) -> None:
+        """Stop it, kill it if that takes longer than `grace_s`, and remove it."""
+        from docker.errors import NotFound
+
+        with contextlib.suppress(NotFound):
+            container = self._client.containers.get(container_id)
+            container.stop(timeout=grace_s)
+            container.remove(force=True)
+
+
+def _running(container: Any) -> Running:
+    settings = container.attrs["Config"]
+    pairs = (text.partition("=") for text in settings["Env"] or [])
+    ports = container.attrs["NetworkSettings"]["Ports"] or {}
+    published = [binding["HostPort"] for bindings in ports.values() for binding in bindings or []]
+    return Running(
+        id=container.id,
+        name=container.name,
+        image=container.attrs["Image"],
+        state=container.status,
+        port=int(published[0]) if published else None,
+        labels=dict(settings["Labels"] or {}),
+        environment={name: value for name, _, value in pairs},
+    )
+
+
+def _unavailable(reason: str) -> PlaceUnavailable:
+    if "Permission denied" in reason:
+        return PlaceUnavailable(
+            "You may not use the Docker engine.",
+            hint="To be allowed from the next login on: sudo usermod -aG docker $USER",
+        )
+    if os.environ.get("DOCKER_HOST"):
+        where = os.environ["DOCKER_HOST"]
+        return PlaceUnavailable(
+            f"No Docker engine answers at DOCKER_HOST={where}.", hint="To try: docker version"
+        )
+    if shutil.which("dockerd"):
+        hint = "To start one: sudo systemctl start docker"
+    else:
+        hint = "To install one: sudo apt-get install docker.io (or see docs.docker.com/engine)"
+    return PlaceUnavailable("No Docker engine answers.", hint=hint)

@@ -4,7 +4,9 @@
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as Pil
@@ -71,6 +73,84 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
         raise ImageError(_reason(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """A JPEG copy of a picture, and the upright width and height of the original in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+def smaller(
+    data: bytes, max_side_px: int, quality: int, max_pixels: int = MAX_PIXELS
+) -> Smaller | None:
+    """The first frame as an upright JPEG without metadata, its longer side `max_side_px`.
+
+    None if the picture is no larger than that. `quality` is JPEG's, 1..95.
+
+    Raises:
+        ImageError: the bytes are no picture of a known format, damaged, or too large.
+    """
+    with _opened(data, max_pixels) as source:
+        if max(source.size) <= max_side_px:
+            return None
+        orientation = _orientation(source)
+        width, height = source.size[::-1] if orientation in _SIDEWAYS else source.size
+        scale = max_side_px / max(source.size)
+        target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
+        if source.format in {"JPEG", "MPO"}:
+            source.draft(None, (2 * target[0], 2 * target[1]))
+        small = _bare(_rgb(source).resize(target, Pil.Resampling.LANCZOS))
+        small.getexif()[_ORIENTATION_TAG] = orientation
+        out = io.BytesIO()
+        ImageOps.exif_transpose(small).save(out, "JPEG", quality=quality)
+        return Smaller(out.getvalue(), width, height)
+
+
+def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
+    """The first frame as an RGB PNG of the very pixels that `decode` scales, without metadata.
+
+    A photo that says how it is turned is left as it lies and its copy says the same: turned before
+    it is scaled, it would not come out of `decode` to the last bit as the original does.
+
+    Raises:
+        ImageError: the bytes are no picture of a known format, damaged, or too large.
+    """
+    with _opened(data, max_pixels) as source:
+        exif = Pil.Exif()
+        if (orientation := _orientation(source)) != 1:
+            exif[_ORIENTATION_TAG] = orientation
+        out = io.BytesIO()
+        _bare(_rgb(source)).save(out, "PNG", exif=exif)
+        return out.getvalue()
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
+    """The picture; whatever goes wrong while it is used is an ImageError."""
+    try:
+        with _open(data, max_pixels) as source:
+            yield source
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(_reason(error)) from error
+
+
+def _orientation(source: Pil.Image) -> int:
+    """How the pixels of a picture that is not loaded yet will lie: EXIF's number, 1..8."""
+    # Pillow turns TIFFs by itself while it loads them.
+    tag = 1 if source.format == "TIFF" else source.getexif().get(_ORIENTATION_TAG, 1)
+    return next((number for number in range(2, 9) if number == tag), 1)
+
+
+def _bare(picture: Pil.Image) -> Pil.Image:
+    # Pillow's encoders write some of what a picture was read with: comments, profiles.
+    picture.info = {}
+    return picture
+
+
 def _open(data: bytes, max_pixels: int) -> Pil.Image:
     if not data:
         raise ImageError("empty file")
@@ -126,6 +206,14 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)"
     return f"damaged image: {error or type(error).__name__}"
+
+
+def sample(width: int = 1280, height: int = 960) -> bytes:
+    """A JPEG of usual size and detail, the same every time: something to warm up with."""
+    noise = np.random.default_rng(0).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
+    out = io.BytesIO()
+    Pil.fromarray(noise).resize((width, height), Pil.Resampling.BICUBIC).save(out, "JPEG")
+    return out.getvalue()
 
 
 _PALETTE = ("#0b6e4f", "#b5179e", "#1d4ed8", "#c2410c", "#6d28d9", "#a16207", "#be123c", "#0f766e")

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offload.domain.errors import UsageError
@@ -16,10 +16,13 @@ KEYS: Mapping[str, type] = {
     "offline": bool,
     "workers": int,
     "threads": int,
+    "url": str,
+    "token": str,
 }
 """Every setting and its type."""
 _NAMES = {str: "text", bool: "true or false", int: "a whole number from 1 to 1024"}
 _MOST = 1024
+_SECRET = {"token"}
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
 )
@@ -44,6 +47,8 @@ class Settings:
     offline: bool
     workers: int | None
     threads: int | None
+    url: str | None
+    token: str | None = field(repr=False)
     origins: Mapping[str, Setting]
 
 
@@ -71,6 +76,8 @@ def load(environment: Mapping[str, str]) -> Settings:
         if environment.get(variable):
             found[key] = Setting(_parsed(environment[variable], KEYS[key], variable), variable)
     values = {key: setting.value for key, setting in found.items()}
+    for key in _SECRET & found.keys():
+        found[key] = replace(found[key], value="(hidden)")
     blank: dict[str, object] = dict.fromkeys(KEYS) | {"offline": False}
     return Settings(**blank | values, origins=found)  # type: ignore[arg-type] # _checked saw to it
 

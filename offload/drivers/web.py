@@ -23,6 +23,11 @@ class Unreachable(OffloadError):
     """The server gave no usable answer."""
 
 
+def reason(error: Exception) -> str:
+    """Why a request failed, without a full stop."""
+    return (str(error) or type(error).__name__).rstrip(".")
+
+
 def without_secrets(url: str) -> str:
     """`url` as it may be shown and kept: without user, password, query and fragment.
 
@@ -84,8 +89,7 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
                 ) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if attempt == _ATTEMPTS or isinstance(error, httpx.InvalidURL):
-                    reason = (str(error) or type(error).__name__).rstrip(".")
-                    raise Unreachable(f"{shown} cannot be reached: {reason}.") from error
+                    raise Unreachable(f"{shown} cannot be reached: {reason(error)}.") from error
 
 
 def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) -> None:

@@ -4,62 +4,91 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from offload.domain.ports import Detector, ModelIdentity
+from offload.domain.ports import Detector, Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Pixels, RawDetections, Selection, select
-from offload.drivers import pictures
+from offload.drivers import machine, pictures
+from offload.places.kit import Kit
+
+
+def make(kit: Kit) -> "InProcess":
+    """Detection here: one detector per core with one thread each, unless told otherwise.
+
+    Fewer images than cores share the cores between them.
+    """
+    model = kit.resolve(kit.asked)
+
+    def load(images: int) -> Sequence[Detector]:
+        workers = min(kit.workers or kit.cores, max(1, images))
+        return kit.load(model, workers, kit.threads or max(1, kit.cores // workers))
+
+    return InProcess(model, load, kit.max_pixels, kit.clock)
 
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
     """Detectors in threads of this process.
 
-    `load` makes the detectors: their libraries release the interpreter lock while they decode and
-    infer, so one thread a detector keeps a core busy and the threads overlap freely.
+    `load` makes the detectors for a number of images: their libraries release the interpreter lock
+    while they decode and infer, so one thread a detector keeps a core busy and the threads overlap
+    freely. `load_wide`, where given, makes one more that uses all cores, for a picture that is
+    alone.
     """
 
-    identity: ModelIdentity
-    load: Callable[[], Sequence[Detector]]
-    selection: Selection
+    model: Model
+    load: Callable[[int], Sequence[Detector]]
     max_pixels: int
     clock: Clock
+    load_wide: Callable[[], Detector | None] = lambda: None
     name: str = "local"
 
     @contextmanager
-    def open(self) -> Iterator["InProcessSession"]:
+    def open(self, selection: Selection, images: int) -> Iterator["InProcessSession"]:
         """Load the detectors; they go when the context ends.
 
         Raises:
             ModelError: the model cannot be run.
         """
-        yield InProcessSession(self, self.load())
+        began_s = self.clock()
+        pool = _Pool(self.load(images), self.load_wide(), self.clock)
+        yield InProcessSession(self, pool, selection, self.clock() - began_s)
 
 
 class InProcessSession:
     """Loaded detectors that threads share."""
 
-    def __init__(self, place: InProcess, detectors: Sequence[Detector]) -> None:
-        self.model = place.identity
-        self.labels: Mapping[int, str] = detectors[0].labels
-        self._place = place
-        self._pool = _Pool(detectors, place.clock)
-        self._input = detectors[0].input
-        self.concurrency = len(detectors) * detectors[0].max_batch
+    def __init__(
+        self, place: InProcess, pool: "_Pool", selection: Selection, load_s: float
+    ) -> None:
+        self.model = place.model.identity
+        self.labels: Mapping[int, str] = pool.labels
+        self.concurrency = pool.concurrency
+        self.phases = {"load": load_s}
+        self.host = asdict(machine.describe())
+        self._clock = place.clock
+        self._max_pixels = place.max_pixels
+        self._selection = selection
+        self._pool = pool
 
-    def detect(self, image: Image) -> Detections:
+    def detect(
+        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+    ) -> Detections:
         """Decode in the caller's thread, infer on the next free detector.
+
+        What is not said is as the place was opened with.
 
         Raises:
             ImageError: the image cannot be decoded.
         """
-        clock = self._place.clock
-        started_s = clock()
-        picture = pictures.decode(image.data, self._input, self._place.max_pixels)
-        decode_s = clock() - started_s
-        raw, queue_s, infer_s = self._pool.detect(picture.pixels)
-        found = select(raw, self.labels, self._place.selection, picture.covered)
+        with self._pool.visit():
+            started_s = self._clock()
+            limit = min(self._max_pixels, max_pixels or self._max_pixels)
+            picture = pictures.decode(image.data, self._pool.input, limit)
+            decode_s = self._clock() - started_s
+            raw, queue_s, infer_s = self._pool.detect(picture.pixels)
+        found = select(raw, self.labels, selection or self._selection, picture.covered)
         durations = Durations(decode_s=decode_s, queue_s=queue_s, infer_s=infer_s)
         return Detections(found, picture.width, picture.height, durations)
 
@@ -74,14 +103,30 @@ class _Pool:
 
     Whoever gets a free detector runs it on the pictures that have waited longest, its own or not,
     as many as fit one call. So batches form by themselves under load, and a lone picture waits for
-    nobody.
+    nobody; alone in the whole place, it gets the `wide` detector if there is one.
     """
 
-    def __init__(self, detectors: Sequence[Detector], clock: Clock) -> None:
+    def __init__(self, detectors: Sequence[Detector], wide: Detector | None, clock: Clock) -> None:
+        self.input = detectors[0].input
+        self.labels = detectors[0].labels
+        self.concurrency = len(detectors) * detectors[0].max_batch
         self._free = list(detectors)
+        self._wide = wide
+        self._visitors = 0
         self._waiting: deque[_Ticket] = deque()
         self._changed = threading.Condition()
         self._clock = clock
+
+    @contextmanager
+    def visit(self) -> Iterator[None]:
+        """Meanwhile a picture is on its way to a detector."""
+        with self._changed:
+            self._visitors += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._visitors -= 1
 
     def detect(self, pixels: Pixels) -> tuple[RawDetections, float, float]:
         """The answer for one picture, the seconds it waited and its share of the call's seconds."""
@@ -102,7 +147,7 @@ class _Pool:
         """Run a free detector on those who have waited longest; called with the lock, held but for
         the run itself.
         """
-        detector = self._free.pop()
+        detector, give_back = self._take()
         size = min(detector.max_batch, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
         self._changed.release()
@@ -110,10 +155,22 @@ class _Pool:
             self._run(detector, batch)
         finally:
             self._changed.acquire()
-            self._free.append(detector)
+            give_back()
             for ticket in batch:
                 ticket.done = True
             self._changed.notify_all()
+
+    def _take(self) -> tuple[Detector, Callable[[], None]]:
+        """A free detector, and what to call when it is free again."""
+        if self._wide is not None and self._visitors == 1:
+            wide, self._wide = self._wide, None
+
+            def give_back() -> None:
+                self._wide = wide
+
+            return wide, give_back
+        detector = self._free.pop()
+        return detector, lambda: self._free.append(detector)
 
     def _run(self, detector: Detector, batch: "Sequence[_Ticket]") -> None:
         started_s = self._clock()

@@ -1,5 +1,6 @@
 """Sentences on standard error."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from offload.app.detect import Summary
     from offload.domain.results import Row
     from offload.domain.timing import Spread
+    from offload.service.wire import Info
 
 
 def explain(error: OffloadError) -> None:
@@ -44,6 +46,20 @@ class Messages:
         if not self._quiet:
             _say(f"warning: {message}")
 
+    def follow(self, step: str) -> None:
+        """A step of something long, with -v."""
+        if self._verbose:
+            _say(f"  {shown(step)}")
+
+    def serving(self, address: str, info: "Info") -> None:
+        """A server is ready."""
+        if not self._quiet:
+            model = info.identity
+            _say(
+                f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
+                f"{address}, {_count(info.workers, 'detector')}; Ctrl-C ends it"
+            )
+
     def row(self, row: "Row") -> None:
         """A row that failed; every row with -v."""
         if self._quiet:
@@ -52,10 +68,12 @@ class Messages:
             _say(f"failed: {shown(row.path)}: {row.error}")
         elif self._verbose:
             d = row.durations
-            _say(
-                f"{shown(row.path)}: read {_ms(d.read_s)}, decode {_ms(d.decode_s)}, "
-                f"wait {_ms(d.queue_s)}, infer {_ms(d.infer_s)}"
-            )
+            spent = [
+                f"{name.removesuffix('_s')} {_ms(seconds)}"
+                for name, seconds in dataclasses.asdict(d).items()
+                if seconds or row.where == "local"
+            ]
+            _say(f"{shown(row.path)}: {', '.join(spent)}")
 
     def summary(self, summary: "Summary", out: str | None) -> None:
         """What the run came to."""
@@ -77,10 +95,16 @@ def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
     ]
     if summary.infer is not None:
         first = f"first inference {_ms(summary.first_infer_s)}"
-        lines.append(f"start-up {summary.startup_s:.2f} s, {first}")
+        phases = [f"{name} {seconds:.2f}" for name, seconds in summary.phases.items()]
+        parts = f" ({', '.join(phases)})" if len(phases) > 1 else ""
+        lines.append(f"start-up {summary.startup_s:.2f} s{parts}, {first}")
         lines.append(f"inference {_spread(summary.infer)}, {summary.concurrency} at a time")
     if summary.images_per_s is not None:
         lines.append(f"{summary.images_per_s:.1f} images/s over {summary.detect_s:.2f} s")
+    if summary.sent_bytes:
+        lines.append(f"{summary.sent_bytes / 1e6:.1f} MB sent")
+    if summary.fallen_back:
+        lines.append(f"{_count(summary.fallen_back, 'image')} detected here for want of an answer")
     if out is not None:
         lines.append(f"results in {out}")
     return lines

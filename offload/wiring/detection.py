@@ -6,26 +6,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any
 
-from offload import detectors
 from offload.app import detect as use_case
 from offload.app.detect import Job, Summary, Tally
 from offload.app.pipeline import Stop
-from offload.detectors import source
-from offload.detectors.source import Hub, ModelSource
-from offload.domain.errors import UsageError
-from offload.domain.ports import Place, Session
+from offload.detectors.source import Hub
+from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers import imagefiles, machine, pictures, resultsdir
 from offload.drivers.resultsdir import ResultsDir
 from offload.drivers.settings import Settings
-from offload.places import PLACES
 from offload.version import __version__
-from offload.wiring import configuration
+from offload.wiring import configuration, places
 from offload.wiring.request import Request
 
 
@@ -60,19 +55,28 @@ class Run:
 
 @contextmanager
 def detection(
-    request: Request, hub: Hub, configured: Settings, stop: Stop, began_s: float
+    request: Request,
+    hub: Hub,
+    configured: Settings,
+    stop: Stop,
+    began_s: float,
+    follow: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Run]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
-    `began_s` is when the process began, on the clock of `time.perf_counter`.
+    `began_s` is when the process began, on the clock of `time.perf_counter`. `follow` is told each
+    step of something long.
 
     Raises:
         OffloadError: what is asked for cannot be done.
     """
     clock = time.perf_counter
     found = imagefiles.find(request.sources, recursive=request.recursive, skip=request.out)
-    model = _model(request, hub, configured)
-    check_classes(request.selection(model), model.labels)
+    kit = places.kit(request, hub, configured, follow)
+    place = places.place(request.where, kit)
+    model = place.model
+    selection = request.selection(model)
+    check_classes(selection, model.labels)
     with ExitStack() as stack:
         results: ResultsDir | None = None
         paths = found.paths
@@ -82,8 +86,11 @@ def detection(
             results = stack.enter_context(opened)
             paths = [path for path in paths if not results.holds(found.root, path)]
         total = len(paths) + len(found.problems)
-        place = _place(request, configured, model, total)
-        session = stack.enter_context(place.open())
+        session = stack.enter_context(place.open(selection, total))
+        fallback = None
+        if request.fallback is not None:
+            other = places.fallback(request.fallback, kit, model)
+            fallback = (other.name, stack.enter_context(other.open(selection, total)))
         job = Job(
             paths=paths,
             problems=found.problems,
@@ -92,6 +99,7 @@ def detection(
             printable=imagefiles.printable,
             max_failures=request.failure_limit(total),
             keep=_annotator(request, results),
+            fallback=fallback,
         )
         # Closed before the place is: a consumer that fails leaves no worker behind.
         rows = stack.enter_context(closing(use_case.detect(job, session, place.name, clock, stop)))
@@ -116,6 +124,7 @@ def _documented(
         "sources": list(request.sources),
         "settings": fixed,
         "host": asdict(machine.describe()),
+        "detected_on": dict(session.host),
         "started_at": _now(),
         "finished_at": None,
         "complete": False,
@@ -148,30 +157,6 @@ def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
     request = Request(sources, **wishes)
     with detection(request, hub, configured, Stop(), time.perf_counter()) as run:
         yield from run
-
-
-def _model(request: Request, hub: Hub, configured: Settings) -> ModelSource:
-    wanted = request.model or configured.model
-    if wanted:
-        return source.resolve(wanted, hub, request.labels)
-    if request.labels:
-        raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
-    return source.resolve_default(hub)
-
-
-def _place(request: Request, configured: Settings, model: ModelSource, images: int) -> Place:
-    module, _, name = PLACES[request.where].partition(":")
-    cores = machine.usable_cores()
-    workers = min(request.workers or configured.workers or cores, max(1, images))
-    threads = request.threads or configured.threads or max(1, cores // workers)
-    place: Place = getattr(import_module(module), name)(
-        identity=model.identity,
-        load=lambda: detectors.load(model, workers, threads),
-        selection=request.selection(model),
-        max_pixels=request.max_pixels,
-        clock=time.perf_counter,
-    )
-    return place
 
 
 def _annotator(request: Request, results: ResultsDir | None) -> Callable[[Image, Detections], None]:

@@ -1,13 +1,15 @@
 """What a user asks of `detect`."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 
-from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
+from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.domain.vision import Selection
 from offload.drivers import pictures
 from offload.places import PLACES
+from offload.service.client.upload import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,19 @@ class Request:
     offline: bool = False
     workers: int | None = None
     threads: int | None = None
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    concurrency: int | None = None
+    timeout_s: float = 60.0
+    max_retries: int = 5
+    fallback: str | None = None
+    upload_max_side: int | None = None
+    upload_quality: int = 90
+    strip_metadata: bool = False
+    image: str | None = None
+    cpus: float | None = None
+    memory: str | None = None
+    keep: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is touched."""
@@ -45,6 +60,25 @@ class Request:
         if self.where not in PLACES:
             names = ", ".join(PLACES)
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
+        if self.fallback not in {None, "local"}:
+            raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
+        self._refuse_idle_options()
+
+    def _refuse_idle_options(self) -> None:
+        """An option that would do nothing at the place is a misunderstanding."""
+        for options, places in _PLACES_OF.items():
+            for name in options:
+                if self.where not in places and getattr(self, name) != _DEFAULTS[name]:
+                    option = "--" + name.removesuffix("_s").replace("_", "-")
+                    raise UsageError(
+                        f"{option} does nothing with --where {self.where}.",
+                        hint=f"It goes with --where {' or '.join(places)}.",
+                    )
+        if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
+            raise UsageError(
+                "--upload-quality is that of the smaller copy that --upload-max-side asks for.",
+                hint="For instance: --upload-max-side 640 --upload-quality 85",
+            )
 
     def failure_limit(self, images: int) -> int | None:
         """How many of `images` may fail: `max_failures` is `N`, or `P%` of all."""
@@ -62,7 +96,7 @@ class Request:
             ) from error
         return int(value * images / 100) if text.endswith("%") else int(value)
 
-    def selection(self, model: ModelSource) -> Selection:
+    def selection(self, model: Model) -> Selection:
         """Which detections to keep."""
         return Selection(
             min_score=model.min_score if self.min_score is None else self.min_score,
@@ -71,7 +105,7 @@ class Request:
             max_iou=self.max_iou,
         )
 
-    def fixed(self, model: ModelSource, root: str) -> Json:
+    def fixed(self, model: Model, root: str) -> Json:
         """What must be the same for a results folder to be continued."""
         selection = self.selection(model)
         return {
@@ -83,10 +117,29 @@ class Request:
             "max_iou": selection.max_iou,
             "max_pixels": self.max_pixels,
             "annotate": self.annotate,
+            "upload": self.upload_max_side and [self.upload_max_side, self.upload_quality],
         }
+
+    def upload(self) -> Upload:
+        """What is sent of an image."""
+        return Upload(
+            self.upload_max_side, self.upload_quality, self.strip_metadata, self.max_pixels
+        )
 
 
 def _class(wanted: str) -> str:
     """A class name or id in the form that detections are compared with."""
     name = wanted.strip().lower()
     return str(int(name)) if name.isdecimal() else name
+
+
+_DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
+_PLACES_OF = {
+    ("url", "token"): ("remote",),
+    ("image", "cpus", "memory", "keep"): ("container",),
+    (
+        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
+        "strip_metadata",
+    ): ("remote", "container"),
+}  # fmt: skip
+"""Options -> the places they do something at."""

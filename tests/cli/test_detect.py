@@ -47,7 +47,9 @@ def test_standard_output_is_json_lines_and_nothing_else(offload: Offload, exampl
     assert len(found) == len([p for p in examples.iterdir() if p.suffix != ".json"])
     first = found[0]
     assert {"path", "width", "height", "bytes", "detections", "where", "durations"} <= set(first)
-    assert set(first["durations"]) == {"read_s", "decode_s", "queue_s", "infer_s"}
+    assert set(first["durations"]) == {
+        "read_s", "prepare_s", "turn_s", "upload_s", "queue_s", "decode_s", "infer_s", "download_s",
+    }  # fmt: skip
     assert first["where"] == "local"
     assert re.fullmatch("[0-9a-f]{64}", first["model_sha256"])
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from offload.domain.ports import Detector, ModelIdentity
 from offload.domain.vision import Box, Image, InputSpec, Pixels, RawDetections, Selection
 from offload.drivers import pictures
 from offload.drivers.modelcache import ModelCache
-from offload.places.inprocess import InProcess
+from offload.places.inprocess import InProcess, InProcessSession
 from tests import savedmodels
 from tests.drawing import encoded, scene
+from tests.fakes import FakeModel
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -149,14 +151,14 @@ class Watched:
 
 def in_process(
     load: Callable[[], Sequence[Detector]], selection: Selection = ALL, name: str = "model"
-) -> InProcess:
-    return InProcess(
-        identity=ModelIdentity(name, "", ""),
-        load=load,
-        selection=selection,
+) -> AbstractContextManager[InProcessSession]:
+    place = InProcess(
+        model=FakeModel(ModelIdentity(name, "", "")),
+        load=lambda _images: load(),
         max_pixels=pictures.MAX_PIXELS,
         clock=time.perf_counter,
     )
+    return place.open(selection, 1)
 
 
 def test_every_runtime_is_held_to_the_contract() -> None:
@@ -213,10 +215,10 @@ def test_two_threads_get_the_answers_that_one_gets(model: ModelSource) -> None:
     images = [
         Image(f"{side}.png", encoded(scene(side, 40 + side // 2))) for side in range(30, 110, 10)
     ]
-    with in_process(lambda: detectors.load(model, 1, 1)).open() as session:
+    with in_process(lambda: detectors.load(model, 1, 1)) as session:
         expected = [session.detect(image).found for image in images]
     with (
-        in_process(lambda: detectors.load(model, 2, 1)).open() as session,
+        in_process(lambda: detectors.load(model, 2, 1)) as session,
         ThreadPoolExecutor(2) as pool,
     ):
         found = [answer.found for answer in pool.map(session.detect, images * 3)]
@@ -225,12 +227,12 @@ def test_two_threads_get_the_answers_that_one_gets(model: ModelSource) -> None:
 
 def test_the_selection_is_what_comes_through(model: ModelSource) -> None:
     image = Image("scene.png", encoded(scene()))
-    with in_process(lambda: detectors.load(model, 1, 1)).open() as session:
+    with in_process(lambda: detectors.load(model, 1, 1)) as session:
         everything = session.detect(image).found
     assert everything
     least = everything[0].score - 0.0001  # they are rounded
     chosen = Selection(min_score=least, max_detections=1, max_iou=1.0)
-    with in_process(lambda: detectors.load(model, 1, 1), chosen).open() as session:
+    with in_process(lambda: detectors.load(model, 1, 1), chosen) as session:
         assert session.detect(image).found == everything[:1]
 
 
@@ -244,7 +246,7 @@ def test_batches_form_under_load_and_everybody_gets_their_own_answer(models: Mod
     together = threading.Barrier(len(images))
 
     with (
-        in_process(lambda: [watched]).open() as session,
+        in_process(lambda: [watched]) as session,
         ThreadPoolExecutor(len(images)) as pool,
     ):
 
@@ -264,7 +266,7 @@ def test_batches_form_under_load_and_everybody_gets_their_own_answer(models: Mod
 
 def test_pictures_of_every_size_are_handed_over_in_one_shape(models: Models) -> None:
     watched = Watched(loaded(models["zoo"]))
-    with in_process(lambda: [watched]).open() as session:
+    with in_process(lambda: [watched]) as session:
         for width, height in ((64, 48), (48, 64), (500, 20), (1, 1), (1600, 1200)):
             found = session.detect(Image("scene.png", encoded(scene(width, height))))
             assert (found.width, found.height) == (width, height)
@@ -304,7 +306,7 @@ def test_a_models_own_names_are_the_labels_of_what_is_found(models: Models) -> N
     image = Image("tree.png", encoded(Pil.fromarray(pixels)))
     model = at(Path(models["open images"].path), None, InputSpec(64, 64))
     tree = Selection(min_score=mean / 2, classes=frozenset({"tree"}))
-    with in_process(lambda: detectors.load(model, 1, 1), tree).open() as session:
+    with in_process(lambda: detectors.load(model, 1, 1), tree) as session:
         (found,) = session.detect(image).found  # the three boxes are one: suppressed but the best
     assert found.label == savedmodels.ENTITY
     assert found.box == Box(*BOX)
@@ -322,7 +324,7 @@ def test_the_post_processing_operators_ids_are_the_label_files(
     assert labels[1] == "person"
     photo, people = _most_people(photos)
     model = at(ssd, labels)
-    with in_process(lambda: detectors.load(model, 1, 1), Selection(0.5)).open() as session:
+    with in_process(lambda: detectors.load(model, 1, 1), Selection(0.5)) as session:
         found = session.detect(Image(photo.name, photo.read_bytes())).found
     assert people >= 2
     assert found[0].label == "person"
@@ -374,7 +376,7 @@ def test_labels_packed_into_a_file_name_what_is_found(tmp_path: Path, examples: 
     file = savedmodels.tflite_with_metadata(tmp_path / "packed.tflite", names)
     model = source.resolve(str(file), _no_hub())
     photo = min(examples.glob("*.jpg"))
-    with in_process(lambda: detectors.load(model, 1, 1)).open() as session:
+    with in_process(lambda: detectors.load(model, 1, 1)) as session:
         assert session.labels[17] == "thing 17"
         found = session.detect(Image(photo.name, photo.read_bytes())).found
     assert found

@@ -8,7 +8,7 @@ import numpy as np
 from offload.domain.vision import Image, Pixels, RawDetections, Selection
 from offload.places.inprocess import InProcess
 from tests.drawing import encoded, scene
-from tests.fakes import IDENTITY, FakeDetector
+from tests.fakes import MODEL, FakeDetector
 
 
 @dataclass
@@ -24,9 +24,9 @@ class SlowDetector(FakeDetector):
 
 def test_pictures_that_wait_are_answered_together_and_no_call_is_empty() -> None:
     detectors = [SlowDetector(max_batch=4), SlowDetector(max_batch=4)]
-    place = InProcess(IDENTITY, lambda: detectors, Selection(), 10**6, time.perf_counter)
+    place = InProcess(MODEL, lambda _images: detectors, 10**6, time.perf_counter)
     image = Image("x", encoded(scene()))
-    with place.open() as session:
+    with place.open(Selection(), 80) as session:
         assert session.concurrency == 8
         threads = [
             threading.Thread(target=lambda: [session.detect(image) for _ in range(10)])

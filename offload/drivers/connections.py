@@ -1,0 +1,106 @@
+"""httpx: kept-alive connections to one server."""
+
+import socket
+import urllib.request
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from offload.domain.timing import Clock
+from offload.drivers.web import Unreachable, reason, without_secrets
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_S = 10.0
+_KEEP_ALIVE_S = 60.0
+
+# What is written has all but left when `send` returns, instead of lying in a buffer of megabytes:
+# so the end of writing is the end of sending, and the next upload may begin.
+_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+    _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 2**10))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's whole answer, and when it began and ended, on the clock of `Server`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    began_s: float
+    ended_s: float
+
+
+class Server:
+    """Kept-alive connections to one server, for several threads.
+
+    `timeout_s` is how long one request may wait for any progress.
+    """
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], timeout_s: float, connections: int, clock: Clock
+    ) -> None:
+        import httpx
+
+        self.shown = without_secrets(url)
+        self._clock = clock
+        self._base = url.rstrip("/")
+        limits = httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEEP_ALIVE_S,
+        )
+        try:
+            transport = httpx.HTTPTransport(
+                verify=url.startswith("https:"),  # else certificates are loaded for nothing
+                limits=limits,
+                proxy=_proxy_for(httpx.URL(url)),
+                socket_options=_SOCKET_OPTIONS,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Unreachable(f"{self.shown} is no usable address: {error}.") from error
+        self._client = httpx.Client(
+            headers=dict(headers) | {"User-Agent": "offload"},
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
+            transport=transport,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Iterable[bytes] | None = None,
+        size_bytes: int = 0,
+    ) -> Reply:
+        """The answer to one request; `body` is sent piece by piece.
+
+        Raises:
+            Unreachable: there was none.
+        """
+        import httpx
+
+        headers = {"Content-Length": str(size_bytes)} if body is not None else {}
+        try:
+            with self._client.stream(
+                method, f"{self._base}{path}", params=query, content=body, headers=headers
+            ) as response:
+                began_s = self._clock()
+                data = response.read()
+            return Reply(response.status_code, response.headers, data, began_s, self._clock())
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise Unreachable(f"{self.shown}: {reason(error)}.") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _proxy_for(url: "httpx.URL") -> str | None:
+    """The proxy that the environment sets for this address."""
+    if url.host == "localhost" or url.host.startswith("127.") or url.host == "::1":
+        return None
+    proxy = urllib.request.getproxies().get(url.scheme)
+    return None if urllib.request.proxy_bypass(url.host) else proxy

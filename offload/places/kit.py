@@ -1,0 +1,72 @@
+"""What places are made of. Each takes what it needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from offload.detectors.source import ModelSource
+from offload.domain.ports import Detector
+from offload.domain.timing import Clock
+from offload.service.client.greeting import Address
+from offload.service.client.upload import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a server is talked to.
+
+    `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is one
+    attempt's, `max_retries` how many follow the first.
+    """
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    concurrency: int | None = None
+    timeout_s: float = 60.0
+    max_retries: int = 5
+    upload: Upload = field(default_factory=Upload)
+
+    def address(self, url: str, token: str | None = None) -> Address:
+        """The server at `url`; `token` where it is not the user's own."""
+        token = token or self.token
+        return Address(url, token, self.concurrency, self.timeout_s, self.max_retries)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The container: its image, its share of this machine, whether it stays when the job is done.
+
+    `image` None means ours, built if it is not there.
+    """
+
+    image: str | None = None
+    cpus: float | None = None
+    memory: str | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """Everything a place may be made of.
+
+    `asked` is the model the user named, if any; `labels` the file of its class names. `resolve`
+    gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
+    this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
+    how many, threads of each). `workers` and `threads` None leave both to the machine. `say` is
+    told what the user should know, `follow` each step of something long.
+    """
+
+    asked: str | None
+    labels: str | None
+    resolve: Callable[[str | None], ModelSource]
+    here: Callable[[], ModelSource | None]
+    cache: str
+    load: Callable[[ModelSource, int, int], Sequence[Detector]]
+    max_pixels: int
+    clock: Clock
+    cores: int
+    workers: int | None = None
+    threads: int | None = None
+    link: Link = field(default_factory=Link)
+    box: Box = field(default_factory=Box)
+    say: Callable[[str], None] = lambda _line: None
+    follow: Callable[[str], None] = lambda _line: None

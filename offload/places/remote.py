@@ -1,0 +1,78 @@
+"""Another machine that runs `offload serve`."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from offload.domain.errors import UsageError
+from offload.domain.ports import Model
+from offload.domain.vision import Selection
+from offload.places.kit import Kit
+from offload.service.client.greeting import Address, ask, expect
+from offload.service.client.session import ServerSession
+
+
+def make(kit: Kit) -> "Remote":
+    """The server at the kit's URL.
+
+    Raises:
+        UsageError: there is no URL, or it is none.
+    """
+    url = kit.link.url
+    if not url:
+        raise UsageError(
+            "--where remote needs the address of a server.",
+            hint="For instance: offload detect photos/ --where remote --url http://HOST:8080",
+        )
+    if "://" not in url:
+        url = f"http://{url}"
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{url} is no address of a server: it must begin with http or https.")
+    return Remote(kit, kit.link.address(url))
+
+
+class Remote:
+    """A server that somebody else started."""
+
+    name = "remote"
+
+    def __init__(self, kit: Kit, address: Address) -> None:
+        self._kit = kit
+        self._address = address
+        self._model: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """What the server says it has, which must be what was asked for, if anything was.
+
+        Raises:
+            PlaceUnavailable: no server of ours answers, or it has another model.
+        """
+        if self._model is None:
+            with closing(self._address.connect(self._kit.clock, 1)) as server:
+                info = ask(server, self._address)
+                if self._kit.asked:
+                    expect(info, self._kit.here() or self._kit.asked, server.shown)
+            self._model = info
+        return self._model
+
+    @contextmanager
+    def open(self, selection: Selection, images: int) -> Iterator[ServerSession]:
+        """Connect.
+
+        Raises:
+            PlaceUnavailable: as for `model`.
+        """
+        del images
+        kit = self._kit
+        with closing(self._address.connect(kit.clock)) as server:
+            info = ask(server, self._address)
+            expect(info, self.model, server.shown)
+            yield ServerSession(
+                server,
+                self._address,
+                info,
+                selection,
+                kit.max_pixels,
+                kit.link.upload.prepare,
+                kit.clock,
+            )

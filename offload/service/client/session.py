@@ -1,0 +1,199 @@
+"""A session at a server: each image sent in its turn, as often as it takes."""
+
+import json
+import math
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
+from offload.domain.timing import Clock, Durations
+from offload.domain.vision import Detections, Image, Selection
+from offload.drivers.connections import Reply, Server
+from offload.drivers.web import Unreachable
+from offload.service import wire
+from offload.service.client.greeting import MOST_IN_FLIGHT, Address
+from offload.service.client.replies import (
+    OK,
+    RETRIED,
+    UNAUTHORIZED,
+    UNUSABLE,
+    detail,
+    refused,
+    retry_after_s,
+)
+from offload.service.client.turns import Turns, pieces
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
+_RTT_PROBES = 5
+
+
+class Prepare(Protocol):
+    """What is sent of an image, and its upright size in pixels if that is not what is sent."""
+
+    def __call__(self, data: bytes) -> tuple[bytes, tuple[int, int] | None]:
+        """Make it.
+
+        Raises:
+            ImageError: the image cannot be used.
+        """
+
+
+class ServerSession:
+    """A server that is up, for several threads."""
+
+    def __init__(
+        self,
+        server: Server,
+        address: Address,
+        info: wire.Info,
+        selection: Selection,
+        max_pixels: int,
+        prepare: Prepare,
+        clock: Clock,
+        phases: Mapping[str, float] | None = None,
+    ) -> None:
+        self.model = info.identity
+        self.labels = info.labels
+        self.host = info.machine
+        self.phases: Mapping[str, float] = phases or {}
+        self._server = server
+        self._address = address
+        self._query = wire.query(selection, max_pixels)
+        self._prepare = prepare
+        self._clock = clock
+        self._uplink = Turns()
+        self._silent = False
+        self.concurrency = address.concurrency or in_flight(info, self._rtt_s())
+
+    def detect(self, image: Image) -> Detections:
+        """Send the image when it is its turn, as often as it takes.
+
+        Raises:
+            ImageError: the image cannot be used.
+            Unanswered: the server gives no answer.
+            PlaceUnavailable: it wants another token, or has another model than before.
+        """
+        started_s = self._clock()
+        data, size = self._prepare(image.data)
+        prepare_s = self._clock() - started_s
+        # After one image in vain the others try once each, until one is answered.
+        retries = 0 if self._silent else self._address.max_retries
+        for attempt in range(retries + 1):
+            reply: Reply | None = None
+            reason = ""
+            try:
+                reply, upload_s, turn_s = self._send(data)
+            except Unreachable as error:
+                reason = str(error)
+            if reply is not None and reply.status not in RETRIED:
+                self._silent = False
+                answer = self._read(reply)
+                return _timed(answer, reply, upload_s, prepare_s, turn_s, size, len(data))
+            if reply is not None:
+                reason = detail(reply)
+            if attempt < retries:
+                _pause(attempt, reply)
+        self._silent = True
+        times = f" after {retries + 1} attempts" if retries else ""
+        raise Unanswered(f"no answer{times}: {reason}")
+
+    def probe(self, payload: bytes) -> float:
+        """Seconds the payload takes to the server, its last byte's receipt included.
+
+        Raises:
+            Unanswered: the server gives no answer.
+        """
+        try:
+            began_s = self._clock()
+            sent = pieces(payload, lambda: None)
+            reply = self._server.request("POST", wire.PROBE, None, sent, len(payload))
+        except Unreachable as error:
+            raise Unanswered(str(error)) from error
+        if reply.status != OK:
+            raise Unanswered(detail(reply))
+        return reply.began_s - began_s
+
+    def _send(self, data: bytes) -> tuple[Reply, float, float]:
+        """The reply, the seconds from the turn's begin to its first byte, and those before."""
+        asked_s = self._clock()
+        with self._uplink.turn() as done:
+            began_s = self._clock()
+            sent = pieces(data, done)
+            reply = self._server.request("POST", wire.DETECT, self._query, sent, len(data))
+        return reply, reply.began_s - began_s, began_s - asked_s
+
+    def _read(self, reply: Reply) -> wire.Answer:
+        if reply.status == UNAUTHORIZED:
+            raise refused(self._server.shown, self._address.token)
+        if reply.status in UNUSABLE:
+            raise ImageError(detail(reply))
+        if reply.status != OK:
+            raise Unanswered(f"{self._server.shown} answers {reply.status}: {detail(reply)}")
+        try:
+            answer = wire.Answer.from_json(json.loads(reply.body))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Unanswered(f"{self._server.shown} answers what we cannot read") from error
+        if answer.model_sha256 != self.model.sha256:
+            raise PlaceUnavailable(
+                f"{self._server.shown} has another model now: SHA-256 {answer.model_sha256[:12]}… "
+                f"instead of {self.model.sha256[:12]}…."
+            )
+        return answer
+
+    def _rtt_s(self) -> float:
+        """The shortest of a few empty requests: a round trip and what a request costs."""
+        times_s = []
+        for _ in range(_RTT_PROBES):
+            began_s = self._clock()
+            self._server.request("GET", wire.LIVE)
+            times_s.append(self._clock() - began_s)
+        return min(times_s)
+
+
+def in_flight(info: wire.Info, rtt_s: float) -> int:
+    """How many requests at a time hide the latency.
+
+    The pipeline's rule c >= Z / b + 1, with Z the seconds of one unhindered image and b those of
+    the slowest stage: if that is the server, b = t_s / k of its k slots; if it is the uplink, fewer
+    are enough. More than the server's queue takes are never sent.
+    """
+    slots, service_s = info.workers, max(info.startup["service_s"], 1e-4)
+    wanted = slots + math.ceil(slots * rtt_s / service_s) + 2
+    return max(1, min(wanted, slots + info.queue, MOST_IN_FLIGHT))
+
+
+def _timed(
+    answer: wire.Answer,
+    reply: Reply,
+    wall_s: float,
+    prepare_s: float,
+    turn_s: float,
+    size: tuple[int, int] | None,
+    sent_bytes: int,
+) -> Detections:
+    """The answer with all durations: what the server did not do was the way there and back."""
+    theirs = answer.found.durations
+    busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
+    durations = Durations(
+        prepare_s=prepare_s,
+        turn_s=turn_s,
+        upload_s=max(0.0, wall_s - busy_s),
+        queue_s=theirs.queue_s,
+        decode_s=theirs.decode_s,
+        infer_s=theirs.infer_s,
+        download_s=reply.ended_s - reply.began_s,
+    )
+    width, height = size or (answer.found.width, answer.found.height)
+    return replace(
+        answer.found, durations=durations, sent_bytes=sent_bytes, width=width, height=height
+    )
+
+
+def _pause(attempt: int, reply: Reply | None) -> None:
+    """Exponential back-off, half of it random so that clients do not come back together."""
+    longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
+    pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
+    time.sleep(max(pause_s, retry_after_s(reply) or 0.0))

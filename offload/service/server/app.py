@@ -1,0 +1,194 @@
+"""The HTTP interface."""
+
+import asyncio
+import contextlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from importlib import resources
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from offload.domain.errors import ImageError, UsageError
+from offload.domain.vision import Selection, check_classes
+from offload.service import wire
+from offload.service.server import legacy, problems, schemas
+from offload.service.server.core import FILE, FORM, Service, unusable
+from offload.service.server.forms import only_file
+from offload.service.server.metrics import Metrics
+from offload.service.server.problems import Problem
+
+_REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
+
+
+def create(service: Service, version: str) -> FastAPI:
+    """The application around `service`."""
+    app = FastAPIOffline(
+        title="offload",
+        version=version,
+        description="Object detection: an encoded image in, labelled boxes and durations out.",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
+    )
+    problems.install(app)
+    guarded = [Security(_bearer(service))]
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {wire.PROBLEM_TYPE: {"schema": schemas.ProblemDetails.model_json_schema()}},
+        }
+        for status in _REFUSALS
+    }
+    app.include_router(_own(service), dependencies=guarded, responses=refusals)
+    app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
+    app.include_router(_open(service))
+    app.add_middleware(_Counting, metrics=service.metrics)
+    return app
+
+
+def _own(service: Service) -> APIRouter:
+    """The interface our client speaks."""
+    router = APIRouter()
+
+    @router.post(
+        wire.DETECT,
+        responses={200: {"model": schemas.Answer}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/octet-stream": FILE,
+                    "image/*": FILE,
+                    "multipart/form-data": FORM,
+                },
+            }
+        },
+    )
+    async def detect(request: Request, wishes: Annotated[schemas.Wishes, Query()]) -> Response:
+        """Detect the objects of one image: the raw file, or one multipart field of any name."""
+        slots, info = service.ready()
+        selection = wishes.selection(info.min_score)
+        _check_classes(selection, info)
+        async with service.intake.body(request) as body:
+            file = only_file(request.headers.get("content-type"), body.data)
+            with slots.admission():
+                try:
+                    answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
+                except ImageError as error:
+                    raise unusable(error) from error
+        return Response(
+            json.dumps(answer.to_json()),
+            media_type="application/json",
+            headers={"Server-Timing": answer.server_timing()},
+        )
+
+    @router.post(
+        wire.PROBE,
+        responses={200: {"model": schemas.Probed}},
+        openapi_extra={
+            "requestBody": {"content": {"application/octet-stream": FILE}, "required": False}
+        },
+    )
+    async def probe(request: Request) -> Response:
+        """Swallow a payload and say how long it took to come in; for measuring the link."""
+        async with service.intake.body(request, keep=False) as body:
+            document = {"bytes": body.size_bytes, "recv_s": round(body.recv_s, 6)}
+        return Response(
+            json.dumps(document),
+            media_type="application/json",
+            headers={"Server-Timing": f"recv;dur={body.recv_s * 1000:.3f}"},
+        )
+
+    @router.get(wire.INFO, responses={200: {"model": schemas.Info}})
+    async def info() -> Response:
+        """What this server is."""
+        _, facts = service.ready()
+        return Response(json.dumps(facts.to_json()), media_type="application/json")
+
+    @router.get(wire.METRICS, response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Prometheus' text format."""
+        service.metrics.in_hand.set(service.slots.in_hand if service.slots else 0)
+        service.metrics.held_bytes.set(service.intake.held_bytes)
+        return Response(service.metrics.text(), headers={"Content-Type": Metrics.content_type})
+
+    return router
+
+
+def _open(service: Service) -> APIRouter:
+    """What needs no token: it says nothing that is worth one."""
+    router = APIRouter()
+
+    @router.get(wire.LIVE, response_class=PlainTextResponse)
+    async def live() -> Response:
+        """The process answers."""
+        return PlainTextResponse("live\n")
+
+    @router.get(
+        wire.READY,
+        response_class=PlainTextResponse,
+        responses={503: {"content": {wire.PROBLEM_TYPE: {}}}},
+    )
+    async def ready() -> Response:
+        """The model is loaded and warm."""
+        service.ready()
+        return PlainTextResponse("ready\n")
+
+    @router.get("/", response_class=HTMLResponse)
+    async def page() -> HTMLResponse:
+        """A page for people."""
+        return HTMLResponse(await asyncio.to_thread(_page))
+
+    return router
+
+
+def _page() -> str:
+    return (resources.files("offload.service") / "page" / "index.html").read_text("utf-8")
+
+
+def _check_classes(selection: Selection, info: wire.Info) -> None:
+    try:
+        check_classes(selection, info.labels)
+    except UsageError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+
+
+def _bearer(service: Service) -> Callable[..., Awaitable[None]]:
+    scheme = HTTPBearer(auto_error=False, description="Where the server was given a token.")
+
+    async def check(
+        sent: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)],
+    ) -> None:
+        if service.token is None:
+            return
+        theirs = sent.credentials if sent else ""
+        if not hmac.compare_digest(theirs.encode(), service.token.encode()):
+            detail = "The token is wrong." if theirs else "This server wants a token."
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
+
+    return check
+
+
+class _Counting:
+    """Counts answers; forgets requests whose sender has gone."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.answered(message["status"])
+            await send(message)
+
+        with contextlib.suppress(ClientDisconnect):
+            await self._app(scope, receive, counting if scope["type"] == "http" else send)

@@ -1,0 +1,111 @@
+"""Request bodies on their way in: bounded each, bounded together, never waited for forever."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+
+from offload.domain.timing import Clock
+from offload.service import wire
+from offload.service.server.problems import Problem, busy
+
+IDLE_S = 20.0
+"""How long a sender may be silent in the middle of a body."""
+
+
+@dataclass(eq=False, slots=True)
+class Body:
+    """A request's body: its bytes, and the seconds from its headers to its last byte."""
+
+    began_s: float
+    patience: asyncio.Timeout
+    chunks: list[bytes] = field(default_factory=list)
+    size_bytes: int = 0
+    evicted: bool = False
+    data: bytes = b""
+    recv_s: float = 0.0
+
+
+class Intake:
+    """Receives bodies of at most `max_bytes` each and about `budget_bytes` together.
+
+    When those held become more, whoever has been sending longest without coming to an end makes
+    room: senders that dawdle cannot keep the others out.
+    """
+
+    def __init__(self, max_bytes: int, budget_bytes: int, clock: Clock) -> None:
+        self.max_bytes = max_bytes
+        self.held_bytes = 0
+        self._budget_bytes = budget_bytes
+        self._clock = clock
+        self._arriving: dict[Body, None] = {}
+
+    @asynccontextmanager
+    async def body(self, request: Request, *, keep: bool = True) -> AsyncIterator[Body]:
+        """The whole body, counted as held until the context ends; only its size if not `keep`.
+
+        Raises:
+            Problem: it is too large, stalls, or had to make room.
+            ClientDisconnect: the sender has gone.
+        """
+        self._check(int(request.headers.get("content-length") or 0))
+        body = Body(self._clock(), asyncio.timeout(IDLE_S))
+        self._arriving[body] = None
+        try:
+            await self._receive(request, body, keep)
+            yield body
+        finally:
+            self._arriving.pop(body, None)
+            self.held_bytes -= body.size_bytes if keep else 0
+
+    async def _receive(self, request: Request, body: Body, keep: bool) -> None:
+        try:
+            async with body.patience:
+                await self._read(request, body, keep)
+        except TimeoutError as error:
+            if body.evicted:
+                raise busy("Too much is being sent at once; send again later.", 1.0) from error
+            detail = f"The body stopped coming for {IDLE_S:.0f} s."
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
+        del self._arriving[body]
+        body.recv_s = self._clock() - body.began_s
+        body.data = b"".join(body.chunks)
+        body.chunks.clear()
+
+    async def _read(self, request: Request, body: Body, keep: bool) -> None:
+        loop = asyncio.get_running_loop()
+        more = True
+        while more:
+            if not body.evicted:
+                body.patience.reschedule(loop.time() + IDLE_S)
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            body.size_bytes += len(chunk)
+            if keep:
+                body.chunks.append(chunk)
+                self.held_bytes += len(chunk)
+                self._check(body.size_bytes)
+                self._make_room()
+
+    def _check(self, size_bytes: int) -> None:
+        if size_bytes > self.max_bytes:
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"{size_bytes} bytes is more than this server takes: {self.max_bytes}.",
+                kind=wire.TOO_MANY_BYTES,
+            )
+
+    def _make_room(self) -> None:
+        excess_bytes = self.held_bytes - self._budget_bytes
+        for body in self._arriving:
+            if excess_bytes <= 0:
+                return
+            if not body.evicted:
+                body.evicted = True
+                body.patience.reschedule(asyncio.get_running_loop().time())
+            excess_bytes -= body.size_bytes

@@ -1,0 +1,189 @@
+"""Three wire formats that people's own clients speak: base64 in JSON twice, and a plain form."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel, ValidationError
+
+from offload.domain.errors import ImageError
+from offload.domain.results import Json, detections_to_json
+from offload.domain.vision import Detection
+from offload.service import wire
+from offload.service.server import schemas
+from offload.service.server.core import FORM, Service, unusable
+from offload.service.server.forms import only_file
+from offload.service.server.intake import Body
+from offload.service.server.problems import Problem, sentence
+
+T = TypeVar("T", bound=BaseModel)
+
+_SMALL_BYTES = 2**20
+"""JSON up to this size is read in less time than handing it to a thread would be worth."""
+
+
+def routes(service: Service) -> APIRouter:
+    """The three of them."""
+    router = APIRouter(tags=["other clients"])
+
+    @router.post(
+        "/api/detect",
+        responses={200: {"model": schemas.BatchAnswer}},
+        openapi_extra=_json_body(schemas.Batch),
+    )
+    async def batch(request: Request) -> Response:
+        """Several images as base64 in one document. One that is unusable fails alone."""
+        slots, _ = service.ready()
+        async with service.intake.body(request) as body:
+            asked = await _parsed(schemas.Batch, body)
+            names = _names(asked)
+            with slots.admission():
+                answers = await _all(service, body, asked.images)
+            total_s = service.clock() - body.began_s
+        if isinstance(answers[0], ImageError) and all(isinstance(a, ImageError) for a in answers):
+            raise unusable(answers[0])
+        entries = [_entry(name, answer) for name, answer in zip(names, answers, strict=True)]
+        done = [entry["inference_s"] for entry in entries if entry["error"] is None]
+        document = {
+            "results": entries,
+            "total_images": len(entries),
+            "payload_bytes": body.size_bytes,
+            "average_inference_s": sum(done) / len(done),
+            "total_s": total_s,
+        }
+        return Response(json.dumps(document), media_type="application/json")
+
+    @router.post(
+        "/api/object_detection",
+        responses={200: {"model": schemas.SingleAnswer}},
+        openapi_extra=_json_body(schemas.Single),
+    )
+    async def single(request: Request) -> Response:
+        """One image as base64, with an id; the document may itself be a JSON string."""
+        slots, _ = service.ready()
+        async with service.intake.body(request) as body:
+            asked = await _parsed(schemas.Single, body)
+            with slots.admission():
+                try:
+                    answer = await service.detect(body, lambda: _decoded(asked.image))
+                except ImageError as error:
+                    raise unusable(error) from error
+        found = answer.found
+        objects = [_in_pixels(d, found.width, found.height) for d in found.found]
+        document = {"id": asked.id, "objects": objects}
+        return Response(json.dumps(document), media_type="application/json")
+
+    @router.post(
+        "/",
+        response_class=PlainTextResponse,
+        openapi_extra={"requestBody": {"content": {"multipart/form-data": FORM}, "required": True}},
+    )
+    async def label(request: Request) -> PlainTextResponse:
+        """One file of a form; the answer is the label of its best object, or `none`."""
+        slots, _ = service.ready()
+        async with service.intake.body(request) as body:
+            file = only_file(request.headers.get("content-type"), body.data)
+            with slots.admission():
+                try:
+                    answer = await service.detect(body, lambda: file)
+                except ImageError as error:
+                    raise unusable(error) from error
+        best = answer.found.found
+        return PlainTextResponse(best[0].label if best else "none")
+
+    return router
+
+
+async def _parsed(model: type[T], body: Body) -> T:
+    """The document in `body`, which may be a JSON string that holds it.
+
+    Raises:
+        Problem: it is something else.
+    """
+
+    def parse() -> T:
+        text: bytes | str = body.data
+        try:
+            if body.data.lstrip()[:1] == b'"':
+                text = json.loads(body.data)
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            reason = sentence(error.errors(include_input=False, include_url=False))
+        except ValueError as error:
+            reason = f"The document is no JSON: {error}."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+
+    return parse() if body.size_bytes <= _SMALL_BYTES else await asyncio.to_thread(parse)
+
+
+def _names(asked: schemas.Batch) -> Sequence[str]:
+    names = asked.names
+    if names is None:
+        return [str(number) for number in range(len(asked.images))]
+    if len(names) != len(asked.images):
+        detail = f"names: {len(names)} names for {len(asked.images)} images."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+    return names
+
+
+async def _all(
+    service: Service, body: Body, images: Sequence[str]
+) -> list[wire.Answer | ImageError]:
+    """An answer or the reason for none for every image, as many at a time as there are slots."""
+    slots, _ = service.ready()
+    turn = asyncio.Semaphore(slots.engine.concurrency)
+
+    async def one(image: str) -> wire.Answer | ImageError:
+        async with turn:
+            try:
+                return await service.detect(body, lambda: _decoded(image))
+            except ImageError as error:
+                return error
+
+    return await asyncio.gather(*map(one, images))
+
+
+def _decoded(image: str) -> bytes:
+    """The bytes of a base64 text; a data URL's head is left out.
+
+    Raises:
+        ImageError: it is no base64.
+    """
+    text = image.partition(",")[2] if image.startswith("data:") else image
+    try:
+        return base64.b64decode("".join(text.split()) if "\n" in text else text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError(f"the image is not valid base64: {error}") from error
+
+
+def _entry(name: str, answer: wire.Answer | ImageError) -> Json:
+    if isinstance(answer, ImageError):
+        return {"name": name, "detections": [], "inference_s": 0.0, "error": str(answer)}
+    return {
+        "name": name,
+        "detections": detections_to_json(answer.found.found),
+        "inference_s": answer.found.durations.infer_s,
+        "error": None,
+    }
+
+
+def _in_pixels(d: Detection, width: int, height: int) -> Json:
+    rectangle = {
+        "height": (d.box.ymax - d.box.ymin) * height,
+        "left": d.box.xmin * width,
+        "top": d.box.ymin * height,
+        "width": (d.box.xmax - d.box.xmin) * width,
+    }
+    pixels = {name: round(value, 2) for name, value in rectangle.items()}
+    return {"label": d.label, "accuracy": d.score, "rectangle": pixels}
+
+
+def _json_body(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}

@@ -1,0 +1,83 @@
+"""Failures as problem details (RFC 9457): one JSON shape that names the reason."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from offload.service import wire
+
+
+class Problem(Exception):
+    """A request that is refused; `detail` is the sentence its sender reads.
+
+    `kind` is the problem's type, where clients must tell it from others of its status.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        kind: str = "about:blank",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The problem as it is sent."""
+        return _response(self.status, self.detail, self.kind, self.headers)
+
+
+def busy(detail: str, retry_after_s: float) -> Problem:
+    """429: come again after about `retry_after_s` seconds."""
+    headers = {"Retry-After": str(max(1, round(retry_after_s)))}
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let every refusal of `app` take this shape, FastAPI's own included."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_request: Request, problem: Problem) -> Response:
+        return problem.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
+        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        detail = f"{request.method} {request.url.path}: {status.phrase.lower()}."
+        return _response(status, detail, headers=error.headers or {})
+
+    @app.exception_handler(Exception)
+    async def on_bug(_request: Request, _error: Exception) -> Response:
+        detail = "The server failed on this request; its log has the traceback."
+        return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def sentence(errors: Any) -> str:
+    """Pydantic's findings in one sentence."""
+    parts = []
+    for error in errors:
+        where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query"})
+        parts.append(f"{where}: {error['msg']}" if where else str(error["msg"]))
+    return "; ".join(parts) + "."
+
+
+def _response(
+    status: HTTPStatus, detail: str, kind: str = "about:blank", headers: Mapping[str, str] = {}
+) -> Response:
+    document = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail}
+    return Response(json.dumps(document), status.value, dict(headers), media_type=wire.PROBLEM_TYPE)

@@ -1,0 +1,151 @@
+"""The server as a process: it listens at once, loads and warms the model, and drains at the end."""
+
+import contextlib
+import signal
+import socket
+import statistics
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import uvicorn
+
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.timing import Clock
+from offload.domain.vision import Image
+from offload.service import wire
+from offload.service.server.app import create
+from offload.service.server.core import Service
+from offload.service.server.intake import Intake
+from offload.service.server.protocol import PatientProtocol
+from offload.service.server.slots import Engine, OpenEngine, Slots
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection stays open; longer than our client keeps one."""
+
+DRAIN_S = 30
+_BUDGET_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is served and how.
+
+    `open_engine` brings up what answers; `describe` makes the document about it of the seconds that
+    coming up took. `sample` is an encoded picture of usual size, to warm up with.
+    """
+
+    open_engine: OpenEngine
+    describe: Callable[[dict[str, float]], wire.Info]
+    sample: bytes
+    version: str
+    queue: int
+    max_bytes: int
+    clock: Clock
+    token: str | None = field(default=None, repr=False)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one.
+
+    Raises:
+        PlaceUnavailable: the address cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PlaceUnavailable(
+            f"Cannot listen on {host}:{port}: {reason}.",
+            hint="For any free port: offload serve --port 0",
+        ) from error
+
+
+def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.Info], None]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is in hand and return.
+
+    Raises:
+        OffloadError: the model cannot be run.
+    """
+    service = Service(
+        Intake(serving.max_bytes, max(_BUDGET_BYTES, 4 * serving.max_bytes), serving.clock),
+        serving.token,
+        serving.clock,
+    )
+    config = uvicorn.Config(
+        create(service, serving.version),
+        http=PatientProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    failures: list[BaseException] = []
+    stopped = threading.Event()
+
+    def load() -> None:
+        try:
+            with ExitStack() as stack:
+                _bring_up(serving, service, stack)
+                on_ready(service.ready()[1])
+                stopped.wait()
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            failures.append(error)
+            server.should_exit = True
+
+    loader = threading.Thread(target=load, name="loader", daemon=True)
+    loader.start()
+    with _ending_well():
+        server.run([listener])
+    stopped.set()
+    if failures:
+        raise failures[0]
+    if service.slots is not None:
+        loader.join()
+
+
+@contextlib.contextmanager
+def _ending_well() -> Iterator[None]:
+    """Uvicorn raises the signal that ended it once more; a server told to end has not failed."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda _number, _frame: None) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
+    engine = stack.enter_context(serving.open_engine())
+    began_s = serving.clock()
+    service_s = _warm_up(engine, serving.sample)
+    warm_up_s = serving.clock() - began_s
+    startup = {"load_s": sum(engine.phases.values()), "warm_up_s": warm_up_s}
+    startup = {
+        name: round(value, 6) for name, value in (startup | {"service_s": service_s}).items()
+    }
+    slots = Slots(engine, serving.queue, serving.clock, service_s)
+    stack.callback(slots.close)
+    service.info = serving.describe(startup)
+    service.slots = slots
+
+
+def _warm_up(engine: Engine, sample: bytes) -> float:
+    """Every detector has answered when this returns: one image alone, then all slots at once.
+
+    The median seconds that an image then kept a slot busy.
+    """
+    image = Image("warm-up", sample)
+    rounds = 3
+    engine.detect(image)
+    with ThreadPoolExecutor(engine.concurrency) as threads:
+        futures = [threads.submit(engine.detect, image) for _ in range(rounds * engine.concurrency)]
+        durations = [future.result().durations for future in futures]
+    return statistics.median(d.decode_s + d.infer_s for d in durations[engine.concurrency :])

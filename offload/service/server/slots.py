@@ -1,0 +1,94 @@
+"""Inference slots with a bounded queue in front."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from offload.domain.ports import ModelIdentity
+from offload.domain.timing import Clock
+from offload.domain.vision import Detections, Image, Selection
+from offload.service.server.problems import busy
+
+
+class Engine(Protocol):
+    """What answers: a session whose selection may differ from image to image."""
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The weights that answer."""
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Class id to name."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many `detect` calls at a time keep it busy."""
+
+    @property
+    def phases(self) -> Mapping[str, float]:
+        """The seconds that bringing it up took."""
+
+    def detect(
+        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+    ) -> Detections:
+        """Find the objects of one image."""
+
+
+OpenEngine = Callable[[], AbstractContextManager[Engine]]
+
+
+class Slots:
+    """As many images at a time as the engine has slots for; at most `queue` requests waiting."""
+
+    def __init__(self, engine: Engine, queue: int, clock: Clock, service_s: float) -> None:
+        self.engine = engine
+        self.in_hand = 0
+        self.queue = queue
+        self._service_s = service_s
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(engine.concurrency, "slot")
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """A request's place in the queue, for as long as it has images waiting or at work.
+
+        Raises:
+            Problem: the queue is full.
+        """
+        if self.in_hand >= self.engine.concurrency + self.queue:
+            wait_s = self._service_s * self.in_hand / self.engine.concurrency
+            raise busy(f"All slots are busy and {self.queue} requests are waiting.", wait_s)
+        self.in_hand += 1
+        try:
+            yield
+        finally:
+            self.in_hand -= 1
+
+    async def detect(
+        self, make: Callable[[], Image], selection: Selection | None, max_pixels: int | None
+    ) -> Detections:
+        """The answer for the image that `make` gives, which runs in the slot too.
+
+        `queue_s` is the wait for a slot and, inside it, for a detector.
+
+        Raises:
+            ImageError: the image cannot be used.
+        """
+        asked_s = self._clock()
+
+        def work() -> Detections:
+            begun_s = self._clock()
+            found = self.engine.detect(make(), selection, max_pixels)
+            durations = found.durations
+            queue_s = durations.queue_s + begun_s - asked_s
+            return replace(found, durations=replace(durations, queue_s=queue_s))
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown(wait=False)

@@ -1,0 +1,75 @@
+"""Places put together."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+
+from offload import detectors
+from offload.detectors import source
+from offload.detectors.source import Hub, ModelSource
+from offload.domain.errors import UsageError
+from offload.domain.ports import Model, Place
+from offload.drivers import machine
+from offload.drivers.settings import Settings
+from offload.places import PLACES
+from offload.places.kit import Box, Kit, Link
+from offload.wiring.request import Request
+
+
+def kit(request: Request, hub: Hub, configured: Settings, follow: Callable[[str], None]) -> Kit:
+    """What the request and the settings give a place to be made of."""
+    asked = request.model or configured.model
+
+    def here() -> ModelSource | None:
+        return source.resolve_here(asked, hub) if asked else None
+
+    return Kit(
+        asked=asked,
+        labels=request.labels,
+        resolve=lambda name: source.chosen(name, hub, request.labels),
+        here=here,
+        cache=hub.cache.folder,
+        load=detectors.load,
+        max_pixels=request.max_pixels,
+        clock=time.perf_counter,
+        cores=machine.usable_cores(),
+        workers=request.workers or configured.workers,
+        threads=request.threads or configured.threads,
+        link=Link(
+            url=request.url or configured.url,
+            token=request.token or configured.token,
+            concurrency=request.concurrency,
+            timeout_s=request.timeout_s,
+            max_retries=request.max_retries,
+            upload=request.upload(),
+        ),
+        box=Box(request.image, request.cpus, request.memory, request.keep),
+        say=hub.warn,
+        follow=follow,
+    )
+
+
+def place(name: str, of: Kit) -> Place:
+    """The place that `--where` calls `name`."""
+    module, _, function = PLACES[name].partition(":")
+    made: Place = getattr(import_module(module), function)(of)
+    return made
+
+
+def fallback(name: str, of: Kit, model: Model) -> Place:
+    """The place for images that get no answer, which must have the same model.
+
+    Raises:
+        UsageError: it has another.
+    """
+    asked = of.asked or model.identity.name
+    other = place(name, replace(of, asked=asked))
+    ours, theirs = other.model.identity, model.identity
+    if ours.sha256 != theirs.sha256:
+        raise UsageError(
+            f"--fallback {name} would answer with another model: {ours.name} (SHA-256 "
+            f"{ours.sha256[:12]}…) instead of {theirs.name} ({theirs.sha256[:12]}…).",
+            hint="Give --model the file that the server has.",
+        )
+    return other
