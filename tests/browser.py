@@ -149,6 +149,17 @@ class Page:
         """What a person reads in the first element of the selector."""
         return str(self.evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
 
+    def shows(self, selector: str) -> bool:
+        """Whether the first element of the selector is to be seen."""
+        return bool(self.evaluate(f"document.querySelector({json.dumps(selector)}).offsetHeight"))
+
+    def edges(self, selector: str) -> list[list[float]]:
+        """Left, top, right and bottom of each element, in pixels of a screenshot."""
+        all_of_them = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        sides = "r.left + scrollX, r.top + scrollY, r.right + scrollX, r.bottom + scrollY"
+        rectangles = f"{all_of_them}.map(e => e.getBoundingClientRect()).map(r => [{sides}])"
+        return list(self.evaluate(rectangles))
+
     def choose(self, selector: str, path: Path) -> None:
         """Hand a file to a file input, as its dialogue would."""
         found = self._send(

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,12 +41,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A container of ours: its id, the loopback port that leads to it, its labels and settings."""
+    """A container of ours: its id, the loopback port that leads to it, its labels and settings.
+
+    `state` is Docker's word; `starved` is true of one that was killed for want of memory.
+    """
 
     id: str
     name: str
     image: str
     state: str
+    starved: bool
     port: int | None
     labels: Mapping[str, str]
     environment: Mapping[str, str] = field(repr=False)
@@ -142,6 +147,7 @@ class Engine:
         container = self._client.containers.create(
             wanted.image,
             list(wanted.command),
+            name=f"offload-{secrets.token_hex(4)}",
             environment=dict(wanted.environment),
             labels={MARK: "1", **wanted.labels},
             ports={f"{wanted.port}/tcp": (_LOOPBACK, None)},
@@ -199,6 +205,7 @@ def _running(container: Any) -> Running:
         name=container.name,
         image=container.attrs["Image"],
         state=container.status,
+        starved=bool(container.attrs["State"].get("OOMKilled")),
         port=int(published[0]) if published else None,
         labels=dict(settings["Labels"] or {}),
         environment={name: value for name, _, value in pairs},

@@ -241,58 +241,56 @@ _WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ANMF"}
 _WEBP_FRAME = {b"VP8 ", b"VP8L", b"ALPH"}
 _WEBP_KEPT = {*_WEBP_PIXELS, *_WEBP_FRAME, b"ICCP", b"ANIM"}
 _SAYS_EXIF, _SAYS_XMP = 0x08, 0x04
-_VP8X_BYTES, _ANMF_BYTES = 10, 16
+_VP8X_BYTES, _ANMF_BYTES = 18, 24
 
 
 def _webp(data: bytes) -> bytes:
     (size,) = struct.unpack_from("<L", data, 4)
-    chunks = list(_webp_chunks(data, 12, 8 + size))
-    if not any(kind in _WEBP_PIXELS for kind, _ in chunks):
+    chunks = list(_webp_chunks(data[12 : 8 + size]))
+    if 8 + size > len(data) or not any(kind in _WEBP_PIXELS for kind, _ in chunks):
         raise _CannotWalkError
-    kind, header = chunks[0]
-    if kind == b"VP8X" and len(header) >= _VP8X_BYTES:
-        return _riff(b"RIFF", b"WEBP" + _extended_webp(header, chunks[1:]))
+    kind, first = chunks[0]
     if kind in _WEBP_FRAME:
-        return _riff(b"RIFF", b"WEBP" + _riff(kind, header))
-    raise _CannotWalkError
+        return _riff(b"RIFF", b"WEBP" + first)
+    if kind != b"VP8X" or len(first) < _VP8X_BYTES:
+        raise _CannotWalkError
+    return _riff(b"RIFF", b"WEBP" + _extended_webp(first[8:_VP8X_BYTES], chunks[1:]))
 
 
 def _extended_webp(header: bytes, chunks: list[_Chunk]) -> bytes:
     says = header[0]
     first = dict(reversed(chunks))
-    exif = first.get(b"EXIF", b"") if says & _SAYS_EXIF else b""
-    xmp = first.get(b"XMP ", b"") if says & _SAYS_XMP else b""
+    exif = first.get(b"EXIF", b"")[8:] if says & _SAYS_EXIF else b""
+    xmp = first.get(b"XMP ", b"")[8:] if says & _SAYS_XMP else b""
     says &= ~(_SAYS_EXIF | _SAYS_XMP)
-    parts = [
-        _riff(kind, _webp_frame(payload) if kind == b"ANMF" else payload)
-        for kind, payload in chunks
+    kept = [
+        _webp_frame(chunk) if kind == b"ANMF" else chunk
+        for kind, chunk in chunks
         if kind in _WEBP_KEPT
     ]
     if (orientation := _orientation(exif, xmp)) != 1:
         says |= _SAYS_EXIF
-        parts.append(_riff(b"EXIF", _exif(orientation)))
-    return _riff(b"VP8X", bytes((says, 0, 0, 0)) + header[4:_VP8X_BYTES]) + b"".join(parts)
+        kept.append(_riff(b"EXIF", _exif(orientation)))
+    return _riff(b"VP8X", bytes((says, 0, 0, 0)) + header[4:]) + b"".join(kept)
 
 
-def _webp_frame(payload: bytes) -> bytes:
+def _webp_frame(chunk: bytes) -> bytes:
     """One frame of an animation, which is chunks again behind a header."""
-    parts = _webp_chunks(payload, _ANMF_BYTES, len(payload))
-    return payload[:_ANMF_BYTES] + b"".join(
-        _riff(*part) for part in parts if part[0] in _WEBP_FRAME
-    )
+    kept = (part for kind, part in _webp_chunks(chunk[_ANMF_BYTES:]) if kind in _WEBP_FRAME)
+    return _riff(b"ANMF", chunk[8:_ANMF_BYTES] + b"".join(kept))
 
 
-def _webp_chunks(data: bytes, position: int, end: int) -> Iterator[_Chunk]:
-    if end > len(data):
-        raise _CannotWalkError
-    while position + 8 <= end:
+def _webp_chunks(data: bytes) -> Iterator[_Chunk]:
+    """Kind and whole chunk; of the byte that makes it even, a decoder may take note."""
+    position = 0
+    while position + 8 <= len(data):
         kind, length = struct.unpack_from("<4sL", data, position)
-        position += 8
-        if position + length > end:
+        end = position + 8 + length
+        if end > len(data):
             raise _CannotWalkError
-        yield kind, data[position : position + length]
-        position += length + length % 2
+        yield kind, data[position : end + length % 2].ljust(8 + length + length % 2, b"\0")
+        position = end + length % 2
 
 
 def _riff(kind: bytes, payload: bytes) -> bytes:
-    return kind + struct.pack("<L", len(payload)) + payload + bytes(len(payload) % 2)
+    return kind + struct.pack("<L", len(payload)) + payload

@@ -127,11 +127,19 @@ class Container:
             raise
 
     def _gone(self, engine: Engine, container_id: str) -> PlaceUnavailable:
-        said = engine.logs(container_id).strip().splitlines()
-        last = f" It said: {said[-1]}" if said else ""
+        """Why a container is not up, in its own last words if it had any."""
+        now = engine.look(container_id)
+        if now is not None and now.starved:
+            return PlaceUnavailable(
+                f"The container was killed: its memory limit, {self.kit.box.memory}, is too small.",
+                hint="For instance: --memory 512m",
+            )
+        said = engine.logs(container_id).strip().splitlines() if now else []
+        errors = [line for line in said if line.startswith("error: ")] or said[-1:]
+        last = f" It said: {errors[-1]}" if errors else ""
         return PlaceUnavailable(
             f"The container did not come up.{last}",
-            hint="To build its image anew: docker rmi offload",
+            hint="To build its image anew: docker rmi offload; without it: --where local",
         )
 
     def _image(self, engine: Engine, phases: dict[str, float]) -> str:

@@ -1,4 +1,6 @@
+import contextlib
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,3 +199,173 @@ def test_labels_of_neighbours_do_not_cover_each_other() -> None:
     together = drawn(one_by_one).sum()
     apart = sum(drawn([d]).sum() for d in one_by_one)
     assert together > 0.9 * apart, "only the boxes' thin edges overlap"
+
+
+HELD = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def held(picture: Image.Image, orientation: int, kind: str, **options: Any) -> bytes:
+    """The upright picture as a camera held that way stores it."""
+    how = HELD[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(
+        picture.transpose(how) if how is not None else picture, kind, exif=exif, **options
+    )
+
+
+def opened(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        return picture
+
+
+@pytest.mark.parametrize("orientation", HELD)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_smaller_copy_is_upright_and_of_the_same_shape(orientation: int, kind: str) -> None:
+    copy = pictures.smaller(held(scene(640, 320), orientation, kind), 160, quality=90)
+    assert copy is not None
+    assert (copy.width, copy.height) == (640, 320)
+    small = opened(copy.data)
+    assert (small.format, small.size) == ("JPEG", (160, 80))
+    assert not small.getexif()
+    assert close(quarters(copy.data), [RED, GREEN, BLUE, WHITE])
+
+
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (300, 300), (1, 1)])
+def test_a_picture_already_small_enough_has_no_smaller_copy(size: tuple[int, int]) -> None:
+    assert pictures.smaller(encoded(scene(*size)), 300, quality=80) is None
+
+
+def test_a_very_long_picture_keeps_a_pixel_of_its_short_side() -> None:
+    copy = pictures.smaller(encoded(scene(3000, 2)), 100, quality=80)
+    assert copy is not None
+    assert opened(copy.data).size == (100, 1)
+
+
+@pytest.mark.parametrize("mode", modes())
+def test_a_smaller_copy_has_the_colours_the_detector_would_see(mode: str) -> None:
+    kind = "PNG" if mode in {"L", "1", "P", "LA", "RGBA", "I;16"} else "TIFF"
+    data = encoded(modes()[mode], kind)
+    copy = pictures.smaller(data, 60, quality=95)
+    assert copy is not None
+    assert close(quarters(copy.data), quarters(data))
+
+
+def test_what_is_transparent_is_white_in_a_smaller_copy() -> None:
+    copy = pictures.smaller(encoded(Image.new("RGBA", (40, 40), (10, 200, 30, 0))), 20, quality=80)
+    assert copy is not None
+    assert close(quarters(copy.data), [WHITE] * 4)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF"])
+def test_a_smaller_copy_carries_no_metadata(kind: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    options: dict[str, Any] = {"comment": b"Anna"} if kind in {"JPEG", "GIF"} else {}
+    options |= {} if kind == "GIF" else {"icc_profile": profile, "dpi": (300, 300)}
+    copy = pictures.smaller(encoded(scene(), kind, **options), 32, quality=80)
+    assert copy is not None
+    assert b"Anna" not in copy.data
+    assert set(opened(copy.data).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+def test_quality_trades_bytes() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (300, 400, 3), np.uint8)
+    copies = [pictures.smaller(encoded(Image.fromarray(noise)), 200, q) for q in (30, 60, 90)]
+    sizes = [len(copy.data) for copy in copies if copy is not None]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) == 3
+
+
+def test_a_smaller_copy_of_a_huge_jpeg_is_as_good_as_of_its_pixels() -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (30, 40, 3), np.uint8)
+    large = Image.fromarray(noise).resize((1600, 1200), Image.Resampling.BICUBIC)
+    ours, exact = (
+        pictures.smaller(encoded(large, kind, **options), 150, quality=95)
+        for kind, options in (("JPEG", {"quality": 95}), ("PNG", {}))
+    )
+    assert ours is not None
+    assert exact is not None
+    assert opened(ours.data).size == opened(exact.data).size == (150, 112)
+    assert np.abs(np.asarray(opened(ours.data), int) - np.asarray(opened(exact.data))).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", HELD)
+@pytest.mark.parametrize("max_side_px", [640, 333, 160])
+def test_objects_in_a_smaller_copy_are_where_they_were(orientation: int, max_side_px: int) -> None:
+    drawn = Image.new("RGB", (1000, 600), "white")
+    boxes = {RED: (100, 60, 400, 330), GREEN: (450, 300, 620, 560), BLUE: (700, 30, 960, 200)}
+    for colour, (left, top, right, bottom) in boxes.items():
+        drawn.paste(colour, (left, top, right, bottom))
+    copy = pictures.smaller(held(drawn, orientation, "JPEG", quality=95), max_side_px, quality=80)
+    assert copy is not None
+    pixels = pictures.decode(copy.data, InputSpec(300, 300)).pixels.astype(int)
+    for colour, box in boxes.items():
+        rows, columns = np.nonzero(np.abs(pixels - colour).max(axis=2) < 90)
+        found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]) / 300
+        wanted = np.array(box) / np.array([1000, 600, 1000, 600])
+        assert np.abs(found - wanted).max() < 0.015
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF", "BMP"])
+def test_as_png_is_the_picture_decode_sees(orientation: int, kind: str) -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (30, 40, 3), np.uint8)
+    options: dict[str, Any] = {"comment": b"Anna"} if kind == "GIF" else {}
+    data = held(Image.fromarray(noise), orientation, kind, **options)
+    png = pictures.as_png(data)
+    picture = opened(png)
+    assert (picture.format, picture.mode) == ("PNG", "RGB")
+    assert set(picture.info) <= {"exif"}
+    for spec in (SPEC, InputSpec(20, 50, pad=0)):
+        ours, theirs = pictures.decode(png, spec), pictures.decode(data, spec)
+        assert (ours.width, ours.height) == (theirs.width, theirs.height)
+        assert np.array_equal(ours.pixels, theirs.pixels)
+
+
+@pytest.mark.parametrize("mode", modes())
+def test_as_png_of_any_mode_is_the_picture_decode_sees(mode: str) -> None:
+    kind = "PNG" if mode in {"L", "1", "P", "LA", "RGBA", "I;16"} else "TIFF"
+    data = encoded(modes()[mode], kind)
+    png = pictures.as_png(data)
+    assert np.array_equal(pictures.decode(png, SPEC).pixels, pictures.decode(data, SPEC).pixels)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "not an image"),
+        (encoded(scene(400, 400), "PNG")[:200], "damaged"),
+        (encoded(Image.new("1", (2000, 2000))), "2000 x 2000 pixels is more than --max-pixels"),
+    ],
+)
+def test_copies_fail_for_the_reasons_decoding_does(data: bytes, reason: str) -> None:
+    with pytest.raises(ImageError, match=reason):
+        pictures.smaller(data, 100, quality=80, max_pixels=1_000_000)
+    with pytest.raises(ImageError, match=reason):
+        pictures.as_png(data, max_pixels=1_000_000)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_damage_makes_a_copy_fail_with_another_error(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]))
+    whole = bytearray(encoded(scene(), kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(whole[: data.draw(st.integers(1, len(whole)))])
+    with contextlib.suppress(ImageError):
+        copy = pictures.smaller(cut, 20, quality=80, max_pixels=1_000_000)
+        assert copy is None or max(opened(copy.data).size) == 20
+    with contextlib.suppress(ImageError):
+        assert opened(pictures.as_png(cut, max_pixels=1_000_000)).mode == "RGB"

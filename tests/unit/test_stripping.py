@@ -1,3 +1,5 @@
+import contextlib
+import functools
 import io
 import struct
 import zlib
@@ -105,6 +107,7 @@ def with_riff_chunks(webp: bytes, *chunks: bytes) -> bytes:
     return riff(b"RIFF", webp[8:] + b"".join(chunks))
 
 
+@functools.cache
 def variants() -> dict[str, bytes]:
     """Pictures of every format and mode, all with something to strip."""
     grey = photo().convert("L")
@@ -248,24 +251,45 @@ def test_exif_in_several_segments_is_read_as_one() -> None:
     assert_same_picture(strip(data), data)
 
 
-@pytest.mark.parametrize("kind", [1, 2, 5, 7, 8, 99])
-def test_an_orientation_of_an_odd_type_is_what_decode_takes_it_for(kind: int) -> None:
-    odd = exif(6).replace(struct.pack(">HHL", 0x0112, 3, 1), struct.pack(">HHL", 0x0112, kind, 1))
-    for form in ("JPEG", "PNG", "WEBP"):
-        data = encoded(photo(), form, exif=b"Exif\0\0" + odd)
-        assert_same_picture(strip(data), data)
-        assert_clean(strip(data))
+@pytest.mark.parametrize(
+    ("kind", "count", "value"),
+    [
+        (1, 1, b"\6"),
+        (2, 2, b"6\0"),
+        (3, 0, b"\0\6"),
+        (3, 1, b"\1\6"),
+        (4, 1, struct.pack(">L", 6)),
+        (5, 1, struct.pack(">LL", 12, 2)),
+        (7, 1, b"\6"),
+        (8, 1, b"\0\6"),
+        (11, 1, struct.pack(">f", 6)),
+        (99, 1, b"\0\6"),
+    ],
+)
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_an_odd_orientation_is_what_decode_takes_it_for(
+    kind: int, count: int, value: bytes, form: str
+) -> None:
+    odd = b"MM\0*\0\0\0\x08" + directory({0x0112: (kind, count, value)}, 8, ">")
+    data = encoded(photo(), form, exif=b"Exif\0\0" + odd)
+    assert_same_picture(strip(data), data)
+    assert_clean(strip(data))
 
 
 def test_nothing_hides_in_the_segments_of_a_jpeg() -> None:
     jpeg = encoded(photo(), "JPEG", exif=b"Exif\0\0" + exif(6))
     thumbnail = b"JFIF\0\1\2\0\0\1\0\1" + bytes((4, 4)) + (SECRET * 4)[:48]
+    index = {
+        0xB000: (7, 4, b"0100"),
+        0xB001: (4, 1, bytes((0, 0, 0, 1))),
+        0xB002: (7, 16, bytes(16)),
+    }
     hiding = [
         segment(0xE0, thumbnail),
         segment(0xE0, b"JFXX\0\x10" + THUMBNAIL),
         segment(0xE1, XMP + SECRET),
         segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + SECRET),
-        segment(0xE2, b"MPF\0" + SECRET),
+        segment(0xE2, b"MPF\0MM\0*\0\0\0\x08" + directory(index, 8, ">") + SECRET),
         segment(0xE2, b"FPXR\0" + SECRET),
         segment(0xED, b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + SECRET),
         segment(0xEE, b"Adobe\0\x64\0\0\0\0\1" + SECRET),
@@ -392,8 +416,8 @@ def test_what_is_no_picture_is_an_image_error_with_a_reason(data: bytes, reason:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    bomb = encoded(Image.new("1", (20_000, 20_000)), "GIF")
-    with pytest.raises(ImageError, match="20000 x 20000 pixels is more than --max-pixels 1000"):
+    bomb = encoded(Image.new("1", (4000, 4000)), "GIF")
+    with pytest.raises(ImageError, match="4000 x 4000 pixels is more than --max-pixels 1000"):
         strip(bomb, max_pixels=1000)
 
 
@@ -427,8 +451,8 @@ def carriers(draw: st.DrawFn) -> bytes:
     width, height = draw(st.integers(1, 50)), draw(st.integers(1, 50))
     mode = draw(st.sampled_from(["RGB", "L", "CMYK", "RGBA", "P", "1"]))
     kind = draw(st.sampled_from(["JPEG", "MPO", "PNG", "WEBP"]))
-    allowed = {"JPEG": "RGB L CMYK", "MPO": "RGB L CMYK", "WEBP": "RGB RGBA"}
-    picture = photo(width, height).convert(mode if mode in allowed.get(kind, mode) else "RGB")
+    allowed = {"JPEG": "RGB L CMYK", "MPO": "RGB L", "WEBP": "RGB RGBA", "PNG": "RGB L RGBA P 1"}
+    picture = photo(width, height).convert(mode if mode in allowed[kind].split() else "RGB")
     held = draw(st.none() | st.integers(0, 9))
     options: dict[str, Any] = {"exif": b"Exif\0\0" + exif(held, draw(st.sampled_from("<>")))}
     if kind in {"JPEG", "MPO"}:
@@ -468,12 +492,14 @@ def test_damage_is_an_image_error_or_leaves_the_picture_decode_sees(
         damaged[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     received = bytes(damaged[: data.draw(st.integers(1, 10_000))])
     try:
-        stripped = strip(received, max_pixels=1_000_000)
         pictures.decode(received, SPECS[0], max_pixels=1_000_000)
     except ImageError:
+        with contextlib.suppress(ImageError):
+            strip(received, max_pixels=1_000_000)
         return
-    breaks_off = received.startswith(b"\xff\xd8") and stripped.startswith(b"\x89PNG")
-    if not breaks_off:
+    stripped = strip(received, max_pixels=1_000_000)
+    broken_off = received.startswith(b"\xff\xd8") and stripped.startswith(b"\x89PNG")
+    if not broken_off:
         assert_same_picture(stripped, received)
 
 

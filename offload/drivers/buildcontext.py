@@ -1,0 +1,123 @@
+"""What our image is built from: the checkout, or what the wheel carries of it.
+
+.dockerignore is the one list; the models of the user's own that it lets in are not ours to send.
+"""
+
+import hashlib
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from typing import IO
+
+from offload.domain.errors import OffloadError
+
+_LIST = ".dockerignore"
+_NOT_OURS = "models"
+_PICTURES = "examples/images"
+_SHIPPED = ("offload/project/", "offload/examples/")
+"""What the wheel adds to the package."""
+_TIME_S = 315_532_800
+"""1980: the wheel that is built of it is a zip archive, which knows no earlier time."""
+
+
+def files(package: str | None = None) -> Mapping[str, str]:
+    """Name in the context -> file on this disk, in order of names.
+
+    `package` is the folder of the `offload` that the image is to run, else this one.
+
+    Raises:
+        OffloadError: it was installed without what its image is built from.
+    """
+    package = package or str(resources.files("offload"))
+    listed, dropped = _listed(_located(package, _LIST))
+    found = {
+        name: path
+        for entry in listed
+        for name, path in _below(entry, _located(package, entry), dropped)
+        if not name.startswith(_SHIPPED)
+    }
+    return dict(sorted(found.items()))
+
+
+def digest(package: str | None = None) -> str:
+    """SHA-256 over names and contents: the same for a checkout and the wheel made from it.
+
+    Raises:
+        OffloadError: as for `files`.
+    """
+    total = hashlib.sha256()
+    for name, path in files(package).items():
+        with open(path, "rb") as file:
+            total.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n".encode())
+    return total.hexdigest()
+
+
+@contextmanager
+def opened(package: str | None = None) -> Iterator[IO[bytes]]:
+    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps.
+
+    Raises:
+        OffloadError: as for `files`.
+    """
+    found = files(package)
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for folder in sorted({above for name in found for above in _above(name)}):
+                archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o755))
+            for name, path in found.items():
+                entry = _entry(name, tarfile.REGTYPE, 0o644)
+                with open(path, "rb") as file:
+                    entry.size = os.fstat(file.fileno()).st_size
+                    archive.addfile(entry, file)
+        stream.seek(0)
+        yield stream
+
+
+def _located(package: str, name: str) -> str:
+    """Where a name of the list is: around the package in a checkout, else inside it."""
+    around = os.path.dirname(package)
+    if all(os.path.exists(os.path.join(around, n)) for n in ("Dockerfile", "pyproject.toml")):
+        return os.path.join(around, name)
+    inside = {"offload": "", _PICTURES: "examples"}.get(name, os.path.join("project", name))
+    return os.path.join(package, inside)
+
+
+def _listed(path: str) -> tuple[list[str], set[str]]:
+    """The names that are let in, and those that are kept out wherever they turn up."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise OffloadError(
+            "This offload was installed without what its image is built from.",
+            hint="To install it whole: pip install --force-reinstall --no-deps offload",
+        ) from error
+    listed = [line[1:] for line in lines if line.startswith("!")]
+    dropped = {line[3:] for line in lines if line.startswith("**/")}
+    return [name for name in listed if name != _NOT_OURS], dropped
+
+
+def _below(name: str, path: str, dropped: set[str]) -> Iterator[tuple[str, str]]:
+    """A file, or all files of a folder, with their names in the context."""
+    if os.path.isfile(path):
+        yield name, path
+    for parent, folders, children in os.walk(path):
+        folders[:] = [folder for folder in folders if folder not in dropped]
+        home = os.path.normpath(os.path.join(name, os.path.relpath(parent, path)))
+        for child in children:
+            yield os.path.join(home, child).replace(os.sep, "/"), os.path.join(parent, child)
+
+
+def _above(name: str) -> Iterator[str]:
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
+
+
+def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode, entry.mtime = kind, mode, _TIME_S
+    return entry

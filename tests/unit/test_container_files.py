@@ -1,0 +1,223 @@
+import ast
+import fnmatch
+import io
+import os
+import re
+import shutil
+import tarfile
+import tomllib
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from offload.domain.errors import OffloadError
+from offload.drivers import buildcontext
+from tests.conftest import PROJECT
+
+DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+SHIPPED: dict[str, str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+ELSEWHERE = {"boto3", "docker"}
+"""What only the machine that sends images away needs."""
+FOR_SAVEDMODELS = {"setuptools", "tensorflow", "tensorflow-hub"}
+
+
+def named(runtime: str) -> set[str]:
+    lines = (PROJECT / "container" / f"{runtime}.txt").read_text().splitlines()
+    names = {line for line in lines if not line.startswith(("#", "-r"))}
+    return names | (named("tflite") if "-r tflite.txt" in lines else set())
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def needed(names: Iterable[str]) -> set[str]:
+    """The distributions that pip installs for these."""
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = normal(waiting.pop())
+        found.add(name)
+        for line in metadata.requires(name) or ():
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.add(normal(requirement.name))
+        waiting -= found
+    return found
+
+
+def imported() -> set[str]:
+    """The top-level modules that a server with .tflite models may import."""
+    owners_of_the_rest = {"drivers/aws.py", "drivers/engine.py", "detectors/savedmodel.py"}
+    names: set[str] = set()
+    for path in (PROJECT / "offload").rglob("*.py"):
+        if path.relative_to(PROJECT / "offload").as_posix() in owners_of_the_rest:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_the_images_libraries_are_those_of_the_project_that_a_server_can_use() -> None:
+    ours = {Requirement(line).name for line in PYPROJECT["project"]["dependencies"]}
+    assert named("tensorflow") == ours - ELSEWHERE
+    assert named("tflite") == ours - ELSEWHERE - FOR_SAVEDMODELS
+
+
+@pytest.mark.parametrize("runtime", ["tflite", "tensorflow"])
+def test_every_library_of_the_image_is_pinned_by_the_lock_file(runtime: str) -> None:
+    lock = (PROJECT / "requirements.lock").read_text()
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert named(runtime) <= pinned
+
+
+def test_the_default_image_holds_neither_tensorflow_nor_what_sends_images_away() -> None:
+    heavy = {"tensorflow", "keras", "setuptools", "boto3", "botocore", "docker", "requests"}
+    assert not needed(named("tflite")) & heavy
+
+
+def test_the_default_image_holds_every_library_that_our_modules_import() -> None:
+    providers = metadata.packages_distributions()
+    outside = {name for name in imported() if name in providers} - {"offload"}
+    assert {"fastapi", "uvicorn", "numpy"} <= outside
+    there = needed(named("tflite"))
+    for name in outside:
+        assert {normal(provider) for provider in providers[name]} & there, name
+
+
+def test_the_dockerfile_names_no_registry_and_needs_no_buildkit() -> None:
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["$BASE", "libraries", "$BASE"]
+    assert "ARG BASE=python:3.11-slim\n" in DOCKERFILE
+    for word in ("http://", "https://", "index-url", "--mount", "<<", "# syntax"):
+        assert word not in DOCKERFILE, word
+
+
+def test_the_image_runs_as_a_user_that_is_a_number_and_not_root() -> None:
+    (user,) = re.findall(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
+    assert int(user) > 0
+
+
+def test_the_health_check_asks_the_port_that_is_served() -> None:
+    (port,) = re.findall(r"\bPORT=(\d+)", DOCKERFILE)
+    assert f'"--port", "{port}"' in DOCKERFILE
+    assert f"EXPOSE {port}\n" in DOCKERFILE
+    (check,) = re.findall(r"^HEALTHCHECK .*$", DOCKERFILE, re.MULTILINE)
+    assert "os.environ['PORT']" in check
+    assert "'/readyz'" in check
+
+
+def test_whatever_the_dockerfile_copies_is_in_the_context() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+    files = buildcontext.files()
+    sources = set(" ".join(copied).split())
+    assert sources == {"requirements.lock", "container/*.txt", "."}
+    for source in sources - {"."}:
+        assert fnmatch.filter(files, source), source
+
+
+def test_the_context_is_what_dockerignore_lets_in_and_nothing_else() -> None:
+    lines = (PROJECT / ".dockerignore").read_text().splitlines()
+    allowed = tuple(line[1:] for line in lines if line.startswith("!"))
+    files = buildcontext.files()
+    for name in files:
+        assert name in allowed or name.startswith(tuple(f"{entry}/" for entry in allowed)), name
+    assert not [name for name in files if "__pycache__" in name]
+    assert {"Dockerfile", "offload/version.py", "container/tflite.txt"} <= set(files)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the image is built from, and the package's folder within."""
+    for name, path in buildcontext.files().items():
+        copy = tmp_path / "checkout" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return tmp_path / "checkout"
+
+
+def installed(checkout: Path, site_packages: Path) -> Path:
+    """The package as the wheel installs it."""
+    package = site_packages / "offload"
+    shutil.copytree(checkout / "offload", package)
+    for source, target in SHIPPED.items():
+        there = site_packages / target
+        there.parent.mkdir(exist_ok=True)
+        if (checkout / source).is_dir():
+            shutil.copytree(checkout / source, there)
+        else:
+            shutil.copyfile(checkout / source, there)
+    return package
+
+
+def test_an_installed_wheel_has_the_same_context_as_the_checkout(
+    checkout: Path, tmp_path: Path
+) -> None:
+    package = installed(checkout, tmp_path / "site-packages")
+    assert set(buildcontext.files(str(package))) == set(buildcontext.files())
+    assert buildcontext.digest(str(package)) == buildcontext.digest(str(checkout / "offload"))
+
+
+def test_a_package_without_the_projects_files_says_how_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(OffloadError, match="without what its image is built from") as caught:
+        buildcontext.digest(str(tmp_path / "offload"))
+    assert "pip install" in caught.value.hint
+
+
+def archived(package: Path) -> bytes:
+    with buildcontext.opened(str(package)) as stream:
+        return stream.read()
+
+
+def test_time_stamps_and_bytecode_change_neither_the_digest_nor_the_archive(
+    checkout: Path,
+) -> None:
+    package = checkout / "offload"
+    before = buildcontext.digest(str(package)), archived(package)
+    os.utime(package / "version.py", (1, 1))
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "version.pyc").write_bytes(b"x")
+    assert (buildcontext.digest(str(package)), archived(package)) == before
+
+
+def test_a_models_folder_of_the_users_is_not_sent(checkout: Path) -> None:
+    before = buildcontext.digest(str(checkout / "offload"))
+    (checkout / "models").mkdir()
+    (checkout / "models" / "mine.tflite").write_bytes(b"x")
+    assert buildcontext.digest(str(checkout / "offload")) == before
+
+
+def test_a_changed_renamed_or_added_file_changes_the_digest(checkout: Path) -> None:
+    package = checkout / "offload"
+    digests = [buildcontext.digest(str(package))]
+    with (package / "version.py").open("a") as file:
+        file.write("# another\n")
+    digests.append(buildcontext.digest(str(package)))
+    (package / "version.py").rename(package / "versions.py")
+    digests.append(buildcontext.digest(str(package)))
+    (checkout / "container" / "more.txt").touch()
+    digests.append(buildcontext.digest(str(package)))
+    assert len(set(digests)) == 4
+
+
+def test_the_archive_is_read_back_as_the_files_with_dates_a_wheel_can_hold() -> None:
+    files = buildcontext.files()
+    with (
+        buildcontext.opened() as stream,
+        tarfile.open(fileobj=io.BytesIO(stream.read())) as archive,
+    ):
+        members = {member.name: member for member in archive}
+        regular = {name for name, member in members.items() if member.isfile()}
+        assert regular == set(files)
+        content = archive.extractfile("offload/version.py")
+        assert content is not None
+        assert content.read() == (PROJECT / "offload" / "version.py").read_bytes()
+    assert all(member.mtime >= 315_532_800 for member in members.values())
+    assert {"offload", "offload/drivers", "container"} <= set(members)
