@@ -11,7 +11,7 @@ ARG BASE=python:3.11-slim
 FROM $BASE AS libraries
 ARG RUNTIME=tflite
 COPY requirements.lock container/*.txt /tmp/build/
-# What goes again serves other hardware, compilers and numpy's own tests: 60 MB.
+# What goes again serves other hardware, compilers and numpy's own tests: 45 MB.
 # Bytecode that is never checked against its source loads faster, and outlives changed time stamps.
 RUN python -m venv --without-pip /opt/offload/venv \
  && python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \

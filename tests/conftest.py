@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.engine import docker_engine
+
+__all__ = ["docker_engine"]
+
 PROJECT = Path(__file__).parents[1]
 
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]

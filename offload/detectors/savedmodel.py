@@ -34,10 +34,17 @@ def load(model: ModelSource, count: int, threads: int) -> Sequence["SavedModelDe
 
 def _configure(count: int, threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pkg_resources' farewell, once removed APIs of Keras 2
-        import tensorflow as tf
-        import tensorflow_hub  # noqa: F401 - imported here for its warnings' sake
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pkg_resources' farewell, once removed APIs of Keras 2
+            import tensorflow as tf
+            import tensorflow_hub  # noqa: F401 - imported here for its warnings' sake
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"SavedModels need {error.name}, which is not installed here.",
+            hint="To install it: pip install tensorflow tensorflow-hub; for an image with both: "
+            "docker build --build-arg RUNTIME=tensorflow .",
+        ) from error
     tf.get_logger().setLevel("ERROR")
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -1,5 +1,6 @@
 """httpx: kept-alive connections to one server."""
 
+import ipaddress
 import socket
 import urllib.request
 from collections.abc import Iterable, Mapping
@@ -59,8 +60,8 @@ class Server:
                 proxy=_proxy_for(httpx.URL(url)),
                 socket_options=_SOCKET_OPTIONS,
             )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise Unreachable(f"{self.shown} is no usable address: {error}.") from error
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
+            raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
         self._client = httpx.Client(
             headers=dict(headers) | {"User-Agent": "offload"},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
@@ -100,7 +101,16 @@ class Server:
 
 def _proxy_for(url: "httpx.URL") -> str | None:
     """The proxy that the environment sets for this address."""
-    if url.host == "localhost" or url.host.startswith("127.") or url.host == "::1":
+    if _is_here(url.host):
         return None
     proxy = urllib.request.getproxies().get(url.scheme)
     return None if urllib.request.proxy_bypass(url.host) else proxy
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is this machine by whatever name: no proxy finds it there."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

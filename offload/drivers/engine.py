@@ -84,6 +84,7 @@ class Engine:
         """
         import docker
         from docker.errors import APIError, DockerException
+        from requests.exceptions import RequestException  # what docker lets through
 
         try:
             client = docker.from_env(timeout=timeout_s)
@@ -93,8 +94,8 @@ class Engine:
         try:
             with contextlib.closing(client):
                 yield engine
-        except APIError as error:
-            reason = str(error.explanation or error).rstrip(".")
+        except (APIError, RequestException) as error:
+            reason = str(getattr(error, "explanation", None) or error).rstrip(".")
             raise PlaceUnavailable(
                 f"The Docker engine refuses: {reason}.", hint="To see why: docker events --since 5m"
             ) from error

@@ -1,6 +1,7 @@
 """What a user asks of `detect`."""
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 
 from offload.domain.errors import UsageError
@@ -62,6 +63,10 @@ class Request:
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
         if self.fallback not in {None, "local"}:
             raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
+        if self.memory is not None and not re.fullmatch(r"\d+[bkmg]?", self.memory):
+            raise UsageError(
+                f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
+            )
         self._refuse_idle_options()
 
     def _refuse_idle_options(self) -> None:
