@@ -243,6 +243,43 @@ def test_exif_wherever_a_png_may_carry_it_is_heard() -> None:
         assert_clean(strip(data))
 
 
+def test_a_png_that_contradicts_itself_lies_as_decode_has_it() -> None:
+    frames: dict[str, Any] = {"save_all": True, "append_images": [photo().rotate(180)]}
+    late = chunk(b"eXIf", exif(3))
+    for data in (
+        with_chunks(encoded(photo(), exif=exif(6)), late, at_the_end=True),
+        with_chunks(encoded(photo(), "PNG", **frames), late, at_the_end=True),
+    ):
+        assert_same_picture(strip(data), data)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_was_cut_off_is_heard_as_far_as_decode_reads(form: str) -> None:
+    whole = exif(6)
+    for cut in (whole[:40], whole[:70], whole[:100], whole[:-9]):
+        data = encoded(photo(), form, exif=b"Exif\0\0" + cut)
+        assert_same_picture(strip(data), data)
+        assert_clean(strip(data))
+
+
+def test_exif_that_is_marked_twice_is_heard() -> None:
+    data = with_segments(encoded(photo(), "JPEG"), segment(0xE1, b"Exif\0\0" * 2 + exif(6)))
+    assert pictures.decode(data, SPECS[0]).height == 90
+    assert_same_picture(strip(data), data)
+
+
+def test_a_jpeg_begins_as_jfif_prescribes_and_a_webp_claims_only_what_it_has() -> None:
+    jpeg = strip(encoded(photo(), "JPEG", exif=b"Exif\0\0" + exif(6)))
+    assert jpeg[2:4] == b"\xff\xe0"
+    assert jpeg[20:22] == b"\xff\xe1"
+    silent, turned = (
+        strip(encoded(photo(), "WEBP", exif=told, xmp=SECRET)) for told in (exif(), exif(6))
+    )
+    assert silent[20] & 0x0C == 0
+    assert turned[20] & 0x0C == 0x08
+
+
 def test_exif_in_several_segments_is_read_as_one() -> None:
     whole = exif(8)
     parts = (segment(0xE1, b"Exif\0\0" + part) for part in (whole[:31], whole[31:]))
@@ -295,7 +332,7 @@ def test_nothing_hides_in_the_segments_of_a_jpeg() -> None:
         segment(0xEE, b"Adobe\0\x64\0\0\0\0\1" + SECRET),
         segment(0xFE, SECRET),
         *(segment(0xE0 + n, SECRET) for n in range(16)),
-        b"\xff\xff\xff",
+        b"\xff\xff\xff\xfe\0\0",
     ]
     behind = jpeg.rindex(b"\xff\xc4")
     data = with_segments(jpeg[:behind], *hiding) + SECRET + b"".join(hiding) + jpeg[behind:]
