@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -133,7 +134,10 @@ def _serving(command: Sequence[str]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     process = subprocess.Popen(
-        [*command, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # LitServe's workers outlive it otherwise
     )
     try:
         for _ in range(600):
@@ -146,11 +150,8 @@ def _serving(command: Sequence[str]) -> Iterator[str]:
         time.sleep(3)  # LitServe accepts before its workers are there
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _folder(photos: Sequence[Path], count: int, scratch: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
 
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model
@@ -23,11 +24,27 @@ def make(kit: Kit) -> "Remote":
             "--where remote needs the address of a server.",
             hint="For instance: offload detect photos/ --where remote --url http://HOST:8080",
         )
-    if "://" not in url:
-        url = f"http://{url}"
-    if not url.startswith(("http://", "https://")):
-        raise UsageError(f"{url} is no address of a server: it must begin with http or https.")
-    return Remote(kit, kit.link.address(url))
+    return Remote(kit, kit.link.address(_checked(url)))
+
+
+def _checked(url: str) -> str:
+    """The URL with its scheme, which is http unless it says another.
+
+    Raises:
+        UsageError: it is none. It is not shown: a password may be anywhere in it.
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = (parts.hostname or "").encode("idna"), parts.port
+        usable = parts.scheme in {"http", "https"} and host and port != 0 and url.isprintable()
+    except ValueError:
+        usable = False
+    if not usable or " " in url:
+        raise UsageError(
+            "--url, or the setting url, is no address of a server.",
+            hint="It must look like http://HOST:8080 or https://HOST.",
+        )
+    return parts.geturl()
 
 
 class Remote:

@@ -61,15 +61,19 @@ def fallback(name: str, of: Kit, model: Model) -> Place:
     """The place for images that get no answer, which must have the same model.
 
     Raises:
-        UsageError: it has another.
+        UsageError: it has another, or none that we know.
     """
     asked = of.asked or model.identity.name
-    other = place(name, replace(of, asked=asked))
-    ours, theirs = other.model.identity, model.identity
+    hint = "Give --model the file that the server has."
+    try:
+        other = place(name, replace(of, asked=asked))
+        ours, theirs = other.model.identity, model.identity
+    except UsageError as error:
+        raise UsageError(f"--fallback {name} has no model: {error}", hint=hint) from error
     if ours.sha256 != theirs.sha256:
         raise UsageError(
             f"--fallback {name} would answer with another model: {ours.name} (SHA-256 "
             f"{ours.sha256[:12]}…) instead of {theirs.name} ({theirs.sha256[:12]}…).",
-            hint="Give --model the file that the server has.",
+            hint=hint,
         )
     return other

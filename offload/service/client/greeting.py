@@ -2,15 +2,17 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from offload.domain.errors import PlaceUnavailable
+from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.ports import Model
 from offload.domain.timing import Clock
-from offload.drivers.connections import Server
+from offload.drivers.connections import Reply, Server
 from offload.drivers.web import Unreachable
 from offload.service import wire
-from offload.service.client.replies import RETRIED, UNAUTHORIZED, refused, retry_after_s
+from offload.service.client.replies import RETRIED, UNAUTHORIZED, detail, refused, retry_after_s
 from offload.version import __version__
 
 MOST_IN_FLIGHT = 64
@@ -27,44 +29,76 @@ class Address:
     max_retries: int = 5
     hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"
 
-    def connect(self, clock: Clock, connections: int = MOST_IN_FLIGHT) -> Server:
-        """Connections to it."""
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return Server(self.url, headers, self.timeout_s, connections, clock)
+    def connect(self, clock: Clock, connections: int | None = None) -> Server:
+        """Connections to it.
+
+        Raises:
+            UsageError: the token cannot be sent.
+            PlaceUnavailable: the address, or the proxy on the way to it, cannot be used.
+        """
+        token = self.token or ""
+        if not (token.isascii() and token.isprintable()):
+            raise UsageError(
+                "The token cannot be sent: it holds other characters than ASCII's printable ones.",
+                hint="To make one, there and here: OFFLOAD_TOKEN=$(openssl rand -hex 16)",
+            )
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connections = connections or max(MOST_IN_FLIGHT, self.concurrency or 0)
+        try:
+            return Server(self.url, headers, self.timeout_s, connections, clock)
+        except Unreachable as error:
+            raise PlaceUnavailable(str(error), hint=self.hint) from error
 
 
-def ask(server: Server, address: Address) -> wire.Info:
+def ask(server: Server, address: Address, pause: Callable[[float], None] = time.sleep) -> wire.Info:
     """What the server at `address` says of itself, once its model is loaded.
 
     Raises:
-        PlaceUnavailable: there is none, it is none of ours, or of another version.
+        PlaceUnavailable: there is none, it is none of ours, of another version, or not ready in
+            time.
     """
     give_up_s = time.monotonic() + address.timeout_s
-    while True:
-        try:
-            reply = server.request("GET", wire.INFO)
-        except Unreachable as error:
-            message = f"No server answers: {error}"
-            raise PlaceUnavailable(message, hint=address.hint) from error
-        if reply.status not in RETRIED or time.monotonic() > give_up_s:
-            break
-        time.sleep(min(1.0, retry_after_s(reply) or 0.1))
+    while (reply := get(server, wire.INFO, address)).status in RETRIED:
+        if time.monotonic() > give_up_s:
+            raise PlaceUnavailable(f"{server.shown} is not ready: {detail(reply)}")
+        pause(min(1.0, retry_after_s(reply) or 0.1))
     if reply.status == UNAUTHORIZED:
         raise refused(server.shown, address.token)
     try:
-        info = wire.Info.from_json(json.loads(reply.body))
+        document = json.loads(reply.body)
+        version = _version(document)
+        # Another version may say all else in another way.
+        info = wire.Info.from_json(document) if version == __version__ else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlaceUnavailable(
             f"{server.shown} is no offload server: {wire.INFO} answers {reply.status}.",
             hint=address.hint,
         ) from error
-    if info.version != __version__:
+    if info is None:
         raise PlaceUnavailable(
-            f"{server.shown} runs offload {info.version}, this is offload {__version__}: their "
+            f"{server.shown} runs offload {version}, this is offload {__version__}: their "
             "answers may differ.",
             hint=f"To make them the same, there or here: pip install offload=={__version__}",
         )
     return info
+
+
+def get(server: Server, path: str, address: Address) -> Reply:
+    """The reply to a question that is asked once.
+
+    Raises:
+        PlaceUnavailable: there is none.
+    """
+    try:
+        return server.request("GET", path)
+    except Unreachable as error:
+        raise PlaceUnavailable(f"No server answers: {error}", hint=address.hint) from error
+
+
+def _version(document: Any) -> str:
+    if document["service"] != wire.SERVICE:
+        raise ValueError(document["service"])
+    return str(document["version"])
 
 
 def expect(info: wire.Info, asked: Model | str, shown: str) -> None:

@@ -5,24 +5,24 @@ import json
 from offload.domain.errors import PlaceUnavailable
 from offload.drivers.connections import Reply
 
-OK, UNAUTHORIZED = 200, 401
+OK, UNAUTHORIZED, BUSY = 200, 401, 429
 UNUSABLE = {413, 422}
 """The image is at fault."""
 
-RETRIED = {429, 502, 503, 504}
+RETRIED = {BUSY, 502, 503, 504}
 """Later the same request may be answered."""
 
 
 def retry_after_s(reply: Reply | None) -> float | None:
     """The seconds a Retry-After header asks for, at most a minute; dates are left aside."""
     text = reply.headers.get("retry-after", "") if reply is not None else ""
-    return min(60.0, float(text)) if text.isdigit() else None
+    return min(60.0, float(text)) if text.isdecimal() else None
 
 
 def detail(reply: Reply) -> str:
     """The sentence of a problem document, or the status."""
     try:
-        return str(json.loads(reply.body)["detail"]).rstrip(".")
+        return str(json.loads(reply.body)["detail"])
     except (ValueError, KeyError, TypeError):
         return f"status {reply.status}"
 

@@ -4,7 +4,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -14,8 +14,9 @@ from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.connections import Reply, Server
 from offload.drivers.web import Unreachable
 from offload.service import wire
-from offload.service.client.greeting import MOST_IN_FLIGHT, Address
+from offload.service.client.greeting import MOST_IN_FLIGHT, Address, get
 from offload.service.client.replies import (
+    BUSY,
     OK,
     RETRIED,
     UNAUTHORIZED,
@@ -28,6 +29,12 @@ from offload.service.client.turns import Turns, pieces
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
+
+_UPLOADS = 2
+"""How many uploads have their turn at a time. The second fills what TCP's slow start on a new
+connection, and the moment between two uploads, leave of the link; more gain nothing that could be
+measured (`benchmarks/link.py`).
+"""
 
 
 class Prepare(Protocol):
@@ -54,6 +61,7 @@ class ServerSession:
         prepare: Prepare,
         clock: Clock,
         phases: Mapping[str, float] | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.model = info.identity
         self.labels = info.labels
@@ -64,8 +72,9 @@ class ServerSession:
         self._query = wire.query(selection, max_pixels)
         self._prepare = prepare
         self._clock = clock
-        self._uplink = Turns()
+        self._pause = pause
         self._silent = False
+        self._uplink = Turns(_UPLOADS)
         self.concurrency = address.concurrency or in_flight(info, self._rtt_s())
 
     def detect(self, image: Image) -> Detections:
@@ -95,8 +104,8 @@ class ServerSession:
             if reply is not None:
                 reason = detail(reply)
             if attempt < retries:
-                _pause(attempt, reply)
-        self._silent = True
+                self._pause(_pause_s(attempt, reply))
+        self._silent = reply is None or reply.status != BUSY  # busy is not gone
         times = f" after {retries + 1} attempts" if retries else ""
         raise Unanswered(f"no answer{times}: {reason}")
 
@@ -148,7 +157,7 @@ class ServerSession:
         times_s = []
         for _ in range(_RTT_PROBES):
             began_s = self._clock()
-            self._server.request("GET", wire.LIVE)
+            get(self._server, wire.LIVE, self._address)
             times_s.append(self._clock() - began_s)
         return min(times_s)
 
@@ -192,8 +201,8 @@ def _timed(
     )
 
 
-def _pause(attempt: int, reply: Reply | None) -> None:
+def _pause_s(attempt: int, reply: Reply | None) -> float:
     """Exponential back-off, half of it random so that clients do not come back together."""
-    longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
+    longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt, 16))
     pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
-    time.sleep(max(pause_s, retry_after_s(reply) or 0.0))
+    return max(pause_s, retry_after_s(reply) or 0.0)

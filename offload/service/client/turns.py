@@ -1,4 +1,4 @@
-"""Uploads one after another: shared fairly, they would all arrive late and together."""
+"""Uploads in turn: shared fairly, they would all arrive late and together."""
 
 import threading
 from collections import deque
@@ -9,11 +9,11 @@ _PIECE_BYTES = 64 * 2**10
 
 
 class Turns:
-    """One at a time, in the order of asking."""
+    """Turns in the order of asking, `width` at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 1) -> None:
+        self._free = width
         self._lock = threading.Lock()
-        self._taken = False
         self._waiting: deque[threading.Lock] = deque()
 
     @contextmanager
@@ -21,10 +21,11 @@ class Turns:
         """A turn; call what is given to end it before the context does."""
         gate = threading.Lock()
         with self._lock:
-            if self._taken:
+            if self._free:
+                self._free -= 1
+            else:
                 gate.acquire()
                 self._waiting.append(gate)
-            self._taken = True
         gate.acquire()
         ended: list[bool] = []
 
@@ -43,7 +44,7 @@ class Turns:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._taken = False
+                self._free += 1
 
 
 def pieces(data: bytes, done: Callable[[], None]) -> Iterator[bytes]:

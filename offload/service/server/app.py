@@ -1,7 +1,6 @@
 """The HTTP interface."""
 
 import asyncio
-import contextlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable
@@ -35,10 +34,11 @@ def create(service: Service, version: str) -> FastAPI:
         version=version,
         description="Object detection: an encoded image in, labelled boxes and durations out.",
         redoc_url=None,
+        redirect_slashes=False,
         swagger_ui_oauth2_redirect_url="/docs/oauth2-redirect",
     )
     problems.install(app)
-    guarded = [Security(_bearer(service))]
+    guarded = [Security(_bearer(service.token))] if service.token else []
     refusals: dict[int | str, dict[str, Any]] = {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -77,7 +77,7 @@ def _own(service: Service) -> APIRouter:
         selection = wishes.selection(info.min_score)
         _check_classes(selection, info)
         async with service.intake.body(request) as body:
-            file = only_file(request.headers.get("content-type"), body.data)
+            file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
                 try:
                     answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
@@ -160,16 +160,15 @@ def _check_classes(selection: Selection, info: wire.Info) -> None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
-def _bearer(service: Service) -> Callable[..., Awaitable[None]]:
-    scheme = HTTPBearer(auto_error=False, description="Where the server was given a token.")
+def _bearer(token: str) -> Callable[..., Awaitable[None]]:
+    scheme = HTTPBearer(auto_error=False)
 
     async def check(
         sent: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)],
     ) -> None:
-        if service.token is None:
-            return
-        theirs = sent.credentials if sent else ""
-        if not hmac.compare_digest(theirs.encode(), service.token.encode()):
+        # Starlette reads headers as Latin-1; this gives the bytes back that were sent.
+        theirs = sent.credentials.encode("latin-1") if sent else b""
+        if not hmac.compare_digest(theirs, token.encode()):
             detail = "The token is wrong." if theirs else "This server wants a token."
             headers = {"WWW-Authenticate": "Bearer"}
             raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
@@ -185,10 +184,21 @@ class _Counting:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
         async def counting(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 self._metrics.answered(message["status"])
             await send(message)
 
-        with contextlib.suppress(ClientDisconnect):
+        try:
             await self._app(scope, receive, counting if scope["type"] == "http" else send)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:
+            # The server ends, and has waited long enough.
+            if not begun:
+                ending = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.")
+                await ending.response()(scope, receive, counting)

@@ -1,8 +1,10 @@
 """What the routes share: the body's way in, the slots, the model that answers."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
 from offload.domain.errors import ImageError
 from offload.domain.timing import Clock
@@ -13,12 +15,18 @@ from offload.service.server.metrics import Metrics
 from offload.service.server.problems import Problem
 from offload.service.server.slots import Slots
 
+T = TypeVar("T")
+
+_SMALL_BYTES = 2**20
+"""A body up to this size is read in less time than handing it to a thread would be worth."""
+
 FILE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {
     "schema": {
         "type": "object",
         "properties": {"myfile": {"type": "string", "format": "binary"}},
         "required": ["myfile"],
+        "additionalProperties": False,
     }
 }
 """A body that is a file, and a form that holds one, as OpenAPI describes them."""
@@ -68,6 +76,11 @@ class Service:
         answer = wire.Answer(found, body.recv_s, info.identity.sha256)
         self.metrics.detected(answer)
         return answer
+
+
+async def worked(size_bytes: int, work: Callable[[], T]) -> T:
+    """What `work` makes of that many bytes, in a thread if others would have to wait for it."""
+    return work() if size_bytes <= _SMALL_BYTES else await asyncio.to_thread(work)
 
 
 def unusable(error: ImageError) -> Problem:

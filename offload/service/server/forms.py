@@ -5,10 +5,11 @@ from http import HTTPStatus
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from offload.service.server.core import worked
 from offload.service.server.problems import Problem
 
 
-def only_file(content_type: str | None, body: bytes) -> bytes:
+async def only_file(content_type: str | None, body: bytes) -> bytes:
     """The bytes of the file that was sent.
 
     Raises:
@@ -17,32 +18,31 @@ def only_file(content_type: str | None, body: bytes) -> bytes:
     kind, options = parse_options_header(content_type or "")
     if kind != b"multipart/form-data":
         return body
-    parts = _parts(body, options.get(b"boundary", b""))
-    if len(parts) != 1:
-        detail = f"The form must hold exactly one field, the image; it holds {len(parts)}."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-    return parts[0]
+    boundary = options.get(b"boundary", b"")
+    return await worked(len(body), lambda: _only_field(body, boundary))
 
 
-def _parts(body: bytes, boundary: bytes) -> list[bytes]:
-    """The fields' contents, in memory: a read-only file system has no room for spooled files."""
-    parts: list[list[bytes]] = []
+def _only_field(body: bytes, boundary: bytes) -> bytes:
+    """The field's content, in memory: a read-only file system has no room for spooled files."""
+    fields: list[list[bytes]] = []
     ended: list[bool] = []
-    parser = (
-        MultipartParser(
+
+    def begin() -> None:
+        if fields:
+            raise _not_one("more")  # no need to read on
+        fields.append([])
+
+    try:
+        if not boundary:
+            raise FormParserError("it names no boundary")
+        parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": lambda: parts.append([]),
-                "on_part_data": lambda data, start, end: parts[-1].append(data[start:end]),
+                "on_part_begin": begin,
+                "on_part_data": lambda data, start, end: fields[-1].append(data[start:end]),
                 "on_end": lambda: ended.append(True),
             },
         )
-        if boundary
-        else None
-    )
-    try:
-        if parser is None:
-            raise FormParserError("it names no boundary")
         parser.write(body)
         parser.finalize()
         if not ended:
@@ -50,4 +50,11 @@ def _parts(body: bytes, boundary: bytes) -> list[bytes]:
     except FormParserError as error:
         detail = f"The multipart form is damaged: {error}."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
-    return [b"".join(chunks) for chunks in parts]
+    if not fields:
+        raise _not_one("none")
+    return b"".join(fields[0])
+
+
+def _not_one(how_many: str) -> Problem:
+    detail = f"The form must hold exactly one field, the image; it holds {how_many}."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

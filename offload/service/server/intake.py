@@ -22,7 +22,7 @@ class Body:
 
     began_s: float
     patience: asyncio.Timeout
-    chunks: list[bytes] = field(default_factory=list)
+    received: bytearray = field(default_factory=bytearray)
     size_bytes: int = 0
     evicted: bool = False
     data: bytes = b""
@@ -36,11 +36,14 @@ class Intake:
     room: senders that dawdle cannot keep the others out.
     """
 
-    def __init__(self, max_bytes: int, budget_bytes: int, clock: Clock) -> None:
+    def __init__(
+        self, max_bytes: int, budget_bytes: int, clock: Clock, idle_s: float = IDLE_S
+    ) -> None:
         self.max_bytes = max_bytes
         self.held_bytes = 0
         self._budget_bytes = budget_bytes
         self._clock = clock
+        self._idle_s = idle_s
         self._arriving: dict[Body, None] = {}
 
     @asynccontextmanager
@@ -51,9 +54,11 @@ class Intake:
             Problem: it is too large, stalls, or had to make room.
             ClientDisconnect: the sender has gone.
         """
-        self._check(int(request.headers.get("content-length") or 0))
-        body = Body(self._clock(), asyncio.timeout(IDLE_S))
-        self._arriving[body] = None
+        # A float, as Python reads no integer of thousands of digits; zeros may lead.
+        self._check(int(float(request.headers.get("content-length") or 0)))
+        body = Body(self._clock(), asyncio.timeout(self._idle_s))
+        if keep:
+            self._arriving[body] = None
         try:
             await self._receive(request, body, keep)
             yield body
@@ -68,29 +73,29 @@ class Intake:
         except TimeoutError as error:
             if body.evicted:
                 raise busy("Too much is being sent at once; send again later.", 1.0) from error
-            detail = f"The body stopped coming for {IDLE_S:.0f} s."
+            detail = f"The body stopped coming for {self._idle_s:g} s."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
-        del self._arriving[body]
+        self._arriving.pop(body, None)
         body.recv_s = self._clock() - body.began_s
-        body.data = b"".join(body.chunks)
-        body.chunks.clear()
+        body.data = bytes(body.received)
+        body.received = bytearray()
 
     async def _read(self, request: Request, body: Body, keep: bool) -> None:
         loop = asyncio.get_running_loop()
         more = True
         while more:
             if not body.evicted:
-                body.patience.reschedule(loop.time() + IDLE_S)
+                body.patience.reschedule(loop.time() + self._idle_s)
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunk, more = message.get("body", b""), message.get("more_body", False)
             body.size_bytes += len(chunk)
             if keep:
-                body.chunks.append(chunk)
+                body.received += chunk
                 self.held_bytes += len(chunk)
-                self._check(body.size_bytes)
                 self._make_room()
+            self._check(body.size_bytes)
 
     def _check(self, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:
@@ -105,7 +110,7 @@ class Intake:
         for body in self._arriving:
             if excess_bytes <= 0:
                 return
-            if not body.evicted:
+            if not body.evicted and not body.patience.expired():
                 body.evicted = True
                 body.patience.reschedule(asyncio.get_running_loop().time())
             excess_bytes -= body.size_bytes

@@ -17,15 +17,15 @@ from offload.domain.results import Json, detections_to_json
 from offload.domain.vision import Detection
 from offload.service import wire
 from offload.service.server import schemas
-from offload.service.server.core import FORM, Service, unusable
+from offload.service.server.core import FORM, Service, unusable, worked
 from offload.service.server.forms import only_file
 from offload.service.server.intake import Body
 from offload.service.server.problems import Problem, sentence
 
 T = TypeVar("T", bound=BaseModel)
 
-_SMALL_BYTES = 2**20
-"""JSON up to this size is read in less time than handing it to a thread would be worth."""
+_MAX_COMMAS = 4 * schemas.MAX_IMAGES
+"""Above this, JSON holds more values than any document of ours; each takes memory to read."""
 
 
 def routes(service: Service) -> APIRouter:
@@ -88,7 +88,7 @@ def routes(service: Service) -> APIRouter:
         """One file of a form; the answer is the label of its best object, or `none`."""
         slots, _ = service.ready()
         async with service.intake.body(request) as body:
-            file = only_file(request.headers.get("content-type"), body.data)
+            file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
                 try:
                     answer = await service.detect(body, lambda: file)
@@ -112,14 +112,16 @@ async def _parsed(model: type[T], body: Body) -> T:
         try:
             if body.data.lstrip()[:1] == b'"':
                 text = json.loads(body.data)
+            if (text.count(",") if isinstance(text, str) else text.count(b",")) > _MAX_COMMAS:
+                raise ValueError("it holds too many values")
             return model.model_validate_json(text)
         except ValidationError as error:
             reason = sentence(error.errors(include_input=False, include_url=False))
         except ValueError as error:
-            reason = f"The document is no JSON: {error}."
+            reason = f"The document cannot be read: {error}."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
 
-    return parse() if body.size_bytes <= _SMALL_BYTES else await asyncio.to_thread(parse)
+    return await worked(body.size_bytes, parse)
 
 
 def _names(asked: schemas.Batch) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """Failures as problem details (RFC 9457): one JSON shape that names the reason."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -9,8 +9,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from offload.service import wire
+
+_MOST = 5
+"""As many findings as a person reads."""
 
 
 class Problem(Exception):
@@ -58,8 +62,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
-        detail = f"{request.method} {request.url.path}: {status.phrase.lower()}."
-        return _response(status, detail, headers=error.headers or {})
+        detail = f"{request.method} {request.scope['path']}: {status.phrase.lower()}."
+        headers = dict(error.headers or {})
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods(app, request.scope["path"]))
+        return _response(status, detail, headers=headers)
 
     @app.exception_handler(Exception)
     async def on_bug(_request: Request, _error: Exception) -> Response:
@@ -67,12 +74,25 @@ def install(app: FastAPI) -> None:
         return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
-def sentence(errors: Any) -> str:
-    """Pydantic's findings in one sentence."""
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """What may be asked of a path, whichever routes share it."""
+    asked = {"type": "http", "path": path, "root_path": "", "headers": []}
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+    return [
+        method
+        for method in ("GET", "HEAD", "POST")
+        if any(route.matches({**asked, "method": method})[0] is Match.FULL for route in routes)
+    ] or ["GET", "HEAD"]  # files
+
+
+def sentence(errors: Sequence[Any]) -> str:
+    """Pydantic's findings in one sentence: the first few of them."""
     parts = []
-    for error in errors:
+    for error in errors[:_MOST]:
         where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query"})
         parts.append(f"{where}: {error['msg']}" if where else str(error["msg"]))
+    if len(errors) > _MOST:
+        parts.append(f"and {len(errors) - _MOST} more")
     return "; ".join(parts) + "."
 
 

@@ -1,65 +1,169 @@
 """uvicorn's HTTP protocol, with limits on what may come before a request is whole."""
 
 import asyncio
+import re
+from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-HEADERS_S = 20.0
-"""How long a connection may take to send its first request, and each request its headers."""
+from offload.service.server.problems import Problem
+
+PATIENCE_S = 20.0
+"""How long a connection may take to send its first request, each request its headers, a refused
+body its rest; and how long it may let an answer lie.
+"""
 
 MAX_HEADER_BYTES = 64 * 2**10
 
+MAX_PIPELINED = 16
+"""Requests of one connection that may wait for the one before."""
+
+_UPGRADE = re.compile(rb"\r\nu(?=pgrade:)", re.IGNORECASE)
+
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes connections that never get as far as a request, refuses endless headers."""
+    """Closes connections that get no further, refuses endless headers and pipelines."""
 
+    patience_s = PATIENCE_S
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _pending_bytes = 0
+    _refusal = Problem(HTTPStatus.BAD_REQUEST, "This is no HTTP request.")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request."""
         super().connection_made(transport)
+        self._cycles: list[RequestResponseCycle] = []
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more."""
+        """Expect nothing more. uvicorn tells the last of the requests in hand; we tell all."""
         self._arrived()
+        self._taken()
+        self.pipeline.clear()
+        for cycle in self._cycles:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what leads to nothing is refused when there is too much of it."""
+        self._pending_bytes += len(data)
+        if self.cycle is None or self._is_idle():
+            data = _without_upgrade(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._pending_bytes > MAX_HEADER_BYTES:
+            # A header or trailer that does not end is kept by the parser, which tells nobody.
+            self._refusal = _too_large()
+            self.send_400_response("")
+        elif self._is_idle() and self._deadline is None and self.timeout_keep_alive_task is None:
+            self._expect()  # the rest of a refused body, or line ends between requests
 
     def on_message_begin(self) -> None:
         """A request begins: its headers are expected."""
         super().on_message_begin()
-        self._header_bytes = 0
+        self._header_bytes = self._pending_bytes = 0
         self._expect()
 
     def on_url(self, url: bytes) -> None:
         """A piece of the address."""
-        self._count(url)
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
-        self._count(name + value)
+        self._count(len(name) + len(value) + len(b": \r\n"))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The headers are there."""
+        self._pending_bytes = 0
         self._arrived()
         super().on_headers_complete()
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
+        if len(self.pipeline) > MAX_PIPELINED:
+            raise self._refuse(
+                Problem(HTTPStatus.BAD_REQUEST, "Too many requests follow without waiting.")
+            )
 
-    def _count(self, data: bytes) -> None:
-        self._header_bytes += len(data)
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._pending_bytes = 0
+        super().on_body(body)
+
+    def pause_writing(self) -> None:
+        """The sender does not read what it gets: wait for it, but not for ever."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.patience_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The sender reads."""
+        self._taken()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for long. A plain close would still wait for the last answer to be read."""
+        self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        del msg
+        response = self._refusal.response()
+        status = response.status_code
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in response.raw_headers]
+        head = b"\r\n".join([*lines, b"connection: close", b"", b""])
+        self.transport.write(head + bytes(response.body))
+        self.transport.close()
+
+    def _count(self, size_bytes: int) -> None:
+        self._header_bytes += size_bytes
         if self._header_bytes > MAX_HEADER_BYTES:
-            raise ValueError("the headers are too large")
+            raise self._refuse(_too_large())
+
+    def _refuse(self, problem: Problem) -> Problem:
+        self._refusal = problem
+        return problem
+
+    def _is_idle(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete
 
     def _expect(self) -> None:
         self._arrived()
-        self._deadline = self.loop.call_later(HEADERS_S, self._give_up)
+        self._deadline = self.loop.call_later(self.patience_s, self._give_up)
 
     def _arrived(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
+    def _taken(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _give_up(self) -> None:
-        self.transport.close()
+        if self.cycle is None or self._is_idle():
+            self.transport.abort()
+        else:
+            self._expect()  # it is we who let it wait
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A request without the offer to speak another protocol, which we never take.
+
+    httptools takes what follows such an offer for that protocol, and a POST would lose its body.
+    """
+    end = data.find(b"\r\n\r\n")
+    head = data if end < 0 else data[:end]
+    if _UPGRADE.search(head) is None:
+        return data
+    return _UPGRADE.sub(b"\r\nx", head) + data[len(head) :]
+
+
+def _too_large() -> Problem:
+    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")

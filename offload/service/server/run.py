@@ -1,6 +1,9 @@
 """The server as a process: it listens at once, loads and warms the model, and drains at the end."""
 
 import contextlib
+import errno
+import logging
+import os
 import signal
 import socket
 import statistics
@@ -27,6 +30,7 @@ KEEP_ALIVE_S = 75
 
 DRAIN_S = 30
 _BUDGET_BYTES = 256 * 2**20
+_THIS_MACHINE = "For this machine's own use: offload serve --host 127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Serving:
     """What is served and how.
 
     `open_engine` brings up what answers; `describe` makes the document about it of the seconds that
-    coming up took. `sample` is an encoded picture of usual size, to warm up with.
+    coming up took. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
+    long requests in hand may take at the end.
     """
 
     open_engine: OpenEngine
@@ -45,6 +50,7 @@ class Serving:
     max_bytes: int
     clock: Clock
     token: str | None = field(default=None, repr=False)
+    drain_s: int = DRAIN_S
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,12 +61,18 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except (OSError, UnicodeError) as error:
+        raise PlaceUnavailable(
+            f"Cannot listen on {host}: there is no such host.", hint=_THIS_MACHINE
+        ) from error
+    try:
         return socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        elsewhere = error.errno == errno.EADDRNOTAVAIL
         raise PlaceUnavailable(
             f"Cannot listen on {host}:{port}: {reason}.",
-            hint="For any free port: offload serve --port 0",
+            hint=_THIS_MACHINE if elsewhere else "For any free port: offload serve --port 0",
         ) from error
 
 
@@ -79,12 +91,15 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
         create(service, serving.version),
         http=PatientProtocol,
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=serving.drain_s,
         ws="none",
     )
+    # What is wrong with a request is told to its sender, not to whoever runs the server.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     server = uvicorn.Server(config)
     failures: list[BaseException] = []
     stopped = threading.Event()
@@ -101,7 +116,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
 
     loader = threading.Thread(target=load, name="loader", daemon=True)
     loader.start()
-    with _ending_well():
+    with _ending_well(server):
         server.run([listener])
     stopped.set()
     if failures:
@@ -111,10 +126,17 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
 
 
 @contextlib.contextmanager
-def _ending_well() -> Iterator[None]:
-    """Uvicorn raises the signal that ended it once more; a server told to end has not failed."""
+def _ending_well(server: uvicorn.Server) -> Iterator[None]:
+    """Uvicorn raises the signal that ended it once more; a server told to end has not failed.
+
+    Nor is a signal lost that comes before uvicorn listens for any.
+    """
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda _number, _frame: None) for number in numbers]
+    before = [signal.signal(number, end) for number in numbers]
     try:
         yield
     finally:

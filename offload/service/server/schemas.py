@@ -8,13 +8,19 @@ from offload.domain.vision import Selection
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = dict[str, str]
+ClassName = Annotated[str, Field(max_length=200)]
+
+MAX_IMAGES = 4096
+"""How many images one document may hold."""
 
 
 class Wishes(BaseModel):
     """The query of a detection: which objects to keep, and how large a picture may be."""
 
+    model_config = ConfigDict(extra="forbid")
+
     min_score: Share | None = Field(None, description="Without it, the model's own.")
-    classes: list[str] = Field([], alias="class", description="Names or ids; all if empty.")
+    classes: list[ClassName] = Field([], alias="class", description="Names or ids; all if empty.")
     max_detections: int = Field(Selection().max_detections, ge=1, le=2**31)
     iou: Share = Field(
         Selection().max_iou, description="Drop boxes that overlap a better one more."
@@ -106,7 +112,9 @@ class Batch(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    images: Annotated[list[str], Field(min_length=1)] = Field(description="Base64 of each file.")
+    images: list[str] = Field(
+        min_length=1, max_length=MAX_IMAGES, description="Base64 of each file."
+    )
     names: list[str] | None = None
 
 

@@ -61,7 +61,7 @@ class Slots:
         """
         if self.in_hand >= self.engine.concurrency + self.queue:
             wait_s = self._service_s * self.in_hand / self.engine.concurrency
-            raise busy(f"All slots are busy and {self.queue} requests are waiting.", wait_s)
+            raise busy(f"All slots are busy and the queue of {self.queue} is full.", wait_s)
         self.in_hand += 1
         try:
             yield

@@ -1,0 +1,270 @@
+"""The first words with a server: is it there, is it ours, is it ready, has it what is asked for."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offload.detectors.catalogue import BUILTIN
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
+from offload.domain.ports import ModelIdentity
+from offload.drivers.modelcache import sha256_of
+from offload.service.client.greeting import Address, ask
+from offload.wiring.detection import detect
+from tests.conftest import Offload
+from tests.drawing import saved
+from tests.remote.flaky import Act, Flaky, info, never_ends, refuses, says
+
+MODEL = str(resources.files("offload.detectors") / "builtin" / "model.tflite")
+OURS = info(identity=ModelIdentity(BUILTIN, "tflite", sha256_of(MODEL)), labels={1: "person"})
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return saved(tmp_path / "photo.jpg")
+
+
+def refusal(photo: Path, **wishes: Any) -> OffloadError:
+    """Why the wishes cannot be had of a server."""
+    with pytest.raises(OffloadError) as failure:
+        list(detect(str(photo), where="remote", **wishes))
+    return failure.value
+
+
+def refused(done: "subprocess.CompletedProcess[str]", exit_code: int) -> str:
+    """The one sentence, and what to type, of a command that ended so."""
+    assert done.returncode == exit_code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (None, "--where remote needs the address of a server"),
+        ("", "--where remote needs the address of a server"),
+        ("ftp://me:hunter2@host", "no address of a server"),
+        ("http://", "no address of a server"),
+        ("http://[", "no address of a server"),
+        ("http://127.0.0.1:hunter2", "no address of a server"),
+        ("http://127.0.0.1:99999", "no address of a server"),
+        ("http://me:hun/ter2@127.0.0.1", "no address of a server"),
+        ("http://a..b", "no address of a server"),
+        ("what is this", "no address of a server"),
+    ],
+)
+def test_what_is_no_address_is_refused_unseen(photo: Path, url: str | None, sentence: str) -> None:
+    error = refusal(photo, url=url)
+    assert isinstance(error, UsageError)
+    assert sentence in str(error)
+    assert "http://HOST:8080" in error.hint
+    assert "hun" not in f"{error} {error.hint}"
+
+
+@pytest.mark.parametrize("url", [[], ["--url", "http://me:hun/ter2@127.0.0.1"]])
+def test_what_is_no_address_is_wrong_usage(offload: Offload, photo: Path, url: list[str]) -> None:
+    said = refused(offload("detect", photo, "--where", "remote", *url), 2)
+    assert "http://HOST:8080" in said
+    assert "hun" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--where", "remote", "--cpus", "2"], "--cpus does nothing with --where remote"),
+        (["--where", "remote", "--keep"], "--keep does nothing with --where remote"),
+        (["--url", "http://127.0.0.1"], "--url does nothing with --where local"),
+        (["--timeout", "5"], "--timeout does nothing with --where local"),
+        (["--fallback", "local"], "--fallback does nothing with --where local"),
+        (["--where", "remote", "--fallback", "moon"], "no fallback 'moon'"),
+        (["--where", "remote", "--upload-quality", "80"], "--upload-max-side"),
+        (["--where", "remote", "--url", "127.0.0.1:9", "--token", "ö"], "token cannot be sent"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    offload: Offload, photo: Path, options: list[str], sentence: str
+) -> None:
+    assert sentence in refused(offload("detect", photo, *options), 2)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("127.0.0.1:9", "refused"),
+        ("http://me:hunter2@127.0.0.1:9/path?key=hunter2", "refused"),
+        ("http://no-such-host.invalid", "no-such-host.invalid"),
+    ],
+)
+def test_a_server_that_is_not_there_is_named(
+    offload: Offload, photo: Path, url: str, reason: str
+) -> None:
+    said = refused(offload("detect", photo, "--where", "remote", "--url", url), 4)
+    assert "No server answers: http://" in said
+    assert reason in said
+    assert "offload serve" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("greeting", "sentence"),
+    [
+        (says(b"<html>It works!</html>"), "is no offload server: /v1/info answers 200"),
+        (says(b"{}"), "is no offload server"),
+        (says(b"[1]"), "is no offload server"),
+        (says(b'{"service": "other", "version": "0.1.0"}'), "is no offload server"),
+        (says(b'{"service": "offload"}'), "is no offload server"),
+        (says(json.dumps(info().to_json() | {"labels": None}).encode()), "is no offload server"),
+        (refuses(404), "is no offload server: /v1/info answers 404"),
+        (refuses(301, Location="https://elsewhere"), "is no offload server: /v1/info answers 301"),
+        (says(b'{"service": "offload", "version": "99.9"}'), "runs offload 99.9, this is offload "),
+        (never_ends, "the answer does not end"),
+        (refuses(401), "wants a token"),
+    ],
+)
+def test_a_server_that_will_not_do_is_refused(photo: Path, greeting: Act, sentence: str) -> None:
+    with Flaky(greetings=[greeting]) as server:
+        error = refusal(photo, url=server.url)
+    assert isinstance(error, PlaceUnavailable)
+    assert re.search(f"{server.url}:? {sentence}", str(error))
+    assert error.hint
+    assert server.images == []
+
+
+def test_a_refused_token_is_not_shown(offload: Offload, photo: Path) -> None:
+    with Flaky(greetings=[refuses(401)]) as server:
+        url = server.url.replace("//", "//me:hunter2@")
+        command = ("detect", photo, "--where", "remote", "--url", url, "--token", "hunter3")
+        said = refused(offload(*command), 4)
+    assert f"{server.url} refuses the token" in said
+    assert "hunter" not in said
+
+
+def test_another_model_than_the_one_asked_for_is_refused(photo: Path, tmp_path: Path) -> None:
+    mine = str(shutil.copy(MODEL, tmp_path / "mine.tflite"))
+    ours = f"(SHA-256 {OURS.identity.sha256[:12]}…)"
+    for asked, named in (
+        ("builtin", f"not builtin {ours}"),
+        (mine, f"not mine {ours}"),
+        ("efficientdet-lite0", "not efficientdet-lite0"),
+    ):
+        with Flaky() as server:
+            error = refusal(photo, url=server.url, model=asked)
+        assert isinstance(error, PlaceUnavailable)
+        assert f"{server.url} serves flaky (SHA-256 ffffffffffff…), {named}" in str(error)
+
+
+def test_the_model_asked_for_may_be_named_or_given_as_its_bytes(
+    photo: Path, tmp_path: Path
+) -> None:
+    mine = str(shutil.copy(MODEL, tmp_path / "mine.tflite"))
+    for asked in ("builtin", mine):
+        with Flaky(info=OURS) as server:
+            (row,) = detect(str(photo), where="remote", url=server.url, model=asked)
+            assert row.error is None
+    elsewhere = replace(OURS.identity, name="efficientdet-lite0", sha256="a" * 64)
+    with Flaky(info=replace(OURS, identity=elsewhere)) as server:
+        (row,) = detect(str(photo), where="remote", url=server.url, model="efficientdet-lite0")
+        assert row.model == "efficientdet-lite0", "it need not be here to be asked for"
+
+
+def test_the_address_may_lack_its_scheme_and_both_may_be_settings(
+    offload: Offload, photo: Path
+) -> None:
+    with Flaky() as server:
+        address, remote = server.url.removeprefix("http://"), ("detect", photo, "--where", "remote")
+        assert offload(*remote, "--url", address).returncode == 0
+        settings = os.environ | {"OFFLOAD_URL": address, "OFFLOAD_TOKEN": "sesame"}
+        assert offload(*remote, env=settings).returncode == 0
+        assert offload(*remote, "--token", "open", env=settings).returncode == 0
+    asked = [seen.headers.get("authorization") for seen in server.images]
+    assert asked == [None, "Bearer sesame", "Bearer open"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_no_proxy_is_asked_for_what_is_on_this_machine(
+    offload: Offload, photo: Path, host: str
+) -> None:
+    with Flaky() as server, Flaky() as proxy:
+        names = ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy")
+        environment = os.environ | dict.fromkeys(names, proxy.url) | {"no_proxy": ""}
+        url = f"http://{host}:{server.port}"
+        done = offload("detect", photo, "--where", "remote", "--url", url, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert (len(server.images), proxy.seen) == (1, [])
+
+
+def test_a_proxy_is_asked_for_what_is_elsewhere(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://no-such-host.invalid:8080"
+    with Flaky() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        (row,) = detect(str(photo), where="remote", url=url)
+        assert row.error is None
+        assert {seen.headers["host"] for seen in proxy.seen} == {"no-such-host.invalid:8080"}
+        proxy.seen.clear()
+        monkeypatch.setenv("no_proxy", ".invalid")
+        assert isinstance(refusal(photo, url=url), PlaceUnavailable)
+        assert proxy.seen == []
+
+
+@pytest.mark.parametrize(
+    "proxy", ["nonsense", "socks5://me:hunter2@127.0.0.1:9", "http://me:hunter2@127.0.0.1:9"]
+)
+def test_a_proxy_that_cannot_be_used_is_explained(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    error = refusal(photo, url="http://no-such-host.invalid")
+    assert isinstance(error, PlaceUnavailable)
+    assert "http://no-such-host.invalid" in str(error)
+    assert "hunter2" not in str(error)
+
+
+def test_a_server_that_is_still_loading_is_waited_for() -> None:
+    loading = refuses(503, "The model is still loading.", Retry_After="5")
+    pauses_s: list[float] = []
+    with Flaky(greetings=[loading, loading, refuses(503)]) as server:
+        address = Address(server.url)
+        with closing(address.connect(time.perf_counter)) as client:
+            assert ask(client, address, pauses_s.append) == server.info
+    assert pauses_s == [1.0, 1.0, 0.1]
+
+
+def test_a_server_that_loads_forever_is_not() -> None:
+    with Flaky(greetings=[refuses(503, "The model is still loading.")] * 2) as server:
+        client = Address(server.url).connect(time.perf_counter)
+        impatient = Address(server.url, timeout_s=0.0)
+        with (
+            closing(client),
+            pytest.raises(PlaceUnavailable, match=r"is not ready: .*still loading"),
+        ):
+            ask(client, impatient)
+
+
+def test_ctrl_c_ends_the_wait_for_a_server(photo: Path) -> None:
+    with Flaky(greetings=[refuses(503)] * 1000) as server:
+        command = [sys.executable, "-m", "offload", "detect", str(photo), "--where", "remote"]
+        with subprocess.Popen([*command, "--url", server.url], stderr=subprocess.PIPE) as process:
+            while not server.seen:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in said

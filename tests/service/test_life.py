@@ -1,0 +1,244 @@
+"""From the first connection a server takes to the last answer it gives."""
+
+import contextlib
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from offload.service import wire
+from tests.conftest import Offload
+from tests.service.conftest import MAX_BYTES
+from tests.service.serving import BUILTIN, TOKEN, Server, serving, started, until
+
+pytestmark = pytest.mark.xdist_group("service")
+
+
+@contextlib.contextmanager
+def gated(folder: Path, queue: int = 8, drain_s: int = 30) -> Iterator[Server]:
+    """A server that does nothing until it is told to."""
+    with started(folder, ("tests.service.gated", str(queue), str(drain_s))) as server:
+        yield server
+
+
+def load(server: Server) -> None:
+    server.tell("load")
+    with server.client() as client:
+        until(lambda: client.get(wire.READY).status_code == 200, "ready")
+
+
+def ask(server: Server) -> httpx.Response:
+    """What one picture is answered, on a connection of its own."""
+    with server.client() as client:
+        return client.post(wire.DETECT, content=b"x")
+
+
+def in_hand(server: Server) -> int:
+    with server.client() as client:
+        text = client.get(wire.METRICS).text
+    found = re.search(r"^offload_requests_in_hand (\d+)", text, re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def refused(server: Server) -> bool:
+    """Whether it takes no more connections."""
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port)).close()
+        return False
+    return True
+
+
+def is_dog(answer: httpx.Response) -> bool:
+    return [d["label"] for d in answer.raise_for_status().json()["detections"]] == ["dog"]
+
+
+def test_a_server_whose_model_loads_lives_but_is_not_ready(tmp_path: Path) -> None:
+    with gated(tmp_path) as server, server.client() as client:
+        assert client.get(wire.LIVE).status_code == 200
+        asked = [client.get(path) for path in (wire.READY, wire.INFO)]
+        paths = (wire.DETECT, "/", "/api/detect", "/api/object_detection")
+        asked += [client.post(path, content=b"x") for path in paths]
+        for answer in asked:
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.headers["Content-Type"] == wire.PROBLEM_TYPE
+            assert answer.json()["detail"] == "The model is still loading."
+        assert client.get("/").status_code == 200
+        assert client.post(wire.PROBE, content=b"x").json()["bytes"] == 1
+        load(server)
+        server.tell("go")
+        assert client.get(wire.READY).text == "ready\n"
+        assert is_dog(ask(server))
+        server.end()
+
+
+def test_a_server_that_ends_while_its_model_loads_ends_well(tmp_path: Path) -> None:
+    with gated(tmp_path) as server:
+        until(lambda: not refused(server), "listening")
+        with server.client() as client:
+            assert client.get(wire.LIVE).status_code == 200
+        server.end()
+        assert "ready" not in server.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_told_to_end_answers_what_it_has_and_takes_nothing_more(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with gated(tmp_path) as server, ThreadPoolExecutor(3) as threads:
+        load(server)
+        with server.client() as idle:
+            idle.get(wire.LIVE)  # and the connection stays, of no use to anybody
+            answers = [threads.submit(ask, server) for _ in range(3)]
+            until(lambda: in_hand(server) == 3, "three in hand")
+            server.process.send_signal(number)
+            until(lambda: refused(server), "connections refused")
+            assert not any(answer.done() for answer in answers)
+            server.tell("go")
+            assert all(is_dog(answer.result()) for answer in answers)
+            server.ended_well()
+
+
+def test_what_cannot_be_answered_before_the_end_is_refused_without_a_traceback(
+    tmp_path: Path,
+) -> None:
+    with gated(tmp_path, drain_s=1) as server, ThreadPoolExecutor(1) as threads:
+        load(server)
+        answer = threads.submit(ask, server)
+        until(lambda: "begun" in server.said(), "begun")
+        server.process.terminate()
+        assert answer.result().status_code == 503
+        assert answer.result().json()["detail"] == "The server is ending."
+        server.tell("go")
+        server.ended_well()
+
+
+def test_a_full_queue_turns_requests_away_and_loses_none(tmp_path: Path) -> None:
+    with gated(tmp_path, queue=1) as server, ThreadPoolExecutor(2) as threads:
+        load(server)
+        taken = [threads.submit(ask, server) for _ in range(2)]
+        until(lambda: in_hand(server) == 2, "full")
+        for _ in range(3):
+            answer = ask(server)
+            assert answer.status_code == 429
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.headers["Content-Type"] == wire.PROBLEM_TYPE
+            assert answer.json()["detail"] == "All slots are busy and the queue of 1 is full."
+        server.tell("go")
+        assert all(is_dog(answer.result()) for answer in taken)
+        assert is_dog(ask(server))
+        assert in_hand(server) == 0
+        server.end()
+
+
+def test_a_crowd_before_a_short_queue_gets_right_answers_or_is_told_to_wait(
+    strict: Server, examples: Path
+) -> None:
+    picture = (examples / "red-bus.jpg").read_bytes()
+    statuses: list[int] = []
+    with strict.client() as client, ThreadPoolExecutor(16) as threads:
+        expected = client.post(wire.DETECT, content=picture).json()["detections"]
+
+        def volley() -> bool:
+            futures: list[Future[httpx.Response]] = [
+                threads.submit(client.post, wire.DETECT, content=picture) for _ in range(16)
+            ]
+            answers = [future.result() for future in futures]
+            for answer in answers:
+                if answer.status_code == 429:
+                    assert int(answer.headers["Retry-After"]) >= 1
+                else:
+                    assert answer.raise_for_status().json()["detections"] == expected
+            statuses.extend(answer.status_code for answer in answers)
+            return 429 in statuses
+
+        until(volley, "somebody turned away")
+        assert 200 in statuses
+        assert client.get(wire.INFO).json()["queue"] == 1
+
+
+def test_the_token_is_asked_for_wherever_something_is_to_be_had(strict: Server) -> None:
+    guarded = [
+        ("GET", wire.INFO), ("GET", wire.METRICS), ("POST", wire.DETECT), ("POST", wire.PROBE),
+        ("POST", "/"), ("POST", "/api/detect"), ("POST", "/api/object_detection"),
+    ]  # fmt: skip
+    wrong = {
+        None: "This server wants a token.",
+        "Bearer": "This server wants a token.",
+        f"Basic {TOKEN}": "This server wants a token.",
+        "Bearer wrong": "The token is wrong.",
+        f"Bearer {TOKEN}x": "The token is wrong.",
+        "Bearer tök€n": "The token is wrong.",
+    }
+    with strict.client(known=False) as client:
+        for method, path in guarded:
+            for sent, detail in wrong.items():
+                headers = {} if sent is None else {b"Authorization": sent.encode()}
+                answer = client.request(method, path, headers=headers)
+                assert answer.status_code == 401
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+                assert answer.headers["Content-Type"] == wire.PROBLEM_TYPE
+                assert answer.json()["detail"] == detail
+        for path in (wire.LIVE, wire.READY, "/", "/docs", "/openapi.json"):
+            assert client.get(path).status_code == 200
+    with strict.client() as client:
+        info = wire.Info.from_json(client.get(wire.INFO).raise_for_status().json())
+        assert info.max_bytes == MAX_BYTES
+
+
+def test_the_token_is_said_nowhere(strict: Server) -> None:
+    with strict.client() as client:
+        paths = (wire.INFO, wire.METRICS, "/openapi.json", "/docs", "/", wire.READY)
+        said = [client.get(path).raise_for_status().text for path in paths]
+        said += [client.get(f"/{TOKEN[:5]}").text, client.post(wire.DETECT).text, strict.said()]
+    assert not any(TOKEN in text for text in said)
+
+
+def test_a_token_of_any_letters_is_known_again(tmp_path: Path) -> None:
+    token = "schlüssel €"
+    with serving(tmp_path, *BUILTIN, token=token) as server, server.client() as client:
+        assert client.get(wire.INFO).status_code == 200
+
+
+def test_a_port_that_is_taken_is_explained(offload: Offload, server: Server) -> None:
+    done = offload("serve", "--port", server.port, *BUILTIN)
+    assert done.returncode == 4
+    assert done.stderr == (
+        f"error: Cannot listen on 127.0.0.1:{server.port}: address already in use.\n"
+        "  For any free port: offload serve --port 0\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["nosuch.invalid", "..", "a" * 70, ""])
+def test_a_host_that_does_not_exist_is_explained(offload: Offload, host: str) -> None:
+    done = offload("serve", "--port", "0", "--host", host, "--token", TOKEN, *BUILTIN)
+    assert done.returncode == 4
+    assert done.stderr == (
+        f"error: Cannot listen on {host}: there is no such host.\n"
+        "  For this machine's own use: offload serve --host 127.0.0.1\n"
+    )
+
+
+def test_an_address_of_another_machine_is_explained(offload: Offload) -> None:
+    done = offload("serve", "--port", "0", "--host", "192.0.2.1", "--token", TOKEN, *BUILTIN)
+    assert done.returncode == 4
+    assert done.stderr == (
+        "error: Cannot listen on 192.0.2.1:0: cannot assign requested address.\n"
+        "  For this machine's own use: offload serve --host 127.0.0.1\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "nosuch.invalid"])
+def test_a_server_for_others_wants_a_token_and_says_how(offload: Offload, host: str) -> None:
+    done = offload("serve", "--port", "0", "--host", host, *BUILTIN)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: On {host} others can reach this server, so it needs a token.\n"
+        f"  For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host {host}\n"
+    )

@@ -1,0 +1,231 @@
+"""The interface of our own, with the real server and real pictures."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import offload
+from offload.service import wire
+from tests.service.serving import Server, serving
+
+pytestmark = pytest.mark.xdist_group("service")
+
+BUS = "red-bus.jpg"
+WALKERS = "three-people-walking.jpg"
+
+
+def in_process(*sources: Path, model: str = "builtin", **wishes: Any) -> dict[str, offload.Row]:
+    return {row.path: row for row in offload.detect(*map(str, sources), model=model, **wishes)}
+
+
+def like(row: offload.Row) -> Any:
+    """What a server must find where `row` was found here."""
+    return [
+        {"label": d.label, "id": d.class_id, "score": pytest.approx(d.score, abs=1e-4),
+         "box": pytest.approx(list(d.box), abs=1e-4)}
+        for d in row.detections
+    ]  # fmt: skip
+
+
+def detect(client: httpx.Client, path: Path, **query: Any) -> httpx.Response:
+    return client.post("/v1/detect", content=path.read_bytes(), params=query)
+
+
+def test_every_example_is_answered_as_in_process_whether_sent_raw_or_in_a_form(
+    client: httpx.Client, examples: Path
+) -> None:
+    here = in_process(examples)
+    assert len(here) == 12
+    for path, row in here.items():
+        raw = detect(client, examples / path)
+        file = {f"a field called {path}": (path, (examples / path).read_bytes())}
+        form = client.post("/v1/detect", files=file)
+        for answer in (raw.raise_for_status().json(), form.raise_for_status().json()):
+            assert answer["detections"] == like(row)
+            assert answer["detections"]
+            assert (answer["width"], answer["height"]) == (row.width, row.height)
+            assert answer["model_sha256"] == row.model_sha256
+            assert answer["schema"] == 1
+
+
+def test_photos_are_answered_as_in_process_by_a_model_of_ones_own(
+    photos: Path, ssd: Path, ssd_labels: Path, tmp_path: Path
+) -> None:
+    paths = sorted(photos.rglob("*.jpg"))[:12]
+    here = in_process(*paths, model=str(ssd), labels=str(ssd_labels))
+    with (
+        serving(tmp_path, "--model", ssd, "--labels", ssd_labels) as server,
+        server.client() as client,
+        ThreadPoolExecutor(len(paths)) as threads,
+    ):
+        answers = threads.map(lambda path: detect(client, path).raise_for_status().json(), paths)
+        found = {
+            path.name: answer["detections"] for path, answer in zip(paths, answers, strict=True)
+        }
+    rows = {Path(path).name: row for path, row in here.items()}
+    assert found == {name: like(row) for name, row in rows.items()}
+    assert sum(map(len, found.values())) > len(paths)
+
+
+def test_the_server_timing_header_repeats_the_durations(
+    client: httpx.Client, examples: Path
+) -> None:
+    answer = detect(client, examples / BUS)
+    entries = [entry.split(";dur=") for entry in answer.headers["Server-Timing"].split(", ")]
+    assert [name for name, _ in entries] == ["recv", "queue", "decode", "infer"]
+    header_s = {f"{name}_s": pytest.approx(float(ms) / 1000, abs=1e-9) for name, ms in entries}
+    assert answer.json()["durations"] == header_s
+    assert answer.json()["durations"]["infer_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("query", "wishes"),
+    [
+        ({"min_score": 0.05}, {"min_score": 0.05}),
+        ({"min_score": 0.99}, {"min_score": 0.99}),
+        ({"min_score": 0.05, "class": "person"}, {"min_score": 0.05, "classes": ("person",)}),
+        ({"min_score": 0.05, "class": "1"}, {"min_score": 0.05, "classes": ("1",)}),
+        ({"class": [" Person", "BUS"]}, {"classes": ("person", "bus")}),
+        ({"min_score": 0.05, "max_detections": 1}, {"min_score": 0.05, "max_detections": 1}),
+        ({"min_score": 0.01, "iou": 0}, {"min_score": 0.01, "max_iou": 0.0}),
+        ({"min_score": 0.01, "iou": 1}, {"min_score": 0.01, "max_iou": 1.0}),
+    ],
+)
+def test_wishes_in_the_query_work_as_in_process(
+    client: httpx.Client, examples: Path, query: dict[str, Any], wishes: dict[str, Any]
+) -> None:
+    (row,) = in_process(examples / WALKERS, **wishes).values()
+    answer = detect(client, examples / WALKERS, **query).raise_for_status()
+    assert answer.json()["detections"] == like(row)
+
+
+def test_wishes_make_a_difference(client: httpx.Client, examples: Path) -> None:
+    def count(**query: Any) -> int:
+        return len(detect(client, examples / WALKERS, **query).json()["detections"])
+
+    all_of_them = count(min_score=0.01, iou=1)
+    assert all_of_them > count(min_score=0.01, iou=0) > count(min_score=0.99) == 0
+    assert count(min_score=0.01, max_detections=1) == 1
+    assert count(**{"class": "dog"}) == 0
+
+
+def test_a_picture_larger_than_wished_is_refused_as_such(
+    client: httpx.Client, examples: Path
+) -> None:
+    answer = detect(client, examples / BUS, max_pixels=1000)
+    assert answer.status_code == 413
+    assert answer.json()["type"] == wire.TOO_MANY_PIXELS
+    assert "--max-pixels" in answer.json()["detail"]
+    assert detect(client, examples / BUS, max_pixels=10**18).status_code == 200
+
+
+@pytest.mark.parametrize("unknown", ["dgo", "99", "", "person,bus"])
+def test_a_class_the_model_does_not_have_is_named(
+    client: httpx.Client, examples: Path, unknown: str
+) -> None:
+    answer = detect(client, examples / BUS, **{"class": ["person", unknown]})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"The model has no class {unknown!r}."
+
+
+def test_a_probe_says_how_much_came_and_how_long_it_took(client: httpx.Client) -> None:
+    answer = client.post("/v1/probe", content=bytes(100_000)).raise_for_status()
+    assert answer.json()["bytes"] == 100_000
+    timing = re.fullmatch(r"recv;dur=([\d.]+)", answer.headers["Server-Timing"])
+    assert timing
+    assert float(timing[1]) / 1000 == pytest.approx(answer.json()["recv_s"], abs=1e-9)
+    assert client.post("/v1/probe").json()["bytes"] == 0
+
+
+def test_the_server_says_what_it_is(client: httpx.Client, examples: Path) -> None:
+    document = client.get("/v1/info").raise_for_status().json()
+    info = wire.Info.from_json(document)
+    assert info.to_json() == document
+    (row,) = in_process(examples / BUS).values()
+    assert info.identity.sha256 == row.model_sha256
+    assert info.version == offload.__version__
+    assert "person" in info.labels.values()
+    assert info.machine["usable_cores"] >= 1
+    assert set(info.startup) == {"load_s", "warm_up_s", "service_s"}
+    assert all(seconds > 0 for seconds in info.startup.values())
+
+
+def test_monitors_are_told_what_happened(client: httpx.Client, examples: Path) -> None:
+    def samples() -> dict[str, float]:
+        answer = client.get("/metrics").raise_for_status()
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        families = list(text_string_to_metric_families(answer.text))
+        assert all(family.documentation for family in families)
+        return {
+            " ".join([sample.name, *sample.labels.values()]): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    detect(client, examples / BUS)
+    client.get("/nowhere")
+    before = samples()
+    detect(client, examples / BUS)
+    client.get("/nowhere")
+    after = samples()
+    grown = {name: after[name] - before[name] for name in after if name in before}
+    assert grown["offload_images_total"] == 1
+    assert grown["offload_responses_total 200"] == 2
+    assert grown["offload_responses_total 404"] == 1
+    for phase in wire.TIMINGS:
+        assert grown[f"offload_image_seconds_count {phase}"] == 1
+    assert grown["offload_image_seconds_sum infer"] > 0
+    assert after["offload_requests_in_hand"] == after["offload_held_bytes"] == 0
+
+
+def test_who_asks_whether_it_lives_and_is_ready_gets_a_word(client: httpx.Client) -> None:
+    for path, word in (("/livez", "live\n"), ("/readyz", "ready\n")):
+        answer = client.get(path)
+        assert (answer.status_code, answer.text) == (200, word)
+        assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+def test_people_get_a_page(client: httpx.Client) -> None:
+    answer = client.get("/").raise_for_status()
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.text.startswith("<!doctype html>")
+
+
+def test_the_documentation_of_the_interface_needs_no_other_host(client: httpx.Client) -> None:
+    page = client.get("/docs").raise_for_status()
+    assert "text/html" in page.headers["Content-Type"]
+    needed = re.findall(r"(?:src|href)=\"([^\"]+)\"", page.text)
+    assert len(needed) >= 3
+    for path in needed:
+        assert path.startswith("/")
+        client.get(path).raise_for_status()
+    assert "://" not in page.text
+    document = client.get("/openapi.json").raise_for_status().json()
+    assert {wire.DETECT, wire.PROBE, wire.INFO, wire.METRICS} <= set(document["paths"])
+    assert "servers" not in document
+
+
+def test_who_offers_to_speak_http2_loses_nothing(client: httpx.Client, examples: Path) -> None:
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAQ"}
+    picture = (examples / BUS).read_bytes()
+    for _ in range(2):
+        answer = client.post("/v1/detect", content=picture, headers=offer)
+        assert answer.status_code == 200
+        assert answer.json()["detections"] == detect(client, examples / BUS).json()["detections"]
+
+
+def test_many_at_once_get_the_answer_to_their_own_picture(
+    server: Server, client: httpx.Client, examples: Path
+) -> None:
+    paths = sorted(path for path in examples.iterdir() if path.suffix != ".json") * 3
+    alone = {path: detect(client, path).json()["detections"] for path in set(paths)}
+    with ThreadPoolExecutor(len(paths)) as threads:
+        together = threads.map(lambda path: detect(client, path).json()["detections"], paths)
+        assert json.dumps(list(together)) == json.dumps([alone[path] for path in paths])
+    assert server.process.poll() is None
