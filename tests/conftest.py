@@ -16,6 +16,9 @@ from tests.engine import docker_engine
 
 __all__ = ["docker_engine"]
 
+_TEST_BED = "198.18."
+"""Nobody's hosts (RFC 2544), but the test bed's here."""
+
 PROJECT = Path(__file__).parents[1]
 
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -55,7 +58,8 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
-        if self.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+        here = self.family == socket.AF_UNIX or address[0] in {"127.0.0.1", "::1", "localhost"}
+        if not here and not address[0].startswith(_TEST_BED):
             raise AssertionError(f"a test tried to reach {address}")
         connect(self, address)
 

@@ -192,8 +192,10 @@ class Engine:
 
         with contextlib.suppress(NotFound):
             container = self._client.containers.get(container_id)
-            container.stop(timeout=grace_s)
-            container.remove(force=True)
+            try:
+                container.stop(timeout=grace_s)
+            finally:  # an impatient Ctrl-C included
+                container.remove(force=True)
 
 
 def _running(container: Any) -> Running:

@@ -38,7 +38,7 @@ def info(**changes: Any) -> wire.Info:
 @dataclass
 class Seen:
     """A request: what it was, when the first and the last of its body came (monotonic seconds), and
-    how many bytes of other bodies were still to come when it began.
+    how many bytes of each other body were still to come when it began.
     """
 
     method: str
@@ -48,7 +48,7 @@ class Seen:
     missing_bytes: int
     began_s: float = 0.0
     ended_s: float = 0.0
-    overlap_bytes: int = 0
+    overlaps_bytes: Sequence[int] = ()
     body: bytearray = field(default_factory=bytearray)
 
 
@@ -233,7 +233,7 @@ class Flaky:
             if not seen.body:
                 seen.began_s = time.monotonic()
                 others = [other for other in self.seen if other.began_s and other is not seen]
-                seen.overlap_bytes = sum(other.missing_bytes for other in others)
+                seen.overlaps_bytes = [other.missing_bytes for other in others]
             seen.body += chunk
             seen.missing_bytes -= len(chunk)
             seen.ended_s = time.monotonic()

@@ -93,6 +93,7 @@ def test_what_is_no_address_is_wrong_usage(offload: Offload, photo: Path, url: l
         (["--where", "remote", "--fallback", "moon"], "no fallback 'moon'"),
         (["--where", "remote", "--upload-quality", "80"], "--upload-max-side"),
         (["--where", "remote", "--url", "127.0.0.1:9", "--token", "ö"], "token cannot be sent"),
+        (["--where", "remote", "--url", "127.0.0.1:9", "--token", "x "], "token cannot be sent"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(

@@ -15,8 +15,8 @@ from tests.remote.flaky import info
 class Queue:
     """Threads that ask for a turn one after another and note when they have it."""
 
-    def __init__(self) -> None:
-        self.turns = Turns()
+    def __init__(self, width: int = 1) -> None:
+        self.turns = Turns(width)
         self.had: list[str] = []
         self._threads: list[threading.Thread] = []
 
@@ -54,6 +54,17 @@ def test_turns_come_in_the_order_of_asking() -> None:
         assert queue.had == []
     queue.join()
     assert queue.had == names
+
+
+def test_two_at_a_time_wait_for_neither_in_particular() -> None:
+    queue = Queue(2)
+    with queue.turns.turn():
+        with queue.turns.turn():
+            for name in "abc":
+                queue.ask(name)
+            assert queue.had == []
+        queue.join()
+        assert queue.had == ["a", "b", "c"]
 
 
 def test_a_turn_that_fails_passes_on() -> None:

@@ -37,9 +37,10 @@ class Address:
             PlaceUnavailable: the address, or the proxy on the way to it, cannot be used.
         """
         token = self.token or ""
-        if not (token.isascii() and token.isprintable()):
+        if not (token.isascii() and token.isprintable() and token == token.strip()):
             raise UsageError(
-                "The token cannot be sent: it holds other characters than ASCII's printable ones.",
+                "The token cannot be sent: it holds more than ASCII's printable characters, or a "
+                "space at an end.",
                 hint="To make one, there and here: OFFLOAD_TOKEN=$(openssl rand -hex 16)",
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
