@@ -58,6 +58,7 @@ def run(
             hint=f"For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host "
             f"{options.host}",
         )
+    machine.allow_many_files()
     listener = listen(options.host, options.port)
     model = source.chosen(options.model or configured.model, hub, options.labels)
     cores = machine.usable_cores()
