@@ -21,11 +21,11 @@ class Queue:
         self._threads: list[threading.Thread] = []
 
     def ask(self, name: str, *, fail: bool = False) -> None:
-        """A thread waits for its turn when this returns."""
+        """A thread waits for its turn, or has had it, when this returns."""
         waiting = self.waiting
         self._threads.append(threading.Thread(target=self._have, args=(name, fail), daemon=True))
         self._threads[-1].start()
-        while self.waiting == waiting:
+        while self.waiting == waiting and name not in self.had:
             time.sleep(0.001)
 
     @property
@@ -54,6 +54,10 @@ def test_turns_come_in_the_order_of_asking() -> None:
         assert queue.had == []
     queue.join()
     assert queue.had == names
+    with queue.turns.turn():
+        queue.ask("one more")
+        assert queue.had == names, "still one at a time"
+    queue.join()
 
 
 def test_two_at_a_time_wait_for_neither_in_particular() -> None:
