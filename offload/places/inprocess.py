@@ -103,7 +103,7 @@ class _Pool:
 
     Whoever gets a free detector runs it on the pictures that have waited longest, its own or not,
     as many as fit one call. So batches form by themselves under load, and a lone picture waits for
-    nobody; alone in the whole place, it gets the `wide` detector if there is one.
+    nobody; if the one before it was as alone, it gets the `wide` detector, where there is one.
     """
 
     def __init__(self, detectors: Sequence[Detector], wide: Detector | None, clock: Clock) -> None:
@@ -113,6 +113,7 @@ class _Pool:
         self._free = list(detectors)
         self._wide = wide
         self._visitors = 0
+        self._alone_in_a_row = 0
         self._waiting: deque[_Ticket] = deque()
         self._changed = threading.Condition()
         self._clock = clock
@@ -122,6 +123,7 @@ class _Pool:
         """Meanwhile a picture is on its way to a detector."""
         with self._changed:
             self._visitors += 1
+            self._alone_in_a_row = self._alone_in_a_row + 1 if self._visitors == 1 else 0
         try:
             yield
         finally:
@@ -162,7 +164,8 @@ class _Pool:
 
     def _take(self) -> tuple[Detector, Callable[[], None]]:
         """A free detector, and what to call when it is free again."""
-        if self._wide is not None and self._visitors == 1:
+        # Alone for a moment is not alone: under load two detectors would share the cores badly.
+        if self._wide is not None and self._alone_in_a_row > 1:
             wide, self._wide = self._wide, None
 
             def give_back() -> None:
