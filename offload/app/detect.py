@@ -69,10 +69,10 @@ def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> 
                     raise
                 name, other = job.fallback
                 row = replace(row, where=name, fallback=str(error))
-                found = other.detect(file.image)
+                found = replace(other.detect(file.image), sent_bytes=error.sent_bytes)
             job.keep(file.image, found)
         except ImageError as error:
-            return replace(row, error=str(error))
+            return replace(row, error=str(error), sent_bytes=error.sent_bytes)
         return replace(
             row,
             detections=found.found,

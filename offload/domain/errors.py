@@ -38,7 +38,12 @@ class ModelError(OffloadError):
 
 
 class ImageError(OffloadError):
-    """One image cannot be used; the message is the reason its row shows."""
+    """One image cannot be used; the message is the reason its row shows.
+
+    `sent_bytes` is how much of it left this process nevertheless.
+    """
+
+    sent_bytes = 0
 
 
 class Unanswered(ImageError):

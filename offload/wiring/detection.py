@@ -77,6 +77,7 @@ def detection(
     model = place.model
     selection = request.selection(model)
     check_classes(selection, model.labels)
+    other = places.fallback(request.fallback, kit, model) if request.fallback else None
     with ExitStack() as stack:
         results: ResultsDir | None = None
         paths = found.paths
@@ -88,8 +89,7 @@ def detection(
         total = len(paths) + len(found.problems)
         session = stack.enter_context(place.open(selection, total))
         fallback = None
-        if request.fallback is not None:
-            other = places.fallback(request.fallback, kit, model)
+        if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, total)))
         job = Job(
             paths=paths,

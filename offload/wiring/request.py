@@ -73,7 +73,9 @@ class Request:
         """An option that would do nothing at the place is a misunderstanding."""
         for options, places in _PLACES_OF.items():
             for name in options:
-                if self.where not in places and getattr(self, name) != _DEFAULTS[name]:
+                if {self.where, self.fallback}.isdisjoint(places) and (
+                    getattr(self, name) != _DEFAULTS[name]
+                ):
                     option = "--" + name.removesuffix("_s").replace("_", "-")
                     raise UsageError(
                         f"{option} does nothing with --where {self.where}.",
@@ -142,6 +144,7 @@ _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _PLACES_OF = {
     ("url", "token"): ("remote",),
     ("image", "cpus", "memory", "keep"): ("container",),
+    ("labels", "workers", "threads"): ("local", "container"),
     (
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
         "strip_metadata",

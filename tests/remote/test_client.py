@@ -207,7 +207,7 @@ def test_another_token_all_of_a_sudden_ends_the_run(token: str | None, words: st
     assert len(server.images) == 2
 
 
-def test_two_uploads_at_a_time_share_the_way_while_more_are_inferred() -> None:
+def test_a_few_uploads_at_a_time_share_the_way_while_more_are_inferred() -> None:
     photo = Image("large.jpg", bytes(4 * 2**20))
     together = threading.Barrier(4, timeout=LONG_S)
     with Flaky([after(together.wait)] * 8) as server, visit(server, concurrency=8) as here:
@@ -215,7 +215,7 @@ def test_two_uploads_at_a_time_share_the_way_while_more_are_inferred() -> None:
     for seen in server.images:
         # Written by the client, a body's last bytes may still be on their way.
         others = [missing for missing in seen.overlaps_bytes if missing > 2**19]
-        assert len(others) < 2
+        assert len(others) < 4
 
 
 def test_an_upload_that_breaks_off_lets_the_next_begin() -> None:

@@ -2,13 +2,14 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.service.client.session import in_flight
-from offload.service.client.turns import Turns, pieces
+from offload.service.client.turns import Pieces, Turns
 from tests.remote.flaky import info
 
 
@@ -71,6 +72,47 @@ def test_two_at_a_time_wait_for_neither_in_particular() -> None:
         assert queue.had == ["a", "b", "c"]
 
 
+def at_a_time(turns: Turns) -> int:
+    """How many turns there are to be had now."""
+    with ExitStack() as stack:
+        for number in range(100):
+            queue = Queue()
+            queue.turns = turns
+            queue.ask("x")
+            if queue.waiting:
+                stack.close()
+                queue.join()
+                return number
+            queue.join()
+            stack.enter_context(turns.turn())
+    raise AssertionError("they have no end")
+
+
+def test_short_turns_let_more_run_beside_them_and_long_ones_fewer_but_two() -> None:
+    turns = Turns(6, short_s=0.1)
+    assert at_a_time(turns) == 4, "before anything is known"
+    for upload_s, width in (0.05, 5), (0.05, 6), (0.05, 6), (0.2, 5), (0.2, 4), (0.1, 3), (9, 2):
+        turns.learn(upload_s)
+        assert at_a_time(turns) == width
+    turns.learn(9)
+    assert at_a_time(turns) == 2
+    turns.learn(0.0)
+    assert at_a_time(turns) == 3
+
+
+def test_who_waits_goes_when_there_is_room_for_more() -> None:
+    turns = Turns(3, short_s=1.0)
+    turns.learn(2.0)
+    queue = Queue()
+    queue.turns = turns
+    with turns.turn(), turns.turn():
+        queue.ask("third")
+        assert queue.had == []
+        turns.learn(0.5)
+        queue.join()
+        assert queue.had == ["third"]
+
+
 def test_a_turn_that_fails_passes_on() -> None:
     queue = Queue()
     with queue.turns.turn():
@@ -112,11 +154,12 @@ def test_a_turn_ended_early_ends_once() -> None:
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 200_000])
 def test_the_pieces_are_the_whole_and_their_end_is_told_when_the_last_has_gone(size: int) -> None:
     data, told = bytes(range(256)) * (size // 256) + bytes(size % 256), []
-    sent = pieces(data, lambda: told.append(size))
+    sent = Pieces(data, lambda: told.append(size))
     received = b""
     for piece in sent:
         assert not told
         received += piece
+        assert sent.sent_bytes == len(received)
     assert (received, told) == (data, [size])
 
 

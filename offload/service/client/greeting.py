@@ -20,7 +20,7 @@ MOST_IN_FLIGHT = 64
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server and how to talk to it; `started` is how to start one, for messages."""
+    """A server and how to talk to it; `hint` is what to type where it does not answer."""
 
     url: str
     token: str | None = field(default=None, repr=False)
@@ -117,6 +117,6 @@ def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
     if not same:
         raise PlaceUnavailable(
             f"{shown} serves {theirs.name} (SHA-256 {theirs.sha256[:12]}…), not {ours}.",
-            hint="To take what it serves, leave --model out; to serve another: offload serve "
-            "--model NAME",
+            hint="To take what it serves, leave --model and the setting model out; to serve "
+            "another: offload serve --model NAME",
         )

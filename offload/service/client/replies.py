@@ -27,6 +27,14 @@ def detail(reply: Reply) -> str:
         return f"status {reply.status}"
 
 
+def kind(reply: Reply) -> str:
+    """The type of a problem document; empty if it is none."""
+    try:
+        return str(json.loads(reply.body)["type"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def refused(shown: str, token: str | None) -> PlaceUnavailable:
     """The failure of a server that wants another token than `token`."""
     what = "refuses the token" if token else "wants a token"

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
@@ -22,18 +22,18 @@ from offload.service.client.replies import (
     UNAUTHORIZED,
     UNUSABLE,
     detail,
+    kind,
     refused,
     retry_after_s,
 )
-from offload.service.client.turns import Turns, pieces
+from offload.service.client.turns import Pieces, Turns
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
 
-_UPLOADS = 2
-"""How many uploads have their turn at a time. The second fills what TCP's slow start on a new
-connection, and the moment between two uploads, leave of the link; more gain nothing that could be
-measured (`benchmarks/link.py`).
+_SHORT_TRIPS = 6
+"""Round trips within which an upload is over that the link does not hold back: TCP's slow start
+(ten segments first, twice as many each round trip) needs four for 200 kB, the answer one.
 """
 
 
@@ -74,8 +74,9 @@ class ServerSession:
         self._clock = clock
         self._pause = pause
         self._silent = False
-        self._uplink = Turns(_UPLOADS)
-        self.concurrency = address.concurrency or in_flight(info, self._rtt_s())
+        rtt_s = self._rtt_s()
+        self.concurrency = address.concurrency or in_flight(info, rtt_s)
+        self._uplink = Turns(self.concurrency, _SHORT_TRIPS * rtt_s)
 
     def detect(self, image: Image) -> Detections:
         """Send the image when it is its turn, as often as it takes.
@@ -87,22 +88,35 @@ class ServerSession:
         """
         started_s = self._clock()
         data, size = self._prepare(image.data)
-        prepare_s = self._clock() - started_s
+        trip = _Trip(data, size, self._clock() - started_s)
+        try:
+            reply = self._answered(trip)
+            found = _timed(self._read(reply), reply, trip)
+            self._uplink.learn(found.durations.upload_s)
+            return found
+        except ImageError as error:
+            error.sent_bytes = trip.sent_bytes
+            raise
+
+    def _answered(self, trip: "_Trip") -> Reply:
+        """The reply that counts.
+
+        Raises:
+            Unanswered: there is none.
+        """
         # After one image in vain the others try once each, until one is answered.
         retries = 0 if self._silent else self._address.max_retries
         for attempt in range(retries + 1):
             reply: Reply | None = None
             reason = ""
             try:
-                reply, upload_s, turn_s = self._send(data)
+                reply = self._send(trip)
+                if reply.status not in RETRIED:
+                    self._silent = False
+                    return reply
+                reason = detail(reply)
             except Unreachable as error:
                 reason = str(error)
-            if reply is not None and reply.status not in RETRIED:
-                self._silent = False
-                answer = self._read(reply)
-                return _timed(answer, reply, upload_s, prepare_s, turn_s, size, len(data))
-            if reply is not None:
-                reason = detail(reply)
             if attempt < retries:
                 self._pause(_pause_s(attempt, reply))
         self._silent = reply is None or reply.status != BUSY  # busy is not gone
@@ -117,27 +131,29 @@ class ServerSession:
         """
         try:
             began_s = self._clock()
-            sent = pieces(payload, lambda: None)
-            reply = self._server.request("POST", wire.PROBE, None, sent, len(payload))
+            reply = self._server.request("POST", wire.PROBE, None, Pieces(payload), len(payload))
         except Unreachable as error:
             raise Unanswered(str(error)) from error
         if reply.status != OK:
             raise Unanswered(detail(reply))
         return reply.began_s - began_s
 
-    def _send(self, data: bytes) -> tuple[Reply, float, float]:
-        """The reply, the seconds from the turn's begin to its first byte, and those before."""
+    def _send(self, trip: "_Trip") -> Reply:
         asked_s = self._clock()
         with self._uplink.turn() as done:
             began_s = self._clock()
-            sent = pieces(data, done)
-            reply = self._server.request("POST", wire.DETECT, self._query, sent, len(data))
-        return reply, reply.began_s - began_s, began_s - asked_s
+            sent = Pieces(trip.data, done)
+            try:
+                reply = self._server.request("POST", wire.DETECT, self._query, sent, len(trip.data))
+            finally:
+                trip.sent_bytes += sent.sent_bytes
+        trip.turn_s, trip.wall_s = began_s - asked_s, reply.began_s - began_s
+        return reply
 
     def _read(self, reply: Reply) -> wire.Answer:
         if reply.status == UNAUTHORIZED:
             raise refused(self._server.shown, self._address.token)
-        if reply.status in UNUSABLE:
+        if reply.status in UNUSABLE and kind(reply) != wire.TOO_MANY_BYTES:
             raise ImageError(detail(reply))
         if reply.status != OK:
             raise Unanswered(f"{self._server.shown} answers {reply.status}: {detail(reply)}")
@@ -174,30 +190,36 @@ def in_flight(info: wire.Info, rtt_s: float) -> int:
     return max(1, min(wanted, slots + info.queue, MOST_IN_FLIGHT))
 
 
-def _timed(
-    answer: wire.Answer,
-    reply: Reply,
-    wall_s: float,
-    prepare_s: float,
-    turn_s: float,
-    size: tuple[int, int] | None,
-    sent_bytes: int,
-) -> Detections:
+@dataclass(slots=True)
+class _Trip:
+    """One image's way: what is sent, the upright size if a copy has another, and of the last
+    attempt the wait for its turn and the seconds until its answer began.
+    """
+
+    data: bytes
+    size: tuple[int, int] | None
+    prepare_s: float
+    turn_s: float = 0.0
+    wall_s: float = 0.0
+    sent_bytes: int = 0
+
+
+def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
     """The answer with all durations: what the server did not do was the way there and back."""
     theirs = answer.found.durations
     busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
     durations = Durations(
-        prepare_s=prepare_s,
-        turn_s=turn_s,
-        upload_s=max(0.0, wall_s - busy_s),
+        prepare_s=trip.prepare_s,
+        turn_s=trip.turn_s,
+        upload_s=max(0.0, trip.wall_s - busy_s),
         queue_s=theirs.queue_s,
         decode_s=theirs.decode_s,
         infer_s=theirs.infer_s,
         download_s=reply.ended_s - reply.began_s,
     )
-    width, height = size or (answer.found.width, answer.found.height)
+    width, height = trip.size or (answer.found.width, answer.found.height)
     return replace(
-        answer.found, durations=durations, sent_bytes=sent_bytes, width=width, height=height
+        answer.found, durations=durations, sent_bytes=trip.sent_bytes, width=width, height=height
     )
 
 
