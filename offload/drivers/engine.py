@@ -19,6 +19,7 @@ MARK = "offload.service"
 
 _TMP = {"/tmp": "size=64m"}  # noqa: S108 - a path inside the container
 _LOOPBACK = "127.0.0.1"
+_CONFLICT = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +189,18 @@ class Engine:
 
     def remove(self, container_id: str, grace_s: int = 10) -> None:
         """Stop it, kill it if that takes longer than `grace_s`, and remove it."""
-        from docker.errors import NotFound
+        from docker.errors import APIError, NotFound
 
         with contextlib.suppress(NotFound):
             container = self._client.containers.get(container_id)
             try:
                 container.stop(timeout=grace_s)
             finally:  # an impatient Ctrl-C included
-                container.remove(force=True)
+                try:
+                    container.remove(force=True)
+                except APIError as error:
+                    if error.status_code != _CONFLICT:  # somebody else is removing it
+                        raise
 
 
 def _running(container: Any) -> Running:
