@@ -146,6 +146,8 @@ class Engine:
 
     def create(self, wanted: Wanted) -> str:
         """Create the container, hardened; its id."""
+        from docker.types import Mount
+
         container = self._client.containers.create(
             wanted.image,
             list(wanted.command),
@@ -153,7 +155,10 @@ class Engine:
             environment=dict(wanted.environment),
             labels={MARK: "1", **wanted.labels},
             ports={f"{wanted.port}/tcp": (_LOOPBACK, None)},
-            volumes={here: {"bind": there, "mode": "ro"} for here, there in wanted.mounts.items()},
+            mounts=[  # not volumes, in whose text a colon of a path is a separator
+                Mount(there, here, type="bind", read_only=True)
+                for here, there in wanted.mounts.items()
+            ],
             nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
             mem_limit=wanted.memory,
             read_only=True,
