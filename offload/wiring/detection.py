@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from offload.app import detect as use_case
@@ -17,6 +17,7 @@ from offload.domain.results import Json, Row
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers import imagefiles, machine, pictures, resultsdir
+from offload.drivers.imagefiles import Found
 from offload.drivers.resultsdir import ResultsDir
 from offload.drivers.settings import Settings
 from offload.version import __version__
@@ -80,30 +81,22 @@ def detection(
     other = places.fallback(request.fallback, kit, model) if request.fallback else None
     with ExitStack() as stack:
         results: ResultsDir | None = None
-        paths = found.paths
+        todo = found
         if request.out is not None:
             fixed = request.fixed(model, found.root)
             opened = resultsdir.opened(request.out, fixed, overwrite=request.overwrite)
             results = stack.enter_context(opened)
-            paths = [path for path in paths if not results.holds(found.root, path)]
-        total = len(paths) + len(found.problems)
+            left = [path for path in found.paths if not results.holds(found.root, path)]
+            todo = replace(found, paths=left)
+        total = len(todo.paths) + len(todo.problems)
         session = stack.enter_context(place.open(selection, total))
         fallback = None
         if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, total)))
-        job = Job(
-            paths=paths,
-            problems=found.problems,
-            read=lambda path: imagefiles.read(found.root, path),
-            digest=lambda data: hashlib.sha256(data).hexdigest(),
-            printable=imagefiles.printable,
-            max_failures=request.failure_limit(total),
-            keep=_annotator(request, results),
-            fallback=fallback,
-        )
+        job = _job(request, todo, results, fallback)
         # Closed before the place is: a consumer that fails leaves no worker behind.
         rows = stack.enter_context(closing(use_case.detect(job, session, place.name, clock, stop)))
-        kept = len(found.paths) - len(paths)
+        kept = len(found.paths) - len(todo.paths)
         run = Run(total, kept, clock() - began_s, Tally(session, place.name), rows, clock)
         if results is None:
             yield run
@@ -111,6 +104,24 @@ def detection(
         run.rows = _logged(rows, results)
         with _documented(results, request, fixed, session, run):
             yield run
+
+
+def _job(
+    request: Request,
+    todo: Found,
+    results: ResultsDir | None,
+    fallback: tuple[str, Session] | None,
+) -> Job:
+    return Job(
+        paths=todo.paths,
+        problems=todo.problems,
+        read=lambda path: imagefiles.read(todo.root, path),
+        digest=lambda data: hashlib.sha256(data).hexdigest(),
+        printable=imagefiles.printable,
+        max_failures=request.failure_limit(len(todo.paths) + len(todo.problems)),
+        keep=_annotator(request, results),
+        fallback=fallback,
+    )
 
 
 @contextmanager
