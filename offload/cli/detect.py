@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from offload.cli import BEGAN_S, INTERRUPTED
+from offload.cli import BEGAN_S, INTERRUPTED, options
 
 SOME_FAILED = 3
 
@@ -38,10 +38,7 @@ def detect(
             "hub answers within 3 s, else builtin.",
         ),
     ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="File with the model's class names; the word coco for COCO's."),
-    ] = None,
+    labels: options.Labels = None,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -91,17 +88,9 @@ def detect(
         str | None,
         typer.Option(metavar="N|P%", help="Stop when more images than this have failed."),
     ] = None,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Refuse larger pictures (width times height).")
-    ] = 80_000_000,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="Detectors at work. [default: one per core]"),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
-    ] = None,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
     url: Annotated[
         str | None,
         typer.Option(help="remote: the server's address. [default: the setting url]"),
@@ -162,10 +151,8 @@ def detect(
             "--keep", help="container: leave it up for the next run; offload down ends it."
         ),
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
-    ] = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
     ] = False,

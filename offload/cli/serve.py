@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from offload.cli import options
+
 
 def serve(
     host: Annotated[
@@ -14,38 +16,23 @@ def serve(
         str | None,
         typer.Option("--model", "-m", help="As for offload detect."),
     ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(help="File with the model's class names; the word coco for COCO's."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="Detectors at work. [default: one per core]"),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
-    ] = None,
+    labels: options.Labels = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
     queue: Annotated[
         int, typer.Option(min=0, help="Requests that may wait for a detector; more get 429.")
     ] = 64,
     max_bytes: Annotated[int, typer.Option(min=1, help="Refuse larger requests.")] = 32 * 2**20,
-    max_pixels: Annotated[
-        int, typer.Option(min=1, help="Refuse larger pictures (width times height).")
-    ] = 80_000_000,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="OFFLOAD_TOKEN",
-            show_envvar=False,
             help="What clients must know. Better given as OFFLOAD_TOKEN: other users of this "
             "machine can read command lines.",
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
-    ] = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Make this machine a place: serve a detector over HTTP until Ctrl-C or SIGTERM.
 
@@ -56,7 +43,7 @@ def serve(
 
     say = messages.Messages(quiet=quiet)
     configured = configuration.load()
-    options = serving.Options(
+    wanted = serving.Options(
         host=host,
         port=port,
         model=model,
@@ -70,4 +57,4 @@ def serve(
     )
     with progress.download(quiet) as on_bytes:
         hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
-        serving.run(options, hub, configured, say.serving)
+        serving.run(wanted, hub, configured, say.serving)

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -61,6 +62,17 @@ def test_the_command_and_the_library_have_the_same_defaults() -> None:
     parameters = get_command(app).commands["detect"].params  # type: ignore[attr-defined]
     command = {parameter.name: parameter.default for parameter in parameters}
     library = Request(sources=("x",))
-    for name in ("where", "max_detections", "max_iou", "max_pixels", "recursive", "annotate"):
-        assert command[name] == getattr(library, name), name
+    differ = {"sources", "formats", "classes"}
+    for field in dataclasses.fields(Request):
+        if field.name not in differ:
+            assert command[field.name] == getattr(library, field.name), field.name
     assert command["formats"] == ",".join(library.formats)
+
+
+def test_serve_and_what_serves_have_the_same_defaults() -> None:
+    from offload.wiring.serving import Options
+
+    parameters = get_command(app).commands["serve"].params  # type: ignore[attr-defined]
+    command = {parameter.name: parameter.default for parameter in parameters}
+    for field in dataclasses.fields(Options):
+        assert command[field.name] == field.default, field.name

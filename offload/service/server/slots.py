@@ -1,36 +1,20 @@
 """Inference slots with a bounded queue in front."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from offload.domain.ports import ModelIdentity
+from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server.problems import busy
 
 
-class Engine(Protocol):
+class Engine(Session, Protocol):
     """What answers: a session whose selection may differ from image to image."""
-
-    @property
-    def model(self) -> ModelIdentity:
-        """The weights that answer."""
-
-    @property
-    def labels(self) -> Mapping[int, str]:
-        """Class id to name."""
-
-    @property
-    def concurrency(self) -> int:
-        """How many `detect` calls at a time keep it busy."""
-
-    @property
-    def phases(self) -> Mapping[str, float]:
-        """The seconds that bringing it up took."""
 
     def detect(
         self, image: Image, selection: Selection | None = None, max_pixels: int | None = None

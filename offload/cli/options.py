@@ -1,0 +1,26 @@
+"""Options that several commands have."""
+
+from typing import Annotated
+
+import typer
+
+MAX_PIXELS = 80_000_000
+"""As `offload.drivers.pictures` has it, which no command may import before it runs."""
+
+Labels = Annotated[
+    str | None,
+    typer.Option(help="File with the model's class names; the word coco for COCO's."),
+]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures (width times height).")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Detectors at work. [default: one per core]"),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
+]
