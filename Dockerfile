@@ -1,7 +1,7 @@
 # The detection server. Needs no BuildKit.
 #
 #     docker build -t offload .
-#     docker run --read-only --tmpfs /tmp -p 8080:8080 -e OFFLOAD_TOKEN offload
+#     docker run --read-only --tmpfs /tmp -p 127.0.0.1:8080:8080 -e OFFLOAD_TOKEN offload
 #
 # BASE     the Python to build on
 # RUNTIME  tflite, or tensorflow, which runs SavedModels as well

@@ -110,7 +110,7 @@ def detect(
     ] = None,
     timeout_s: Annotated[
         float,
-        typer.Option("--timeout", min=0.1, help="remote, container: seconds for one attempt."),
+        typer.Option("--timeout", min=0.1, help="remote, container: seconds without progress."),
     ] = 60.0,
     max_retries: Annotated[
         int, typer.Option(min=0, help="remote, container: attempts after the first.")

@@ -179,6 +179,13 @@ def _builtin(row: NamedModel) -> ModelSource:
 
 
 def _from_disk(path: str) -> ModelSource:
+    try:
+        return _read_from_disk(path)
+    except OSError as error:
+        raise ModelError(f"The model {path} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_from_disk(path: str) -> ModelSource:
     if os.path.isdir(path):
         if not os.path.exists(os.path.join(path, "saved_model.pb")):
             raise UsageError(f"{path} is no SavedModel: it holds no saved_model.pb.")

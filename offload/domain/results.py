@@ -70,9 +70,12 @@ def detections_from_json(document: Iterable[Mapping[str, Any]]) -> tuple[Detecti
     """Read back what `detections_to_json` made.
 
     Raises:
-        KeyError, TypeError: it is something else.
+        KeyError, TypeError, ValueError: it is something else.
     """
-    return tuple(Detection(d["label"], d["id"], d["score"], Box(*d["box"])) for d in document)
+    return tuple(
+        Detection(str(d["label"]), int(d["id"]), float(d["score"]), Box(*map(float, d["box"])))
+        for d in document
+    )
 
 
 _DURATIONS = tuple(f.name for f in dataclasses.fields(Durations))

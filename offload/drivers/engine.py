@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 
@@ -20,6 +22,7 @@ MARK = "offload.service"
 _TMP = {"/tmp": "size=64m"}  # noqa: S108 - a path inside the container
 _LOOPBACK = "127.0.0.1"
 _CONFLICT = 409
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class Engine:
         try:
             client = docker.from_env(timeout=timeout_s)
             engine = cls(client)
-        except DockerException as error:
+        except (DockerException, ValueError) as error:
             raise _unavailable(str(error)) from error
         try:
             with contextlib.closing(client):
@@ -100,6 +103,12 @@ class Engine:
             raise PlaceUnavailable(
                 f"The Docker engine refuses: {reason}.", hint="To see why: docker events --since 5m"
             ) from error
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its containers' ports are this machine's."""
+        host = urlsplit(os.environ.get("DOCKER_HOST") or "unix://")
+        return host.scheme in {"unix", "npipe"} or host.hostname in {"localhost", _LOOPBACK, "::1"}
 
     def image_labels(self, image: str) -> Mapping[str, str] | None:
         """The labels of an image that is here; None if it is not."""
@@ -131,18 +140,18 @@ class Engine:
             fileobj=context, custom_context=True, tag=tag, buildargs=dict(arguments),
             labels=dict(labels), rm=True, forcerm=True, decode=True,
         )  # fmt: skip
-        said = ""
+        reason = "a step failed"
         for line in lines:
             if "error" in line:
                 raise OffloadError(
-                    f"The image {tag} cannot be built: {str(line['error']).rstrip('.')} "
-                    f"(the last lines: {said[-400:].strip()!r}).",
-                    hint="To build it yourself and see all of it: docker build -t offload .",
+                    f"The image {tag} cannot be built: {reason[:200].rstrip('.')}.",
+                    hint=f"To see all of it: add --verbose. If an older one will do: --image {tag}",
                 )
-            text = str(line.get("stream", ""))
-            said += text
-            if text.strip():
-                on_line(text.strip())
+            text = _COLOURS.sub("", str(line.get("stream", ""))).strip()
+            if text:
+                on_line(text)
+            if text.startswith("ERROR"):
+                reason = text
 
     def create(self, wanted: Wanted) -> str:
         """Create the container, hardened; its id."""

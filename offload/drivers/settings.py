@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offload.domain.errors import UsageError
+from offload.drivers import web
 
 LOCAL_FILE = "offload.toml"
 KEYS: Mapping[str, type] = {
@@ -23,6 +24,7 @@ KEYS: Mapping[str, type] = {
 _NAMES = {str: "text", bool: "true or false", int: "a whole number from 1 to 1024"}
 _MOST = 1024
 _SECRET = {"token"}
+_ADDRESSES = {"url", "hub"}
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
 )
@@ -78,6 +80,8 @@ def load(environment: Mapping[str, str]) -> Settings:
     values = {key: setting.value for key, setting in found.items()}
     for key in _SECRET & found.keys():
         found[key] = replace(found[key], value="(hidden)")
+    for key in _ADDRESSES & found.keys():
+        found[key] = replace(found[key], value=web.without_secrets(str(found[key].value)))
     blank: dict[str, object] = dict.fromkeys(KEYS) | {"offline": False}
     return Settings(**blank | values, origins=found)  # type: ignore[arg-type] # _checked saw to it
 

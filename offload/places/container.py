@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from offload.version import __version__
 SPEC = "offload.spec"
 """The label that tells whether a container is what is wanted now."""
 
-_SOURCE = "offload.source"
+_SOURCE, _RUNTIME, _KEPT = "offload.source", "offload.runtime", "offload.kept"
 _PORT = 8080
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
@@ -59,7 +60,15 @@ class Container:
         phases: dict[str, float] = {}
         with ExitStack() as stack:
             engine = stack.enter_context(Engine.connected())
-            container = self._up(engine, stack, phases)
+            if not engine.is_here:
+                raise PlaceUnavailable(
+                    "The Docker engine that DOCKER_HOST names is on another machine, and so would "
+                    "be the container's port.",
+                    hint="There: offload serve; here: --where remote --url …",
+                )
+            leaving: list[str] = []  # containers that go when we do
+            stack.callback(_remove, engine, leaving)
+            container = self._up(engine, stack, phases, leaving)
             address = kit.link.address(
                 f"http://127.0.0.1:{container.port}", container.environment["OFFLOAD_TOKEN"]
             )
@@ -68,6 +77,8 @@ class Container:
             self._wait(engine, container, server, phases)
             info = self._ready(engine, container, server, address)
             expect(info, self.model, f"the container {container.name}")
+            if kit.box.keep:
+                leaving.clear()
             if phases:
                 phases |= {"load": info.startup["load_s"], "warm-up": info.startup["warm_up_s"]}
             info = replace(info, identity=self.model.identity)
@@ -76,18 +87,20 @@ class Container:
                 kit.clock, phases,
             )  # fmt: skip
 
-    def _up(self, engine: Engine, stack: ExitStack, phases: dict[str, float]) -> Running:
-        """A container as wanted: one that stayed, or a new one, which `stack` takes down."""
+    def _up(
+        self, engine: Engine, stack: ExitStack, phases: dict[str, float], leaving: list[str]
+    ) -> Running:
+        """A container as wanted: one that was kept, or a new one, which is added to `leaving`."""
         kit = self.kit
         image = self._image(engine, phases)
         wanted = self._wanted(image, engine.image_id(image), stack)
         for found in engine.ours():
-            if found.state == "running" and found.labels.get(SPEC) == wanted.labels[SPEC]:
+            same = found.labels.get(SPEC) == wanted.labels[SPEC]
+            if same and found.state == "running" and _KEPT in found.labels:
                 return found
         began_s = kit.clock()
         container_id = engine.create(wanted)
-        if not kit.box.keep:
-            stack.callback(engine.remove, container_id)
+        leaving.append(container_id)
         phases["create"] = kit.clock() - began_s
         began_s = kit.clock()
         engine.start(container_id)
@@ -118,8 +131,9 @@ class Container:
     def _ready(
         self, engine: Engine, container: Running, server: Server, address: Address
     ) -> wire.Info:
+        patient = replace(address, timeout_s=max(address.timeout_s, _PATIENCE_S))
         try:
-            return ask(server, address)
+            return ask(server, patient)
         except PlaceUnavailable as error:
             now = engine.look(container.id)
             if now is None or now.state != "running":
@@ -139,21 +153,22 @@ class Container:
         last = f" It said: {errors[-1]}" if errors else ""
         return PlaceUnavailable(
             f"The container did not come up.{last}",
-            hint="To build its image anew: docker rmi offload; without it: --where local",
+            hint=f"To build its image anew: docker rmi {self._name()}; without it: --where local",
         )
 
     def _image(self, engine: Engine, phases: dict[str, float]) -> str:
         """The image to start: the one named, else ours, built if it is not there or outdated."""
         box = self.kit.box
         if box.image is not None:
-            if engine.image_labels(box.image) is None:
+            labels = engine.image_labels(box.image)
+            if labels is None or _RUNTIME not in labels:
+                what = "is no image of offload" if labels is not None else "is not here"
                 raise PlaceUnavailable(
-                    f"There is no image {box.image} here.",
+                    f"The image {box.image} {what}.",
                     hint=f"To build it: docker build -t {box.image} .",
                 )
             return box.image
-        runtime = self.model.runtime
-        image = "offload" if runtime == "tflite" else f"offload:{_RUNTIMES[runtime]}"
+        image = self._name()
         source = buildcontext.digest()
         labels = engine.image_labels(image)
         # Who built it by hand is taken at their word; ours is built again when its source changed.
@@ -162,10 +177,15 @@ class Container:
         self.kit.say(f"Building the image {image}; this happens once and takes minutes.")
         began_s = self.kit.clock()
         with buildcontext.opened() as context:
-            arguments = {"RUNTIME": _RUNTIMES[runtime]}
+            arguments = {"RUNTIME": _RUNTIMES[self.model.runtime]}
             engine.build(context, image, arguments, {_SOURCE: source}, self.kit.follow)
         phases["build"] = self.kit.clock() - began_s
         return image
+
+    def _name(self) -> str:
+        """The image's name: the one asked for, or ours for the model's runtime."""
+        runtime = _RUNTIMES[self.model.runtime]
+        return self.kit.box.image or ("offload" if runtime == "tflite" else f"offload:{runtime}")
 
     def _wanted(self, image: str, image_id: str, stack: ExitStack) -> Wanted:
         kit, box = self.kit, self.kit.box
@@ -187,6 +207,8 @@ class Container:
             "image": image_id,
             "command": command,
             "model": self.model.identity.sha256,
+            "mounted": {there: here for here, there in mounts.items() if there != _LABELS},
+            "settings": dict(model),
             "labels": {str(key): name for key, name in self.model.labels.items()},
             "cpus": box.cpus,
             "memory": box.memory,
@@ -198,7 +220,7 @@ class Container:
             port=_PORT,
             environment={"OFFLOAD_TOKEN": secrets.token_hex(16), **model},
             mounts=mounts,
-            labels={SPEC: hashlib.sha256(text).hexdigest()},
+            labels={SPEC: hashlib.sha256(text).hexdigest()} | ({_KEPT: "1"} if box.keep else {}),
             cpus=box.cpus,
             memory=box.memory,
         )
@@ -212,7 +234,9 @@ class Container:
             mounts[self._labels_file(stack)] = _LABELS
         if self.model.identity.name == BUILTIN:
             return mounts, {"OFFLOAD_MODEL": BUILTIN}
-        if path.startswith(cache + os.sep):
+        _check_readable(self.model.path)
+        by_name = not (kit.asked and os.path.exists(os.path.expanduser(kit.asked)))
+        if by_name and path.startswith(cache + os.sep):
             mounts[cache] = "/cache/models"
             name = kit.asked or self.model.identity.name
             return mounts, {"OFFLOAD_MODEL": name, "OFFLOAD_CACHE": "/cache"}
@@ -231,3 +255,22 @@ class Container:
 
 _LABELS = "/model/labels.txt"
 _RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
+
+
+def _remove(engine: Engine, containers: list[str]) -> None:
+    for container_id in containers:
+        engine.remove(container_id)
+
+
+def _check_readable(path: str) -> None:
+    """See that a user who is nobody here may read the model.
+
+    Raises:
+        PlaceUnavailable: it may not.
+    """
+    below = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
+    for file in [path, *below]:
+        if not os.stat(file).st_mode & stat.S_IROTH:
+            raise PlaceUnavailable(
+                f"The container's user may not read {file}.", hint=f"chmod -R a+rX {path}"
+            )

@@ -14,8 +14,8 @@ from offload.service.client.upload import Upload
 class Link:
     """How a server is talked to.
 
-    `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is one
-    attempt's, `max_retries` how many follow the first.
+    `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is how
+    long an attempt may make no progress, `max_retries` how many follow the first.
     """
 
     url: str | None = None

@@ -99,9 +99,10 @@ def _write(text: str) -> None:
 def _found(row: Row) -> str:
     """`2 person 0.91, 1 dog 0.55`: how many of each, and the best score."""
     if row.error is not None:
-        return f"FAILED: {row.error}"
+        return shown(f"FAILED: {row.error}")
     counts = Counter(d.label for d in row.detections)
     best: dict[str, float] = {}
     for d in row.detections:
         best.setdefault(d.label, d.score)
-    return ", ".join(f"{n} {label} {best[label]:.2f}" for label, n in counts.items()) or "-"
+    found = ", ".join(f"{n} {label} {best[label]:.2f}" for label, n in counts.items())
+    return shown(found) or "-"

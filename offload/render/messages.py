@@ -30,8 +30,10 @@ def stopped_early(summary: "Summary", limit: str | None) -> None:
 
 
 def shown(path: str) -> str:
-    """`path` as a terminal may get it: control characters escaped."""
-    return path if path.isprintable() else path.encode("unicode_escape").decode()
+    """`path`, or any text from elsewhere, as a terminal may get it: control characters escaped."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 class Messages:
@@ -123,4 +125,4 @@ def _ms(seconds: float | None) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is where we print
+    print(shown(line), file=sys.stderr, flush=True)  # noqa: T201 - this is where we print

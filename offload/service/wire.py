@@ -88,7 +88,8 @@ class Info:
 
     def to_json(self) -> Json:
         """The document as JSON types."""
-        document = {name: getattr(self, name) for name in _PLAIN}
+        names = ("min_score", *_COUNTS, "machine", "startup")
+        document = {name: getattr(self, name) for name in names}
         labels = {str(key): name for key, name in self.labels.items()}
         head = {"service": SERVICE, "version": self.version, "model": asdict(self.identity)}
         return head | {"labels": labels} | document
@@ -105,14 +106,23 @@ class Info:
         return cls(
             version=str(document["version"]),
             identity=ModelIdentity(**document["model"]),
-            labels={int(key): name for key, name in document["labels"].items()},
-            **{name: document[name] for name in _PLAIN},
+            labels={int(key): str(name) for key, name in document["labels"].items()},
+            min_score=float(document["min_score"]),
+            machine=dict(document["machine"]),
+            startup={name: _seconds(document["startup"][name]) for name in STARTUP},
+            **{name: int(document[name]) for name in _COUNTS},
         )
 
 
-_PLAIN = (
-    "min_score", "workers", "threads", "queue", "max_bytes", "max_pixels", "machine", "startup",
-)  # fmt: skip
+_COUNTS = ("workers", "threads", "queue", "max_bytes", "max_pixels")
+STARTUP = ("load_s", "warm_up_s", "service_s")
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(value)
+    return seconds
 
 
 def query(selection: Selection, max_pixels: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from importlib import import_module
 
 from offload import detectors
 from offload.detectors import source
+from offload.detectors.catalogue import NAMED
 from offload.detectors.source import Hub, ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model, Place
@@ -44,7 +45,9 @@ def kit(request: Request, hub: Hub, configured: Settings, follow: Callable[[str]
             max_retries=request.max_retries,
             upload=request.upload(),
         ),
-        box=Box(request.image, request.cpus, request.memory, request.keep),
+        box=Box(
+            request.image, request.cpus, request.memory and request.memory.lower(), request.keep
+        ),
         say=hub.warn,
         follow=follow,
     )
@@ -63,8 +66,12 @@ def fallback(name: str, of: Kit, model: Model) -> Place:
     Raises:
         UsageError: it has another, or none that we know.
     """
-    asked = of.asked or model.identity.name
+    # A server may call its model what it likes; only names of our own table are fetched by them.
+    known = model.identity.name if model.identity.name in NAMED else None
+    asked = of.asked or known
     hint = "Give --model the file that the server has."
+    if asked is None:
+        raise UsageError(f"--fallback {name} has no model to detect with.", hint=hint)
     try:
         other = place(name, replace(of, asked=asked))
         ours, theirs = other.model.identity, model.identity

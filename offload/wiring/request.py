@@ -63,10 +63,12 @@ class Request:
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
         if self.fallback not in {None, "local"}:
             raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
-        if self.memory is not None and not re.fullmatch(r"\d+[bkmg]?", self.memory):
+        if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
             raise UsageError(
                 f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
             )
+        if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
+            raise UsageError(f"--cpus takes a number of cores, not {self.cpus}.")
         self._refuse_idle_options()
 
     def _refuse_idle_options(self) -> None:
@@ -140,6 +142,7 @@ def _class(wanted: str) -> str:
     return str(int(name)) if name.isdecimal() else name
 
 
+_MOST_CPUS = 1024
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _PLACES_OF = {
     ("url", "token"): ("remote",),

@@ -1,16 +1,17 @@
 """Taking down what was left up."""
 
+from collections.abc import Iterator
+
 from offload.drivers.engine import Engine
 
 
-def containers() -> list[str]:
-    """Remove every container that we started; their names.
+def containers() -> Iterator[str]:
+    """Remove every container that we started; the name of each when it is gone.
 
     Raises:
         PlaceUnavailable: no engine answers.
     """
     with Engine.connected() as engine:
-        found = engine.ours()
-        for container in found:
+        for container in engine.ours():
             engine.remove(container.id)
-        return [container.name for container in found]
+            yield container.name
