@@ -47,7 +47,7 @@ def _checked(url: str) -> str:
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise UsageError(
             "--url, or the setting url, holds more than an address: a user, a password or a query.",
-            hint="A server's token goes into OFFLOAD_TOKEN.",
+            hint="It must look like http://HOST:8080; a server's token goes into OFFLOAD_TOKEN.",
         )
     return parts.geturl()
 

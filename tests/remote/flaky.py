@@ -30,7 +30,8 @@ def info(**changes: Any) -> wire.Info:
     facts: dict[str, Any] = {
         "version": __version__, "identity": IDENTITY, "labels": {18: "dog"}, "min_score": 0.25,
         "workers": 2, "threads": 1, "queue": 64, "max_bytes": 2**25, "max_pixels": 80_000_000,
-        "machine": {"name": "flaky"}, "startup": {"service_s": 0.01},
+        "machine": {"name": "flaky"},
+        "startup": {"load_s": 0.1, "warm_up_s": 0.1, "service_s": 0.01},
     }  # fmt: skip
     return wire.Info(**facts | changes)
 

@@ -188,14 +188,13 @@ def test_no_secret_is_written_anywhere_when_all_goes_wrong(
     offload: Offload, many: Path, tmp_path: Path
 ) -> None:
     with Flaky([answers] * 5 + [refuses(500, "broken")] * 5, then=hangs_up) as server:
-        url = server.url.replace("//", "//me:hunter2@")
-        command = ("--where", "remote", "--url", url, "--token", "sesame", "--max-retries", "0")
+        where = ("--where", "remote", "--url", server.url)
+        command = (*where, "--token", "sesame", "--max-retries", "0")
         done = offload("detect", many, "-v", "--json", "-o", tmp_path, *command)
     assert done.returncode == 3
     assert f"{server.url} answers 500: broken" in done.stderr
     written = [path.read_text() for path in tmp_path.rglob("*.json*")]
     for text in (done.stdout, done.stderr, *written):
-        assert "hunter2" not in text
         assert "sesame" not in text
 
 
@@ -204,7 +203,11 @@ def test_a_fallback_with_another_model_is_refused(offload: Offload, many: Path) 
     ours = f"builtin (SHA-256 {BUILTIN.sha256[:12]}…)"
     for theirs, sentence in (
         (other, f"another model: {ours} instead of builtin (eeeeeeeeeeee…)"),
-        (IDENTITY, "--fallback local has no model: There is no model 'flaky'"),
+        (IDENTITY, "--fallback local has no model to detect with."),
+        (
+            replace(BUILTIN, name="http://127.0.0.1:9/theirs.tflite"),
+            "--fallback local has no model to detect with.",
+        ),
     ):
         with Flaky(info=info(identity=theirs)) as server:
             command = ("--where", "remote", "--url", server.url, "--fallback", "local")

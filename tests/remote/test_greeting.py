@@ -21,6 +21,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.drivers.modelcache import sha256_of
 from offload.service.client.greeting import Address, ask
+from offload.service.wire import Info
 from offload.wiring.detection import detect
 from tests.conftest import Offload
 from tests.drawing import saved
@@ -58,6 +59,8 @@ def refused(done: "subprocess.CompletedProcess[str]", exit_code: int) -> str:
         (None, "--where remote needs the address of a server"),
         ("", "--where remote needs the address of a server"),
         ("ftp://me:hunter2@host", "no address of a server"),
+        ("http://me:hunter2@127.0.0.1:9", "holds more than an address"),
+        ("http://127.0.0.1:9/?key=hunter2", "holds more than an address"),
         ("http://", "no address of a server"),
         ("http://[", "no address of a server"),
         ("http://127.0.0.1:hunter2", "no address of a server"),
@@ -106,7 +109,6 @@ def test_options_that_would_do_nothing_are_refused(
     ("url", "reason"),
     [
         ("127.0.0.1:9", "refused"),
-        ("http://me:hunter2@127.0.0.1:9/path?key=hunter2", "refused"),
         ("http://no-such-host.invalid", "no-such-host.invalid"),
     ],
 )
@@ -147,8 +149,8 @@ def test_a_server_that_will_not_do_is_refused(photo: Path, greeting: Act, senten
 
 def test_a_refused_token_is_not_shown(offload: Offload, photo: Path) -> None:
     with Flaky(greetings=[refuses(401)]) as server:
-        url = server.url.replace("//", "//me:hunter2@")
-        command = ("detect", photo, "--where", "remote", "--url", url, "--token", "hunter3")
+        where = ("--where", "remote", "--url", server.url)
+        command = ("detect", photo, *where, "--token", "hunter3")
         said = refused(offload(*command), 4)
     assert f"{server.url} refuses the token" in said
     assert "hunter" not in said
@@ -269,3 +271,21 @@ def test_ctrl_c_ends_the_wait_for_a_server(photo: Path) -> None:
             _, said = process.communicate()
     assert process.returncode == 130
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"startup": {}},
+        {"startup": {"load_s": 0, "warm_up_s": 0, "service_s": float("nan")}},
+        {"workers": "two"},
+        {"labels": []},
+        {"min_score": None},
+        {"model": {"name": "x"}},
+    ],
+)
+def test_a_document_that_is_none_of_ours_is_told_from_one_that_is(strange: dict[str, Any]) -> None:
+    document = info().to_json()
+    assert Info.from_json(document) == info()
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+        Info.from_json(document | strange)

@@ -178,7 +178,11 @@ def test_the_pieces_are_the_whole_and_their_end_is_told_when_the_last_has_gone(s
 def test_as_many_requests_are_in_flight_as_hide_the_latency(
     case: str, slots: int, queue: int, service_s: float, rtt_s: float, requests: int
 ) -> None:
-    facts = info(workers=slots, queue=queue, startup={"service_s": service_s})
+    facts = info(
+        workers=slots,
+        queue=queue,
+        startup={"load_s": 0.1, "warm_up_s": 0.1, "service_s": service_s},
+    )
     assert in_flight(facts, rtt_s) == requests, case
 
 
@@ -192,7 +196,14 @@ def test_as_many_requests_are_in_flight_as_hide_the_latency(
 def test_the_rule_of_the_pipeline_holds_within_the_limits(
     slots: int, queue: int, service_s: float, rtt_s: float
 ) -> None:
-    requests = in_flight(info(workers=slots, queue=queue, startup={"service_s": service_s}), rtt_s)
+    requests = in_flight(
+        info(
+            workers=slots,
+            queue=queue,
+            startup={"load_s": 0.1, "warm_up_s": 0.1, "service_s": service_s},
+        ),
+        rtt_s,
+    )
     unhindered_s, slowest_s = service_s + rtt_s, service_s / slots
     needed, most = unhindered_s / slowest_s + 1, min(slots + queue, 64)
     assert 1 <= requests <= most
