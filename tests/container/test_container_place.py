@@ -197,7 +197,9 @@ def test_a_container_that_dies_loses_no_image(
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
-        (("--image", "no-such-image-here"), 4, "There is no image no-such-image-here here."),
+        (("--image", "no-such-image-here"), 4, "The image no-such-image-here is not here."),
+        (("--image", "python:3.11-slim"), 4, "is no image of offload."),
+        (("--cpus", "inf"), 2, "cpus"),
         (("--memory", "16m"), 4, "its memory limit, 16m, is too small"),
         (("--memory", "1m"), 4, "The Docker engine refuses: Minimum memory limit"),
         (("--memory", "much"), 2, "--memory takes a size, not 'much'."),
@@ -222,6 +224,21 @@ def test_a_model_that_cannot_be_run_is_explained_by_the_container(
     assert "LiteRT cannot load /model/cut.tflite" in done.stderr
     assert "Traceback" not in done.stderr
     assert ours(docker_engine) == []
+
+
+def test_a_model_that_others_may_not_read_is_named_with_what_to_type(
+    detect: Offload, examples: Path, tmp_path: Path
+) -> None:
+    builtin = Path(__file__).parents[2] / "offload" / "detectors" / "builtin" / "model.tflite"
+    mine = tmp_path / "mine: a, b.tflite"
+    mine.write_bytes(builtin.read_bytes())
+    mine.chmod(0o600)
+    done = detect(examples, "-m", mine)
+    assert done.returncode == 4
+    assert f"chmod -R a+rX {mine}" in done.stderr
+    mine.chmod(0o644)
+    done = detect(examples, "-m", mine, "-q")
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_engine_is_exit_code_four_and_the_command_that_helps(

@@ -18,6 +18,16 @@ def write_user_file(text: str) -> None:
     file.write_text(text)
 
 
+def test_what_is_secret_is_not_shown() -> None:
+    found = settings.load(
+        {"OFFLOAD_TOKEN": "sesame", "OFFLOAD_URL": "http://bob:hunter2@host:1/?k=abc"}
+    )
+    assert (found.token, found.url) == ("sesame", "http://bob:hunter2@host:1/?k=abc")
+    shown = str(found.origins)
+    assert not any(secret in shown for secret in ("sesame", "hunter2", "abc"))
+    assert "sesame" not in str(found)
+
+
 def test_nothing_set_is_the_defaults() -> None:
     found = settings.load({})
     assert (found.model, found.offline, found.workers) == (None, False, None)
