@@ -39,6 +39,7 @@ class FakeSession:
 
     bad: frozenset[str] = frozenset()
     concurrency: int = 2
+    slots: int = 2
     model: ModelIdentity = IDENTITY
     labels: Mapping[int, str] = field(default_factory=lambda: {18: "dog"})
     host: Mapping[str, str] = field(default_factory=lambda: {"name": "nowhere"})
@@ -56,6 +57,11 @@ class FakeSession:
     def probe(self, payload: bytes) -> float:
         """No link to measure."""
         del payload
+        return 0.0
+
+    def probe_down(self, size_bytes: int) -> float:
+        """No link to measure."""
+        del size_bytes
         return 0.0
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from offload.app.pipeline import Stop, pull
 from offload.domain.errors import ImageError, Unanswered
+from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock, Spread, spread
@@ -115,6 +116,30 @@ class Summary:
     images_per_s: float | None
     bytes: int
     sent_bytes: int
+
+
+@dataclass(slots=True)
+class Samples:
+    """Images of a run, evenly spread over it, of which never more than `most` are held."""
+
+    most: int = 200
+    first_s: float | None = None
+    images: list[ImageSample] = field(default_factory=list)
+    seen: int = 0
+    stride: int = 1
+
+    def add(self, row: Row, finished_s: float) -> None:
+        """A row that was done `finished_s` after the first image was taken."""
+        if row.error is not None or row.fallback is not None:
+            return
+        self.seen += 1
+        if self.first_s is None:
+            self.first_s = finished_s
+        if self.seen % self.stride == 0:
+            self.images.append(sample(row, self.seen, finished_s))
+        if len(self.images) == self.most:
+            self.images = self.images[1::2]
+            self.stride *= 2
 
 
 @dataclass(slots=True)

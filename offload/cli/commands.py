@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from offload.cli import configuration, detect, doctor, down, examples, models, serve
+from offload.cli import (
+    accuracy,
+    advise,
+    configuration,
+    detect,
+    doctor,
+    down,
+    examples,
+    models,
+    profile,
+    serve,
+)
 from offload.version import __version__
 
 app = typer.Typer(
@@ -33,6 +44,9 @@ def root(
 
 
 app.command("detect")(detect.detect)
+app.add_typer(profile.app, name="profile")
+app.command("advise")(advise.advise)
+app.command("accuracy")(accuracy.accuracy)
 app.command("serve")(serve.serve)
 app.command("down")(down.down)
 app.add_typer(models.app, name="models")

@@ -25,7 +25,8 @@ def detect(
         str,
         typer.Option(
             help="The place to run at: local, in this process; container, on this machine; remote, "
-            "a machine that runs offload serve."
+            "a machine that runs offload serve; auto, the one that offload advise would choose "
+            "(remote only if --url or the setting url names a server)."
         ),
     ] = "local",
     model: Annotated[
@@ -166,9 +167,9 @@ def detect(
     from offload.app.pipeline import Stop
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.render import detections, messages, progress
-    from offload.wiring import configuration
+    from offload.wiring import configuration, recording
     from offload.wiring.detection import detection
-    from offload.wiring.request import Request
+    from offload.wiring.request import AUTO, Request
 
     request = Request(
         sources=tuple(sources),
@@ -207,6 +208,13 @@ def detect(
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.Messages(quiet=quiet, verbose=verbose)
     configured = configuration.load()
+    if where == AUTO:
+        from offload.render.advice import one_line
+        from offload.wiring import advising
+
+        hub = configuration.hub(configured, warn=say.warn, offline=offline)
+        request, advice = advising.decided(request, hub, configured, say.warn)
+        say.note(one_line(advice))
     stop = Stop()
     with (
         progress.download(quiet) as on_bytes,
@@ -228,7 +236,8 @@ def detect(
                 advance(row)
     sink.close()
     summary = run.summary()
-    say.summary(summary, out)
+    outcome = recording.remember(run, request, configured, say.warn)
+    say.summary(summary, out, outcome)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:

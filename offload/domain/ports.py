@@ -78,6 +78,10 @@ class Session(Protocol):
         """How many `detect` calls at a time keep the place busy."""
 
     @property
+    def slots(self) -> int:
+        """How many images the place works on at a time; those beyond wait for their turn."""
+
+    @property
     def host(self) -> Mapping[str, Any]:
         """The machine that detects."""
 
@@ -94,7 +98,20 @@ class Session(Protocol):
         """
 
     def probe(self, payload: bytes) -> float:
-        """Seconds that moving `payload` to the place takes, without the model."""
+        """Seconds that moving `payload` to the place takes, without the model; a round trip is part
+        of it. 0 where nothing is moved.
+
+        Raises:
+            Unanswered: the place does not answer.
+        """
+
+    def probe_down(self, size_bytes: int) -> float:
+        """Seconds that as many bytes from the place take, the round trip of asking for them
+        included.
+
+        Raises:
+            Unanswered: the place does not answer.
+        """
 
 
 class Place(Protocol):

@@ -44,10 +44,11 @@ def spread(values: Sequence[float]) -> Spread | None:
     if not values:
         return None
     ordered = sorted(values)
-    return Spread(sum(ordered) / len(ordered), _quantile(ordered, 0.5), _quantile(ordered, 0.95))
+    return Spread(sum(ordered) / len(ordered), quantile(ordered, 0.5), quantile(ordered, 0.95))
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The `share` quantile of a sorted sample, interpolated linearly."""
     position = share * (len(ordered) - 1)
     low = int(position)
     high = min(low + 1, len(ordered) - 1)

@@ -1,5 +1,6 @@
 """This computer: what it is, and how much of it is ours to use."""
 
+import glob
 import os
 import platform
 import sys
@@ -50,6 +51,44 @@ def usable_cores() -> int:
         cores = os.cpu_count() or 1
     quota = _quota_cores()
     return max(1, min(cores, int(quota))) if quota else cores
+
+
+def load() -> float | None:
+    """How many other programs wanted a core at a time over the last minute, no more than do now;
+    None where nobody counts.
+    """
+    try:
+        average = os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return None
+    # "0.20 0.18 0.12 1/80 11206": one of 80 runs now, which is the one that asks.
+    words = _words("/proc/loadavg")
+    return min(average, int(words[3].partition("/")[0]) - 1) if words else average
+
+
+def cpu_s() -> tuple[float, float] | None:
+    """Seconds that all cores together have been busy, and that they have been, since the start of
+    the system; None where nobody counts.
+    """
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    ticks = [float(word) for word in _words("/proc/stat")[1:9]]
+    if not ticks:
+        return None
+    per_s = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - ticks[3] - ticks[4]) / per_s, sum(ticks) / per_s
+
+
+def burstable() -> str | None:
+    """The kind of a rented machine whose full speed lasts only as long as its credits."""
+    kind = _text("/sys/class/dmi/id/product_name").strip()
+    rented = _text("/sys/class/dmi/id/sys_vendor").strip() == "Amazon EC2"
+    return kind if rented and kind.startswith(("t2.", "t3.", "t3a.", "t4g.")) else None
+
+
+def on_battery() -> bool:
+    """Whether a battery is being emptied, which slows most machines down."""
+    states = glob.glob("/sys/class/power_supply/*/status")
+    return any(_text(state).strip() == "Discharging" for state in states)
 
 
 def _quota_cores() -> float | None:

@@ -73,6 +73,16 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
         raise ImageError(_reason(error)) from error
 
 
+def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
+    """The longer side of a picture, of which no pixel is decoded.
+
+    Raises:
+        ImageError: the bytes are no picture of a known format, or too large.
+    """
+    with _opened(data, max_pixels) as source:
+        return max(source.size)
+
+
 @dataclass(frozen=True, slots=True)
 class Smaller:
     """A JPEG copy of a picture, and the upright width and height of the original in pixels."""

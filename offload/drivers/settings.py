@@ -19,6 +19,8 @@ KEYS: Mapping[str, type] = {
     "threads": int,
     "url": str,
     "token": str,
+    "data": str,
+    "history": bool,
 }
 """Every setting and its type."""
 _NAMES = {str: "text", bool: "true or false", int: "a whole number from 1 to 1024"}
@@ -51,6 +53,8 @@ class Settings:
     threads: int | None
     url: str | None
     token: str | None = field(repr=False)
+    data: str
+    history: bool
     origins: Mapping[str, Setting]
 
 
@@ -71,6 +75,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
     found = {key: Setting(value, "default") for key, value in _DEFAULTS.items()}
     found["cache"] = Setting(platformdirs.user_cache_dir("offload"), "default")
+    found["data"] = Setting(platformdirs.user_data_dir("offload"), "default")
     for file in (user_file(), LOCAL_FILE):
         found |= _from_file(file)
     for key in KEYS:
@@ -82,7 +87,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         found[key] = replace(found[key], value="(hidden)")
     for key in _ADDRESSES & found.keys():
         found[key] = replace(found[key], value=web.without_secrets(str(found[key].value)))
-    blank: dict[str, object] = dict.fromkeys(KEYS) | {"offline": False}
+    blank: dict[str, object] = dict.fromkeys(KEYS) | {"offline": False, "history": True}
     return Settings(**blank | values, origins=found)  # type: ignore[arg-type] # _checked saw to it
 
 

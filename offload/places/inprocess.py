@@ -64,7 +64,7 @@ class InProcessSession:
     ) -> None:
         self.model = place.model.identity
         self.labels: Mapping[int, str] = pool.labels
-        self.concurrency = pool.concurrency
+        self.concurrency = self.slots = pool.concurrency
         self.phases = {"load": load_s}
         self.host = asdict(machine.describe())
         self._clock = place.clock
@@ -95,6 +95,11 @@ class InProcessSession:
     def probe(self, payload: bytes) -> float:
         """Nothing is moved, so nothing is waited for."""
         del payload
+        return 0.0
+
+    def probe_down(self, size_bytes: int) -> float:
+        """Nothing is moved, so nothing is waited for."""
+        del size_bytes
         return 0.0
 
 

@@ -9,6 +9,7 @@ from offload.domain.errors import OffloadError
 
 if TYPE_CHECKING:
     from offload.app.detect import Summary
+    from offload.domain.measurements import Outcome
     from offload.domain.results import Row
     from offload.domain.timing import Spread
     from offload.service.wire import Info
@@ -48,6 +49,11 @@ class Messages:
         if not self._quiet:
             _say(f"warning: {message}")
 
+    def note(self, line: str) -> None:
+        """One line on what is done and why."""
+        if not self._quiet:
+            _say(line)
+
     def follow(self, step: str) -> None:
         """A step of something long, with -v."""
         if self._verbose:
@@ -77,11 +83,18 @@ class Messages:
             ]
             _say(f"{shown(row.path)}: {', '.join(spent)}")
 
-    def summary(self, summary: "Summary", out: str | None) -> None:
-        """What the run came to."""
+    def summary(
+        self, summary: "Summary", out: str | None, outcome: "Outcome | None" = None
+    ) -> None:
+        """What the run came to, and what was predicted of it."""
         if not self._quiet:
             for line in summary_lines(summary, out):
                 _say(line)
+            if outcome is not None:
+                _say(
+                    f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
+                    f"({outcome.low_s:.2f} to {outcome.high_s:.2f})"
+                )
 
 
 def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:

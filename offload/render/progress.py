@@ -60,6 +60,32 @@ def download(quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
             bar.stop()
 
 
+@contextmanager
+def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A line that appears with the first step; call what is given with each."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _step: None
+        return
+    started: list[Progress] = []
+
+    def on_step(step: str) -> None:
+        if not started:
+            from rich.progress import SpinnerColumn, TextColumn
+
+            bar = _progress(SpinnerColumn(), TextColumn("{task.description}", markup=False))
+            bar.add_task("")
+            bar.start()
+            started.append(bar)
+        bar = started[0]
+        bar.update(bar.task_ids[0], description=step)
+
+    try:
+        yield on_step
+    finally:
+        for bar in started:
+            bar.stop()
+
+
 def _progress(*columns: object) -> "Progress":
     from rich.console import Console
     from rich.progress import Progress

@@ -2,16 +2,19 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from offload.domain.results import SCHEMA
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def models(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """The named models."""
     if as_json:
-        return _json({"models": list(rows)})
+        return write_json({"models": list(rows)})
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -21,13 +24,13 @@ def models(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         size = "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB"
         here = "yes" if row["cached"] else ""
         table.add_row(row["name"], row["runtime"], row["accuracy"], row["licence"], size, here)
-    return _print(table)
+    return print_table(table)
 
 
 def facts(document: Mapping[str, Any], *, as_json: bool) -> None:
     """Names and values, one a line."""
     if as_json:
-        return _json(document)
+        return write_json(document)
     from rich.table import Table
     from rich.text import Text
 
@@ -36,7 +39,7 @@ def facts(document: Mapping[str, Any], *, as_json: bool) -> None:
     table.add_column(overflow="fold")
     for name, value in document.items():
         table.add_row(name.replace("_", " "), Text(_text(value)))
-    return _print(table)
+    return print_table(table)
 
 
 def _text(value: object) -> str:
@@ -49,13 +52,27 @@ def _text(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _json(document: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, indent=1) + "\n")
+def write_json(document: Mapping[str, Any]) -> None:
+    """A document on standard output, with its schema version."""
+    sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, indent=1, allow_nan=False) + "\n")
 
 
-def _print(table: object) -> None:
+def print_table(table: object) -> None:
+    """A table on standard output."""
+    # Piped, rich would cut lines at 80 columns.
+    _console(None if sys.stdout.isatty() else 200).print(table)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines on standard output; those too long for a terminal go on below, words kept whole."""
+    from rich.text import Text
+
+    console = _console(None)
+    for line in lines:
+        console.print(Text(line), soft_wrap=not sys.stdout.isatty())
+
+
+def _console(width: int | None) -> "Console":
     from rich.console import Console
 
-    # Piped, rich would cut lines at 80 columns.
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    console.print(table)
+    return Console(width=width)

@@ -12,6 +12,9 @@ from offload.domain.vision import Detections, Selection
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
 
+MOST_PROBE_BYTES = 4 * 2**20
+"""What a probe may ask a server to send."""
+
 SERVICE = "offload"
 PROBLEM_TYPE = "application/problem+json"
 _PROBLEMS = "urn:offload:problem:"

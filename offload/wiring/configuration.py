@@ -19,6 +19,11 @@ def load() -> Settings:
     return settings.load(os.environ)
 
 
+def store_path(configured: Settings) -> str:
+    """The file that measurements are kept in."""
+    return os.path.join(configured.data, "history.sqlite3")
+
+
 def cache(configured: Settings) -> ModelCache:
     """Our cache of models."""
     return ModelCache(os.path.join(configured.cache, "models"))

@@ -5,11 +5,11 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from offload.app import detect as use_case
-from offload.app.detect import Job, Summary, Tally
+from offload.app.detect import Job, Samples, Summary, Tally
 from offload.app.pipeline import Stop
 from offload.detectors.source import Hub
 from offload.domain.ports import Session
@@ -36,12 +36,14 @@ class Run:
     rows: Iterator[Row]
     clock: Clock
     detect_s: float = 0.0
+    samples: Samples = field(default_factory=Samples)
 
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
         for row in self.rows:
             self.tally.add(row)
             self.detect_s = self.clock() - began_s
+            self.samples.add(row, self.detect_s)
             yield row
 
     @property

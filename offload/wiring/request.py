@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model
@@ -58,8 +60,8 @@ class Request:
         self.failure_limit(0)
         if self.model == "":
             raise UsageError("--model is empty.", hint="To see the models: offload models list")
-        if self.where not in PLACES:
-            names = ", ".join(PLACES)
+        if self.where not in {*PLACES, AUTO}:
+            names = ", ".join([*PLACES, AUTO])
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
         if self.fallback not in {None, "local"}:
             raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
@@ -73,14 +75,15 @@ class Request:
 
     def _refuse_idle_options(self) -> None:
         """An option that would do nothing at the place is a misunderstanding."""
+        if self.where == AUTO:
+            return  # each may do something at the place that will be chosen
         for options, places in _PLACES_OF.items():
             for name in options:
                 if {self.where, self.fallback}.isdisjoint(places) and (
                     getattr(self, name) != _DEFAULTS[name]
                 ):
-                    option = "--" + name.removesuffix("_s").replace("_", "-")
                     raise UsageError(
-                        f"{option} does nothing with --where {self.where}.",
+                        f"{_option(name)} does nothing with --where {self.where}.",
                         hint=f"It goes with --where {' or '.join(places)}.",
                     )
         if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
@@ -88,6 +91,22 @@ class Request:
                 "--upload-quality is that of the smaller copy that --upload-max-side asks for.",
                 hint="For instance: --upload-max-side 640 --upload-quality 85",
             )
+
+    def as_options(self) -> list[str]:
+        """The options of `offload detect` that ask for the same, but for where results go; and for
+        the token, as every user of a machine can read its command lines.
+        """
+        options: list[str] = []
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if name in _NO_OPTIONS or (value == default and name != "where"):
+                continue
+            if value is True:
+                options.append(_option(name))
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                options += [f"{_option(name)}={each}" for each in values]
+        return options
 
     def failure_limit(self, images: int) -> int | None:
         """How many of `images` may fail: `max_failures` is `N`, or `P%` of all."""
@@ -136,14 +155,49 @@ class Request:
         )
 
 
+def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> list[Request]:
+    """A request for each place, without the options that do something at others of them only.
+
+    Raises:
+        UsageError: as for a Request, or there is no such place.
+    """
+    if not places or not PLACES.keys() >= set(places):
+        wrong = next((place for place in places if place not in PLACES), "")
+        raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(PLACES)}.")
+
+    def others_only(name: str, place: str) -> bool:
+        takers = next((takers for names, takers in _PLACES_OF.items() if name in names), None)
+        return takers is not None and place not in takers and not set(places).isdisjoint(takers)
+
+    return [
+        Request(
+            tuple(sources),
+            where=place,
+            **{name: value for name, value in wishes.items() if not others_only(name, place)},
+        )
+        for place in dict.fromkeys(places)
+    ]
+
+
+def _option(name: str) -> str:
+    """The option that sets a field."""
+    name = {"classes": "class", "max_iou": "iou"}.get(name, name.removesuffix("_s"))
+    return "--" + name.replace("_", "-")
+
+
 def _class(wanted: str) -> str:
     """A class name or id in the form that detections are compared with."""
     name = wanted.strip().lower()
     return str(int(name)) if name.isdecimal() else name
 
 
+AUTO = "auto"
+"""The place that is yet to be chosen."""
+
 _MOST_CPUS = 1024
+WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
+_NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _PLACES_OF = {
     ("url", "token"): ("remote",),
     ("image", "cpus", "memory", "keep"): ("container",),

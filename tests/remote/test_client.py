@@ -280,3 +280,18 @@ def test_a_probe_sends_its_payload_and_says_how_long_it_took() -> None:
         server.stop()
         with pytest.raises(Unanswered, match="refused"):
             here.session.probe(b"x")
+
+
+def test_a_probe_of_the_way_back_asks_for_its_bytes_and_says_how_long_they_took() -> None:
+    with Flaky() as server, visit(server) as here:
+        assert here.session.probe_down(100_000) > 0
+        seen = server.seen[-1]
+        assert (seen.method, seen.path, seen.query) == ("GET", wire.PROBE, {"bytes": ["100000"]})
+        server.stop()
+        with pytest.raises(Unanswered, match="refused"):
+            here.session.probe_down(1)
+
+
+def test_a_session_has_as_many_slots_as_its_server_has_workers() -> None:
+    with Flaky(info=info(workers=3)) as server, visit(server) as here:
+        assert here.session.slots == 3

@@ -166,7 +166,8 @@ def test_a_crowd_before_a_short_queue_gets_right_answers_or_is_told_to_wait(
 def test_the_token_is_asked_for_wherever_something_is_to_be_had(strict: Server) -> None:
     guarded = [
         ("GET", wire.INFO), ("GET", wire.METRICS), ("POST", wire.DETECT), ("POST", wire.PROBE),
-        ("POST", "/"), ("POST", "/api/detect"), ("POST", "/api/object_detection"),
+        ("GET", wire.PROBE), ("POST", "/"), ("POST", "/api/detect"),
+        ("POST", "/api/object_detection"),
     ]  # fmt: skip
     wrong = {
         None: "This server wants a token.",

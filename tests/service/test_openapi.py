@@ -28,7 +28,7 @@ def test_the_server_keeps_to_its_description(strict: Server, tmp_path: Path) -> 
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 selected / 10 total" in done.stdout
+    assert "11 selected / 11 total" in done.stdout
     assert "Traceback" not in strict.said()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,22 @@ def test_a_probe_says_how_much_came_and_how_long_it_took(client: httpx.Client) -
     assert timing
     assert float(timing[1]) / 1000 == pytest.approx(answer.json()["recv_s"], abs=1e-9)
     assert client.post("/v1/probe").json()["bytes"] == 0
+
+
+def test_a_probe_of_the_way_back_brings_bytes_that_nothing_shortens(client: httpx.Client) -> None:
+    for size_bytes in (0, 1, 100_000, wire.MOST_PROBE_BYTES):
+        answer = client.get("/v1/probe", params={"bytes": size_bytes}).raise_for_status()
+        assert len(answer.content) == size_bytes
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert "Content-Encoding" not in answer.headers
+        assert len(zlib.compress(answer.content)) >= size_bytes
+
+
+@pytest.mark.parametrize("query", ["", "?bytes=-1", "?bytes=4194305", "?bytes=x", "?byte=1"])
+def test_a_probe_of_the_way_back_says_how_much_is_wanted(client: httpx.Client, query: str) -> None:
+    answer = client.get(f"/v1/probe{query}")
+    assert answer.status_code == 422
+    assert "byte" in answer.json()["detail"]
 
 
 def test_the_server_says_what_it_is(client: httpx.Client, examples: Path) -> None:

@@ -65,6 +65,7 @@ class ServerSession:
     ) -> None:
         self.model = info.identity
         self.labels = info.labels
+        self.slots = info.workers
         self.host = info.machine
         self.phases: Mapping[str, float] = phases or {}
         self._server = server
@@ -129,14 +130,29 @@ class ServerSession:
         Raises:
             Unanswered: the server gives no answer.
         """
+        began_s = self._clock()
+        reply = self._probed("POST", None, payload)
+        return reply.began_s - began_s
+
+    def probe_down(self, size_bytes: int) -> float:
+        """Seconds that as many bytes from the server take, up to `wire.MOST_PROBE_BYTES`.
+
+        Raises:
+            Unanswered: the server gives no answer.
+        """
+        began_s = self._clock()
+        reply = self._probed("GET", {"bytes": size_bytes})
+        return reply.ended_s - began_s
+
+    def _probed(self, method: str, query: Mapping[str, int] | None, body: bytes = b"") -> Reply:
+        sent = Pieces(body) if method == "POST" else None
         try:
-            began_s = self._clock()
-            reply = self._server.request("POST", wire.PROBE, None, Pieces(payload), len(payload))
+            reply = self._server.request(method, wire.PROBE, query, sent, len(body))
         except Unreachable as error:
             raise Unanswered(str(error)) from error
         if reply.status != OK:
             raise Unanswered(detail(reply))
-        return reply.began_s - began_s
+        return reply
 
     def _send(self, trip: "_Trip") -> Reply:
         asked_s = self._clock()

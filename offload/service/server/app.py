@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from importlib import resources
@@ -19,7 +20,7 @@ from offload.domain.errors import ImageError, UsageError
 from offload.domain.vision import Selection, check_classes
 from offload.service import wire
 from offload.service.server import legacy, problems, schemas
-from offload.service.server.core import FILE, FORM, Service, unusable
+from offload.service.server.core import FILE, FORM, Service, unusable, worked
 from offload.service.server.forms import only_file
 from offload.service.server.metrics import Metrics
 from offload.service.server.problems import Problem
@@ -105,6 +106,16 @@ def _own(service: Service) -> APIRouter:
             media_type="application/json",
             headers={"Server-Timing": f"recv;dur={body.recv_s * 1000:.3f}"},
         )
+
+    @router.get(
+        wire.PROBE,
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": FILE}}},
+    )
+    async def probe_back(wishes: Annotated[schemas.ProbeWishes, Query()]) -> Response:
+        """Send random bytes, which nothing on the way can shorten; for measuring the link."""
+        data = await worked(wishes.bytes, lambda: os.urandom(wishes.bytes))
+        return Response(data, media_type="application/octet-stream")
 
     @router.get(wire.INFO, responses={200: {"model": schemas.Info}})
     async def info() -> Response:

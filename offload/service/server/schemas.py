@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from offload.domain.vision import Selection
+from offload.service import wire
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = dict[str, str]
@@ -35,6 +36,14 @@ class Wishes(BaseModel):
             max_detections=self.max_detections,
             max_iou=self.iou,
         )
+
+
+class ProbeWishes(BaseModel):
+    """The query of a probe of the way back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="How many to send.")
 
 
 class Found(BaseModel):

@@ -1,0 +1,1 @@
+"""What benchmarks/decision.py is made of."""

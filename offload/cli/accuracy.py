@@ -1,0 +1,20 @@
+"""`offload accuracy`."""
+
+from typing import Annotated
+
+import typer
+
+
+def accuracy(
+    last: Annotated[
+        int, typer.Option("--last", "-n", min=1, help="Look at this many runs, the newest.")
+    ] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+) -> None:
+    """How good the last predictions were: each detect run beside what was predicted for it."""
+    from offload.render import accuracy as rendered
+    from offload.render import messages
+    from offload.wiring import configuration, history
+
+    outcomes = history.outcomes(configuration.load(), messages.Messages().warn, last)
+    rendered.show(outcomes, as_json=as_json)

@@ -1,0 +1,143 @@
+"""`offload advise`."""
+
+from typing import Annotated
+
+import typer
+
+from offload.cli import options
+
+
+def advise(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]", help="The images the job is about; or give --images."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option("--images", "-n", help="How many images the job has.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="The model. [default: the setting, else the last one measured]"
+        ),
+    ] = None,
+    optimize: Annotated[str, typer.Option(help="What is to be small: time or cost.")] = "time",
+    deadline: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="By when it must be done, such as 90s.")
+    ] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(metavar="USD", help="What it may cost at most.")
+    ] = None,
+    value_of_time: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="What an hour of waiting is worth: weighs both."),
+    ] = None,
+    risk: Annotated[
+        str, typer.Option(help="mean, or averse: what nine runs of ten stay below.")
+    ] = "mean",
+    uplink: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Instead of a measurement, such as 20Mbit.")
+    ] = None,
+    rtt: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="The round trip, such as 30ms.")
+    ] = None,
+    image_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="What an image weighs, such as 2.5MB.")
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            help="The remote machine before the job: warm, cold, stopped or new. [default: warm if "
+            "it was measured, else new]",
+            show_default=False,
+        ),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The server that is meant. [default: the last one measured]")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(metavar="USD", help="The remote machine's price per hour.")
+    ] = None,
+    instance_type: Annotated[
+        str | None,
+        typer.Option(help="The EC2 instance type that is priced. [default: c7i.large, if new]"),
+    ] = None,
+    region: Annotated[str, typer.Option(help="Where it runs.")] = "us-east-1",
+    idle: Annotated[
+        str,
+        typer.Option(metavar="DURATION", help="How long a machine started for the job stays."),
+    ] = "20m",
+    min_agreement: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Smaller uploads must agree with full ones by this F1 at least."
+        ),
+    ] = 0.97,
+    what_if: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,…", help="Other values, such as uplink=20Mbit,price=0.17."
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every term: value, source, samples, age.")
+    ] = False,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw it to a .png or .svg file.")
+    ] = None,
+    from_file: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE", help="Use an exported profile instead of ours."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask AWS for prices.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say where to run a job: in how many seconds and dollars, how sure, and what would change it.
+
+    Answers from what offload profile and past runs measured; what was never measured is assumed,
+    and said to be.
+    """
+    from offload.render import advice as rendered
+    from offload.render import messages
+    from offload.wiring import advising, configuration
+    from offload.wiring.question import Question
+
+    question = Question(
+        sources=tuple(sources or ()),
+        recursive=recursive,
+        images=images,
+        model=model,
+        optimize=optimize,
+        risk=risk,
+        deadline=deadline,
+        max_cost=max_cost,
+        value_of_time=value_of_time,
+        uplink=uplink,
+        rtt=rtt,
+        image_size=image_size,
+        state=state,
+        url=url,
+        price=price,
+        instance_type=instance_type,
+        region=region,
+        idle=idle,
+        min_agreement=min_agreement,
+        from_file=from_file,
+        offline=offline,
+    )
+    if what_if is not None:
+        question = question.what_if(what_if)
+    say = messages.Messages(quiet=quiet)
+    answer = advising.advice(question, configuration.load(), say.warn)
+    if plot is not None:
+        from offload.render import plots
+
+        plots.advice(plot, answer)
+    if as_json:
+        rendered.as_json(answer)
+    else:
+        rendered.show(answer, explain=explain)

@@ -1,0 +1,267 @@
+"""`offload profile`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from offload.cli import INTERRUPTED, options
+
+if TYPE_CHECKING:
+    from offload.domain.errors import OffloadError
+
+UNAVAILABLE = 4
+
+
+class Measuring(TyperGroup):
+    """A group that measures unless told to do something else."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command in front that may be left out."""
+        known = {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if not args or args[0] in known else ["run", *args])
+
+
+app = typer.Typer(
+    cls=Measuring,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Measure places with your images, and keep what was measured. offload profile photos/ is "
+    "short for offload profile run photos/.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+Id = Annotated[int, typer.Argument(metavar="ID", help="A number from the list.")]
+
+
+@app.command()
+def run(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
+    ],
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
+    ] = False,
+    where: Annotated[
+        str, typer.Option(help="The places to measure, such as local,container,remote.")
+    ] = "local",
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="What measuring one place may take, about.")
+    ] = "10s",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="As for offload detect.")
+    ] = None,
+    labels: options.Labels = None,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    url: Annotated[
+        str | None, typer.Option(help="remote: the server's address. [default: the setting url]")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="remote, container: requests in flight. [default: enough to hide the latency]",
+            show_default=False,
+        ),
+    ] = None,
+    timeout_s: Annotated[
+        float,
+        typer.Option("--timeout", min=0.1, help="remote, container: seconds without progress."),
+    ] = 60.0,
+    upload_max_side: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            metavar="PX",
+            help="remote, container: smaller copies to measure beside the images themselves. "
+            "[default: some, if the link is the limit]",
+            show_default=False,
+        ),
+    ] = None,
+    upload_quality: Annotated[
+        int, typer.Option(min=1, max=100, help="JPEG quality of those copies.")
+    ] = 90,
+    strip_metadata: Annotated[
+        bool,
+        typer.Option(
+            "--strip-metadata",
+            help="remote, container: send pictures without location and other metadata.",
+        ),
+    ] = False,
+    image: Annotated[
+        str | None,
+        typer.Option(help="container: the image. [default: offload, built if it is not there]"),
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option(min=0.01, help="container: cores it may use at most.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Every sample as JSON, as offload profile export.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every sample as a line of CSV.")] = False,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
+    ] = False,
+) -> None:
+    """Measure places with images drawn at random from a folder, and keep what was measured.
+
+    Each place is brought up by processes of their own, its link is probed, and a stretch of the
+    job is done there. Exit codes: 0 done, 1 an explained failure, 2 usage, 4 a place is not there
+    and the others are measured, 130 interrupted.
+    """
+    from offload.app.pipeline import Stop
+    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.domain import units
+    from offload.render import messages, profiles, progress
+    from offload.wiring import configuration, keeping, profiling
+    from offload.wiring.request import at_each
+
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other.")
+    requests = at_each(
+        [name.strip() for name in where.split(",") if name.strip()],
+        sources,
+        recursive=recursive,
+        model=model,
+        labels=labels,
+        max_pixels=max_pixels,
+        workers=workers,
+        threads=threads,
+        url=url,
+        token=token,
+        concurrency=concurrency,
+        timeout_s=timeout_s,
+        upload_max_side=upload_max_side,
+        upload_quality=upload_quality,
+        strip_metadata=strip_metadata,
+        image=image,
+        cpus=cpus,
+        memory=memory,
+        offline=offline,
+    )
+    budget_s = units.duration_s(budget, option="--budget")
+    configured, stop = configuration.load(), Stop()
+    say = messages.Messages(quiet=quiet, verbose=verbose)
+    lost: list[str] = []
+
+    def on_lost(place: str, error: "OffloadError") -> None:
+        lost.append(place)
+        messages.explain(error)
+
+    with (
+        progress.download(quiet) as on_bytes,
+        progress.steps(quiet) as on_step,
+        keeping.opened(configured, say.warn) as store,
+        stopping_on_interrupt(stop, say.warn) as interrupted,
+    ):
+
+        def follow(step: str) -> None:
+            on_step(step)
+            say.follow(step)
+
+        hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
+        profiler = profiling.Profiler(hub, configured, budget_s, stop, say.warn, follow, on_lost)
+        kept = [(store.add(found), found) for found in profiler.measurements(requests)]
+    if as_json:
+        profiles.document([found for _, found in kept])
+    elif as_csv:
+        profiles.samples([found for _, found in kept])
+    else:
+        profiles.summaries(kept)
+    for _, found in kept:
+        for warning in found.warnings:
+            say.warn(f"{found.condition.place}: {warning}")
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if lost:
+        raise typer.Exit(UNAVAILABLE)
+
+
+@app.command("list")
+def list_measurements(as_json: AsJson = False) -> None:
+    """Show what has been measured, the newest first."""
+    from offload.render import messages, profiles
+    from offload.wiring import configuration, keeping
+
+    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
+        profiles.listing(store.listing(), as_json=as_json)
+
+
+@app.command()
+def show(number: Id, as_json: AsJson = False) -> None:
+    """Show one measurement."""
+    from offload.render import messages, profiles
+    from offload.wiring import configuration, keeping
+
+    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
+        found = keeping.measurement(store, number)
+    if as_json:
+        profiles.document([found])
+    else:
+        profiles.summaries([(number, found)])
+
+
+@app.command()
+def export(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="Where to; standard output if left out.")
+    ] = "-",
+) -> None:
+    """Write everything measured as JSON, for offload profile import or a program of yours."""
+    from offload.render import messages
+    from offload.wiring import configuration, keeping
+
+    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
+        keeping.export(store, file)
+
+
+@app.command("import")
+def import_measurements(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="CSV: the model those jobs ran.")
+    ] = "imported",
+) -> None:
+    """Keep what was measured elsewhere, or jobs timed by other means."""
+    from offload.render import messages, profiles
+    from offload.wiring import configuration, keeping
+
+    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
+        added = keeping.take_in(store, file, model)
+    profiles.taken_in(added.measurements, added.outcomes, added.fits)
+
+
+@app.command()
+def forget(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="ID…", help="Numbers from the list.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All measurements, and how predictions turned out.")
+    ] = False,
+) -> None:
+    """Forget measurements."""
+    from offload.render import messages, profiles
+    from offload.wiring import configuration, keeping
+
+    if bool(numbers) == everything:
+        raise typer.BadParameter("Give the numbers to forget, or --all.")
+    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
+        profiles.forgotten(keeping.forget(store, numbers or ()))

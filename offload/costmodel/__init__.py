@@ -1,0 +1,1 @@
+"""What a job will cost, in seconds and dollars. Plain Python and numpy."""

@@ -1,0 +1,206 @@
+"""Where the answer flips: the numbers at which two lanes take the same time."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from offload.costmodel.decide import Goal, Option
+from offload.costmodel.dollars import Billing
+from offload.costmodel.makespan import makespan_s, per_image_s
+from offload.costmodel.terms import DRAWS, HIGH, LOW, Draws, Lane, Term
+
+MOST_IMAGES = 1_000_000
+_LINK = (1e3, 1.25e9)
+"""Bytes per second between which a break-even uplink is looked for: 8 kbit/s and 10 Gbit/s."""
+_BYTES = (1e3, 1e9)
+_STEPS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """The value of one quantity from which on `other` is faster than `base`.
+
+    `faster` tells on which side of it: `above` or `below`. None for `value` means that no value
+    makes them equal. The interval holds 90 % of those draws that have one; `never` is the share of
+    draws without.
+    """
+
+    quantity: str
+    unit: str
+    base: str
+    other: str
+    value: float | None
+    low: float | None
+    high: float | None
+    never: float
+    faster: str
+
+
+Difference = Callable[[Draws], Draws]
+"""Seconds that `other` takes longer than `base`, at one value of a quantity per draw."""
+
+
+def images(base: Lane, other: Lane, mean_bytes: float | None) -> BreakEven:
+    """The number of images from which on `other` is faster, or up to which."""
+    count = first_crossing(base, other, mean_bytes)
+
+    def difference(numbers: Draws) -> Draws:
+        return _continuous_s(other, numbers, mean_bytes) - _continuous_s(base, numbers, mean_bytes)
+
+    ends = 1.0, float(MOST_IMAGES)
+    crossings, never = _solved(difference, *ends)
+    small = _median_s(other, 1, mean_bytes) > _median_s(base, 1, mean_bytes)
+    return _point("images", "", base, other, count, crossings, never, "above" if small else "below")
+
+
+def first_crossing(base: Lane, other: Lane, mean_bytes: float | None) -> int | None:
+    """The first number of images whose median order differs from that for one image, up to a
+    million; None if there is none. Exact to 64 images, then by doubling and bisection.
+    """
+
+    def ahead(number: int) -> bool:
+        return _median_s(other, number, mean_bytes) < _median_s(base, number, mean_bytes)
+
+    at_first = ahead(1)
+    low = 1
+    while low < MOST_IMAGES:
+        high = low + 1 if low < 64 else min(2 * low, MOST_IMAGES)  # noqa: PLR2004 - says the docstring
+        if ahead(high) != at_first:
+            return _bisected(lambda n: ahead(n) != at_first, low, high)
+        low = high
+    return None
+
+
+def _bisected(true_at: Callable[[int], bool], low: int, high: int) -> int:
+    """The least number in (low, high] from which `true_at` holds, holding at `high`."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if true_at(middle) else (middle, high)
+    return high
+
+
+def _median_s(lane: Lane, number: int, mean_bytes: float | None) -> float:
+    total = None if mean_bytes is None else number * mean_bytes
+    return float(np.median(makespan_s(lane, number, total)))
+
+
+def _continuous_s(lane: Lane, numbers: Draws, mean_bytes: float | None) -> Draws:
+    """The makespan with a number of images of its own per draw, its steps left out."""
+    total = None if mean_bytes is None else mean_bytes
+    one_s = makespan_s(lane, 1, total)
+    line: Draws = one_s + (numbers - 1) * per_image_s(lane, mean_bytes)
+    return line
+
+
+def uplink(base: Lane, other: Lane, goal: Goal) -> BreakEven:
+    """The uplink in bytes per second from which on `other`, which uses it, is faster."""
+
+    def difference(rates: Draws) -> Draws:
+        return _seconds(other.with_terms(goodput=Term(rates, "given")), goal) - _seconds(base, goal)
+
+    return _along("uplink", "bytes/s", base, other, difference, _LINK, "above")
+
+
+def image_bytes(base: Lane, other: Lane, goal: Goal) -> BreakEven:
+    """The bytes of an image up to which `other`, which sends them, is faster."""
+
+    def difference(sizes: Draws) -> Draws:
+        sent = other.with_terms(sent_bytes=Term(sizes, "given"))
+        unknown = Goal(goal.images)
+        return _seconds(sent, unknown) - _seconds(base, goal)
+
+    return _along("image size", "bytes", base, other, difference, _BYTES, "below")
+
+
+def value_of_hour(base: Option, other: Option) -> BreakEven:
+    """What an hour must be worth for the faster of two to pay, in dollars: v* = 3600 ($_faster -
+    $_slower) / (T_slower - T_faster).
+    """
+    gain_s = base.draws_s - other.draws_s
+    extra_usd = other.draws_usd - base.draws_usd
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.where((gain_s > 0) & (extra_usd >= 0), 3600 * extra_usd / gain_s, np.nan)
+    gain, extra = base.seconds - other.seconds, other.usd - base.usd
+    central = 3600 * extra / gain if gain > 0 and extra >= 0 else None
+    return _summed("value of an hour", "usd", base.lane, other.lane, central, values, "above")
+
+
+def price(base: Option, other: Option, billing: Billing, value_usd_per_h: float) -> BreakEven:
+    """The price of `other`'s machine per hour up to which it pays, an hour being worth so much."""
+    gain_usd = (base.draws_s - other.draws_s) * value_usd_per_h / 3600 + base.draws_usd
+    hourly_usd = sum(billing.parts_usd_per_h().values())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        whole = hourly_usd * gain_usd / other.draws_usd
+    # What is rented beside the instance costs the same whatever that costs.
+    values = whole - (hourly_usd - billing.usd_per_h)
+    values = np.where((values > 0) & (other.draws_usd > 0), values, np.nan)
+    known = values[np.isfinite(values)]
+    central = float(np.median(known)) if len(known) * 2 > len(values) else None
+    return _summed("price", "usd/h", base.lane, other.lane, central, values, "below")
+
+
+def _seconds(lane: Lane, goal: Goal) -> Draws:
+    return makespan_s(lane, goal.images, goal.total_bytes)
+
+
+def _along(
+    quantity: str, unit: str, base: Lane, other: Lane, difference: Difference,
+    ends: tuple[float, float], faster: str,
+) -> BreakEven:  # fmt: skip
+    """A break-even on a quantity along which the difference rises or falls throughout."""
+    values, _ = _solved(difference, *ends)
+
+    def middle(value: float) -> float:
+        return float(np.median(difference(np.full(DRAWS, value))))
+
+    central = _root(middle, *ends)
+    return _summed(quantity, unit, base, other, central, values, faster)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float | None:
+    """Where a monotone function changes its sign, in the middle between logarithms."""
+    at_low = function(low) > 0
+    if (function(high) > 0) == at_low:
+        return None
+    for _ in range(_STEPS):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if (function(middle) > 0) == at_low else (low, middle)
+    return math.sqrt(low * high)
+
+
+def _solved(difference: Difference, low: float, high: float) -> tuple[Draws, float]:
+    """Each draw's root by bisection of logarithms, not a number where it has none; and the share of
+    those.
+    """
+    lows, highs = np.full(DRAWS, low), np.full(DRAWS, high)
+    at_low = difference(lows) > 0
+    crosses = (difference(highs) > 0) != at_low
+    for _ in range(_STEPS):
+        middles = np.sqrt(lows * highs)
+        same = (difference(middles) > 0) == at_low
+        lows, highs = np.where(same, middles, lows), np.where(same, highs, middles)
+    return np.where(crosses, np.sqrt(lows * highs), np.nan), float(1 - crosses.mean())
+
+
+def _point(
+    quantity: str, unit: str, base: Lane, other: Lane, value: float | None, values: Draws,
+    never: float, faster: str,
+) -> BreakEven:  # fmt: skip
+    known = values[np.isfinite(values)]
+    low, high = np.quantile(known, (LOW, HIGH)) if len(known) else (None, None)
+    return BreakEven(
+        quantity, unit, base.name, other.name, value,
+        None if low is None else min(float(low), value or math.inf),
+        None if high is None else max(float(high), value or -math.inf),
+        never, faster,
+    )  # fmt: skip
+
+
+def _summed(
+    quantity: str, unit: str, base: Lane, other: Lane, value: float | None, values: Draws,
+    faster: str,
+) -> BreakEven:  # fmt: skip
+    never = float(1 - np.isfinite(values).mean())
+    return _point(quantity, unit, base, other, value, values, never, faster)

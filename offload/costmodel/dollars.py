@@ -1,0 +1,61 @@
+"""Dollars that a job costs where machines are rented by the second."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from offload.costmodel.terms import Draws, Lane
+from offload.domain.prices import (
+    DISK_USD_PER_GB_MONTH,
+    EGRESS_FREE_BYTES,
+    EGRESS_USD_PER_GB,
+    IPV4_USD_PER_H,
+    MINIMUM_BILLED_S,
+)
+
+DISK_GB = 8
+ANSWER_BYTES = 2000
+"""What an answer weighs on the wire, about; it only counts beyond the free gigabytes."""
+_HOURS_PER_MONTH = 730
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """What a remote machine costs: `usd_per_h` of the instance alone, 0 for one that nobody bills.
+
+    `how` says who named the price, `as_of` when. A machine that was started for the job stays for
+    `idle_s` after it. A price that is `assumed` is that of a machine yet to be rented, not of a
+    server that was measured.
+    """
+
+    usd_per_h: float = 0.0
+    how: str = "no price given: a machine of your own"
+    as_of: str | None = None
+    idle_s: float = 0.0
+    assumed: bool = False
+
+    def parts_usd_per_h(self) -> dict[str, float]:
+        """What an hour consists of. A machine that nobody bills has no billed address either."""
+        if not self.usd_per_h:
+            return {"instance": 0.0}
+        disk = DISK_GB * DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
+        return {"instance": self.usd_per_h, "IPv4": IPV4_USD_PER_H, "disk": disk}
+
+
+def cost_usd(lane: Lane, makespan_s: Draws, images: int, billing: Billing) -> Draws:
+    """What the job adds to the bill, one number per draw; nothing where nothing is rented.
+
+    A machine that runs costs the seconds that it is kept busy. One that is started for the job
+    costs at least a minute, and its idle tail. The seconds before it runs are not billed by EC2,
+    but counted here.
+    """
+    own = billing.assumed and lane.state in {"warm", "cold"} and lane.key
+    if lane.place != "remote" or own:
+        return np.zeros_like(makespan_s)
+    billed_s = makespan_s
+    if lane.state in {"stopped", "new"}:
+        billed_s = np.maximum(MINIMUM_BILLED_S, makespan_s + billing.idle_s)
+    egress_gb = max(0, images * ANSWER_BYTES - EGRESS_FREE_BYTES) / 1e9
+    hourly = sum(billing.parts_usd_per_h().values())
+    total: Draws = billed_s * hourly / 3600 + egress_gb * EGRESS_USD_PER_GB * (hourly > 0)
+    return total

@@ -1,0 +1,216 @@
+"""From raw samples to terms: what measurements of one condition say of each, as draws.
+
+Uncertainty comes from resampling: occasions first, then within each the completions, in blocks,
+because neighbours in a pipeline depend on each other (a hierarchical block bootstrap; Kalibera and
+Jones, ISMM 2013, Künsch 1989).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from offload.costmodel.statistics import theil_sen
+from offload.costmodel.terms import DRAWS, Draws, Term
+from offload.domain.measurements import Measurement
+
+_FEWEST_GAPS = 4
+_MOST_OCCASIONS = 5
+_SUBSTANTIAL = 10
+"""Images that make an occasion more than a glimpse; of each sort only so many are looked at, as
+older ones say little of today.
+"""
+_FULL_WEIGHT = 50
+"""Samples with which an occasion weighs as much as any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Measurements of one condition, newest first, with what resampling them needs."""
+
+    measurements: Sequence[Measurement]
+    rng: np.random.Generator
+
+    @classmethod
+    def of(cls, measurements: Sequence[Measurement], rng: np.random.Generator) -> "Pool":
+        """The newest of them, back to where the link changed."""
+        newest = sorted(measurements, key=lambda m: m.taken_at, reverse=True)
+        long = [m for m in newest if len(m.images) >= _SUBSTANTIAL][:_MOST_OCCASIONS]
+        short = [m for m in newest if len(m.images) < _SUBSTANTIAL][:_MOST_OCCASIONS]
+        return cls(_since_change([m for m in newest if m in long or m in short]), rng)
+
+    def term(
+        self, values: Callable[[Measurement], Draws | None], samples: Callable[[Measurement], int]
+    ) -> Term | None:
+        """The term that `values` gives the draws of for one occasion; None where none says."""
+        said = [(m, v) for m in self.measurements if (v := values(m)) is not None]
+        if not said:
+            return None
+        table = np.stack([draws for _, draws in said])
+        counts = [samples(m) for m, _ in said]
+        if len(said) > 1:
+            weights = np.array([min(count, _FULL_WEIGHT) for count in counts], float)
+            share = weights / weights.sum()
+            chosen = self.rng.choice(len(said), size=(len(said), DRAWS), p=share)
+            draws = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
+        else:
+            draws = table[0]
+        return Term(draws, "measured", sum(counts), said[0][0].taken_at)
+
+
+def _since_change(newest: Sequence[Measurement]) -> Sequence[Measurement]:
+    """Without those before the latest change of the link: two occasions in a row that lie outside
+    of what 99 % of the older ones would (Wolski et al. 2008 forget what was before a change).
+    """
+    rates = [np.log(rate) if (rate := _goodput_point(m)) else None for m in newest]
+    known = [(i, rate) for i, rate in enumerate(rates) if rate is not None]
+    for first in range(len(known) - 3):  # two against at least two older ones
+        (_, one), (last, two), *older = known[first:]
+        old = [rate for _, rate in older]
+        reach = 2.58 * max(float(np.std(old)), 0.05)
+        off = one - np.mean(old), two - np.mean(old)
+        if min(map(abs, off)) > reach and off[0] * off[1] > 0:
+            return newest[: last + 1]
+    return newest
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """The completions of one occasion once the pipeline was full, one draw per resampling.
+
+    `gap_s` is the time from one completion to the next; the others are means over the images that
+    completed. All resampled together, so that they vary together.
+    """
+
+    gap_s: Draws | None
+    service_s: Draws
+    prepare_s: Draws
+    sent_bytes: Draws
+    download_s: Draws
+    service_cv: float
+    bytes_cv: float
+    images: int
+
+
+def steady(measurement: Measurement, rng: np.random.Generator) -> Steady | None:
+    """What the images of one occasion say; None where there were none.
+
+    The first completions, as many as were in flight, fill the pipeline and are left out where
+    enough others remain.
+    """
+    images = sorted(measurement.images, key=lambda image: image.number)
+    if not images:
+        return None
+    local = measurement.condition.place == "local"
+    later_on = [image for image in images if image.number > measurement.in_flight]
+    full = later_on if len(later_on) > _FEWEST_GAPS else images
+    gaps = [
+        (later.finished_s - earlier.finished_s) / (later.number - earlier.number)
+        for earlier, later in pairwise(full)
+    ]
+    use = full[1:] if len(gaps) >= _FEWEST_GAPS else full
+    columns = np.array(
+        [
+            (
+                (i.durations.read_s if local else 0.0) + i.durations.decode_s + i.durations.infer_s,
+                0.0 if local else i.durations.read_s + i.durations.prepare_s,
+                i.sent_bytes or i.bytes,
+                i.durations.download_s,
+            )
+            for i in use
+        ]
+    )
+    if len(gaps) >= _FEWEST_GAPS:
+        columns = np.column_stack([columns, gaps])
+    block = max(1, min(len(columns) // 4, max(measurement.condition.slots, 5)))
+    means = _block_means(columns, block, rng)
+    deviation = columns.std(axis=0) / np.maximum(columns.mean(axis=0), 1e-12)
+    return Steady(
+        gap_s=means[:, 4] if columns.shape[1] > 4 else None,  # noqa: PLR2004 - the fifth column
+        service_s=means[:, 0],
+        prepare_s=means[:, 1],
+        sent_bytes=means[:, 2],
+        download_s=means[:, 3],
+        service_cv=float(deviation[0]),
+        bytes_cv=float(deviation[2]),
+        images=len(columns),
+    )
+
+
+def _block_means(columns: Draws, block: int, rng: np.random.Generator) -> Draws:
+    """Column means over circular blocks of rows drawn with replacement: [DRAWS, columns]."""
+    count = len(columns)
+    wrapped = np.vstack([columns, columns[: block - 1]])
+    totals = np.vstack([np.zeros(columns.shape[1]), wrapped.cumsum(axis=0)])
+    sums = totals[block:] - totals[:-block]
+    starts = rng.integers(count, size=(DRAWS, -(-count // block)))
+    drawn: Draws = sums[starts].mean(axis=1) / block
+    return drawn
+
+
+def goodput(measurement: Measurement, kind: str, rng: np.random.Generator) -> Draws | None:
+    """Bytes per second up or down the link: one over the slope of seconds over bytes, by Theil-Sen
+    on resampled probes. None with fewer than three sizes, or where larger payloads took no longer.
+    """
+    probes = [p for p in measurement.probes if p.kind == kind]
+    if len({p.bytes for p in probes}) < 3:  # noqa: PLR2004 - a line through two says nothing
+        return None
+    x = np.array([p.bytes for p in probes], float)
+    y = np.array([p.seconds for p in probes])
+    i, j = np.triu_indices(len(x), 1)
+    point, _ = theil_sen(list(x), list(y))
+    if point <= 0:
+        return None
+    drawn = rng.integers(len(x), size=(DRAWS, len(x)))
+    dx, dy = x[drawn][:, j] - x[drawn][:, i], y[drawn][:, j] - y[drawn][:, i]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = np.where(dx == 0, np.nan, dy / dx)
+    slopes[(dx == 0).all(axis=1)] = point  # probes of one size: nothing to take a median of
+    slopes = np.nanmedian(slopes, axis=1)
+    slopes = np.where(np.isfinite(slopes) & (slopes > 0), slopes, point)
+    draws: Draws = 1 / slopes
+    return draws
+
+
+def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
+    """Bytes per second that a job itself sent, where its images mostly waited for the uplink."""
+    waited = sum(i.durations.turn_s for i in measurement.images)
+    sent = sum(i.durations.upload_s for i in measurement.images)
+    if seen.gap_s is None or not sent or waited < sent:
+        return None
+    rate: Draws = seen.sent_bytes / seen.gap_s
+    return rate
+
+
+def _goodput_point(measurement: Measurement) -> float | None:
+    probes = [p for p in measurement.probes if p.kind == "up"]
+    slope, _ = theil_sen([p.bytes for p in probes], [p.seconds for p in probes])
+    return 1 / slope if slope > 0 else None
+
+
+def round_trip_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
+    """Medians of resampled round trips."""
+    times_s = np.array([p.seconds for p in measurement.probes if p.kind == "rtt"])
+    if not len(times_s):
+        return None
+    drawn = times_s[rng.integers(len(times_s), size=(DRAWS, len(times_s)))]
+    draws: Draws = np.median(drawn, axis=1)
+    return draws
+
+
+def startup_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
+    """Means of resampled start-ups, without building an image, which happens once."""
+    times_s = np.array([s.startup_s - s.phases.get("build", 0.0) for s in measurement.starts])
+    if not len(times_s):
+        return None
+    drawn: Draws = times_s[rng.integers(len(times_s), size=(DRAWS, len(times_s)))].mean(axis=1)
+    return drawn
+
+
+def first_s(measurement: Measurement, way_s: Callable[[int], float]) -> float | None:
+    """The median of what the first image of a start took beyond `way_s(sent_bytes)`, one image's
+    way later on; never less than nothing.
+    """
+    beyond_s = [s.first_s - way_s(s.sent_bytes) for s in measurement.starts]
+    return max(0.0, float(np.median(beyond_s))) if beyond_s else None

@@ -1,0 +1,142 @@
+"""Every way to do a job, from what was measured, and where nothing was, from stated priors."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from offload.costmodel import accuracy, imported, priors
+from offload.costmodel.measured import Fitted
+from offload.costmodel.terms import DRAWS, Draws, Lane, Term, given
+from offload.domain.measurements import Condition, Measurement, Outcome
+
+_SEED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody set by hand, and what is asked of remote machines.
+
+    `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
+    many images this machine works on at a time, `remote_slots` a machine that was not measured.
+    `state` is the start state of the remote place; None means ready if it was measured, else not
+    provisioned. Where `places` are named, only those may be chosen.
+    """
+
+    uplink_bytes_per_s: float | None = None
+    rtt_s: float | None = None
+    image_bytes: float | None = None
+    slots: int = 1
+    remote_slots: int = 2
+    state: str | None = None
+    min_agreement: float = 0.97
+    places: tuple[str, ...] | None = None
+
+
+def lanes(
+    measurements: Sequence[Measurement], outcomes: Sequence[Outcome], by_hand: Given
+) -> list[Lane]:
+    """The ways to do a job: each place that was measured, and the others by assumption."""
+    rng = np.random.default_rng(_SEED)
+    luck = {place: rng.standard_normal(DRAWS) for place in priors.NOISE}
+    noise = {place: np.exp(accuracy.sigma(outcomes, place) * luck[place]) for place in luck}
+    groups = _groups(measurements, by_hand.slots)
+
+    def lane_of(group: Sequence[Measurement]) -> Lane:
+        place = group[0].condition.place
+        if group[0].totals:
+            return imported.lane(group, luck[place], accuracy.sigma(outcomes, place))
+        return Fitted(group, measurements, rng).lane(noise[place])
+
+    found = [lane_of(group) for group in groups]
+    found = [_as_given(lane, by_hand) for lane in _with_strangers(found, rng, noise, by_hand)]
+    here = [lane for lane in found if lane.place != "remote"]
+    elsewhere = [lane for lane in found if lane.place == "remote"]
+    return [_if_allowed(lane, by_hand) for lane in here + _in_all_states(elsewhere, rng, by_hand)]
+
+
+def _if_allowed(lane: Lane, by_hand: Given) -> Lane:
+    allowed = by_hand.places is None or lane.place in by_hand.places
+    return lane if allowed else replace(lane, choosable=False)
+
+
+def _in_all_states(
+    elsewhere: Sequence[Lane], rng: np.random.Generator, by_hand: Given
+) -> list[Lane]:
+    """The remote place in each start state, and with smaller copies; those of the state it is in
+    may be chosen, copies only if their answers agree.
+    """
+    ready = next(lane for lane in elsewhere if lane.upload_max_side_px is None)
+    state = by_hand.state or ("warm" if ready.key else "new")
+    others = [priors.started(ready, other, rng) for other in priors.STATES if other != "warm"]
+    if not ready.key:
+        ready = replace(ready, name=f"remote, {priors.STATES['warm']}")
+    smaller = [
+        replace(lane, choosable=state == "warm" and agrees(lane, by_hand.min_agreement))
+        for lane in elsewhere
+        if lane.upload_max_side_px is not None
+    ]
+    same = [replace(lane, choosable=lane.state == state) for lane in (ready, *others)]
+    return [same[0], *smaller, *same[1:]]
+
+
+def agrees(lane: Lane, least: float) -> bool:
+    """Whether what is sent is found to be answered as the images themselves are."""
+    return (lane.agreement or 0.0) >= least
+
+
+def _groups(measurements: Sequence[Measurement], slots: int) -> list[list[Measurement]]:
+    """Measurements of equal conditions: of each place and upload the latest condition, of this
+    process the latest with as many detectors as it would have now; and of one server, the latest.
+    """
+
+    def usual(m: Measurement) -> bool:
+        return m.condition.place != "local" or m.condition.slots == slots
+
+    newest = sorted(measurements, key=lambda m: (usual(m), m.taken_at), reverse=True)
+    latest: dict[tuple[str, int | None], Condition] = {}
+    urls = [m.condition.url for m in newest if m.condition.place == "remote"]
+    for m in newest:
+        c = m.condition
+        if c.place != "remote" or c.url == urls[0]:
+            latest.setdefault((c.place, c.upload_max_side_px), c)
+    groups = [[m for m in measurements if m.condition.key == c.key] for c in latest.values()]
+    return sorted(groups, key=lambda group: _order(group[0].condition))
+
+
+def _order(condition: Condition) -> tuple[int, float]:
+    side_px = condition.upload_max_side_px
+    return list(priors.NOISE).index(condition.place), -side_px if side_px else -math.inf
+
+
+def _with_strangers(
+    found: list[Lane], rng: np.random.Generator, noise: Mapping[str, Draws], by_hand: Given
+) -> list[Lane]:
+    """The lanes, and one for each place that was not measured."""
+    places = {lane.place for lane in found}
+    known = next((lane for lane in found if lane.place == "local"), found[0] if found else None)
+    if "local" not in places:
+        local = priors.local(rng, noise["local"], by_hand.slots)
+        if known is not None:
+            local = local.with_terms(service_s=priors.service_elsewhere(known, rng))
+        found = [local, *found]
+    if "container" not in places:
+        container = priors.container(rng, noise["container"], by_hand.slots, known)
+        found = [*found, replace(container, choosable=False)]
+    if not any(lane.place == "remote" and lane.upload_max_side_px is None for lane in found):
+        found = [*found, priors.remote(rng, noise["remote"], by_hand.remote_slots, known)]
+    order = list(priors.NOISE)
+    return sorted(found, key=lambda lane: order.index(lane.place))
+
+
+def _as_given(lane: Lane, by_hand: Given) -> Lane:
+    """The lane with what was set by hand."""
+    terms: dict[str, Term] = {}
+    if lane.uses_link and by_hand.uplink_bytes_per_s is not None:
+        terms["goodput"] = given(by_hand.uplink_bytes_per_s, "set by hand")
+    if lane.uses_link and by_hand.rtt_s is not None:
+        terms["rtt_s"] = given(by_hand.rtt_s, "set by hand")
+    if by_hand.image_bytes is not None and lane.upload_max_side_px is None:
+        terms["sent_bytes"] = given(by_hand.image_bytes, "set by hand")
+    return lane.with_terms(**terms) if terms else lane

@@ -1,0 +1,201 @@
+"""Tables of runs that people took by hand, and the line through them.
+
+A table is CSV with these columns among any others: `Date`, `Total Images`, `Payload Size` (of all
+images of the run together), `Transfer Speed`, `Total Execution time on server (s)`,
+`Avg Inference Time (s)` and `Location`.
+
+`Location` is where the detector ran: `AWS` or a URL is remote; `local`, `localhost`, `127.0.0.1`
+and URLs of these are this machine. A remote run took its transfer (payload over speed) and then the
+execution on the server; a local run took the execution alone.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from offload.costmodel import sheet
+from offload.costmodel.statistics import Values
+from offload.domain.errors import UsageError
+from offload.domain.units import duration_s, rate_bytes_per_s, size_bytes
+
+_DATE, _IMAGES, _LOCATION = "Date", "Total Images", "Location"
+_PAYLOAD, _SPEED = "Payload Size", "Transfer Speed"
+_EXECUTION, _INFERENCE = "Total Execution time on server", "Avg Inference Time"
+_COLUMNS = sheet.Columns(
+    names=(_DATE, _IMAGES, _PAYLOAD, _SPEED, _EXECUTION, _INFERENCE, _LOCATION),
+    needed=(_IMAGES, _EXECUTION, _LOCATION),
+    measured=(_PAYLOAD, _SPEED, _EXECUTION, _INFERENCE),
+)
+_HERE = {"local", "localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class TableRun:
+    """One line of a table; None for what it leaves open. `taken_at` is the date as it was typed."""
+
+    taken_at: str
+    place: Literal["local", "remote"]
+    url: str | None
+    images: int
+    payload_bytes: float | None
+    transfer_bytes_per_s: float | None
+    execution_s: float
+    infer_s: float | None
+
+    @property
+    def transfer_s(self) -> float:
+        """Payload over speed; 0 for a local run, and where either is not known."""
+        if self.place == "local" or not self.payload_bytes or not self.transfer_bytes_per_s:
+            return 0.0
+        return self.payload_bytes / self.transfer_bytes_per_s
+
+    @property
+    def total_s(self) -> float:
+        """Transfer and execution."""
+        return self.transfer_s + self.execution_s
+
+
+def read(text: str) -> list[TableRun]:
+    """The runs of a table, in its order.
+
+    Remote runs must say their payload and speed; the speed of local ones is not looked at.
+
+    Raises:
+        UsageError: naming the first line and column that cannot be meant; or there is no run.
+    """
+    runs = [_run(line) for line in sheet.lines(text, _COLUMNS)]
+    if not runs:
+        raise UsageError("The table holds no run.", hint=_COLUMNS.hint)
+    return runs
+
+
+def _run(line: sheet.Line) -> TableRun:
+    place, url = line.needed(_LOCATION, _location)
+    remote = place == "remote"
+    return TableRun(
+        taken_at=line.cells.get(_DATE, ""),
+        place=place,
+        url=url,
+        images=line.needed(_IMAGES, _count),
+        payload_bytes=(line.needed if remote else line.value)(_PAYLOAD, size_bytes),
+        transfer_bytes_per_s=line.needed(_SPEED, _speed) if remote else None,
+        execution_s=line.needed(_EXECUTION, duration_s),
+        infer_s=line.value(_INFERENCE, _any_duration_s),
+    )
+
+
+def _count(text: str, *, option: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}(\.0)?", text) or not float(text):
+        raise UsageError(f"{option} takes a number of images, not {text!r}.")
+    return int(float(text))
+
+
+def _speed(text: str, *, option: str) -> float:
+    if text[-1].isdecimal():
+        raise UsageError(
+            f"{option} names no unit: {text!r} may be bits or bytes.", hint="For instance: 1.2MB/s"
+        )
+    return rate_bytes_per_s(text, option=option)
+
+
+def _any_duration_s(text: str, *, option: str) -> float:
+    return duration_s(text, option=option, zero_ok=True)
+
+
+def _location(text: str, *, option: str) -> tuple[Literal["local", "remote"], str | None]:
+    try:
+        address = urlsplit(text if "://" in text else f"//{text}")
+        host = address.hostname
+    except ValueError:
+        address, host = urlsplit(""), None
+    if host in _HERE or text in _HERE:
+        return "local", None
+    if host and address.scheme in {"http", "https"}:
+        return "remote", text
+    if text.casefold().split()[0] == "aws":
+        return "remote", None
+    raise UsageError(
+        f"{option} takes a place, not {text!r}.", hint="It is AWS, a server's URL, or local."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LineFit:
+    """A line through runs of one place: `startup_s + per_image_s * images + per_byte_s * bytes`.
+
+    `errors` has for each run what the line through all the others says too much (negative: too
+    little), over the seconds it took. A single run has no error.
+    """
+
+    startup_s: float
+    per_image_s: float
+    per_byte_s: float
+    errors: tuple[float, ...] = ()
+
+    def total_s(self, images: float, payload_bytes: float = 0.0) -> float:
+        """The seconds that a run takes by this line."""
+        return self.startup_s + self.per_image_s * images + self.per_byte_s * payload_bytes
+
+    @property
+    def median_error(self) -> float | None:
+        """The median of the errors without their signs; None where there is none."""
+        return float(np.median(np.abs(self.errors))) if self.errors else None
+
+
+def fit(runs: Sequence[TableRun]) -> LineFit:
+    """The line without negative coefficients that is nearest to `runs`: least squares of what it
+    misses over each run's total.
+
+    Execution is fitted on images and transfer on bytes, as the table tells one from the other; from
+    the totals they could not be told where all images are about as large. Where the number of
+    images does not vary, there is no start-up.
+
+    Raises:
+        UsageError: there is no run.
+    """
+    if not runs:
+        raise UsageError("There is no run to fit.", hint=_COLUMNS.hint)
+    table = np.array(
+        [(r.images, r.payload_bytes or 0.0, r.execution_s, r.transfer_s) for r in runs], float
+    )
+    if len(runs) == 1:
+        return _line(table)
+    others = [_line(np.delete(table, row, axis=0)) for row in range(len(runs))]
+    errors = [
+        line.total_s(run.images, run.payload_bytes or 0.0) / run.total_s - 1
+        for line, run in zip(others, runs, strict=True)
+    ]
+    return replace(_line(table), errors=tuple(errors))
+
+
+def _line(table: Values) -> LineFit:
+    """Of rows of images, bytes, seconds of execution and of transfer."""
+    weights = 1 / table[:, 2:].sum(axis=1)
+    images, payload_bytes, execution_s, transfer_s = table.T * weights
+    per_image_s, startup_s = _nnls(np.column_stack([images, weights]), execution_s)
+    (per_byte_s,) = _nnls(payload_bytes[:, None], transfer_s)
+    return LineFit(startup_s, per_image_s, per_byte_s)
+
+
+def _nnls(columns: Values, target: Values) -> list[float]:
+    """Non-negative least squares (Lawson and Hanson 1974, chapter 23). Its solution is that of
+    plain least squares on some of the columns, and so few columns allow to try every choice; of
+    choices that are as good as each other, the first with the fewest columns is taken.
+    """
+    scale = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
+    best, least = np.zeros(len(scale)), float(target @ target)
+    same = 1e-12 * least
+    for size in range(1, len(scale) + 1):
+        for chosen in map(list, combinations(range(len(scale)), size)):
+            part = columns[:, chosen] / scale[chosen]
+            found, _, rank, _ = np.linalg.lstsq(part, target, rcond=None)
+            missed = float(((target - part @ found) ** 2).sum())
+            if rank == size and (found >= 0).all() and missed < least - same:
+                best, least = np.zeros(len(scale)), missed
+                best[chosen] = found / scale[chosen]
+    return [float(value) for value in best]

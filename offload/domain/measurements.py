@@ -1,0 +1,222 @@
+"""What was measured at one place on one occasion: raw samples and their condition."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from offload.domain.ports import ModelIdentity
+from offload.domain.results import Json, Row
+from offload.domain.timing import Durations
+
+Source = Literal["profile", "run", "import"]
+ProbeKind = Literal["rtt", "up", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a measurement depends on; measurements of equal conditions are pooled.
+
+    `client` and `host` describe the machine that asks and the one that detects, as
+    `drivers.machine` does. `url` is the server's address where one was given, `network` a
+    fingerprint of the network the client was in. `upload_max_side_px` None means that files were
+    sent as they are. `slots` is how many images the place works on at a time, `cpus` a container's
+    limit.
+    """
+
+    model: ModelIdentity
+    place: str
+    client: Mapping[str, Any]
+    host: Mapping[str, Any]
+    slots: int
+    url: str | None = None
+    network: str | None = None
+    upload_max_side_px: int | None = None
+    upload_quality: int = 90
+    strip_metadata: bool = False
+    cpus: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Equal for conditions under which the same is measured."""
+        document = asdict(self) | {
+            "model": self.model.sha256,
+            "client": _hardware(self.client),
+            "host": _hardware(self.host),
+        }
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> Json:
+        """The condition as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Condition":
+        """Read back what `to_json` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        plain = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        return cls(**plain | {"model": ModelIdentity(**document["model"])})
+
+
+def _hardware(machine: Mapping[str, Any]) -> list[Any]:
+    return [machine.get(name) for name in ("name", "cpu", "usable_cores")]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A place brought up by a process of its own, for a job of `images` images.
+
+    `startup_s` is from the process's first line to the place being ready, in `phases` as far as
+    they are known; `first_s` from then to the first result, of an image that took `sent_bytes` on
+    the wire.
+    """
+
+    images: int
+    startup_s: float
+    first_s: float
+    sent_bytes: int = 0
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSample:
+    """One image of a pipelined job: the `number`-th that was done, `finished_s` after its begin."""
+
+    number: int
+    finished_s: float
+    bytes: int
+    sent_bytes: int
+    durations: Durations
+
+
+def sample(row: Row, number: int, finished_s: float) -> ImageSample:
+    """What the row of an image that was detected tells of it."""
+    return ImageSample(number, finished_s, row.bytes or 0, row.sent_bytes, row.durations)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A payload of random bytes that crossed the link: there (`up`), back (`down`), or none
+    (`rtt`); a round trip is part of `seconds`.
+    """
+
+    kind: ProbeKind
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Detections of a smaller copy against those of the image itself: boxes of the same label with
+    an IoU of at least 0.5 match, each once.
+    """
+
+    matched: int
+    only_full: int
+    only_smaller: int
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A whole job that somebody else timed."""
+
+    images: int
+    bytes: float | None
+    transfer_s: float
+    execution_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Everything measured at one place on one occasion.
+
+    `taken_at` is UTC in ISO 8601. `in_flight` is how many images were under way at a time;
+    `folder_images` and `folder_bytes` what the samples were drawn from. `facts` are versions, load
+    and whatever else explains a number later; `warnings` what was unusual.
+    """
+
+    taken_at: str
+    source: Source
+    condition: Condition
+    in_flight: int
+    folder_images: int = 0
+    folder_bytes: int = 0
+    starts: tuple[Start, ...] = ()
+    images: tuple[ImageSample, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    totals: tuple[Total, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """The measurement as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Measurement":
+        """Read back what `to_json` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        if document["source"] not in {"profile", "run", "import"}:
+            raise ValueError(document["source"])
+        plain = {name: document[name] for name in _PLAIN if name in document}
+        return cls(
+            **plain,
+            condition=Condition.from_json(document["condition"]),
+            starts=tuple(Start(**each) for each in document.get("starts", ())),
+            images=tuple(
+                ImageSample(**each | {"durations": Durations(**each["durations"])})
+                for each in document.get("images", ())
+            ),
+            probes=tuple(Probe(**each) for each in document.get("probes", ())),
+            agreements=tuple(Agreement(**each) for each in document.get("agreements", ())),
+            totals=tuple(Total(**each) for each in document.get("totals", ())),
+            warnings=tuple(document.get("warnings", ())),
+        )
+
+
+_PLAIN = ("taken_at", "source", "in_flight", "folder_images", "folder_bytes", "facts")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A prediction that was made before a job, and how the job went.
+
+    `key` is the key of the job's condition. Seconds run from the command's first line to the last
+    result; `low_s` and `high_s` hold 90 % of what was thought likely. `assumed` says that some of
+    what the prediction rests on was never measured.
+    """
+
+    taken_at: str
+    key: str
+    place: str
+    model: str
+    images: int
+    bytes: int
+    predicted_s: float
+    low_s: float
+    high_s: float
+    actual_s: float
+    predicted_usd: float = 0.0
+    actual_usd: float = 0.0
+    assumed: bool = False
+
+    def to_json(self) -> Json:
+        """The outcome as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Outcome":
+        """Read back what `to_json` made.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+        return cls(**{f.name: document[f.name] for f in fields(cls)})

@@ -1,0 +1,69 @@
+"""Measurements and outcomes as one document, to be carried elsewhere."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from offload.domain.errors import UsageError
+from offload.domain.measurements import Measurement, Outcome
+from offload.domain.results import SCHEMA, Json
+from offload.domain.typed import fits
+
+_KIND = "profile"
+_HINT = "To write a profile: offload profile export profile.json"
+
+Entry = TypeVar("Entry", Measurement, Outcome)
+
+
+def document(measurements: Iterable[Measurement], outcomes: Iterable[Outcome]) -> Json:
+    """Measurements and outcomes as JSON types."""
+    return {
+        "schema": SCHEMA,
+        "kind": _KIND,
+        "measurements": [measurement.to_json() for measurement in measurements],
+        "outcomes": [outcome.to_json() for outcome in outcomes],
+    }
+
+
+def from_document(document: Any) -> tuple[list[Measurement], list[Outcome]]:
+    """Read back what `document` made, each value checked.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if not isinstance(document, dict) or document.get("kind") != _KIND:
+        raise UsageError("This is not a profile that offload exported.", hint=_HINT)
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise UsageError(
+            "This profile was exported by a newer offload.",
+            hint="To read it: pip install --upgrade offload",
+        )
+    if schema != SCHEMA:
+        raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
+    return (
+        _entries(document, "measurements", Measurement.from_json),
+        _entries(document, "outcomes", Outcome.from_json),
+    )
+
+
+def _entries(document: Json, name: str, read: Callable[[Any], Entry]) -> list[Entry]:
+    listed = document.get(name)
+    if not isinstance(listed, list):
+        raise UsageError(f"This profile has no list of {name}.", hint=_HINT)
+    entries = []
+    for number, each in enumerate(listed, 1):
+        try:
+            entry = read(each)
+            sound = fits(entry, type(entry)) and _is_utc(entry.taken_at)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            sound = False
+        if not sound:
+            one = name.removesuffix("s")
+            raise UsageError(f"The {one} number {number} in this profile is damaged.", hint=_HINT)
+        entries.append(entry)
+    return entries
+
+
+def _is_utc(text: str) -> bool:
+    return datetime.fromisoformat(text).utcoffset() == timedelta(0)

@@ -1,0 +1,191 @@
+"""A SQLite file that is made when it is first written, and set aside when it is damaged."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from offload.domain.errors import OffloadError, UsageError
+
+Connection = sqlite3.Connection
+T = TypeVar("T")
+
+_OURS = 0x6F66666C
+"""The application_id of a file that we made: "offl"."""
+_DAMAGE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+}
+
+
+class _Damaged(OffloadError):
+    """The file is not, or no longer, what we wrote."""
+
+
+class Database:
+    """The file at `path`, made by the statements of `schema`, whose `version` it carries.
+
+    A transaction is whole or did not happen, however the process ends: SQLite's rollback journal
+    sees to that, and leaves one file. Processes wait for each other, up to `patience_s`. `warn` is
+    told when a damaged file is set aside.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        schema: Sequence[str],
+        version: int,
+        warn: Callable[[str], None],
+        patience_s: float,
+    ) -> None:
+        self._path = path
+        self._schema = schema
+        self._version = version
+        self._warn = warn
+        self._patience_s = patience_s
+        self._connection: Connection | None = None
+        self._inode = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return os.path.exists(self._path)
+
+    def read(self, work: Callable[[Connection], T], nothing: T) -> T:
+        """What `work` finds, all of it of one moment; `nothing` where nothing was written.
+
+        Raises:
+            UsageError: the file was made by a newer offload.
+            OffloadError: it cannot be read.
+        """
+        with self._explained("read"):
+            if not self.exists:
+                return nothing
+            try:
+                with self._transaction("BEGIN") as db:
+                    return work(db) if self._is_made(db) else nothing
+            except _Damaged:
+                self._set_aside()
+                return nothing
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Have `work` change the file, wholly or, if it fails, not at all.
+
+        Raises:
+            UsageError: the file was made by a newer offload.
+            OffloadError: it cannot be written.
+        """
+        with self._explained("written"):
+            folder = os.path.dirname(os.path.abspath(self._path))
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            try:
+                return self._written(work)
+            except _Damaged:
+                self._set_aside()
+            return self._written(work)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _written(self, work: Callable[[Connection], T]) -> T:
+        with self._transaction("BEGIN IMMEDIATE") as db:
+            if not self._is_made(db):
+                for statement in self._schema:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_OURS}")
+                db.execute(f"PRAGMA user_version = {self._version}")
+            return work(db)
+
+    def _is_made(self, db: Connection) -> bool:
+        """Whether the tables are there; a file without any was just begun."""
+        ((owner,),) = db.execute("PRAGMA application_id")
+        ((version,),) = db.execute("PRAGMA user_version")
+        try:
+            found = {statement for (statement,) in db.execute("SELECT sql FROM sqlite_master")}
+        except sqlite3.OperationalError as error:
+            if _code(error) == sqlite3.SQLITE_ERROR:  # of a format that nobody has written yet
+                raise self._damaged(error) from error
+            raise
+        if not (owner or version or found):
+            return False
+        if owner == _OURS and version > self._version:
+            raise UsageError(
+                f"The history {self._path} was made by a newer offload.",
+                hint="To read it: pip install --upgrade offload",
+            )
+        if (owner, version) != (_OURS, self._version) or not found.issuperset(self._schema):
+            raise self._damaged("it holds something else")
+        return True
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        try:
+            if self._connection is None:
+                self._connection = self._connected()
+            with self._connection as db:
+                db.execute(begin)
+                yield db
+        except UnicodeDecodeError as error:  # SQLite quotes what it cannot read
+            raise self._damaged(error) from error
+        except sqlite3.DatabaseError as error:
+            if {_code(error), _code(error) & 0xFF} & _DAMAGE:
+                raise self._damaged(error) from error
+            raise
+
+    def _damaged(self, reason: object) -> _Damaged:
+        return _Damaged(f"The history {self._path} is damaged: {reason}.")
+
+    def _connected(self) -> Connection:
+        db = sqlite3.connect(self._path, timeout=self._patience_s, isolation_level=None)
+        db.text_factory = _text
+        db.execute("PRAGMA foreign_keys = ON")
+        self._inode = os.stat(self._path).st_ino
+        return db
+
+    def _set_aside(self) -> None:
+        """Give the damaged file another name, unless another process just did."""
+        self.close()
+        failing = self._explained("set aside, damaged as it is")
+        with failing, contextlib.suppress(FileNotFoundError):
+            if os.stat(self._path).st_ino != self._inode:
+                return
+            aside = f"{self._path}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+            # A journal that stayed would be taken for that of the next file.
+            for suffix in ("-journal", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self._path + suffix, aside + suffix)
+            os.replace(self._path, aside)
+            self._warn(f"The history was damaged: it is kept as {aside}, and a new one is begun.")
+
+    @contextlib.contextmanager
+    def _explained(self, done: str) -> Iterator[None]:
+        """Failures that are the machine's, in one sentence."""
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:
+            if _code(error) == sqlite3.SQLITE_ERROR:
+                raise  # a statement of ours is wrong
+            busy = _code(error) & 0xFF == sqlite3.SQLITE_BUSY
+            why = "another process keeps it locked" if busy else getattr(error, "strerror", error)
+            raise OffloadError(
+                f"The history {self._path} cannot be {done}: {why}.",
+                hint="To keep it elsewhere: export OFFLOAD_DATA=DIR",
+            ) from error
+
+
+def _code(error: Exception) -> int:
+    """SQLite's extended result code; its last byte is the code that is extended."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

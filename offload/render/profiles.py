@@ -1,0 +1,214 @@
+"""Measurements as tables, JSON and CSV."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from statistics import fmean, median, stdev
+
+from offload.costmodel import statistics
+from offload.costmodel.agreement import f1
+from offload.costmodel.runs_table import LineFit
+from offload.domain import profiles
+from offload.domain.measurements import ImageSample, Measurement, ProbeKind
+from offload.domain.units import show_bytes, show_rate, show_s
+from offload.drivers.store import Listed
+from offload.render import tables
+from offload.render.messages import shown
+
+CSV_COLUMNS = ("place", "url", "upload_max_side_px", "quantity", "number", "bytes", "seconds")
+_LISTED = ("id", "when", "source", "model", "place", "copies", "starts", "images", "probes")
+_ONCE = "build"
+"""The phase that the next start is spared."""
+_NOTICEABLE_S = 1e-4
+
+Line = tuple[str, str]
+"""What is told, and it."""
+
+
+def summaries(found: Sequence[tuple[int, Measurement]]) -> None:
+    """A short table for each measurement, on standard output."""
+    told: list[tuple[str, list[Line]]] = []
+    said: set[Line] = set()
+    for number, each in found:
+        # Copies share the starts and the link of what was measured with them.
+        all_lines = list(lines(each))
+        fresh = [line for line in all_lines if not each.agreements or line not in said]
+        told.append((heading(number, each), fresh))
+        said = set(all_lines)
+    width = max((len(name) for _, pairs in told for name, _ in pairs), default=0)
+    for title, pairs in told:
+        text = "".join(f"  {name:<{width}}  {value}\n" for name, value in pairs)
+        _write(f"{shown(title)}\n{text}")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def heading(number: int, found: Measurement) -> str:
+    """Which measurement it is."""
+    c = found.condition
+    at = f"{c.place} {c.url}" if c.url else c.place
+    copies = f", copies of {c.upload_max_side_px} px" if c.upload_max_side_px else ""
+    host = c.host.get("name", "an unknown machine")
+    return f"{number}: {c.model.name} at {at} on {host}{copies}, {found.taken_at}"
+
+
+def lines(found: Measurement) -> Iterator[Line]:
+    """What a person wants to know of a measurement; nothing of what was not measured."""
+    yield from _starts(found)
+    yield from _images(found)
+    yield from _link(found)
+    if found.totals:
+        yield "jobs", f"{len(found.totals)} timed by other means"
+
+
+def _starts(found: Measurement) -> Iterator[Line]:
+    starts = found.starts
+    if not starts:
+        return
+    names = dict.fromkeys(name for start in starts for name in start.phases if name != _ONCE)
+    parts = [
+        f"{name} {show_s(median(s.phases[name] for s in starts if name in s.phases))}"
+        for name in names
+    ]
+    of = f"median of {len(starts)}" if len(starts) > 1 else "once"
+    usual_s = median(start.startup_s - start.phases.get(_ONCE, 0.0) for start in starts)
+    yield "start-up", f"{show_s(usual_s)} ({'; '.join([of, ', '.join(parts)] if parts else [of])})"
+    for start in starts:
+        if _ONCE in start.phases:
+            yield "image", f"built in {show_s(start.phases[_ONCE])}, once"
+    yield "first result", f"{show_s(median(s.first_s for s in starts))} after that"
+
+
+def _images(found: Measurement) -> Iterator[Line]:
+    warm = found.images[found.in_flight :]
+    steady = warm or found.images
+    if not steady:
+        return
+    slots = found.condition.slots
+    yield "inference", f"{_mean(steady, 'infer_s')}, {slots} at a time"
+    yield "decoding", _mean(steady, "decode_s")
+    if found.condition.place != "local":
+        prepare_s = fmean(image.durations.prepare_s for image in steady)
+        prepared = f", prepared in {show_s(prepare_s)}" if prepare_s > _NOTICEABLE_S else ""
+        sent_bytes = fmean(image.sent_bytes for image in steady)
+        yield "sent", f"{show_bytes(sent_bytes)} an image{prepared}"
+    yield "images/s", _rate(found)
+    if warm:
+        first = found.images[: found.in_flight]
+        yield "warm-up", f"{len(first)} images, inference {_mean(first, 'infer_s')}; not counted"
+    else:
+        yield "warm-up", "all of these images: there were no more"
+    if found.agreements:
+        score = f1(found.agreements)
+        same = "no objects" if score is None else f"F1 {score:.2f}"
+        yield "agreement", f"{same} with the images themselves ({len(found.agreements)} images)"
+
+
+def _rate(found: Measurement) -> str:
+    finished_s = [image.finished_s for image in found.images]
+    between_s = statistics.gaps(finished_s, skip=found.in_flight)
+    if not sum(between_s):  # from the first byte to the last answer: there is no steady stretch
+        return (
+            f"{len(finished_s) / finished_s[-1]:.1f} ({len(finished_s)} images, warm-up included)"
+        )
+    width = statistics.relative_half_width(between_s, max(found.condition.slots, 5))
+    sure = f" ± {width:.0%}" if width < 1 else ""
+    return f"{1 / fmean(between_s):.1f}{sure} ({len(found.images)} images)"
+
+
+def _link(found: Measurement) -> Iterator[Line]:
+    trips_s = [probe.seconds for probe in found.probes if probe.kind == "rtt"]
+    if trips_s:
+        yield "round trip", show_s(median(trips_s))
+    kinds: tuple[tuple[str, ProbeKind], ...] = (("uplink", "up"), ("downlink", "down"))
+    for name, kind in kinds:
+        chosen = [probe for probe in found.probes if probe.kind == kind]
+        slope, _ = statistics.theil_sen([p.bytes for p in chosen], [p.seconds for p in chosen])
+        if slope > 0:
+            yield name, f"{show_rate(1 / slope)} ({len(chosen)} payloads)"
+
+
+def _mean(images: Sequence[ImageSample], duration: str) -> str:
+    values = [getattr(image.durations, duration) for image in images]
+    spread = f" ± {show_s(stdev(values))}" if len(values) > 1 and max(values) > 0 else ""
+    return f"{show_s(fmean(values))}{spread}"
+
+
+def document(found: Sequence[Measurement]) -> None:
+    """Every sample as JSON on standard output."""
+    tables.write_json(profiles.document(found, ()))
+
+
+def samples(found: Sequence[Measurement]) -> None:
+    """Every sample as a line of CSV on standard output."""
+    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS)
+    writer.writeheader()
+    for measurement in found:
+        c = measurement.condition
+        head = {"place": c.place, "url": c.url, "upload_max_side_px": c.upload_max_side_px}
+        for quantity, number, size_bytes, seconds in _samples(measurement):
+            writer.writerow(
+                head
+                | {"quantity": quantity, "number": number, "bytes": size_bytes}
+                | {"seconds": f"{seconds:.6f}"}
+            )
+
+
+def _samples(found: Measurement) -> Iterator[tuple[str, int, int, float]]:
+    for number, start in enumerate(found.starts, 1):
+        yield "startup", number, 0, start.startup_s
+        for name, seconds in start.phases.items():
+            yield f"startup {name}", number, 0, seconds
+        yield "first result", number, start.sent_bytes, start.first_s
+    for number, probe in enumerate(found.probes, 1):
+        yield probe.kind, number, probe.bytes, probe.seconds
+    for image in found.images:
+        yield "finished", image.number, image.bytes, image.finished_s
+        for name, seconds in asdict(image.durations).items():
+            size_bytes = image.sent_bytes if name == "upload_s" else image.bytes
+            yield name.removesuffix("_s"), image.number, size_bytes, seconds
+    for number, total in enumerate(found.totals, 1):
+        yield "transfer", number, round(total.bytes or 0), total.transfer_s
+        yield "execution", number, 0, total.execution_s
+
+
+def taken_in(
+    found: Sequence[tuple[int, Measurement]], outcomes: int, fits: Sequence[tuple[str, LineFit]]
+) -> None:
+    """What an import added; of a table of jobs the line through those of each place."""
+    numbers = ", ".join(str(number) for number, _ in found) or "none"
+    _write(f"measurements: {numbers}; outcomes of predictions: {outcomes}\n")
+    for (place, line), (_, measurement) in zip(fits, found, strict=False):
+        error = line.median_error
+        missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"
+        _write(
+            f"{shown(place)}: {len(measurement.totals)} jobs, {show_s(line.startup_s)} + "
+            f"{show_s(line.per_image_s)} an image + {show_s(line.per_byte_s * 1e6)} a MB{missed}\n"
+        )
+
+
+def forgotten(measurements: int) -> None:
+    """How many there were."""
+    _write(f"{measurements} forgotten\n")
+
+
+def listing(rows: Sequence[Listed], *, as_json: bool) -> None:
+    """A line for each measurement."""
+    if as_json:
+        return tables.write_json({"measurements": [asdict(row) for row in rows]})
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in _LISTED:
+        right = column in {"id", "starts", "images", "probes"}
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        when = row.taken_at[:16].replace("T", " ")
+        place = f"{row.place} {row.url}" if row.url else row.place
+        copies = f"{row.upload_max_side_px} px" if row.upload_max_side_px else ""
+        known = (str(row.id), when, row.source, shown(row.model), shown(place), copies)
+        table.add_row(*known, str(row.starts), str(row.images), str(row.probes))
+    return tables.print_table(table)

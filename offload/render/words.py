@@ -1,0 +1,60 @@
+"""Quantities with their intervals, places and shares, in words."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from offload.domain.units import show_bytes, show_rate, show_s
+
+Show = Callable[[float], str]
+
+
+def _factor(value: float) -> str:
+    return f"{value:.3g}"
+
+
+SHOW: Mapping[str, Show] = {"s": show_s, "bytes": show_bytes, "bytes/s": show_rate, "": _factor}
+"""How a value of a term's unit is shown."""
+
+
+def between(value: float, interval: tuple[float, float], show: Show) -> str:
+    """`2.4 s (2.2 to 2.7)`, or the value alone where its interval looks the same."""
+    text, low, high = _bare([show(each) for each in (value, *interval)])
+    return show(value) + ("" if text == low == high else f" ({low} to {high})")
+
+
+def span(interval: tuple[float, float], show: Show) -> str:
+    """`2.2 to 2.7 s`."""
+    high_text = show(interval[1])
+    low, high = _bare([show(each) for each in interval])
+    return high_text if low == high else f"{low} to {high_text}"
+
+
+def _bare(texts: Sequence[str]) -> Sequence[str]:
+    """The numbers alone, if all are one number of one and the same unit."""
+    units = {text.partition(" ")[2] for text in texts}
+    if len(units) > 1 or any(" " in unit for unit in units):
+        return texts
+    return [text.partition(" ")[0] for text in texts]
+
+
+def percent(share: float) -> str:
+    """`98 %`; only what is certain is 0 % or 100 %."""
+    rounded = round(100 * share)
+    if rounded in {0, 100} and share not in {0, 1}:
+        return "<1 %" if rounded == 0 else ">99 %"
+    return f"{rounded} %"
+
+
+def spoken(lane: str) -> str:
+    """A lane's name within a sentence: `remote (stopped)`."""
+    place, _, state = lane.partition(", ")
+    return f"{place} ({state})" if state else place
+
+
+def capital(sentence: str) -> str:
+    """The sentence with its first letter large."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def count(number: int, thing: str) -> str:
+    """`1 image`, `12,000 images`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

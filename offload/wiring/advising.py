@@ -1,0 +1,165 @@
+"""Advice put together: the job, what was measured, prices."""
+
+import datetime
+import os
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from offload.costmodel.advice import Advice, advise
+from offload.costmodel.decide import Goal
+from offload.costmodel.dollars import Billing
+from offload.costmodel.lanes import Given
+from offload.detectors.source import Hub
+from offload.domain.errors import UsageError
+from offload.domain.measurements import Measurement
+from offload.drivers import imagefiles, machine, network
+from offload.drivers.settings import Settings
+from offload.places import PLACES
+from offload.wiring import history, places, prices
+from offload.wiring.history import Known
+from offload.wiring.question import INSTANCE, Optimize, Question, Risk
+from offload.wiring.request import WISHES, Request, at_each
+
+_OLD = datetime.timedelta(days=7)
+_UNKNOWN_SLOTS = 2
+
+
+def advice(
+    question: Question,
+    configured: Settings,
+    warn: Callable[[str], None],
+) -> Advice:
+    """The answer to a question.
+
+    Raises:
+        UsageError: what is asked cannot be meant, or a file of measurements cannot be read.
+    """
+    known = history.known(
+        question.from_file, question.model or configured.model, question.url, configured, warn
+    )
+    return _advice(question, configured, known, warn)
+
+
+def _advice(
+    question: Question,
+    configured: Settings,
+    known: Known,
+    warn: Callable[[str], None],
+    places: tuple[str, ...] | None = None,
+) -> Advice:
+    amounts = question.amounts()
+    billing, remote_slots = _billing(question, configured, warn)
+    by_hand = Given(
+        uplink_bytes_per_s=amounts.uplink_bytes_per_s,
+        rtt_s=amounts.rtt_s,
+        image_bytes=amounts.image_bytes,
+        slots=machine.usable_cores(),
+        remote_slots=remote_slots,
+        state=question.state,
+        min_agreement=question.min_agreement,
+        places=places,
+    )
+    images, total_bytes = _job(question)
+    goal = Goal(
+        images=images,
+        total_bytes=total_bytes if amounts.image_bytes is None else images * amounts.image_bytes,
+        optimize=cast("Optimize", question.optimize),
+        deadline_s=amounts.deadline_s,
+        max_cost_usd=amounts.max_cost_usd,
+        value_of_time_usd_per_h=amounts.value_of_time_usd_per_h,
+        risk=cast("Risk", question.risk),
+    )
+    notes = () if question.from_file else _notes(known.measurements)
+    return advise(known.measurements, known.outcomes, goal, by_hand, billing, known.model, notes)
+
+
+def decided(
+    request: Request, hub: Hub, configured: Settings, warn: Callable[[str], None]
+) -> tuple[Request, Advice]:
+    """The request with the place that is best for it now, and why.
+
+    No place is asked for anything. A server may be chosen only where its address is given or set.
+
+    Raises:
+        UsageError: the images cannot be looked at twice.
+        OffloadError: there is no model.
+    """
+    if "-" in request.sources:
+        raise UsageError(
+            "--where auto looks at the images before it reads them, and standard input names them "
+            "only once.",
+            hint="Name the list's file instead: offload detect list.txt --where auto",
+        )
+    url = request.url or configured.url
+    model = places.kit(request, hub, configured, lambda _line: None).resolve(
+        request.model or configured.model
+    )
+    question = Question(
+        sources=request.sources,
+        recursive=request.recursive,
+        state="warm" if url else None,
+        offline=True,
+    )
+    known = history.of_model(model.identity, url, configured, warn)
+    ready = ("local", "container", "remote") if url else ("local", "container")
+    best = _advice(question, configured, known, warn, ready)
+    chosen = best.choice.chosen.lane
+    wishes = {name: getattr(request, name) for name in WISHES} | {
+        "model": request.model or configured.model or model.identity.name,
+        "upload_max_side": request.upload_max_side or chosen.upload_max_side_px,
+    }
+    at = {each.where: each for each in at_each(tuple(PLACES), request.sources, **wishes)}
+    return at[chosen.place], best
+
+
+def _job(question: Question) -> tuple[int, float | None]:
+    """How many images, and what they weigh together if that is known.
+
+    Raises:
+        UsageError: the sources name no image.
+    """
+    if question.images is not None:
+        return question.images, None
+    found = imagefiles.find(question.sources, recursive=question.recursive)
+    sizes = [os.stat(path).st_size for path in found.located() if os.path.exists(path)]
+    if not sizes:
+        raise UsageError("There is no image to advise on.", hint="offload advise --images 200")
+    return len(sizes), float(sum(sizes))
+
+
+def _billing(
+    question: Question, configured: Settings, warn: Callable[[str], None]
+) -> tuple[Billing, int]:
+    """What a remote machine costs, and how many images it works on at a time if nobody measured."""
+    amounts = question.amounts()
+    if amounts.price_usd_per_h is not None:
+        by_hand = Billing(amounts.price_usd_per_h, "set by hand", idle_s=amounts.idle_s)
+        return by_hand, _UNKNOWN_SLOTS
+    asked = question.instance_type
+    found = prices.find(
+        asked or INSTANCE,
+        question.region,
+        # Nobody asked for this machine, so nobody is asked what it costs.
+        offline=question.offline or configured.offline or asked is None,
+        environment=os.environ,
+        cache_path=os.path.join(configured.cache, "prices.json"),
+        now=datetime.datetime.now(datetime.UTC),
+        say=warn,
+    )
+    how = f"{found.instance_type} in {found.region}, {found.source}"
+    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed=asked is None)
+    return billing, found.vcpus
+
+
+def _notes(measurements: Sequence[Measurement]) -> list[str]:
+    """Why the measurements may not hold today."""
+    newest = {m.condition.place: m for m in sorted(measurements, key=lambda m: m.taken_at)}
+    now = datetime.datetime.now(datetime.UTC)
+    notes = []
+    for place, m in newest.items():
+        age = now - datetime.datetime.fromisoformat(m.taken_at)
+        if age > _OLD:
+            notes.append(f"What is known of {place} is {age.days} days old.")
+        if place == "remote" and m.condition.network not in {None, network.fingerprint()}:
+            notes.append("The link was measured from another network.")
+    return notes

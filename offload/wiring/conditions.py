@@ -1,0 +1,43 @@
+"""What a measurement at a place depends on, as this process finds it."""
+
+from dataclasses import asdict
+
+from offload.domain.measurements import Condition
+from offload.domain.ports import Session
+from offload.drivers import machine, network, web
+from offload.drivers.settings import Settings
+from offload.wiring.request import Request
+
+
+def condition(session: Session, request: Request, configured: Settings) -> Condition:
+    """The condition of what `session` is asked for on behalf of `request`."""
+    client, host = asdict(machine.describe()), dict(session.host)
+    remote = request.where == "remote"
+    if not remote:
+        host["name"] = client["name"]  # a container calls itself something else every time
+    slots = session.slots
+    if request.where == "local":  # fewer images take fewer detectors at what is the same place
+        slots = max(slots, local_slots(request, configured))
+    return Condition(
+        model=session.model,
+        place=request.where,
+        client=client,
+        host=host,
+        slots=slots,
+        url=shown(request.url or configured.url or "") if remote else None,
+        network=network.fingerprint() if remote else None,
+        upload_max_side_px=request.upload_max_side,
+        upload_quality=request.upload_quality,
+        strip_metadata=request.strip_metadata,
+        cpus=request.cpus,
+    )
+
+
+def local_slots(request: Request, configured: Settings) -> int:
+    """How many images this process works on at a time if there are as many."""
+    return request.workers or configured.workers or machine.usable_cores()
+
+
+def shown(url: str) -> str:
+    """One spelling of an address, without what is secret."""
+    return web.without_secrets(url if "://" in url else f"http://{url}").rstrip("/")

@@ -1,0 +1,115 @@
+"""What is known of past measurements and runs."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from offload.domain import profiles
+from offload.domain.errors import UsageError
+from offload.domain.measurements import Measurement, Outcome
+from offload.domain.ports import ModelIdentity
+from offload.drivers import machine
+from offload.drivers.settings import Settings
+from offload.drivers.store import Store
+from offload.wiring import configuration
+from offload.wiring.conditions import shown
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Measurements with one model, and the outcomes of its runs."""
+
+    model: str
+    measurements: Sequence[Measurement]
+    outcomes: Sequence[Outcome]
+
+
+def outcomes(configured: Settings, warn: Warn, last: int) -> list[Outcome]:
+    """The newest predictions with their outcomes, newest first."""
+    with Store.opened(configuration.store_path(configured), warn) as store:
+        return store.outcomes(last)
+
+
+def known(
+    file: str | None, model: str | None, url: str | None, configured: Settings, warn: Warn
+) -> Known:
+    """What was measured on this machine, or what a `file` of exported measurements holds.
+
+    With the model that is named, else with the one measured last; at the server with this `url`,
+    where one is named.
+
+    Raises:
+        UsageError: the file cannot be read, or something was measured but not this model.
+    """
+    if file is None:
+        with Store.opened(configuration.store_path(configured), warn) as store:
+            measurements = [m for _, m in store.measurements()]
+            past = store.outcomes()
+        measurements = [m for m in measurements if _is_ours(m)]
+    else:
+        measurements, past = read(file)
+    if url is not None:
+        measurements = [m for m in measurements if m.condition.url in {None, shown(url)}]
+    measurements, name = _of_one_model(measurements, model)
+    return Known(name, measurements, [o for o in past if o.model == name])
+
+
+def of_model(model: ModelIdentity, url: str | None, configured: Settings, warn: Warn) -> Known:
+    """What was measured on this machine with exactly these weights, at this server if at any."""
+    with Store.opened(configuration.store_path(configured), warn) as store:
+        measurements = [m for _, m in store.measurements(model=model.sha256) if _is_ours(m)]
+        past = store.outcomes()
+    if url is not None:
+        measurements = [m for m in measurements if m.condition.url in {None, shown(url)}]
+    return Known(model.name, measurements, [o for o in past if o.model == model.name])
+
+
+def read(file: str) -> tuple[list[Measurement], list[Outcome]]:
+    """What a file of exported measurements holds.
+
+    Raises:
+        UsageError: it cannot be read, or is something else.
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            document = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"The profile {file} cannot be read: {error}.",
+            hint="To write one: offload profile export profile.json",
+        ) from error
+    return profiles.from_document(document)
+
+
+def _of_one_model(
+    measurements: Sequence[Measurement], asked: str | None
+) -> tuple[list[Measurement], str]:
+    """Those of the model asked for, or else of the one that was measured last; and its name.
+
+    Raises:
+        UsageError: others were measured, but not the one asked for.
+    """
+    if not measurements:
+        return [], asked or "unknown"
+    newest_first = sorted(measurements, key=lambda m: m.taken_at, reverse=True)
+    names = {asked, os.path.basename(asked)} if asked else {newest_first[0].condition.model.name}
+    found = [m for m in newest_first if m.condition.model.name in names]
+    if not found:
+        others = ", ".join(sorted({m.condition.model.name for m in measurements}))
+        raise UsageError(
+            f"Nothing was measured with the model {asked!r}, only with {others}.",
+            hint=f"To measure it: offload profile PHOTOS -m {asked}",
+        )
+    model = found[0].condition.model
+    return [m for m in found if m.condition.model.sha256 == model.sha256], model.name
+
+
+def _is_ours(measurement: Measurement) -> bool:
+    """Whether it was taken on this machine, or by hand."""
+    here, client = machine.describe(), measurement.condition.client
+    return measurement.source == "import" or (
+        (client.get("name"), client.get("cpu")) == (here.name, here.cpu)
+    )

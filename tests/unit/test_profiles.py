@@ -1,0 +1,97 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offload.domain import profiles
+from offload.domain.errors import UsageError
+from offload.domain.measurements import Measurement, Outcome
+from tests.measured import remote
+from tests.strategies import made
+
+OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
+
+
+def exported() -> Any:
+    return json.loads(json.dumps(profiles.document([remote(images=2)], [OUTCOME])))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(made(Measurement), max_size=2), st.lists(made(Outcome), max_size=2))
+def test_everything_survives_the_way_through_a_document(
+    measurements: list[Measurement], outcomes: list[Outcome]
+) -> None:
+    document = json.loads(json.dumps(profiles.document(measurements, outcomes)))
+    assert profiles.from_document(document) == (measurements, outcomes)
+
+
+def test_a_document_says_what_it_is() -> None:
+    assert profiles.document([], []) == {
+        "schema": 1, "kind": "profile", "measurements": [], "outcomes": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"kind": "advice"}, "not a profile"),
+        ({"schema": 2}, "exported by a newer offload"),
+        ({"schema": "1"}, "of no version"),
+        ({"schema": None}, "of no version"),
+        ({"measurements": {}}, "no list of measurements"),
+        ({"outcomes": None}, "no list of outcomes"),
+        ({"outcomes": [[]]}, "outcome number 1 in this profile is damaged"),
+    ],
+)
+def test_another_document_is_refused_in_one_sentence(change: Any, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        profiles.from_document(exported() | change)
+
+
+@pytest.mark.parametrize("document", [None, [], 1, "profile", {}])
+def test_what_is_no_document_of_ours_is_refused(document: Any) -> None:
+    with pytest.raises(UsageError, match="not a profile"):
+        profiles.from_document(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"taken_at": "yesterday"},
+        {"taken_at": "2026-11-21T09:00:00"},
+        {"taken_at": "2026-11-21T09:00:00+01:00"},
+        {"taken_at": 5},
+        {"source": "hearsay"},
+        {"source": []},
+        {"condition": None},
+        {"condition": {"model": {}}},
+        {"in_flight": "many"},
+        {"in_flight": 1.5},
+        {"in_flight": True},
+        {"folder_bytes": 2**63},
+        {"images": [{}]},
+        {"images": "abc"},
+        {"images": [{"number": 1, "finished_s": 1, "bytes": 1, "sent_bytes": 1, "durations": []}]},
+        {"starts": [{"images": 1, "startup_s": float("nan"), "first_s": 1}]},
+        {"starts": [{"images": 1, "startup_s": 10**400, "first_s": 1}]},
+        {"starts": [{"images": 1, "startup_s": 1, "first_s": 1, "phases": {"load": "long"}}]},
+        {"probes": [{"kind": "sideways", "bytes": 1, "seconds": 1}]},
+        {"totals": None},
+        {"facts": []},
+        {"warnings": [1]},
+    ],
+)
+def test_a_measurement_that_is_none_is_refused_and_named(change: Any) -> None:
+    document = exported()
+    document["measurements"].append(document["measurements"][0] | change)
+    with pytest.raises(UsageError, match="measurement number 2 in this profile is damaged"):
+        profiles.from_document(document)
+
+
+def test_whole_numbers_stand_for_seconds_too() -> None:
+    document = exported()
+    document["measurements"][0]["starts"][0]["startup_s"] = 2
+    [found], _ = profiles.from_document(document)
+    assert found.starts[0].startup_s == 2

@@ -1,0 +1,407 @@
+import datetime
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from PIL import Image
+
+from offload.costmodel.advice import Advice
+from offload.costmodel.breakeven import BreakEven
+from offload.costmodel.dollars import Billing
+from offload.costmodel.lanes import Given
+from offload.domain.errors import UsageError
+from offload.domain.measurements import Agreement
+from offload.render import advice as rendered
+from offload.render import breakevens, explained, plots, words
+from offload.render.explained import NAMES
+from tests.measured import advised, container, local, remote
+
+NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
+MEASURED = (local(), container(), remote())
+ALIKE, UNLIKE = Agreement(99, 1, 0), Agreement(50, 30, 20)
+
+
+def shown(capsys: pytest.CaptureFixture[str], advice: Advice, **how: Any) -> str:
+    rendered.show(advice, now=NOW, **how)
+    return capsys.readouterr().out
+
+
+def row(text: str, place: str) -> str:
+    (found,) = [line for line in text.splitlines() if line.startswith(f"{place}  ")]
+    return found
+
+
+def test_the_sentence_names_the_winner_how_sure_that_is_and_what_binds_the_rival() -> None:
+    sentence = rendered.sentence(advised(*MEASURED))
+    assert sentence.startswith("Run it here: 200 images take 2.")
+    assert ", $0. Sure: best in 100 % of cases." in sentence
+    assert "Container would take" in sentence
+
+
+def test_what_binds_the_remote_place_is_said_with_what_it_means() -> None:
+    slow_link = advised(local(), remote())
+    assert rendered.sentence(slow_link).endswith(
+        ": the uplink binds, a faster machine there would not help."
+    )
+    slow_server = advised(local(service_s=3), remote(service_s=1, bytes_per_s=2e7))
+    assert rendered.sentence(slow_server).startswith("Run it remotely: 200 images take ")
+    assert "the machine there binds, a faster uplink would not help. Sure" in (
+        rendered.sentence(slow_server)
+    )
+
+
+@pytest.mark.parametrize(
+    ("winner", "begins"),
+    [
+        (local(), "Run it here: "),
+        (container(service_s=0.005), "Run it in a container here: "),
+        (remote(bytes_per_s=1e9, service_s=0.005), "Run it remotely: "),
+    ],
+)
+def test_every_place_can_win(winner: Any, begins: str) -> None:
+    slow = (local(service_s=0.9), container(service_s=0.9), remote(bytes_per_s=1e5))
+    others = [m for m in slow if m.condition.place != winner.condition.place]
+    assert rendered.sentence(advised(winner, *others)).startswith(begins)
+
+
+def test_what_is_too_close_to_call_is_said_to_be_and_goes_to_the_simpler_place() -> None:
+    close = advised(local(), container(startup_s=0.4, first_s=0.03))
+    assert close.choice.too_close
+    sentence = rendered.sentence(close)
+    assert sentence.startswith("Run it here: ")
+    assert "Too close to call: best in " in sentence
+    assert "it is the simpler place, expected regret " in sentence
+    assert "too close to call" in rendered.one_line(close)
+
+
+def test_limits_that_cannot_be_kept_say_by_how_much() -> None:
+    hopeless = advised(local(), remote(), deadline_s=1.0)
+    sentence = rendered.sentence(hopeless)
+    assert "Nothing keeps the limits, this comes closest: 1.6 s late." in sentence
+    assert "s late: the uplink binds" in sentence
+    dear = advised(
+        local(service_s=9), remote(bytes_per_s=1e8),
+        deadline_s=60.0, max_cost_usd=0.00001,
+    )  # fmt: skip
+    assert " over budget" in rendered.sentence(dear)
+    assert "Nothing keeps the limits" in rendered.sentence(dear)
+
+
+def test_the_only_place_within_the_limits_is_not_called_sure() -> None:
+    sentence = rendered.sentence(advised(local(), remote(), deadline_s=10.0))
+    assert "Nothing else keeps the limits." in sentence
+    assert "Sure" not in sentence
+
+
+def test_what_nobody_measured_is_not_called_sure_either() -> None:
+    sentence = rendered.sentence(advised())
+    assert "assumed and not measured. As far as assumptions go: best in " in sentence
+
+
+def test_one_image_takes_and_two_take() -> None:
+    assert "1 image takes " in rendered.one_line(advised(*MEASURED, images=1))
+    assert "2 images take " in rendered.one_line(advised(*MEASURED, images=2))
+
+
+def test_one_line_says_what_is_about_to_be_done() -> None:
+    line = rendered.one_line(advised(*MEASURED))
+    assert line.startswith("Running here: 200 images take 2.")
+    assert line.endswith("; sure: best in 100 % of cases")
+
+
+def test_the_table_has_a_line_for_each_option_the_chosen_one_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(*MEASURED))
+    lines = text.splitlines()
+    assert lines[1] == ""
+    assert lines[2].split("  ")[0] == "place"
+    assert lines[3].startswith("local ")
+    for name in ("container", "remote", "remote, if stopped", "remote, if not provisioned"):
+        assert row(text, name)
+    assert " 100 % " in row(text, "local")
+    assert "%" not in row(text, "remote, if stopped")
+
+
+def test_a_piped_table_is_not_cut_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, advised(*MEASURED))
+    assert row(text, "remote").rstrip().endswith("uplink")
+    assert text.splitlines()[0] == rendered.sentence(advised(*MEASURED))
+
+
+def test_smaller_copies_show_their_agreement_and_are_taken_only_if_alike_enough(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def copies(side_px: int, agreement: Agreement) -> Any:
+        return remote(max_side_px=side_px, image_bytes=20_000, agreements=[agreement])
+
+    job = advised(local(service_s=1), remote(), copies(640, ALIKE), copies(320, UNLIKE))
+    text = shown(capsys, job)
+    assert text.startswith("Run it remotely (640 px): ")
+    assert row(text, "remote (640 px)").rstrip().endswith("0.99")
+    assert row(text, "remote (320 px), if alike enough").rstrip().endswith("0.67")
+    stopped = advised(remote(), copies(640, ALIKE), by_hand=Given(state="stopped"))
+    assert row(shown(capsys, stopped), "remote (640 px), if ready")
+
+
+def test_where_nothing_is_billed_the_table_has_no_dollars(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(*MEASURED, billing=Billing()), explain=True)
+    assert "costs" not in text
+    assert "Nothing is billed: no price given: a machine of your own." in text
+
+
+def test_places_that_were_not_measured_name_the_commands_that_measure_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised())
+    assert "Assumed of local: start-up " in text
+    assert "  To measure that: offload profile PHOTOS --where local\n" in text
+    assert "  offload profile PHOTOS --where container\n" in text
+    assert (
+        "  To measure that: offload profile PHOTOS --where remote --url http://HOST:8080\n" in text
+    )
+    assert "--uplink 20Mbit" in text
+    assert "--rtt 30ms" in text
+
+
+def test_what_was_set_by_hand_is_no_assumption(capsys: pytest.CaptureFixture[str]) -> None:
+    by_hand = Given(uplink_bytes_per_s=2.5e6, rtt_s=0.03, image_bytes=170e3)
+    text = shown(capsys, advised(by_hand=by_hand), explain=True)
+    assert "To say it" not in text
+    assert "set by hand" in text
+
+
+def test_what_was_measured_assumes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, advised(*MEASURED))
+    assert "ssumed" not in text
+    assert "offload profile" not in text
+
+
+def test_a_start_state_is_an_assumption_that_no_profile_replaces(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(*MEASURED, by_hand=Given(slots=2, state="stopped")))
+    assert "Assumed of remote (stopped): start-up " in text
+    assert "offload profile" not in text
+
+
+def test_notes_come_last(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, advised(*MEASURED, stale=["It is \x1b old."]))
+    assert text.endswith("\n\nnote: It is \\x1b old.\n")
+
+
+def test_explaining_holds_every_term_of_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    advice = advised(*MEASURED)
+    text = shown(capsys, advice, explain=True)
+    for name in NAMES.values():
+        assert text.count(f"\n  {name} ") == len(advice.options), name
+    assert set(NAMES) == set(advice.options[0].lane.terms())
+    assert "3 min ago" in text
+    assert "measured" in text
+    assert "prior of a stopped machine" in text
+    assert "inf" not in text.replace("inference", "")
+    assert text.startswith(rendered.sentence(advice))
+
+
+def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, advised(*MEASURED), explain=True)
+    assert "the instance $0.089 (shipped table as of 2026-11-01), its IPv4 address $0.005" in text
+    assert "billed 1 min at least, and stays 20 min after it" in text
+    assert "free for 100 GB a month" in text
+    assert "warning" not in text
+
+
+def test_an_old_price_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    billing = Billing(0.1, "shipped table", "2026-01-01")
+    text = shown(capsys, advised(*MEASURED, billing=billing), explain=True)
+    assert "warning: the price is 324 days old" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "just now"), (59, "just now"), (60, "1 min ago"), (3599, "59 min ago"),
+        (7200, "2 h ago"), (200_000, "2 d ago"),
+    ],
+)  # fmt: skip
+def test_ages_are_told_in_their_largest_unit(seconds: float, text: str) -> None:
+    taken = NOW - datetime.timedelta(seconds=seconds)
+    assert explained.ago(taken.isoformat(), NOW) == text
+
+
+@pytest.mark.parametrize(
+    "measured", [(), (local(),), (remote(),), MEASURED], ids=["none", "local", "remote", "all"]
+)
+def test_json_holds_nothing_but_numbers_that_json_has(
+    measured: Sequence[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    advice = advised(*measured)
+    rendered.as_json(advice)
+    document = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert document == json.loads(json.dumps(advice.to_json(), allow_nan=False))
+    assert document["kind"] == "advice"
+    assert {o["name"] for o in document["options"]} == {o.lane.name for o in advice.options}
+
+
+def flip(quantity: str, value: float | None, **other: Any) -> BreakEven:
+    known: dict[str, Any] = {
+        "unit": "", "base": "local", "other": "remote", "low": None, "high": None, "never": 0.0,
+        "faster": "above",
+    } | other  # fmt: skip
+    return BreakEven(quantity, value=value, **known)
+
+
+HERE_WINS = advised(local(), remote())
+THERE_WINS = advised(local(service_s=3), remote())
+
+
+@pytest.mark.parametrize(
+    ("advice", "point", "sentence"),
+    [
+        (
+            HERE_WINS, flip("images", 412, low=380, high=460),
+            "From 412 images on, remote is faster than local (380 to 460).",
+        ),
+        (
+            HERE_WINS, flip("images", 54_321, low=380, high=123_456, faster="below"),
+            "From 54,300 images on, local is faster than remote (380 to 123,000).",
+        ),
+        (
+            HERE_WINS, flip("images", None, never=1.0),
+            "At any number of images, local is faster than remote.",
+        ),
+        (
+            THERE_WINS, flip("images", None, never=0.8, other="remote, stopped"),
+            "At any number of images, remote (stopped) is faster than local, in 80 % of cases.",
+        ),
+        (
+            HERE_WINS, flip("uplink", 2.25e6, low=1.9e6, high=2.75e6),
+            "With 18 Mbit/s up or more, remote would be faster than local (15.2 to 22).",
+        ),
+        (
+            THERE_WINS, flip("uplink", 2.25e6, never=0.09),
+            "Down to 18 Mbit/s up, remote stays faster than local (no such value in 9 % of cases).",
+        ),
+        (
+            HERE_WINS, flip("image size", 2e4, low=900, high=3e4, faster="below", never=0.1),
+            ("With images of 20 kB or less, remote would be faster than local (900 B to 30 kB; no "
+            "such value in 10 % of cases)."),
+        ),
+        (
+            THERE_WINS, flip("image size", 5e5, faster="below"),
+            "With images of up to 500 kB, remote stays faster than local.",
+        ),
+        (HERE_WINS, flip("uplink", None), "Whatever the uplink, local is faster than remote."),
+        (
+            THERE_WINS, flip("value of an hour", 12.4, low=10, high=15),
+            "If an hour of your time is worth $12.40 or more, remote pays ($10.00 to $15.00).",
+        ),
+        (
+            THERE_WINS, flip("price", 0.12, faster="below"),
+            "At up to $0.12 an hour for its machine, remote pays.",
+        ),
+        (
+            HERE_WINS, flip("price", None, faster="below"),
+            "At no price of its machine would it pay to leave local.",
+        ),
+    ],
+)  # fmt: skip
+def test_a_break_even_is_a_sentence(advice: Advice, point: BreakEven, sentence: str) -> None:
+    assert breakevens.sentence(advice, point) == sentence
+
+
+def test_start_states_that_never_win_are_not_worth_a_line() -> None:
+    lines = list(breakevens.lines(HERE_WINS))
+    assert [line for line in lines if "any number" in line] == [
+        "At any number of images, local is faster than remote."
+    ]
+    assert sum("(stopped)" in line for line in breakevens.lines(THERE_WINS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (2.43, (2.21, 2.67), "2.4 s (2.2 to 2.7)"),
+        (58, (45, 70), "58 s (45 s to 1 min 10 s)"),
+        (125, (65, 185), "2 min 5 s (1 min 5 s to 3 min 5 s)"),
+        (3, (3, 3), "3 s"),
+    ],
+)
+def test_an_interval_repeats_no_unit(
+    value: float, interval: tuple[float, float], text: str
+) -> None:
+    assert words.between(value, interval, words.SHOW["s"]) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1, "100 %"), (0.998, ">99 %"), (0.5, "50 %"), (0.001, "<1 %"), (0, "0 %")]
+)
+def test_only_what_is_certain_is_none_or_all(share: float, text: str) -> None:
+    assert words.percent(share) == text
+
+
+PLOTTED = {
+    "everything measured": advised(*MEASURED),
+    "one place measured": advised(local()),
+    "only remote measured": advised(remote()),
+    "nothing measured": advised(),
+    "lines that cross": advised(local(service_s=0.3), remote(bytes_per_s=2e6, startup_s=8)),
+    "lines that never cross": HERE_WINS,
+    "one image": advised(*MEASURED, images=1),
+    "a million images of known weight": advised(*MEASURED, images=10**6, total_bytes=2e11),
+    "an uplink by hand": advised(
+        *MEASURED, by_hand=Given(slots=2, uplink_bytes_per_s=1e6, rtt_s=0.0)
+    ),
+    "smaller copies": advised(
+        local(), remote(), remote(max_side_px=640, image_bytes=20_000, agreements=[ALIKE])
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PLOTTED)
+def test_a_plot_is_drawn_of(what: str, tmp_path: Path) -> None:
+    plots.advice(str(tmp_path / "plot.PNG"), PLOTTED[what])
+    with Image.open(tmp_path / "plot.PNG") as image:
+        assert image.format == "PNG"
+        assert image.width > image.height > 500
+
+
+def test_an_svg_says_where_the_answer_flips_and_is_the_same_every_time(tmp_path: Path) -> None:
+    crossing = PLOTTED["lines that cross"]
+    plots.advice(str(tmp_path / "a.svg"), crossing)
+    plots.advice(str(tmp_path / "b.svg"), crossing)
+    text = (tmp_path / "a.svg").read_text()
+    assert text == (tmp_path / "b.svg").read_text()
+    assert ET.fromstring(text).tag.endswith("svg")
+    for said in ("images on, remote is faster than local", "this job: 200 images", "measured: "):
+        assert said in text
+    assert str(datetime.date.today().year) not in text.partition("</metadata>")[0]
+
+
+def test_plotting_leaves_no_trace_in_matplotlib(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    plots.advice(str(tmp_path / "plot.svg"), HERE_WINS)
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["plot.pdf", "plot", "png"])
+def test_other_kinds_of_plot_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"A plot is a \.png or an \.svg file, not ") as caught:
+        plots.advice(str(tmp_path / name), HERE_WINS)
+    assert "--plot advice.svg" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plot_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match="cannot be written"):
+        plots.advice(str(tmp_path / "file" / "plot.png"), HERE_WINS)
