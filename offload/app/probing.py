@@ -12,6 +12,8 @@ from offload.domain.ports import Session
 
 _ROUND_TRIPS = 5
 _UP_BYTES = tuple(kib * 2**10 for kib in (16, 64, 128, 256, 1024))
+_LARGE_BYTES, _SOON_S = 4 * 2**20, 0.5
+"""Where so much is over so soon, TCP's slow start is most of what smaller payloads tell."""
 _DOWN_BYTES = tuple(kib * 2**10 for kib in (16, 128, 512))
 _TIMES_EACH = 2
 _UP_SHARE, _ALL_SHARE = 0.25, 0.3
@@ -44,7 +46,13 @@ def link(session: Session, budget: Budget, rng: random.Random, stop: Stop) -> li
         raise PlaceUnavailable(f"The server has stopped answering: {error}.") from error
     if not any(trip.seconds for trip in trips):
         return []
-    up = crossings("up", _UP_BYTES, lambda size: session.probe(rng.randbytes(size)), _UP_SHARE)
+
+    def send(size: int) -> float:
+        return session.probe(rng.randbytes(size))
+
+    up = crossings("up", _UP_BYTES, send, _UP_SHARE)
+    if up and expected_s([*trips, *up], "up", _LARGE_BYTES) < _SOON_S:
+        up += crossings("up", (_UP_BYTES[-1], _LARGE_BYTES), send, _UP_SHARE)
     down = crossings("down", _DOWN_BYTES, session.probe_down, _ALL_SHARE)
     return trips + up + down
 

@@ -21,6 +21,10 @@ _LEAST_SHARE = 0.4
 """Of the budget: what slow starts leave of it at least, or all that was known would be starts."""
 _FEWEST, _COMPARED = 3, 10
 """Images to send as they are at least, and to send as smaller copies at most."""
+_LEAST_BURST_SHARE = 0.4
+"""Of the budget left, for images as they are however alike they are: machines have moods that last
+longer than a few images.
+"""
 _FULL_SHARE = 0.6
 """Of the budget left, for images as they are where smaller copies come after them."""
 
@@ -123,7 +127,9 @@ class Measuring:
 
         def enough(so_far: Burst) -> bool:
             reserve_s = (1 - _FULL_SHARE) * left_s if self._sides_px(so_far, probes) else 0.0
-            return so_far.precise or so_far.drain_s > self.budget.left_s - reserve_s
+            long_enough = self.budget.left_s < (1 - _LEAST_BURST_SHARE) * left_s
+            late = so_far.drain_s > self.budget.left_s - reserve_s
+            return late or (so_far.precise and long_enough)
 
         self.follow("images as they are")
         done = self._burst(session, subject.paths[: self._most(probes)], enough)
@@ -162,11 +168,15 @@ class Measuring:
         """Copies of some images that were sent as they are, and how far the answers agree."""
         self.follow(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
-        paths = (list(full.found) or [drawn.path for drawn in self.subject.drawn])[:_COMPARED]
+        compared = list(full.found)[:_COMPARED]
+        others = [path for path in self.subject.paths if path not in compared]
+
+        def enough(so_far: Burst) -> bool:
+            late = self.budget.spent_s + so_far.drain_s > until_s
+            return late or (so_far.precise and len(so_far.samples) >= len(compared))
+
         with self.subject.session(side_px) as session:
-            done = self._burst(
-                session, paths, lambda so_far: self.budget.spent_s + so_far.drain_s > until_s
-            )
+            done = self._burst(session, [*compared, *others], enough)
             measured = self._measurement(session, side_px, done, starts, probes)
         agreements = tuple(
             agreement(full.found[path], found)

@@ -79,8 +79,9 @@ def _since_change(newest: Sequence[Measurement]) -> Sequence[Measurement]:
 class Steady:
     """The completions of one occasion once the pipeline was full, one draw per resampling.
 
-    `gap_s` is the time from one completion to the next; the others are means over the images that
-    completed. All resampled together, so that they vary together.
+    `gap_s` is the time from one completion to the next, None where the pipeline was never full for
+    long; the others are means over the images that completed. All resampled together, so that they
+    vary together. `span_s` is when the last of all `images` completed.
     """
 
     gap_s: Draws | None
@@ -90,6 +91,7 @@ class Steady:
     download_s: Draws
     service_cv: float
     bytes_cv: float
+    span_s: float
     images: int
 
 
@@ -104,12 +106,9 @@ def steady(measurement: Measurement, rng: np.random.Generator) -> Steady | None:
         return None
     local = measurement.condition.place == "local"
     later_on = [image for image in images if image.number > measurement.in_flight]
-    full = later_on if len(later_on) > _FEWEST_GAPS else images
-    gaps = [
-        (later.finished_s - earlier.finished_s) / (later.number - earlier.number)
-        for earlier, later in pairwise(full)
-    ]
-    use = full[1:] if len(gaps) >= _FEWEST_GAPS else full
+    # Those in flight at first arrive in a bunch: they say how long they took together, and no more.
+    full = len(later_on) > max(_FEWEST_GAPS, measurement.in_flight)
+    use = later_on[1:] if full else images
     columns = np.array(
         [
             (
@@ -121,20 +120,25 @@ def steady(measurement: Measurement, rng: np.random.Generator) -> Steady | None:
             for i in use
         ]
     )
-    if len(gaps) >= _FEWEST_GAPS:
+    if full:
+        gaps = [
+            (later.finished_s - earlier.finished_s) / (later.number - earlier.number)
+            for earlier, later in pairwise(later_on)
+        ]
         columns = np.column_stack([columns, gaps])
     block = max(1, min(len(columns) // 4, max(measurement.condition.slots, 5)))
     means = _block_means(columns, block, rng)
     deviation = columns.std(axis=0) / np.maximum(columns.mean(axis=0), 1e-12)
     return Steady(
-        gap_s=means[:, 4] if columns.shape[1] > 4 else None,  # noqa: PLR2004 - the fifth column
+        gap_s=means[:, 4] if full else None,
         service_s=means[:, 0],
         prepare_s=means[:, 1],
         sent_bytes=means[:, 2],
         download_s=means[:, 3],
         service_cv=float(deviation[0]),
         bytes_cv=float(deviation[2]),
-        images=len(columns),
+        span_s=images[-1].finished_s,
+        images=images[-1].number,
     )
 
 
@@ -200,12 +204,13 @@ def round_trip_s(measurement: Measurement, rng: np.random.Generator) -> Draws | 
 
 
 def startup_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
-    """Means of resampled start-ups, without building an image, which happens once."""
+    """Medians of resampled start-ups, without building an image, which happens once."""
     times_s = np.array([s.startup_s - s.phases.get("build", 0.0) for s in measurement.starts])
     if not len(times_s):
         return None
-    drawn: Draws = times_s[rng.integers(len(times_s), size=(DRAWS, len(times_s)))].mean(axis=1)
-    return drawn
+    drawn = times_s[rng.integers(len(times_s), size=(DRAWS, len(times_s)))]
+    draws: Draws = np.median(drawn, axis=1)
+    return draws
 
 
 def first_s(measurement: Measurement, way_s: Callable[[int], float]) -> float | None:

@@ -53,7 +53,11 @@ def lanes(
     found = [_as_given(lane, by_hand) for lane in _with_strangers(found, rng, noise, by_hand)]
     here = [lane for lane in found if lane.place != "remote"]
     elsewhere = [lane for lane in found if lane.place == "remote"]
-    return [_if_allowed(lane, by_hand) for lane in here + _in_all_states(elsewhere, rng, by_hand)]
+    container_s = next(
+        (sum(lane.phases.values()) for lane in here if "create" in lane.phases), None
+    )
+    there = _in_all_states(elsewhere, rng, by_hand, container_s)
+    return [_if_allowed(lane, by_hand) for lane in here + there]
 
 
 def _if_allowed(lane: Lane, by_hand: Given) -> Lane:
@@ -62,14 +66,19 @@ def _if_allowed(lane: Lane, by_hand: Given) -> Lane:
 
 
 def _in_all_states(
-    elsewhere: Sequence[Lane], rng: np.random.Generator, by_hand: Given
+    elsewhere: Sequence[Lane],
+    rng: np.random.Generator,
+    by_hand: Given,
+    container_s: float | None,
 ) -> list[Lane]:
     """The remote place in each start state, and with smaller copies; those of the state it is in
     may be chosen, copies only if their answers agree.
     """
     ready = next(lane for lane in elsewhere if lane.upload_max_side_px is None)
     state = by_hand.state or ("warm" if ready.key else "new")
-    others = [priors.started(ready, other, rng) for other in priors.STATES if other != "warm"]
+    others = [
+        priors.started(ready, other, rng, container_s) for other in priors.STATES if other != "warm"
+    ]
     if not ready.key:
         ready = replace(ready, name=f"remote, {priors.STATES['warm']}")
     smaller = [

@@ -12,6 +12,7 @@ from offload.domain.measurements import Condition, Measurement
 
 _EFFICIENCY = (0.25, 4.0)
 """What lies beyond is no property of a pipeline but a disturbed measurement."""
+_FEWEST = 3
 
 
 class Fitted:
@@ -143,11 +144,11 @@ class Fitted:
     def _efficiency(self, lane: Lane) -> Term:
         def values(m: Measurement) -> Draws | None:
             steady = self._steady[id(m)]
-            if steady is None or steady.gap_s is None:
+            if steady is None:
                 return None
-            rate = fit.goodput(m, "up", self._rng) if not self._here else None
-            slowest_s = _slowest_s(lane, steady, lane.goodput.draws if rate is None else rate)
-            return np.clip(steady.gap_s / slowest_s, *_EFFICIENCY)
+            rate = None if self._here else fit.goodput(m, "up", self._rng)
+            found = _efficiency(lane, steady, lane.goodput.draws if rate is None else rate)
+            return None if found is None else np.clip(found, *_EFFICIENCY)
 
         known = self._pool.term(values, _images)
         return known or priors.term("efficiency", priors.EFFICIENCY, self._rng)
@@ -155,11 +156,13 @@ class Fitted:
     def _phases(self) -> dict[str, float]:
         """Seconds of each phase of the latest start that has any."""
         starts = (s.phases for m in self._wider.measurements for s in m.starts if s.phases)
-        return dict(next(starts, {}))
+        return {name: s for name, s in next(starts, {}).items() if name != "build"}
 
 
-def _slowest_s(lane: Lane, steady: Steady, goodput: Draws) -> Draws:
-    """Seconds of the slowest stage for the images that completed."""
+def _efficiency(lane: Lane, steady: Steady, goodput: Draws) -> Draws | None:
+    """Measured time per image over that of the slowest stage, for the images that completed; None
+    of too few. Of a job too short to fill the pipeline, all that came after one image's way.
+    """
     upload_s = steady.sent_bytes / goodput
     way_s = steady.prepare_s + upload_s + lane.rtt_s.median + steady.service_s + steady.download_s
     slowest_s: Draws = np.maximum.reduce(
@@ -171,7 +174,12 @@ def _slowest_s(lane: Lane, steady: Steady, goodput: Draws) -> Draws:
             way_s / lane.in_flight,
         ]
     )
-    return slowest_s
+    if steady.gap_s is not None:
+        ratio: Draws = steady.gap_s / slowest_s
+        return ratio
+    if steady.images < _FEWEST:
+        return None
+    return (steady.span_s - way_s) / ((steady.images - 1) * slowest_s)
 
 
 def _images(m: Measurement) -> int:

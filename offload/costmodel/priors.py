@@ -22,13 +22,15 @@ EFFICIENCY = (1.0, 1.15)
 
 COLD_S = (1.0, 8.0)
 """A container on a machine that runs: create, start, load, warm up."""
+OTHER_START = (0.7, 2.0)
+"""The same on another machine, over that on this one."""
 BOOT_S = (20.0, 35.0)
 """EC2 from the API call to a machine that answers; samples of 25.8 and 29.3 s are published."""
 STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """An engine made ready and our image got there."""
 
-NOISE = {"local": 0.05, "container": 0.05, "remote": 0.15}
+NOISE = {"local": 0.05, "container": 0.05, "remote": 0.1}
 """Standard deviation of the logarithm of one run over the next, until runs tell."""
 
 Rng = np.random.Generator
@@ -97,9 +99,15 @@ def _free() -> Term:
     return given(float("inf"), "nothing crosses a link")
 
 
-def started(lane: Lane, state: str, rng: Rng) -> Lane:
-    """The lane in another start state: `cold`, `stopped` or `new`."""
-    extra = _START_STATES[state](rng)
+def started(lane: Lane, state: str, rng: Rng, container_s: float | None) -> Lane:
+    """The lane in another start state: `cold`, `stopped` or `new`; `container_s` is what a
+    container takes to start on this machine, if that was measured.
+    """
+    extra = cold(container_s, rng)
+    if state != "cold":
+        boot = [assumed(*interval, rng, "") for interval in _BEFORE[state]]
+        draws = np.sum([extra.draws, *(term.draws for term in boot)], axis=0)
+        extra = Term(draws, "assumed", how=f"prior of a machine that is {STATES[state]}")
     startup = Term(lane.startup_s.draws + extra.draws, extra.origin, how=extra.how)
     return replace(lane, startup_s=startup, state=state, name=f"{lane.name}, {STATES[state]}")
 
@@ -113,19 +121,14 @@ STATES = {
 """The states a remote machine may be in before a job, and what people call them."""
 
 
-def _new(rng: Rng) -> Term:
-    boot, install = assumed(*BOOT_S, rng, ""), assumed(*INSTALL_S, rng, "")
-    cold = assumed(*COLD_S, rng, "")
-    return Term(boot.draws + install.draws + cold.draws, "assumed", how="prior of a new machine")
+def cold(container_s: float | None, rng: Rng) -> Term:
+    """Starting a container on a machine that runs."""
+    if container_s is None:
+        return assumed(*COLD_S, rng, "prior of a container's start")
+    low, high = OTHER_START
+    how = "a container's start here, 0.7 to 2 times"
+    return assumed(low * container_s, high * container_s, rng, how)
 
 
-def _stopped(rng: Rng) -> Term:
-    boot, cold = assumed(*STOPPED_S, rng, ""), assumed(*COLD_S, rng, "")
-    return Term(boot.draws + cold.draws, "assumed", how="prior of a stopped machine")
-
-
-def _cold(rng: Rng) -> Term:
-    return assumed(*COLD_S, rng, "prior of a container's start")
-
-
-_START_STATES = {"cold": _cold, "stopped": _stopped, "new": _new}
+_BEFORE = {"stopped": (STOPPED_S,), "new": (BOOT_S, INSTALL_S)}
+"""What comes before the container's start."""

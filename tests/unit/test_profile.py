@@ -158,9 +158,9 @@ def test_a_place_is_started_probed_and_put_to_work() -> None:
     assert found.source == "profile"
 
 
-def test_a_steady_place_needs_few_images_to_be_known() -> None:
-    (found,) = linked(bytes_per_s=1e8).measure()
-    assert 20 < len(found.images) < 50, "four blocks of five gaps after the warm-up"
+def test_a_steady_place_is_known_after_two_fifths_of_what_its_budget_leaves() -> None:
+    (found,) = linked(bytes_per_s=1e8, images=1000).measure()
+    assert 40 < len(found.images) < 120, "forty milliseconds an image, ten seconds in all"
 
 
 def test_no_more_images_are_done_than_the_folder_holds() -> None:
@@ -270,10 +270,10 @@ def test_smaller_copies_are_measured_where_the_link_is_the_limit() -> None:
     full, *copies = found = linked(bytes_per_s=5e5).measure(20)
     assert sides(found) == [None, 640, 320], "1280 is no smaller than a picture of 1000"
     for each in copies:
-        assert 0 < len(each.images) <= 10
+        assert len(each.images) >= 10
         assert {image.sent_bytes for image in each.images} == {10_000}
         assert all(one.matched == 1 and one.only_full == 1 for one in each.agreements)
-        assert len(each.agreements) == len(each.images)
+        assert len(each.agreements) >= 10
         assert each.starts == full.starts
         assert each.probes == full.probes
 

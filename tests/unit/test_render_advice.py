@@ -204,7 +204,7 @@ def test_explaining_holds_every_term_of_every_option(capsys: pytest.CaptureFixtu
     assert set(NAMES) == set(advice.options[0].lane.terms())
     assert "3 min ago" in text
     assert "measured" in text
-    assert "prior of a stopped machine" in text
+    assert "prior of a machine that is stopped" in text
     assert "inf" not in text.replace("inference", "")
     assert text.startswith(rendered.sentence(advice))
 
