@@ -210,10 +210,10 @@ def detect(
     configured = configuration.load()
     if where == AUTO:
         from offload.render.advice import one_line
-        from offload.wiring import advising
+        from offload.wiring import choosing
 
         hub = configuration.hub(configured, warn=say.warn, offline=offline)
-        request, advice = advising.decided(request, hub, configured, say.warn)
+        request, advice = choosing.decided(request, hub, configured, say.warn)
         say.note(one_line(advice))
     stop = Stop()
     with (

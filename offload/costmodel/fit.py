@@ -170,10 +170,11 @@ def goodput(measurement: Measurement, kind: str, rng: np.random.Generator) -> Dr
     dx, dy = x[drawn][:, j] - x[drawn][:, i], y[drawn][:, j] - y[drawn][:, i]
     with np.errstate(divide="ignore", invalid="ignore"):
         slopes = np.where(dx == 0, np.nan, dy / dx)
-    slopes[(dx == 0).all(axis=1)] = point  # probes of one size: nothing to take a median of
-    slopes = np.nanmedian(slopes, axis=1)
-    slopes = np.where(np.isfinite(slopes) & (slopes > 0), slopes, point)
-    draws: Draws = 1 / slopes
+    slopes = np.sort(slopes, axis=1)  # what is no number comes last
+    count = (dx != 0).sum(axis=1)
+    rows = np.arange(DRAWS)
+    medians = (slopes[rows, (count - 1) // 2] + slopes[rows, count // 2]) / 2
+    draws: Draws = 1 / np.where((count > 0) & (medians > 0), medians, point)
     return draws
 
 

@@ -134,9 +134,8 @@ def _sum_of(images: float | Draws, cv: float, which: int) -> Draws:
     Each draw keeps its luck whatever the number of images, and none is so lucky that one image more
     makes the sum smaller.
     """
-    number = np.broadcast_to(np.asarray(images, float), DRAWS)
-    total: Draws = number + np.sqrt(number) * cv * _luck(which)
-    return np.maximum(total, 0.05 * number)
+    total: Draws = images + np.sqrt(images) * cv * _luck(which)
+    return np.maximum(total, 0.05 * np.asarray(images))
 
 
 @cache

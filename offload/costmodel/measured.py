@@ -126,8 +126,18 @@ class Fitted:
             return Term(draws, "measured", newest.folder_images, newest.taken_at)
         return self._mean("sent_bytes", "bytes", priors.IMAGE_BYTES)
 
+    def _started(self) -> Pool:
+        """The occasions, those that share their starts once: copies come with those of the images
+        themselves.
+        """
+        distinct = {
+            tuple((s.startup_s, s.first_s) for s in m.starts): m
+            for m in reversed(self._wider.measurements)
+        }
+        return replace(self._wider, measurements=tuple(reversed(distinct.values())))
+
     def _startup(self) -> Term:
-        known = self._wider.term(lambda m: fit.startup_s(m, self._rng), _starts)
+        known = self._started().term(lambda m: fit.startup_s(m, self._rng), _starts)
         return known or priors.term("start-up", priors.CLIENT_STARTUP_S, self._rng)
 
     def _first(self, lane: Lane) -> Term:
@@ -138,7 +148,7 @@ class Fitted:
             beyond_s = fit.first_s(m, lambda sent: rest_s + sent / lane.goodput.median)
             return None if beyond_s is None else np.full(DRAWS, beyond_s)
 
-        known = self._wider.term(values, _starts)
+        known = self._started().term(values, _starts)
         return known or priors.term("first image", priors.FIRST_S, self._rng)
 
     def _efficiency(self, lane: Lane) -> Term:

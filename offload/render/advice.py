@@ -86,7 +86,8 @@ def _sure(advice: Advice) -> str:
     if not choice.chosen.keeps_limits:
         return f"nothing keeps the limits, this comes closest: {missed(choice.chosen)}"
     if len(choice.p_best) == 1:
-        return "nothing else keeps the limits"
+        others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
+        return "nothing else keeps the limits" if others else "no other place was measured"
     p = choice.p_best[name]
     best = f"best in {percent(p)} of cases"
     risk = f", expected regret {regret(advice, name)}" if choice.regret[name] else ""

@@ -9,16 +9,13 @@ from offload.costmodel.advice import Advice, advise
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
 from offload.costmodel.lanes import Given
-from offload.detectors.source import Hub
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Measurement
 from offload.drivers import imagefiles, machine, network
 from offload.drivers.settings import Settings
-from offload.places import PLACES
-from offload.wiring import history, places, prices
+from offload.wiring import history, prices
 from offload.wiring.history import Known
 from offload.wiring.question import INSTANCE, Optimize, Question, Risk
-from offload.wiring.request import WISHES, Request, at_each
 
 _OLD = datetime.timedelta(days=7)
 _UNKNOWN_SLOTS = 2
@@ -37,16 +34,22 @@ def advice(
     known = history.known(
         question.from_file, question.model or configured.model, question.url, configured, warn
     )
-    return _advice(question, configured, known, warn)
+    return answer(question, configured, known, warn)
 
 
-def _advice(
+def answer(
     question: Question,
     configured: Settings,
     known: Known,
     warn: Callable[[str], None],
     places: tuple[str, ...] | None = None,
 ) -> Advice:
+    """The answer to a question from what is `known`; where `places` are named, only they may be
+    chosen.
+
+    Raises:
+        UsageError: the sources name no image.
+    """
     amounts = question.amounts()
     billing, remote_slots = _billing(question, configured, warn)
     by_hand = Given(
@@ -71,45 +74,6 @@ def _advice(
     )
     notes = () if question.from_file else _notes(known.measurements)
     return advise(known.measurements, known.outcomes, goal, by_hand, billing, known.model, notes)
-
-
-def decided(
-    request: Request, hub: Hub, configured: Settings, warn: Callable[[str], None]
-) -> tuple[Request, Advice]:
-    """The request with the place that is best for it now, and why.
-
-    No place is asked for anything. A server may be chosen only where its address is given or set.
-
-    Raises:
-        UsageError: the images cannot be looked at twice.
-        OffloadError: there is no model.
-    """
-    if "-" in request.sources:
-        raise UsageError(
-            "--where auto looks at the images before it reads them, and standard input names them "
-            "only once.",
-            hint="Name the list's file instead: offload detect list.txt --where auto",
-        )
-    url = request.url or configured.url
-    model = places.kit(request, hub, configured, lambda _line: None).resolve(
-        request.model or configured.model
-    )
-    question = Question(
-        sources=request.sources,
-        recursive=request.recursive,
-        state="warm" if url else None,
-        offline=True,
-    )
-    known = history.of_model(model.identity, url, configured, warn)
-    ready = ("local", "container", "remote") if url else ("local", "container")
-    best = _advice(question, configured, known, warn, ready)
-    chosen = best.choice.chosen.lane
-    wishes = {name: getattr(request, name) for name in WISHES} | {
-        "model": request.model or configured.model or model.identity.name,
-        "upload_max_side": request.upload_max_side or chosen.upload_max_side_px,
-    }
-    at = {each.where: each for each in at_each(tuple(PLACES), request.sources, **wishes)}
-    return at[chosen.place], best
 
 
 def _job(question: Question) -> tuple[int, float | None]:

@@ -1,15 +1,18 @@
 """What a measurement at a place depends on, as this process finds it."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from offload.domain.measurements import Condition
 from offload.domain.ports import Session
 from offload.drivers import machine, network, web
 from offload.drivers.settings import Settings
-from offload.wiring.request import Request
+
+if TYPE_CHECKING:
+    from offload.wiring.request import Request
 
 
-def condition(session: Session, request: Request, configured: Settings) -> Condition:
+def condition(session: Session, request: "Request", configured: Settings) -> Condition:
     """The condition of what `session` is asked for on behalf of `request`."""
     client, host = asdict(machine.describe()), dict(session.host)
     remote = request.where == "remote"
@@ -33,7 +36,7 @@ def condition(session: Session, request: Request, configured: Settings) -> Condi
     )
 
 
-def local_slots(request: Request, configured: Settings) -> int:
+def local_slots(request: "Request", configured: Settings) -> int:
     """How many images this process works on at a time if there are as many."""
     return request.workers or configured.workers or machine.usable_cores()
 

@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from offload.costmodel import accuracy
 from offload.costmodel.decide import Goal, Option, options
@@ -10,7 +9,6 @@ from offload.costmodel.dollars import Billing
 from offload.costmodel.lanes import Given, lanes
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome, Start
-from offload.drivers import machine
 from offload.drivers.settings import Settings
 from offload.drivers.store import Store
 from offload.wiring import configuration
@@ -31,10 +29,6 @@ def remember(
         return None
     session = run.tally.session
     under = condition(session, request, configured)
-    if request.where == "local":
-        # Few images take fewer detectors; it is the same place nevertheless.
-        slots = request.workers or configured.workers or machine.usable_cores()
-        under = replace(under, slots=max(slots, under.slots))
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     images = run.samples.images
     measurement = Measurement(

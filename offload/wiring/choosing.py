@@ -1,0 +1,52 @@
+"""The place for a job, chosen by advice."""
+
+from collections.abc import Callable
+
+from offload.costmodel.advice import Advice
+from offload.detectors.source import Hub
+from offload.domain.errors import UsageError
+from offload.drivers.settings import Settings
+from offload.places import PLACES
+from offload.wiring import history, places
+from offload.wiring.advising import answer
+from offload.wiring.question import Question
+from offload.wiring.request import WISHES, Request, at_each
+
+
+def decided(
+    request: Request, hub: Hub, configured: Settings, warn: Callable[[str], None]
+) -> tuple[Request, Advice]:
+    """The request with the place that is best for it now, and why.
+
+    No place is asked for anything. A server may be chosen only where its address is given or set.
+
+    Raises:
+        UsageError: the images cannot be looked at twice.
+        OffloadError: there is no model.
+    """
+    if "-" in request.sources:
+        raise UsageError(
+            "--where auto looks at the images before it reads them, and standard input names them "
+            "only once.",
+            hint="Name the list's file instead: offload detect list.txt --where auto",
+        )
+    url = request.url or configured.url
+    model = places.kit(request, hub, configured, lambda _line: None).resolve(
+        request.model or configured.model
+    )
+    question = Question(
+        sources=request.sources,
+        recursive=request.recursive,
+        state="warm" if url else None,
+        offline=True,
+    )
+    known = history.of_model(model.identity, url, configured, warn)
+    ready = ("local", "container", "remote") if url else ("local", "container")
+    best = answer(question, configured, known, warn, ready)
+    chosen = best.choice.chosen.lane
+    wishes = {name: getattr(request, name) for name in WISHES} | {
+        "model": request.model or configured.model or model.identity.name,
+        "upload_max_side": request.upload_max_side or chosen.upload_max_side_px,
+    }
+    at = {each.where: each for each in at_each(tuple(PLACES), request.sources, **wishes)}
+    return at[chosen.place], best

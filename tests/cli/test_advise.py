@@ -1,0 +1,262 @@
+"""The command, asked about places that were measured and places that were not."""
+
+import json
+import os
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from offload.domain import profiles
+from offload.domain.measurements import Measurement
+from offload.render.explained import NAMES
+from tests.cli.test_help import modules_after
+from tests.conftest import Offload
+from tests.measured import local, remote
+
+BUILTIN = ("-m", "builtin", "--budget", "1s")
+RUNS = Path(__file__).parents[1] / "unit" / "runs_by_hand.csv"
+OPTION_KEYS = {
+    "name", "place", "state", "upload_max_side_px", "agreement_f1", "choosable", "seconds",
+    "seconds_interval", "usd", "usd_interval", "binds", "late_s", "over_usd", "p_best",
+    "expected_regret", "slots", "in_flight", "terms",
+}  # fmt: skip
+
+
+def written(file: Path, *measurements: Measurement) -> Path:
+    """An exported profile."""
+    file.write_text(json.dumps(profiles.document(measurements, [])))
+    return file
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """This machine, and a server whose uplink binds."""
+    return written(tmp_path / "profile.json", local(), remote())
+
+
+def answer(offload: Offload, *arguments: object, **options: Any) -> dict[str, Any]:
+    done = offload("advise", *arguments, "--json", **options)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def lane(found: dict[str, Any], name: str) -> dict[str, Any]:
+    [option] = [each for each in found["options"] if each["name"] == name]
+    return dict(option)
+
+
+def origins(found: dict[str, Any], name: str) -> set[str]:
+    return {term["origin"] for term in lane(found, name)["terms"].values()}
+
+
+def assert_refused(done: "subprocess.CompletedProcess[str]", sentence: str) -> None:
+    """One sentence and what to do, and nothing else."""
+    assert (done.returncode, done.stdout) == (2, "")
+    first, *hint = done.stderr.splitlines()
+    assert first.startswith("error: ")
+    assert first.endswith(".")
+    assert sentence in first
+    assert len(hint) <= 1
+
+
+def test_who_measured_nothing_is_told_what_is_assumed_and_how_to_measure_it(
+    offload: Offload,
+) -> None:
+    done = offload("advise", "-n", 200)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Run it here: 200 images take ")
+    assert "assumed and not measured" in done.stdout.splitlines()[0]
+    assert "As far as assumptions go" in done.stdout.splitlines()[0]
+    for wanted in (
+        "Assumed of local: start-up ",
+        "To measure that: offload profile PHOTOS --where local",
+        "offload profile PHOTOS --where container",
+        "To measure that: offload profile PHOTOS --where remote --url http://HOST:8080",
+        "To say it: offload advise --image-size 170kB --uplink 20Mbit --rtt 30ms",
+    ):
+        assert wanted in done.stdout
+    assert "measured" not in origins(answer(offload, "-n", 200), "local")
+
+
+def test_who_measured_this_machine_is_answered_from_that_of_a_number_and_of_a_folder(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    assert offload("profile", examples, *BUILTIN, "--where", "local", "-q").returncode == 0
+    by_number = answer(offload, "-n", 200)
+    assert by_number["model"] == "builtin"
+    assert by_number["choice"]["where"] == "local"
+    assert by_number["goal"] == by_number["goal"] | {"images": 200, "total_bytes": None}
+    assert "assumed" not in origins(by_number, "local")
+    assert {"assumed", "measured"} <= origins(by_number, "remote, not provisioned")
+    by_folder = answer(offload, examples)
+    paths = [path for path in examples.iterdir() if path.suffix != ".json"]
+    weight_bytes = sum(path.stat().st_size for path in paths)
+    assert by_folder["goal"]["images"] == len(paths)
+    assert by_folder["goal"]["total_bytes"] == weight_bytes
+    assert lane(by_folder, "local")["seconds"] < lane(by_number, "local")["seconds"]
+    said = offload("advise", "-n", 200).stdout
+    assert said.startswith("Run it here: 200 images take ")
+    assert "Assumed of local" not in said
+    unknown = offload("advise", "-n", 200, "-m", "other")
+    assert_refused(unknown, "Nothing was measured with the model 'other', only with builtin.")
+
+
+def test_what_is_exported_gives_the_same_answer_in_another_home(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    assert offload("profile", examples, *BUILTIN, "-q").returncode == 0
+    file = tmp_path / "profile.json"
+    assert offload("profile", "export", file).returncode == 0
+    here = answer(offload, examples, "--deadline", "5s")
+    elsewhere = {**os.environ, "HOME": str(tmp_path / "another")}
+    there = answer(offload, examples, "--deadline", "5s", "--from", file, env=elsewhere)
+    assert here.pop("notes") == there.pop("notes") == []
+    assert here == there
+    assert not (tmp_path / "another" / ".local").exists()
+
+
+def test_jobs_that_somebody_timed_are_answered_from(offload: Offload) -> None:
+    assert offload("profile", "import", RUNS).returncode == 0
+    found = answer(offload, "-n", 200)
+    assert found["model"] == "imported"
+    assert lane(found, "local")["seconds"] == pytest.approx(128.9, rel=0.1)
+    assert lane(found, "remote")["seconds"] == pytest.approx(55.13 / 1.2 + 64.8, rel=0.1)
+    assert lane(found, "remote")["terms"]["service_s"]["origin"] == "measured"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "either a folder of images or their number"),
+        (("photos", "-n", 3), "either a folder of images or their number"),
+        (("-n", 0), "--images takes a number from 1"),
+        (("gone",), "'gone' does not exist"),
+        (("-n", 9, "--uplink", "0"), "'0' is zero bandwidth"),
+        (("-n", 9, "--what-if", "uplink=0"), "'0' is zero bandwidth"),
+        (("-n", 9, "--what-if", "foo=1"), "not 'foo=1'"),
+        (("-n", 9, "--deadline", "abc"), "--deadline takes a duration, not 'abc'"),
+        (("-n", 9, "--max-cost", "-1"), "--max-cost takes an amount in dollars, not '-1'"),
+        (("-n", 9, "--optimize", "cost", "--value-of-time", "5"), "--value-of-time already weighs"),
+        (("-n", 9, "--instance-type", "c99.huge"), "No price of an instance type 'c99.huge'"),
+        (("-n", 9, "--plot", "x.gif"), "A plot is a .png or an .svg file, not 'x.gif'"),
+        (("-n", 9, "--from", "gone.json"), "gone.json cannot be read"),
+        (("-n", 9, "--from", "text.json"), "text.json cannot be read"),
+        (("-n", 9, "--from", "wrong.json"), "not a profile that offload exported"),
+        (("-n", 9, "--from", "newer.json"), "exported by a newer offload"),
+        (("-n", 9, "--from", "profile.json", "-m", "other"), "Nothing was measured with the model"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence(
+    offload: Offload, profile: Path, arguments: Sequence[object], sentence: str
+) -> None:
+    folder = profile.parent
+    (folder / "photos").mkdir()
+    (folder / "text.json").write_text("no JSON")
+    (folder / "wrong.json").write_text("[]")
+    (folder / "newer.json").write_text('{"schema": 99, "kind": "profile"}')
+    assert_refused(offload("advise", *arguments, cwd=folder), sentence)
+
+
+def test_an_empty_folder_is_one_sentence(offload: Offload, tmp_path: Path) -> None:
+    assert_refused(offload("advise", tmp_path), f"No images in {tmp_path}.")
+
+
+def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
+    offload: Offload, profile: Path
+) -> None:
+    done = offload("advise", "-n", 200, "--deadline", "1ms", "--from", profile)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Nothing keeps the limits, this comes closest: 2." in done.stdout
+    found = answer(offload, "-n", 200, "--deadline", "1ms", "--from", profile)
+    assert found["choice"]["keeps_limits"] is False
+    nearest = lane(found, found["choice"]["where"])
+    assert nearest["late_s"] == pytest.approx(nearest["seconds"] - 0.001, rel=0.05)
+    late = [option["late_s"] for option in found["options"] if option["choosable"]]
+    assert nearest["late_s"] == min(late) > 0
+
+
+def test_the_document_has_the_names_that_are_promised(offload: Offload, profile: Path) -> None:
+    found = answer(offload, "-n", 200, "--from", profile)
+    assert (found["schema"], found["kind"], found["model"]) == (1, "advice", "builtin")
+    assert set(found) == {
+        "schema", "kind", "model", "goal", "given", "billing", "choice", "options", "break_evens",
+        "notes",
+    }  # fmt: skip
+    assert [option["name"] for option in found["options"]][:2] == ["local", "container"]
+    for option in found["options"]:
+        assert set(option) == OPTION_KEYS
+        low, high = option["seconds_interval"]
+        assert 0 < low <= option["seconds"] <= high
+        assert set(option["terms"]) == set(NAMES)
+        for term in option["terms"].values():
+            assert set(term) == {
+                "value", "interval", "unit", "origin", "samples", "taken_at", "how",
+            }  # fmt: skip
+            assert term["origin"] in {"measured", "assumed", "given"}
+    probable = [option["p_best"] for option in found["options"] if option["p_best"] is not None]
+    assert sum(probable) == pytest.approx(1)
+
+
+def test_what_is_said_by_hand_takes_the_place_of_what_was_measured(
+    offload: Offload, profile: Path
+) -> None:
+    slow = ("-n", 200, "--from", profile, "--uplink", "1Mbit")
+    found = answer(offload, *slow)
+    goodput = lane(found, "remote")["terms"]["goodput"]
+    assert (goodput["value"], goodput["origin"]) == (pytest.approx(125_000), "given")
+    faster = answer(offload, *slow, "--what-if", "uplink=100Mbit,price=0.5")
+    assert lane(faster, "remote")["terms"]["goodput"]["value"] == pytest.approx(12_500_000)
+    assert faster["billing"]["usd_per_h"] == 0.5
+    assert lane(faster, "remote")["seconds"] < lane(found, "remote")["seconds"]
+    assert lane(faster, "remote")["usd"] > lane(found, "remote")["usd"] == 0
+
+
+def test_every_term_of_every_option_is_explained(offload: Offload, profile: Path) -> None:
+    asked = ("-n", 200, "--from", profile)
+    options = answer(offload, *asked)["options"]
+    said = offload("advise", *asked, "--explain").stdout
+    for name in NAMES.values():
+        assert sum(line.startswith(f"  {name}  ") for line in said.splitlines()) == len(options)
+    for wanted in ("90 % interval", "A remote machine costs $0.095 an hour", "table shipped with"):
+        assert wanted in said
+        assert wanted not in offload("advise", *asked).stdout
+
+
+def test_the_answer_is_drawn(offload: Offload, profile: Path, tmp_path: Path) -> None:
+    asked = ("-n", 200, "--from", profile, "--plot")
+    done = offload("advise", *asked, tmp_path / "out.svg")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Run it here: ")
+    assert ET.parse(tmp_path / "out.svg").getroot().tag.endswith("}svg")
+    assert offload("advise", *asked, tmp_path / "out.png").returncode == 0
+    with Image.open(tmp_path / "out.png") as drawn:
+        assert drawn.format == "PNG"
+        drawn.verify()
+
+
+def test_a_damaged_history_is_one_warning_and_then_an_answer(
+    offload: Offload, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "OFFLOAD_DATA": str(tmp_path)}
+    (tmp_path / "history.sqlite3").write_bytes(os.urandom(9000))
+    done = offload("advise", "-n", 200, env=environment)
+    assert done.returncode == 0
+    [warning] = done.stderr.splitlines()
+    assert warning.startswith("warning: The history was damaged: it is kept as ")
+    assert done.stdout.startswith("Run it here: ")
+    assert offload("advise", "-n", 200, env=environment).stderr == ""
+
+
+def test_advising_imports_no_runtime_no_cloud_no_engine_and_nothing_that_draws() -> None:
+    modules = modules_after(["advise", "-n", "200"])
+    assert {"numpy", "sqlite3"} <= modules
+    assert not modules & {
+        "tensorflow", "tensorflow_hub", "ai_edge_litert", "boto3", "botocore", "matplotlib",
+        "docker", "httpx", "fastapi", "uvicorn",
+    }  # fmt: skip

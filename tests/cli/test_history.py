@@ -1,0 +1,217 @@
+"""Every run is remembered: what was predicted of it, and how it went."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offload.domain.measurements import Measurement, Outcome
+from tests.conftest import Offload
+from tests.drawing import saved, scene
+from tests.remote.served import served
+
+BUILTIN = ("-m", "builtin")
+BUDGET = ("--budget", "1s", "-q")
+TOKEN = "a-token-nobody-may-see"
+HOURS = 5
+SHIFTED = f"""\
+import datetime, time
+
+really, offset_s = time.time, {HOURS} * 3600
+time.time = lambda: really() + offset_s
+
+
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+
+
+datetime.datetime = Shifted
+"""
+"""A clock that is hours fast, as a sitecustomize.py; the monotonic ones are as they were."""
+
+
+def kept(offload: Offload) -> tuple[list[Measurement], list[Outcome]]:
+    """What the history holds, oldest first."""
+    done = offload("profile", "export")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    measurements = [Measurement.from_json(each) for each in found["measurements"]]
+    return measurements[::-1], [Outcome.from_json(each) for each in found["outcomes"]][::-1]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder the history is kept in."""
+    monkeypatch.setenv("OFFLOAD_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(
+    offload: Offload, examples: Path
+) -> None:
+    first = offload("detect", examples, *BUILTIN)
+    assert "predicted" not in first.stderr, "nothing was known when it began"
+    nothing = offload("accuracy")
+    assert nothing.stdout.startswith("No run was predicted yet")
+    assert offload("profile", examples, *BUILTIN, *BUDGET).returncode == 0
+    second = offload("detect", examples, *BUILTIN)
+    assert " s in all, predicted " in second.stderr.splitlines()[-1]
+    measurements, [outcome] = kept(offload)
+    assert [each.source for each in measurements] == ["run", "profile", "run"]
+    assert [len(each.images) for each in measurements] == [12, 12, 12]
+    assert len({each.condition.key for each in measurements} | {outcome.key}) == 1
+    weight_bytes = sum(image.bytes for image in measurements[-1].images)
+    assert (outcome.place, outcome.images, outcome.bytes) == ("local", 12, weight_bytes)
+    assert 0 < outcome.low_s <= outcome.predicted_s <= outcome.high_s
+    assert outcome.actual_s > measurements[-1].starts[0].startup_s
+    document = json.loads(offload("accuracy", "--json").stdout)
+    assert (document["schema"], document["kind"]) == (1, "accuracy")
+    assert document["runs"] == [outcome.to_json()]
+    [place] = document["places"]
+    assert (place["place"], place["runs"], place["assumed"]) == ("local", 1, 0)
+    assert place["median_error"] == pytest.approx(abs(outcome.actual_s / outcome.predicted_s - 1))
+    header, row, summary = offload("accuracy").stdout.splitlines()
+    assert header.split()[:4] == ["when", "place", "images", "predicted"]
+    assert row.split()[2:4] == ["local", "12"]
+    assert summary.startswith("local: 1 run")
+
+
+def test_who_wants_no_history_has_none(offload: Offload, examples: Path, data: Path) -> None:
+    environment = {**os.environ, "OFFLOAD_HISTORY": "false"}
+    done = offload("detect", examples, *BUILTIN, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert not data.exists()
+
+
+def test_a_run_in_which_images_failed_is_a_sample_without_an_outcome(
+    offload: Offload, tmp_path: Path
+) -> None:
+    for number in range(4):
+        saved(tmp_path / f"{number}.jpg", scene(320, 240))
+    assert offload("detect", tmp_path, *BUILTIN).returncode == 0
+    (tmp_path / "text.jpg").write_text("no picture")
+    done = offload("detect", tmp_path, *BUILTIN)
+    assert done.returncode == 3
+    assert "predicted" not in done.stderr
+    measurements, outcomes = kept(offload)
+    assert [(len(each.images), each.folder_images) for each in measurements] == [(4, 4), (4, 5)]
+    assert outcomes == []
+
+
+def test_a_run_that_was_interrupted_is_a_sample_without_an_outcome(
+    offload: Offload, tmp_path: Path
+) -> None:
+    for number in range(400):
+        saved(tmp_path / f"{number:03}.jpg", scene(640, 480))
+    measured = offload("detect", tmp_path / "000.jpg", *BUILTIN)
+    assert measured.returncode == 0, measured.stderr
+    command = [sys.executable, "-m", "offload", "detect", str(tmp_path), *BUILTIN, "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rows, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "predicted" not in said
+    [_, interrupted], outcomes = kept(offload)
+    assert 0 < len(interrupted.images) == rows.count("\n") + 1 < 400
+    assert outcomes == []
+
+
+@pytest.mark.parametrize("damage", ["other", "truncated", "folder", "no folder"])
+def test_a_history_that_is_no_use_never_fails_a_run(
+    offload: Offload, examples: Path, data: Path, damage: str
+) -> None:
+    file = data / "history.sqlite3"
+    if damage == "no folder":
+        data.write_text("a file")
+    elif damage == "folder":
+        file.mkdir(parents=True)
+    elif damage == "other":
+        data.mkdir()
+        file.write_text("no database")
+    else:
+        assert offload("detect", examples, *BUILTIN).returncode == 0
+        os.truncate(file, 5000)
+    done = offload("detect", examples, *BUILTIN, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 12
+    [warning] = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert str(data) in warning
+    assert "Traceback" not in done.stderr
+
+
+def test_the_history_holds_no_name_of_an_image_and_no_token(
+    offload: Offload, tmp_path: Path, data: Path
+) -> None:
+    folder = tmp_path / "somebodys-holiday"
+    for number in range(3):
+        saved(folder / f"hidden-beach-{number}.jpg", scene(320, 240))
+    environment = {**os.environ, "OFFLOAD_TOKEN": TOKEN}
+    with served(token=TOKEN) as server:
+        elsewhere = ("--where", "remote", "--url", server.url)
+        for command in (
+            ("profile", folder, *elsewhere, *BUDGET),
+            ("detect", folder, *elsewhere, "--out", tmp_path / "out"),
+            ("detect", folder, *elsewhere, "--token", TOKEN),
+        ):
+            done = offload(*command, *BUILTIN, env=environment)
+            assert done.returncode == 0, done.stderr
+    assert offload("detect", folder, *BUILTIN).returncode == 0
+    [file] = data.iterdir()
+    held = file.read_bytes()
+    assert server.url.encode() in held
+    for secret in (b"hidden-beach", b"somebodys-holiday", TOKEN.encode()):
+        assert secret not in held
+
+
+def test_a_server_whose_clock_is_hours_fast_changes_nothing(
+    offload: Offload, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SHIFTED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with served("--workers", 2) as server:
+        monkeypatch.delenv("PYTHONPATH")
+        with urllib.request.urlopen(f"{server.url}/healthz") as answer:
+            theirs = parsedate_to_datetime(answer.headers["Date"])
+        assert theirs - datetime.now(UTC) > timedelta(hours=HOURS - 1), "its clock is fast"
+        elsewhere = (*BUILTIN, "--where", "remote", "--url", server.url)
+        began_s = time.monotonic()
+        done = offload("detect", examples, *elsewhere, "--json")
+        wall_s = time.monotonic() - began_s
+        profiled = offload("profile", examples, *elsewhere, *BUDGET)
+    assert done.returncode == profiled.returncode == 0, done.stderr + profiled.stderr
+    durations: list[dict[str, Any]] = [
+        json.loads(line)["durations"] for line in done.stdout.splitlines()
+    ]
+    assert len(durations) == 12
+    assert all(0 <= value < wall_s for each in durations for value in each.values())
+    run, profile = kept(offload)[0]
+    assert 0 < run.images[-1].finished_s < wall_s
+    for each in (run, profile):
+        taken = datetime.fromisoformat(each.taken_at)
+        assert abs(datetime.now(UTC) - taken) < timedelta(minutes=5)
+    rtts_s = [probe.seconds for probe in profile.probes if probe.kind == "rtt"]
+    assert all(0 < seconds < 1 for seconds in rtts_s)
+    large = [probe for probe in profile.probes if probe.kind == "up" and probe.bytes > 100_000]
+    assert all(1e5 < probe.bytes / probe.seconds < 1e11 for probe in large)
+    [goodput] = [
+        option["terms"]["goodput"]
+        for option in json.loads(offload("advise", "-n", 200, "--json").stdout)["options"]
+        if option["name"] == "remote"
+    ]
+    assert goodput["origin"] == "measured"
+    assert 1e5 < goodput["value"] < 1e11
