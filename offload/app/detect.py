@@ -124,6 +124,7 @@ class Samples:
 
     most: int = 200
     first_s: float | None = None
+    first_sent_bytes: int = 0
     images: list[ImageSample] = field(default_factory=list)
     seen: int = 0
     stride: int = 1
@@ -134,7 +135,7 @@ class Samples:
             return
         self.seen += 1
         if self.first_s is None:
-            self.first_s = finished_s
+            self.first_s, self.first_sent_bytes = finished_s, row.sent_bytes
         if self.seen % self.stride == 0:
             self.images.append(sample(row, self.seen, finished_s))
         if len(self.images) == self.most:

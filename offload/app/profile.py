@@ -135,10 +135,9 @@ class Measuring:
         done = self._burst(session, subject.paths[: self._most(probes)], enough)
         if done.failures:
             path, reason = next(iter(done.failures.items()))
+            self.follow(f"{path}: {reason}")  # warnings are kept, and names of images are not
             tried = len(done.failures) + len(done.samples)
-            warnings.append(
-                f"{len(done.failures)} of {tried} images failed, first {path}: {reason}."
-            )
+            warnings.append(f"{len(done.failures)} of {tried} images failed; to see which: -v.")
         return done
 
     def _most(self, probes: Sequence[Probe]) -> int:

@@ -216,11 +216,22 @@ def detect(
         request, advice = choosing.decided(request, hub, configured, say.warn)
         say.note(one_line(advice))
     stop = Stop()
+    fetched: list[int] = []  # what a download took is no part of any other start-up
+
+    def on_bytes(have: int, total: int | None) -> None:
+        fetched[:] = [have]
+        show_bytes(have, total)
+
     with (
-        progress.download(quiet) as on_bytes,
+        progress.download(quiet) as show_bytes,
         detection(
             request,
-            configuration.hub(configured, on_bytes, say.warn, offline=offline),
+            configuration.hub(
+                configured,
+                on_bytes,
+                say.warn,
+                offline=offline,
+            ),
             configured,
             stop,
             BEGAN_S,
@@ -236,7 +247,7 @@ def detect(
                 advance(row)
     sink.close()
     summary = run.summary()
-    outcome = recording.remember(run, request, configured, say.warn)
+    outcome = recording.remember(run, request, configured, say.warn, is_usual_start=not fetched)
     say.summary(summary, out, outcome)
     if interrupted:
         raise typer.Exit(INTERRUPTED)

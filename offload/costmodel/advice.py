@@ -44,7 +44,7 @@ class Advice:
             "kind": "advice",
             "model": self.model,
             "goal": asdict(self.goal),
-            "given": asdict(self.by_hand),
+            "given": {k: v for k, v in asdict(self.by_hand).items() if k in _SAID},
             "billing": asdict(self.billing) | {"parts_usd_per_h": self.billing.parts_usd_per_h()},
             "choice": {
                 "where": self.choice.chosen.lane.name,
@@ -98,6 +98,10 @@ def _term(term: Term, unit: str) -> dict[str, Any]:
         "taken_at": term.taken_at,
         "how": term.how,
     }
+
+
+_SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_agreement")
+"""What of `Given` was said, or is the machine's; the rest is where it was asked."""
 
 
 def advise(

@@ -17,7 +17,7 @@ from offload.domain.measurements import Measurement
 
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5
-_SUBSTANTIAL = 10
+SUBSTANTIAL = 10
 """Images that make an occasion more than a glimpse; of each sort only so many are looked at, as
 older ones say little of today.
 """
@@ -34,11 +34,15 @@ class Pool:
 
     @classmethod
     def of(cls, measurements: Sequence[Measurement], rng: np.random.Generator) -> "Pool":
-        """The newest of them, back to where the link changed."""
+        """Those back to where the link changed."""
         newest = sorted(measurements, key=lambda m: m.taken_at, reverse=True)
-        long = [m for m in newest if len(m.images) >= _SUBSTANTIAL][:_MOST_OCCASIONS]
-        short = [m for m in newest if len(m.images) < _SUBSTANTIAL][:_MOST_OCCASIONS]
-        return cls(_since_change([m for m in newest if m in long or m in short]), rng)
+        return cls(_since_change(newest), rng)
+
+    @property
+    def newest(self) -> Measurement:
+        """The newest that is more than a glimpse, else the newest."""
+        found = self.measurements
+        return next((m for m in found if len(m.images) >= SUBSTANTIAL), found[0])
 
     def term(
         self, values: Callable[[Measurement], Draws | None], samples: Callable[[Measurement], int]
@@ -47,6 +51,9 @@ class Pool:
         said = [(m, v) for m in self.measurements if (v := values(m)) is not None]
         if not said:
             return None
+        long = [each for each in said if len(each[0].images) >= SUBSTANTIAL]
+        short = [each for each in said if len(each[0].images) < SUBSTANTIAL]
+        said = long[:_MOST_OCCASIONS] + short[:_MOST_OCCASIONS]
         table = np.stack([draws for _, draws in said])
         counts = [samples(m) for m, _ in said]
         if len(said) > 1:
@@ -56,7 +63,7 @@ class Pool:
             draws = np.take_along_axis(table, chosen, axis=0).mean(axis=0)
         else:
             draws = table[0]
-        return Term(draws, "measured", sum(counts), said[0][0].taken_at)
+        return Term(draws, "measured", sum(counts), max(m.taken_at for m, _ in said))
 
 
 def _since_change(newest: Sequence[Measurement]) -> Sequence[Measurement]:

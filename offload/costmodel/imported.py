@@ -16,11 +16,10 @@ def line(measurements: Sequence[Measurement]) -> LineFit:
 
 
 def _runs(m: Measurement) -> list[TableRun]:
-    place = "remote" if m.condition.place == "remote" else "local"
     return [
         TableRun(
             taken_at=m.taken_at,
-            place="remote" if place == "remote" else "local",
+            place="remote" if m.condition.place == "remote" else "local",
             url=m.condition.url,
             images=total.images,
             payload_bytes=total.bytes,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ class Given:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of the remote place; None means ready if it was measured, else not
-    provisioned. Where `places` are named, only those may be chosen.
+    provisioned. Where `places` are named, only those may be chosen. `network` is the fingerprint of
+    the one this machine is in.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -32,6 +34,7 @@ class Given:
     state: str | None = None
     min_agreement: float = 0.97
     places: tuple[str, ...] | None = None
+    network: str | None = None
 
 
 def lanes(
@@ -41,7 +44,7 @@ def lanes(
     rng = np.random.default_rng(_SEED)
     luck = {place: rng.standard_normal(DRAWS) for place in priors.NOISE}
     noise = {place: np.exp(accuracy.sigma(outcomes, place) * luck[place]) for place in luck}
-    groups = _groups(measurements, by_hand.slots)
+    groups = _groups(measurements, by_hand)
 
     def lane_of(group: Sequence[Measurement]) -> Lane:
         place = group[0].condition.place
@@ -71,11 +74,13 @@ def _in_all_states(
     by_hand: Given,
     container_s: float | None,
 ) -> list[Lane]:
-    """The remote place in each start state, and with smaller copies; those of the state it is in
-    may be chosen, copies only if their answers agree.
+    """The remote place in each start state, and with smaller copies.
+
+    Those of the state it is in may be chosen, if they were measured or are yet to be rented; copies
+    only if their answers agree.
     """
     ready = next(lane for lane in elsewhere if lane.upload_max_side_px is None)
-    state = by_hand.state or ("warm" if ready.key else "new")
+    state = by_hand.state or ("warm" if any(lane.key for lane in elsewhere) else "new")
     others = [
         priors.started(ready, other, rng, container_s) for other in priors.STATES if other != "warm"
     ]
@@ -86,7 +91,8 @@ def _in_all_states(
         for lane in elsewhere
         if lane.upload_max_side_px is not None
     ]
-    same = [replace(lane, choosable=lane.state == state) for lane in (ready, *others)]
+    known = bool(ready.key) or state == "new"
+    same = [replace(lane, choosable=known and lane.state == state) for lane in (ready, *others)]
     return [same[0], *smaller, *same[1:]]
 
 
@@ -95,13 +101,18 @@ def agrees(lane: Lane, least: float) -> bool:
     return (lane.agreement or 0.0) >= least
 
 
-def _groups(measurements: Sequence[Measurement], slots: int) -> list[list[Measurement]]:
-    """Measurements of equal conditions: of each place and upload the latest condition, of this
-    process the latest with as many detectors as it would have now; and of one server, the latest.
+def _groups(measurements: Sequence[Measurement], by_hand: Given) -> list[list[Measurement]]:
+    """Measurements of equal conditions: of one server, the latest; of each place and upload the
+    latest condition, but rather one without unusual options: as many detectors as this process
+    would have now, no limit of a container's cores, files as they are, and the network we are in.
     """
 
     def usual(m: Measurement) -> bool:
-        return m.condition.place != "local" or m.condition.slots == slots
+        c = m.condition
+        if c.place == "local":
+            return c.slots == by_hand.slots
+        here = c.network == by_hand.network or None in {c.network, by_hand.network}
+        return here and c.cpus is None and not c.strip_metadata
 
     newest = sorted(measurements, key=lambda m: (usual(m), m.taken_at), reverse=True)
     latest: dict[tuple[str, int | None], Condition] = {}
@@ -133,10 +144,18 @@ def _with_strangers(
     if "container" not in places:
         container = priors.container(rng, noise["container"], by_hand.slots, known)
         found = [*found, replace(container, choosable=False)]
-    if not any(lane.place == "remote" and lane.upload_max_side_px is None for lane in found):
-        found = [*found, priors.remote(rng, noise["remote"], by_hand.remote_slots, known)]
+    elsewhere = [lane for lane in found if lane.place == "remote"]
+    if not any(lane.upload_max_side_px is None for lane in elsewhere):
+        whole = priors.remote(rng, noise["remote"], by_hand.remote_slots, known)
+        found = [*found, replace(whole, **_link_of(elsewhere[0])) if elsewhere else whole]
     order = list(priors.NOISE)
     return sorted(found, key=lambda lane: order.index(lane.place))
+
+
+def _link_of(copies: Lane) -> dict[str, Any]:
+    """What is known of a server that was only ever sent smaller copies."""
+    shared = ("slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s")
+    return {name: getattr(copies, name) for name in (*shared, "service_s", "download_s")}
 
 
 def _as_given(lane: Lane, by_hand: Given) -> Lane:

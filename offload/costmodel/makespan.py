@@ -99,7 +99,9 @@ def _stages_s(lane: Lane, images: int, total_bytes: float | None) -> dict[str, D
         "uplink": _sum_of(images - 1, bytes_cv, 1) * sent_bytes / lane.goodput.draws * e,
         "server": _sum_of(rounds_s / each_s, lane.service_cv, 2) * each_s * e,
         "downlink": (images - 1) * lane.download_s.draws * e,
-        "latency": _rounds_s(images, lane.in_flight, way_s, link_s) * e * (not lane.serial),
+        "latency": _rounds_s(images, lane.in_flight, _way_s(lane, sent_bytes), link_s)
+        * e
+        * (not lane.serial),
     }
 
 

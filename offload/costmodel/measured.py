@@ -1,11 +1,12 @@
 """The lane of a condition that was measured."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from offload.costmodel import fit, priors
+from offload.costmodel.agreement import f1
 from offload.costmodel.fit import Pool, Steady
 from offload.costmodel.terms import DRAWS, Draws, Lane, Term, given
 from offload.domain.measurements import Condition, Measurement
@@ -29,8 +30,9 @@ class Fitted:
         rng: np.random.Generator,
     ) -> None:
         self._rng = rng
+        self._group = group
         self._pool = Pool.of(group, rng)
-        self._newest = self._pool.measurements[0]
+        self._newest = self._pool.newest
         self.condition = self._newest.condition
         self._here = self.condition.place != "remote"
         kin = [m for m in everything if m not in group and _kin(m.condition, self.condition)]
@@ -41,7 +43,8 @@ class Fitted:
     def lane(self, noise: Draws) -> Lane:
         """All terms put together."""
         condition, newest = self.condition, self._newest
-        in_flight = max(1, newest.in_flight)
+        local = condition.place == "local"
+        in_flight = condition.slots if local else max(1, newest.in_flight)
         cores = int(condition.client.get("usable_cores") or 1)
         goodput, rtt = self._goodput(), self._rtt()
         lane = Lane(
@@ -64,7 +67,7 @@ class Fitted:
             service_cv=self._cv("service_cv"),
             bytes_cv=self._cv("bytes_cv"),
             upload_max_side_px=condition.upload_max_side_px,
-            agreement=f1(self._pool.measurements),
+            agreement=f1([a for m in self._group for a in m.agreements]),
             uses_link=not self._here,
             machine=condition.host,
             key=condition.key,
@@ -187,7 +190,7 @@ def _efficiency(lane: Lane, steady: Steady, goodput: Draws) -> Draws | None:
     if steady.gap_s is not None:
         ratio: Draws = steady.gap_s / slowest_s
         return ratio
-    if steady.images < _FEWEST:
+    if steady.images < max(_FEWEST, lane.in_flight + 1):
         return None
     return (steady.span_s - way_s) / ((steady.images - 1) * slowest_s)
 
@@ -209,13 +212,3 @@ def name_of(condition: Condition) -> str:
     """What the lane of a condition is called."""
     side = condition.upload_max_side_px
     return condition.place if side is None else f"{condition.place}, {side} px"
-
-
-def f1(measurements: Iterable[Measurement]) -> float | None:
-    """Agreement of smaller copies with the images themselves: the F1 score over all boxes; None
-    where there were none to compare.
-    """
-    compared = [a for m in measurements for a in m.agreements]
-    matched = sum(a.matched for a in compared)
-    strays = sum(a.only_full + a.only_smaller for a in compared)
-    return 2 * matched / (2 * matched + strays) if matched + strays else None

@@ -1,6 +1,7 @@
 """Measurements and outcomes as one document, to be carried elsewhere."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from offload.domain.results import SCHEMA, Json
 from offload.domain.typed import fits
 
 _KIND = "profile"
+_PLACES = {"local", "container", "remote"}
 _HINT = "To write a profile: offload profile export profile.json"
 
 Entry = TypeVar("Entry", Measurement, Outcome)
@@ -55,7 +57,7 @@ def _entries(document: Json, name: str, read: Callable[[Any], Entry]) -> list[En
     for number, each in enumerate(listed, 1):
         try:
             entry = read(each)
-            sound = fits(entry, type(entry)) and _is_utc(entry.taken_at)
+            sound = fits(entry, type(entry)) and _is_utc(entry.taken_at) and _is_meant(entry)
         except (KeyError, TypeError, ValueError, RecursionError):
             sound = False
         if not sound:
@@ -63,6 +65,29 @@ def _entries(document: Json, name: str, read: Callable[[Any], Entry]) -> list[En
             raise UsageError(f"The {one} number {number} in this profile is damaged.", hint=_HINT)
         entries.append(entry)
     return entries
+
+
+def _is_meant(entry: Measurement | Outcome) -> bool:
+    """Whether the numbers of an entry can be those of a measurement."""
+    if isinstance(entry, Outcome):
+        return min(entry.images, entry.predicted_s, entry.actual_s) > 0
+    condition, numbers = entry.condition, [image.number for image in entry.images]
+    cores = condition.client.get("usable_cores", 1)
+    seconds = [
+        *(s for start in entry.starts for s in (start.startup_s, start.first_s)),
+        *(probe.seconds for probe in entry.probes),
+        *(s for image in entry.images for s in (image.finished_s, *astuple(image.durations))),
+        *(s for total in entry.totals for s in (total.transfer_s, total.execution_s)),
+    ]
+    counts = [condition.slots, entry.in_flight, *(total.images for total in entry.totals)]
+    return (
+        condition.place in _PLACES
+        and isinstance(cores, int)
+        and min([cores, *counts]) >= 1
+        and min(seconds, default=0.0) >= 0
+        and numbers == sorted(set(numbers))
+        and all(total.transfer_s + total.execution_s > 0 for total in entry.totals)
+    )
 
 
 def _is_utc(text: str) -> bool:

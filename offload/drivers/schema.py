@@ -52,6 +52,14 @@ SCHEMA = (
 """The statements that make all tables."""
 
 NEWEST_FIRST = "ORDER BY taken_at DESC, id DESC"
+_RANKED = (
+    "SELECT id, row_number() OVER "  # noqa: S608
+    f"(PARTITION BY condition_key, source, folder_images < 10 {NEWEST_FIRST}) AS age "
+    "FROM measurement"
+)
+"""How many of its kind are no older: runs say nothing of a link that was probed once, and a few
+images nothing of many.
+"""
 
 
 def insert(db: Connection, measurement: Measurement) -> int:
@@ -67,11 +75,11 @@ def insert(db: Connection, measurement: Measurement) -> int:
 
 
 def select(db: Connection, which: str, parameters: Mapping[str, Any]) -> list[Cells]:
-    """The newest measurements that `which` is true of, `:limit` of them: their rows, each with
+    """The newest measurements that `which` is true of, `:limit` of each kind: their rows, each with
     those of its samples by field at its end.
     """
     # A query for each table, not for each measurement.
-    chosen = f"SELECT id FROM measurement WHERE {which} {NEWEST_FIRST} LIMIT :limit"  # noqa: S608
+    chosen = f"SELECT id FROM ({_RANKED} WHERE {which}) WHERE :limit < 0 OR age <= :limit"  # noqa: S608
     of_chosen = f"WHERE measurement_id IN ({chosen}) ORDER BY measurement_id, ordinal"
     samples = {
         field: _by_measurement(db.execute(table.select(of_chosen), parameters))

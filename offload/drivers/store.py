@@ -67,9 +67,10 @@ class Store:
         return self._database.write(lambda db: schema.insert(db, measurement))
 
     def measurements(
-        self, *, model: str | None = None, limit: int = 50
+        self, *, model: str | None = None, limit: int = 5
     ) -> list[tuple[int, Measurement]]:
-        """The newest measurements with their ids, newest first: `limit` at most, all if it is -1.
+        """The newest measurements with their ids, newest first: of each condition, source
+        and size, below ten images or not, `limit` at most, all if it is -1.
 
         `model` is a name, or at least 8 digits that a SHA-256 begins with.
         """

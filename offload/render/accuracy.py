@@ -7,6 +7,7 @@ from offload.costmodel.accuracy import accuracy
 from offload.domain.measurements import Outcome
 from offload.domain.units import show_s
 from offload.render import tables
+from offload.render.words import count
 
 
 def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -42,10 +43,13 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         )
     tables.print_table(table)
     for s in summaries:
-        assumed = f", {s.assumed} more rest on assumptions" if s.assumed else ""
+        more = s.runs < sum(o.place == s.place for o in outcomes)
+        how_many = f"{s.assumed} more" if more else "all"
+        assumed = f", {how_many} rest on assumptions" if s.assumed else ""
         print(  # noqa: T201 - this is where we print
-            f"{s.place}: {s.runs} runs, median error {s.median_error:.1%}, p90 {s.p90_error:.1%}, "
-            f"bias {s.bias:+.1%}, {s.covered:.0%} within the 90 % interval{assumed}"
+            f"{s.place}: {count(s.runs, 'run')}, median error {s.median_error:.1%}, "
+            f"p90 {s.p90_error:.1%}, bias {s.bias:+.1%}, "
+            f"{s.covered:.0%} within the 90 % interval{assumed}"
         )
     return None
 

@@ -181,6 +181,8 @@ def taken_in(
     """What an import added; of a table of jobs the line through those of each place."""
     numbers = ", ".join(str(number) for number, _ in found) or "none"
     _write(f"measurements: {numbers}; outcomes of predictions: {outcomes}\n")
+    for name in dict.fromkeys(each.condition.model.name for _, each in found):
+        _write(f"to ask it: offload advise --images 200 -m {shown(name)}\n")
     for (place, line), (_, measurement) in zip(fits, found, strict=False):
         error = line.median_error
         missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"

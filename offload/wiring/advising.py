@@ -42,10 +42,8 @@ def answer(
     configured: Settings,
     known: Known,
     warn: Callable[[str], None],
-    places: tuple[str, ...] | None = None,
 ) -> Advice:
-    """The answer to a question from what is `known`; where `places` are named, only they may be
-    chosen.
+    """The answer to a question from what is `known`.
 
     Raises:
         UsageError: the sources name no image.
@@ -56,11 +54,12 @@ def answer(
         uplink_bytes_per_s=amounts.uplink_bytes_per_s,
         rtt_s=amounts.rtt_s,
         image_bytes=amounts.image_bytes,
-        slots=machine.usable_cores(),
+        slots=question.slots or _cores(question, known.measurements),
         remote_slots=remote_slots,
         state=question.state,
         min_agreement=question.min_agreement,
-        places=places,
+        places=question.places,
+        network=None if question.from_file else network.fingerprint(),
     )
     images, total_bytes = _job(question)
     goal = Goal(
@@ -84,7 +83,11 @@ def _job(question: Question) -> tuple[int, float | None]:
     """
     if question.images is not None:
         return question.images, None
-    found = imagefiles.find(question.sources, recursive=question.recursive)
+    try:
+        found = imagefiles.find(question.sources, recursive=question.recursive)
+    except UsageError as error:
+        error.hint = error.hint.replace("offload detect", "offload advise")
+        raise
     sizes = [os.stat(path).st_size for path in found.located() if os.path.exists(path)]
     if not sizes:
         raise UsageError("There is no image to advise on.", hint="offload advise --images 200")
@@ -113,6 +116,15 @@ def _billing(
     how = f"{found.instance_type} in {found.region}, {found.source}"
     billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed=asked is None)
     return billing, found.vcpus
+
+
+def _cores(question: Question, measurements: Sequence[Measurement]) -> int:
+    """Of this machine; with somebody's measurements, of the machine that measured last."""
+    if question.from_file is None:
+        return machine.usable_cores()
+    newest = max(measurements, key=lambda m: m.taken_at, default=None)
+    cores = newest.condition.client.get("usable_cores") if newest else None
+    return cores if isinstance(cores, int) and cores > 0 else machine.usable_cores()
 
 
 def _notes(measurements: Sequence[Measurement]) -> list[str]:

@@ -1,14 +1,18 @@
 """The place for a job, chosen by advice."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from offload.costmodel.advice import Advice
 from offload.detectors.source import Hub
 from offload.domain.errors import UsageError
+from offload.domain.measurements import Condition
 from offload.drivers.settings import Settings
 from offload.places import PLACES
 from offload.wiring import history, places
 from offload.wiring.advising import answer
+from offload.wiring.conditions import local_slots
 from offload.wiring.question import Question
 from offload.wiring.request import WISHES, Request, at_each
 
@@ -39,14 +43,26 @@ def decided(
         recursive=request.recursive,
         state="warm" if url else None,
         offline=True,
+        places=("local", "container", "remote") if url else ("local", "container"),
+        slots=local_slots(request, configured),
     )
     known = history.of_model(model.identity, url, configured, warn)
-    ready = ("local", "container", "remote") if url else ("local", "container")
-    best = answer(question, configured, known, warn, ready)
+    fitting = [m for m in known.measurements if _fits(m.condition, request)]
+    best = answer(question, configured, replace(known, measurements=fitting), warn)
     chosen = best.choice.chosen.lane
-    wishes = {name: getattr(request, name) for name in WISHES} | {
+    wishes: dict[str, Any] = {name: getattr(request, name) for name in WISHES} | {
         "model": request.model or configured.model or model.identity.name,
         "upload_max_side": request.upload_max_side or chosen.upload_max_side_px,
     }
+    if wishes["upload_max_side"] is None:
+        wishes["upload_quality"] = Request(()).upload_quality
     at = {each.where: each for each in at_each(tuple(PLACES), request.sources, **wishes)}
     return at[chosen.place], best
+
+
+def _fits(condition: Condition, request: Request) -> bool:
+    """Whether it was measured with what the request would send."""
+    side_px, asked_px = condition.upload_max_side_px, request.upload_max_side
+    if condition.place == "local" or (side_px is None and asked_px is None):
+        return True
+    return asked_px in {None, side_px} and condition.upload_quality == request.upload_quality

@@ -36,6 +36,7 @@ class Run:
     rows: Iterator[Row]
     clock: Clock
     detect_s: float = 0.0
+    waited_s: float = 0.0
     samples: Samples = field(default_factory=Samples)
 
     def __iter__(self) -> Iterator[Row]:
@@ -44,7 +45,9 @@ class Run:
             self.tally.add(row)
             self.detect_s = self.clock() - began_s
             self.samples.add(row, self.detect_s)
+            before_s = self.clock()
             yield row
+            self.waited_s += self.clock() - before_s
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from offload.domain import profiles
-from offload.domain.errors import UsageError
+from offload.domain.errors import OffloadError, UsageError
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.ports import ModelIdentity
 from offload.drivers import machine
@@ -48,7 +48,12 @@ def known(
         with Store.opened(configuration.store_path(configured), warn) as store:
             measurements = [m for _, m in store.measurements()]
             past = store.outcomes()
-        measurements = [m for m in measurements if _is_ours(m)]
+        theirs, measurements = measurements, [m for m in measurements if _is_ours(m)]
+        if theirs and not measurements:
+            warn(
+                "All that is known was measured on another machine, and is left out; to answer "
+                "for that machine: offload advise --from FILE"
+            )
     else:
         measurements, past = read(file)
     if url is not None:
@@ -58,10 +63,16 @@ def known(
 
 
 def of_model(model: ModelIdentity, url: str | None, configured: Settings, warn: Warn) -> Known:
-    """What was measured on this machine with exactly these weights, at this server if at any."""
-    with Store.opened(configuration.store_path(configured), warn) as store:
-        measurements = [m for _, m in store.measurements(model=model.sha256) if _is_ours(m)]
-        past = store.outcomes()
+    """What was measured on this machine with exactly these weights, at this server if at any;
+    nothing where the history cannot be read, of which `warn` is told.
+    """
+    try:
+        with Store.opened(configuration.store_path(configured), warn) as store:
+            measurements = [m for _, m in store.measurements(model=model.sha256) if _is_ours(m)]
+            past = store.outcomes()
+    except OffloadError as error:
+        warn(f"Nothing is known of any place: {error}")
+        return Known(model.name, [], [])
     if url is not None:
         measurements = [m for m in measurements if m.condition.url in {None, shown(url)}]
     return Known(model.name, measurements, [o for o in past if o.model == model.name])

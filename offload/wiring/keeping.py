@@ -102,7 +102,10 @@ def take_in(store: Store, file: str, model: str) -> TakenIn:
     groups: dict[tuple[str, str | None], list[TableRun]] = {}
     for run in runs_table.read(_text(file)):
         groups.setdefault((run.place, run.url), []).append(run)
-    fits = [(url or place, runs_table.fit(runs)) for (place, url), runs in groups.items()]
+    fits = [
+        (shown(url) if url else place, runs_table.fit(runs))
+        for (place, url), runs in groups.items()
+    ]
     added = [_measurement(runs, model) for runs in groups.values()]
     return TakenIn([(store.add(each), each) for each in added], fits=fits)
 

@@ -1,6 +1,5 @@
 """What a user asks of `advise`."""
 
-import dataclasses
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,7 +24,8 @@ INSTANCE, REGION = "c7i.large", "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The options of `offload advise`, quantities as they were typed.
+    """The options of `offload advise`, quantities as they were typed; and where it is asked on
+    behalf of a run, the `places` that are ready and the `slots` of this process.
 
     Raises:
         UsageError: they cannot be meant, or contradict each other.
@@ -52,6 +52,8 @@ class Question:
     min_agreement: float = 0.97
     from_file: str | None = None
     offline: bool = False
+    places: tuple[str, ...] | None = None
+    slots: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is looked up."""
@@ -66,7 +68,7 @@ class Question:
             ("--state", self.state or "warm", STATES),
         ):
             if value not in known:
-                raise UsageError(f"{option} takes {' or '.join(known)}, not {value!r}.")
+                raise UsageError(f"{option} takes one of {', '.join(known)}, not {value!r}.")
         if self.images is not None and not 1 <= self.images <= _MOST_IMAGES:
             raise UsageError(f"--images takes a number from 1 to {_MOST_IMAGES:,}.")
         if self.optimize == "cost" and self.value_of_time is not None:
@@ -107,7 +109,7 @@ class Question:
             UsageError: something has no such name or value.
         """
         changes: dict[str, Any] = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
+        for part in (part.strip() for part in text.split(",")):
             name, equals, value = (piece.strip() for piece in part.partition("="))
             if name not in _WHAT_IF or not equals or not value:
                 raise UsageError(
@@ -139,4 +141,3 @@ class Amounts:
 Optimize = Literal["time", "cost"]
 Risk = Literal["mean", "averse"]
 _MOST_IMAGES = 100_000_000
-FIELDS = tuple(f.name for f in dataclasses.fields(Question))

@@ -16,18 +16,32 @@ from offload.wiring.conditions import condition
 from offload.wiring.detection import Run
 from offload.wiring.request import Request
 
+_WAITED_SHARE, _WAITED_S = 0.5, 0.5
+"""Of its time, and in seconds, that a run may have waited for whoever reads its results: workers go
+on meanwhile, so only who reads more slowly than they work holds them up.
+"""
+
 
 def remember(
-    run: Run, request: Request, configured: Settings, warn: Callable[[str], None]
+    run: Run,
+    request: Request,
+    configured: Settings,
+    warn: Callable[[str], None],
+    *,
+    is_usual_start: bool = True,
 ) -> Outcome | None:
     """Add a run to the history, unless the settings say not to; its prediction beside its outcome.
 
-    The prediction rests on what was known before. There is none for runs that were interrupted, or
-    in which images failed or were done elsewhere.
+    The prediction rests on what was known before; a run that was interrupted has none. What took
+    the time of other things than detecting says nothing: runs that annotated, had failures, or
+    waited for whoever read their results. And `is_usual_start` False, as where a model was fetched
+    first, or a list or a container that was there already, leaves the start-up out.
     """
-    if not configured.history or not run.samples.images or run.samples.first_s is None:
+    if not configured.history or run.samples.first_s is None or not _is_plain(run, request):
         return None
     session = run.tally.session
+    kept = request.where == "container" and "create" not in session.phases
+    usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, configured)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     images = run.samples.images
@@ -40,19 +54,21 @@ def remember(
         folder_bytes=run.tally.bytes,
         starts=(
             Start(
-                run.tally.images,
+                run.total,
                 run.startup_s,
                 run.samples.first_s,
-                images[0].sent_bytes,
+                run.samples.first_sent_bytes,
                 dict(session.phases),
             ),
-        ),
+        )
+        if usual
+        else (),
         images=tuple(images),
     )
     try:
         with Store.opened(configuration.store_path(configured), warn) as store:
             outcome = None
-            if run.complete and not run.tally.failed and not run.tally.fallen_back:
+            if run.complete and usual:
                 known = [m for _, m in store.measurements(model=session.model.sha256)]
                 outcome = _outcome(run, under, known, store.outcomes(), taken_at)
             store.add(measurement)
@@ -77,7 +93,7 @@ def _outcome(
         return None
     of_model = [o for o in outcomes if o.model == under.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
-    predicted = _prediction(same, of_model, goal, under)
+    predicted = _prediction(known, same, of_model, goal, under)
     return Outcome(
         taken_at=taken_at,
         key=under.key,
@@ -93,9 +109,23 @@ def _outcome(
     )
 
 
+def _is_plain(run: Run, request: Request) -> bool:
+    """Whether the pace of a run was that of its place."""
+    tally = run.tally
+    waited = run.waited_s > max(_WAITED_S, _WAITED_SHARE * run.detect_s)
+    return not (request.annotate or tally.failed or tally.fallen_back or waited)
+
+
 def _prediction(
-    same: Sequence[Measurement], outcomes: Sequence[Outcome], goal: Goal, under: Condition
+    known: Sequence[Measurement],
+    same: Sequence[Measurement],
+    outcomes: Sequence[Outcome],
+    goal: Goal,
+    under: Condition,
 ) -> Option:
-    lane = next(lane for lane in lanes(same, outcomes, Given()) if lane.key == under.key)
+    """What advice would have said of the lane; of its condition alone where others hide it."""
+    by_hand = Given(slots=under.slots, network=under.network)
+    found = (*lanes(known, outcomes, by_hand), *lanes(same, outcomes, by_hand))
+    lane = next(lane for lane in found if lane.key == under.key)
     past = {under.place: accuracy.residuals(outcomes, under.place)}
     return options([lane], goal, Billing(), past)[0]

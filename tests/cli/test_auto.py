@@ -1,7 +1,6 @@
 """The command that looks for the best place itself."""
 
 import json
-import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -90,7 +89,20 @@ def test_a_machine_that_was_never_measured_does_it_here(offload: Offload, exampl
     done = offload("detect", examples, *AUTO)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("Running here: ")
-    assert "assumed and not measured" in done.stderr.splitlines()[0]
+    assert done.stderr.splitlines()[0].endswith(
+        "assumed and not measured; no other place was measured"
+    )
+    assert where(done.stdout) == {"local"}
+
+
+def test_a_history_that_cannot_be_read_is_one_warning_and_it_is_done_here(
+    offload: Offload, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "history.sqlite3").mkdir()
+    monkeypatch.setenv("OFFLOAD_DATA", str(tmp_path))
+    done = offload("detect", examples, *AUTO)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("warning: Nothing is known of any place: ")
     assert where(done.stdout) == {"local"}
 
 
@@ -102,10 +114,15 @@ def test_a_container_that_was_never_measured_is_never_started(
 
 
 def test_no_server_is_spoken_to_unless_it_is_named(
-    offload: Offload, examples: Path, server: Served, tmp_path: Path
+    offload: Offload,
+    examples: Path,
+    server: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fast = at(server, remote(service_s=0.001, bytes_per_s=1e9, rtt_s=0.001, startup_s=0.1))
     known(offload, tmp_path, local(service_s=1), container(service_s=1), fast)
+    monkeypatch.setenv("OFFLOAD_HISTORY", "false")  # or the first run would be what is known
     before = answers(server)
     here = offload("detect", examples, *AUTO)
     assert where(here.stdout) == {"local"}
@@ -115,7 +132,8 @@ def test_no_server_is_spoken_to_unless_it_is_named(
     assert there.stderr.startswith("Running remotely: 12 images take ")
     assert where(there.stdout) == {"remote"}
     assert answers(server) >= before + ASKED + 12
-    by_setting = offload("detect", examples, *AUTO, env={**os.environ, "OFFLOAD_URL": server.url})
+    monkeypatch.setenv("OFFLOAD_URL", server.url)
+    by_setting = offload("detect", examples, *AUTO)
     assert where(by_setting.stdout) == {"remote"}
     assert rows(there.stdout).keys() == rows(here.stdout).keys()
 
@@ -124,6 +142,16 @@ def test_a_server_that_is_named_and_slower_is_not_spoken_to(
     offload: Offload, examples: Path, server: Served, tmp_path: Path
 ) -> None:
     known(offload, tmp_path, local(), at(server, remote(bytes_per_s=1e4)))
+    before = answers(server)
+    done = offload("detect", examples, *AUTO, "--url", server.url)
+    assert where(done.stdout) == {"local"}
+    assert answers(server) == before + ASKED
+
+
+def test_a_server_that_was_never_measured_is_never_chosen(
+    offload: Offload, examples: Path, server: Served, tmp_path: Path
+) -> None:
+    known(offload, tmp_path, local(service_s=60, startup_s=600))
     before = answers(server)
     done = offload("detect", examples, *AUTO, "--url", server.url)
     assert where(done.stdout) == {"local"}

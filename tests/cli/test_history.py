@@ -94,7 +94,7 @@ def test_who_wants_no_history_has_none(offload: Offload, examples: Path, data: P
     assert not data.exists()
 
 
-def test_a_run_in_which_images_failed_is_a_sample_without_an_outcome(
+def test_a_run_in_which_images_failed_says_nothing_of_its_place(
     offload: Offload, tmp_path: Path
 ) -> None:
     for number in range(4):
@@ -105,8 +105,26 @@ def test_a_run_in_which_images_failed_is_a_sample_without_an_outcome(
     assert done.returncode == 3
     assert "predicted" not in done.stderr
     measurements, outcomes = kept(offload)
-    assert [(len(each.images), each.folder_images) for each in measurements] == [(4, 4), (4, 5)]
+    assert [(len(each.images), each.folder_images) for each in measurements] == [(4, 4)]
     assert outcomes == []
+
+
+def test_a_run_that_annotates_says_nothing_of_its_place(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    done = offload("detect", examples, *BUILTIN, "--annotate", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert kept(offload) == ([], [])
+
+
+def test_a_list_that_somebody_was_waited_for_says_nothing_of_start_ups(
+    offload: Offload, examples: Path
+) -> None:
+    names = "\n".join(str(path) for path in sorted(examples.iterdir()) if path.suffix == ".jpg")
+    assert offload("detect", "-", *BUILTIN, input=names).returncode == 0
+    [measurement], _ = kept(offload)
+    assert measurement.images
+    assert not measurement.starts
 
 
 def test_a_run_that_was_interrupted_is_a_sample_without_an_outcome(
@@ -123,11 +141,11 @@ def test_a_run_that_was_interrupted_is_a_sample_without_an_outcome(
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rows, said = process.communicate()
+        said = process.communicate()[1]
     assert process.returncode == 130, said
     assert "predicted" not in said
     [_, interrupted], outcomes = kept(offload)
-    assert 0 < len(interrupted.images) == rows.count("\n") + 1 < 400
+    assert 0 < len(interrupted.images) < interrupted.starts[0].images == 400
     assert outcomes == []
 
 
@@ -185,7 +203,7 @@ def test_a_server_whose_clock_is_hours_fast_changes_nothing(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with served("--workers", 2) as server:
         monkeypatch.delenv("PYTHONPATH")
-        with urllib.request.urlopen(f"{server.url}/healthz") as answer:
+        with urllib.request.urlopen(f"{server.url}/livez") as answer:
             theirs = parsedate_to_datetime(answer.headers["Date"])
         assert theirs - datetime.now(UTC) > timedelta(hours=HOURS - 1), "its clock is fast"
         elsewhere = (*BUILTIN, "--where", "remote", "--url", server.url)

@@ -80,7 +80,7 @@ def test_smaller_copies_that_are_asked_for_are_measured_beside_the_images(
     full, copies = sorted(exported(offload), key=lambda each: len(each.agreements))
     assert (full.condition.upload_max_side_px, copies.condition.upload_max_side_px) == (None, 320)
     assert full.condition.key != copies.condition.key
-    assert 1 <= len(copies.images) <= 10
+    assert copies.images
     assert len(copies.agreements) == len(copies.images)
     assert sum(each.matched for each in copies.agreements) > 0
     assert sum(i.sent_bytes for i in copies.images) < sum(i.bytes for i in copies.images)
@@ -138,7 +138,7 @@ def test_one_image_is_enough_and_damaged_ones_do_no_harm(offload: Offload, tmp_p
     (tmp_path / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
     done = offload("profile", tmp_path, *BUILTIN)
     assert done.returncode == 0, done.stderr
-    assert "warning: local: 2 of 3 images failed, first " in done.stderr
+    assert "warning: local: 2 of 3 images failed; to see which: -v." in done.stderr
     (found,) = exported(offload)
     assert len(found.images) == 1
     assert found.starts

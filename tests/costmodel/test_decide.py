@@ -179,13 +179,9 @@ def test_a_measured_machine_may_be_chosen_in_the_state_that_it_is_in(
     assert names(lanes([local(), remote()], [], Given(state=state))) == ["local", name]
 
 
-@pytest.mark.parametrize(
-    ("state", "name"), [(None, "remote, not provisioned"), ("warm", "remote, ready")]
-)
-def test_a_machine_that_was_not_measured_is_to_be_provisioned_unless_said_otherwise(
-    state: str | None, name: str
-) -> None:
-    assert names(lanes([local()], [], Given(state=state))) == ["local", name]
+def test_a_machine_that_was_not_measured_may_be_provisioned_and_not_taken_to_be_ready() -> None:
+    assert names(lanes([local()], [], Given())) == ["local", "remote, not provisioned"]
+    assert names(lanes([local()], [], Given(state="warm"))) == ["local"]
 
 
 def test_a_later_start_state_only_adds_start_up() -> None:

@@ -338,3 +338,13 @@ def test_advice_is_plain_json_whose_numbers_keep_their_units(
     names = [option["name"] for option in document["options"]]
     assert document["choice"]["where"] in names
     assert len(set(names)) == len(names)
+
+
+def test_many_different_images_average_out() -> None:
+    lane = replace(advised(local()).options[0].lane, service_cv=0.5, noise=np.ones(DRAWS))
+    widths = []
+    for images in (10, 1000, 100_000):
+        low, high = np.quantile(makespan_s(lane, images), (0.05, 0.95))
+        widths.append((high - low) / np.median(makespan_s(lane, images)))
+    assert widths[2] < 0.1
+    assert widths[2] < widths[0] / 2

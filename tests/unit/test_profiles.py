@@ -1,15 +1,14 @@
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from offload.domain import profiles
 from offload.domain.errors import UsageError
-from offload.domain.measurements import Measurement, Outcome
-from tests.measured import remote
-from tests.strategies import made
+from offload.domain.measurements import Outcome
+from tests.measured import container, local, remote
 
 OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
 
@@ -18,13 +17,37 @@ def exported() -> Any:
     return json.loads(json.dumps(profiles.document([remote(images=2)], [OUTCOME])))
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(made(Measurement), max_size=2), st.lists(made(Outcome), max_size=2))
-def test_everything_survives_the_way_through_a_document(
-    measurements: list[Measurement], outcomes: list[Outcome]
-) -> None:
+def test_everything_survives_the_way_through_a_document() -> None:
+    measurements, outcomes = [local(), container(), remote()], [OUTCOME]
     document = json.loads(json.dumps(profiles.document(measurements, outcomes)))
     assert profiles.from_document(document) == (measurements, outcomes)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda m: m["condition"].update(place="moon"),
+        lambda m: m["condition"].update(slots=0),
+        lambda m: m["condition"]["client"].update(usable_cores="abc"),
+        lambda m: m["images"][1].update(number=m["images"][0]["number"]),
+        lambda m: m["starts"][0].update(startup_s=-1.0),
+        lambda m: m["totals"].append(
+            {"images": 0, "bytes": None, "transfer_s": 0.0, "execution_s": 1.0}
+        ),
+        lambda m: m.update(in_flight=0),
+    ],
+)
+def test_what_cannot_have_been_measured_is_damaged(damage: Callable[[Any], None]) -> None:
+    document = json.loads(json.dumps(profiles.document([local()], [])))
+    damage(document["measurements"][0])
+    with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
+        profiles.from_document(document)
+
+
+def test_a_prediction_of_nothing_is_damaged() -> None:
+    document = json.loads(json.dumps(profiles.document([], [replace(OUTCOME, predicted_s=0.0)])))
+    with pytest.raises(UsageError, match="outcome number 1"):
+        profiles.from_document(document)
 
 
 def test_a_document_says_what_it_is() -> None:

@@ -81,7 +81,7 @@ def test_what_is_too_close_to_call_is_said_to_be_and_goes_to_the_simpler_place()
 def test_limits_that_cannot_be_kept_say_by_how_much() -> None:
     hopeless = advised(local(), remote(), deadline_s=1.0)
     sentence = rendered.sentence(hopeless)
-    assert "Nothing keeps the limits, this comes closest: 1.6 s late." in sentence
+    assert "Nothing keeps the limits, this comes closest: 1.5 s late." in sentence
     assert "s late: the uplink binds" in sentence
     dear = advised(
         local(service_s=9), remote(bytes_per_s=1e8),

@@ -120,6 +120,13 @@ def test_measurements_come_newest_first_and_no_more_than_asked_for(path: Path) -
         assert len(store.measurements(limit=-1)) == len(store.measurements(limit=2**70)) == 4
 
 
+def test_many_runs_of_one_kind_leave_room_for_what_was_measured_otherwise(path: Path) -> None:
+    runs = [replace(local(images=1, taken_at=day(5 + n)), source="run") for n in range(4)]
+    fill(path, remote(images=1, taken_at=day(1)), local(images=1, taken_at=day(2)), *runs)
+    with Store.opened(str(path), pytest.fail) as store:
+        assert [number for number, _ in store.measurements(limit=2)] == [6, 5, 2, 1]
+
+
 def test_a_model_is_named_by_its_name_or_by_how_its_sha256_begins(path: Path) -> None:
     one = local(images=1)
     models = [
