@@ -25,6 +25,7 @@ HERE = {"name": "here", "cpu": "small", "usable_cores": 2}
 THERE = {"name": "there", "cpu": "large", "usable_cores": 8}
 TAKEN_AT = "2026-11-21T09:00:00+00:00"
 URL = "http://there:8080"
+LABEL = "ec2:c7i.large@us-east-1"
 PROBED_BYTES = (16_000, 64_000, 128_000, 256_000, 1_000_000)
 
 
@@ -94,6 +95,39 @@ def measurement(
         probes=tuple(_probes(bytes_per_s, rtt_s, about)) if bytes_per_s else (),
         agreements=tuple(agreements),
     )  # fmt: skip
+
+
+def bring_up(
+    came_from: str = "new",
+    machine_s: float = 27.0,
+    image_s: float = 45.0,
+    container_s: float = 4.0,
+    *,
+    image: str = "streamed",
+    url: str = LABEL,
+    taken_at: str = TAKEN_AT,
+) -> Measurement:
+    """A rented machine that came up: what it takes for its engine to answer, for our image to be
+    there and for the server to answer.
+    """
+    first = {"new": {"api": 2.0, "pending": 4.0}, "stopped": {"start": 1.0, "pending": 5.0}}
+    before = first.get(came_from, {})
+    phases = before | {
+        "boot": machine_s - sum(before.values()),
+        "image": image_s,
+        "container": container_s / 2,
+        "load": container_s / 4,
+        "warm-up": container_s / 4,
+    }
+    total_s = machine_s + image_s + container_s
+    return Measurement(
+        taken_at=taken_at,
+        source="provision",
+        condition=Condition(MODEL, "remote", HERE, THERE, 8, url=url),
+        in_flight=1,
+        starts=(Start(0, total_s, 0.0, phases=phases),),
+        facts={"from": came_from, "image": image},
+    )
 
 
 def _probes(bytes_per_s: float, rtt_s: float, about: Any) -> Iterator[Probe]:

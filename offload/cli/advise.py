@@ -50,20 +50,28 @@ def advise(
     state: Annotated[
         str | None,
         typer.Option(
-            help="The remote machine before the job: warm, cold, stopped or new. [default: warm if "
-            "it was measured, else new]",
+            help="The remote machine before the job: warm, cold, stopped or new. [default: that of "
+            "a rented one; of a server warm if it was measured; else new]",
             show_default=False,
         ),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="The server that is meant. [default: the last one measured]")
+        str | None,
+        typer.Option(
+            help="The server that is meant, or the kind of machine, such as "
+            "ec2:c7i.large@us-east-1. [default: the last one measured]",
+            show_default=False,
+        ),
     ] = None,
     price: Annotated[
         str | None, typer.Option(metavar="USD", help="The remote machine's price per hour.")
     ] = None,
     instance_type: Annotated[
         str | None,
-        typer.Option(help="The EC2 instance type that is priced. [default: c7i.large, if new]"),
+        typer.Option(
+            help="The EC2 instance type that is priced. [default: that of a rented machine; "
+            "c7i.large, if new]"
+        ),
     ] = None,
     region: Annotated[str, typer.Option(help="Where it runs.")] = "us-east-1",
     idle: Annotated[

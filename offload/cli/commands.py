@@ -12,8 +12,10 @@ from offload.cli import (
     doctor,
     down,
     examples,
+    machines,
     models,
     profile,
+    provision,
     serve,
 )
 from offload.version import __version__
@@ -48,7 +50,14 @@ app.add_typer(profile.app, name="profile")
 app.command("advise")(advise.advise)
 app.command("accuracy")(accuracy.accuracy)
 app.command("serve")(serve.serve)
+app.add_typer(provision.app, name="provision")
+app.command("machines")(machines.machines)
+app.command("start")(machines.start)
+app.command("stop")(machines.stop)
 app.command("down")(down.down)
+app.command("allow")(machines.allow)
+app.command("logs")(machines.logs)
+app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.ssh)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("config")(configuration.config)

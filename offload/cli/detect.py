@@ -1,10 +1,14 @@
 """`offload detect`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offload.cli import BEGAN_S, INTERRUPTED, options
+
+if TYPE_CHECKING:
+    from offload.domain.measurements import Measurement
+    from offload.wiring.request import Request
 
 SOME_FAILED = 3
 
@@ -100,6 +104,19 @@ def detect(
         str | None,
         typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
     ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
+        ),
+    ] = None,
+    provision: Annotated[
+        bool,
+        typer.Option(
+            "--provision",
+            help="remote: rent a machine first if there is none, or bring the one that is there up.",
+        ),
+    ] = False,
     concurrency: Annotated[
         int | None,
         typer.Option(
@@ -192,6 +209,7 @@ def detect(
         threads=threads,
         url=url,
         token=token,
+        machine=machine,
         concurrency=concurrency,
         timeout_s=timeout_s,
         max_retries=max_retries,
@@ -215,6 +233,7 @@ def detect(
         hub = configuration.hub(configured, warn=say.warn, offline=offline)
         request, advice = choosing.decided(request, hub, configured, say.warn)
         say.note(one_line(advice))
+    bring_up = _provisioned(request, quiet=quiet, verbose=verbose) if provision else None
     stop = Stop()
     fetched: list[int] = []  # what a download took is no part of any other start-up
 
@@ -247,7 +266,9 @@ def detect(
                 advance(row)
     sink.close()
     summary = run.summary()
-    outcome = recording.remember(run, request, configured, say.warn, is_usual_start=not fetched)
+    outcome = recording.remember(
+        run, request, configured, say.warn, is_usual_start=not fetched, bring_up=bring_up
+    )
     say.summary(summary, out, outcome)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -255,6 +276,21 @@ def detect(
         messages.stopped_early(summary, max_failures)
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _provisioned(request: "Request", *, quiet: bool, verbose: bool) -> "Measurement | None":
+    """Bring the machine up that the request means; what was added to the history."""
+    from offload.cli.provision import bring_up
+    from offload.domain.errors import UsageError
+    from offload.wiring.planning import NAME, Wish
+
+    if request.where != "remote" or request.url is not None:
+        raise UsageError(
+            "--provision rents the machine that --where remote runs at.",
+            hint="For instance: offload detect photos/ --where remote --provision",
+        )
+    wish = Wish(name=request.machine or NAME, model=request.model, labels=None)
+    return bring_up(wish, yes=True, quiet=quiet, verbose=verbose, to_stderr=True)
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -4,12 +4,49 @@ from typing import Annotated
 
 import typer
 
+from offload.cli import options
+
 
 def doctor(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[aws]", help="aws: look at what renting machines there needs."),
+    ] = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Print the least IAM policy that renting needs, only.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
-    """Show what works here: cores, runtimes, models, the model hub, Docker, AWS credentials."""
+    """Show what works here: cores, runtimes, models, the model hub, Docker, AWS credentials.
+
+    With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
+    """
+    from offload.domain.errors import UsageError
+
+    if what == "aws":
+        return _aws(region, profile, policy=policy, as_json=as_json)
+    if what is not None or region or profile or policy:
+        wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
+        raise UsageError(wrong, hint="offload doctor aws")
     from offload.render import tables
     from offload.wiring import configuration, diagnosis
 
-    tables.facts(diagnosis.facts(configuration.load()), as_json=as_json)
+    return tables.facts(diagnosis.facts(configuration.load()), as_json=as_json)
+
+
+def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool) -> None:
+    import json
+
+    from offload.drivers import ec2permissions
+    from offload.render import tables
+    from offload.wiring import cloud_diagnosis, configuration
+
+    if policy:
+        return tables.print_lines(json.dumps(ec2permissions.policy(), indent=2).splitlines())
+    found, wrong = cloud_diagnosis.facts(configuration.load(), region, profile)
+    tables.facts(found, as_json=as_json)
+    if wrong is not None:
+        raise wrong
+    return None

@@ -1,19 +1,124 @@
 """`offload down`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from offload.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from offload.app.pipeline import Stop
+    from offload.domain.machines import Resource
+    from offload.drivers.settings import Settings
+
+    Told = Callable[[Resource], None]
+
 
 def down(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A rented machine. [default: the only one, if any]"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every machine that this computer knows of.")
+    ] = False,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans",
+            help="Whatever carries our tag, and is no machine that this computer brought up.",
+        ),
+    ] = False,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Look there; with --orphans repeatable.")
+    ] = None,
+    all_regions: Annotated[
+        bool, typer.Option("--all-regions", help="With --orphans: in every region.")
+    ] = False,
+    profile: options.Profile = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With --orphans: do not ask before removing.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
-    """Remove every container that offload started on this machine, and print their names.
+    """Remove what offload started, and print it: containers on this machine, rented machines.
 
-    Those of jobs that are running are not spared.
+    Without a name: all our containers here, those of running jobs too, and the machine that is
+    rented, if it is the only one. Of a machine nothing is left: instance, disk, key, group.
     """
+    from offload.app.pipeline import Stop
+    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.domain.errors import UsageError
+    from offload.render.messages import Messages
+    from offload.wiring import configuration, machines
+
+    if (name is not None) + everything + orphans > 1:
+        raise UsageError("down takes one of NAME, --all and --orphans.")
+    configured = configuration.load()
+
+    def told(resource: "Resource") -> None:
+        if not quiet:
+            typer.echo(f"{resource.kind} {resource.id} of {resource.name}")
+
+    stop = Stop()
+    with stopping_on_interrupt(stop, Messages(quiet=quiet).warn, "Stopping after this step"):
+        if orphans:
+            _orphans(configured, region or (), profile, stop, told, everywhere=all_regions, yes=yes)
+            return
+        names = [name] if name is not None else machines.names(configured)
+        if name is None:
+            _containers(quiet=quiet, must_answer=not names)
+        if name is None and not everything:
+            names = [machines.one(configured, None).name] if names else []
+        where = region[0] if region else None
+        for each in names:
+            machines.down(configured, each, where, profile, stop, told)
+
+
+def _containers(*, quiet: bool, must_answer: bool) -> None:
+    """Remove our containers; where there is no engine, there are none."""
+    from offload.domain.errors import PlaceUnavailable
     from offload.wiring import taking_down
 
-    for name in taking_down.containers():
-        if not quiet:
-            typer.echo(name)
+    try:
+        for container in taking_down.containers():
+            if not quiet:
+                typer.echo(container)
+    except PlaceUnavailable:
+        if must_answer:
+            raise
+
+
+def _orphans(
+    configured: "Settings",
+    regions: "Sequence[str]",
+    profile: str | None,
+    stop: "Stop",
+    told: "Told",
+    *,
+    everywhere: bool,
+    yes: bool,
+) -> None:
+    import sys
+
+    from offload.domain.errors import UsageError
+    from offload.wiring import machines
+
+    nothing = True
+    for cloud, found in machines.orphans(configured, regions, profile, everywhere=everywhere):
+        nothing = False
+        if not yes:
+            for resource in found:
+                typer.echo(f"{resource.region}: {resource.kind} {resource.id} of {resource.name}")
+            if not sys.stdin.isatty():
+                raise UsageError(
+                    "Nothing is removed without a yes: it may be somebody else's.",
+                    hint="To say it beforehand: add --yes",
+                )
+            if not typer.confirm("Remove these?", err=True):
+                continue
+        machines.remove_orphans(configured, cloud, found, stop, told)
+    if nothing:
+        typer.echo("There is nothing without a machine that is in use.", err=True)

@@ -9,7 +9,9 @@ from offload.app.pipeline import Stop
 
 
 @contextmanager
-def stopping_on_interrupt(stop: Stop, say: Callable[[str], None]) -> Iterator[list[int]]:
+def stopping_on_interrupt(
+    stop: Stop, say: Callable[[str], None], doing: str = "Finishing what is in hand"
+) -> Iterator[list[int]]:
     """Meanwhile the first SIGINT or SIGTERM asks `stop`; the next one interrupts as usual.
 
     The list given holds the signals that came.
@@ -21,7 +23,7 @@ def stopping_on_interrupt(stop: Stop, say: Callable[[str], None]) -> Iterator[li
         if len(came) > 1:
             raise KeyboardInterrupt
         stop.ask()
-        say("Finishing what is in hand; Ctrl-C again stops now.")
+        say(f"{doing}; Ctrl-C again stops now.")
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, on_signal) for number in numbers]

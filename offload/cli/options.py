@@ -21,6 +21,13 @@ Threads = Annotated[
     typer.Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the model hub.")]
+Region = Annotated[
+    str | None, typer.Option(help="AWS region. [default: as AWS' own tools have it]")
+]
+Profile = Annotated[str | None, typer.Option(help="Profile of AWS' configuration.")]
+Machine = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="Which machine. [default: the only one]")
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
 ]

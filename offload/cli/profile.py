@@ -62,6 +62,12 @@ def run(
         str | None,
         typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
     ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
+        ),
+    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
@@ -141,6 +147,7 @@ def run(
         threads=threads,
         url=url,
         token=token,
+        machine=machine,
         concurrency=concurrency,
         timeout_s=timeout_s,
         upload_max_side=upload_max_side,

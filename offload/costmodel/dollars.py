@@ -24,8 +24,8 @@ class Billing:
     """What a remote machine costs: `usd_per_h` of the instance alone, 0 for one that nobody bills.
 
     `how` says who named the price, `as_of` when. A machine that was started for the job stays for
-    `idle_s` after it. A price that is `assumed` is that of a machine yet to be rented, not of a
-    server that was measured.
+    `idle_s` after it, and its disk has `disk_gb`. A price that is `assumed` is that of a machine yet
+    to be rented, not of a server that was measured.
     """
 
     usd_per_h: float = 0.0
@@ -33,12 +33,13 @@ class Billing:
     as_of: str | None = None
     idle_s: float = 0.0
     assumed: bool = False
+    disk_gb: int = DISK_GB
 
     def parts_usd_per_h(self) -> dict[str, float]:
         """What an hour consists of. A machine that nobody bills has no billed address either."""
         if not self.usd_per_h:
             return {"instance": 0.0}
-        disk = DISK_GB * DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
+        disk = self.disk_gb * DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
         return {"instance": self.usd_per_h, "IPv4": IPV4_USD_PER_H, "disk": disk}
 
 
@@ -46,8 +47,8 @@ def cost_usd(lane: Lane, makespan_s: Draws, images: int, billing: Billing) -> Dr
     """What the job adds to the bill, one number per draw; nothing where nothing is rented.
 
     A machine that runs costs the seconds that it is kept busy. One that is started for the job
-    costs at least a minute, and its idle tail. The seconds before it runs are not billed by EC2,
-    but counted here.
+    costs at least a minute, all of its start and its idle tail. The seconds before it runs are not
+    billed by EC2, but counted here.
     """
     own = billing.assumed and lane.state in {"warm", "cold"} and lane.key
     if lane.place != "remote" or own:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from offload.costmodel import accuracy, imported, priors
+from offload.costmodel.bringups import Starts
 from offload.costmodel.measured import Fitted
 from offload.costmodel.terms import DRAWS, Draws, Lane, Term, given
 from offload.domain.measurements import Condition, Measurement, Outcome
@@ -22,8 +23,8 @@ class Given:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of the remote place; None means ready if it was measured, else not
-    provisioned. Where `places` are named, only those may be chosen. `network` is the fingerprint of
-    the one this machine is in.
+    provisioned. `kind` is the label of machines that are rented. Where `places` are named, only
+    those may be chosen. `network` is the fingerprint of the one this machine is in.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -32,6 +33,7 @@ class Given:
     slots: int = 1
     remote_slots: int = 2
     state: str | None = None
+    kind: str | None = None
     min_agreement: float = 0.97
     places: tuple[str, ...] | None = None
     network: str | None = None
@@ -40,17 +42,21 @@ class Given:
 def lanes(
     measurements: Sequence[Measurement], outcomes: Sequence[Outcome], by_hand: Given
 ) -> list[Lane]:
-    """The ways to do a job: each place that was measured, and the others by assumption."""
+    """The ways to do a job: each place that was measured, and the others by assumption.
+
+    Bring-ups of machines measure no place; they tell how long other start states take.
+    """
+    jobs = [m for m in measurements if not m.is_bring_up]
     rng = np.random.default_rng(_SEED)
     luck = {place: rng.standard_normal(DRAWS) for place in priors.NOISE}
     noise = {place: np.exp(accuracy.sigma(outcomes, place) * luck[place]) for place in luck}
-    groups = _groups(measurements, by_hand)
+    groups = _groups(jobs, by_hand)
 
     def lane_of(group: Sequence[Measurement]) -> Lane:
         place = group[0].condition.place
         if group[0].totals:
             return imported.lane(group, luck[place], accuracy.sigma(outcomes, place))
-        return Fitted(group, measurements, rng).lane(noise[place])
+        return Fitted(group, jobs, rng).lane(noise[place])
 
     found = [lane_of(group) for group in groups]
     found = [_as_given(lane, by_hand) for lane in _with_strangers(found, rng, noise, by_hand)]
@@ -59,7 +65,8 @@ def lanes(
     container_s = next(
         (sum(lane.phases.values()) for lane in here if "create" in lane.phases), None
     )
-    there = _in_all_states(elsewhere, rng, by_hand, container_s)
+    starts = Starts(measurements, by_hand.kind, container_s, rng)
+    there = _in_all_states(elsewhere, starts, by_hand)
     return [_if_allowed(lane, by_hand) for lane in here + there]
 
 
@@ -68,12 +75,7 @@ def _if_allowed(lane: Lane, by_hand: Given) -> Lane:
     return lane if allowed else replace(lane, choosable=False)
 
 
-def _in_all_states(
-    elsewhere: Sequence[Lane],
-    rng: np.random.Generator,
-    by_hand: Given,
-    container_s: float | None,
-) -> list[Lane]:
+def _in_all_states(elsewhere: Sequence[Lane], starts: Starts, by_hand: Given) -> list[Lane]:
     """The remote place in each start state, and with smaller copies.
 
     Those of the state it is in may be chosen, if they were measured or are yet to be rented; copies
@@ -81,9 +83,7 @@ def _in_all_states(
     """
     ready = next(lane for lane in elsewhere if lane.upload_max_side_px is None)
     state = by_hand.state or ("warm" if any(lane.key for lane in elsewhere) else "new")
-    others = [
-        priors.started(ready, other, rng, container_s) for other in priors.STATES if other != "warm"
-    ]
+    others = [starts.lane(ready, other) for other in priors.STATES if other != "warm"]
     if not ready.key:
         ready = replace(ready, name=f"remote, {priors.STATES['warm']}")
     smaller = [
@@ -94,6 +94,15 @@ def _in_all_states(
     known = bool(ready.key) or state == "new"
     same = [replace(lane, choosable=known and lane.state == state) for lane in (ready, *others)]
     return [same[0], *smaller, *same[1:]]
+
+
+def server(measurements: Sequence[Measurement], by_hand: Given) -> str | None:
+    """The address, or the label, of the remote place that lanes are made of; None if none was
+    measured.
+    """
+    groups = _groups([m for m in measurements if not m.is_bring_up], by_hand)
+    found = (group[0].condition for group in groups)
+    return next((c.url for c in found if c.place == "remote"), None)
 
 
 def agrees(lane: Lane, least: float) -> bool:

@@ -1,7 +1,5 @@
 """What is assumed where nothing was measured: 90 % intervals, log-normal between their ends."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from offload.costmodel.terms import Draws, Lane, Term, assumed, given, nothing
@@ -27,8 +25,9 @@ OTHER_START = (0.7, 2.0)
 BOOT_S = (20.0, 35.0)
 """EC2 from the API call to a machine that answers; samples of 25.8 and 29.3 s are published."""
 STOPPED_S = (15.0, 45.0)
+"""The same of a machine that was stopped."""
 INSTALL_S = (15.0, 90.0)
-"""An engine made ready and our image got there."""
+"""Our image got to a new machine."""
 
 NOISE = {"local": 0.05, "container": 0.05, "remote": 0.1}
 """Standard deviation of the logarithm of one run over the next, until runs tell."""
@@ -99,19 +98,6 @@ def _free() -> Term:
     return given(float("inf"), "nothing crosses a link")
 
 
-def started(lane: Lane, state: str, rng: Rng, container_s: float | None) -> Lane:
-    """The lane in another start state: `cold`, `stopped` or `new`; `container_s` is what a
-    container takes to start on this machine, if that was measured.
-    """
-    extra = cold(container_s, rng)
-    if state != "cold":
-        boot = [assumed(*interval, rng, "") for interval in _BEFORE[state]]
-        draws = np.sum([extra.draws, *(term.draws for term in boot)], axis=0)
-        extra = Term(draws, "assumed", how=f"prior of a machine that is {STATES[state]}")
-    startup = Term(lane.startup_s.draws + extra.draws, extra.origin, how=extra.how)
-    return replace(lane, startup_s=startup, state=state, name=f"{lane.name}, {STATES[state]}")
-
-
 STATES = {
     "warm": "ready",
     "cold": "running but cold",
@@ -122,13 +108,11 @@ STATES = {
 
 
 def cold(container_s: float | None, rng: Rng) -> Term:
-    """Starting a container on a machine that runs."""
+    """Starting a container on a machine that runs; `container_s` is what it takes here, if that was
+    measured.
+    """
     if container_s is None:
         return assumed(*COLD_S, rng, "prior of a container's start")
     low, high = OTHER_START
     how = "a container's start here, 0.7 to 2 times"
     return assumed(low * container_s, high * container_s, rng, how)
-
-
-_BEFORE = {"stopped": (STOPPED_S,), "new": (BOOT_S, INSTALL_S)}
-"""What comes before the container's start."""

@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Json, Row
 from offload.domain.timing import Durations
 
-Source = Literal["profile", "run", "import"]
+Source = Literal["profile", "run", "import", "provision"]
 ProbeKind = Literal["rtt", "up", "down"]
 
 
@@ -138,6 +138,10 @@ class Measurement:
     `taken_at` is UTC in ISO 8601. `in_flight` is how many images were under way at a time;
     `folder_images` and `folder_bytes` what the samples were drawn from. `facts` are versions, load
     and whatever else explains a number later; `warnings` what was unusual.
+
+    Of the source `provision`, it is the bring-up of a rented machine, whose only start tells how
+    long that took; `facts` say `from` what (`new`, `stopped` or `cold`) and how its `image` got
+    there (`present`, `built` or `streamed`).
     """
 
     taken_at: str
@@ -154,6 +158,11 @@ class Measurement:
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def is_bring_up(self) -> bool:
+        """Whether a machine was brought up; that says nothing of a job, nor of who asks for one."""
+        return self.source == "provision"
+
     def to_json(self) -> Json:
         """The measurement as JSON types."""
         return asdict(self)
@@ -165,7 +174,7 @@ class Measurement:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        if document["source"] not in {"profile", "run", "import"}:
+        if document["source"] not in get_args(Source):
             raise ValueError(document["source"])
         plain = {name: document[name] for name in _PLAIN if name in document}
         return cls(
@@ -190,9 +199,10 @@ _PLAIN = ("taken_at", "source", "in_flight", "folder_images", "folder_bytes", "f
 class Outcome:
     """A prediction that was made before a job, and how the job went.
 
-    `key` is the key of the job's condition. Seconds run from the command's first line to the last
-    result; `low_s` and `high_s` hold 90 % of what was thought likely. `assumed` says that some of
-    what the prediction rests on was never measured.
+    `key` is the key of the job's condition; `place` is where it ran, and if a machine was brought
+    up for it, what from. Seconds run from the command's first line to the last result; `low_s` and
+    `high_s` hold 90 % of what was thought likely. Dollars are what the job added to the bill.
+    `assumed` says that some of what the prediction rests on was never measured.
     """
 
     taken_at: str

@@ -74,7 +74,7 @@ def _is_meant(entry: Measurement | Outcome) -> bool:
     condition, numbers = entry.condition, [image.number for image in entry.images]
     cores = condition.client.get("usable_cores", 1)
     seconds = [
-        *(s for start in entry.starts for s in (start.startup_s, start.first_s)),
+        *(s for x in entry.starts for s in (x.startup_s, x.first_s, *x.phases.values())),
         *(probe.seconds for probe in entry.probes),
         *(s for image in entry.images for s in (image.finished_s, *astuple(image.durations))),
         *(s for total in entry.totals for s in (total.transfer_s, total.execution_s)),
@@ -87,7 +87,14 @@ def _is_meant(entry: Measurement | Outcome) -> bool:
         and min(seconds, default=0.0) >= 0
         and numbers == sorted(set(numbers))
         and all(total.transfer_s + total.execution_s > 0 for total in entry.totals)
+        and (not entry.is_bring_up or _is_one_start(entry))
     )
+
+
+def _is_one_start(entry: Measurement) -> bool:
+    """Whether a bring-up is of a machine elsewhere, from a state that it can be brought up from."""
+    begun = entry.facts.get("from") in {"new", "stopped", "cold"}
+    return begun and entry.condition.place == "remote" and len(entry.starts) == 1
 
 
 def _is_utc(text: str) -> bool:

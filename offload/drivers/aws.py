@@ -1,14 +1,11 @@
-"""AWS: whose credentials are here, and what it charges."""
+"""AWS: whose credentials are here, and the calls that are made with them."""
 
-import json
-import math
 import os
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from offload.domain.errors import PlaceUnavailable
-from offload.domain.prices import BY_HAND, Price
+from offload.drivers.awserrors import explained
 
 _SIGNS = (
     "AWS_ACCESS_KEY_ID",
@@ -21,14 +18,7 @@ _FILES = {
     "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
     "AWS_CONFIG_FILE": "~/.aws/config",
 }
-_PRICING_REGION = "us-east-1"
-"""The price list is served in few regions; each knows the prices of all."""
-_USUAL = {
-    "operatingSystem": "Linux",
-    "tenancy": "Shared",
-    "preInstalledSw": "NA",
-    "capacitystatus": "Used",
-}
+_CONNECT_S = 5.0
 
 
 def credentials_source() -> str | None:
@@ -57,64 +47,109 @@ def may_have_credentials(environment: Mapping[str, str]) -> bool:
     )
 
 
-def price(instance_type: str, region: str, timeout_s: float = 3.0, client: Any = None) -> Price:
-    """What AWS' price list names; `client` is boto3's of the service `pricing`.
+def session(region: str | None = None, profile: str | None = None) -> Any:
+    """boto3's session as AWS' variables and files have it; what is named here goes before them.
 
     Raises:
-        PlaceUnavailable: no credentials, no permission, no answer within `timeout_s` or no such
-            instance type.
+        UsageError: there is no such profile.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    wanted = {"instanceType": instance_type, "regionCode": region} | _USUAL
-    filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
-    try:
-        client = client or _pricing(timeout_s)
-        answer = client.get_products(ServiceCode="AmazonEC2", Filters=filters)
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        raise _unnamed(said.get("Message") or said.get("Code") or str(error)) from error
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint set to what is no URL
-        raise _unnamed(str(error)) from error
-    listed = answer.get("PriceList")
-    if not listed:
-        raise _unnamed(f"its list has no {instance_type} in {region}")
-    try:
-        return _parsed(json.loads(listed[0]), instance_type, region)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _unnamed("its list has changed its form") from error
-
-
-def _pricing(timeout_s: float) -> Any:
     import boto3
+
+    # boto3 alone among AWS' tools does not read AWS_REGION.
+    region = region or os.environ.get("AWS_REGION") or None
+    with _explaining():
+        return boto3.Session(region_name=region, profile_name=profile)
+
+
+def region(session: Any) -> str:
+    """Where a session asks, once it has all it needs to ask.
+
+    Raises:
+        PlaceUnavailable: it has no credentials, or no region.
+    """
+    from botocore.exceptions import NoCredentialsError, NoRegionError
+
+    with _explaining():
+        if session.get_credentials() is None:
+            raise NoCredentialsError
+        if session.region_name is None:
+            raise NoRegionError
+    return str(session.region_name)
+
+
+def client(session: Any, service: str, timeout_s: float = 30.0, attempts: int = 4) -> Any:
+    """boto3's client of a service; it tries again where that helps.
+
+    Raises:
+        OffloadError: the region or the endpoint that is set cannot be meant.
+    """
     from botocore.config import Config
 
-    once = Config(
-        connect_timeout=timeout_s, read_timeout=timeout_s, retries={"total_max_attempts": 1}
+    patience = Config(
+        connect_timeout=min(timeout_s, _CONNECT_S),
+        read_timeout=timeout_s,
+        retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return boto3.Session().client("pricing", region_name=_PRICING_REGION, config=once)
+    with _explaining():
+        return session.client(service, config=patience)
 
 
-def _unnamed(why: str) -> PlaceUnavailable:
-    return PlaceUnavailable(f"AWS names no price: {why.rstrip('.')}.", hint=BY_HAND)
+def call(
+    client: Any, operation: str, *, fine: Collection[str] = (), **parameters: Any
+) -> dict[str, Any]:
+    """What AWS answers; nothing where it refuses with one of the codes that are `fine`.
+
+    Raises:
+        OffloadError: it refuses, or does not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with _explaining():
+        try:
+            answer: dict[str, Any] = getattr(client, operation)(**parameters)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in fine:
+                raise
+            return {}
+    return answer
 
 
-def _parsed(product: Any, instance_type: str, region: str) -> Price:
-    attributes = product["product"]["attributes"]
-    usd_per_h = max(
-        float(dimension["pricePerUnit"]["USD"])
-        for term in product["terms"]["OnDemand"].values()
-        for dimension in term["priceDimensions"].values()
-    )
-    if not 0 < usd_per_h < math.inf:
-        raise ValueError(usd_per_h)
-    return Price(
-        instance_type,
-        region,
-        usd_per_h,
-        int(attributes["vcpu"]),
-        float(attributes["memory"].removesuffix("GiB").replace(",", "")),
-        "arm64" if "Graviton" in attributes["physicalProcessor"] else "x86_64",
-        date.fromisoformat(product["publicationDate"][:10]).isoformat(),
-        "AWS price list",
-    )
+def dry_run(client: Any, operation: str, **parameters: Any) -> str:
+    """The code that EC2 answers a dry run with: DryRunOperation if it would do it.
+
+    Raises:
+        OffloadError: it does not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with _explaining():
+        try:
+            getattr(client, operation)(DryRun=True, **parameters)
+        except ClientError as error:
+            return str(error.response.get("Error", {}).get("Code"))
+    return "DryRunOperation"  # looking is done rather than answered
+
+
+def each(client: Any, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    """Everything that AWS lists under `key`, over all pages.
+
+    Raises:
+        OffloadError: it refuses, or does not answer.
+    """
+    answer = call(client, operation, **parameters)
+    yield from answer.get(key, ())
+    while token := answer.get("NextToken"):
+        answer = call(client, operation, **parameters, NextToken=token)
+        yield from answer.get(key, ())
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    # ValueError: an endpoint that is no URL, or an answer that is not AWS'.
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
+        raise explained(error) from error

@@ -3,9 +3,9 @@
 import ipaddress
 import socket
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from offload.domain.timing import Clock
 from offload.drivers.web import Unreachable, reason, without_secrets
@@ -20,9 +20,29 @@ _MOST_BYTES = 16 * 2**20
 
 # What is written has all but left when `send` returns, instead of lying in a buffer of megabytes:
 # so the end of writing is the end of sending, and the next upload may begin.
-_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-    _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 2**10))
+    SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 2**10))
+
+
+class Stream(Protocol):
+    """A connection that is no socket of ours. Its errors are OSErrors, with a reason."""
+
+    def read(self, n: int, timeout_s: float | None) -> bytes:
+        """Up to `n` bytes as soon as there are any; none at the end."""
+
+    def write(self, data: bytes, timeout_s: float | None) -> None:
+        """Send it all; `timeout_s` is how long it may make no progress."""
+
+    def is_readable(self) -> bool:
+        """Whether `read` would return at once: of an idle connection, that it has ended."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+Dial = Callable[[float], Stream]
+"""Makes a connection to a server within so many seconds, or raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +59,26 @@ class Reply:
 class Server:
     """Kept-alive connections to one server, for several threads.
 
-    `timeout_s` is how long one request may wait for any progress.
+    `timeout_s` is how long one request may wait for any progress. With `dial`, which makes the
+    connections, `url` says no more than what the server is called.
     """
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], timeout_s: float, connections: int, clock: Clock
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        connections: int,
+        clock: Clock,
+        dial: Dial | None = None,
     ) -> None:
         import httpx
 
         self.shown = without_secrets(url)
         self._clock = clock
         self._base = url.rstrip("/")
-        limits = httpx.Limits(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=_KEEP_ALIVE_S,
-        )
         try:
-            transport = httpx.HTTPTransport(
-                verify=url.startswith("https:"),  # else certificates are loaded for nothing
-                limits=limits,
-                proxy=_proxy_for(httpx.URL(url)),
-                socket_options=_SOCKET_OPTIONS,
-            )
+            transport = _dialled(dial, connections) if dial else _direct(url, connections)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
             raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
         self._client = httpx.Client(
@@ -107,6 +124,28 @@ class Server:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def _direct(url: str, connections: int) -> "httpx.BaseTransport":
+    import httpx
+
+    limits = httpx.Limits(
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=_KEEP_ALIVE_S,
+    )
+    return httpx.HTTPTransport(
+        verify=url.startswith("https:"),  # else certificates are loaded for nothing
+        limits=limits,
+        proxy=_proxy_for(httpx.URL(url)),
+        socket_options=SOCKET_OPTIONS,
+    )
+
+
+def _dialled(dial: Dial, connections: int) -> "httpx.BaseTransport":
+    from offload.drivers.dialled import DialledTransport
+
+    return DialledTransport(dial, connections, _KEEP_ALIVE_S)
 
 
 def _proxy_for(url: "httpx.URL") -> str | None:

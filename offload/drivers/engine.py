@@ -123,6 +123,23 @@ class Engine:
         """The id of an image that is here."""
         return str(self._client.images.get(image).id)
 
+    def saved(self, image: str, on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
+        """An image that is here as a tar stream, as `docker load` takes it; `on_bytes` is told how
+        many bytes have been taken, and about how many there are.
+        """
+        found = self._client.images.get(image)
+        total_bytes, have_bytes = int(found.attrs["Size"]), 0
+        for chunk in found.save(named=image):
+            have_bytes += len(chunk)
+            on_bytes(have_bytes, max(have_bytes, total_bytes))
+            yield chunk
+
+    @property
+    def arch(self) -> str:
+        """The machine that its images are for, in EC2's words."""
+        spoken = str(self._client.version()["Arch"])
+        return {"amd64": "x86_64"}.get(spoken, spoken)
+
     def build(
         self,
         context: IO[bytes],

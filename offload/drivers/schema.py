@@ -54,11 +54,12 @@ SCHEMA = (
 NEWEST_FIRST = "ORDER BY taken_at DESC, id DESC"
 _RANKED = (
     "SELECT id, row_number() OVER "  # noqa: S608
-    f"(PARTITION BY condition_key, source, folder_images < 10 {NEWEST_FIRST}) AS age "
-    "FROM measurement"
+    "(PARTITION BY condition_key, source, folder_images < 10, "
+    "CASE WHEN json_valid(facts) THEN json_extract(facts, '$.from') END "
+    f"{NEWEST_FIRST}) AS age FROM measurement"
 )
-"""How many of its kind are no older: runs say nothing of a link that was probed once, and a few
-images nothing of many.
+"""How many of its kind are no older: runs say nothing of a link that was probed once, a few images
+nothing of many, and a machine that was started nothing of a new one.
 """
 
 

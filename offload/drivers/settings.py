@@ -21,16 +21,20 @@ KEYS: Mapping[str, type] = {
     "token": str,
     "data": str,
     "history": bool,
+    "checkip": str,
 }
 """Every setting and its type."""
 _NAMES = {str: "text", bool: "true or false", int: "a whole number from 1 to 1024"}
 _MOST = 1024
 _SECRET = {"token"}
-_ADDRESSES = {"url", "hub"}
+_ADDRESSES = {"url", "hub", "checkip"}
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
 )
-_DEFAULTS: Mapping[str, str] = {"hub": "https://tfhub.dev"}
+_DEFAULTS: Mapping[str, str] = {
+    "hub": "https://tfhub.dev",
+    "checkip": "https://checkip.amazonaws.com",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Settings:
     token: str | None = field(repr=False)
     data: str
     history: bool
+    checkip: str
     origins: Mapping[str, Setting]
 
 

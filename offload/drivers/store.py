@@ -70,7 +70,8 @@ class Store:
         self, *, model: str | None = None, limit: int = 5
     ) -> list[tuple[int, Measurement]]:
         """The newest measurements with their ids, newest first: of each condition, source
-        and size, below ten images or not, `limit` at most, all if it is -1.
+        and size, below ten images or not, and of bring-ups each start state, `limit` at most, all
+        if it is -1.
 
         `model` is a name, or at least 8 digits that a SHA-256 begins with.
         """

@@ -67,6 +67,20 @@ def answers(url: str, within_s: float) -> bool:
     return bool(verdict and verdict[0])
 
 
+def text(url: str, timeout_s: float) -> str:
+    """What a short page says.
+
+    Raises:
+        Unreachable: no answer, or an error status.
+    """
+    import httpx
+
+    try:
+        return httpx.get(url, timeout=timeout_s, follow_redirects=True).raise_for_status().text
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unreachable(f"{without_secrets(url)}: {reason(error)}.") from error
+
+
 def download(url: str, part: str, on_bytes: OnBytes) -> None:
     """Fetch `url` into the file `part`, continuing one that is there.
 

@@ -15,7 +15,7 @@ from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.vision import Selection
-from offload.drivers import buildcontext, imagefiles
+from offload.drivers import imagefiles, ownimage
 from offload.drivers.connections import Server
 from offload.drivers.engine import Engine, Running, Wanted
 from offload.drivers.web import Unreachable
@@ -28,7 +28,7 @@ from offload.version import __version__
 SPEC = "offload.spec"
 """The label that tells whether a container is what is wanted now."""
 
-_SOURCE, _RUNTIME, _KEPT = "offload.source", "offload.runtime", "offload.kept"
+_RUNTIME, _KEPT = "offload.runtime", "offload.kept"
 _PORT = 8080
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
@@ -169,23 +169,17 @@ class Container:
                 )
             return box.image
         image = self._name()
-        source = buildcontext.digest()
-        labels = engine.image_labels(image)
-        # Who built it by hand is taken at their word; ours is built again when its source changed.
-        if labels is not None and labels.get(_SOURCE, source) == source:
+        if ownimage.is_current(engine, image):
             return image
         self.kit.say(f"Building the image {image}; this happens once and takes minutes.")
         began_s = self.kit.clock()
-        with buildcontext.opened() as context:
-            arguments = {"RUNTIME": _RUNTIMES[self.model.runtime]}
-            engine.build(context, image, arguments, {_SOURCE: source}, self.kit.follow)
+        ownimage.build(engine, self.model.runtime, self.kit.follow)
         phases["build"] = self.kit.clock() - began_s
         return image
 
     def _name(self) -> str:
         """The image's name: the one asked for, or ours for the model's runtime."""
-        runtime = _RUNTIMES[self.model.runtime]
-        return self.kit.box.image or ("offload" if runtime == "tflite" else f"offload:{runtime}")
+        return self.kit.box.image or ownimage.name(self.model.runtime)
 
     def _wanted(self, image: str, image_id: str, stack: ExitStack) -> Wanted:
         kit, box = self.kit, self.kit.box
@@ -254,7 +248,6 @@ class Container:
 
 
 _LABELS = "/model/labels.txt"
-_RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
 
 
 def _remove(engine: Engine, containers: list[str]) -> None:

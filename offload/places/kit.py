@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from offload.detectors.source import ModelSource
 from offload.domain.ports import Detector
 from offload.domain.timing import Clock
+from offload.drivers.connections import Dial
 from offload.service.client.greeting import Address
 from offload.service.client.upload import Upload
 
@@ -24,11 +25,18 @@ class Link:
     timeout_s: float = 60.0
     max_retries: int = 5
     upload: Upload = field(default_factory=Upload)
+    dial: Dial | None = field(default=None, repr=False)
 
-    def address(self, url: str, token: str | None = None) -> Address:
+    def address(self, url: str, token: str | None = None, dial: Dial | None = None) -> Address:
         """The server at `url`; `token` where it is not the user's own."""
-        token = token or self.token
-        return Address(url, token, self.concurrency, self.timeout_s, self.max_retries)
+        return Address(
+            url,
+            token or self.token,
+            self.concurrency,
+            self.timeout_s,
+            self.max_retries,
+            dial=dial,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ def make(kit: Kit) -> "Remote":
     url = kit.link.url
     if not url:
         raise UsageError(
-            "--where remote needs the address of a server.",
-            hint="For instance: offload detect photos/ --where remote --url http://HOST:8080",
+            "--where remote needs the address of a server, or a machine of yours.",
+            hint="For instance: offload detect photos/ --where remote --url http://HOST:8080; to "
+            "rent a machine: offload provision ec2",
         )
-    return Remote(kit, kit.link.address(_checked(url)))
+    return Remote(kit, kit.link.address(_checked(url), dial=kit.link.dial))
 
 
 def _checked(url: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from offload.costmodel.accuracy import accuracy
 from offload.domain.measurements import Outcome
-from offload.domain.units import show_s
+from offload.domain.units import show_s, show_usd
 from offload.render import tables
 from offload.render.words import count
 
@@ -27,10 +27,13 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("when", "place", "images", "predicted", "90 %", "took", "error", ""):
+    billed = any(o.actual_usd for o in outcomes)
+    dollars = ("to cost", "cost") if billed else ()
+    for column in ("when", "place", "images", "predicted", "90 %", "took", "error", *dollars, ""):
         table.add_column(column, justify="left" if column in {"when", "place", ""} else "right")
     for o in outcomes:
         within = o.low_s <= o.actual_s <= o.high_s
+        usd = (show_usd(o.predicted_usd), show_usd(o.actual_usd)) if billed else ()
         table.add_row(
             o.taken_at[:16].replace("T", " "),
             o.place,
@@ -39,6 +42,7 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
             f"{show_s(o.low_s)} to {show_s(o.high_s)}",
             show_s(o.actual_s),
             f"{o.actual_s / o.predicted_s - 1:+.1%}",
+            *usd,
             "assumed" if o.assumed else ("" if within else "outside"),
         )
     tables.print_table(table)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from offload.costmodel.dollars import DISK_GB, Billing
+from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import TERMS, Lane, Term
 from offload.domain import prices
 from offload.domain.units import show_bytes, show_s, show_usd
@@ -87,7 +87,7 @@ def billing(billed: Billing, now: datetime) -> Iterator[str]:
     yield (
         f"A remote machine costs {show_usd(sum(parts.values()))} an hour: the instance "
         f"{show_usd(parts['instance'])} ({shown(billed.how)}{as_of}), its IPv4 address "
-        f"{show_usd(parts['IPv4'])}, {DISK_GB} GB of disk {show_usd(parts['disk'])}."
+        f"{show_usd(parts['IPv4'])}, {billed.disk_gb} GB of disk {show_usd(parts['disk'])}."
     )
     if billed.assumed:
         yield "A server that runs already is taken to be yours, at $0."

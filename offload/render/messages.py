@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError
+from offload.domain.units import show_usd
 
 if TYPE_CHECKING:
     from offload.app.detect import Summary
@@ -93,7 +94,7 @@ class Messages:
             if outcome is not None:
                 _say(
                     f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
-                    f"({outcome.low_s:.2f} to {outcome.high_s:.2f})"
+                    f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){_dollars(outcome)}"
                 )
 
 
@@ -123,6 +124,12 @@ def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
     if out is not None:
         lines.append(f"results in {out}")
     return lines
+
+
+def _dollars(outcome: "Outcome") -> str:
+    if not outcome.actual_usd:
+        return ""
+    return f"; {show_usd(outcome.actual_usd)}, predicted {show_usd(outcome.predicted_usd)}"
 
 
 def _count(number: int, thing: str) -> str:

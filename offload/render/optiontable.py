@@ -7,6 +7,7 @@ from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
 from offload.costmodel.priors import STATES
 from offload.costmodel.terms import TERMS, Lane
+from offload.domain.machines import Kind
 from offload.domain.units import show_s, show_usd
 from offload.render.explained import NAMES
 from offload.render.words import SHOW, between, percent, span, spoken
@@ -100,11 +101,18 @@ def assumptions(advice: Advice) -> Iterator[str]:
             yield f"Assumed of {spoken(lane.name)}: {terms}."
             if lane.assumptions != ["startup_s"] or lane.state in {"here", "warm"}:
                 yield f"  To measure that: {command}"
+            if lane.state == "new" and lane.startup_s.origin == "assumed":
+                yield f"  To measure a start: offload provision ec2{_of_kind(advice)}"
             if by_hand := [_BY_HAND[name] for name in lane.assumptions if name in _BY_HAND]:
                 yield f"  To say it: offload advise {' '.join(by_hand)}"
         elif lane.place == "container" and not lane.key:
             yield "A container is not chosen before it is measured:"
             yield f"  {command}"
+
+
+def _of_kind(advice: Advice) -> str:
+    kind = Kind.of(advice.by_hand.kind)
+    return f" --instance-type {kind.instance_type} --region {kind.region}" if kind else ""
 
 
 def _term(lane: Lane, name: str) -> str:

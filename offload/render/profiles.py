@@ -21,6 +21,11 @@ _LISTED = ("id", "when", "source", "model", "place", "copies", "starts", "images
 _ONCE = "build"
 """The phase that the next start is spared."""
 _NOTICEABLE_S = 1e-4
+_FROM = {
+    "new": "as a new machine",
+    "stopped": "from its disk",
+    "cold": "on a machine that ran",
+}
 
 Line = tuple[str, str]
 """What is told, and it."""
@@ -57,11 +62,19 @@ def heading(number: int, found: Measurement) -> str:
 
 def lines(found: Measurement) -> Iterator[Line]:
     """What a person wants to know of a measurement; nothing of what was not measured."""
-    yield from _starts(found)
+    yield from _bring_up(found) if found.is_bring_up else _starts(found)
     yield from _images(found)
     yield from _link(found)
     if found.totals:
         yield "jobs", f"{len(found.totals)} timed by other means"
+
+
+def _bring_up(found: Measurement) -> Iterator[Line]:
+    for start in found.starts:
+        parts = ", ".join(f"{name} {show_s(s)}" for name, s in start.phases.items())
+        took = f"{show_s(start.startup_s)}{f' ({parts})' * bool(parts)}"
+        yield "brought up", f"{_FROM.get(str(found.facts.get('from')), 'somehow')} in {took}"
+    yield "image", shown(str(found.facts.get("image")))
 
 
 def _starts(found: Measurement) -> Iterator[Line]:
@@ -158,11 +171,13 @@ def samples(found: Sequence[Measurement]) -> None:
 
 
 def _samples(found: Measurement) -> Iterator[tuple[str, int, int, float]]:
+    startup = "bring-up" if found.is_bring_up else "startup"
     for number, start in enumerate(found.starts, 1):
-        yield "startup", number, 0, start.startup_s
+        yield startup, number, 0, start.startup_s
         for name, seconds in start.phases.items():
-            yield f"startup {name}", number, 0, seconds
-        yield "first result", number, start.sent_bytes, start.first_s
+            yield f"{startup} {name}", number, 0, seconds
+        if not found.is_bring_up:
+            yield "first result", number, start.sent_bytes, start.first_s
     for number, probe in enumerate(found.probes, 1):
         yield probe.kind, number, probe.bytes, probe.seconds
     for image in found.images:

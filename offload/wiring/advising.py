@@ -3,13 +3,15 @@
 import datetime
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import cast
 
 from offload.costmodel.advice import Advice, advise
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given
+from offload.costmodel.lanes import Given, server
 from offload.domain.errors import UsageError
+from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
 from offload.drivers import imagefiles, machine, network
 from offload.drivers.settings import Settings
@@ -49,17 +51,22 @@ def answer(
         UsageError: the sources name no image.
     """
     amounts = question.amounts()
-    billing, remote_slots = _billing(question, configured, warn)
     by_hand = Given(
         uplink_bytes_per_s=amounts.uplink_bytes_per_s,
         rtt_s=amounts.rtt_s,
         image_bytes=amounts.image_bytes,
         slots=question.slots or _cores(question, known.measurements),
-        remote_slots=remote_slots,
-        state=question.state,
         min_agreement=question.min_agreement,
         places=question.places,
         network=None if question.from_file else network.fingerprint(),
+    )
+    kind = Kind.of(question.url or server(known.measurements, by_hand))
+    billing, remote_slots = _billing(question, kind, configured, warn)
+    by_hand = replace(
+        by_hand,
+        remote_slots=remote_slots,
+        state=question.state or (question.machines.get(kind.label, "new") if kind else None),
+        kind=(kind or _priced(question)).label,
     )
     images, total_bytes = _job(question)
     goal = Goal(
@@ -94,27 +101,44 @@ def _job(question: Question) -> tuple[int, float | None]:
     return len(sizes), float(sum(sizes))
 
 
+def _priced(question: Question) -> Kind:
+    """The kind of machine that is priced where none was measured."""
+    return Kind(question.instance_type or INSTANCE, question.region)
+
+
 def _billing(
-    question: Question, configured: Settings, warn: Callable[[str], None]
+    question: Question, kind: Kind | None, configured: Settings, warn: Callable[[str], None]
 ) -> tuple[Billing, int]:
-    """What a remote machine costs, and how many images it works on at a time if nobody measured."""
+    """What a remote machine costs, and how many images it works on at a time if nobody measured.
+
+    `kind` is that of the machine that was measured, or is meant, if it is a rented one.
+    """
     amounts = question.amounts()
     if amounts.price_usd_per_h is not None:
         by_hand = Billing(amounts.price_usd_per_h, "set by hand", idle_s=amounts.idle_s)
         return by_hand, _UNKNOWN_SLOTS
-    asked = question.instance_type
-    found = prices.find(
-        asked or INSTANCE,
-        question.region,
-        # Nobody asked for this machine, so nobody is asked what it costs.
-        offline=question.offline or configured.offline or asked is None,
-        environment=os.environ,
-        cache_path=os.path.join(configured.cache, "prices.json"),
-        now=datetime.datetime.now(datetime.UTC),
-        say=warn,
-    )
+    asked = question.instance_type is not None
+    named = asked or Kind.of(question.url) is not None
+    priced = _priced(question) if asked or kind is None else kind
+    try:
+        found = prices.find(
+            priced.instance_type,
+            priced.region,
+            # Nobody named this machine, so nobody is asked what it costs.
+            offline=question.offline or configured.offline or not named,
+            environment=os.environ,
+            cache_path=os.path.join(configured.cache, "prices.json"),
+            now=datetime.datetime.now(datetime.UTC),
+            say=warn,
+        )
+    except UsageError as error:
+        if asked or kind is None:
+            raise
+        warn(f"{error} Dollars are left out. {error.hint}")
+        return Billing(how=f"no price of {kind.label} is known"), _UNKNOWN_SLOTS
     how = f"{found.instance_type} in {found.region}, {found.source}"
-    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed=asked is None)
+    rented = asked or kind is not None
+    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed=not rented)
     return billing, found.vcpus
 
 
@@ -129,7 +153,8 @@ def _cores(question: Question, measurements: Sequence[Measurement]) -> int:
 
 def _notes(measurements: Sequence[Measurement]) -> list[str]:
     """Why the measurements may not hold today."""
-    newest = {m.condition.place: m for m in sorted(measurements, key=lambda m: m.taken_at)}
+    jobs = [m for m in measurements if not m.is_bring_up]
+    newest = {m.condition.place: m for m in sorted(jobs, key=lambda m: m.taken_at)}
     now = datetime.datetime.now(datetime.UTC)
     notes = []
     for place, m in newest.items():

@@ -10,7 +10,7 @@ from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.drivers.settings import Settings
 from offload.places import PLACES
-from offload.wiring import history, places
+from offload.wiring import history, machines, places
 from offload.wiring.advising import answer
 from offload.wiring.conditions import local_slots
 from offload.wiring.question import Question
@@ -22,7 +22,8 @@ def decided(
 ) -> tuple[Request, Advice]:
     """The request with the place that is best for it now, and why.
 
-    No place is asked for anything. A server may be chosen only where its address is given or set.
+    No place is asked for anything. A server may be chosen only where its address is given or set,
+    or where a machine was rented.
 
     Raises:
         UsageError: the images cannot be looked at twice.
@@ -34,7 +35,7 @@ def decided(
             "only once.",
             hint="Name the list's file instead: offload detect list.txt --where auto",
         )
-    url = request.url or configured.url
+    url = request.url or (machines.label(configured, request.machine) or configured.url)
     model = places.kit(request, hub, configured, lambda _line: None).resolve(
         request.model or configured.model
     )

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from offload.domain.machines import Kind
 from offload.domain.measurements import Condition
 from offload.domain.ports import Session
 from offload.drivers import machine, network, web
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
     from offload.wiring.request import Request
 
 
-def condition(session: Session, request: "Request", configured: Settings) -> Condition:
-    """The condition of what `session` is asked for on behalf of `request`."""
+def condition(
+    session: Session, request: "Request", configured: Settings, label: str | None = None
+) -> Condition:
+    """The condition of what `session` is asked for on behalf of `request`; `label` stands for the
+    address of a rented machine.
+    """
     client, host = asdict(machine.describe()), dict(session.host)
     remote = request.where == "remote"
     if not remote:
@@ -27,7 +32,7 @@ def condition(session: Session, request: "Request", configured: Settings) -> Con
         client=client,
         host=host,
         slots=slots,
-        url=shown(request.url or configured.url or "") if remote else None,
+        url=label or shown(request.url or configured.url or "") if remote else None,
         network=network.fingerprint() if remote else None,
         upload_max_side_px=request.upload_max_side,
         upload_quality=request.upload_quality,
@@ -42,5 +47,7 @@ def local_slots(request: "Request", configured: Settings) -> int:
 
 
 def shown(url: str) -> str:
-    """One spelling of an address, without what is secret."""
+    """One spelling of an address, without what is secret; of a kind of machine its label."""
+    if Kind.of(url):
+        return url
     return web.without_secrets(url if "://" in url else f"http://{url}").rstrip("/")

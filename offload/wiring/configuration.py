@@ -24,6 +24,11 @@ def store_path(configured: Settings) -> str:
     return os.path.join(configured.data, "history.sqlite3")
 
 
+def machines_path(configured: Settings) -> str:
+    """The folder with what is known of rented machines."""
+    return os.path.join(configured.data, "machines")
+
+
 def cache(configured: Settings) -> ModelCache:
     """Our cache of models."""
     return ModelCache(os.path.join(configured.cache, "models"))

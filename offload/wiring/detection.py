@@ -21,7 +21,8 @@ from offload.drivers.imagefiles import Found
 from offload.drivers.resultsdir import ResultsDir
 from offload.drivers.settings import Settings
 from offload.version import __version__
-from offload.wiring import configuration, places
+from offload.wiring import configuration, places, reaching
+from offload.wiring.reaching import Via
 from offload.wiring.request import Request
 
 
@@ -38,6 +39,7 @@ class Run:
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: Samples = field(default_factory=Samples)
+    via: Via | None = None
 
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
@@ -78,13 +80,14 @@ def detection(
     """
     clock = time.perf_counter
     found = imagefiles.find(request.sources, recursive=request.recursive, skip=request.out)
-    kit = places.kit(request, hub, configured, follow)
-    place = places.place(request.where, kit)
-    model = place.model
-    selection = request.selection(model)
-    check_classes(selection, model.labels)
-    other = places.fallback(request.fallback, kit, model) if request.fallback else None
     with ExitStack() as stack:
+        via = stack.enter_context(reaching.via(request, configured))
+        kit = places.kit(request, hub, configured, follow, via)
+        place = places.place(request.where, kit)
+        model = place.model
+        selection = request.selection(model)
+        check_classes(selection, model.labels)
+        other = places.fallback(request.fallback, kit, model) if request.fallback else None
         results: ResultsDir | None = None
         todo = found
         if request.out is not None:
@@ -102,7 +105,8 @@ def detection(
         # Closed before the place is: a consumer that fails leaves no worker behind.
         rows = stack.enter_context(closing(use_case.detect(job, session, place.name, clock, stop)))
         kept = len(found.paths) - len(todo.paths)
-        run = Run(total, kept, clock() - began_s, Tally(session, place.name), rows, clock)
+        tally = Tally(session, place.name)
+        run = Run(total, kept, clock() - began_s, tally, rows, clock, via=via)
         if results is None:
             yield run
             return

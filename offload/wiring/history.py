@@ -48,17 +48,15 @@ def known(
         with Store.opened(configuration.store_path(configured), warn) as store:
             measurements = [m for _, m in store.measurements()]
             past = store.outcomes()
-        theirs, measurements = measurements, [m for m in measurements if _is_ours(m)]
-        if theirs and not measurements:
+        everybody_s, measurements = measurements, [m for m in measurements if _is_ours(m)]
+        if len(everybody_s) > len(measurements) and not _jobs(measurements):
             warn(
                 "All that is known was measured on another machine, and is left out; to answer "
                 "for that machine: offload advise --from FILE"
             )
     else:
         measurements, past = read(file)
-    if url is not None:
-        measurements = [m for m in measurements if m.condition.url in {None, shown(url)}]
-    measurements, name = _of_one_model(measurements, model)
+    measurements, name = _of_one_model(_at(url, measurements), model)
     return Known(name, measurements, [o for o in past if o.model == name])
 
 
@@ -73,9 +71,19 @@ def of_model(model: ModelIdentity, url: str | None, configured: Settings, warn: 
     except OffloadError as error:
         warn(f"Nothing is known of any place: {error}")
         return Known(model.name, [], [])
-    if url is not None:
-        measurements = [m for m in measurements if m.condition.url in {None, shown(url)}]
-    return Known(model.name, measurements, [o for o in past if o.model == model.name])
+    return Known(model.name, _at(url, measurements), [o for o in past if o.model == model.name])
+
+
+def _at(url: str | None, measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Those here and at one server, if one is named; and how machines of any kind came up."""
+    if url is None:
+        return list(measurements)
+    urls = {None, shown(url)}
+    return [m for m in measurements if m.condition.url in urls or m.is_bring_up]
+
+
+def _jobs(measurements: Sequence[Measurement]) -> list[Measurement]:
+    return [m for m in measurements if not m.is_bring_up]
 
 
 def read(file: str) -> tuple[list[Measurement], list[Outcome]]:
@@ -98,24 +106,29 @@ def read(file: str) -> tuple[list[Measurement], list[Outcome]]:
 def _of_one_model(
     measurements: Sequence[Measurement], asked: str | None
 ) -> tuple[list[Measurement], str]:
-    """Those of the model asked for, or else of the one that was measured last; and its name.
+    """Those of the model asked for, or else of the one that was measured last; and its name. What a
+    machine was brought up with only counts where nothing was measured.
 
     Raises:
         UsageError: others were measured, but not the one asked for.
     """
-    if not measurements:
-        return [], asked or "unknown"
     newest_first = sorted(measurements, key=lambda m: m.taken_at, reverse=True)
-    names = {asked, os.path.basename(asked)} if asked else {newest_first[0].condition.model.name}
-    found = [m for m in newest_first if m.condition.model.name in names]
-    if not found:
-        others = ", ".join(sorted({m.condition.model.name for m in measurements}))
+    jobs = _jobs(newest_first)
+    telling = jobs or newest_first
+    if not telling:
+        return [], asked or "unknown"
+    names = {asked, os.path.basename(asked)} if asked else {telling[0].condition.model.name}
+    model = next((m.condition.model for m in telling if m.condition.model.name in names), None)
+    if model is None and jobs:
+        others = ", ".join(sorted({m.condition.model.name for m in jobs}))
         raise UsageError(
             f"Nothing was measured with the model {asked!r}, only with {others}.",
             hint=f"To measure it: offload profile PHOTOS -m {asked}",
         )
-    model = found[0].condition.model
-    return [m for m in found if m.condition.model.sha256 == model.sha256], model.name
+    if model is None:
+        return [], asked or "unknown"
+    named = [m for m in newest_first if m.condition.model.name in names]
+    return [m for m in named if m.condition.model.sha256 == model.sha256], model.name
 
 
 def _is_ours(measurement: Measurement) -> bool:

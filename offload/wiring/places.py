@@ -15,11 +15,20 @@ from offload.drivers import machine
 from offload.drivers.settings import Settings
 from offload.places import PLACES
 from offload.places.kit import Box, Kit, Link
+from offload.wiring.reaching import Via
 from offload.wiring.request import Request
 
 
-def kit(request: Request, hub: Hub, configured: Settings, follow: Callable[[str], None]) -> Kit:
-    """What the request and the settings give a place to be made of."""
+def kit(
+    request: Request,
+    hub: Hub,
+    configured: Settings,
+    follow: Callable[[str], None],
+    via: Via | None = None,
+) -> Kit:
+    """What the request and the settings give a place to be made of; `via` is the way to a rented
+    machine, where one is meant.
+    """
     asked = request.model or configured.model
 
     def here() -> ModelSource | None:
@@ -38,8 +47,9 @@ def kit(request: Request, hub: Hub, configured: Settings, follow: Callable[[str]
         workers=request.workers or configured.workers,
         threads=request.threads or configured.threads,
         link=Link(
-            url=request.url or configured.url,
-            token=request.token or configured.token,
+            url=via.url if via else request.url or configured.url,
+            token=via.token if via else request.token or configured.token,
+            dial=via.dial if via else None,
             concurrency=request.concurrency,
             timeout_s=request.timeout_s,
             max_retries=request.max_retries,

@@ -10,7 +10,7 @@ from typing import Any
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.prices import Price
-from offload.drivers import aws, prices
+from offload.drivers import aws, pricelist, prices
 from offload.drivers.files import atomic_write
 
 _KEPT = datetime.timedelta(hours=24)
@@ -25,7 +25,7 @@ def find(
     cache_path: str,
     now: datetime.datetime,
     say: Callable[[str], None] = lambda _line: None,
-    ask: Callable[[str, str], Price] = aws.price,
+    ask: Callable[[str, str], Price] = pricelist.price,
 ) -> Price:
     """The price of an instance; its `source` says who named it.
 

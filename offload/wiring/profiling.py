@@ -23,8 +23,9 @@ from offload.domain.ports import Place, Session
 from offload.drivers import imagefiles, machine, pictures
 from offload.drivers.settings import Settings
 from offload.version import __version__
-from offload.wiring import places
+from offload.wiring import machines, places, reaching
 from offload.wiring.conditions import condition, local_slots
+from offload.wiring.reaching import Via
 from offload.wiring.request import Request
 from offload.wiring.starting import Starter
 
@@ -74,29 +75,35 @@ class Profiler:
         around = Surroundings(
             machine.usable_cores(), machine.load(), machine.burstable(), machine.on_battery()
         )
-        asked = [(request, self._place(_as_is(request))) for request in requests]
-        for request, place in asked:
+        for request in requests:  # what cannot be meant is refused before anything is measured
+            if reaching.is_asked(request, self.configured):
+                machines.connected(self.configured, request.machine)
+            else:
+                self._place(_as_is(request), None)
+        for request in requests:
             if self.stop:
                 return
             try:
-                yield from self._measuring(request, place, images, around).measurements()
+                with reaching.via(request, self.configured) as via:
+                    yield from self._measuring(request, via, images, around).measurements()
             except PlaceUnavailable as error:
-                self.lost(place.name, error)
+                self.lost(request.where, error)
 
     def _measuring(
-        self, request: Request, place: Place, images: Folder, around: Surroundings
+        self, request: Request, via: Via | None, images: Folder, around: Surroundings
     ) -> Measuring:
+        place = self._place(_as_is(request), via)
         selection = request.selection(place.model)  # asked for or fetched before the time counts
 
         def of_side(side_px: int | None) -> Request:
             return replace(request, upload_max_side=side_px) if side_px else _as_is(request)
 
         def session(side_px: int | None) -> AbstractContextManager[Session]:
-            there = self._place(of_side(side_px)) if side_px else place
+            there = self._place(of_side(side_px), via) if side_px else place
             return there.open(selection, len(images.paths))
 
         def made(at: Session, side_px: int | None) -> Condition:
-            return condition(at, of_side(side_px), self.configured)
+            return condition(at, of_side(side_px), self.configured, via.label if via else None)
 
         subject = Subject(
             paths=images.paths,
@@ -118,8 +125,8 @@ class Profiler:
 
         return Measuring(subject, budget, self.rng, self.stop, follow)
 
-    def _place(self, request: Request) -> Place:
-        kit = places.kit(request, self.hub, self.configured, lambda _line: None)
+    def _place(self, request: Request, via: Via | None) -> Place:
+        kit = places.kit(request, self.hub, self.configured, lambda _line: None, via)
         return places.place(request.where, kit)
 
     def _starter(self, request: Request, images: Folder) -> Starter:

@@ -1,6 +1,7 @@
 """What a user asks of `advise`."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from offload.domain import units
@@ -25,7 +26,8 @@ INSTANCE, REGION = "c7i.large", "us-east-1"
 @dataclass(frozen=True, slots=True)
 class Question:
     """The options of `offload advise`, quantities as they were typed; and where it is asked on
-    behalf of a run, the `places` that are ready and the `slots` of this process.
+    behalf of a run, the `places` that are ready and the `slots` of this process. `machines` tells
+    by its label each kind of machine that is rented now, and its start state.
 
     Raises:
         UsageError: they cannot be meant, or contradict each other.
@@ -54,6 +56,7 @@ class Question:
     offline: bool = False
     places: tuple[str, ...] | None = None
     slots: int | None = None
+    machines: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is looked up."""

@@ -2,11 +2,15 @@
 
 import datetime
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from offload.costmodel import accuracy
 from offload.costmodel.decide import Goal, Option, options
-from offload.costmodel.dollars import Billing
+from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.lanes import Given, lanes
+from offload.costmodel.priors import STATES
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome, Start
 from offload.drivers.settings import Settings
@@ -29,6 +33,7 @@ def remember(
     warn: Callable[[str], None],
     *,
     is_usual_start: bool = True,
+    bring_up: Measurement | None = None,
 ) -> Outcome | None:
     """Add a run to the history, unless the settings say not to; its prediction beside its outcome.
 
@@ -36,13 +41,16 @@ def remember(
     the time of other things than detecting says nothing: runs that annotated, had failures, or
     waited for whoever read their results. And `is_usual_start` False, as where a model was fetched
     first, or a list or a container that was there already, leaves the start-up out.
+
+    `bring_up` is what was added to the history when a machine was brought up for this very run: its
+    seconds are part of the run's, and none of the place's own start-up.
     """
     if not configured.history or run.samples.first_s is None or not _is_plain(run, request):
         return None
     session = run.tally.session
     kept = request.where == "container" and "create" not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
-    under = condition(session, request, configured)
+    under = condition(session, request, configured, run.via.label if run.via else None)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     images = run.samples.images
     measurement = Measurement(
@@ -61,7 +69,7 @@ def remember(
                 dict(session.phases),
             ),
         )
-        if usual
+        if usual and bring_up is None
         else (),
         images=tuple(images),
     )
@@ -69,8 +77,10 @@ def remember(
         with Store.opened(configuration.store_path(configured), warn) as store:
             outcome = None
             if run.complete and usual:
-                known = [m for _, m in store.measurements(model=session.model.sha256)]
-                outcome = _outcome(run, under, known, store.outcomes(), taken_at)
+                found = store.measurements(model=session.model.sha256)
+                known = [m for _, m in found if m != bring_up]
+                job = _Job(under, run.via.billing if run.via else Billing(), bring_up)
+                outcome = _outcome(run, job, known, store.outcomes(), taken_at)
             store.add(measurement)
             if outcome is not None:
                 store.note(outcome)
@@ -80,31 +90,53 @@ def remember(
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a run was made under, what its machine costs, and whether that was brought up for it."""
+
+    under: Condition
+    billing: Billing
+    bring_up: Measurement | None
+
+    @property
+    def place(self) -> str:
+        """Where it ran; where a machine was brought up for it, also what from: such predictions are
+        not as good as others.
+        """
+        if self.bring_up is None:
+            return self.under.place
+        return f"{self.under.place}, {STATES[self.bring_up.facts['from']]}"
+
+
 def _outcome(
     run: Run,
-    under: Condition,
+    job: _Job,
     known: Sequence[Measurement],
     outcomes: Sequence[Outcome],
     taken_at: str,
 ) -> Outcome | None:
     """The prediction for a place that was measured, beside the outcome; else None."""
-    same = [m for m in known if m.condition.key == under.key]
-    if not same:
-        return None
+    under = job.under
     of_model = [o for o in outcomes if o.model == under.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
-    predicted = _prediction(known, same, of_model, goal, under)
+    predicted = _prediction(known, of_model, goal, job)
+    if predicted is None:
+        return None
+    actual_s = run.startup_s + run.detect_s
+    [actual_usd] = cost_usd(predicted.lane, np.array([actual_s]), goal.images, job.billing)
     return Outcome(
         taken_at=taken_at,
         key=under.key,
-        place=under.place,
+        place=job.place,
         model=under.model.name,
         images=run.tally.images,
         bytes=run.tally.bytes,
         predicted_s=predicted.seconds,
         low_s=predicted.low_s,
         high_s=predicted.high_s,
-        actual_s=run.startup_s + run.detect_s,
+        actual_s=actual_s,
+        predicted_usd=predicted.usd,
+        actual_usd=float(actual_usd),
         assumed=bool(predicted.lane.assumptions),
     )
 
@@ -117,15 +149,16 @@ def _is_plain(run: Run, request: Request) -> bool:
 
 
 def _prediction(
-    known: Sequence[Measurement],
-    same: Sequence[Measurement],
-    outcomes: Sequence[Outcome],
-    goal: Goal,
-    under: Condition,
-) -> Option:
-    """What advice would have said of the lane; of its condition alone where others hide it."""
-    by_hand = Given(slots=under.slots, network=under.network)
-    found = (*lanes(known, outcomes, by_hand), *lanes(same, outcomes, by_hand))
-    lane = next(lane for lane in found if lane.key == under.key)
-    past = {under.place: accuracy.residuals(outcomes, under.place)}
-    return options([lane], goal, Billing(), past)[0]
+    known: Sequence[Measurement], outcomes: Sequence[Outcome], goal: Goal, job: _Job
+) -> Option | None:
+    """What advice would have said of the lane; of its condition alone where others hide it. None
+    where that was not measured.
+    """
+    under, up = job.under, job.bring_up
+    same = [m for m in known if m.condition.key == under.key or m.is_bring_up]
+    by_hand = Given(slots=under.slots, network=under.network, kind=under.url)
+    for lane in (*lanes(known, outcomes, by_hand), *lanes(same, outcomes, by_hand)):
+        if lane.key == under.key and (up is None or lane.state == up.facts["from"]):
+            past = {lane.place: accuracy.residuals(outcomes, job.place)}
+            return options([lane], goal, job.billing, past)[0]
+    return None

@@ -43,6 +43,7 @@ class Request:
     threads: int | None = None
     url: str | None = None
     token: str | None = field(default=None, repr=False)
+    machine: str | None = None
     concurrency: int | None = None
     timeout_s: float = 60.0
     max_retries: int = 5
@@ -63,6 +64,10 @@ class Request:
         if self.where not in {*PLACES, AUTO}:
             names = ", ".join([*PLACES, AUTO])
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
+        if self.url is not None and self.machine is not None:
+            raise UsageError(
+                "--url and --machine name two servers.", hint="Leave one of the two out."
+            )
         if self.fallback not in {None, "local"}:
             raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
         if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
@@ -199,7 +204,7 @@ WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"so
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _PLACES_OF = {
-    ("url", "token"): ("remote",),
+    ("url", "token", "machine"): ("remote",),
     ("image", "cpus", "memory", "keep"): ("container",),
     ("labels", "workers", "threads"): ("local", "container"),
     (

@@ -15,7 +15,7 @@ import pytest
 
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.prices import Price, age_days
-from offload.drivers import aws, prices
+from offload.drivers import aws, pricelist, prices
 from offload.wiring.prices import find
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -122,7 +122,7 @@ class TestAws:
         client.close()
 
     def asked(self, stubbed: Any) -> Price:
-        return aws.price("m7g.large", "eu-west-1", client=stubbed.client)
+        return pricelist.price("m7g.large", "eu-west-1", client=stubbed.client)
 
     def test_the_price_list_is_asked_for_linux_on_shared_hardware(self, stubbed: Any) -> None:
         wanted = {
@@ -178,7 +178,7 @@ class TestAws:
 
     def test_without_credentials_nobody_is_asked(self) -> None:
         with pytest.raises(PlaceUnavailable, match="Unable to locate credentials"):
-            aws.price("m7g.large", "eu-west-1")
+            pricelist.price("m7g.large", "eu-west-1")
 
     def test_an_endpoint_that_is_not_there_is_explained(
         self, monkeypatch: pytest.MonkeyPatch
@@ -188,7 +188,7 @@ class TestAws:
         for endpoint in ("http://127.0.0.1:9", "nonsense"):
             monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", endpoint)
             with pytest.raises(PlaceUnavailable, match=f"AWS names no price: .*{endpoint}"):
-                aws.price("m7g.large", "eu-west-1")
+                pricelist.price("m7g.large", "eu-west-1")
 
     def test_somebody_elses_page_is_explained(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in KEYS.items():
@@ -198,7 +198,7 @@ class TestAws:
             endpoint = f"http://127.0.0.1:{server.server_port}"
             monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", endpoint)
             with pytest.raises(PlaceUnavailable, match="AWS names no price"):
-                aws.price("m7g.large", "eu-west-1")
+                pricelist.price("m7g.large", "eu-west-1")
             server.shutdown()
 
     def test_credentials_show_in_variables_and_files(self, home: Path) -> None:

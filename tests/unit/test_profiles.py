@@ -8,7 +8,7 @@ import pytest
 from offload.domain import profiles
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Outcome
-from tests.measured import container, local, remote
+from tests.measured import bring_up, container, local, remote
 
 OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
 
@@ -18,7 +18,7 @@ def exported() -> Any:
 
 
 def test_everything_survives_the_way_through_a_document() -> None:
-    measurements, outcomes = [local(), container(), remote()], [OUTCOME]
+    measurements, outcomes = [local(), container(), remote(), bring_up()], [OUTCOME]
     document = json.loads(json.dumps(profiles.document(measurements, outcomes)))
     assert profiles.from_document(document) == (measurements, outcomes)
 
@@ -39,6 +39,25 @@ def test_everything_survives_the_way_through_a_document() -> None:
 )
 def test_what_cannot_have_been_measured_is_damaged(damage: Callable[[Any], None]) -> None:
     document = json.loads(json.dumps(profiles.document([local()], [])))
+    damage(document["measurements"][0])
+    with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
+        profiles.from_document(document)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda m: m["facts"].update({"from": "scratch"}),
+        lambda m: m["facts"].update({"from": []}),
+        lambda m: m.update(facts={}),
+        lambda m: m["condition"].update(place="local"),
+        lambda m: m.update(starts=[]),
+        lambda m: m["starts"].append(m["starts"][0]),
+        lambda m: m["starts"][0]["phases"].update(boot=-1.0),
+    ],
+)
+def test_what_brings_up_no_machine_is_damaged(damage: Callable[[Any], None]) -> None:
+    document = json.loads(json.dumps(profiles.document([bring_up()], [])))
     damage(document["measurements"][0])
     with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
         profiles.from_document(document)

@@ -22,7 +22,7 @@ from offload.domain.timing import Durations
 from offload.drivers.schema import SCHEMA, VERSION
 from offload.drivers.store import Listed, Store
 from tests.conftest import PROJECT
-from tests.measured import MODEL, URL, local, remote
+from tests.measured import LABEL, MODEL, URL, bring_up, local, remote
 from tests.strategies import made
 
 OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
@@ -125,6 +125,23 @@ def test_many_runs_of_one_kind_leave_room_for_what_was_measured_otherwise(path: 
     fill(path, remote(images=1, taken_at=day(1)), local(images=1, taken_at=day(2)), *runs)
     with Store.opened(str(path), pytest.fail) as store:
         assert [number for number, _ in store.measurements(limit=2)] == [6, 5, 2, 1]
+
+
+def test_bring_ups_crowd_out_neither_other_measurements_nor_those_from_other_states(
+    path: Path,
+) -> None:
+    run = replace(remote(images=1, taken_at=day(1)), source="run")
+    rented = replace(run, condition=replace(run.condition, url=LABEL))
+    stopped = [bring_up("stopped", taken_at=day(5 + n)) for n in range(3)]
+    fill(
+        path, rented, bring_up("new", taken_at=day(2)), bring_up("cold", taken_at=day(3)), *stopped
+    )
+    with Store.opened(str(path), pytest.fail) as store:
+        assert [number for number, _ in store.measurements(limit=2)] == [6, 5, 3, 2, 1]
+        assert store.get(2) == bring_up("new", taken_at=day(2))
+        assert store.listing()[0] == Listed(
+            6, day(7), "provision", "remote", "builtin", LABEL, None, 1, 0, 0
+        )
 
 
 def test_a_model_is_named_by_its_name_or_by_how_its_sha256_begins(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.ports import Model
 from offload.domain.timing import Clock
-from offload.drivers.connections import Reply, Server
+from offload.drivers.connections import Dial, Reply, Server
 from offload.drivers.web import Unreachable
 from offload.service import wire
 from offload.service.client.replies import RETRIED, UNAUTHORIZED, detail, refused, retry_after_s
@@ -20,7 +20,9 @@ MOST_IN_FLIGHT = 64
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server and how to talk to it; `hint` is what to type where it does not answer."""
+    """A server and how to talk to it; `hint` is what to type where it does not answer. `dial` makes
+    the connections where the network alone does not lead to it.
+    """
 
     url: str
     token: str | None = field(default=None, repr=False)
@@ -28,6 +30,7 @@ class Address:
     timeout_s: float = 60.0
     max_retries: int = 5
     hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"
+    dial: Dial | None = field(default=None, repr=False)
 
     def connect(self, clock: Clock, connections: int | None = None) -> Server:
         """Connections to it.
@@ -46,7 +49,7 @@ class Address:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         connections = connections or max(MOST_IN_FLIGHT, self.concurrency or 0)
         try:
-            return Server(self.url, headers, self.timeout_s, connections, clock)
+            return Server(self.url, headers, self.timeout_s, connections, clock, self.dial)
         except Unreachable as error:
             raise PlaceUnavailable(str(error), hint=self.hint) from error
 

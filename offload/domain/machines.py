@@ -1,0 +1,120 @@
+"""Machines that are rented: what is asked for, what there is, what it is reached by."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["pending", "running", "stopping", "stopped", "ending", "gone"]
+"""Of a machine. `ending` and `gone` ones cost nothing and never come back."""
+
+Start = Literal["new", "stopped", "cold", "ready"]
+"""What a machine is brought up from: nothing, a disk that was kept, a running machine without our
+container, or one with it.
+"""
+
+MARK = "offload"
+"""The tag that everything of ours carries; its value is the machine's name."""
+
+EXPIRES = "offload:expires"
+"""The tag with the latest time, UTC in ISO 8601, at which a machine ends by itself, or `never`."""
+
+LOGIN = "offload:login"
+"""The tag with the name of the user that the machine lets in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A machine as it is asked for; None leaves the choice to the cloud.
+
+    `allow_cidrs` are the addresses that SSH is let in from. `idle_s` is how long it may run with
+    nobody connected, `lifetime_s` how long after its boot in any case; None means for ever. `tags`
+    are the user's own.
+    """
+
+    name: str
+    region: str
+    instance_type: str
+    allow_cidrs: tuple[str, ...]
+    ami: str | None = None
+    disk_gb: int | None = None
+    zone: str | None = None
+    subnet: str | None = None
+    spot: bool = False
+    idle_s: float | None = 1200.0
+    lifetime_s: float | None = 14400.0
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the cloud would give for a Spec: all that is looked up before anything is created.
+
+    `arch` is `x86_64` or `arm64`, `login` the user that the image `ami` lets in, `root_device` the
+    name of its disk. `has_engine` says that the image brings a Docker engine. `subnet` is None
+    where any of the default network will do. `burstable` machines are fast for minutes only.
+    """
+
+    spec: Spec
+    ami: str
+    arch: str
+    vcpus: int
+    memory_gib: float
+    root_device: str
+    disk_gb: int
+    login: str
+    has_engine: bool
+    vpc: str
+    subnet: str | None = None
+    burstable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine that there is, as the cloud says. Times are UTC in ISO 8601.
+
+    `address` is its public one while it runs. `launched_at` is when it last began to run.
+    """
+
+    id: str
+    name: str
+    region: str
+    state: State
+    instance_type: str
+    launched_at: str
+    address: str | None = None
+    login: str = "ec2-user"
+    expires_at: str | None = None
+    zone: str | None = None
+    spot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Anything that carries our mark: `kind` is `instance`, `key pair`, `security group`, `volume`,
+    `network interface` or `spot request`; `name` the machine it belongs to.
+    """
+
+    kind: str
+    id: str
+    name: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Machines that are alike, so that what was measured at one holds for the others."""
+
+    instance_type: str
+    region: str
+
+    @property
+    def label(self) -> str:
+        """What stands for the address where they are measured: `ec2:c7i.large@us-east-1`."""
+        return f"ec2:{self.instance_type}@{self.region}"
+
+    @classmethod
+    def of(cls, label: str | None) -> "Kind | None":
+        """The kind that a label names; None of an address, or of nothing."""
+        named = re.fullmatch(r"ec2:([\w.-]+)@([\w-]+)", label or "", re.ASCII)
+        return cls(*named.groups()) if named else None

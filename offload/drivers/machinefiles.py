@@ -1,0 +1,185 @@
+"""What this computer knows of a rented machine: a folder with its keys, its token, its record."""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.machines import Machine, Spec
+from offload.drivers.files import atomic_write
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A machine as it was asked for, and what came of it.
+
+    `profile` is that of AWS' configuration. `attempt` is part of what makes two requests one; `id` and `address` are None until there is a
+    machine. `serves` is the model it was equipped with, as the user named it; `ready` says that
+    bringing it up came to its end.
+    """
+
+    spec: Spec
+    login: str
+    usd_per_h: float
+    disk_gb: int
+    attempt: str
+    profile: str | None = None
+    image_way: str = "auto"
+    model: str | None = None
+    labels: str | None = None
+    id: str | None = None
+    address: str | None = None
+    ready: bool = False
+
+    @property
+    def label(self) -> str:
+        """What measurements at machines of its kind have in common."""
+        return f"ec2:{self.spec.instance_type}@{self.spec.region}"
+
+    def seen(self, machine: Machine) -> "Record":
+        """With what the cloud says of it now."""
+        return replace(self, id=machine.id, address=machine.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of one machine, readable by its owner only."""
+
+    path: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The file of the private key that the machine lets in."""
+        return os.path.join(self.path, "key")
+
+    @property
+    def known_hosts(self) -> str:
+        """The file of the host keys that the machine may show."""
+        return os.path.join(self.path, "known_hosts")
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything is known of the machine."""
+        return os.path.isdir(self.path)
+
+    @property
+    def alias(self) -> str:
+        """What the machine is called in `known_hosts`, whatever its address."""
+        return f"offload-{self.name}"
+
+    def record(self) -> Record | None:
+        """What is known of it; None if nothing is.
+
+        Raises:
+            OffloadError: the record cannot be read.
+        """
+        try:
+            with open(os.path.join(self.path, "machine.json"), encoding="utf-8") as file:
+                document = json.load(file)
+            return Record(**document | {"spec": _spec(document["spec"])})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OffloadError(
+                f"What is known of the machine {self.name} cannot be read: {error}.",
+                hint=f"To remove the machine: offload down {self.name}",
+            ) from error
+
+    def keep(self, record: Record) -> None:
+        """Write the record."""
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        with atomic_write(os.path.join(self.path, "machine.json")) as file:
+            json.dump(asdict(record), file, indent=1)
+
+    def secret(self, name: str) -> str:
+        """The text of a file that nobody else may read; if it is not there, a random one is made."""
+        path = os.path.join(self.path, name)
+        with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
+            return file.read()
+        self.write(name, secrets.token_hex(16))
+        return self.secret(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return os.path.exists(os.path.join(self.path, name))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file that nobody else may read."""
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        part = os.path.join(self.path, f".{name}")
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(part)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        os.replace(part, os.path.join(self.path, name))
+
+    def pin(self, *public_keys: str) -> None:
+        """The host keys that the machine may show from now on."""
+        self.write("known_hosts", "".join(f"{self.alias} {key}\n" for key in public_keys))
+
+    def drop(self, name: str) -> None:
+        """Remove a file of it."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self.path, name))
+
+    def remove(self) -> None:
+        """Forget the machine."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Meanwhile no other process of this computer changes the machine; it is waited for."""
+        from filelock import FileLock
+
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            yield
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether some process is at work on it."""
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(f"{self.path}.lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # no folder, no lock
+            return False
+
+
+def folder(root: str, name: str) -> Folder:
+    """The folder of the machine called `name`, below `root`.
+
+    Raises:
+        UsageError: it cannot be called that.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"A machine cannot be called {name!r}: small letters, digits and hyphens, 40 at most.",
+            hint="For instance: offload provision ec2 --name big",
+        )
+    return Folder(os.path.join(root, name), name)
+
+
+def folders(root: str) -> list[Folder]:
+    """Every machine that something is known of, by name."""
+    with contextlib.suppress(OSError):
+        names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+        return [Folder(os.path.join(root, name), name) for name in names if _NAME.fullmatch(name)]
+    return []
+
+
+def _spec(document: Mapping[str, Any]) -> Spec:
+    return Spec(**{**document, "allow_cidrs": tuple(document["allow_cidrs"])})

@@ -1,0 +1,56 @@
+"""The image of our own server: what it is called, and whether the engine's is that of our source."""
+
+from collections.abc import Callable, Iterator
+
+from offload.drivers import buildcontext
+from offload.drivers.archives import gzipped
+from offload.drivers.engine import Engine
+
+SOURCE = "offload.source"
+"""The label with the digest of what an image was built from."""
+
+_RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
+
+
+def runtime(of: str) -> str:
+    """What the Dockerfile calls the runtime of a model."""
+    return _RUNTIMES[of]
+
+
+def name(of: str) -> str:
+    """The name of the image that has the runtime of a model."""
+    return "offload" if runtime(of) == "tflite" else f"offload:{runtime(of)}"
+
+
+def is_current(engine: Engine, image: str) -> bool:
+    """Whether the engine has it, built from this source, or by hand, which we take at its word."""
+    labels, source = engine.image_labels(image), buildcontext.digest()
+    return labels is not None and labels.get(SOURCE, source) == source
+
+
+def build(engine: Engine, of: str, follow: Callable[[str], None]) -> None:
+    """Build the image with the runtime of a model.
+
+    Raises:
+        OffloadError: it cannot be built.
+    """
+    with buildcontext.opened() as context:
+        labels = {SOURCE: buildcontext.digest()}
+        engine.build(context, name(of), {"RUNTIME": runtime(of)}, labels, follow)
+
+
+def saved(
+    of: str, follow: Callable[[str], None], on_bytes: Callable[[int, int | None], None]
+) -> Iterator[bytes]:
+    """The image with the runtime of a model as this machine's engine has it, compressed; built
+    first if it is not there or outdated.
+
+    Raises:
+        PlaceUnavailable: no engine answers.
+        OffloadError: it cannot be built.
+    """
+    with Engine.connected() as engine:
+        labels = engine.image_labels(name(of)) or {}
+        if labels.get(SOURCE) != buildcontext.digest():  # else the machine would not know it again
+            build(engine, of, follow)
+        yield from gzipped(engine.saved(name(of), on_bytes))

@@ -1,0 +1,213 @@
+"""Rented machines: what one would cost, what came up, which there are, what is left."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from offload.domain.machines import Machine, Resource
+from offload.domain.units import show_s
+from offload.render import tables
+
+if TYPE_CHECKING:
+    from offload.costmodel.dollars import Billing
+    from offload.wiring.machines import Listed
+    from offload.wiring.planning import Plan
+    from offload.wiring.provisioning import Provisioned
+
+_HOURS_PER_MONTH = 730
+_CREATED = ("a key pair", "a security group", "an instance with an encrypted disk")
+
+
+def plan(plan: "Plan", *, as_json: bool) -> None:
+    """What would be created, on standard output."""
+    if as_json:
+        offer, spec = asdict(plan.offer), asdict(plan.offer.spec)
+        cost = {"usd_per_h": _hourly(plan.billing), "parts_usd_per_h": _parts(plan.billing)}
+        cost |= {"stopped_usd_per_month": _monthly(plan.billing), "most_usd": _most(plan)}
+        there = asdict(plan.before) if plan.before else None
+        document = {"kind": "plan", "offer": offer | {"spec": spec}, "cost": cost, "there": there}
+        return tables.write_json(document | {"serves": plan.model.identity.name})
+    tables.print_lines(_plan_lines(plan))
+    return None
+
+
+def announce(plan: "Plan", *, quiet: bool) -> None:
+    """The same on standard error, before the question."""
+    if not quiet:
+        _say(_plan_lines(plan))
+
+
+def _plan_lines(plan: "Plan") -> list[str]:
+    offer, spec, billing = plan.offer, plan.offer.spec, plan.billing
+    parts = " + ".join(f"${value:.4f} {name}" for name, value in _parts(billing).items())
+    kind = "spot instance" if spec.spot else "instance"
+    engine = "with Docker" if offer.has_engine else "Docker is installed at its first boot"
+    lines = [
+        f"{spec.name}: a {spec.instance_type} {kind} in {spec.zone or spec.region}: {offer.vcpus} "
+        f"vCPUs, {offer.memory_gib:g} GiB, {offer.arch}; image {offer.ami} ({engine}), "
+        f"{offer.disk_gb} GB of disk",
+        f"${_hourly(billing):.4f} an hour{' at most' if spec.spot else ''} ({parts}; {billing.how}"
+        f"{', ' + billing.as_of if billing.as_of else ''})",
+    ]
+    if offer.burstable:
+        lines.append(
+            f"A {spec.instance_type} is fast for minutes only, until its credits are used up; "
+            "c and m types stay as fast as they are."
+        )
+    lines.append(_end(spec.idle_s, spec.lifetime_s, plan))
+    lines.append(f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open.")
+    if plan.before is None:
+        lines.append(f"Created: {', '.join(_CREATED)}; it serves {plan.model.identity.name}.")
+    else:
+        lines.append(
+            f"{plan.before.id} is there, {plan.before.state}; it is made to serve "
+            f"{plan.model.identity.name}."
+        )
+    return lines
+
+
+def _end(idle_s: float | None, lifetime_s: float | None, plan: "Plan") -> str:
+    idle = f"{show_s(idle_s)} after the last connection" if idle_s else ""
+    most = _most(plan)
+    life = f"{show_s(lifetime_s)} after its boot" if lifetime_s else ""
+    if most is not None:
+        life += f", ${most:.2f} later at most"
+    when = ", at the latest ".join(part for part in (idle, life) if part)
+    if not when:
+        return "It never ends by itself: it costs until offload down."
+    tail = f"; that idle tail costs ${_hourly(plan.billing) * idle_s / 3600:.3f}" if idle_s else ""
+    return f"It ends by itself {when}{tail}."
+
+
+def _most(plan: "Plan") -> float | None:
+    lifetime_s = plan.offer.spec.lifetime_s
+    return None if lifetime_s is None else _hourly(plan.billing) * lifetime_s / 3600
+
+
+def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: bool) -> None:
+    """A machine that serves."""
+    total_s = sum(up.phases.values())
+    if as_json:
+        document = {"kind": "machine", "machine": asdict(up.machine), "from": up.came_from}
+        document |= {"phases": up.phases, "total_s": total_s, "image": up.image}
+        document |= {"usd_per_h": _hourly(billing), "model": asdict(up.info.identity)}
+        return tables.write_json(document)
+    if quiet:
+        return None
+    phases = ", ".join(f"{name} {show_s(seconds)}" for name, seconds in up.phases.items())
+    spec = up.record.spec
+    lines = [came_up(up), f"{phases}; image {up.image}"]
+    if spec.idle_s is None and spec.lifetime_s is None:
+        lines.append(f"It costs ${_hourly(billing):.4f} an hour until: offload down {spec.name}")
+    lines += [
+        "To use it:    offload detect photos/ --where remote",
+        f"To remove it: offload down {spec.name}",
+    ]
+    tables.print_lines(lines)
+    return None
+
+
+def came_up(up: "Provisioned") -> str:
+    """That a machine serves, in a line."""
+    machine, total_s = up.machine, sum(up.phases.values())
+    return (
+        f"{machine.name} ({machine.id}, {machine.instance_type}) at {machine.address} serves "
+        f"{up.info.identity.name}, {show_s(total_s)} after it was {_FROM[up.came_from]}"
+    )
+
+
+_FROM = {
+    "new": "asked for",
+    "stopped": "started",
+    "cold": "found running",
+    "ready": "found ready",
+}
+
+
+def left(name: str, resources: Sequence[Resource] | None) -> None:
+    """What there is of a machine that was not brought up to the end, on standard error."""
+    if resources is None:
+        _say([f"What there is of {name} could not be asked. To see: offload machines"])
+    elif resources:
+        things = ", ".join(f"{each.kind} {each.id}" for each in resources)
+        _say(
+            [
+                f"What there is of {name}: {things}.",
+                "  To go on: the same command; to remove all of it: "
+                f"offload down {name} --region {resources[0].region}",
+            ]
+        )
+    else:
+        _say([f"Nothing was created of {name}, or it is gone."])
+
+
+def listed(rows: "Sequence[Listed]", *, as_json: bool) -> None:
+    """The machines that there are."""
+    if as_json:
+        return tables.write_json({"kind": "machines", "machines": [_row(row) for row in rows]})
+    if not rows:
+        return tables.print_lines(["There is no machine. To make one: offload provision ec2"])
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "type", "region", "address", "age", "cost", "ends"):
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*_cells(row))
+    return tables.print_table(table)
+
+
+def _cells(row: "Listed") -> Iterable[str]:
+    machine = row.machine
+    if machine is None:
+        state = "gone" if row.record and row.record.id else "not created"
+        return (row.name, state, "", row.region, "", "", "", "")
+    age = "" if row.age_s is None else show_s(row.age_s)
+    cost = "" if row.usd is None else f"${row.usd:.3f}"
+    if machine.state == "stopped" and row.usd_per_month is not None:
+        cost = f"${row.usd_per_month:.2f} a month"
+    state = machine.state if row.record else f"{machine.state}, not from here"
+    return (
+        row.name, state, machine.instance_type, machine.region, machine.address or "", age, cost,
+        _ends(machine),
+    )  # fmt: skip
+
+
+def _ends(machine: Machine) -> str:
+    if machine.state == "stopped" or machine.expires_at is None:
+        return ""
+    if machine.expires_at == "never":
+        return "never by itself"
+    return f"by {machine.expires_at.replace('T', ' ')[:16]} UTC"
+
+
+def _row(row: "Listed") -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "region": row.region,
+        "machine": asdict(row.machine) if row.machine else None,
+        "known_here": row.record is not None,
+        "ready": bool(row.record and row.record.ready),
+        "age_s": row.age_s,
+        "usd": row.usd,
+        "stopped_usd_per_month": row.usd_per_month,
+    }
+
+
+def _parts(billing: "Billing") -> dict[str, float]:
+    return dict(billing.parts_usd_per_h())
+
+
+def _hourly(billing: "Billing") -> float:
+    return sum(_parts(billing).values())
+
+
+def _monthly(billing: "Billing") -> float:
+    return _parts(billing).get("disk", 0.0) * _HOURS_PER_MONTH
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

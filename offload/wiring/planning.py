@@ -1,0 +1,192 @@
+"""What provisioning a machine would mean: looked up, priced, nothing changed."""
+
+import datetime
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from offload.app.equip import Way
+from offload.costmodel.dollars import Billing
+from offload.detectors import source
+from offload.detectors.source import Hub, ModelSource
+from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.machines import Machine, Offer, Spec
+from offload.drivers import machinefiles, web
+from offload.drivers.ec2 import Cloud
+from offload.drivers.machinefiles import Record
+from offload.drivers.settings import Settings
+from offload.wiring import configuration, prices
+from offload.wiring.question import INSTANCE
+
+NAME = "main"
+"""What a machine is called unless it is called something else."""
+
+_CHECK_S = 5.0
+_IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The options of `offload provision ec2`; None where the last time or a default decides.
+
+    `idle_s` and `lifetime_s` of 0 are never. `price_usd_per_h` is that of the instance alone.
+    """
+
+    name: str = NAME
+    instance_type: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    ami: str | None = None
+    disk_gb: int | None = None
+    zone: str | None = None
+    subnet: str | None = None
+    spot: bool | None = None
+    allow_cidrs: tuple[str, ...] = ()
+    idle_s: float | None = None
+    lifetime_s: float | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    model: str | None = None
+    labels: str | None = None
+    image_way: Way | None = None
+    price_usd_per_h: float | None = None
+    max_usd_per_h: float | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What carrying out a wish means: what the cloud offers, what it costs, what is there already.
+
+    `before` is the machine that is there, None where one is created.
+    """
+
+    offer: Offer
+    record: Record
+    model: ModelSource
+    billing: Billing
+    before: Machine | None
+    cloud: Cloud = field(repr=False)
+
+
+def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], None]) -> Plan:
+    """What would be done, with everything looked up and nothing changed.
+
+    Raises:
+        OffloadError: it cannot be done, as far as can be known before.
+    """
+    folder = machinefiles.folder(configuration.machines_path(configured), wish.name)
+    known = folder.record()
+    asked = _lasting(wish.model) or (known.model if known else None)
+    labels = _lasting(wish.labels) or (known.labels if known and not wish.model else None)
+    model = source.chosen(asked or configured.model, hub, labels)
+    profile = wish.profile or (known.profile if known else None)
+    cloud = Cloud.connected(wish.region or (known.spec.region if known else None), profile)
+    if known and known.id and known.spec.region != cloud.region:
+        raise UsageError(
+            f"The machine {wish.name} is in {known.spec.region}.",
+            hint=f"For one in {cloud.region}: --name NAME; to remove it: offload down {wish.name}",
+        )
+    here = "" if wish.allow_cidrs else caller(configured)
+    spec = _spec(wish, known, cloud.region, here)
+    found = cloud.machines(wish.name)
+    offer = cloud.offer(spec)
+    if not found:
+        cloud.allowed(offer)
+    billing = _billing(wish, offer, configured, say)
+    record = Record(
+        spec=spec,
+        login=found[0].login if found else offer.login,
+        profile=profile,
+        usd_per_h=billing.usd_per_h,
+        disk_gb=offer.disk_gb,
+        attempt=known.attempt if known else secrets.token_hex(8),
+        image_way=wish.image_way or (known.image_way if known else "auto"),
+        model=asked,
+        labels=labels,
+        id=known.id if known else None,
+        address=known.address if known else None,
+    )
+    return Plan(offer, record, model, billing, found[0] if found else None, cloud)
+
+
+def _spec(wish: Wish, known: Record | None, region: str, caller: str) -> Spec:
+    """What is asked for: what the wish says, else what was asked for the last time."""
+    before = known.spec if known else None
+
+    def either(value: Any, name: str, default: Any) -> Any:
+        return value if value is not None else getattr(before, name) if before else default
+
+    return Spec(
+        name=wish.name,
+        region=region,
+        instance_type=either(wish.instance_type, "instance_type", INSTANCE),
+        allow_cidrs=wish.allow_cidrs or (caller,),
+        ami=either(wish.ami, "ami", None),
+        disk_gb=either(wish.disk_gb, "disk_gb", None),
+        zone=either(wish.zone, "zone", None),
+        subnet=either(wish.subnet, "subnet", None),
+        spot=either(wish.spot, "spot", False),
+        idle_s=_limit(either(wish.idle_s, "idle_s", _IDLE_S)),
+        lifetime_s=_limit(either(wish.lifetime_s, "lifetime_s", _LIFETIME_S)),
+        tags=dict(wish.tags) or (dict(before.tags) if before else {}),
+    )
+
+
+def _lasting(path: str | None) -> str | None:
+    """A file's path as it holds in every folder; names stay names."""
+    return os.path.abspath(path) if path and os.path.exists(path) else path
+
+
+def _limit(seconds: float | None) -> float | None:
+    return seconds or None
+
+
+def caller(configured: Settings) -> str:
+    """The address that the world sees this computer at, as a CIDR.
+
+    Raises:
+        PlaceUnavailable: nobody says.
+    """
+    try:
+        said = web.text(configured.checkip, _CHECK_S).strip()
+        return f"{ipaddress.IPv4Address(said)}/32"
+    except (web.Unreachable, ValueError) as error:
+        raise PlaceUnavailable(
+            f"{web.without_secrets(configured.checkip)} does not say which address this computer "
+            "is seen at.",
+            hint="To say it yourself: --allow-cidr ADDRESS/32",
+        ) from error
+
+
+def _billing(wish: Wish, offer: Offer, configured: Settings, say: Callable[[str], None]) -> Billing:
+    """What the machine costs.
+
+    Raises:
+        UsageError: nobody knows, or it is more than the wish allows.
+    """
+    spec = offer.spec
+    if wish.price_usd_per_h is not None:
+        usd_per_h, how, as_of = wish.price_usd_per_h, "set by hand", None
+    else:
+        found = prices.find(
+            spec.instance_type,
+            spec.region,
+            offline=wish.offline or configured.offline,
+            environment=os.environ,
+            cache_path=os.path.join(configured.cache, "prices.json"),
+            now=datetime.datetime.now(datetime.UTC),
+            say=say,
+        )
+        usd_per_h, as_of = found.usd_per_h, found.as_of
+        how = f"{spec.instance_type} in {spec.region}, {found.source}"
+    billing = Billing(usd_per_h, how, as_of, spec.idle_s or 0.0, disk_gb=offer.disk_gb)
+    total = sum(billing.parts_usd_per_h().values())
+    if wish.max_usd_per_h is not None and total > wish.max_usd_per_h:
+        raise UsageError(
+            f"A {spec.instance_type} costs ${total:.4f} an hour, more than --max-hourly allows.",
+            hint="For a smaller one: --instance-type TYPE",
+        )
+    return billing

@@ -1,0 +1,259 @@
+"""A rented machine brought up and made to serve."""
+
+import datetime
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+
+from offload.app.equip import PORT, Cargo, Equipping, Image, Way
+from offload.app.pipeline import Stop
+from offload.app.renting import Patience, Phases, Renting
+from offload.detectors.catalogue import BUILTIN
+from offload.detectors.source import ModelSource
+from offload.domain import machines
+from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.machines import Machine, Resource, Spec
+from offload.domain.measurements import Condition, Measurement
+from offload.drivers import (
+    archives,
+    buildcontext,
+    engine,
+    imagefiles,
+    machinefiles,
+    network,
+    ownimage,
+    ssh,
+)
+from offload.drivers import machine as this_machine
+from offload.drivers.machinefiles import Record
+from offload.drivers.settings import Settings
+from offload.drivers.ssh import Shell
+from offload.drivers.tunnel import Tunnel
+from offload.drivers.web import Unreachable
+from offload.service import wire
+from offload.service.client.greeting import Address, ask, expect
+from offload.wiring import configuration
+from offload.wiring.bringups import brought_up
+from offload.wiring.planning import Plan
+from offload.wiring.remembered import Remembered
+
+URL = f"http://127.0.0.1:{PORT}"
+"""Where the server answers, on the machine itself."""
+
+_OPTIONS = ("--max-bytes", str(imagefiles.MAX_FILE_BYTES))
+_TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """A machine that serves, what it was brought up from, the seconds of each phase, what was done
+    about its image, what its server says of itself, and what was added to the history.
+    """
+
+    machine: Machine
+    record: Record
+    came_from: machines.Start
+    phases: dict[str, float]
+    image: str
+    info: wire.Info
+    measurement: Measurement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who hears what: `say` what the user should know, `phase` each phase when it begins, `follow`
+    each step, `on_bytes` how much of the image is on its way.
+    """
+
+    say: Callable[[str], None]
+    phase: Callable[[str], None] = lambda _name: None
+    follow: Callable[[str], None] = lambda _line: None
+    on_bytes: Callable[[int, int | None], None] = lambda _have, _total: None
+
+
+def carry_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling) -> Provisioned:
+    """The machine, serving. What is there already stays; the same plan goes on after any failure.
+
+    Raises:
+        Interrupted: somebody asked to stop.
+        OffloadError: it cannot be done.
+    """
+    folder = machinefiles.folder(configuration.machines_path(configured), plan.record.spec.name)
+    began_s = time.monotonic()
+    patience = Patience(time.monotonic, time.sleep, stop)
+    phases = Phases(time.monotonic, telling.phase)
+    with folder.locked(), ExitStack() as stack:
+        local = Remembered(folder, _with_latest(plan.record, folder.record()))
+        local.keep(local.record)  # before anything is created
+        machine, came_from = Renting(plan.cloud, local, patience, phases).up(plan.offer)
+        shell = stack.enter_context(closing(_let_in(local, patience, phases)))
+        steps = Equipping(shell, patience, phases, telling.say, telling.follow, telling.on_bytes)
+        steps.engine()
+        if local.is_young:
+            with local.another_host_key() as private:
+                steps.host_key(private)
+                shell = stack.enter_context(closing(local.connect(_LET_IN_S)))
+            steps = replace(steps, shell=shell)
+        spec = plan.record.spec
+        steps.limits(spec.idle_s, spec.lifetime_s)
+        image = _image(plan.model, telling)
+        things = cargo(plan.model, plan.record, configuration.cache(configured).folder)
+        steps.image(image, _way(plan.record.image_way))
+        steps.container(image, things, local.token, _OPTIONS)
+        info = _greeted(local, steps, phases, patience)
+        expect(info, plan.model, f"The machine {spec.name}")
+        if "container" in steps.done:
+            phases.taken_s |= {"load": info.startup["load_s"], "warm-up": info.startup["warm_up_s"]}
+        elif came_from == "cold":
+            came_from = "ready"
+        local.keep(replace(local.record, ready=True))
+        if came_from != "new":  # else its tag has said so from the start
+            now = datetime.datetime.now(datetime.UTC)
+            plan.cloud.retag(machine.id, {machines.EXPIRES: expires_at(spec, now)})
+        done = steps.done["image"]
+        measurement = brought_up(
+            _condition(info, local.record), came_from, phases.taken_s, {"image": done}, configured,
+            telling.say, took_s=time.monotonic() - began_s,
+        )  # fmt: skip
+        return Provisioned(
+            machine, local.record, came_from, phases.taken_s, done, info, measurement
+        )
+
+
+def _condition(info: wire.Info, record: Record) -> Condition:
+    """What runs at this machine will be pooled by."""
+    return Condition(
+        model=info.identity,
+        place="remote",
+        client=asdict(this_machine.describe()),
+        host=dict(info.machine),
+        slots=info.workers,
+        url=record.label,
+        network=network.fingerprint(),
+    )
+
+
+def _with_latest(record: Record, now: Record | None) -> Record:
+    """Of two processes at once, the second finds what the first did."""
+    if now is None:
+        return record
+    return replace(record, attempt=now.attempt, id=now.id, address=now.address)
+
+
+def _let_in(local: Remembered, patience: Patience, phases: Phases) -> Shell:
+    """A connection, as soon as the machine lets us in."""
+    young = local.is_young
+
+    def let_in() -> Shell | None:
+        try:
+            return local.connect(_TRY_S)
+        except ssh.Unreachable:
+            return None
+        except ssh.HostKeyChanged:
+            if young:  # it has not been told its key yet; nothing was said to it
+                return None
+            raise
+
+    late = f"The machine {local.folder.name} at {local.record.address} does not let us in over SSH."
+    with phases.of("boot"):
+        return patience.until(let_in, _LET_IN_S, late)
+
+
+def _way(text: str) -> Way:
+    ways: dict[str, Way] = {"build": "build", "stream": "stream"}
+    return ways.get(text, "auto")
+
+
+def _image(model: ModelSource, telling: Telling) -> Image:
+    """Our image with the runtime that the model takes."""
+
+    def context() -> Iterator[bytes]:
+        with buildcontext.opened() as stream:
+            yield from archives.chunks(stream)
+
+    def saved(on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
+        return ownimage.saved(model.runtime, telling.follow, on_bytes)
+
+    return Image(
+        name=ownimage.name(model.runtime),
+        runtime=ownimage.runtime(model.runtime),
+        digest=buildcontext.digest(),
+        context=context,
+        saved=saved if _engine_is_here() else None,
+    )
+
+
+def _engine_is_here() -> bool:
+    try:
+        return bool(engine.version())
+    except PlaceUnavailable:
+        return False
+
+
+def cargo(model: ModelSource, record: Record, cache: str) -> Cargo:
+    """The files that the server needs: the model as it lies here, and the names of its classes."""
+    files: dict[str, str] = {}
+    settings = {"OFFLOAD_MODEL": BUILTIN}
+    options: list[str] = []
+    path = os.path.abspath(model.path)
+    if model.identity.name != BUILTIN:
+        inside = os.path.abspath(cache) + os.sep
+        if path.startswith(inside):  # a model of our cache is known there by its name
+            home = path.removeprefix(inside).split(os.sep)[0]
+            files[f"models/{home}"] = os.path.join(inside, home)
+            name = record.model or model.identity.name
+            settings = {"OFFLOAD_MODEL": name, "OFFLOAD_CACHE": "/cargo"}
+        else:
+            files[os.path.basename(path)] = path
+            settings = {"OFFLOAD_MODEL": f"/cargo/{os.path.basename(path)}"}
+    if record.labels is not None:
+        files["labels.txt"] = os.path.abspath(record.labels)
+        options = ["--labels", "/cargo/labels.txt"]
+    labels = sorted(model.labels.items())
+    key = hashlib.sha256(f"{model.identity.sha256} {sorted(files)} {labels}".encode()).hexdigest()
+    packed = (lambda: archives.packed(files)) if files else None
+    return Cargo(key[:16], packed, settings, tuple(options))
+
+
+def _greeted(local: Remembered, steps: Equipping, phases: Phases, patience: Patience) -> wire.Info:
+    """What the server says of itself, once its model is warm.
+
+    Raises:
+        PlaceUnavailable: it does not come up; with its own last words.
+    """
+    tunnel = Tunnel(local.connect, PORT, lambda: None)
+    address = Address(URL, local.token, timeout_s=_READY_S, dial=tunnel.dial)
+    with closing(tunnel), closing(address.connect(time.perf_counter, 1)) as server:
+
+        def lives() -> bool | None:
+            try:
+                return bool(server.request("GET", wire.LIVE))
+            except Unreachable:
+                return None
+
+        try:
+            with phases.of("container"):
+                patience.until(lives, _LIVE_S, "The server on the machine does not answer.")
+            return ask(server, address)
+        except PlaceUnavailable as error:
+            said = steps.logs(20).strip().splitlines()
+            errors = [line for line in said if line.startswith("error: ")] or said[-1:]
+            raise PlaceUnavailable(" ".join([str(error), *errors[-1:]]), hint=error.hint) from error
+
+
+def expires_at(spec: Spec, now: datetime.datetime) -> str:
+    """When a machine that boots now ends by itself at the latest, as its tag says it."""
+    if spec.lifetime_s is None:
+        return "never"
+    return (now + datetime.timedelta(seconds=spec.lifetime_s)).isoformat(timespec="seconds")
+
+
+def left(plan: Plan) -> list[Resource] | None:
+    """What there is of a machine; None where the cloud does not answer."""
+    try:
+        return plan.cloud.resources(plan.record.spec.name)
+    except OffloadError:
+        return None

@@ -1,0 +1,136 @@
+"""The way to a rented machine's server: an SSH connection, and what to know of the machine."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+from offload.app.equip import PORT
+from offload.costmodel.dollars import Billing
+from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.drivers import ssh
+from offload.drivers.machinefiles import Record
+from offload.drivers.settings import Settings
+from offload.drivers.ssh import Shell, Stream
+from offload.drivers.tunnel import Tunnel
+from offload.wiring import machines, planning
+from offload.wiring.provisioning import URL
+from offload.wiring.remembered import Remembered
+from offload.wiring.request import Request
+
+_CONNECT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """A machine as a place's server is reached by it: `label` is what measurements at machines of
+    its kind have in common.
+    """
+
+    label: str
+    token: str = field(repr=False)
+    dial: Callable[[float], Stream]
+    billing: Billing
+    url: str = URL
+
+
+def is_asked(request: Request, configured: Settings) -> bool:
+    """Whether the request means a rented machine: it names one, or it wants the remote place, no
+    server is named, and there is a machine.
+    """
+    if request.where != "remote" or request.machine is not None:
+        return request.machine is not None
+    return not (request.url or configured.url) and bool(machines.names(configured))
+
+
+@contextmanager
+def via(request: Request, configured: Settings) -> Iterator[Via | None]:
+    """The machine that the request means, connected to; None if it means none.
+
+    Raises:
+        UsageError: it is not clear which.
+        PlaceUnavailable: it does not answer, and why.
+    """
+    if not is_asked(request, configured):
+        yield None
+        return
+    local = machines.connected(configured, request.machine)
+    first = [connected(local, configured)]
+
+    def connect(timeout_s: float) -> Shell:
+        return first.pop() if first else local.connect(timeout_s)
+
+    def gone() -> str | None:
+        error = _why(local, configured)
+        return str(error) if error else None
+
+    tunnel = Tunnel(connect, PORT, gone, clock=time.monotonic, pause=time.sleep)
+    with closing(tunnel):
+        yield Via(local.record.label, local.token, tunnel.dial, billing(local.record))
+
+
+def billing(record: Record) -> Billing:
+    """What the machine costs, as it did when it was brought up."""
+    spec = record.spec
+    how = f"{spec.instance_type} in {spec.region}, as provisioned"
+    return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
+
+
+def connected(local: Remembered, configured: Settings) -> Shell:
+    """A connection to the machine.
+
+    Raises:
+        PlaceUnavailable: it does not answer, and why.
+    """
+    try:
+        return local.connect(_CONNECT_S)
+    except ssh.Unreachable as error:
+        why = _why(local, configured)
+        if why is None and local.record.address:  # it may have another address than before
+            try:
+                return local.connect(_CONNECT_S)
+            except ssh.Unreachable:
+                pass
+        raise why or PlaceUnavailable(
+            f"The machine {local.folder.name} does not let us in: {error}",
+            hint=f"To see to it: offload provision ec2 --name {local.folder.name}",
+        ) from error
+
+
+def _why(local: Remembered, configured: Settings) -> PlaceUnavailable | None:
+    """Why a machine does not answer, as far as the cloud can tell; its address is brought up to
+    date on the way.
+    """
+    name = local.folder.name
+    try:
+        cloud = machines.cloud_of(local.record)
+        found = cloud.machines(name)
+    except OffloadError:  # no credentials or no network: nothing is known
+        return None
+    if not found:
+        return PlaceUnavailable(
+            f"The machine {name} is gone: it ended by itself, or somebody ended it.",
+            hint=f"For another: offload provision ec2 --name {name}",
+        )
+    machine = found[0]
+    if machine.state in {"stopping", "stopped"}:
+        return PlaceUnavailable(
+            f"The machine {name} is stopped.", hint=f"To start it: offload start {name}"
+        )
+    if machine.address and machine.address != local.record.address:
+        local.seen(machine)
+        return None
+    try:
+        here = planning.caller(configured)
+        let_in = cloud.cidrs(name)
+    except OffloadError:
+        return None
+    seen = ipaddress.IPv4Network(here)
+    if not any(seen.subnet_of(ipaddress.IPv4Network(cidr)) for cidr in let_in):
+        return PlaceUnavailable(
+            f"This computer is seen at {here.removesuffix('/32')} now, and the machine {name} lets "
+            f"in {', '.join(let_in)} only.",
+            hint=f"To be let in: offload allow {name}",
+        )
+    return None

@@ -1,0 +1,122 @@
+"""A rented machine as this computer remembers it: keys, what a new one is told, its connection."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+
+from offload.domain.errors import UsageError
+from offload.domain.machines import Machine
+from offload.drivers import ssh
+from offload.drivers.machinefiles import Folder, Record
+from offload.drivers.ssh import Shell
+
+SSH_PORT = 22
+_HOST_KEY = "host_key"
+"""The file of a host key's private part, there until the machine has another."""
+
+
+@dataclass(slots=True)
+class Remembered:
+    """The folder of a machine and its record; what `app.renting` asks for."""
+
+    folder: Folder
+    record: Record
+
+    def public_key(self) -> str:
+        """The public part of the key that the machine lets in."""
+        if not self.folder.has("key"):
+            pair = ssh.new_key()
+            self.folder.write("key.pub", pair.public)
+            self.folder.write("key", pair.private)
+        return self.folder.secret("key.pub")
+
+    def user_data(self) -> str:
+        """The script of its first boot, with the host key that it is known by then."""
+        spec = self.record.spec
+        values = {
+            "@HOST_KEY@": self._host_key().strip(),
+            "@IDLE_S@": str(round(spec.idle_s or 0)),
+            "@LIFETIME_S@": str(round(spec.lifetime_s or 0)),
+        }
+        script = (resources.files("offload.drivers") / "boot.sh").read_text("utf-8")
+        for placeholder, value in values.items():
+            script = script.replace(placeholder, value)
+        return script
+
+    def client_token(self) -> str:
+        """What makes repeated requests for this machine one."""
+        text = f"{self.public_key()} {self.record.attempt}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def had_one(self) -> bool:
+        """Whether there ever was a machine."""
+        return self.record.id is not None
+
+    def afresh(self) -> None:
+        """It is gone: the next machine is another."""
+        for name in (_HOST_KEY, "known_hosts"):
+            self.folder.drop(name)
+        self.keep(replace(self.record, attempt=secrets.token_hex(8), id=None, address=None))
+
+    def seen(self, machine: Machine) -> None:
+        """Remember where it is."""
+        self.keep(self.record.seen(machine))
+
+    def keep(self, record: Record) -> None:
+        """Another record from now on."""
+        self.record = record
+        self.folder.keep(record)
+
+    @property
+    def token(self) -> str:
+        """What the server there wants to know."""
+        return self.folder.secret("token")
+
+    @property
+    def is_young(self) -> bool:
+        """Whether the machine may not show its host key yet, or shows the one it was told."""
+        return self.folder.has(_HOST_KEY)
+
+    @contextmanager
+    def another_host_key(self) -> Iterator[str]:
+        """The private part of a new host key; meanwhile the machine may show the old one too.
+
+        When the block ends well, only the new one is right.
+        """
+        before, pair = self._pinned(), ssh.new_key()
+        self.folder.pin(*before, pair.public)
+        yield pair.private
+        self.folder.pin(pair.public)
+        self.folder.drop(_HOST_KEY)
+
+    def connect(self, timeout_s: float) -> Shell:
+        """A connection to where it was last seen.
+
+        Raises:
+            UsageError: it was never seen.
+            ssh.Unreachable: it does not answer.
+            ssh.HostKeyChanged: something else answers.
+        """
+        if self.record.address is None:
+            raise UsageError(
+                f"The machine {self.folder.name} has no address.",
+                hint=f"To bring it up: offload provision ec2 --name {self.folder.name}",
+            )
+        return Shell.connected(
+            self.record.address, SSH_PORT, self.record.login, self.folder.key,
+            self.folder.known_hosts, self.folder.alias, timeout_s,
+        )  # fmt: skip
+
+    def _host_key(self) -> str:
+        if not self.folder.has(_HOST_KEY):
+            pair = ssh.new_key()
+            self.folder.pin(pair.public)
+            self.folder.write(_HOST_KEY, pair.private)
+        return self.folder.secret(_HOST_KEY)
+
+    def _pinned(self) -> list[str]:
+        lines = self.folder.secret("known_hosts").splitlines()
+        return [line.partition(" ")[2] for line in lines]

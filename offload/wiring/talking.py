@@ -1,0 +1,49 @@
+"""Talking to a rented machine by hand: its server's log, a shell."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import closing
+
+from offload.app.equip import log_command
+from offload.domain.errors import OffloadError
+from offload.drivers.settings import Settings
+from offload.wiring import machines, reaching
+from offload.wiring.remembered import SSH_PORT
+
+
+def logs(configured: Settings, name: str | None, lines: int) -> str:
+    """The last that the server on a machine said.
+
+    Raises:
+        PlaceUnavailable: the machine does not answer, and why.
+    """
+    local = machines.connected(configured, name)
+    with closing(reaching.connected(local, configured)) as shell:
+        return shell.run(log_command(lines))
+
+
+def shell(configured: Settings, name: str | None, command: Sequence[str]) -> int:
+    """A shell on the machine, or one command there; its exit code.
+
+    Raises:
+        OffloadError: there is no `ssh` here, or the machine has no address.
+    """
+    program = shutil.which("ssh")
+    if program is None:
+        raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
+    local = machines.connected(configured, name)
+    reaching.connected(local, configured).close()  # says why, where it does not answer
+    folder = local.folder
+    options = {
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": f'"{folder.known_hosts}"',
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "HostKeyAlias": folder.alias,
+        "HostKeyAlgorithms": "ssh-ed25519",
+    }
+    words = [program, "-F", "/dev/null", "-i", folder.key, "-p", str(SSH_PORT)]
+    words += [f"-o{option}={value}" for option, value in options.items()]
+    words += [f"{local.record.login}@{local.record.address}", *command]
+    return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command

@@ -1,0 +1,79 @@
+"""A real server of ours at the end of a tunnel answers as it does without."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from offload.app.detect import Job, detect
+from offload.app.pipeline import Stop
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.results import Row
+from offload.domain.vision import Selection
+from offload.drivers import imagefiles
+from offload.drivers.connections import Dial
+from offload.places import remote
+from offload.places.kit import Kit, Link
+from tests.remote.served import Served, served
+from tests.ssh.proxy import Proxy
+from tests.ssh.sshd import Sshd
+
+pytestmark = pytest.mark.xdist_group("ssh")
+
+TOKEN = "sesame"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    """It runs the embedded model."""
+    with served(token=TOKEN) as ready:
+        yield ready
+
+
+def place(url: str, dial: Dial | None = None) -> remote.Remote:
+    link = Link(url, TOKEN, dial=dial)
+    return remote.make(
+        Kit(
+            None, None, _unused, lambda: None, "", _unused, 80_000_000, time.perf_counter, 1,
+            link=link,
+        )  # fmt: skip
+    )
+
+
+def _unused(*_: object) -> object:
+    raise AssertionError("the server has the model")
+
+
+def rows(place: remote.Remote, folder: Path) -> dict[str, Row]:
+    paths = sorted(str(path) for path in folder.glob("*.jpg"))
+    job = Job(paths, imagefiles.read, lambda data: str(len(data)), str)
+    with place.open(Selection(), len(paths)) as session:
+        found = list(detect(job, session, place.name, time.perf_counter, Stop()))
+    assert len(found) == len(paths)
+    return {row.path: row for row in found}
+
+
+def test_every_picture_has_the_very_same_boxes_through_a_tunnel(
+    sshd: Sshd, server: Served, examples: Path
+) -> None:
+    with Proxy(sshd.port) as proxy, closing(sshd.tunnel(server.port, proxy.port)) as tunnel:
+        there = place("http://mine", tunnel.dial)
+        assert there.model.identity.name == "builtin"
+        through = rows(there, examples)
+        assert proxy.connections == 1, "asking for the model and detecting share it"
+    plain = rows(place(server.url), examples)
+    assert through.keys() == plain.keys()
+    for path, row in through.items():
+        assert row.error is None
+        assert (row.detections, row.width, row.height) == (
+            plain[path].detections, plain[path].width, plain[path].height,
+        )  # fmt: skip
+    assert sum(len(row.detections) for row in through.values()) > 10
+
+
+def test_a_tunnel_to_nowhere_makes_the_place_unavailable(sshd: Sshd) -> None:
+    with closing(sshd.tunnel(9)) as tunnel:
+        with pytest.raises(PlaceUnavailable, match="nothing answers there"):
+            place("http://mine", tunnel.dial).model  # noqa: B018
