@@ -60,8 +60,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """Files that the server needs, as a tar stream, None if there are none; `settings` and `options`
-    of `serve` name them. Equal contents have equal keys.
+    """Files that the server needs, as a tar stream, None if there are none; `settings` and
+    `options` of `serve` name them. Equal contents have equal keys.
     """
 
     key: str
@@ -152,14 +152,15 @@ class Equipping:
         """Have the server run, with these files, this token and these options of `serve`."""
         with self.phases.of("container"):
             if cargo.packed:
-                self._load(cargo)
+                self._load(cargo, cargo.packed)
             command = ["serve", "--host", "0.0.0.0", "--port", str(PORT), "--offline"]  # noqa: S104 - published on loopback only
             command += [*options, *cargo.options]
             secret = hashlib.sha256(token.encode()).hexdigest()
             spec = [image.digest, image.name, cargo.key, dict(cargo.settings), command, secret]
             wanted = hashlib.sha256(json.dumps(spec).encode()).hexdigest()
-            ask = f"{_DOCKER} inspect -f '{{{{.State.Running}}}} {{{{index .Config.Labels \"offload.spec\"}}}}' {CONTAINER}"
-            if (self._says(ask) or "").split() == ["true", wanted]:
+            form = '{{.State.Running}} {{index .Config.Labels "offload.spec"}}'
+            now = self._says(f"{_DOCKER} inspect -f '{form}' {CONTAINER}") or ""
+            if now.split() == ["true", wanted]:
                 return
             self.done["container"] = "started"
             environment = {"OFFLOAD_TOKEN": token, **cargo.settings}
@@ -207,7 +208,7 @@ class Equipping:
             self.patience.check()
             yield chunk
 
-    def _load(self, cargo: Cargo) -> None:
+    def _load(self, cargo: Cargo, packed: Callable[[], Iterator[bytes]]) -> None:
         """Have the files there; they come whole or not at all."""
         home = f"{_CARGO}/{cargo.key}"
         if self._says(f"test -e {home} && echo there"):
@@ -216,7 +217,7 @@ class Equipping:
             f"umask 022; rm -rf {home}.part; mkdir -p {home}.part && tar -x -C {home}.part && "
             f"chmod -R a+rX {home}.part && mv {home}.part {home}"
         )
-        self._sudo(script, self._checked(cargo.packed()))
+        self._sudo(script, self._checked(packed()))
 
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
         return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.follow)

@@ -40,7 +40,9 @@ class Cloud(Protocol):
     def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
         """Let SSH in from there, and nothing else from anywhere."""
 
-    def launch(self, offer: Offer, user_data: str, client_token: str) -> Machine:
+    def launch(
+        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+    ) -> Machine:
         """A new machine; asked again with the same token, the same machine."""
 
     def start(self, machine_id: str) -> None:
@@ -58,6 +60,9 @@ class Local(Protocol):
 
     def client_token(self) -> str:
         """Likewise."""
+
+    def expires_at(self) -> str:
+        """Likewise: when it ends by itself at the latest."""
 
     def had_one(self) -> bool:
         """Whether there ever was a machine."""
@@ -168,12 +173,16 @@ class Renting:
         if theirs is None:
             self.cloud.add_key(name, ours)
         self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
-        machine = self.cloud.launch(offer, self.local.user_data(), self.local.client_token())
+        machine = self._launch(offer)
         if machine.state not in _LIVING:  # the answer to a request that was made before
             self.local.afresh()
-            machine = self.cloud.launch(offer, self.local.user_data(), self.local.client_token())
+            machine = self._launch(offer)
         self.local.seen(machine)
         return machine
+
+    def _launch(self, offer: Offer) -> Machine:
+        local = self.local
+        return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
 
     def _check_ours(self, machine: Machine, offer: Offer) -> None:
         theirs = self.cloud.key_of(machine.name)

@@ -114,7 +114,7 @@ def detect(
         bool,
         typer.Option(
             "--provision",
-            help="remote: rent a machine first if there is none, or bring the one that is there up.",
+            help="remote: rent a machine first if there is none, or bring up the one there is.",
         ),
     ] = False,
     concurrency: Annotated[

@@ -10,7 +10,7 @@ from offload.cli import options
 def doctor(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="[aws]", help="aws: look at what renting machines there needs."),
+        typer.Argument(metavar="aws", help="What renting machines there needs, instead."),
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,

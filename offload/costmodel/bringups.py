@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from statistics import NormalDist, median
 
 import numpy as np
 
@@ -98,16 +99,15 @@ class Starts:
         return replace(ready, startup_s=startup, state=state, name=name)
 
     def _how(self, parts: Mapping[str, Term], state: str) -> str:
-        if not any(term.samples for term in parts.values()):
-            alone = parts["container"].how
-            return (
-                alone if len(parts) == 1 else f"prior of a machine that is {priors.STATES[state]}"
+        if any(term.samples for term in parts.values()):
+            told = (
+                f"{name} {term.how if term.samples else f'{show_s(term.median)} (assumed)'}"
+                for name, term in parts.items()
             )
-        told = (
-            f"{name} {show_s(term.median)} ({term.how if term.samples else 'assumed'})"
-            for name, term in parts.items()
-        )
-        return f"bring-ups: {', '.join(told)}"
+            return f"bring-ups: {', '.join(told)}"
+        if state == "cold":
+            return parts["container"].how
+        return f"prior of a machine that is {priors.STATES[state]}"
 
     def _part(self, name: str, state: str) -> Term:
         prior = self._prior(name, state)
@@ -115,8 +115,9 @@ class Starts:
         if not used:
             return prior
         seconds = [known.parts_s[name] for known in used]
-        draws = _learned(prior.draws, seconds, self._rng, alike=alike)
-        how = f"{'' if alike else 'unlike '}{len(used)}{f', {used[0].way}' * (name == 'image')}"
+        draws = _learned(prior.draws, seconds, alike=alike)
+        way = f", {used[0].way}" if name == "image" else ""
+        how = f"{show_s(median(seconds))} ({'' if alike else 'unlike '}{len(used)}{way})"
         taken_at = max(known.taken_at for known in used)
         return Term(draws, "measured" if alike else "assumed", len(used), taken_at, how)
 
@@ -146,25 +147,24 @@ class Starts:
         return used[:_MOST], bool(ours)
 
 
-def _learned(
-    prior: Draws, seconds: Sequence[float], rng: np.random.Generator, *, alike: bool
-) -> Draws:
+def _learned(prior: Draws, seconds: Sequence[float], *, alike: bool) -> Draws:
     """Log-normal about what was measured and, until that was often enough, what was believed, each
-    weighed by how sure it is; and beyond that as wide as one bring-up differs from the next.
+    weighed by how sure it is. It spreads as far as that is unsure and bring-ups differ.
     """
     logs, believed = np.log(np.maximum(seconds, _LEAST_S)), np.log(prior)
     count = len(logs)
     squares = _SPREAD_WEIGHT * _SPREAD**2 + float(((logs - logs.mean()) ** 2).sum())
-    spread = math.sqrt(squares / (_SPREAD_WEIGHT + count - 1))
+    variance = squares / (_SPREAD_WEIGHT + count - 1)
     of_prior = (max(0.0, 1 - count / _ENOUGH) if alike else 1.0) / believed.var()
-    of_seconds = 1 / (spread**2 / count + (0.0 if alike else _UNLIKE**2))
+    of_seconds = 1 / (variance / count + (0.0 if alike else _UNLIKE**2))
     sure = of_prior + of_seconds
     middle = (of_prior * believed.mean() + of_seconds * logs.mean()) / sure
-    draws: Draws = np.exp(middle + rng.standard_normal(DRAWS) / math.sqrt(sure) + spread * _luck())
+    draws: Draws = np.exp(middle + math.sqrt(1 / sure + variance) * _luck())
     return draws
 
 
 @cache
 def _luck() -> Draws:
-    """Of a bring-up as a whole: on a slow day every part is slow."""
-    return np.random.default_rng(5).standard_normal(DRAWS)
+    """Of a bring-up as a whole: on a slow day every part is slow. Standard normal, evenly drawn."""
+    quantiles = [NormalDist().inv_cdf((draw + 0.5) / DRAWS) for draw in range(DRAWS)]
+    return np.random.default_rng(5).permutation(quantiles)

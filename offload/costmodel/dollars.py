@@ -24,8 +24,8 @@ class Billing:
     """What a remote machine costs: `usd_per_h` of the instance alone, 0 for one that nobody bills.
 
     `how` says who named the price, `as_of` when. A machine that was started for the job stays for
-    `idle_s` after it, and its disk has `disk_gb`. A price that is `assumed` is that of a machine yet
-    to be rented, not of a server that was measured.
+    `idle_s` after it. A price that is `assumed` is that of a machine yet to be rented, not of a
+    server that was measured.
     """
 
     usd_per_h: float = 0.0

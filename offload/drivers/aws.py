@@ -20,6 +20,9 @@ _FILES = {
 }
 _CONNECT_S = 5.0
 
+WOULD = "DryRunOperation"
+"""The code with which EC2 says that it would have done what was asked."""
+
 
 def credentials_source() -> str | None:
     """Where boto3 finds credentials (`env`, `shared-credentials-file`, …); None if nowhere.
@@ -114,8 +117,8 @@ def call(
     return answer
 
 
-def dry_run(client: Any, operation: str, **parameters: Any) -> str:
-    """The code that EC2 answers a dry run with: DryRunOperation if it would do it.
+def dry_run(client: Any, operation: str, **parameters: Any) -> dict[str, str] | None:
+    """The `Code` and `Message` with which EC2 would refuse; None if it would do it.
 
     Raises:
         OffloadError: it does not answer.
@@ -126,8 +129,9 @@ def dry_run(client: Any, operation: str, **parameters: Any) -> str:
         try:
             getattr(client, operation)(DryRun=True, **parameters)
         except ClientError as error:
-            return str(error.response.get("Error", {}).get("Code"))
-    return "DryRunOperation"  # looking is done rather than answered
+            said: dict[str, str] = error.response.get("Error", {})
+            return None if said.get("Code") == WOULD else {"Code": "", **said}
+    return None
 
 
 def each(client: Any, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:

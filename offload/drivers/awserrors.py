@@ -25,6 +25,10 @@ _TYPES = (
 )
 _REGIONS = "To see those there are: aws ec2 describe-regions --region us-east-1 --output table"
 _NETWORK = "To make one: aws ec2 create-default-vpc; to use another: --subnet SUBNET"
+_SUBNET = (
+    "To make one: aws ec2 create-default-subnet --availability-zone ZONE; to use another: "
+    "--subnet SUBNET"
+)
 _IMAGES = "To let offload choose it, leave --ami out"
 _PATIENCE = "To try again: the same command, in a minute"
 _POLICY = (
@@ -72,8 +76,7 @@ _EXCEPTIONS = _table(
 """By the names of botocore's exceptions, or of what they are derived from."""
 
 _CODES = _table(
-    ("AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
-     "InvalidAccessKeyId IncompleteSignature InvalidSignatureException MissingAuthenticationToken",
+    ("AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch",
      PlaceUnavailable,
      "AWS does not accept these credentials, or the region is not enabled for them: {said}",
      "To see whose they are: aws sts get-caller-identity; to replace them: aws configure"),
@@ -81,11 +84,9 @@ _CODES = _table(
      "The AWS session has expired: {said}", _SIGN_IN),
     ("UnauthorizedOperation AccessDenied AccessDeniedException", PlaceUnavailable,
      "These credentials may not {action}.", _POLICY),
-    ("VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded VolumeLimitExceeded "
-     "SecurityGroupLimitExceeded RulesPerSecurityGroupLimitExceeded", PlaceUnavailable,
+    ("VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded", PlaceUnavailable,
      "The account's quota is used up: {said}", _QUOTA),
-    ("InsufficientInstanceCapacity InsufficientHostCapacity InsufficientCapacity "
-     "InsufficientFreeAddressesInSubnet SpotMaxPriceTooLow", PlaceUnavailable,
+    ("InsufficientInstanceCapacity InsufficientHostCapacity SpotMaxPriceTooLow", PlaceUnavailable,
      "AWS has no such machine free there now: {said}", _CAPACITY),
     ("InvalidInstanceType InvalidInstanceType.NotFound", UsageError,
      "The region has no such instance type: {said}", _TYPES),
@@ -107,8 +108,7 @@ _CODES = _table(
     ("VPCIdNotSpecified DefaultVpcDoesNotExist", PlaceUnavailable,
      "The region has no default network: {said}", _NETWORK),
     ("MissingInput", PlaceUnavailable, "The default network has no subnet: {said}",
-     "To make one: aws ec2 create-default-subnet --availability-zone ZONE; to use another: "
-     "--subnet SUBNET"),
+     _SUBNET),
     ("InvalidSubnetID.NotFound InvalidSubnetID.Malformed InvalidSubnet", UsageError,
      "The region has no such subnet: {said}",
      "To see those there are: aws ec2 describe-subnets --output table"),
@@ -139,6 +139,12 @@ def explained(error: Exception) -> OffloadError:
             about = {"said": said, **getattr(error, "kwargs", {})}
             return row.kind(row.text.format_map(about), hint=row.hint)
     return PlaceUnavailable(f"AWS cannot be asked: {said}.", hint=_DOCTOR)
+
+
+def lacking(message: str) -> str | None:
+    """The permission that a refusal names, as a policy calls it."""
+    found = _ACTION.search(message)
+    return found[1] if found else None
 
 
 def _refusal(said: Mapping[str, Any], operation: str) -> OffloadError:

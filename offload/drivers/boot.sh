@@ -2,7 +2,7 @@
 # What a rented machine does when it is first switched on: it takes the host key that its client
 # knows it by, arms its own end, and sees to an engine. Placeholders look like @THIS@.
 umask 077
-mkdir -p /etc/offload
+mkdir -p -m 755 /etc/offload
 cat >/etc/ssh/ssh_host_ed25519_key <<'KEY'
 @HOST_KEY@
 KEY

@@ -114,7 +114,7 @@ def _as(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """httpcore's errors as httpx'."""
+    """What httpcore raises, as httpx says it."""
     try:
         yield
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:

@@ -7,7 +7,7 @@ from typing import Any
 from offload.domain.errors import OffloadError
 from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec, State
 from offload.drivers import aws, ec2groups, ec2lookup, ec2marks, ec2request
-from offload.drivers.ec2lookup import Clients
+from offload.drivers.ec2quota import Clients
 
 _STATES: Mapping[str, State] = {
     "pending": "pending",
@@ -18,8 +18,6 @@ _STATES: Mapping[str, State] = {
     "terminated": "gone",
 }
 _LIVING = list(_STATES)[:4]
-_ALLOWED = "DryRunOperation"
-"""The code with which EC2 says that it would have done what was asked."""
 
 
 class Cloud:
@@ -70,7 +68,7 @@ class Cloud:
             OffloadError: it would not.
         """
         aws.call(
-            self._ec2, "run_instances", fine=[_ALLOWED], DryRun=True, **ec2request.request(offer)
+            self._ec2, "run_instances", fine=[aws.WOULD], DryRun=True, **ec2request.request(offer)
         )
 
     def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
@@ -114,20 +112,27 @@ class Cloud:
         """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
 
         It is created in the network `vpc` if there is none; None is wherever the machine's is.
+
+        Raises:
+            UsageError: one of them is no range of addresses.
         """
+        wanted = ec2groups.ranges(cidrs)
         if vpc is None:
             group, *_ = self._groups(name, None)
         else:
             group = ec2groups.made(self._ec2, name, vpc)
-        ec2groups.open_to(self._ec2, group, cidrs)
+        ec2groups.open_to(self._ec2, group, wanted)
         return group
 
     def cidrs(self, name: str) -> tuple[str, ...]:
         """From where a machine lets SSH in."""
         return ec2groups.cidrs(self._ec2, name)
 
-    def launch(self, offer: Offer, user_data: str, client_token: str) -> Machine:
-        """A new machine; asked again with the same token, the same machine.
+    def launch(
+        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+    ) -> Machine:
+        """A new machine; asked again with the same token, the same machine. Its tag says when it
+        ends by itself at the latest.
 
         Its key and its security group must be there.
         """
@@ -139,7 +144,7 @@ class Cloud:
             KeyName=ec2marks.called(name),
             UserData=user_data,
             ClientToken=client_token,
-            **ec2request.request(offer, group),
+            **ec2request.request(offer, group, expires_at),
         )
         return self._machine(answer["Instances"][0])
 

@@ -45,13 +45,17 @@ def made(ec2: Any, name: str, vpc: str) -> str:
     )
 
 
-def open_to(ec2: Any, group_id: str, cidrs: Sequence[str]) -> None:
-    """Let SSH in from `cidrs`, and nothing else from anywhere. What is let in stays so meanwhile.
+def ranges(texts: Sequence[str]) -> set[str]:
+    """Ranges of addresses as EC2 writes them: no bits beyond the prefix.
 
     Raises:
         UsageError: one of them is none.
     """
-    wanted = {_cidr(text) for text in cidrs}
+    return {_cidr(text) for text in texts}
+
+
+def open_to(ec2: Any, group_id: str, wanted: set[str]) -> None:
+    """Let SSH in from there, and nothing else from anywhere. What is let in stays so meanwhile."""
     rules = list(_ingress(ec2, group_id))
     for cidr in sorted(wanted - {rule.cidr for rule in rules}):
         aws.call(
@@ -109,7 +113,6 @@ def _ssh_from(cidr: str) -> dict[str, Any]:
 
 
 def _cidr(text: str) -> str:
-    """As EC2 writes it: no bits beyond the prefix."""
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError as error:

@@ -75,7 +75,7 @@ def _arch(kind: dict[str, Any]) -> str:
 def _usual_image(ssm: Any, arch: str) -> str:
     names = _IMAGES[arch]
     answer = aws.call(ssm, "get_parameters", Names=list(names))
-    found = {each["Name"]: str(each["Value"]) for each in answer["Parameters"]}
+    found = {each["Name"]: str(each["Value"]) for each in answer.get("Parameters", ())}
     for name in names:
         if name in found:
             return found[name]

@@ -1,15 +1,17 @@
 """What AWS has to permit for machines to be rented, and what it does permit."""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from offload.domain.machines import MARK, Offer, Resource
-from offload.drivers import aws, ec2request
+from offload.drivers import aws, awserrors, ec2request
 from offload.drivers.ec2marks import called, tagged
 
-Answer = Literal["allowed", "missing", "not known"]
-"""`not known` is what may depend on a thing of ours, while there is none to ask about."""
+Answer = Literal["allowed", "missing", "unknown"]
+"""`unknown` is what cannot be asked about yet, such as what may be allowed for things of ours only
+while there are none.
+"""
 
 _LOOKING = (
     "DescribeImages", "DescribeInstanceTypes", "DescribeInstances", "DescribeKeyPairs",
@@ -48,7 +50,6 @@ _NOBODYS = {
     "network interface": "eni-00000000000000000",
     "spot request": "sir-00000000",
 }
-_WOULD, _REFUSED = "DryRunOperation", "UnauthorizedOperation"
 
 
 def policy() -> dict[str, Any]:
@@ -94,41 +95,52 @@ def policy() -> dict[str, Any]:
     }
 
 
-def asked(ec2: Any, offer: Offer | None, ours: list[Resource]) -> Iterator[tuple[str, Answer]]:
+def asked(ec2: Any, offer: Offer | None, ours: list[Resource]) -> dict[str, Answer]:
     """Each permission of EC2, and what EC2 says to a dry run of it. Nothing is done.
 
-    Without an offer it cannot be asked about launching.
+    Without an offer, launching cannot be asked about.
     """
+    answers: dict[str, Answer] = {}
     for action in _LOOKING:
-        yield f"ec2:{action}", _answer(ec2, action, {})
-    for action, parameters in _made(offer):
-        yield f"ec2:{action}", _answer(ec2, action, parameters)
+        answers |= _answers(ec2, action, {})
+    answers["ec2:RunInstances"] = "unknown"
     there = {resource.kind: resource.id for resource in ours}
     for action, (kind, told) in _HANDLING.items():
-        answer = _answer(ec2, action, told(there.get(kind, _NOBODYS[kind])))
-        yield f"ec2:{action}", answer if kind in there or answer == "allowed" else "not known"
+        answers |= _answers(ec2, action, told(there.get(kind, _NOBODYS[kind])))
+        if kind not in there and answers[f"ec2:{action}"] == "missing":
+            answers[f"ec2:{action}"] = "unknown"
+    for action, parameters in _making(offer).items():
+        answers |= _answers(ec2, action, parameters)
+    return answers
 
 
-def _answer(ec2: Any, action: str, parameters: dict[str, Any]) -> Answer:
-    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in action)
-    code = aws.dry_run(ec2, words.removeprefix("_"), **parameters)
-    return "allowed" if code == _WOULD else "missing" if code == _REFUSED else "not known"
+def _answers(ec2: Any, action: str, parameters: dict[str, Any]) -> dict[str, Answer]:
+    """What is known of an action after a dry run; and of that which it needs besides, if named."""
+    operation = "".join(f"_{c.lower()}" if c.isupper() else c for c in action).removeprefix("_")
+    refusal = aws.dry_run(ec2, operation, **parameters)
+    if refusal is None:
+        return {f"ec2:{action}": "allowed"}
+    if refusal["Code"] != "UnauthorizedOperation":
+        return {f"ec2:{action}": "unknown"}
+    lacking = awserrors.lacking(refusal.get("Message", ""))
+    if lacking in {None, f"ec2:{action}"}:
+        return {f"ec2:{action}": "missing"}
+    return {f"ec2:{action}": "unknown", str(lacking): "missing"}  # to tag what it creates
 
 
-def _made(offer: Offer | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def _making(offer: Offer | None) -> dict[str, dict[str, Any]]:
     mark, name = {MARK: "doctor"}, called("doctor")
-    if offer is not None:
-        yield "RunInstances", ec2request.request(offer)
-        yield "CreateSecurityGroup", {
+    return ({"RunInstances": ec2request.request(offer)} if offer else {}) | {
+        "CreateSecurityGroup": {
             "GroupName": name,
             "Description": name,
-            "VpcId": offer.vpc,
             "TagSpecifications": [tagged("security-group", mark)],
-        }
-    yield "ImportKeyPair", {
-        "KeyName": name,
-        "PublicKeyMaterial": b"ssh-ed25519 " + base64.b64encode(_KEY),
-        "TagSpecifications": [tagged("key-pair", mark)],
+        },
+        "ImportKeyPair": {
+            "KeyName": name,
+            "PublicKeyMaterial": b"ssh-ed25519 " + base64.b64encode(_KEY),
+            "TagSpecifications": [tagged("key-pair", mark)],
+        },
     }
 
 

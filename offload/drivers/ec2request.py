@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from offload.domain.machines import LOGIN, MARK, Offer
+from offload.domain.machines import EXPIRES, LOGIN, MARK, Offer
 from offload.drivers.ec2marks import called, tagged
 
 
-def request(offer: Offer, group: str | None = None) -> dict[str, Any]:
+def request(
+    offer: Offer, group: str | None = None, expires_at: str | None = None
+) -> dict[str, Any]:
     """The parameters of RunInstances, but for key, user data and token."""
     spec = offer.spec
     wanted: dict[str, Any] = {
@@ -23,7 +25,7 @@ def request(offer: Offer, group: str | None = None) -> dict[str, Any]:
             "HttpPutResponseHopLimit": 1,
         },
         "InstanceInitiatedShutdownBehavior": "terminate",
-        "TagSpecifications": list(_tags(offer)),
+        "TagSpecifications": list(_tags(offer, expires_at)),
     }
     groups = [group] if group else []
     if spec.subnet:  # a subnet of one's own gives no public address unasked
@@ -48,9 +50,11 @@ def _disk(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _tags(offer: Offer) -> Iterator[dict[str, Any]]:
+def _tags(offer: Offer, expires_at: str | None) -> Iterator[dict[str, Any]]:
     mark = {MARK: offer.spec.name}
     ours = {"Name": called(offer.spec.name), LOGIN: offer.login} | mark
+    if expires_at is not None:
+        ours[EXPIRES] = expires_at
     yield tagged("instance", {**offer.spec.tags, **ours})
     for kind in ("volume", "network-interface"):
         yield tagged(kind, mark)

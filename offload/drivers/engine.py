@@ -129,7 +129,7 @@ class Engine:
         """
         found = self._client.images.get(image)
         total_bytes, have_bytes = int(found.attrs["Size"]), 0
-        for chunk in found.save(named=image):
+        for chunk in found.save(named=True):
             have_bytes += len(chunk)
             on_bytes(have_bytes, max(have_bytes, total_bytes))
             yield chunk

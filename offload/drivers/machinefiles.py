@@ -22,9 +22,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 class Record:
     """A machine as it was asked for, and what came of it.
 
-    `profile` is that of AWS' configuration. `attempt` is part of what makes two requests one; `id` and `address` are None until there is a
-    machine. `serves` is the model it was equipped with, as the user named it; `ready` says that
-    bringing it up came to its end.
+    `profile` is that of AWS' configuration. `attempt`, and `asked_at` in UTC and ISO 8601, are part
+    of what makes two requests one; `id` and `address` are None until there is a machine. `model`
+    is what it was equipped with, as the user named it; `ready` says that bringing it up came
+    to its end.
     """
 
     spec: Spec
@@ -32,6 +33,7 @@ class Record:
     usd_per_h: float
     disk_gb: int
     attempt: str
+    asked_at: str
     profile: str | None = None
     image_way: str = "auto"
     model: str | None = None
@@ -102,7 +104,7 @@ class Folder:
             json.dump(asdict(record), file, indent=1)
 
     def secret(self, name: str) -> str:
-        """The text of a file that nobody else may read; if it is not there, a random one is made."""
+        """The text of a file that nobody else may read; a random one, if it is not there."""
         path = os.path.join(self.path, name)
         with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
             return file.read()

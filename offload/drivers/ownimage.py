@@ -1,4 +1,4 @@
-"""The image of our own server: what it is called, and whether the engine's is that of our source."""
+"""The image of our own server: its name, whether it is that of our source, how it is built."""
 
 from collections.abc import Callable, Iterator
 

@@ -118,15 +118,19 @@ class Shell:
             Unreachable: the connection broke off.
         """
         opened = closing(self._connection.session(command))
-        with ThreadPoolExecutor(2) as readers, opened as channel, _within(timeout_s, channel):
+        with (
+            ThreadPoolExecutor(2) as readers,
+            opened as channel,
+            _within(timeout_s, channel) as late,
+        ):
             output = readers.submit(b"".join, _chunks(channel.recv))
             complaints = readers.submit(_follow, _chunks(channel.recv_stderr), on_line)
             self._feed(channel, stdin)
             said, complaint = output.result().decode(errors="replace"), complaints.result()
-            code = channel.recv_exit_status()
+            code, broke_off = channel.recv_exit_status(), not channel.eof_received
         if code == 0:
             return said
-        if code < 0 and not self.is_alive:
+        if code < 0 and broke_off and not late.is_set():
             raise Unreachable("The SSH connection broke off.")
         killed = "It did not end by itself." if code < 0 else f"It ended with code {code}."
         last = complaint or _last_line(said) or killed
@@ -162,15 +166,21 @@ class Shell:
 
 
 @contextmanager
-def _within(timeout_s: float | None, channel: "Channel") -> Iterator[None]:
-    """Close `channel` after `timeout_s`."""
+def _within(timeout_s: float | None, channel: "Channel") -> Iterator[threading.Event]:
+    """Close `channel` after `timeout_s`; the event says that it came to that."""
+    late = threading.Event()
     if timeout_s is None:
-        yield
+        yield late
         return
-    timer = threading.Timer(timeout_s, channel.close)
+
+    def end() -> None:
+        late.set()
+        channel.close()
+
+    timer = threading.Timer(timeout_s, end)
     timer.start()
     try:
-        yield
+        yield late
     finally:
         timer.cancel()
         timer.join()

@@ -12,7 +12,13 @@ from paramiko.packet import Packetizer
 STALL_S = 20.0
 """A connection that cannot send for so long is given up."""
 
+_PACKET_BYTES = 2**15
+"""OpenSSH takes no larger ones."""
+
 LOST = "the SSH connection broke off"
+
+BROKEN = (OSError, EOFError, SSHException)
+"""What paramiko raises where a connection is at its end."""
 
 
 class Packets(Packetizer):
@@ -97,14 +103,14 @@ class Stream:
         left = memoryview(data)
         with self._within(timeout_s, "nothing was taken"):
             while left:
-                sent = self._channel.send(left)
+                sent = self._channel.send(bytes(left[:_PACKET_BYTES]))
                 if not sent:
                     raise ConnectionResetError(LOST)
                 left = left[sent:]
 
     def end(self) -> None:
         """Say that nothing more is written."""
-        with suppress(OSError, EOFError, SSHException):
+        with suppress(*BROKEN):
             self._channel.shutdown_write()
 
     def is_readable(self) -> bool:
@@ -115,7 +121,7 @@ class Stream:
 
     def close(self) -> None:
         """Close it."""
-        with suppress(OSError, EOFError, SSHException):
+        with suppress(*BROKEN):
             self._channel.close()
 
     @contextmanager
@@ -126,5 +132,7 @@ class Stream:
                 yield
         except TimeoutError as error:
             raise TimeoutError(f"{what} for {timeout_s:g} s") from error
-        except (OSError, EOFError, SSHException) as error:
+        except EOFError as error:
+            raise ConnectionResetError(str(error) or LOST) from error
+        except BROKEN as error:
             raise ConnectionResetError(LOST) from error

@@ -10,20 +10,25 @@ from offload.domain.units import show_s
 from offload.render import tables
 
 if TYPE_CHECKING:
+    from offload.app.rented import Listed, Plan, Provisioned
     from offload.costmodel.dollars import Billing
-    from offload.wiring.machines import Listed
-    from offload.wiring.planning import Plan
-    from offload.wiring.provisioning import Provisioned
 
 _HOURS_PER_MONTH = 730
-_CREATED = ("a key pair", "a security group", "an instance with an encrypted disk")
+_CREATED = "a key pair, a security group, an instance with an encrypted disk"
+_CALLS = (
+    "ImportKeyPair", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances",
+    "CreateTags",
+)  # fmt: skip
 
 
 def plan(plan: "Plan", *, as_json: bool) -> None:
     """What would be created, on standard output."""
     if as_json:
         offer, spec = asdict(plan.offer), asdict(plan.offer.spec)
-        cost = {"usd_per_h": _hourly(plan.billing), "parts_usd_per_h": _parts(plan.billing)}
+        cost: dict[str, Any] = {
+            "usd_per_h": _hourly(plan.billing),
+            "parts_usd_per_h": _parts(plan.billing),
+        }
         cost |= {"stopped_usd_per_month": _monthly(plan.billing), "most_usd": _most(plan)}
         there = asdict(plan.before) if plan.before else None
         document = {"kind": "plan", "offer": offer | {"spec": spec}, "cost": cost, "there": there}
@@ -39,32 +44,35 @@ def announce(plan: "Plan", *, quiet: bool) -> None:
 
 
 def _plan_lines(plan: "Plan") -> list[str]:
-    offer, spec, billing = plan.offer, plan.offer.spec, plan.billing
-    parts = " + ".join(f"${value:.4f} {name}" for name, value in _parts(billing).items())
+    offer, spec = plan.offer, plan.offer.spec
     kind = "spot instance" if spec.spot else "instance"
     engine = "with Docker" if offer.has_engine else "Docker is installed at its first boot"
-    lines = [
-        f"{spec.name}: a {spec.instance_type} {kind} in {spec.zone or spec.region}: {offer.vcpus} "
-        f"vCPUs, {offer.memory_gib:g} GiB, {offer.arch}; image {offer.ami} ({engine}), "
-        f"{offer.disk_gb} GB of disk",
-        f"${_hourly(billing):.4f} an hour{' at most' if spec.spot else ''} ({parts}; {billing.how}"
-        f"{', ' + billing.as_of if billing.as_of else ''})",
-    ]
+    where = spec.zone or spec.region
+    lines = [f"{spec.name}: a {spec.instance_type} {kind} in {where}, {offer.vcpus} vCPUs"]
+    lines[0] += f", {offer.memory_gib:g} GiB, {offer.arch}, {offer.disk_gb} GB of disk"
+    lines[0] += f"; image {offer.ami} ({engine})"
+    lines += [_price(plan), _end(spec.idle_s, spec.lifetime_s, plan)]
     if offer.burstable:
         lines.append(
             f"A {spec.instance_type} is fast for minutes only, until its credits are used up; "
             "c and m types stay as fast as they are."
         )
-    lines.append(_end(spec.idle_s, spec.lifetime_s, plan))
     lines.append(f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open.")
+    serves = plan.model.identity.name
     if plan.before is None:
-        lines.append(f"Created: {', '.join(_CREATED)}; it serves {plan.model.identity.name}.")
+        lines.append(f"Created: {_CREATED}; it serves {serves}. Calls: {', '.join(_CALLS)}.")
     else:
-        lines.append(
-            f"{plan.before.id} is there, {plan.before.state}; it is made to serve "
-            f"{plan.model.identity.name}."
-        )
+        there = plan.before
+        lines.append(f"{there.id} is there, {there.state}; it is made to serve {serves}.")
     return lines
+
+
+def _price(plan: "Plan") -> str:
+    billing, most = plan.billing, " at most" if plan.offer.spec.spot else ""
+    parts = " + ".join(f"${value:.4f} {name}" for name, value in _parts(billing).items())
+    how = f"{billing.how}, {billing.as_of}" if billing.as_of else billing.how
+    stopped = f"${_monthly(billing):.2f} a month while it is stopped"
+    return f"${_hourly(billing):.4f} an hour{most} ({parts}; {how}), {stopped}"
 
 
 def _end(idle_s: float | None, lifetime_s: float | None, plan: "Plan") -> str:
@@ -89,7 +97,11 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
     """A machine that serves."""
     total_s = sum(up.phases.values())
     if as_json:
-        document = {"kind": "machine", "machine": asdict(up.machine), "from": up.came_from}
+        document: dict[str, Any] = {
+            "kind": "machine",
+            "machine": asdict(up.machine),
+            "from": up.came_from,
+        }
         document |= {"phases": up.phases, "total_s": total_s, "image": up.image}
         document |= {"usd_per_h": _hourly(billing), "model": asdict(up.info.identity)}
         return tables.write_json(document)
@@ -131,11 +143,11 @@ def left(name: str, resources: Sequence[Resource] | None) -> None:
         _say([f"What there is of {name} could not be asked. To see: offload machines"])
     elif resources:
         things = ", ".join(f"{each.kind} {each.id}" for each in resources)
+        remove = f"offload down {name} --region {resources[0].region}"
         _say(
             [
                 f"What there is of {name}: {things}.",
-                "  To go on: the same command; to remove all of it: "
-                f"offload down {name} --region {resources[0].region}",
+                f"  To go on: the same command; to remove all of it: {remove}",
             ]
         )
     else:

@@ -117,28 +117,29 @@ def _billing(
     if amounts.price_usd_per_h is not None:
         by_hand = Billing(amounts.price_usd_per_h, "set by hand", idle_s=amounts.idle_s)
         return by_hand, _UNKNOWN_SLOTS
-    asked = question.instance_type is not None
-    named = asked or Kind.of(question.url) is not None
-    priced = _priced(question) if asked or kind is None else kind
+    named = question.instance_type is not None
+    meant = Kind.of(question.url) is not None
+    rented = None if named else kind
+    priced = rented or _priced(question)
     try:
         found = prices.find(
             priced.instance_type,
             priced.region,
-            # Nobody named this machine, so nobody is asked what it costs.
-            offline=question.offline or configured.offline or not named,
+            # Where nobody named a machine, nobody is asked what it costs.
+            offline=question.offline or configured.offline or not (named or meant),
             environment=os.environ,
             cache_path=os.path.join(configured.cache, "prices.json"),
             now=datetime.datetime.now(datetime.UTC),
             say=warn,
         )
     except UsageError as error:
-        if asked or kind is None:
+        if rented is None:
             raise
         warn(f"{error} Dollars are left out. {error.hint}")
-        return Billing(how=f"no price of {kind.label} is known"), _UNKNOWN_SLOTS
+        return Billing(how=f"no price of {rented.label} is known"), _UNKNOWN_SLOTS
     how = f"{found.instance_type} in {found.region}, {found.source}"
-    rented = asked or kind is not None
-    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed=not rented)
+    assumed = rented is None and not named
+    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed)
     return billing, found.vcpus
 
 

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from typing import get_args
 
 from offload.domain.errors import OffloadError
 from offload.domain.machines import Offer, Spec
@@ -22,30 +23,36 @@ def facts(
 
     Nothing is created.
     """
-    found: Json = {"credentials": None, "region": region}
     try:
         cloud = Cloud.connected(region, profile)
-        found |= {"credentials": cloud.who(), "region": cloud.region}
+        who = cloud.who()
     except OffloadError as error:
-        return found, _wrong(error)
-    found["price"] = _price(configured, cloud.region)
-    found["quota"] = {
-        name: _quota(cloud, spot=spot) for name, spot in (("on demand", False), ("spot", True))
+        return {"credentials": None, "region": region}, _wrong(error)
+    found, wrong = looked_at(cloud, configured)
+    return {"credentials": who, "region": cloud.region, **found}, wrong
+
+
+def looked_at(cloud: Cloud, configured: Settings) -> tuple[Json, OffloadError | None]:
+    """The same of one account and region."""
+    found: Json = {
+        "price": _price(configured, cloud.region),
+        "quota": {"on demand": _quota(cloud, spot=False), "spot": _quota(cloud, spot=True)},
     }
+    offer = wrong = None
     try:
         offer = cloud.offer(Spec("doctor", cloud.region, INSTANCE, _NOBODY))
         found |= _offered(offer)
+        cloud.allowed(offer)
     except OffloadError as error:
-        found["machine"] = f"{error} {error.hint}"
-        return found | {"permissions": _permissions(cloud, None)}, _wrong(error)
+        found["refused"] = str(error)
+        wrong = _wrong(error)
     found["permissions"] = _permissions(cloud, offer)
-    missing = [name for name, answer in found["permissions"].items() if answer == "missing"]
-    try:
-        if not missing:
-            cloud.allowed(offer)
-    except OffloadError as error:
-        return found, _wrong(error)
-    return found, _missing(missing) if missing else None
+    if missing := found["permissions"]["missing"]:
+        wrong = OffloadError(
+            f"These credentials may not {', '.join(missing)}.",
+            hint="To see the policy to ask for: offload doctor aws --policy",
+        )
+    return found, wrong
 
 
 def _offered(offer: Offer) -> Json:
@@ -83,15 +90,11 @@ def _permissions(cloud: Cloud, offer: Offer | None) -> Json:
         ours = cloud.resources()
     except OffloadError:  # the permissions say why
         ours = []
-    return dict(ec2permissions.asked(cloud.clients("ec2"), offer, ours))
+    permissions: Json = {answer: [] for answer in get_args(ec2permissions.Answer)}
+    for action, answer in ec2permissions.asked(cloud.clients("ec2"), offer, ours).items():
+        permissions[answer].append(action)
+    return permissions
 
 
 def _wrong(error: OffloadError) -> OffloadError:
     return OffloadError(str(error), hint=error.hint)
-
-
-def _missing(actions: list[str]) -> OffloadError:
-    return OffloadError(
-        f"These credentials may not {', '.join(actions)}.",
-        hint="To see the policy to ask for: offload doctor aws --policy",
-    )

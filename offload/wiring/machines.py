@@ -4,10 +4,11 @@ import datetime
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from offload.app.pipeline import Stop
 from offload.app.removing import remove_all_of
+from offload.app.rented import Listed
 from offload.app.renting import Patience
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, UsageError
@@ -19,23 +20,6 @@ from offload.drivers.settings import Settings
 from offload.wiring import configuration
 from offload.wiring.planning import caller
 from offload.wiring.remembered import Remembered
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A machine as `offload machines` shows it: what the cloud says, what this computer knows.
-
-    `machine` is None where there is none any more, `record` where this computer knows of none.
-    `age_s` and `usd` count from when it last began to run; a stopped one costs `usd_per_month`.
-    """
-
-    name: str
-    region: str
-    machine: Machine | None
-    record: Record | None
-    age_s: float | None = None
-    usd: float | None = None
-    usd_per_month: float | None = None
 
 
 def listed(

@@ -5,17 +5,18 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from offload.app.equip import Way
+from offload.app.rented import Plan
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
-from offload.detectors.source import Hub, ModelSource
+from offload.detectors.source import Hub
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.machines import Machine, Offer, Spec
+from offload.domain.machines import Offer, Spec
 from offload.drivers import machinefiles, web
 from offload.drivers.ec2 import Cloud
+from offload.drivers.engine import Engine
 from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
 from offload.wiring import configuration, prices
@@ -24,7 +25,7 @@ from offload.wiring.question import INSTANCE
 NAME = "main"
 """What a machine is called unless it is called something else."""
 
-_CHECK_S = 5.0
+_CHECK_S, _ENGINE_S = 5.0, 3
 _IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
 
 
@@ -50,25 +51,10 @@ class Wish:
     tags: tuple[tuple[str, str], ...] = ()
     model: str | None = None
     labels: str | None = None
-    image_way: Way | None = None
+    image_way: str | None = None
     price_usd_per_h: float | None = None
     max_usd_per_h: float | None = None
     offline: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What carrying out a wish means: what the cloud offers, what it costs, what is there already.
-
-    `before` is the machine that is there, None where one is created.
-    """
-
-    offer: Offer
-    record: Record
-    model: ModelSource
-    billing: Billing
-    before: Machine | None
-    cloud: Cloud = field(repr=False)
 
 
 def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], None]) -> Plan:
@@ -96,6 +82,7 @@ def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], Non
     if not found:
         cloud.allowed(offer)
     billing = _billing(wish, offer, configured, say)
+    now = datetime.datetime.now(datetime.UTC)
     record = Record(
         spec=spec,
         login=found[0].login if found else offer.login,
@@ -103,13 +90,39 @@ def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], Non
         usd_per_h=billing.usd_per_h,
         disk_gb=offer.disk_gb,
         attempt=known.attempt if known else secrets.token_hex(8),
+        asked_at=known.asked_at if known else now.isoformat(timespec="seconds"),
         image_way=wish.image_way or (known.image_way if known else "auto"),
         model=asked,
         labels=labels,
         id=known.id if known else None,
         address=known.address if known else None,
     )
-    return Plan(offer, record, model, billing, found[0] if found else None, cloud)
+    before = found[0] if found else None
+    can_send = _can_send(offer, record.image_way)
+    return Plan(offer, record, model, billing, before, can_send, cloud)
+
+
+def _can_send(offer: Offer, way: str) -> bool:
+    """Whether an engine is here whose images run on such a machine.
+
+    Raises:
+        UsageError: none is, and the image is to be sent.
+        PlaceUnavailable: likewise.
+    """
+    try:
+        with Engine.connected(timeout_s=_ENGINE_S) as engine:
+            arch = engine.arch
+    except PlaceUnavailable:
+        if way == "stream":
+            raise
+        return False
+    if way == "stream" and arch != offer.arch:
+        raise UsageError(
+            f"This computer's images are for {arch}, and a {offer.spec.instance_type} is "
+            f"{offer.arch}.",
+            hint="To build the image there: --image build",
+        )
+    return arch == offer.arch
 
 
 def _spec(wish: Wish, known: Record | None, region: str, caller: str) -> Spec:

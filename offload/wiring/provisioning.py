@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.app.equip import PORT, Cargo, Equipping, Image, Way
 from offload.app.pipeline import Stop
+from offload.app.rented import Plan, Provisioned
 from offload.app.renting import Patience, Phases, Renting
 from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.machines import Machine, Resource, Spec
-from offload.domain.measurements import Condition, Measurement
+from offload.domain.machines import Resource
+from offload.domain.measurements import Condition
 from offload.drivers import (
     archives,
     buildcontext,
-    engine,
     imagefiles,
     machinefiles,
     network,
@@ -37,29 +37,13 @@ from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.wiring import configuration
 from offload.wiring.bringups import brought_up
-from offload.wiring.planning import Plan
-from offload.wiring.remembered import Remembered
+from offload.wiring.remembered import Remembered, expires_at
 
 URL = f"http://127.0.0.1:{PORT}"
 """Where the server answers, on the machine itself."""
 
 _OPTIONS = ("--max-bytes", str(imagefiles.MAX_FILE_BYTES))
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Provisioned:
-    """A machine that serves, what it was brought up from, the seconds of each phase, what was done
-    about its image, what its server says of itself, and what was added to the history.
-    """
-
-    machine: Machine
-    record: Record
-    came_from: machines.Start
-    phases: dict[str, float]
-    image: str
-    info: wire.Info
-    measurement: Measurement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +65,16 @@ def carry_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling) ->
         Interrupted: somebody asked to stop.
         OffloadError: it cannot be done.
     """
+    try:
+        return _carried_out(plan, configured, stop, telling)
+    except ssh.Unreachable as error:
+        raise PlaceUnavailable(
+            f"The machine {plan.record.spec.name} has stopped answering: {error}",
+            hint="To go on: the same command",
+        ) from error
+
+
+def _carried_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling) -> Provisioned:
     folder = machinefiles.folder(configuration.machines_path(configured), plan.record.spec.name)
     began_s = time.monotonic()
     patience = Patience(time.monotonic, time.sleep, stop)
@@ -89,17 +83,18 @@ def carry_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling) ->
         local = Remembered(folder, _with_latest(plan.record, folder.record()))
         local.keep(local.record)  # before anything is created
         machine, came_from = Renting(plan.cloud, local, patience, phases).up(plan.offer)
-        shell = stack.enter_context(closing(_let_in(local, patience, phases)))
+        with phases.of("boot"):
+            shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = Equipping(shell, patience, phases, telling.say, telling.follow, telling.on_bytes)
         steps.engine()
         if local.is_young:
             with local.another_host_key() as private:
                 steps.host_key(private)
-                shell = stack.enter_context(closing(local.connect(_LET_IN_S)))
+                shell = stack.enter_context(closing(_let_in(local, patience)))
             steps = replace(steps, shell=shell)
         spec = plan.record.spec
         steps.limits(spec.idle_s, spec.lifetime_s)
-        image = _image(plan.model, telling)
+        image = _image(plan, telling)
         things = cargo(plan.model, plan.record, configuration.cache(configured).folder)
         steps.image(image, _way(plan.record.image_way))
         steps.container(image, things, local.token, _OPTIONS)
@@ -140,10 +135,12 @@ def _with_latest(record: Record, now: Record | None) -> Record:
     """Of two processes at once, the second finds what the first did."""
     if now is None:
         return record
-    return replace(record, attempt=now.attempt, id=now.id, address=now.address)
+    return replace(
+        record, attempt=now.attempt, asked_at=now.asked_at, id=now.id, address=now.address
+    )
 
 
-def _let_in(local: Remembered, patience: Patience, phases: Phases) -> Shell:
+def _let_in(local: Remembered, patience: Patience) -> Shell:
     """A connection, as soon as the machine lets us in."""
     young = local.is_young
 
@@ -158,8 +155,7 @@ def _let_in(local: Remembered, patience: Patience, phases: Phases) -> Shell:
             raise
 
     late = f"The machine {local.folder.name} at {local.record.address} does not let us in over SSH."
-    with phases.of("boot"):
-        return patience.until(let_in, _LET_IN_S, late)
+    return patience.until(let_in, _LET_IN_S, late)
 
 
 def _way(text: str) -> Way:
@@ -167,30 +163,24 @@ def _way(text: str) -> Way:
     return ways.get(text, "auto")
 
 
-def _image(model: ModelSource, telling: Telling) -> Image:
+def _image(plan: Plan, telling: Telling) -> Image:
     """Our image with the runtime that the model takes."""
+    runtime = plan.model.runtime
 
     def context() -> Iterator[bytes]:
         with buildcontext.opened() as stream:
             yield from archives.chunks(stream)
 
     def saved(on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
-        return ownimage.saved(model.runtime, telling.follow, on_bytes)
+        return ownimage.saved(runtime, telling.follow, on_bytes)
 
     return Image(
-        name=ownimage.name(model.runtime),
-        runtime=ownimage.runtime(model.runtime),
+        name=ownimage.name(runtime),
+        runtime=ownimage.runtime(runtime),
         digest=buildcontext.digest(),
         context=context,
-        saved=saved if _engine_is_here() else None,
+        saved=saved if plan.can_send else None,
     )
-
-
-def _engine_is_here() -> bool:
-    try:
-        return bool(engine.version())
-    except PlaceUnavailable:
-        return False
 
 
 def cargo(model: ModelSource, record: Record, cache: str) -> Cargo:
@@ -242,13 +232,6 @@ def _greeted(local: Remembered, steps: Equipping, phases: Phases, patience: Pati
             said = steps.logs(20).strip().splitlines()
             errors = [line for line in said if line.startswith("error: ")] or said[-1:]
             raise PlaceUnavailable(" ".join([str(error), *errors[-1:]]), hint=error.hint) from error
-
-
-def expires_at(spec: Spec, now: datetime.datetime) -> str:
-    """When a machine that boots now ends by itself at the latest, as its tag says it."""
-    if spec.lifetime_s is None:
-        return "never"
-    return (now + datetime.timedelta(seconds=spec.lifetime_s)).isoformat(timespec="seconds")
 
 
 def left(plan: Plan) -> list[Resource] | None:

@@ -10,9 +10,11 @@ from offload.app.equip import PORT
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.drivers import ssh
+from offload.drivers.connections import Stream
+from offload.drivers.ec2 import Cloud
 from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import Shell, Stream
+from offload.drivers.ssh import Shell
 from offload.drivers.tunnel import Tunnel
 from offload.wiring import machines, planning
 from offload.wiring.provisioning import URL
@@ -121,6 +123,11 @@ def _why(local: Remembered, configured: Settings) -> PlaceUnavailable | None:
     if machine.address and machine.address != local.record.address:
         local.seen(machine)
         return None
+    return _locked_out(name, cloud, configured)
+
+
+def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailable | None:
+    """That the machine does not let in whoever is at our address, if so."""
     try:
         here = planning.caller(configured)
         let_in = cloud.cidrs(name)

@@ -1,5 +1,6 @@
 """A rented machine as this computer remembers it: keys, what a new one is told, its connection."""
 
+import datetime
 import hashlib
 import secrets
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 
 from offload.domain.errors import UsageError
-from offload.domain.machines import Machine
+from offload.domain.machines import Machine, Spec
 from offload.drivers import ssh
 from offload.drivers.machinefiles import Folder, Record
 from offload.drivers.ssh import Shell
@@ -51,6 +52,10 @@ class Remembered:
         text = f"{self.public_key()} {self.record.attempt}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    def expires_at(self) -> str:
+        """When it ends by itself at the latest, reckoned from when it was first asked for."""
+        return expires_at(self.record.spec, datetime.datetime.fromisoformat(self.record.asked_at))
+
     def had_one(self) -> bool:
         """Whether there ever was a machine."""
         return self.record.id is not None
@@ -59,7 +64,8 @@ class Remembered:
         """It is gone: the next machine is another."""
         for name in (_HOST_KEY, "known_hosts"):
             self.folder.drop(name)
-        self.keep(replace(self.record, attempt=secrets.token_hex(8), id=None, address=None))
+        record = replace(self.record, attempt=secrets.token_hex(8), asked_at=_now())
+        self.keep(replace(record, id=None, address=None, ready=False))
 
     def seen(self, machine: Machine) -> None:
         """Remember where it is."""
@@ -120,3 +126,14 @@ class Remembered:
     def _pinned(self) -> list[str]:
         lines = self.folder.secret("known_hosts").splitlines()
         return [line.partition(" ")[2] for line in lines]
+
+
+def expires_at(spec: Spec, booted: datetime.datetime) -> str:
+    """When a machine that boots then ends by itself at the latest, as its tag says it."""
+    if spec.lifetime_s is None:
+        return "never"
+    return (booted + datetime.timedelta(seconds=spec.lifetime_s)).isoformat(timespec="seconds")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -4,6 +4,7 @@ import json
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -16,7 +17,7 @@ from offload.domain.measurements import Measurement
 from offload.render.explained import NAMES
 from tests.cli.test_help import modules_after
 from tests.conftest import Offload
-from tests.measured import local, remote
+from tests.measured import LABEL, bring_up, local, remote
 
 BUILTIN = ("-m", "builtin", "--budget", "1s")
 RUNS = Path(__file__).parents[1] / "unit" / "runs_by_hand.csv"
@@ -226,6 +227,84 @@ def test_what_is_said_by_hand_takes_the_place_of_what_was_measured(
     assert faster["billing"]["usd_per_h"] == 0.5
     assert lane(faster, "remote")["seconds"] < lane(found, "remote")["seconds"]
     assert lane(faster, "remote")["usd"] > lane(found, "remote")["usd"] == 0
+
+
+def rented(**known: Any) -> Measurement:
+    """A machine of the kind LABEL that was measured."""
+    there = remote(**known)
+    return replace(there, condition=replace(there.condition, url=LABEL))
+
+
+def test_a_kind_of_machine_is_named_by_its_label_and_costs_what_it_costs(
+    offload: Offload, tmp_path: Path
+) -> None:
+    known = local(service_s=2), rented(service_s=0.1), remote(service_s=0.01), bring_up()
+    asked = ("-n", 200, "--from", written(tmp_path / "profile.json", *known))
+    assert lane(answer(offload, *asked, "--url", remote().condition.url), "remote")["usd"] == 0
+    found = answer(offload, *asked, "--url", LABEL)
+    assert found["billing"]["usd_per_h"] == pytest.approx(0.08925)
+    assert found["billing"]["how"].startswith("c7i.large in us-east-1, ")
+    assert found["billing"]["assumed"] is False
+    assert found["choice"]["where"] == "remote, not provisioned", "nothing says that it is up"
+    ready = answer(offload, *asked, "--url", LABEL, "--state", "warm")
+    assert ready["choice"]["where"] == "remote"
+    hourly_usd = sum(ready["billing"]["parts_usd_per_h"].values())
+    assert lane(ready, "remote")["usd"] == pytest.approx(
+        lane(ready, "remote")["seconds"] * hourly_usd / 3600
+    )
+    dearer = answer(offload, *asked, "--url", LABEL, "--price", 0.5)
+    assert dearer["billing"]["how"] == "set by hand"
+    other = answer(offload, *asked, "--url", LABEL, "--instance-type", "c7i.xlarge")
+    assert other["billing"]["how"].startswith("c7i.xlarge in us-east-1, ")
+
+
+def test_the_last_machine_that_was_measured_is_meant_without_being_named(
+    offload: Offload, tmp_path: Path
+) -> None:
+    known = local(), remote(), rented(taken_at="2026-11-21T10:00:00+00:00")
+    file = written(tmp_path / "profile.json", *known)
+    found = answer(offload, "-n", 200, "--from", file)
+    assert found["billing"]["assumed"] is False
+    assert {option["state"] for option in found["options"] if option["choosable"]} == {
+        "here", "new",
+    }  # fmt: skip
+
+
+def test_a_kind_of_machine_without_a_known_price_is_a_warning(
+    offload: Offload, tmp_path: Path
+) -> None:
+    strange = "ec2:x99.huge@mars-north-1"
+    there = replace(rented(), condition=replace(rented().condition, url=strange))
+    done = offload("advise", "-n", 200, "--from", written(tmp_path / "profile.json", there))
+    assert done.returncode == 0
+    [warning] = done.stderr.splitlines()
+    assert warning.startswith("warning: No price of an instance type 'x99.huge' is known")
+    assert "Dollars are left out." in warning
+
+
+def test_how_a_start_up_was_learned_is_explained(offload: Offload, tmp_path: Path) -> None:
+    days = (f"2026-11-{day}T09:00:00+00:00" for day in (17, 18, 19))
+    known = local(), rented(), *(bring_up(taken_at=day) for day in days)
+    asked = ("-n", 200, "--from", written(tmp_path / "profile.json", *known), "--url", LABEL)
+    start = lane(answer(offload, *asked), "remote, not provisioned")["terms"]["startup_s"]
+    assert start["value"] == pytest.approx(76.5, rel=0.05)
+    assert (start["origin"], start["samples"]) == ("measured", 3)
+    assert start["taken_at"] == "2026-11-19T09:00:00+00:00"
+    how = "bring-ups: machine 27 s (3), image 45 s (3, streamed), container 4 s (3)"
+    assert start["how"] == how
+    said = offload("advise", *asked, "--explain").stdout
+    assert how in " ".join(said.split())
+    assert "offload provision" not in said
+
+
+def test_who_never_brought_up_a_machine_is_told_how_to_measure_that(
+    offload: Offload, profile: Path
+) -> None:
+    done = offload("advise", "-n", 200, "--from", profile, "--state", "new")
+    assert (
+        "To measure a start: offload provision ec2 --instance-type c7i.large --region us-east-1\n"
+        in done.stdout
+    )
 
 
 def test_every_term_of_every_option_is_explained(offload: Offload, profile: Path) -> None:

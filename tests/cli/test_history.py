@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from offload.domain import profiles
 from offload.domain.measurements import Measurement, Outcome
 from tests.conftest import Offload
 from tests.drawing import saved, scene
@@ -85,6 +87,26 @@ def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(
     assert header.split()[:4] == ["when", "place", "images", "predicted"]
     assert row.split()[2:4] == ["local", "12"]
     assert summary.startswith("local: 1 run")
+
+
+def test_what_a_rented_machine_cost_stands_beside_what_was_predicted(
+    offload: Offload, tmp_path: Path
+) -> None:
+    ran = Outcome(
+        "2026-11-21T09:00:00+00:00", "k", "remote, not provisioned", "builtin", 200, 34_000_000,
+        100.0, 80.0, 120.0, 90.0, predicted_usd=0.034, actual_usd=0.0335,
+    )  # fmt: skip
+    here = replace(ran, place="local", predicted_usd=0.0, actual_usd=0.0)
+    file = tmp_path / "profile.json"
+    file.write_text(json.dumps(profiles.document([], [here])))
+    assert offload("profile", "import", file).returncode == 0
+    assert "$" not in offload("accuracy").stdout
+    file.write_text(json.dumps(profiles.document([], [ran])))
+    assert offload("profile", "import", file).returncode == 0
+    rows = offload("accuracy").stdout.splitlines()
+    assert rows[0].split()[-2:] == ["cost", "cost"]
+    assert any(line.split()[-2:] == ["$0.034", "$0.034"] for line in rows)
+    assert any(line.startswith("remote, not provisioned: 1 run") for line in rows)
 
 
 def test_who_wants_no_history_has_none(offload: Offload, examples: Path, data: Path) -> None:

@@ -14,10 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
+from offload.domain import profiles
 from offload.domain.measurements import Measurement
 from offload.render.profiles import CSV_COLUMNS
 from tests.conftest import Offload, on_a_terminal
 from tests.drawing import saved, scene
+from tests.measured import LABEL, bring_up
 from tests.remote.served import served
 
 BUILTIN = ("-m", "builtin", "--budget", "2s")
@@ -113,6 +115,23 @@ def test_the_token_is_on_no_command_line(examples: Path) -> None:
     assert process.returncode == 0
     assert any(" detect " in line for line in lines)
     assert not any(TOKEN in line for line in lines)
+
+
+def test_a_machine_that_came_up_is_listed_and_shown_as_what_it_is(
+    offload: Offload, tmp_path: Path
+) -> None:
+    file = tmp_path / "profile.json"
+    file.write_text(json.dumps(profiles.document([bring_up()], [])))
+    assert offload("profile", "import", file).returncode == 0
+    row = offload("profile", "list").stdout.splitlines()[1].split()
+    assert row[0] == "1"
+    assert row[3:7] == ["provision", "builtin", "remote", LABEL]
+    said = offload("profile", "show", 1).stdout
+    assert "brought up  as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
+    assert "image       streamed\n" in said
+    assert "first result" not in said
+    assert "start-up" not in said
+    assert exported(offload) == [bring_up()]
 
 
 def test_an_empty_folder_is_one_sentence(offload: Offload, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,19 +38,27 @@ def place(url: str, dial: Dial | None = None) -> remote.Remote:
     link = Link(url, TOKEN, dial=dial)
     return remote.make(
         Kit(
-            None, None, _unused, lambda: None, "", _unused, 80_000_000, time.perf_counter, 1,
+            asked=None,
+            labels=None,
+            resolve=_unused,
+            here=lambda: None,
+            cache="",
+            load=_unused,
+            max_pixels=80_000_000,
+            clock=time.perf_counter,
+            cores=1,
             link=link,
-        )  # fmt: skip
+        )
     )
 
 
-def _unused(*_: object) -> object:
+def _unused(*_: object) -> Any:
     raise AssertionError("the server has the model")
 
 
 def rows(place: remote.Remote, folder: Path) -> dict[str, Row]:
-    paths = sorted(str(path) for path in folder.glob("*.jpg"))
-    job = Job(paths, imagefiles.read, lambda data: str(len(data)), str)
+    paths = sorted(path.name for path in folder.glob("*.jpg"))
+    job = Job(paths, partial(imagefiles.read, str(folder)), lambda data: str(len(data)), str)
     with place.open(Selection(), len(paths)) as session:
         found = list(detect(job, session, place.name, time.perf_counter, Stop()))
     assert len(found) == len(paths)
@@ -74,6 +84,6 @@ def test_every_picture_has_the_very_same_boxes_through_a_tunnel(
 
 
 def test_a_tunnel_to_nowhere_makes_the_place_unavailable(sshd: Sshd) -> None:
-    with closing(sshd.tunnel(9)) as tunnel:
-        with pytest.raises(PlaceUnavailable, match="nothing answers there"):
-            place("http://mine", tunnel.dial).model  # noqa: B018
+    nothing = pytest.raises(PlaceUnavailable, match="nothing answers there")
+    with closing(sshd.tunnel(9)) as tunnel, nothing:
+        place("http://mine", tunnel.dial).model  # noqa: B018

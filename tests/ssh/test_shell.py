@@ -94,9 +94,7 @@ def test_new_keys_in_the_middle_of_much_data_are_not_noticed(tmp_path: Path) -> 
     assert len(said) == 12 * 2**20 + 1
 
 
-def test_a_changed_host_key_is_refused_before_we_say_who_we_are(
-    sshd: Sshd, tmp_path: Path
-) -> None:
+def test_a_changed_host_key_is_refused_before_we_say_who_we_are(sshd: Sshd, tmp_path: Path) -> None:
     before = sshd.log.read_text().count("publickey")
     other = known(tmp_path / "known_hosts", new_key())
     for path in (other, str(tmp_path / "none")):
@@ -172,7 +170,11 @@ def test_a_host_that_says_no_word_of_ssh_is_left_in_time(sshd: Sshd) -> None:
         with pytest.raises(ssh.Unreachable, match="does not speak SSH"):
             sshd.shell(mute.getsockname()[1], timeout_s=0.2)
     with socket.create_server(("127.0.0.1", 0)) as wrong:
-        thread = threading.Thread(target=lambda: wrong.accept()[0].close())
+
+        def hang_up() -> None:
+            wrong.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
         thread.start()
         with pytest.raises(ssh.Unreachable, match="does not speak SSH"):
             sshd.shell(wrong.getsockname()[1])
@@ -182,7 +184,7 @@ def test_a_host_that_says_no_word_of_ssh_is_left_in_time(sshd: Sshd) -> None:
 def test_a_connection_that_breaks_off_is_no_failure_of_the_command(sshd: Sshd) -> None:
     with Proxy(sshd.port) as proxy, closing(sshd.shell(proxy.port)) as shell:
         with pytest.raises(ssh.Unreachable, match="broke off"):
-            shell.run("echo ready >&2; cat", on_line=lambda _line: proxy.cut())
+            shell.run("echo ready >&2; sleep 9", on_line=lambda _line: proxy.cut())
         assert not shell.is_alive
         with pytest.raises(ssh.Unreachable):
             shell.run("true")
@@ -210,7 +212,9 @@ def test_a_new_key_is_one_that_openssh_reads_and_no_repr_shows(tmp_path: Path) -
     pair = new_key()
     assert pair != new_key()
     path = saved(pair, tmp_path / "key")
-    read = subprocess.run(["ssh-keygen", "-y", "-f", path], capture_output=True, text=True, check=True)
+    read = subprocess.run(
+        ["ssh-keygen", "-y", "-f", path], capture_output=True, text=True, check=True
+    )
     assert read.stdout.split()[:2] == pair.public.split()
     assert "PRIVATE" not in repr(pair)
     assert os.fspath(path)

@@ -16,7 +16,6 @@ from offload.domain.errors import Unanswered
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.vision import Image
-from offload.drivers.connections import Dial, Server
 from offload.drivers.ssh import Shell
 from offload.drivers.tunnel import Tunnel
 from offload.drivers.web import Unreachable
@@ -94,8 +93,8 @@ def test_what_the_server_hears_and_says_is_what_it_is_without_a_tunnel(sshd: Ssh
         assert here.detect().found == found.found
         (other,) = server.images
     assert (seen.method, seen.query, seen.body) == (other.method, other.query, other.body)
-    differ = {name for name in seen.headers | other.headers
-              if seen.headers.get(name) != other.headers.get(name)}  # fmt: skip
+    names = {*seen.headers, *other.headers}
+    differ = {name for name in names if seen.headers.get(name) != other.headers.get(name)}
     assert differ <= {"host"}
 
 
@@ -192,13 +191,11 @@ def test_images_without_an_answer_fall_back(sshd: Sshd) -> None:
 
 
 def test_a_server_that_is_not_there_is_said_to_be_not_there(sshd: Sshd) -> None:
-    with closing(sshd.tunnel(9)) as tunnel, closing(asked_through(tunnel.dial)) as server:
-        with pytest.raises(Unreachable, match="port 9 of the machine: nothing answers there"):
+    nothing = pytest.raises(Unreachable, match="port 9 of the machine: nothing answers there")
+    with closing(sshd.tunnel(9)) as tunnel:
+        address = Address("http://mine", dial=tunnel.dial)
+        with closing(address.connect(time.perf_counter)) as server, nothing:
             server.request("GET", wire.LIVE)
-
-
-def asked_through(dial: Dial, timeout_s: float = LONG_S) -> Server:
-    return Address("http://mine", timeout_s=timeout_s, dial=dial).connect(time.perf_counter)
 
 
 def test_an_answer_that_does_not_come_in_time_is_none(sshd: Sshd) -> None:
@@ -219,7 +216,7 @@ def test_a_body_that_is_not_taken_in_time_is_given_up(sshd: Sshd) -> None:
 
 def test_a_link_that_takes_nothing_is_left_in_time_by_all(sshd: Sshd) -> None:
     much = Image("much.jpg", bytes(2**22))
-    failed = []
+    failed: list[int] = []
 
     def try_it() -> None:
         with pytest.raises(Unanswered):

@@ -13,7 +13,9 @@ from offload.domain.measurements import ImageSample, Measurement, Outcome
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
 from offload.drivers import settings
+from offload.drivers.connections import Stream
 from offload.drivers.settings import Settings
+from offload.render.messages import Messages
 from offload.wiring import configuration, keeping
 from offload.wiring.bringups import brought_up
 from offload.wiring.conditions import condition
@@ -43,6 +45,10 @@ def configured(tmp_path: Path) -> Settings:
     return settings.load({"OFFLOAD_DATA": str(tmp_path)})
 
 
+def unused(_timeout_s: float) -> Stream:
+    raise AssertionError
+
+
 def run(images: int = 40, startup_s: float = 0.5) -> Run:
     """One of images that took 0.1 s each, at a machine of the kind LABEL."""
     session = Rented()
@@ -52,7 +58,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> Run:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    via = Via(LABEL, "", pytest.fail, BILLING)
+    via = Via(LABEL, "", unused, BILLING)
     return Run(
         images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=samples, via=via
     )
@@ -121,6 +127,21 @@ def test_a_run_at_a_rented_machine_costs_what_it_was_busy(configured: Settings) 
     assert outcome.predicted_usd == pytest.approx(outcome.predicted_s * HOURLY_USD / 3600)
 
 
+def test_what_it_cost_is_said_only_if_it_cost_something(
+    configured: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remembered(configured, run())
+    outcome = remembered(configured, run())
+    assert outcome is not None
+    free = replace(outcome, actual_usd=0.0, predicted_usd=0.0)
+    for each in (outcome, free):
+        Messages().summary(run().summary(), None, each)
+    billed, plain = capsys.readouterr().err.splitlines()[-1::-3][:2][::-1]
+    assert billed.startswith(plain)
+    assert billed.endswith("; $0.00046, predicted $0.00047")
+    assert plain.endswith(")")
+
+
 def test_a_run_that_a_machine_was_brought_up_for_pays_for_all_of_it(configured: Settings) -> None:
     remembered(configured, run())
     for image_s in (43.0, 44.0, 46.0):
@@ -133,7 +154,6 @@ def test_a_run_that_a_machine_was_brought_up_for_pays_for_all_of_it(configured: 
     assert outcome.low_s < outcome.actual_s < outcome.high_s
     assert outcome.actual_usd == pytest.approx((94 + 600) * HOURLY_USD / 3600)
     assert outcome.predicted_usd == pytest.approx((outcome.predicted_s + 600) * HOURLY_USD / 3600)
-    assert not outcome.assumed
 
 
 def test_the_start_of_a_machine_is_no_start_of_the_client(configured: Settings) -> None:
@@ -148,6 +168,9 @@ def test_the_start_of_a_machine_is_no_start_of_the_client(configured: Settings) 
 
 def test_what_a_prediction_rests_on_was_known_before(configured: Settings) -> None:
     remembered(configured, run())
-    outcome = remembered(configured, run(startup_s=90.0), up(configured))
+    outcome = remembered(configured, run(startup_s=540.0), up(configured, image_s=500.0))
     assert outcome is not None
-    assert outcome.assumed, "the bring-up that it speaks of was the first"
+    assert outcome.predicted_s < 150
+    following = remembered(configured, run(startup_s=540.0), up(configured, image_s=499.0))
+    assert following is not None
+    assert following.predicted_s > 250

@@ -1,6 +1,5 @@
 """The tunnel's patience, with a connection and a clock that do as they are told."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +52,13 @@ class World:
         self.now_s += seconds
 
     def tunnel(self) -> Tunnel:
-        clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
         return Tunnel(
-            self.connect, 8080, lambda: self.verdict, patience_s=30, clock=clock, pause=self.pause
+            self.connect,
+            8080,
+            lambda: self.verdict,
+            patience_s=30,
+            clock=lambda: self.now_s,
+            pause=self.pause,
         )
 
 

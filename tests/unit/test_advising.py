@@ -1,0 +1,133 @@
+"""Which machine an answer is about, in which state, and what of the history it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offload.costmodel.advice import Advice
+from offload.domain.measurements import Measurement
+from offload.drivers import machine, settings
+from offload.drivers.settings import Settings
+from offload.wiring import history, keeping
+from offload.wiring.advising import advice, answer
+from offload.wiring.conditions import shown
+from offload.wiring.history import Known
+from offload.wiring.question import Question
+from tests.measured import LABEL, MODEL, URL, bring_up, local, remote
+
+LATER = "2026-11-21T10:00:00+00:00"
+LONG_AGO = "2026-01-01T10:00:00+00:00"
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Settings:
+    return settings.load({"OFFLOAD_DATA": str(tmp_path)})
+
+
+def rented(**known: Any) -> Measurement:
+    there = remote(**known)
+    return replace(there, condition=replace(there.condition, url=LABEL, network=None))
+
+
+def ours(*measurements: Measurement) -> list[Measurement]:
+    """As taken on this machine."""
+    here = machine.describe()
+    client = {"name": here.name, "cpu": here.cpu, "usable_cores": here.usable_cores}
+    return [replace(m, condition=replace(m.condition, client=client)) for m in measurements]
+
+
+def answered(configured: Settings, known: Sequence[Measurement], **asked: Any) -> Advice:
+    question = Question(images=200, slots=2, **asked)
+    return answer(question, configured, Known("builtin", known, []), pytest.fail)
+
+
+def states(found: Advice) -> set[str]:
+    return {o.lane.state for o in found.options if o.lane.choosable and o.lane.place == "remote"}
+
+
+def test_a_label_is_shown_as_it_is() -> None:
+    assert shown(LABEL) == LABEL
+    assert shown("there:8080/") == URL
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"),
+    [
+        ({}, "new"),
+        ({"machines": {LABEL: "stopped"}}, "stopped"),
+        ({"machines": {LABEL: "warm"}}, "warm"),
+        ({"machines": {"ec2:c7i.large@eu-central-1": "warm"}}, "new"),
+        ({"machines": {LABEL: "warm"}, "state": "cold"}, "cold"),
+    ],
+)
+def test_a_rented_machine_is_in_the_state_that_it_is_known_to_be_in(
+    configured: Settings, asked: dict[str, Any], state: str
+) -> None:
+    known = [remote(), rented(taken_at=LATER)]
+    assert states(answered(configured, known, **asked)) == {state}
+
+
+def test_a_server_that_was_measured_is_ready_whatever_machines_there_are(
+    configured: Settings,
+) -> None:
+    found = answered(configured, [remote(), bring_up(taken_at=LATER)], machines={LABEL: "stopped"})
+    assert states(found) == {"warm"}
+    assert found.billing.assumed
+
+
+def test_a_rented_machine_costs_what_its_kind_does(configured: Settings) -> None:
+    found = answered(configured, [rented()], machines={LABEL: "warm"})
+    (option,) = (o for o in found.options if o.lane.name == "remote")
+    assert option.usd > 0
+    assert not found.billing.assumed
+    assert found.by_hand.remote_slots == 2
+
+
+def test_how_machines_came_up_is_known_whichever_server_is_meant(configured: Settings) -> None:
+    with keeping.opened(configured, pytest.fail) as store:
+        for each in ours(local(), remote(), rented(), bring_up()):
+            store.add(each)
+    for url, places in ((URL, 3), (LABEL, 3), (None, 4)):
+        found = history.known(None, None, url, configured, pytest.fail)
+        assert len(found.measurements) == places
+        assert sum(m.is_bring_up for m in found.measurements) == 1
+        of_model = history.of_model(MODEL, url, configured, pytest.fail)
+        assert len(of_model.measurements) == places
+
+
+def test_a_machine_that_came_up_measures_no_model(configured: Settings) -> None:
+    other = replace(MODEL, name="other", sha256="1" * 64)
+    [up] = ours(bring_up(taken_at=LATER))
+    up = replace(up, condition=replace(up.condition, model=other))
+    with keeping.opened(configured, pytest.fail) as store:
+        store.add(up)
+        known = history.known(None, None, None, configured, pytest.fail)
+        assert (known.model, len(known.measurements)) == ("other", 1)
+        known = history.known(None, "third", None, configured, pytest.fail)
+        assert (known.model, len(known.measurements)) == ("third", 0)
+        store.add(*ours(local()))
+    known = history.known(None, None, None, configured, pytest.fail)
+    assert (known.model, [m.source for m in known.measurements]) == ("builtin", ["profile"])
+
+
+def test_a_machine_that_came_up_makes_no_place_look_known_lately(configured: Settings) -> None:
+    with keeping.opened(configured, pytest.fail) as store:
+        for each in ours(remote(taken_at=LONG_AGO), bring_up(taken_at=LATER)):
+            store.add(each)
+    notes = advice(Question(images=200), configured, pytest.fail).stale
+    assert any(note.startswith("What is known of remote is ") for note in notes)
+
+
+def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
+    configured: Settings,
+) -> None:
+    said: list[str] = []
+    with keeping.opened(configured, pytest.fail) as store:
+        store.add(local())
+        store.add(*ours(bring_up()))
+    history.known(None, None, None, configured, said.append)
+    [warning] = said
+    assert warning.startswith("All that is known was measured on another machine")

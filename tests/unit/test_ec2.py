@@ -1,0 +1,567 @@
+"""EC2 as botocore's own models have it, and as the test bed's does."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.stub import ANY
+
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
+from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec
+from offload.drivers import ec2permissions
+from offload.drivers.ec2 import Cloud
+from tests.stubbed_aws import OPERATIONS, REGION, Aws, aws
+
+__all__ = ["aws"]
+
+SPEC = Spec("bee", REGION, "c7i.large", ("203.0.113.7/32",))
+OFFER = Offer(
+    SPEC, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 30, "ec2-user", has_engine=True, vpc="vpc-1"
+)
+ECS = "/aws/service/ecs/optimized-ami/amazon-linux-2023"
+PLAIN = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default"
+
+
+@pytest.fixture
+def cloud(aws: Aws) -> Cloud:
+    return Cloud(aws, REGION)
+
+
+def kind(**changed: Any) -> dict[str, Any]:
+    usual = {
+        "InstanceType": "c7i.large",
+        "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]},
+        "VCpuInfo": {"DefaultVCpus": 2},
+        "MemoryInfo": {"SizeInMiB": 4096},
+        "BurstablePerformanceSupported": False,
+    }
+    return {"InstanceTypes": [usual | changed]}
+
+
+def image(**changed: Any) -> dict[str, Any]:
+    usual = {
+        "ImageId": "ami-1",
+        "Name": "al2023-ami-ecs-hvm-2023.0.20260226-kernel-6.1-x86_64",
+        "Architecture": "x86_64",
+        "RootDeviceName": "/dev/xvda",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30}}],
+    }
+    return {"Images": [usual | changed]}
+
+
+def parameters(*names: str) -> dict[str, Any]:
+    found = [{"Name": name, "Value": f"ami-{at}"} for at, name in enumerate(names, 1)]
+    return {"Parameters": found}
+
+
+class TestOffer:
+    def looked_up(
+        self,
+        aws: Aws,
+        *,
+        arch: str = "x86_64",
+        names: Sequence[str] = (f"{ECS}/recommended/image_id", f"{PLAIN}-x86_64"),
+        vpc: str | None = "vpc-1",
+        quota: float | None = 32.0,
+        code: str = "L-1216C47A",
+        **about_image: Any,
+    ) -> None:
+        processor = {"SupportedArchitectures": [arch]}
+        aws.says("describe_instance_types", kind(ProcessorInfo=processor), {"InstanceTypes": ANY})
+        aws.says("get_parameters", parameters(*names), {"Names": ANY}, of="ssm")
+        aws.says(
+            "describe_images", image(Architecture=arch, **about_image), {"ImageIds": ["ami-1"]}
+        )
+        default = {"Filters": [{"Name": "is-default", "Values": ["true"]}]}
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": vpc}] if vpc else []}, default)
+        question = {"ServiceCode": "ec2", "QuotaCode": code}
+        if quota is None:
+            aws.refuses("get_service_quota", "AccessDeniedException", of="service-quotas")
+        else:
+            answer = {"Quota": {"Value": quota}}
+            aws.says("get_service_quota", answer, question, of="service-quotas")
+
+    def test_it_is_all_that_can_be_known_before(self, aws: Aws, cloud: Cloud) -> None:
+        self.looked_up(aws)
+        assert cloud.offer(SPEC) == OFFER
+        aws.was_asked_everything()
+
+    def test_the_image_fits_the_processor(self, aws: Aws, cloud: Cloud) -> None:
+        names = [f"{ECS}/arm64/recommended/image_id", f"{PLAIN}-arm64"]
+        aws.says(
+            "describe_instance_types", kind(ProcessorInfo={"SupportedArchitectures": ["arm64"]})
+        )
+        aws.says("get_parameters", parameters(*names), {"Names": names}, of="ssm")
+        aws.says("describe_images", image(Architecture="arm64"))
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
+        aws.refuses("get_service_quota", "NoSuchResourceException", of="service-quotas")
+        assert cloud.offer(replace(SPEC, instance_type="c7g.large")).arch == "arm64"
+
+    def test_where_no_image_has_docker_a_plain_one_is_taken(self, aws: Aws, cloud: Cloud) -> None:
+        about: dict[str, Any] = {
+            "Name": "al2023-ami-2023.11.20260427.1-kernel-6.1-x86_64",
+            "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}],
+        }
+        self.looked_up(aws, names=[f"{PLAIN}-x86_64"], **about)
+        found = cloud.offer(SPEC)
+        assert (found.ami, found.has_engine, found.disk_gb) == ("ami-1", False, 16)
+
+    def test_where_there_is_no_image_at_all_one_has_to_be_named(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("get_parameters", parameters(), of="ssm")
+        with pytest.raises(PlaceUnavailable, match="no Amazon Linux 2023") as no:
+            cloud.offer(SPEC)
+        assert "--ami" in no.value.hint
+
+    @pytest.mark.parametrize(
+        ("name", "login"),
+        [
+            ("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260101", "ubuntu"),
+            ("debian-12-amd64-20260101-1234", "admin"),
+            ("al2023-ami-2023.11.20260427.1-kernel-6.1-x86_64", "ec2-user"),
+        ],
+    )
+    def test_an_image_says_whom_it_lets_in(
+        self, aws: Aws, cloud: Cloud, name: str, login: str
+    ) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image(Name=name), {"ImageIds": ["ami-1"]})
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
+        aws.says("get_service_quota", {"Quota": {"Value": 5.0}}, of="service-quotas")
+        assert cloud.offer(replace(SPEC, ami="ami-1")).login == login
+
+    def test_an_image_for_another_processor_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image(Architecture="arm64"))
+        with pytest.raises(UsageError, match=r"ami-1 is for arm64, a c7i\.large is x86_64") as no:
+            cloud.offer(replace(SPEC, ami="ami-1"))
+        assert "--ami" in no.value.hint
+        assert "--instance-type c7g.large" in no.value.hint
+
+    def test_windows_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image(Platform="windows"))
+        with pytest.raises(UsageError, match="Windows"):
+            cloud.offer(replace(SPEC, ami="ami-1"))
+
+    def test_a_disk_smaller_than_the_image_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image())
+        with pytest.raises(UsageError, match="takes 30 GB, more than the 8") as no:
+            cloud.offer(replace(SPEC, ami="ami-1", disk_gb=8))
+        assert "--disk-gb 30" in no.value.hint
+
+    def test_an_unknown_type_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        said = "The following supplied instance types do not exist: [c7i.huge]"
+        aws.refuses("describe_instance_types", "InvalidInstanceType", said)
+        with pytest.raises(UsageError, match=r"no such instance type: .*c7i\.huge"):
+            cloud.offer(replace(SPEC, instance_type="c7i.huge"))
+
+    def test_an_apple_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says(
+            "describe_instance_types", kind(ProcessorInfo={"SupportedArchitectures": ["arm64_mac"]})
+        )
+        with pytest.raises(UsageError, match="is arm64_mac; offload knows x86_64, arm64"):
+            cloud.offer(SPEC)
+
+    def test_an_image_that_is_not_there_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", {"Images": []})
+        with pytest.raises(UsageError, match="no such image: ami-9"):
+            cloud.offer(replace(SPEC, ami="ami-9"))
+
+    def test_a_region_without_a_default_network(self, aws: Aws, cloud: Cloud) -> None:
+        self.looked_up(aws, vpc=None)
+        with pytest.raises(PlaceUnavailable, match="no default network") as no:
+            cloud.offer(SPEC)
+        assert f"aws ec2 create-default-vpc --region {REGION}" in no.value.hint
+        assert "--subnet" in no.value.hint
+
+    def test_a_subnet_brings_its_network(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image())
+        subnet = {"VpcId": "vpc-2", "AvailabilityZone": "eu-central-1b"}
+        aws.says("describe_subnets", {"Subnets": [subnet]}, {"SubnetIds": ["subnet-1"]})
+        aws.says("get_service_quota", {"Quota": {"Value": 5.0}}, of="service-quotas")
+        found = cloud.offer(replace(SPEC, ami="ami-1", subnet="subnet-1"))
+        assert (found.vpc, found.subnet) == ("vpc-2", "subnet-1")
+
+    def test_a_subnet_in_another_zone_is_refused(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image())
+        subnet = {"VpcId": "vpc-2", "AvailabilityZone": "eu-central-1b"}
+        aws.says("describe_subnets", {"Subnets": [subnet]})
+        with pytest.raises(UsageError, match="is in eu-central-1b, not in eu-central-1a"):
+            cloud.offer(replace(SPEC, ami="ami-1", subnet="subnet-1", zone="eu-central-1a"))
+
+    @pytest.mark.parametrize(("spot", "code"), [(False, "L-1216C47A"), (True, "L-34B43A08")])
+    def test_a_quota_of_zero_is_told_before_anything_is_created(
+        self, aws: Aws, cloud: Cloud, spot: bool, code: str
+    ) -> None:
+        self.looked_up(aws, quota=0.0, code=code)
+        with pytest.raises(PlaceUnavailable, match=r"may have 0 vCPUs .* takes 2\.") as no:
+            cloud.offer(replace(SPEC, spot=spot))
+        assert f"--quota-code {code} --desired-value 2" in no.value.hint
+
+    def test_who_may_not_ask_for_quotas_goes_on(self, aws: Aws, cloud: Cloud) -> None:
+        self.looked_up(aws, quota=None)
+        assert cloud.offer(SPEC) == OFFER
+
+    def test_types_of_other_quotas_are_not_judged_by_the_usual_one(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        aws.says("describe_instance_types", kind(InstanceType="x2idn.16xlarge"))
+        aws.says("describe_images", image())
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
+        cloud.offer(replace(SPEC, ami="ami-1", instance_type="x2idn.16xlarge"))
+        assert "service-quotas" not in aws.stubbers
+
+    def test_burstable_machines_are_told(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_instance_types", kind(BurstablePerformanceSupported=True))
+        aws.says("describe_images", image())
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
+        aws.says("get_service_quota", {"Quota": {"Value": 5.0}}, of="service-quotas")
+        assert cloud.offer(replace(SPEC, ami="ami-1")).burstable
+
+
+def instance(**changed: Any) -> dict[str, Any]:
+    usual = {
+        "InstanceId": "i-1",
+        "InstanceType": "c7i.large",
+        "State": {"Name": "running"},
+        "LaunchTime": datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.UTC),
+        "PublicIpAddress": "198.51.100.4",
+        "Placement": {"AvailabilityZone": "eu-central-1a"},
+        "Tags": [{"Key": MARK, "Value": "bee"}, {"Key": LOGIN, "Value": "admin"}],
+    }
+    return usual | changed
+
+
+GROUP = {"SecurityGroups": [{"GroupId": "sg-1"}]}
+IN_VPC = {
+    "Filters": [
+        {"Name": f"tag:{MARK}", "Values": ["bee"]},
+        {"Name": "group-name", "Values": ["offload-bee"]},
+        {"Name": "vpc-id", "Values": ["vpc-1"]},
+    ]
+}
+REQUEST: dict[str, Any] = {
+    "ImageId": "ami-1",
+    "InstanceType": "c7i.large",
+    "MinCount": 1,
+    "MaxCount": 1,
+    "BlockDeviceMappings": [
+        {
+            "DeviceName": "/dev/xvda",
+            "Ebs": {
+                "VolumeSize": 30,
+                "VolumeType": "gp3",
+                "Encrypted": True,
+                "DeleteOnTermination": True,
+            },
+        }
+    ],
+    "MetadataOptions": {
+        "HttpEndpoint": "enabled",
+        "HttpTokens": "required",
+        "HttpPutResponseHopLimit": 1,
+    },
+    "InstanceInitiatedShutdownBehavior": "terminate",
+    "TagSpecifications": [
+        {
+            "ResourceType": "instance",
+            "Tags": [
+                {"Key": "Name", "Value": "offload-bee"},
+                {"Key": LOGIN, "Value": "ec2-user"},
+                {"Key": MARK, "Value": "bee"},
+            ],
+        },
+        {"ResourceType": "volume", "Tags": [{"Key": MARK, "Value": "bee"}]},
+        {"ResourceType": "network-interface", "Tags": [{"Key": MARK, "Value": "bee"}]},
+    ],
+}
+ASKED = REQUEST | {
+    "KeyName": "offload-bee",
+    "UserData": "#!/bin/bash\n",
+    "ClientToken": "token",
+    "SecurityGroupIds": ["sg-1"],
+}
+
+
+class TestLaunch:
+    def launched(self, aws: Aws, cloud: Cloud, offer: Offer, asked: dict[str, Any]) -> Machine:
+        aws.says("describe_security_groups", GROUP, IN_VPC)
+        aws.says("run_instances", {"Instances": [instance()]}, asked)
+        found = cloud.launch(offer, "#!/bin/bash\n", "token")
+        aws.was_asked_everything()
+        return found
+
+    def test_everything_that_keeps_it_safe_is_in_the_one_request(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        assert self.launched(aws, cloud, OFFER, ASKED) == Machine(
+            "i-1", "bee", REGION, "running", "c7i.large", "2026-11-21T12:00:00+00:00",
+            "198.51.100.4", "admin", None, "eu-central-1a",
+        )  # fmt: skip
+
+    def test_a_users_tags_do_not_displace_ours(self, aws: Aws, cloud: Cloud) -> None:
+        offer = replace(OFFER, spec=replace(SPEC, tags={"team": "bees", MARK: "x", EXPIRES: "z"}))
+        ours = {MARK: "bee", EXPIRES: "z", "Name": "offload-bee", LOGIN: "ec2-user"}
+        tags = {"team": "bees", **ours}
+        first = {
+            "ResourceType": "instance",
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        }
+        others = REQUEST["TagSpecifications"][1:]
+        self.launched(aws, cloud, offer, ASKED | {"TagSpecifications": [first, *others]})
+
+    def test_a_zone_is_named_only_if_it_is_asked_for(self, aws: Aws, cloud: Cloud) -> None:
+        offer = replace(OFFER, spec=replace(SPEC, zone="eu-central-1b"))
+        placed = {"Placement": {"AvailabilityZone": "eu-central-1b"}}
+        self.launched(aws, cloud, offer, ASKED | placed)
+
+    def test_a_spot_machine_ends_rather_than_stops(self, aws: Aws, cloud: Cloud) -> None:
+        offer = replace(OFFER, spec=replace(SPEC, spot=True))
+        once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+        mark = {"ResourceType": "spot-instances-request", "Tags": [{"Key": MARK, "Value": "bee"}]}
+        more = {
+            "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": once},
+            "TagSpecifications": [*REQUEST["TagSpecifications"], mark],
+        }
+        self.launched(aws, cloud, offer, ASKED | more)
+
+    def test_a_subnet_of_ones_own_gets_a_public_address(self, aws: Aws, cloud: Cloud) -> None:
+        offer = replace(OFFER, spec=replace(SPEC, subnet="subnet-1"), subnet="subnet-1")
+        asked = {key: value for key, value in ASKED.items() if key != "SecurityGroupIds"}
+        card = {"DeviceIndex": 0, "SubnetId": "subnet-1", "AssociatePublicIpAddress": True}
+        asked["NetworkInterfaces"] = [card | {"Groups": ["sg-1"]}]
+        self.launched(aws, cloud, offer, asked)
+
+    def test_without_its_group_nothing_is_launched(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
+        with pytest.raises(OffloadError, match="no security group"):
+            cloud.launch(OFFER, "", "token")
+
+    @pytest.mark.parametrize(
+        ("code", "says"),
+        [("VcpuLimitExceeded", "quota"), ("InsufficientInstanceCapacity", "free there now")],
+    )
+    def test_quota_and_capacity_are_told_apart(
+        self, aws: Aws, cloud: Cloud, code: str, says: str
+    ) -> None:
+        aws.says("describe_security_groups", GROUP)
+        aws.refuses("run_instances", code)
+        with pytest.raises(PlaceUnavailable, match=says):
+            cloud.launch(OFFER, "", "token")
+
+    def test_a_dry_run_that_would_do_it_is_a_yes(self, aws: Aws, cloud: Cloud) -> None:
+        aws.refuses("run_instances", "DryRunOperation", asked=REQUEST | {"DryRun": True})
+        cloud.allowed(OFFER)
+
+    def test_a_dry_run_that_would_not_is_explained(self, aws: Aws, cloud: Cloud) -> None:
+        aws.refuses("run_instances", "UnauthorizedOperation")
+        with pytest.raises(PlaceUnavailable, match="may not RunInstances") as no:
+            cloud.allowed(OFFER)
+        assert "offload doctor aws" in no.value.hint
+
+
+class TestMachines:
+    def test_they_are_found_by_tag_newest_first_over_all_pages(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        living = ["pending", "running", "stopping", "stopped"]
+        filters = [
+            {"Name": "tag-key", "Values": [MARK]},
+            {"Name": "instance-state-name", "Values": living},
+        ]
+        older = instance(LaunchTime=datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC))
+        answer = {"Reservations": [{"Instances": [older | {"InstanceId": "i-2"}]}]}
+        asked = {"Filters": filters}
+        aws.says("describe_instances", answer | {"NextToken": "more"}, asked)
+        newer = {"Reservations": [{"Instances": [instance()]}]}
+        aws.says("describe_instances", newer, asked | {"NextToken": "more"})
+        assert [machine.id for machine in cloud.machines()] == ["i-1", "i-2"]
+
+    @pytest.mark.parametrize(
+        ("state", "is_"),
+        [("pending", "pending"), ("shutting-down", "ending"), ("terminated", "gone")],
+    )
+    def test_states_are_ours(self, aws: Aws, cloud: Cloud, state: str, is_: str) -> None:
+        found = instance(State={"Name": state}, PublicIpAddress="", InstanceLifecycle="spot")
+        found["Tags"] = [{"Key": MARK, "Value": "bee"}, {"Key": EXPIRES, "Value": "never"}]
+        aws.says("describe_instances", {"Reservations": [{"Instances": [found]}]})
+        (machine,) = cloud.machines("bee", gone=True)
+        assert (machine.state, machine.address, machine.spot) == (is_, None, True)
+        assert (machine.login, machine.expires_at) == ("ec2-user", "never")
+
+    def test_a_stopped_spot_machine_is_no_bug_of_ours(self, aws: Aws, cloud: Cloud) -> None:
+        said = "You can't stop the Spot Instance 'i-1' because it is one-time."
+        aws.refuses("stop_instances", "UnsupportedOperation", said, {"InstanceIds": ["i-1"]})
+        with pytest.raises(OffloadError, match="can't stop the Spot"):
+            cloud.stop("i-1")
+
+    def test_ending_what_is_gone_is_fine(self, aws: Aws, cloud: Cloud) -> None:
+        aws.refuses("terminate_instances", "InvalidInstanceID.NotFound")
+        cloud.terminate("i-1")
+
+
+class TestKeys:
+    def test_a_key_of_that_name_that_is_not_ours_is_told(self, aws: Aws, cloud: Cloud) -> None:
+        aws.refuses("import_key_pair", "InvalidKeyPair.Duplicate", "'offload-bee' already exists")
+        with pytest.raises(OffloadError, match="name is taken"):
+            cloud.add_key("bee", "ssh-ed25519 AAAA")
+
+    def test_the_cloud_says_which_key_it_has(self, aws: Aws, cloud: Cloud) -> None:
+        filters = [
+            {"Name": f"tag:{MARK}", "Values": ["bee"]},
+            {"Name": "key-name", "Values": ["offload-bee"]},
+        ]
+        answer = {"KeyPairs": [{"PublicKey": "ssh-ed25519 AAAA offload-bee"}]}
+        asked = {"Filters": filters, "IncludePublicKey": True}
+        aws.says("describe_key_pairs", answer, asked)
+        assert cloud.key_of("bee") == "ssh-ed25519 AAAA"
+        aws.says("describe_key_pairs", {"KeyPairs": []}, asked)
+        assert cloud.key_of("bee") is None
+
+
+def rule(id_: str, **changed: Any) -> dict[str, Any]:
+    usual = {"IsEgress": False, "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    return {"SecurityGroupRuleId": id_} | usual | changed
+
+
+class TestGroups:
+    def test_two_who_make_the_group_at_once_share_it(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
+        aws.refuses("create_security_group", "InvalidGroup.Duplicate")
+        aws.says("describe_security_groups", GROUP, IN_VPC)
+        aws.says("describe_security_group_rules", {"SecurityGroupRules": []})
+        aws.refuses("authorize_security_group_ingress", "InvalidPermission.Duplicate")
+        assert cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"]) == "sg-1"
+
+    def test_a_group_of_that_name_that_is_not_ours_is_left_alone(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
+        aws.refuses("create_security_group", "InvalidGroup.Duplicate")
+        aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
+        with pytest.raises(OffloadError, match="not ours"):
+            cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"])
+
+    def test_only_ssh_from_the_named_addresses_stays_and_is_added_first(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        rules = [
+            rule("sgr-0", IsEgress=True, IpProtocol="-1", CidrIpv4="0.0.0.0/0"),
+            rule("sgr-1", CidrIpv4="203.0.113.0/24"),
+            rule("sgr-2", CidrIpv4="198.51.100.0/24"),
+            rule("sgr-3", FromPort=8080, ToPort=8080, CidrIpv4="203.0.113.0/24"),
+            rule("sgr-4", ReferencedGroupInfo={"GroupId": "sg-9"}),
+        ]
+        aws.says("describe_security_groups", GROUP, IN_VPC)
+        aws.says("describe_security_group_rules", {"SecurityGroupRules": rules})
+        ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+        from_six = [{"CidrIpv6": "2001:db8::/64", "Description": "offload"}]
+        allowed = {"GroupId": "sg-1", "IpPermissions": [ssh | {"Ipv6Ranges": from_six}]}
+        aws.says("authorize_security_group_ingress", {"Return": True}, allowed)
+        revoked = {"GroupId": "sg-1", "SecurityGroupRuleIds": ["sgr-2", "sgr-3", "sgr-4"]}
+        aws.says("revoke_security_group_ingress", {"Return": True}, revoked)
+        cloud.open_to("vpc-1", "bee", ["203.0.113.7/24", "2001:db8::7/64"])
+        aws.was_asked_everything()
+
+    def test_what_is_no_address_is_refused_before_anything_is_changed(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        with pytest.raises(UsageError, match="'everywhere' is no range of addresses"):
+            cloud.open_to("vpc-1", "bee", ["everywhere"])
+
+
+class TestResources:
+    def test_every_kind_is_found_and_removed_by_its_own_call(self, aws: Aws, cloud: Cloud) -> None:
+        tags = {"Tags": [{"Key": MARK, "Value": "bee"}]}
+        request = {"SpotInstanceRequestId": "sir-1"} | tags
+        aws.says("describe_spot_instance_requests", {"SpotInstanceRequests": [request]})
+        aws.says("describe_instances", {"Reservations": [{"Instances": [instance()]}]})
+        aws.says("describe_volumes", {"Volumes": [{"VolumeId": "vol-1"} | tags]})
+        card = {"NetworkInterfaceId": "eni-1", "TagSet": tags["Tags"]}
+        aws.says("describe_network_interfaces", {"NetworkInterfaces": [card]})
+        aws.says("describe_security_groups", {"SecurityGroups": [{"GroupId": "sg-1"} | tags]})
+        aws.says("describe_key_pairs", {"KeyPairs": [{"KeyName": "offload-bee"} | tags]})
+        found = cloud.resources("bee")
+        assert found == [
+            Resource("spot request", "sir-1", "bee", REGION),
+            Resource("instance", "i-1", "bee", REGION),
+            Resource("volume", "vol-1", "bee", REGION),
+            Resource("network interface", "eni-1", "bee", REGION),
+            Resource("security group", "sg-1", "bee", REGION),
+            Resource("key pair", "offload-bee", "bee", REGION),
+        ]
+        gone = "InvalidSpotInstanceRequestID.NotFound"
+        asked = {"SpotInstanceRequestIds": ["sir-1"]}
+        aws.refuses("cancel_spot_instance_requests", gone, asked=asked)
+        aws.says("terminate_instances", {}, {"InstanceIds": ["i-1"]})
+        aws.says("delete_volume", {}, {"VolumeId": "vol-1"})
+        aws.says("delete_network_interface", {}, {"NetworkInterfaceId": "eni-1"})
+        aws.refuses("delete_security_group", "DependencyViolation", asked={"GroupId": "sg-1"})
+        aws.says("delete_key_pair", {}, {"KeyName": "offload-bee"})
+        for resource in found:
+            if resource.kind == "security group":
+                with pytest.raises(OffloadError, match="A machine still uses it"):
+                    cloud.remove(resource)
+            else:
+                cloud.remove(resource)
+        aws.was_asked_everything()
+
+
+class TestPermissions:
+    def answers(self, aws: Aws, cloud: Cloud, ours: list[Resource], denied: set[str]) -> Any:
+        for _, operation in OPERATIONS:
+            code = "UnauthorizedOperation" if operation in denied else "DryRunOperation"
+            aws.refuses(operation, code)
+        return ec2permissions.asked(cloud.clients("ec2"), OFFER, ours)
+
+    def test_each_call_is_tried_without_doing_it(self, aws: Aws, cloud: Cloud) -> None:
+        found = self.answers(aws, cloud, [], set())
+        assert found == {f"ec2:{action}": "allowed" for action, _ in OPERATIONS}
+        aws.was_asked_everything()
+
+    def test_what_is_missing_is_named(self, aws: Aws, cloud: Cloud) -> None:
+        found = self.answers(aws, cloud, [], {"run_instances", "describe_volumes"})
+        missing = {action for action, answer in found.items() if answer == "missing"}
+        assert missing == {"ec2:RunInstances", "ec2:DescribeVolumes"}
+
+    def test_what_is_allowed_for_our_things_is_known_once_there_are_some(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        denied = {"terminate_instances", "delete_volume"}
+        ours = [Resource("instance", "i-1", "bee", REGION)]
+        found = self.answers(aws, cloud, ours, denied)
+        assert found["ec2:TerminateInstances"] == "missing"
+        assert found["ec2:DeleteVolume"] == "unknown"
+
+    def test_who_may_launch_but_not_tag_what_is_launched_is_told_so(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        said = "not authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:x:1:volume/*"
+        for _, operation in OPERATIONS:
+            launch = operation == "run_instances"
+            aws.refuses(
+                operation, *(("UnauthorizedOperation", said) if launch else ("DryRunOperation",))
+            )
+        found = ec2permissions.asked(cloud.clients("ec2"), OFFER, [])
+        assert {name for name, answer in found.items() if answer == "missing"} == {"ec2:CreateTags"}
+        assert found["ec2:RunInstances"] == "unknown"
+
+    def test_the_policy_allows_every_call_there_is_and_touches_ours_only(self) -> None:
+        policy = ec2permissions.policy()
+        granted: set[str] = set()
+        for statement in policy["Statement"]:
+            actions = statement["Action"]
+            granted |= {actions} if isinstance(actions, str) else set(actions)
+        assert {f"ec2:{action}" for action, _ in OPERATIONS} <= granted
+        assert {"ssm:GetParameters", "pricing:GetProducts"} <= granted
+        (ending,) = (s for s in policy["Statement"] if "ec2:TerminateInstances" in s["Action"])
+        assert ending["Condition"] == {"StringLike": {f"ec2:ResourceTag/{MARK}": "*"}}
