@@ -169,9 +169,14 @@ def bring_up(
     stop = Stop()
     with (
         stopping_on_interrupt(stop, say.warn, "Stopping after this step"),
-        progress.steps(quiet) as on_phase,
+        progress.steps(quiet) as show_phase,
         progress.download(quiet) as on_bytes,
     ):
+
+        def on_phase(name: str) -> None:
+            show_phase(name)
+            say.follow(f"{name} …")
+
         telling = provisioning.Telling(say.warn, on_phase, say.follow, on_bytes)
         try:
             up = provisioning.carry_out(plan, configured, stop, telling)

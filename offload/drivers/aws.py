@@ -1,11 +1,10 @@
-"""AWS: whose credentials are here, and the calls that are made with them."""
+"""AWS: whose credentials are here, and boto3 with them."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from offload.drivers.awserrors import explained
+from offload.drivers.awscalls import explaining
 
 _SIGNS = (
     "AWS_ACCESS_KEY_ID",
@@ -19,9 +18,6 @@ _FILES = {
     "AWS_CONFIG_FILE": "~/.aws/config",
 }
 _CONNECT_S = 5.0
-
-WOULD = "DryRunOperation"
-"""The code with which EC2 says that it would have done what was asked."""
 
 
 def credentials_source() -> str | None:
@@ -60,7 +56,7 @@ def session(region: str | None = None, profile: str | None = None) -> Any:
 
     # boto3 alone among AWS' tools does not read AWS_REGION.
     region = region or os.environ.get("AWS_REGION") or None
-    with _explaining():
+    with explaining():
         return boto3.Session(region_name=region, profile_name=profile)
 
 
@@ -72,7 +68,7 @@ def region(session: Any) -> str:
     """
     from botocore.exceptions import NoCredentialsError, NoRegionError
 
-    with _explaining():
+    with explaining():
         if session.get_credentials() is None:
             raise NoCredentialsError
         if session.region_name is None:
@@ -93,67 +89,5 @@ def client(session: Any, service: str, timeout_s: float = 30.0, attempts: int = 
         read_timeout=timeout_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    with _explaining():
+    with explaining():
         return session.client(service, config=patience)
-
-
-def call(
-    client: Any, operation: str, *, fine: Collection[str] = (), **parameters: Any
-) -> dict[str, Any]:
-    """What AWS answers; nothing where it refuses with one of the codes that are `fine`.
-
-    Raises:
-        OffloadError: it refuses, or does not answer.
-    """
-    from botocore.exceptions import ClientError
-
-    with _explaining():
-        try:
-            answer: dict[str, Any] = getattr(client, operation)(**parameters)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in fine:
-                raise
-            return {}
-    return answer
-
-
-def dry_run(client: Any, operation: str, **parameters: Any) -> dict[str, str] | None:
-    """The `Code` and `Message` with which EC2 would refuse; None if it would do it.
-
-    Raises:
-        OffloadError: it does not answer.
-    """
-    from botocore.exceptions import ClientError
-
-    with _explaining():
-        try:
-            getattr(client, operation)(DryRun=True, **parameters)
-        except ClientError as error:
-            said: dict[str, str] = error.response.get("Error", {})
-            return None if said.get("Code") == WOULD else {"Code": "", **said}
-    return None
-
-
-def each(client: Any, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """Everything that AWS lists under `key`, over all pages.
-
-    Raises:
-        OffloadError: it refuses, or does not answer.
-    """
-    answer = call(client, operation, **parameters)
-    yield from answer.get(key, ())
-    while token := answer.get("NextToken"):
-        answer = call(client, operation, **parameters, NextToken=token)
-        yield from answer.get(key, ())
-
-
-@contextmanager
-def _explaining() -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.parsers import ResponseParserError
-
-    try:
-        yield
-    # ValueError: an endpoint that is no URL, or an answer that is not AWS'.
-    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
-        raise explained(error) from error

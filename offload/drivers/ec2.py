@@ -6,7 +6,7 @@ from typing import Any
 
 from offload.domain.errors import OffloadError
 from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec, State
-from offload.drivers import aws, ec2groups, ec2lookup, ec2marks, ec2request
+from offload.drivers import aws, awscalls, ec2groups, ec2lookup, ec2marks, ec2request
 from offload.drivers.ec2quota import Clients
 
 _STATES: Mapping[str, State] = {
@@ -45,11 +45,11 @@ class Cloud:
 
     def who(self) -> str:
         """Whose credentials these are: an ARN."""
-        return str(aws.call(self.clients("sts"), "get_caller_identity")["Arn"])
+        return str(awscalls.call(self.clients("sts"), "get_caller_identity")["Arn"])
 
     def regions(self) -> list[str]:
         """Those that are enabled for the account."""
-        found = aws.call(self._ec2, "describe_regions")["Regions"]
+        found = awscalls.call(self._ec2, "describe_regions")["Regions"]
         return sorted(region["RegionName"] for region in found)
 
     def offer(self, spec: Spec) -> Offer:
@@ -67,14 +67,18 @@ class Cloud:
         Raises:
             OffloadError: it would not.
         """
-        aws.call(
-            self._ec2, "run_instances", fine=[aws.WOULD], DryRun=True, **ec2request.request(offer)
+        awscalls.call(
+            self._ec2,
+            "run_instances",
+            fine=[awscalls.WOULD],
+            DryRun=True,
+            **ec2request.request(offer),
         )
 
     def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
         """Those that there are, newest first; those that have just ended too, if `gone`."""
         states = {"Name": "instance-state-name", "Values": list(_STATES) if gone else _LIVING}
-        found = aws.each(
+        found = awscalls.each(
             self._ec2,
             "describe_instances",
             "Reservations",
@@ -93,7 +97,7 @@ class Cloud:
         Raises:
             OffloadError: there is a key of that name already.
         """
-        aws.call(
+        awscalls.call(
             self._ec2,
             "import_key_pair",
             KeyName=ec2marks.called(name),
@@ -105,7 +109,7 @@ class Cloud:
         """Remove a machine's public key; whether there was one."""
         if self.key_of(name) is None:
             return False
-        aws.call(self._ec2, "delete_key_pair", KeyName=ec2marks.called(name))
+        awscalls.call(self._ec2, "delete_key_pair", KeyName=ec2marks.called(name))
         return True
 
     def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str]) -> str:
@@ -138,7 +142,7 @@ class Cloud:
         """
         name = offer.spec.name
         group, *_ = self._groups(name, offer.vpc)
-        answer = aws.call(
+        answer = awscalls.call(
             self._ec2,
             "run_instances",
             KeyName=ec2marks.called(name),
@@ -150,15 +154,15 @@ class Cloud:
 
     def start(self, machine_id: str) -> None:
         """Switch a stopped machine on."""
-        aws.call(self._ec2, "start_instances", InstanceIds=[machine_id])
+        awscalls.call(self._ec2, "start_instances", InstanceIds=[machine_id])
 
     def stop(self, machine_id: str) -> None:
         """Switch a machine off; its disk stays."""
-        aws.call(self._ec2, "stop_instances", InstanceIds=[machine_id])
+        awscalls.call(self._ec2, "stop_instances", InstanceIds=[machine_id])
 
     def terminate(self, machine_id: str) -> None:
         """End a machine, and its disk with it. One that is gone already is fine."""
-        aws.call(
+        awscalls.call(
             self._ec2,
             "terminate_instances",
             fine=["InvalidInstanceID.NotFound"],
@@ -168,7 +172,7 @@ class Cloud:
     def retag(self, machine_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a machine; the others stay."""
         wanted = ec2marks.tagged("instance", tags)["Tags"]
-        aws.call(self._ec2, "create_tags", Resources=[machine_id], Tags=wanted)
+        awscalls.call(self._ec2, "create_tags", Resources=[machine_id], Tags=wanted)
 
     def resources(self, name: str | None = None) -> list[Resource]:
         """Everything that carries our mark and is not gone, in the order to remove it in."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import MARK
-from offload.drivers import aws
+from offload.drivers import awscalls
 from offload.drivers.ec2marks import called, marked, tagged
 
 _SSH = 22
@@ -18,7 +18,7 @@ def of(ec2: Any, name: str, vpc: str | None = None) -> list[str]:
     filters = [marked(name), {"Name": "group-name", "Values": [called(name)]}]
     if vpc is not None:
         filters.append({"Name": "vpc-id", "Values": [vpc]})
-    found = aws.each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
+    found = awscalls.each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
     return [group["GroupId"] for group in found]
 
 
@@ -26,7 +26,7 @@ def made(ec2: Any, name: str, vpc: str) -> str:
     """The machine's security group in a network, created if there is none."""
     if found := of(ec2, name, vpc):
         return found[0]
-    answer = aws.call(
+    answer = awscalls.call(
         ec2,
         "create_security_group",
         fine=["InvalidGroup.Duplicate"],
@@ -36,6 +36,7 @@ def made(ec2: Any, name: str, vpc: str) -> str:
         TagSpecifications=[tagged("security-group", {MARK: name})],
     )
     if answer:
+        awscalls.wait(ec2, "security_group_exists", GroupIds=[answer["GroupId"]])
         return str(answer["GroupId"])
     if found := of(ec2, name, vpc):
         return found[0]
@@ -58,7 +59,7 @@ def open_to(ec2: Any, group_id: str, wanted: set[str]) -> None:
     """Let SSH in from there, and nothing else from anywhere. What is let in stays so meanwhile."""
     rules = list(_ingress(ec2, group_id))
     for cidr in sorted(wanted - {rule.cidr for rule in rules}):
-        aws.call(
+        awscalls.call(
             ec2,
             "authorize_security_group_ingress",
             fine=["InvalidPermission.Duplicate"],
@@ -67,7 +68,7 @@ def open_to(ec2: Any, group_id: str, wanted: set[str]) -> None:
         )
     others = [rule.id for rule in rules if rule.cidr not in wanted]
     if others:
-        aws.call(
+        awscalls.call(
             ec2,
             "revoke_security_group_ingress",
             fine=["InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound"],
@@ -92,7 +93,7 @@ class _Rule:
 
 def _ingress(ec2: Any, group_id: str) -> Iterator[_Rule]:
     filters = [{"Name": "group-id", "Values": [group_id]}]
-    for rule in aws.each(
+    for rule in awscalls.each(
         ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=filters
     ):
         if not rule["IsEgress"]:

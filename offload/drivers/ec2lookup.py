@@ -4,7 +4,7 @@ from typing import Any
 
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.machines import Offer, Spec
-from offload.drivers import aws, ec2quota
+from offload.drivers import awscalls, ec2quota
 from offload.drivers.ec2quota import Clients
 
 USUAL_LOGIN = "ec2-user"
@@ -56,7 +56,7 @@ def offer(clients: Clients, spec: Spec) -> Offer:
 
 
 def _kind(ec2: Any, instance_type: str) -> dict[str, Any]:
-    found = aws.call(ec2, "describe_instance_types", InstanceTypes=[instance_type])
+    found = awscalls.call(ec2, "describe_instance_types", InstanceTypes=[instance_type])
     kind: dict[str, Any] = found["InstanceTypes"][0]
     return kind
 
@@ -74,7 +74,7 @@ def _arch(kind: dict[str, Any]) -> str:
 
 def _usual_image(ssm: Any, arch: str) -> str:
     names = _IMAGES[arch]
-    answer = aws.call(ssm, "get_parameters", Names=list(names))
+    answer = awscalls.call(ssm, "get_parameters", Names=list(names))
     found = {each["Name"]: str(each["Value"]) for each in answer.get("Parameters", ())}
     for name in names:
         if name in found:
@@ -85,7 +85,7 @@ def _usual_image(ssm: Any, arch: str) -> str:
 
 
 def _image(ec2: Any, ami: str) -> dict[str, Any]:
-    found = aws.call(ec2, "describe_images", ImageIds=[ami])["Images"]
+    found = awscalls.call(ec2, "describe_images", ImageIds=[ami])["Images"]
     if not found:
         raise UsageError(
             f"The region has no such image: {ami}.",
@@ -125,9 +125,9 @@ def _disk_gb(image: dict[str, Any]) -> int:
 
 
 def _default_vpc(ec2: Any, region: str) -> str:
-    found = aws.call(ec2, "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])[
-        "Vpcs"
-    ]
+    found = awscalls.call(
+        ec2, "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}]
+    )["Vpcs"]
     if not found:
         raise PlaceUnavailable(
             f"The region {region} has no default network.",
@@ -138,7 +138,7 @@ def _default_vpc(ec2: Any, region: str) -> str:
 
 
 def _subnet_vpc(ec2: Any, spec: Spec) -> str:
-    (subnet,) = aws.call(ec2, "describe_subnets", SubnetIds=[spec.subnet])["Subnets"]
+    (subnet,) = awscalls.call(ec2, "describe_subnets", SubnetIds=[spec.subnet])["Subnets"]
     zone = subnet["AvailabilityZone"]
     if spec.zone not in {None, zone}:
         raise UsageError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.machines import MARK, Resource
-from offload.drivers import aws
+from offload.drivers import awscalls
 
 
 def called(name: str) -> str:
@@ -37,7 +37,9 @@ def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
 def key(ec2: Any, name: str) -> str | None:
     """The public key that the cloud has for a machine, without its comment."""
     filters = [marked(name), {"Name": "key-name", "Values": [called(name)]}]
-    found = aws.call(ec2, "describe_key_pairs", Filters=filters, IncludePublicKey=True)["KeyPairs"]
+    found = awscalls.call(ec2, "describe_key_pairs", Filters=filters, IncludePublicKey=True)[
+        "KeyPairs"
+    ]
     return " ".join(found[0]["PublicKey"].split()[:2]) if found else None
 
 
@@ -79,7 +81,7 @@ def resources(ec2: Any, region: str, name: str | None) -> Iterator[Resource]:
     """Everything that carries our mark and is not gone, in the order to remove it in."""
     for kind in _KINDS:
         living = [{"Name": key, "Values": list(values)} for key, values in kind.living.items()]
-        for thing in aws.each(ec2, kind.list, kind.key, Filters=[marked(name), *living]):
+        for thing in awscalls.each(ec2, kind.list, kind.key, Filters=[marked(name), *living]):
             for each in thing.get("Instances", [thing]):
                 yield Resource(kind.name, each[kind.id], tags_of(each)[MARK], region)
 
@@ -92,4 +94,4 @@ def remove(ec2: Any, resource: Resource) -> None:
     """
     kind = next(each for each in _KINDS if each.name == resource.kind)
     wanted = {kind.id: resource.id} if kind.one_by_one else {f"{kind.id}s": [resource.id]}
-    aws.call(ec2, kind.remove, fine=[kind.gone], **wanted)
+    awscalls.call(ec2, kind.remove, fine=[kind.gone], **wanted)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from offload.domain.machines import MARK, Offer, Resource
-from offload.drivers import aws, awserrors, ec2request
+from offload.drivers import awscalls, awserrors, ec2request
 from offload.drivers.ec2marks import called, tagged
 
 Answer = Literal["allowed", "missing", "unknown"]
@@ -117,7 +117,7 @@ def asked(ec2: Any, offer: Offer | None, ours: list[Resource]) -> dict[str, Answ
 def _answers(ec2: Any, action: str, parameters: dict[str, Any]) -> dict[str, Answer]:
     """What is known of an action after a dry run; and of that which it needs besides, if named."""
     operation = "".join(f"_{c.lower()}" if c.isupper() else c for c in action).removeprefix("_")
-    refusal = aws.dry_run(ec2, operation, **parameters)
+    refusal = awscalls.dry_run(ec2, operation, **parameters)
     if refusal is None:
         return {f"ec2:{action}": "allowed"}
     if refusal["Code"] != "UnauthorizedOperation":

@@ -6,7 +6,7 @@ from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Spec
-from offload.drivers import aws
+from offload.drivers import awscalls
 
 Clients = Callable[[str], Any]
 """The name of a service -> boto3's client of it."""
@@ -28,7 +28,7 @@ def quota(clients: Clients, instance_type: str, *, spot: bool) -> float | None:
         return None
     wanted = {"ServiceCode": "ec2", "QuotaCode": code}
     try:
-        answer = aws.call(clients("service-quotas"), "get_service_quota", **wanted)
+        answer = awscalls.call(clients("service-quotas"), "get_service_quota", **wanted)
         return float(answer["Quota"]["Value"])
     except (KeyError, OffloadError):  # whoever may not ask is told by EC2 itself
         return None

@@ -11,7 +11,7 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.drivers import aws
+from offload.drivers import aws, awscalls
 from offload.drivers.awserrors import explained
 from offload.drivers.ec2 import Cloud
 
@@ -179,7 +179,7 @@ class TestConnecting:
         self.keys(monkeypatch, AWS_ENDPOINT_URL="http://127.0.0.1:9")
         session = aws.session("eu-central-1")
         with pytest.raises(PlaceUnavailable, match=r"does not answer .*127\.0\.0\.1:9"):
-            aws.call(aws.client(session, "ec2", attempts=1), "describe_regions")
+            awscalls.call(aws.client(session, "ec2", attempts=1), "describe_regions")
 
     @pytest.mark.parametrize(
         ("service", "question"), [("ec2", "describe_regions"), ("sts", "get_caller_identity")]
@@ -190,7 +190,7 @@ class TestConnecting:
         self.keys(monkeypatch, AWS_ENDPOINT_URL=portal)
         session = aws.session("eu-central-1")
         with pytest.raises(PlaceUnavailable, match="What answers is not AWS"):
-            aws.call(aws.client(session, service, attempts=1), question)
+            awscalls.call(aws.client(session, service, attempts=1), question)
 
     @pytest.fixture
     def portal(self) -> Iterator[str]:

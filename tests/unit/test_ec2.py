@@ -442,6 +442,22 @@ class TestGroups:
         aws.refuses("authorize_security_group_ingress", "InvalidPermission.Duplicate")
         assert cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"]) == "sg-1"
 
+    def test_a_new_group_is_filled_once_it_is_known(self, aws: Aws, cloud: Cloud) -> None:
+        aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
+        aws.says("create_security_group", {"GroupId": "sg-1"}, {
+            "GroupName": "offload-bee",
+            "Description": ANY,
+            "VpcId": "vpc-1",
+            "TagSpecifications": [
+                {"ResourceType": "security-group", "Tags": [{"Key": MARK, "Value": "bee"}]}
+            ],
+        })  # fmt: skip
+        aws.says("describe_security_groups", GROUP, {"GroupIds": ["sg-1"]})
+        aws.says("describe_security_group_rules", {"SecurityGroupRules": []})
+        aws.says("authorize_security_group_ingress", {"Return": True})
+        assert cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"]) == "sg-1"
+        aws.was_asked_everything()
+
     def test_a_group_of_that_name_that_is_not_ours_is_left_alone(
         self, aws: Aws, cloud: Cloud
     ) -> None:
