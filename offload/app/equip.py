@@ -49,6 +49,7 @@ class Image:
     """Our image as the machine is to have it: `digest` is that of its source. `context` is what it
     is built from, as a tar stream. `saved` gives the image itself, compressed, and how many bytes
     it takes unpacked, telling how many of those are on their way; None where no engine is here.
+    `is_current` says that the engine here has it, `make` sees to that.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Image:
     digest: str
     context: Callable[[], Iterator[bytes]]
     saved: Callable[[OnBytes], Iterator[bytes]] | None
+    is_current: Callable[[], bool] = lambda: True
+    make: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +140,20 @@ class Equipping:
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self._says(ask) or "").strip() == image.digest:
                 self.done["image"] = "present"
-            elif way == "build" or (way == "auto" and self._reaches_registries()):
+                return None
+            if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
                     self._build(image)
+                    return
                 except OffloadError as error:
                     if way == "build" or image.saved is None:
                         raise
                     self.say(f"{error} It is sent instead.")
-                    self._stream(image)
-            else:
-                self._stream(image)
+        if image.saved is not None and not image.is_current():
+            with self.phases.of("build"):  # apart, as the next machine need not wait for it
+                image.make()
+        with self.phases.of("image"):
+            self._stream(image)
 
     def container(self, image: Image, cargo: Cargo, token: str, options: Sequence[str]) -> None:
         """Have the server run, with these files, this token and these options of `serve`."""
@@ -159,7 +166,7 @@ class Equipping:
             spec = [image.digest, image.name, cargo.key, dict(cargo.settings), command, secret]
             wanted = hashlib.sha256(json.dumps(spec).encode()).hexdigest()
             form = '{{.State.Running}} {{index .Config.Labels "offload.spec"}}'
-            now = self._says(f"{_DOCKER} inspect -f '{form}' {CONTAINER}") or ""
+            now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
             if now.split() == ["true", wanted]:
                 return
             self.done["container"] = "started"

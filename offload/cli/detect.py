@@ -1,14 +1,10 @@
 """`offload detect`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from offload.cli import BEGAN_S, INTERRUPTED, options
-
-if TYPE_CHECKING:
-    from offload.domain.measurements import Measurement
-    from offload.wiring.request import Request
 
 SOME_FAILED = 3
 
@@ -183,6 +179,7 @@ def detect(
     """
     from offload.app.pipeline import Stop
     from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.provision import for_run
     from offload.render import detections, messages, progress
     from offload.wiring import configuration, recording
     from offload.wiring.detection import detection
@@ -233,7 +230,7 @@ def detect(
         hub = configuration.hub(configured, warn=say.warn, offline=offline)
         request, advice = choosing.decided(request, hub, configured, say.warn)
         say.note(one_line(advice))
-    bring_up = _provisioned(request, quiet=quiet, verbose=verbose) if provision else None
+    bring_up = for_run(request, quiet=quiet, verbose=verbose) if provision else None
     stop = Stop()
     fetched: list[int] = []  # what a download took is no part of any other start-up
 
@@ -276,21 +273,6 @@ def detect(
         messages.stopped_early(summary, max_failures)
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _provisioned(request: "Request", *, quiet: bool, verbose: bool) -> "Measurement | None":
-    """Bring the machine up that the request means; what was added to the history."""
-    from offload.cli.provision import bring_up
-    from offload.domain.errors import UsageError
-    from offload.wiring.planning import NAME, Wish
-
-    if request.where != "remote" or request.url is not None:
-        raise UsageError(
-            "--provision rents the machine that --where remote runs at.",
-            hint="For instance: offload detect photos/ --where remote --provision",
-        )
-    wish = Wish(name=request.machine or NAME, model=request.model, labels=None)
-    return bring_up(wish, yes=True, quiet=quiet, verbose=verbose, to_stderr=True)
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ import typer
 MAX_PIXELS = 80_000_000
 """As `offload.drivers.pictures` has it, which no command may import before it runs."""
 
+MACHINE = "main"
+"""What a rented machine is called unless it is called something else."""
+
 Labels = Annotated[
     str | None,
     typer.Option(help="File with the model's class names; the word coco for COCO's."),

@@ -9,6 +9,7 @@ from offload.cli import INTERRUPTED, options
 if TYPE_CHECKING:
     from offload.domain.measurements import Measurement
     from offload.wiring.planning import Wish
+    from offload.wiring.request import Request
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +25,7 @@ def provision() -> None:
 
 @app.command()
 def ec2(
-    name: Annotated[str, typer.Option(help="What the machine is called.")] = "main",
+    name: Annotated[str, typer.Option(help="What the machine is called.")] = options.MACHINE,
     instance_type: Annotated[
         str | None,
         typer.Option(help="Which kind of machine. [default: c7i.large]", show_default=False),
@@ -190,6 +191,25 @@ def bring_up(
     else:
         machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
     return up.measurement
+
+
+def for_run(request: "Request", *, quiet: bool, verbose: bool) -> "Measurement | None":
+    """Bring up the machine that a run at the remote place means; what was added to the history.
+
+    Raises:
+        UsageError: the run is to be elsewhere.
+    """
+    from offload.domain.errors import UsageError
+    from offload.wiring.planning import Wish
+
+    if request.where != "remote" or request.url is not None:
+        raise UsageError(
+            "--provision rents the machine that --where remote runs at.",
+            hint="For instance: offload detect photos/ --where remote --provision",
+        )
+    name = request.machine or options.MACHINE
+    wish = Wish(name=name, model=request.model, offline=request.offline)
+    return bring_up(wish, yes=True, quiet=quiet, verbose=verbose, to_stderr=True)
 
 
 def _confirmed() -> bool:

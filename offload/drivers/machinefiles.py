@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.machines import Machine, Spec
+from offload.domain.machines import Kind, Machine, Spec
 from offload.drivers.files import atomic_write
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -45,7 +45,7 @@ class Record:
     @property
     def label(self) -> str:
         """What measurements at machines of its kind have in common."""
-        return f"ec2:{self.spec.instance_type}@{self.spec.region}"
+        return Kind(self.spec.instance_type, self.spec.region).label
 
     def seen(self, machine: Machine) -> "Record":
         """With what the cloud says of it now."""

@@ -39,18 +39,31 @@ def build(engine: Engine, of: str, follow: Callable[[str], None]) -> None:
         engine.build(context, name(of), {"RUNTIME": runtime(of)}, labels, follow)
 
 
-def saved(
-    of: str, follow: Callable[[str], None], on_bytes: Callable[[int, int | None], None]
-) -> Iterator[bytes]:
-    """The image with the runtime of a model as this machine's engine has it, compressed; built
-    first if it is not there or outdated.
+def is_marked(of: str) -> bool:
+    """Whether this machine's engine has the image of just this source, and it says so: others have
+    to know it again.
+    """
+    with Engine.connected() as engine:
+        labels = engine.image_labels(name(of)) or {}
+        return labels.get(SOURCE) == buildcontext.digest()
+
+
+def make(of: str, follow: Callable[[str], None]) -> None:
+    """Have this machine's engine build it.
 
     Raises:
         PlaceUnavailable: no engine answers.
         OffloadError: it cannot be built.
     """
     with Engine.connected() as engine:
-        labels = engine.image_labels(name(of)) or {}
-        if labels.get(SOURCE) != buildcontext.digest():  # else the machine would not know it again
-            build(engine, of, follow)
+        build(engine, of, follow)
+
+
+def saved(of: str, on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
+    """The image with the runtime of a model as this machine's engine has it, compressed.
+
+    Raises:
+        PlaceUnavailable: no engine answers.
+    """
+    with Engine.connected() as engine:
         yield from gzipped(engine.saved(name(of), on_bytes))

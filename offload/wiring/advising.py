@@ -3,6 +3,7 @@
 import datetime
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -10,12 +11,12 @@ from offload.costmodel.advice import Advice, advise
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
 from offload.costmodel.lanes import Given, server
-from offload.domain.errors import UsageError
+from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
-from offload.drivers import imagefiles, machine, network
+from offload.drivers import imagefiles, machine, machinefiles, network
 from offload.drivers.settings import Settings
-from offload.wiring import history, prices
+from offload.wiring import configuration, history, prices
 from offload.wiring.history import Known
 from offload.wiring.question import INSTANCE, Optimize, Question, Risk
 
@@ -36,7 +37,22 @@ def advice(
     known = history.known(
         question.from_file, question.model or configured.model, question.url, configured, warn
     )
+    if question.from_file is None:
+        question = replace(question, machines=_machines(configured))
     return answer(question, configured, known, warn)
+
+
+def _machines(configured: Settings) -> dict[str, str]:
+    """Each kind of machine that this computer brought up, in the start state that it was left in;
+    of several of a kind, of the one that is soonest ready.
+    """
+    found: dict[str, str] = {}
+    for folder in machinefiles.folders(configuration.machines_path(configured)):
+        with suppress(OffloadError):  # a damaged record is told of where the machine is asked for
+            record = folder.record()
+            if record is not None and record.ready and found.get(record.label) != "warm":
+                found[record.label] = "warm" if record.address else "stopped"
+    return found
 
 
 def answer(

@@ -83,9 +83,10 @@ def names(configured: Settings) -> list[str]:
 
 def label(configured: Settings, name: str | None) -> str | None:
     """What measurements at the machine that is meant have in common; None if none is meant, or
-    it was not brought up.
+    it is not up.
     """
-    found = [r for r in _records(configured) if r.ready and name in {None, r.spec.name}]
+    up = [record for record in _records(configured) if record.ready and record.address]
+    found = [record for record in up if name in {None, record.spec.name}]
     return found[0].label if len(found) == 1 else None
 
 

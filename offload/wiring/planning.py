@@ -22,9 +22,6 @@ from offload.drivers.settings import Settings
 from offload.wiring import configuration, prices
 from offload.wiring.question import INSTANCE
 
-NAME = "main"
-"""What a machine is called unless it is called something else."""
-
 _CHECK_S, _ENGINE_S = 5.0, 3
 _IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
 
@@ -36,7 +33,7 @@ class Wish:
     `idle_s` and `lifetime_s` of 0 are never. `price_usd_per_h` is that of the instance alone.
     """
 
-    name: str = NAME
+    name: str
     instance_type: str | None = None
     region: str | None = None
     profile: str | None = None

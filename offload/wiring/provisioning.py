@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from offload.app.equip import PORT, Cargo, Equipping, Image, Way
 from offload.app.pipeline import Stop
@@ -171,15 +172,14 @@ def _image(plan: Plan, telling: Telling) -> Image:
         with buildcontext.opened() as stream:
             yield from archives.chunks(stream)
 
-    def saved(on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
-        return ownimage.saved(runtime, telling.follow, on_bytes)
-
     return Image(
         name=ownimage.name(runtime),
         runtime=ownimage.runtime(runtime),
         digest=buildcontext.digest(),
         context=context,
-        saved=saved if plan.can_send else None,
+        saved=partial(ownimage.saved, runtime) if plan.can_send else None,
+        is_current=partial(ownimage.is_marked, runtime),
+        make=partial(ownimage.make, runtime, telling.follow),
     )
 
 

@@ -110,6 +110,11 @@ def _why(local: Remembered, configured: Settings) -> PlaceUnavailable | None:
         found = cloud.machines(name)
     except OffloadError:  # no credentials or no network: nothing is known
         return None
+    if not found and local.record.id is None:
+        return PlaceUnavailable(
+            f"The machine {name} was never created.",
+            hint=f"To create it: offload provision ec2 --name {name}",
+        )
     if not found:
         return PlaceUnavailable(
             f"The machine {name} is gone: it ended by itself, or somebody ended it.",

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 
-from offload.domain.errors import UsageError
 from offload.domain.machines import Machine, Spec
 from offload.drivers import ssh
 from offload.drivers.machinefiles import Folder, Record
@@ -102,15 +101,11 @@ class Remembered:
         """A connection to where it was last seen.
 
         Raises:
-            UsageError: it was never seen.
-            ssh.Unreachable: it does not answer.
+            ssh.Unreachable: it has no address, as far as is known, or does not answer.
             ssh.HostKeyChanged: something else answers.
         """
         if self.record.address is None:
-            raise UsageError(
-                f"The machine {self.folder.name} has no address.",
-                hint=f"To bring it up: offload provision ec2 --name {self.folder.name}",
-            )
+            raise ssh.Unreachable("It has no address.")
         return Shell.connected(
             self.record.address, SSH_PORT, self.record.login, self.folder.key,
             self.folder.known_hosts, self.folder.alias, timeout_s,

@@ -143,6 +143,16 @@ def test_phases_tell_of_other_start_states() -> None:
     assert "machine 1 min (unlike 3)" in stopped.how
 
 
+def test_building_the_image_here_is_no_part_of_the_next_bring_up() -> None:
+    def built(up: Measurement) -> Measurement:
+        (start,) = up.starts
+        phases = {**start.phases, "build": 90.0}
+        return replace(up, starts=(replace(start, startup_s=start.startup_s + 90, phases=phases),))
+
+    usual = days(3)
+    assert startup(*map(built, usual)).median == pytest.approx(startup(*usual).median)
+
+
 def test_the_state_itself_tells_more_than_another() -> None:
     made = days(5, machine_s=60.0)
     begun = bring_up("stopped", machine_s=20.0, image_s=0.1, image="present", taken_at=day(1))

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from offload.costmodel.advice import Advice
+from offload.domain.machines import Spec
 from offload.domain.measurements import Measurement
-from offload.drivers import machine, settings
+from offload.drivers import machine, machinefiles, settings
+from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
-from offload.wiring import history, keeping
+from offload.wiring import configuration, history, keeping
 from offload.wiring.advising import advice, answer
 from offload.wiring.conditions import shown
 from offload.wiring.history import Known
@@ -68,6 +70,25 @@ def test_a_rented_machine_is_in_the_state_that_it_is_known_to_be_in(
 ) -> None:
     known = [remote(), rented(taken_at=LATER)]
     assert states(answered(configured, known, **asked)) == {state}
+
+
+def test_what_this_computer_brought_up_is_in_the_state_that_it_was_left_in(
+    configured: Settings,
+) -> None:
+    with keeping.opened(configured, pytest.fail) as store:
+        store.add(*ours(rented()))
+    spec = Spec("main", "us-east-1", "c7i.large", ("192.0.2.1/32",))
+    record = Record(spec, "ec2-user", 0.09, 8, "a", LATER, id="i-1", address="192.0.2.7")
+    folder = machinefiles.folder(configuration.machines_path(configured), "main")
+    for known, state in (
+        (record, "new"),
+        (replace(record, ready=True), "warm"),
+        (replace(record, ready=True, address=None), "stopped"),
+    ):
+        folder.keep(known)
+        assert states(advice(Question(images=200), configured, pytest.fail)) == {state}
+    Path(folder.path, "machine.json").write_text("{")
+    assert states(advice(Question(images=200), configured, pytest.fail)) == {"new"}
 
 
 def test_a_server_that_was_measured_is_ready_whatever_machines_there_are(

@@ -1,0 +1,205 @@
+"""Somebody with an account at the test bed, on a computer of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from offload.domain.machines import MARK
+from tests.conftest import PROJECT
+from tests.testbed import lab
+from tests.testbed.host import EDGE, Host
+
+Done = subprocess.CompletedProcess[str]
+
+_NOT_THEIRS = ("OFFLOAD_", "AWS_", "XDG_")
+
+
+@dataclass
+class Renter:
+    """`home` is the folder that stands for their computer, `seen_at` the address that the world
+    sees it at. They rent in `region`.
+    """
+
+    home: Path
+    checkip: str
+    region: str = "us-east-1"
+    seen_at: str = EDGE
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What their commands see."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_THEIRS)}
+        return kept | {
+            "HOME": str(self.home),
+            "PYTHONPATH": str(PROJECT),
+            "OFFLOAD_HUB": "http://127.0.0.1:9",
+            "OFFLOAD_DATA": str(self.home / "data"),
+            "OFFLOAD_CHECKIP": f"{self.checkip}{self.seen_at}",
+            "AWS_ENDPOINT_URL": lab.ENDPOINT,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing-secret",
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **self.extra,
+        }
+
+    def __call__(self, *words: object, timeout: float = 180, **options: Any) -> Done:
+        """`offload` with these words, to its end."""
+        return subprocess.run(
+            _command(words), env=self.environment, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=timeout, **options,
+        )  # fmt: skip
+
+    def well(self, *words: object, **options: Any) -> str:
+        """The same, which must succeed: its standard output."""
+        done = self(*words, **options)
+        assert done.returncode == 0, f"{words}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def begun(self, *words: object) -> "subprocess.Popen[str]":
+        """The same, while it runs; in a group of its own."""
+        return subprocess.Popen(
+            _command(words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def provision(self, name: str, *words: object) -> str:
+        """A machine that serves the embedded model."""
+        given = ("provision", "ec2", "--name", name, "-y", "--offline", *words)
+        return self.well(*given, timeout=300)
+
+    def provisioning(self, name: str, *words: object) -> "subprocess.Popen[str]":
+        """The same, while it runs."""
+        return self.begun("provision", "ec2", "--name", name, "-y", "-v", "--offline", *words)
+
+    def reached(self, name: str, phase: str, *words: object) -> "subprocess.Popen[str]":
+        """A provisioning that has just begun a phase."""
+        process = self.provisioning(name, *words)
+        assert process.stderr is not None
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if line.strip() == f"{phase} …":
+                return process
+        raise AssertionError(f"never came to {phase}: {''.join(seen)}")
+
+    def killed_at(self, name: str, phase: str, *words: object, after_s: float = 0.0) -> None:
+        """A provisioning whose client was killed `after_s` into a phase."""
+        process = self.reached(name, phase, *words)
+        time.sleep(after_s)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+    def machine(self, name: str) -> dict[str, Any] | None:
+        """What `offload machines` says of a machine; None if nothing."""
+        listed = json.loads(self.well("machines", "--json"))["machines"]
+        found = [row for row in listed if row["name"] == name]
+        assert len(found) < 2, found
+        return found[0] if found else None
+
+    def there(self, name: str) -> dict[str, Any]:
+        """What the cloud says of a machine."""
+        row = self.machine(name)
+        assert row is not None
+        machine: dict[str, Any] = row["machine"]
+        assert machine is not None, row
+        return machine
+
+    def client(self, service: str = "ec2") -> Any:
+        """boto3's client, for what they would do in a console."""
+        import boto3
+
+        return boto3.client(
+            service, region_name=self.region, endpoint_url=lab.ENDPOINT,
+            aws_access_key_id="testing", aws_secret_access_key="testing",
+        )  # fmt: skip
+
+    def carrying(self, name: str | None = None) -> list[str]:
+        """Everything in the region that carries our mark and is not gone, by kind and id."""
+        ec2 = self.client()
+        of = {"Name": f"tag:{MARK}", "Values": [name]}
+        marked = [of if name else {"Name": "tag-key", "Values": [MARK]}]
+        found = [
+            f"instance {instance['InstanceId']}"
+            for some in ec2.describe_instances(Filters=marked)["Reservations"]
+            for instance in some["Instances"]
+            if instance["State"]["Name"] != "terminated"
+        ]
+        kinds = {
+            "key pair": ("describe_key_pairs", "KeyPairs", "KeyPairId"),
+            "security group": ("describe_security_groups", "SecurityGroups", "GroupId"),
+            "volume": ("describe_volumes", "Volumes", "VolumeId"),
+            "network interface": (
+                "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId",
+            ),
+        }  # fmt: skip
+        for kind, (operation, key, id_) in kinds.items():
+            answer = getattr(ec2, operation)(Filters=marked)
+            found += [f"{kind} {each[id_]}" for each in answer[key]]
+        return found
+
+    def instances(self, name: str) -> list[dict[str, Any]]:
+        """Every instance that was ever called so and is still heard of."""
+        by_name = [{"Name": f"tag:{MARK}", "Values": [name]}]
+        found = self.client().describe_instances(Filters=by_name)["Reservations"]
+        return [instance for some in found for instance in some["Instances"]]
+
+    def folder(self, name: str) -> Path:
+        """Where their computer keeps what it knows of a machine."""
+        return self.home / "data" / "machines" / name
+
+    def ssh(self, name: str, command: str) -> str:
+        """What a command on a machine prints."""
+        return self.well("ssh", name, "--", command)
+
+
+def _command(words: Sequence[object]) -> list[str]:
+    return [sys.executable, "-m", "offload", *map(str, words)]
+
+
+def shape(machine_id: str, **limits: float) -> None:
+    """Change the link of a machine at once."""
+    Host(machine_id).shape(limits)
+
+
+def until(found: Callable[[], Any], within_s: float = 60.0) -> Any:
+    """What `found` gives, once it gives something."""
+    give_up_s = time.monotonic() + within_s
+    while not (result := found()):
+        assert time.monotonic() < give_up_s, "waited in vain"
+        time.sleep(0.2)
+    return result
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    """Says back what is asked: the path is the answer."""
+
+    def do_GET(self) -> None:
+        body = self.path.lstrip("/").encode() + b"\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *words: Any) -> None:
+        del format, words
+
+
+@contextmanager
+def checkip() -> Iterator[str]:
+    """A server that says which address a computer is seen at: the one that its URL ends in."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
