@@ -140,7 +140,7 @@ class Equipping:
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self._says(ask) or "").strip() == image.digest:
                 self.done["image"] = "present"
-                return None
+                return
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
                     self._build(image)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,13 +45,12 @@ class Way:
 
 
 @contextmanager
-def way(sshd: Sshd, server: Flaky, **how: object) -> Iterator[Way]:
+def way(sshd: Sshd, server: Flaky, patience_s: float = 30.0, **how: Any) -> Iterator[Way]:
     with ExitStack() as stack:
         stack.enter_context(server)
         proxy = stack.enter_context(Proxy(sshd.port))
-        tunnel = stack.enter_context(closing(sshd.tunnel(server.port, proxy.port)))
-        pause = how.pop("pause", time.sleep)
-        here = stack.enter_context(visit(server, dial=tunnel.dial, pause=pause, **how))  # type: ignore[arg-type]
+        tunnel = stack.enter_context(closing(sshd.tunnel(server.port, proxy.port, patience_s)))
+        here = stack.enter_context(visit(server, dial=tunnel.dial, pause=time.sleep, **how))
         yield Way(server, proxy, tunnel, here)
 
 
@@ -181,7 +181,7 @@ def test_when_the_machine_is_gone_rows_say_so_and_nobody_waits(sshd: Sshd) -> No
 
 
 def test_images_without_an_answer_fall_back(sshd: Sshd) -> None:
-    with way(sshd, Flaky(), max_retries=0, timeout_s=1.0) as through:
+    with way(sshd, Flaky(), patience_s=0, max_retries=0) as through:
         through.server.then = on_the(5, after(through.proxy.refuse))
         other = FakeSession()
         found = rows(through.here.session, 20, other)

@@ -134,6 +134,9 @@ trap "timeout 2 fc-docker stop; exit 0" TERM        # containers that take longe
 /usr/sbin/sshd -D -e 2>>/var/log/sshd.log &
 (
     [ "$DOCKER" = manual ] && [ ! -e /etc/docker.enabled ] || fc-docker start
+    for script in /var/lib/cloud/scripts/per-boot/*; do     # those that earlier boots left
+        [ ! -x "$script" ] || "$script" >>/var/log/cloud-init-output.log 2>&1
+    done
     if [ ! -e /var/lib/cloud/instance/sem ]; then
         : >/var/lib/cloud/instance/sem
         result=done
