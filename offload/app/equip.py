@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ class Equipping:
 
     def limits(self, idle_s: float | None, lifetime_s: float | None) -> None:
         """When the machine ends by itself; None is never."""
-        idle, lifetime = round(idle_s or 0), round(lifetime_s or 0)
+        idle, lifetime = math.ceil(idle_s or 0), math.ceil(lifetime_s or 0)
         text = f"IDLE_S={idle}\nLIFETIME_S={lifetime}\n"
         net = f"shutdown -h +{lifetime // 60 + 2}" if lifetime else "true"
         # The net below the watch counts from now; the watch itself from the boot.

@@ -112,8 +112,7 @@ class Tunnel:
         assert self._since_s is not None
         never, now_s = self._gone(), self._clock()
         self._why = (never or why).rstrip(".")
-        if never:
-            self._not_before_s = math.inf
-        elif now_s - self._since_s >= self._patience_s:
-            self._not_before_s = now_s + self._patience_s
-        return now_s < self._not_before_s
+        if not never and now_s - self._since_s < self._patience_s:
+            return False
+        self._not_before_s = math.inf if never else now_s + self._patience_s
+        return True

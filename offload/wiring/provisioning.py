@@ -80,6 +80,8 @@ def _carried_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling)
     began_s = time.monotonic()
     patience = Patience(time.monotonic, time.sleep, stop)
     phases = Phases(time.monotonic, telling.phase)
+    if folder.is_locked:
+        telling.say(f"Another offload is at work on {folder.name}; waiting for it.")
     with folder.locked(), ExitStack() as stack:
         local = Remembered(folder, _with_latest(plan.record, folder.record()))
         local.keep(local.record)  # before anything is created
@@ -107,8 +109,8 @@ def _carried_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling)
             came_from = "ready"
         local.keep(replace(local.record, ready=True))
         if came_from != "new":  # else its tag has said so from the start
-            now = datetime.datetime.now(datetime.UTC)
-            plan.cloud.retag(machine.id, {machines.EXPIRES: expires_at(spec, now)})
+            booted = datetime.datetime.fromisoformat(machine.launched_at)
+            plan.cloud.retag(machine.id, {machines.EXPIRES: expires_at(spec, booted)})
         done = steps.done["image"]
         measurement = brought_up(
             _condition(info, local.record), came_from, phases.taken_s, {"image": done}, configured,

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import math
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +39,8 @@ class Remembered:
         spec = self.record.spec
         values = {
             "@HOST_KEY@": self._host_key().strip(),
-            "@IDLE_S@": str(round(spec.idle_s or 0)),
-            "@LIFETIME_S@": str(round(spec.lifetime_s or 0)),
+            "@IDLE_S@": str(math.ceil(spec.idle_s or 0)),
+            "@LIFETIME_S@": str(math.ceil(spec.lifetime_s or 0)),
         }
         script = (resources.files("offload.drivers") / "boot.sh").read_text("utf-8")
         for placeholder, value in values.items():

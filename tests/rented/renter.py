@@ -1,5 +1,6 @@
 """Somebody with an account at the test bed, on a computer of their own."""
 
+import base64
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from tests.testbed.host import EDGE, Host
 
 Done = subprocess.CompletedProcess[str]
 
+SECRET = "the-secret-key-of-their-account"
 _NOT_THEIRS = ("OFFLOAD_", "AWS_", "XDG_")
 
 
@@ -44,11 +46,12 @@ class Renter:
             "HOME": str(self.home),
             "PYTHONPATH": str(PROJECT),
             "OFFLOAD_HUB": "http://127.0.0.1:9",
+            "OFFLOAD_OFFLINE": "1",  # no prices: the bed's AWS has none
             "OFFLOAD_DATA": str(self.home / "data"),
             "OFFLOAD_CHECKIP": f"{self.checkip}{self.seen_at}",
             "AWS_ENDPOINT_URL": lab.ENDPOINT,
             "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing-secret",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
             **self.extra,
@@ -125,6 +128,14 @@ class Renter:
             aws_access_key_id="testing", aws_secret_access_key="testing",
         )  # fmt: skip
 
+    def user_data(self, name: str) -> str:
+        """What a machine was told at its first boot, as anyone with an account may read."""
+        (instance,) = self.instances(name)
+        answer = self.client().describe_instance_attribute(
+            InstanceId=instance["InstanceId"], Attribute="userData"
+        )
+        return base64.b64decode(answer["UserData"]["Value"]).decode()
+
     def carrying(self, name: str | None = None) -> list[str]:
         """Everything in the region that carries our mark and is not gone, by kind and id."""
         ec2 = self.client()
@@ -164,6 +175,26 @@ class Renter:
         return self.well("ssh", name, "--", command)
 
 
+@dataclass(frozen=True)
+class Rented:
+    """A machine that serves the embedded model, and who rents it."""
+
+    renter: Renter
+    name: str
+    first: str = ""
+    """What came of the first job there."""
+
+    @property
+    def id(self) -> str:
+        """As the cloud has it."""
+        return str(self.renter.there(self.name)["id"])
+
+    @property
+    def address(self) -> str:
+        """Where it is now."""
+        return str(self.renter.there(self.name)["address"])
+
+
 def _command(words: Sequence[object]) -> list[str]:
     return [sys.executable, "-m", "offload", *map(str, words)]
 
@@ -180,6 +211,19 @@ def until(found: Callable[[], Any], within_s: float = 60.0) -> Any:
         assert time.monotonic() < give_up_s, "waited in vain"
         time.sleep(0.2)
     return result
+
+
+def called(what: str) -> str:
+    """A name like that."""
+    return f"{what}-{time.time_ns() % 10**12:x}"
+
+
+def give_back(one: Renter) -> None:
+    """Leave nothing of a renter's."""
+    folders = one.home / "data" / "machines"
+    for folder in folders.iterdir() if folders.is_dir() else ():
+        if folder.is_dir():
+            one("down", folder.name, "-q")
 
 
 class _Mirror(BaseHTTPRequestHandler):

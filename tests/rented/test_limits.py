@@ -1,0 +1,53 @@
+"""Machines end by themselves, with nobody watching."""
+
+import pytest
+
+from tests.rented.renter import Rented, Renter, until
+
+pytestmark = pytest.mark.xdist_group("engine")
+
+
+def ended(renter: Renter, name: str) -> bool:
+    """Whether the cloud has no machine of that name any more."""
+    states = {instance["State"]["Name"] for instance in renter.instances(name)}
+    return states <= {"shutting-down", "terminated"}
+
+
+def test_nobody_is_connected_for_long_and_it_ends(someone: Renter, name: str) -> None:
+    someone.killed_at(name, "engine", "--idle", "6s", "--max-lifetime", "never")
+    assert not ended(someone, name)
+    until(lambda: ended(someone, name))
+    assert someone.machine(name)["machine"] is None  # type: ignore[index] # it is known here
+    assert not [each for each in someone.carrying(name) if each.startswith("volume")]
+
+
+def test_its_lifetime_is_over_and_it_ends_and_another_takes_its_name(
+    someone: Renter, name: str
+) -> None:
+    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "8s")
+    first = someone.there(name)["id"]
+    until(lambda: ended(someone, name))
+    someone.killed_at(name, "engine", "--max-lifetime", "1h")
+    assert someone.there(name)["id"] != first
+
+
+def test_its_limits_hold_after_it_was_stopped_and_started_too(someone: Renter, name: str) -> None:
+    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "10s")
+    machine_id = someone.there(name)["id"]
+    someone.well("stop", name)
+    until(lambda: someone.there(name)["state"] == "stopped")
+    someone.client().start_instances(InstanceIds=[machine_id])
+    until(lambda: ended(someone, name))
+
+
+def test_a_connection_keeps_it_and_other_limits_can_be_set(machine: Rented) -> None:
+    renter, name = machine.renter, machine.name
+    try:
+        renter.provision(name, "--idle", "8s", "--max-lifetime", "2h")
+        limits = renter.ssh(name, "sudo cat /etc/offload/limits; sleep 12")
+        assert limits == "IDLE_S=8\nLIFETIME_S=7200\n"
+        there = renter.there(name)
+        assert there["state"] == "running"
+    finally:
+        renter.provision(name, "--idle", "20m", "--max-lifetime", "4h")
+    assert machine.id == there["id"]
