@@ -52,6 +52,12 @@ class Cloud(Protocol):
 class Local(Protocol):
     """What renting asks of this computer's memory of a machine."""
 
+    def is_ours(self, public_key: str | None) -> bool:
+        """Whether we have the private part of that key."""
+
+    def intend(self) -> None:
+        """Remember what is asked for, before anything of it is created."""
+
     def public_key(self) -> str:
         """The key that the machine is to let in; made if there is none."""
 
@@ -147,8 +153,6 @@ class Renting:
         came_from: Start = "cold"
         if machine is None:
             came_from = "new"
-            if self.local.had_one():
-                self.local.afresh()
             with self.phases.of("api"):
                 machine = self._launched(offer)
         else:
@@ -167,11 +171,14 @@ class Renting:
 
     def _launched(self, offer: Offer) -> Machine:
         name = offer.spec.name
-        ours, theirs = self.local.public_key(), self.cloud.key_of(name)
-        if theirs is not None and theirs.split()[:2] != ours.split()[:2]:
+        key = self.cloud.key_of(name)
+        if key is not None and not self.local.is_ours(key):
             raise _not_ours(name)
-        if theirs is None:
-            self.cloud.add_key(name, ours)
+        self.local.intend()
+        if self.local.had_one():
+            self.local.afresh()
+        if key is None:
+            self.cloud.add_key(name, self.local.public_key())
         self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
         machine = self._launch(offer)
         if machine.state not in _LIVING:  # the answer to a request that was made before
@@ -185,8 +192,7 @@ class Renting:
         return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
 
     def _check_ours(self, machine: Machine, offer: Offer) -> None:
-        theirs = self.cloud.key_of(machine.name)
-        if theirs is None or theirs.split()[:2] != self.local.public_key().split()[:2]:
+        if not self.local.is_ours(self.cloud.key_of(machine.name)):
             raise _not_ours(machine.name)
         if machine.instance_type != offer.spec.instance_type:
             raise OffloadError(

@@ -78,6 +78,7 @@ class Tunnel:
 
     def _awaited(self, until_s: float) -> "Shell":
         """The connection as soon as it stands: one thread sees to it, the others wait."""
+        self._check()
         if not self._turn.acquire(timeout=max(0.0, until_s - self._clock())):
             raise TimeoutError(self._why)
         try:
@@ -88,31 +89,41 @@ class Tunnel:
             self._turn.release()
 
     def _attempt(self, until_s: float) -> None:
+        self._check()
         began_s = self._clock()
-        if self._closed:
-            raise ConnectionAbortedError("the tunnel is closed")
-        if began_s < self._not_before_s:
-            raise ConnectionError(self._why)
+        if self._is_over(began_s):  # nobody else waits for one more attempt
+            self._not_before_s = began_s + self._patience_s
         if self._shell is not None:
             self._shell.close()
         try:
             self._shell = self._connect(max(0.0, min(_ATTEMPT_S, until_s - began_s)))
         except OSError as error:
-            self._since_s = began_s if self._since_s is None else self._since_s
-            if self._is_over(str(error)) or self._clock() >= until_s:
+            self._failed(str(error), began_s)
+            now_s = self._clock()
+            if now_s >= until_s or self._is_over(now_s):
                 raise ConnectionError(self._why) from error
-            self._pause(max(0.0, min(_PAUSE_S, until_s - self._clock())))
+            self._pause(min(_PAUSE_S, until_s - now_s))
             return
         self._since_s, self._not_before_s = None, -math.inf
         if self._closed:
             self._shell.close()
 
-    def _is_over(self, why: str) -> bool:
-        """Whether an attempt that failed was the last for now."""
-        assert self._since_s is not None
+    def _failed(self, why: str, began_s: float) -> None:
+        """Note an attempt in vain, and find out whether there may be another."""
         never, now_s = self._gone(), self._clock()
         self._why = (never or why).rstrip(".")
-        if not never and now_s - self._since_s < self._patience_s:
-            return False
-        self._not_before_s = math.inf if never else now_s + self._patience_s
-        return True
+        self._since_s = began_s if self._since_s is None else self._since_s
+        if never:
+            self._since_s, self._not_before_s = -math.inf, math.inf
+        elif self._is_over(now_s):
+            self._not_before_s = now_s + self._patience_s
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ConnectionAbortedError("the tunnel is closed")
+        if self._clock() < self._not_before_s:
+            raise ConnectionError(self._why)
+
+    def _is_over(self, now_s: float) -> bool:
+        """Whether patience is."""
+        return self._since_s is not None and now_s - self._since_s >= self._patience_s

@@ -93,6 +93,7 @@ def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], Non
         labels=labels,
         id=known.id if known else None,
         address=known.address if known else None,
+        ready=known.ready if known else False,
     )
     before = found[0] if found else None
     can_send = _can_send(offer, record.image_way)

@@ -84,7 +84,6 @@ def _carried_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling)
         telling.say(f"Another offload is at work on {folder.name}; waiting for it.")
     with folder.locked(), ExitStack() as stack:
         local = Remembered(folder, _with_latest(plan.record, folder.record()))
-        local.keep(local.record)  # before anything is created
         machine, came_from = Renting(plan.cloud, local, patience, phases).up(plan.offer)
         with phases.of("boot"):
             shell = stack.enter_context(closing(_let_in(local, patience)))
@@ -139,7 +138,12 @@ def _with_latest(record: Record, now: Record | None) -> Record:
     if now is None:
         return record
     return replace(
-        record, attempt=now.attempt, asked_at=now.asked_at, id=now.id, address=now.address
+        record,
+        attempt=now.attempt,
+        asked_at=now.asked_at,
+        id=now.id,
+        address=now.address,
+        ready=now.ready,
     )
 
 

@@ -26,6 +26,16 @@ class Remembered:
     folder: Folder
     record: Record
 
+    def is_ours(self, public_key: str | None) -> bool:
+        """Whether its private part is here."""
+        if public_key is None or not self.folder.has("key"):
+            return False
+        return public_key.split()[:2] == self.public_key().split()[:2]
+
+    def intend(self) -> None:
+        """Remember what is asked for."""
+        self.keep(self.record)
+
     def public_key(self) -> str:
         """The public part of the key that the machine lets in."""
         if not self.folder.has("key"):

@@ -236,7 +236,7 @@ class _Mirror(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *words: Any) -> None:
+    def log_message(self, format: str, *words: Any) -> None:  # noqa: A002 - the base class' name
         del format, words
 
 

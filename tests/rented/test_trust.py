@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rented.renter import Rented, Renter, SECRET
+from tests.rented.renter import SECRET, Rented, Renter
 
 pytestmark = pytest.mark.xdist_group("engine")
 
@@ -106,7 +106,7 @@ def test_no_secret_is_seen_by_others(machine: Rented, examples: Path, tmp_path: 
             renter("detect", examples, *REMOTE, "-v", "-o", tmp_path / "out"),
             renter("machines", "--json"),
             renter("logs", name),
-            renter("profile", "export", "--model", "builtin"),
+            renter("profile", "export"),
         ]
     assert all(done.returncode == 0 for done in said), said
     texts = [done.stdout + done.stderr for done in said]

@@ -1,5 +1,6 @@
 """The tunnel's patience, with a connection and a clock that do as they are told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,8 +39,10 @@ class World:
     now_s: float = 0.0
     attempts: int = 0
     given_s: list[float] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     def connect(self, timeout_s: float) -> Any:
+        self.meanwhile()
         self.attempts += 1
         self.given_s.append(timeout_s)
         self.now_s += min(self.attempt_s, timeout_s)
@@ -118,6 +121,28 @@ def test_when_patience_is_over_calls_fail_at_once_but_for_one_attempt_in_a_while
     world.now_s, world.answers = world.now_s + 31, [FakeShell()]
     tunnel.dial(10)
     tunnel.dial(10)
+
+
+def test_nobody_waits_for_the_one_attempt_that_is_made_after_patience_is_over() -> None:
+    world = World([REFUSED])
+    tunnel = world.tunnel()
+    while world.now_s < 100:  # patience is over, and it is time for one more attempt
+        with pytest.raises(OSError, match="refused"):
+            tunnel.dial(10)
+        world.now_s += 10
+    world.now_s += 31
+    others: list[float] = []
+
+    def meanwhile() -> None:
+        before_s = world.now_s
+        with pytest.raises(OSError, match="refused"):
+            tunnel.dial(10)
+        others.append(world.now_s - before_s)
+
+    world.meanwhile = meanwhile
+    with pytest.raises(OSError, match="refused"):
+        tunnel.dial(10)
+    assert others == [0]
 
 
 def test_patience_is_new_after_a_success() -> None:
