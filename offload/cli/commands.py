@@ -16,6 +16,7 @@ from offload.cli import (
     models,
     profile,
     provision,
+    report,
     serve,
 )
 from offload.version import __version__
@@ -49,6 +50,7 @@ app.command("detect")(detect.detect)
 app.add_typer(profile.app, name="profile")
 app.command("advise")(advise.advise)
 app.command("accuracy")(accuracy.accuracy)
+app.command("report")(report.report)
 app.command("serve")(serve.serve)
 app.add_typer(provision.app, name="provision")
 app.command("machines")(machines.machines)

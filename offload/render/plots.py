@@ -1,4 +1,4 @@
-"""Plots of an advice. The only importer of matplotlib."""
+"""Plots of an advice."""
 
 import io
 import os
@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,13 +19,12 @@ from offload.costmodel.terms import HIGH, LOW, Draws, Lane, given
 from offload.domain.errors import UsageError
 from offload.domain.units import show_rate, show_s
 from offload.drivers.files import atomic_write_bytes
+from offload.render import drawing
 from offload.render.breakevens import sentence
+from offload.render.drawing import COLOURS, GREY, INK
 from offload.render.words import count, spoken
 
 _FORMATS = {".png": "png", ".svg": "svg"}
-_COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
-"""Told apart with any kind of colour vision (Okabe and Ito 2008)."""
-_GREY, _INK = "#8a8a8a", "#222222"
 _BRACKETS = re.compile(r"\([^)]*\)")
 _MBIT = 1e6 / 8
 _POINTS = 90
@@ -58,11 +56,7 @@ def advice(path: str, answer: Advice) -> None:
             hint="For instance: offload advise PHOTOS --plot advice.svg",
         )
     image = io.BytesIO()
-    with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the user's own matplotlib is set to
-        mpl.rc("font", size=9)
-        mpl.rc("axes", edgecolor=_GREY)
-        mpl.rc("svg", hashsalt="offload")  # the same file for the same answer
+    with drawing.style(9):
         metadata = {"Date": None} if kind == "svg" else None
         _figure(answer).savefig(image, format=kind, dpi=150, metadata=metadata)
     try:
@@ -123,7 +117,7 @@ def _over_uplink(axes: Axes, advice: Advice) -> list[End]:
 def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[End]:
     """A line and a band for each place."""
     ends = []
-    for colour, option in zip(_COLOURS, _places(advice.options), strict=False):
+    for colour, option in zip(COLOURS, _places(advice.options), strict=False):
         lane = option.lane
         table = np.array([np.quantile(makespan(lane, x), (LOW, 0.5, HIGH)) for x in xs])
         axes.plot(xs, table[:, 1], color=colour, linewidth=1.8, dashes=() if lane.key else (4, 2))
@@ -133,8 +127,8 @@ def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[En
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(color=_GREY, labelcolor=_INK)
-    axes.grid(axis="y", color=_GREY, alpha=0.2, linewidth=0.6)
+    axes.tick_params(color=GREY, labelcolor=INK)
+    axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)
     return ends
 
 
@@ -178,16 +172,16 @@ def _mark(
         return
     seconds = float(np.median(makespan(_lane(advice, flip.base), flip.value / unit)))
     ends = [(end or flip.value) / unit for end in (flip.low, flip.high)]
-    axes.plot(ends, [seconds, seconds], color=_INK, linewidth=1.2, marker="|", zorder=4)
-    axes.plot([flip.value / unit], [seconds], color=_INK, marker="o", markersize=6, zorder=5)
+    axes.plot(ends, [seconds, seconds], color=INK, linewidth=1.2, marker="|", zorder=4)
+    axes.plot([flip.value / unit], [seconds], color=INK, marker="o", markersize=6, zorder=5)
 
 
 def _line_at(axes: Axes, x: float, text: str) -> None:
-    axes.axvline(x, color=_GREY, linewidth=1, linestyle=":", zorder=1)
+    axes.axvline(x, color=GREY, linewidth=1, linestyle=":", zorder=1)
     late = axes.transData.transform((x, 1))[0] > axes.transAxes.transform((0.5, 0))[0]
     axes.annotate(
         text, (x, 1), xycoords=("data", "axes fraction"), xytext=(-4 if late else 4, -2),
-        textcoords="offset points", va="top", ha="right" if late else "left", color=_INK,
+        textcoords="offset points", va="top", ha="right" if late else "left", color=INK,
         bbox={"color": "white", "alpha": 0.7, "pad": 1},
     )  # fmt: skip
 

@@ -1,0 +1,100 @@
+"""The number of images from which on another place is faster, as measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from offload.findings import estimates
+from offload.findings.estimates import Draws, Estimate
+from offload.findings.study import Group, Lane, Study
+
+_M = "makespan_s"
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Of two lanes the one that is faster with `most` images, and the other.
+
+    `clear_from` is the number of images, of those that were run, from which on the faster one is so
+    beyond chance; None if not even with `most`. `images` is where they change places, if the slower
+    one is ahead beyond chance somewhere below: where the lines between the measured medians, on
+    logarithmic scales, last cross, after `before` images and no later than with `after`.
+    """
+
+    slow: Lane
+    fast: Lane
+    least: int
+    most: int
+    clear_from: int | None
+    images: Estimate | None
+    before: int
+    after: int
+
+
+def between(study: Study, one: Lane, other: Lane) -> Crossing | None:
+    """Where two lanes cross; None where they do not share two numbers of images."""
+    first, second = study.series(one), study.series(other)
+    numbers = sorted(set(first) & set(second))
+    if len(numbers) < 2:  # noqa: PLR2004 - a single number has nothing beside it
+        return None
+    medians = np.array([[_gap(first[n], second[n]) for n in numbers]])
+    drawn = np.stack([_drawn_gap(first[n], second[n]) for n in numbers], axis=1)
+    root = float(_last_roots(medians, numbers)[0])
+    slow, fast = (other, one) if medians[0, -1] < 0 else (one, other)
+    ahead, behind = study.series(fast), study.series(slow)
+    clear = [estimates.surely_less(ahead[n].values(_M), behind[n].values(_M)) for n in numbers]
+    lost = [estimates.surely_less(behind[n].values(_M), ahead[n].values(_M)) for n in numbers]
+    after = next((n for n in numbers if n >= root), numbers[0])
+    roots = _last_roots(drawn, numbers)
+    crosses = any(lost) and np.isfinite(root)
+    runs = min(len(series[n].runs) for series in (first, second) for n in numbers)
+    return Crossing(
+        slow=slow,
+        fast=fast,
+        least=numbers[0],
+        most=numbers[-1],
+        clear_from=_start_of_last_run(numbers, clear),
+        images=estimates.of_draws(root, roots[np.isfinite(roots)], runs) if crosses else None,
+        before=max((n for n in numbers if n < after), default=after),
+        after=after,
+    )
+
+
+def _start_of_last_run(numbers: Sequence[int], true: Sequence[bool]) -> int | None:
+    """The number from which on all to the last are true; None if the last is not."""
+    start = None
+    for number, holds in zip(numbers[::-1], true[::-1], strict=True):
+        if not holds:
+            break
+        start = number
+    return start
+
+
+def _gap(one: Group, other: Group) -> float:
+    """The logarithm of what `one` takes over what `other` does."""
+    first, second = one.median(_M), other.median(_M)
+    assert first is not None  # a group is of runs that came to an end
+    assert second is not None
+    return float(np.log(first / second))
+
+
+def _drawn_gap(one: Group, other: Group) -> Draws:
+    first, second = one.draws(_M), other.draws(_M)
+    assert first is not None
+    assert second is not None
+    return np.log(first / second)
+
+
+def _last_roots(gaps: Draws, numbers: Sequence[int]) -> Draws:
+    """Where each row of gaps last changes its sign, on straight lines over the logarithm of the
+    number of images, as the figure draws them; not a number where it never does.
+    """
+    found = np.full(len(gaps), np.nan)
+    for left, (few, many) in enumerate(pairwise(numbers)):
+        low, high = gaps[:, left], gaps[:, left + 1]
+        share = np.divide(low, low - high, out=np.zeros_like(low), where=low != high)
+        change = (low < 0) != (high < 0)
+        found = np.where(change, few * (many / few) ** np.where(change, share, 0.0), found)
+    return found

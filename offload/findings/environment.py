@@ -1,0 +1,97 @@
+"""What a study ran on, as far as its document says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from offload.findings.study import Lane, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A computer; None and empty for what is not known."""
+
+    cpu: str = ""
+    cores: int | None = None
+    usable_cores: int | None = None
+    memory_bytes: int | None = None
+    system: str = ""
+    python: str = ""
+    gpu: str = ""
+
+    @classmethod
+    def of(cls, document: Any) -> "Machine | None":
+        """Out of a document; None if it is none."""
+        if not isinstance(document, Mapping) or not document:
+            return None
+        return cls(
+            cpu=text(document, "cpu"),
+            cores=_whole(document, "cores"),
+            usable_cores=_whole(document, "usable_cores"),
+            memory_bytes=_whole(document, "memory_bytes"),
+            system=text(document, "system"),
+            python=text(document, "python"),
+            gpu=text(document, "gpu"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place as it was found: its machine, the link to it, and what it was rented as."""
+
+    host: Machine | None = None
+    goodput_bytes_per_s: float | None = None
+    rtt_s: float | None = None
+    instance_type: str = ""
+    region: str = ""
+    usd_per_h: float | None = None
+    tunnel: bool = False
+
+
+def client(study: Study) -> Machine | None:
+    """The machine that has the images."""
+    return Machine.of(study.environment.get("client"))
+
+
+def site(study: Study, lane: Lane) -> Site:
+    """What is known of the place of a lane."""
+    places = study.environment.get("places")
+    found = places.get(lane.place) if isinstance(places, Mapping) else None
+    if not isinstance(found, Mapping):
+        return Site()
+    return Site(
+        host=Machine.of(found.get("host")),
+        goodput_bytes_per_s=_rate(found, lane),
+        rtt_s=_number(found, "rtt_s"),
+        instance_type=str(found.get("instance_type") or ""),
+        region=str(found.get("region") or ""),
+        usd_per_h=_number(found, "usd_per_h"),
+        tunnel=bool(found.get("tunnel")),
+    )
+
+
+def _rate(found: Mapping[str, Any], lane: Lane) -> float | None:
+    """What was measured, or what the link was shaped to."""
+    if lane.link_mbit and lane.place == "remote":
+        return lane.link_mbit * 1e6 / 8
+    return _number(found, "goodput_bytes_per_s")
+
+
+def text(document: Mapping[str, Any], *path: str) -> str:
+    """A text at a path of a document; empty where there is none."""
+    found: Any = document
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _number(document: Mapping[str, Any], name: str) -> float | None:
+    value = document.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    return None
+
+
+def _whole(document: Mapping[str, Any], name: str) -> int | None:
+    value = _number(document, name)
+    return None if value is None else round(value)

@@ -1,0 +1,103 @@
+"""What the link does to a job: seconds per byte, and the rate at which the answer flips."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from offload.costmodel.statistics import theil_sen
+from offload.findings import phases
+from offload.findings.study import Group, Lane, Photo, Study
+
+_MBIT = 1e6 / 8
+_FASTER = 1.1
+"""A job may seem to send this much faster than its link, which is never quite the same."""
+_PAIRED = 400
+"""Images of which all pairs are looked at; as many more would hardly change the median slope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Transfer time over size: seconds per byte, what an empty image would take, and the number of
+    images that it is drawn through.
+    """
+
+    per_byte_s: float
+    start_s: float
+    images: int
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """The rate that the slope stands for; None where larger images take no longer."""
+        return 1 / self.per_byte_s if self.per_byte_s > 0 else None
+
+
+def line(photos: Sequence[Photo]) -> Line | None:
+    """The Theil-Sen line through the transfers; None where all images are of one size."""
+    sent = [photo for photo in photos if photo.sent_bytes > 0]
+    if len({photo.sent_bytes for photo in sent}) < 2:  # noqa: PLR2004 - a line needs two sizes
+        return None
+    some = np.linspace(0, len(sent) - 1, min(len(sent), _PAIRED)).astype(int)
+    chosen = [sent[i] for i in some]
+    slope, start = theil_sen([p.sent_bytes for p in chosen], [p.transfer_s for p in chosen])
+    return Line(slope, start, len(sent))
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """The uplink in bytes per second at which a remote job of `images` images takes as long as one
+    here, `base_s`. None where no link is fast enough: `rest_s` would be left of the job even
+    without any transfer. `swept` tells that links on both sides of it were measured.
+    """
+
+    lane: Lane
+    images: int
+    base_s: float
+    bytes_per_s: float | None
+    rest_s: float
+    measured_bytes_per_s: float
+    swept: bool
+
+
+def needed(study: Study, lane: Lane, base: Group, goodput: float | None) -> Needed | None:
+    """What the link would have to be for `lane` to equal `base`; None where it cannot be told.
+
+    Between two links that were measured, makespan is a straight line in seconds per byte. With one
+    link, the job is what it sends at its goodput and a rest that stays; that holds while the link
+    binds.
+    """
+    base_s = base.median("makespan_s")
+    group = study.series(lane).get(base.images)
+    if base_s is None or group is None:
+        return None
+    return _swept(study, lane, base.images, base_s) or _by_rest(group, base_s, goodput)
+
+
+def _swept(study: Study, lane: Lane, images: int, base_s: float) -> Needed | None:
+    points = sorted(
+        (other.link_mbit * _MBIT, seconds)
+        for other in study.lanes
+        if other.link_mbit and other.but(link_mbit=lane.link_mbit) == lane
+        if (group := study.series(other).get(images))
+        and (seconds := group.median("makespan_s")) is not None
+    )
+    for (slow, slow_s), (fast, fast_s) in pairwise(points):
+        if slow_s > base_s >= fast_s:
+            share = (slow_s - base_s) / (slow_s - fast_s)
+            per_byte_s = 1 / slow + share * (1 / fast - 1 / slow)
+            return Needed(lane, images, base_s, 1 / per_byte_s, 0.0, slow, swept=True)
+    return None
+
+
+def _by_rest(group: Group, base_s: float, goodput: float | None) -> Needed | None:
+    sent, seconds, binds = (
+        group.median("sent_bytes"), group.median("makespan_s"), phases.binding(group),
+    )  # fmt: skip
+    if not goodput or not sent or seconds is None or binds is None or binds[0] != "link":
+        return None
+    rest_s = max(0.0, seconds - sent / goodput)
+    if sent / goodput > _FASTER * seconds:  # the link was not what it was when it was measured
+        return None
+    rate = sent / (base_s - rest_s) if base_s > rest_s else None
+    return Needed(group.lane, group.images, base_s, rate, rest_s, goodput, swept=False)

@@ -1,0 +1,82 @@
+"""What was predicted of each run before it began, against what it took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from offload.findings.study import Lane, Run, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Of `runs` predictions the median and the 90th percentile of the error without its sign, over
+    what the run took; and the share of runs within what 90 % were predicted to be within, None
+    where that was not said.
+    """
+
+    runs: int
+    median_error: float
+    high_error: float
+    within: float | None
+
+
+def predicted(runs: Sequence[Run], *, assumed: bool | None = None) -> list[Run]:
+    """Those that were predicted, from measurements alone or from assumptions too."""
+    return [
+        run
+        for run in runs
+        if run.numbers.get("predicted_s", 0) > 0
+        and run.numbers.get("makespan_s", 0) > 0
+        and assumed in {None, run.assumed}
+    ]
+
+
+def accuracy(runs: Sequence[Run]) -> Accuracy | None:
+    """How right the predictions of these runs were; None where there is none."""
+    known = predicted(runs)
+    if not known:
+        return None
+    errors = [abs(r.numbers["predicted_s"] / r.numbers["makespan_s"] - 1) for r in known]
+    inside = [
+        r.numbers["predicted_low_s"] <= r.numbers["makespan_s"] <= r.numbers["predicted_high_s"]
+        for r in known
+        if {"predicted_low_s", "predicted_high_s"} <= r.numbers.keys()
+    ]
+    within = float(np.mean(inside)) if inside else None
+    return Accuracy(
+        len(known), float(np.median(errors)), float(np.quantile(errors, 0.9)), within
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """For how many jobs the place that was predicted to be fastest was so, and the mean of what the
+    picks took beyond the fastest, as a share of it.
+    """
+
+    made: int
+    right: int
+    regret: float
+
+
+def choices(study: Study, among: Sequence[Lane]) -> Choices | None:
+    """What going by the predictions would have come to; None without a choice.
+
+    A choice is between places for the same images, over the same link, started alike.
+    """
+    numbers = {images for lane in among for images in study.series(lane)}
+    links = {lane.link_mbit for lane in among}
+    links = links - {None} or links
+    losses = []
+    for number, link, cold in product(numbers, links, {lane.cold for lane in among}):
+        lanes = [x for x in among if x.cold == cold and x.link_mbit in {None, link}]
+        groups = [group for x in lanes if (group := study.series(x).get(number))]
+        known = [(g.median("predicted_s"), g.median("makespan_s")) for g in groups]
+        said = [(before, after) for before, after in known if before and after]
+        if len(said) == len(groups) > 1:
+            losses.append(min(said)[1] / min(after for _, after in said) - 1)
+    if not losses:
+        return None
+    return Choices(len(losses), losses.count(0.0), float(np.mean(losses)))

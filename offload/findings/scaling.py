@@ -1,0 +1,77 @@
+"""What more replicas and more requests in flight bring."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from offload.findings.estimates import Estimate, of_draws
+from offload.findings.study import Group, Lane, Study
+
+_KNEE = 0.95
+"""A place is saturated from the first concurrency on that reaches this share of its best rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One place, all runs with as many images: its groups by replicas, then by concurrency."""
+
+    lane: Lane
+    images: int
+    groups: dict[int, dict[int, Group]]
+
+    @property
+    def replicas(self) -> list[int]:
+        """The numbers of replicas, rising."""
+        return sorted(self.groups)
+
+    @property
+    def concurrencies(self) -> list[int]:
+        """The numbers of requests in flight, rising."""
+        return sorted({level for row in self.groups.values() for level in row})
+
+    def saturated_from(self, replicas: int) -> int | None:
+        """The fewest requests in flight that reach the best rate but for one part in twenty."""
+        rates = {
+            c: rate
+            for c, group in sorted(self.groups[replicas].items())
+            if (rate := group.median("images_per_s")) is not None
+        }
+        if len(rates) < 2:  # noqa: PLR2004 - nothing to compare
+            return None
+        return next(c for c, rate in rates.items() if rate >= _KNEE * max(rates.values()))
+
+    def speed_up(self, concurrency: int) -> Estimate | None:
+        """How many times as many images a second most replicas do as fewest."""
+        few = self.groups[self.replicas[0]].get(concurrency)
+        many = self.groups[self.replicas[-1]].get(concurrency)
+        if few is None or many is None:
+            return None
+        low, high = few.median("images_per_s"), many.median("images_per_s")
+        drawn = few.draws("images_per_s"), many.draws("images_per_s")
+        if not low or high is None or drawn[0] is None or drawn[1] is None:
+            return None
+        return of_draws(high / low, drawn[1] / drawn[0], min(len(few.runs), len(many.runs)))
+
+
+def sweeps(study: Study) -> list[Sweep]:
+    """Each place that was run with several numbers of replicas or of requests in flight, with the
+    number of images that most of these were run with.
+    """
+    found: dict[tuple[Lane, int], dict[int, dict[int, Group]]] = {}
+    for (lane, images), group in study.groups.items():
+        if lane.concurrency is not None:
+            rest = lane.but(concurrency=None, replicas=None)
+            rows = found.setdefault((rest, images), {})
+            rows.setdefault(lane.replicas or 1, {})[lane.concurrency] = group
+    best: dict[Lane, Sweep] = {}
+    for (lane, images), groups in found.items():
+        size = sum(map(len, groups.values()))
+        known = best.get(lane)
+        if known is None or (size, images) >= (sum(map(len, known.groups.values())), known.images):
+            best[lane] = Sweep(lane, images, groups)
+    return [s for s in best.values() if len(s.replicas) > 1 or len(s.concurrencies) > 1]
+
+
+def growth(values: list[float]) -> float:
+    """The last of some numbers over the first."""
+    return float(np.divide(values[-1], values[0]))

@@ -1,0 +1,149 @@
+"""A study in memory: its runs, grouped by what was set, and what they ran on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from offload.findings.estimates import Draws, Estimate, draws, estimate
+
+PLACES = ("local", "container", "remote")
+"""In the order in which they are told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All that was set for a run but its number of images; None where it was left open.
+
+    `label` tells places of one kind apart, `link_mbit` is the rate that the link was shaped to.
+    """
+
+    place: str
+    label: str = ""
+    concurrency: int | None = None
+    replicas: int | None = None
+    cpus: float | None = None
+    upload_max_side_px: int | None = None
+    link_mbit: float | None = None
+    cold: bool = False
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Sorts lanes the way they are told of."""
+        place = PLACES.index(self.place) if self.place in PLACES else len(PLACES)
+        rest = (self.link_mbit, self.upload_max_side_px, self.cpus, self.replicas, self.concurrency)
+        return (place, self.label, self.cold, *(each or 0 for each in rest))
+
+    def but(self, **values: Any) -> "Lane":
+        """The lane with other values for some fields."""
+        return replace(self, **values)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: what was set, and the numbers that came of it by the name of their column. A failed
+    one has an `error` and no numbers.
+    """
+
+    cell: str
+    lane: Lane
+    images: int
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    assumed: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One image of one run: what was sent of it, and the seconds that its way took but for waiting
+    and work: upload, a round trip, and the answer.
+    """
+
+    lane: Lane
+    bytes: int
+    sent_bytes: int
+    transfer_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All runs of one lane with one number of images that came to an end."""
+
+    lane: Lane
+    images: int
+    runs: tuple[Run, ...]
+
+    def values(self, column: str) -> list[float]:
+        """A column's numbers, a run each."""
+        return [run.numbers[column] for run in self.runs if column in run.numbers]
+
+    def estimate(self, column: str) -> Estimate | None:
+        """The median of a column; None where it is empty."""
+        return estimate(self.values(column))
+
+    def median(self, column: str) -> float | None:
+        """The median alone."""
+        found = self.estimate(column)
+        return found.value if found else None
+
+    def draws(self, column: str) -> Draws | None:
+        """Resampled medians of a column; None where it is empty."""
+        values = self.values(column)
+        return draws(values) if values else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that was recorded. `design` and `environment` are the documents beside the runs."""
+
+    runs: tuple[Run, ...]
+    photos: tuple[Photo, ...] = ()
+    design: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def done(self) -> tuple[Run, ...]:
+        """The runs that came to an end."""
+        return tuple(run for run in self.runs if "makespan_s" in run.numbers)
+
+    @cached_property
+    def failed(self) -> tuple[Run, ...]:
+        """The runs that did not."""
+        return tuple(run for run in self.runs if "makespan_s" not in run.numbers)
+
+    @cached_property
+    def groups(self) -> Mapping[tuple[Lane, int], Group]:
+        """The runs that came to an end, repeats together."""
+        found: dict[tuple[Lane, int], list[Run]] = {}
+        for run in self.done:
+            found.setdefault((run.lane, run.images), []).append(run)
+        ordered = sorted(found, key=lambda key: (key[0].order, key[1]))
+        return {key: Group(*key, tuple(found[key])) for key in ordered}
+
+    @cached_property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Those of which a run came to an end."""
+        return tuple(dict.fromkeys(lane for lane, _ in self.groups))
+
+    @cached_property
+    def repeats(self) -> int:
+        """How many runs of one cell came to an end, in the one that has most."""
+        return max((len(group.runs) for group in self.groups.values()), default=0)
+
+    def series(self, lane: Lane) -> dict[int, Group]:
+        """A lane's groups by their number of images, which rises."""
+        return {images: group for (each, images), group in self.groups.items() if each == lane}
+
+    def places(self) -> list[str]:
+        """The places that were run, whatever came of it."""
+        lanes = sorted({run.lane for run in self.runs}, key=lambda lane: lane.order)
+        return list(dict.fromkeys(lane.place for lane in lanes))
+
+    def column(self, name: str) -> list[float]:
+        """A column's numbers of all runs."""
+        return [run.numbers[name] for run in self.done if name in run.numbers]
+
+
+def levels(runs: Iterable[Run], name: str) -> list[Any]:
+    """The values that a field of the lane took, those left open not counted."""
+    return sorted({value for run in runs if (value := getattr(run.lane, name)) is not None})

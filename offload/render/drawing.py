@@ -1,0 +1,81 @@
+"""How our figures look: told apart with any kind of colour vision, and in grey."""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+"""Okabe and Ito 2008, in an order in which neighbours differ in lightness too."""
+DASHES: Sequence[tuple[float, ...]] = (
+    (), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (9, 2), (3, 1, 1, 1, 1, 1), (4, 4), (1, 3),
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "----")
+GREY, INK = "#8a8a8a", "#222222"
+
+WIDTH_IN = 6.3
+"""As wide as the text of an A4 page, so that letters are printed as large as they are drawn."""
+
+_TEXT_PT = 8.5
+_ID = re.compile(r'\b(id="|xlink:href="#|href="#|url\(#)')
+
+
+@contextmanager
+def style(size_pt: float = _TEXT_PT) -> Iterator[None]:
+    """Meanwhile matplotlib draws our way, whatever the user's own is set to."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rc("font", size=size_pt)
+        mpl.rc("axes", edgecolor=GREY, labelcolor=INK)
+        mpl.rc("hatch", linewidth=0.6)
+        mpl.rc("svg", hashsalt="offload")  # the same file for the same answer
+        yield
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as an SVG element to stand in a page: letters as outlines, so that it looks the
+    same everywhere, and ids that begin with `name`, so that figures on one page do not take each
+    other's.
+    """
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return _ID.sub(lambda found: f"{found[1]}{name}-", text)
+
+
+def plain(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
+    """Axes without what says nothing."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(color=GREY, labelcolor=INK)
+    axes.tick_params(which="minor", color=GREY)
+    axes.grid(axis=grid, color=GREY, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def key(figure: Figure, axes: Axes) -> None:
+    """What each line is, at the right, in the order of their ends."""
+    handles, labels = axes.get_legend_handles_labels()
+    ends = [_end(handle) for handle in handles]
+    order = sorted(range(len(ends)), key=lambda number: -ends[number])
+    if len(labels) > 1:
+        figure.legend(
+            [handles[i] for i in order], [labels[i] for i in order], loc="outside right upper",
+            frameon=False, handlelength=3.6, labelspacing=0.8,
+        )  # fmt: skip
+
+
+def _end(handle: object) -> float:
+    """The height at which a line with error bars ends."""
+    assert isinstance(handle, ErrorbarContainer)
+    line = handle.lines[0]
+    assert line is not None
+    return float(np.asarray(line.get_ydata())[-1])

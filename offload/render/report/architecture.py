@@ -1,0 +1,100 @@
+"""What the diagram of a study shows, from the study alone."""
+
+import re
+
+from offload.domain.units import show_bytes, show_rate, show_s
+from offload.findings import environment
+from offload.findings.environment import Machine
+from offload.findings.study import Lane, Study, levels
+from offload.render.report import diagram
+from offload.render.report.document import listing
+from offload.render.report.matter import Matter
+from offload.render.words import count
+
+_LONGEST = 30
+"""Letters of a line in a box."""
+
+
+def drawn(matter: Matter) -> tuple[str, str, float] | None:
+    """Caption, picture, and the share of the text's width that it takes; None of a study in which
+    no run came to an end.
+    """
+    study = matter.study
+    if not study.lanes:
+        return None
+    here = [t for place in ("local", "container") if (t := _target(study, place))]
+    there = _far(study)
+    machine = environment.client(study)
+    site = diagram.Site("machine with the images", _lines(machine), here)
+    most = max(matter.numbers)
+    svg = diagram.draw([f"{count(most, 'image')} at most", *_weight(study)], site, there)
+    where = [t.place for t in here] + ["remote"] * bool(there)
+    caption = (
+        f"What was used: {count(len(where), 'place')} ({listing(where)}), and the way of an image "
+        f"to {'each' if len(where) > 1 else 'it'}."
+    )
+    return caption, svg, 1.0 if there else 0.64
+
+
+def _weight(study: Study) -> list[str]:
+    sizes = [photo.bytes for photo in study.photos if photo.bytes]
+    return [f"{show_bytes(sum(sizes) / len(sizes))} on average"] if sizes else []
+
+
+def _lines(machine: Machine | None) -> list[str]:
+    if machine is None:
+        return []
+    memory = f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else ""
+    cores = count(machine.usable_cores or machine.cores or 0, "core") if machine.cores else ""
+    return [
+        line for line in (_plain(machine.cpu), ", ".join(filter(None, (cores, memory)))) if line
+    ]
+
+
+def _plain(cpu: str) -> str:
+    """A processor's name without its trade marks."""
+    return re.sub(r"\s+", " ", re.sub(r"\((R|TM|tm)\)|Processor|CPU|@.*", " ", cpu)).strip()
+
+
+def _target(study: Study, place: str) -> diagram.Target | None:
+    runs = [run for run in study.done if run.lane.place == place]
+    if not runs:
+        return None
+    if place == "local":
+        return diagram.Target(place, "detector", ["in the same process"], "memory")
+    replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
+    many = bool(replicas) and max(replicas) > 1
+    lines = ["offload serve"]
+    if cpus:
+        lines.append(f"{listing([f'{c:g}' for c in cpus], 'or')} CPU{' each' if many else ''}")
+    number = f"{_range(replicas)} containers" if many else "container"
+    return diagram.Target(place, number, lines, "HTTP, 127.0.0.1", stacked=many)
+
+
+def _range(values: list[int]) -> str:
+    return f"{values[0]} to {values[-1]}" if len(values) > 1 else f"{values[0]}"
+
+
+def _far(study: Study) -> list[diagram.Site]:
+    lanes: dict[str, Lane] = {}
+    for lane in study.lanes:
+        if lane.place == "remote":
+            lanes.setdefault(lane.label, lane)
+    return [_site(study, lane) for lane in list(lanes.values())[:2]]
+
+
+def _site(study: Study, lane: Lane) -> diagram.Site:
+    site = environment.site(study, lane)
+    remote = [run for run in study.done if run.lane.place == "remote"]
+    rates = [f"{mbit:g}" for mbit in levels(remote, "link_mbit")]
+    rate = f"{listing(rates, 'or')} Mbit/s" if rates else ""
+    if not rate and site.goodput_bytes_per_s:
+        rate = show_rate(site.goodput_bytes_per_s)
+    trip = f"round trip {show_s(site.rtt_s)}" if site.rtt_s else ""
+    tunnel = site.tunnel or bool(site.instance_type)
+    way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
+    rented = ", ".join(filter(None, (site.instance_type, site.region)))
+    lines = [line for line in (rented, *_lines(site.host)) if line][:3]
+    lines = [line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…" for line in lines]
+    target = diagram.Target("remote", "offload serve", ["in a container"] if tunnel else [], way)
+    return diagram.Site("remote server", lines, [target])

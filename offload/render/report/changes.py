@@ -1,0 +1,97 @@
+"""Conclusions: what would change the answer."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from offload.domain.units import show_rate, show_s
+from offload.findings import environment, link, phases
+from offload.findings.link import Needed
+from offload.render.report import telling
+from offload.render.report.matter import Matter, Pair, took
+from offload.render.words import capital, count, percent
+
+if TYPE_CHECKING:
+    from offload.findings.study import Lane
+
+
+def changes(matter: Matter) -> Iterator[str]:
+    """Another link, smaller uploads, more replicas, an hour that is worth more."""
+    told: set[Lane] = set()
+    for pair in matter.remote:
+        alike = pair.lane.lane.but(link_mbit=None)
+        if alike not in told and (sentence := _link_sentence(matter, pair)):
+            told.add(alike)
+            yield sentence
+    yield from _uploads(matter)
+    for number in range(min(2, len(matter.sweeps))):
+        yield telling.scaling_sentence(matter, number)
+    yield telling.worth_sentence(matter)
+
+
+def _link_sentence(matter: Matter, pair: Pair) -> str:
+    lane = pair.lane.lane
+    goodput = environment.site(matter.study, lane).goodput_bytes_per_s
+    needed = link.needed(matter.study, lane, pair.base, goodput)
+    if needed is None:
+        return _no_link_sentence(matter, pair)
+    remote = matter.names.spoken(lane, "link_mbit")
+    base = matter.names.spoken(pair.base.lane)
+    images = count(needed.images, "image")
+    if needed.bytes_per_s is None:
+        return (
+            f"No link would make {remote} the faster one for {images}: without any transfer "
+            f"{show_s(needed.rest_s)} would remain, against {show_s(needed.base_s)} in {base}."
+        )
+    return _rate_sentence(needed, remote, base, images)
+
+
+def _rate_sentence(needed: Needed, remote: str, base: str, images: str) -> str:
+    rate = show_rate(needed.bytes_per_s or 0.0)
+    if needed.swept:
+        return (
+            f"From an uplink of {rate} on, which lies between links that were measured, {remote} "
+            f"is faster than {base} for {images}."
+        )
+    measured = show_rate(needed.measured_bytes_per_s)
+    if (needed.bytes_per_s or 0.0) > needed.measured_bytes_per_s:
+        return (
+            f"With an uplink of {rate} instead of the {measured} measured, {remote} would be as "
+            f"fast as {base} for {images}."
+        )
+    return (
+        f"{capital(remote)} stays ahead of {base} for {images} as long as the uplink carries "
+        f"{rate}; it carried {measured}."
+    )
+
+
+def _no_link_sentence(matter: Matter, pair: Pair) -> str:
+    found, spent = phases.binding(pair.lane), phases.of(pair.lane)
+    if found is None or found[0] != "detector":
+        return ""
+    on_link = sum(spent.get(phase, 0.0) for phase in phases.STAGES["link"]) / sum(spent.values())
+    name = matter.names.spoken(pair.lane.lane)
+    return (
+        f"A faster link would change little for {name}, where the link takes {percent(on_link)} of "
+        "an image's time; a faster detector would."
+    )
+
+
+def _uploads(matter: Matter) -> Iterator[str]:
+    for lane in matter.lanes:
+        whole = lane.but(upload_max_side_px=None)
+        if lane.upload_max_side_px is None or whole not in matter.lanes:
+            continue
+        one, other = matter.study.series(lane), matter.study.series(whole)
+        if both := set(one) & set(other):
+            pair = Pair(one[max(both)], other[max(both)])
+            small_s, whole_s = pair.seconds
+            how = (
+                f"{percent(1 - pair.ratio.value)} less than"
+                if pair.ratio.value < 1
+                else telling.longer(pair.ratio.value)
+            )
+            yield (
+                f"Sending copies of at most {lane.upload_max_side_px} px takes {took(small_s)} for "
+                f"{count(pair.images, 'image')}, {how} the {took(whole_s)} with whole images; "
+                "what it does to the detections is not part of this study."
+            )

@@ -1,0 +1,150 @@
+"""The architecture of a study: the machines, what ran on them, and what lay between."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from offload.render import drawing
+from offload.render.drawing import COLOURS, GREY, INK
+
+# Millimetres on paper.
+_WIDTH, _LEFT, _RIGHT = 160.0, 103.0, 46.0
+_HEAD, _BOX, _ROW, _LINK = 14.0, 12.0, 15.0, 8.5
+_CLIENT = (4.0, 37.0)
+_TARGET = (65.0, 34.0)
+_SMALL_PT = 7.5
+_PAPER = "#f4f4f4"
+_COLOUR = {"local": COLOURS[0], "container": COLOURS[1], "remote": COLOURS[2]}
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that detects: its place, a bold line and plain ones; `stacked` if there are several
+    of it. `way` is how images get there.
+    """
+
+    place: str
+    name: str
+    lines: Sequence[str]
+    way: str
+    stacked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A machine: what it is, and what runs on it."""
+
+    name: str
+    lines: Sequence[str]
+    targets: Sequence[Target]
+
+
+def draw(client: Sequence[str], here: Site, there: Sequence[Site]) -> str:
+    """The machine with the images at the left, the others at the right; arrows are what images
+    take.
+
+    `client` are lines about the process that has the images.
+    """
+    rows = max(len(here.targets), 1.4)
+    height = _HEAD + _ROW * rows + _LINK * len(there)
+    height = max(height, (_HEAD + _ROW + 2) * len(there))
+    width = _WIDTH if there else _LEFT
+    with drawing.style():
+        figure = Figure(figsize=(width / 25.4, height / 25.4))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, width), ylim=(0, height))
+        axes.axis("off")
+        _frame(axes, (0.4, 0.4), (_LEFT - 0.8, height - 0.8), here)
+        middle = _LINK * len(there) + _ROW * rows / 2 + 1
+        _box(axes, (_CLIENT[0], middle - 8), (_CLIENT[1], 16), "offload detect", client, INK)
+        for row, target in enumerate(here.targets):
+            y = middle + _ROW * ((len(here.targets) - 1) / 2 - row)
+            _target(axes, target, (_TARGET[0], y - _BOX / 2), _TARGET[1])
+            _near(axes, (sum(_CLIENT), middle), (_TARGET[0], y), target)
+        for number, site in enumerate(there):
+            tall = height / len(there) - 0.8
+            bottom = height - (number + 1) * (tall + 0.8) + 0.4
+            _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), site)
+            lane = 5.0 + _LINK * (len(there) - 1 - number)
+            start = (_CLIENT[0] + 8 + 4 * number, middle - 8)
+            _far(axes, start, lane, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
+        return drawing.svg(figure, "architecture")
+
+
+def _frame(axes: Axes, corner: Point, size: Point, site: Site) -> None:
+    _rounded(axes, corner, size, 2.0, face=_PAPER, edge=GREY, line=0.8)
+    top = corner[1] + size[1]
+    axes.text(corner[0] + 3, top - 2.2, site.name, weight="bold", va="top", color=INK)
+    axes.text(
+        corner[0] + 3, top - 6.2, "\n".join(site.lines), va="top", color=INK, fontsize=_SMALL_PT,
+        linespacing=1.15,
+    )  # fmt: skip
+
+
+def _target(axes: Axes, target: Target, corner: Point, width: float) -> None:
+    colour = _COLOUR.get(target.place, INK)
+    for shift in (1.6, 0.8) if target.stacked else ():
+        _box(axes, (corner[0] + shift, corner[1] - shift), (width, _BOX), "", (), colour)
+    _box(axes, corner, (width, _BOX), target.name, target.lines, colour)
+
+
+def _box(
+    axes: Axes, corner: Point, size: Point, name: str, lines: Sequence[str], colour: str
+) -> None:
+    _rounded(axes, corner, size, 1.2, face="white", edge=colour, line=1.3)
+    x = corner[0] + size[0] / 2
+    y = corner[1] + size[1] / 2 + 1.65 * len(lines)
+    axes.text(x, y, name, weight="bold", ha="center", va="center_baseline", zorder=4, color=INK)
+    for number, line in enumerate(lines, 1):
+        axes.text(
+            x, y - 3.5 * number, line, ha="center", va="center_baseline", zorder=4, color=INK,
+            fontsize=_SMALL_PT,
+        )  # fmt: skip
+
+
+def _rounded(
+    axes: Axes, corner: Point, size: Point, radius: float, *, face: str, edge: str, line: float
+) -> None:
+    axes.add_patch(
+        FancyBboxPatch(
+            corner, *size, boxstyle=f"round,pad=0,rounding_size={radius}", facecolor=face,
+            edgecolor=edge, linewidth=line, zorder=1 if face == _PAPER else 3,
+        )
+    )  # fmt: skip
+
+
+def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
+    """From the client to a target on the same machine, the way written on it."""
+    _arrow(axes, start, end, target)
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    axes.text(
+        *middle, target.way, ha="center", va="center_baseline", fontsize=_SMALL_PT, color=INK,
+        zorder=5, bbox={"color": _PAPER, "pad": 1.2},
+    )  # fmt: skip
+
+
+def _far(axes: Axes, start: Point, lane: float, y: float, target: Target) -> None:
+    """From the client down, below all else on its machine, and over to another one."""
+    colour = _COLOUR.get(target.place, INK)
+    x = _WIDTH - _RIGHT + 6
+    _target(axes, target, (x, y - _BOX / 2), _RIGHT - 12)
+    between = (_LEFT + _WIDTH - _RIGHT) / 2
+    corners = [start, (start[0], lane), (between, lane), (between, y)]
+    axes.plot(*zip(*corners, strict=True), color=colour, linewidth=1.3, zorder=2,
+              solid_capstyle="butt")  # fmt: skip
+    _arrow(axes, (between, y), (x, y), target)
+    axes.text(start[0] + 3, lane + 1.3, target.way, fontsize=_SMALL_PT, color=INK)
+
+
+def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
+    axes.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=9, linewidth=1.3, zorder=2, shrinkA=0,
+            shrinkB=0, color=_COLOUR.get(target.place, INK),
+        )
+    )  # fmt: skip

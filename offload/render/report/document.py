@@ -1,0 +1,134 @@
+"""What a report consists of, whatever it is written as.
+
+Texts are plain but for `code` between backticks.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|m?s|min|h|[kMGT]?B|[kMG]?bit/s|GiB|px|images?/s)(?!\w))")
+_NAMED = re.compile(r"@[a-z]+\d*")
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Sentences; `lead` is a bold word or two before them. `@name` refers to a figure or table."""
+
+    text: str
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Lines to type."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells below a header. All columns but the first are ranged right if `numbers`."""
+
+    name: str
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An SVG element with what it says. `width` is the share of the text's that it takes."""
+
+    name: str
+    svg: str
+    caption: str
+    width: float = 1.0
+
+
+Block = Paragraph | Commands | Table | Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading of level 1 or 2 and what is below it."""
+
+    heading: str
+    blocks: Sequence[Block]
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The whole report."""
+
+    title: str
+    subtitle: str
+    sections: Sequence[Section] = field(default_factory=tuple)
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks in their order."""
+        for section in self.sections:
+            yield from section.blocks
+
+
+def said(template: str, /, **values: str | int | None) -> str:
+    """A sentence, its fields filled in; nothing if one of them is missing."""
+    if any(value is None or value == "" for value in values.values()):
+        return ""
+    return template.format(**values)
+
+
+def paragraph(*sentences: str, lead: str = "") -> list[Block]:
+    """What is left of the sentences as one paragraph; none if nothing is."""
+    text = " ".join(sentence for sentence in sentences if sentence)
+    return [Paragraph(text, lead)] if text else []
+
+
+def section(heading: str, *parts: Iterable[Block], level: int = 1) -> list[Section]:
+    """A section of all that the parts hold; none if they hold nothing."""
+    blocks = [block for part in parts for block in part]
+    return [Section(heading, blocks, level)] if blocks else []
+
+
+def spans(text: str) -> Iterator[tuple[str, bool]]:
+    """A text's pieces, and whether each is code; units stay on the line of their number."""
+    for number, piece in enumerate(text.split("`")):
+        if piece:
+            code = number % 2 == 1
+            yield (piece if code else _together(piece)), code
+
+
+def _together(text: str) -> str:
+    """No line ends between a number and its unit, nor within the unit."""
+    return _UNIT.sub("\u00a0", text).replace("bit/s", "bit/\u2060s")
+
+
+def referring(document: Document) -> Document:
+    """The document with `@name` replaced by the figure's or table's number: `Figure 2`."""
+    numbers: dict[str, str] = {}
+    kinds = Counter[str]()
+    for block in document.blocks():
+        if isinstance(block, Figure | Table):
+            kind = type(block).__name__
+            kinds[kind] += 1
+            numbers[f"@{block.name}"] = f"{kind}\u00a0{kinds[kind]}"
+
+    def referred(block: Block) -> Block:
+        if not isinstance(block, Paragraph):
+            return block
+        return replace(block, text=_NAMED.sub(lambda found: numbers[found[0]], block.text))
+
+    sections = [
+        replace(s, blocks=[referred(block) for block in s.blocks]) for s in document.sections
+    ]
+    return replace(document, sections=sections)
+
+
+def listing(items: Sequence[str], last: str = "and") -> str:
+    """`a, b and c`."""
+    if len(items) < 2:  # noqa: PLR2004 - nothing to join
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"

@@ -1,0 +1,267 @@
+"""The figures of a report, each an SVG element."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from offload.domain.units import show_s, show_usd
+from offload.findings import phases
+from offload.findings.crossing import Crossing
+from offload.findings.estimates import Estimate
+from offload.findings.link import Line
+from offload.findings.money import Bill
+from offload.findings.scaling import Sweep
+from offload.findings.study import Group, Lane, Photo, Run
+from offload.render import drawing
+from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
+from offload.render.report.naming import Names
+
+_MOST_POINTS = 250
+_WIDE = 12
+"""From this factor on between the ends of an axis, it is logarithmic."""
+_SHORT_LABEL = 0.05
+"""The least share of a bar that is wide enough for a number."""
+
+
+def makespan(
+    series: Mapping[Lane, Mapping[int, Group]], names: Names, crossings: Sequence[Crossing]
+) -> str:
+    """Seconds over the number of images, a line for each lane, bars for what is likely."""
+    with drawing.style():
+        figure = Figure(figsize=(drawing.WIDTH_IN, 2.9), layout="constrained")
+        axes = figure.subplots()
+        for look, (lane, groups) in enumerate(series.items()):
+            known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
+            _line(axes, known, look, names.short(lane))
+        numbers = sorted({n for groups in series.values() for n in groups})
+        _log_if_wide(axes, "x", numbers)
+        _log_if_wide(
+            axes,
+            "y",
+            [e for g in series.values() for x in g.values() for e in x.values("makespan_s")],
+        )
+        _ticks(axes, numbers)
+        for crossing in crossings:
+            _mark(axes, crossing, series)
+        axes.set(xlabel="number of images", ylabel="makespan in seconds")
+        drawing.plain(axes)
+        drawing.key(figure, axes)
+        return drawing.svg(figure, "makespan")
+
+
+def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
+    """An image's way as a bar for each group, in shares of the whole, which stands beside it."""
+    with drawing.style():
+        height = 0.95 + 0.34 * len(groups)
+        figure = Figure(figsize=(drawing.WIDTH_IN, height), layout="constrained")
+        axes = figure.subplots()
+        spent = [phases.of(group) for group in groups]
+        totals = np.array([sum(each.values()) for each in spent])
+        left = np.zeros(len(groups))
+        for look, phase in enumerate(phases.PHASES):
+            shares = np.array([each.get(phase, 0.0) for each in spent]) / totals
+            if shares.max() < 0.002:  # noqa: PLR2004 - nothing that could be seen
+                continue
+            bars = axes.barh(
+                range(len(groups)), shares, left=left, height=0.62, label=phase,
+                color=_colour(look), hatch=HATCHES[look], edgecolor="white", linewidth=0.6,
+            )  # fmt: skip
+            texts = [
+                f"{share:.0%}".replace("%", " %") if share >= _SHORT_LABEL else ""
+                for share in shares
+            ]
+            labels = axes.bar_label(bars, texts, label_type="center", color=INK, fontsize=8)
+            for label in labels:
+                label.set_bbox({"color": "white", "alpha": 0.85, "pad": 0.8})
+            left += shares
+        for row, total in enumerate(totals):
+            axes.text(1.012, row, f"{show_s(total)} an image", va="center", color=INK)
+        axes.set_yticks(range(len(groups)), names)
+        axes.set(xlim=(0, 1), xlabel="share of an image's time in %")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
+        axes.invert_yaxis()
+        drawing.plain(axes, grid="x")
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+        return drawing.svg(figure, "phases")
+
+
+def response(sweep: Sweep) -> str:
+    """Median response time over replicas, a line for each number of requests in flight; with one
+    number of replicas, over the requests in flight.
+    """
+    with drawing.style():
+        figure = Figure(figsize=(drawing.WIDTH_IN, 2.8), layout="constrained")
+        axes = figure.subplots()
+        many = len(sweep.replicas) > 1
+        lines: dict[str, dict[int, Estimate]] = {}
+        for replicas, row in sweep.groups.items():
+            for concurrency, group in sorted(row.items()):
+                name = f"{concurrency} in flight" if many else ""
+                if found := group.estimate("response_p50_s"):
+                    lines.setdefault(name, {})[replicas if many else concurrency] = found
+        for look, (name, known) in enumerate(lines.items()):
+            _line(axes, dict(sorted(known.items())), look, name)
+        levels = sweep.replicas if many else sweep.concurrencies
+        if not many:
+            _log_if_wide(axes, "x", levels)
+        _log_if_wide(axes, "y", [e.value for known in lines.values() for e in known.values()])
+        _ticks(axes, levels)
+        what = "replicas (containers)" if many else "requests in flight"
+        axes.set(xlabel=f"number of {what}", ylabel="response time in seconds")
+        drawing.plain(axes)
+        drawing.key(figure, axes)
+        return drawing.svg(figure, "response")
+
+
+def transfer(
+    photos: Mapping[Lane, Sequence[Photo]], lines: Mapping[Lane, Line], names: Names
+) -> str:
+    """Transfer time over what was sent of each image, with the line through them."""
+    with drawing.style():
+        figure = Figure(figsize=(drawing.WIDTH_IN, 2.7), layout="constrained")
+        axes = figure.subplots()
+        top = 0.0
+        for look, (lane, line) in enumerate(lines.items()):
+            sent = photos[lane]
+            some = np.linspace(0, len(sent) - 1, min(len(sent), _MOST_POINTS)).astype(int)
+            x = np.array([sent[i].sent_bytes for i in some]) / 1e3
+            y = np.array([sent[i].transfer_s for i in some])
+            axes.plot(
+                x, y, MARKERS[look], color=_colour(look), markersize=3, alpha=0.45,
+                markeredgewidth=0, zorder=1,
+            )  # fmt: skip
+            over = np.array([x.min(), x.max()])
+            fitted = line.start_s + line.per_byte_s * 1e3 * over
+            axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(lane)).lines[
+                0
+            ].set_dashes(DASHES[look])
+            top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))
+        axes.set(xlim=(0, None), ylim=(0, 1.08 * top))
+        axes.set(xlabel="sent for one image in kB", ylabel="transfer time in seconds")
+        drawing.plain(axes)
+        drawing.key(figure, axes)
+        return drawing.svg(figure, "transfer")
+
+
+def predictions(runs: Sequence[Run]) -> str:
+    """What runs took over what was predicted of them."""
+    with drawing.style():
+        figure = Figure(figsize=(drawing.WIDTH_IN, 3.0), layout="constrained")
+        axes = figure.subplots()
+        places = list(dict.fromkeys(run.lane.place for run in runs))
+        for look, place in enumerate(places):
+            for assumed in (False, True):
+                these = [r for r in runs if r.lane.place == place and r.assumed == assumed]
+                x = [run.numbers["predicted_s"] for run in these]
+                y = [run.numbers["makespan_s"] for run in these]
+                fill = "white" if assumed else _colour(look)
+                name = f"{place}, in part assumed" if assumed else place
+                if these:
+                    axes.plot(
+                        x, y, MARKERS[look], color=_colour(look), markerfacecolor=fill,
+                        markersize=4.5, label=name, markeredgewidth=0.9,
+                    )  # fmt: skip
+        values = [run.numbers[name] for run in runs for name in ("predicted_s", "makespan_s")]
+        ends = [min(values) / 1.3, max(values) * 1.3]
+        axes.plot(ends, ends, color=INK, linewidth=1, zorder=1, label="as predicted")
+        axes.fill_between(
+            ends, [0.9 * e for e in ends], [1.1 * e for e in ends], color=GREY, alpha=0.25,
+            linewidth=0, label="within 10 %",
+        )  # fmt: skip
+        for axis in ("x", "y"):
+            _log_if_wide(axes, axis, values)
+        _ticks(axes, [])
+        axes.set(xlim=ends, ylim=ends)
+        axes.set(xlabel="predicted makespan in seconds", ylabel="measured makespan in seconds")
+        drawing.plain(axes, grid="both")
+        figure.legend(loc="outside right upper", frameon=False)
+        return drawing.svg(figure, "predictions")
+
+
+def dollars(bills: Sequence[Bill], names: Names) -> str:
+    """Dollars over seconds, those joined that nothing beats in both."""
+    with drawing.style():
+        figure = Figure(figsize=(drawing.WIDTH_IN, 2.6), layout="constrained")
+        axes = figure.subplots()
+        front = [bill for bill in bills if bill.best]
+        axes.step(
+            [b.seconds.value for b in front], [b.usd.value for b in front], where="post",
+            color=GREY, linewidth=1, dashes=(4, 2), zorder=1,
+        )  # fmt: skip
+        slowest = max(bill.seconds.value for bill in bills)
+        dearest = max(bill.usd.high for bill in bills)
+        for look, bill in enumerate(bills):
+            axes.errorbar(
+                bill.seconds.value, bill.usd.value, xerr=_arms(bill.seconds),
+                yerr=_arms(bill.usd), marker=MARKERS[look], color=_colour(look), markersize=7,
+                capsize=2, linewidth=1, markerfacecolor=_colour(look) if bill.best else "white",
+                linestyle="", label=names.short(bill.lane),
+            )  # fmt: skip
+        axes.set(xlim=(0, 1.12 * slowest), ylim=(-0.07 * dearest, 1.15 * dearest))
+        axes.set(xlabel="makespan in seconds", ylabel="cost of the job in US dollars")
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda usd, _: show_usd(usd) if usd >= 0 else "")
+        )
+        drawing.plain(axes)
+        figure.legend(loc="outside right upper", frameon=False, labelspacing=0.8)
+        return drawing.svg(figure, "dollars")
+
+
+def _colour(look: int) -> str:
+    return COLOURS[look % len(COLOURS)]
+
+
+def _line(axes: Axes, points: Mapping[int, Estimate], look: int, name: str) -> None:
+    arms = np.hstack([_arms(point) for point in points.values()])
+    bars = axes.errorbar(
+        list(points), [point.value for point in points.values()], yerr=arms, color=_colour(look),
+        marker=MARKERS[look % len(MARKERS)], markersize=4.5, linewidth=1.5, capsize=2.5,
+        label=name,
+    )  # fmt: skip
+    bars.lines[0].set_dashes(DASHES[look % len(DASHES)])
+
+
+def _arms(point: Estimate) -> np.ndarray:
+    """Below and above, as errorbar takes them."""
+    return np.array([[point.value - point.low], [point.high - point.value]])
+
+
+def _log_if_wide(axes: Axes, axis: str, values: Sequence[float]) -> None:
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) / min(positive) >= _WIDE:
+        axes.set(**{f"{axis}scale": "log"})
+    elif axis == "y":
+        axes.set_ylim(bottom=0)
+
+
+def _ticks(axes: Axes, numbers: Sequence[int]) -> None:
+    """Plain numbers on both axes, and on the horizontal one those that were run."""
+    if numbers:
+        axes.xaxis.set_major_locator(FixedLocator(numbers))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log" and not (numbers and axis is axes.xaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+
+
+def _mark(
+    axes: Axes, crossing: Crossing, series: Mapping[Lane, Mapping[int, Group]]
+) -> None:  # fmt: skip
+    """A ring where the lines cross."""
+    if crossing.images is None:
+        return
+    groups = series[crossing.fast]
+    ends = [groups[n].median("makespan_s") or 0.0 for n in (crossing.before, crossing.after)]
+    share = np.log(crossing.images.value / crossing.before) / np.log(
+        crossing.after / crossing.before
+    )
+    axes.plot(
+        [crossing.images.value], [ends[0] * (ends[1] / ends[0]) ** share], "o", markersize=9,
+        markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=5,
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""What lanes are called: by their place, and by what tells them from other lanes of that place."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from offload.findings.study import Lane
+
+PLACE = {"local": "the local process", "container": "the container", "remote": "the remote server"}
+"""A place within a sentence."""
+_IN = {"local": "in", "container": "in", "remote": "at"}
+
+_SHORT: Mapping[str, Callable[[Any], str]] = {
+    "label": lambda label: label or "unnamed",
+    "link_mbit": lambda mbit: f"{mbit:g} Mbit/s" if mbit else "unshaped link",
+    "upload_max_side_px": lambda px: f"{px} px" if px else "full size",
+    "cpus": lambda cpus: f"{cpus:g} CPU" if cpus else "all CPUs",
+    "replicas": lambda number: f"{number or 1} replica{'s' * ((number or 1) > 1)}",
+    "concurrency": lambda number: f"{number} in flight" if number else "automatic",
+    "cold": lambda cold: "cold" if cold else "warm",
+}
+_SPOKEN: Mapping[str, Callable[[Any], str]] = {
+    "label": lambda label: f" {label}" if label else "",
+    "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
+    "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with whole images",
+    "cpus": lambda cpus: f" on {cpus:g} CPU" if cpus else " on all CPUs",
+    "replicas": lambda number: f" with {_SHORT['replicas'](number)}",
+    "concurrency": lambda number: f" with {number} in flight" if number else "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of some lanes; `varying` are the fields that tell those of one place apart."""
+
+    varying: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, lanes: Iterable[Lane]) -> "Names":
+        """Names that tell these lanes apart."""
+        values: dict[str, dict[str, set[Any]]] = {}
+        for lane in lanes:
+            for field in _SHORT:
+                fields = values.setdefault(lane.place, {})
+                fields.setdefault(field, set()).add(getattr(lane, field))
+        return cls({
+            place: tuple(field for field, found in fields.items() if len(found) > 1)
+            for place, fields in values.items()
+        })  # fmt: skip
+
+    def short(self, lane: Lane) -> str:
+        """`remote, 10 Mbit/s`, as in figures and tables."""
+        fields = self.varying.get(lane.place, ())
+        return ", ".join([lane.place, *(_SHORT[field](getattr(lane, field)) for field in fields)])
+
+    def spoken(self, lane: Lane, *but: str) -> str:
+        """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
+        fields = [field for field in self.varying.get(lane.place, ()) if field not in but]
+        name = PLACE.get(lane.place, lane.place)
+        if "cold" in fields:
+            name = name.replace("the ", f"the {_SHORT['cold'](lane.cold)} ")
+        return name + "".join(_SPOKEN[f](getattr(lane, f)) for f in fields if f in _SPOKEN)
+
+    def at(self, lane: Lane) -> str:
+        """`at the remote server over 10 Mbit/s`."""
+        return f"{_IN.get(lane.place, 'at')} {self.spoken(lane)}"
+
+
+def setting(lane: Lane) -> str:
+    """How the knobs of a lane were set, where they were: `3 replicas, 0.5 CPU, 8 in flight`."""
+    knobs = ("replicas", "cpus", "concurrency")
+    return ", ".join(_SHORT[knob](getattr(lane, knob)) for knob in knobs if getattr(lane, knob))

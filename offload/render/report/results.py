@@ -1,0 +1,123 @@
+"""Results: the makespan, and where the time goes."""
+
+from offload.findings import phases
+from offload.findings.study import Group
+from offload.render.report import figures, telling
+from offload.render.report.document import Block, Figure, Table, listing, paragraph
+from offload.render.report.matter import Matter, took
+from offload.render.report.naming import setting
+from offload.render.words import capital, count, percent
+
+
+def opening(matter: Matter) -> list[Block]:
+    """What all numbers have in common."""
+    study = matter.study
+    if not study.done:
+        return paragraph(f"None of the {count(len(study.runs), 'run')} came to an end.")
+    if not study.failed:
+        return []
+    return paragraph(f"All numbers are of the {count(len(study.done), 'run')} that came to an end.")
+
+
+def makespan(matter: Matter) -> list[Block]:
+    """Seconds over images, as a figure and as a table."""
+    study = matter.study
+    series = {lane: study.series(lane) for lane in matter.lanes}
+    lines = {lane: groups for lane, groups in series.items() if len(groups) > 1}
+    blocks: list[Block] = []
+    if lines:
+        shown = [c for c in matter.crossings if c.slow in lines and c.fast in lines]
+        caption = f"{_order(matter)} {_bars(matter)}".strip()
+        svg = figures.makespan(lines, matter.names, shown)
+        blocks.append(Figure("makespan", svg, caption))
+    if len(series) > 1 or lines:  # a single number stands in the text
+        blocks.append(_makespans(matter))
+    seen = "@makespan and @makespans show the makespan." if lines else ""
+    told = [telling.pair_sentence(matter, pair) for pair in matter.pairs]
+    crossed = telling.crossing_sentences(matter)
+    if not matter.pairs:
+        told = [telling.alone(matter)]
+    return [*paragraph(seen, *told, *crossed), *blocks]
+
+
+def _order(matter: Matter) -> str:
+    """What the figure shows, in one sentence."""
+    if matter.crossings:
+        return telling.crossing_sentence(matter, matter.crossings[0])
+    return telling.alone(matter)
+
+
+def _bars(matter: Matter) -> str:
+    """What the bars are, and how the knobs were set if they were turned."""
+    bars = f"Bars: 90 % of the resampled medians of {matter.study.repeats} runs."
+    knobs = [
+        f"{matter.names.short(lane)} with {setting(lane)}"
+        for lane in matter.lanes
+        if len([each for each in matter.study.lanes if each.place == lane.place]) > len(
+            [each for each in matter.lanes if each.place == lane.place]
+        ) and setting(lane)
+    ]  # fmt: skip
+    best = f" Shown at the fastest setting: {listing(knobs)}." if knobs else ""
+    more = f" {matter.left_out} more are in `runs.csv`." if matter.left_out else ""
+    return (bars if matter.study.repeats > 1 else "") + best + more
+
+
+def _makespans(matter: Matter) -> Table:
+    lanes = matter.lanes
+    rows = []
+    for number in matter.numbers:
+        groups = [matter.study.series(lane).get(number) for lane in lanes]
+        cells = [took(g.estimate("makespan_s")) if g else None for g in groups]
+        rows.append((f"{number:,}", *(cell or "failed" if _ran(matter, lane, number) else "not run"
+                     for cell, lane in zip(cells, lanes, strict=True))))  # fmt: skip
+    header = ("images", *(matter.names.short(lane) for lane in lanes))
+    repeats = matter.study.repeats
+    meant = (
+        f"median of {repeats} runs, and what 90 % of resamples hold"
+        if repeats > 1
+        else "1 run each"
+    )
+    return Table("makespans", f"Makespan by number of images: {meant}.", header, rows)
+
+
+def _ran(matter: Matter, lane: object, number: int) -> bool:
+    return any(run.lane == lane and run.images == number for run in matter.study.runs)
+
+
+def where(matter: Matter) -> list[Block]:
+    """What an image spends its time on."""
+    rows = _phase_rows(matter)
+    if not rows:
+        return []
+    groups = list(rows.values())
+    svg = figures.where_time_goes(groups, list(rows))
+    images = {group.images for group in groups}
+    over = f", jobs of {count(images.pop(), 'image')}" if len(images) == 1 else ""
+    message = _phase_message(matter, groups[-1])
+    caption = f"{message} Mean share of an image's time{over}, waiting included."
+    text = paragraph(
+        "@phases shows what an image spends its time on.", *telling.binding_sentences(matter)
+    )
+    return [*text, Figure("phases", svg, caption.strip())]
+
+
+def _phase_rows(matter: Matter) -> dict[str, Group]:
+    """A bar's name -> its group: the lanes, or each number of requests in flight."""
+    if len(matter.lanes) == 1 and matter.sweeps and len(matter.sweeps[0].concurrencies) > 1:
+        sweep = matter.sweeps[0]
+        most = sweep.groups[sweep.replicas[-1]]
+        found = {f"{c} in flight": group for c, group in sorted(most.items())}
+    else:
+        found = {matter.names.short(group.lane): group for group in matter.groups}
+    return {name: group for name, group in found.items() if phases.of(group)}
+
+
+def _phase_message(matter: Matter, group: Group) -> str:
+    spent = phases.of(group)
+    phase = max(spent, key=lambda each: spent[each])
+    share = percent(spent[phase] / sum(spent.values()))
+    lane = group.lane
+    where = capital(matter.names.at(lane))
+    if lane not in matter.lanes or (len(matter.lanes) == 1 and lane.concurrency):
+        where = f"With {count(lane.concurrency or 1, 'request')} in flight"
+    return f"{where}, {share} of an image's time is {phase}."
