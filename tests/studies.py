@@ -4,26 +4,23 @@ import csv
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-PEOPLES = (
+from offload.domain.timing import Durations
+
+PHASES = tuple(each.name for each in fields(Durations))
+RUNS = (
     "Date", "Total Images", "Payload Size", "Transfer Speed", "Total Execution time on server (s)",
     "Avg Inference Time (s)", "Location",
-)  # fmt: skip
-PHASES = (
-    "read_s", "prepare_s", "turn_s", "upload_s", "queue_s", "decode_s", "infer_s", "download_s",
-)  # fmt: skip
-COLUMNS = (
-    *PEOPLES,
     "cell", "round", "place", "label", "images", "concurrency", "replicas", "cpus",
     "upload_max_side_px", "link_mbit", "cold", "makespan_s", "startup_s", "detect_s",
     "images_per_s", "infer_mean_s", "infer_p50_s", "infer_p95_s", "response_p50_s",
     "response_p95_s", *PHASES, "sent_bytes", "failed", "predicted_s", "predicted_low_s",
     "predicted_high_s", "predicted_usd", "usd", "assumed", "error",
 )  # fmt: skip
-PER_IMAGE = ("cell", "path", "bytes", "sent_bytes", *PHASES)
+IMAGES = ("cell", "path", "bytes", "sent_bytes", *PHASES)
 NUMBERS = (1, 2, 5, 10, 20, 50, 100, 200)
 IMAGE_BYTES = 170_000
 
@@ -100,7 +97,7 @@ def made(folder: Path, what: Made | None = None) -> Path:
     cells = _cells(what)
     rows, photos = [], []
     for number, (turn, place, images, sides) in enumerate(cells):
-        row: dict[str, Any] = {"cell": f"{number:04d}", "round": turn, "place": place, **sides}
+        row: dict[str, Any] = {"cell": f"{number}", "round": turn, "place": place, **sides}
         row |= {"images": images, "cold": sides.get("cold", False)}
         row["label"] = "http://192.0.2.10:8080" if place == "remote" else ""
         if number in what.failing:
@@ -116,8 +113,8 @@ def made(folder: Path, what: Made | None = None) -> Path:
         if what.per_image:
             photos += _photos(row["cell"], images, numbers, luck)
     folder.mkdir(parents=True, exist_ok=True)
-    _table(folder / "runs.csv", COLUMNS, rows)
-    _table(folder / "per_image.csv", PER_IMAGE, photos)
+    _table(folder / "runs.csv", RUNS, rows)
+    _table(folder / "per_image.csv", IMAGES, photos)
     (folder / "study.json").write_text(json.dumps(_design(what)))
     if what.environment:
         (folder / "environment.json").write_text(json.dumps(_environment(what)))
@@ -193,5 +190,6 @@ def _environment(what: Made) -> dict[str, Any]:
             if what.laws[place].usd_per_h:
                 places[place] |= {"instance_type": "c7i.xlarge", "region": "eu-central-1",
                                   "usd_per_h": what.laws[place].usd_per_h}  # fmt: skip
-    return {"started_at": "2026-11-21T14:02:11+00:00", "ended_at": "2026-11-21T15:40:03+00:00",
-            "client": machine, "versions": {"offload": "0.6.0"}, "places": places}  # fmt: skip
+    times = {"started_at": "2026-11-21T14:02:11+00:00", "ended_at": "2026-11-21T15:40:03+00:00"}
+    versions = {"offload": "0.6.0", "ai-edge-litert": "2.1.0"}
+    return {**times, "client": machine, "places": places, "versions": versions}

@@ -12,6 +12,7 @@ from offload.cli import (
     doctor,
     down,
     examples,
+    experiment,
     machines,
     models,
     profile,
@@ -50,6 +51,7 @@ app.command("detect")(detect.detect)
 app.add_typer(profile.app, name="profile")
 app.command("advise")(advise.advise)
 app.command("accuracy")(accuracy.accuracy)
+app.command("experiment")(experiment.experiment)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
 app.add_typer(provision.app, name="provision")

@@ -159,12 +159,14 @@ def detect(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
     ] = None,
+    replicas: options.Replicas = None,
     keep: Annotated[
         bool,
         typer.Option(
             "--keep", help="container: leave it up for the next run; offload down ends it."
         ),
     ] = False,
+    keep_as: options.KeepAs = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     verbose: Annotated[
@@ -217,7 +219,9 @@ def detect(
         image=image,
         cpus=cpus,
         memory=memory,
+        replicas=replicas,
         keep=keep,
+        keep_as=keep_as,
     )
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")

@@ -31,6 +31,19 @@ Profile = Annotated[str | None, typer.Option(help="Profile of AWS' configuration
 Machine = Annotated[
     str | None, typer.Argument(metavar="NAME", help="Which machine. [default: the only one]")
 ]
+Replicas = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=64,
+        help="container: so many, of which each image goes to the least busy one. [default: 1]",
+        show_default=False,
+    ),
+]
+KeepAs = Annotated[
+    str | None,
+    typer.Option(hidden=True, help="container: like --keep, for runs that give the same name."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
 ]

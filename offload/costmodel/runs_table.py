@@ -5,8 +5,10 @@ images of the run together), `Transfer Speed`, `Total Execution time on server (
 `Avg Inference Time (s)` and `Location`.
 
 `Location` is where the detector ran: `AWS` or a URL is remote; `local`, `localhost`, `127.0.0.1`
-and URLs of these are this machine. A remote run took its transfer (payload over speed) and then the
-execution on the server; a local run took the execution alone.
+and URLs of these are this machine; `container` is a container on it. A remote run took its transfer
+(payload over speed) and then the execution on the server; any other took the execution alone. In a
+study's `runs.csv`, whose lines have a `cell`, the column `place` decides, a line with an `error` is
+no run, and of each place only runs count for which nothing more was set than for any other.
 """
 
 import re
@@ -26,6 +28,8 @@ from offload.domain.units import duration_s, rate_bytes_per_s, size_bytes
 _DATE, _IMAGES, _LOCATION = "Date", "Total Images", "Location"
 _PAYLOAD, _SPEED = "Payload Size", "Transfer Speed"
 _EXECUTION, _INFERENCE = "Total Execution time on server", "Avg Inference Time"
+_CELL, _PLACE, _ERROR = "cell", "place", "error"
+_SETTINGS = ("concurrency", "replicas", "cpus", "upload_max_side_px", "link_mbit")
 _COLUMNS = sheet.Columns(
     names=(_DATE, _IMAGES, _PAYLOAD, _SPEED, _EXECUTION, _INFERENCE, _LOCATION),
     needed=(_IMAGES, _EXECUTION, _LOCATION),
@@ -34,12 +38,15 @@ _COLUMNS = sheet.Columns(
 _HERE = {"local", "localhost", "127.0.0.1", "::1"}
 
 
+Place = Literal["local", "container", "remote"]
+
+
 @dataclass(frozen=True, slots=True)
 class TableRun:
     """One line of a table; None for what it leaves open. `taken_at` is the date as it was typed."""
 
     taken_at: str
-    place: Literal["local", "remote"]
+    place: Place
     url: str | None
     images: int
     payload_bytes: float | None
@@ -49,8 +56,8 @@ class TableRun:
 
     @property
     def transfer_s(self) -> float:
-        """Payload over speed; 0 for a local run, and where either is not known."""
-        if self.place == "local" or not self.payload_bytes or not self.transfer_bytes_per_s:
+        """Payload over speed; 0 for a run on this machine, and where either is not known."""
+        if self.place != "remote" or not self.payload_bytes or not self.transfer_bytes_per_s:
             return 0.0
         return self.payload_bytes / self.transfer_bytes_per_s
 
@@ -68,14 +75,31 @@ def read(text: str) -> list[TableRun]:
     Raises:
         UsageError: naming the first line and column that cannot be meant; or there is no run.
     """
-    runs = [_run(line) for line in sheet.lines(text, _COLUMNS)]
+    runs = [_run(line) for line in _plainest(list(sheet.lines(text, _COLUMNS)))]
     if not runs:
         raise UsageError("The table holds no run.", hint=_COLUMNS.hint)
     return runs
 
 
+def _plainest(lines: Sequence[sheet.Line]) -> list[sheet.Line]:
+    """Without a study's failed runs, and those for which more was set than for others there."""
+    done = [line for line in lines if not (line.cells.get(_CELL) and line.cells.get(_ERROR))]
+    fewest: dict[str | None, int] = {}
+    for line in done:
+        place = line.cells.get(_PLACE)
+        fewest[place] = min(_set(line), fewest.get(place, len(_SETTINGS)))
+    return [line for line in done if _set(line) == fewest[line.cells.get(_PLACE)]]
+
+
+def _set(line: sheet.Line) -> int:
+    """How many settings a study's line has; other people's have none that we know."""
+    return sum(bool(line.cells.get(name)) for name in _SETTINGS) if line.cells.get(_CELL) else 0
+
+
 def _run(line: sheet.Line) -> TableRun:
     place, url = line.needed(_LOCATION, _location)
+    if line.cells.get(_CELL) and line.cells.get(_PLACE) == "remote" != place:  # at a tunnel's end
+        place, url = "remote", line.cells[_LOCATION]
     remote = place == "remote"
     return TableRun(
         taken_at=line.cells.get(_DATE, ""),
@@ -107,7 +131,9 @@ def _any_duration_s(text: str, *, option: str) -> float:
     return duration_s(text, option=option, zero_ok=True)
 
 
-def _location(text: str, *, option: str) -> tuple[Literal["local", "remote"], str | None]:
+def _location(text: str, *, option: str) -> tuple[Place, str | None]:
+    if text == "container":
+        return "container", None
     try:
         address = urlsplit(text if "://" in text else f"//{text}")
         host = address.hostname
@@ -120,7 +146,8 @@ def _location(text: str, *, option: str) -> tuple[Literal["local", "remote"], st
     if text.casefold().split()[0] == "aws":
         return "remote", None
     raise UsageError(
-        f"{option} takes a place, not {text!r}.", hint="It is AWS, a server's URL, or local."
+        f"{option} takes a place, not {text!r}.",
+        hint="It is AWS, a server's URL, container, or local.",
     )
 
 

@@ -70,4 +70,5 @@ def _text(folder: str, name: str) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise UsageError(f"The file {name} of this study cannot be read: {reason}.") from error
+        said = f"The file {name} of this study cannot be read: {reason}."
+        raise UsageError(said, hint=HINT) from error

@@ -19,8 +19,8 @@ class Crossing:
 
     `clear_from` is the number of images, of those that were run, from which on the faster one is so
     beyond chance; None if not even with `most`. `images` is where they change places, if the slower
-    one is ahead beyond chance somewhere below: where the lines between the measured medians, on
-    logarithmic scales, last cross, after `before` images and no later than with `after`.
+    one is ahead beyond chance somewhere below: where the lines between the measured medians last
+    cross, after `before` images and no later than with `after`.
     """
 
     slow: Lane
@@ -48,7 +48,7 @@ def between(study: Study, one: Lane, other: Lane) -> Crossing | None:
     lost = [estimates.surely_less(behind[n].values(_M), ahead[n].values(_M)) for n in numbers]
     after = next((n for n in numbers if n >= root), numbers[0])
     roots = _last_roots(drawn, numbers)
-    crosses = any(lost) and np.isfinite(root)
+    crosses = clear[-1] and any(lost) and np.isfinite(root)
     runs = min(len(series[n].runs) for series in (first, second) for n in numbers)
     return Crossing(
         slow=slow,
@@ -73,28 +73,27 @@ def _start_of_last_run(numbers: Sequence[int], true: Sequence[bool]) -> int | No
 
 
 def _gap(one: Group, other: Group) -> float:
-    """The logarithm of what `one` takes over what `other` does."""
+    """Seconds by which `one` is slower."""
     first, second = one.median(_M), other.median(_M)
     assert first is not None  # a group is of runs that came to an end
     assert second is not None
-    return float(np.log(first / second))
+    return first - second
 
 
 def _drawn_gap(one: Group, other: Group) -> Draws:
     first, second = one.draws(_M), other.draws(_M)
     assert first is not None
     assert second is not None
-    return np.log(first / second)
+    return first - second
 
 
 def _last_roots(gaps: Draws, numbers: Sequence[int]) -> Draws:
-    """Where each row of gaps last changes its sign, on straight lines over the logarithm of the
-    number of images, as the figure draws them; not a number where it never does.
+    """Where each row of gaps last changes its sign, on straight lines between the numbers of
+    images; not a number where it never does.
     """
     found = np.full(len(gaps), np.nan)
     for left, (few, many) in enumerate(pairwise(numbers)):
         low, high = gaps[:, left], gaps[:, left + 1]
         share = np.divide(low, low - high, out=np.zeros_like(low), where=low != high)
-        change = (low < 0) != (high < 0)
-        found = np.where(change, few * (many / few) ** np.where(change, share, 0.0), found)
+        found = np.where((low < 0) != (high < 0), few + share * (many - few), found)
     return found

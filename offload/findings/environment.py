@@ -59,10 +59,11 @@ def site(study: Study, lane: Lane) -> Site:
     found = places.get(lane.place) if isinstance(places, Mapping) else None
     if not isinstance(found, Mapping):
         return Site()
+    link = _link(found, lane)
     return Site(
         host=Machine.of(found.get("host")),
-        goodput_bytes_per_s=_rate(found, lane),
-        rtt_s=_number(found, "rtt_s"),
+        goodput_bytes_per_s=_rate(link, lane),
+        rtt_s=_number(link, "rtt_s"),
         instance_type=str(found.get("instance_type") or ""),
         region=str(found.get("region") or ""),
         usd_per_h=_number(found, "usd_per_h"),
@@ -70,11 +71,21 @@ def site(study: Study, lane: Lane) -> Site:
     )
 
 
-def _rate(found: Mapping[str, Any], lane: Lane) -> float | None:
-    """What was measured, or what the link was shaped to."""
-    if lane.link_mbit and lane.place == "remote":
-        return lane.link_mbit * 1e6 / 8
-    return _number(found, "goodput_bytes_per_s")
+def _link(found: Mapping[str, Any], lane: Lane) -> Mapping[str, Any]:
+    """What was measured of the link when it was as it is for the lane."""
+    links = found.get("links")
+    if lane.link_mbit is None:
+        return found
+    shaped = links.get(f"{lane.link_mbit:g}") if isinstance(links, Mapping) else None
+    if isinstance(shaped, Mapping):
+        return shaped
+    return {name: value for name, value in found.items() if name != "goodput_bytes_per_s"}
+
+
+def _rate(link: Mapping[str, Any], lane: Lane) -> float | None:
+    """What was measured, else what the link was shaped to."""
+    shaped = lane.link_mbit * 1e6 / 8 if lane.link_mbit and lane.place == "remote" else None
+    return _number(link, "goodput_bytes_per_s") or shaped
 
 
 def text(document: Mapping[str, Any], *path: str) -> str:

@@ -34,8 +34,10 @@ class Estimate:
 
 
 def draws(values: Sequence[float]) -> Draws:
-    """Medians of resamples with replacement (Efron's bootstrap, 1979), equal for equal values."""
-    array = np.asarray(values, float)
+    """Medians of resamples with replacement (Efron's bootstrap, 1979); equal for equal values, in
+    any order.
+    """
+    array = np.sort(np.asarray(values, float))
     rng = np.random.default_rng(hash(tuple(array.tolist())) & 0xFFFFFFFF)
     medians: Draws = np.median(rng.choice(array, (RESAMPLES, len(array))), axis=1)
     return medians

@@ -27,6 +27,12 @@ def lanes(study: Study) -> list[Lane]:
     return [max(group, key=merit) for group in alike.values()]
 
 
+def settings(study: Study, lane: Lane) -> int:
+    """How many lanes differ from this one by the knobs alone, itself included."""
+    blank = dict.fromkeys(KNOBS)
+    return sum(other.but(**blank) == lane.but(**blank) for other in study.lanes)
+
+
 def base(study: Study, lane: Lane, among: Sequence[Lane]) -> Lane | None:
     """The lane on the machine that has the images to compare `lane` with: the simplest place other
     than its own, started alike, and run with two of its numbers of images if there is one.

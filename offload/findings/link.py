@@ -19,18 +19,23 @@ _PAIRED = 400
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Transfer time over size: seconds per byte, what an empty image would take, and the number of
-    images that it is drawn through.
+    """Transfer time over size: seconds per byte, what an empty image would take, the number of
+    images that it is drawn through, and the median of what these took.
+
+    `tells` is whether size makes a difference: over the middle eight tenths of the sizes, one that
+    is larger than what half of the images miss the line by.
     """
 
     per_byte_s: float
     start_s: float
     images: int
+    median_s: float
+    tells: bool
 
     @property
     def bytes_per_s(self) -> float | None:
-        """The rate that the slope stands for; None where larger images take no longer."""
-        return 1 / self.per_byte_s if self.per_byte_s > 0 else None
+        """The rate that the slope stands for; None where size makes no difference."""
+        return 1 / self.per_byte_s if self.tells else None
 
 
 def line(photos: Sequence[Photo]) -> Line | None:
@@ -39,9 +44,13 @@ def line(photos: Sequence[Photo]) -> Line | None:
     if len({photo.sent_bytes for photo in sent}) < 2:  # noqa: PLR2004 - a line needs two sizes
         return None
     some = np.linspace(0, len(sent) - 1, min(len(sent), _PAIRED)).astype(int)
-    chosen = [sent[i] for i in some]
-    slope, start = theil_sen([p.sent_bytes for p in chosen], [p.transfer_s for p in chosen])
-    return Line(slope, start, len(sent))
+    sizes = np.array([sent[i].sent_bytes for i in some], float)
+    took_s = np.array([sent[i].transfer_s for i in some])
+    slope, start = theil_sen(sizes.tolist(), took_s.tolist())
+    low, high = np.quantile(sizes, (0.1, 0.9))
+    missed_s = float(np.median(np.abs(took_s - start - slope * sizes)))
+    tells = slope * (high - low) > missed_s
+    return Line(slope, start, len(sent), float(np.median(took_s)), bool(tells))
 
 
 @dataclass(frozen=True, slots=True)

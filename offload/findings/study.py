@@ -1,5 +1,6 @@
 """A study in memory: its runs, grouped by what was set, and what they ran on."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -129,6 +130,11 @@ class Study:
     def repeats(self) -> int:
         """How many runs of one cell came to an end, in the one that has most."""
         return max((len(group.runs) for group in self.groups.values()), default=0)
+
+    @cached_property
+    def attempts(self) -> int:
+        """How many runs of one cell there are, whatever came of them, in the one that has most."""
+        return max(Counter((run.lane, run.images) for run in self.runs).values(), default=0)
 
     def series(self, lane: Lane) -> dict[int, Group]:
         """A lane's groups by their number of images, which rises."""

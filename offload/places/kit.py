@@ -39,17 +39,23 @@ class Link:
         )
 
 
+KEPT = "1"
+"""What a container is kept as for whoever wants its like."""
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The container: its image, its share of this machine, whether it stays when the job is done.
+    """The container: its image, its share of this machine, what it is kept as when the job is done,
+    and how many of them there are.
 
-    `image` None means ours, built if it is not there.
+    `image` None means ours, built if it is not there; `keep` None that it goes.
     """
 
     image: str | None = None
     cpus: float | None = None
     memory: str | None = None
-    keep: bool = False
+    keep: str | None = None
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)

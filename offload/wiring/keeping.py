@@ -126,7 +126,7 @@ def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:
         model=ModelIdentity(model, "unknown", ""),
         place=first.place,
         client=here,
-        host=here if first.place == "local" else there,
+        host=there if first.place == "remote" else here,
         slots=1,
         url=shown(first.url) if first.url else None,
     )

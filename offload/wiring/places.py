@@ -14,7 +14,7 @@ from offload.domain.ports import Model, Place
 from offload.drivers import machine
 from offload.drivers.settings import Settings
 from offload.places import PLACES
-from offload.places.kit import Box, Kit, Link
+from offload.places.kit import KEPT, Box, Kit, Link
 from offload.wiring.reaching import Via
 from offload.wiring.request import Request
 
@@ -56,7 +56,11 @@ def kit(
             upload=request.upload(),
         ),
         box=Box(
-            request.image, request.cpus, request.memory and request.memory.lower(), request.keep
+            request.image,
+            request.cpus,
+            request.memory and request.memory.lower(),
+            request.keep_as or (KEPT if request.keep else None),
+            request.replicas or 1,
         ),
         say=hub.warn,
         follow=follow,

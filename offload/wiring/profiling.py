@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from typing import Any
 
 from offload.app.budget import Budget
@@ -22,15 +21,14 @@ from offload.domain.measurements import Condition, Measurement
 from offload.domain.ports import Place, Session
 from offload.drivers import imagefiles, machine, pictures
 from offload.drivers.settings import Settings
-from offload.version import __version__
 from offload.wiring import machines, places, reaching
 from offload.wiring.conditions import condition, local_slots
 from offload.wiring.reaching import Via
 from offload.wiring.request import Request
 from offload.wiring.starting import Starter
+from offload.wiring.versions import versions
 
 _DRAWN, _MOST_TRIED = 10, 200
-_LIBRARIES = ("ai-edge-litert", "tensorflow", "numpy", "pillow", "httpx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +194,10 @@ def _facts(around: Surroundings) -> Callable[[], Mapping[str, Any]]:
         if before and after and after[1] > before[1]:
             share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
         return {
-            "versions": {"offload": __version__, **_versions()},
+            "versions": versions(),
             "load_before": around.load,
             "load_after": machine.load(),
             "cpu_busy_share": share,
         }
 
     return facts
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions

@@ -145,7 +145,8 @@ def _is_plain(run: Run, request: Request) -> bool:
     """Whether the pace of a run was that of its place."""
     tally = run.tally
     waited = run.waited_s > max(_WAITED_S, _WAITED_SHARE * run.detect_s)
-    return not (request.annotate or tally.failed or tally.fallen_back or waited)
+    several = (request.replicas or 1) > 1  # no condition tells how many
+    return not (several or request.annotate or tally.failed or tally.fallen_back or waited)
 
 
 def _prediction(

@@ -54,7 +54,9 @@ class Request:
     image: str | None = None
     cpus: float | None = None
     memory: str | None = None
+    replicas: int | None = None
     keep: bool = False
+    keep_as: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is touched."""
@@ -205,7 +207,7 @@ _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _PLACES_OF = {
     ("url", "token", "machine"): ("remote",),
-    ("image", "cpus", "memory", "keep"): ("container",),
+    ("image", "cpus", "memory", "replicas", "keep", "keep_as"): ("container",),
     ("labels", "workers", "threads"): ("local", "container"),
     (
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",

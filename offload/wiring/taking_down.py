@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 
 from offload.drivers.engine import Engine
+from offload.places.wanted import KEEP
 
 
-def containers() -> Iterator[str]:
-    """Remove every container that we started; the name of each when it is gone.
+def containers(kept_as: str | None = None) -> Iterator[str]:
+    """Remove every container that we started, or those that were kept as this; the name of each
+    when it is gone.
 
     Raises:
         PlaceUnavailable: no engine answers.
     """
     with Engine.connected() as engine:
         for container in engine.ours():
-            engine.remove(container.id)
-            yield container.name
+            if kept_as is None or container.labels.get(KEEP) == kept_as:
+                engine.remove(container.id)
+                yield container.name

@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 SHIPPED: dict[str, str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-ELSEWHERE = {"boto3", "docker", "matplotlib", "paramiko"}
+ELSEWHERE = {"boto3", "docker", "matplotlib", "paramiko", "typst"}
 """What only the machine that sends images away, or decides to, needs."""
 FOR_SAVEDMODELS = {"setuptools", "tensorflow", "tensorflow-hub"}
 
@@ -55,11 +55,14 @@ def imported() -> set[str]:
     """The top-level modules that a server with .tflite models may import."""
     owners_of_the_rest = {
         "drivers/engine.py", "detectors/savedmodel.py", "render/plots.py", "drivers/pricelist.py",
+        "render/drawing.py",
     }  # fmt: skip
     names: set[str] = set()
     for path in (PROJECT / "offload").rglob("*.py"):
         name = path.relative_to(PROJECT / "offload").as_posix()
-        if name in owners_of_the_rest or name.startswith(("drivers/aws", "drivers/ssh")):
+        if name in owners_of_the_rest or name.startswith(
+            ("drivers/aws", "drivers/ssh", "render/report/")
+        ):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

@@ -106,7 +106,7 @@ def test_a_unit_in_a_heading_is_that_of_cells_without_one() -> None:
         ("https://far.example:8000/x", "remote", "https://far.example:8000/x"),
         ("Local", "local", None), ("LOCALHOST:5000", "local", None), ("127.0.0.1", "local", None),
         ("http://127.0.0.1:5000/api", "local", None), ("http://[::1]:80", "local", None),
-        ("::1", "local", None),
+        ("::1", "local", None), ("container", "container", None),
     ],
 )  # fmt: skip
 def test_a_location_is_this_machine_or_far(location: str, place: str, url: str | None) -> None:

@@ -61,14 +61,14 @@ def _target(study: Study, place: str) -> diagram.Target | None:
     if not runs:
         return None
     if place == "local":
-        return diagram.Target(place, "detector", ["in the same process"], "memory")
+        return diagram.Target(place, "detector", ["in the same process"], "in memory")
     replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
     many = bool(replicas) and max(replicas) > 1
     lines = ["offload serve"]
     if cpus:
         lines.append(f"{listing([f'{c:g}' for c in cpus], 'or')} CPU{' each' if many else ''}")
     number = f"{_range(replicas)} containers" if many else "container"
-    return diagram.Target(place, number, lines, "HTTP, 127.0.0.1", stacked=many)
+    return diagram.Target(place, number, lines, "HTTP", stacked=many)
 
 
 def _range(values: list[int]) -> str:

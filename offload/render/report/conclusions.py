@@ -102,8 +102,8 @@ def _sure(matter: Matter) -> Iterator[str]:
     known = predictions.accuracy(study.done)
     if known:
         yield (
-            f"What the runs would take was predicted within {percent(known.median_error)} in the "
-            "median, before they were made."
+            f"What {count(known.runs, 'run')} would take was said before they were made, and was "
+            f"off by {telling.off(known.median_error)} in the median."
         )
     if study.failed:
         runs = count(len(study.runs), "run")
@@ -136,9 +136,9 @@ def _spread(matter: Matter) -> str:
     if not spreads:
         return ""
     return (
-        f"The slowest repeat of a cell takes {percent(float(np.median(spreads)))} longer than the "
-        f"fastest in the median of {count(len(spreads), 'cell')}, and {percent(max(spreads))} at "
-        "most."
+        f"In the median of {count(len(spreads), 'cell')}, the slowest repeat takes "
+        f"{telling.longer(1 + float(np.median(spreads)))} the fastest; where they differ most, it "
+        f"is a factor of {1 + max(spreads):.3g}."
     )
 
 

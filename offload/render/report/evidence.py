@@ -1,18 +1,19 @@
 """Results: single transfers, predictions, dollars, and what failed."""
 
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Mapping
 
 from offload.domain.units import show_rate, show_s, show_usd
 from offload.findings import link, predictions
+from offload.findings.link import Line
+from offload.findings.study import Lane, Photo
 from offload.render.report import figures, telling
 from offload.render.report.document import Block, Figure, Table, listing, paragraph, said
 from offload.render.report.matter import Matter, took
 from offload.render.words import capital, count, percent
 
-if TYPE_CHECKING:
-    from offload.findings.study import Lane, Photo
-
 _MOST_REASONS = 4
+_LONGEST_REASON = 160
 
 
 def transfer(matter: Matter) -> list[Block]:
@@ -25,25 +26,47 @@ def transfer(matter: Matter) -> list[Block]:
     if not lines:
         return []
     svg = figures.transfer(photos, lines, matter.names)
-    told = []
-    for lane, line in lines.items():
-        name = matter.names.spoken(lane)
-        rate = line.bytes_per_s
-        told.append(said(
-            "To {name}, every further 100 kB take {more} longer, a rate of {rate}; {start} would "
-            "remain of an image without any bytes: the round trip, and what a request costs.",
-            name=name, more=show_s(line.per_byte_s * 1e5), rate=show_rate(rate) if rate else None,
-            start=show_s(line.start_s) if line.start_s > 0 else None,
-        ))  # fmt: skip
+    told = [_line_sentence(matter, lane, line) for lane, line in lines.items()]
     images = sum(line.images for line in lines.values())
-    slopes = listing([show_s(line.per_byte_s * 1e5) for line in lines.values()])
-    where = f" ({listing([matter.names.short(lane) for lane in lines])})" if len(lines) > 1 else ""
-    caption = (
-        f"Transfer grows with size: by {slopes} for every 100 kB{where}. Dots: some of {images:,} "
-        "images; lines: Theil-Sen."
-    )
+    caption = f"{_slopes(matter, lines)} Dots: some of {images:,} images; lines: Theil-Sen."
     seen = "@transfer shows the transfer time of single images."
     return [*paragraph(seen, *told), Figure("transfer", svg, caption)]
+
+
+def _slopes(matter: Matter, lines: Mapping[Lane, Line]) -> str:
+    """What the figure shows: the lanes whose transfers grow with size, or that none do."""
+    known = {lane: line for lane, line in lines.items() if line.tells}
+    if not known:
+        return f"Size hardly matters: half of the images take {_medians(lines)} or less."
+    slopes = [
+        f"{show_s(line.per_byte_s * 1e5)}{f' ({matter.names.short(lane)})' * (len(lines) > 1)}"
+        for lane, line in known.items()
+    ]
+    return f"Transfer grows with size: by {listing(slopes)} for every 100 kB."
+
+
+def _medians(lines: Mapping[Lane, Line]) -> str:
+    return listing([show_s(line.median_s) for line in lines.values()])
+
+
+def _line_sentence(matter: Matter, lane: Lane, line: Line) -> str:
+    rate = line.bytes_per_s
+    if rate is None:
+        return (
+            f"To {matter.names.spoken(lane)}, half of the images take {show_s(line.median_s)} or "
+            "less, and size makes less of a difference than chance: what a request costs is most "
+            "of it."
+        )
+    return said(
+        "To {name}, every further 100 kB take {more} longer, a rate of {rate}{start}.",
+        name=matter.names.spoken(lane),
+        more=show_s(line.per_byte_s * 1e5),
+        rate=show_rate(rate),
+        start=f"; {show_s(line.start_s)} would remain of an empty image, which is the round trip "
+        "and what a request costs"
+        if line.start_s > 0
+        else " and nothing that size does not explain",
+    )
 
 
 def predicted(matter: Matter) -> list[Block]:
@@ -56,11 +79,11 @@ def predicted(matter: Matter) -> list[Block]:
     for place in matter.study.places():
         here = predictions.accuracy([run for run in runs if run.lane.place == place])
         if here and len(matter.study.places()) > 1:
-            by_place.append(f"{percent(here.median_error)} at {place}")
+            by_place.append(f"{telling.off(here.median_error)} at {place}")
     parts = f" ({listing(by_place)})" if by_place else ""
     told = (
-        f"The {total.runs} predictions are off by {percent(total.median_error)} in the median"
-        f"{parts}; nine in ten are off by {percent(total.high_error)} or less."
+        f"The {total.runs} predictions are off by {telling.off(total.median_error)} in the median"
+        f"{parts}; nine in ten are off by {telling.off(total.high_error)} or less."
     )
     inside = said(
         "{share} of the runs took a time within the interval that was to hold 90 % of them.",
@@ -68,21 +91,21 @@ def predicted(matter: Matter) -> list[Block]:
     )
     blind = predictions.accuracy(predictions.predicted(runs, assumed=True))
     assumed = said(
-        "{runs} of the predictions rest in part on assumptions, and these are off by {error}.",
-        runs=blind.runs if blind else None,
-        error=percent(blind.median_error) if blind else None,
+        "Assumptions went into {runs}; they are off by {error}.",
+        runs=count(blind.runs, "prediction") if blind else None,
+        error=telling.off(blind.median_error) if blind else None,
     )
     choices = predictions.choices(matter.study, matter.lanes)
     chosen = said(
-        "Going by them alone would have picked the fastest place for {right} of {made} jobs, and "
+        "Going by them alone would have picked the fastest place for {right} of {made}, and "
         "lost {regret} of the time on average.",
         right=choices.right if choices else None,
-        made=choices.made if choices else None,
+        made=count(choices.made, "job") if choices else None,
         regret=percent(choices.regret) if choices else None,
     )
     caption = (
-        f"Predictions made beforehand are off by {percent(total.median_error)} in the median. A "
-        f"mark is one of {count(total.runs, 'run')}."
+        f"Predictions made beforehand are off by {telling.off(total.median_error)} in the median. "
+        f"A mark is one of {count(total.runs, 'run')}."
     )
     figure = Figure("predictions", figures.predictions(runs), caption)
     seen = "@predictions compares each run with what had been predicted of it."
@@ -92,7 +115,7 @@ def predicted(matter: Matter) -> list[Block]:
 def dollars(matter: Matter) -> list[Block]:
     """What the time costs."""
     bills = matter.bills
-    if not bills:
+    if len(bills) < 2:  # noqa: PLR2004 - nothing to weigh
         return []
     images = count(matter.images or 0, "image")
     best = [
@@ -117,17 +140,25 @@ def dollars(matter: Matter) -> list[Block]:
 def failures(matter: Matter) -> list[Block]:
     """What failed, and why."""
     failed = matter.study.failed
+    marred = [run for run in matter.study.done if run.numbers.get("failed")]
+    images = sum(int(run.numbers["failed"]) for run in marred)
+    lost = (
+        f"In {len(marred)} of the {len(matter.study.done)} runs that came to an end, "
+        f"{count(images, 'image')} failed; these runs count as they are."
+        if marred
+        else ""
+    )
     if not failed:
-        return []
+        return paragraph(lost)
     reasons: dict[str, int] = {}
     for run in failed:
-        reason = run.error or "no reason was recorded"
+        reason = textwrap.shorten(run.error or "no reason was recorded", _LONGEST_REASON)
         reasons[f"{run.lane.place}: {reason}"] = reasons.get(f"{run.lane.place}: {reason}", 0) + 1
     ordered = sorted(reasons.items(), key=lambda each: -each[1])
     rows = [(str(number), reason) for reason, number in ordered[:_MOST_REASONS]]
     if len(ordered) > _MOST_REASONS:
         rest = sum(number for _, number in ordered[_MOST_REASONS:])
-        rows.append((str(rest), f"{len(ordered) - _MOST_REASONS} other reasons"))
+        rows.append((str(rest), f"for {count(len(ordered) - _MOST_REASONS, 'other reason')}"))
     text = (
         f"{len(failed)} of {len(matter.study.runs)} runs failed, for the reasons in @failures, and "
         "are in no other number of this report."
@@ -135,4 +166,4 @@ def failures(matter: Matter) -> list[Block]:
     table = Table(
         "failures", "Runs that failed.", ("runs", "place and reason"), rows, numbers=False
     )
-    return [*paragraph(text), table]
+    return [*paragraph(text, lost), table]

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from offload.domain.units import show_s, show_usd
 from offload.findings import phases
@@ -20,6 +21,7 @@ from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
 from offload.render.report.naming import Names
 
 _MOST_POINTS = 250
+_POINTS = 90
 _WIDE = 12
 """From this factor on between the ends of an axis, it is logarithmic."""
 _SHORT_LABEL = 0.05
@@ -35,7 +37,7 @@ def makespan(
         axes = figure.subplots()
         for look, (lane, groups) in enumerate(series.items()):
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _line(axes, known, look, names.short(lane))
+            _straighten(_line(axes, known, look, names.short(lane)))
         numbers = sorted({n for groups in series.values() for n in groups})
         _log_if_wide(axes, "x", numbers)
         _log_if_wide(
@@ -194,14 +196,18 @@ def dollars(bills: Sequence[Bill], names: Names) -> str:
         slowest = max(bill.seconds.value for bill in bills)
         dearest = max(bill.usd.high for bill in bills)
         for look, bill in enumerate(bills):
+            colour = _colour(look)
+            axes.plot(
+                bill.seconds.value, bill.usd.value, MARKERS[look], color=colour, markersize=7,
+                markerfacecolor=colour if bill.best else "white", label=names.short(bill.lane),
+            )  # fmt: skip
             axes.errorbar(
                 bill.seconds.value, bill.usd.value, xerr=_arms(bill.seconds),
-                yerr=_arms(bill.usd), marker=MARKERS[look], color=_colour(look), markersize=7,
-                capsize=2, linewidth=1, markerfacecolor=_colour(look) if bill.best else "white",
-                linestyle="", label=names.short(bill.lane),
+                yerr=_arms(bill.usd), color=colour, capsize=2, linewidth=1, zorder=1,
             )  # fmt: skip
         axes.set(xlim=(0, 1.12 * slowest), ylim=(-0.07 * dearest, 1.15 * dearest))
         axes.set(xlabel="makespan in seconds", ylabel="cost of the job in US dollars")
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
         axes.yaxis.set_major_formatter(
             FuncFormatter(lambda usd, _: show_usd(usd) if usd >= 0 else "")
         )
@@ -214,14 +220,25 @@ def _colour(look: int) -> str:
     return COLOURS[look % len(COLOURS)]
 
 
-def _line(axes: Axes, points: Mapping[int, Estimate], look: int, name: str) -> None:
+def _line(axes: Axes, points: Mapping[int, Estimate], look: int, name: str) -> Line2D:
     arms = np.hstack([_arms(point) for point in points.values()])
     bars = axes.errorbar(
         list(points), [point.value for point in points.values()], yerr=arms, color=_colour(look),
         marker=MARKERS[look % len(MARKERS)], markersize=4.5, linewidth=1.5, capsize=2.5,
         label=name,
     )  # fmt: skip
-    bars.lines[0].set_dashes(DASHES[look % len(DASHES)])
+    line = bars.lines[0]
+    assert line is not None
+    line.set_dashes(DASHES[look % len(DASHES)])
+    return line
+
+
+def _straighten(line: Line2D) -> None:
+    """Make a line straight in what it shows, also where the scales are not."""
+    numbers = np.asarray(line.get_xdata(), float)
+    between = np.union1d(numbers, np.geomspace(numbers[0], numbers[-1], _POINTS))
+    line.set_data(between, np.interp(between, numbers, np.asarray(line.get_ydata(), float)))
+    line.set_markevery([int(index) for index in np.searchsorted(between, numbers)])
 
 
 def _arms(point: Estimate) -> np.ndarray:
@@ -258,10 +275,8 @@ def _mark(
         return
     groups = series[crossing.fast]
     ends = [groups[n].median("makespan_s") or 0.0 for n in (crossing.before, crossing.after)]
-    share = np.log(crossing.images.value / crossing.before) / np.log(
-        crossing.after / crossing.before
-    )
+    share = (crossing.images.value - crossing.before) / (crossing.after - crossing.before)
     axes.plot(
-        [crossing.images.value], [ends[0] * (ends[1] / ends[0]) ** share], "o", markersize=9,
+        [crossing.images.value], [ends[0] + share * (ends[1] - ends[0])], "o", markersize=9,
         markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=5,
     )  # fmt: skip

@@ -51,23 +51,24 @@ def _factors(matter: Matter) -> Iterator[tuple[str, str]]:
             yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip()
     starts = {run.lane.cold for run in study.runs}
     yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"
-    yield "repeats", str(study.repeats)
+    yield "repeats", str(study.attempts)
 
 
 def _starts(study: Study) -> str:
     cold = sum(run.lane.cold for run in study.runs)
     warm = len(study.runs) - cold
-    text = ""
+    away = sum(run.lane.place != "local" and not run.lane.cold for run in study.runs)
+    told = []
+    if away:
+        told.append(
+            f"Before each of {count(away, 'run')} in a container or at a server, another process "
+            "had sent one image there, so that all was up and warm."
+        )
     if warm:
-        text = (
-            f"Before each of the {warm} warm runs the place was up and had detected one image, in "
-            "a process apart; its start-up is not counted."
-        )
+        told.append(f"What {count(warm, 'run')} took to get ready is not part of the makespan.")
     if cold:
-        text += (
-            f" In {count(cold, 'cold run')} nothing was up, and start-up is part of the makespan."
-        )
-    return text.strip()
+        told.append(f"In {count(cold, 'cold run')} nothing was up, and start-up is part of it.")
+    return " ".join(told)
 
 
 def measures(matter: Matter) -> list[Block]:
@@ -130,12 +131,14 @@ def setup(matter: Matter) -> list[Block]:
         blocks.append(Figure("architecture", svg, caption, width))
     machines = _machines(study)
     if machines:
-        facts = {name: _facts(*known, _uplink(study, known[1])) for name, known in machines.items()}
+        facts = {name: _facts(study, *known) for name, known in machines.items()}
         names = list(dict.fromkeys(name for each in facts.values() for name in each))
         rows = [(name, *(each.get(name, "") for each in facts.values())) for name in names]
         blocks.append(Table("machines", "The set-up.", ("", *facts), rows, numbers=False))
-    if drawn and machines:
-        blocks = [*paragraph("@architecture and @machines show what was used."), *blocks]
+    seen = [f"@{block.name}" for block in blocks if isinstance(block, Figure | Table)]
+    if seen:
+        shown = f"{listing(seen)} show{'s' * (len(seen) == 1)} what was used."
+        blocks = [*paragraph(shown), *blocks]
     return blocks
 
 
@@ -153,7 +156,7 @@ def _machines(study: Study) -> dict[str, tuple[Machine, Site]]:
     return dict(list(found.items())[:3])
 
 
-def _facts(machine: Machine, site: Site, uplink: str) -> dict[str, str]:
+def _facts(study: Study, machine: Machine, site: Site) -> dict[str, str]:
     cores = machine.cores
     usable = machine.usable_cores
     part = f", {usable} of them usable" if cores and usable and usable != cores else ""
@@ -164,19 +167,30 @@ def _facts(machine: Machine, site: Site, uplink: str) -> dict[str, str]:
         "GPU": machine.gpu,
         "system": machine.system,
         "Python": machine.python,
+        "libraries": "" if site.host else _libraries(study),
         "rented as": " in ".join(filter(None, (site.instance_type, site.region))),
         "price": f"{show_usd(site.usd_per_h)} an hour" if site.usd_per_h else "",
-        "uplink": uplink,
+        "uplink": _uplink(study) if site.goodput_bytes_per_s else "",
         "round trip": show_s(site.rtt_s) if site.rtt_s else "",
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def _uplink(study: Study, site: Site) -> str:
-    shaped = levels(study.runs, "link_mbit")
-    if site.goodput_bytes_per_s and shaped:
-        return f"shaped to {listing([f'{mbit:g}' for mbit in shaped], 'or')} Mbit/s"
-    return show_rate(site.goodput_bytes_per_s) if site.goodput_bytes_per_s else ""
+def _uplink(study: Study) -> str:
+    """What was measured of the link, each way it was shaped."""
+    found = {}
+    for lane in study.lanes:
+        rate = environment.site(study, lane).goodput_bytes_per_s
+        if lane.place == "remote" and rate:
+            shaped = f" (shaped to {lane.link_mbit:g})" if lane.link_mbit else ""
+            found[lane.link_mbit] = f"{show_rate(rate)}{shaped}"
+    return ", ".join(found.values())
+
+
+def _libraries(study: Study) -> str:
+    names = ("ai-edge-litert", "tensorflow")
+    known = {name: environment.text(study.environment, "versions", name) for name in names}
+    return ", ".join(f"{name} {version}" for name, version in known.items() if version)
 
 
 def reproduction(matter: Matter) -> list[Block]:
@@ -186,6 +200,7 @@ def reproduction(matter: Matter) -> list[Block]:
     if not typed:
         return []
     words = typed if isinstance(typed, list) else shlex.split(str(typed))
+    words = words if words[:1] == ["offload"] else ["offload", *words]
     command = shlex.join(map(str, words))
     folder = next(
         (words[i + 1] for i, w in enumerate(words[:-1]) if w in {"-o", "--out"}), "study/"

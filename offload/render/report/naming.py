@@ -19,13 +19,12 @@ _SHORT: Mapping[str, Callable[[Any], str]] = {
     "concurrency": lambda number: f"{number} in flight" if number else "automatic",
     "cold": lambda cold: "cold" if cold else "warm",
 }
+_NAMING = ("label", "link_mbit", "upload_max_side_px", "cold")
+"""What is there and not turned, hence part of a name."""
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
     "label": lambda label: f" {label}" if label else "",
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
     "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with whole images",
-    "cpus": lambda cpus: f" on {cpus:g} CPU" if cpus else " on all CPUs",
-    "replicas": lambda number: f" with {_SHORT['replicas'](number)}",
-    "concurrency": lambda number: f" with {number} in flight" if number else "",
 }
 
 
@@ -40,7 +39,7 @@ class Names:
         """Names that tell these lanes apart."""
         values: dict[str, dict[str, set[Any]]] = {}
         for lane in lanes:
-            for field in _SHORT:
+            for field in _NAMING:
                 fields = values.setdefault(lane.place, {})
                 fields.setdefault(field, set()).add(getattr(lane, field))
         return cls({

@@ -6,10 +6,10 @@ import numpy as np
 
 from offload.domain.units import show_bytes, show_rate, show_s
 from offload.findings import environment, phases
-from offload.findings.study import Study
+from offload.findings.study import Lane, Study
 from offload.render.report.document import Block, listing, paragraph, said
 from offload.render.report.matter import Matter
-from offload.render.report.naming import PLACE, Names
+from offload.render.report.naming import Names
 from offload.render.words import capital, count
 
 _IS = {
@@ -24,10 +24,10 @@ def title(matter: Matter) -> str:
     places = matter.study.places()
     if len(places) > 1:
         return f"Where to detect objects: {listing(places)} compared"
-    name = PLACE.get(places[0], places[0])
+    where = Names({}).at(Lane(places[0]))
     if matter.sweeps:
-        return f"Detecting objects in {name}: replicas and requests in flight"
-    return f"Detecting objects in {name}: what a job takes"
+        return f"Detecting objects {where}: replicas and requests in flight"
+    return f"Detecting objects {where}: what a job takes"
 
 
 def subtitle(study: Study) -> str:
@@ -46,16 +46,20 @@ def introduction(matter: Matter, short: str) -> list[Block]:
     numbers = listing([f"{number:,}" for number in matter.numbers])
     model = f" of the model `{matter.model}`" if matter.model else ""
     images = "image" if matter.numbers == [1] else "images"
-    if len(places) > 1:
+    over = f"over {numbers} {images}"
+    measured = f"This study measures it with {count(runs, 'run')}{model}"
+    if len(places) == 1:
+        where = Names({}).at(Lane(places[0]))
+        asked = f"How fast are objects detected {where}, and what decides it? {measured}, {over}."
+    elif "remote" in places:
         asked = (
             "Are the objects in a batch of images better detected where the images are, or "
-            f"somewhere else? This study measures it with {runs} runs{model} in {len(places)} "
-            f"places, over {numbers} {images}."
+            f"somewhere else? {measured} in {len(places)} places, {over}."
         )
     else:
         asked = (
-            f"How fast are objects detected in {PLACE.get(places[0], places[0])}, and what decides "
-            f"it? This study measures it with {runs} runs{model}, over {numbers} {images}."
+            "Where on one machine are the objects in a batch of images detected fastest? "
+            f"{measured} in {len(places)} places, {over}."
         )
     told = [_IS[place] for place in places if place in _IS]
     meant = capital(f"{'; '.join(told)}.") if told else ""
@@ -70,16 +74,24 @@ def _when(study: Study) -> str:
     if start is None or end is None:
         return ""
     last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%H:%M on %-d %B}"
+    if f"{start:%H:%M}" == last:
+        return f"They were taken on {start:%-d %B %Y} at {last} UTC."
     return f"They were taken on {start:%-d %B %Y}, between {start:%H:%M} and {last} UTC."
 
 
 def _ended(study: Study) -> str:
     runs, failed = len(study.runs), len(study.failed)
+    planned = study.design.get("cells")
+    if isinstance(planned, int) and planned > runs:
+        return (
+            f"Of the {planned} runs that are planned, {planned - runs} were not made yet, and "
+            f"{runs - failed} came to an end."
+        )
     if failed == runs:
         return f"None of the {count(runs, 'run')} came to an end."
     if failed:
         return f"Of these, {failed} failed and {runs - failed} came to an end."
-    return "All of them came to an end." if runs > 1 else "It came to an end."
+    return f"All {runs} came to an end." if runs > 1 else "The 1 run came to an end."
 
 
 def _moment(study: Study, name: str) -> datetime | None:

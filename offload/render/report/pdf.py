@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from typing import Any
 
 import typst
 
@@ -16,9 +17,19 @@ from offload.render.report.document import (
     spans,
 )
 
+Sources = Any
+"""Names -> contents; typst's own types know of a single source only."""
+
+_MOST_PAGES = 8
+_SCALES = (1.0, 0.94, 0.88)
+_SMALL_SCALES = (0.8, 0.7, 0.6)
+
 
 def pages(document: Document) -> bytes:
-    """The whole file: A4, fonts embedded, figures as lines and not as pixels."""
+    """The whole file: A4, fonts embedded, figures as lines and not as pixels.
+
+    Figures are a little smaller where that saves a page, and as small as it takes to keep to eight.
+    """
     sources = {
         "main.typ": files(__package__).joinpath("report.typ").read_bytes(),
         "document.json": json.dumps(_document(document)).encode(),
@@ -26,10 +37,25 @@ def pages(document: Document) -> bytes:
     for block in document.blocks():
         if isinstance(block, Figure):
             sources[f"{block.name}.svg"] = block.svg.encode()
-    # The fonts that come with typst, wherever we are. Its types do not know several sources.
-    made = typst.compile(sources, ignore_system_fonts=True)  # type: ignore[call-overload]
+    found = {scale: _pages(sources, scale) for scale in _SCALES}
+    least = min(found.values())
+    scale = next(scale for scale, number in found.items() if number == least)
+    for smaller in _SMALL_SCALES if least > _MOST_PAGES else ():
+        scale = smaller
+        if _pages(sources, scale) <= _MOST_PAGES:
+            break
+    made = typst.compile(sources, **_options(scale))
     assert isinstance(made, bytes)
     return made
+
+
+def _pages(sources: Sources, scale: float) -> int:
+    return int(typst.query(sources, "<pages>", field="value", one=True, **_options(scale)))
+
+
+def _options(scale: float) -> dict[str, Any]:
+    # The fonts that come with typst, wherever we are.
+    return {"ignore_system_fonts": True, "sys_inputs": {"scale": str(scale)}}
 
 
 def _document(document: Document) -> Json:

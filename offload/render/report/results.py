@@ -1,11 +1,10 @@
 """Results: the makespan, and where the time goes."""
 
-from offload.findings import phases
-from offload.findings.study import Group
+from offload.findings import headline, phases
+from offload.findings.study import Group, Lane
 from offload.render.report import figures, telling
-from offload.render.report.document import Block, Figure, Table, listing, paragraph
+from offload.render.report.document import Block, Figure, Table, paragraph
 from offload.render.report.matter import Matter, took
-from offload.render.report.naming import setting
 from offload.render.words import capital, count, percent
 
 
@@ -50,15 +49,9 @@ def _order(matter: Matter) -> str:
 def _bars(matter: Matter) -> str:
     """What the bars are, and how the knobs were set if they were turned."""
     bars = f"Bars: 90 % of the resampled medians of {matter.study.repeats} runs."
-    knobs = [
-        f"{matter.names.short(lane)} with {setting(lane)}"
-        for lane in matter.lanes
-        if len([each for each in matter.study.lanes if each.place == lane.place]) > len(
-            [each for each in matter.lanes if each.place == lane.place]
-        ) and setting(lane)
-    ]  # fmt: skip
-    best = f" Shown at the fastest setting: {listing(knobs)}." if knobs else ""
-    more = f" {matter.left_out} more are in `runs.csv`." if matter.left_out else ""
+    settings = max(headline.settings(matter.study, lane) for lane in matter.lanes)
+    best = f" Each place is shown at the fastest of up to {settings} settings." * (settings > 1)
+    more = f" {matter.left_out} more combinations are in `runs.csv`." if matter.left_out else ""
     return (bars if matter.study.repeats > 1 else "") + best + more
 
 
@@ -80,8 +73,11 @@ def _makespans(matter: Matter) -> Table:
     return Table("makespans", f"Makespan by number of images: {meant}.", header, rows)
 
 
-def _ran(matter: Matter, lane: object, number: int) -> bool:
-    return any(run.lane == lane and run.images == number for run in matter.study.runs)
+def _ran(matter: Matter, lane: Lane, number: int) -> bool:
+    # A run that failed early does not know its server's address.
+    return any(
+        run.lane.but(label=lane.label) == lane and run.images == number for run in matter.study.runs
+    )
 
 
 def where(matter: Matter) -> list[Block]:

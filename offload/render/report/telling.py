@@ -8,7 +8,7 @@ from offload.findings import money, phases
 from offload.findings.crossing import Crossing
 from offload.render.report.document import listing, said
 from offload.render.report.matter import Matter, Pair, round_images, times, took
-from offload.render.report.naming import setting
+from offload.render.report.naming import Names, setting
 from offload.render.words import capital, count, percent
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ def longer(ratio: float) -> str:
     if ratio < 1.5:  # noqa: PLR2004 - from there on people say so
         return f"{percent(ratio - 1)} longer than"
     return f"{ratio:.2g} times as long as"
+
+
+def off(error: float) -> str:
+    """An error without its sign: `12 %`, `a factor of 4.7`."""
+    return percent(error) if error < 1 else f"a factor of {1 + error:.2g}"
 
 
 def crossing_sentence(matter: Matter, crossing: Crossing) -> str:
@@ -123,10 +128,13 @@ def scaling_sentence(matter: Matter, number: int) -> str:
     gain = sweep.speed_up(most)
     if gain is None:
         return ""
+    where = f"{capital(Names({}).at(sweep.lane))}, going" if len(matter.sweeps) > 1 else "Going"
     text = (
-        f"Going from {few} to {count(many, 'replica')} multiplies the images per second by "
+        f"{where} from {few} to {count(many, 'replica')} multiplies the images per second by "
         f"{times(gain)} with {most} requests in flight, where {many / few:.2g} would be ideal"
     )
+    if gain.interval and gain.low <= 1 <= gain.high:
+        return f"{text}; that may be chance."
     least = sweep.concurrencies[0]
     alone = sweep.speed_up(least)
     if least < most and alone is not None:

@@ -1,0 +1,227 @@
+"""`offload experiment`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from offload.cli import INTERRUPTED, options
+
+if TYPE_CHECKING:
+    from offload.render.messages import Messages
+    from offload.wiring.experimenting import Study
+
+T = TypeVar("T")
+
+SOME_FAILED = 3
+
+
+def experiment(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The study's folder; if it holds some of the same study, go on where that ends.",
+        ),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,…",
+            help="Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
+            show_default=False,
+        ),
+    ] = None,
+    where: Annotated[
+        str, typer.Option(metavar="PLACE,…", help="Of local, container, remote.")
+    ] = "local",
+    repeats: Annotated[int, typer.Option(min=1, max=1000, help="How often each cell is done.")] = 3,
+    concurrency: Annotated[
+        str | None, typer.Option(metavar="N,…", help="remote, container: requests in flight.")
+    ] = None,
+    replicas: Annotated[
+        str | None, typer.Option(metavar="N,…", help="container: how many share the images.")
+    ] = None,
+    cpus: Annotated[
+        str | None, typer.Option(metavar="CORES,…", help="container: what each may use at most.")
+    ] = None,
+    upload_max_side: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PX,…",
+            help="remote, container: longest sides of smaller copies; full for none.",
+        ),
+    ] = None,
+    link: Annotated[
+        str | None, typer.Option(metavar="MBIT,…", help="remote: rates to shape the link to.")
+    ] = None,
+    link_command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
+    ] = None,
+    cold: Annotated[
+        bool,
+        typer.Option("--cold", help="Bring each place up anew for every cell, and count it in."),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Draws the images and the order of the cells.")] = 0,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show the cells, what they take and cost, only.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before what costs money.")
+    ] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="As for offload detect.")
+    ] = None,
+    labels: options.Labels = None,
+    url: Annotated[
+        str | None, typer.Option(help="remote: the server's address. [default: the setting url]")
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="remote: what the server at --url costs per hour."),
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
+    ] = None,
+    offline: options.Offline = False,
+    quiet: options.Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
+    ] = False,
+) -> None:
+    """Run the same detector over a grid of jobs at several places, and keep all that was measured.
+
+    Each cell is one offload detect in a process of its own; it is on disk before the next begins,
+    and the same command goes on after an interruption. Exit codes: 0 done, 1 an explained failure,
+    2 usage, 3 some cells failed and the rest are done, 130 interrupted.
+    """
+    import sys
+
+    from offload.domain import units
+    from offload.domain.studies import Design
+    from offload.render import messages, progress
+    from offload.wiring import configuration, drawing, experimenting
+    from offload.wiring.request import at_each
+
+    places = tuple(dict.fromkeys(name.strip() for name in where.split(",") if name.strip()))
+    requests = at_each(
+        places,
+        sources,
+        recursive=recursive,
+        model=model,
+        labels=labels,
+        url=url,
+        machine=machine,
+        memory=memory,
+        offline=offline,
+    )
+    numbers = _levels(images, "--images", int)
+    drawn = drawing.drawn(sources, seed, max(numbers, default=1), recursive=recursive, skip=out)
+    design = Design(
+        images=numbers or drawing.usual(len(drawn.paths)),
+        places=places,
+        concurrency=_levels(concurrency, "--concurrency", int),
+        replicas=_levels(replicas, "--replicas", int),
+        cpus=_levels(cpus, "--cpus", float),
+        upload_max_side_px=_levels(upload_max_side, "--upload-max-side", _side_px),
+        link_mbit=_levels(link, "--link", float),
+        cold=cold,
+        repeats=repeats,
+        seed=seed,
+    )
+    configured = configuration.load()
+    say = messages.Messages(quiet=quiet, verbose=verbose)
+    with progress.download(quiet) as on_bytes:
+        hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
+        study = experimenting.study(
+            design, requests, drawn, hub, configured, say.warn,
+            link_command=link_command,
+            price_usd_per_h=None if price is None else units.usd(price, option="--price"),
+            command=["offload", *sys.argv[1:]],
+        )  # fmt: skip
+    if plan:
+        from offload.render import studies
+
+        studies.plan(study.plan())
+        return
+    if out is None:
+        raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
+    _run(study, out, say, yes=yes, quiet=quiet)
+
+
+def _run(study: "Study", out: str, say: "Messages", *, yes: bool, quiet: bool) -> None:
+    from time import perf_counter
+
+    from offload.app.experiment import Pace
+    from offload.app.pipeline import Stop
+    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.render import studies
+
+    stop, runs = Stop(), []
+    with study.opened(out, stop, say.warn) as running:
+        plan, standing, total = running.plan, running.standing, len(study.design.cells())
+        for line in studies.plan_lines(plan):
+            say.note(line)
+        if plan.usd_per_h and plan.cells and not yes and not _confirmed():
+            raise typer.Exit(1)
+        pace = Pace(plan, perf_counter)
+        with (
+            stopping_on_interrupt(stop, say.warn, "Finishing this cell") as interrupted,
+            studies.progress(running.done, pace, standing, total, quiet) as advance,
+        ):
+            for run in running.runs:
+                runs.append(run)
+                pace.done(run.cell)
+                advance(run)
+                say.note(studies.cell_line(run))
+    for line in studies.summary_lines(runs, total, running.done, standing, out):
+        say.note(line)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if any(run.error for run in runs):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _confirmed() -> bool:
+    import sys
+
+    from offload.domain.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "Nothing that costs money is begun without a yes.",
+            hint="To say it beforehand: add --yes",
+        )
+    return typer.confirm("Begin?", err=True)
+
+
+def _levels(text: str | None, option: str, kind: Callable[[str], T]) -> tuple[T, ...]:
+    """The values of a list, each once; none of a list that was left out."""
+    if text is None:
+        return ()
+    try:
+        values = tuple(dict.fromkeys(kind(word) for word in text.split(",")))
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} takes numbers, such as 1,2,5, not {text!r}.") from error
+    if any(value is not None and not 0 < value < float("inf") for value in values):  # type: ignore[operator] # numbers
+        raise typer.BadParameter(f"{option} takes numbers above zero, not {text!r}.")
+    return values
+
+
+def _side_px(text: str) -> int | None:
+    return None if text.strip() == "full" else int(text)

@@ -1,0 +1,224 @@
+"""Studies: the cells there are to be, in their order, and what came of each."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from statistics import median
+from typing import Any
+
+from offload.domain.errors import UsageError
+from offload.domain.results import Json
+from offload.domain.timing import Durations, Spread
+
+AXES = {
+    "local": (),
+    "container": ("concurrency", "replicas", "cpus", "upload_max_side_px"),
+    "remote": ("concurrency", "upload_max_side_px", "link_mbit"),
+}
+"""Place -> what may be varied there beside the number of images."""
+LEVELS = ("concurrency", "replicas", "cpus", "upload_max_side_px", "link_mbit")
+_OPTIONS = {"places": "--where", "upload_max_side_px": "--upload-max-side", "link_mbit": "--link"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run that is to be: `number` is its name, `round` which repetition it is part of. None
+    leaves to the place what it may choose, and images as they are.
+    """
+
+    number: str
+    round: int
+    place: str
+    images: int
+    concurrency: int | None = None
+    replicas: int | None = None
+    cpus: float | None = None
+    upload_max_side_px: int | None = None
+    link_mbit: float | None = None
+    cold: bool = False
+
+    @property
+    def varied(self) -> Mapping[str, float]:
+        """What is set for it, by the name of its field."""
+        return {name: level for name in LEVELS if (level := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Which cells a study has: every combination of what is varied, as far as it does something at
+    a place, `repeats` times.
+
+    `images` are numbers of images; what has no levels is left to the place, and of uploads None is
+    images as they are. `cold` takes no place to be up.
+
+    Raises:
+        UsageError: there is no such place, or a level does nothing at the places.
+    """
+
+    images: tuple[int, ...]
+    places: tuple[str, ...]
+    concurrency: tuple[int, ...] = ()
+    replicas: tuple[int, ...] = ()
+    cpus: tuple[float, ...] = ()
+    upload_max_side_px: tuple[int | None, ...] = ()
+    link_mbit: tuple[float, ...] = ()
+    cold: bool = False
+    repeats: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not self.images:
+            raise UsageError("A study needs images.", hint="For instance: --images 1,2,5,10")
+        wrong = next((place for place in self.places if place not in AXES), "")
+        if wrong or not self.places:
+            raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(AXES)}.")
+        for name in LEVELS:
+            takers = [place for place, axes in AXES.items() if name in axes]
+            if getattr(self, name) and not set(takers) & set(self.places):
+                raise UsageError(
+                    f"{_OPTIONS.get(name, f'--{name}')} does nothing with "
+                    f"--where {','.join(self.places)}.",
+                    hint=f"It goes with --where {' or '.join(takers)}.",
+                )
+
+    def cells(self) -> list[Cell]:
+        """All cells in the order in which they are run: each round shuffled by itself, so that no
+        place or size has the better hours. A cell's name does not depend on the seed.
+        """
+        ordered: list[Cell] = []
+        combinations = list(self._combinations())
+        for turn in range(1, self.repeats + 1):
+            first = (turn - 1) * len(combinations)
+            cells = [
+                Cell(f"{first + number:04d}", turn, cold=self.cold, **each)
+                for number, each in enumerate(combinations)
+            ]
+            random.Random(f"{self.seed} {turn}").shuffle(cells)  # noqa: S311 - an order, no secret
+            ordered += cells
+        return ordered
+
+    def _combinations(self) -> Iterator[dict[str, Any]]:
+        for place in self.places:
+            axes = AXES[place]
+            levels = [getattr(self, name) or (None,) for name in axes]
+            for images, *chosen in product(self.images, *levels):
+                yield {"place": place, "images": images, **dict(zip(axes, chosen, strict=True))}
+
+    def to_json(self) -> Json:
+        """The design as JSON types."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a cell is thought to take, 90 % between `low_s` and `high_s`, and to cost. `busy_s` has
+    its warm-up and the starts of its processes too. `assumed` says that some of it was never
+    measured.
+    """
+
+    seconds: float
+    low_s: float
+    high_s: float
+    busy_s: float
+    usd: float
+    assumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One image of a run: what was sent of it, and where its seconds went."""
+
+    path: str
+    bytes: int
+    sent_bytes: int
+    durations: Durations
+
+    @property
+    def response_s(self) -> float:
+        """From when the image was taken until its answer was there."""
+        return float(sum(asdict(self.durations).values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run took; `photos` are its images but for those that failed, `infer` leaves the first
+    calls out.
+    """
+
+    startup_s: float
+    detect_s: float
+    infer: Spread | None
+    failed: int
+    sent_bytes: int
+    photos: tuple[Photo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A cell that was done `at` that time, beside what was predicted of it; or the reason in
+    `error` why it was not. `label` tells places of one kind apart, `usd` is what it cost.
+    """
+
+    cell: Cell
+    at: str
+    predicted: Prediction | None = None
+    outcome: Outcome | None = None
+    label: str = ""
+    usd: float = 0.0
+    error: str = ""
+
+    @property
+    def makespan_s(self) -> float | None:
+        """From the command's first line to the last result where the place was cold, else from when
+        it was ready; None of one that failed.
+        """
+        if self.outcome is None:
+            return None
+        return makespan_s(self.cell, self.outcome)
+
+
+def makespan_s(cell: Cell, outcome: Outcome) -> float:
+    """What a run is said to have taken."""
+    return outcome.detect_s + (outcome.startup_s if cell.cold else 0.0)
+
+
+@dataclass(slots=True)
+class Standing:
+    """Which lane is ahead, as far as has been seen."""
+
+    _seen: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+
+    def add(self, lane: str, images: int, seconds: float) -> None:
+        """One more run."""
+        self._seen.setdefault(images, {}).setdefault(lane, []).append(seconds)
+
+    def best(self) -> tuple[str, int, float] | None:
+        """The lane with the least median of the largest number of images that more than one lane
+        has done, that number, and the seconds; None as long as nothing can be compared.
+        """
+        several = [images for images, lanes in self._seen.items() if len(lanes) > 1]
+        if not several:
+            return None
+        medians = {lane: median(seen) for lane, seen in self._seen[max(several)].items()}
+        lane = min(medians, key=lambda each: medians[each])
+        return lane, max(several), medians[lane]
+
+
+def lane(cell: Cell) -> str:
+    """A cell's place with what is set for it: `container, replicas 2, cpus 0.5`."""
+    return _lane(cell.place, cell.varied)
+
+
+def lane_of_line(line: Mapping[str, str]) -> str:
+    """The same of a line of a study's table."""
+    return _lane(line["place"], {name: float(line[name]) for name in LEVELS if line.get(name)})
+
+
+def _lane(place: str, varied: Mapping[str, float]) -> str:
+    return ", ".join([place, *(f"{_SAID[name]} {level:g}" for name, level in varied.items())])
+
+
+_SAID = {"concurrency": "in flight", "replicas": "replicas", "cpus": "cores",
+         "upload_max_side_px": "copies of px", "link_mbit": "Mbit/s"}  # fmt: skip

@@ -1,0 +1,125 @@
+"""Studies: the plan, how far one is, what came of it."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from offload.app.experiment import Pace, Plan
+from offload.domain.studies import Prediction, Standing, lane
+from offload.domain.units import show_s, show_usd
+from offload.render import tables
+from offload.render.words import between, count
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from offload.domain.studies import Run
+
+
+def plan(plan: Plan) -> None:
+    """The cells, and what they take and cost, on standard output."""
+    if plan.cells:
+        tables.print_table(_cells(plan))
+    tables.print_lines(plan_lines(plan))
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What all of it comes to."""
+    if not plan.cells:
+        return ["Every cell is done."]
+    lines = [f"{count(len(plan.cells), 'cell')}, about {show_s(plan.busy_s)} with warm-ups"]
+    if plan.usd_per_h:
+        lines[0] += f"; the machine costs {show_usd(plan.usd)} for so long"
+    if plan.assumed:
+        places = ",".join(plan.assumed)
+        lines.append(
+            f"Some of that is assumed, as it was never measured. To measure it: offload profile "
+            f"PHOTOS --where {places}"
+        )
+    return lines
+
+
+def _cells(plan: Plan) -> "Table":
+    """A line for each combination, in the order of the grid."""
+    from rich.table import Table
+
+    times: dict[tuple[str, int], list[Prediction]] = {}
+    for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
+        times.setdefault((lane(cell), cell.images), []).append(predicted)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("place")
+    for heading in ("images", "times", "takes (90 %)", *(["costs"] if plan.usd_per_h else [])):
+        table.add_column(heading, justify="right")
+    for (name, images), same in times.items():
+        row = [name, str(images), str(len(same)), _takes(same[0])]
+        table.add_row(*row, *([show_usd(same[0].usd)] if plan.usd_per_h else []))
+    return table
+
+
+def _takes(predicted: Prediction) -> str:
+    return between(predicted.seconds, (predicted.low_s, predicted.high_s), show_s)
+
+
+@contextmanager
+def progress(
+    done: int, pace: Pace, standing: Standing, total: int, quiet: bool
+) -> Iterator[Callable[["Run"], None]]:
+    """A bar of cells with the time left by the cost model and the best place so far; call what is
+    given with every run.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _run: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+
+    def advance(_run: "Run") -> None:
+        bar.update(task, advance=1, description=_under_way(pace, standing))
+
+    with bar:
+        task = bar.add_task(_under_way(pace, standing), total=total, completed=done)
+        yield advance
+
+
+def _under_way(pace: Pace, standing: Standing) -> str:
+    return ", ".join(filter(None, [f"about {show_s(pace.left_s)} left", best(standing)]))
+
+
+def best(standing: Standing) -> str:
+    """`best with 5 images: local, 0.2 s`; empty as long as nothing can be compared."""
+    found = standing.best()
+    if found is None:
+        return ""
+    name, images, seconds = found
+    return f"best with {count(images, 'image')}: {name}, {show_s(seconds)}"
+
+
+def cell_line(run: "Run") -> str:
+    """What one run came to."""
+    cell = run.cell
+    what = f"cell {cell.number}: {lane(cell)}, {count(cell.images, 'image')}"
+    if run.makespan_s is None:
+        return f"{what}: failed: {run.error}"
+    expected = f", predicted {_takes(run.predicted)}" if run.predicted else ""
+    return f"{what}: {show_s(run.makespan_s)}{expected}"
+
+
+def summary_lines(
+    runs: Sequence["Run"], total: int, done: int, standing: Standing, out: str
+) -> list[str]:
+    """What this command came to."""
+    failed = sum(bool(run.error) for run in runs)
+    so_far = done + len(runs) - failed
+    lines = [f"{so_far} of {count(total, 'cell')} done" + (f", {failed} failed" if failed else "")]
+    found = best(standing)
+    if found:
+        lines.append(found)
+    if so_far < total:
+        lines.append("The same command goes on.")
+    return [*lines, f"study in {out}; to have it written up: offload report {out}"]

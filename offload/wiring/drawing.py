@@ -1,0 +1,79 @@
+"""The images of a study: a folder's, in an order drawn once and for all."""
+
+import hashlib
+import os
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import accumulate
+
+from offload.domain.errors import UsageError
+from offload.drivers import imagefiles
+from offload.drivers.files import atomic_write_bytes
+
+USUAL = (1, 2, 5, 10, 20, 50, 100, 200)
+"""Numbers of images, as far as there are so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Paths below `root`, shuffled."""
+
+    root: str
+    paths: Sequence[str]
+
+    @property
+    def digest(self) -> str:
+        """Equal for the same paths in the same order."""
+        joined = "\0".join(self.paths)
+        return hashlib.sha256(joined.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    def total_bytes(self) -> list[int]:
+        """What the first 0, 1, 2, … images weigh together."""
+        return list(accumulate((self._size_bytes(path) for path in self.paths), initial=0))
+
+    def listed(self, images: int, file: str) -> str:
+        """`file`, which then lists the first so many images."""
+        located = [os.path.abspath(os.path.join(self.root, path)) for path in self.paths[:images]]
+        # Names may hold anything but a NUL.
+        atomic_write_bytes(file, b"".join(os.fsencode(path) + b"\0" for path in located))
+        return file
+
+    def _size_bytes(self, path: str) -> int:
+        with suppress(OSError):
+            return os.path.getsize(os.path.join(self.root, path))
+        return 0
+
+
+def drawn(
+    sources: Sequence[str], seed: int, wanted: int, *, recursive: bool, skip: str | None
+) -> Drawn:
+    """What the sources name, in the order that `seed` gives; at least `wanted` images. `skip` is a
+    folder left out.
+
+    Raises:
+        UsageError: they name fewer.
+    """
+    try:
+        found = imagefiles.find(sources, recursive=recursive, skip=skip)
+    except UsageError as error:
+        error.hint = error.hint.replace("offload detect", "offload experiment")
+        raise
+    have = len(found.paths)
+    if have < wanted:
+        raise UsageError(
+            f"{wanted} images are asked for, and there are {have}.",
+            hint=f"For instance: --images {_numbers(have)}" if have else "",
+        )
+    luck = random.Random(seed)  # noqa: S311 - no secret hangs on it
+    return Drawn(found.root, luck.sample(found.paths, have))
+
+
+def usual(have: int) -> tuple[int, ...]:
+    """Numbers of images to have where there are so many."""
+    return tuple(number for number in USUAL if number <= have)
+
+
+def _numbers(have: int) -> str:
+    return ",".join(map(str, usual(have)))

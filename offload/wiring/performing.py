@@ -1,0 +1,125 @@
+"""A cell of a study done: the very command in a process of its own, and what it left."""
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.results import Row
+from offload.domain.studies import Cell, Outcome, Photo
+from offload.domain.timing import Spread
+from offload.drivers import processes
+from offload.wiring import fresh
+from offload.wiring.drawing import Drawn
+from offload.wiring.fresh import Detected
+from offload.wiring.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """Does cells with the images that were drawn. `requests` are by place; `work` is a folder for
+    what a cell leaves, `kept_as` what its containers are kept as; `on_machine` is told of each
+    place what machine detected there.
+    """
+
+    requests: Mapping[str, Request]
+    images: Drawn
+    work: str
+    kept_as: str
+    warn: Callable[[str], None]
+    on_machine: Callable[[str, Mapping[str, Any]], None]
+
+    def request(self, cell: Cell) -> Request:
+        """What the cell asks of `offload detect`."""
+        request = self.requests[cell.place]
+        if cell.place == "local":
+            return request
+        request = replace(
+            request,
+            concurrency=cell.concurrency or request.concurrency,
+            upload_max_side=cell.upload_max_side_px,
+        )
+        if cell.place == "container":
+            request = replace(request, cpus=cell.cpus, replicas=cell.replicas, keep_as=self.kept_as)
+        return request
+
+    def warm_up(self, cell: Cell) -> None:
+        """Have one image detected, so that what serves the cell is up and has worked before.
+
+        Raises:
+            OffloadError: the command fails, or the image does.
+        """
+        with self._detected(cell, 1) as detected:
+            _done(detected)
+
+    def perform(self, cell: Cell) -> Outcome:
+        """Do the cell.
+
+        Raises:
+            OffloadError: the command fails, or all images do.
+        """
+        with self._detected(cell, cell.images) as detected:
+            _done(detected)
+            totals, document = detected.totals, detected.document
+            if cell.place == "container" and cell.cold == ("create" not in totals["phases"]):
+                how = "was there already" if cell.cold else "was not there any more"
+                raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
+            self.on_machine(cell.place, document["detected_on"])
+            root = document["settings"]["root"]
+            return Outcome(
+                startup_s=totals["startup_s"],
+                detect_s=totals["detect_s"],
+                infer=Spread(**totals["infer"]) if totals["infer"] else None,
+                failed=totals["failed"],
+                sent_bytes=totals["sent_bytes"],
+                photos=tuple(self._photos(detected.folder, root)),
+            )
+
+    def _detected(self, cell: Cell, images: int) -> AbstractContextManager[Detected]:
+        sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
+        return fresh.detect(sources, self.request(cell), self.warn, self.work)
+
+    def _photos(self, folder: str, root: str) -> Iterator[Photo]:
+        with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
+            for line in file:
+                row = Row.from_json(json.loads(line))
+                if row.error is None:
+                    path = os.path.relpath(os.path.join(root, row.path), self.images.root)
+                    yield Photo(path, row.bytes or 0, row.sent_bytes, row.durations)
+
+
+def _done(detected: Detected) -> None:
+    totals = detected.totals
+    if totals["failed"] == totals["images"]:
+        raise OffloadError(f"No image could be used; {detected.reason}.")
+
+
+@dataclass(slots=True)
+class Shaper:
+    """Has the link shaped by a command of the user's, in which `{mbit}` is the rate."""
+
+    command: str
+    last_mbit: float | None = None
+
+    def shape(self, mbit: float) -> None:
+        """Shape it, unless it is what it was shaped to last.
+
+        Raises:
+            OffloadError: the command fails.
+        """
+        if mbit == self.last_mbit:
+            return
+        self.last_mbit = None
+        words = [word.replace("{mbit}", f"{mbit:g}") for word in shlex.split(self.command)]
+        try:
+            ended = processes.run(words, os.environ)
+        except OSError as error:
+            raise UsageError(f"--link-command cannot be run: {error.strerror}.") from error
+        if ended.code:
+            said = ended.said[-1] if ended.said else "it said nothing"
+            raise OffloadError(f"--link-command ended with exit code {ended.code}: {said}")
+        self.last_mbit = mbit

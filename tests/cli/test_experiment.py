@@ -1,0 +1,271 @@
+"""`offload experiment`, for real: tiny grids with the embedded detector."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from offload.domain.machines import Spec
+from offload.domain.studies import Cell, Design, Outcome, Photo, Run
+from offload.domain.timing import Durations
+from offload.drivers import machinefiles, studydir
+from offload.drivers.machinefiles import Record
+from offload.wiring import configuration
+from tests.conftest import Offload
+from tests.remote.served import served
+
+BUILTIN = ("-m", "builtin")
+
+
+def runs(folder: Path) -> list[dict[str, str]]:
+    with (folder / "runs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def photos(folder: Path) -> list[dict[str, str]]:
+    with (folder / "per_image.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(folder: Path) -> list[tuple[str, ...]]:
+    names = ("cell", "round", "place", "images")
+    return sorted(tuple(line[name] for name in names) for line in runs(folder))
+
+
+def started(*arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "offload", "experiment", *map(str, arguments), *BUILTIN]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def until_cells(folder: Path, count: int) -> None:
+    for _ in range(6000):
+        if (folder / "runs.csv").exists() and len(runs(folder)) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("no such cell in a minute")
+
+
+def test_every_cell_is_on_disk_with_what_was_predicted_and_measured(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    done = offload("experiment", examples, "--images", "1,3", "--repeats", 2, "-o", study, *BUILTIN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "4 of 4 cells done" in done.stderr
+    assert f"offload report {study}" in done.stderr
+    assert cells(study) == [
+        ("0000", "1", "local", "1"), ("0001", "1", "local", "3"),
+        ("0002", "2", "local", "1"), ("0003", "2", "local", "3"),
+    ]  # fmt: skip
+    for line in runs(study):
+        assert (line["error"], line["failed"], line["assumed"]) == ("", "0", "true")
+        assert float(line["makespan_s"]) == float(line["detect_s"]) > float(line["infer_s"]) > 0
+        assert float(line["predicted_low_s"]) < float(line["predicted_s"])
+        assert float(line["startup_s"]) > 0.1
+    assert sorted(line["cell"] for line in photos(study)) == sorted(
+        line["cell"] for line in runs(study) for _ in range(int(line["images"]))
+    )
+    names = {path.name for path in examples.iterdir()}
+    assert {line["path"] for line in photos(study)} <= names
+    document = json.loads((study / "study.json").read_text())
+    assert (document["seed"], document["repeats"], document["model"]) == (0, 2, "builtin")
+    assert document["command"][:2] == ["offload", "experiment"]
+    surroundings = json.loads((study / "environment.json").read_text())
+    assert surroundings["started_at"] <= surroundings["ended_at"]
+    assert surroundings["client"]["usable_cores"] >= 1
+    assert surroundings["places"]["local"]["host"]["cpu"] == surroundings["client"]["cpu"]
+    assert "offload" in surroundings["versions"]
+
+
+def test_a_plan_says_what_it_takes_and_touches_nothing(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    done = offload(
+        "experiment", examples, "--images", "1,5", "--where", "local,container", "--concurrency",
+        "1,4", "--plan", "-o", tmp_path / "study", *BUILTIN,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "18 cells, about" in done.stdout
+    assert "assumed" in done.stdout
+    assert not (tmp_path / "study").exists()
+
+
+def test_killed_at_any_point_the_same_command_comes_to_the_same_set_of_cells(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    grid = (examples, "--images", "1,2", "--repeats", 2)
+    broken = tmp_path / "study"
+    for count, wait_s in ((1, 0.0), (2, 0.3)):
+        with started(*grid, "-o", broken) as process:
+            until_cells(broken, count)
+            time.sleep(wait_s)
+            children = psutil.Process(process.pid).children(recursive=True)
+            for each in (psutil.Process(process.pid), *children):
+                if each.is_running():
+                    each.kill()
+            assert process.stderr is not None
+            process.stderr.read()
+    done = offload("experiment", *grid, "-o", broken, *BUILTIN)
+    assert done.returncode == 0, done.stderr
+    assert cells(broken) == sorted(
+        (cell.number, str(cell.round), cell.place, str(cell.images))
+        for cell in Design((1, 2), ("local",), repeats=2).cells()
+    )
+    assert len(photos(broken)) == 6
+    assert not (broken / ".work").exists()
+
+
+def test_interrupted_once_the_cell_in_hand_is_finished(examples: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    with started(examples, "--images", "1,2,3", "--repeats", 5, "-o", study) as process:
+        until_cells(study, 1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Finishing this cell" in said
+    assert 1 <= len(runs(study)) < 15
+    assert all(line["makespan_s"] for line in runs(study))
+    assert "The same command goes on" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--images", "1,500"), "500 images are asked for, and there are 12"),
+        (("--images", "one"), "--images takes numbers"),
+        (("--images", "1", "--replicas", "2"), "--replicas does nothing with --where local"),
+        (("--images", "1", "--where", "moon"), "There is no place 'moon'"),
+        (
+            ("--images", "1", "--where", "remote", "--url", "http://h:1", "--link", "10"),
+            "--link-command is not there",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    offload: Offload, examples: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    done = offload("experiment", examples, *arguments, "-o", tmp_path / "study", *BUILTIN)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert not (tmp_path / "study").exists()
+
+
+def test_another_design_in_the_same_folder_is_refused_in_one_sentence(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    grid = (examples, "--repeats", 1, "-o", tmp_path, *BUILTIN)
+    assert offload("experiment", *grid, "--images", "1").returncode == 0
+    done = offload("experiment", *grid, "--images", "2")
+    assert done.returncode == 2
+    assert "holds another study: design images" in done.stderr
+    assert len(runs(tmp_path)) == 1
+
+
+def test_cells_of_a_place_that_is_not_there_fail_until_it_is(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    with served("--workers", 1) as server:
+        url = server.url
+    grid = (examples, "--images", "1", "--where", "local,remote", "--url", url, "--repeats", 1)
+    done = offload("experiment", *grid, "-o", study, *BUILTIN)
+    assert done.returncode == 3, done.stderr
+    by_place = {line["place"]: line for line in runs(study)}
+    assert by_place["local"]["makespan_s"]
+    assert by_place["remote"]["makespan_s"] == ""
+    assert url.removeprefix("http://") in by_place["remote"]["error"]
+    with served("--workers", 1, port=int(url.rpartition(":")[2])):
+        done = offload("experiment", *grid, "-o", study, *BUILTIN)
+    assert done.returncode == 0, done.stderr
+    assert sorted(line["error"] for line in runs(study)) == ["", ""]
+
+
+def test_links_are_shaped_when_another_rate_is_wanted_and_no_token_is_written_down(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    study, rates = tmp_path / "study", tmp_path / "rates"
+    command = f"{sys.executable} -c \"open('{rates}', 'a').write('{{mbit}} ')\""
+    token = "never-to-be-seen"
+    with served("--workers", 1, token=token) as server:
+        done = offload(
+            "experiment", examples, "--images", "4", "--where", "local,remote", "--url",
+            server.url, "--link", "10,100", "--link-command", command, "--repeats", 1,
+            "--price", "0.36", "--yes", "-o", study, *BUILTIN,
+            env={**os.environ, "OFFLOAD_TOKEN": token},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = runs(study)
+    assert sorted(line["link_mbit"] for line in lines) == ["", "10", "100"]
+    shaped = [line["link_mbit"] for line in lines if line["link_mbit"]]
+    changes = [rate for n, rate in enumerate(shaped) if n == 0 or shaped[n - 1] != rate]
+    assert rates.read_text().split() == changes
+    away = [line for line in lines if line["place"] == "remote"]
+    assert {line["label"] for line in away} == {server.url}
+    assert all(float(line["sent_bytes"]) > 0 < float(line["upload_s"]) for line in away)
+    surroundings = json.loads((study / "environment.json").read_text())["places"]["remote"]
+    assert surroundings["rtt_s"] > 0 < surroundings["goodput_bytes_per_s"]
+    assert all(float(line["usd"]) >= 0.0001 * float(line["makespan_s"]) for line in away)
+    written = [path.read_text() for path in study.iterdir() if path.is_file()]
+    assert not any(token in text for text in [*written, done.stdout, done.stderr])
+
+
+def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells(
+    offload: Offload, tmp_path: Path
+) -> None:
+    """Here an image takes 0.5 s, there 0.1 s after 2 s; in a container as long as here."""
+    numbers = (1, 2, 5, 10, 20)
+    design = Design(numbers, ("local", "container", "remote"), repeats=2)
+    with studydir.opened(str(tmp_path), {"design": design.to_json()}, {}) as study:
+        for cell in design.cells():
+            study.append(by_law(cell))
+        failed = Run(Cell("9999", 9, "remote", 1), NOW, label=FAR, error="It is gone.")
+        study.append(failed)
+    imported = offload("profile", "import", tmp_path / "runs.csv", *BUILTIN)
+    assert imported.returncode == 0, imported.stderr
+    assert f"{FAR}: 10 jobs" in imported.stdout
+    assert "container: 10 jobs" in imported.stdout
+    for images, place in ((3, "local"), (50, "remote")):
+        said = offload("advise", "--images", images, "--json", *BUILTIN).stdout
+        assert json.loads(said)["choice"]["where"] == place
+
+
+def by_law(cell: Cell) -> Run:
+    away = cell.place == "remote"
+    each = Durations(upload_s=0.05, infer_s=0.05) if away else Durations(infer_s=0.5)
+    photo = Photo("a.jpg", 100_000, 100_000 * away, each)
+    base_s = {"local": 0.0, "container": 0.6, "remote": 2.0}[cell.place]
+    seconds = base_s + cell.images * (0.1 if away else 0.5)
+    outcome = Outcome(0.5, seconds, None, 0, photo.sent_bytes, (photo,) * cell.images)
+    return Run(cell, NOW, None, outcome, FAR if away else "")
+
+
+NOW, FAR = "2026-11-21T12:00:00+00:00", "http://far.example:8080"
+
+
+def test_nothing_that_costs_money_is_begun_without_a_yes(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    configured = configuration.load()
+    spec = Spec("main", "us-east-1", "c7i.large", ("192.0.2.1/32",))
+    record = Record(spec, "ec2-user", 0.0893, 8, "a", NOW, id="i-1", address="192.0.2.7")
+    machinefiles.folder(configuration.machines_path(configured), "main").keep(
+        replace(record, ready=True)
+    )
+    grid = (examples, "--images", 2, "--where", "remote", "-o", tmp_path / "study", *BUILTIN)
+    planned = offload("experiment", *grid, "--plan")
+    assert planned.returncode == 0, planned.stderr
+    assert re.search(r"the machine costs \$0\.0\d+ for so long", planned.stdout)
+    done = offload("experiment", *grid, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "without a yes" in done.stderr
+    assert runs(tmp_path / "study") == []

@@ -1,0 +1,87 @@
+"""Several containers that share the images, on a real engine."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Offload
+from tests.container.test_container_place import ours, rows, sweep
+
+pytestmark = pytest.mark.xdist_group("engine")
+
+BUILTIN = ("-m", "builtin")
+HALF = 500_000_000
+"""Half a core, in Docker's unit."""
+
+
+@pytest.fixture(autouse=True)
+def clean(docker_engine: Any) -> Iterator[None]:
+    """No container of ours before or after."""
+    sweep(docker_engine)
+    yield
+    sweep(docker_engine)
+
+
+def test_replicas_share_the_images_and_answer_as_one(
+    offload: Offload, examples: Path, docker_engine: Any, tmp_path: Path
+) -> None:
+    arguments = ("--where", "container", "--replicas", 2, "--cpus", 0.5, "--keep", *BUILTIN)
+    done = offload("detect", examples, "-o", tmp_path / "two", *arguments, timeout=600)
+    assert done.returncode == 0, done.stderr
+    containers = ours(docker_engine)
+    assert [each.attrs["HostConfig"]["NanoCpus"] for each in containers] == [HALF, HALF]
+    here = offload("detect", examples, "-o", tmp_path / "here", *BUILTIN)
+    assert here.returncode == 0, here.stderr
+    two, one = rows(tmp_path / "two"), rows(tmp_path / "here")
+    assert {path: row["detections"] for path, row in two.items()} == {
+        path: row["detections"] for path, row in one.items()
+    }
+    totals = json.loads((tmp_path / "two" / "run.json").read_text())["totals"]
+    assert {"create", "start", "load", "warm-up"} <= totals["phases"].keys()
+
+    three = list(arguments)
+    three[three.index(2)] = 3
+    again = offload("detect", examples, "-o", tmp_path / "three", *three, timeout=600)
+    assert again.returncode == 0, again.stderr
+    assert {each.id for each in containers} < {each.id for each in ours(docker_engine)}
+    assert len(ours(docker_engine)) == 3
+
+
+def test_a_sweep_of_replicas_leaves_no_container_behind(
+    offload: Offload, examples: Path, docker_engine: Any, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    done = offload(
+        "experiment", examples, "--images", 4, "--where", "container", "--replicas", "1,2",
+        "--cpus", 0.5, "--concurrency", 4, "--repeats", 1, "-o", study, *BUILTIN, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (study / "runs.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert sorted((line["replicas"], line["concurrency"]) for line in lines) == [
+        ("1", "4"), ("2", "4"),
+    ]  # fmt: skip
+    assert {(line["cpus"], line["error"], line["failed"]) for line in lines} == {("0.5", "", "0")}
+    assert all(float(line["response_p95_s"]) >= float(line["response_p50_s"]) for line in lines)
+    assert ours(docker_engine) == []
+
+
+def test_a_cold_study_counts_the_start_of_its_container(
+    offload: Offload, examples: Path, docker_engine: Any, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    done = offload(
+        "experiment", examples, "--images", 1, "--where", "container", "--cold", "--repeats", 1,
+        "-o", study, *BUILTIN, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (study / "runs.csv").open(newline="") as file:
+        for line in csv.DictReader(file):
+            parts_s = float(line["startup_s"]) + float(line["detect_s"])
+            assert float(line["makespan_s"]) == pytest.approx(parts_s)
+            assert line["cold"] == "true"
+    assert ours(docker_engine) == []

@@ -1,0 +1,301 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offload.domain.errors import UsageError
+from offload.findings import (
+    crossing,
+    environment,
+    estimates,
+    headline,
+    link,
+    money,
+    phases,
+    predictions,
+    reading,
+    scaling,
+)
+from offload.findings.study import Lane, Photo, Run, Study
+from tests.studies import RUNS
+
+LOCAL, REMOTE = Lane("local"), Lane("remote")
+SECONDS = st.floats(1e-3, 1e4)
+FEW = st.lists(SECONDS, min_size=1, max_size=6)
+
+
+def runs(lane: Lane, images: int, *seconds: float, **numbers: float) -> list[Run]:
+    return [Run("", lane, images, {"makespan_s": s, **numbers}) for s in seconds]
+
+
+def lines(*laws: tuple[Lane, float, float], images: tuple[int, ...] = (1, 10, 100)) -> Study:
+    """A study of lanes that take `a + b N`, each three times within 2 %."""
+    found = []
+    for lane, a, b in laws:
+        for number in images:
+            found += runs(lane, number, *((a + b * number) * luck for luck in (0.99, 1.0, 1.01)))
+    return Study(tuple(found))
+
+
+@given(FEW)
+def test_a_median_lies_within_its_interval_and_that_within_the_values(values: list[float]) -> None:
+    found = estimates.estimate(values)
+    assert found is not None
+    assert min(values) <= found.low <= found.value <= found.high <= max(values)
+    assert found.value == np.median(values)
+    assert (found.interval is None) == (len(values) == 1)
+
+
+@given(FEW, st.randoms())
+def test_the_order_of_repeats_changes_nothing(values: list[float], random: object) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)  # type: ignore[attr-defined] # a random.Random
+    assert estimates.estimate(shuffled) == estimates.estimate(values)
+
+
+def test_three_repeats_have_their_range_for_an_interval() -> None:
+    found = estimates.estimate([3.0, 1.0, 2.0])
+    assert found == estimates.Estimate(2.0, 1.0, 3.0, 3)
+
+
+def test_nothing_has_no_median() -> None:
+    assert estimates.estimate([]) is None
+
+
+@given(FEW, FEW)
+def test_one_is_surely_less_than_other_but_never_both(one: list[float], other: list[float]) -> None:
+    assert not (estimates.surely_less(one, other) and estimates.surely_less(other, one))
+    if max(one) < min(other):
+        assert estimates.surely_less(one, other)
+
+
+def test_a_single_run_says_nothing_of_chance() -> None:
+    assert estimates.chance_less([1.0], [2.0, 3.0]) is None
+
+
+@given(a=st.floats(0.5, 5), b=st.floats(0.01, 0.1), gain=st.floats(0.2, 0.8), at=st.floats(1.5, 90))
+def test_lanes_cross_where_their_laws_do(a: float, b: float, gain: float, at: float) -> None:
+    # The other one takes less for each image, and as much in all for `at` images.
+    slower_start = a + b * (1 - gain) * at
+    study = lines((LOCAL, a, b), (REMOTE, slower_start, b * gain), images=(1, 2, 5, 20, 100))
+    found = crossing.between(study, LOCAL, REMOTE)
+    assert found is not None
+    assert (found.slow, found.fast) in {(LOCAL, REMOTE), (REMOTE, LOCAL)}
+    if found.images is not None:
+        assert found.fast == REMOTE
+        assert found.before <= at * 1.001
+        assert found.before <= found.images.value <= found.after
+        assert found.images.low <= found.images.value <= found.images.high
+
+
+def test_a_crossing_is_found_from_either_side() -> None:
+    study = lines((LOCAL, 0.1, 0.06), (REMOTE, 1.0, 0.02))
+    one = crossing.between(study, LOCAL, REMOTE)
+    other = crossing.between(study, REMOTE, LOCAL)
+    assert one is not None
+    assert one == other
+    assert one.fast == REMOTE
+    assert one.images is not None
+    assert one.images.value == pytest.approx(22.5, rel=0.25)
+    assert (one.before, one.after) == (10, 100)
+
+
+def test_who_is_ahead_throughout_never_crosses() -> None:
+    found = crossing.between(lines((LOCAL, 1, 1), (REMOTE, 2, 2)), LOCAL, REMOTE)
+    assert found is not None
+    assert (found.fast, found.images, found.clear_from) == (LOCAL, None, 1)
+
+
+def test_lanes_that_are_alike_cannot_be_told_apart() -> None:
+    study = lines((LOCAL, 1, 0.1), (REMOTE, 1, 0.1))
+    found = crossing.between(study, LOCAL, REMOTE)
+    assert found is not None
+    assert (found.images, found.clear_from) == (None, None)
+
+
+def test_one_number_of_images_has_no_crossing() -> None:
+    study = lines((LOCAL, 1, 1), (REMOTE, 2, 2), images=(10,))
+    assert crossing.between(study, LOCAL, REMOTE) is None
+
+
+@given(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8))
+def test_the_pareto_front_is_what_nothing_beats(points: list[tuple[float, float]]) -> None:
+    front = [point for point, best in zip(points, money.pareto(points), strict=True) if best]
+    assert min(points) in front
+    for point in points:
+        beaten = any(o != point and o[0] <= point[0] and o[1] <= point[1] for o in points)
+        assert (point in front) != beaten
+
+
+def test_an_hour_is_worth_what_the_time_it_saves_costs() -> None:
+    groups = [*runs(LOCAL, 5, 20.0, usd=0.0), *runs(REMOTE, 5, 10.0, usd=0.01)]
+    fast, cheap = money.bills(Study(tuple(groups)), [LOCAL, REMOTE], 5)
+    assert money.worth_usd_per_h(fast, cheap) == pytest.approx(3.6)
+    assert money.worth_usd_per_h(cheap, fast) is None
+
+
+def test_where_nothing_is_billed_there_are_no_bills() -> None:
+    study = Study(tuple(runs(LOCAL, 5, 20.0, usd=0.0)))
+    assert money.bills(study, [LOCAL], 5) == []
+
+
+def test_the_line_through_transfers_is_the_link() -> None:
+    photos = [Photo(REMOTE, size, size, 0.02 + size / 1.25e6) for size in range(1000, 90_000, 500)]
+    found = link.line(photos)
+    assert found is not None
+    assert found.bytes_per_s == pytest.approx(1.25e6)
+    assert found.start_s == pytest.approx(0.02)
+    assert link.line(photos[:1]) is None
+
+
+def test_transfers_in_which_size_drowns_name_no_rate() -> None:
+    luck = np.random.default_rng(1)
+    sizes = luck.integers(10_000, 50_000, 100)
+    photos = [Photo(REMOTE, n, n, 0.01 + n / 1e9 + luck.exponential(0.005)) for n in sizes.tolist()]
+    found = link.line(photos)
+    assert found is not None
+    assert found.bytes_per_s is None
+    assert 0.01 < found.median_s < 0.02
+
+
+def test_a_link_between_two_that_were_measured_is_interpolated_in_seconds_per_byte() -> None:
+    lanes = [Lane("remote", link_mbit=10.0), Lane("remote", link_mbit=100.0)]
+    # 1.25 MB at 10 Mbit/s take 1 s; what is not the link takes 0.5 s.
+    took = [*runs(lanes[0], 9, 1.5), *runs(lanes[1], 9, 0.6), *runs(LOCAL, 9, 1.0)]
+    study = Study(tuple(took))
+    found = link.needed(study, lanes[0], study.groups[LOCAL, 9], None)
+    assert found is not None
+    assert found.swept
+    assert found.bytes_per_s == pytest.approx(2 * 1.25e6)
+
+
+def test_one_link_is_taken_out_of_the_job_where_it_binds() -> None:
+    numbers = {"sent_bytes": 1e6, "upload_s": 0.9, "infer_s": 0.1}
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)))
+    found = link.needed(study, REMOTE, study.groups[LOCAL, 9], 1e6)
+    assert found is not None
+    assert found.bytes_per_s == pytest.approx(2e6)
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 0.4)))
+    found = link.needed(study, REMOTE, study.groups[LOCAL, 9], 1e6)
+    assert found is not None
+    assert found.bytes_per_s is None
+    assert found.rest_s == pytest.approx(0.5)
+
+
+def test_no_link_is_named_where_the_detector_binds() -> None:
+    numbers = {"sent_bytes": 1e6, "upload_s": 0.1, "infer_s": 0.9}
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)))
+    assert link.needed(study, REMOTE, study.groups[LOCAL, 9], 1e6) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "stage"),
+    [
+        ({"turn_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "link"),
+        ({"queue_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "detector"),
+        ({"prepare_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "client"),
+    ],
+)
+def test_what_images_queue_for_binds(numbers: dict[str, float], stage: str) -> None:
+    (group,) = Study(tuple(runs(REMOTE, 9, 5.0, **numbers))).groups.values()
+    found = phases.binding(group)
+    assert found is not None
+    assert found[0] == stage
+    assert sum(phases.of(group).values()) == pytest.approx(sum(numbers.values()))
+
+
+def test_start_up_binds_where_it_is_most_of_a_cold_job() -> None:
+    numbers = {"startup_s": 4.0, "infer_s": 1.0}
+    (group,) = Study(tuple(runs(REMOTE.but(cold=True), 9, 5.0, **numbers))).groups.values()
+    assert phases.binding(group) == ("start-up", 0.8)
+
+
+def test_replicas_speed_up_by_their_rates() -> None:
+    found = []
+    for replicas in (1, 2, 3):
+        for in_flight in (1, 4, 16):
+            lane = Lane("container", replicas=replicas, concurrency=in_flight)
+            rate = float(min(in_flight, 4 * replicas))
+            found += runs(lane, 50, 50 / rate, 50 / rate, images_per_s=rate)
+    (sweep,) = scaling.sweeps(Study(tuple(found)))
+    assert (sweep.replicas, sweep.concurrencies) == ([1, 2, 3], [1, 4, 16])
+    gain = sweep.speed_up(16)
+    assert gain is not None
+    assert gain.value == 3.0
+    assert sweep.saturated_from(1) == 4
+    assert sweep.saturated_from(3) == 16
+
+
+def test_predictions_are_as_good_as_they_came_out() -> None:
+    def said(took_s: float, predicted_s: float, assumed: bool = False) -> Run:
+        numbers = {"predicted_low_s": 0.9 * predicted_s, "predicted_high_s": 1.1 * predicted_s}
+        numbers |= {"makespan_s": took_s, "predicted_s": predicted_s}
+        return Run("", LOCAL, 5, numbers, assumed)
+
+    all_of_them = [said(10, 10), said(10, 11), said(10, 15, assumed=True)]
+    found = predictions.accuracy(all_of_them)
+    assert found is not None
+    assert found.runs == 3
+    assert found.median_error == pytest.approx(0.1)
+    assert found.within == pytest.approx(2 / 3)
+    assert len(predictions.predicted(all_of_them, assumed=True)) == 1
+    assert predictions.accuracy(runs(LOCAL, 5, 1.0)) is None
+
+
+def test_choices_are_between_places_over_the_same_link() -> None:
+    slow, fast = (Lane("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
+    study = Study((
+        *runs(LOCAL, 5, 2.0, predicted_s=2.0),
+        *runs(slow, 5, 3.0, predicted_s=1.0),
+        *runs(fast, 5, 1.0, predicted_s=1.0),
+    ))  # fmt: skip
+    assert predictions.choices(study, study.lanes) == predictions.Choices(2, 1, 0.25)
+
+
+def test_knobs_are_set_the_way_that_was_fastest() -> None:
+    lanes = [Lane("container", replicas=number) for number in (1, 2)]
+    study = Study((*runs(lanes[0], 5, 2.0), *runs(lanes[1], 5, 1.0), *runs(LOCAL, 5, 3.0)))
+    assert headline.lanes(study) == [LOCAL, lanes[1]]
+
+
+def test_a_place_is_compared_with_the_simplest_one_here() -> None:
+    box = Lane("container")
+    study = lines((LOCAL, 1, 1), (box, 1, 1), (REMOTE, 1, 1))
+    assert headline.base(study, REMOTE, study.lanes) == LOCAL
+    assert headline.base(study, box, study.lanes) == LOCAL
+    assert headline.base(study, LOCAL, study.lanes) is None
+
+
+def row(**cells: object) -> dict[str, str]:
+    known = {"cell": "1", "place": "local", "images": 5, "makespan_s": 2.5} | cells
+    return dict.fromkeys(RUNS, "") | {name: str(value) for name, value in known.items()}
+
+
+def test_a_failed_run_has_no_numbers() -> None:
+    study = reading.study([row(), row(cell="2", error="It broke.")], [], {}, {})
+    assert [run.numbers for run in study.runs] == [{"makespan_s": 2.5}, {}]
+    assert len(study.failed) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "This study has no run yet."),
+        ([{"cell": "1"}], "Line 2 of runs.csv has no column 'place'."),
+        ([row(), row(infer_s="soon")], "Line 3 of runs.csv has 'soon' for a number in 'infer_s'."),
+        ([row(upload_s="nan")], "Line 2 of runs.csv has 'nan' for a number in 'upload_s'."),
+        ([row(images="")], "Line 2 of runs.csv names no number of images."),
+    ],
+)
+def test_what_is_no_study_is_refused(rows: list[dict[str, str]], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        reading.study(rows, [], {}, {})
+    assert str(caught.value) == said
+    assert "offload experiment" in caught.value.hint
+
+
+@pytest.mark.parametrize("places", [None, [], {"remote": 3}, {"remote": {"rtt_s": "slow"}}])
+def test_an_environment_that_says_nothing_is_no_obstacle(places: object) -> None:
+    study = Study((), environment={"places": places, "client": [1]})
+    assert environment.site(study, REMOTE) == environment.Site()
+    assert environment.client(study) is None

@@ -1,0 +1,321 @@
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from offload.findings.study import Study
+from offload.render.report import build, figures
+from offload.render.report.document import (
+    Block,
+    Commands,
+    Document,
+    Figure,
+    Paragraph,
+    Section,
+    Table,
+    listing,
+    paragraph,
+    referring,
+    said,
+    spans,
+)
+from offload.wiring import reporting
+from tests.studies import LAWS, RUNS, Law, Made, made
+
+pytestmark = pytest.mark.xdist_group("documents")
+
+FAST = LAWS | {"remote": Law(0.012, slots=4, mbit=100, rtt_s=0.15, usd_per_h=0.0942)}
+SLOW = LAWS | {"remote": Law(0.012, slots=4, mbit=8)}
+SWEEP: dict[str, Sequence[Any]] = {
+    "replicas": [1, 2, 3],
+    "cpus": [0.5],
+    "concurrency": [1, 2, 4, 8, 16, 32],
+}
+BOTH_LINKS: dict[str, Sequence[Any]] = {"link_mbit": [10, 100]}
+BROKEN = {3: "The server did not answer within 60 s.", 40: "Ctrl-C."}
+
+STUDIES = {
+    "three places": Made(laws=FAST),
+    "a slow link": Made(laws=SLOW),
+    "two links": Made(grid=BOTH_LINKS, failing=BROKEN),
+    "replicas": Made(places=["container"], images=[50], grid=SWEEP),
+    "everything at once": Made(
+        images=[1, 10, 50],
+        grid={**BOTH_LINKS, "upload_max_side_px": [None, 640], "cold": [False, True]},
+    ),
+    "no remote place": Made(places=["local", "container"], images=[1, 10, 100]),
+    "one image": Made(images=[1]),
+    "one number of images": Made(images=[10]),
+    "one place": Made(places=["local"], images=[1, 10, 100]),
+    "one repeat": Made(images=[1, 10], repeats=1),
+    "one run": Made(places=["local"], images=[5], repeats=1),
+    "nothing but the runs": Made(
+        images=[1, 10], environment=False, predicted=False, per_image=False
+    ),
+    "a place that always failed": Made(
+        images=[1, 10], repeats=1, failing={4: "No route.", 5: "No route."}
+    ),
+    "all failed": Made(images=[5], repeats=1, failing={0: "a", 1: "b", 2: "c"}),
+    "cold alone": Made(images=[1, 10, 50], grid={"cold": [True]}),
+}  # fmt: skip
+
+_UNSAID = re.compile(r"\bNone\b(?! of)|\b(nan|inf|True|False)\b|[{}@]|  | \.")
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
+    root = tmp_path_factory.mktemp("studies")
+    return {name: reporting.study(str(made(root / name, what))) for name, what in STUDIES.items()}
+
+
+@pytest.fixture(scope="module")
+def documents(studies: dict[str, Study]) -> dict[str, Document]:
+    return {name: build.document(study) for name, study in studies.items()}
+
+
+def texts(sections: list[Section]) -> Iterator[str]:
+    for section in sections:
+        for block in section.blocks:
+            match block:
+                case Paragraph(text):
+                    yield text
+                case Figure():
+                    yield block.caption
+
+
+def chapter(document: Document, *headings: str) -> list[Section]:
+    """The sections of some chapters, those below them included."""
+    found, inside = [], False
+    for section in document.sections:
+        if section.level == 1:
+            inside = section.heading in headings
+        found += [section] * inside
+    return found
+
+
+def sentences(text: str) -> list[str]:
+    # Code has no sentences, and a reference to a figure is no number.
+    plain = re.sub(r"(Figure|Table)\s\d+", r"\1", re.sub(r"`[^`]*`", "code", text))
+    return re.split(r"(?<=[.?!]) (?=[A-Z])", plain)
+
+
+def conclusion(document: Document, lead: str) -> str:
+    blocks = [b for s in chapter(document, "Conclusions") for b in s.blocks]
+    return next((b.text for b in blocks if isinstance(b, Paragraph) and b.lead == lead), "")
+
+
+def named(document: Document) -> set[str]:
+    return {block.name for block in document.blocks() if isinstance(block, Figure)}
+
+
+POINTING = re.compile(r"^(Figure|Table)( and Table)? (show|compare|weigh)")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_sentence_of_results_and_conclusions_has_its_number(
+    name: str, documents: dict[str, Document]
+) -> None:
+    for text in texts(chapter(documents[name], "Results", "Conclusions")):
+        for sentence in sentences(text):
+            pointing = POINTING.match(sentence) or sentence.startswith(("Dots:", "The dashed"))
+            assert pointing or re.search(r"\d", sentence), sentence
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_nothing_is_said_of_what_is_not_there(name: str, documents: dict[str, Document]) -> None:
+    document = documents[name]
+    for text in [document.title, document.subtitle, *texts(list(document.sections))]:
+        assert text
+        assert not _UNSAID.search(text), text
+    for block in document.blocks():
+        for line in block.rows if isinstance(block, Table) else ():
+            assert not any(_UNSAID.search(cell) for cell in line), line
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_chapters_are_those_that_people_expect(
+    name: str, documents: dict[str, Document]
+) -> None:
+    assert [s.heading for s in documents[name].sections if s.level == 1] == [
+        "Introduction", "Problem overview", "Methodology and approach", "Results", "Conclusions",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("three places", "architecture makespan phases transfer predictions dollars"),
+        ("a slow link", "architecture makespan phases transfer predictions"),
+        ("replicas", "architecture phases response predictions"),
+        ("no remote place", "architecture makespan phases predictions"),
+        ("one number of images", "architecture phases transfer predictions dollars"),
+        ("nothing but the runs", "architecture makespan phases dollars"),
+        ("all failed", ""),
+    ],
+)
+def test_a_figure_is_there_if_the_study_has_its_data(
+    name: str, there: str, documents: dict[str, Document]
+) -> None:
+    assert named(documents[name]) == set(there.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "lead", "words"),
+    [
+        ("three places", "Is it worth offloading?", "For 200 images, yes: the remote server takes"),
+        ("three places", "From how many images on?", "images on (40 to 60), the remote server is"),
+        ("a slow link", "Is it worth offloading?", "For 200 images, no: the remote server takes"),
+        ("a slow link", "What binds?", "At the remote server, the link binds: "),
+        ("a slow link", "What would change it?", "instead of the 7.7 Mbit/s measured"),
+        ("two links", "What would change it?", "which lies between links that were measured"),
+        ("two links", "Is it worth offloading?", "yes: the remote server over 100 Mbit/s takes"),
+        ("two links", "Is it worth offloading?", "no: the remote server over 10 Mbit/s takes"),
+        ("two links", "How sure is this?", "2 of 96 runs failed and count for nothing."),
+        ("replicas", "What would change it?", "Going from 1 to 3 replicas multiplies"),
+        ("replicas", "What does it take?", "3 replicas and 4 requests in flight are enough"),
+        ("cold alone", "What binds?", "start-up is "),
+    ],
+)
+def test_conclusions_are_what_the_law_behind_the_study_says(
+    name: str, lead: str, words: str, documents: dict[str, Document]
+) -> None:
+    assert words in conclusion(documents[name], lead)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no remote place", "All 2 places are on one machine"),
+        ("one image", "With jobs of 1 image alone, it is open from how many images on"),
+        ("one place", "With 1 place (local) there is nothing to compare it with."),
+        ("one repeat", "Each cell was run 1 time"),
+        ("one run", "All jobs have 5 images"),
+        ("a place that always failed", "Nothing is known of remote: of its 2 runs none"),
+        ("all failed", "None of its 3 runs came to an end"),
+        ("three places", "jobs of more than 200 images"),
+    ],
+)
+def test_a_study_says_what_it_cannot_say(
+    name: str, words: str, documents: dict[str, Document]
+) -> None:
+    assert words in conclusion(documents[name], "What this study cannot say.")
+
+
+@pytest.mark.parametrize("name", ["no remote place", "one place", "a place that always failed"])
+def test_without_a_remote_run_nothing_is_said_of_offloading(
+    name: str, documents: dict[str, Document]
+) -> None:
+    document = documents[name]
+    assert not conclusion(document, "Is it worth offloading?")
+    assert "uplink" not in " ".join(texts(chapter(document, "Conclusions")))
+
+
+def test_failed_runs_are_listed_with_their_reasons(documents: dict[str, Document]) -> None:
+    tables = {b.name: b for b in documents["two links"].blocks() if isinstance(b, Table)}
+    reasons = [row[1] for row in tables["failures"].rows]
+    assert any(reason.endswith(BROKEN[3]) for reason in reasons)
+    assert len(reasons) == 2
+
+
+def test_the_command_that_made_the_study_is_told(documents: dict[str, Document]) -> None:
+    (commands,) = (b for b in documents["replicas"].blocks() if isinstance(b, Commands))
+    assert commands.lines[0].startswith("offload experiment photos/ --images 50")
+    assert "offload profile import study/runs.csv" in commands.lines
+
+
+def test_the_set_up_has_the_machines_and_the_link(documents: dict[str, Document]) -> None:
+    blocks = documents["three places"].blocks()
+    rows = next(b.rows for b in blocks if isinstance(b, Table) and b.name == "machines")
+    facts = {row[0]: row[1:] for row in rows}
+    assert facts["cores"] == ("2", "4")
+    assert facts["rented as"] == ("", "c7i.xlarge in eu-central-1")
+    assert facts["uplink"] == ("", "96 Mbit/s")
+    assert facts["round trip"] == ("", "20.4 ms")
+
+
+EMPTIED = sorted(set(RUNS) - {"cell", "place", "images", "makespan_s", "error"})
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sets(st.sampled_from(EMPTIED)))
+def test_a_sentence_whose_number_is_missing_is_not_written(
+    tmp_path_factory: pytest.TempPathFactory, emptied: set[str]
+) -> None:
+    folder = made(tmp_path_factory.mktemp("study"), Made(images=[1, 10], laws=FAST))
+    path = folder / "runs.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, RUNS)
+        writer.writeheader()
+        writer.writerows(row | dict.fromkeys(emptied, "") for row in rows)
+    document = build.document(reporting.study(str(folder)))
+    for text in texts(list(document.sections)):
+        assert not _UNSAID.search(text), text
+
+
+def test_a_study_that_is_still_going_on_can_be_reported(tmp_path: Path) -> None:
+    folder = made(tmp_path / "study", Made(images=[1, 10]))
+    path = folder / "runs.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:8]) + lines[8][:30])
+    study = reporting.study(str(folder))
+    assert len(study.runs) == 7
+    assert build.document(study).sections
+
+
+def test_the_same_study_gives_the_same_report(studies: dict[str, Study]) -> None:
+    study = studies["one repeat"]
+    assert build.document(study) == build.document(study)
+
+
+def test_figures_look_the_same_whatever_matplotlib_is_set_to(studies: dict[str, Study]) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    svg = figures.predictions(studies["one repeat"].done)
+    with mpl.rc_context({"font.size": 30}):
+        assert figures.predictions(studies["one repeat"].done) == svg
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_sentence_needs_all_of_its_fields() -> None:
+    assert said("{a} and {b}.", a="1", b=2) == "1 and 2."
+    assert said("{a} and {b}.", a="1", b=None) == ""
+    assert said("{a}.", a="") == ""
+    assert paragraph("", "") == []
+
+
+def test_units_stay_with_their_numbers_but_code_is_left_alone() -> None:
+    text = "It took 2 s at 10 Mbit/s, 3 % more. `run 2 s` then"
+    assert list(spans(text)) == [
+        ("It took 2\u00a0s at 10\u00a0Mbit/\u2060s, 3\u00a0% more. ", False),
+        ("run 2 s", True),
+        (" then", False),
+    ]
+
+
+def test_figures_and_tables_are_referred_to_by_their_numbers() -> None:
+    blocks: list[Block] = [
+        Paragraph("@second, @first and @only."),
+        Figure("first", "", ""), Table("only", "", [], []), Figure("second", "", ""),
+    ]  # fmt: skip
+    document = referring(Document("", "", [Section("", blocks)]))
+    (told,) = (block.text for block in document.blocks() if isinstance(block, Paragraph))
+    assert told == "Figure\u00a02, Figure\u00a01 and Table\u00a01."
+
+
+def test_a_list_reads_as_people_write_it() -> None:
+    assert [listing(list("abc")[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_a_report_on_damaged_documents_does_without_them(tmp_path: Path) -> None:
+    folder = made(tmp_path / "study", Made(images=[1], repeats=1))
+    (folder / "environment.json").write_text(json.dumps({"client": 3, "places": {"local": []}}))
+    (folder / "study.json").write_text(json.dumps({"command": 5, "seed": "x", "model": ["y"]}))
+    assert build.document(reporting.study(str(folder))).sections

@@ -1,0 +1,143 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from offload.domain.errors import UsageError
+from offload.render.report import build, html, pdf, writing
+from offload.render.report.document import Document, Figure, Paragraph, Section
+from offload.wiring import reporting
+from tests.browser import launched
+from tests.report.pdfs import contents
+from tests.report.test_documents import BOTH_LINKS, BROKEN, FAST, SWEEP
+from tests.studies import Made, made
+
+pytestmark = pytest.mark.xdist_group("report files")
+
+A4 = (595, 842)
+GRID = {
+    **BOTH_LINKS,
+    "upload_max_side_px": [None, 640],
+    "concurrency": [1, 8],
+    "replicas": [1, 3],
+}
+RICHEST = Made(
+    images=[1, 2, 5, 10, 20, 50],
+    laws=FAST,
+    failing=BROKEN | {7: "x " * 200, 9: "y", 11: "z"},
+    grid=GRID,
+    repeats=2,
+)
+
+
+@pytest.fixture(scope="module")
+def richest(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    folder = made(tmp_path_factory.mktemp("richest") / "study", RICHEST)
+    return build.document(reporting.study(str(folder)))
+
+
+@pytest.fixture(scope="module")
+def scaling(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    what = Made(places=["container"], images=[50], grid=SWEEP)
+    folder = made(tmp_path_factory.mktemp("scaling") / "study", what)
+    return build.document(reporting.study(str(folder)))
+
+
+def test_the_longest_report_has_at_most_eight_pages_of_a4_with_its_fonts(richest: Document) -> None:
+    assert {b.name for b in richest.blocks() if isinstance(b, Figure)} > {"response", "dollars"}
+    found = contents(pdf.pages(richest))
+    assert 5 <= found.pages <= 8
+    assert found.sizes == {A4}
+    assert found.embedded == found.fonts > 0
+    assert found.pictures == 0, "figures are lines"
+
+
+def test_whatever_is_drawn_fits_into_eight_pages(richest: Document) -> None:
+    figures = [b for b in richest.blocks() if isinstance(b, Figure)]
+    more = Section("More", figures[:3])
+    found = contents(pdf.pages(Document("Long", "", [*richest.sections, more])))
+    assert found.pages <= 8
+
+
+def test_what_stands_in_a_text_is_no_markup() -> None:
+    text = "A *b* _c_ #d $e$ \\f <g> & `h` [i] @ ~"
+    document = Document(text, text, [Section(text, [Paragraph(text, lead="<j>")])])
+    assert contents(pdf.pages(document)).pages == 1
+    page = html.page(document)
+    assert "<g>" not in page
+    assert "&lt;g&gt; &amp; <code>h</code>" in page
+
+
+class References(HTMLParser):
+    """Every address that a page names, and every id."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in {"href", "xlink:href", "src", "srcset", "action", "data"}:
+                self.addresses.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+            if value and "url(" in value:
+                self.addresses += re.findall(r"url\(([^)]*)\)", value)
+
+
+def test_a_page_names_nothing_outside_of_itself(scaling: Document) -> None:
+    page = html.page(scaling)
+    found = References(page)
+    assert found.addresses
+    assert all(address.startswith("#") for address in found.addresses)
+    assert {address[1:] for address in found.addresses} <= set(found.ids)
+    assert not found.tags & {"script", "link", "iframe", "img"}
+    assert "@import" not in page
+
+
+def test_figures_on_a_page_do_not_share_their_ids(richest: Document) -> None:
+    found = References(html.page(richest))
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_every_figure_can_be_read_out(scaling: Document) -> None:
+    page = html.page(scaling)
+    figures = [b for b in scaling.blocks() if isinstance(b, Figure)]
+    assert page.count('<svg role="img" aria-label="') == len(figures) == page.count("<figcaption>")
+
+
+def test_a_browser_shows_it_without_asking_anybody(scaling: Document, tmp_path: Path) -> None:
+    shown = tmp_path / "report.html"
+    shown.write_text(html.page(scaling))
+    (tmp_path / "profile").mkdir()
+    with launched(tmp_path / "profile") as browser, browser.page() as page:
+        page.view(400, 800)
+        page.open(shown.as_uri())
+        assert page.requests == [shown.as_uri()]
+        assert page.complaints == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert page.text("h1").startswith("Detecting objects in the container")
+
+
+@pytest.mark.parametrize(
+    ("out", "files"),
+    [
+        ("report.pdf", ["report.pdf"]),
+        ("a/b.HTML", ["a/b.HTML"]),
+        ("folder", ["folder/report.pdf", "folder/report.html"]),
+        ("v1.2/", ["v1.2/report.pdf", "v1.2/report.html"]),
+    ],
+)
+def test_a_report_goes_to_a_file_or_into_a_folder(out: str, files: list[str]) -> None:
+    assert writing.targets(out) == files
+
+
+def test_other_kinds_of_report_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"A report is a \.pdf or an \.html file, not ") as caught:
+        writing.targets("report.docx")
+    assert "-o report.pdf" in caught.value.hint

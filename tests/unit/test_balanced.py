@@ -1,0 +1,106 @@
+"""Images shared out between servers that are alike."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from offload.app.pipeline import Stop, pull
+from offload.domain.errors import ImageError, Unanswered
+from offload.domain.vision import Detections, Image
+from offload.service.client.balanced import BalancedSession
+from tests.fakes import FakeSession
+
+
+@dataclass
+class Gated(FakeSession):
+    """Answers when it is let."""
+
+    gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    came: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def detect(self, image: Image) -> Detections:
+        self.seen.append(image.path)
+        self.came.release()
+        self.gate.acquire()
+        return super().detect(Image("", b""))
+
+
+@dataclass
+class Dead(FakeSession):
+    """Never answers, but at once."""
+
+    def detect(self, image: Image) -> Detections:
+        self.seen.append(image.path)
+        error = Unanswered("no answer")
+        error.sent_bytes = 10
+        raise error
+
+
+def image(name: object) -> Image:
+    return Image(str(name), b"pixels")
+
+
+def test_an_image_goes_to_the_server_with_the_fewest_in_flight() -> None:
+    slow, quick = Gated(), FakeSession()
+    balanced = BalancedSession([slow, quick], {}, None)
+    thread = threading.Thread(target=balanced.detect, args=(image("first"),))
+    thread.start()
+    slow.came.acquire()
+    for number in range(5):
+        balanced.detect(image(number))
+    slow.gate.release()
+    thread.join()
+    assert slow.seen[0] == "first"
+    assert quick.seen == ["0", "1", "2", "3", "4"]
+
+
+def test_idle_servers_take_turns() -> None:
+    sessions = [FakeSession() for _ in range(3)]
+    balanced = BalancedSession(sessions, {}, None)
+    for number in range(9):
+        balanced.detect(image(number))
+    assert [session.seen for session in sessions] == [
+        ["0", "3", "6"], ["1", "4", "7"], ["2", "5", "8"]
+    ]  # fmt: skip
+
+
+def test_many_threads_lose_no_image_and_leave_no_server_out() -> None:
+    sessions = [FakeSession() for _ in range(3)]
+    balanced = BalancedSession(sessions, {}, None)
+    names = [str(number) for number in range(600)]
+    found = list(pull(map(image, names), balanced.detect, 12, Stop()))
+    assert len(found) == 600
+    assert Counter(name for each in sessions for name in each.seen) == Counter(names)
+    assert all(len(each.seen) > 100 for each in sessions)
+
+
+def test_what_one_server_leaves_unanswered_the_others_are_asked_for() -> None:
+    dead, alive = Dead(), FakeSession()
+    balanced = BalancedSession([dead, alive], {}, None)
+    for number in range(10):
+        balanced.detect(image(number))
+    assert len(alive.seen) == 10
+
+
+def test_an_image_that_no_server_answers_for_says_how_much_of_it_was_sent() -> None:
+    dead = [Dead(), Dead()]
+    with pytest.raises(Unanswered) as raised:
+        BalancedSession(dead, {}, None).detect(image("a"))
+    assert [each.seen for each in dead] == [["a"], ["a"]]
+    assert raised.value.sent_bytes == 20
+
+
+def test_an_image_that_cannot_be_used_is_not_tried_elsewhere() -> None:
+    sessions = [FakeSession(bad=frozenset({"a"})) for _ in range(2)]
+    with pytest.raises(ImageError, match="truncated"):
+        BalancedSession(sessions, {}, None).detect(image("a"))
+    assert sorted(len(each.seen) for each in sessions) == [0, 1]
+
+
+def test_it_works_on_as_many_at_a_time_as_all_of_them_unless_told_otherwise() -> None:
+    sessions = [FakeSession(concurrency=4, slots=2), FakeSession(concurrency=4, slots=2)]
+    assert BalancedSession(sessions, {}, None).concurrency == 8
+    assert BalancedSession(sessions, {}, 3).concurrency == 3
+    assert BalancedSession(sessions, {"start": 1.0}, 3).slots == 4

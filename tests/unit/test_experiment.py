@@ -1,0 +1,131 @@
+"""Cells done one by one, by hands of our own making."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from offload.app.experiment import Experiment, Pace, Plan, Surroundings
+from offload.app.pipeline import Stop
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.studies import Cell, Design, Outcome, Photo, Prediction, Run
+from offload.domain.timing import Durations, Spread
+
+DESIGN = Design((1, 2), ("local", "remote"), repeats=2)
+
+
+def predicted(seconds: float) -> Prediction:
+    return Prediction(seconds, seconds / 2, seconds * 2, seconds + 1, 0.01, assumed=False)
+
+
+def outcome(images: int, detect_s: float = 2.0) -> Outcome:
+    photo = Photo("a.jpg", 1000, 1000, Durations(upload_s=0.5, infer_s=0.1))
+    return Outcome(0.7, detect_s, Spread(0.1, 0.1, 0.2), 0, 1000 * images, (photo,) * images)
+
+
+@dataclass
+class Hands:
+    """Does what it is told, and keeps a diary."""
+
+    failing: frozenset[str] = frozenset()
+    stop: Stop = field(default_factory=Stop)
+    stop_at: str = ""
+    broken: bool = False
+    diary: list[str] = field(default_factory=list)
+    kept: list[Run] = field(default_factory=list)
+
+    def predict(self, cell: Cell) -> Prediction:
+        self.diary.append(f"predict {cell.number}")
+        return predicted(cell.images)
+
+    def prepare(self, cell: Cell) -> Surroundings:
+        self.diary.append(f"prepare {cell.number}")
+        if cell.number in self.failing:
+            raise PlaceUnavailable("It is gone.", hint="To see why: offload doctor")
+        return Surroundings("http://far:8080" if cell.place == "remote" else "")
+
+    def perform(self, cell: Cell) -> Outcome:
+        self.diary.append(f"perform {cell.number}")
+        if cell.number == self.stop_at:
+            self.stop.ask()
+        if self.broken:
+            raise ZeroDivisionError
+        return outcome(cell.images)
+
+    def keep(self, run: Run) -> None:
+        self.diary.append(f"keep {run.cell.number}")
+        self.kept.append(run)
+
+    def experiment(self) -> Experiment:
+        return Experiment(
+            self.predict, self.prepare, self.perform, lambda _cell, seconds: seconds / 100,
+            self.keep, lambda: "2026-11-21T12:00:00+00:00", self.stop,
+        )  # fmt: skip
+
+
+def test_a_cell_is_predicted_before_it_is_done_and_kept_before_the_next() -> None:
+    hands, cells = Hands(), DESIGN.cells()
+    runs = hands.experiment().runs(cells)
+    next(runs)
+    first = cells[0].number
+    assert hands.diary == [f"{what} {first}" for what in ("predict", "prepare", "perform", "keep")]
+    assert [run.cell for run in [hands.kept[0], *runs]] == cells
+    assert [run.cell for run in hands.kept] == cells
+
+
+def test_a_run_has_what_it_took_and_cost_beside_what_was_predicted() -> None:
+    (run,) = Hands().experiment().runs([Cell("0001", 1, "remote", 2)])
+    assert (run.makespan_s, run.usd, run.label) == (2.0, 0.02, "http://far:8080")
+    assert (run.predicted, run.error) == (predicted(2), "")
+
+
+def test_start_up_counts_where_the_place_was_cold() -> None:
+    (run,) = Hands().experiment().runs([Cell("0001", 1, "local", 2, cold=True)])
+    assert run.makespan_s == pytest.approx(2.7)
+
+
+def test_a_cell_that_fails_is_kept_with_its_reason_and_the_others_go_on() -> None:
+    cells = DESIGN.cells()
+    hands = Hands(failing=frozenset({cells[1].number}))
+    runs = list(hands.experiment().runs(cells))
+    assert len(runs) == len(cells)
+    assert [run.error for run in runs if run.error] == ["It is gone."]
+    assert (runs[1].makespan_s, runs[1].outcome) == (None, None)
+    assert hands.kept == runs
+
+
+def test_asked_to_stop_the_cell_in_hand_is_finished_and_kept() -> None:
+    cells = DESIGN.cells()
+    hands = Hands(stop_at=cells[2].number)
+    assert [run.cell for run in hands.experiment().runs(cells)] == cells[:3]
+    assert len(hands.kept) == 3
+
+
+def test_what_nobody_explains_is_not_taken_for_a_failed_cell() -> None:
+    hands = Hands(broken=True)
+    with pytest.raises(ZeroDivisionError):
+        list(hands.experiment().runs(DESIGN.cells()))
+    assert hands.kept == []
+
+
+def plan(*seconds: float, usd_per_h: float = 0.0) -> Plan:
+    cells = [Cell(f"{n:04d}", 1, "local", 1) for n in range(len(seconds))]
+    return Plan([(cell, predicted(s)) for cell, s in zip(cells, seconds, strict=True)], usd_per_h)
+
+
+def test_a_plan_costs_what_the_machine_does_for_as_long_as_all_of_it_takes() -> None:
+    whole = plan(*[359.0] * 20, usd_per_h=0.5)
+    assert whole.busy_s == pytest.approx(7200)
+    assert whole.usd == pytest.approx(1.0)
+
+
+def test_the_time_left_is_the_plan_corrected_by_how_it_has_gone() -> None:
+    now = [100.0]
+    whole = plan(9, 19, 29)
+    pace = Pace(whole, lambda: now[0])
+    assert pace.left_s == 60
+    now[0] += 20  # the first was to take 10
+    pace.done(whole.cells[0][0])
+    assert pace.left_s == 2 * 50
+    pace.done(whole.cells[1][0])
+    pace.done(whole.cells[2][0])
+    assert pace.left_s == 0
