@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from offload.app.pipeline import Stop
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.machines import Machine, Offer, Start
+from offload.domain.machines import Machine, Offer, Spec, Start
 from offload.domain.timing import Clock
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class Renting:
             with self.phases.of("api"):
                 machine = self._launched(offer)
         else:
-            self._check_ours(machine, offer)
+            check(machine, offer.spec, ours=self.local.is_ours(self.cloud.key_of(name)))
             self.local.seen(machine)
             self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
             if machine.state in {"stopping", "stopped"}:
@@ -191,17 +191,6 @@ class Renting:
         local = self.local
         return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
 
-    def _check_ours(self, machine: Machine, offer: Offer) -> None:
-        if not self.local.is_ours(self.cloud.key_of(machine.name)):
-            raise _not_ours(machine.name)
-        if machine.instance_type != offer.spec.instance_type:
-            raise OffloadError(
-                f"The machine {machine.name} is a {machine.instance_type}, not a "
-                f"{offer.spec.instance_type}.",
-                hint=f"For another beside it: --name NAME; to remove it: offload down "
-                f"{machine.name}",
-            )
-
     def _switched_on(self, machine: Machine) -> None:
         def is_off() -> bool | None:
             return self._now(machine).state == "stopped" or None
@@ -233,6 +222,21 @@ class Renting:
                 hint="To try again: the same command; for another type: --instance-type",
             )
         return found[0] if found else machine
+
+
+def check(machine: Machine, spec: Spec, *, ours: bool) -> None:
+    """See that a machine that is there is the one asked for; `ours` says that its key is here.
+
+    Raises:
+        OffloadError: it is another.
+    """
+    if not ours:
+        raise _not_ours(machine.name)
+    if machine.instance_type != spec.instance_type:
+        raise OffloadError(
+            f"The machine {machine.name} is a {machine.instance_type}, not a {spec.instance_type}.",
+            hint=f"For another beside it: --name NAME; to remove it: offload down {machine.name}",
+        )
 
 
 def _not_ours(name: str) -> OffloadError:

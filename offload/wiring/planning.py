@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from offload.app import renting
 from offload.app.rented import Plan
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
@@ -21,6 +22,7 @@ from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
 from offload.wiring import configuration, prices
 from offload.wiring.question import INSTANCE
+from offload.wiring.remembered import Remembered
 
 _CHECK_S, _ENGINE_S = 5.0, 3
 _IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
@@ -96,6 +98,9 @@ def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], Non
         ready=known.ready if known else False,
     )
     before = found[0] if found else None
+    if before is not None:
+        ours = Remembered(folder, record).is_ours(cloud.key_of(wish.name))
+        renting.check(before, spec, ours=ours)
     can_send = _can_send(offer, record.image_way)
     return Plan(offer, record, model, billing, before, can_send, cloud)
 

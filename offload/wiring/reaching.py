@@ -21,7 +21,8 @@ from offload.wiring.provisioning import URL
 from offload.wiring.remembered import Remembered
 from offload.wiring.request import Request
 
-_CONNECT_S = 10.0
+_FIRST_S, _CONNECT_S = 4.0, 10.0
+"""Seconds before the cloud is asked why a machine does not answer, and after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,10 @@ def connected(local: Remembered, configured: Settings) -> Shell:
         PlaceUnavailable: it does not answer, and why.
     """
     try:
-        return local.connect(_CONNECT_S)
+        return local.connect(_FIRST_S)
     except ssh.Unreachable as error:
         why = _why(local, configured)
-        if why is None and local.record.address:  # it may have another address than before
+        if why is None:  # it may have another address than before, or a slow link
             try:
                 return local.connect(_CONNECT_S)
             except ssh.Unreachable:

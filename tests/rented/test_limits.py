@@ -14,7 +14,7 @@ def ended(renter: Renter, name: str) -> bool:
 
 
 def test_nobody_is_connected_for_long_and_it_ends(someone: Renter, name: str) -> None:
-    someone.killed_at(name, "engine", "--idle", "6s", "--max-lifetime", "never")
+    someone.killed_at(name, "engine", "--idle", "4s", "--max-lifetime", "never")
     assert not ended(someone, name)
     until(lambda: ended(someone, name))
     assert someone.machine(name)["machine"] is None  # type: ignore[index] # it is known here
@@ -24,7 +24,7 @@ def test_nobody_is_connected_for_long_and_it_ends(someone: Renter, name: str) ->
 def test_its_lifetime_is_over_and_it_ends_and_another_takes_its_name(
     someone: Renter, name: str
 ) -> None:
-    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "8s")
+    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "6s")
     first = someone.there(name)["id"]
     until(lambda: ended(someone, name))
     someone.killed_at(name, "engine", "--max-lifetime", "1h")
