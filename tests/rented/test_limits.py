@@ -24,7 +24,7 @@ def test_nobody_is_connected_for_long_and_it_ends(someone: Renter, name: str) ->
 def test_its_lifetime_is_over_and_it_ends_and_another_takes_its_name(
     someone: Renter, name: str
 ) -> None:
-    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "6s")
+    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "8s")
     first = someone.there(name)["id"]
     until(lambda: ended(someone, name))
     someone.killed_at(name, "engine", "--max-lifetime", "1h")
@@ -32,7 +32,7 @@ def test_its_lifetime_is_over_and_it_ends_and_another_takes_its_name(
 
 
 def test_its_limits_hold_after_it_was_stopped_and_started_too(someone: Renter, name: str) -> None:
-    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "10s")
+    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "12s")
     machine_id = someone.there(name)["id"]
     someone.well("stop", name)
     until(lambda: someone.there(name)["state"] == "stopped")
