@@ -1,33 +1,20 @@
 """A rented machine brought up and made to serve."""
 
 import datetime
-import hashlib
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 
-from offload.app.equip import PORT, Cargo, Equipping, Image, Way
+from offload.app.equip import PORT, Equipping
 from offload.app.pipeline import Stop
 from offload.app.rented import Plan, Provisioned
 from offload.app.renting import Patience, Phases, Renting
-from offload.detectors.catalogue import BUILTIN
-from offload.detectors.source import ModelSource
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
 from offload.domain.measurements import Condition
-from offload.drivers import (
-    archives,
-    buildcontext,
-    imagefiles,
-    machinefiles,
-    network,
-    ownimage,
-    ssh,
-)
+from offload.drivers import imagefiles, machinefiles, network, ssh
 from offload.drivers import machine as this_machine
 from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
@@ -36,7 +23,7 @@ from offload.drivers.tunnel import Tunnel
 from offload.drivers.web import Unreachable
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
-from offload.wiring import configuration
+from offload.wiring import configuration, shipping
 from offload.wiring.bringups import brought_up
 from offload.wiring.remembered import Remembered, expires_at
 
@@ -96,9 +83,9 @@ def _carried_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling)
             steps = replace(steps, shell=shell)
         spec = plan.record.spec
         steps.limits(spec.idle_s, spec.lifetime_s)
-        image = _image(plan, telling)
-        things = cargo(plan.model, plan.record, configuration.cache(configured).folder)
-        steps.image(image, _way(plan.record.image_way))
+        image = shipping.image(plan.model, plan.can_send, telling.follow)
+        things = shipping.cargo(plan.model, plan.record, configuration.cache(configured).folder)
+        steps.image(image, shipping.way(plan.record.image_way))
         steps.container(image, things, local.token, _OPTIONS)
         info = _greeted(local, steps, phases, patience)
         expect(info, plan.model, f"The machine {spec.name}")
@@ -163,55 +150,6 @@ def _let_in(local: Remembered, patience: Patience) -> Shell:
 
     late = f"The machine {local.folder.name} at {local.record.address} does not let us in over SSH."
     return patience.until(let_in, _LET_IN_S, late)
-
-
-def _way(text: str) -> Way:
-    ways: dict[str, Way] = {"build": "build", "stream": "stream"}
-    return ways.get(text, "auto")
-
-
-def _image(plan: Plan, telling: Telling) -> Image:
-    """Our image with the runtime that the model takes."""
-    runtime = plan.model.runtime
-
-    def context() -> Iterator[bytes]:
-        with buildcontext.opened() as stream:
-            yield from archives.chunks(stream)
-
-    return Image(
-        name=ownimage.name(runtime),
-        runtime=ownimage.runtime(runtime),
-        digest=buildcontext.digest(),
-        context=context,
-        saved=partial(ownimage.saved, runtime) if plan.can_send else None,
-        is_current=partial(ownimage.is_marked, runtime),
-        make=partial(ownimage.make, runtime, telling.follow),
-    )
-
-
-def cargo(model: ModelSource, record: Record, cache: str) -> Cargo:
-    """The files that the server needs: the model as it lies here, and the names of its classes."""
-    files: dict[str, str] = {}
-    settings = {"OFFLOAD_MODEL": BUILTIN}
-    options: list[str] = []
-    path = os.path.abspath(model.path)
-    if model.identity.name != BUILTIN:
-        inside = os.path.abspath(cache) + os.sep
-        if path.startswith(inside):  # a model of our cache is known there by its name
-            home = path.removeprefix(inside).split(os.sep)[0]
-            files[f"models/{home}"] = os.path.join(inside, home)
-            name = record.model or model.identity.name
-            settings = {"OFFLOAD_MODEL": name, "OFFLOAD_CACHE": "/cargo"}
-        else:
-            files[os.path.basename(path)] = path
-            settings = {"OFFLOAD_MODEL": f"/cargo/{os.path.basename(path)}"}
-    if record.labels is not None:
-        files["labels.txt"] = os.path.abspath(record.labels)
-        options = ["--labels", "/cargo/labels.txt"]
-    labels = sorted(model.labels.items())
-    key = hashlib.sha256(f"{model.identity.sha256} {sorted(files)} {labels}".encode()).hexdigest()
-    packed = (lambda: archives.packed(files)) if files else None
-    return Cargo(key[:16], packed, settings, tuple(options))
 
 
 def _greeted(local: Remembered, steps: Equipping, phases: Phases, patience: Patience) -> wire.Info:
