@@ -18,14 +18,14 @@ LIMITS
 cat >/etc/offload/watch <<'WATCH'
 #!/bin/bash
 # Ends this machine after IDLE_S seconds with nobody connected over SSH, and LIFETIME_S seconds
-# after its boot in any case; 0 is never. The limits may change at any time.
+# after its boot in any case; 0 is never. The limits may change at any time; idling then counts anew.
 up() { cut -d. -f1 /proc/uptime; }
 connected() { [[ $(cat /proc/net/tcp /proc/net/tcp6) =~ :0016\ [0-9A-F]+:[0-9A-F]+\ 01\  ]]; }
 began=$(up) used=$began
 while sleep 0.5; do   # few connections are shorter
     . /etc/offload/limits
     now=$(up)
-    connected && used=$now
+    if connected || [ "$IDLE_S" != "$idle" ]; then used=$now idle=$IDLE_S; fi
     [ "$IDLE_S" -gt 0 ] && [ $((now - used)) -ge "$IDLE_S" ] && break
     [ "$LIFETIME_S" -gt 0 ] && [ $((now - began)) -ge "$LIFETIME_S" ] && break
 done
