@@ -228,7 +228,7 @@ def test_a_new_host_key_travels_in_no_command() -> None:
 @pytest.mark.parametrize(
     ("idle_s", "lifetime_s", "text", "net"),
     [
-        (1200.0, 14400.0, b"IDLE_S=1200\nLIFETIME_S=14400\n", "shutdown -h +242"),
+        (1200.0, 14400.0, b"IDLE_S=1200\nLIFETIME_S=14400\n", "shutdown -h +247"),
         (None, None, b"IDLE_S=0\nLIFETIME_S=0\n", "shutdown -c; true"),
     ],
 )

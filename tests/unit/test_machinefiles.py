@@ -11,6 +11,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine, Spec
 from offload.drivers import machinefiles
 from offload.drivers.machinefiles import Folder, Record
+from offload.wiring.remembered import Remembered
 
 SPEC = Spec(
     "big", "us-east-1", "c7i.large", ("192.0.2.1/32", "192.0.2.2/32"), lifetime_s=None,
@@ -57,21 +58,38 @@ def test_a_record_of_another_version_is_told_of_too(folder: Folder) -> None:
         folder.record()
 
 
-def test_a_secret_is_made_once_and_is_for_its_owner_alone(folder: Folder) -> None:
-    token = folder.secret("token")
-    assert len(token) == 32
-    assert folder.secret("token") == token
+def test_a_record_from_before_addresses_were_remembered_is_read(folder: Folder) -> None:
+    folder.keep(RECORD)
+    file = Path(folder.path) / "machine.json"
+    document = json.loads(file.read_text())
+    del document["cidrs_by_hand"]
+    file.write_text(json.dumps(document))
+    assert folder.record() == RECORD
+
+
+def test_what_is_written_is_for_its_owner_alone(folder: Folder) -> None:
     folder.write("key", "private\n")
     folder.write("key", "another\n")
-    assert folder.secret("key") == "another\n"
-    assert modes(folder) == {"big": 0o700, "token": 0o600, "key": 0o600}
+    assert folder.read("key") == "another\n"
+    assert modes(folder) == {"big": 0o700, "key": 0o600}
+
+
+def test_a_file_that_is_missing_is_said_to_be(folder: Folder) -> None:
+    with pytest.raises(OffloadError, match=r"What belongs to the machine big is missing here"):
+        folder.read("key")
+
+
+def test_a_token_is_made_once(folder: Folder) -> None:
+    token = Remembered(folder, RECORD).token
+    assert len(token) == 32
+    assert Remembered(folder, RECORD).token == token
 
 
 def test_what_a_killed_process_left_half_written_is_in_nobodys_way(folder: Folder) -> None:
     folder.write("key", "private\n")
     (Path(folder.path) / ".token").write_text("half")
     (Path(folder.path) / ".token").chmod(0o444)
-    assert len(folder.secret("token")) == 32
+    assert len(Remembered(folder, RECORD).token) == 32
 
 
 def test_host_keys_are_pinned_by_the_name_of_the_machine(folder: Folder) -> None:
@@ -88,7 +106,7 @@ def test_host_keys_are_pinned_by_the_name_of_the_machine(folder: Folder) -> None
 
 def test_nothing_stays_of_a_machine_that_is_forgotten(folder: Folder) -> None:
     folder.keep(RECORD)
-    folder.secret("token")
+    folder.write("token", "text")
     folder.remove()
     folder.remove()
     assert not folder.exists
@@ -135,3 +153,16 @@ def test_while_one_process_changes_a_machine_others_see_that(folder: Folder) -> 
     done.set()
     process.join(30)
     assert not folder.is_locked
+
+
+def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "machines").write_text("a file")
+    folder = machinefiles.folder(str(tmp_path / "machines"), "big")
+    told = r"machines/big cannot be written: .*\.$"
+    with pytest.raises(OffloadError, match=told) as caught, folder.locked():
+        raise AssertionError("there is no lock")
+    assert "OFFLOAD_DATA" in str(caught.value.hint)
+    with pytest.raises(OffloadError, match=told):
+        folder.keep(RECORD)
+    with pytest.raises(OffloadError, match=told):
+        folder.write("key", "secret")

@@ -7,7 +7,7 @@ import pytest
 from offload.app.pipeline import Stop
 from offload.app.removing import remove_all_of
 from offload.app.renting import Interrupted, Patience
-from offload.domain.errors import OffloadError
+from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
 
 
@@ -30,16 +30,22 @@ class World:
     ends_at_s: float | None = None
     now_s: float = 0.0
     asked: list[str] = field(default_factory=list)
+    forbidden: str | None = None
+    silent: bool = False
     stop: Stop = field(default_factory=Stop)
 
     def resources(self, name: str | None = None) -> list[Resource]:
         assert name == "big"
+        if self.silent:
+            raise PlaceUnavailable("There are no AWS credentials.", hint="aws configure")
         if self.ends_at_s is not None and self.now_s >= self.ends_at_s:
             self.left = [each for each in self.left if each.kind != "instance"]
         return list(self.left)
 
     def remove(self, resource: Resource) -> None:
         self.asked.append(resource.id)
+        if resource.kind == self.forbidden:
+            raise PlaceUnavailable("These credentials may not do that.", hint="offload doctor aws")
         if resource.kind == "instance":
             self.ends_at_s = self.now_s + self.dies_s
             return
@@ -80,6 +86,21 @@ def test_what_does_not_go_is_told_of_with_the_reason() -> None:
         world.go()
     assert "is in use." in str(caught.value)
     assert caught.value.hint == "To try again: offload down big"
+
+
+def test_what_is_not_permitted_is_told_of_at_once_and_the_rest_is_tried() -> None:
+    world = World(forbidden="key pair")
+    with pytest.raises(PlaceUnavailable, match="may not") as caught:
+        world.go()
+    assert caught.value.hint == "offload doctor aws"
+    assert world.now_s == 0
+    assert {"i-1", "sir-1"} <= set(world.asked)
+
+
+def test_a_cloud_that_does_not_answer_says_so_itself() -> None:
+    with pytest.raises(PlaceUnavailable, match="no AWS credentials") as caught:
+        World(silent=True).go()
+    assert caught.value.hint == "aws configure"
 
 
 def test_who_asks_to_stop_is_heard() -> None:

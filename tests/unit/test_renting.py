@@ -34,6 +34,7 @@ class World:
     launches: list[Machine] = field(default_factory=lambda: [machine("pending", None)])
     key: str | None = None
     had: bool = False
+    made: str | None = None
     done: list[str] = field(default_factory=list)
     now_s: float = 0.0
     stop: Stop = field(default_factory=Stop)
@@ -88,6 +89,9 @@ class World:
 
     def had_one(self) -> bool:
         return self.had
+
+    def just_made(self) -> str | None:
+        return self.made
 
     def afresh(self) -> None:
         self.done.append("afresh")
@@ -150,6 +154,24 @@ def test_after_a_machine_that_is_gone_another_is_made_from_fresh_secrets() -> No
     world = World(key=KEY, had=True, next=[machine()])
     world.up()
     assert world.done.index("afresh") < world.done.index("launch ami-1 script token1 soon")
+
+
+def test_a_machine_that_the_cloud_has_not_heard_of_everywhere_is_not_made_twice() -> None:
+    older = machine("gone", None, machine_id="i-0")
+    world = World(key=KEY, had=True, made="i-1", next=[older, machine("pending", None), machine()])
+    assert world.up() == (machine(), "cold")
+    assert not [step for step in world.done if step.startswith(("launch", "afresh"))]
+
+
+@pytest.mark.parametrize("coming", [[], [machine("gone", None)]])
+def test_a_machine_that_was_made_just_now_and_is_gone_is_not_waited_for(
+    coming: list[Machine],
+) -> None:
+    another = machine(machine_id="i-2")
+    world = World(key=KEY, had=True, made="i-1", next=coming, launches=[another])
+    assert world.up() == (another, "new")
+    assert world.now_s < 30
+    assert "afresh" in world.done
 
 
 def test_the_answer_to_a_request_of_before_may_be_a_machine_that_has_ended() -> None:
