@@ -77,7 +77,8 @@ def clouds(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str | None, str | None
                 raise UsageError(f"There is no profile {profile}.")
             return known[region, profile]
 
-    monkeypatch.setattr(machines, "Cloud", Clouds)
+    for module in (machines, ending):
+        monkeypatch.setattr(module, "Cloud", Clouds)
     return known
 
 
