@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement, about")
     parser.add_argument("--size-kb", type=float, default=1000, help="kB of one body")
-    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--near", action="store_true", help="in a namespace of this machine")
     return parser.parse_args()
 

@@ -21,7 +21,17 @@ _TEST_BED = "198.18."
 
 PROJECT = Path(__file__).parents[1]
 
+AS_CALLED = dict(os.environ)
+"""The environment of whoever called pytest, with credentials if they have any."""
+
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What costs money is done only if asked for."""
+    parser.addoption(
+        "--live-aws", action="store_true", help="rent a machine of your AWS account: costs cents"
+    )
 
 
 def on_a_terminal(*arguments: object) -> tuple[int, str]:

@@ -121,7 +121,7 @@ class Equipping:
         """When the machine ends by itself; None is never."""
         idle, lifetime = math.ceil(idle_s or 0), math.ceil(lifetime_s or 0)
         text = f"IDLE_S={idle}\nLIFETIME_S={lifetime}\n"
-        net = f"shutdown -h +{lifetime // 60 + 2}" if lifetime else "true"
+        net = f"shutdown -h +{lifetime // 60 + 7}" if lifetime else "true"
         # The net below the watch counts from now; the watch itself from the boot.
         script = (
             "cat >/etc/offload/limits.next; "
@@ -183,7 +183,7 @@ class Equipping:
                 f"-p 127.0.0.1:{PORT}:{PORT} --env-file /dev/stdin {mount} "
                 f"{image.name} {shlex.join(command)}"
             )
-            self.shell.run(run, [lines.encode()], self.follow)
+            self.shell.run(run, [lines.encode(errors="surrogateescape")], self.follow)
 
     def logs(self, lines: int) -> str:
         """The last the server said."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from offload.app.renting import Patience
+from offload.app.renting import Late, Patience
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
 
@@ -48,10 +48,13 @@ def remove_all_of(
             else:
                 asked.add(resource.id)
                 told(resource)
+        for refusal in refusals:
+            if isinstance(refusal, PlaceUnavailable):  # waiting does not help
+                raise refusal
         return None if left else True
 
     try:
         patience.until(gone, _GONE_S, f"Not everything of the machine {name} is gone.")
-    except PlaceUnavailable as error:
+    except Late as error:
         why = " ".join([str(error), *map(str, refusals[:1])])
         raise OffloadError(why, hint=f"To try again: offload down {name}") from error

@@ -7,12 +7,12 @@ from typing import Protocol, TypeVar
 
 from offload.app.pipeline import Stop
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.machines import Machine, Offer, Start
+from offload.domain.machines import Machine, Offer, Spec, Start
 from offload.domain.timing import Clock
 
 T = TypeVar("T")
 
-_LAUNCH_S, _LET_IN_S, _POLL_S = 300.0, 300.0, 0.5
+_LAUNCH_S, _HEARD_S, _POLL_S = 300.0, 20.0, 0.5
 _LIVING = {"pending", "running", "stopping", "stopped"}
 
 
@@ -20,6 +20,10 @@ class Interrupted(OffloadError):
     """Somebody asked to stop."""
 
     exit_code = 130
+
+
+class Late(PlaceUnavailable):
+    """What was waited for takes too long."""
 
 
 class Cloud(Protocol):
@@ -73,6 +77,9 @@ class Local(Protocol):
     def had_one(self) -> bool:
         """Whether there ever was a machine."""
 
+    def just_made(self) -> str | None:
+        """The id of one that was made so lately that the cloud may not know it everywhere."""
+
     def afresh(self) -> None:
         """It is gone: the next machine is another."""
 
@@ -112,13 +119,13 @@ class Patience:
 
         Raises:
             Interrupted: somebody asked to stop.
-            PlaceUnavailable: it takes longer than `within_s`; `late` says what.
+            Late: it takes longer than `within_s`; `late` says what.
         """
         give_up_s = self.clock() + within_s
         while (result := found()) is None:
             self.check()
             if self.clock() > give_up_s:
-                raise PlaceUnavailable(late)
+                raise Late(late)
             self.pause(_POLL_S)
         return result
 
@@ -149,14 +156,14 @@ class Renting:
             OffloadError: the cloud refuses, or the name is somebody else's machine.
         """
         name = offer.spec.name
-        machine = next((m for m in self.cloud.machines(name) if m.state in _LIVING), None)
+        machine = _living(self.cloud.machines(name)) or self._heard_of(name)
         came_from: Start = "cold"
         if machine is None:
             came_from = "new"
             with self.phases.of("api"):
                 machine = self._launched(offer)
         else:
-            self._check_ours(machine, offer)
+            check(machine, offer.spec, ours=self.local.is_ours(self.cloud.key_of(name)))
             self.local.seen(machine)
             self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
             if machine.state in {"stopping", "stopped"}:
@@ -168,6 +175,20 @@ class Renting:
             return machine, came_from
         with self.phases.of("pending"):
             return self._running(machine), came_from
+
+    def _heard_of(self, name: str) -> Machine | None:
+        """One that was made just now, as soon as the cloud knows of it; None if it has ended."""
+        made = self.local.just_made()
+        if made is None:
+            return None
+
+        def known() -> list[Machine] | None:
+            return [m for m in self.cloud.machines(name, gone=True) if m.id == made] or None
+
+        try:
+            return _living(self.patience.until(known, _HEARD_S, name))
+        except Late:
+            return None
 
     def _launched(self, offer: Offer) -> Machine:
         name = offer.spec.name
@@ -190,17 +211,6 @@ class Renting:
     def _launch(self, offer: Offer) -> Machine:
         local = self.local
         return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
-
-    def _check_ours(self, machine: Machine, offer: Offer) -> None:
-        if not self.local.is_ours(self.cloud.key_of(machine.name)):
-            raise _not_ours(machine.name)
-        if machine.instance_type != offer.spec.instance_type:
-            raise OffloadError(
-                f"The machine {machine.name} is a {machine.instance_type}, not a "
-                f"{offer.spec.instance_type}.",
-                hint=f"For another beside it: --name NAME; to remove it: offload down "
-                f"{machine.name}",
-            )
 
     def _switched_on(self, machine: Machine) -> None:
         def is_off() -> bool | None:
@@ -233,6 +243,25 @@ class Renting:
                 hint="To try again: the same command; for another type: --instance-type",
             )
         return found[0] if found else machine
+
+
+def _living(machines: Sequence[Machine]) -> Machine | None:
+    return next((machine for machine in machines if machine.state in _LIVING), None)
+
+
+def check(machine: Machine, spec: Spec, *, ours: bool) -> None:
+    """See that a machine that is there is the one asked for; `ours` says that its key is here.
+
+    Raises:
+        OffloadError: it is another.
+    """
+    if not ours:
+        raise _not_ours(machine.name)
+    if machine.instance_type != spec.instance_type:
+        raise OffloadError(
+            f"The machine {machine.name} is a {machine.instance_type}, not a {spec.instance_type}.",
+            hint=f"For another beside it: --name NAME; to remove it: offload down {machine.name}",
+        )
 
 
 def _not_ours(name: str) -> OffloadError:

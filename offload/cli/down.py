@@ -52,7 +52,7 @@ def down(
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.domain.errors import UsageError
     from offload.render.messages import Messages
-    from offload.wiring import configuration, machines
+    from offload.wiring import configuration, ending, machines
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
@@ -62,8 +62,8 @@ def down(
         if not quiet:
             typer.echo(f"{resource.kind} {resource.id} of {resource.name}")
 
-    stop = Stop()
-    with stopping_on_interrupt(stop, Messages(quiet=quiet).warn, "Stopping after this step"):
+    stop, say = Stop(), Messages(quiet=quiet)
+    with stopping_on_interrupt(stop, say.warn, "Stopping after this step"):
         if orphans:
             _orphans(configured, region or (), profile, stop, told, everywhere=all_regions, yes=yes)
             return
@@ -73,8 +73,32 @@ def down(
         if name is None and not everything:
             names = [machines.one(configured, None).name] if names else []
         where = region[0] if region else None
-        for each in names:
-            machines.down(configured, each, where, profile, stop, told)
+
+        def remove(each: str) -> None:
+            ending.down(configured, each, where, profile, stop, told, only_ours=name is None)
+
+        _each(names, remove, say.warn)
+
+
+def _each(
+    names: "Sequence[str]", remove: "Callable[[str], None]", warn: "Callable[[str], None]"
+) -> None:
+    """Remove each machine; where one does not go, the others, which cost money too."""
+    from offload.app.renting import Interrupted
+    from offload.domain.errors import OffloadError
+
+    failed: OffloadError | None = None
+    for name in names:
+        try:
+            remove(name)
+        except Interrupted:
+            raise
+        except OffloadError as error:
+            if failed is not None:
+                warn(str(failed))
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 def _containers(*, quiet: bool, must_answer: bool) -> None:
@@ -104,10 +128,10 @@ def _orphans(
     import sys
 
     from offload.domain.errors import UsageError
-    from offload.wiring import machines
+    from offload.wiring import ending
 
     nothing = True
-    for cloud, found in machines.orphans(configured, regions, profile, everywhere=everywhere):
+    for cloud, found in ending.orphans(configured, regions, profile, everywhere=everywhere):
         nothing = False
         if not yes:
             for resource in found:
@@ -119,6 +143,6 @@ def _orphans(
                 )
             if not typer.confirm("Remove these?", err=True):
                 continue
-        machines.remove_orphans(configured, cloud, found, stop, told)
+        ending.remove_orphans(configured, cloud, found, stop, told)
     if nothing:
         typer.echo("There is nothing without a machine that is in use.", err=True)

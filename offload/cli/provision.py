@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from offload.wiring.planning import Wish
     from offload.wiring.request import Request
 
+_YEAR_S = 365 * 86400.0
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -226,10 +228,14 @@ def _confirmed() -> bool:
 
 def _limit_s(text: str | None, option: str) -> float | None:
     from offload.domain import units
+    from offload.domain.errors import UsageError
 
     if text is None or text == "never":
         return None if text is None else 0.0
-    return units.duration_s(text, option=option)
+    seconds = units.duration_s(text, option=option)
+    if seconds > _YEAR_S:
+        raise UsageError(f"{option} takes a year at most.", hint=f"For no end: {option} never")
+    return seconds
 
 
 def _usd(text: str | None, option: str) -> float | None:

@@ -13,7 +13,7 @@ Start = Literal["new", "stopped", "cold", "ready"]
 container, or one with it.
 """
 
-MARK = "offload"
+MARK = "offload:machine"
 """The tag that everything of ours carries; its value is the machine's name."""
 
 EXPIRES = "offload:expires"

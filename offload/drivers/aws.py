@@ -71,7 +71,7 @@ def region(session: Any) -> str:
     with explaining():
         if session.get_credentials() is None:
             raise NoCredentialsError
-        if session.region_name is None:
+        if not session.region_name:  # set to nothing is not set
             raise NoRegionError
     return str(session.region_name)
 

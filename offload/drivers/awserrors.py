@@ -116,6 +116,8 @@ _CODES = _table(
      "There is no such machine: {said}", "To see those there are: offload machines"),
     ("DependencyViolation VolumeInUse InvalidNetworkInterface.InUse", OffloadError,
      "A machine still uses it: {said}", _PATIENCE),
+    ("InvalidGroup.NotFound InvalidKeyPair.NotFound", OffloadError,
+     "AWS does not know everywhere yet what was just made: {said}", _PATIENCE),
     ("InvalidKeyPair.Duplicate", OffloadError, "That name is taken: {said}",
      "For another: --name NAME; to remove what has it: offload down NAME"),
     ("IdempotentParameterMismatch", OffloadError,

@@ -18,14 +18,14 @@ LIMITS
 cat >/etc/offload/watch <<'WATCH'
 #!/bin/bash
 # Ends this machine after IDLE_S seconds with nobody connected over SSH, and LIFETIME_S seconds
-# after its boot in any case; 0 is never. The limits may change at any time.
+# after its boot in any case; 0 is never. The limits may change at any time; idling then counts anew.
 up() { cut -d. -f1 /proc/uptime; }
-connected() { awk '$4 == "01" && $2 ~ /:0016$/ { found = 1 } END { exit !found }' /proc/net/tcp /proc/net/tcp6; }
+connected() { [[ $(cat /proc/net/tcp /proc/net/tcp6) =~ :0016\ [0-9A-F]+:[0-9A-F]+\ 01\  ]]; }
 began=$(up) used=$began
-while sleep 2; do
+while sleep 0.5; do   # few connections are shorter
     . /etc/offload/limits
     now=$(up)
-    connected && used=$now
+    if connected || [ "$IDLE_S" != "$idle" ]; then used=$now idle=$IDLE_S; fi
     [ "$IDLE_S" -gt 0 ] && [ $((now - used)) -ge "$IDLE_S" ] && break
     [ "$LIFETIME_S" -gt 0 ] && [ $((now - began)) -ge "$LIFETIME_S" ] && break
 done
@@ -36,14 +36,14 @@ mkdir -p /var/lib/cloud/scripts/per-boot
 cat >/var/lib/cloud/scripts/per-boot/offload <<'EACH'
 #!/bin/bash
 # A unit of its own where there is systemd, so that nothing ends it with what started it; and a
-# net below it, should it be killed.
+# net below it, should it be killed. systemd lets nobody log in for the last 5 minutes before that.
 . /etc/offload/limits
-systemd-run --unit=offload-watch --property=Restart=on-failure /etc/offload/watch 2>/dev/null ||
-    setsid /etc/offload/watch </dev/null >/dev/null 2>&1 &
-[ "$LIFETIME_S" -gt 0 ] && shutdown -h +$((LIFETIME_S / 60 + 2))
+systemd-run --unit=offload-watch --property=Restart=on-failure /bin/bash /etc/offload/watch 2>/dev/null ||
+    setsid /bin/bash /etc/offload/watch </dev/null >/dev/null 2>&1 &
+[ "$LIFETIME_S" -gt 0 ] && shutdown -h +$((LIFETIME_S / 60 + 7))
 touch /run/offload-armed
 EACH
-chmod 700 /etc/offload/watch /var/lib/cloud/scripts/per-boot/offload
+chmod 700 /var/lib/cloud/scripts/per-boot/offload
 # On the first boot this script may come too late for cloud-init to find the other one.
 [ -e /run/offload-armed ] || /var/lib/cloud/scripts/per-boot/offload
 

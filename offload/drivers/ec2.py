@@ -56,9 +56,11 @@ class Cloud:
         """What there would be; nothing is created.
 
         Raises:
-            UsageError: type, image, subnet and zone do not fit together, or there are none such.
+            UsageError: type, image, subnet and zone do not fit together, or there are none such;
+                or an address that is to be let in is none.
             PlaceUnavailable: no default network, no quota, or AWS does not answer.
         """
+        ec2groups.ranges(spec.allow_cidrs)
         return ec2lookup.offer(self.clients, spec)
 
     def allowed(self, offer: Offer) -> None:

@@ -83,7 +83,9 @@ def resources(ec2: Any, region: str, name: str | None) -> Iterator[Resource]:
         living = [{"Name": key, "Values": list(values)} for key, values in kind.living.items()]
         for thing in awscalls.each(ec2, kind.list, kind.key, Filters=[marked(name), *living]):
             for each in thing.get("Instances", [thing]):
-                yield Resource(kind.name, each[kind.id], tags_of(each)[MARK], region)
+                owner = tags_of(each)[MARK]
+                if name in {None, owner}:  # to a filter, a * that others gave is any name
+                    yield Resource(kind.name, each[kind.id], owner, region)
 
 
 def remove(ec2: Any, resource: Resource) -> None:

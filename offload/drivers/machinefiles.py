@@ -4,9 +4,8 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind, Machine, Spec
 from offload.drivers.files import atomic_write
 
+_LOOK_S = 0.5
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -24,8 +24,8 @@ class Record:
 
     `profile` is that of AWS' configuration. `attempt`, and `asked_at` in UTC and ISO 8601, are part
     of what makes two requests one; `id` and `address` are None until there is a machine. `model`
-    is what it was equipped with, as the user named it; `ready` says that bringing it up came
-    to its end.
+    is what it was equipped with, as the user named it; `cidrs_by_hand` says that the user named who
+    is let in, too; `ready` that bringing it up came to its end.
     """
 
     spec: Spec
@@ -38,6 +38,7 @@ class Record:
     image_way: str = "auto"
     model: str | None = None
     labels: str | None = None
+    cidrs_by_hand: bool = False
     id: str | None = None
     address: str | None = None
     ready: bool = False
@@ -98,32 +99,49 @@ class Folder:
             ) from error
 
     def keep(self, record: Record) -> None:
-        """Write the record."""
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
-        with atomic_write(os.path.join(self.path, "machine.json")) as file:
-            json.dump(asdict(record), file, indent=1)
+        """Write the record.
 
-    def secret(self, name: str) -> str:
-        """The text of a file that nobody else may read; a random one, if it is not there."""
-        path = os.path.join(self.path, name)
-        with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
-            return file.read()
-        self.write(name, secrets.token_hex(16))
-        return self.secret(name)
+        Raises:
+            OffloadError: it cannot be written.
+        """
+        with _writing(self.path):
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            with atomic_write(os.path.join(self.path, "machine.json")) as file:
+                json.dump(asdict(record), file, indent=1)
+
+    def read(self, name: str) -> str:
+        """The text of a file of it.
+
+        Raises:
+            OffloadError: it is not there, or cannot be read.
+        """
+        try:
+            with open(os.path.join(self.path, name), encoding="utf-8") as file:
+                return file.read()
+        except OSError as error:
+            raise OffloadError(
+                f"What belongs to the machine {self.name} is missing here: {error}.",
+                hint=f"To remove the machine: offload down {self.name}",
+            ) from error
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
         return os.path.exists(os.path.join(self.path, name))
 
     def write(self, name: str, text: str) -> None:
-        """Write a file that nobody else may read."""
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        """Write a file that nobody else may read.
+
+        Raises:
+            OffloadError: it cannot be written.
+        """
         part = os.path.join(self.path, f".{name}")
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(part)
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        os.replace(part, os.path.join(self.path, name))
+        with _writing(self.path):
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(part)
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(text)
+            os.replace(part, os.path.join(self.path, name))
 
     def pin(self, *public_keys: str) -> None:
         """The host keys that the machine may show from now on."""
@@ -139,25 +157,42 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Meanwhile no other process of this computer changes the machine; it is waited for."""
-        from filelock import FileLock
+    def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Meanwhile no other process of this computer changes the machine. While another one does,
+        `waiting` is called now and then; it may raise.
 
-        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
+        Raises:
+            OffloadError: the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        with _writing(self.path):
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        lock = FileLock(f"{self.path}.lock", timeout=_LOOK_S)
+        while not lock.is_locked:
+            try:
+                with _writing(self.path):
+                    lock.acquire()
+            except Timeout:
+                waiting()
+        try:
             yield
+        finally:
+            lock.release()
 
     @property
     def is_locked(self) -> bool:
         """Whether some process is at work on it."""
         from filelock import FileLock, Timeout
 
+        if not os.path.exists(f"{self.path}.lock"):  # else it would be made, with its folder
+            return False
         try:
             with FileLock(f"{self.path}.lock", timeout=0):
                 return False
         except Timeout:
             return True
-        except OSError:  # no folder, no lock
+        except OSError:
             return False
 
 
@@ -181,6 +216,19 @@ def folders(root: str) -> list[Folder]:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
         return [Folder(os.path.join(root, name), name) for name in names if _NAME.fullmatch(name)]
     return []
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:  # of a lock
+        raise
+    except OSError as error:
+        raise OffloadError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            hint="To keep what is known of machines elsewhere: export OFFLOAD_DATA=FOLDER",
+        ) from error
 
 
 def _spec(document: Mapping[str, Any]) -> Spec:

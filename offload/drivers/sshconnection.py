@@ -5,7 +5,8 @@ import logging
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
 
@@ -19,7 +20,6 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _KEY_TYPE = "ssh-ed25519"
 _CIPHER = "aes128-gcm@openssh.com"  # the fastest by far where the processor knows AES
 _KEEP_ALIVE_S = 5
-_SESSION_S = 30.0
 _HERE = ("127.0.0.1", 0)
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
 _REFUSALS = {1: "its SSH server lets nothing through", 2: "nothing answers there"}
@@ -94,24 +94,16 @@ class Connection:
             raise NotLetIn(f"{login}@{self._address} does not accept our key.")
         raise Unreachable(f"{self._shown} breaks off before it lets us in.")
 
-    def _hurry(self) -> None:
-        """Have OpenSSH's server send small packets at once, which it does from the first command
-        on; else most answers are 40 ms late, waiting for the receipt of what was sent before.
-        """
-        with suppress(*BROKEN):
-            channel = self._transport.open_session(timeout=self._left_s())
-            channel.exec_command("true")
-            channel.close()
-
-    def session(self, command: str) -> Channel:
-        """A command that runs.
+    def session(self, command: str, timeout_s: float = STALL_S) -> Channel:
+        """A command that runs; `timeout_s` is how long it may take to begin.
 
         Raises:
             Unreachable: the connection broke off.
         """
         try:
-            channel = self._transport.open_session(timeout=_SESSION_S)
-            channel.exec_command(command)
+            channel = self._transport.open_session(timeout=timeout_s)
+            with _released(channel.event, timeout_s):
+                channel.exec_command(command)
         except BROKEN as error:
             raise Unreachable("The SSH connection broke off.") from error
         return channel
@@ -157,8 +149,29 @@ class Connection:
         self._packets.complete_handshake()  # else its timer lives on
         self._wire.close()
 
+    def _hurry(self) -> None:
+        """Have OpenSSH's server send small packets at once, which it does from the first command
+        on; else most answers are 40 ms late, held back until what was sent before has come.
+        """
+        with suppress(*BROKEN):
+            self.session("true", self._left_s()).close()
+
     def _left_s(self) -> float:
         return max(0.0, self._until_s - time.monotonic())
+
+
+@contextmanager
+def _released(event: threading.Event, timeout_s: float) -> Iterator[None]:
+    """Set `event` after `timeout_s`: paramiko waits for ever if the connection breaks off just
+    before it begins to wait.
+    """
+    timer = threading.Timer(timeout_s, event.set)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _private(path: str) -> Ed25519Key:

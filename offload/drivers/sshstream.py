@@ -1,7 +1,6 @@
 """paramiko: how bytes leave and come, without ever waiting for longer than was allowed."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,9 +21,9 @@ BROKEN = (OSError, EOFError, SSHException)
 
 
 class Packets(Packetizer):
-    """The way out of one connection. One that stalls for too long ends the connection.
+    """The way out of one connection. One that stalls for longer than its users wait ends it.
 
-    paramiko's own tries for ever, and every other thread waits behind it.
+    paramiko's own tries for ever, and every other thread waits behind the one that does.
     """
 
     # AES is good for 2**36 bytes with one key (RFC 4344, section 3.2). A channel that the other
@@ -34,16 +33,11 @@ class Packets(Packetizer):
     def __init__(self, wire: socket.socket) -> None:
         super().__init__(wire)
         self._wire = wire
-        self._mine = threading.local()
+        self._stall_s = STALL_S
 
-    @contextmanager
-    def within(self, timeout_s: float | None) -> Iterator[None]:
-        """Stalls that this thread meets meanwhile are too long after `timeout_s`."""
-        self._mine.stall_s = STALL_S if timeout_s is None else min(timeout_s, STALL_S)
-        try:
-            yield
-        finally:
-            self._mine.stall_s = STALL_S
+    def allow(self, timeout_s: float | None) -> None:
+        """Stalls are too long after so many seconds, and after `STALL_S` in any case."""
+        self._stall_s = STALL_S if timeout_s is None else min(timeout_s, STALL_S)
 
     def write_all(self, out: bytes) -> None:  # type: ignore[override]
         """Send it all.
@@ -62,7 +56,7 @@ class Packets(Packetizer):
             left = left[sent:]
             if sent:
                 moved_s = time.monotonic()
-            elif time.monotonic() - moved_s > getattr(self._mine, "stall_s", STALL_S):
+            elif time.monotonic() - moved_s > self._stall_s:
                 hang_up(self._wire)
                 raise EOFError("the link takes nothing any more")
 
@@ -127,9 +121,9 @@ class Stream:
     @contextmanager
     def _within(self, timeout_s: float | None, what: str) -> Iterator[None]:
         self._channel.settimeout(timeout_s)
+        self._packets.allow(timeout_s)
         try:
-            with self._packets.within(timeout_s):
-                yield
+            yield
         except TimeoutError as error:
             raise TimeoutError(f"{what} for {timeout_s:g} s") from error
         except EOFError as error:

@@ -5,9 +5,10 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from offload.app import renting
 from offload.app.rented import Plan
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
@@ -21,6 +22,7 @@ from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
 from offload.wiring import configuration, prices
 from offload.wiring.question import INSTANCE
+from offload.wiring.remembered import Remembered
 
 _CHECK_S, _ENGINE_S = 5.0, 3
 _IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
@@ -67,18 +69,15 @@ def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], Non
     model = source.chosen(asked or configured.model, hub, labels)
     profile = wish.profile or (known.profile if known else None)
     cloud = Cloud.connected(wish.region or (known.spec.region if known else None), profile)
-    if known and known.id and known.spec.region != cloud.region:
-        raise UsageError(
-            f"The machine {wish.name} is in {known.spec.region}.",
-            hint=f"For one in {cloud.region}: --name NAME; to remove it: offload down {wish.name}",
-        )
-    here = "" if wish.allow_cidrs else caller(configured)
-    spec = _spec(wish, known, cloud.region, here)
+    if known and (known.spec.region, known.profile) != (cloud.region, profile):
+        _check_elsewhere(known, cloud)
+    by_hand = wish.allow_cidrs or (known.spec.allow_cidrs if known and known.cidrs_by_hand else ())
+    spec = _spec(wish, known, cloud.region, by_hand or (caller(configured),))
     found = cloud.machines(wish.name)
     offer = cloud.offer(spec)
     if not found:
         cloud.allowed(offer)
-    billing = _billing(wish, offer, configured, say)
+    billing = _billing(wish, known, offer, configured, say)
     now = datetime.datetime.now(datetime.UTC)
     record = Record(
         spec=spec,
@@ -91,13 +90,33 @@ def planned(wish: Wish, configured: Settings, hub: Hub, say: Callable[[str], Non
         image_way=wish.image_way or (known.image_way if known else "auto"),
         model=asked,
         labels=labels,
+        cidrs_by_hand=bool(by_hand),
         id=known.id if known else None,
         address=known.address if known else None,
         ready=known.ready if known else False,
     )
     before = found[0] if found else None
+    if before is not None:
+        ours = Remembered(folder, record).is_ours(cloud.key_of(wish.name))
+        renting.check(before, spec, ours=ours)
     can_send = _can_send(offer, record.image_way)
     return Plan(offer, record, model, billing, before, can_send, cloud)
+
+
+def _check_elsewhere(known: Record, cloud: Cloud) -> None:
+    """See that no machine in another region or account would be lost sight of.
+
+    Raises:
+        UsageError: there is one.
+    """
+    name, region = known.spec.name, known.spec.region
+    there = Cloud.connected(region, known.profile).machines(name)
+    if there and there[0].id not in {machine.id for machine in cloud.machines(name)}:
+        where = f"{region}, profile {known.profile}" if known.profile else region
+        raise UsageError(
+            f"The machine {name} is in {where}.",
+            hint=f"For another: --name NAME; to remove it: offload down {name}",
+        )
 
 
 def _can_send(offer: Offer, way: str) -> bool:
@@ -123,9 +142,13 @@ def _can_send(offer: Offer, way: str) -> bool:
     return arch == offer.arch
 
 
-def _spec(wish: Wish, known: Record | None, region: str, caller: str) -> Spec:
-    """What is asked for: what the wish says, else what was asked for the last time."""
+def _spec(wish: Wish, known: Record | None, region: str, allow_cidrs: tuple[str, ...]) -> Spec:
+    """What is asked for: what the wish says, else what was asked for the last time, but for where
+    in the region.
+    """
     before = known.spec if known else None
+    if before and before.region != region:
+        before = replace(before, ami=None, subnet=None)  # of the other region
 
     def either(value: Any, name: str, default: Any) -> Any:
         return value if value is not None else getattr(before, name) if before else default
@@ -134,10 +157,10 @@ def _spec(wish: Wish, known: Record | None, region: str, caller: str) -> Spec:
         name=wish.name,
         region=region,
         instance_type=either(wish.instance_type, "instance_type", INSTANCE),
-        allow_cidrs=wish.allow_cidrs or (caller,),
+        allow_cidrs=allow_cidrs,
         ami=either(wish.ami, "ami", None),
         disk_gb=either(wish.disk_gb, "disk_gb", None),
-        zone=either(wish.zone, "zone", None),
+        zone=wish.zone,
         subnet=either(wish.subnet, "subnet", None),
         spot=either(wish.spot, "spot", False),
         idle_s=_limit(either(wish.idle_s, "idle_s", _IDLE_S)),
@@ -172,27 +195,38 @@ def caller(configured: Settings) -> str:
         ) from error
 
 
-def _billing(wish: Wish, offer: Offer, configured: Settings, say: Callable[[str], None]) -> Billing:
+def _billing(
+    wish: Wish,
+    known: Record | None,
+    offer: Offer,
+    configured: Settings,
+    say: Callable[[str], None],
+) -> Billing:
     """What the machine costs.
 
     Raises:
         UsageError: nobody knows, or it is more than the wish allows.
     """
     spec = offer.spec
-    if wish.price_usd_per_h is not None:
-        usd_per_h, how, as_of = wish.price_usd_per_h, "set by hand", None
-    else:
-        found = prices.find(
-            spec.instance_type,
-            spec.region,
-            offline=wish.offline or configured.offline,
-            environment=os.environ,
-            cache_path=os.path.join(configured.cache, "prices.json"),
-            now=datetime.datetime.now(datetime.UTC),
-            say=say,
-        )
-        usd_per_h, as_of = found.usd_per_h, found.as_of
-        how = f"{spec.instance_type} in {spec.region}, {found.source}"
+    usd_per_h, as_of, how = wish.price_usd_per_h, None, "set by hand"
+    if usd_per_h is None:
+        try:
+            found = prices.find(
+                spec.instance_type,
+                spec.region,
+                offline=wish.offline or configured.offline,
+                environment=os.environ,
+                cache_path=os.path.join(configured.cache, "prices.json"),
+                now=datetime.datetime.now(datetime.UTC),
+                say=say,
+            )
+        except UsageError:
+            if known is None or known.spec.instance_type != spec.instance_type:
+                raise
+            usd_per_h, how = known.usd_per_h, "set by hand before"
+        else:
+            usd_per_h, as_of = found.usd_per_h, found.as_of
+            how = f"{spec.instance_type} in {spec.region}, {found.source}"
     billing = Billing(usd_per_h, how, as_of, spec.idle_s or 0.0, disk_gb=offer.disk_gb)
     total = sum(billing.parts_usd_per_h().values())
     if wish.max_usd_per_h is not None and total > wish.max_usd_per_h:

@@ -1,33 +1,20 @@
 """A rented machine brought up and made to serve."""
 
 import datetime
-import hashlib
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 
-from offload.app.equip import PORT, Cargo, Equipping, Image, Way
+from offload.app.equip import PORT, Equipping
 from offload.app.pipeline import Stop
 from offload.app.rented import Plan, Provisioned
-from offload.app.renting import Patience, Phases, Renting
-from offload.detectors.catalogue import BUILTIN
-from offload.detectors.source import ModelSource
+from offload.app.renting import Late, Patience, Phases, Renting
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
 from offload.domain.measurements import Condition
-from offload.drivers import (
-    archives,
-    buildcontext,
-    imagefiles,
-    machinefiles,
-    network,
-    ownimage,
-    ssh,
-)
+from offload.drivers import imagefiles, machinefiles, network, ssh
 from offload.drivers import machine as this_machine
 from offload.drivers.machinefiles import Record
 from offload.drivers.settings import Settings
@@ -36,7 +23,7 @@ from offload.drivers.tunnel import Tunnel
 from offload.drivers.web import Unreachable
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
-from offload.wiring import configuration
+from offload.wiring import configuration, shipping
 from offload.wiring.bringups import brought_up
 from offload.wiring.remembered import Remembered, expires_at
 
@@ -77,47 +64,63 @@ def carry_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling) ->
 
 def _carried_out(plan: Plan, configured: Settings, stop: Stop, telling: Telling) -> Provisioned:
     folder = machinefiles.folder(configuration.machines_path(configured), plan.record.spec.name)
-    began_s = time.monotonic()
     patience = Patience(time.monotonic, time.sleep, stop)
     phases = Phases(time.monotonic, telling.phase)
     if folder.is_locked:
         telling.say(f"Another offload is at work on {folder.name}; waiting for it.")
-    with folder.locked(), ExitStack() as stack:
+    with folder.locked(patience.check), ExitStack() as stack:
+        began_s = time.monotonic()  # whatever was waited for before
         local = Remembered(folder, _with_latest(plan.record, folder.record()))
         machine, came_from = Renting(plan.cloud, local, patience, phases).up(plan.offer)
         with phases.of("boot"):
             shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = Equipping(shell, patience, phases, telling.say, telling.follow, telling.on_bytes)
-        steps.engine()
-        if local.is_young:
-            with local.another_host_key() as private:
-                steps.host_key(private)
-                shell = stack.enter_context(closing(_let_in(local, patience)))
-            steps = replace(steps, shell=shell)
-        spec = plan.record.spec
-        steps.limits(spec.idle_s, spec.lifetime_s)
-        image = _image(plan, telling)
-        things = cargo(plan.model, plan.record, configuration.cache(configured).folder)
-        steps.image(image, _way(plan.record.image_way))
-        steps.container(image, things, local.token, _OPTIONS)
-        info = _greeted(local, steps, phases, patience)
-        expect(info, plan.model, f"The machine {spec.name}")
+        steps = _secured(steps, local, stack)
+        info = _serving(steps, local, plan, configuration.cache(configured).folder)
         if "container" in steps.done:
             phases.taken_s |= {"load": info.startup["load_s"], "warm-up": info.startup["warm_up_s"]}
         elif came_from == "cold":
             came_from = "ready"
         local.keep(replace(local.record, ready=True))
-        if came_from != "new":  # else its tag has said so from the start
-            booted = datetime.datetime.fromisoformat(machine.launched_at)
-            plan.cloud.retag(machine.id, {machines.EXPIRES: expires_at(spec, booted)})
-        done = steps.done["image"]
-        measurement = brought_up(
-            _condition(info, local.record), came_from, phases.taken_s, {"image": done}, configured,
-            telling.say, took_s=time.monotonic() - began_s,
-        )  # fmt: skip
-        return Provisioned(
-            machine, local.record, came_from, phases.taken_s, done, info, measurement
-        )
+        booted = datetime.datetime.fromisoformat(machine.launched_at)
+        ends = expires_at(local.record.spec, booted)
+        if machine.expires_at != ends:  # the first attempt may be long ago
+            plan.cloud.retag(machine.id, {machines.EXPIRES: ends})
+    image = steps.done["image"]
+    took_s = time.monotonic() - began_s
+    measurement = brought_up(
+        _condition(info, local.record), came_from, phases.taken_s, {"image": image}, configured,
+        telling.say, took_s=took_s,
+    )  # fmt: skip
+    return Provisioned(machine, local.record, came_from, phases.taken_s, image, info, measurement)
+
+
+def _secured(steps: Equipping, local: Remembered, stack: ExitStack) -> Equipping:
+    """With the engine up, a host key that nobody else has seen, and the limits set."""
+    steps.engine()
+    if local.is_young:
+        with local.another_host_key() as private:
+            steps.host_key(private)
+            shell = stack.enter_context(closing(_let_in(local, steps.patience)))
+        steps = replace(steps, shell=shell)
+    spec = local.record.spec
+    steps.limits(spec.idle_s, spec.lifetime_s)
+    return steps
+
+
+def _serving(steps: Equipping, local: Remembered, plan: Plan, cache: str) -> wire.Info:
+    """With image, model and container there; what the server says of itself."""
+
+    def follow(line: str) -> None:
+        steps.patience.check()
+        steps.follow(line)
+
+    image = shipping.image(plan.model, plan.can_send, follow)
+    steps.image(image, shipping.way(plan.record.image_way))
+    steps.container(image, shipping.cargo(plan.model, plan.record, cache), local.token, _OPTIONS)
+    info = _greeted(local, steps)
+    expect(info, plan.model, f"The machine {local.folder.name}")
+    return info
 
 
 def _condition(info: wire.Info, record: Record) -> Condition:
@@ -148,73 +151,37 @@ def _with_latest(record: Record, now: Record | None) -> Record:
 
 
 def _let_in(local: Remembered, patience: Patience) -> Shell:
-    """A connection, as soon as the machine lets us in."""
-    young = local.is_young
+    """A connection, as soon as the machine lets us in.
+
+    Raises:
+        PlaceUnavailable: it does not, and what was the last it did.
+    """
+    young, last = local.is_young, ""
 
     def let_in() -> Shell | None:
+        nonlocal last
         try:
             return local.connect(_TRY_S)
-        except ssh.Unreachable:
+        except ssh.Unreachable as error:
+            last = str(error)
             return None
         except ssh.HostKeyChanged:
             if young:  # it has not been told its key yet; nothing was said to it
                 return None
             raise
 
-    late = f"The machine {local.folder.name} at {local.record.address} does not let us in over SSH."
-    return patience.until(let_in, _LET_IN_S, late)
+    name = local.folder.name
+    try:
+        return patience.until(let_in, _LET_IN_S, f"The machine {name} does not let us in over SSH.")
+    except Late as error:
+        seen = ", ".join(local.record.spec.allow_cidrs)
+        raise PlaceUnavailable(
+            f"{error} {last} It lets in {seen}.".replace("  ", " "),
+            hint=f"If SSH leaves here by another address: offload allow {name} --allow-cidr CIDR",
+        ) from error
 
 
-def _way(text: str) -> Way:
-    ways: dict[str, Way] = {"build": "build", "stream": "stream"}
-    return ways.get(text, "auto")
-
-
-def _image(plan: Plan, telling: Telling) -> Image:
-    """Our image with the runtime that the model takes."""
-    runtime = plan.model.runtime
-
-    def context() -> Iterator[bytes]:
-        with buildcontext.opened() as stream:
-            yield from archives.chunks(stream)
-
-    return Image(
-        name=ownimage.name(runtime),
-        runtime=ownimage.runtime(runtime),
-        digest=buildcontext.digest(),
-        context=context,
-        saved=partial(ownimage.saved, runtime) if plan.can_send else None,
-        is_current=partial(ownimage.is_marked, runtime),
-        make=partial(ownimage.make, runtime, telling.follow),
-    )
-
-
-def cargo(model: ModelSource, record: Record, cache: str) -> Cargo:
-    """The files that the server needs: the model as it lies here, and the names of its classes."""
-    files: dict[str, str] = {}
-    settings = {"OFFLOAD_MODEL": BUILTIN}
-    options: list[str] = []
-    path = os.path.abspath(model.path)
-    if model.identity.name != BUILTIN:
-        inside = os.path.abspath(cache) + os.sep
-        if path.startswith(inside):  # a model of our cache is known there by its name
-            home = path.removeprefix(inside).split(os.sep)[0]
-            files[f"models/{home}"] = os.path.join(inside, home)
-            name = record.model or model.identity.name
-            settings = {"OFFLOAD_MODEL": name, "OFFLOAD_CACHE": "/cargo"}
-        else:
-            files[os.path.basename(path)] = path
-            settings = {"OFFLOAD_MODEL": f"/cargo/{os.path.basename(path)}"}
-    if record.labels is not None:
-        files["labels.txt"] = os.path.abspath(record.labels)
-        options = ["--labels", "/cargo/labels.txt"]
-    labels = sorted(model.labels.items())
-    key = hashlib.sha256(f"{model.identity.sha256} {sorted(files)} {labels}".encode()).hexdigest()
-    packed = (lambda: archives.packed(files)) if files else None
-    return Cargo(key[:16], packed, settings, tuple(options))
-
-
-def _greeted(local: Remembered, steps: Equipping, phases: Phases, patience: Patience) -> wire.Info:
+def _greeted(local: Remembered, steps: Equipping) -> wire.Info:
     """What the server says of itself, once its model is warm.
 
     Raises:
@@ -231,8 +198,8 @@ def _greeted(local: Remembered, steps: Equipping, phases: Phases, patience: Pati
                 return None
 
         try:
-            with phases.of("container"):
-                patience.until(lives, _LIVE_S, "The server on the machine does not answer.")
+            with steps.phases.of("container"):
+                steps.patience.until(lives, _LIVE_S, "The server on the machine does not answer.")
             return ask(server, address)
         except PlaceUnavailable as error:
             said = steps.logs(20).strip().splitlines()

@@ -4,7 +4,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offload.app.equip import PORT
 from offload.costmodel.dollars import Billing
@@ -21,7 +21,8 @@ from offload.wiring.provisioning import URL
 from offload.wiring.remembered import Remembered
 from offload.wiring.request import Request
 
-_CONNECT_S = 10.0
+_FIRST_S, _CONNECT_S = 4.0, 10.0
+"""Seconds before the cloud is asked why a machine does not answer, and after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,10 @@ def connected(local: Remembered, configured: Settings) -> Shell:
         PlaceUnavailable: it does not answer, and why.
     """
     try:
-        return local.connect(_CONNECT_S)
-    except ssh.Unreachable as error:
+        return local.connect(_FIRST_S)
+    except (ssh.Unreachable, ssh.HostKeyChanged) as error:  # its address may be another's by now
         why = _why(local, configured)
-        if why is None and local.record.address:  # it may have another address than before
+        if why is None:  # it may have another address than before, or a slow link
             try:
                 return local.connect(_CONNECT_S)
             except ssh.Unreachable:
@@ -108,8 +109,12 @@ def _why(local: Remembered, configured: Settings) -> PlaceUnavailable | None:
     try:
         cloud = machines.cloud_of(local.record)
         found = cloud.machines(name)
+        known = local.folder.record()  # somebody may have changed or removed it
     except OffloadError:  # no credentials or no network: nothing is known
         return None
+    before = local.record.address
+    if known is not None:
+        local.keep(known.seen(found[0]) if found else replace(known, address=None))
     if not found and local.record.id is None:
         return PlaceUnavailable(
             f"The machine {name} was never created.",
@@ -125,8 +130,7 @@ def _why(local: Remembered, configured: Settings) -> PlaceUnavailable | None:
         return PlaceUnavailable(
             f"The machine {name} is stopped.", hint=f"To start it: offload start {name}"
         )
-    if machine.address and machine.address != local.record.address:
-        local.seen(machine)
+    if machine.address and machine.address != before:
         return None
     return _locked_out(name, cloud, configured)
 
@@ -139,10 +143,11 @@ def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailab
     except OffloadError:
         return None
     seen = ipaddress.IPv4Network(here)
-    if not any(seen.subnet_of(ipaddress.IPv4Network(cidr)) for cidr in let_in):
+    ranges = [ipaddress.ip_network(cidr) for cidr in let_in]
+    if not any(isinstance(r, ipaddress.IPv4Network) and seen.subnet_of(r) for r in ranges):
         return PlaceUnavailable(
             f"This computer is seen at {here.removesuffix('/32')} now, and the machine {name} lets "
-            f"in {', '.join(let_in)} only.",
+            f"in {', '.join(let_in) or 'nobody'} only.",
             hint=f"To be let in: offload allow {name}",
         )
     return None

@@ -15,6 +15,7 @@ from offload.drivers.machinefiles import Folder, Record
 from offload.drivers.ssh import Shell
 
 SSH_PORT = 22
+_LATELY_S = 600.0
 _HOST_KEY = "host_key"
 """The file of a host key's private part, there until the machine has another."""
 
@@ -42,7 +43,7 @@ class Remembered:
             pair = ssh.new_key()
             self.folder.write("key.pub", pair.public)
             self.folder.write("key", pair.private)
-        return self.folder.secret("key.pub")
+        return self.folder.read("key.pub")
 
     def user_data(self) -> str:
         """The script of its first boot, with the host key that it is known by then."""
@@ -70,6 +71,12 @@ class Remembered:
         """Whether there ever was a machine."""
         return self.record.id is not None
 
+    def just_made(self) -> str | None:
+        """The id of one that the cloud may not know everywhere yet."""
+        asked_at = datetime.datetime.fromisoformat(self.record.asked_at)
+        age = datetime.datetime.now(datetime.UTC) - asked_at
+        return self.record.id if age.total_seconds() < _LATELY_S else None
+
     def afresh(self) -> None:
         """It is gone: the next machine is another."""
         for name in (_HOST_KEY, "known_hosts"):
@@ -89,7 +96,9 @@ class Remembered:
     @property
     def token(self) -> str:
         """What the server there wants to know."""
-        return self.folder.secret("token")
+        if not self.folder.has("token"):
+            self.folder.write("token", secrets.token_hex(16))
+        return self.folder.read("token")
 
     @property
     def is_young(self) -> bool:
@@ -127,10 +136,10 @@ class Remembered:
             pair = ssh.new_key()
             self.folder.pin(pair.public)
             self.folder.write(_HOST_KEY, pair.private)
-        return self.folder.secret(_HOST_KEY)
+        return self.folder.read(_HOST_KEY)
 
     def _pinned(self) -> list[str]:
-        lines = self.folder.secret("known_hosts").splitlines()
+        lines = self.folder.read("known_hosts").splitlines()
         return [line.partition(" ")[2] for line in lines]
 
 

@@ -37,13 +37,18 @@ def shell(configured: Settings, name: str | None, command: Sequence[str]) -> int
     folder = local.folder
     options = {
         "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": f'"{folder.known_hosts}"',
+        "UserKnownHostsFile": f'"{_plain(folder.known_hosts)}"',
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "HostKeyAlias": folder.alias,
         "HostKeyAlgorithms": "ssh-ed25519",
     }
-    words = [program, "-F", "/dev/null", "-i", folder.key, "-p", str(SSH_PORT)]
+    words = [program, "-F", "/dev/null", "-i", _plain(folder.key), "-p", str(SSH_PORT)]
     words += [f"-o{option}={value}" for option, value in options.items()]
-    words += [f"{local.record.login}@{local.record.address}", *command]
+    words += ["-l", local.record.login, str(local.record.address), *command]
     return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command
+
+
+def _plain(path: str) -> str:
+    """A path of which ssh replaces nothing."""
+    return path.replace("%", "%%")

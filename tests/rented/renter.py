@@ -130,9 +130,8 @@ class Renter:
 
     def user_data(self, name: str) -> str:
         """What a machine was told at its first boot, as anyone with an account may read."""
-        (instance,) = self.instances(name)
         answer = self.client().describe_instance_attribute(
-            InstanceId=instance["InstanceId"], Attribute="userData"
+            InstanceId=self.there(name)["id"], Attribute="userData"
         )
         return base64.b64decode(answer["UserData"]["Value"]).decode()
 

@@ -140,7 +140,7 @@ def test_orphans_are_removed_wherever_their_client_was_killed_and_nothing_else(
             renter("down", name, "-q")
 
 
-@pytest.mark.parametrize(("phase", "times"), [("api", 1), ("boot", 1), ("image", 1), ("image", 2)])
+@pytest.mark.parametrize(("phase", "times"), [("api", 1), ("image", 1), ("image", 2)])
 def test_an_interrupted_provisioning_says_what_is_left_and_how_to_remove_it(
     someone: Renter, name: str, phase: str, times: int
 ) -> None:

@@ -1,5 +1,7 @@
 """Machines end by themselves, with nobody watching."""
 
+import time
+
 import pytest
 
 from tests.rented.renter import Rented, Renter, until
@@ -14,7 +16,7 @@ def ended(renter: Renter, name: str) -> bool:
 
 
 def test_nobody_is_connected_for_long_and_it_ends(someone: Renter, name: str) -> None:
-    someone.killed_at(name, "engine", "--idle", "6s", "--max-lifetime", "never")
+    someone.killed_at(name, "engine", "--idle", "4s", "--max-lifetime", "never")
     assert not ended(someone, name)
     until(lambda: ended(someone, name))
     assert someone.machine(name)["machine"] is None  # type: ignore[index] # it is known here
@@ -32,7 +34,7 @@ def test_its_lifetime_is_over_and_it_ends_and_another_takes_its_name(
 
 
 def test_its_limits_hold_after_it_was_stopped_and_started_too(someone: Renter, name: str) -> None:
-    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "10s")
+    someone.killed_at(name, "engine", "--idle", "never", "--max-lifetime", "12s")
     machine_id = someone.there(name)["id"]
     someone.well("stop", name)
     until(lambda: someone.there(name)["state"] == "stopped")
@@ -42,10 +44,11 @@ def test_its_limits_hold_after_it_was_stopped_and_started_too(someone: Renter, n
 
 def test_a_connection_keeps_it_and_other_limits_can_be_set(machine: Rented) -> None:
     renter, name = machine.renter, machine.name
+    time.sleep(7)  # so that it has idled for longer than it may from now on
     try:
-        renter.provision(name, "--idle", "8s", "--max-lifetime", "2h")
-        limits = renter.ssh(name, "sudo cat /etc/offload/limits; sleep 12")
-        assert limits == "IDLE_S=8\nLIFETIME_S=7200\n"
+        renter.provision(name, "--idle", "6s", "--max-lifetime", "2h")
+        limits = renter.ssh(name, "sudo cat /etc/offload/limits; sleep 9")
+        assert limits == "IDLE_S=6\nLIFETIME_S=7200\n"
         there = renter.there(name)
         assert there["state"] == "running"
     finally:

@@ -51,7 +51,7 @@ def test_what_cannot_be_meant(
     [
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 4, "credentials"),
         ({"AWS_DEFAULT_REGION": ""}, 4, "region"),
-        ({"AWS_DEFAULT_REGION": "no such place"}, 2, "region"),
+        ({"AWS_DEFAULT_REGION": "no such place"}, 2, "no such place"),
         ({"AWS_PROFILE": "nobody"}, 2, "nobody"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 4, "127.0.0.1:9"),
         ({"OFFLOAD_CHECKIP": "http://127.0.0.1:9"}, 4, "127.0.0.1:9"),

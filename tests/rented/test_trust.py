@@ -97,7 +97,7 @@ def test_no_secret_is_seen_by_others(machine: Rented, examples: Path, tmp_path: 
     renter, name = machine.renter, machine.name
     folder = renter.folder(name)
     token, key = (folder / "token").read_text(), (folder / "key").read_text()
-    secrets = (token, SECRET, *(line for line in key.splitlines()[1:-1]))
+    secrets = (token, SECRET, *(line for line in key.splitlines()[2:-1]))
     assert len(token) == 32
     renter.ssh(name, "sudo docker rm -f offload")
     with arguments_of_all() as seen:

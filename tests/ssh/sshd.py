@@ -86,9 +86,15 @@ def running(folder: Path, *options: str) -> Iterator[Sshd]:
         "LogLevel=VERBOSE", "MaxStartups=100", *options,
     ]  # fmt: skip
     log = folder / "log"
-    command = [str(PROGRAM), "-D", "-E", str(log), "-f", "/dev/null"]
+    command = [str(PROGRAM), "-f", "/dev/null"]
     command += [word for setting in settings for word in ("-o", setting)]
-    with subprocess.Popen(command) as process:
+    forgiving = ["-o", "PerSourcePenalties=no"]  # since OpenSSH 9.8
+    if (
+        subprocess.run([*command, *forgiving, "-t"], capture_output=True, check=False).returncode
+        == 0
+    ):
+        command += forgiving
+    with subprocess.Popen([*command, "-D", "-E", str(log)]) as process:
         try:
             _await(port, process, log)
             yield Sshd(port, folder, log)

@@ -52,6 +52,7 @@ class TestCodes:
             ("UnsupportedOperation", OffloadError, "not do that now", "offload machines"),
             ("DependencyViolation", OffloadError, "still uses it", "again"),
             ("InvalidKeyPair.Duplicate", OffloadError, "name is taken", "offload down"),
+            ("InvalidGroup.NotFound", OffloadError, "does not know everywhere yet", "try again"),
             ("IdempotentParameterMismatch", OffloadError, "earlier attempt", "offload down"),
             ("InternalError", PlaceUnavailable, "problem of its own", "again"),
             ("SomethingNew", OffloadError, "AWS refuses RunInstances", "offload doctor aws"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from offload.domain.machines import MARK
 from offload.drivers import settings
 from offload.drivers.ec2 import Cloud
 from offload.drivers.settings import Settings
@@ -104,7 +105,7 @@ def test_who_may_terminate_is_known_while_there_is_a_machine(
 ) -> None:
     looked_up(aws)
     aws.refuses("run_instances", "DryRunOperation")
-    machine = {"InstanceId": "i-1", "Tags": [{"Key": "offload", "Value": "bee"}]}
+    machine = {"InstanceId": "i-1", "Tags": [{"Key": MARK, "Value": "bee"}]}
     for operation in LISTS:
         there = {"Reservations": [{"Instances": [machine]}]}
         aws.says(operation, there if operation == "describe_instances" else {})

@@ -531,6 +531,18 @@ class TestResources:
                 cloud.remove(resource)
         aws.was_asked_everything()
 
+    def test_a_star_that_others_gave_as_a_name_is_no_other_name(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        theirs = {"GroupId": "sg-1", "Tags": [{"Key": MARK, "Value": "*"}]}
+        aws.says("describe_spot_instance_requests", {})
+        aws.says("describe_instances", {"Reservations": [{"Instances": [instance()]}]})
+        aws.says("describe_volumes", {})
+        aws.says("describe_network_interfaces", {})
+        aws.says("describe_security_groups", {"SecurityGroups": [theirs]})
+        aws.says("describe_key_pairs", {})
+        assert cloud.resources("*") == [Resource("security group", "sg-1", "*", REGION)]
+
 
 class TestPermissions:
     def answers(self, aws: Aws, cloud: Cloud, ours: list[Resource], denied: set[str]) -> Any:

@@ -1,0 +1,242 @@
+"""A machine made to serve, over a connection that says what it is told to."""
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from offload.app.equip import Cargo, Equipping, Image, OnBytes
+from offload.app.pipeline import Stop
+from offload.app.renting import Interrupted, Patience, Phases
+from offload.domain.errors import OffloadError, PlaceUnavailable
+
+TOKEN = "0123456789abcdef"
+CARGO = Cargo("k1", lambda: iter([b"files"]), {"OFFLOAD_MODEL": "/cargo/m.tflite"}, ("--labels",))
+NO_CARGO = Cargo("k0", None, {"OFFLOAD_MODEL": "builtin"})
+
+
+@dataclass
+class Machine:
+    """A shell on a machine: `answers` maps a part of a command to what it prints, or to None where
+    it fails. The first that fits counts; all else succeeds in silence.
+    """
+
+    answers: dict[str, str | None] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    got: dict[str, bytes] = field(default_factory=dict)
+    now_s: float = 0.0
+    stop: Stop = field(default_factory=Stop)
+    said: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        command: str,
+        stdin: Iterable[bytes] = (),
+        on_line: Callable[[str], None] = lambda _line: None,
+        timeout_s: float | None = None,
+    ) -> str:
+        del on_line, timeout_s
+        self.ran.append(command)
+        self.got[command] = b"".join(stdin)
+        for part, answer in self.answers.items():
+            if part in command:
+                if answer is None:
+                    raise OffloadError(f"{part} failed.")
+                return answer
+        return ""
+
+    def pause(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def steps(self) -> Equipping:
+        """What is done to it."""
+        patience = Patience(lambda: self.now_s, self.pause, self.stop)
+        phases = Phases(lambda: self.now_s, lambda _name: None)
+        return Equipping(self, patience, phases, self.said.append, lambda _line: None)
+
+    def with_(self, part: str) -> str:
+        """The only command that has this in it."""
+        [found] = [command for command in self.ran if part in command]
+        return found
+
+    def has(self, part: str) -> bool:
+        """Whether any command has this in it."""
+        return any(part in command for command in self.ran)
+
+
+def image(digest: str = "d1", *, can_be_sent: bool = True) -> Image:
+    def saved(on_bytes: OnBytes) -> Iterator[bytes]:
+        on_bytes(5, 5)
+        yield b"layers"
+
+    return Image(
+        "offload", "tflite", digest, lambda: iter([b"context"]), saved if can_be_sent else None
+    )
+
+
+REACHES: dict[str, str | None] = {"registry-1.docker.io": "yes\n"}
+ALONE: dict[str, str | None] = {"registry-1.docker.io": None}
+ABSENT: dict[str, str | None] = {"image inspect": None}
+
+
+def test_an_image_that_is_there_is_left_as_it_is() -> None:
+    machine = Machine({"image inspect": "d1\n"})
+    steps = machine.steps()
+    steps.image(image(), "auto")
+    assert steps.done == {"image": "present"}
+    assert len(machine.ran) == 1
+
+
+@pytest.mark.parametrize("way", ["auto", "build"])
+def test_an_image_is_built_where_the_registries_are_in_reach(way: str) -> None:
+    machine = Machine(ABSENT | REACHES)
+    steps = machine.steps()
+    steps.image(image(), "build" if way == "build" else "auto")
+    assert steps.done == {"image": "built"}
+    build = machine.with_("docker build")
+    assert machine.got[build] == b"context"
+    assert "--label offload.source=d1" in build
+    assert "--build-arg RUNTIME=tflite" in build
+    assert not machine.has("docker load")
+
+
+def test_an_image_of_another_source_is_replaced() -> None:
+    machine = Machine({"image inspect": "d0\n", **ALONE})
+    steps = machine.steps()
+    steps.image(image(), "auto")
+    assert steps.done == {"image": "streamed"}
+    assert machine.got[machine.with_("docker load")] == b"layers"
+
+
+def test_a_build_that_fails_is_told_of_and_the_image_is_sent() -> None:
+    machine = Machine(ABSENT | REACHES | {"docker build": None})
+    steps = machine.steps()
+    steps.image(image(), "auto")
+    assert steps.done == {"image": "streamed"}
+    assert machine.said == ["docker build failed. It is sent instead."]
+
+
+def test_a_build_that_was_asked_for_is_not_replaced_by_anything() -> None:
+    machine = Machine(ABSENT | {"docker build": None})
+    with pytest.raises(OffloadError, match="docker build failed"):
+        machine.steps().image(image(), "build")
+    assert not machine.has("docker load")
+
+
+def test_who_asks_for_sending_has_nothing_built() -> None:
+    machine = Machine(ABSENT | REACHES)
+    machine.steps().image(image(), "stream")
+    assert not machine.has("docker build")
+    assert not machine.has("registry-1.docker.io")
+
+
+def test_an_image_that_can_be_had_in_no_way_is_told_of() -> None:
+    machine = Machine(ABSENT | ALONE)
+    with pytest.raises(OffloadError, match="reaches no registry") as caught:
+        machine.steps().image(image(can_be_sent=False), "auto")
+    assert caught.value.hint
+
+
+def test_sending_stops_when_somebody_asks() -> None:
+    machine = Machine(ABSENT | ALONE)
+    machine.stop.ask()
+    with pytest.raises(Interrupted):
+        machine.steps().image(image(), "auto")
+
+
+def test_a_server_that_runs_as_wanted_is_left_alone() -> None:
+    first = Machine()
+    first.steps().container(image(), CARGO, TOKEN, ["--max-bytes", "1"])
+    run = first.with_("docker run")
+    [label] = [word for word in shlex.split(run) if word.startswith("offload.spec=")]
+    spec = label.removeprefix("offload.spec=")
+
+    again = Machine({"container inspect": f"true {spec}\n", "test -e": "there"})
+    steps = again.steps()
+    steps.container(image(), CARGO, TOKEN, ["--max-bytes", "1"])
+    assert steps.done == {}
+    assert not again.has("docker run")
+    stopped = Machine({"container inspect": f"false {spec}\n", "test -e": "there"})
+    stopped.steps().container(image(), CARGO, TOKEN, ["--max-bytes", "1"])
+    assert stopped.has("docker run")
+
+
+@pytest.mark.parametrize(
+    ("digest", "cargo", "token", "options"),
+    [
+        ("d2", CARGO, TOKEN, ["--max-bytes", "1"]),
+        ("d1", NO_CARGO, TOKEN, ["--max-bytes", "1"]),
+        ("d1", CARGO, "another", ["--max-bytes", "1"]),
+        ("d1", CARGO, TOKEN, ["--max-bytes", "2"]),
+    ],
+)
+def test_a_server_that_differs_in_anything_is_replaced(
+    digest: str, cargo: Cargo, token: str, options: list[str]
+) -> None:
+    specs = set()
+    for one in (
+        (image(), CARGO, TOKEN, ["--max-bytes", "1"]),
+        (image(digest), cargo, token, options),
+    ):
+        machine = Machine()
+        steps = machine.steps()
+        steps.container(*one)
+        assert steps.done == {"container": "started"}
+        words = shlex.split(machine.with_("docker run"))
+        specs |= {word for word in words if word.startswith("offload.spec=")}
+    assert len(specs) == 2
+
+
+def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None:
+    machine = Machine()
+    machine.steps().container(image(), CARGO, TOKEN, [])
+    run = machine.with_("docker run")
+    assert " -p 127.0.0.1:8080:8080 " in run
+    assert "--read-only" in run
+    assert machine.got[run] == b"OFFLOAD_TOKEN=0123456789abcdef\nOFFLOAD_MODEL=/cargo/m.tflite\n"
+    assert not machine.has(TOKEN)
+
+
+def test_files_come_whole_or_not_at_all_and_once() -> None:
+    machine = Machine({"test -e /var/lib/offload/k1 ": None})
+    machine.steps().container(image(), CARGO, TOKEN, [])
+    load = machine.with_("tar -x")
+    assert machine.got[load] == b"files"
+    assert load.index("k1.part") < load.index("mv ")
+    there = Machine({"test -e /var/lib/offload/k1 ": "there\n"})
+    there.steps().container(image(), CARGO, TOKEN, [])
+    assert not there.has("tar -x")
+    assert "-v /var/lib/offload/k1:/cargo:ro" in there.with_("docker run")
+
+
+def test_the_engine_is_waited_for_and_the_machine_says_why_it_stays_away() -> None:
+    machine = Machine({"docker version": None, "tail": "installing\nNo match for docker\n"})
+    with pytest.raises(PlaceUnavailable, match=r"stays away\. No match for docker"):
+        machine.steps().engine()
+    assert machine.now_s > 60
+
+
+def test_a_new_host_key_travels_in_no_command() -> None:
+    machine = Machine()
+    machine.steps().host_key("PRIVATE")
+    [command] = machine.ran
+    assert machine.got[command] == b"PRIVATE"
+    assert "PRIVATE" not in command
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "lifetime_s", "text", "net"),
+    [
+        (1200.0, 14400.0, b"IDLE_S=1200\nLIFETIME_S=14400\n", "shutdown -h +247"),
+        (None, None, b"IDLE_S=0\nLIFETIME_S=0\n", "shutdown -c; true"),
+    ],
+)
+def test_limits_are_written_where_the_machine_watches_them(
+    idle_s: float | None, lifetime_s: float | None, text: bytes, net: str
+) -> None:
+    machine = Machine()
+    machine.steps().limits(idle_s, lifetime_s)
+    [command] = machine.ran
+    assert machine.got[command] == text
+    assert net in command

@@ -1,0 +1,150 @@
+"""What provisioning would mean, by what was asked for the last time."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offload.app.pipeline import Stop
+from offload.app.rented import Plan
+from offload.app.renting import Patience
+from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.machines import Machine, Offer, Spec
+from offload.drivers import machinefiles, settings, ssh
+from offload.drivers.machinefiles import Folder, Record
+from offload.drivers.settings import Settings
+from offload.wiring import configuration, planning, provisioning
+from offload.wiring.planning import Wish
+from offload.wiring.remembered import Remembered
+
+HERE = "192.0.2.1/32"
+SPEC = Spec("big", "us-east-1", "x9.huge", ("10.0.0.0/8",))
+RECORD = Record(
+    SPEC, "ec2-user", 0.5, 16, "abc", "2026-11-21T12:00:00+00:00", cidrs_by_hand=True,
+    model="builtin",
+)  # fmt: skip
+
+
+RUNNING = Machine("i-1", "big", "eu-west-1", "running", "x9.huge", RECORD.asked_at)
+
+
+@dataclass
+class Account:
+    """A cloud with nothing in it."""
+
+    region: str = "us-east-1"
+    there: list[Machine] = field(default_factory=list)
+
+    def machines(self, name: str) -> list[Machine]:
+        assert name == "big"
+        return self.there
+
+    def offer(self, spec: Spec) -> Offer:
+        return Offer(spec, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 16, "ec2-user", True, "vpc-1")
+
+    def allowed(self, offer: Offer) -> None:
+        del offer
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Settings:
+    return settings.load(
+        {"OFFLOAD_DATA": str(tmp_path), "OFFLOAD_CACHE": str(tmp_path), "OFFLOAD_OFFLINE": "1"}
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return machinefiles.folder(str(tmp_path / "machines"), "big")
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clouds:
+        @staticmethod
+        def connected(region: str | None, profile: str | None) -> Account:
+            there = [RUNNING] if (region, profile) == ("eu-west-1", "work") else []
+            return Account(region or "us-east-1", there)
+
+    monkeypatch.setattr(planning, "Cloud", Clouds)
+    monkeypatch.setattr(planning, "caller", lambda _configured: HERE)
+    monkeypatch.setattr(planning, "_can_send", lambda _offer, _way: False)
+
+
+def planned(configured: Settings, **wishes: Any) -> Plan:
+    hub = configuration.hub(configured, offline=True)
+    return planning.planned(Wish("big", **wishes), configured, hub, lambda _line: None)
+
+
+def test_who_was_let_in_by_hand_stays_so_and_else_it_is_who_asks(
+    configured: Settings, folder: Folder
+) -> None:
+    folder.keep(RECORD)
+    plan = planned(configured)
+    assert (plan.record.spec.allow_cidrs, plan.record.cidrs_by_hand) == (("10.0.0.0/8",), True)
+    plan = planned(configured, allow_cidrs=("192.0.2.0/24",))
+    assert (plan.record.spec.allow_cidrs, plan.record.cidrs_by_hand) == (("192.0.2.0/24",), True)
+    folder.keep(replace(RECORD, cidrs_by_hand=False))
+    plan = planned(configured)
+    assert (plan.record.spec.allow_cidrs, plan.record.cidrs_by_hand) == ((HERE,), False)
+
+
+@pytest.mark.parametrize("machine_id", [None, "i-1"])
+@pytest.mark.parametrize("elsewhere", [{"region": "us-east-1"}, {"profile": "private"}])
+def test_a_machine_in_another_region_or_account_is_not_lost_sight_of(
+    configured: Settings, folder: Folder, elsewhere: dict[str, str], machine_id: str | None
+) -> None:
+    theirs = replace(SPEC, region="eu-west-1")
+    folder.keep(replace(RECORD, spec=theirs, profile="work", id=machine_id))
+    with pytest.raises(UsageError, match="big is in eu-west-1, profile work"):
+        planned(configured, **elsewhere)
+
+
+def test_where_there_is_none_any_more_another_region_will_do(
+    configured: Settings, folder: Folder
+) -> None:
+    folder.keep(replace(RECORD, spec=replace(SPEC, ami="ami-2", subnet="subnet-1")))
+    there = replace(SPEC, region="eu-west-1")
+    assert planned(configured, region="eu-west-1").record.spec == there
+
+
+def test_what_was_asked_for_holds_but_the_zone_is_left_to_the_cloud(
+    configured: Settings, folder: Folder
+) -> None:
+    asked = replace(SPEC, ami="ami-2", subnet="subnet-1", spot=True, disk_gb=50, tags={"a": "b"})
+    folder.keep(replace(RECORD, spec=replace(asked, zone="us-east-1a")))
+    assert planned(configured).record.spec == asked
+
+
+def test_a_price_that_only_the_user_knows_is_remembered(
+    configured: Settings, folder: Folder
+) -> None:
+    with pytest.raises(UsageError, match=r"x9\.huge"):
+        planned(configured, model="builtin", instance_type="x9.huge")
+    folder.keep(RECORD)
+    assert planned(configured).billing.usd_per_h == 0.5
+    with pytest.raises(UsageError, match=r"x9\.small"):
+        planned(configured, instance_type="x9.small")
+
+
+def test_a_machine_that_lets_nobody_in_says_whom_it_would(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(_local: Remembered, _timeout_s: float) -> Any:
+        raise ssh.Unreachable("198.18.0.1:22 does not answer.", silent=True)
+
+    now_s = [0.0]
+
+    def pause(seconds: float) -> None:
+        now_s[0] += seconds
+
+    monkeypatch.setattr(Remembered, "connect", connect)
+    patience = Patience(lambda: now_s[0], pause, Stop())
+    told = (
+        r"^The machine big does not let us in over SSH\. 198\.18\.0\.1:22 does not answer\. "
+        r"It lets in 10\.0\.0\.0/8\.$"
+    )
+    with pytest.raises(PlaceUnavailable, match=told) as caught:
+        provisioning._let_in(Remembered(folder, RECORD), patience)
+    assert "offload allow big --allow-cidr" in str(caught.value.hint)

@@ -1,0 +1,199 @@
+"""Rented machines as people handle them, in clouds of our own making."""
+
+import datetime
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from offload.app.pipeline import Stop
+from offload.cli import down as command
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.machines import Machine, Resource, Spec
+from offload.drivers import machinefiles, settings
+from offload.drivers.machinefiles import Folder, Record
+from offload.drivers.settings import Settings
+from offload.wiring import ending, machines
+from offload.wiring.remembered import Remembered
+
+SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
+BEGAN = "2026-11-21T12:00:00+00:00"
+RECORD = Record(SPEC, "ec2-user", 0.0893, 16, "abc", BEGAN, id="i-1", ready=True)
+RUNNING = Machine("i-1", "big", "us-east-1", "running", "c7i.large", BEGAN, "198.18.0.1")
+
+
+@dataclass
+class Account:
+    """A cloud with these machines, which `key` lets into; `open` are the addresses it lets in."""
+
+    region: str
+    there: list[Machine] = field(default_factory=list)
+    key: str | None = None
+    open: tuple[str, ...] = ()
+    stopped: list[str] = field(default_factory=list)
+
+    def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
+        assert not gone
+        return [m for m in self.there if name in {None, m.name}]
+
+    def key_of(self, name: str) -> str | None:
+        del name
+        return self.key
+
+    def open_to(self, vpc: str | None, name: str, cidrs: tuple[str, ...]) -> str:
+        assert (vpc, name) == (None, "big")
+        self.open = cidrs
+        return "sg-1"
+
+    def stop(self, machine_id: str) -> None:
+        self.stopped.append(machine_id)
+
+    def resources(self, name: str | None = None) -> list[Resource]:
+        return [Resource("instance", m.id, m.name, self.region) for m in self.machines(name)]
+
+    def remove(self, resource: Resource) -> None:
+        self.there = [m for m in self.there if m.id != resource.id]
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Settings:
+    return settings.load({"OFFLOAD_DATA": str(tmp_path), "OFFLOAD_CACHE": str(tmp_path)})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return machinefiles.folder(str(tmp_path / "machines"), "big")
+
+
+@pytest.fixture
+def clouds(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str | None, str | None], Account]:
+    """Region and profile -> what is there."""
+    known: dict[tuple[str | None, str | None], Account] = {}
+
+    class Clouds:
+        @staticmethod
+        def connected(region: str | None = None, profile: str | None = None) -> Account:
+            if (region, profile) not in known:
+                raise UsageError(f"There is no profile {profile}.")
+            return known[region, profile]
+
+    for module in (machines, ending):
+        monkeypatch.setattr(module, "Cloud", Clouds)
+    return known
+
+
+Clouds = dict[tuple[str | None, str | None], Account]
+
+
+def down(configured: Settings, region: str | None = None, *, only_ours: bool = False) -> list[str]:
+    told: list[str] = []
+
+    def gone(resource: Resource) -> None:
+        told.append(resource.id)
+
+    ending.down(configured, "big", region, None, Stop(), gone, only_ours=only_ours)
+    return told
+
+
+def test_machines_of_another_profile_in_the_usual_region_are_listed_once(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(replace(RECORD, profile="work"))
+    mine = replace(RUNNING, id="i-2", name="mine")
+    clouds[None, None] = Account("us-east-1", [mine])
+    clouds["us-east-1", "work"] = Account("us-east-1", [RUNNING, mine])
+    rows = machines.listed(configured, (), None)
+    assert [(row.name, row.machine and row.machine.state) for row in rows] == [
+        ("big", "running"), ("mine", "running"),
+    ]  # fmt: skip
+
+
+def test_all_regions_are_none_where_no_region_is_known_to_ask_in(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
+    assert len(machines.listed(configured, (), None)) == 1
+    with pytest.raises(UsageError):
+        machines.listed(configured, (), None, everywhere=True)
+
+
+def test_a_damaged_record_hides_no_machine(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    (Path(folder.path) / "machine.json").write_text("{")
+    clouds[None, None] = Account("us-east-1", [RUNNING])
+    [row] = machines.listed(configured, (), None)
+    assert (row.machine, row.record) == (RUNNING, None)
+
+
+def test_what_is_not_known_to_be_anywhere_is_not_forgotten_before_it_is_removed(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    (Path(folder.path) / "machine.json").write_text("{")
+    clouds[None, None] = Account("eu-west-1")
+    clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
+    with pytest.raises(UsageError, match="does not say where") as caught:
+        down(configured)
+    assert "--region" in str(caught.value.hint)
+    assert folder.exists
+    assert down(configured, "us-east-1") == ["i-1"]
+    assert not folder.exists
+
+
+def test_a_machine_that_took_the_name_of_ours_is_removed_only_by_name(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    Remembered(folder, RECORD).public_key()
+    theirs = replace(RUNNING, id="i-2")
+    clouds["us-east-1", None] = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
+    assert down(configured, only_ours=True) == []
+    assert not folder.exists, "ours is forgotten"
+    assert down(configured, "us-east-1") == ["i-2"]
+
+
+def test_stopping_and_letting_in_change_nothing_else_that_is_known(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    account = clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
+    assert machines.allow(configured, "big", ["192.0.2.0/24"]) == ("192.0.2.0/24",)
+    assert account.open == ("192.0.2.0/24",)
+    wider = replace(SPEC, allow_cidrs=("192.0.2.0/24",))
+    assert folder.record() == replace(RECORD, spec=wider, cidrs_by_hand=True)
+    machines.stop(configured, "big")
+    assert account.stopped == ["i-1"]
+    assert folder.record() == replace(RECORD, spec=wider, cidrs_by_hand=True, address=None)
+
+
+def test_a_spot_machine_is_one_that_the_cloud_calls_so(
+    configured: Settings, folder: Folder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    clouds["us-east-1", None] = Account("us-east-1", [replace(RUNNING, spot=True)])
+    with pytest.raises(UsageError, match="spot instance"):
+        machines.stop(configured, "big")
+
+
+def test_of_several_machines_the_others_go_where_one_does_not() -> None:
+    gone: list[str] = []
+    warned: list[str] = []
+
+    def remove(name: str) -> None:
+        if name != "good":
+            raise OffloadError(f"{name} does not go.")
+        gone.append(name)
+
+    with pytest.raises(OffloadError, match="worse does not go"):
+        command._each(["bad", "good", "worse"], remove, warned.append)
+    assert (gone, warned) == (["good"], ["bad does not go."])
+
+
+@pytest.mark.parametrize(("age_s", "made"), [(5.0, "i-1"), (3600.0, None)])
+def test_a_machine_is_just_made_for_minutes(folder: Folder, age_s: float, made: str | None) -> None:
+    asked_at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_s)
+    record = replace(RECORD, asked_at=asked_at.isoformat(timespec="seconds"))
+    assert Remembered(folder, record).just_made() == made

@@ -1,0 +1,245 @@
+"""A machine brought up, step by step, at a cloud that does as it is told."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from offload.app.pipeline import Stop
+from offload.app.renting import Interrupted, Patience, Phases, Renting
+from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.machines import Machine, Offer, Spec, State
+
+SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
+OFFER = Offer(SPEC, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 16, "ec2-user", True, "vpc-1")
+KEY = "ssh-ed25519 AAAAours"
+
+
+def machine(
+    state: State = "running", address: str | None = "198.18.0.1", machine_id: str = "i-1"
+) -> Machine:
+    began = "2026-11-21T12:00:00+00:00"
+    return Machine(machine_id, "big", "us-east-1", state, "c7i.large", began, address)
+
+
+@dataclass
+class World:
+    """A clock, a cloud and a computer in one, so that all effects are in one order.
+
+    `next` are the states that the machine goes through, one with each look.
+    """
+
+    there: list[Machine] = field(default_factory=list)
+    next: list[Machine] = field(default_factory=list)
+    launches: list[Machine] = field(default_factory=lambda: [machine("pending", None)])
+    key: str | None = None
+    had: bool = False
+    made: str | None = None
+    done: list[str] = field(default_factory=list)
+    now_s: float = 0.0
+    stop: Stop = field(default_factory=Stop)
+
+    def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
+        assert name == "big"
+        if gone and self.next:
+            self.there = [self.next.pop(0)]
+        return [m for m in self.there if gone or m.state not in {"ending", "gone"}]
+
+    def key_of(self, name: str) -> str | None:
+        del name
+        return self.key
+
+    def add_key(self, name: str, public: str) -> None:
+        self.done.append(f"add key {name} {public}")
+
+    def drop_key(self, name: str) -> bool:
+        raise AssertionError(f"nobody asked to drop the key of {name}")
+
+    def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
+        self.done.append(f"open {vpc} {name} to {','.join(cidrs)}")
+        return "sg-1"
+
+    def launch(
+        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+    ) -> Machine:
+        self.done.append(f"launch {offer.ami} {user_data} {client_token} {expires_at}")
+        self.there = [self.launches.pop(0)]
+        return self.there[0]
+
+    def start(self, machine_id: str) -> None:
+        self.done.append(f"start {machine_id}")
+
+    def is_ours(self, public_key: str | None) -> bool:
+        return public_key == KEY
+
+    def intend(self) -> None:
+        self.done.append("intend")
+
+    def public_key(self) -> str:
+        return KEY
+
+    def user_data(self) -> str:
+        return "script"
+
+    def client_token(self) -> str:
+        return f"token{self.done.count('afresh')}"
+
+    def expires_at(self) -> str:
+        return "soon"
+
+    def had_one(self) -> bool:
+        return self.had
+
+    def just_made(self) -> str | None:
+        return self.made
+
+    def afresh(self) -> None:
+        self.done.append("afresh")
+
+    def seen(self, machine: Machine) -> None:
+        self.done.append(f"seen {machine.id} {machine.state}")
+
+    def pause(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def up(self, follow: Callable[[str], None] = lambda _name: None) -> tuple[Machine, str]:
+        """Bring it up."""
+        patience = Patience(lambda: self.now_s, self.pause, self.stop)
+        phases = Phases(lambda: self.now_s, follow)
+        return Renting(self, self, patience, phases).up(OFFER)
+
+
+def test_nothing_is_created_before_it_is_remembered_and_the_machine_comes_last() -> None:
+    world = World(next=[machine("pending", None), machine()])
+    phases: list[str] = []
+    assert world.up(phases.append) == (machine(), "new")
+    assert phases == ["api", "pending"]
+    assert world.done == [
+        "intend",
+        f"add key big {KEY}",
+        "open vpc-1 big to 192.0.2.1/32",
+        "launch ami-1 script token0 soon",
+        "seen i-1 pending",
+        "seen i-1 running",
+    ]
+
+
+def test_what_was_created_before_it_broke_off_is_not_created_again() -> None:
+    world = World(key=KEY, next=[machine()])
+    world.up()
+    assert not [step for step in world.done if step.startswith("add key")]
+
+
+def test_a_machine_that_runs_is_only_looked_at() -> None:
+    world = World(there=[machine()], key=KEY)
+    phases: list[str] = []
+    assert world.up(phases.append) == (machine(), "cold")
+    assert phases == []
+    assert world.done == ["seen i-1 running", "open vpc-1 big to 192.0.2.1/32"]
+
+
+@pytest.mark.parametrize("state", ["stopping", "stopped"])
+def test_a_stopped_machine_is_started_once_it_is_off(state: State) -> None:
+    later = machine(address="198.18.0.2")
+    coming = [machine("stopped", None), machine("pending", None), later]
+    world = World(there=[machine(state, None)], key=KEY, next=coming)
+    phases: list[str] = []
+    assert world.up(phases.append) == (later, "stopped")
+    assert phases == ["start", "pending"]
+    assert world.done.index("start i-1") > 0
+    assert world.done[-1] == "seen i-1 running"
+
+
+def test_after_a_machine_that_is_gone_another_is_made_from_fresh_secrets() -> None:
+    world = World(key=KEY, had=True, next=[machine()])
+    world.up()
+    assert world.done.index("afresh") < world.done.index("launch ami-1 script token1 soon")
+
+
+def test_a_machine_that_the_cloud_has_not_heard_of_everywhere_is_not_made_twice() -> None:
+    older = machine("gone", None, machine_id="i-0")
+    world = World(key=KEY, had=True, made="i-1", next=[older, machine("pending", None), machine()])
+    assert world.up() == (machine(), "cold")
+    assert not [step for step in world.done if step.startswith(("launch", "afresh"))]
+
+
+@pytest.mark.parametrize("coming", [[], [machine("gone", None)]])
+def test_a_machine_that_was_made_just_now_and_is_gone_is_not_waited_for(
+    coming: list[Machine],
+) -> None:
+    another = machine(machine_id="i-2")
+    world = World(key=KEY, had=True, made="i-1", next=coming, launches=[another])
+    assert world.up() == (another, "new")
+    assert world.now_s < 30
+    assert "afresh" in world.done
+
+
+def test_the_answer_to_a_request_of_before_may_be_a_machine_that_has_ended() -> None:
+    launches = [machine("gone", None), machine("pending", None, machine_id="i-2")]
+    world = World(launches=launches, next=[machine(machine_id="i-2")])
+    found, _came_from = world.up()
+    assert found.id == "i-2"
+    made = [step for step in world.done if step.startswith(("launch", "afresh"))]
+    assert made == [
+        "launch ami-1 script token0 soon", "afresh", "launch ami-1 script token1 soon",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("there", "key"),
+    [
+        ([], "ssh-ed25519 AAAAtheirs"),
+        ([machine()], "ssh-ed25519 AAAAtheirs"),
+        ([machine()], None),
+        ([machine("stopped", None)], None),
+    ],
+)
+def test_a_machine_whose_key_is_elsewhere_is_left_alone(
+    there: list[Machine], key: str | None
+) -> None:
+    world = World(there=there, key=key)
+    with pytest.raises(OffloadError, match="whose key is not on this computer"):
+        world.up()
+    assert world.done == [], "and nothing of it is remembered"
+
+
+def test_a_machine_of_another_kind_is_left_alone() -> None:
+    world = World(there=[replace(machine(), instance_type="p5.48xlarge")], key=KEY)
+    with pytest.raises(OffloadError, match=r"is a p5\.48xlarge, not a c7i.large"):
+        world.up()
+    assert world.done == []
+
+
+def test_a_machine_that_ends_while_it_comes_up_is_told_of() -> None:
+    world = World(next=[machine("pending", None), machine("ending", None)])
+    with pytest.raises(PlaceUnavailable, match="has ended while it came up"):
+        world.up()
+
+
+def test_a_machine_that_never_comes_up_is_not_waited_for_for_ever() -> None:
+    world = World()
+    with pytest.raises(PlaceUnavailable, match="does not come up"):
+        world.up()
+    assert 200 < world.now_s < 400
+
+
+def test_who_asks_to_stop_is_heard_after_the_step_in_hand() -> None:
+    world = World(next=[machine()])
+
+    def follow(phase: str) -> None:
+        if phase == "api":
+            world.stop.ask()
+
+    with pytest.raises(Interrupted) as caught:
+        world.up(follow)
+    assert caught.value.exit_code == 130
+    assert world.done[-1] == "seen i-1 pending", "what was created is remembered"
+
+
+def test_a_phase_that_comes_twice_is_counted_together() -> None:
+    world = World()
+    phases = Phases(lambda: world.now_s, lambda _name: None)
+    for seconds in (1.0, 2.0):
+        with phases.of("container"):
+            world.pause(seconds)
+    assert phases.taken_s == {"container": 3.0}
