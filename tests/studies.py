@@ -3,11 +3,12 @@
 import csv
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from offload.domain.studies import AXES
 from offload.domain.timing import Durations
 
 PHASES = tuple(each.name for each in fields(Durations))
@@ -121,6 +122,12 @@ def made(folder: Path, what: Made | None = None) -> Path:
     return folder
 
 
+def change(table: Path, changed: Callable[[dict[str, str]], Mapping[str, str]]) -> None:
+    """Change every line of a table."""
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    _table(table, list(rows[0]), map(changed, rows))
+
+
 def _cells(what: Made) -> list[tuple[int, str, int, dict[str, Any]]]:
     combinations: list[dict[str, Any]] = [{}]
     for name, levels in what.grid.items():
@@ -130,13 +137,9 @@ def _cells(what: Made) -> list[tuple[int, str, int, dict[str, Any]]]:
         for place in what.places:
             for images in what.images:
                 for sides in combinations:
-                    away = place == "remote"
-                    kept = {k: v for k, v in sides.items() if away or k not in _LINKS}
+                    kept = {k: v for k, v in sides.items() if k in (*AXES[place], "cold")}
                     cells.append((turn, place, images, kept))
     return list({(t, p, i, tuple(s.items())): (t, p, i, s) for t, p, i, s in cells}.values())
-
-
-_LINKS = {"link_mbit", "upload_max_side_px"}
 
 
 def _photos(

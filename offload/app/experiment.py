@@ -10,26 +10,19 @@ from offload.domain.timing import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a cell finds: the `label` of its server, and what the link to it carries if that was
-    measured.
-    """
-
-    label: str = ""
-    goodput_bytes_per_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Experiment:
     """What does cells, and what is done with them.
 
-    `prepare` sees that a cell can begin, `perform` does it, `usd` says what so many seconds of it
-    cost, `record` keeps a run, `now` is the time of day in ISO 8601.
+    `prepare` sees that a cell can begin, and says how many bytes per second cross the link to its
+    server if that is known; `perform` does it. `label` tells its place from others of the kind,
+    `usd` says what so many seconds of it cost, `record` keeps a run, `now` is the time of day in
+    ISO 8601.
     """
 
     predict: Callable[[Cell], Prediction]
-    prepare: Callable[[Cell], Surroundings]
+    prepare: Callable[[Cell], float | None]
     perform: Callable[[Cell], Outcome]
+    label: Callable[[Cell], str]
     usd: Callable[[Cell, float], float]
     record: Callable[[Run], None]
     now: Callable[[], str]
@@ -45,20 +38,20 @@ class Experiment:
             yield run
 
     def _run(self, cell: Cell) -> Run:
-        predicted, at = self.predict(cell), self.now()
+        predicted, at, label = self.predict(cell), self.now(), self.label(cell)
         try:
-            found = self.prepare(cell)
+            goodput = self.prepare(cell)
             outcome = self.perform(cell)
         except OffloadError as error:
-            return Run(cell, at, predicted, error=str(error))
+            return Run(cell, at, predicted, label=label, error=str(error))
         usd = self.usd(cell, makespan_s(cell, outcome))
-        return Run(cell, at, predicted, outcome, found.label, usd)
+        return Run(cell, at, predicted, outcome, label, usd, goodput_bytes_per_s=goodput)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Cells that are to be done, with what is expected of each; `usd_per_h` is what the machine
-    costs that is rented meanwhile, 0 if none is.
+    costs that some of them run on, 0 if nobody bills it.
     """
 
     cells: Sequence[tuple[Cell, Prediction]]

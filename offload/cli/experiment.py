@@ -115,9 +115,11 @@ def experiment(
     from offload.domain import units
     from offload.domain.studies import Design
     from offload.render import messages, progress
-    from offload.wiring import configuration, drawing, experimenting
+    from offload.wiring import configuration, designing, drawing
     from offload.wiring.request import at_each
 
+    if out is None and not plan:
+        raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
     places = tuple(dict.fromkeys(name.strip() for name in where.split(",") if name.strip()))
     requests = at_each(
         places,
@@ -135,11 +137,11 @@ def experiment(
     design = Design(
         images=numbers or drawing.usual(len(drawn.paths)),
         places=places,
-        concurrency=_levels(concurrency, "--concurrency", int),
-        replicas=_levels(replicas, "--replicas", int),
-        cpus=_levels(cpus, "--cpus", float),
-        upload_max_side_px=_levels(upload_max_side, "--upload-max-side", _side_px),
-        link_mbit=_levels(link, "--link", float),
+        concurrency=_levels(concurrency, "--concurrency", int, most=1024),
+        replicas=_levels(replicas, "--replicas", int, most=64),
+        cpus=_levels(cpus, "--cpus", float, least=0.01, most=1024),
+        upload_max_side_px=_levels(upload_max_side, "--upload-max-side", _side_px, least=16),
+        link_mbit=_levels(link, "--link", float, least=0.001),
         cold=cold,
         repeats=repeats,
         seed=seed,
@@ -148,19 +150,17 @@ def experiment(
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.download(quiet) as on_bytes:
         hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
-        study = experimenting.study(
+        study = designing.study(
             design, requests, drawn, hub, configured, say.warn,
             link_command=link_command,
             price_usd_per_h=None if price is None else units.usd(price, option="--price"),
             command=["offload", *sys.argv[1:]],
         )  # fmt: skip
-    if plan:
+    if plan or out is None:
         from offload.render import studies
 
         studies.plan(study.plan())
         return
-    if out is None:
-        raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
     _run(study, out, say, yes=yes, quiet=quiet)
 
 
@@ -177,7 +177,7 @@ def _run(study: "Study", out: str, say: "Messages", *, yes: bool, quiet: bool) -
         plan, standing, total = running.plan, running.standing, len(study.design.cells())
         for line in studies.plan_lines(plan):
             say.note(line)
-        if plan.usd_per_h and plan.cells and not yes and not _confirmed():
+        if study.rents and plan.usd_per_h and not yes and not _confirmed(plan.usd):
             raise typer.Exit(1)
         pace = Pace(plan, perf_counter)
         with (
@@ -197,20 +197,23 @@ def _run(study: "Study", out: str, say: "Messages", *, yes: bool, quiet: bool) -
         raise typer.Exit(SOME_FAILED)
 
 
-def _confirmed() -> bool:
+def _confirmed(usd: float) -> bool:
     import sys
 
     from offload.domain.errors import UsageError
+    from offload.domain.units import show_usd
 
     if not sys.stdin.isatty():
         raise UsageError(
             "Nothing that costs money is begun without a yes.",
             hint="To say it beforehand: add --yes",
         )
-    return typer.confirm("Begin?", err=True)
+    return typer.confirm(f"Begin, for about {show_usd(usd)}?", err=True)
 
 
-def _levels(text: str | None, option: str, kind: Callable[[str], T]) -> tuple[T, ...]:
+def _levels(
+    text: str | None, option: str, kind: Callable[[str], T], least: float = 1, most: int = 1_000_000
+) -> tuple[T, ...]:
     """The values of a list, each once; none of a list that was left out."""
     if text is None:
         return ()
@@ -218,8 +221,8 @@ def _levels(text: str | None, option: str, kind: Callable[[str], T]) -> tuple[T,
         values = tuple(dict.fromkeys(kind(word) for word in text.split(",")))
     except ValueError as error:
         raise typer.BadParameter(f"{option} takes numbers, such as 1,2,5, not {text!r}.") from error
-    if any(value is not None and not 0 < value < float("inf") for value in values):  # type: ignore[operator] # numbers
-        raise typer.BadParameter(f"{option} takes numbers above zero, not {text!r}.")
+    if any(value is not None and not least <= value <= most for value in values):  # type: ignore[operator] # numbers
+        raise typer.BadParameter(f"{option} takes numbers from {least} to {most}, not {text!r}.")
     return values
 
 

@@ -54,21 +54,23 @@ def _sending(cell: Cell, known: Sequence[Lane]) -> Lane:
 
 def _boxed(cell: Cell, lane: Lane, cores: int, limited: bool) -> Lane:
     """Replicas with their share of the cores; none gets more than there are."""
-    slots, service_s = lane.slots, lane.service_s
-    share = 1.0
-    if cell.cpus is not None and not limited:
-        slots, share = max(1, min(int(cell.cpus), lane.slots)), min(1.0, cell.cpus)
-    replicas = cell.replicas or 1
-    crowd = max(1.0, replicas * slots * share / cores)
-    if crowd / share != 1:
-        service_s = _guessed(service_s, crowd / share)
-    each = max(1, lane.in_flight // lane.slots)
-    slots *= replicas
-    return replace(lane, slots=slots, in_flight=each * slots, service_s=service_s)
+    slots, share, replicas = lane.slots, 1.0, cell.replicas or 1
+    if cell.cpus is not None:
+        slots = slots if limited else max(1, min(int(cell.cpus), slots))
+        share = min(1.0, cell.cpus / slots)
+    alone, together = (max(1.0, number * slots * share / cores) for number in (1, replicas))
+    slower = together / alone if limited or cell.cpus is None else together / share
+    in_flight = max(1, lane.in_flight - lane.slots + slots)
+    return replace(
+        lane,
+        slots=replicas * slots,
+        in_flight=replicas * in_flight,
+        service_s=lane.service_s if slower == 1 else _guessed(lane.service_s, slower),
+    )
 
 
 def _guessed(term: Term, factor: float) -> Term:
-    how = "measured without the limit on cores, scaled" if factor > 1 else "scaled"
+    how = "scaled to its share of the cores"
     return Term(term.draws * factor, "assumed", term.samples, term.taken_at, how)
 
 

@@ -8,7 +8,8 @@ images of the run together), `Transfer Speed`, `Total Execution time on server (
 and URLs of these are this machine; `container` is a container on it. A remote run took its transfer
 (payload over speed) and then the execution on the server; any other took the execution alone. In a
 study's `runs.csv`, whose lines have a `cell`, the column `place` decides, a line with an `error` is
-no run, and of each place only runs count for which nothing more was set than for any other.
+no run, and of each place only runs count for which the same was set: as little as for any other
+there, and of several such ways the quickest.
 """
 
 import re
@@ -39,6 +40,7 @@ _HERE = {"local", "localhost", "127.0.0.1", "::1"}
 
 
 Place = Literal["local", "container", "remote"]
+Settings = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +77,32 @@ def read(text: str) -> list[TableRun]:
     Raises:
         UsageError: naming the first line and column that cannot be meant; or there is no run.
     """
-    runs = [_run(line) for line in _plainest(list(sheet.lines(text, _COLUMNS)))]
-    if not runs:
+    lines = [
+        line
+        for line in sheet.lines(text, _COLUMNS)
+        if not (line.cells.get(_CELL) and line.cells.get(_ERROR))
+    ]
+    if not lines:
         raise UsageError("The table holds no run.", hint=_COLUMNS.hint)
-    return runs
+    return _set_alike([(_settings(line), _run(line)) for line in lines])
 
 
-def _plainest(lines: Sequence[sheet.Line]) -> list[sheet.Line]:
-    """Without a study's failed runs, and those for which more was set than for others there."""
-    done = [line for line in lines if not (line.cells.get(_CELL) and line.cells.get(_ERROR))]
-    fewest: dict[str | None, int] = {}
-    for line in done:
-        place = line.cells.get(_PLACE)
-        fewest[place] = min(_set(line), fewest.get(place, len(_SETTINGS)))
-    return [line for line in done if _set(line) == fewest[line.cells.get(_PLACE)]]
+def _settings(line: sheet.Line) -> Settings:
+    """What was set for a study's line; other people's have no settings that we know."""
+    return tuple(line.cells.get(name, "") if line.cells.get(_CELL) else "" for name in _SETTINGS)
 
 
-def _set(line: sheet.Line) -> int:
-    """How many settings a study's line has; other people's have none that we know."""
-    return sum(bool(line.cells.get(name)) for name in _SETTINGS) if line.cells.get(_CELL) else 0
+def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
+    """Of each place the runs for which the same was set, as one line goes through all of them."""
+
+    def merit(way: tuple[Place, Settings]) -> tuple[int, float]:
+        same = [run for settings, run in runs if (run.place, settings) == way]
+        per_image_s = sum(run.total_s for run in same) / sum(run.images for run in same)
+        return -sum(map(bool, way[1])), -per_image_s
+
+    ways = sorted({(run.place, settings) for settings, run in runs})
+    best = dict(sorted(ways, key=merit))  # of each place the last counts
+    return [run for settings, run in runs if settings == best[run.place]]
 
 
 def _run(line: sheet.Line) -> TableRun:

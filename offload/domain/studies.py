@@ -18,7 +18,7 @@ AXES = {
 }
 """Place -> what may be varied there beside the number of images."""
 LEVELS = ("concurrency", "replicas", "cpus", "upload_max_side_px", "link_mbit")
-_OPTIONS = {"places": "--where", "upload_max_side_px": "--upload-max-side", "link_mbit": "--link"}
+_OPTIONS = {"upload_max_side_px": "--upload-max-side", "link_mbit": "--link"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Run:
     """A cell that was done `at` that time, beside what was predicted of it; or the reason in
-    `error` why it was not. `label` tells places of one kind apart, `usd` is what it cost.
+    `error` why it was not. `label` tells places of one kind apart, `usd` is what it cost, and
+    `goodput_bytes_per_s` what the link to its server carried when it was probed.
     """
 
     cell: Cell
@@ -168,6 +169,7 @@ class Run:
     label: str = ""
     usd: float = 0.0
     error: str = ""
+    goodput_bytes_per_s: float | None = None
 
     @property
     def makespan_s(self) -> float | None:

@@ -88,12 +88,17 @@ def _measured(run: Run, outcome: Outcome) -> Line:
 
 def _as_by_hand(run: Run, outcome: Outcome, means: Mapping[str, float]) -> Line:
     """In such tables a transfer is followed by an execution, while here both go on at a time: of
-    the makespan, the share that images were on their way is the transfer, the rest the execution.
+    the makespan, what the payload takes at the link's goodput is the transfer, the rest the
+    execution, so that a line through the runs has the goodput for its slope. Where the link was not
+    probed, the transfer is the share of the makespan that images were on their way.
     """
     away, makespan_s = run.cell.place == "remote", run.makespan_s or 0.0
     payload_bytes = sum(each.sent_bytes if away else each.bytes for each in outcome.photos)
     way_s, all_s = sum(means[name] for name in _ON_THE_WAY), sum(means.values())
     transfer_s = makespan_s * way_s / all_s if away and all_s else 0.0
+    rest_s = makespan_s - means["decode_s"] - means["infer_s"]
+    if away and run.goodput_bytes_per_s and rest_s > 0:
+        transfer_s = min(payload_bytes / run.goodput_bytes_per_s, rest_s)
     speed = f"{payload_bytes / transfer_s / 1e6:.6f} MB/s" if transfer_s else ""
     return {
         "Payload Size": f"{payload_bytes / 1e6:.6f} MB",

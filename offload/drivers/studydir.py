@@ -77,7 +77,7 @@ class StudyDir:
         folder = self._path(_WORK)
         shutil.rmtree(folder, ignore_errors=True)
         with _explained(self._folder):
-            os.makedirs(folder)
+            os.makedirs(folder, exist_ok=True)  # what a killed one started may still write there
         try:
             yield folder
         finally:
@@ -119,7 +119,7 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
     study = os.path.join(folder, _STUDY)
     if os.path.exists(study):
         _refuse_another(study, fixed)
-    elif os.path.exists(os.path.join(folder, _RUNS)):
+    elif any(os.path.exists(os.path.join(folder, name)) for name in (_RUNS, _IMAGES, _ENVIRONMENT)):
         raise UsageError(f"{folder} holds runs of no known study.", hint=_ANOTHER)
     else:
         _write_json(study, {"schema": SCHEMA, "kind": "study"} | about | {"fixed": fixed})
@@ -135,7 +135,7 @@ def _refuse_another(path: str, fixed: Json) -> None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
     now = _parts(json.loads(json.dumps(fixed)))
-    changed = [name for name in {**now, **before} if before.get(name) != now.get(name)]
+    changed = [name for name, value in before.items() if now.get(name) != value]
     if changed:
         names = ", ".join(name.replace("_", " ") for name in changed)
         folder = os.path.dirname(path)
@@ -155,16 +155,16 @@ def _repair(path: str, columns: Sequence[str]) -> None:
     Raises:
         UsageError: it has other columns.
     """
+    headings = _csv_line(columns)
     with open(path, "a+b") as file:
         file.seek(0)
         data = file.read()
+        if not (data.startswith(headings) or headings.startswith(data)):
+            raise UsageError(f"{path} has the columns of another version.", hint=_ANOTHER)
         whole = data[: data.rfind(b"\n") + 1]
         file.truncate(len(whole))
-    headings = _csv_line(columns)
     if not whole:
         _append(path, headings)
-    elif not whole.startswith(headings):
-        raise UsageError(f"{path} has the columns of another version.", hint=_ANOTHER)
 
 
 def _drop_halves(folder: str) -> None:
@@ -179,6 +179,8 @@ def _drop_halves(folder: str) -> None:
 def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
     with atomic_write(path) as file:
         file.write((_csv_line(columns) + _csv(columns, lines)).decode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:

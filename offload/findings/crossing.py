@@ -18,9 +18,10 @@ class Crossing:
     """Of two lanes the one that is faster with `most` images, and the other.
 
     `clear_from` is the number of images, of those that were run, from which on the faster one is so
-    beyond chance; None if not even with `most`. `images` is where they change places, if the slower
-    one is ahead beyond chance somewhere below: where the lines between the measured medians last
-    cross, after `before` images and no later than with `after`.
+    beyond chance; None if not even with `most`. `unclear` is the largest number with which neither
+    is, `ahead` the largest with which one is, and which one. `images` is where they change places,
+    if the slower one is ahead beyond chance somewhere below: where the lines between the measured
+    medians last cross, after `before` images and no later than with `after`.
     """
 
     slow: Lane
@@ -28,6 +29,8 @@ class Crossing:
     least: int
     most: int
     clear_from: int | None
+    unclear: int | None
+    ahead: tuple[int, Lane] | None
     images: Estimate | None
     before: int
     after: int
@@ -46,6 +49,7 @@ def between(study: Study, one: Lane, other: Lane) -> Crossing | None:
     ahead, behind = study.series(fast), study.series(slow)
     clear = [estimates.surely_less(ahead[n].values(_M), behind[n].values(_M)) for n in numbers]
     lost = [estimates.surely_less(behind[n].values(_M), ahead[n].values(_M)) for n in numbers]
+    each = list(zip(numbers, clear, lost, strict=True))
     after = next((n for n in numbers if n >= root), numbers[0])
     roots = _last_roots(drawn, numbers)
     crosses = clear[-1] and any(lost) and np.isfinite(root)
@@ -56,6 +60,8 @@ def between(study: Study, one: Lane, other: Lane) -> Crossing | None:
         least=numbers[0],
         most=numbers[-1],
         clear_from=_start_of_last_run(numbers, clear),
+        unclear=max((n for n, c, x in each if not (c or x)), default=None),
+        ahead=max(((n, fast if c else slow) for n, c, x in each if c or x), default=None),
         images=estimates.of_draws(root, roots[np.isfinite(roots)], runs) if crosses else None,
         before=max((n for n in numbers if n < after), default=after),
         after=after,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from offload.findings.study import Lane, Study
+from offload.findings.study import Lane, Study, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def site(study: Study, lane: Lane) -> Site:
         host=Machine.of(found.get("host")),
         goodput_bytes_per_s=_rate(link, lane),
         rtt_s=_number(link, "rtt_s"),
-        instance_type=str(found.get("instance_type") or ""),
-        region=str(found.get("region") or ""),
+        instance_type=text(found, "instance_type"),
+        region=text(found, "region"),
         usd_per_h=_number(found, "usd_per_h"),
         tunnel=bool(found.get("tunnel")),
     )
@@ -93,7 +93,7 @@ def text(document: Mapping[str, Any], *path: str) -> str:
     found: Any = document
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, str) else ""
+    return plain(found) if isinstance(found, str) else ""
 
 
 def _number(document: Mapping[str, Any], name: str) -> float | None:

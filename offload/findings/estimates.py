@@ -70,7 +70,7 @@ def chance_less(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 def surely_less(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether the median of `one` is the smaller one in nine resamples of ten; with a single value
-    of either, whether it is at all.
+    of either, whether all of `one` are smaller than all of `other`.
     """
     chance = chance_less(one, other)
-    return float(np.median(one)) < float(np.median(other)) if chance is None else chance >= CLEAR
+    return max(one) < min(other) if chance is None else chance >= CLEAR

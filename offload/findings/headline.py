@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from offload.findings.estimates import surely_less
 from offload.findings.study import Lane, Study
 
 KNOBS = ("concurrency", "replicas", "cpus")
@@ -34,8 +35,9 @@ def settings(study: Study, lane: Lane) -> int:
 
 
 def base(study: Study, lane: Lane, among: Sequence[Lane]) -> Lane | None:
-    """The lane on the machine that has the images to compare `lane` with: the simplest place other
-    than its own, started alike, and run with two of its numbers of images if there is one.
+    """The lane on the machine that has the images to compare `lane` with, of those that share a
+    number of images with it, started alike if there is one: the simplest place other than its own,
+    or one that is surely faster than that.
     """
     numbers = set(study.series(lane))
     rivals = [
@@ -45,10 +47,21 @@ def base(study: Study, lane: Lane, among: Sequence[Lane]) -> Lane | None:
     ]
     if lane.place in HERE:  # a container is compared with this process, never the other way round
         rivals = [r for r in rivals if HERE.index(r.place) < HERE.index(lane.place)]
-    likeness = [
-        (r.cold == lane.cold, -HERE.index(r.place), r.link_mbit == lane.link_mbit) for r in rivals
-    ]
-    return rivals[likeness.index(max(likeness))] if rivals else None
+    alike = [r for r in rivals if r.cold == lane.cold] or rivals
+    chosen: Lane | None = None
+    for rival in sorted(alike, key=lambda r: HERE.index(r.place)):
+        if chosen is None or _beats(study, rival, chosen):
+            chosen = rival
+    return chosen
+
+
+def _beats(study: Study, one: Lane, other: Lane) -> bool:
+    """Whether `one` is surely the faster one with the most images that both did."""
+    ours, theirs = study.series(one), study.series(other)
+    most = max(set(ours) & set(theirs), default=0)
+    return bool(most) and surely_less(
+        ours[most].values("makespan_s"), theirs[most].values("makespan_s")
+    )
 
 
 def most_images(study: Study, among: Sequence[Lane]) -> int | None:

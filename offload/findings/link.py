@@ -8,8 +8,10 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.findings import phases
+from offload.findings.estimates import surely_less
 from offload.findings.study import Group, Lane, Photo, Study
 
+_M = "makespan_s"
 _MBIT = 1e6 / 8
 _FASTER = 1.1
 """A job may seem to send this much faster than its link, which is never quite the same."""
@@ -69,44 +71,56 @@ class Needed:
     swept: bool
 
 
-def needed(study: Study, lane: Lane, base: Group, goodput: float | None) -> Needed | None:
+def needed(
+    study: Study, lane: Lane, base: Group, goodput: float | None, cores: int | None = None
+) -> Needed | None:
     """What the link would have to be for `lane` to equal `base`; None where it cannot be told.
 
     Between two links that were measured, makespan is a straight line in seconds per byte. With one
-    link, the job is what it sends at its goodput and a rest that stays; that holds while the link
-    binds.
+    link, the job is what it sends at its goodput and a rest that stays, and no less than its
+    decoding and inference spread over the `cores` that are there; that holds while the link binds.
     """
     base_s = base.median("makespan_s")
     group = study.series(lane).get(base.images)
     if base_s is None or group is None:
         return None
-    return _swept(study, lane, base.images, base_s) or _by_rest(group, base_s, goodput)
+    return _swept(study, lane, base) or _by_rest(group, base_s, goodput, cores)
 
 
-def _swept(study: Study, lane: Lane, images: int, base_s: float) -> Needed | None:
-    points = sorted(
-        (other.link_mbit * _MBIT, seconds)
+def _swept(study: Study, lane: Lane, base: Group) -> Needed | None:
+    groups = {
+        other.link_mbit * _MBIT: group
         for other in study.lanes
         if other.link_mbit and other.but(link_mbit=lane.link_mbit) == lane
-        if (group := study.series(other).get(images))
-        and (seconds := group.median("makespan_s")) is not None
-    )
+        if (group := study.series(other).get(base.images))
+    }
+    if not groups or not (_less(base, groups[min(groups)]) and _less(groups[max(groups)], base)):
+        return None
+    base_s = base.median(_M) or 0.0
+    points = [(rate, groups[rate].median(_M) or 0.0) for rate in sorted(groups)]
     for (slow, slow_s), (fast, fast_s) in pairwise(points):
         if slow_s > base_s >= fast_s:
             share = (slow_s - base_s) / (slow_s - fast_s)
             per_byte_s = 1 / slow + share * (1 / fast - 1 / slow)
-            return Needed(lane, images, base_s, 1 / per_byte_s, 0.0, slow, swept=True)
+            return Needed(lane, base.images, base_s, 1 / per_byte_s, 0.0, slow, swept=True)
     return None
 
 
-def _by_rest(group: Group, base_s: float, goodput: float | None) -> Needed | None:
-    sent, seconds, binds = (
-        group.median("sent_bytes"), group.median("makespan_s"), phases.binding(group),
-    )  # fmt: skip
+def _less(one: Group, other: Group) -> bool:
+    return surely_less(one.values(_M), other.values(_M))
+
+
+def _by_rest(
+    group: Group, base_s: float, goodput: float | None, cores: int | None
+) -> Needed | None:
+    sent, seconds, binds = group.median("sent_bytes"), group.median(_M), phases.binding(group)
     if not goodput or not sent or seconds is None or binds is None or binds[0] != "link":
         return None
-    rest_s = max(0.0, seconds - sent / goodput)
     if sent / goodput > _FASTER * seconds:  # the link was not what it was when it was measured
         return None
-    rate = sent / (base_s - rest_s) if base_s > rest_s else None
-    return Needed(group.lane, group.images, base_s, rate, rest_s, goodput, swept=False)
+    spent = phases.of(group)
+    work_s = group.images * (spent.get("decoding", 0.0) + spent.get("inference", 0.0))
+    rest_s = max(0.0, seconds - sent / goodput)
+    least_s = max(rest_s, min(seconds, work_s / cores) if cores else 0.0)
+    rate = sent / (base_s - rest_s) if base_s > least_s else None
+    return Needed(group.lane, group.images, base_s, rate, least_s, goodput, swept=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from offload.domain.errors import UsageError
-from offload.findings.study import Lane, Photo, Run, Study
+from offload.findings.study import PLACES, Lane, Photo, Run, Study, plain
 
 HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
 _NEEDED = ("cell", "place", "images", "makespan_s", "error")
@@ -29,7 +29,7 @@ def study(
     """The study whose lines are `runs` and, per image, `images`.
 
     Raises:
-        UsageError: there is no run, a column is missing, or a cell is no number.
+        UsageError: there is no run, a column is missing, or a cell is no number or no place.
     """
     read = tuple(_run(row, line) for line, row in enumerate(runs, 2))
     if not read:
@@ -52,13 +52,17 @@ def _run(row: Row, line: int) -> Run:
     images = _number(row, "images", where)
     if images is None or images < 1:
         raise UsageError(f"{where} names no number of images.", hint=HINT)
-    error = row["error"].strip()
+    if row["place"] not in PLACES:
+        raise UsageError(f"{where} has {row['place']!r} for a place.", hint=HINT)
+    error = plain(row["error"])
+    if not error and not numbers.get("makespan_s"):
+        error = "It has no makespan."
     return Run(
         cell=row["cell"],
         lane=_lane(row, where),
         images=int(images),
         numbers={} if error else numbers,
-        assumed=row.get("assumed", "").strip().lower() in _TRUE,
+        assumed=(row.get("assumed") or "").strip().lower() in _TRUE,
         error=error,
     )
 
@@ -69,8 +73,8 @@ def _lane(row: Row, where: str) -> Lane:
         return None if value is None else int(value)
 
     return Lane(
-        place=row["place"].strip(),
-        label=(row.get("label") or "").strip(),
+        place=row["place"],
+        label=plain(row.get("label") or ""),
         concurrency=whole("concurrency"),
         replicas=whole("replicas"),
         cpus=_number(row, "cpus", where),

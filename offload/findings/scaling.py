@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from offload.findings.estimates import Estimate, of_draws
 from offload.findings.study import Group, Lane, Study
 
@@ -13,7 +11,9 @@ _KNEE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One place, all runs with as many images: its groups by replicas, then by concurrency."""
+    """One place, all runs with as many images: its groups by replicas, then by requests in flight,
+    0 where their number was left to the place.
+    """
 
     lane: Lane
     images: int
@@ -59,10 +59,9 @@ def sweeps(study: Study) -> list[Sweep]:
     """
     found: dict[tuple[Lane, int], dict[int, dict[int, Group]]] = {}
     for (lane, images), group in study.groups.items():
-        if lane.concurrency is not None:
-            rest = lane.but(concurrency=None, replicas=None)
-            rows = found.setdefault((rest, images), {})
-            rows.setdefault(lane.replicas or 1, {})[lane.concurrency] = group
+        rest = lane.but(concurrency=None, replicas=None)
+        rows = found.setdefault((rest, images), {})
+        rows.setdefault(lane.replicas or 1, {})[lane.concurrency or 0] = group
     best: dict[Lane, Sweep] = {}
     for (lane, images), groups in found.items():
         size = sum(map(len, groups.values()))
@@ -70,8 +69,3 @@ def sweeps(study: Study) -> list[Sweep]:
         if known is None or (size, images) >= (sum(map(len, known.groups.values())), known.images):
             best[lane] = Sweep(lane, images, groups)
     return [s for s in best.values() if len(s.replicas) > 1 or len(s.concurrencies) > 1]
-
-
-def growth(values: list[float]) -> float:
-    """The last of some numbers over the first."""
-    return float(np.divide(values[-1], values[0]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from offload.domain.studytables import shown
 from offload.findings.estimates import Draws, Estimate, draws, estimate
 
 PLACES = ("local", "container", "remote")
@@ -145,9 +146,10 @@ class Study:
         lanes = sorted({run.lane for run in self.runs}, key=lambda lane: lane.order)
         return list(dict.fromkeys(lane.place for lane in lanes))
 
-    def column(self, name: str) -> list[float]:
-        """A column's numbers of all runs."""
-        return [run.numbers[name] for run in self.done if name in run.numbers]
+
+def plain(text: str) -> str:
+    """What data says, on one line, and without what a report takes for code."""
+    return shown(text.strip()).replace("`", "'")
 
 
 def levels(runs: Iterable[Run], name: str) -> list[Any]:

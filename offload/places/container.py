@@ -147,9 +147,10 @@ class _Coming:
         return BalancedSession(self.sessions, self.phases, self.kit.link.concurrency)
 
     def remove(self) -> None:
-        """Remove those that go."""
-        for container_id in self.leaving:
-            self.engine.remove(container_id)
+        """Remove those that go, the others too where one does not or Ctrl-C comes."""
+        with ExitStack() as stack:
+            for container_id in self.leaving:
+                stack.callback(self.engine.remove, container_id)
 
     def _kept(self, like: Wanted) -> list[Running]:
         """The containers that stayed and are what is wanted, the oldest first."""

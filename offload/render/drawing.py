@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 """Okabe and Ito 2008, in an order in which neighbours differ in lightness too."""
@@ -25,6 +26,10 @@ WIDTH_IN = 6.3
 """As wide as the text of an A4 page, so that letters are printed as large as they are drawn."""
 
 _TEXT_PT = 8.5
+_WIDE = 12
+"""From this factor on between the ends of an axis, it is logarithmic."""
+_APART = 0.05
+"""The least share of an axis between two labels on it."""
 _ID = re.compile(r'\b(id="|xlink:href="#|href="#|url\(#)')
 
 
@@ -36,6 +41,7 @@ def style(size_pt: float = _TEXT_PT) -> Iterator[None]:
         mpl.rc("font", size=size_pt)
         mpl.rc("axes", edgecolor=GREY, labelcolor=INK)
         mpl.rc("hatch", linewidth=0.6)
+        mpl.rc("text", parse_math=False)  # what data says may have dollar signs
         mpl.rc("svg", hashsalt="offload")  # the same file for the same answer
         yield
 
@@ -79,3 +85,37 @@ def _end(handle: object) -> float:
     line = handle.lines[0]
     assert line is not None
     return float(np.asarray(line.get_ydata())[-1])
+
+
+def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Sequence[float]) -> None:
+    """A logarithmic axis where values are far apart, else, if upright, one from 0 on."""
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) / min(positive) >= _WIDE:
+        axes.set(**{f"{axis}scale": "log"})
+    elif axis == "y":
+        axes.set_ylim(bottom=0)
+
+
+def ticks(axes: Axes, numbers: Sequence[int]) -> None:
+    """Plain numbers on both axes, and on the horizontal one those that were run, or as many of them
+    as do not touch.
+    """
+    if numbers:
+        axes.xaxis.set_major_locator(FixedLocator(_apart(axes, numbers)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log" and not (numbers and axis is axes.xaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+
+
+def _apart(axes: Axes, numbers: Sequence[int]) -> list[int]:
+    """The last of the numbers, and of those before it as many as have room for their labels."""
+    places = axes.transScale.transform([(number, 1) for number in numbers])[:, 0]
+    shown = [len(numbers) - 1]
+    for index in reversed(range(len(numbers) - 1)):
+        if places[shown[-1]] - places[index] >= _APART * np.ptp(places):
+            shown.append(index)
+    return [numbers[index] for index in shown]

@@ -34,8 +34,8 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.assumed:
         places = ",".join(plan.assumed)
         lines.append(
-            f"Some of that is assumed, as it was never measured. To measure it: offload profile "
-            f"PHOTOS --where {places}"
+            "Some of that is assumed, as it was never measured. To measure it, with the options of "
+            f"those places: offload profile PHOTOS --where {places}"
         )
     return lines
 
@@ -77,10 +77,11 @@ def progress(
     bar = Progress(
         BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False),
         console=Console(stderr=True), transient=True,
+        auto_refresh=False,  # which would take its share of what is measured
     )  # fmt: skip
 
     def advance(_run: "Run") -> None:
-        bar.update(task, advance=1, description=_under_way(pace, standing))
+        bar.update(task, advance=1, description=_under_way(pace, standing), refresh=True)
 
     with bar:
         task = bar.add_task(_under_way(pace, standing), total=total, completed=done)

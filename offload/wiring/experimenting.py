@@ -1,25 +1,22 @@
-"""A study put together: its cells, what they ask for, what is known of them beforehand."""
+"""A study under way: its cells done in their order, in its folder."""
 
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from offload.app.experiment import Experiment, Plan, Surroundings
+from offload.app.experiment import Experiment, Plan
 from offload.app.pipeline import Stop
-from offload.costmodel.dollars import Billing
 from offload.detectors.source import Hub
-from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Json
 from offload.domain.studies import Cell, Design, Run, Standing, lane
-from offload.drivers import studydir
+from offload.drivers import machine, studydir
 from offload.drivers.settings import Settings
 from offload.version import __version__
-from offload.wiring import history, machines, places, reaching, taking_down
-from offload.wiring.conditions import local_slots
+from offload.wiring import taking_down
 from offload.wiring.drawing import Drawn
-from offload.wiring.history import Known
 from offload.wiring.performing import Performer, Shaper
 from offload.wiring.predicting import Predictor
 from offload.wiring.request import Request
@@ -32,29 +29,32 @@ Warn = Callable[[str], None]
 class Study:
     """A design, and what its cells are done with: a request for each place, images, predictions.
 
-    `link_command` shapes the link. `command` is what was typed.
+    `model_sha256` is that of the model at places here, `server` the address of the remote one or
+    the label of the machine that is rented. `command` is what was typed.
     """
 
     design: Design
     requests: Mapping[str, Request]
     images: Drawn
     predictor: Predictor
+    shaper: Shaper
     hub: Hub
     configured: Settings
-    link_command: str | None
+    model_sha256: str | None
+    server: str | None
     command: Sequence[str]
 
     @property
-    def usd_per_h(self) -> float:
-        """What the machine costs that cells run on; 0 if none is rented."""
-        if "remote" not in self.requests or self.predictor.kind is None:
-            return 0.0
-        return sum(self.predictor.billing.parts_usd_per_h().values())
+    def rents(self) -> bool:
+        """Whether a rented machine is used."""
+        return self.predictor.kind is not None
 
     def plan(self, cells: Sequence[Cell] | None = None) -> Plan:
         """What is expected of these cells; of all, if none are named."""
         chosen = self.design.cells() if cells is None else cells
-        return Plan([(cell, self.predictor.predict(cell)) for cell in chosen], self.usd_per_h)
+        hourly = self.predictor.billing.parts_usd_per_h() if any(map(_is_away, chosen)) else {}
+        expected = [(cell, self.predictor.predict(cell)) for cell in chosen]
+        return Plan(expected, sum(hourly.values()))
 
     @contextmanager
     def opened(self, folder: str, stop: Stop, warn: Warn) -> Iterator["Running"]:
@@ -70,25 +70,32 @@ class Study:
             running = Running(self.plan(todo), len(study.done))
             for each in study.makespans:
                 running.standing.add(*each)
+            kept_as = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
+            if "container" in self.requests:
+                stack.callback(_take_down, kept_as)  # also what a killed one left
             if todo:
                 work = stack.enter_context(study.work())
                 environment = Environment(study.environment(), study.write_environment)
                 stack.callback(environment.end)
-                kept_as = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
                 hands = _Hands(self, environment, work, kept_as, stop, warn)
-                if "container" in self.requests:
-                    stack.callback(hands.take_down)
                 made = hands.experiment(study.append).runs(todo)
                 running.runs = _standing(made, running.standing)
             yield running
 
     def _fixed(self) -> Json:
         """What may not change when it is continued."""
-        asked = {place: request.as_options() for place, request in self.requests.items()}
+        here = machine.describe()
         return {
             "design": self.design.to_json(),
-            "images": {"root": self.images.root, "drawn": self.images.digest},
-            "asked": asked,
+            "images": {
+                "root": self.images.root,
+                "drawn": self.images.digest,
+                "bytes": self.predictor.total_bytes[max(self.design.images)],
+            },
+            "asked": {place: request.as_options() for place, request in self.requests.items()},
+            "model": {"sha256": self.model_sha256},
+            "remote": {"server": self.server},
+            "computer": {"cpu": here.cpu, "cores": here.usable_cores},
         }
 
     def _about(self) -> Json:
@@ -99,7 +106,7 @@ class Study:
             "repeats": self.design.repeats,
             "model": self.predictor.known.model,
             "cells": len(self.design.cells()),
-            "link_command": self.link_command,
+            "link_command": self.shaper.command,
         }
 
 
@@ -137,11 +144,11 @@ class _Hands:
         self._study = study
         self._kept_as = kept_as
         self._stop = stop
+        self._built = False
         self._performer = Performer(
             study.requests, study.images, work, kept_as, warn,
             lambda place, host: environment.add(place, {"host": dict(host)}),
         )  # fmt: skip
-        self._shaper = Shaper(study.link_command or "")
         self._links: Links | None = None
         if "remote" in study.requests:
             remote = study.requests["remote"]
@@ -151,103 +158,39 @@ class _Hands:
         """The use case, handed all it touches."""
         predictor = self._study.predictor
         return Experiment(
-            predictor.predict, self._prepare, self._performer.perform, predictor.usd, record, now,
-            self._stop,
+            predictor.predict, self._prepare, self._performer.perform, self._label, predictor.usd,
+            record, now, self._stop,
         )  # fmt: skip
 
-    def take_down(self) -> None:
-        """Remove the containers that cells left up for the next ones."""
-        with suppress(PlaceUnavailable):  # no engine, no container
-            list(taking_down.containers(self._kept_as))
+    def _label(self, cell: Cell) -> str:
+        return (self._study.server or "") if _is_away(cell) else ""
 
-    def _prepare(self, cell: Cell) -> Surroundings:
+    def _prepare(self, cell: Cell) -> float | None:
+        goodput = None
         if cell.link_mbit is not None:
-            self._shaper.shape(cell.link_mbit)
-        found = Surroundings()
-        if cell.place == "remote" and self._links is not None:
-            found = self._links.seen(cell)
-        if cell.place == "container" and cell.cold:
-            self.take_down()
-        if cell.place != "local" and not cell.cold:
+            self._study.shaper.shape(cell.link_mbit)
+        if self._links is not None and _is_away(cell):
+            goodput = self._links.goodput_bytes_per_s(cell.link_mbit)
+        in_container = cell.place == "container"
+        if (_is_away(cell) or in_container) and not cell.cold:
             self._performer.warm_up(cell)
-        return found
+        elif in_container:
+            if not self._built:  # the image may have to be, which is no part of any start
+                self._performer.warm_up(cell)
+                self._built = True
+            _take_down(self._kept_as)
+        return goodput
 
 
-def study(
-    design: Design,
-    requests: Sequence[Request],
-    images: Drawn,
-    hub: Hub,
-    configured: Settings,
-    warn: Warn,
-    *,
-    link_command: str | None = None,
-    price_usd_per_h: float | None = None,
-    command: Sequence[str] = (),
-) -> Study:
-    """A study of `design` with a request for each of its places; the price is that of a server that
-    nobody rented through us.
-
-    Raises:
-        UsageError: links are to be shaped and nothing says how, or no model can be meant.
-    """
-    if design.link_mbit and not link_command:
-        raise UsageError(
-            "--link names rates, and --link-command is not there to shape the link to them.",
-            hint="For instance: --link 10,100 --link-command 'my-shaper --rate {mbit}'",
-        )
-    requests = _with_one_model(requests, hub, configured)
-    at = {request.where: request for request in requests}
-    billing, kind = _billing(at.get("remote"), configured, price_usd_per_h)
-    predictor = Predictor(
-        known=_known(at, kind, hub, configured, warn),
-        total_bytes=images.total_bytes(),
-        billing=billing,
-        slots=local_slots(requests[0], configured),
-        kind=kind,
-    )
-    return Study(design, at, images, predictor, hub, configured, link_command, command)
+def _take_down(kept_as: str) -> None:
+    """Remove the containers that cells left up for the next ones, all of them before Ctrl-C ends it."""
+    try:
+        with suppress(PlaceUnavailable):  # no engine, no container
+            list(taking_down.containers(kept_as))
+    except KeyboardInterrupt:
+        _take_down(kept_as)
+        raise
 
 
-def _with_one_model(requests: Sequence[Request], hub: Hub, configured: Settings) -> list[Request]:
-    """The requests with the model named that all of them mean: what is left open may be decided
-    otherwise next time.
-    """
-    if all(request.where == "remote" for request in requests):
-        return list(requests)
-    asked = requests[0].model or configured.model
-    model = places.kit(requests[0], hub, configured, lambda _line: None).resolve(asked)
-    return [replace(request, model=asked or model.identity.name) for request in requests]
-
-
-def _billing(
-    remote: Request | None, configured: Settings, price_usd_per_h: float | None
-) -> tuple[Billing, str | None]:
-    """What the remote machine costs, and its label if it is a rented one.
-
-    Raises:
-        UsageError: a price is given where nothing is priced.
-    """
-    rented = remote is not None and reaching.is_asked(remote, configured)
-    if price_usd_per_h is not None and (remote is None or rented):
-        raise UsageError("--price is that of a server at --url.", hint="Leave it out here.")
-    if remote is None or not rented:
-        return Billing(price_usd_per_h or 0.0, "set by hand"), None
-    record = machines.connected(configured, remote.machine).record
-    return reaching.billing(record), record.label
-
-
-def _known(
-    at: Mapping[str, Request], kind: str | None, hub: Hub, configured: Settings, warn: Warn
-) -> Known:
-    """What is known of the model at these places."""
-    remote = at.get("remote")
-    url = kind or (remote.url or configured.url if remote else None)
-    here = next((request for place, request in at.items() if place != "remote"), None)
-    if here is not None:
-        model = places.kit(here, hub, configured, lambda _line: None).resolve(here.model)
-        return history.of_model(model.identity, url, configured, warn)
-    asked = (remote.model if remote else None) or configured.model
-    with suppress(UsageError):  # nothing was measured with it
-        return history.known(None, asked, url, configured, warn)
-    return Known(asked or "unknown", [], [])
+def _is_away(cell: Cell) -> bool:
+    return cell.place == "remote"

@@ -3,7 +3,7 @@
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,7 +80,10 @@ class Performer:
             )
 
     def _detected(self, cell: Cell, images: int) -> AbstractContextManager[Detected]:
-        sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
+        try:
+            sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
+        except OSError as error:
+            raise OffloadError(f"Cannot write to {self.work}: {error.strerror}.") from error
         return fresh.detect(sources, self.request(cell), self.warn, self.work)
 
     def _photos(self, folder: str, root: str) -> Iterator[Photo]:
@@ -100,10 +103,31 @@ def _done(detected: Detected) -> None:
 
 @dataclass(slots=True)
 class Shaper:
-    """Has the link shaped by a command of the user's, in which `{mbit}` is the rate."""
+    """Has the link shaped by a command of the user's, in whose `words` `{mbit}` is the rate."""
 
-    command: str
+    command: str | None
+    words: Sequence[str]
     last_mbit: float | None = None
+
+    @classmethod
+    def of(cls, command: str | None, rates: Sequence[float]) -> "Shaper":
+        """The one that a command line is, for links of these rates if any.
+
+        Raises:
+            UsageError: there is no such command for rates, or no rate for the command.
+        """
+        hint = "For instance: --link 10,100 --link-command 'my-shaper --rate {mbit}'"
+        try:
+            words = shlex.split(command or "")
+        except ValueError as error:
+            raise UsageError(f"--link-command cannot be read: {error}.", hint=hint) from error
+        if rates and not words:
+            said = "--link names rates, and --link-command is not there to shape the link to them."
+            raise UsageError(said, hint=hint)
+        if words and not (rates and any("{mbit}" in word for word in words)):
+            what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
+            raise UsageError(f"--link-command {what}.", hint=hint)
+        return cls(command, words)
 
     def shape(self, mbit: float) -> None:
         """Shape it, unless it is what it was shaped to last.
@@ -114,7 +138,7 @@ class Shaper:
         if mbit == self.last_mbit:
             return
         self.last_mbit = None
-        words = [word.replace("{mbit}", f"{mbit:g}") for word in shlex.split(self.command)]
+        words = [word.replace("{mbit}", f"{mbit:g}") for word in self.words]
         try:
             ended = processes.run(words, os.environ)
         except OSError as error:

@@ -10,17 +10,14 @@ from typing import Any
 
 from offload.app import probing
 from offload.app.budget import Budget
-from offload.app.experiment import Surroundings
 from offload.app.pipeline import Stop
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import Hub
 from offload.domain.machines import Kind
 from offload.domain.results import Json
-from offload.domain.studies import Cell
 from offload.drivers import machine, network
 from offload.drivers.settings import Settings
 from offload.wiring import places, reaching
-from offload.wiring.conditions import shown
 from offload.wiring.request import Request
 from offload.wiring.versions import versions
 
@@ -54,9 +51,10 @@ class Environment:
 
     def add_link(self, place: str, mbit: float | None, found: Mapping[str, float]) -> None:
         """What crossed the link when it was shaped so."""
-        links = self._document["places"].setdefault(place, {}).setdefault("links", {})
-        links[f"{mbit:g}" if mbit else "as it is"] = dict(found)
-        self.add(place, found)
+        known = self._document["places"].setdefault(place, {})
+        links = known.setdefault("links", {})
+        links.setdefault(f"{mbit:g}" if mbit else "as it is", {}).update(found)
+        known |= {name: value for name, value in found.items() if name not in known}
         self._write(self._document)
 
     def end(self) -> None:
@@ -76,19 +74,19 @@ class Links:
         self._configured = configured
         self._environment = environment
         self._stop = stop
-        self._found: dict[float | None, Surroundings] = {}
+        self._found: dict[float | None, float | None] = {}
 
-    def seen(self, cell: Cell) -> Surroundings:
-        """The server, and what crosses the link as it is shaped for the cell.
+    def goodput_bytes_per_s(self, mbit: float | None) -> float | None:
+        """What crosses the link that is shaped so, if that can be told.
 
         Raises:
-            PlaceUnavailable: it does not answer.
+            PlaceUnavailable: the server does not answer.
         """
-        if cell.link_mbit not in self._found:
-            self._found[cell.link_mbit] = self._looked(cell.link_mbit)
-        return self._found[cell.link_mbit]
+        if mbit not in self._found:
+            self._found[mbit] = self._looked(mbit)
+        return self._found[mbit]
 
-    def _looked(self, mbit: float | None) -> Surroundings:
+    def _looked(self, mbit: float | None) -> float | None:
         request, configured = self._request, self._configured
         with reaching.via(request, configured) as via:
             kit = places.kit(request, self._hub, configured, lambda _line: None, via)
@@ -107,8 +105,7 @@ class Links:
         self._environment.add(request.where, {"host": host})
         if via is not None:
             self._environment.add(request.where, _rented(via.label, via.billing))
-        label = via.label if via else shown(request.url or configured.url or "")
-        return Surroundings(label, found.get("goodput_bytes_per_s"))
+        return found.get("goodput_bytes_per_s")
 
 
 def _rented(label: str, billing: Billing) -> Json:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from offload.domain.studies import Cell, Design, Outcome, Photo, Run
 from offload.domain.timing import Durations
 from offload.drivers import machinefiles, studydir
 from offload.drivers.machinefiles import Record
-from offload.wiring import configuration
-from tests.conftest import Offload
+from offload.wiring import configuration, designing, drawing
+from offload.wiring.request import at_each
+from tests.conftest import PROJECT, Offload
 from tests.remote.served import served
 
 BUILTIN = ("-m", "builtin")
+REMOTE = ("--where", "remote", "--url", "http://h:1")
 
 
 def runs(folder: Path) -> list[dict[str, str]]:
@@ -145,10 +148,18 @@ def test_interrupted_once_the_cell_in_hand_is_finished(examples: Path, tmp_path:
         (("--images", "one"), "--images takes numbers"),
         (("--images", "1", "--replicas", "2"), "--replicas does nothing with --where local"),
         (("--images", "1", "--where", "moon"), "There is no place 'moon'"),
-        (
-            ("--images", "1", "--where", "remote", "--url", "http://h:1", "--link", "10"),
-            "--link-command is not there",
-        ),
+        (("--images", "0"), "--images takes numbers from 1 to"),
+        (("--where", "container", "--concurrency", "1,2000"), "numbers from 1 to 1024"),
+        (("--where", "container", "--replicas", "65"), "numbers from 1 to 64"),
+        (("--where", "container", "--cpus", "inf"), "numbers from 0.01 to 1024"),
+        (("--where", "container", "--upload-max-side", "full,8"), "numbers from 16 to"),
+        (("--where", "local,remote"), "--where remote needs the address of a server"),
+        ((*REMOTE, "--url", "http://me:secret@far.example"), "holds more than an address"),
+        ((*REMOTE, "--link", "10"), "--link-command is not there"),
+        ((*REMOTE, "--link", "10", "--link-command", "x '{mbit}"), "cannot be read: No closing"),
+        ((*REMOTE, "--link", "10", "--link-command", " "), "--link-command is not there"),
+        ((*REMOTE, "--link", "10", "--link-command", "x"), "takes no rate: it has no {mbit}"),
+        (("--link-command", "x {mbit}"), "--link-command does nothing without --link"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(
@@ -171,6 +182,38 @@ def test_another_design_in_the_same_folder_is_refused_in_one_sentence(
     assert len(runs(tmp_path)) == 1
 
 
+def test_other_images_of_the_same_names_are_another_study(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    one, other = sorted(examples.glob("*.jpg"))[:2]
+    photo = tmp_path / "photos" / "a, or\nb.jpg"
+    photo.parent.mkdir()
+    shutil.copy(one, photo)
+    grid = (photo.parent, "--images", "1", "--repeats", 1, "-o", photo.parent / "study", *BUILTIN)
+    assert offload("experiment", *grid).returncode == 0
+    assert [line["path"] for line in photos(photo.parent / "study")] == [r"a, or\nb.jpg"]
+    assert offload("experiment", *grid).returncode == 0
+    shutil.copy(other, photo)
+    done = offload("experiment", *grid)
+    assert done.returncode == 2
+    assert "holds another study: images bytes differ" in done.stderr
+
+
+def test_another_server_or_another_model_is_another_study(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "mine.tflite"
+    builtin = PROJECT / "offload" / "detectors" / "builtin" / "model.tflite"
+    shutil.copy(builtin, model)
+    grid = (examples, "--images", "1", "--repeats", 1, "--where", "local,remote", "-m", model)
+    for port, appended, said in ((9, b"", ""), (10, b"", "remote server"), (9, b" ", "model sha")):
+        with model.open("ab") as file:
+            file.write(appended)
+        environment = {**os.environ, "OFFLOAD_URL": f"http://127.0.0.1:{port}"}
+        done = offload("experiment", *grid, "-o", tmp_path / "study", env=environment)
+        assert (done.returncode, said in done.stderr) == (2 if said else 3, True)
+
+
 def test_cells_of_a_place_that_is_not_there_fail_until_it_is(
     offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +227,7 @@ def test_cells_of_a_place_that_is_not_there_fail_until_it_is(
     assert by_place["local"]["makespan_s"]
     assert by_place["remote"]["makespan_s"] == ""
     assert url.removeprefix("http://") in by_place["remote"]["error"]
+    assert (by_place["remote"]["label"], by_place["remote"]["Location"]) == (url, url)
     with served("--workers", 1, port=int(url.rpartition(":")[2])):
         done = offload("experiment", *grid, "-o", study, *BUILTIN)
     assert done.returncode == 0, done.stderr
@@ -235,18 +279,26 @@ def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells
     assert f"{FAR}: 10 jobs" in imported.stdout
     assert "container: 10 jobs" in imported.stdout
     for images, place in ((3, "local"), (50, "remote")):
-        said = offload("advise", "--images", images, "--json", *BUILTIN).stdout
-        assert json.loads(said)["choice"]["where"] == place
+        said = json.loads(offload("advise", "--images", images, "--json", *BUILTIN).stdout)
+        assert said["choice"]["where"] == place
+        seconds = {each["name"]: each["seconds"] for each in said["options"]}
+        assert {where: seconds[where] for where in design.places} == {
+            where: pytest.approx(law_s(where, images), rel=0.05) for where in design.places
+        }
 
 
 def by_law(cell: Cell) -> Run:
     away = cell.place == "remote"
     each = Durations(upload_s=0.05, infer_s=0.05) if away else Durations(infer_s=0.5)
     photo = Photo("a.jpg", 100_000, 100_000 * away, each)
-    base_s = {"local": 0.0, "container": 0.6, "remote": 2.0}[cell.place]
-    seconds = base_s + cell.images * (0.1 if away else 0.5)
+    seconds = law_s(cell.place, cell.images)
     outcome = Outcome(0.5, seconds, None, 0, photo.sent_bytes, (photo,) * cell.images)
-    return Run(cell, NOW, None, outcome, FAR if away else "")
+    return Run(cell, NOW, None, outcome, FAR if away else "", goodput_bytes_per_s=2e6)
+
+
+def law_s(place: str, images: int) -> float:
+    base_s = {"local": 0.0, "container": 0.6, "remote": 2.0}[place]
+    return base_s + images * (0.1 if place == "remote" else 0.5)
 
 
 NOW, FAR = "2026-11-21T12:00:00+00:00", "http://far.example:8080"
@@ -269,3 +321,20 @@ def test_nothing_that_costs_money_is_begun_without_a_yes(
     assert done.returncode == 2
     assert "without a yes" in done.stderr
     assert runs(tmp_path / "study") == []
+
+
+def test_money_is_asked_for_only_while_cells_are_left_that_cost_some(
+    offload: Offload, examples: Path
+) -> None:
+    remote = ("--where", "local,remote", "--url", "http://h:1", "--price", "0.36", "--plan")
+    priced = offload("experiment", examples, *remote, *BUILTIN)
+    assert "the machine costs $0." in priced.stdout
+    requests = at_each(("local", "remote"), [str(examples)], model="builtin", url="http://h:1")
+    study = designing.study(
+        Design((1,), ("local", "remote"), repeats=1), requests,
+        drawing.drawn([str(examples)], 0, 1, recursive=False, skip=None),
+        configuration.hub(configuration.load()), configuration.load(), print, price_usd_per_h=0.36,
+    )  # fmt: skip
+    assert study.plan().usd > 0
+    here = [cell for cell in study.design.cells() if cell.place == "local"]
+    assert (study.plan(here).usd_per_h, study.plan([]).usd_per_h) == (0, 0)

@@ -1,11 +1,18 @@
 """Several containers that share the images, on a real engine."""
 
 import csv
+import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.conftest import Offload
@@ -60,14 +67,73 @@ def test_a_sweep_of_replicas_leaves_no_container_behind(
         "--cpus", 0.5, "--concurrency", 4, "--repeats", 1, "-o", study, *BUILTIN, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    with (study / "runs.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert sorted((line["replicas"], line["concurrency"]) for line in lines) == [
+    runs = lines(study)
+    assert sorted((line["replicas"], line["concurrency"]) for line in runs) == [
         ("1", "4"), ("2", "4"),
     ]  # fmt: skip
-    assert {(line["cpus"], line["error"], line["failed"]) for line in lines} == {("0.5", "", "0")}
-    assert all(float(line["response_p95_s"]) >= float(line["response_p50_s"]) for line in lines)
+    assert {(line["cpus"], line["error"], line["failed"]) for line in runs} == {("0.5", "", "0")}
+    assert all(float(line["response_p95_s"]) >= float(line["response_p50_s"]) for line in runs)
     assert ours(docker_engine) == []
+
+
+def test_killed_or_interrupted_the_same_command_goes_on_and_leaves_no_container(
+    examples: Path, offload: Offload, docker_engine: Any, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    grid = (
+        "experiment", examples, "--images", 3, "--where", "container", "--replicas", 2,
+        "--repeats", 3, "-o", study, *BUILTIN,
+    )  # fmt: skip
+    for signals, left in (((signal.SIGKILL,), 2), ((signal.SIGINT, signal.SIGINT), 0)):
+        before = len(lines(study))
+        with started(*grid) as process:
+            for _ in range(6000):
+                if len(lines(study)) > before:
+                    break
+                time.sleep(0.01)
+            children = psutil.Process(process.pid).children(recursive=True)
+            for number in signals:
+                process.send_signal(number)
+                time.sleep(0.2)
+            process.communicate(timeout=60)
+        psutil.wait_procs(children, timeout=60)  # killed, it leaves its cell to itself
+        assert process.returncode == (-signal.SIGKILL if left else 130)
+        assert len(ours(docker_engine)) == left
+        assert len(lines(study)) < 3
+    done = offload(*grid, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert sorted(line["cell"] for line in lines(study)) == ["0000", "0001", "0002"]
+    assert ours(docker_engine) == []
+
+
+def test_what_a_study_left_up_goes_with_the_next_start_even_if_every_cell_is_done(
+    examples: Path, offload: Offload, docker_engine: Any, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    grid = (
+        "experiment", examples, "--images", 1, "--where", "container", "--repeats", 1, "-o", study,
+        *BUILTIN,
+    )  # fmt: skip
+    assert offload(*grid, timeout=600).returncode == 0
+    name = hashlib.sha256(os.fsencode(study.resolve())).hexdigest()[:16]
+    left = ("detect", examples, "--where", "container", "--keep-as", name, *BUILTIN)
+    assert offload(*left, timeout=600).returncode == 0
+    assert len(ours(docker_engine)) == 1
+    done = offload(*grid)
+    assert "Every cell is done" in done.stderr
+    assert ours(docker_engine) == []
+
+
+def lines(study: Path) -> list[dict[str, str]]:
+    if not (study / "runs.csv").exists():
+        return []
+    with (study / "runs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def started(*arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "offload", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_cold_study_counts_the_start_of_its_container(
@@ -79,9 +145,9 @@ def test_a_cold_study_counts_the_start_of_its_container(
         "-o", study, *BUILTIN, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    with (study / "runs.csv").open(newline="") as file:
-        for line in csv.DictReader(file):
-            parts_s = float(line["startup_s"]) + float(line["detect_s"])
-            assert float(line["makespan_s"]) == pytest.approx(parts_s)
-            assert line["cold"] == "true"
+    (line,) = lines(study)
+    assert line["error"] == ""
+    parts_s = float(line["startup_s"]) + float(line["detect_s"])
+    assert float(line["makespan_s"]) == pytest.approx(parts_s)
+    assert line["cold"] == "true"
     assert ours(docker_engine) == []

@@ -65,6 +65,29 @@ def test_a_limit_under_which_it_was_measured_changes_nothing(known: list[Lane]) 
     assert limited.service_s.median == 0.1
 
 
+def test_replicas_under_a_limit_that_was_measured_get_in_each_others_way_beyond_the_cores(
+    known: list[Lane],
+) -> None:
+    taken_s = [
+        lane_of(cell(cpus=0.5, replicas=replicas), one_slot(known), CORES, limited=True)
+        for replicas in (1, 4, 8)
+    ]
+    assert [lane.service_s.median for lane in taken_s] == [0.1, 0.1, 0.2]
+    assert [lane.slots for lane in taken_s] == [1, 4, 8]
+
+
+def one_slot(known: list[Lane]) -> list[Lane]:
+    return [replace(lane, slots=1, in_flight=3) for lane in known]
+
+
+def test_a_container_with_nothing_set_is_the_one_that_was_measured(known: list[Lane]) -> None:
+    (measured,) = (replace(lane, in_flight=5) for lane in known if lane.place == "container")
+    plain = lane_of(cell(), [measured], CORES, limited=False)
+    assert replace(plain, startup_s=measured.startup_s) == measured
+    three = lane_of(cell(replicas=3), [measured], CORES, limited=False)
+    assert (three.slots, three.in_flight) == (6, 15)
+
+
 def test_one_request_at_a_time_leaves_slots_idle(known: list[Lane]) -> None:
     alone = lane_of(cell(concurrency=1), known, CORES, limited=False)
     assert (alone.in_flight, alone.clients) == (1, 1)

@@ -16,7 +16,7 @@ from offload.findings import (
     reading,
     scaling,
 )
-from offload.findings.study import Lane, Photo, Run, Study
+from offload.findings.study import Lane, Photo, Run, Study, plain
 from tests.studies import RUNS
 
 LOCAL, REMOTE = Lane("local"), Lane("remote")
@@ -71,6 +71,8 @@ def test_one_is_surely_less_than_other_but_never_both(one: list[float], other: l
 
 def test_a_single_run_says_nothing_of_chance() -> None:
     assert estimates.chance_less([1.0], [2.0, 3.0]) is None
+    assert estimates.surely_less([1.0], [2.0, 3.0])
+    assert not estimates.surely_less([2.5], [2.0, 4.0])
 
 
 @given(a=st.floats(0.5, 5), b=st.floats(0.01, 0.1), gain=st.floats(0.2, 0.8), at=st.floats(1.5, 90))
@@ -111,6 +113,30 @@ def test_lanes_that_are_alike_cannot_be_told_apart() -> None:
     found = crossing.between(study, LOCAL, REMOTE)
     assert found is not None
     assert (found.images, found.clear_from) == (None, None)
+
+
+def test_where_the_largest_job_is_a_tie_the_last_that_is_none_is_known() -> None:
+    study = Study((
+        *runs(LOCAL, 1, 1.0, 1.1), *runs(REMOTE, 1, 2.0, 2.1),
+        *runs(LOCAL, 9, 5.0, 7.0), *runs(REMOTE, 9, 5.5, 6.5),
+    ))  # fmt: skip
+    found = crossing.between(study, LOCAL, REMOTE)
+    assert found is not None
+    assert (found.clear_from, found.images) == (None, None)
+    assert (found.unclear, found.ahead) == (9, (1, LOCAL))
+
+
+def test_a_tie_between_two_leads_of_one_lane_is_no_crossing() -> None:
+    seconds = {1: (2.0, 1.0), 5: (3.0, 3.0), 9: (6.0, 4.0)}
+    study = Study(tuple(
+        run
+        for images, pair in seconds.items()
+        for lane, middle in zip((LOCAL, REMOTE), pair, strict=True)
+        for run in runs(lane, images, middle - 0.1, middle + 0.1)
+    ))  # fmt: skip
+    found = crossing.between(study, LOCAL, REMOTE)
+    assert found is not None
+    assert (found.fast, found.images, found.clear_from, found.unclear) == (REMOTE, None, 9, 5)
 
 
 def test_one_number_of_images_has_no_crossing() -> None:
@@ -182,6 +208,25 @@ def test_one_link_is_taken_out_of_the_job_where_it_binds() -> None:
     assert found.rest_s == pytest.approx(0.5)
 
 
+def test_no_link_is_fast_enough_where_the_work_alone_takes_longer() -> None:
+    numbers = {"sent_bytes": 1e6, "upload_s": 0.9, "decode_s": 0.1, "infer_s": 0.1}
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 0.8)))
+    base = study.groups[LOCAL, 9]
+    four, two = (link.needed(study, REMOTE, base, 1e6, cores) for cores in (4, 2))
+    assert four is not None
+    assert four.bytes_per_s == pytest.approx(1e6 / 0.3)
+    assert two is not None
+    assert two.bytes_per_s is None
+    assert two.rest_s == pytest.approx(0.9)
+
+
+def test_links_between_which_nothing_surely_flips_name_no_rate() -> None:
+    slow, fast = (Lane("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
+    took = [*runs(slow, 9, 2.0, 2.1), *runs(fast, 9, 0.8, 1.1), *runs(LOCAL, 9, 0.9, 1.2)]
+    study = Study(tuple(took))
+    assert link.needed(study, slow, study.groups[LOCAL, 9], None) is None
+
+
 def test_no_link_is_named_where_the_detector_binds() -> None:
     numbers = {"sent_bytes": 1e6, "upload_s": 0.1, "infer_s": 0.9}
     study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)))
@@ -226,6 +271,13 @@ def test_replicas_speed_up_by_their_rates() -> None:
     assert sweep.saturated_from(3) == 16
 
 
+def test_replicas_are_a_sweep_where_requests_in_flight_are_left_to_the_place() -> None:
+    lanes = [Lane("container", replicas=number) for number in (1, 2)]
+    study = Study(tuple(run for lane in lanes for run in runs(lane, 5, 1.0, images_per_s=5.0)))
+    (sweep,) = scaling.sweeps(study)
+    assert (sweep.replicas, sweep.concurrencies) == ([1, 2], [0])
+
+
 def test_predictions_are_as_good_as_they_came_out() -> None:
     def said(took_s: float, predicted_s: float, assumed: bool = False) -> Run:
         numbers = {"predicted_low_s": 0.9 * predicted_s, "predicted_high_s": 1.1 * predicted_s}
@@ -266,6 +318,12 @@ def test_a_place_is_compared_with_the_simplest_one_here() -> None:
     assert headline.base(study, LOCAL, study.lanes) is None
 
 
+def test_a_place_is_compared_with_the_fastest_one_here_if_that_is_sure() -> None:
+    box = Lane("container")
+    study = lines((LOCAL, 1, 1), (box, 1, 0.5), (REMOTE, 1, 1))
+    assert headline.base(study, REMOTE, study.lanes) == box
+
+
 def row(**cells: object) -> dict[str, str]:
     known = {"cell": "1", "place": "local", "images": 5, "makespan_s": 2.5} | cells
     return dict.fromkeys(RUNS, "") | {name: str(value) for name, value in known.items()}
@@ -277,6 +335,13 @@ def test_a_failed_run_has_no_numbers() -> None:
     assert len(study.failed) == 1
 
 
+@pytest.mark.parametrize("makespan_s", ["", "0"])
+def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
+    study = reading.study([row(), row(makespan_s=makespan_s)], [], {}, {})
+    assert [run.error for run in study.runs] == ["", "It has no makespan."]
+    assert len(study.failed) == 1
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -285,6 +350,7 @@ def test_a_failed_run_has_no_numbers() -> None:
         ([row(), row(infer_s="soon")], "Line 3 of runs.csv has 'soon' for a number in 'infer_s'."),
         ([row(upload_s="nan")], "Line 2 of runs.csv has 'nan' for a number in 'upload_s'."),
         ([row(images="")], "Line 2 of runs.csv names no number of images."),
+        ([row(place="moon")], "Line 2 of runs.csv has 'moon' for a place."),
     ],
 )
 def test_what_is_no_study_is_refused(rows: list[dict[str, str]], said: str) -> None:
@@ -292,6 +358,10 @@ def test_what_is_no_study_is_refused(rows: list[dict[str, str]], said: str) -> N
         reading.study(rows, [], {}, {})
     assert str(caught.value) == said
     assert "offload experiment" in caught.value.hint
+
+
+def test_what_data_says_is_one_line_without_code() -> None:
+    assert plain(" a`b\n\u202ec ") == "a'b\\n\\u202ec"
 
 
 @pytest.mark.parametrize("places", [None, [], {"remote": 3}, {"remote": {"rtt_s": "slow"}}])

@@ -1,4 +1,3 @@
-import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offload.findings.study import Study
+from offload.findings.study import Lane, Run, Study
 from offload.render.report import build, figures
 from offload.render.report.document import (
     Block,
@@ -25,8 +24,9 @@ from offload.render.report.document import (
     said,
     spans,
 )
+from offload.render.report.matter import Matter, digits, round_images, thinned
 from offload.wiring import reporting
-from tests.studies import LAWS, RUNS, Law, Made, made
+from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
 
 pytestmark = pytest.mark.xdist_group("documents")
 
@@ -62,9 +62,14 @@ STUDIES = {
         images=[1, 10], repeats=1, failing={4: "No route.", 5: "No route."}
     ),
     "all failed": Made(images=[5], repeats=1, failing={0: "a", 1: "b", 2: "c"}),
+    "replicas alone": Made(places=["container"], images=[10], grid={"replicas": [1, 2, 3]}),
+    "many links": Made(images=[1, 10], repeats=2, grid={"link_mbit": [1, 2, 5, 10, 20, 50, 200]}),
     "cold alone": Made(images=[1, 10, 50], grid={"cold": [True]}),
 }  # fmt: skip
 
+_MANY_OF_ONE = re.compile(
+    r"(?<![\d,.])1 (runs|images|places|cells|predictions|jobs|times|requests|replicas|transfers)\b"
+)
 _UNSAID = re.compile(r"\bNone\b(?! of)|\b(nan|inf|True|False)\b|[{}@]|  | \.")
 
 
@@ -114,6 +119,7 @@ def named(document: Document) -> set[str]:
     return {block.name for block in document.blocks() if isinstance(block, Figure)}
 
 
+EXPLAINING = ("Dots:", "The dashed", "Each mark")
 POINTING = re.compile(r"^(Figure|Table)( and Table)? (show|compare|weigh)")
 
 
@@ -123,7 +129,7 @@ def test_every_sentence_of_results_and_conclusions_has_its_number(
 ) -> None:
     for text in texts(chapter(documents[name], "Results", "Conclusions")):
         for sentence in sentences(text):
-            pointing = POINTING.match(sentence) or sentence.startswith(("Dots:", "The dashed"))
+            pointing = POINTING.match(sentence) or sentence.startswith(EXPLAINING)
             assert pointing or re.search(r"\d", sentence), sentence
 
 
@@ -133,6 +139,7 @@ def test_nothing_is_said_of_what_is_not_there(name: str, documents: dict[str, Do
     for text in [document.title, document.subtitle, *texts(list(document.sections))]:
         assert text
         assert not _UNSAID.search(text), text
+        assert not _MANY_OF_ONE.search(text), text
     for block in document.blocks():
         for line in block.rows if isinstance(block, Table) else ():
             assert not any(_UNSAID.search(cell) for cell in line), line
@@ -169,16 +176,19 @@ def test_a_figure_is_there_if_the_study_has_its_data(
     ("name", "lead", "words"),
     [
         ("three places", "Is it worth offloading?", "For 200 images, yes: the remote server takes"),
-        ("three places", "From how many images on?", "images on (40 to 60), the remote server is"),
+        ("three places", "From how many images on?", "images on (41 to 61), the remote server is"),
         ("a slow link", "Is it worth offloading?", "For 200 images, no: the remote server takes"),
         ("a slow link", "What binds?", "At the remote server, the link binds: "),
-        ("a slow link", "What would change it?", "instead of the 7.7 Mbit/s measured"),
+        ("a slow link", "What would change it?", "instead of 7.7 Mbit/s"),
         ("two links", "What would change it?", "which lies between links that were measured"),
         ("two links", "Is it worth offloading?", "yes: the remote server over 100 Mbit/s takes"),
         ("two links", "Is it worth offloading?", "no: the remote server over 10 Mbit/s takes"),
         ("two links", "How sure is this?", "2 of 96 runs failed and count for nothing."),
         ("replicas", "What would change it?", "Going from 1 to 3 replicas multiplies"),
-        ("replicas", "What does it take?", "3 replicas and 4 requests in flight are enough"),
+        ("replicas", "What does it take?", "no more than 3 replicas and 4 requests in flight."),
+        ("replicas alone", "What would change it?", "Going from 1 to 3 replicas multiplies"),
+        ("many links", "Is it worth offloading?", "yes: the remote server over 200 Mbit/s takes"),
+        ("many links", "Is it worth offloading?", "no: the remote server over 1 Mbit/s takes"),
         ("cold alone", "What binds?", "start-up is "),
     ],
 )
@@ -199,6 +209,7 @@ def test_conclusions_are_what_the_law_behind_the_study_says(
         ("a place that always failed", "Nothing is known of remote: of its 2 runs none"),
         ("all failed", "None of its 3 runs came to an end"),
         ("three places", "jobs of more than 200 images"),
+        ("many links", "links below 1 Mbit/s or above 200 Mbit/s"),
     ],
 )
 def test_a_study_says_what_it_cannot_say(
@@ -239,6 +250,95 @@ def test_the_set_up_has_the_machines_and_the_link(documents: dict[str, Document]
     assert facts["round trip"] == ("", "20.4 ms")
 
 
+def test_a_job_that_nobody_finished_was_not_measured(tmp_path: Path) -> None:
+    failing = dict.fromkeys((2, 5), "Ctrl-C.")
+    what = Made(places=["local", "remote"], images=[1, 10, 50], repeats=1, failing=failing)
+    document = build.document(reporting.study(str(made(tmp_path / "study", what))))
+    assert "jobs of more than 10 images" in conclusion(document, "What this study cannot say.")
+
+
+def test_where_nothing_differs_no_link_and_no_hour_is_said_to_decide() -> None:
+    numbers = {"sent_bytes": 6e6, "upload_s": 0.4, "turn_s": 0.5, "infer_s": 0.1, "usd": 0.0}
+    lanes = Lane("local"), Lane("remote")
+    environment = {"places": {"remote": {"goodput_bytes_per_s": 6e6}}}
+    runs = [
+        Run("", lane, 50, numbers | {"makespan_s": seconds, "usd": float(lane is lanes[1])})
+        for lane in lanes
+        for seconds in ((2.0, 2.2, 2.4) if lane is lanes[0] else (1.9, 2.1, 2.3))
+    ]
+    document = build.document(Study(tuple(runs), environment=environment))
+    assert "no difference that could be told" in conclusion(document, "Is it worth offloading?")
+    assert conclusion(document, "What would change it?") == ""
+
+
+def test_offloading_is_compared_with_the_fastest_place_here(tmp_path: Path) -> None:
+    laws = LAWS | {"container": Law(0.02), "remote": Law(0.02, mbit=50)}
+    study = reporting.study(str(made(tmp_path / "study", Made(images=[1, 50], laws=laws))))
+    worth = conclusion(build.document(study), "Is it worth offloading?")
+    assert re.match(
+        r"For 50 images, no: the remote server takes .* as long as the container", worth
+    )
+
+
+def test_a_lane_looks_the_same_in_all_figures() -> None:
+    lanes = [Lane("container"), *(Lane("remote", link_mbit=float(mbit)) for mbit in (1, 2, 5))]
+    runs = [Run("", lane, 5, {"makespan_s": 1.0}) for lane in lanes]
+    looks = Matter(Study(tuple(runs))).looks
+    assert list(looks.values()) == [1, 2, 3, 4]
+
+
+def test_of_too_many_the_ends_and_some_between_are_shown() -> None:
+    assert thinned(range(3), 3) == [0, 1, 2]
+    assert thinned(range(100), 3) == [0, 50, 99]
+    assert thinned(range(5), 1) == [0]
+    assert thinned(range(5), 0) == []
+
+
+def test_long_tables_and_axes_are_thinned(tmp_path: Path) -> None:
+    what = Made(places=["local", "remote"], images=range(1, 61), repeats=1, per_image=False)
+    document = build.document(reporting.study(str(made(tmp_path / "study", what))))
+    tables = {b.name: b for b in document.blocks() if isinstance(b, Table)}
+    rows = tables["makespans"].rows
+    assert len(rows) == 12
+    assert (rows[0][0], rows[-1][0]) == ("1", "60")
+    assert "48 more numbers of images" in tables["makespans"].caption
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.0, "1"), (1.26, "1.3"), (123.4, "123"), (1234567.0, "1,230,000")]
+)
+def test_factors_have_no_exponents(value: float, shown: str) -> None:
+    assert digits(value) == shown
+
+
+@pytest.mark.parametrize(("number", "shown"), [(1.2, "2"), (46.01, "47"), (1234.0, "1,200")])
+def test_a_crossing_is_at_a_whole_number_of_images(number: float, shown: str) -> None:
+    assert round_images(number) == shown
+
+
+SWEPT = Made(places=["container"], images=[10], grid=SWEEP, repeats=2, per_image=False)
+
+
+@pytest.mark.parametrize("missing", ["response_p50_s", "images_per_s", "predicted_s", "infer_s"])
+@pytest.mark.parametrize("where", [("32",), ("1", "2", "4", "8", "16", "32")])
+def test_a_sweep_of_which_something_is_missing_says_nothing_of_it(
+    tmp_path: Path, missing: str, where: tuple[str, ...]
+) -> None:
+    folder = made(tmp_path / "study", SWEPT)
+    change(
+        folder / "runs.csv", lambda row: row | {missing: ""} if row["concurrency"] in where else row
+    )
+    for text in texts(list(build.document(reporting.study(str(folder))).sections)):
+        assert not _UNSAID.search(text), text
+        assert not re.search(r"(?<![\d.])0 (s|ms|images/s)\b", text), text
+
+
+def test_transfers_that_took_no_time_can_be_drawn(tmp_path: Path) -> None:
+    folder = made(tmp_path / "study", Made(images=[1, 10], repeats=1))
+    change(folder / "per_image.csv", lambda row: row | dict.fromkeys(PHASES, "0"))
+    assert "transfer" in named(build.document(reporting.study(str(folder))))
+
+
 EMPTIED = sorted(set(RUNS) - {"cell", "place", "images", "makespan_s", "error"})
 
 
@@ -248,12 +348,7 @@ def test_a_sentence_whose_number_is_missing_is_not_written(
     tmp_path_factory: pytest.TempPathFactory, emptied: set[str]
 ) -> None:
     folder = made(tmp_path_factory.mktemp("study"), Made(images=[1, 10], laws=FAST))
-    path = folder / "runs.csv"
-    rows = list(csv.DictReader(path.read_text().splitlines()))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, RUNS)
-        writer.writeheader()
-        writer.writerows(row | dict.fromkeys(emptied, "") for row in rows)
+    change(folder / "runs.csv", lambda row: row | dict.fromkeys(emptied, ""))
     document = build.document(reporting.study(str(folder)))
     for text in texts(list(document.sections)):
         assert not _UNSAID.search(text), text
@@ -298,6 +393,7 @@ def test_units_stay_with_their_numbers_but_code_is_left_alone() -> None:
         ("run 2 s", True),
         (" then", False),
     ]
+    assert list(spans("2 (1 to 3) images/s")) == [("2 (1\u00a0to\u00a03) images/\u2060s", False)]
 
 
 def test_figures_and_tables_are_referred_to_by_their_numbers() -> None:
@@ -308,6 +404,12 @@ def test_figures_and_tables_are_referred_to_by_their_numbers() -> None:
     document = referring(Document("", "", [Section("", blocks)]))
     (told,) = (block.text for block in document.blocks() if isinstance(block, Paragraph))
     assert told == "Figure\u00a02, Figure\u00a01 and Table\u00a01."
+
+
+@pytest.mark.parametrize("text", ["a user@host", "@nobody", "a@first"])
+def test_what_only_looks_like_a_reference_is_left_alone(text: str) -> None:
+    document = Document("", "", [Section("", [Paragraph(text), Figure("first", "", "")])])
+    assert Paragraph(text) in referring(document).blocks()
 
 
 def test_a_list_reads_as_people_write_it() -> None:

@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -5,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import UsageError
+from offload.domain.studytables import shown
 from offload.render.report import build, html, pdf, writing
 from offload.render.report.document import Document, Figure, Paragraph, Section
 from offload.wiring import reporting
 from tests.browser import launched
 from tests.report.pdfs import contents
 from tests.report.test_documents import BOTH_LINKS, BROKEN, FAST, SWEEP
-from tests.studies import Made, made
+from tests.studies import Made, change, made
 
 pytestmark = pytest.mark.xdist_group("report files")
 
@@ -67,6 +69,31 @@ def test_what_stands_in_a_text_is_no_markup() -> None:
     page = html.page(document)
     assert "<g>" not in page
     assert "&lt;g&gt; &amp; <code>h</code>" in page
+
+
+HOSTILE = '<b>&`$x^2$ #y @makespan @nobody *_~ \\frac" --> ]]> \u202e\u05e9\x07\ud800 ' + "w" * 200
+
+
+def test_whatever_data_says_is_neither_markup_nor_trouble(tmp_path: Path) -> None:
+    folder = made(tmp_path / "study", Made(images=[1, 10], repeats=1, failing={3: shown(HOSTILE)}))
+    change(
+        folder / "runs.csv",
+        lambda row: row | {"label": shown(row["cell"] + HOSTILE) * (row["place"] == "remote")},
+    )
+    machine = {"cpu": HOSTILE, "gpu": HOSTILE, "system": HOSTILE, "cores": 2}
+    places = {"remote": {"host": machine, "instance_type": HOSTILE, "region": HOSTILE}}
+    versions = {"offload": HOSTILE}
+    document = {"client": machine, "places": places, "versions": versions}
+    (folder / "environment.json").write_text(json.dumps(document))
+    command = ["offload", "experiment", HOSTILE, "--out=my study"]
+    (folder / "study.json").write_text(json.dumps({"model": HOSTILE, "command": command}))
+    made_of_it = build.document(reporting.study(str(folder)))
+    assert contents(pdf.pages(made_of_it)).pages <= 8
+    page = html.page(made_of_it)
+    assert page.encode()
+    assert "<b>" not in page
+    text = re.sub("</?span>", "", page)
+    assert "offload report &#x27;my study&#x27; -o report.pdf" in text
 
 
 class References(HTMLParser):

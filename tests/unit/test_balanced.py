@@ -99,6 +99,14 @@ def test_an_image_that_cannot_be_used_is_not_tried_elsewhere() -> None:
     assert sorted(len(each.seen) for each in sessions) == [0, 1]
 
 
+def test_what_was_sent_in_vain_before_counts_whatever_comes_of_the_image() -> None:
+    servers = [Dead(), FakeSession(bad=frozenset({"bad"}))]
+    assert BalancedSession(servers, {}, None).detect(image("good")).sent_bytes == 10
+    with pytest.raises(ImageError, match="truncated") as raised:
+        BalancedSession(servers, {}, None).detect(image("bad"))
+    assert raised.value.sent_bytes == 10
+
+
 def test_it_works_on_as_many_at_a_time_as_all_of_them_unless_told_otherwise() -> None:
     sessions = [FakeSession(concurrency=4, slots=2), FakeSession(concurrency=4, slots=2)]
     assert BalancedSession(sessions, {}, None).concurrency == 8

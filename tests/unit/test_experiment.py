@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from offload.app.experiment import Experiment, Pace, Plan, Surroundings
+from offload.app.experiment import Experiment, Pace, Plan
 from offload.app.pipeline import Stop
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.studies import Cell, Design, Outcome, Photo, Prediction, Run
@@ -37,11 +37,11 @@ class Hands:
         self.diary.append(f"predict {cell.number}")
         return predicted(cell.images)
 
-    def prepare(self, cell: Cell) -> Surroundings:
+    def prepare(self, cell: Cell) -> float:
         self.diary.append(f"prepare {cell.number}")
         if cell.number in self.failing:
             raise PlaceUnavailable("It is gone.", hint="To see why: offload doctor")
-        return Surroundings("http://far:8080" if cell.place == "remote" else "")
+        return 1e6
 
     def perform(self, cell: Cell) -> Outcome:
         self.diary.append(f"perform {cell.number}")
@@ -57,8 +57,9 @@ class Hands:
 
     def experiment(self) -> Experiment:
         return Experiment(
-            self.predict, self.prepare, self.perform, lambda _cell, seconds: seconds / 100,
-            self.keep, lambda: "2026-11-21T12:00:00+00:00", self.stop,
+            self.predict, self.prepare, self.perform, lambda cell: f"at {cell.place}",
+            lambda _cell, seconds: seconds / 100, self.keep, lambda: "2026-11-21T12:00:00+00:00",
+            self.stop,
         )  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def test_a_cell_is_predicted_before_it_is_done_and_kept_before_the_next() -> Non
 
 def test_a_run_has_what_it_took_and_cost_beside_what_was_predicted() -> None:
     (run,) = Hands().experiment().runs([Cell("0001", 1, "remote", 2)])
-    assert (run.makespan_s, run.usd, run.label) == (2.0, 0.02, "http://far:8080")
+    assert (run.makespan_s, run.usd, run.label) == (2.0, 0.02, "at remote")
+    assert run.goodput_bytes_per_s == 1e6
     assert (run.predicted, run.error) == (predicted(2), "")
 
 
@@ -90,6 +92,7 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_the_others_go_on() -> Non
     assert len(runs) == len(cells)
     assert [run.error for run in runs if run.error] == ["It is gone."]
     assert (runs[1].makespan_s, runs[1].outcome) == (None, None)
+    assert runs[1].label == f"at {cells[1].place}"
     assert hands.kept == runs
 
 

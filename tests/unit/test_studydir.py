@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,8 @@ def test_another_study_is_refused_with_what_is_different(tmp_path: Path) -> None
         ("study.json", "{", "is no study's that we can read"),
         ("study.json", '{"schema": 1}', "is no study's that we can read"),
         ("runs.csv", "Date,Total Images\n", "holds runs of no known study"),
+        ("per_image.csv", "somebody's, without a line's end", "holds runs of no known study"),
+        ("environment.json", "{}", "holds runs of no known study"),
     ],
 )
 def test_a_folder_of_something_else_is_refused(
@@ -151,11 +154,18 @@ def test_a_folder_of_something_else_is_refused(
     assert (tmp_path / name).read_text() == text
 
 
-def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["Date,cell\n", "Date,cell\n1,2", "cell,Date"])
+def test_a_table_of_another_version_is_refused_and_left_as_it_is(tmp_path: Path, text: str) -> None:
     written(tmp_path, [])
-    (tmp_path / "runs.csv").write_text("Date,cell\n")
+    (tmp_path / "runs.csv").write_text(text)
     with pytest.raises(UsageError, match="columns of another version"):
         written(tmp_path, [])
+    assert (tmp_path / "runs.csv").read_text() == text
+
+
+def test_what_a_study_has_not_written_down_cannot_differ(tmp_path: Path) -> None:
+    written(tmp_path, [])
+    assert written(tmp_path, [], computer={"cores": 2}) == set()
 
 
 def test_two_at_a_time_are_one_too_many(tmp_path: Path) -> None:
@@ -201,6 +211,36 @@ def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> No
     assert away.payload_bytes == 100_000 * away.images
 
 
+def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_path: Path) -> None:
+    """120 ms and 8 ms an image beside what 0.1 MB takes at 2 MB/s, although uploads overlap."""
+    cells = [Cell(f"{n:04d}", 1, "remote", n) for n in (1, 2, 5, 10, 20, 50)]
+    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+        for cell in cells:
+            made = run(cell)
+            assert made.outcome is not None
+            quick = replace(made.outcome.photos[0], durations=Durations(upload_s=0.1, infer_s=0.02))
+            outcome = replace(
+                made.outcome,
+                detect_s=0.12 + (0.008 + 0.05) * cell.images,
+                photos=(quick,) * cell.images,
+            )
+            study.append(replace(made, outcome=outcome, goodput_bytes_per_s=2e6))
+    found = runs_table.fit(runs_table.read((tmp_path / "runs.csv").read_text()))
+    assert 1 / found.per_byte_s == pytest.approx(2e6, rel=1e-3)
+    assert found.startup_s == pytest.approx(0.12, rel=0.01)
+    assert found.per_image_s == pytest.approx(0.008, rel=0.01)
+
+
+def test_a_link_that_carried_more_than_when_it_was_probed_leaves_time_to_execute(
+    tmp_path: Path,
+) -> None:
+    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+        study.append(replace(run(Cell("0000", 1, "remote", 2)), goodput_bytes_per_s=1e4))
+    (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
+    assert found.total_s == pytest.approx(1.8, rel=1e-4)
+    assert found.execution_s == pytest.approx(0.09 + 0.2)
+
+
 def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path: Path) -> None:
     sides = Design((1, 2), ("local", "remote"), upload_max_side_px=(None, 320), repeats=1)
     with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
@@ -210,6 +250,19 @@ def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path
     assert sorted((each.place, each.images) for each in runs) == [
         ("container", 1), ("local", 1), ("local", 2), ("remote", 1), ("remote", 2)
     ]  # fmt: skip
+
+
+def test_of_links_that_differ_the_runs_over_the_quickest_are_imported(tmp_path: Path) -> None:
+    """A line through runs over 10 and 100 Mbit/s would be right for neither."""
+    links = Design((1, 2), ("remote",), link_mbit=(10.0, 100.0), repeats=2)
+    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+        for cell in links.cells():
+            made = run(cell)
+            assert made.outcome is not None
+            slower = replace(made.outcome, detect_s=1.8 * 100 / (cell.link_mbit or 1))
+            study.append(replace(made, outcome=slower))
+    runs = runs_table.read((tmp_path / "runs.csv").read_text())
+    assert [each.total_s for each in runs] == pytest.approx([1.8] * 4)
 
 
 @pytest.mark.parametrize(

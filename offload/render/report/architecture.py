@@ -1,18 +1,20 @@
 """What the diagram of a study shows, from the study alone."""
 
 import re
+from collections.abc import Sequence
 
 from offload.domain.units import show_bytes, show_rate, show_s
 from offload.findings import environment
 from offload.findings.environment import Machine
 from offload.findings.study import Lane, Study, levels
 from offload.render.report import diagram
-from offload.render.report.document import listing
+from offload.render.report.document import cut, listing
 from offload.render.report.matter import Matter
 from offload.render.words import count
 
-_LONGEST = 30
-"""Letters of a line in a box."""
+_LONGEST_HERE, _LONGEST_THERE = 70, 30
+"""Letters of a line about a machine."""
+_MOST_LEVELS = 2
 
 
 def drawn(matter: Matter) -> tuple[str, str, float] | None:
@@ -25,9 +27,9 @@ def drawn(matter: Matter) -> tuple[str, str, float] | None:
     here = [t for place in ("local", "container") if (t := _target(study, place))]
     there = _far(study)
     machine = environment.client(study)
-    site = diagram.Site("machine with the images", _lines(machine), here)
-    most = max(matter.numbers)
-    svg = diagram.draw([f"{count(most, 'image')} at most", *_weight(study)], site, there)
+    site = diagram.Site("machine with the images", _lines(machine, _LONGEST_HERE), here)
+    most = f"{count(max(matter.measured), 'image')}{' at most' * (len(matter.measured) > 1)}"
+    svg = diagram.draw([most, *_weight(study)], site, there)
     where = [t.place for t in here] + ["remote"] * bool(there)
     caption = (
         f"What was used: {count(len(where), 'place')} ({listing(where)}), and the way of an image "
@@ -41,14 +43,13 @@ def _weight(study: Study) -> list[str]:
     return [f"{show_bytes(sum(sizes) / len(sizes))} on average"] if sizes else []
 
 
-def _lines(machine: Machine | None) -> list[str]:
+def _lines(machine: Machine | None, longest: int) -> list[str]:
     if machine is None:
         return []
     memory = f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else ""
     cores = count(machine.usable_cores or machine.cores or 0, "core") if machine.cores else ""
-    return [
-        line for line in (_plain(machine.cpu), ", ".join(filter(None, (cores, memory)))) if line
-    ]
+    lines = _plain(machine.cpu), ", ".join(filter(None, (cores, memory)))
+    return [cut(line, longest) for line in lines if line]
 
 
 def _plain(cpu: str) -> str:
@@ -66,13 +67,15 @@ def _target(study: Study, place: str) -> diagram.Target | None:
     many = bool(replicas) and max(replicas) > 1
     lines = ["offload serve"]
     if cpus:
-        lines.append(f"{listing([f'{c:g}' for c in cpus], 'or')} CPU{' each' if many else ''}")
-    number = f"{_range(replicas)} containers" if many else "container"
+        lines.append(f"{_levels(cpus)} CPU{'s' * (max(cpus) > 1)}{' each' * many}")
+    number = f"{_levels(replicas)} containers" if many else "container"
     return diagram.Target(place, number, lines, "HTTP", stacked=many)
 
 
-def _range(values: list[int]) -> str:
-    return f"{values[0]} to {values[-1]}" if len(values) > 1 else f"{values[0]}"
+def _levels(values: Sequence[float]) -> str:
+    """`0.5 or 1`, `1 to 10` where there are many."""
+    shown = [f"{value:g}" for value in values]
+    return listing(shown, "or") if len(shown) <= _MOST_LEVELS else f"{shown[0]} to {shown[-1]}"
 
 
 def _far(study: Study) -> list[diagram.Site]:
@@ -86,15 +89,14 @@ def _far(study: Study) -> list[diagram.Site]:
 def _site(study: Study, lane: Lane) -> diagram.Site:
     site = environment.site(study, lane)
     remote = [run for run in study.done if run.lane.place == "remote"]
-    rates = [f"{mbit:g}" for mbit in levels(remote, "link_mbit")]
-    rate = f"{listing(rates, 'or')} Mbit/s" if rates else ""
+    rates = levels(remote, "link_mbit")
+    rate = f"{_levels(rates)} Mbit/s" if rates else ""
     if not rate and site.goodput_bytes_per_s:
         rate = show_rate(site.goodput_bytes_per_s)
     trip = f"round trip {show_s(site.rtt_s)}" if site.rtt_s else ""
     tunnel = site.tunnel or bool(site.instance_type)
     way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
     rented = ", ".join(filter(None, (site.instance_type, site.region)))
-    lines = [line for line in (rented, *_lines(site.host)) if line][:3]
-    lines = [line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…" for line in lines]
+    lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
     target = diagram.Target("remote", "offload serve", ["in a container"] if tunnel else [], way)
     return diagram.Site("remote server", lines, [target])

@@ -1,7 +1,7 @@
 """The document of a study."""
 
 from offload.findings.study import Study
-from offload.render.report import conclusions, evidence, method, opening, replicas, results
+from offload.render.report import conclusions, evidence, method, opening, replicas, results, setup
 from offload.render.report.document import Document, Section, referring, section
 from offload.render.report.matter import Matter
 
@@ -14,8 +14,8 @@ def document(study: Study) -> Document:
         *section("Problem overview", opening.problem(matter)),
         *section("Methodology and approach", method.design(matter)),
         *section("Measures", method.measures(matter), level=2),
-        *section("Set-up", method.setup(matter), level=2),
-        *section("How to do it again", method.reproduction(matter), level=2),
+        *section("Set-up", setup.setup(matter), level=2),
+        *section("How to do it again", setup.reproduction(matter), level=2),
         Section("Results", results.opening(matter)),
         *section("Makespan", results.makespan(matter), level=2),
         *section("Where the time goes", results.where(matter), level=2),

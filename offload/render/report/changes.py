@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from offload.domain.units import show_rate, show_s
-from offload.findings import environment, link, phases
+from offload.findings import environment, headline, link, phases
 from offload.findings.link import Needed
 from offload.render.report import telling
 from offload.render.report.matter import Matter, Pair, took
@@ -13,12 +13,14 @@ from offload.render.words import capital, count, percent
 if TYPE_CHECKING:
     from offload.findings.study import Lane
 
+_BUT_KNOBS: dict[str, None] = dict.fromkeys(headline.KNOBS)
+
 
 def changes(matter: Matter) -> Iterator[str]:
     """Another link, smaller uploads, more replicas, an hour that is worth more."""
     told: set[Lane] = set()
     for pair in matter.remote:
-        alike = pair.lane.lane.but(link_mbit=None)
+        alike = pair.lane.lane.but(link_mbit=None, **_BUT_KNOBS)
         if alike not in told and (sentence := _link_sentence(matter, pair)):
             told.add(alike)
             yield sentence
@@ -30,10 +32,13 @@ def changes(matter: Matter) -> Iterator[str]:
 
 def _link_sentence(matter: Matter, pair: Pair) -> str:
     lane = pair.lane.lane
-    goodput = environment.site(matter.study, lane).goodput_bytes_per_s
-    needed = link.needed(matter.study, lane, pair.base, goodput)
+    site = environment.site(matter.study, lane)
+    cores = site.host.usable_cores if site.host else None
+    needed = link.needed(matter.study, lane, pair.base, site.goodput_bytes_per_s, cores)
     if needed is None:
         return _no_link_sentence(matter, pair)
+    if not (needed.swept or pair.clear):  # the rate would be the one that there is
+        return ""
     remote = matter.names.spoken(lane, "link_mbit")
     base = matter.names.spoken(pair.base.lane)
     images = count(needed.images, "image")
@@ -55,12 +60,12 @@ def _rate_sentence(needed: Needed, remote: str, base: str, images: str) -> str:
     measured = show_rate(needed.measured_bytes_per_s)
     if (needed.bytes_per_s or 0.0) > needed.measured_bytes_per_s:
         return (
-            f"With an uplink of {rate} instead of the {measured} measured, {remote} would be as "
-            f"fast as {base} for {images}."
+            f"With an uplink of {rate} instead of {measured}, {remote} would be as fast as {base} "
+            f"for {images}."
         )
     return (
         f"{capital(remote)} stays ahead of {base} for {images} as long as the uplink carries "
-        f"{rate}; it carried {measured}."
+        f"{rate}; it carries {measured}."
     )
 
 
@@ -69,29 +74,33 @@ def _no_link_sentence(matter: Matter, pair: Pair) -> str:
     if found is None or found[0] != "detector":
         return ""
     on_link = sum(spent.get(phase, 0.0) for phase in phases.STAGES["link"]) / sum(spent.values())
-    name = matter.names.spoken(pair.lane.lane)
     return (
-        f"A faster link would change little for {name}, where the link takes {percent(on_link)} of "
-        "an image's time; a faster detector would."
+        f"{capital(matter.names.at(pair.lane.lane))}, a faster link would save at most "
+        f"{percent(on_link)} of an image's time, a faster detector up to {percent(found[1])}."
     )
 
 
 def _uploads(matter: Matter) -> Iterator[str]:
+    whole = {
+        lane.but(**_BUT_KNOBS): matter.study.series(lane)
+        for lane in matter.lanes
+        if lane.upload_max_side_px is None
+    }
     for lane in matter.lanes:
-        whole = lane.but(upload_max_side_px=None)
-        if lane.upload_max_side_px is None or whole not in matter.lanes:
-            continue
-        one, other = matter.study.series(lane), matter.study.series(whole)
-        if both := set(one) & set(other):
-            pair = Pair(one[max(both)], other[max(both)])
-            small_s, whole_s = pair.seconds
-            how = (
-                f"{percent(1 - pair.ratio.value)} less than"
-                if pair.ratio.value < 1
-                else telling.longer(pair.ratio.value)
-            )
-            yield (
-                f"Sending copies of at most {lane.upload_max_side_px} px takes {took(small_s)} for "
-                f"{count(pair.images, 'image')}, {how} the {took(whole_s)} with whole images; "
-                "what it does to the detections is not part of this study."
-            )
+        one = matter.study.series(lane)
+        other = whole.get(lane.but(upload_max_side_px=None, **_BUT_KNOBS), {})
+        both = set(one) & set(other)
+        if lane.upload_max_side_px is not None and both:
+            yield _upload_sentence(matter, Pair(one[max(both)], other[max(both)]))
+
+
+def _upload_sentence(matter: Matter, pair: Pair) -> str:
+    small_s, whole_s = pair.seconds
+    lane = pair.lane.lane
+    how = f"{telling.longer(pair.ratio.value)} " if pair.clear else "not to be told apart from "
+    return (
+        f"{capital(matter.names.at(lane, 'upload_max_side_px'))}, sending copies of at most "
+        f"{lane.upload_max_side_px} px takes {took(small_s)} for {count(pair.images, 'image')}, "
+        f"{how}the {took(whole_s)} with whole images; what it does to the detections is not part "
+        "of this study."
+    )

@@ -9,7 +9,12 @@ from offload.findings import environment, predictions
 from offload.render.report import changes, telling
 from offload.render.report.document import Block, listing, paragraph
 from offload.render.report.matter import Matter, Pair, rate, took
-from offload.render.words import count, percent
+from offload.render.words import capital, count, percent
+
+_FEW = 3
+"""With fewer repeats, all of one place are faster than all of another in a third of cases by chance
+alone.
+"""
 
 
 def short(matter: Matter) -> str:
@@ -23,7 +28,7 @@ def short(matter: Matter) -> str:
         return telling.pair_sentence(matter, matter.pairs[0])
     if matter.sweeps and (told := telling.scaling_sentence(matter, 0)):
         return told
-    return telling.alone(matter)
+    return telling.alone(matter, matter.groups[-1]) if matter.groups else ""
 
 
 def conclusions(matter: Matter) -> list[Block]:
@@ -31,8 +36,8 @@ def conclusions(matter: Matter) -> list[Block]:
     remote = matter.remote
     worth = [_verdict(matter, pair) for pair in remote]
     worth += [telling.pair_sentence(matter, p) for p in matter.pairs if p not in remote]
-    if not matter.pairs and matter.groups:
-        worth = [telling.alone(matter), _best_rate(matter)]
+    if not matter.pairs:
+        worth = [*(telling.alone(matter, group) for group in matter.groups), _best_rate(matter)]
     asked = "Is it worth offloading?" if remote else "What does it take?"
     return [
         *paragraph(*worth, lead=asked),
@@ -51,9 +56,11 @@ def _verdict(matter: Matter, pair: Pair) -> str:
     name, base = (matter.names.spoken(g.lane) for g in (pair.lane, pair.base))
     images = count(pair.images, "image")
     if not pair.clear or round(ratio, 2) == 1:
+        chance = "" if pair.clear else " that could be told from chance"
         return (
-            f"For {images} it makes no difference that could be told from chance: {took(lane_s)} "
-            f"{matter.names.at(pair.lane.lane)}, {took(base_s)} {matter.names.at(pair.base.lane)}."
+            f"For {images} it makes {'hardly a' if pair.clear else 'no'} difference{chance}: "
+            f"{took(lane_s)} {matter.names.at(pair.lane.lane)}, {took(base_s)} "
+            f"{matter.names.at(pair.base.lane)}."
         )
     if ratio < 1:
         saved = show_s(base_s.value - lane_s.value)
@@ -82,9 +89,11 @@ def _best_rate(matter: Matter) -> str:
         return ""
     best = max(each.value for each in rates.values())
     replicas, concurrency = min(key for key, each in rates.items() if each.value >= 0.95 * best)
+    enough = [count(replicas, "replica")] * (len(sweep.replicas) > 1)
+    enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
     return (
-        f"For {rate(rates[replicas, concurrency])} images/s, about the most that was reached, "
-        f"{count(replicas, 'replica')} and {count(concurrency, 'request')} in flight are enough."
+        f"{capital(telling.swept(matter, sweep))}, {rate(rates[replicas, concurrency])} images/s, "
+        f"about the most that was reached, take no more than {listing(enough)}."
     )
 
 
@@ -102,12 +111,13 @@ def _sure(matter: Matter) -> Iterator[str]:
     known = predictions.accuracy(study.done)
     if known:
         yield (
-            f"What {count(known.runs, 'run')} would take was said before they were made, and was "
-            f"off by {telling.off(known.median_error)} in the median."
+            f"What {count(known.runs, 'run')} would take was said beforehand, and was off by "
+            f"{telling.off(known.median_error)} in the median."
         )
     if study.failed:
         runs = count(len(study.runs), "run")
-        yield f"{len(study.failed)} of {runs} failed and count for nothing."
+        one = len(study.failed) == 1
+        yield f"{len(study.failed)} of {runs} failed and count{'s' * one} for nothing."
 
 
 def _chance(matter: Matter, pair: Pair) -> str:
@@ -137,8 +147,8 @@ def _spread(matter: Matter) -> str:
         return ""
     return (
         f"In the median of {count(len(spreads), 'cell')}, the slowest repeat takes "
-        f"{telling.longer(1 + float(np.median(spreads)))} the fastest; where they differ most, it "
-        f"is a factor of {1 + max(spreads):.3g}."
+        f"{telling.longer(1 + float(np.median(spreads)))} the fastest; where they differ most, "
+        f"{telling.longer(1 + max(spreads))} it."
     )
 
 
@@ -160,30 +170,35 @@ def _unknown(matter: Matter) -> Iterator[str]:
     for place in lost:
         runs = [run for run in study.runs if run.lane.place == place]
         yield f"Nothing is known of {place}: of its {count(len(runs), 'run')} none came to an end."
-    if len(matter.numbers) == 1:
+    if len(matter.measured) == 1:
         yield (
-            f"With jobs of {count(matter.numbers[0], 'image')} alone, it is open from how many "
+            f"With jobs of {count(matter.measured[0], 'image')} alone, it is open from how many "
             "images on another place would be faster."
             if len(places) > 1
-            else f"All jobs have {count(matter.numbers[0], 'image')}, so what start-up and what an "
-            "image takes cannot be told apart."
+            else f"All jobs have {count(matter.measured[0], 'image')}, so what start-up and what "
+            "an image takes cannot be told apart."
         )
-    if study.repeats == 1:
-        yield "Each cell was run 1 time, so a small difference may be chance."
+    if study.repeats < _FEW:
+        yield (
+            f"Each cell was run {count(study.repeats, 'time')} at most, so a small difference may "
+            "be chance."
+        )
     yield _beyond(matter)
 
 
 def _beyond(matter: Matter) -> str:
     """Jobs and links beyond those measured."""
     limits = []
-    if len(matter.numbers) > 1:
-        limits.append(f"jobs of more than {count(max(matter.numbers), 'image')}")
+    if len(matter.measured) > 1:
+        limits.append(f"jobs of more than {count(max(matter.measured), 'image')}")
     rates = sorted({
         site.goodput_bytes_per_s
-        for lane in matter.lanes
+        for lane in matter.study.lanes
         if (site := environment.site(matter.study, lane)).goodput_bytes_per_s
     })  # fmt: skip
-    if rates:
+    if len(rates) > _FEW:
+        limits.append(f"links below {show_rate(rates[0])} or above {show_rate(rates[-1])}")
+    elif rates:
         limits.append(f"links other than {listing([show_rate(rate) for rate in rates])}")
     if not limits:
         return ""

@@ -52,7 +52,7 @@ def draw(client: Sequence[str], here: Site, there: Sequence[Site]) -> str:
     """
     rows = max(len(here.targets), 1.4)
     height = _HEAD + _ROW * rows + _LINK * len(there)
-    height = max(height, (_HEAD + _ROW + 2) * len(there))
+    height = max(height, (_HEAD + _ROW + 6) * len(there))
     width = _WIDTH if there else _LEFT
     with drawing.style():
         figure = Figure(figsize=(width / 25.4, height / 25.4))
@@ -73,6 +73,8 @@ def draw(client: Sequence[str], here: Site, there: Sequence[Site]) -> str:
             lane = 5.0 + _LINK * (len(there) - 1 - number)
             start = (_CLIENT[0] + 8 + 4 * number, middle - 8)
             _far(axes, start, lane, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
+            x = _CLIENT[0] + 7 + 4 * len(there)
+            axes.text(x, lane + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
         return drawing.svg(figure, "architecture")
 
 
@@ -138,7 +140,6 @@ def _far(axes: Axes, start: Point, lane: float, y: float, target: Target) -> Non
     axes.plot(*zip(*corners, strict=True), color=colour, linewidth=1.3, zorder=2,
               solid_capstyle="butt")  # fmt: skip
     _arrow(axes, (between, y), (x, y), target)
-    axes.text(start[0] + 3, lane + 1.3, target.way, fontsize=_SMALL_PT, color=INK)
 
 
 def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:

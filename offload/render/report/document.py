@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|m?s|min|h|[kMGT]?B|[kMG]?bit/s|GiB|px|images?/s)(?!\w))")
-_NAMED = re.compile(r"@[a-z]+\d*")
+_INTERVAL = re.compile(r"\(\d[^()]{0,15} to \d[^()]{0,15}\)")
+_PER_S = re.compile(r"/s\b")
+_NAMED = re.compile(r"(?<!\S)@[a-z]+\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,9 @@ def section(heading: str, *parts: Iterable[Block], level: int = 1) -> list[Secti
 
 
 def spans(text: str) -> Iterator[tuple[str, bool]]:
-    """A text's pieces, and whether each is code; units stay on the line of their number."""
+    """A text's pieces, and whether each is code; units stay on the line of their number, and
+    intervals on one line.
+    """
     for number, piece in enumerate(text.split("`")):
         if piece:
             code = number % 2 == 1
@@ -102,8 +106,9 @@ def spans(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _together(text: str) -> str:
-    """No line ends between a number and its unit, nor within the unit."""
-    return _UNIT.sub("\u00a0", text).replace("bit/s", "bit/\u2060s")
+    """No line ends between a number and its unit, nor within the unit or an interval."""
+    text = _INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+    return _PER_S.sub("/\u2060s", _UNIT.sub("\u00a0", text))
 
 
 def referring(document: Document) -> Document:
@@ -119,12 +124,19 @@ def referring(document: Document) -> Document:
     def referred(block: Block) -> Block:
         if not isinstance(block, Paragraph):
             return block
-        return replace(block, text=_NAMED.sub(lambda found: numbers[found[0]], block.text))
+        # What data says may look like a name.
+        text = _NAMED.sub(lambda found: numbers.get(found[0], found[0]), block.text)
+        return replace(block, text=text)
 
     sections = [
         replace(s, blocks=[referred(block) for block in s.blocks]) for s in document.sections
     ]
     return replace(document, sections=sections)
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, or as much of it as goes into so many letters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def listing(items: Sequence[str], last: str = "and") -> str:

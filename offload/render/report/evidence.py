@@ -1,17 +1,26 @@
 """Results: single transfers, predictions, dollars, and what failed."""
 
-import textwrap
 from collections.abc import Mapping
 
 from offload.domain.units import show_rate, show_s, show_usd
-from offload.findings import link, predictions
+from offload.findings import environment, link, predictions
 from offload.findings.link import Line
 from offload.findings.study import Lane, Photo
 from offload.render.report import figures, telling
-from offload.render.report.document import Block, Figure, Table, listing, paragraph, said
+from offload.render.report.document import (
+    Block,
+    Figure,
+    Table,
+    cut,
+    listing,
+    paragraph,
+    said,
+)
 from offload.render.report.matter import Matter, took
 from offload.render.words import capital, count, percent
 
+_ALONE = 0.8
+"""The share of a link's rate from which on nothing else seems to cross it."""
 _MOST_REASONS = 4
 _LONGEST_REASON = 160
 
@@ -25,12 +34,15 @@ def transfer(matter: Matter) -> list[Block]:
     lines = {lane: found for lane, sent in photos.items() if (found := link.line(sent))}
     if not lines:
         return []
-    svg = figures.transfer(photos, lines, matter.names)
+    svg = figures.transfer(photos, lines, matter.names, matter.looks)
     told = [_line_sentence(matter, lane, line) for lane, line in lines.items()]
-    images = sum(line.images for line in lines.values())
-    caption = f"{_slopes(matter, lines)} Dots: some of {images:,} images; lines: Theil-Sen."
+    sent = sum(line.images for line in lines.values())
+    caption = f"{_slopes(matter, lines)} Dots: some of {sent:,} transfers; lines: Theil-Sen."
     seen = "@transfer shows the transfer time of single images."
-    return [*paragraph(seen, *told), Figure("transfer", svg, caption)]
+    return [
+        *paragraph(seen, *told, _sharing_sentence(matter, lines)),
+        Figure("transfer", svg, caption),
+    ]
 
 
 def _slopes(matter: Matter, lines: Mapping[Lane, Line]) -> str:
@@ -57,15 +69,29 @@ def _line_sentence(matter: Matter, lane: Lane, line: Line) -> str:
             "less, and size makes less of a difference than chance: what a request costs is most "
             "of it."
         )
-    return said(
-        "To {name}, every further 100 kB take {more} longer, a rate of {rate}{start}.",
-        name=matter.names.spoken(lane),
-        more=show_s(line.per_byte_s * 1e5),
-        rate=show_rate(rate),
-        start=f"; {show_s(line.start_s)} would remain of an empty image, which is the round trip "
-        "and what a request costs"
-        if line.start_s > 0
-        else " and nothing that size does not explain",
+    start = f"; an empty image would take {show_s(line.start_s)}" if line.start_s > 0 else ""
+    return (
+        f"To {matter.names.spoken(lane)}, every further 100 kB adds "
+        f"{show_s(line.per_byte_s * 1e5)}, a rate of {show_rate(rate)}{start}."
+    )
+
+
+def _sharing_sentence(matter: Matter, lines: Mapping[Lane, Line]) -> str:
+    """Why single transfers are slower than the link, where they are."""
+    rates = [
+        show_rate(goodput)
+        for lane, line in lines.items()
+        if (goodput := environment.site(matter.study, lane).goodput_bytes_per_s)
+        and line.bytes_per_s
+        and line.bytes_per_s < _ALONE * goodput
+    ]
+    if not rates:
+        return ""
+    many = len(rates) > 1
+    return (
+        f"A single image need not get the {listing(rates)} that the link{'s' * many} "
+        f"carr{'y' if many else 'ies'}: images that are on their way at the same time share "
+        f"{'them' if many else 'it'}."
     )
 
 
@@ -81,9 +107,12 @@ def predicted(matter: Matter) -> list[Block]:
         if here and len(matter.study.places()) > 1:
             by_place.append(f"{telling.off(here.median_error)} at {place}")
     parts = f" ({listing(by_place)})" if by_place else ""
-    told = (
-        f"The {total.runs} predictions are off by {telling.off(total.median_error)} in the median"
-        f"{parts}; nine in ten are off by {telling.off(total.high_error)} or less."
+    told = f"Of {count(total.runs, 'run')}, "
+    told += (
+        f"the predictions are off by {telling.off(total.median_error)} in the median{parts}, and "
+        f"nine in ten by {telling.off(total.high_error)} or less."
+        if total.runs > 1
+        else f"the prediction is off by {telling.off(total.median_error)}."
     )
     inside = said(
         "{share} of the runs took a time within the interval that was to hold 90 % of them.",
@@ -91,21 +120,21 @@ def predicted(matter: Matter) -> list[Block]:
     )
     blind = predictions.accuracy(predictions.predicted(runs, assumed=True))
     assumed = said(
-        "Assumptions went into {runs}; they are off by {error}.",
+        "Assumptions went into {runs}, off by {error} in the median.",
         runs=count(blind.runs, "prediction") if blind else None,
         error=telling.off(blind.median_error) if blind else None,
     )
     choices = predictions.choices(matter.study, matter.lanes)
     chosen = said(
-        "Going by them alone would have picked the fastest place for {right} of {made}, and "
-        "lost {regret} of the time on average.",
+        "Going by predictions alone would have picked the fastest for {right} of {made}, and taken "
+        "{regret} longer than it does on average.",
         right=choices.right if choices else None,
         made=count(choices.made, "job") if choices else None,
         regret=percent(choices.regret) if choices else None,
     )
     caption = (
         f"Predictions made beforehand are off by {telling.off(total.median_error)} in the median. "
-        f"A mark is one of {count(total.runs, 'run')}."
+        "Each mark is a run."
     )
     figure = Figure("predictions", figures.predictions(runs), caption)
     seen = "@predictions compares each run with what had been predicted of it."
@@ -129,11 +158,14 @@ def dollars(matter: Matter) -> list[Block]:
     caption = (
         f"{capital(matter.names.spoken(bills[0].lane))} is the fastest for {images}, at "
         f"{show_usd(bills[0].usd.value)}. The dashed line joins what nothing beats in both; hollow "
-        "marks are beaten."
+        "marks are beaten, by their medians."
     )
+    free = any(bill.usd.value == 0 for bill in bills)
+    own = "The machine with the images counts as $0." if free else ""
+    seen = "@dollars weighs time against money."
     return [
-        *paragraph("@dollars weighs time against money.", front, telling.worth_sentence(matter)),
-        Figure("dollars", figures.dollars(bills, matter.names), caption),
+        *paragraph(seen, own, front, telling.worth_sentence(matter)),
+        Figure("dollars", figures.dollars(bills, matter.names, matter.looks), caption),
     ]
 
 
@@ -152,17 +184,14 @@ def failures(matter: Matter) -> list[Block]:
         return paragraph(lost)
     reasons: dict[str, int] = {}
     for run in failed:
-        reason = textwrap.shorten(run.error or "no reason was recorded", _LONGEST_REASON)
-        reasons[f"{run.lane.place}: {reason}"] = reasons.get(f"{run.lane.place}: {reason}", 0) + 1
+        reason = f"{run.lane.place}: {cut(run.error, _LONGEST_REASON)}"
+        reasons[reason] = reasons.get(reason, 0) + 1
     ordered = sorted(reasons.items(), key=lambda each: -each[1])
     rows = [(str(number), reason) for reason, number in ordered[:_MOST_REASONS]]
     if len(ordered) > _MOST_REASONS:
         rest = sum(number for _, number in ordered[_MOST_REASONS:])
         rows.append((str(rest), f"for {count(len(ordered) - _MOST_REASONS, 'other reason')}"))
-    text = (
-        f"{len(failed)} of {len(matter.study.runs)} runs failed, for the reasons in @failures, and "
-        "are in no other number of this report."
-    )
+    text = f"{len(failed)} of {count(len(matter.study.runs), 'run')} failed, as in @failures."
     table = Table(
         "failures", "Runs that failed.", ("runs", "place and reason"), rows, numbers=False
     )

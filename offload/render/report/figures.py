@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from offload.domain.units import show_s, show_usd
 from offload.findings import phases
@@ -15,37 +15,39 @@ from offload.findings.estimates import Estimate
 from offload.findings.link import Line
 from offload.findings.money import Bill
 from offload.findings.scaling import Sweep
-from offload.findings.study import Group, Lane, Photo, Run
+from offload.findings.study import PLACES, Group, Lane, Photo, Run
 from offload.render import drawing
 from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
+from offload.render.report.matter import thinned
 from offload.render.report.naming import Names
 
 _MOST_POINTS = 250
 _POINTS = 90
-_WIDE = 12
-"""From this factor on between the ends of an axis, it is logarithmic."""
 _SHORT_LABEL = 0.05
 """The least share of a bar that is wide enough for a number."""
 
 
 def makespan(
-    series: Mapping[Lane, Mapping[int, Group]], names: Names, crossings: Sequence[Crossing]
+    series: Mapping[Lane, Mapping[int, Group]],
+    names: Names,
+    looks: Mapping[Lane, int],
+    crossings: Sequence[Crossing],
 ) -> str:
     """Seconds over the number of images, a line for each lane, bars for what is likely."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.9), layout="constrained")
         axes = figure.subplots()
-        for look, (lane, groups) in enumerate(series.items()):
+        for lane, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _straighten(_line(axes, known, look, names.short(lane)))
+            _straighten(_line(axes, known, looks[lane], names.short(lane)))
         numbers = sorted({n for groups in series.values() for n in groups})
-        _log_if_wide(axes, "x", numbers)
-        _log_if_wide(
+        drawing.log_if_wide(axes, "x", numbers)
+        drawing.log_if_wide(
             axes,
             "y",
             [e for g in series.values() for x in g.values() for e in x.values("makespan_s")],
         )
-        _ticks(axes, numbers)
+        drawing.ticks(axes, numbers)
         for crossing in crossings:
             _mark(axes, crossing, series)
         axes.set(xlabel="number of images", ylabel="makespan in seconds")
@@ -90,44 +92,49 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
         return drawing.svg(figure, "phases")
 
 
-def response(sweep: Sweep) -> str:
-    """Median response time over replicas, a line for each number of requests in flight; with one
-    number of replicas, over the requests in flight.
+def response(sweep: Sweep, name: str) -> str:
+    """Median response time over replicas, a line for each number of requests in flight, or for some
+    of too many; with one number of replicas, over the requests in flight.
     """
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.8), layout="constrained")
         axes = figure.subplots()
         many = len(sweep.replicas) > 1
-        lines: dict[str, dict[int, Estimate]] = {}
-        for replicas, row in sweep.groups.items():
+        lines: dict[int, dict[int, Estimate]] = {}
+        for replicas, row in sorted(sweep.groups.items()):
             for concurrency, group in sorted(row.items()):
-                name = f"{concurrency} in flight" if many else ""
+                line, x = (concurrency, replicas) if many else (0, concurrency)
                 if found := group.estimate("response_p50_s"):
-                    lines.setdefault(name, {})[replicas if many else concurrency] = found
-        for look, (name, known) in enumerate(lines.items()):
-            _line(axes, dict(sorted(known.items())), look, name)
+                    lines.setdefault(line, {})[x] = found
+        for look, line in enumerate(thinned(sorted(lines), len(COLOURS))):
+            _line(axes, lines[line], look, f"{line} in flight")
         levels = sweep.replicas if many else sweep.concurrencies
         if not many:
-            _log_if_wide(axes, "x", levels)
-        _log_if_wide(axes, "y", [e.value for known in lines.values() for e in known.values()])
-        _ticks(axes, levels)
+            drawing.log_if_wide(axes, "x", levels)
+        drawing.log_if_wide(
+            axes, "y", [e.value for known in lines.values() for e in known.values()]
+        )
+        drawing.ticks(axes, levels)
         what = "replicas (containers)" if many else "requests in flight"
         axes.set(xlabel=f"number of {what}", ylabel="response time in seconds")
         drawing.plain(axes)
         drawing.key(figure, axes)
-        return drawing.svg(figure, "response")
+        return drawing.svg(figure, name)
 
 
 def transfer(
-    photos: Mapping[Lane, Sequence[Photo]], lines: Mapping[Lane, Line], names: Names
+    photos: Mapping[Lane, Sequence[Photo]],
+    lines: Mapping[Lane, Line],
+    names: Names,
+    looks: Mapping[Lane, int],
 ) -> str:
     """Transfer time over what was sent of each image, with the line through them."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.7), layout="constrained")
         axes = figure.subplots()
         top = 0.0
-        for look, (lane, line) in enumerate(lines.items()):
-            sent = photos[lane]
+        for lane, line in lines.items():
+            look, sent = looks[lane], photos[lane]
             some = np.linspace(0, len(sent) - 1, min(len(sent), _MOST_POINTS)).astype(int)
             x = np.array([sent[i].sent_bytes for i in some]) / 1e3
             y = np.array([sent[i].transfer_s for i in some])
@@ -141,7 +148,7 @@ def transfer(
                 0
             ].set_dashes(DASHES[look])
             top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))
-        axes.set(xlim=(0, None), ylim=(0, 1.08 * top))
+        axes.set(xlim=(0, None), ylim=(0, 1.08 * top or 1))
         axes.set(xlabel="sent for one image in kB", ylabel="transfer time in seconds")
         drawing.plain(axes)
         drawing.key(figure, axes)
@@ -153,8 +160,7 @@ def predictions(runs: Sequence[Run]) -> str:
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 3.0), layout="constrained")
         axes = figure.subplots()
-        places = list(dict.fromkeys(run.lane.place for run in runs))
-        for look, place in enumerate(places):
+        for look, place in enumerate(PLACES):
             for assumed in (False, True):
                 these = [r for r in runs if r.lane.place == place and r.assumed == assumed]
                 x = [run.numbers["predicted_s"] for run in these]
@@ -174,8 +180,8 @@ def predictions(runs: Sequence[Run]) -> str:
             linewidth=0, label="within 10 %",
         )  # fmt: skip
         for axis in ("x", "y"):
-            _log_if_wide(axes, axis, values)
-        _ticks(axes, [])
+            drawing.log_if_wide(axes, axis, values)
+        drawing.ticks(axes, [])
         axes.set(xlim=ends, ylim=ends)
         axes.set(xlabel="predicted makespan in seconds", ylabel="measured makespan in seconds")
         drawing.plain(axes, grid="both")
@@ -183,7 +189,7 @@ def predictions(runs: Sequence[Run]) -> str:
         return drawing.svg(figure, "predictions")
 
 
-def dollars(bills: Sequence[Bill], names: Names) -> str:
+def dollars(bills: Sequence[Bill], names: Names, looks: Mapping[Lane, int]) -> str:
     """Dollars over seconds, those joined that nothing beats in both."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.6), layout="constrained")
@@ -195,10 +201,10 @@ def dollars(bills: Sequence[Bill], names: Names) -> str:
         )  # fmt: skip
         slowest = max(bill.seconds.value for bill in bills)
         dearest = max(bill.usd.high for bill in bills)
-        for look, bill in enumerate(bills):
-            colour = _colour(look)
+        for bill in bills:
+            colour, marker = _colour(looks[bill.lane]), MARKERS[looks[bill.lane]]
             axes.plot(
-                bill.seconds.value, bill.usd.value, MARKERS[look], color=colour, markersize=7,
+                bill.seconds.value, bill.usd.value, marker, color=colour, markersize=7,
                 markerfacecolor=colour if bill.best else "white", label=names.short(bill.lane),
             )  # fmt: skip
             axes.errorbar(
@@ -244,27 +250,6 @@ def _straighten(line: Line2D) -> None:
 def _arms(point: Estimate) -> np.ndarray:
     """Below and above, as errorbar takes them."""
     return np.array([[point.value - point.low], [point.high - point.value]])
-
-
-def _log_if_wide(axes: Axes, axis: str, values: Sequence[float]) -> None:
-    positive = [value for value in values if value > 0]
-    if positive and max(positive) / min(positive) >= _WIDE:
-        axes.set(**{f"{axis}scale": "log"})
-    elif axis == "y":
-        axes.set_ylim(bottom=0)
-
-
-def _ticks(axes: Axes, numbers: Sequence[int]) -> None:
-    """Plain numbers on both axes, and on the horizontal one those that were run."""
-    if numbers:
-        axes.xaxis.set_major_locator(FixedLocator(numbers))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-    for axis in (axes.xaxis, axes.yaxis):
-        if axis.get_scale() == "log" and not (numbers and axis is axes.xaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
 def _mark(

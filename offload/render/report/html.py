@@ -49,7 +49,7 @@ def _block(block: Block, figures: int, tables: int) -> str:
             strong = f"<strong>{html.escape(lead)}</strong> " if lead else ""
             return f"<p>{strong}{_inline(text)}</p>"
         case Commands(lines):
-            return f"<pre>{html.escape(chr(10).join(lines))}</pre>"
+            return f"<pre>{chr(10).join(map(_command, lines))}</pre>"
         case Figure():
             caption = f"<figcaption>Figure {figures}. {_inline(block.caption)}</figcaption>"
             label = html.escape(block.caption)
@@ -57,6 +57,11 @@ def _block(block: Block, figures: int, tables: int) -> str:
             return f"<figure>{svg}{caption}</figure>"
         case Table():
             return _table(block, tables)
+
+
+def _command(line: str) -> str:
+    """Each word in a box of its own: lines end between words, not after an option's hyphens."""
+    return " ".join(f"<span>{html.escape(word)}</span>" for word in line.split(" "))
 
 
 def _table(table: Table, number: int) -> str:

@@ -1,8 +1,11 @@
 """What the sections of a report tell of: the study's comparisons, each made once."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from typing import TypeVar
 
 from offload.domain.units import show_s
 from offload.findings import crossing, environment, headline, money, scaling
@@ -10,12 +13,14 @@ from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate, chance_less, of_draws, surely_less
 from offload.findings.money import Bill
 from offload.findings.scaling import Sweep
-from offload.findings.study import Group, Lane, Study
+from offload.findings.study import PLACES, Group, Lane, Study
 from offload.render.report.naming import Names
 from offload.render.words import between
 
 _MOST_LANES = 5
 """Lines that a figure, and columns that a table, can hold and still be read."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,18 @@ class Matter:
 
     @cached_property
     def lanes(self) -> Sequence[Lane]:
-        """Those that are compared, as many as can be shown."""
+        """Those that are compared, as many as can be shown: warm ones and whole images first, here
+        before elsewhere, and of too many the first, the last and some between.
+        """
+
+        def rank(lane: Lane) -> tuple[bool, bool, bool]:
+            return lane.cold, lane.upload_max_side_px is not None, lane.place == "remote"
+
         found = headline.lanes(self.study)
-        first = sorted(found, key=lambda lane: (lane.cold, lane.upload_max_side_px is not None))
-        return [lane for lane in found if lane in first[:_MOST_LANES]]
+        shown: list[Lane] = []
+        for _, alike in groupby(sorted(found, key=rank), rank):
+            shown += thinned(list(alike), _MOST_LANES - len(shown))
+        return [lane for lane in found if lane in shown]
 
     @cached_property
     def left_out(self) -> int:
@@ -109,6 +122,18 @@ class Matter:
                 found.append(Pair(one[most], other[most]))
         return sorted(found, key=lambda p: (p.lane.lane.place != "remote", p.ratio.value))
 
+    @cached_property
+    def looks(self) -> Mapping[Lane, int]:
+        """The colour and marks of each lane in all figures: those of its place for the first one of
+        a place, free ones for others.
+        """
+        found: dict[Lane, int] = {}
+        for lane in self.lanes:
+            own = PLACES.index(lane.place)
+            used = found.values()
+            found[lane] = own if own not in used else max(len(PLACES), *(n + 1 for n in used))
+        return found
+
     @property
     def remote(self) -> Sequence[Pair]:
         """Those pairs that are about offloading."""
@@ -122,8 +147,13 @@ class Matter:
 
     @cached_property
     def numbers(self) -> Sequence[int]:
-        """The numbers of images that were run."""
+        """The numbers of images that were run, whatever came of it."""
         return sorted({run.images for run in self.study.runs})
+
+    @cached_property
+    def measured(self) -> Sequence[int]:
+        """Those with which a run came to an end."""
+        return sorted({run.images for run in self.study.done})
 
     @cached_property
     def sweeps(self) -> Sequence[Sweep]:
@@ -151,7 +181,14 @@ def took(estimate: Estimate | None) -> str | None:
 
 def times(factor: Estimate) -> str:
     """`2.4 (2.3 to 2.5)`."""
-    return between(factor.value, factor.interval or (factor.value,) * 2, _digits)
+    return between(factor.value, factor.interval or (factor.value,) * 2, digits)
+
+
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, the first and the last among them, evenly."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / max(1, most - 1))] for i in range(most)]
 
 
 def rate(images_per_s: Estimate | None) -> str | None:
@@ -160,9 +197,11 @@ def rate(images_per_s: Estimate | None) -> str | None:
 
 
 def round_images(number: float) -> str:
-    """A number of images with two digits that say something."""
-    return f"{float(f'{number:.2g}'):,.0f}"
+    """The next whole number of images, with two digits that say something."""
+    return f"{float(f'{math.ceil(number):.2g}'):,.0f}"
 
 
-def _digits(value: float) -> str:
-    return f"{value:.{2 if value < 10 else 3}g}"  # noqa: PLR2004 - as units are shown
+def digits(value: float) -> str:
+    """A number as units are shown: two digits below 10, three from there on."""
+    rounded = float(f"{value:.{2 if value < 10 else 3}g}")  # noqa: PLR2004 - as units are shown
+    return f"{rounded:,.6f}".rstrip("0").rstrip(".")

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from offload.findings.study import Lane
+from offload.render.report.document import cut
 
 PLACE = {"local": "the local process", "container": "the container", "remote": "the remote server"}
 """A place within a sentence."""
+_LONGEST = 40
 _IN = {"local": "in", "container": "in", "remote": "at"}
 
 _SHORT: Mapping[str, Callable[[Any], str]] = {
-    "label": lambda label: label or "unnamed",
+    "label": lambda label: cut(label, _LONGEST) or "unnamed",
     "link_mbit": lambda mbit: f"{mbit:g} Mbit/s" if mbit else "unshaped link",
     "upload_max_side_px": lambda px: f"{px} px" if px else "full size",
-    "cpus": lambda cpus: f"{cpus:g} CPU" if cpus else "all CPUs",
+    "cpus": lambda cpus: f"{cpus:g} CPU{'s' * (cpus > 1)}" if cpus else "all CPUs",
     "replicas": lambda number: f"{number or 1} replica{'s' * ((number or 1) > 1)}",
     "concurrency": lambda number: f"{number} in flight" if number else "automatic",
     "cold": lambda cold: "cold" if cold else "warm",
@@ -22,7 +24,7 @@ _SHORT: Mapping[str, Callable[[Any], str]] = {
 _NAMING = ("label", "link_mbit", "upload_max_side_px", "cold")
 """What is there and not turned, hence part of a name."""
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
-    "label": lambda label: f" {label}" if label else "",
+    "label": lambda label: f" {cut(label, _LONGEST)}" if label else "",
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
     "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with whole images",
 }
@@ -55,17 +57,20 @@ class Names:
     def spoken(self, lane: Lane, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
         fields = [field for field in self.varying.get(lane.place, ()) if field not in but]
-        name = PLACE.get(lane.place, lane.place)
+        name = PLACE[lane.place]
         if "cold" in fields:
             name = name.replace("the ", f"the {_SHORT['cold'](lane.cold)} ")
         return name + "".join(_SPOKEN[f](getattr(lane, f)) for f in fields if f in _SPOKEN)
 
-    def at(self, lane: Lane) -> str:
+    def at(self, lane: Lane, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""
-        return f"{_IN.get(lane.place, 'at')} {self.spoken(lane)}"
+        return f"{_IN[lane.place]} {self.spoken(lane, *but)}"
 
 
 def setting(lane: Lane) -> str:
-    """How the knobs of a lane were set, where they were: `3 replicas, 0.5 CPU, 8 in flight`."""
+    """How the knobs of a lane were set, where they were: ` with 3 replicas, 0.5 CPU, 8 in flight`;
+    empty if none was.
+    """
     knobs = ("replicas", "cpus", "concurrency")
-    return ", ".join(_SHORT[knob](getattr(lane, knob)) for knob in knobs if getattr(lane, knob))
+    said = [_SHORT[knob](getattr(lane, knob)) for knob in knobs if getattr(lane, knob)]
+    return f" with {', '.join(said)}" if said else ""

@@ -12,6 +12,7 @@ from offload.render.report.matter import Matter
 from offload.render.report.naming import Names
 from offload.render.words import capital, count
 
+_MOST_NUMBERS = 12
 _IS = {
     "local": "`local` is the process that has the images",
     "container": "`container` is the same software in a Docker container on the same machine",
@@ -35,7 +36,7 @@ def subtitle(study: Study) -> str:
     version = environment.text(study.environment, "versions", "offload")
     version = version or environment.text(study.design, "version")
     when = _moment(study, "started_at")
-    parts = [f"offload {version}".strip(), f"{when:%-d %B %Y}" if when else ""]
+    parts = [f"offload {version}".strip(), f"{when.day} {when:%B %Y}" if when else ""]
     return "A study made with " + ", ".join(filter(None, parts))
 
 
@@ -44,6 +45,8 @@ def introduction(matter: Matter, short: str) -> list[Block]:
     study = matter.study
     places, runs = study.places(), len(study.runs)
     numbers = listing([f"{number:,}" for number in matter.numbers])
+    if len(matter.numbers) > _MOST_NUMBERS:
+        numbers = f"jobs of {min(matter.numbers)} to {max(matter.numbers):,}"
     model = f" of the model `{matter.model}`" if matter.model else ""
     images = "image" if matter.numbers == [1] else "images"
     over = f"over {numbers} {images}"
@@ -64,7 +67,7 @@ def introduction(matter: Matter, short: str) -> list[Block]:
     told = [_IS[place] for place in places if place in _IS]
     meant = capital(f"{'; '.join(told)}.") if told else ""
     return [
-        *paragraph(asked, meant, _when(study), _ended(study)),
+        *paragraph(asked, _when(study), _ended(study), meant),
         *paragraph(short, lead="In short." if short else ""),
     ]
 
@@ -73,20 +76,18 @@ def _when(study: Study) -> str:
     start, end = _moment(study, "started_at"), _moment(study, "ended_at")
     if start is None or end is None:
         return ""
-    last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%H:%M on %-d %B}"
+    day = f"{start.day} {start:%B %Y}"
+    last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%H:%M} on {end.day} {end:%B}"
     if f"{start:%H:%M}" == last:
-        return f"They were taken on {start:%-d %B %Y} at {last} UTC."
-    return f"They were taken on {start:%-d %B %Y}, between {start:%H:%M} and {last} UTC."
+        return f"That was on {day} at {last} UTC."
+    return f"That was on {day}, between {start:%H:%M} and {last} UTC."
 
 
 def _ended(study: Study) -> str:
     runs, failed = len(study.runs), len(study.failed)
     planned = study.design.get("cells")
     if isinstance(planned, int) and planned > runs:
-        return (
-            f"Of the {planned} runs that are planned, {planned - runs} were not made yet, and "
-            f"{runs - failed} came to an end."
-        )
+        return f"Of {count(planned, 'planned run')}, {runs - failed} came to an end so far."
     if failed == runs:
         return f"None of the {count(runs, 'run')} came to an end."
     if failed:
@@ -153,7 +154,7 @@ def _work(matter: Matter) -> str:
         work_s = spent.get("decoding", 0.0) + spent.get("inference", 0.0)
         if work_s:
             parts.append(f"{show_s(work_s)} {Names({}).at(group.lane)}")
-    return f"Decoding and inference take {listing(parts)}." if parts else ""
+    return f"Decoding and inference of one take {listing(parts)}." if parts else ""
 
 
 def _overlap(matter: Matter) -> str:

@@ -1,6 +1,7 @@
 """A report as PDF, set by Typst. The only importer of typst."""
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -20,6 +21,7 @@ from offload.render.report.document import (
 Sources = Any
 """Names -> contents; typst's own types know of a single source only."""
 
+_LONG_WORD = re.compile(r"[^ ]{1,60}")
 _MOST_PAGES = 8
 _SCALES = (1.0, 0.94, 0.88)
 _SMALL_SCALES = (0.8, 0.7, 0.6)
@@ -78,7 +80,8 @@ def _block(block: Block) -> Json:
         case Paragraph(text, lead):
             return {"kind": "paragraph", "lead": lead, "text": _inline(text)}
         case Commands(lines):
-            return {"kind": "commands", "lines": list(lines)}
+            words = [[_LONG_WORD.findall(word) for word in line.split(" ")] for line in lines]
+            return {"kind": "commands", "lines": words}
         case Figure():
             return {
                 "kind": "figure", "file": f"{block.name}.svg", "caption": _inline(block.caption),
@@ -93,4 +96,9 @@ def _block(block: Block) -> Json:
 
 
 def _inline(text: str) -> list[list[object]]:
-    return [list(piece) for piece in spans(text)]
+    return [[_breakable(piece), code] for piece, code in spans(text)]
+
+
+def _breakable(text: str) -> str:
+    """Words that are longer than a line may end it anywhere."""
+    return " ".join("\u200b".join(_LONG_WORD.findall(word)) for word in text.split(" "))

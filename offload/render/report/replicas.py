@@ -1,10 +1,15 @@
 """Results: what replicas and requests in flight bring."""
 
+from collections.abc import Iterator
+
 from offload.domain.units import show_s
+from offload.findings.scaling import Sweep
 from offload.render.report import figures, telling
-from offload.render.report.document import Block, Figure, Table, paragraph
-from offload.render.report.matter import Matter, rate
-from offload.render.words import count
+from offload.render.report.document import Block, Figure, Table, paragraph, said
+from offload.render.report.matter import Matter, rate, thinned
+from offload.render.words import capital, count
+
+_MOST_LEVELS = 6
 
 
 def scaling(matter: Matter) -> list[Block]:
@@ -12,16 +17,15 @@ def scaling(matter: Matter) -> list[Block]:
     blocks: list[Block] = []
     for number, sweep in enumerate(matter.sweeps[:2]):
         name = f"response{number or ''}"
-        seen = f"@{name} shows the response time and @rates{number or ''} the rate."
-        told = [telling.scaling_sentence(matter, number), *_saturation(matter, number)]
+        message = _response_message(matter, sweep)
+        drawn = f"@{name} shows the response time and " if message else ""
+        seen = f"{drawn}@rates{number or ''} {'the' if drawn else 'shows the'} rate."
+        told = [telling.scaling_sentence(matter, number), *_saturation(matter, sweep)]
         blocks += paragraph(seen, *told)
-        if any(g.median("response_p50_s") for row in sweep.groups.values() for g in row.values()):
-            svg = figures.response(sweep)
-            svg = svg.replace("response-", f"{name}-")
+        if message:
             images = count(sweep.images, "image")
-            message = _response_message(matter, number)
             caption = f"{message} Medians of jobs of {images}. {_bars_only(matter)}"
-            blocks.append(Figure(name, svg, caption.strip()))
+            blocks.append(Figure(name, figures.response(sweep, name), caption.strip()))
         blocks.append(_rates(matter, number))
     return blocks
 
@@ -32,54 +36,61 @@ def _bars_only(matter: Matter) -> str:
 
 def _rates(matter: Matter, number: int) -> Table:
     sweep = matter.sweeps[number]
+    levels = thinned(sweep.concurrencies, _MOST_LEVELS)
     rows = []
-    for replicas in sweep.replicas:
+    for replicas in thinned(sweep.replicas, _MOST_LEVELS):
         row = sweep.groups[replicas]
-        cells = (row[c].estimate("images_per_s") if c in row else None for c in sweep.concurrencies)
-        rows.append((str(replicas), *(rate(cell) or "not run" for cell in cells)))
+        known = (row[c].estimate("images_per_s") if c in row else None for c in levels)
+        rows.append((str(replicas), *(rate(each) or "not known" for each in known)))
+    some = len(levels) < len(sweep.concurrencies) or len(rows) < len(sweep.replicas)
     caption = (
-        f"Images per second in {sweep.lane.place} by replicas (rows) and requests in flight "
-        "(columns)."
+        f"Images per second {telling.swept(matter, sweep)} by replicas (rows) and requests in "
+        f"flight (columns){', some of each' * some}."
     )
-    return Table(f"rates{number or ''}", caption, ("", *map(str, sweep.concurrencies)), rows)
+    header = ("", *(str(level or "automatic") for level in levels))
+    return Table(f"rates{number or ''}", caption, header, rows)
 
 
-def _saturation(matter: Matter, number: int) -> list[str]:
-    sweep = matter.sweeps[number]
-    told = []
+def _saturation(matter: Matter, sweep: Sweep) -> Iterator[str]:
+    """What is gained, and what is paid for it, by more requests in flight than are needed."""
     for replicas in sorted({sweep.replicas[0], sweep.replicas[-1]}):
         knee = sweep.saturated_from(replicas)
-        row = sweep.groups[replicas]
-        last = max(row)
         if knee is None:
             continue
-        name = count(replicas, "replica")
-        reached = rate(row[knee].estimate("images_per_s"))
-        if knee == last:
-            told.append(f"With {name} the rate still grows up to {last} requests in flight.")
+        known = {c: g for c, g in sweep.groups[replicas].items() if g.values("images_per_s")}
+        enough, last = known[knee], known[max(known)]
+        several = len(sweep.replicas) > 1
+        where = f"with {count(replicas, 'replica')}" if several else telling.swept(matter, sweep)
+        if enough is last:
+            yield f"{capital(where)} the rate still grows up to {knee} requests in flight."
             continue
-        told.append(
-            f"With {name} the rate is at its best from {count(knee, 'request')} in flight on, "
-            f"{reached} images/s; more only wait: the median response grows from "
-            f"{show_s(row[knee].median('response_p50_s') or 0)} to "
-            f"{show_s(row[last].median('response_p50_s') or 0)} with {last}."
+        waits = [group.median("response_p50_s") for group in (enough, last)]
+        slower = said(
+            ", and the median response goes from {low} to {high}",
+            low=show_s(waits[0]) if waits[0] else None,
+            high=show_s(waits[1]) if waits[1] else None,
         )
-    return told
+        yield (
+            f"{capital(where)} the rate comes within 5 % of its best with "
+            f"{count(knee, 'request')} in flight, {rate(enough.estimate('images_per_s'))} "
+            f"images/s; with {max(known)} it is {rate(last.estimate('images_per_s'))}{slower}."
+        )
 
 
-def _response_message(matter: Matter, number: int) -> str:
-    sweep = matter.sweeps[number]
-    most = sweep.concurrencies[-1]
-    ends = [sweep.groups[r].get(most) for r in (sweep.replicas[0], sweep.replicas[-1])]
-    medians = [g.median("response_p50_s") if g else None for g in ends]
-    if len(sweep.replicas) == 1 or None in medians:
-        first = sweep.groups[sweep.replicas[0]]
-        low, high = (first[c].median("response_p50_s") or 0.0 for c in (min(first), max(first)))
-        return (
-            f"An image waits longer the more are in flight: {show_s(low)} with {min(first)}, "
-            f"{show_s(high)} with {max(first)}."
-        )
+def _response_message(matter: Matter, sweep: Sweep) -> str:
+    """How the response time changes along the figure; empty where too little is known of it."""
+    where, most = "", sweep.concurrencies[-1]
+    if len(sweep.replicas) > 1:
+        where = telling.flying(most).strip()
+        row = {count(r, "replica"): sweep.groups[r].get(most) for r in sweep.replicas}
+    else:
+        [groups] = sweep.groups.values()
+        row = {f"{c} in flight": groups[c] for c in sweep.concurrencies}
+    known = [(name, s) for name, g in row.items() if g and (s := g.median("response_p50_s"))]
+    if len(known) < 2:  # noqa: PLR2004 - nothing changes
+        return ""
+    (few, first_s), (many, last_s) = known[0], known[-1]
     return (
-        f"With {most} in flight, response goes from {show_s(medians[0] or 0)} to "
-        f"{show_s(medians[1] or 0)} with {sweep.replicas[-1]} replicas."
+        f"{capital(where or telling.swept(matter, sweep))}, the median response goes from "
+        f"{show_s(first_s)} with {few} to {show_s(last_s)} with {many}."
     )

@@ -4,8 +4,11 @@ from offload.findings import headline, phases
 from offload.findings.study import Group, Lane
 from offload.render.report import figures, telling
 from offload.render.report.document import Block, Figure, Table, paragraph
-from offload.render.report.matter import Matter, took
+from offload.render.report.matter import Matter, thinned, took
+from offload.render.report.naming import setting
 from offload.render.words import capital, count, percent
+
+_MOST_ROWS, _MOST_BARS = 12, 6
 
 
 def opening(matter: Matter) -> list[Block]:
@@ -27,15 +30,16 @@ def makespan(matter: Matter) -> list[Block]:
     if lines:
         shown = [c for c in matter.crossings if c.slow in lines and c.fast in lines]
         caption = f"{_order(matter)} {_bars(matter)}".strip()
-        svg = figures.makespan(lines, matter.names, shown)
+        svg = figures.makespan(lines, matter.names, matter.looks, shown)
         blocks.append(Figure("makespan", svg, caption))
+    seen = ""
     if len(series) > 1 or lines:  # a single number stands in the text
         blocks.append(_makespans(matter))
-    seen = "@makespan and @makespans show the makespan." if lines else ""
+        seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the makespan."
     told = [telling.pair_sentence(matter, pair) for pair in matter.pairs]
     crossed = telling.crossing_sentences(matter)
     if not matter.pairs:
-        told = [telling.alone(matter)]
+        told = [telling.alone(matter, group) for group in matter.groups]
     return [*paragraph(seen, *told, *crossed), *blocks]
 
 
@@ -43,7 +47,7 @@ def _order(matter: Matter) -> str:
     """What the figure shows, in one sentence."""
     if matter.crossings:
         return telling.crossing_sentence(matter, matter.crossings[0])
-    return telling.alone(matter)
+    return telling.alone(matter, matter.groups[-1])
 
 
 def _bars(matter: Matter) -> str:
@@ -51,14 +55,14 @@ def _bars(matter: Matter) -> str:
     bars = f"Bars: 90 % of the resampled medians of {matter.study.repeats} runs."
     settings = max(headline.settings(matter.study, lane) for lane in matter.lanes)
     best = f" Each place is shown at the fastest of up to {settings} settings." * (settings > 1)
-    more = f" {matter.left_out} more combinations are in `runs.csv`." if matter.left_out else ""
+    more = f" Not shown: {count(matter.left_out, 'more combination')}." if matter.left_out else ""
     return (bars if matter.study.repeats > 1 else "") + best + more
 
 
 def _makespans(matter: Matter) -> Table:
     lanes = matter.lanes
     rows = []
-    for number in matter.numbers:
+    for number in thinned(matter.numbers, _MOST_ROWS):
         groups = [matter.study.series(lane).get(number) for lane in lanes]
         cells = [took(g.estimate("makespan_s")) if g else None for g in groups]
         rows.append((f"{number:,}", *(cell or "failed" if _ran(matter, lane, number) else "not run"
@@ -66,11 +70,13 @@ def _makespans(matter: Matter) -> Table:
     header = ("images", *(matter.names.short(lane) for lane in lanes))
     repeats = matter.study.repeats
     meant = (
-        f"median of {repeats} runs, and what 90 % of resamples hold"
+        f"median of up to {repeats} runs, and what 90 % of resamples hold"
         if repeats > 1
         else "1 run each"
     )
-    return Table("makespans", f"Makespan by number of images: {meant}.", header, rows)
+    some = len(matter.numbers) - len(rows)
+    more = f" {count(some, 'more number')} of images not shown." if some else ""
+    return Table("makespans", f"Makespan by number of images: {meant}.{more}", header, rows)
 
 
 def _ran(matter: Matter, lane: Lane, number: int) -> bool:
@@ -91,18 +97,16 @@ def where(matter: Matter) -> list[Block]:
     over = f", jobs of {count(images.pop(), 'image')}" if len(images) == 1 else ""
     message = _phase_message(matter, groups[-1])
     caption = f"{message} Mean share of an image's time{over}, waiting included."
-    text = paragraph(
-        "@phases shows what an image spends its time on.", *telling.binding_sentences(matter)
-    )
+    seen = "@phases shows what an image spends its time on."
+    text = paragraph(seen, *telling.binding_sentences(matter))
     return [*text, Figure("phases", svg, caption.strip())]
 
 
 def _phase_rows(matter: Matter) -> dict[str, Group]:
     """A bar's name -> its group: the lanes, or each number of requests in flight."""
     if len(matter.lanes) == 1 and matter.sweeps and len(matter.sweeps[0].concurrencies) > 1:
-        sweep = matter.sweeps[0]
-        most = sweep.groups[sweep.replicas[-1]]
-        found = {f"{c} in flight": group for c, group in sorted(most.items())}
+        most = matter.sweeps[0].groups[matter.sweeps[0].replicas[-1]]
+        found = {f"{c} in flight": most[c] for c in thinned(sorted(most), _MOST_BARS)}
     else:
         found = {matter.names.short(group.lane): group for group in matter.groups}
     return {name: group for name, group in found.items() if phases.of(group)}
@@ -114,6 +118,6 @@ def _phase_message(matter: Matter, group: Group) -> str:
     share = percent(spent[phase] / sum(spent.values()))
     lane = group.lane
     where = capital(matter.names.at(lane))
-    if lane not in matter.lanes or (len(matter.lanes) == 1 and lane.concurrency):
-        where = f"With {count(lane.concurrency or 1, 'request')} in flight"
+    if len(matter.lanes) == 1:
+        where += setting(lane)
     return f"{where}, {share} of an image's time is {phase}."

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from offload.domain.units import show_usd
-from offload.findings import money, phases
+from offload.findings import headline, money, phases
 from offload.findings.crossing import Crossing
+from offload.findings.scaling import Sweep
+from offload.findings.study import Lane
 from offload.render.report.document import listing, said
-from offload.render.report.matter import Matter, Pair, round_images, times, took
+from offload.render.report.matter import Matter, Pair, digits, round_images, times, took
 from offload.render.report.naming import Names, setting
 from offload.render.words import capital, count, percent
 
@@ -15,72 +17,85 @@ if TYPE_CHECKING:
     from offload.findings.study import Group
 
 _BINDS = {
-    "start-up": "start-up is {shares} of the makespan",
-    "client": "reading and preparing the images binds: it is {shares} of an image's time",
-    "link": "the link binds: {shares} of an image's time go into waiting for it and crossing it",
-    "detector": "the detector binds: {shares} of an image's time go into waiting for it and its "
-    "work",
+    "start-up": "start-up is {} of the makespan",
+    "client": "reading and preparing the images binds: that is {} of an image's time",
+    "link": "the link binds: waiting for it and crossing it is {} of an image's time",
+    "detector": "the detector binds: waiting for it and its work is {} of an image's time",
 }
 
 
-def alone(matter: Matter) -> str:
-    """What the largest job takes."""
-    if not matter.groups:
-        return ""
-    group = matter.groups[-1]
-    knobs = f" with {setting(group.lane)}" if setting(group.lane) else ""
+def alone(matter: Matter, group: "Group") -> str:
+    """What a job takes."""
     images = count(group.images, "image")
     name = capital(matter.names.spoken(group.lane))
-    return f"{name} takes {took(group.estimate('makespan_s'))} for {images}{knobs}."
+    return f"{name} takes {took(group.estimate('makespan_s'))} for {images}{setting(group.lane)}."
 
 
 def pair_sentence(matter: Matter, pair: Pair) -> str:
     """How two lanes compare with the most images that both did."""
     name, base = (matter.names.spoken(g.lane) for g in (pair.lane, pair.base))
     lane_s, base_s = pair.seconds
-    ratio = pair.ratio.value
-    if not pair.clear or round(ratio, 2) == 1:
+    if not pair.clear:
         return (
             f"With {count(pair.images, 'image')}, {name} and {base} cannot be told apart: "
             f"{took(lane_s)} and {took(base_s)}."
         )
-    how = f"takes {percent(1 - ratio)} less than" if ratio < 1 else f"takes {longer(ratio)}"
     return (
-        f"With {count(pair.images, 'image')}, {name} {how} {base}: {took(lane_s)} against "
-        f"{took(base_s)}."
+        f"With {count(pair.images, 'image')}, {name} takes {longer(pair.ratio.value)} {base}: "
+        f"{took(lane_s)} against {took(base_s)}."
     )
 
 
 def longer(ratio: float) -> str:
-    """`1.7 times as long as`, `12 % longer than`."""
+    """`1.7 times as long as`, `12 % longer than`, `12 % less than`."""
+    if ratio < 1:
+        return f"{percent(1 - ratio)} less than"
     if ratio < 1.5:  # noqa: PLR2004 - from there on people say so
         return f"{percent(ratio - 1)} longer than"
-    return f"{ratio:.2g} times as long as"
+    return f"{digits(ratio)} times as long as"
 
 
 def off(error: float) -> str:
     """An error without its sign: `12 %`, `a factor of 4.7`."""
-    return percent(error) if error < 1 else f"a factor of {1 + error:.2g}"
+    return percent(error) if error < 1 else f"a factor of {digits(1 + error)}"
 
 
 def crossing_sentence(matter: Matter, crossing: Crossing) -> str:
     """From how many images on which of two lanes is faster."""
     slow, fast = matter.names.spoken(crossing.slow), matter.names.spoken(crossing.fast)
     if crossing.clear_from is None:
-        return f"Even with {crossing.most:,} images, {fast} and {slow} cannot be told apart."
+        return _unclear(matter, crossing)
     if crossing.clear_from == crossing.least:
         return _throughout(matter, [crossing])
     if crossing.images is None:
         return (
-            f"From {crossing.clear_from} images on, {fast} is faster than {slow}; with fewer they "
-            "cannot be told apart."
+            f"From {crossing.clear_from:,} images on, {fast} is faster than {slow}; with "
+            f"{crossing.unclear:,} they cannot be told apart."
         )
     interval = crossing.images.interval
     sure = ""
     if interval and round_images(interval[0]) != round_images(interval[1]):
         sure = f" ({round_images(interval[0])} to {round_images(interval[1])})"
     number = round_images(crossing.images.value)
-    return f"From about {number} images on{sure}, {fast} is faster than {slow}."
+    text = f"From about {number} images on{sure}, {fast} is faster than {slow}"
+    late = crossing.clear_from > crossing.after
+    return text + f", beyond chance from {crossing.clear_from:,} on." * late + "." * (not late)
+
+
+def _unclear(matter: Matter, crossing: Crossing) -> str:
+    """Two lanes that cannot be told apart with the most images."""
+    slow, fast = matter.names.spoken(crossing.slow), matter.names.spoken(crossing.fast)
+    if crossing.ahead is None:
+        return (
+            f"From {crossing.least} to {crossing.most:,} images, {fast} and {slow} cannot be told "
+            "apart."
+        )
+    number, ahead = crossing.ahead
+    ahead_, behind = (fast, slow) if ahead == crossing.fast else (slow, fast)
+    return (
+        f"With {count(number, 'image')}, {ahead_} is faster than {behind}; with {crossing.most:,} "
+        "they cannot be told apart."
+    )
 
 
 def crossing_sentences(matter: Matter) -> list[str]:
@@ -113,9 +128,17 @@ def binding_sentences(matter: Matter) -> Iterator[str]:
         if binds := phases.binding(group):
             found.setdefault(binds[0], []).append((group, binds[1]))
     for stage, groups in found.items():
-        names = capital(listing([matter.names.at(group.lane) for group, _ in groups]))
-        shares = listing(list(dict.fromkeys(percent(share) for _, share in groups)))
-        yield f"{names}, {_BINDS[stage].format(shares=shares)}."
+        names = capital(listing([_at_its_best(matter, group.lane) for group, _ in groups]))
+        shares = [percent(share) for _, share in groups]
+        alike = len(set(shares)) == 1
+        told = _BINDS[stage].format(shares[0] if alike else listing(shares))
+        yield f"{names}, {told}{'' if alike else ', in this order'}."
+
+
+def _at_its_best(matter: Matter, lane: Lane) -> str:
+    """A lane, with its knobs if others were turned."""
+    several = headline.settings(matter.study, lane) > 1
+    return matter.names.at(lane) + setting(lane) * several
 
 
 def scaling_sentence(matter: Matter, number: int) -> str:
@@ -128,26 +151,42 @@ def scaling_sentence(matter: Matter, number: int) -> str:
     gain = sweep.speed_up(most)
     if gain is None:
         return ""
-    where = f"{capital(Names({}).at(sweep.lane))}, going" if len(matter.sweeps) > 1 else "Going"
     text = (
-        f"{where} from {few} to {count(many, 'replica')} multiplies the images per second by "
-        f"{times(gain)} with {most} requests in flight, where {many / few:.2g} would be ideal"
+        f"Going from {few} to {count(many, 'replica')} multiplies the images per second by "
+        f"{times(gain)}{flying(most)}, where {digits(many / few)} would be in proportion"
     )
+    if len(matter.sweeps) > 1:
+        text = f"{capital(swept(matter, sweep))}: {text[:1].lower()}{text[1:]}"
     if gain.interval and gain.low <= 1 <= gain.high:
         return f"{text}; that may be chance."
     least = sweep.concurrencies[0]
-    alone = sweep.speed_up(least)
-    if least < most and alone is not None:
-        text += f"; with {least} in flight, which cannot keep more of them busy, by {times(alone)}"
+    gain = sweep.speed_up(least)
+    if least < most and gain is not None:
+        text += f"; with {least} in flight by {times(gain)}"
     return f"{text}."
 
 
+def flying(requests: int) -> str:
+    """` with 8 requests in flight`; empty where their number was left to the place."""
+    return f" with {count(requests, 'request')} in flight" if requests else ""
+
+
+def swept(matter: Matter, sweep: Sweep) -> str:
+    """Where replicas and requests in flight were varied, and what else tells it from others."""
+    names = Names.of(each.lane for each in matter.sweeps)
+    return names.at(sweep.lane) + setting(sweep.lane)
+
+
 def worth_sentence(matter: Matter) -> str:
-    """What an hour must be worth for the fastest to pay beside the cheapest."""
+    """What an hour must be worth for the fastest to pay beside the cheapest, if it surely is the
+    faster one.
+    """
     bills = matter.bills
     if not bills:
         return ""
     cheapest = min(bills, key=lambda bill: (bill.usd.value, bill.seconds.value))
+    if bills[0].seconds.high >= cheapest.seconds.low:
+        return ""
     hour = money.worth_usd_per_h(bills[0], cheapest)
     return said(
         "{fast} pays if an hour of waiting is worth {usd} or more.",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 
-from offload.domain.errors import Unanswered
+from offload.domain.errors import ImageError, Unanswered
 from offload.domain.ports import Session
 from offload.domain.vision import Detections, Image
 
@@ -45,10 +45,10 @@ class BalancedSession:
                 try:
                     found = self._sessions[number].detect(image)
                     return replace(found, sent_bytes=sent_bytes + found.sent_bytes)
-                except Unanswered as error:
+                except ImageError as error:
                     silent.add(number)
                     sent_bytes = error.sent_bytes = sent_bytes + error.sent_bytes
-                    if len(silent) == len(self._sessions):
+                    if not isinstance(error, Unanswered) or len(silent) == len(self._sessions):
                         raise
 
     def probe(self, payload: bytes) -> float:
