@@ -34,11 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def on_a_terminal(*arguments: object) -> tuple[int, str]:
+def on_a_terminal(*arguments: object, stdout: Any = subprocess.DEVNULL) -> tuple[int, str]:
     """The command with a person watching its standard error: exit code, and what they saw."""
     reader, terminal = pty.openpty()
     command = [sys.executable, "-m", "offload", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal) as process:
+    with subprocess.Popen(command, stdout=stdout, stderr=terminal) as process:
         os.close(terminal)
         seen = b""
         with contextlib.suppress(OSError):  # the terminal's other end closes

@@ -94,4 +94,6 @@ def _progress(*columns: object) -> "Progress":
         *columns,  # type: ignore[arg-type] # all of them are columns
         console=Console(stderr=True),
         transient=True,
+        # Else results that go to a file would be shown instead.
+        redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
     )

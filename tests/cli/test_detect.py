@@ -331,6 +331,16 @@ def test_a_person_watching_sees_the_rate_and_the_time_left(examples: Path) -> No
     assert "Traceback" not in seen
 
 
+def test_rows_go_to_their_file_also_while_a_person_watches_the_progress(
+    examples: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "rows.jsonl").open("w") as file:
+        exit_code, seen = on_a_terminal("detect", examples, *BUILTIN, "--json", stdout=file)
+    assert exit_code == 0
+    assert (tmp_path / "rows.jsonl").read_text().count("\n") == 12
+    assert "detections" not in seen
+
+
 def test_a_files_name_cannot_command_the_terminal(offload: Offload, tmp_path: Path) -> None:
     saved(tmp_path / "\x1b[31mred.jpg")
     (tmp_path / "\x1b[2Jclear.jpg").touch()
