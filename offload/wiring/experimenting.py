@@ -183,7 +183,7 @@ class _Hands:
 
 
 def _take_down(kept_as: str) -> None:
-    """Remove the containers that cells left up for the next ones, all of them before Ctrl-C ends it."""
+    """Remove the containers that cells left up for the next ones, whatever Ctrl-C says."""
     try:
         with suppress(PlaceUnavailable):  # no engine, no container
             list(taking_down.containers(kept_as))
