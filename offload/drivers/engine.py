@@ -129,7 +129,8 @@ class Engine:
         """
         found = self._client.images.get(image)
         total_bytes, have_bytes = int(found.attrs["Size"]), 0
-        for chunk in found.save(named=True):
+        tag = image if ":" in image else f"{image}:latest"  # it may have others, too
+        for chunk in found.save(named=tag):
             have_bytes += len(chunk)
             on_bytes(have_bytes, max(have_bytes, total_bytes))
             yield chunk
