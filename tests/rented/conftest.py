@@ -10,7 +10,7 @@ from tests.rented.renter import Rented, Renter, called, give_back
 from tests.testbed import lab
 
 START = "sudo tests/testbed/up"
-ELSEWHERE = ("ap-northeast-1", "ap-south-1", "ap-southeast-1", "eu-west-1")
+ELSEWHERE = ("ap-northeast-1", "ap-south-1", "eu-central-1", "eu-west-1", "us-west-2")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rented.renter import SECRET, Rented, Renter
+from tests.rented.renter import SECRET, Rented, Renter, until
 
 pytestmark = pytest.mark.xdist_group("engine")
 
@@ -129,6 +129,7 @@ def test_whose_address_has_changed_is_told_so_and_lets_themselves_in(
     said = renter.well("allow", name, "--allow-cidr", "192.0.2.7/32")
     assert said == "SSH is let in from 192.0.2.7/32.\n"
     try:
+        until(lambda: not open_ports(machine.address, [22]))
         refused = renter("detect", examples, *REMOTE, "-q")
         assert refused.returncode == 4
         error, hint = refused.stderr.splitlines()
