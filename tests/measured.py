@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from offload.costmodel.advice import Advice, advise
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
 from offload.costmodel.lanes import Given
+from offload.costmodel.priors import NOISE
 from offload.domain.measurements import (
     Agreement,
     Condition,
@@ -142,14 +144,20 @@ def advised(
     billing: Billing | None = None,
     outcomes: Sequence[Outcome] = (),
     stale: Sequence[str] = (),
+    split: bool = False,
     **goal: Any,
 ) -> Advice:
-    """The answer for a job of `images`; `goal` are other fields of `Goal`."""
+    """The answer for a job of `images`, over two places only if `split` says so; `goal` are other
+    fields of `Goal`.
+    """
+    known = by_hand or Given(slots=2)
+    if not split and known.places is None:
+        known = replace(known, places=tuple(NOISE))
     return advise(
         measurements,
         outcomes,
         Goal(images, **goal),
-        by_hand or Given(slots=2),
+        known,
         billing or Billing(0.0893, "shipped table", "2026-11-01", 1200),
         "builtin",
         stale,

@@ -56,17 +56,17 @@ def folders(photos: Path, work: Path, seed: int) -> Mapping[str, Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_enlarged(photo, rng))
     made = {"small": small, "large": [path for path in large if path.exists()]}
-    return {size: _linked(paths, IMAGES, work / f"{size}-{IMAGES}") for size, paths in made.items()}
+    return {size: linked(paths, IMAGES, work / f"{size}-{IMAGES}") for size, paths in made.items()}
 
 
 def job(folder: Path, images: int) -> Path:
     """A folder with the first of its images."""
     paths = [path.resolve() for path in sorted(folder.iterdir())]
-    return _linked(paths, images, folder.with_name(folder.name.replace(str(IMAGES), str(images))))
+    return linked(paths, images, folder.with_name(folder.name.replace(str(IMAGES), str(images))))
 
 
-def _linked(paths: Sequence[Path], count: int, where: Path) -> Path:
-    """`count` links to the files in turn."""
+def linked(paths: Sequence[Path], count: int, where: Path) -> Path:
+    """A folder of `count` links to the files in turn."""
     where.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         link = where / f"{number:03}.jpg"

@@ -40,9 +40,15 @@ class Prediction:
     images: int
     total_bytes: int
 
+    def lane(self, place: str) -> Lane:
+        """The lane of a place."""
+        lane = self.options[place].lane
+        assert isinstance(lane, Lane)
+        return lane
+
     def naive_s(self, place: str) -> float:
         """Seconds by multiplication: images times bytes / bandwidth + inference."""
-        lane = self.options[place].lane
+        lane = self.lane(place)
         image_bytes = self.total_bytes / self.images
         if place == COPIES:
             image_bytes = min(image_bytes, lane.sent_bytes.median)
@@ -119,7 +125,7 @@ def choices(job: Job, prediction: Prediction) -> list[Choice]:
 
 
 def _choice(job: Job, menu: Sequence[str], prediction: Prediction) -> Choice:
-    lanes = {place: prediction.options[place].lane for place in menu}
+    lanes = {place: prediction.lane(place) for place in menu}
     candidates = [
         replace(prediction.options[place], lane=replace(lane, name=place, choosable=True))
         for place, lane in lanes.items()
@@ -137,7 +143,11 @@ def _choice(job: Job, menu: Sequence[str], prediction: Prediction) -> Choice:
 
 def _by_place(advice: Advice, local: str) -> dict[str, Option]:
     """The options that were measured, by our names of places; `local` is what local is called."""
-    found = {_place(option.lane, local): option for option in advice.options if option.lane.key}
+    found = {
+        _place(option.lane, local): option
+        for option in advice.options
+        if isinstance(option.lane, Lane) and option.lane.key
+    }
     return {place: option for place, option in found.items() if place is not None}
 
 

@@ -3,9 +3,9 @@
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from decisions.grid import Cell, Condition, Job, Part
 
@@ -75,11 +75,17 @@ class Choice:
         return Job(Condition(self.detector, self.photos, self.uplink_mbit), self.images)
 
 
-T = TypeVar("T", Row, Choice)
+class Line(Protocol):
+    """A dataclass of texts and numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+T = TypeVar("T", bound=Line)
 
 
 def read(path: Path, kind: type[T]) -> list[T]:
-    """All lines; none if there is no file."""
+    """All lines, each one of `kind`; none if there is no file."""
     if not path.exists():
         return []
     types: dict[str, Any] = {field.name: field.type for field in fields(kind)}
@@ -90,7 +96,7 @@ def read(path: Path, kind: type[T]) -> list[T]:
         ]
 
 
-def append(path: Path, lines: Sequence[T]) -> None:
+def append(path: Path, lines: Sequence[Line]) -> None:
     """Add lines, under a heading if they are the first."""
     fresh = not path.exists()
     with path.open("a", newline="") as file:

@@ -2,13 +2,14 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Protocol
 
 from offload.app.pipeline import Stop, pull
-from offload.domain.errors import ImageError, Unanswered
+from offload.domain.errors import ImageError, Refused, Unanswered
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
@@ -53,46 +54,75 @@ def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> 
     An image that cannot be used is a row with its reason. After more than `job.max_failures` of
     those, or when `stop` is asked, nothing new is begun; what is in hand is finished.
     """
-    blank = Row("", session.model.name, session.model.sha256, where)
 
     def one(path: str) -> Row:
-        started_s = clock()
-        row = replace(blank, path=job.printable(path))
-        try:
-            file = job.read(path)
-            data = file.image.data
-            row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
-            read_s = clock() - started_s
-            try:
-                found = session.detect(file.image)
-            except Unanswered as error:
-                if job.fallback is None:
-                    raise
-                name, other = job.fallback
-                row = replace(row, where=name, fallback=str(error))
-                found = replace(other.detect(file.image), sent_bytes=error.sent_bytes)
-            job.keep(file.image, found)
-        except ImageError as error:
-            return replace(row, error=str(error), sent_bytes=error.sent_bytes)
-        return replace(
-            row,
-            detections=found.found,
-            width=found.width,
-            height=found.height,
-            sent_bytes=found.sent_bytes,
-            durations=replace(found.durations, read_s=read_s),
-        )
+        row, _ = attempt(job, path, session, where, clock)
+        return row
 
-    failures = 0
-    for path, reason in job.problems:
-        failures += 1
-        yield replace(blank, path=job.printable(path), error=reason)
     with closing(pull(job.paths, one, session.concurrency, stop)) as rows:
-        for row in rows:
-            yield row
-            failures += row.error is not None
-            if job.max_failures is not None and failures > job.max_failures:
-                stop.ask()
+        yield from limited(job, chain(problems(job, session, where), rows), stop)
+
+
+def limited(job: Job, rows: Iterable[Row], stop: Stop) -> Generator[Row]:
+    """The rows; after too many failures `stop` is asked."""
+    failures = 0
+    for row in rows:
+        yield row
+        failures += row.error is not None
+        if job.max_failures is not None and failures > job.max_failures:
+            stop.ask()
+
+
+def attempt(
+    job: Job,
+    path: str,
+    session: Session,
+    where: str,
+    clock: Clock,
+    counts: Callable[[], bool] = lambda: True,
+) -> tuple[Row, bool]:
+    """The row of one image, and whether it has none but for want of an answer. What was detected is
+    kept if it `counts`.
+    """
+    started_s = clock()
+    row = _blank(job, path, session, where)
+    try:
+        file = job.read(path)
+        data = file.image.data
+        row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
+        read_s = clock() - started_s
+        try:
+            found = session.detect(file.image)
+        except Unanswered as error:
+            if job.fallback is None:
+                raise
+            name, other = job.fallback
+            row = replace(row, where=name, fallback=str(error))
+            found = replace(other.detect(file.image), sent_bytes=error.sent_bytes)
+        row = replace(row, sent_bytes=found.sent_bytes)
+        if counts():
+            job.keep(file.image, found)
+    except ImageError as error:
+        row = replace(row, error=str(error), sent_bytes=max(row.sent_bytes, error.sent_bytes))
+        return row, isinstance(error, Unanswered) and not isinstance(error, Refused)
+    row = replace(
+        row,
+        detections=found.found,
+        width=found.width,
+        height=found.height,
+        durations=replace(found.durations, read_s=read_s),
+    )
+    return row, False
+
+
+def problems(job: Job, session: Session, where: str) -> Generator[Row]:
+    """The rows of what was known beforehand to be no image."""
+    for path, reason in job.problems:
+        yield replace(_blank(job, path, session, where), error=reason)
+
+
+def _blank(job: Job, path: str, session: Session, where: str) -> Row:
+    return Row(job.printable(path), session.model.name, session.model.sha256, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +133,7 @@ class Summary:
     where: str
     concurrency: int
     images: int
+    images_by_place: dict[str, int]
     failed: int
     kept: int
     fallen_back: int
@@ -155,6 +186,7 @@ class Tally:
     session: Session
     where: str
     images: int = 0
+    places: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     objects: Counter[str] = field(default_factory=Counter)
     infer_s: "array[float]" = field(default_factory=lambda: array("d"))
@@ -165,6 +197,7 @@ class Tally:
     def add(self, row: Row) -> None:
         """Count one row."""
         self.images += 1
+        self.places[row.where] += 1
         self.bytes += row.bytes or 0
         self.sent_bytes += row.sent_bytes
         if row.error is not None:
@@ -182,6 +215,7 @@ class Tally:
             where=self.where,
             concurrency=self.session.concurrency,
             images=self.images,
+            images_by_place=dict(self.places),
             failed=self.failed,
             kept=kept,
             fallen_back=self.fallen_back,

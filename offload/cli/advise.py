@@ -15,9 +15,7 @@ def advise(
     images: Annotated[
         int | None, typer.Option("--images", "-n", help="How many images the job has.")
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
-    ] = False,
+    recursive: options.Recursive = False,
     model: Annotated[
         str | None,
         typer.Option(

@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from offload.cli import BEGAN_S, INTERRUPTED, options
-
-SOME_FAILED = 3
+from offload.cli import options
 
 
 def detect(
@@ -18,15 +16,14 @@ def detect(
             "on standard input.",
         ),
     ],
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
-    ] = False,
+    recursive: options.Recursive = False,
     where: Annotated[
         str,
         typer.Option(
             help="The place to run at: local, in this process; container, on this machine; remote, "
-            "a machine that runs offload serve; auto, the one that offload advise would choose "
-            "(remote only if --url or the setting url names a server)."
+            "a machine that runs offload serve; split, local and remote together, with the "
+            "options of both; auto, what "
+            "offload advise would choose (remote only if a server is named or a machine rented)."
         ),
     ] = "local",
     model: Annotated[
@@ -92,40 +89,46 @@ def detect(
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
     threads: options.Threads = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="remote: the server's address. [default: the setting url]"),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
-    ] = None,
-    machine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
-        ),
-    ] = None,
+    url: options.Url = None,
+    token: options.Token = None,
+    machine: options.MachineName = None,
     provision: Annotated[
         bool,
         typer.Option(
             "--provision",
-            help="remote: rent a machine first if there is none, or bring up the one there is.",
+            help="remote: rent a machine first if there is none, or bring up the one there is; "
+            "split: meanwhile work here, if it pays, and leave it as it was in the end.",
         ),
     ] = False,
-    concurrency: Annotated[
-        int | None,
+    deadline_s: Annotated[
+        str | None,
         typer.Option(
-            min=1,
-            max=1024,
-            help="remote, container: requests in flight. [default: enough to hide the latency]",
-            show_default=False,
+            "--deadline",
+            metavar="TIME",
+            help="auto, local, container, split: when all should be done, such as 5m.",
         ),
     ] = None,
-    timeout_s: Annotated[
-        float,
-        typer.Option("--timeout", min=0.1, help="remote, container: seconds without progress."),
-    ] = 60.0,
+    max_cost_usd: Annotated[
+        str | None,
+        typer.Option(
+            "--max-cost",
+            metavar="USD",
+            help="split, auto: stop spending before the run has cost more.",
+        ),
+    ] = None,
+    keep_local: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="split, remote: images that never leave, such as 'faces/**'; repeatable, besides "
+            "those of the setting keep_local.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what could leave this machine, and do nothing.")
+    ] = False,
+    concurrency: options.Concurrency = None,
+    timeout_s: options.TimeoutS = 60.0,
     max_retries: Annotated[
         int, typer.Option(min=0, help="remote, container: attempts after the first.")
     ] = 5,
@@ -139,39 +142,23 @@ def detect(
             min=16, metavar="PX", help="remote, container: send smaller copies of larger pictures."
         ),
     ] = None,
-    upload_quality: Annotated[
-        int, typer.Option(min=1, max=100, help="JPEG quality of those copies.")
-    ] = 90,
-    strip_metadata: Annotated[
-        bool,
-        typer.Option(
-            "--strip-metadata",
-            help="remote, container: send pictures without location and other metadata.",
-        ),
-    ] = False,
-    image: Annotated[
-        str | None,
-        typer.Option(help="container: the image. [default: offload, built if it is not there]"),
-    ] = None,
-    cpus: Annotated[
-        float | None, typer.Option(min=0.01, help="container: cores it may use at most.")
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
-    ] = None,
+    upload_quality: options.UploadQuality = 90,
+    strip_metadata: options.StripMetadata = False,
+    image: options.ContainerImage = None,
+    cpus: options.Cpus = None,
+    memory: options.Memory = None,
     replicas: options.Replicas = None,
     keep: Annotated[
         bool,
         typer.Option(
-            "--keep", help="container: leave it up for the next run; offload down ends it."
+            "--keep",
+            help="container, split: leave up what was brought up; offload down ends it.",
         ),
     ] = False,
     keep_as: options.KeepAs = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
-    ] = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Find the objects in images.
 
@@ -179,13 +166,9 @@ def detect(
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
     there, 130 interrupted.
     """
-    from offload.app.pipeline import Stop
-    from offload.cli.interrupt import stopping_on_interrupt
-    from offload.cli.provision import for_run
-    from offload.render import detections, messages, progress
-    from offload.wiring import configuration, recording
-    from offload.wiring.detection import detection
-    from offload.wiring.request import AUTO, Request
+    from offload.cli import detection
+    from offload.render.messages import Messages
+    from offload.wiring.request import Request
 
     request = Request(
         sources=tuple(sources),
@@ -222,61 +205,26 @@ def detect(
         replicas=replicas,
         keep=keep,
         keep_as=keep_as,
+        deadline_s=_seconds(deadline_s),
+        max_cost_usd=_usd(max_cost_usd),
+        keep_local=tuple(keep_local or ()),
     )
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
-    say = messages.Messages(quiet=quiet, verbose=verbose)
-    configured = configuration.load()
-    if where == AUTO:
-        from offload.render.advice import one_line
-        from offload.wiring import choosing
+    say = Messages(quiet=quiet, verbose=verbose)
+    detection.carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run)
 
-        hub = configuration.hub(configured, warn=say.warn, offline=offline)
-        request, advice = choosing.decided(request, hub, configured, say.warn)
-        say.note(one_line(advice))
-    bring_up = for_run(request, quiet=quiet, verbose=verbose) if provision else None
-    stop = Stop()
-    fetched: list[int] = []  # what a download took is no part of any other start-up
 
-    def on_bytes(have: int, total: int | None) -> None:
-        fetched[:] = [have]
-        show_bytes(have, total)
+def _seconds(text: str | None) -> float | None:
+    from offload.domain import units
 
-    with (
-        progress.download(quiet) as show_bytes,
-        detection(
-            request,
-            configuration.hub(
-                configured,
-                on_bytes,
-                say.warn,
-                offline=offline,
-            ),
-            configured,
-            stop,
-            BEGAN_S,
-            say.follow,
-        ) as run,
-        stopping_on_interrupt(stop, say.warn) as interrupted,
-    ):
-        sink = detections.sink(as_json=as_json, to_folder=out is not None)
-        with progress.images(run.total, quiet) as advance:
-            for row in run:
-                sink.add(row)
-                say.row(row)
-                advance(row)
-    sink.close()
-    summary = run.summary()
-    outcome = recording.remember(
-        run, request, configured, say.warn, is_usual_start=not fetched, bring_up=bring_up
-    )
-    say.summary(summary, out, outcome)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if not run.complete:
-        messages.stopped_early(summary, max_failures)
-    if summary.failed:
-        raise typer.Exit(SOME_FAILED)
+    return None if text is None else units.duration_s(text, option="--deadline")
+
+
+def _usd(text: str | None) -> float | None:
+    from offload.domain import units
+
+    return None if text is None else units.usd(text, option="--max-cost")
 
 
 def _formats(text: str) -> tuple[str, ...]:

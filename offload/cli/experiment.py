@@ -75,34 +75,21 @@ def experiment(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask before what costs money.")
     ] = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
-    ] = False,
+    recursive: options.Recursive = False,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="As for offload detect.")
     ] = None,
     labels: options.Labels = None,
-    url: Annotated[
-        str | None, typer.Option(help="remote: the server's address. [default: the setting url]")
-    ] = None,
+    url: options.Url = None,
     price: Annotated[
         str | None,
         typer.Option(metavar="USD", help="remote: what the server at --url costs per hour."),
     ] = None,
-    machine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
-    ] = None,
+    machine: options.MachineName = None,
+    memory: options.Memory = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
-    ] = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the same detector over a grid of jobs at several places, and keep all that was measured.
 

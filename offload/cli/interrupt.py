@@ -10,13 +10,16 @@ from offload.app.pipeline import Stop
 
 @contextmanager
 def stopping_on_interrupt(
-    stop: Stop, say: Callable[[str], None], doing: str = "Finishing what is in hand"
+    stop: Stop,
+    say: Callable[[str], None],
+    doing: str = "Finishing what is in hand",
+    came: list[int] | None = None,
 ) -> Iterator[list[int]]:
     """Meanwhile the first SIGINT or SIGTERM asks `stop`; the next one interrupts as usual.
 
-    The list given holds the signals that came.
+    The list given holds the signals that came, those in `came` before.
     """
-    came: list[int] = []
+    came = [] if came is None else came
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         came.append(number)

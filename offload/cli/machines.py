@@ -44,9 +44,7 @@ def start(
     name: options.Machine = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
     quiet: options.Quiet = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
-    ] = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Bring a machine up that was stopped, or was left half done, as it was asked for."""
     from offload.cli.provision import bring_up

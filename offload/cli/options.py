@@ -47,3 +47,48 @@ KeepAs = Annotated[
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")
 ]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
+]
+Url = Annotated[
+    str | None, typer.Option(help="remote: the server's address. [default: the setting url]")
+]
+Token = Annotated[
+    str | None,
+    typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
+]
+MachineName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="remote, container: requests in flight. [default: enough to hide the latency]",
+        show_default=False,
+    ),
+]
+TimeoutS = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="remote, container: seconds without progress.")
+]
+UploadQuality = Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of those copies.")]
+StripMetadata = Annotated[
+    bool,
+    typer.Option(
+        "--strip-metadata",
+        help="remote, container: send pictures without location and other metadata.",
+    ),
+]
+ContainerImage = Annotated[
+    str | None,
+    typer.Option(help="container: the image. [default: offload, built if it is not there]"),
+]
+Cpus = Annotated[float | None, typer.Option(min=0.01, help="container: cores it may use at most.")]
+Memory = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")]

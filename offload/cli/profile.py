@@ -39,9 +39,7 @@ def run(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
     ],
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Look into the folders' folders too.")
-    ] = False,
+    recursive: options.Recursive = False,
     where: Annotated[
         str, typer.Option(help="The places to measure, such as local,container,remote.")
     ] = "local",
@@ -55,32 +53,11 @@ def run(
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
     threads: options.Threads = None,
-    url: Annotated[
-        str | None, typer.Option(help="remote: the server's address. [default: the setting url]")
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
-    ] = None,
-    machine: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"
-        ),
-    ] = None,
-    concurrency: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=1024,
-            help="remote, container: requests in flight. [default: enough to hide the latency]",
-            show_default=False,
-        ),
-    ] = None,
-    timeout_s: Annotated[
-        float,
-        typer.Option("--timeout", min=0.1, help="remote, container: seconds without progress."),
-    ] = 60.0,
+    url: options.Url = None,
+    token: options.Token = None,
+    machine: options.MachineName = None,
+    concurrency: options.Concurrency = None,
+    timeout_s: options.TimeoutS = 60.0,
     upload_max_side: Annotated[
         int | None,
         typer.Option(
@@ -91,35 +68,18 @@ def run(
             show_default=False,
         ),
     ] = None,
-    upload_quality: Annotated[
-        int, typer.Option(min=1, max=100, help="JPEG quality of those copies.")
-    ] = 90,
-    strip_metadata: Annotated[
-        bool,
-        typer.Option(
-            "--strip-metadata",
-            help="remote, container: send pictures without location and other metadata.",
-        ),
-    ] = False,
-    image: Annotated[
-        str | None,
-        typer.Option(help="container: the image. [default: offload, built if it is not there]"),
-    ] = None,
-    cpus: Annotated[
-        float | None, typer.Option(min=0.01, help="container: cores it may use at most.")
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="container: its limit, such as 512m.")
-    ] = None,
+    upload_quality: options.UploadQuality = 90,
+    strip_metadata: options.StripMetadata = False,
+    image: options.ContainerImage = None,
+    cpus: options.Cpus = None,
+    memory: options.Memory = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Every sample as JSON, as offload profile export.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Every sample as a line of CSV.")] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
-    ] = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Measure places with images drawn at random from a folder, and keep what was measured.
 

@@ -9,7 +9,6 @@ from offload.cli import INTERRUPTED, options
 if TYPE_CHECKING:
     from offload.domain.measurements import Measurement
     from offload.wiring.planning import Wish
-    from offload.wiring.request import Request
 
 _YEAR_S = 365 * 86400.0
 
@@ -99,9 +98,7 @@ def ec2(
         bool, typer.Option("--offline", help="Do not ask AWS for prices, nor the model hub.")
     ] = False,
     quiet: options.Quiet = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say more on standard error.")
-    ] = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Bring up a machine on EC2 that serves the detector, reached over SSH and nothing else.
 
@@ -193,25 +190,6 @@ def bring_up(
     else:
         machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
     return up.measurement
-
-
-def for_run(request: "Request", *, quiet: bool, verbose: bool) -> "Measurement | None":
-    """Bring up the machine that a run at the remote place means; what was added to the history.
-
-    Raises:
-        UsageError: the run is to be elsewhere.
-    """
-    from offload.domain.errors import UsageError
-    from offload.wiring.planning import Wish
-
-    if request.where != "remote" or request.url is not None:
-        raise UsageError(
-            "--provision rents the machine that --where remote runs at.",
-            hint="For instance: offload detect photos/ --where remote --provision",
-        )
-    name = request.machine or options.MACHINE
-    wish = Wish(name=name, model=request.model, offline=request.offline)
-    return bring_up(wish, yes=True, quiet=quiet, verbose=verbose, to_stderr=True)
 
 
 def _confirmed() -> bool:

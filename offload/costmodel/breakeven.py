@@ -10,6 +10,7 @@ from offload.costmodel.decide import Goal, Option
 from offload.costmodel.dollars import Billing
 from offload.costmodel.makespan import makespan_s, per_image_s
 from offload.costmodel.terms import DRAWS, HIGH, LOW, Draws, Lane, Term
+from offload.costmodel.ways import Way
 
 MOST_IMAGES = 1_000_000
 _LINK = (1e3, 1.25e9)
@@ -182,7 +183,7 @@ def _solved(difference: Difference, low: float, high: float) -> tuple[Draws, flo
 
 
 def _point(
-    quantity: str, unit: str, base: Lane, other: Lane, value: float | None, values: Draws,
+    quantity: str, unit: str, base: Way, other: Way, value: float | None, values: Draws,
     never: float, faster: str,
 ) -> BreakEven:  # fmt: skip
     known = values[np.isfinite(values)]
@@ -196,7 +197,7 @@ def _point(
 
 
 def _summed(
-    quantity: str, unit: str, base: Lane, other: Lane, value: float | None, values: Draws,
+    quantity: str, unit: str, base: Way, other: Way, value: float | None, values: Draws,
     faster: str,
 ) -> BreakEven:  # fmt: skip
     never = float(1 - np.isfinite(values).mean())

@@ -14,14 +14,16 @@ import numpy as np
 from offload.costmodel.accuracy import widened
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import binding, makespan_s
+from offload.costmodel.split import Shares
 from offload.costmodel.terms import HIGH, LOW, Draws, Lane
+from offload.costmodel.ways import Way
 
 SURE = 0.8
 """Below this probability of being best the choice is too close to call."""
 _CLOSE = 0.05
 """To lose at most this share more than the best is expected to is worth being simple."""
 _AVERSE = 0.9
-_SIMPLEST = ("local", "container", "remote")
+_SIMPLEST = ("local", "container", "remote", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,13 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A lane, and what the job would take there.
+    """A way to do the job, and what that would take.
 
     `low` and `high` hold 90 %. `late_s` and `over_usd` are by how much it misses the limits, 0
-    where it keeps them.
+    where it keeps them. `shares` are those of a split.
     """
 
-    lane: Lane
+    lane: Way
     draws_s: Draws
     draws_usd: Draws
     seconds: float
@@ -61,6 +63,7 @@ class Option:
     binds: str
     late_s: float = 0.0
     over_usd: float = 0.0
+    shares: Shares | None = None
 
     @property
     def keeps_limits(self) -> bool:
@@ -90,28 +93,36 @@ def options(
     errors: dict[str, list[float]] | None = None,
 ) -> list[Option]:
     """What the job would take at each lane; `errors` are past ones by place, as logarithms."""
-    return [_option(lane, goal, billing, (errors or {}).get(lane.place, [])) for lane in lanes]
+
+    def of(lane: Lane) -> Option:
+        draws_s = makespan_s(lane, goal.images, goal.total_bytes)
+        draws_usd = cost_usd(lane, draws_s, goal.images, billing)
+        binds = binding(lane, goal.images, goal.total_bytes)
+        return summed(lane, draws_s, draws_usd, binds, goal, (errors or {}).get(lane.place, []))
+
+    return [of(lane) for lane in lanes]
 
 
-def _option(lane: Lane, goal: Goal, billing: Billing, errors: Sequence[float]) -> Option:
-    draws_s = makespan_s(lane, goal.images, goal.total_bytes)
-    draws_usd = cost_usd(lane, draws_s, goal.images, billing)
+def summed(
+    way: Way, draws_s: Draws, draws_usd: Draws, binds: str, goal: Goal, errors: Sequence[float]
+) -> Option:
+    """A way as an option, out of its draws."""
     low_s, middle_s, high_s = (float(q) for q in np.quantile(draws_s, (LOW, 0.5, HIGH)))
     low_s, high_s = widened(low_s, middle_s, high_s, errors)
     low_usd, middle_usd, high_usd = (float(q) for q in np.quantile(draws_usd, (LOW, 0.5, HIGH)))
     return Option(
-        lane, draws_s, draws_usd, middle_s, low_s, high_s, middle_usd, low_usd, high_usd,
-        binding(lane, goal.images, goal.total_bytes),
+        way, draws_s, draws_usd, middle_s, low_s, high_s, middle_usd, low_usd, high_usd, binds,
         late_s=_excess(draws_s, goal.deadline_s, goal),
         over_usd=_excess(draws_usd, goal.max_cost_usd, goal),
     )  # fmt: skip
 
 
 def _excess(draws: Draws, limit: float | None, goal: Goal) -> float:
-    return 0.0 if limit is None else max(0.0, _expected(draws, goal) - limit)
+    return 0.0 if limit is None else max(0.0, expectation(draws, goal) - limit)
 
 
-def _expected(draws: Draws, goal: Goal) -> float:
+def expectation(draws: Draws, goal: Goal) -> float:
+    """What is weighed of something uncertain: its mean, or for the averse more."""
     if goal.risk == "averse":
         return float(np.quantile(draws, _AVERSE))
     return float(draws.mean())
@@ -132,8 +143,8 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
     winner = np.argmin(list(losses.values()), axis=0)
     names = list(losses)
     p_best = {name: float(np.mean(winner == i)) for i, name in enumerate(names)}
-    regret = {name: float(np.mean(loss - least)) for name, loss in losses.items()}
-    best = min(within, key=lambda option: _expected(losses[option.lane.name], goal))
+    regret = {name: float(np.mean(lost - least)) for name, lost in losses.items()}
+    best = min(within, key=lambda option: expectation(losses[option.lane.name], goal))
     chosen, too_close = _unless_close(best, within, losses, p_best, goal)
     unit: Literal["s", "usd"] = (
         "s" if goal.optimize == "time" and goal.value_of_time_usd_per_h is None else "usd"
@@ -168,8 +179,8 @@ def _unless_close(
     """The best, or where that is too close to call the simplest and cheapest that loses little."""
     if p_best[best.lane.name] >= SURE or len(within) == 1:
         return best, False
-    bearable = (1 + _CLOSE) * _expected(losses[best.lane.name], goal)
-    close = [o for o in within if _expected(losses[o.lane.name], goal) <= bearable]
+    bearable = (1 + _CLOSE) * expectation(losses[best.lane.name], goal)
+    close = [o for o in within if expectation(losses[o.lane.name], goal) <= bearable]
     if len(close) == 1:
         return best, False
     return min(close, key=_simplicity), True

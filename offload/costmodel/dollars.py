@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offload.costmodel.terms import Draws, Lane
+from offload.costmodel.terms import Draws
+from offload.costmodel.ways import Split, Way
 from offload.domain.prices import (
     DISK_USD_PER_GB_MONTH,
     EGRESS_FREE_BYTES,
@@ -43,19 +44,23 @@ class Billing:
         return {"instance": self.usd_per_h, "IPv4": IPV4_USD_PER_H, "disk": disk}
 
 
-def cost_usd(lane: Lane, makespan_s: Draws, images: int, billing: Billing) -> Draws:
+def cost_usd(way: Way, makespan_s: Draws, images: int, billing: Billing) -> Draws:
     """What the job adds to the bill, one number per draw; nothing where nothing is rented.
 
     A machine that runs costs the seconds that it is kept busy. One that is started for the job
     costs at least a minute, all of its start and its idle tail. The seconds before it runs are not
-    billed by EC2, but counted here.
+    billed by EC2, but counted here. Of a split, `makespan_s` is until its remote place is done, and
+    `images` are those it gets; it has no idle tail, as it lets go of its machine by itself.
     """
+    lane, idle_s = way, billing.idle_s
+    if isinstance(way, Split):
+        lane, idle_s = way.remote, 0.0
     own = billing.assumed and lane.state in {"warm", "cold"} and lane.key
     if lane.place != "remote" or own:
         return np.zeros_like(makespan_s)
     billed_s = makespan_s
     if lane.state in {"stopped", "new"}:
-        billed_s = np.maximum(MINIMUM_BILLED_S, makespan_s + billing.idle_s)
+        billed_s = np.maximum(MINIMUM_BILLED_S, makespan_s + idle_s)
     egress_gb = max(0, images * ANSWER_BYTES - EGRESS_FREE_BYTES) / 1e9
     hourly = sum(billing.parts_usd_per_h().values())
     total: Draws = billed_s * hourly / 3600 + egress_gb * EGRESS_USD_PER_GB * (hourly > 0)

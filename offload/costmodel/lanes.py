@@ -23,8 +23,8 @@ class Given:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of the remote place; None means ready if it was measured, else not
-    provisioned. `kind` is the label of machines that are rented. Where `places` are named, only
-    those may be chosen. `network` is the fingerprint of the one this machine is in.
+    provisioned. `kind` is the label of machines that are rented. Where `places` are named, `split`
+    being one, only those may be chosen. `network` is the fingerprint of the one this machine is in.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -44,9 +44,10 @@ def lanes(
 ) -> list[Lane]:
     """The ways to do a job: each place that was measured, and the others by assumption.
 
-    Bring-ups of machines measure no place; they tell how long other start states take.
+    Bring-ups of machines measure no place; they tell how long other start states take. Nor do jobs
+    that were split.
     """
-    jobs = [m for m in measurements if not m.is_bring_up]
+    jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
     luck = {place: rng.standard_normal(DRAWS) for place in priors.NOISE}
     noise = {place: np.exp(accuracy.sigma(outcomes, place) * luck[place]) for place in luck}
@@ -100,7 +101,7 @@ def server(measurements: Sequence[Measurement], by_hand: Given) -> str | None:
     """The address, or the label, of the remote place that lanes are made of; None if none was
     measured.
     """
-    groups = _groups([m for m in measurements if not m.is_bring_up], by_hand)
+    groups = _groups([m for m in measurements if m.is_of_a_place], by_hand)
     found = (group[0].condition for group in groups)
     return next((c.url for c in found if c.place == "remote"), None)
 

@@ -31,7 +31,14 @@ def makespan_s(lane: Lane, images: int, total_bytes: float | None = None) -> Dra
     """
     if images <= 0:
         return lane.startup_s.draws * lane.noise
-    stages = _stages_s(lane, images, total_bytes)
+    return job_s(lane, images, None if total_bytes is None else total_bytes / images)
+
+
+def job_s(lane: Lane, images: int | Draws, image_bytes: float | None = None) -> Draws:
+    """The same of images of `image_bytes` each: at least one, and where their number is drawn too,
+    one number of them per draw.
+    """
+    stages = _stages_s(lane, images, image_bytes)
     bottleneck_s = _together(lane, [stages[name] for name in _STAGES])
     total_s: Draws = (stages["start-up"] + stages["one image"] + bottleneck_s) * lane.noise
     return total_s
@@ -40,11 +47,10 @@ def makespan_s(lane: Lane, images: int, total_bytes: float | None = None) -> Dra
 def binding(lane: Lane, images: int, total_bytes: float | None = None) -> str:
     """What most of the makespan is: start-up, or a stage with what it holds everything up by."""
     images = max(images, 1)
-    stages = {
-        name: float(np.median(draws))
-        for name, draws in _stages_s(lane, images, total_bytes).items()
-    }
     mean_bytes = total_bytes / images if total_bytes is not None else None
+    stages = {
+        name: float(np.median(draws)) for name, draws in _stages_s(lane, images, mean_bytes).items()
+    }
     parts = {
         "client": lane.prepare_s.median,
         "uplink": float(np.median(_scaled_bytes(lane, mean_bytes))) / lane.goodput.median,
@@ -76,17 +82,25 @@ def per_image_s(lane: Lane, image_bytes: float | None = None) -> Draws:
     return slowest_s
 
 
+def one_image_s(lane: Lane, image_bytes: float | None = None) -> Draws:
+    """Seconds from an image being taken to its answer, while as many are under way as may be: its
+    way unhindered, or its place among the others (Little 1961).
+    """
+    unhindered_s = _way_s(lane, _scaled_bytes(lane, image_bytes))
+    one_s: Draws = np.maximum(unhindered_s, lane.in_flight * per_image_s(lane, image_bytes))
+    return one_s
+
+
 def _together(lane: Lane, stages: Sequence[Draws]) -> Draws:
     """The slowest of stages that overlap, the sum of those that do not."""
     total: Draws = np.sum(stages, axis=0) if lane.serial else np.maximum.reduce(stages)
     return total
 
 
-def _stages_s(lane: Lane, images: int, total_bytes: float | None) -> dict[str, Draws]:
+def _stages_s(lane: Lane, images: int | Draws, image_bytes: float | None) -> dict[str, Draws]:
     """Seconds of each part of the formula, one number per draw."""
-    mean_bytes = total_bytes / images if total_bytes is not None else None
-    sent_bytes = _scaled_bytes(lane, mean_bytes)
-    bytes_cv = lane.bytes_cv if mean_bytes is None else 0.0
+    sent_bytes = _scaled_bytes(lane, image_bytes)
+    bytes_cv = lane.bytes_cv if image_bytes is None else 0.0
     way_s = _way_s(lane, sent_bytes, first=True)
     link_s = np.maximum(sent_bytes / lane.goodput.draws, lane.download_s.draws)
     each_s = np.maximum(lane.service_s.draws, 1e-12) / lane.slots
@@ -105,9 +119,9 @@ def _stages_s(lane: Lane, images: int, total_bytes: float | None) -> dict[str, D
     }
 
 
-def _rounds_s(images: int, room: int, each_s: Draws, link_s: Draws) -> Draws:
+def _rounds_s(images: int | Draws, room: int, each_s: Draws, link_s: Draws) -> Draws:
     """Seconds from the first of `images` to the last, where `room` at a time take `each_s`."""
-    whole, rest = divmod(images - 1, room)
+    whole, rest = (images - 1) // room, (images - 1) % room
     total_s: Draws = whole * each_s + rest * np.minimum(link_s, each_s / room)
     return total_s
 

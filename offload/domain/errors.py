@@ -3,9 +3,11 @@
     OffloadError         1  explained failure
     ├── UsageError       2  the command line or a settings file asks for the impossible
     ├── PlaceUnavailable 4  a place is switched off or out of reach
+    │   └── NoServer     4  nothing answers there, or not yet
     ├── ModelError       1  a model cannot be found, fetched, trusted or run
     └── ImageError       -  one image cannot be used: becomes a failed row, never ends a run
         └── Unanswered   -  nothing is wrong with it, but the place gave no answer
+            └── Refused  -  and never will, for this image
 
 Anything else that escapes is our bug and shows its traceback.
 """
@@ -33,6 +35,10 @@ class PlaceUnavailable(OffloadError):
     exit_code = 4
 
 
+class NoServer(PlaceUnavailable):
+    """Nothing answers at the place's address; later something may."""
+
+
 class ModelError(OffloadError):
     """A model cannot be found, fetched, trusted or run."""
 
@@ -48,3 +54,7 @@ class ImageError(OffloadError):
 
 class Unanswered(ImageError):
     """The place gave no answer for an image, however often it was asked."""
+
+
+class Refused(Unanswered):
+    """The place takes images, but not this one, which others may take."""

@@ -22,7 +22,7 @@ class Condition:
     `drivers.machine` does. `url` is the server's address where one was given, `network` a
     fingerprint of the network the client was in. `upload_max_side_px` None means that files were
     sent as they are. `slots` is how many images the place works on at a time, `cpus` a container's
-    limit.
+    limit. `beside` is the place, `local` or `remote`, that worked on the same job meanwhile.
     """
 
     model: ModelIdentity
@@ -36,6 +36,7 @@ class Condition:
     upload_quality: int = 90
     strip_metadata: bool = False
     cpus: float | None = None
+    beside: str | None = None
 
     @property
     def key(self) -> str:
@@ -46,6 +47,8 @@ class Condition:
             # A server in a container calls itself something else after every start.
             "host": _hardware(self.host)[0 if self.url is None else 1 :],
         }
+        if self.beside is None:  # as keys were before a job was split
+            del document["beside"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> Json:
@@ -162,6 +165,11 @@ class Measurement:
     def is_bring_up(self) -> bool:
         """Whether a machine was brought up; that says nothing of a job, nor of who asks for one."""
         return self.source == "provision"
+
+    @property
+    def is_of_a_place(self) -> bool:
+        """Whether it tells what a place is like: no bring-up, and nothing else worked meanwhile."""
+        return not self.is_bring_up and self.condition.beside is None
 
     def to_json(self) -> Json:
         """The measurement as JSON types."""

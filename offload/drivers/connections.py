@@ -81,6 +81,7 @@ class Server:
             transport = _dialled(dial, connections) if dial else _direct(url, connections)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
             raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
+        self._is_closed = False
         self._client = httpx.Client(
             headers=dict(headers) | {"User-Agent": "offload"},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
@@ -112,6 +113,10 @@ class Server:
             return Reply(response.status_code, response.headers, data, began_s, self._clock())
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unreachable(f"{self.shown}: {reason(error)}.") from error
+        except RuntimeError as error:
+            if not self._is_closed:
+                raise
+            raise Unreachable(f"{self.shown}: closed meanwhile.") from error
 
     def _body(self, response: "httpx.Response") -> bytes:
         data = bytearray()
@@ -122,7 +127,8 @@ class Server:
         return bytes(data)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests under way fail."""
+        self._is_closed = True
         self._client.close()
 
 

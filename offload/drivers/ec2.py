@@ -89,6 +89,20 @@ class Cloud:
         machines = [self._machine(each) for some in found for each in some["Instances"]]
         return sorted(machines, key=lambda machine: machine.launched_at, reverse=True)
 
+    def notice(self, machine: str) -> str | None:
+        """What EC2 says of taking a spot machine away, which it does two minutes after; None as
+        long as it does not.
+        """
+        requests = awscalls.each(
+            self._ec2,
+            "describe_spot_instance_requests",
+            "SpotInstanceRequests",
+            Filters=[{"Name": "instance-id", "Values": [machine]}],
+        )
+        told = [request.get("Status", {}) for request in requests]
+        marked = [each for each in told if each.get("Code", "").startswith("marked-for-")]
+        return str(marked[0].get("Message") or marked[0]["Code"]) if marked else None
+
     def key_of(self, name: str) -> str | None:
         """The public key that a machine was given; None if there is none of ours."""
         return ec2marks.key(self._ec2, name)

@@ -42,10 +42,14 @@ class _Entry:
 
 
 class ResultsDir:
-    """The open folder. `append` writes each row to the log at once, in one piece."""
+    """The open folder. `append` writes each row to the log at once, in one piece.
+
+    `also_sent` are images that runs before this one sent though their answer came from here.
+    """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self.also_sent = _also_sent(os.path.join(folder, _RUN))
         self._log = os.path.join(folder, FORMATS["jsonl"])
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
@@ -201,6 +205,14 @@ def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
     if changed:
         differences = "; ".join(f"{k}: {before.get(k)} then, {settings[k]} now" for k in changed)
         raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
+
+
+def _also_sent(run: str) -> list[str]:
+    try:
+        with open(run, encoding="utf-8") as file:
+            return list(json.load(file).get("also_sent", ()))
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def _line(row: Row) -> bytes:

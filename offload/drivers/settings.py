@@ -22,9 +22,15 @@ KEYS: Mapping[str, type] = {
     "data": str,
     "history": bool,
     "checkip": str,
+    "keep_local": list,
 }
-"""Every setting and its type."""
-_NAMES = {str: "text", bool: "true or false", int: "a whole number from 1 to 1024"}
+"""Every setting and its type; a list is one of texts, in a variable separated by commas."""
+_NAMES = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number from 1 to 1024",
+    list: "a list of texts",
+}
 _MOST = 1024
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}
@@ -41,7 +47,7 @@ _DEFAULTS: Mapping[str, str] = {
 class Setting:
     """A value and where it was set."""
 
-    value: str | bool | int
+    value: str | bool | int | list[str]
     source: str
 
 
@@ -60,6 +66,7 @@ class Settings:
     data: str
     history: bool
     checkip: str
+    keep_local: list[str]
     origins: Mapping[str, Setting]
 
 
@@ -92,7 +99,8 @@ def load(environment: Mapping[str, str]) -> Settings:
         found[key] = replace(found[key], value="(hidden)")
     for key in _ADDRESSES & found.keys():
         found[key] = replace(found[key], value=web.without_secrets(str(found[key].value)))
-    blank: dict[str, object] = dict.fromkeys(KEYS) | {"offline": False, "history": True}
+    blank: dict[str, object] = dict.fromkeys(KEYS)
+    blank |= {"offline": False, "history": True, "keep_local": []}
     return Settings(**blank | values, origins=found)  # type: ignore[arg-type] # _checked saw to it
 
 
@@ -114,14 +122,18 @@ def _checked(key: str, value: Any, file: str) -> Any:
         )
     kind = KEYS[key]
     right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+    if kind is list:
+        right = right and all(isinstance(each, str) and each for each in value)
     if not right or value == "" or (kind is int and not 1 <= value <= _MOST):
         raise UsageError(f"{file}: {key} must be {_NAMES[kind]}, not {value!r}.")
     return value
 
 
-def _parsed(text: str, kind: type, variable: str) -> str | bool | int:
+def _parsed(text: str, kind: type, variable: str) -> str | bool | int | list[str]:
     if kind is str:
         return text
+    if kind is list:
+        return [each.strip() for each in text.split(",") if each.strip()]
     if kind is bool and text.lower() in _SWITCH:
         return _SWITCH[text.lower()]
     if kind is int and text.isdecimal() and 1 <= int(text) <= _MOST:

@@ -24,7 +24,7 @@ _OF_MODEL = "(:model IS NULL OR model = :model OR model_sha256 LIKE :digits)"
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A measurement without its samples, of which there are as many as `starts`, `images` and
-    `probes` say.
+    `probes` say; `beside` is what worked meanwhile.
     """
 
     id: int
@@ -37,6 +37,7 @@ class Listed:
     starts: int
     images: int
     probes: int
+    beside: str | None = None
 
 
 class Store:
@@ -149,6 +150,7 @@ class Store:
 def _listed(row: Cells) -> Listed:
     measurement = schema.entry(row)
     condition = measurement.condition
+    starts, images, probes = row[-len(_COUNTED) :]
     return Listed(
         row[0],
         measurement.taken_at,
@@ -157,5 +159,8 @@ def _listed(row: Cells) -> Listed:
         condition.model.name,
         condition.url,
         condition.upload_max_side_px,
-        *row[-len(_COUNTED) :],
+        starts,
+        images,
+        probes,
+        condition.beside,
     )

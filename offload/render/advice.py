@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
 from offload.domain.units import show_usd
-from offload.render import breakevens, explained, optiontable, tables
+from offload.render import breakevens, explained, optiontable, splits, tables
 from offload.render.messages import shown
 from offload.render.optiontable import missed, regret, seconds
+from offload.render.splits import subject
 from offload.render.words import capital, count, percent, spoken
 
 _SURE, _LIKELY = 0.95, 0.8
@@ -36,7 +37,8 @@ def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) 
     tables.print_lines([sentence(advice), ""])
     tables.print_table(optiontable.options(advice))
     notes = [f"note: {shown(note)}" for note in advice.stale]
-    for lines in ([*breakevens.lines(advice)], [*optiontable.assumptions(advice)], notes):
+    parts = splits.lines(advice), breakevens.lines(advice), optiontable.assumptions(advice), notes
+    for lines in map(list, parts):
         tables.print_lines(["", *lines] if lines else [])
     if explain:
         now = now or datetime.now(UTC)
@@ -52,7 +54,7 @@ def sentence(advice: Advice) -> str:
     if rival is not None:
         late = "" if rival.keeps_limits else f", {missed(rival)}"
         means = "" if rival.binds == advice.choice.chosen.binds else _means(rival)
-        name = capital(spoken(rival.lane.name))
+        name = capital(subject(rival.lane.name))
         said.append(f"{name} would take {_amounts(rival)}{late}{means}.")
     return " ".join(said)
 
@@ -65,9 +67,15 @@ def one_line(advice: Advice) -> str:
 def _plan(advice: Advice) -> str:
     """Where, and what it takes there."""
     chosen = advice.choice.chosen
-    where = spoken(chosen.lane.name).replace(chosen.lane.place, _WHERE[chosen.lane.place], 1)
+    where = _where(chosen)
     takes = f"{count(advice.goal.images, 'image')} take{'s' * (advice.goal.images == 1)}"
-    return f"{where}: {takes} {_amounts(chosen)}"
+    return f"{where}: {takes} {_amounts(chosen)}{splits.share(chosen)}"
+
+
+def _where(option: Option) -> str:
+    if option.shares is not None:
+        return splits.where(option)
+    return spoken(option.lane.name).replace(option.lane.place, _WHERE[option.lane.place], 1)
 
 
 def _amounts(option: Option) -> str:
@@ -104,4 +112,4 @@ def _second(advice: Advice) -> str:
     choice = advice.choice
     others = {lane: p for lane, p in choice.p_best.items() if lane != choice.chosen.lane.name}
     lane = max(others, key=lambda lane: others[lane])
-    return f"{spoken(lane)} in {percent(others[lane])}"
+    return f"{subject(lane)} in {percent(others[lane])}"

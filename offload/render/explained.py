@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from offload.costmodel.dollars import Billing
-from offload.costmodel.terms import TERMS, Lane, Term
+from offload.costmodel.terms import Term
+from offload.costmodel.ways import UNITS, Way
 from offload.domain import prices
 from offload.domain.units import show_bytes, show_s, show_usd
 from offload.render.messages import shown
@@ -26,6 +27,8 @@ NAMES = {
     "service_s": "detecting an image",
     "download_s": "receiving an answer",
     "efficiency": "measured over modelled",
+    "local_contention": "local slower meanwhile",
+    "remote_contention": "remote slower meanwhile",
 }
 """A term's name -> what people call it."""
 _OLD_DAYS = 90
@@ -50,12 +53,12 @@ def terms(advice: "Advice", now: datetime) -> "Table":
     return table
 
 
-def _lane(lane: Lane) -> str:
+def _lane(lane: Way) -> str:
     return f"{spoken(lane.name)}: {lane.slots} at a time, {lane.in_flight} under way"
 
 
 def _cells(name: str, term: Term, now: datetime) -> Iterator[str]:
-    show = SHOW[TERMS[name]]
+    show = SHOW[UNITS[name]]
     yield f"  {NAMES[name]}"
     if term.interval[1] == float("inf"):
         yield from ("none", "")

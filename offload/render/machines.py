@@ -154,6 +154,11 @@ def left(name: str, resources: Sequence[Resource] | None) -> None:
         _say([f"Nothing was created of {name}, or it is gone."])
 
 
+def left_running(name: str) -> None:
+    """That a machine which was stopped may not be any more, on standard error."""
+    _say([f"The machine {name} was started for this run.", f"  To stop it: offload stop {name}"])
+
+
 def listed(rows: "Sequence[Listed]", *, as_json: bool) -> None:
     """The machines that there are."""
     if as_json:

@@ -2,14 +2,15 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError
-from offload.domain.units import show_usd
+from offload.domain.units import show_s, show_usd
 
 if TYPE_CHECKING:
     from offload.app.detect import Summary
+    from offload.app.forecast import View
     from offload.domain.measurements import Outcome
     from offload.domain.results import Row
     from offload.domain.timing import Spread
@@ -42,27 +43,27 @@ class Messages:
     """What a command says beside its results, as much of it as was asked for."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self._quiet = quiet
-        self._verbose = verbose
+        self.quiet = quiet
+        self.verbose = verbose
 
     def warn(self, message: str) -> None:
         """One line the user should know."""
-        if not self._quiet:
+        if not self.quiet:
             _say(f"warning: {message}")
 
     def note(self, line: str) -> None:
         """One line on what is done and why."""
-        if not self._quiet:
+        if not self.quiet:
             _say(line)
 
     def follow(self, step: str) -> None:
         """A step of something long, with -v."""
-        if self._verbose:
+        if self.verbose:
             _say(f"  {shown(step)}")
 
     def serving(self, address: str, info: "Info") -> None:
         """A server is ready."""
-        if not self._quiet:
+        if not self.quiet:
             model = info.identity
             _say(
                 f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
@@ -71,11 +72,11 @@ class Messages:
 
     def row(self, row: "Row") -> None:
         """A row that failed; every row with -v."""
-        if self._quiet:
+        if self.quiet:
             return
         if row.error is not None:
             _say(f"failed: {shown(row.path)}: {row.error}")
-        elif self._verbose:
+        elif self.verbose:
             d = row.durations
             spent = [
                 f"{name.removesuffix('_s')} {_ms(seconds)}"
@@ -85,11 +86,16 @@ class Messages:
             _say(f"{shown(row.path)}: {', '.join(spent)}")
 
     def summary(
-        self, summary: "Summary", out: str | None, outcome: "Outcome | None" = None
+        self,
+        summary: "Summary",
+        out: str | None,
+        outcome: "Outcome | None" = None,
+        split: "View | None" = None,
+        strays: int = 0,
     ) -> None:
         """What the run came to, and what was predicted of it."""
-        if not self._quiet:
-            for line in summary_lines(summary, out):
+        if not self.quiet:
+            for line in summary_lines(summary, out, split, strays):
                 _say(line)
             if outcome is not None:
                 _say(
@@ -98,8 +104,12 @@ class Messages:
                 )
 
 
-def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
-    """The summary a person reads after a run."""
+def summary_lines(
+    summary: "Summary", out: str | None, split: "View | None" = None, strays: int = 0
+) -> Sequence[str]:
+    """The summary a person reads after a run. `split` is how one over several places stood at its
+    end, `strays` the images that were sent although no answer from there counts.
+    """
     model = summary.model
     kept = f", {summary.kept} done before" if summary.kept else ""
     objects = ", ".join(f"{n} {label}" for label, n in list(summary.objects_by_label.items())[:8])
@@ -119,11 +129,39 @@ def summary_lines(summary: "Summary", out: str | None) -> Sequence[str]:
         lines.append(f"{summary.images_per_s:.1f} images/s over {summary.detect_s:.2f} s")
     if summary.sent_bytes:
         lines.append(f"{summary.sent_bytes / 1e6:.1f} MB sent")
+    if split is not None:
+        lines += _split_lines(split, strays)
     if summary.fallen_back:
         lines.append(f"{_count(summary.fallen_back, 'image')} detected here for want of an answer")
     if out is not None:
         lines.append(f"results in {out}")
     return lines
+
+
+def _split_lines(split: "View", strays: int) -> Iterator[str]:
+    if any(place.done for place in split.places):
+        yield "images: " + ", ".join(f"{place.done} at {place.name}" for place in split.places)
+    if strays:
+        were = "was" if strays == 1 else "were"
+        yield f"{_count(strays, 'more image')} {were} sent, and no answer from there was used"
+    limits, spent_usd = split.limits, sum(split.usd.values())
+    if split.usd:
+        each = ", ".join(f"{name} {show_usd(usd)}" for name, usd in split.usd.items())
+        parts = f" ({each})" if len(split.usd) > 1 else ""
+        yield f"{show_usd(spent_usd)} spent{parts}{_allowed(spent_usd, limits.max_usd)}"
+    if limits.deadline_s is not None and not split.undone:
+        late_s = split.spent_s - limits.deadline_s
+        by = show_s(abs(late_s))
+        kept = f"missed by {by}" if late_s > 0 else f"kept, {by} to spare"
+        yield f"deadline of {show_s(limits.deadline_s)} {kept}"
+
+
+def _allowed(usd: float, most_usd: float | None) -> str:
+    if most_usd is None:
+        return ""
+    if usd > most_usd:
+        return f", {show_usd(usd - most_usd)} more than the {show_usd(most_usd)} allowed"
+    return f" of the {show_usd(most_usd)} allowed"
 
 
 def _dollars(outcome: "Outcome") -> str:

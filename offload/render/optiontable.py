@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
 from offload.costmodel.priors import STATES
-from offload.costmodel.terms import TERMS, Lane
+from offload.costmodel.ways import UNITS, Split, Way
 from offload.domain.machines import Kind
 from offload.domain.units import show_s, show_usd
 from offload.render.explained import NAMES
@@ -78,10 +78,12 @@ def _standing(advice: Advice, option: Option) -> str:
     return missed(option) or percent(advice.choice.p_best[option.lane.name])
 
 
-def _name(advice: Advice, lane: Lane) -> str:
+def _name(advice: Advice, lane: Way) -> str:
     """The lane's name; of one that may not be chosen with what would have to be so."""
     if lane.choosable:
         return spoken(lane.name)
+    if isinstance(lane, Split):
+        return f"{spoken(lane.name)}, if it gained more"
     if lane.place != "remote":
         return f"{lane.place}, if measured"
     if lane.upload_max_side_px is None:
@@ -92,8 +94,10 @@ def _name(advice: Advice, lane: Lane) -> str:
 
 def assumptions(advice: Advice) -> Iterator[str]:
     """What nobody measured at places that may be chosen, and how to replace it."""
-    for option in advice.options:
-        lane = option.lane
+    for lane in (option.lane for option in advice.options):
+        if isinstance(lane, Split):
+            yield from _contention(lane)
+            continue
         command = f"offload profile PHOTOS --where {lane.place}"
         command += " --url http://HOST:8080" if lane.place == "remote" else ""
         if lane.choosable and lane.assumptions:
@@ -110,10 +114,19 @@ def assumptions(advice: Advice) -> Iterator[str]:
             yield f"  {command}"
 
 
+def _contention(split: Split) -> Iterator[str]:
+    """What nobody measured of two places at once."""
+    assumed = [name for name, term in split.terms().items() if term.origin == "assumed"]
+    if split.choosable and assumed:
+        terms = ", ".join(_term(split, name) for name in assumed)
+        yield f"Assumed of {spoken(split.name)}: {terms}."
+        yield "  To measure that: offload detect PHOTOS --where split"
+
+
 def _of_kind(advice: Advice) -> str:
     kind = Kind.of(advice.by_hand.kind)
     return f" --instance-type {kind.instance_type} --region {kind.region}" if kind else ""
 
 
-def _term(lane: Lane, name: str) -> str:
-    return f"{NAMES[name]} {span(getattr(lane, name).interval, SHOW[TERMS[name]])}"
+def _term(lane: Way, name: str) -> str:
+    return f"{NAMES[name]} {span(lane.terms()[name].interval, SHOW[UNITS[name]])}"

@@ -14,8 +14,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from offload.costmodel.advice import Advice
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.decide import Option
-from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import HIGH, LOW, Draws, Lane, given
+from offload.costmodel.ways import Split, Way, at_uplink, makespan_s
 from offload.domain.errors import UsageError
 from offload.domain.units import show_rate, show_s
 from offload.drivers.files import atomic_write_bytes
@@ -37,8 +37,8 @@ _FEW_TICKS = 4
 _LINE_HEIGHT = 0.05
 """Of text, in heights of a panel."""
 
-Makespan = Callable[[Lane, float], Draws]
-"""Seconds of a lane at one value of what a panel runs along."""
+Makespan = Callable[[Way, float], Draws]
+"""Seconds of a way at one value of what a panel runs along."""
 End = tuple[float, str, str]
 """Where a line ends, in seconds; its name and its colour."""
 
@@ -83,8 +83,8 @@ def _over_images(axes: Axes, advice: Advice) -> list[End]:
     goal = advice.goal
     weight = None if goal.total_bytes is None else goal.total_bytes / max(1, goal.images)
 
-    def makespan(lane: Lane, images: float) -> Draws:
-        return makespan_s(lane, round(images), None if weight is None else weight * round(images))
+    def makespan(way: Way, images: float) -> Draws:
+        return makespan_s(way, round(images), None if weight is None else weight * round(images))
 
     most = max(1000, 10 * goal.images)
     numbers = np.unique(np.geomspace(1, most, _POINTS).round())
@@ -97,10 +97,9 @@ def _over_images(axes: Axes, advice: Advice) -> list[End]:
 
 
 def _over_uplink(axes: Axes, advice: Advice) -> list[End]:
-    def makespan(lane: Lane, mbit_per_s: float) -> Draws:
-        if lane.uses_link:
-            lane = lane.with_terms(goodput=given(mbit_per_s * _MBIT, ""))
-        return makespan_s(lane, advice.goal.images, advice.goal.total_bytes)
+    def makespan(way: Way, mbit_per_s: float) -> Draws:
+        way = at_uplink(way, given(mbit_per_s * _MBIT, ""))
+        return makespan_s(way, advice.goal.images, advice.goal.total_bytes)
 
     flip = _flip(advice, "uplink")
     uplink = _lane(advice, flip.other).goodput
@@ -133,11 +132,14 @@ def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[En
 
 
 def _places(options: Iterable[Option]) -> Iterator[Option]:
-    """The options that may be chosen, and one for each place of which none may."""
+    """The options that may be chosen, and one for each place of which none may; no split that may
+    not.
+    """
     found = list(options)
     served = {o.lane.place for o in found if o.lane.choosable}
     for option in found:
-        if option.lane.choosable or option.lane.place not in served:
+        missing = option.lane.place not in served and not isinstance(option.lane, Split)
+        if option.lane.choosable or missing:
             served.add(option.lane.place)
             yield option
 
@@ -158,7 +160,7 @@ def _flip(advice: Advice, quantity: str) -> BreakEven:
 
 
 def _lane(advice: Advice, name: str) -> Lane:
-    return next(option.lane for option in advice.options if option.lane.name == name)
+    return next(o.lane for o in advice.options if o.lane.name == name and isinstance(o.lane, Lane))
 
 
 def _mark(

@@ -56,8 +56,9 @@ def heading(number: int, found: Measurement) -> str:
     c = found.condition
     at = f"{c.place} {c.url}" if c.url else c.place
     copies = f", copies of {c.upload_max_side_px} px" if c.upload_max_side_px else ""
+    beside = f" beside {c.beside}" if c.beside else ""
     host = c.host.get("name", "an unknown machine")
-    return f"{number}: {c.model.name} at {at} on {host}{copies}, {found.taken_at}"
+    return f"{number}: {c.model.name} at {at}{beside} on {host}{copies}, {found.taken_at}"
 
 
 def lines(found: Measurement) -> Iterator[Line]:
@@ -225,6 +226,7 @@ def listing(rows: Sequence[Listed], *, as_json: bool) -> None:
     for row in rows:
         when = row.taken_at[:16].replace("T", " ")
         place = f"{row.place} {row.url}" if row.url else row.place
+        place += f" beside {row.beside}" if row.beside else ""
         copies = f"{row.upload_max_side_px} px" if row.upload_max_side_px else ""
         known = (str(row.id), when, row.source, shown(row.model), shown(place), copies)
         table.add_row(*known, str(row.starts), str(row.images), str(row.probes))

@@ -11,10 +11,6 @@ def _factor(value: float) -> str:
     return f"{value:.3g}"
 
 
-SHOW: Mapping[str, Show] = {"s": show_s, "bytes": show_bytes, "bytes/s": show_rate, "": _factor}
-"""How a value of a term's unit is shown."""
-
-
 def between(value: float, interval: tuple[float, float], show: Show) -> str:
     """`2.4 s (2.2 to 2.7)`, or the value alone where its interval looks the same."""
     text, low, high = _bare([show(each) for each in (value, *interval)])
@@ -42,6 +38,12 @@ def percent(share: float) -> str:
     if rounded in {0, 100} and share not in {0, 1}:
         return "<1 %" if rounded == 0 else ">99 %"
     return f"{rounded} %"
+
+
+SHOW: Mapping[str, Show] = {
+    "s": show_s, "bytes": show_bytes, "bytes/s": show_rate, "": _factor, "share": percent,
+}  # fmt: skip
+"""How a value of a term's unit is shown."""
 
 
 def spoken(lane: str) -> str:

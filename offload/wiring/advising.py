@@ -170,7 +170,7 @@ def _cores(question: Question, measurements: Sequence[Measurement]) -> int:
 
 def _notes(measurements: Sequence[Measurement]) -> list[str]:
     """Why the measurements may not hold today."""
-    jobs = [m for m in measurements if not m.is_bring_up]
+    jobs = [m for m in measurements if m.is_of_a_place]
     newest = {m.condition.place: m for m in sorted(jobs, key=lambda m: m.taken_at)}
     now = datetime.datetime.now(datetime.UTC)
     notes = []

@@ -10,11 +10,11 @@ from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.drivers.settings import Settings
 from offload.places import PLACES
-from offload.wiring import history, machines, places
+from offload.wiring import history, machines, places, staying
 from offload.wiring.advising import answer
 from offload.wiring.conditions import local_slots
 from offload.wiring.question import Question
-from offload.wiring.request import WISHES, Request, at_each
+from offload.wiring.request import SPLIT, WISHES, Request, at
 
 
 def decided(
@@ -44,8 +44,10 @@ def decided(
         recursive=request.recursive,
         state="warm" if url else None,
         offline=True,
-        places=("local", "container", "remote") if url else ("local", "container"),
+        places=("local", "container", "remote", SPLIT) if url else ("local", "container"),
         slots=local_slots(request, configured),
+        deadline=None if request.deadline_s is None else f"{request.deadline_s:.6f}s",
+        max_cost=None if request.max_cost_usd is None else f"{request.max_cost_usd:.9f}",
     )
     known = history.of_model(model.identity, url, configured, warn)
     fitting = [m for m in known.measurements if _fits(m.condition, request)]
@@ -57,8 +59,18 @@ def decided(
     }
     if wishes["upload_max_side"] is None:
         wishes["upload_quality"] = Request(()).upload_quality
-    at = {each.where: each for each in at_each(tuple(PLACES), request.sources, **wishes)}
-    return at[chosen.place], best
+    where = chosen.place
+    if where == "remote" and _needs_both(request, configured):
+        where = SPLIT
+    return at(where, (*PLACES, SPLIT), request.sources, **wishes), best
+
+
+def _needs_both(request: Request, configured: Settings) -> bool:
+    """Whether what would be sent away may have to be done here: because it is to stay, or to keep
+    a limit.
+    """
+    limits = request.deadline_s, request.max_cost_usd
+    return limits != (None, None) or bool(staying.patterns(request, configured))
 
 
 def _fits(condition: Condition, request: Request) -> bool:

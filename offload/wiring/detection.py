@@ -3,10 +3,11 @@
 import datetime
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offload.app import detect as use_case
 from offload.app.detect import Job, Samples, Summary, Tally
@@ -21,9 +22,13 @@ from offload.drivers.imagefiles import Found
 from offload.drivers.resultsdir import ResultsDir
 from offload.drivers.settings import Settings
 from offload.version import __version__
-from offload.wiring import configuration, places, reaching
+from offload.wiring import configuration, places, reaching, staying
 from offload.wiring.reaching import Via
-from offload.wiring.request import Request
+from offload.wiring.rental import Rental
+from offload.wiring.request import SPLIT, Request
+
+if TYPE_CHECKING:
+    from offload.wiring.splitting import Shared
 
 
 @dataclass(slots=True)
@@ -38,15 +43,16 @@ class Run:
     clock: Clock
     detect_s: float = 0.0
     waited_s: float = 0.0
-    samples: Samples = field(default_factory=Samples)
+    samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
     via: Via | None = None
+    shared: "Shared | None" = None
 
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
         for row in self.rows:
             self.tally.add(row)
             self.detect_s = self.clock() - began_s
-            self.samples.add(row, self.detect_s)
+            self.samples[row.where].add(row, self.detect_s)
             before_s = self.clock()
             yield row
             self.waited_s += self.clock() - before_s
@@ -69,21 +75,28 @@ def detection(
     stop: Stop,
     began_s: float,
     follow: Callable[[str], None] = lambda _line: None,
+    note: Callable[[str], None] = lambda _line: None,
+    rental: Rental | None = None,
 ) -> Iterator[Run]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
     `began_s` is when the process began, on the clock of `time.perf_counter`. `follow` is told each
-    step of something long.
+    step of something long, `note` what changes on the way, in a line. `rental` is a machine that
+    may be brought up for a split.
 
     Raises:
         OffloadError: what is asked for cannot be done.
     """
     clock = time.perf_counter
     found = imagefiles.find(request.sources, recursive=request.recursive, skip=request.out)
+    staying.check(request, configured, found)
+    for pattern in staying.idle(request, found):
+        hub.warn(f"--keep-local {pattern!r} names none of the images.")
+    is_shared = request.where == SPLIT or request.deadline_s is not None
     with ExitStack() as stack:
-        via = stack.enter_context(reaching.via(request, configured))
+        via = None if is_shared else stack.enter_context(reaching.via(request, configured))
         kit = places.kit(request, hub, configured, follow, via)
-        place = places.place(request.where, kit)
+        place = places.place("local" if request.where == SPLIT else request.where, kit)
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
@@ -102,11 +115,21 @@ def detection(
         if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, total)))
         job = _job(request, todo, results, fallback)
+        shared: Shared | None = None
+        if is_shared:
+            from offload.wiring import splitting  # the place here alone needs none of it
+
+            here = splitting.Here(place.name, session, hub, clock, began_s, note)
+            job_and = splitting.shared(request, configured, here, job, todo, stop, rental)
+            shared = stack.enter_context(job_and)
+            detected = use_case.limited(job, shared.rows(), stop)
+        else:
+            detected = use_case.detect(job, session, place.name, clock, stop)
         # Closed before the place is: a consumer that fails leaves no worker behind.
-        rows = stack.enter_context(closing(use_case.detect(job, session, place.name, clock, stop)))
+        rows: Iterator[Row] = stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
-        tally = Tally(session, place.name)
-        run = Run(total, kept, clock() - began_s, tally, rows, clock, via=via)
+        tally = Tally(session, request.where)
+        run = Run(total, kept, clock() - began_s, tally, rows, clock, via=via, shared=shared)
         if results is None:
             yield run
             return
@@ -149,6 +172,8 @@ def _documented(
         "finished_at": None,
         "complete": False,
     }
+    if results.also_sent:
+        document["also_sent"] = results.also_sent
     nothing_to_do = run.kept and not run.total
     if not nothing_to_do:  # else the run that did the work keeps its account
         results.write_run(document)
@@ -163,6 +188,10 @@ def _documented(
     if nothing_to_do:
         return
     outcome = {"finished_at": _now(), "complete": run.complete, "totals": asdict(run.summary())}
+    if run.shared:
+        sessions = run.shared.work.sessions
+        outcome["detected_on"] = {name: dict(each.host) for name, each in sessions.items()}
+        outcome["also_sent"] = sorted({*results.also_sent, *run.shared.work.strays})
     results.write_run(document | outcome | {"in_folder": results.counts()})
 
 

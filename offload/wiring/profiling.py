@@ -26,6 +26,7 @@ from offload.wiring.conditions import condition, local_slots
 from offload.wiring.reaching import Via
 from offload.wiring.request import Request
 from offload.wiring.starting import Starter
+from offload.wiring.staying import Staying
 from offload.wiring.versions import versions
 
 _DRAWN, _MOST_TRIED = 10, 200
@@ -69,7 +70,8 @@ class Profiler:
             OffloadError: what is asked for cannot be done.
         """
         most = max(local_slots(request, self.configured) for request in requests)
-        images = folder(requests[0], self.rng, most)
+        away = any(request.where == "remote" for request in requests)
+        images = folder(requests[0], self.rng, most, self.configured.keep_local if away else ())
         around = Surroundings(
             machine.usable_cores(), machine.load(), machine.burstable(), machine.on_battery()
         )
@@ -137,9 +139,9 @@ class Profiler:
         return Starter(_as_is(request), images.located(drawn), together, self.say)
 
 
-def folder(request: Request, rng: random.Random, wanted: int) -> Folder:
+def folder(request: Request, rng: random.Random, wanted: int, stay: Sequence[str] = ()) -> Folder:
     """What the request's sources hold, drawn without replacement; at least `wanted` or ten of them
-    are opened.
+    are opened. Images that the patterns `stay` name are left out.
 
     Raises:
         UsageError: they name no image, or none that can be opened.
@@ -149,7 +151,12 @@ def folder(request: Request, rng: random.Random, wanted: int) -> Folder:
     except UsageError as error:
         error.hint = error.hint.replace("offload detect", "offload profile")
         raise
-    paths = rng.sample(found.paths, len(found.paths))
+    staying = Staying(found.root, stay)
+    paths = [path for path in rng.sample(found.paths, len(found.paths)) if path not in staying]
+    if not paths and found.paths:
+        raise UsageError(
+            "All of the images are to stay here.", hint="To measure this machine: --where local"
+        )
     drawn: list[Drawn] = []
     why = "".join(f"{path}: {reason}" for path, reason in found.problems[:1])
     for path in paths[:_MOST_TRIED]:

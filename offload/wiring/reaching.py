@@ -3,7 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from offload.app.equip import PORT
@@ -28,13 +28,14 @@ _FIRST_S, _CONNECT_S = 4.0, 10.0
 @dataclass(frozen=True, slots=True)
 class Via:
     """A machine as a place's server is reached by it: `label` is what measurements at machines of
-    its kind have in common.
+    its kind have in common, and `notice` tells why it is about to be taken away, if it is.
     """
 
     label: str
     token: str = field(repr=False)
     dial: Callable[[float], Stream]
     billing: Billing
+    notice: Callable[[], str | None]
     url: str = URL
 
 
@@ -70,7 +71,13 @@ def via(request: Request, configured: Settings) -> Iterator[Via | None]:
 
     tunnel = Tunnel(connect, PORT, gone, clock=time.monotonic, pause=time.sleep)
     with closing(tunnel):
-        yield Via(local.record.label, local.token, tunnel.dial, billing(local.record))
+        yield Via(
+            local.record.label,
+            local.token,
+            tunnel.dial,
+            billing(local.record),
+            _notice(local.record),
+        )
 
 
 def billing(record: Record) -> Billing:
@@ -78,6 +85,18 @@ def billing(record: Record) -> Billing:
     spec = record.spec
     how = f"{spec.instance_type} in {spec.region}, as provisioned"
     return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
+
+
+def _notice(record: Record) -> Callable[[], str | None]:
+    """What is said of taking the machine away; nothing where nobody can be asked."""
+
+    def notice() -> str | None:
+        with suppress(OffloadError):
+            if record.spec.spot and record.id is not None:
+                return machines.cloud_of(record).notice(record.id)
+        return None
+
+    return notice
 
 
 def connected(local: Remembered, configured: Settings) -> Shell:

@@ -45,14 +45,15 @@ def remember(
     `bring_up` is what was added to the history when a machine was brought up for this very run: its
     seconds are part of the run's, and none of the place's own start-up.
     """
-    if not configured.history or run.samples.first_s is None or not _is_plain(run, request):
+    samples = run.samples[request.where]
+    if not configured.history or samples.first_s is None or not is_plain(run, request):
         return None
     session = run.tally.session
     kept = request.where == "container" and "create" not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, configured, run.via.label if run.via else None)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    images = run.samples.images
+    images = samples.images
     measurement = Measurement(
         taken_at=taken_at,
         source="run",
@@ -64,8 +65,8 @@ def remember(
             Start(
                 run.total,
                 run.startup_s,
-                run.samples.first_s,
-                run.samples.first_sent_bytes,
+                samples.first_s,
+                samples.first_sent_bytes,
                 dict(session.phases),
             ),
         )
@@ -141,7 +142,7 @@ def _outcome(
     )
 
 
-def _is_plain(run: Run, request: Request) -> bool:
+def is_plain(run: Run, request: Request) -> bool:
     """Whether the pace of a run was that of its place."""
     tally = run.tally
     waited = run.waited_s > max(_WAITED_S, _WAITED_SHARE * run.detect_s)

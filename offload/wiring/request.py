@@ -57,14 +57,19 @@ class Request:
     replicas: int | None = None
     keep: bool = False
     keep_as: str | None = None
+    deadline_s: float | None = None
+    max_cost_usd: float | None = None
+    keep_local: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is touched."""
         self.failure_limit(0)
         if self.model == "":
             raise UsageError("--model is empty.", hint="To see the models: offload models list")
-        if self.where not in {*PLACES, AUTO}:
-            names = ", ".join([*PLACES, AUTO])
+        if not all(self.keep_local):
+            raise UsageError("--keep-local is empty.", hint="For instance: --keep-local 'faces/**'")
+        if self.where not in {*PLACES, SPLIT, AUTO}:
+            names = ", ".join([*PLACES, SPLIT, AUTO])
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
         if self.url is not None and self.machine is not None:
             raise UsageError(
@@ -86,13 +91,16 @@ class Request:
             return  # each may do something at the place that will be chosen
         for options, places in _PLACES_OF.items():
             for name in options:
-                if {self.where, self.fallback}.isdisjoint(places) and (
-                    getattr(self, name) != _DEFAULTS[name]
-                ):
+                at_all = _does(self.where, places) or self.fallback in places
+                if not at_all and getattr(self, name) != _DEFAULTS[name]:
                     raise UsageError(
                         f"{_option(name)} does nothing with --where {self.where}.",
-                        hint=f"It goes with --where {' or '.join(places)}.",
+                        hint=f"It goes with --where {_either(places)}.",
                     )
+        if self.where == SPLIT and self.fallback is not None:
+            raise UsageError(
+                "--fallback is what --where split does anyway.", hint="Leave --fallback out."
+            )
         if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
             raise UsageError(
                 "--upload-quality is that of the smaller copy that --upload-max-side asks for.",
@@ -171,25 +179,47 @@ def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> lis
     if not places or not PLACES.keys() >= set(places):
         wrong = next((place for place in places if place not in PLACES), "")
         raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(PLACES)}.")
+    return [at(place, places, sources, **wishes) for place in dict.fromkeys(places)]
 
-    def others_only(name: str, place: str) -> bool:
+
+def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any) -> Request:
+    """A request for one place, or a split, without the options that do something at others of
+    `places` only.
+    """
+
+    def others_only(name: str) -> bool:
         takers = next((takers for names, takers in _PLACES_OF.items() if name in names), None)
-        return takers is not None and place not in takers and not set(places).isdisjoint(takers)
+        if takers is None or _does(where, takers):
+            return False
+        return any(_does(each, takers) for each in places)
 
-    return [
-        Request(
-            tuple(sources),
-            where=place,
-            **{name: value for name, value in wishes.items() if not others_only(name, place)},
-        )
-        for place in dict.fromkeys(places)
-    ]
+    kept = {name: value for name, value in wishes.items() if not others_only(name)}
+    return Request(tuple(sources), where=where, **kept)
+
+
+def _either(takers: Sequence[str]) -> str:
+    """Where an option of these places does something, in words."""
+    split = [SPLIT] if _does(SPLIT, takers) else []
+    *names, last = dict.fromkeys([*takers, *split, AUTO])
+    return f"{', '.join(names)} or {last}"
+
+
+def alone(request: Request, where: str) -> Request:
+    """What a split asks of one of its places."""
+    wishes = {name: getattr(request, name) for name in WISHES} | {"keep_local": ()}
+    return at(where, (*PLACES, SPLIT), request.sources, **wishes)
+
+
+def _does(where: str, takers: Sequence[str]) -> bool:
+    """Whether an option of these places does something there; a split is at two of them."""
+    at = {"local", "remote", SPLIT} if where == SPLIT else {where}
+    return not at.isdisjoint(takers)
 
 
 def _option(name: str) -> str:
     """The option that sets a field."""
     name = {"classes": "class", "max_iou": "iou"}.get(name, name.removesuffix("_s"))
-    return "--" + name.replace("_", "-")
+    return "--" + name.removesuffix("_usd").replace("_", "-")
 
 
 def _class(wanted: str) -> str:
@@ -200,6 +230,8 @@ def _class(wanted: str) -> str:
 
 AUTO = "auto"
 """The place that is yet to be chosen."""
+SPLIT = "split"
+"""Here and at the remote place together."""
 
 _MOST_CPUS = 1024
 WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
@@ -207,11 +239,15 @@ _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _PLACES_OF = {
     ("url", "token", "machine"): ("remote",),
-    ("image", "cpus", "memory", "replicas", "keep", "keep_as"): ("container",),
+    ("image", "cpus", "memory", "replicas", "keep_as"): ("container",),
+    ("keep",): ("container", "split"),
     ("labels", "workers", "threads"): ("local", "container"),
     (
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
         "strip_metadata",
     ): ("remote", "container"),
+    ("deadline_s",): ("local", "container", "split", "auto"),
+    ("max_cost_usd",): ("split", "auto"),
+    ("keep_local",): ("remote", "split"),
 }  # fmt: skip
 """Options -> the places they do something at."""

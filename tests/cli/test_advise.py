@@ -26,6 +26,8 @@ OPTION_KEYS = {
     "seconds_interval", "usd", "usd_interval", "binds", "late_s", "over_usd", "p_best",
     "expected_regret", "slots", "in_flight", "terms",
 }  # fmt: skip
+SPLIT_KEYS = {"images", "images_interval", "remote_images_at_most", "usd_per_saved_s"}
+CONTENTION = {"local_contention", "remote_contention"}
 
 
 def written(file: Path, *measurements: Measurement) -> Path:
@@ -202,10 +204,11 @@ def test_the_document_has_the_names_that_are_promised(offload: Offload, profile:
     }  # fmt: skip
     assert [option["name"] for option in found["options"]][:2] == ["local", "container"]
     for option in found["options"]:
-        assert set(option) == OPTION_KEYS
+        is_split = option["place"] == "split"
+        assert set(option) == (OPTION_KEYS | SPLIT_KEYS if is_split else OPTION_KEYS)
         low, high = option["seconds_interval"]
         assert 0 < low <= option["seconds"] <= high
-        assert set(option["terms"]) == set(NAMES)
+        assert set(option["terms"]) == (CONTENTION if is_split else set(NAMES) - CONTENTION)
         for term in option["terms"].values():
             assert set(term) == {
                 "value", "interval", "unit", "origin", "samples", "taken_at", "how",
@@ -245,9 +248,9 @@ def test_a_kind_of_machine_is_named_by_its_label_and_costs_what_it_costs(
     assert found["billing"]["usd_per_h"] == pytest.approx(0.08925)
     assert found["billing"]["how"].startswith("c7i.large in us-east-1, ")
     assert found["billing"]["assumed"] is False
-    assert found["choice"]["where"] == "remote, not provisioned", "nothing says that it is up"
+    assert found["choice"]["state"] == "new", "nothing says that it is up"
     ready = answer(offload, *asked, "--url", LABEL, "--state", "warm")
-    assert ready["choice"]["where"] == "remote"
+    assert ready["choice"]["state"] == "warm"
     hourly_usd = sum(ready["billing"]["parts_usd_per_h"].values())
     assert lane(ready, "remote")["usd"] == pytest.approx(
         lane(ready, "remote")["seconds"] * hourly_usd / 3600
@@ -311,8 +314,9 @@ def test_every_term_of_every_option_is_explained(offload: Offload, profile: Path
     asked = ("-n", 200, "--from", profile)
     options = answer(offload, *asked)["options"]
     said = offload("advise", *asked, "--explain").stdout
-    for name in NAMES.values():
-        assert sum(line.startswith(f"  {name}  ") for line in said.splitlines()) == len(options)
+    for name, words in NAMES.items():
+        lines = sum(line.startswith(f"  {words}  ") for line in said.splitlines())
+        assert lines == sum(name in option["terms"] for option in options)
     for wanted in ("90 % interval", "A remote machine costs $0.095 an hour", "table shipped with"):
         assert wanted in said
 
@@ -321,7 +325,7 @@ def test_the_answer_is_drawn(offload: Offload, profile: Path, tmp_path: Path) ->
     asked = ("-n", 200, "--from", profile, "--plot")
     done = offload("advise", *asked, tmp_path / "out.svg")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Run it here: ")
+    assert done.stdout.startswith("Run it here and remotely at once: ")
     assert ET.parse(tmp_path / "out.svg").getroot().tag.endswith("}svg")
     assert offload("advise", *asked, tmp_path / "out.png").returncode == 0
     with Image.open(tmp_path / "out.png") as drawn:

@@ -176,7 +176,8 @@ def test_where_both_were_measured_the_advice_is_followed(
     advice = json.loads(offload("advise", examples, "--url", server.url, "--json").stdout)
     done = offload("detect", examples, *AUTO, "--url", server.url)
     assert done.returncode == 0, done.stderr
-    assert where(done.stdout) == {advice["choice"]["place"]}
+    chosen = advice["choice"]["place"]
+    assert where(done.stdout) <= ({"local", "remote"} if chosen == "split" else {chosen})
     before = answers(server)
     assert where(offload("detect", examples, *AUTO).stdout) == {"local"}
     assert answers(server) == before + ASKED

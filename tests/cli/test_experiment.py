@@ -278,7 +278,7 @@ def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells
     assert imported.returncode == 0, imported.stderr
     assert f"{FAR}: 10 jobs" in imported.stdout
     assert "container: 10 jobs" in imported.stdout
-    for images, place in ((3, "local"), (50, "remote")):
+    for images, place in ((3, "local"), (50, "split: local and remote")):
         said = json.loads(offload("advise", "--images", images, "--json", *BUILTIN).stdout)
         assert said["choice"]["where"] == place
         seconds = {each["name"]: each["seconds"] for each in said["options"]}

@@ -4,7 +4,7 @@ import heapq
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -31,6 +31,25 @@ class Pipeline:
     clients: int
     slots: int
     in_flight: int
+
+    @property
+    def way_s(self) -> float:
+        """One image's way, unhindered."""
+        upload_s = self.sent_bytes / self.bytes_per_s
+        return self.prepare_s + upload_s + self.rtt_s + self.service_s + self.download_s
+
+    @property
+    def each_s(self) -> float:
+        """From one image to the next."""
+        return max(
+            self.prepare_s / self.clients, self.sent_bytes / self.bytes_per_s,
+            self.service_s / self.slots, self.download_s, self.way_s / self.in_flight,
+        )  # fmt: skip
+
+    @property
+    def loaded_s(self) -> float:
+        """One image's way among as many as are in flight."""
+        return max(self.way_s, self.in_flight * self.each_s)
 
 
 class _Clock:
@@ -119,16 +138,66 @@ def simulate(
     from the next by `cv` (log-normal). Uploads go one at a time, or `shared`, all at once.
     """
     clock, luck, done = _Clock(), random.Random(seed), list[ImageSample]()
+    numbers = iter(range(images))
+    _begin(pipeline, clock, numbers, done, partial(_differing, cv, luck), shared=shared)
+    clock.run()
+    return done
+
+
+def simulate_split(
+    pipelines: Sequence[Pipeline],
+    starts_s: Sequence[float],
+    images: int,
+    cv: float = 0.0,
+    seed: int = 0,
+) -> float:
+    """When the last image of a job is done that several places pull from, each from its start on.
+    A place takes no more once another would have done all that is left before it had done one.
+    """
+    clock, luck = _Clock(), random.Random(seed)
+    done: list[list[ImageSample]] = [[] for _ in pipelines]
+    taken = [0 for _ in pipelines]
+
+    def pays(place: int) -> bool:
+        left = images - sum(taken)
+        others_s = [
+            max(pipeline.loaded_s, (left + taken[other] - len(done[other])) * pipeline.each_s)
+            for other, pipeline in enumerate(pipelines)
+            if other != place and clock.now >= starts_s[other]
+        ]
+        return left > 0 and all(pipelines[place].loaded_s <= other_s for other_s in others_s)
+
+    def numbers(place: int) -> Iterator[int]:
+        while pays(place):
+            taken[place] += 1
+            yield taken[place]
+
+    for place, (pipeline, start_s) in enumerate(zip(pipelines, starts_s, strict=True)):
+        how = partial(_differing, cv, luck)
+        clock.after(start_s, partial(_begin, pipeline, clock, numbers(place), done[place], how))
+    clock.run()
+    return max(samples[-1].finished_s for samples in done if samples)
+
+
+def _begin(
+    pipeline: Pipeline,
+    clock: _Clock,
+    numbers: Iterator[int],
+    done: list[ImageSample],
+    differing: Callable[[], float],
+    *,
+    shared: bool = False,
+) -> None:
+    """Have a pipeline work from now on, on as many images as there are numbers."""
     clients, slots = _Queue(clock, pipeline.clients), _Queue(clock, pipeline.slots)
     uplink: _Stage = _Shared(clock) if shared else _Queue(clock, 1)
     downlink, distance = _Queue(clock, 1), _Queue(clock, pipeline.in_flight)
-    numbers = iter(range(images))
 
     def thread() -> Iterator[tuple[_Stage, float]]:
         for _ in numbers:
-            prepare_s = pipeline.prepare_s * _differing(cv, luck)
-            sent_bytes = round(pipeline.sent_bytes * _differing(cv, luck))
-            service_s = pipeline.service_s * _differing(cv, luck)
+            prepare_s = pipeline.prepare_s * differing()
+            sent_bytes = round(pipeline.sent_bytes * differing())
+            service_s = pipeline.service_s * differing()
             upload_s = sent_bytes / pipeline.bytes_per_s
             yield clients, prepare_s
             asked_s = clock.now
@@ -144,10 +213,8 @@ def simulate(
             )  # fmt: skip
             done.append(ImageSample(len(done) + 1, clock.now, sent_bytes, sent_bytes, durations))
 
-    for _ in range(min(pipeline.in_flight, images)):
+    for _ in range(pipeline.in_flight):
         _go_on(thread())
-    clock.run()
-    return done
 
 
 def _go_on(thread: Iterator[tuple[_Stage, float]]) -> None:

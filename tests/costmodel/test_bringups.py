@@ -8,7 +8,6 @@ import pytest
 
 from offload.costmodel import priors
 from offload.costmodel.advice import Advice
-from offload.costmodel.decide import Option
 from offload.costmodel.dollars import Billing
 from offload.costmodel.lanes import Given, lanes, server
 from offload.costmodel.terms import Lane, Term
@@ -187,17 +186,18 @@ def test_a_bring_up_is_no_measurement_of_a_place(came_from: str) -> None:
     measured, known = (advised(local(), RENTED, *more) for more in ([], [up] * 9))
     assert _said(measured) == _said(known)
     for before, after in zip(_ready(measured), _ready(known), strict=True):
-        for name, term in before.lane.terms().items():
-            assert np.array_equal(term.draws, after.lane.terms()[name].draws), name
-        assert before.lane.phases == after.lane.phases
+        for name, term in before.terms().items():
+            assert np.array_equal(term.draws, after.terms()[name].draws), name
+        assert before.phases == after.phases
 
 
 def _said(advice: Advice) -> list[tuple[str, str, bool]]:
     return [(o.lane.name, o.lane.key, o.lane.choosable) for o in advice.options]
 
 
-def _ready(advice: Advice) -> list[Option]:
-    return [o for o in advice.options if o.lane.state in {"here", "warm"}]
+def _ready(advice: Advice) -> list[Lane]:
+    found = [o.lane for o in advice.options if isinstance(o.lane, Lane)]
+    return [lane for lane in found if lane.state in {"here", "warm"}]
 
 
 def test_a_bring_up_elsewhere_does_not_hide_the_server_that_was_measured() -> None:

@@ -189,8 +189,9 @@ def test_a_later_start_state_only_adds_start_up() -> None:
     warm = found["warm"]
     for state in ("cold", "stopped", "new"):
         assert (found[state].draws_s > warm.draws_s).all()
-        assert found[state].lane.startup_s.origin == "assumed"
-        assert found[state].lane.service_s is warm.lane.service_s
+        terms = found[state].lane.terms()
+        assert terms["startup_s"].origin == "assumed"
+        assert terms["service_s"] is warm.lane.terms()["service_s"]
 
 
 def test_only_named_places_may_be_chosen() -> None:

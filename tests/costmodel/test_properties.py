@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from offload.costmodel import breakeven
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
+from offload.costmodel.lanes import Given, lanes
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, Draws, Lane, Term
 from offload.domain.measurements import Agreement, Condition, Measurement, Outcome, Probe, Start
@@ -341,7 +342,7 @@ def test_advice_is_plain_json_whose_numbers_keep_their_units(
 
 
 def test_many_different_images_average_out() -> None:
-    lane = replace(advised(local()).options[0].lane, service_cv=0.5, noise=np.ones(DRAWS))
+    lane = replace(lanes([local()], [], Given())[0], service_cv=0.5, noise=np.ones(DRAWS))
     widths = []
     for images in (10, 1000, 100_000):
         low, high = np.quantile(makespan_s(lane, images), (0.05, 0.95))

@@ -46,6 +46,14 @@ def test_an_answer_has_what_the_server_found_and_where_the_seconds_went() -> Non
     assert here.session.host == {"name": "flaky"}
 
 
+def test_who_still_asks_when_the_connections_are_closed_gets_no_answer() -> None:
+    with Flaky() as server:
+        with visit(server) as here:
+            here.detect()
+        with pytest.raises(Unanswered, match="closed meanwhile"):
+            here.detect()
+
+
 def test_a_server_that_claims_more_seconds_than_passed_leaves_none_for_the_way() -> None:
     slow = Detections((), 1, 1, Durations(infer_s=1000.0))
     claim = json.dumps(wire.Answer(slow, 0.0, IDENTITY.sha256).to_json()).encode()

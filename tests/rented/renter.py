@@ -88,14 +88,7 @@ class Renter:
 
     def reached(self, name: str, phase: str, *words: object) -> "subprocess.Popen[str]":
         """A provisioning that has just begun a phase."""
-        process = self.provisioning(name, *words)
-        assert process.stderr is not None
-        seen = []
-        for line in process.stderr:
-            seen.append(line)
-            if line.strip() == f"{phase} …":
-                return process
-        raise AssertionError(f"never came to {phase}: {''.join(seen)}")
+        return comes_to(phase, self.provisioning(name, *words))
 
     def killed_at(self, name: str, phase: str, *words: object, after_s: float = 0.0) -> None:
         """A provisioning whose client was killed `after_s` into a phase."""
@@ -196,6 +189,17 @@ class Rented:
 
 def _command(words: Sequence[object]) -> list[str]:
     return [sys.executable, "-m", "offload", *map(str, words)]
+
+
+def comes_to(phase: str, process: "subprocess.Popen[str]") -> "subprocess.Popen[str]":
+    """The process, which says with `-v` that the phase has just begun."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line.strip() == f"{phase} …":
+            return process
+    raise AssertionError(f"never came to {phase}: {''.join(seen)}")
 
 
 def shape(machine_id: str, **limits: float) -> None:

@@ -46,6 +46,10 @@ class Host:
         limits = ["--rate", str(rate_mbit or 0), "--rtt", str(rtt_ms)]
         _run([str(HERE / "fakecloud"), "shape", self.instance_id, *limits])
 
+    def terminate(self) -> None:
+        """End it at once and for good."""
+        _client("ec2").terminate_instances(InstanceIds=[self.instance_id])
+
 
 def is_up() -> bool:
     """Whether the bed answers."""

@@ -50,6 +50,22 @@ def states(found: Advice) -> set[str]:
     return {o.lane.state for o in found.options if o.lane.choosable and o.lane.place == "remote"}
 
 
+@pytest.mark.parametrize("state", ["new", "stopped", "warm"])
+def test_a_split_is_with_the_machine_in_its_state(configured: Settings, state: str) -> None:
+    found = answered(configured, [local(), rented()], machines={LABEL: state})
+    assert [o.lane.state for o in found.options if o.lane.place == "split"] == [state]
+
+
+def test_a_run_that_names_places_splits_only_if_that_is_among_them(configured: Settings) -> None:
+    known = [local(service_s=0.15), remote()]
+    for places, where in (
+        (("local", "container"), "local"),
+        (("local", "container", "remote"), "remote"),
+        (("local", "container", "remote", "split"), "split"),
+    ):
+        assert answered(configured, known, places=places).choice.chosen.lane.place == where
+
+
 def test_a_label_is_shown_as_it_is() -> None:
     assert shown(LABEL) == LABEL
     assert shown("there:8080/") == URL

@@ -398,6 +398,22 @@ class TestMachines:
         assert (machine.state, machine.address, machine.spot) == (is_, None, True)
         assert (machine.login, machine.expires_at) == ("ec2-user", "never")
 
+    @pytest.mark.parametrize(
+        ("status", "told"),
+        [
+            ({"Code": "fulfilled", "Message": "Your Spot request is fulfilled."}, None),
+            ({"Code": "marked-for-termination", "Message": "It is marked."}, "It is marked."),
+            ({"Code": "marked-for-stop"}, "marked-for-stop"),
+        ],
+    )
+    def test_a_spot_machine_that_is_about_to_be_taken_away_has_a_notice(
+        self, aws: Aws, cloud: Cloud, status: dict[str, str], told: str | None
+    ) -> None:
+        request = {"SpotInstanceRequestId": "sir-1", "InstanceId": "i-1", "Status": status}
+        asked = {"Filters": [{"Name": "instance-id", "Values": ["i-1"]}]}
+        aws.says("describe_spot_instance_requests", {"SpotInstanceRequests": [request]}, asked)
+        assert cloud.notice("i-1") == told
+
     def test_a_stopped_spot_machine_is_no_bug_of_ours(self, aws: Aws, cloud: Cloud) -> None:
         said = "You can't stop the Spot Instance 'i-1' because it is one-time."
         aws.refuses("stop_instances", "UnsupportedOperation", said, {"InstanceIds": ["i-1"]})

@@ -1,5 +1,8 @@
 """What the system tells of itself, read from tables as it writes them."""
 
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,18 @@ def test_who_asks_for_the_load_is_none_of_it() -> None:
     load = machine.load()
     assert load is not None
     assert load >= 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux")
+def test_a_thread_steps_back_and_no_other_does() -> None:
+    seen = []
+
+    def work() -> None:
+        machine.step_back()
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [19]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19

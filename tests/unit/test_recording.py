@@ -58,9 +58,10 @@ def run(images: int = 40, startup_s: float = 0.5) -> Run:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    via = Via(LABEL, "", unused, BILLING)
+    via = Via(LABEL, "", unused, BILLING, lambda: None)
+    of_places = {"remote": samples}
     return Run(
-        images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=samples, via=via
+        images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=via
     )
 
 

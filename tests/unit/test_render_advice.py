@@ -1,5 +1,6 @@
 import datetime
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -197,16 +198,92 @@ def test_notes_come_last(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_explaining_holds_every_term_of_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    advice = advised(*MEASURED)
+    advice = advised(*MEASURED, split=True)
     text = shown(capsys, advice, explain=True)
-    for name in NAMES.values():
-        assert text.count(f"\n  {name} ") == len(advice.options), name
-    assert set(NAMES) == set(advice.options[0].lane.terms())
+    ways = [option.lane for option in advice.options]
+    for name, said in NAMES.items():
+        assert text.count(f"\n  {said} ") == sum(name in way.terms() for way in ways), name
+    assert set(NAMES) == {name for way in ways for name in way.terms()}
     assert "3 min ago" in text
     assert "measured" in text
     assert "prior of a machine that is stopped" in text
     assert "inf" not in text.replace("inference", "")
     assert text.startswith(rendered.sentence(advice))
+
+
+SPLIT = advised(local(service_s=0.15), remote(), split=True)
+
+
+def test_a_split_is_said_in_one_sentence_with_how_much_of_it_is_done_here() -> None:
+    sentence = rendered.sentence(SPLIT)
+    assert sentence.startswith("Run it here and remotely at once: 200 images take 8.")
+    assert re.search(r"\), \$0\.0002\d*, about \d\d of them here\. Sure: best in ", sentence)
+    assert "Remote would take 14" in sentence
+    assert rendered.one_line(SPLIT).startswith("Running here and remotely at once: 200 images take")
+
+
+def test_a_split_with_a_machine_that_is_not_ready_says_so() -> None:
+    late = advised(
+        local(service_s=0.15), remote(), split=True, images=4000,
+        by_hand=Given(slots=2, state="new"),
+    )  # fmt: skip
+    assert rendered.sentence(late).startswith(
+        "Run it here and remotely (not provisioned) at once: 4,000 images take "
+    )
+
+
+def test_what_a_split_would_take_is_said_of_the_runner_up() -> None:
+    cheap = advised(local(service_s=0.15), remote(), split=True, optimize="cost")
+    assert " Local and remote at once would take 8." in rendered.sentence(cheap)
+
+
+def test_a_split_is_a_row_with_its_shares_below(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, SPLIT)
+    assert " 100 % " in row(text, "split: local and remote")
+    assert row(text, "split: local and remote").rstrip().endswith("both")
+    assert re.search(
+        r"\n\nOf the images of a split, local gets (\d+) \(\d+ to \d+\) and remote (\d+) "
+        r"\(\d+ to \d+\)\.\n  Each second that this saves over local alone costs \$0\.0000\d+\.\n",
+        text,
+    )
+    assert "at most" not in text
+    assert (
+        "Assumed of split: local and remote: local slower meanwhile 1 to 15 %, remote slower "
+        "meanwhile 1 to 1" in text
+    )
+    assert "  To measure that: offload detect PHOTOS --where split\n" in text
+
+
+def test_a_split_that_gains_too_little_stands_there_without_a_word_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(local(), remote(bytes_per_s=1e5), split=True))
+    assert text.startswith("Run it here: ")
+    assert "%" not in row(text, "split: local and remote, if it gained more")
+    assert "Of the images" not in text
+    assert "Assumed of split" not in text
+
+
+@pytest.mark.parametrize(
+    ("limit_usd", "said"),
+    [(0.0001, "For $0.0001, remote can do 43 images at most of a split.\n"),
+     (1e-6, "For $0.000001, remote can do no image of a split.\n")],
+)  # fmt: skip
+def test_where_the_budget_ends_a_split_is_said(
+    limit_usd: float, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = advised(local(service_s=0.15), remote(), split=True, max_cost_usd=limit_usd)
+    assert said in shown(capsys, job)
+
+
+def test_explaining_tells_contention_and_where_it_is_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, SPLIT, explain=True)
+    assert re.search(
+        r"\nsplit: local and remote: 10 at a time, 20 under way +\n  local slower", text
+    )
+    assert re.search(r"remote slower meanwhile +\d %  1 to 1\d % +assumed ", text)
 
 
 def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,6 +438,10 @@ PLOTTED = {
     "an uplink by hand": advised(
         *MEASURED, by_hand=Given(slots=2, uplink_bytes_per_s=1e6, rtt_s=0.0)
     ),
+    "a split": SPLIT,
+    "a split with a machine that is not ready": advised(
+        local(service_s=0.15), remote(), split=True, by_hand=Given(slots=2, state="stopped")
+    ),
     "smaller copies": advised(
         local(), remote(), remote(max_side_px=640, image_bytes=20_000, agreements=[ALIKE])
     ),
@@ -385,6 +466,15 @@ def test_an_svg_says_where_the_answer_flips_and_is_the_same_every_time(tmp_path:
     for said in ("images on, remote is faster than local", "this job: 200 images", "measured: "):
         assert said in text
     assert str(datetime.date.today().year) not in text.partition("</metadata>")[0]
+
+
+@pytest.mark.parametrize(("bytes_per_s", "drawn"), [(2.5e6, True), (1e5, False)])
+def test_a_plot_has_a_line_for_a_split_that_may_be_chosen(
+    bytes_per_s: float, drawn: bool, tmp_path: Path
+) -> None:
+    answer = advised(local(service_s=0.15), remote(bytes_per_s=bytes_per_s), split=True)
+    plots.advice(str(tmp_path / "plot.svg"), answer)
+    assert ("split: local and remote" in (tmp_path / "plot.svg").read_text()) == drawn
 
 
 def test_plotting_leaves_no_trace_in_matplotlib(tmp_path: Path) -> None:

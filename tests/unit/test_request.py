@@ -1,11 +1,13 @@
 import dataclasses
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
 from offload.cli.commands import app
+from offload.domain import units
 from offload.domain.errors import UsageError
-from offload.wiring.request import Request, at_each
+from offload.wiring.request import Request, at, at_each
 
 EVERYTHING = Request(
     sources=("photos",), recursive=True, where="container", model="a model", labels="coco",
@@ -13,6 +15,10 @@ EVERYTHING = Request(
     max_failures="5%", offline=True, workers=3, threads=2, concurrency=7, timeout_s=2.5,
     max_retries=1, fallback="local", upload_max_side=640, upload_quality=80, strip_metadata=True,
     image="mine", cpus=1.5, memory="512m", keep=True,
+)  # fmt: skip
+BOTH = Request(
+    ("photos",), where="split", url="http://host:1", workers=2, concurrency=4, keep=True,
+    deadline_s=300.0, max_cost_usd=0.1, keep_local=("faces/**", "-odd"),
 )  # fmt: skip
 
 
@@ -26,6 +32,9 @@ def asked(options: list[str]) -> Request:
         "sources": tuple(given["sources"]),
         "classes": tuple(given["classes"] or ()),
         "formats": tuple(given["formats"].split(",")),
+        "keep_local": tuple(given["keep_local"] or ()),
+        "deadline_s": given["deadline_s"] and units.duration_s(given["deadline_s"]),
+        "max_cost_usd": given["max_cost_usd"] and units.usd(given["max_cost_usd"]),
     }
     return Request(**given)
 
@@ -37,6 +46,7 @@ def asked(options: list[str]) -> Request:
         Request(("photos",)),
         Request(("photos",), where="remote", url="http://host:1", timeout_s=9),
         Request(("photos",), model="-odd"),
+        BOTH,
     ],
 )
 def test_a_request_as_options_asks_for_the_same(request_: Request) -> None:
@@ -65,6 +75,56 @@ def test_a_place_named_twice_is_one() -> None:
 def test_an_option_that_does_nothing_at_any_of_the_places_is_refused() -> None:
     with pytest.raises(UsageError, match="--cpus does nothing with --where local"):
         at_each(["local", "remote"], ["photos"], cpus=2.0)
+
+
+@pytest.mark.parametrize(
+    ("where", "options", "message"),
+    [
+        ("local", {"max_cost_usd": 0.1}, "--max-cost does nothing with --where local"),
+        ("remote", {"deadline_s": 300.0}, "--deadline does nothing with --where remote"),
+        ("container", {"max_cost_usd": 0.1}, "--max-cost does nothing with --where container"),
+        ("local", {"keep_local": ("a",)}, "--keep-local does nothing with --where local"),
+        ("container", {"keep_local": ("a",)}, "--keep-local does nothing with --where container"),
+        ("split", {"keep_local": ("a", "")}, "--keep-local is empty"),
+        ("split", {"cpus": 1.0}, "--cpus does nothing with --where split"),
+        ("split", {"replicas": 2}, "--replicas does nothing with --where split"),
+        ("split", {"fallback": "local"}, "--fallback is what --where split does anyway"),
+        ("split", {"url": "http://host:1", "machine": "big"}, "--url and --machine name two"),
+        ("remote", {"keep": True}, "--keep does nothing with --where remote"),
+    ],
+)
+def test_what_does_nothing_at_a_place_is_refused(
+    where: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        Request(("photos",), where=where, **options)
+
+
+def test_a_split_takes_what_either_of_its_places_takes() -> None:
+    wishes: dict[str, Any] = {
+        "workers": 2, "threads": 1, "labels": "coco", "machine": "big", "concurrency": 3,
+        "timeout_s": 5.0, "upload_max_side": 640, "strip_metadata": True, "keep": True,
+        "deadline_s": 300.0, "max_cost_usd": 0.1, "keep_local": ("a",), "token": "sesame",
+    }  # fmt: skip
+    both = Request(("photos",), where="split", **wishes)
+    assert all(getattr(both, name) == value for name, value in wishes.items())
+
+
+def test_of_a_split_its_remote_place_gets_what_does_something_there() -> None:
+    remote = at(
+        "remote", ("local", "container", "remote", "split"), ["photos"], workers=2, labels="coco",
+        machine="big", concurrency=3, deadline_s=300.0, max_cost_usd=0.1, keep=True, cpus=None,
+    )  # fmt: skip
+    assert remote == Request(("photos",), where="remote", machine="big", concurrency=3)
+
+
+def test_where_auto_takes_all_and_hands_on_what_does_something_where_it_runs() -> None:
+    wishes: dict[str, Any] = {"deadline_s": 300.0, "max_cost_usd": 0.1, "url": "http://host:1"}
+    assert Request(("photos",), where="auto", **wishes).deadline_s == 300.0
+    places = ("local", "container", "remote", "split")
+    assert at("split", places, ["photos"], **wishes).deadline_s == 300.0
+    here = at("local", places, ["photos"], **wishes)
+    assert (here.url, here.deadline_s, here.max_cost_usd) == (None, 300.0, None)
 
 
 @pytest.mark.parametrize("places", [[], ["moon"], ["local", "auto"]])

@@ -44,6 +44,17 @@ def test_a_variable_wins_over_the_folders_file_and_that_over_the_users(here: Pat
     assert found.origins["cache"].source == settings.user_file()
 
 
+def test_a_list_is_set_in_a_file_or_by_a_variable_with_commas(here: Path) -> None:
+    assert settings.load({}).keep_local == []
+    write_user_file('keep_local = ["faces/**", "[me], at home"]\n')
+    assert settings.load({}).keep_local == ["faces/**", "[me], at home"]
+    (here / "offload.toml").write_text("keep_local = []\n")
+    assert settings.load({}).keep_local == []
+    found = settings.load({"OFFLOAD_KEEP_LOCAL": "faces/**, ~/private ,,*.png,"})
+    assert found.keep_local == ["faces/**", "~/private", "*.png"]
+    assert found.origins["keep_local"].source == "OFFLOAD_KEEP_LOCAL"
+
+
 @pytest.mark.parametrize("text", ["0", "no", "False", "off"])
 def test_a_switch_is_turned_off_in_any_of_the_usual_words(text: str) -> None:
     assert settings.load({"OFFLOAD_OFFLINE": text}).offline is False
@@ -59,6 +70,9 @@ def test_a_switch_is_turned_off_in_any_of_the_usual_words(text: str) -> None:
         ("workers = 0", "workers must be a whole number from 1"),
         ("workers = true", "workers must be a whole number from 1"),
         ("model = ", "cannot be read"),
+        ('keep_local = "faces"', "keep_local must be a list of texts, not 'faces'"),
+        ('keep_local = ["faces", ""]', "keep_local must be a list of texts"),
+        ("keep_local = [1]", "keep_local must be a list of texts"),
     ],
 )
 def test_a_wrong_file_is_refused_with_one_sentence(here: Path, text: str, sentence: str) -> None:

@@ -175,6 +175,14 @@ def test_the_list_counts_samples(path: Path) -> None:
         ]
 
 
+def test_the_list_tells_what_was_measured_beside_another_place(path: Path) -> None:
+    one = local(images=1)
+    fill(path, one, replace(one, condition=replace(one.condition, beside="remote")))
+    with Store.opened(str(path), pytest.fail) as store:
+        assert [listed.beside for listed in store.listing()] == ["remote", None]
+        assert [m.condition.beside for _, m in store.measurements(limit=1)] == ["remote", None]
+
+
 def test_outcomes_come_newest_first_and_no_more_than_asked_for(path: Path) -> None:
     with Store.opened(str(path), pytest.fail) as store:
         for number in (2, 9, 5):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.errors import NoServer, PlaceUnavailable, UsageError
 from offload.domain.ports import Model
 from offload.domain.timing import Clock
 from offload.drivers.connections import Dial, Reply, Server
@@ -91,12 +91,12 @@ def get(server: Server, path: str, address: Address) -> Reply:
     """The reply to a question that is asked once.
 
     Raises:
-        PlaceUnavailable: there is none.
+        NoServer: there is none.
     """
     try:
         return server.request("GET", path)
     except Unreachable as error:
-        raise PlaceUnavailable(f"No server answers: {error}", hint=address.hint) from error
+        raise NoServer(f"No server answers: {error}", hint=address.hint) from error
 
 
 def _version(document: Any) -> str:

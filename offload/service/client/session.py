@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
+from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.connections import Reply, Server
@@ -172,7 +172,8 @@ class ServerSession:
         if reply.status in UNUSABLE and kind(reply) != wire.TOO_MANY_BYTES:
             raise ImageError(detail(reply))
         if reply.status != OK:
-            raise Unanswered(f"{self._server.shown} answers {reply.status}: {detail(reply)}")
+            why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
+            raise Refused(why) if reply.status in UNUSABLE else Unanswered(why)
         try:
             answer = wire.Answer.from_json(json.loads(reply.body))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

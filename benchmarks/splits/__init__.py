@@ -1,0 +1,1 @@
+"""What benchmarks/split.py is made of."""

@@ -1,0 +1,19 @@
+"""What could leave this machine, listed and not sent."""
+
+from collections.abc import Sequence
+
+from offload.domain.units import show_bytes
+from offload.drivers.imagefiles import Found, printable
+from offload.render import tables
+from offload.render.messages import Messages
+from offload.render.words import count
+
+
+def show(found: Found, leaving: Sequence[str], total_bytes: int, say: Messages) -> None:
+    """Their paths on standard output, a line each; how many that are of all, as a note."""
+    tables.print_lines(map(printable, leaving))
+    stay = len(found.paths) - len(leaving)
+    say.note(
+        f"{count(len(leaving), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "
+        f"{stay} would not; nothing was sent"
+    )

@@ -1,0 +1,128 @@
+"""Split runs are samples too: of either place beside the other, and of the prediction of both."""
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from offload.app.forecast import View
+from offload.costmodel import accuracy, together
+from offload.costmodel.decide import Goal, Option, options
+from offload.costmodel.dollars import Billing
+from offload.costmodel.lanes import Given, lanes
+from offload.costmodel.ways import Split
+from offload.domain.errors import OffloadError
+from offload.domain.measurements import Condition, Measurement, Outcome
+from offload.drivers.settings import Settings
+from offload.drivers.store import Store
+from offload.wiring import configuration
+from offload.wiring.conditions import condition
+from offload.wiring.detection import Run
+from offload.wiring.recording import is_plain
+from offload.wiring.request import Request, alone
+
+_BOTH = ("local", "remote")
+_LEAST = 8
+"""Images that a place has done, if it is to say how fast it was."""
+
+
+def remember(
+    run: Run,
+    ended: View,
+    request: Request,
+    configured: Settings,
+    warn: Callable[[str], None],
+    *,
+    rented: bool,
+) -> Outcome | None:
+    """Add a run at both places to the history, unless the settings say not to. What a machine that
+    was `rented` for it took is not what is predicted of one that is up.
+    """
+    done = {place.name: place.done for place in ended.places if place.is_open}
+    shared = all(done.get(place, 0) >= _LEAST for place in _BOTH)
+    if not configured.history or not shared or not is_plain(run, request):
+        return None
+    taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    under = [_condition(run, place, request, configured) for place in _BOTH]
+    samples = [_sample(run, each, taken_at) for each in under]
+    try:
+        with Store.opened(configuration.store_path(configured), warn) as store:
+            outcome = None
+            if run.complete and not rented and "-" not in request.sources:
+                known = [m for _, m in store.measurements(model=under[0].model.sha256)]
+                via = run.shared.via if run.shared else None
+                billing = via.billing if via else Billing()
+                predicted = _prediction(known, store.outcomes(), run, under, billing)
+                if predicted is not None:
+                    outcome = _outcome(run, ended, predicted, taken_at)
+            for each in samples:
+                store.add(each)
+            if outcome is not None:
+                store.note(outcome)
+            return outcome
+    except OffloadError as error:
+        warn(f"This run could not be remembered: {error}")
+        return None
+
+
+def _condition(run: Run, place: str, request: Request, configured: Settings) -> Condition:
+    assert run.shared is not None  # it is a split
+    via = run.shared.via
+    other = next(each for each in _BOTH if each != place)
+    session = run.shared.work.sessions[place]
+    label = via.label if via and place == "remote" else None
+    return replace(condition(session, alone(request, place), configured, label), beside=other)
+
+
+def _sample(run: Run, under: Condition, taken_at: str) -> Measurement:
+    assert run.shared is not None
+    return Measurement(
+        taken_at=taken_at,
+        source="run",
+        condition=under,
+        in_flight=run.shared.work.sessions[under.place].concurrency,
+        folder_images=run.tally.images,
+        folder_bytes=run.tally.bytes,
+        images=tuple(run.samples[under.place].images),
+    )
+
+
+def _prediction(
+    known: Sequence[Measurement],
+    outcomes: Sequence[Outcome],
+    run: Run,
+    under: Sequence[Condition],
+    billing: Billing,
+) -> Option | None:
+    """What advice would have said of both together; None where one of them was not measured."""
+    here, there = under
+    past = [o for o in outcomes if o.model == here.model.name]
+    goal = Goal(run.tally.images, float(run.tally.bytes))
+    by_hand = Given(slots=here.slots, network=there.network, kind=there.url)
+    ways = lanes(known, past, by_hand)
+    way = together.split(ways, known, goal)
+    if way is None or way.key != _key(under):
+        return None
+    errors = accuracy.residuals(past, Split.place)
+    return together.joint(way, options(ways, goal, billing), goal, billing, errors)
+
+
+def _key(under: Sequence[Condition]) -> str:
+    return " ".join(replace(each, beside=None).key for each in under)
+
+
+def _outcome(run: Run, ended: View, predicted: Option, taken_at: str) -> Outcome:
+    return Outcome(
+        taken_at=taken_at,
+        key=predicted.lane.key,
+        place=Split.place,
+        model=run.tally.session.model.name,
+        images=run.tally.images,
+        bytes=run.tally.bytes,
+        predicted_s=predicted.seconds,
+        low_s=predicted.low_s,
+        high_s=predicted.high_s,
+        actual_s=run.startup_s + run.detect_s,
+        predicted_usd=predicted.usd,
+        actual_usd=sum(ended.usd.values()),
+        assumed=bool(predicted.lane.assumptions),
+    )

@@ -1,0 +1,345 @@
+"""One job here and at a rented machine together."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offload.domain import profiles
+from offload.domain.ports import ModelIdentity
+from offload.drivers import machine as this_machine
+from tests.measured import bring_up
+from tests.rented.pictures import lines
+from tests.rented.renter import Rented, Renter, comes_to, shape, until
+
+pytestmark = pytest.mark.xdist_group("engine")
+
+SPLIT = ("--model", "builtin", "--workers", 1, "--where", "split")
+Copies = Callable[[float], Path]
+
+
+@pytest.fixture(scope="module")
+def hopes(machine: Rented, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history in which machines came up within two seconds."""
+    one = replace(machine.renter, home=tmp_path_factory.mktemp("hopes"))
+    shown = json.loads(one.well("models", "show", "builtin", "--json"))
+    model = ModelIdentity("builtin", "tflite", shown["sha256"])
+    client, label = asdict(this_machine.describe()), f"ec2:c7i.large@{one.region}"
+    known = []
+    for number, came_from in enumerate(("new", "stopped") * 5):
+        when = f"2036-11-21T09:00:0{number}+00:00"  # later than what really was
+        each = bring_up(came_from, 8, 2, 2, url=label, taken_at=when)
+        [start] = each.starts
+        phases = {name: seconds / 6 for name, seconds in start.phases.items()}
+        start = replace(start, startup_s=sum(phases.values()), phases=phases)
+        condition = replace(each.condition, client=client, model=model)
+        known.append(replace(each, condition=condition, starts=(start,)))
+    (one.home / "known.json").write_text(json.dumps(profiles.document(known, [])))
+    one.well("profile", "import", one.home / "known.json")
+    return one.home / "data" / "history.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def up(machine: Rented, hopes: Path, tmp_path_factory: pytest.TempPathFactory) -> Rented:
+    """The machine of all, known to a computer where such hopes are entertained."""
+    home = tmp_path_factory.mktemp("other")
+    shutil.copytree(machine.renter.home / "data" / "machines", home / "data" / "machines")
+    shutil.copy(hopes, home / "data")
+    return replace(machine, renter=replace(machine.renter, home=home))
+
+
+@pytest.fixture
+def hopeful(someone: Renter, hopes: Path) -> Renter:
+    """A renter with such hopes, who has nothing yet."""
+    (someone.home / "data").mkdir(parents=True)
+    shutil.copy(hopes, someone.home / "data")
+    return someone
+
+
+@pytest.fixture(scope="module")
+def images_per_s(machine: Rented, many: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """How fast one worker here is."""
+    out = tmp_path_factory.mktemp("pace") / "out"
+    machine.renter.well("detect", many, "--model", "builtin", "--workers", 1, "-o", out)
+    totals = json.loads((out / "run.json").read_text())["totals"]
+    return float(totals["images_per_s"])
+
+
+@pytest.fixture
+def lasting(images_per_s: float, many: Path, tmp_path: Path) -> Copies:
+    """Pictures that take one worker here so many seconds."""
+
+    def made(seconds: float) -> Path:
+        folder = tmp_path / f"{seconds:.0f}"
+        folder.mkdir()
+        pictures = sorted(many.iterdir())
+        for number in range(round(seconds * images_per_s)):
+            (folder / f"{number:05}.jpg").symlink_to(pictures[number % len(pictures)])
+        return folder
+
+    return made
+
+
+def assert_each_once(folder: Path, out: Path) -> Counter[str]:
+    """Every picture has one row, and none failed; how many were done where."""
+    found = lines(out)
+    assert sorted(row["path"] for row in found) == sorted(os.listdir(folder))
+    assert not [row for row in found if row["error"]]
+    return Counter(row["where"] for row in found)
+
+
+def done_there(out: Path) -> int:
+    """How many pictures the machine has done so far."""
+    log = out / "detections.jsonl"
+    return log.read_text().count('"where":"remote"') if log.exists() else 0
+
+
+def state(renter: Renter, name: str) -> str:
+    return str(renter.there(name)["state"])
+
+
+def spent_usd(said: str) -> float:
+    """What the summary says was spent."""
+    found = re.search(r"^\$([\d.]+) spent", said, re.MULTILINE)
+    assert found is not None, said
+    return float(found[1])
+
+
+def test_a_machine_that_is_up_takes_part_and_stays_up(
+    up: Rented, lasting: Copies, tmp_path: Path
+) -> None:
+    folder, out = lasting(6), tmp_path / "out"
+    done = up.renter("detect", folder, *SPLIT, "-o", out)
+    assert done.returncode == 0, done.stderr
+    by_place = assert_each_once(folder, out)
+    assert by_place["local"] > 0
+    assert by_place["remote"] > 0
+    assert 0 < spent_usd(done.stderr) < 0.01
+    assert "removed again" not in done.stderr
+    assert state(up.renter, up.name) == "running"
+
+
+def test_where_auto_may_share_a_job_with_a_machine_that_is_up(
+    up: Rented, many: Path, tmp_path: Path
+) -> None:
+    given = ("--model", "builtin", "--where", "auto", "--deadline", "5m", "--max-cost", "1")
+    done = up.renter("detect", many, *given, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert_each_once(many, tmp_path / "out")
+    assert state(up.renter, up.name) == "running"
+
+
+def test_a_machine_is_let_go_before_it_costs_too_much_and_the_rest_is_done_here(
+    up: Rented, lasting: Copies, tmp_path: Path
+) -> None:
+    row = up.renter.machine(up.name)
+    assert row is not None
+    most_usd = 5.5 * row["usd"] / row["age_s"]
+    folder, out = lasting(14), tmp_path / "out"
+    given = ("--max-cost", f"{most_usd:.7f}", "-o", out)
+    done = up.renter("detect", folder, *SPLIT, *given)
+    assert done.returncode == 0, done.stderr
+    by_place = assert_each_once(folder, out)
+    assert "remote takes no more images so as to cost no more than --max-cost" in done.stderr
+    assert by_place["remote"] > 0
+    assert "allowed" in done.stderr
+    assert "more than the" not in done.stderr
+    assert state(up.renter, up.name) == "running"
+
+
+def test_a_link_that_is_cut_costs_no_image(up: Rented, lasting: Copies, tmp_path: Path) -> None:
+    folder, out = lasting(8), tmp_path / "out"
+    process = up.renter.begun("detect", folder, *SPLIT, "-o", out)
+    until(lambda: done_there(out) > 10)
+    shape(up.id, loss=100)
+    try:
+        _, said = process.communicate(timeout=90)
+    finally:
+        shape(up.id, loss=0)
+    assert process.returncode == 0, said
+    assert assert_each_once(folder, out)["local"] > 0
+
+
+def test_a_machine_that_was_stopped_is_stopped_again(
+    up: Rented, lasting: Copies, tmp_path: Path
+) -> None:
+    renter, out = up.renter, tmp_path / "out"
+    renter.well("stop", up.name)
+    until(lambda: state(renter, up.name) == "stopped")
+    process = renter.begun("detect", lasting(60), *SPLIT, "--provision", "-o", out)
+    until(lambda: done_there(out) > 10)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert f"The machine {up.name} is stopped again" in said
+    assert state(renter, up.name) in {"stopping", "stopped"}
+    assert spent_usd(said) > 0
+    known = json.loads(renter.well("profile", "export"))["measurements"]
+    shared = [m["condition"] for m in known if m["condition"].get("beside") == "local"]
+    assert {each["url"] for each in shared} == {f"ec2:c7i.large@{renter.region}"}
+
+
+def test_a_machine_that_is_kept_stays_up_though_the_job_is_interrupted(
+    up: Rented, lasting: Copies, tmp_path: Path
+) -> None:
+    """It is the one that was stopped."""
+    renter, out = up.renter, tmp_path / "out"
+    until(lambda: state(renter, up.name) in {"stopped", "running"})
+    given = ("--provision", "--keep", "--machine", up.name, "-o", out)
+    process = renter.begun("detect", lasting(60), *SPLIT, *given)
+    until(lambda: done_there(out) > 10)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "stopped again" not in said
+    assert state(renter, up.name) == "running"
+
+
+def test_a_machine_that_is_rented_on_the_way_and_ends_on_the_way_costs_no_image_and_leaves_nothing(
+    machine: Rented, hopeful: Renter, name: str, lasting: Copies, tmp_path: Path
+) -> None:
+    document = json.loads(machine.renter.well("profile", "export"))
+    [took] = [
+        start
+        for each in document["measurements"]
+        if each["source"] == "provision" and each["facts"]["from"] == "new"
+        for start in each["starts"]
+    ]
+    needs_s = took["startup_s"] - took["phases"].get("build", 0.0)
+    folder, out = lasting(needs_s + 6), tmp_path / "out"
+    given = ("--provision", "--machine", name, "-o", out)
+    process = hopeful.begun("detect", folder, *SPLIT, *given)
+    until(lambda: len(lines(out)) > 10)
+    assert done_there(out) == 0, "it begins before the machine is up"
+    until(lambda: done_there(out) > 10, 180)
+    hopeful.client().terminate_instances(InstanceIds=[hopeful.there(name)["id"]])
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    by_place = assert_each_once(folder, out)
+    assert by_place["local"] > 0
+    assert "remote takes part now" in said
+    assert f"The machine {name} is removed again" in said
+    assert spent_usd(said) >= 0.001, "a minute at least"
+    assert hopeful.carrying(name) == []
+    assert hopeful.machine(name) is None
+
+
+def test_nothing_is_rented_for_what_is_done_before_a_machine_would_be_up(
+    someone: Renter, name: str, examples: Path
+) -> None:
+    done = someone("detect", examples, *SPLIT, "--provision", "--machine", name)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall("^No machine was rented: ", done.stderr, re.MULTILINE)) == 1
+    assert someone.carrying(name) == []
+    assert not someone.folder(name).exists()
+
+
+def test_nothing_is_rented_that_would_cost_more_than_is_allowed(
+    hopeful: Renter, name: str, lasting: Copies
+) -> None:
+    folder = lasting(5)
+    given = ("--provision", "--machine", name, "--max-cost", "0.001")
+    done = hopeful("detect", folder, *SPLIT, *given)
+    assert done.returncode == 0, done.stderr
+    [line] = [each for each in done.stderr.splitlines() if each.startswith("warning: ")]
+    assert line.startswith("warning: The remote place is left out: it would cost $0.00")
+    assert hopeful.carrying(name) == []
+
+
+@pytest.mark.parametrize("how", ["the job ends", "Ctrl-C"])
+def test_a_machine_that_is_not_needed_any_more_before_it_is_up_is_given_up(
+    hopeful: Renter, name: str, lasting: Copies, tmp_path: Path, how: str
+) -> None:
+    folder, out = lasting(6), tmp_path / "out"
+    given = ("--provision", "--machine", name, "-v", "-o", out)
+    process = comes_to("boot", hopeful.begun("detect", folder, *SPLIT, *given))
+    if how == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (0 if how == "the job ends" else 130), said
+    if how == "the job ends":
+        assert_each_once(folder, out)
+    assert f"The machine {name} is removed again" in said
+    assert hopeful.carrying(name) == []
+    assert not hopeful.folder(name).exists()
+
+
+def test_ctrl_c_twice_ends_at_once_and_says_what_is_left_and_how_to_remove_it(
+    hopeful: Renter, name: str, lasting: Copies
+) -> None:
+    given = ("--provision", "--machine", name, "-v", "--json")
+    process = comes_to("boot", hopeful.begun("detect", lasting(20), *SPLIT, *given))
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.1)  # else two signals are one
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    if f"What there is of {name}: " in said:
+        remove = next(line for line in said.splitlines() if "to remove all of it: " in line)
+        hopeful.well(*remove.partition("to remove all of it: offload ")[2].split())
+    else:
+        assert "removed again" in said or "or it is gone" in said
+    assert hopeful.carrying(name) == []
+
+
+def test_what_a_killed_client_has_rented_is_listed_and_can_be_removed(
+    up: Rented, name: str, lasting: Copies
+) -> None:
+    renter = up.renter
+    given = ("--provision", "--machine", name, "-v", "--json")
+    process = comes_to("boot", renter.begun("detect", lasting(20), *SPLIT, *given))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    row: dict[str, Any] | None = renter.machine(name)
+    assert row is not None
+    assert row["known_here"]
+    assert row["machine"]["state"] == "running"
+    renter.well("down", "--orphans", "--region", renter.region, "--yes")
+    assert renter.carrying(name) == []
+    assert renter.machine(name) is None
+    assert state(renter, up.name) == "running"
+
+
+def test_whatever_ends_whenever_no_image_is_lost_and_nothing_is_left_that_is_not_shown(
+    hopeful: Renter, name: str, lasting: Copies, tmp_path: Path
+) -> None:
+    """Clients interrupted and killed, machines ended and cut off, at random moments for a while."""
+    luck, out, until_s = random.Random(5), tmp_path / "out", time.monotonic() + 15
+    folder = lasting(8)
+    given = ("detect", folder, *SPLIT, "--provision", "--machine", name, "-o", out)
+    while time.monotonic() < until_s:
+        is_done = len(lines(out)) == len(os.listdir(folder))
+        process = hopeful.begun(*given, *(["--overwrite"] if is_done else []))
+        time.sleep(luck.uniform(1, 6))
+        machine = (hopeful.machine(name) or {}).get("machine") or {}
+        how = luck.choice(["SIGINT", "SIGINT twice", "SIGKILL", "terminate", "cut", "nothing"])
+        if how == "terminate" and machine:
+            hopeful.client().terminate_instances(InstanceIds=[machine["id"]])
+        elif how == "cut" and machine.get("state") == "running":
+            shape(machine["id"], loss=100)
+        elif "SIG" in how and process.poll() is None:
+            for _ in range(2 if "twice" in how else 1):
+                process.send_signal(signal.SIGKILL if how == "SIGKILL" else signal.SIGINT)
+                time.sleep(0.1)
+        _, said = process.communicate(timeout=90)
+        assert process.returncode in {0, 130, -signal.SIGKILL}, said
+        assert "Traceback" not in said
+        paths = [row["path"] for row in lines(out)]
+        assert len(paths) == len(set(paths))
+        if process.returncode == 0:
+            assert_each_once(folder, out)
+        if hopeful.carrying(name):
+            assert hopeful.machine(name) is not None
+    hopeful("down", name)
+    assert hopeful.carrying(name) == []

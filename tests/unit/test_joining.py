@@ -1,0 +1,46 @@
+"""The other place of a split."""
+
+import threading
+import time
+
+from offload.app.forecast import Bill, Limits
+from offload.app.replanning import Overseer
+from offload.wiring.joining import attend
+from offload.wiring.rental import NAME
+from tests.unit.test_split import Slow, assert_each_once, items, split
+
+
+def test_a_machine_that_is_about_to_be_taken_away_does_what_it_has_in_hand_and_no_more() -> None:
+    wanted, said = items(400), list[str]()
+    work = split(wanted)
+    overseer = Overseer(work, lambda: 100 * time.perf_counter(), 0.0, said.append)
+    work.join("local", Slow(takes_s=0.005), here=True)
+    work.join(NAME, Slow(takes_s=0.005, concurrency=2), here=False)
+    told = iter([None, "It is marked for termination."])
+    given = (work, overseer, threading.Event(), lambda: next(told, None))
+    other = threading.Thread(target=attend, args=given)
+    other.start()
+    rows = list(work.rows(overseer.watch))
+    other.join(5)
+    assert not other.is_alive()
+    assert_each_once(rows, wanted)
+    last = [row.where for row in rows[-50:]]
+    assert set(last) == {"local"}
+    [line] = [each for each in said if "will end soon" in each]
+    assert line.startswith(
+        "remote will end soon (It is marked for termination) and takes no more images: "
+        "the rest is done here"
+    )
+
+
+def test_money_is_watched_though_nobody_reads_the_rows() -> None:
+    work, said = split(items(400)), list[str]()
+    overseer = Overseer(work, time.perf_counter, 0.0, said.append, Limits(max_usd=1.0))
+    work.join("local", Slow(takes_s=0.001), here=True)
+    work.join(NAME, Slow(takes_s=0.001, concurrency=2), here=False)
+    overseer.bill(NAME, Bill(3600.0, since_s=time.perf_counter()))
+    rows = work.rows()
+    next(rows)
+    attend(work, overseer, threading.Event(), lambda: None)
+    assert [line for line in said if "takes no more images so as to cost no more than" in line]
+    assert len([*rows]) == 399
