@@ -224,19 +224,23 @@ class Split:
             self._give_back(side, item, 0)
             self._leave(side, error)
             return
-        if claims:
-            pass
-        elif unanswered and self._is_another(side):
-            self._give_back(side, item, row.sent_bytes)
-            self._leave(side, PlaceUnavailable(row.error or ""))
-        elif row.error is not None and not side.here and self._is_another(side, here=True):
-            # A server may have narrower limits than we have here.
-            self._give_back(side, item, row.sent_bytes, stays=True)
-        else:
+        if not claims and not self._is_passed_on(side, item, row, unanswered=unanswered):
             counts()
         if any(claims):
             sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
             self._hand_over(replace(row, sent_bytes=sent_bytes))
+
+    def _is_passed_on(self, side: Side, item: Item, row: Row, *, unanswered: bool) -> bool:
+        """Whether others are given a try at an image that nothing was detected in here."""
+        if unanswered and self._is_another(side):
+            self._give_back(side, item, row.sent_bytes)
+            self._leave(side, PlaceUnavailable(row.error or ""))
+            return True
+        if row.error is not None and not side.here and self._is_another(side, here=True):
+            # A server may have narrower limits than we have here.
+            self._give_back(side, item, row.sent_bytes, stays=True)
+            return True
+        return False
 
     def _claim(self, side: Side, item: Item) -> bool:
         """Whether this is the first answer for an image, which counts."""

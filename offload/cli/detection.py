@@ -36,7 +36,7 @@ def carry_out(
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.cli.renting import asked_for, renting
     from offload.render import detections, messages, progress
-    from offload.wiring import configuration, recording, recording_splits
+    from offload.wiring import configuration, recording
     from offload.wiring.detection import detection
     from offload.wiring.request import AUTO
 
@@ -87,6 +87,8 @@ def carry_out(
     )
     split, strays = None, 0
     if run.shared:
+        from offload.wiring import recording_splits
+
         split, strays = run.shared.overseer.view(), len(run.shared.work.strays)
         outcome = outcome or recording_splits.remember(
             run, split, request, configured, say.warn, rented=rental is not None
@@ -116,8 +118,7 @@ def _list_what_leaves(request: "Request", configured: "Settings", say: "Messages
     from offload.wiring import staying
 
     found, paths, total_bytes = staying.leaving(request, configured)
-    for pattern in staying.idle(request, found):
-        say.warn(f"--keep-local {pattern!r} names none of the images.")
+    staying.tell_of_idle(request, found, say.warn)
     leaving.show(found, paths, total_bytes, say)
 
 

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from offload.domain.errors import ImageError, UsageError
@@ -51,6 +52,13 @@ class FileImage:
 
     image: Image
     mtime_ns: int
+
+
+def size_bytes(root: str, path: str) -> int:
+    """What the file of `path` below `root` weighs; 0 where reading it will say what is wrong."""
+    with suppress(OSError, ValueError):
+        return os.path.getsize(os.path.join(root, path))
+    return 0
 
 
 def find(sources: Sequence[str], *, recursive: bool = False, skip: str | None = None) -> Found:

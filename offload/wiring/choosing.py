@@ -9,12 +9,11 @@ from offload.detectors.source import Hub
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.drivers.settings import Settings
-from offload.places import PLACES
 from offload.wiring import history, machines, places, staying
 from offload.wiring.advising import answer
 from offload.wiring.conditions import local_slots
 from offload.wiring.question import Question
-from offload.wiring.request import SPLIT, WISHES, Request, at
+from offload.wiring.request import SPLIT, Request, moved
 
 
 def decided(
@@ -53,16 +52,16 @@ def decided(
     fitting = [m for m in known.measurements if _fits(m.condition, request)]
     best = answer(question, configured, replace(known, measurements=fitting), warn)
     chosen = best.choice.chosen.lane
-    wishes: dict[str, Any] = {name: getattr(request, name) for name in WISHES} | {
+    changed: dict[str, Any] = {
         "model": request.model or configured.model or model.identity.name,
         "upload_max_side": request.upload_max_side or chosen.upload_max_side_px,
     }
-    if wishes["upload_max_side"] is None:
-        wishes["upload_quality"] = Request(()).upload_quality
+    if changed["upload_max_side"] is None:
+        changed["upload_quality"] = Request(()).upload_quality
     where = chosen.place
     if where == "remote" and _needs_both(request, configured):
         where = SPLIT
-    return at(where, (*PLACES, SPLIT), request.sources, **wishes), best
+    return moved(request, where, **changed), best
 
 
 def _needs_both(request: Request, configured: Settings) -> bool:

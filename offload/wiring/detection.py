@@ -24,10 +24,10 @@ from offload.drivers.settings import Settings
 from offload.version import __version__
 from offload.wiring import configuration, places, reaching, staying
 from offload.wiring.reaching import Via
-from offload.wiring.rental import Rental
 from offload.wiring.request import SPLIT, Request
 
 if TYPE_CHECKING:
+    from offload.wiring.rental import Rental
     from offload.wiring.splitting import Shared
 
 
@@ -76,7 +76,7 @@ def detection(
     began_s: float,
     follow: Callable[[str], None] = lambda _line: None,
     note: Callable[[str], None] = lambda _line: None,
-    rental: Rental | None = None,
+    rental: "Rental | None" = None,
 ) -> Iterator[Run]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
@@ -90,8 +90,7 @@ def detection(
     clock = time.perf_counter
     found = imagefiles.find(request.sources, recursive=request.recursive, skip=request.out)
     staying.check(request, configured, found)
-    for pattern in staying.idle(request, found):
-        hub.warn(f"--keep-local {pattern!r} names none of the images.")
+    staying.tell_of_idle(request, found, hub.warn)
     is_shared = request.where == SPLIT or request.deadline_s is not None
     with ExitStack() as stack:
         via = None if is_shared else stack.enter_context(reaching.via(request, configured))

@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -31,7 +30,8 @@ class Drawn:
 
     def total_bytes(self) -> list[int]:
         """What the first 0, 1, 2, … images weigh together."""
-        return list(accumulate((self._size_bytes(path) for path in self.paths), initial=0))
+        each = (imagefiles.size_bytes(self.root, path) for path in self.paths)
+        return list(accumulate(each, initial=0))
 
     def listed(self, images: int, file: str) -> str:
         """`file`, which then lists the first so many images."""
@@ -39,11 +39,6 @@ class Drawn:
         # Names may hold anything but a NUL.
         atomic_write_bytes(file, b"".join(os.fsencode(path) + b"\0" for path in located))
         return file
-
-    def _size_bytes(self, path: str) -> int:
-        with suppress(OSError):
-            return os.path.getsize(os.path.join(self.root, path))
-        return 0
 
 
 def drawn(

@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -169,13 +169,8 @@ def folder(request: Request, rng: random.Random, wanted: int, stay: Sequence[str
             break
     if not drawn:
         raise UsageError(f"No image can be opened; {imagefiles.printable(why)}.")
-    return Folder(found.root, paths, drawn, sum(_size_bytes(found.root, path) for path in paths))
-
-
-def _size_bytes(root: str, path: str) -> int:
-    with suppress(OSError):
-        return os.path.getsize(os.path.join(root, path))
-    return 0
+    total_bytes = sum(imagefiles.size_bytes(found.root, path) for path in paths)
+    return Folder(found.root, paths, drawn, total_bytes)
 
 
 def _as_is(request: Request) -> Request:

@@ -74,15 +74,30 @@ def remember(
         else (),
         images=tuple(images),
     )
+
+    def compared(store: Store) -> Outcome | None:
+        if not (run.complete and usual):
+            return None
+        found = store.measurements(model=session.model.sha256)
+        known = [m for _, m in found if m != bring_up]
+        job = _Job(under, run.via.billing if run.via else Billing(), bring_up)
+        return _outcome(run, job, known, store.outcomes(), taken_at)
+
+    return kept_in_store([measurement], compared, configured, warn)
+
+
+def kept_in_store(
+    measurements: Sequence[Measurement],
+    compared: Callable[[Store], Outcome | None],
+    configured: Settings,
+    warn: Callable[[str], None],
+) -> Outcome | None:
+    """Add to the history, with what the run comes to when `compared` to what was known before."""
     try:
         with Store.opened(configuration.store_path(configured), warn) as store:
-            outcome = None
-            if run.complete and usual:
-                found = store.measurements(model=session.model.sha256)
-                known = [m for _, m in found if m != bring_up]
-                job = _Job(under, run.via.billing if run.via else Billing(), bring_up)
-                outcome = _outcome(run, job, known, store.outcomes(), taken_at)
-            store.add(measurement)
+            outcome = compared(store)
+            for each in measurements:
+                store.add(each)
             if outcome is not None:
                 store.note(outcome)
             return outcome
@@ -123,21 +138,28 @@ def _outcome(
     predicted = _prediction(known, of_model, goal, job)
     if predicted is None:
         return None
-    actual_s = run.startup_s + run.detect_s
-    [actual_usd] = cost_usd(predicted.lane, np.array([actual_s]), goal.images, job.billing)
+    actual_s = np.array([run.startup_s + run.detect_s])
+    [actual_usd] = cost_usd(predicted.lane, actual_s, goal.images, job.billing)
+    return outcome_of(run, predicted, job.place, float(actual_usd), taken_at)
+
+
+def outcome_of(
+    run: Run, predicted: Option, place: str, actual_usd: float, taken_at: str
+) -> Outcome:
+    """What was predicted of a run, and what it took."""
     return Outcome(
         taken_at=taken_at,
-        key=under.key,
-        place=job.place,
-        model=under.model.name,
+        key=predicted.lane.key,
+        place=place,
+        model=run.tally.session.model.name,
         images=run.tally.images,
         bytes=run.tally.bytes,
         predicted_s=predicted.seconds,
         low_s=predicted.low_s,
         high_s=predicted.high_s,
-        actual_s=actual_s,
+        actual_s=run.startup_s + run.detect_s,
         predicted_usd=predicted.usd,
-        actual_usd=float(actual_usd),
+        actual_usd=actual_usd,
         assumed=bool(predicted.lane.assumptions),
     )
 

@@ -10,14 +10,12 @@ from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.lanes import Given, lanes
 from offload.costmodel.ways import Split
-from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome
 from offload.drivers.settings import Settings
 from offload.drivers.store import Store
-from offload.wiring import configuration
 from offload.wiring.conditions import condition
 from offload.wiring.detection import Run
-from offload.wiring.recording import is_plain
+from offload.wiring.recording import is_plain, kept_in_store, outcome_of
 from offload.wiring.request import Request, alone
 
 _BOTH = ("local", "remote")
@@ -44,24 +42,20 @@ def remember(
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     under = [_condition(run, place, request, configured) for place in _BOTH]
     samples = [_sample(run, each, taken_at) for each in under]
-    try:
-        with Store.opened(configuration.store_path(configured), warn) as store:
-            outcome = None
-            if run.complete and not rented and "-" not in request.sources:
-                known = [m for _, m in store.measurements(model=under[0].model.sha256)]
-                via = run.shared.via if run.shared else None
-                billing = via.billing if via else Billing()
-                predicted = _prediction(known, store.outcomes(), run, under, billing)
-                if predicted is not None:
-                    outcome = _outcome(run, ended, predicted, taken_at)
-            for each in samples:
-                store.add(each)
-            if outcome is not None:
-                store.note(outcome)
-            return outcome
-    except OffloadError as error:
-        warn(f"This run could not be remembered: {error}")
-        return None
+
+    def compared(store: Store) -> Outcome | None:
+        if not run.complete or rented or "-" in request.sources:
+            return None
+        known = [m for _, m in store.measurements(model=under[0].model.sha256)]
+        via = run.shared.via if run.shared else None
+        billing = via.billing if via else Billing()
+        predicted = _prediction(known, store.outcomes(), run, under, billing)
+        if predicted is None:
+            return None
+        spent_usd = sum(ended.usd.values())
+        return outcome_of(run, predicted, Split.place, spent_usd, taken_at)
+
+    return kept_in_store(samples, compared, configured, warn)
 
 
 def _condition(run: Run, place: str, request: Request, configured: Settings) -> Condition:
@@ -108,21 +102,3 @@ def _prediction(
 
 def _key(under: Sequence[Condition]) -> str:
     return " ".join(replace(each, beside=None).key for each in under)
-
-
-def _outcome(run: Run, ended: View, predicted: Option, taken_at: str) -> Outcome:
-    return Outcome(
-        taken_at=taken_at,
-        key=predicted.lane.key,
-        place=Split.place,
-        model=run.tally.session.model.name,
-        images=run.tally.images,
-        bytes=run.tally.bytes,
-        predicted_s=predicted.seconds,
-        low_s=predicted.low_s,
-        high_s=predicted.high_s,
-        actual_s=run.startup_s + run.detect_s,
-        predicted_usd=predicted.usd,
-        actual_usd=sum(ended.usd.values()),
-        assumed=bool(predicted.lane.assumptions),
-    )

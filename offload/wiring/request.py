@@ -204,10 +204,15 @@ def _either(takers: Sequence[str]) -> str:
     return f"{', '.join(names)} or {last}"
 
 
+def moved(request: Request, where: str, **changed: Any) -> Request:
+    """The request for another place, with what is to be changed."""
+    wishes = {name: getattr(request, name) for name in _WISHES} | changed
+    return at(where, (*PLACES, SPLIT), request.sources, **wishes)
+
+
 def alone(request: Request, where: str) -> Request:
     """What a split asks of one of its places."""
-    wishes = {name: getattr(request, name) for name in WISHES} | {"keep_local": ()}
-    return at(where, (*PLACES, SPLIT), request.sources, **wishes)
+    return moved(request, where, keep_local=())
 
 
 def _does(where: str, takers: Sequence[str]) -> bool:
@@ -234,7 +239,7 @@ SPLIT = "split"
 """Here and at the remote place together."""
 
 _MOST_CPUS = 1024
-WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
+_WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _PLACES_OF = {

@@ -1,8 +1,7 @@
 """A split put together: the place here works at once, the other joins when it is up."""
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from offload.app.board import Item
@@ -15,7 +14,7 @@ from offload.detectors.source import Hub
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock
-from offload.drivers import machine
+from offload.drivers import imagefiles, machine
 from offload.drivers.imagefiles import Found
 from offload.drivers.settings import Settings
 from offload.wiring import machines, reaching
@@ -30,13 +29,8 @@ def items(request: Request, configured: Settings, todo: Found) -> list[Item]:
     """The images with their sizes, and whether they stay."""
     among = patterns(request, configured) if request.where == SPLIT else ()
     staying = Staying(todo.root, among)
-    return [Item(path, _size_bytes(todo.root, path), path in staying) for path in todo.paths]
-
-
-def _size_bytes(root: str, path: str) -> int:
-    with suppress(OSError, ValueError):  # reading it will say why
-        return os.stat(os.path.join(root, path)).st_size
-    return 0
+    root = todo.root
+    return [Item(path, imagefiles.size_bytes(root, path), path in staying) for path in todo.paths]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
 
 from offload.domain.errors import UsageError
@@ -92,10 +92,12 @@ def _anchored(pattern: str) -> Iterator[str]:
         yield os.path.join(folder, *parts[len(plain) :])
 
 
-def idle(request: Request, found: Found) -> list[str]:
-    """Patterns of the request that name none of the images, as one that is mistyped may."""
-    names = {pattern: Staying(found.root, [pattern]) for pattern in request.keep_local}
-    return [pattern for pattern in names if not any(p in names[pattern] for p in found.paths)]
+def tell_of_idle(request: Request, found: Found, warn: Callable[[str], None]) -> None:
+    """Warn of patterns of the request that name none of the images, as one that is mistyped may."""
+    for pattern in dict.fromkeys(request.keep_local):
+        staying = Staying(found.root, [pattern])
+        if not any(path in staying for path in found.paths):
+            warn(f"--keep-local {pattern!r} names none of the images.")
 
 
 def check(request: Request, configured: Settings, found: Found) -> None:
