@@ -68,16 +68,19 @@ def hopeful(someone: Renter, hopes: Path) -> Renter:
 
 @pytest.fixture(scope="module")
 def images_per_s(machine: Rented, many: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """How fast one worker here is."""
-    out = tmp_path_factory.mktemp("pace") / "out"
-    machine.renter.well("detect", many, "--model", "builtin", "--workers", 1, "-o", out)
-    totals = json.loads((out / "run.json").read_text())["totals"]
-    return float(totals["images_per_s"])
+    """How fast one worker here is when nothing else is in its way."""
+    rates = []
+    for _ in range(4):
+        out = tmp_path_factory.mktemp("pace") / "out"
+        machine.renter.well("detect", many, "--model", "builtin", "--workers", 1, "-o", out)
+        totals = json.loads((out / "run.json").read_text())["totals"]
+        rates.append(float(totals["images_per_s"]))
+    return max(rates)
 
 
 @pytest.fixture
 def lasting(images_per_s: float, many: Path, tmp_path: Path) -> Copies:
-    """Pictures that take one worker here so many seconds."""
+    """Pictures that take one worker here so many seconds at least."""
 
     def made(seconds: float) -> Path:
         folder = tmp_path / f"{seconds:.0f}"
@@ -260,12 +263,14 @@ def test_nothing_is_rented_that_would_cost_more_than_is_allowed(
 def test_a_machine_that_is_not_needed_any_more_before_it_is_up_is_given_up(
     hopeful: Renter, name: str, lasting: Copies, tmp_path: Path, how: str
 ) -> None:
-    folder, out = lasting(6), tmp_path / "out"
+    folder, out = lasting(60 if how == "Ctrl-C" else 10), tmp_path / "out"
     given = ("--provision", "--machine", name, "-v", "-o", out)
     process = comes_to("boot", hopeful.begun("detect", folder, *SPLIT, *given))
     if how == "Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    else:
+        shape(hopeful.there(name)["id"], up=1)  # not up before the end, however slow the job is
+    _, said = process.communicate(timeout=120)
     assert process.returncode == (0 if how == "the job ends" else 130), said
     if how == "the job ends":
         assert_each_once(folder, out)
@@ -278,7 +283,7 @@ def test_ctrl_c_twice_ends_at_once_and_says_what_is_left_and_how_to_remove_it(
     hopeful: Renter, name: str, lasting: Copies
 ) -> None:
     given = ("--provision", "--machine", name, "-v", "--json")
-    process = comes_to("boot", hopeful.begun("detect", lasting(20), *SPLIT, *given))
+    process = comes_to("boot", hopeful.begun("detect", lasting(60), *SPLIT, *given))
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.1)  # else two signals are one
@@ -298,7 +303,7 @@ def test_what_a_killed_client_has_rented_is_listed_and_can_be_removed(
 ) -> None:
     renter = up.renter
     given = ("--provision", "--machine", name, "-v", "--json")
-    process = comes_to("boot", renter.begun("detect", lasting(20), *SPLIT, *given))
+    process = comes_to("boot", renter.begun("detect", lasting(60), *SPLIT, *given))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     row: dict[str, Any] | None = renter.machine(name)
