@@ -82,13 +82,14 @@ class Pace:
 @dataclass(slots=True, eq=False)
 class Side:
     """A place that pulls. Only what is `here` gets images that stay; one that is not `open` takes
-    nothing more.
+    nothing more, for one because it `failed`.
     """
 
     name: str
     here: bool
     pace: Pace
     open: bool = True
+    failed: bool = False
     done: int = 0
 
 
@@ -130,6 +131,13 @@ class Board:
     def is_idle(self) -> bool:
         """Whether nobody has an image in hand."""
         return not self._held
+
+    def add(self, side: Side) -> None:
+        """A place more, or one that left and is here again: it goes on counting."""
+        for before in [each for each in self.sides if each.name == side.name]:
+            side.done += before.done
+            self.sides.remove(before)
+        self.sides.append(side)
 
     def held_by(self, side: Side) -> int:
         """How many images it has in hand."""

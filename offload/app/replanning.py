@@ -51,6 +51,7 @@ class Overseer:
     _ended_s: dict[str, float] = field(default_factory=dict, init=False)
     _came: dict[str, tuple[int, float]] = field(default_factory=dict, init=False)
     _tracks: dict[str, Track] = field(default_factory=dict, init=False)
+    _lost: set[str] = field(default_factory=set, init=False)
     _drained: dict[str, str] = field(default_factory=dict, init=False)
     _news: deque[tuple[str, str]] = field(default_factory=deque, init=False)
     _promise: Promise = field(default_factory=Promise, init=False)
@@ -76,11 +77,16 @@ class Overseer:
 
     def lost(self, name: str, why: str) -> None:
         """A place gives no answer any more."""
+        self._lost.add(name)
         self._news.append((name, f"{name} gives no answer any more ({why.rstrip('.')})"))
 
     def warned(self, name: str, why: str) -> None:
         """A place will end soon: it is drained."""
         self._drain(name, why, f"{name} will end soon ({why.rstrip('.')}) and takes no more images")
+
+    def may_return(self, name: str) -> bool:
+        """Whether a place that was lost may take part again: it is free, and was not drained."""
+        return name not in self._bills and name not in self._drained
 
     def view(self) -> View:
         """How things stand."""
@@ -135,15 +141,18 @@ class Overseer:
     def _join(self, view: View) -> None:
         first = not self._tracks
         for place in view.places:
-            if place.name in self._tracks:
+            is_back = place.is_open and place.name in self._lost
+            if place.name in self._tracks and not is_back:
                 continue
             expected_per_s = None if place.done else place.images_per_s
             self._tracks[place.name] = Track(expected_per_s)
+            if is_back:
+                self._lost.remove(place.name)
             if place.name in self._drained:
                 self.split.drain(place.name)
             elif not first and place.is_open:
                 effects = self._effects(view, self._before(view), place)
-                self._line(f"{place.name} takes part now", effects)
+                self._line(f"{place.name} takes part {'again' if is_back else 'now'}", effects)
 
     def _release(self, view: View) -> None:
         """Drain what has nothing to do any more, as all that is left is for the place here."""

@@ -78,12 +78,12 @@ class Split:
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         """Have a place pull from now on, with as many threads as keep it busy; each calls `begin`
-        first.
+        first. One that has left may join again.
         """
         pace = Pace(session.concurrency, self._clock(), expected_per_s, expected_s)
         side = Side(name, here, pace)
         with self._changed:
-            self._board.sides.append(side)
+            self._board.add(side)
             self.sessions[name] = session
         for number in range(session.concurrency):
             arguments = (side, session, begin)
@@ -116,6 +116,11 @@ class Split:
             sides = [side for side in self._board.sides if side.name == name]
             busy = any(side.open or self._board.held_by(side) for side in sides)
             return self._board.over or not busy
+
+    def has_failed(self, name: str) -> bool:
+        """Whether a place takes nothing more because it failed."""
+        with self._changed:
+            return any(side.failed for side in self._board.sides if side.name == name)
 
     @property
     def is_ending(self) -> bool:
@@ -263,7 +268,7 @@ class Split:
     def _leave(self, side: Side, error: OffloadError) -> None:
         """A place that fails takes nothing more."""
         with self._changed:
-            first, side.open = side.open, False
+            first, side.open, side.failed = side.open, False, True
             is_stuck = self._board.is_stuck
             self._changed.notify_all()
         if first and not self._closed:

@@ -26,8 +26,10 @@ _LEAVING_S = 0.2
 """The same of a place that never joined."""
 _NOW_S = 1.0
 """How long a call that may create a machine is waited for where everything is to end now."""
-_AGAIN_S = 1.0
-"""How long until a server that did not answer is asked again."""
+_AGAIN_S, _LATEST_S = 1.0, 60.0
+"""How long until a server that did not answer is asked again; that doubles, up to the second of
+these, each time it takes part and is lost.
+"""
 _NOTICE_S = 5.0
 """How often the cloud is asked whether it takes a machine away, as AWS advises for such notices."""
 
@@ -35,7 +37,8 @@ _NOTICE_S = 5.0
 @dataclass(slots=True)
 class Other:
     """What bringing it up takes, for so many `images` that weigh so much each. `request` is that of
-    the remote place; `via` the machine that it is, if any, once it joined.
+    the remote place; `via` the machine that it is, if any, once it joined; `times_lost` how often
+    it was lost and looked for again.
     """
 
     request: Request
@@ -48,6 +51,7 @@ class Other:
     here: Session
     rental: Rental | None = None
     via: Via | None = None
+    times_lost: int = 0
     _joined: bool = False
     _error: BaseException | None = None
     _over: threading.Event = field(default_factory=threading.Event)
@@ -78,10 +82,9 @@ class Other:
 
     def _run(self) -> None:
         try:
-            with ExitStack() as stack:
-                if self._joins(stack):
-                    notice = self.via.notice if self.via else lambda: None
-                    attend(self.work, self.overseer, self._over, notice)
+            while self._takes_part() and self._may_return():
+                self._joined = False
+                self.times_lost += 1
         except OffloadError as error:
             if not self._over.is_set():
                 self.hub.warn(f"{error} All is detected here. {error.hint}".strip())
@@ -90,6 +93,18 @@ class Other:
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that reads
             self._error = error
             self.work.fail(error)
+
+    def _takes_part(self) -> bool:
+        """Whether the place joined; only when it has left again, or all is over."""
+        with ExitStack() as stack:
+            if not self._joins(stack):
+                return False
+            notice = self.via.notice if self.via else lambda: None
+            attend(self.work, self.overseer, self._over, notice)
+        return True
+
+    def _may_return(self) -> bool:
+        return self.work.has_failed(NAME) and self.overseer.may_return(NAME)
 
     def _joins(self, stack: ExitStack) -> bool:
         """Whether the place joined."""
@@ -127,15 +142,17 @@ class Other:
 
     def _model(self, place: Place) -> Model | None:
         """What the server has, once it answers; None if all is over before."""
-        is_told = False
-        while not self._over.is_set():
+        again_s = min(_AGAIN_S * 2 ** max(self.times_lost - 1, 0), _LATEST_S)
+        is_told = self.times_lost > 0
+        wait_s = again_s if self.times_lost else 0.0
+        while not self._over.wait(wait_s):
             try:
                 return place.model
             except NoServer as error:
                 if not is_told:
                     self.hub.warn(f"{error} Until one does, all is detected here. {error.hint}")
                 is_told = True
-            self._over.wait(_AGAIN_S)
+            wait_s = again_s
         return None
 
     def _bringing(self, rental: Rental) -> Bringing:

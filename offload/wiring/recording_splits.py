@@ -33,11 +33,13 @@ def remember(
     rented: bool,
 ) -> Outcome | None:
     """Add a run at both places to the history, unless the settings say not to. What a machine that
-    was `rented` for it took is not what is predicted of one that is up.
+    was `rented` for it took is not what is predicted of one that is up; nor is anything known of a
+    place that was away for a while.
     """
     done = {place.name: place.done for place in ended.places if place.is_open}
     shared = all(done.get(place, 0) >= _LEAST for place in _BOTH)
-    if not configured.history or not shared or not is_plain(run, request):
+    was_away = run.shared and run.shared.other and run.shared.other.times_lost
+    if not configured.history or not shared or was_away or not is_plain(run, request):
         return None
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     under = [_condition(run, place, request, configured) for place in _BOTH]

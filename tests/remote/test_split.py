@@ -1,7 +1,9 @@
 """One job here and at a server together."""
 
 import json
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +35,15 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(MANY):
         place = folder / "faces" if number % 4 == 0 else folder
         noise.crop((0, 0, 320 + number % 50, 240)).save(place / f"{number:03}.jpg", quality=50)
+    return folder
+
+
+@pytest.fixture
+def lots(many: Path, tmp_path: Path) -> Path:
+    """The same four times: more than a server takes to come up."""
+    folder = tmp_path / "lots"
+    for number in range(4):
+        shutil.copytree(many, folder / str(number), copy_function=os.link)
     return folder
 
 
@@ -171,23 +182,45 @@ def test_a_pattern_that_names_nothing_is_told_of(offload: Offload, examples: Pat
 
 
 def test_a_server_that_answers_late_takes_part_from_then_on(
-    offload: Offload, many: Path, tmp_path: Path
+    offload: Offload, lots: Path, tmp_path: Path
 ) -> None:
     with served() as gone:
         gone.kill()
     out = tmp_path / "out"
-    words = ("detect", many, many, "-r", *BUILTIN, "--where", "split", "--url", gone.url)
+    words = ("detect", lots, "-r", *BUILTIN, "--where", "split", "--url", gone.url)
     command = [sys.executable, "-m", "offload", *map(str, words), "--workers", "1", "-o", str(out)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: '"local"' in text_of(out))
         with served(port=gone.port):
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "Until one does, all is detected here" in said
     assert "remote takes part now" in said
     found = rows(text_of(out))
-    assert_each_once(found, many)
+    assert_each_once(found, lots)
     assert places(found)["remote"] > 0
+
+
+def test_a_server_that_dies_and_comes_back_takes_part_again(
+    offload: Offload, lots: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    given = ("--workers", "1", "--max-retries", "0", "-o", str(out))
+    with served() as server:
+        words = ("detect", lots, "-r", *BUILTIN, "--where", "split", "--url", server.url)
+        command = [sys.executable, "-m", "offload", *map(str, words), *given]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: text_of(out).count('"remote"') > 10)
+        server.kill()
+    with process, served(port=server.port):
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    before, _, after = said.partition("remote gives no answer any more")
+    assert "remote takes part again" in after
+    assert "remote takes part again" not in before
+    found = rows(text_of(out))
+    assert_each_once(found, lots)
+    assert not [row for row in found.values() if row["error"]]
 
 
 def test_a_server_with_another_model_takes_no_part(

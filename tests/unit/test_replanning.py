@@ -261,6 +261,43 @@ def test_a_lost_place_is_told_of_at_once() -> None:
     )
 
 
+def test_a_lost_place_that_is_back_is_told_of_with_its_share() -> None:
+    split = watched(HERE, THERE)
+    overseer = split.overseer()
+    split.goes_on(overseer, 1)
+    was = split.places["remote"]
+    split.places["remote"] = replace(was, is_open=False, in_hand=0)
+    overseer.lost("remote", "gone")
+    split.goes_on(overseer, 5)
+    assert overseer.may_return("remote")
+    split.lines.clear()
+    split.places["remote"] = was
+    split.goes_on(overseer, 5)
+    [line] = split.lines
+    assert line.startswith("remote takes part again: about 72 of the 108 images left go there, ")
+
+
+def test_a_place_that_was_lost_before_the_first_look_is_told_of_when_it_is_back() -> None:
+    split = watched(HERE, replace(THERE, is_open=False, in_hand=0))
+    overseer = split.overseer()
+    overseer.lost("remote", "gone")
+    split.goes_on(overseer, 1)
+    split.lines.clear()
+    split.places["remote"] = THERE
+    split.goes_on(overseer, 1)
+    [line] = split.lines
+    assert line.startswith("remote takes part again: ")
+
+
+def test_what_was_drained_or_costs_money_is_not_to_return() -> None:
+    split = watched(HERE, THERE)
+    drained, billed = split.overseer(), split.overseer()
+    drained.warned("remote", "it is reclaimed")
+    billed.bill("remote", Bill(1.0, since_s=0.0))
+    assert not drained.may_return("remote")
+    assert not billed.may_return("remote")
+
+
 def test_a_place_that_will_end_soon_is_drained_at_once_and_told_of_once() -> None:
     split = watched(HERE, THERE)
     overseer = split.overseer()

@@ -88,6 +88,28 @@ def test_a_place_may_join_late() -> None:
     assert "remote" in {row.where for row in rest}
 
 
+def test_a_place_that_failed_may_join_again_and_goes_on_counting() -> None:
+    wanted = items(400)
+    work = split(wanted)
+    work.join("local", Slow(takes_s=0.005), here=True)
+    work.join("remote", Slow(answers=5), here=False)
+    rows = work.rows()
+    first = [next(rows) for _ in range(40)]
+    assert work.has_failed("remote")
+    assert work.has_left("remote")
+    work.join("remote", Slow(), here=False)
+    assert not work.has_failed("remote")
+    rest = list(rows)
+    assert_each_once([*first, *rest], wanted)
+    there = sum(row.where == "remote" for row in [*first, *rest])
+    assert there > 5
+    _, _, places = work.standing()
+    assert [(place.name, place.done) for place in places] == [
+        ("local", len(wanted) - there),
+        ("remote", there),
+    ]
+
+
 @pytest.mark.parametrize(
     "failure",
     [
