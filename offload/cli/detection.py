@@ -44,7 +44,7 @@ def carry_out(
     if request.where == AUTO:
         request = _decided(request, configured, say)
     if dry_run:
-        _list_what_leaves(request, configured, say)
+        _list_what_leaves(request, configured, say, as_json=as_json)
         return
     bring_up, rental = asked_for(request, say, provision=provision)
     stop = Stop()
@@ -113,13 +113,15 @@ def _decided(request: "Request", configured: "Settings", say: "Messages") -> "Re
     return decided
 
 
-def _list_what_leaves(request: "Request", configured: "Settings", say: "Messages") -> None:
+def _list_what_leaves(
+    request: "Request", configured: "Settings", say: "Messages", *, as_json: bool
+) -> None:
     from offload.render import leaving
     from offload.wiring import staying
 
     found, paths, total_bytes = staying.leaving(request, configured)
     staying.tell_of_idle(request, found, say.warn)
-    leaving.show(found, paths, total_bytes, say)
+    leaving.show(found, paths, total_bytes, say, as_json=as_json)
 
 
 def _shown(run: "Run", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":

@@ -1,5 +1,7 @@
 """What could leave this machine, listed and not sent."""
 
+import json
+import sys
 from collections.abc import Sequence
 
 from offload.domain.units import show_bytes
@@ -9,9 +11,15 @@ from offload.render.messages import Messages
 from offload.render.words import count
 
 
-def show(found: Found, leaving: Sequence[str], total_bytes: int, say: Messages) -> None:
+def show(
+    found: Found, leaving: Sequence[str], total_bytes: int, say: Messages, *, as_json: bool
+) -> None:
     """Their paths on standard output, a line each; how many that are of all, as a note."""
-    tables.print_lines(map(printable, leaving))
+    paths = map(printable, leaving)
+    if as_json:
+        sys.stdout.writelines(json.dumps({"path": path}) + "\n" for path in paths)
+    else:
+        tables.print_lines(paths)
     stay = len(found.paths) - len(leaving)
     say.note(
         f"{count(len(leaving), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "

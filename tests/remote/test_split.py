@@ -131,6 +131,10 @@ def test_a_dry_run_lists_what_could_leave_and_does_nothing(
     assert sorted(paths) == sorted(path.name for path in many.glob("*.jpg"))
     assert "300 images (" in listed.stderr
     assert "100 would not; nothing was sent" in listed.stderr
+    as_json = offload("detect", many, "-r", *given, "--keep-local", "faces", "--dry-run", "--json")
+    assert [json.loads(line) for line in as_json.stdout.splitlines()] == [
+        {"path": path} for path in paths
+    ]
     assert not (tmp_path / "out").exists()
 
 
