@@ -183,4 +183,5 @@ def _ms(seconds: float | None) -> str:
 
 
 def _say(line: str) -> None:
-    print(shown(line), file=sys.stderr, flush=True)  # noqa: T201 - this is where we print
+    sys.stderr.write(f"{shown(line)}\n")  # at once, or those of two threads would mix
+    sys.stderr.flush()

@@ -195,10 +195,16 @@ def comes_to(phase: str, process: "subprocess.Popen[str]") -> "subprocess.Popen[
     """The process, which says with `-v` that the phase has just begun."""
     assert process.stderr is not None
     seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if line.strip() == f"{phase} …":
-            return process
+    too_long = threading.Timer(120, process.kill)  # it may wait for somebody to read its rows
+    too_long.start()
+    try:
+        for line in process.stderr:
+            seen.append(line)
+            if line.strip() == f"{phase} …":
+                return process
+    finally:
+        too_long.cancel()
+    process.communicate()
     raise AssertionError(f"never came to {phase}: {''.join(seen)}")
 
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,6 +33,25 @@ def of_split(view: View, strays: int = 0) -> Sequence[str]:
     """The lines that a run at one place has not."""
     plain = summary_lines(SUMMARY, None)
     return [line for line in summary_lines(SUMMARY, None, view, strays) if line not in plain]
+
+
+def test_lines_that_several_threads_say_at_once_stay_whole() -> None:
+    code = """
+import sys, threading
+from offload.render.messages import Messages
+sys.setswitchinterval(1e-6)
+say = Messages(verbose=True)
+def talk(word):
+    for _ in range(500):
+        say.follow(word)
+threads = [threading.Thread(target=talk, args=[word * 20]) for word in "abcd"]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    talk = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = talk.stderr.splitlines()
+    assert len(lines) == 2000
+    assert set(lines) == {"  " + word * 20 for word in "abcd"}
 
 
 def test_a_split_says_where_its_images_were_done() -> None:
