@@ -181,7 +181,7 @@ def test_when_the_machine_is_gone_rows_say_so_and_nobody_waits(sshd: Sshd) -> No
 
 
 def test_images_without_an_answer_fall_back(sshd: Sshd) -> None:
-    with way(sshd, Flaky(), patience_s=0, max_retries=0) as through:
+    with way(sshd, Flaky(), patience_s=0, max_retries=0, concurrency=2) as through:
         through.server.then = on_the(5, after(through.proxy.refuse))
         other = FakeSession()
         found = rows(through.here.session, 20, other)
