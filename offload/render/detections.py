@@ -36,7 +36,7 @@ class JsonLines:
 
     def add(self, row: Row) -> None:
         """Write the row."""
-        _write(json.dumps(row.to_json(), ensure_ascii=self._ascii) + "\n")
+        write(json.dumps(row.to_json(), ensure_ascii=self._ascii) + "\n")
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -71,7 +71,7 @@ class Table:
         """Write the table."""
         lines = [("image", "pixels", "infer ms", "objects"), *sorted(self._lines)]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
-        _write(
+        write(
             "".join(
                 f"{path:<{widths[0]}}  {size:>{widths[1]}}  {infer:>{widths[2]}}  {found}\n"
                 for path, size, infer, found in lines
@@ -79,7 +79,7 @@ class Table:
         )
 
 
-def _write(text: str) -> None:
+def write(text: str) -> None:
     """Write to standard output, at once.
 
     Raises:

@@ -1,12 +1,12 @@
 """What could leave this machine, listed and not sent."""
 
 import json
-import sys
 from collections.abc import Sequence
 
 from offload.domain.units import show_bytes
 from offload.drivers.imagefiles import Found, printable
 from offload.render import tables
+from offload.render.detections import write
 from offload.render.messages import Messages
 from offload.render.words import count
 
@@ -17,7 +17,7 @@ def show(
     """Their paths on standard output, a line each; how many that are of all, as a note."""
     paths = map(printable, leaving)
     if as_json:
-        sys.stdout.writelines(json.dumps({"path": path}) + "\n" for path in paths)
+        write("".join(json.dumps({"path": path}) + "\n" for path in paths))
     else:
         tables.print_lines(paths)
     stay = len(found.paths) - len(leaving)

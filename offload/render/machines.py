@@ -1,6 +1,5 @@
 """Rented machines: what one would cost, what came up, which there are, what is left."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from offload.domain.machines import Machine, Resource
 from offload.domain.units import show_s
 from offload.render import tables
+from offload.render.messages import say_line
 
 if TYPE_CHECKING:
     from offload.app.rented import Listed, Plan, Provisioned
@@ -226,5 +226,4 @@ def _monthly(billing: "Billing") -> float:
 
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+        say_line(line)

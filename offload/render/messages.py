@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def explain(error: OffloadError) -> None:
     """An explained failure: what is wrong, then what to type."""
-    _say(f"error: {error}")
+    say_line(f"error: {error}")
     if error.hint:
-        _say(f"  {error.hint}")
+        say_line(f"  {error.hint}")
 
 
 def stopped_early(summary: "Summary", limit: str | None) -> None:
@@ -49,23 +49,23 @@ class Messages:
     def warn(self, message: str) -> None:
         """One line the user should know."""
         if not self.quiet:
-            _say(f"warning: {message}")
+            say_line(f"warning: {message}")
 
     def note(self, line: str) -> None:
         """One line on what is done and why."""
         if not self.quiet:
-            _say(line)
+            say_line(line)
 
     def follow(self, step: str) -> None:
         """A step of something long, with -v."""
         if self.verbose:
-            _say(f"  {shown(step)}")
+            say_line(f"  {shown(step)}")
 
     def serving(self, address: str, info: "Info") -> None:
         """A server is ready."""
         if not self.quiet:
             model = info.identity
-            _say(
+            say_line(
                 f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
                 f"{address}, {_count(info.workers, 'detector')}; Ctrl-C ends it"
             )
@@ -75,7 +75,7 @@ class Messages:
         if self.quiet:
             return
         if row.error is not None:
-            _say(f"failed: {shown(row.path)}: {row.error}")
+            say_line(f"failed: {shown(row.path)}: {row.error}")
         elif self.verbose:
             d = row.durations
             spent = [
@@ -83,7 +83,7 @@ class Messages:
                 for name, seconds in dataclasses.asdict(d).items()
                 if seconds or row.where == "local"
             ]
-            _say(f"{shown(row.path)}: {', '.join(spent)}")
+            say_line(f"{shown(row.path)}: {', '.join(spent)}")
 
     def summary(
         self,
@@ -96,9 +96,9 @@ class Messages:
         """What the run came to, and what was predicted of it."""
         if not self.quiet:
             for line in summary_lines(summary, out, split, strays):
-                _say(line)
+                say_line(line)
             if outcome is not None:
-                _say(
+                say_line(
                     f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
                     f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){_dollars(outcome)}"
                 )
@@ -182,6 +182,7 @@ def _ms(seconds: float | None) -> str:
     return "none" if seconds is None else f"{seconds * 1000:.1f} ms"
 
 
-def _say(line: str) -> None:
+def say_line(line: str) -> None:
+    """A line on standard error, control characters escaped."""
     sys.stderr.write(f"{shown(line)}\n")  # at once, or those of two threads would mix
     sys.stderr.flush()

@@ -52,6 +52,7 @@ class Other:
     rental: Rental | None = None
     via: Via | None = None
     times_lost: int = 0
+    _again_s: float = _AGAIN_S
     _joined: bool = False
     _error: BaseException | None = None
     _over: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +84,8 @@ class Other:
     def _run(self) -> None:
         try:
             while self._takes_part() and self._may_return():
+                if self.times_lost:
+                    self._again_s = min(2 * self._again_s, _LATEST_S)
                 self._joined = False
                 self.times_lost += 1
         except OffloadError as error:
@@ -142,9 +145,8 @@ class Other:
 
     def _model(self, place: Place) -> Model | None:
         """What the server has, once it answers; None if all is over before."""
-        again_s = min(_AGAIN_S * 2 ** max(self.times_lost - 1, 0), _LATEST_S)
         is_told = self.times_lost > 0
-        wait_s = again_s if self.times_lost else 0.0
+        wait_s = self._again_s if self.times_lost else 0.0
         while not self._over.wait(wait_s):
             try:
                 return place.model
@@ -152,7 +154,7 @@ class Other:
                 if not is_told:
                     self.hub.warn(f"{error} Until one does, all is detected here. {error.hint}")
                 is_told = True
-            wait_s = again_s
+            wait_s = self._again_s
         return None
 
     def _bringing(self, rental: Rental) -> Bringing:
