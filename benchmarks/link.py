@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from offload.drivers.connections import Server
+from offload.drivers.http.connections import Server
 from offload.service import wire
 from tests.testbed import lab
 

@@ -115,8 +115,8 @@ def _start_up(model: str, photo: Path, scratch: Path) -> None:
     commands: dict[str, Sequence[str]] = {
         "python -c pass": (sys.executable, "-c", "pass"),
         "offload --help": (*OFFLOAD, "--help"),
-        "import offload.wiring.detection": (
-            sys.executable, "-c", "import offload.wiring.detection",
+        "import offload.usecases.detect.run": (
+            sys.executable, "-c", "import offload.usecases.detect.run",
         ),
         "first detection of a fresh process": (*OFFLOAD, "detect", str(photo), "-q", "-m", model),
     }  # fmt: skip

@@ -24,20 +24,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from offload.app.pipeline import Stop, pull
+from offload import bootstrap
 from offload.domain.ports import Session
 from offload.domain.timing import quantile
 from offload.domain.vision import Image
-from offload.drivers.engine import Engine
-from offload.drivers.web import Unreachable
+from offload.drivers.docker.engine import Engine
+from offload.drivers.http.web import Unreachable
 from offload.places import wanted
-from offload.places.kit import Kit
+from offload.places.kit import PlaceConfig
 from offload.service import wire
 from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import ask
 from offload.service.client.session import ServerSession
-from offload.wiring import configuration, places
-from offload.wiring.request import Request
+from offload.usecases.detect import places
+from offload.usecases.detect.pipeline import Stop, pull
+from offload.usecases.detect.request import Request
 
 OURS = "client"
 HAPROXY = """
@@ -109,13 +110,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _replicas(options: argparse.Namespace, stack: ExitStack) -> tuple[Kit, list[int], str]:
+def _replicas(options: argparse.Namespace, stack: ExitStack) -> tuple[PlaceConfig, list[int], str]:
     """Containers that are up: what they are made of, their ports, and the token of all."""
-    configured = configuration.load()
+    configured = bootstrap.load()
     request = Request(
         (), where="container", model=options.model, labels=options.labels, cpus=options.cpus
     )
-    kit = places.kit(request, configuration.hub(configured), configured, lambda _line: None)
+    kit = places.kit(request, bootstrap.hub(configured), configured, lambda _line: None)
     place = places.place("container", kit)
     with place.open(request.selection(place.model), 1):
         pass  # builds the image, if need be
@@ -135,7 +136,7 @@ def _replicas(options: argparse.Namespace, stack: ExitStack) -> tuple[Kit, list[
 
 
 def _session(
-    kit: Kit, ports: Sequence[int], token: str, concurrency: int, stack: ExitStack
+    kit: PlaceConfig, ports: Sequence[int], token: str, concurrency: int, stack: ExitStack
 ) -> Session:
     sessions = []
     for port in ports:

@@ -33,9 +33,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from offload.drivers.connections import Server
-from offload.drivers.ssh import Shell, new_key
-from offload.drivers.tunnel import Tunnel
+from offload.drivers.http.connections import Server
+from offload.drivers.ssh.login import Shell, new_key
+from offload.drivers.ssh.tunnel import Tunnel
 from offload.service import wire
 from offload.service.client.turns import Pieces
 from tests.remote.served import served

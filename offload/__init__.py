@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from offload.version import __version__
 
 if TYPE_CHECKING:
+    from offload.bootstrap import detect
     from offload.domain.errors import OffloadError
     from offload.domain.results import Row
     from offload.domain.vision import Box, Detection, Detections, Image
-    from offload.wiring.detection import detect
 
 __all__ = [
     "Box", "Detection", "Detections", "Image", "OffloadError", "Row", "__version__", "detect",
@@ -22,7 +22,7 @@ _HOMES = {
     "Image": "offload.domain.vision",
     "OffloadError": "offload.domain.errors",
     "Row": "offload.domain.results",
-    "detect": "offload.wiring.detection",
+    "detect": "offload.bootstrap",
 }
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from offload.costmodel.advice import Advice, advise
+from offload.costmodel.candidates.build import Overrides
+from offload.costmodel.candidates.priors import NOISE
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given
-from offload.costmodel.priors import NOISE
 from offload.domain.measurements import (
     Agreement,
     Condition,
@@ -79,7 +79,7 @@ def measurement(
     samples = []
     for number in range(images):
         finished_s += about(gap_s)
-        seconds = Durations(turn_s=upload_s, upload_s=upload_s, infer_s=about(service_s))
+        seconds = Durations(upload_wait_s=upload_s, upload_s=upload_s, infer_s=about(service_s))
         sent_bytes = image_bytes if elsewhere else 0
         samples.append(ImageSample(number + 1, finished_s, image_bytes, sent_bytes, seconds))
     return Measurement(
@@ -140,7 +140,7 @@ def _probes(bytes_per_s: float, rtt_s: float, about: Any) -> Iterator[Probe]:
 def advised(
     *measurements: Measurement,
     images: int = 200,
-    by_hand: Given | None = None,
+    by_hand: Overrides | None = None,
     billing: Billing | None = None,
     outcomes: Sequence[Outcome] = (),
     stale: Sequence[str] = (),
@@ -150,7 +150,7 @@ def advised(
     """The answer for a job of `images`, over two places only if `split` says so; `goal` are other
     fields of `Goal`.
     """
-    known = by_hand or Given(slots=2)
+    known = by_hand or Overrides(slots=2)
     if not split and known.places is None:
         known = replace(known, places=tuple(NOISE))
     return advise(

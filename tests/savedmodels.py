@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from offload.domain.vision import Pixels
-from offload.drivers.quiet import native_chatter_muted
+from offload.drivers.host.quiet import native_chatter_muted
 
 BRIGHT = 200
 BUILTIN = Path(__file__).parents[1] / "offload" / "detectors" / "builtin" / "model.tflite"

@@ -48,19 +48,19 @@ class Law:
             sent = IMAGE_BYTES * (0.3 if sides.get("upload_max_side_px") else 1)
         upload_s = sent * 8e-6 / (sides.get("link_mbit") or self.mbit or 1) if sent else 0.0
         infer_s = self.infer_s / cpus
-        way_s = upload_s + (self.rtt_s if sent else 0) + infer_s + 0.006
-        pace_s = max(upload_s, (infer_s + 0.005) / slots, way_s / in_flight)
-        detect_s = noise * (0.05 + way_s + (images - 1) * pace_s)
+        latency_s = upload_s + (self.rtt_s if sent else 0) + infer_s + 0.006
+        pace_s = max(upload_s, (infer_s + 0.005) / slots, latency_s / in_flight)
+        detect_s = noise * (0.05 + latency_s + (images - 1) * pace_s)
         startup_s = self.start_s if sides.get("cold") else 0.0
-        response_s = max(way_s, in_flight * pace_s) * noise
-        waited_s = max(0.0, response_s - way_s * noise)
+        response_s = max(latency_s, in_flight * pace_s) * noise
+        waited_s = max(0.0, response_s - latency_s * noise)
         link_binds = upload_s >= pace_s * 0.999 and sent > 0
         return {
             "makespan_s": startup_s + detect_s, "startup_s": startup_s, "detect_s": detect_s,
             "images_per_s": images / detect_s, "infer_mean_s": infer_s, "infer_p50_s": infer_s,
             "infer_p95_s": infer_s * 1.2, "response_p50_s": response_s,
             "response_p95_s": response_s * 1.3, "read_s": 0.001, "prepare_s": 0.0,
-            "turn_s": waited_s if link_binds else 0.0,
+            "upload_wait_s": waited_s if link_binds else 0.0,
             "upload_s": noise * (upload_s + (self.rtt_s if sent else 0)),
             "queue_s": 0.0 if link_binds else waited_s, "decode_s": 0.004, "infer_s": infer_s,
             "download_s": 0.0005 if sent else 0.0, "sent_bytes": sent * images, "failed": 0,

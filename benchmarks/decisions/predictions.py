@@ -21,12 +21,13 @@ from decisions.grid import (
     part,
 )
 from decisions.table import Choice
+from offload import bootstrap
 from offload.costmodel import breakeven
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Goal, Option, choose
-from offload.costmodel.terms import Lane
-from offload.wiring import advising, configuration
-from offload.wiring.question import Question
+from offload.costmodel.terms import Candidate
+from offload.usecases.advise import advise
+from offload.usecases.advise.question import Question
 
 _HERE = (LOCAL, CONTAINER), (SLOWED,)
 """What is together on a machine: one that is slowed has no container."""
@@ -40,10 +41,10 @@ class Prediction:
     images: int
     total_bytes: int
 
-    def lane(self, place: str) -> Lane:
+    def lane(self, place: str) -> Candidate:
         """The lane of a place."""
         lane = self.options[place].lane
-        assert isinstance(lane, Lane)
+        assert isinstance(lane, Candidate)
         return lane
 
     def naive_s(self, place: str) -> float:
@@ -112,7 +113,7 @@ class Knowledge:
         question = Question(
             (str(folder),), from_file=str(file), min_agreement=0.0, state="warm", offline=True
         )
-        return advising.advice(question, configuration.load(), print)
+        return advise.advice(question, bootstrap.load(), print)
 
     def _file(self, of: Part) -> Path:
         return self._folder / f"{of.name}.json"
@@ -146,12 +147,12 @@ def _by_place(advice: Advice, local: str) -> dict[str, Option]:
     found = {
         _place(option.lane, local): option
         for option in advice.options
-        if isinstance(option.lane, Lane) and option.lane.key
+        if isinstance(option.lane, Candidate) and option.lane.key
     }
     return {place: option for place, option in found.items() if place is not None}
 
 
-def _place(lane: Lane, local: str) -> str | None:
+def _place(lane: Candidate, local: str) -> str | None:
     if lane.place != "remote":
         return {"local": local, "container": CONTAINER}[lane.place]
     if lane.upload_max_side_px is not None:

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 from decisions.bed import exported
 
+from offload import bootstrap
+from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Goal, Option
 from offload.costmodel.makespan import per_image_s
-from offload.costmodel.split import Shares
-from offload.costmodel.terms import Draws, Lane
-from offload.costmodel.ways import Split
+from offload.costmodel.split.throughput import Shares
+from offload.costmodel.terms import Candidate, Draws
 from offload.domain.results import Json
-from offload.wiring import advising, configuration
-from offload.wiring.question import Question
+from offload.usecases.advise import advise
+from offload.usecases.advise.question import Question
 from splits.cells import LOCAL, REMOTE, SPLIT, Cell, Task
 from splits.places import Places
 
@@ -32,8 +33,8 @@ class Outlook:
     """
 
     single_s: Mapping[str, float]
-    advised: Split
-    closed: Split
+    advised: SplitCandidate
+    closed: SplitCandidate
     images: int
     total_bytes: float
 
@@ -75,10 +76,10 @@ class Outlook:
         there_s *= 1 + way.contention.remote.draws
         return _median(left / (1 / here_s + 1 / there_s))
 
-    def _shares(self, way: Split, images: int) -> Shares:
+    def _shares(self, way: SplitCandidate, images: int) -> Shares:
         return way.shares(images, images / self.images * self.total_bytes)
 
-    def _each_s(self, lane: Lane) -> Draws:
+    def _each_s(self, lane: Candidate) -> Draws:
         return per_image_s(lane, self.total_bytes / self.images)
 
 
@@ -126,7 +127,7 @@ class Outlooks:
         splits = [json.loads(exported(history))] if history.exists() else []
         closed, _ = self._advised([*documents, *splits])
         ways = [found[SPLIT].lane for found in (advised, closed)]
-        before, since = (way for way in ways if isinstance(way, Split))
+        before, since = (way for way in ways if isinstance(way, SplitCandidate))
         return Outlook(singles_s, before, since, goal.images, goal.total_bytes or 0.0)
 
     def _advised(self, documents: Sequence[Json]) -> tuple[Mapping[str, Option], Goal]:
@@ -139,7 +140,7 @@ class Outlooks:
         file = self._folder / "known.json"
         file.write_text(json.dumps(documents[0] | {"measurements": whole}))
         question = Question((str(self.photos),), from_file=str(file), state="warm", offline=True)
-        advice = advising.advice(question, configuration.load(), print)
+        advice = advise.advice(question, bootstrap.load(), print)
         ready = (option for option in advice.options if option.lane.state in {"here", "warm"})
         return {option.lane.place: option for option in ready}, advice.goal
 

@@ -132,7 +132,7 @@ def _row(task: Task, predicted_s: float, done: Sequence[Any], wall_s: float, eve
         wall_s=wall_s,
         here=images[LOCAL],
         there=images[REMOTE],
-        strays=sum(len(document.get("also_sent", ())) for document in done),
+        duplicate_uploads=sum(len(document.get("also_sent", ())) for document in done),
         event_s=event.at_s,
         event_left=event.left,
     )

@@ -35,7 +35,7 @@ class Row:
     wall_s: float
     here: int
     there: int
-    strays: int
+    duplicate_uploads: int
     event_s: float
     event_left: int
 

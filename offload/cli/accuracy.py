@@ -12,9 +12,10 @@ def accuracy(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """How good the last predictions were: each detect run beside what was predicted for it."""
+    from offload import bootstrap
     from offload.render import accuracy as rendered
     from offload.render import messages
-    from offload.wiring import configuration, history
+    from offload.usecases.history import query
 
-    outcomes = history.outcomes(configuration.load(), messages.Messages().warn, last)
+    outcomes = query.outcomes(bootstrap.load(), messages.Messages().warn, last)
     rendered.show(outcomes, as_json=as_json)

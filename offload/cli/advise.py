@@ -107,10 +107,11 @@ def advise(
     Answers from what offload profile and past runs measured; what was never measured is assumed,
     and said to be.
     """
-    from offload.render import advice as rendered
+    from offload import bootstrap
     from offload.render import messages
-    from offload.wiring import advising, configuration
-    from offload.wiring.question import Question
+    from offload.render.advice import advice as rendered
+    from offload.usecases.advise import advise
+    from offload.usecases.advise.question import Question
 
     question = Question(
         sources=tuple(sources or ()),
@@ -138,9 +139,9 @@ def advise(
     if what_if is not None:
         question = question.what_if(what_if)
     say = messages.Messages(quiet=quiet)
-    answer = advising.advice(question, configuration.load(), say.warn)
+    answer = advise.advice(question, bootstrap.load(), say.warn)
     if plot is not None:
-        from offload.render import plots
+        from offload.render.advice import plots
 
         plots.advice(plot, answer)
     if as_json:

@@ -10,16 +10,14 @@ from offload.cli import (
     configuration,
     detect,
     doctor,
-    down,
     examples,
     experiment,
-    machines,
     models,
     profile,
-    provision,
     report,
     serve,
 )
+from offload.cli.provisioning import down, machines, provision
 from offload.version import __version__
 
 app = typer.Typer(

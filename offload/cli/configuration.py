@@ -12,7 +12,7 @@ def config(
 
     Settings come from OFFLOAD_* variables, then ./offload.toml, then your own settings file.
     """
+    from offload import bootstrap
     from offload.render import tables
-    from offload.wiring import configuration
 
-    tables.facts(configuration.facts(configuration.load()), as_json=as_json)
+    tables.facts(bootstrap.facts(bootstrap.load()), as_json=as_json)

@@ -168,7 +168,7 @@ def detect(
     """
     from offload.cli import detection
     from offload.render.messages import Messages
-    from offload.wiring.request import Request
+    from offload.usecases.detect.request import Request
 
     request = Request(
         sources=tuple(sources),
@@ -228,7 +228,7 @@ def _usd(text: str | None) -> float | None:
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    from offload.drivers.resultsdir import FORMATS
+    from offload.drivers.folders.results_dir import FORMATS
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:

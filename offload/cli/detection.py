@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from offload.domain.results import Row
     from offload.drivers.settings import Settings
     from offload.render.messages import Messages
-    from offload.wiring.detection import Run
-    from offload.wiring.request import Request
+    from offload.usecases.detect.request import Request
+    from offload.usecases.detect.run import DetectRun
 
 SOME_FAILED = 3
 
@@ -32,15 +32,16 @@ def carry_out(
     Raises:
         OffloadError: it cannot be done.
     """
-    from offload.app.pipeline import Stop
+    from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
-    from offload.cli.renting import asked_for, renting
+    from offload.cli.provisioning.hire import asked_for, renting
     from offload.render import detections, messages, progress
-    from offload.wiring import configuration, recording
-    from offload.wiring.detection import detection
-    from offload.wiring.request import AUTO
+    from offload.usecases.detect import record
+    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.detect.request import AUTO
+    from offload.usecases.detect.run import detection
 
-    configured = configuration.load()
+    configured = bootstrap.load()
     if request.where == AUTO:
         request = _decided(request, configured, say)
     if dry_run:
@@ -59,7 +60,7 @@ def carry_out(
         progress.download(say.quiet) as show_bytes,
         detection(
             request,
-            configuration.hub(
+            bootstrap.hub(
                 configured,
                 on_bytes,
                 say.warn,
@@ -82,18 +83,18 @@ def carry_out(
                 advance(row)
     sink.close()
     summary = run.summary()
-    outcome = recording.remember(
+    outcome = record.remember(
         run, request, configured, say.warn, is_usual_start=not fetched, bring_up=bring_up
     )
-    split, strays = None, 0
+    split, duplicate_uploads = None, 0
     if run.shared:
-        from offload.wiring import recording_splits
+        from offload.usecases.split import recording
 
-        split, strays = run.shared.overseer.view(), len(run.shared.work.strays)
-        outcome = outcome or recording_splits.remember(
+        split, duplicate_uploads = run.shared.monitor.view(), len(run.shared.work.duplicate_uploads)
+        outcome = outcome or recording.remember(
             run, split, request, configured, say.warn, rented=rental is not None
         )
-    say.summary(summary, request.out, outcome, split, strays)
+    say.summary(summary, request.out, outcome, split, duplicate_uploads)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
@@ -104,11 +105,12 @@ def carry_out(
 
 def _decided(request: "Request", configured: "Settings", say: "Messages") -> "Request":
     """The request with the place that is best for it now, which is said."""
-    from offload.render.advice import one_line
-    from offload.wiring import choosing, configuration
+    from offload import bootstrap
+    from offload.render.advice.advice import one_line
+    from offload.usecases.detect import choose
 
-    hub = configuration.hub(configured, warn=say.warn, offline=request.offline)
-    decided, advice = choosing.decided(request, hub, configured, say.warn)
+    hub = bootstrap.hub(configured, warn=say.warn, offline=request.offline)
+    decided, advice = choose.decided(request, hub, configured, say.warn)
     say.note(one_line(advice))
     return decided
 
@@ -117,16 +119,16 @@ def _list_what_leaves(
     request: "Request", configured: "Settings", say: "Messages", *, as_json: bool
 ) -> None:
     from offload.render import leaving
-    from offload.wiring import staying
+    from offload.usecases.detect import privacy
 
-    found, paths, total_bytes = staying.leaving(request, configured)
-    staying.tell_of_idle(request, found, say.warn)
+    found, paths, total_bytes = privacy.leaving(request, configured)
+    privacy.tell_of_idle(request, found, say.warn)
     leaving.show(found, paths, total_bytes, say, as_json=as_json)
 
 
-def _shown(run: "Run", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":
-    from offload.render import progress, sides
+def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":
+    from offload.render import progress, split_progress
 
     if run.shared:
-        return sides.images(run.total, run.shared.overseer, quiet)
+        return split_progress.images(run.total, run.shared.monitor, quiet)
     return progress.images(run.total, quiet)

@@ -30,22 +30,24 @@ def doctor(
     if what is not None or region or profile or policy:
         wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
         raise UsageError(wrong, hint="offload doctor aws")
+    from offload import bootstrap
     from offload.render import tables
-    from offload.wiring import configuration, diagnosis
+    from offload.usecases import doctor
 
-    return tables.facts(diagnosis.facts(configuration.load()), as_json=as_json)
+    return tables.facts(doctor.facts(bootstrap.load()), as_json=as_json)
 
 
 def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool) -> None:
     import json
 
-    from offload.drivers import ec2permissions
+    from offload import bootstrap
+    from offload.drivers.aws import iam
     from offload.render import tables
-    from offload.wiring import cloud_diagnosis, configuration
+    from offload.usecases.provision import cloud_diagnosis
 
     if policy:
-        return tables.print_lines(json.dumps(ec2permissions.policy(), indent=2).splitlines())
-    found, wrong = cloud_diagnosis.facts(configuration.load(), region, profile)
+        return tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
+    found, wrong = cloud_diagnosis.facts(bootstrap.load(), region, profile)
     tables.facts(found, as_json=as_json)
     if wrong is not None:
         raise wrong

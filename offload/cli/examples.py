@@ -13,7 +13,7 @@ def examples(
     A dozen are the project's own; the photographs come from matplotlib and scikit-image as far as
     those are installed. Nothing is downloaded.
     """
-    from offload.wiring import samples
+    from offload.usecases import examples
 
-    for path in samples.lay_out(folder):
+    for path in examples.lay_out(folder):
         typer.echo(path)

@@ -9,7 +9,7 @@ from offload.cli import INTERRUPTED, options
 
 if TYPE_CHECKING:
     from offload.render.messages import Messages
-    from offload.wiring.experimenting import Study
+    from offload.usecases.experiment.run import StudySetup
 
 T = TypeVar("T")
 
@@ -99,11 +99,12 @@ def experiment(
     """
     import sys
 
+    from offload import bootstrap
     from offload.domain import units
     from offload.domain.studies import Design
     from offload.render import messages, progress
-    from offload.wiring import configuration, designing, drawing
-    from offload.wiring.request import at_each
+    from offload.usecases.detect.request import at_each
+    from offload.usecases.experiment import designing, sampling
 
     if out is None and not plan:
         raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
@@ -120,9 +121,9 @@ def experiment(
         offline=offline,
     )
     numbers = _levels(images, "--images", int)
-    drawn = drawing.drawn(sources, seed, max(numbers, default=1), recursive=recursive, skip=out)
+    drawn = sampling.drawn(sources, seed, max(numbers, default=1), recursive=recursive, skip=out)
     design = Design(
-        images=numbers or drawing.usual(len(drawn.paths)),
+        images=numbers or sampling.usual(len(drawn.paths)),
         places=places,
         concurrency=_levels(concurrency, "--concurrency", int, most=1024),
         replicas=_levels(replicas, "--replicas", int, most=64),
@@ -133,10 +134,10 @@ def experiment(
         repeats=repeats,
         seed=seed,
     )
-    configured = configuration.load()
+    configured = bootstrap.load()
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.download(quiet) as on_bytes:
-        hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
+        hub = bootstrap.hub(configured, on_bytes, say.warn, offline=offline)
         study = designing.study(
             design, requests, drawn, hub, configured, say.warn,
             link_command=link_command,
@@ -151,13 +152,13 @@ def experiment(
     _run(study, out, say, yes=yes, quiet=quiet)
 
 
-def _run(study: "Study", out: str, say: "Messages", *, yes: bool, quiet: bool) -> None:
+def _run(study: "StudySetup", out: str, say: "Messages", *, yes: bool, quiet: bool) -> None:
     from time import perf_counter
 
-    from offload.app.experiment import Pace
-    from offload.app.pipeline import Stop
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.render import studies
+    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.experiment.cells import StudyProgress
 
     stop, runs = Stop(), []
     with study.opened(out, stop, say.warn) as running:
@@ -166,7 +167,7 @@ def _run(study: "Study", out: str, say: "Messages", *, yes: bool, quiet: bool) -
             say.note(line)
         if study.rents and plan.usd_per_h and not yes and not _confirmed(plan.usd):
             raise typer.Exit(1)
-        pace = Pace(plan, perf_counter)
+        pace = StudyProgress(plan, perf_counter)
         with (
             stopping_on_interrupt(stop, say.warn, "Finishing this cell") as interrupted,
             studies.progress(running.done, pace, standing, total, quiet) as advance,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from offload.app.pipeline import Stop
+from offload.usecases.detect.pipeline import Stop
 
 
 @contextmanager

@@ -14,10 +14,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """Show the models that have a name, and which of them are on this machine."""
+    from offload import bootstrap
     from offload.render import tables
-    from offload.wiring import configuration, models
+    from offload.usecases import models
 
-    tables.models(models.listing(configuration.load()), as_json=as_json)
+    tables.models(models.listing(bootstrap.load()), as_json=as_json)
 
 
 @app.command()
@@ -26,10 +27,11 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of one model: source, licence, classes, SHA-256."""
+    from offload import bootstrap
     from offload.render import tables
-    from offload.wiring import configuration, models
+    from offload.usecases import models
 
-    tables.facts(models.facts(name, configuration.load()), as_json=as_json)
+    tables.facts(models.facts(name, bootstrap.hub(bootstrap.load())), as_json=as_json)
 
 
 @app.command()
@@ -39,11 +41,11 @@ def pull(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Fetch a model, so that it can be used offline."""
+    from offload import bootstrap
     from offload.render import messages, progress
-    from offload.wiring import configuration
 
     say = messages.Messages(quiet=quiet)
     with progress.download(quiet) as on_bytes:
-        hub = configuration.hub(configuration.load(), on_bytes, say.warn)
+        hub = bootstrap.hub(bootstrap.load(), on_bytes, say.warn)
         model = hub.pull(name, force=force)
     typer.echo(f"{model.identity.name}  {model.identity.sha256}  {model.path}")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 MAX_PIXELS = 80_000_000
-"""As `offload.drivers.pictures` has it, which no command may import before it runs."""
+"""As `offload.drivers.images.pictures` has it, which no command may import before it runs."""
 
 MACHINE = "main"
 """What a rented machine is called unless it is called something else."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 UNAVAILABLE = 4
 
 
-class Measuring(TyperGroup):
+class ProfileGroup(TyperGroup):
     """A group that measures unless told to do something else."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -23,7 +23,7 @@ class Measuring(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Measuring,
+    cls=ProfileGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Measure places with your images, and keep what was measured. offload profile photos/ is "
@@ -87,12 +87,14 @@ def run(
     job is done there. Exit codes: 0 done, 1 an explained failure, 2 usage, 4 a place is not there
     and the others are measured, 130 interrupted.
     """
-    from offload.app.pipeline import Stop
+    from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.domain import units
     from offload.render import messages, profiles, progress
-    from offload.wiring import configuration, keeping, profiling
-    from offload.wiring.request import at_each
+    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.detect.request import at_each
+    from offload.usecases.history import history_io
+    from offload.usecases.profile import profile
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
@@ -119,7 +121,7 @@ def run(
         offline=offline,
     )
     budget_s = units.duration_s(budget, option="--budget")
-    configured, stop = configuration.load(), Stop()
+    configured, stop = bootstrap.load(), Stop()
     say = messages.Messages(quiet=quiet, verbose=verbose)
     lost: list[str] = []
 
@@ -130,7 +132,7 @@ def run(
     with (
         progress.download(quiet) as on_bytes,
         progress.steps(quiet) as on_step,
-        keeping.opened(configured, say.warn) as store,
+        history_io.opened(configured, say.warn) as store,
         stopping_on_interrupt(stop, say.warn) as interrupted,
     ):
 
@@ -138,8 +140,8 @@ def run(
             on_step(step)
             say.follow(step)
 
-        hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
-        profiler = profiling.Profiler(hub, configured, budget_s, stop, say.warn, follow, on_lost)
+        hub = bootstrap.hub(configured, on_bytes, say.warn, offline=offline)
+        profiler = profile.Profiler(hub, configured, budget_s, stop, say.warn, follow, on_lost)
         kept = [(store.add(found), found) for found in profiler.measurements(requests)]
     if as_json:
         profiles.document([found for _, found in kept])
@@ -159,21 +161,23 @@ def run(
 @app.command("list")
 def list_measurements(as_json: AsJson = False) -> None:
     """Show what has been measured, the newest first."""
+    from offload import bootstrap
     from offload.render import messages, profiles
-    from offload.wiring import configuration, keeping
+    from offload.usecases.history import history_io
 
-    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
+    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
         profiles.listing(store.listing(), as_json=as_json)
 
 
 @app.command()
 def show(number: Id, as_json: AsJson = False) -> None:
     """Show one measurement."""
+    from offload import bootstrap
     from offload.render import messages, profiles
-    from offload.wiring import configuration, keeping
+    from offload.usecases.history import history_io
 
-    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
-        found = keeping.measurement(store, number)
+    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+        found = history_io.measurement(store, number)
     if as_json:
         profiles.document([found])
     else:
@@ -187,11 +191,12 @@ def export(
     ] = "-",
 ) -> None:
     """Write everything measured as JSON, for offload profile import or a program of yours."""
+    from offload import bootstrap
     from offload.render import messages
-    from offload.wiring import configuration, keeping
+    from offload.usecases.history import history_io
 
-    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
-        keeping.export(store, file)
+    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+        history_io.export(store, file)
 
 
 @app.command("import")
@@ -207,11 +212,12 @@ def import_measurements(
     ] = "imported",
 ) -> None:
     """Keep what was measured elsewhere, or jobs timed by other means."""
+    from offload import bootstrap
     from offload.render import messages, profiles
-    from offload.wiring import configuration, keeping
+    from offload.usecases.history import history_io
 
-    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
-        added = keeping.take_in(store, file, model)
+    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+        added = history_io.import_file(store, file, model)
     profiles.taken_in(added.measurements, added.outcomes, added.fits)
 
 
@@ -225,10 +231,11 @@ def forget(
     ] = False,
 ) -> None:
     """Forget measurements."""
+    from offload import bootstrap
     from offload.render import messages, profiles
-    from offload.wiring import configuration, keeping
+    from offload.usecases.history import history_io
 
     if bool(numbers) == everything:
         raise typer.BadParameter("Give the numbers to forget, or --all.")
-    with keeping.opened(configuration.load(), messages.Messages().warn) as store:
-        profiles.forgotten(keeping.forget(store, numbers or ()))
+    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+        profiles.forgotten(history_io.forget(store, numbers or ()))

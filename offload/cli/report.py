@@ -25,9 +25,9 @@ def report(
     A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
     """
     from offload.render.report import writing
-    from offload.wiring import reporting
+    from offload.usecases.experiment import report_data
 
     paths = writing.targets(study if out is None else out)
-    writing.write(reporting.study(study), paths)
+    writing.write(report_data.study(study), paths)
     for path in paths:
         typer.echo(path)

@@ -38,12 +38,13 @@ def serve(
 
     Then it takes no more requests, finishes what it holds, and ends with exit code 0.
     """
+    from offload import bootstrap
     from offload.render import messages, progress
-    from offload.wiring import configuration, serving
+    from offload.usecases import serve
 
     say = messages.Messages(quiet=quiet)
-    configured = configuration.load()
-    wanted = serving.Options(
+    configured = bootstrap.load()
+    wanted = serve.Options(
         host=host,
         port=port,
         model=model,
@@ -56,5 +57,5 @@ def serve(
         token=token,
     )
     with progress.download(quiet) as on_bytes:
-        hub = configuration.hub(configured, on_bytes, say.warn, offline=offline)
-        serving.run(wanted, hub, configured, say.serving)
+        hub = bootstrap.hub(configured, on_bytes, say.warn, offline=offline)
+        serve.run(wanted, hub, configured, say.serving)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offload.costmodel.priors import NOISE
+from offload.costmodel.candidates.priors import NOISE
 from offload.domain.measurements import Outcome
 from offload.domain.timing import quantile
 

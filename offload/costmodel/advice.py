@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offload.costmodel import accuracy, breakeven, document, together
+from offload.costmodel import accuracy, breakeven, document
 from offload.costmodel.breakeven import BreakEven
+from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.candidates.kinds import SplitCandidate
+from offload.costmodel.candidates.priors import NOISE
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given, lanes
-from offload.costmodel.priors import NOISE
-from offload.costmodel.terms import Lane
-from offload.costmodel.ways import Split
+from offload.costmodel.split import split_option
+from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.results import Json
 
-PLACES = (*NOISE, Split.place)
+PLACES = (*NOISE, SplitCandidate.place)
 """Where jobs run, as predictions and outcomes name it."""
 
-Single = tuple[Lane, Option]
+Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
 
 
@@ -26,7 +27,7 @@ class Advice:
     """An answer, from most to least important; `stale` are sentences about what it rests on."""
 
     goal: Goal
-    by_hand: Given
+    by_hand: Overrides
     billing: Billing
     model: str
     choice: Choice
@@ -53,7 +54,7 @@ class Advice:
     def usd_per_saved_s(self) -> float | None:
         """Dollars for each second that a split saves over this process alone; None without such."""
         alone = next(o for o in self.options if o.lane.place == "local")
-        return None if self.split is None else together.usd_per_saved_s(self.split, alone)
+        return None if self.split is None else split_option.usd_per_saved_s(self.split, alone)
 
     def to_json(self) -> Json:
         """The answer as JSON types; documents of one schema version keep their names."""
@@ -64,7 +65,7 @@ def advise(
     measurements: Sequence[Measurement],
     outcomes: Sequence[Outcome],
     goal: Goal,
-    by_hand: Given,
+    by_hand: Overrides,
     billing: Billing,
     model: str,
     stale: Sequence[str] = (),
@@ -74,9 +75,11 @@ def advise(
     errors = {place: accuracy.residuals(outcomes, place) for place in PLACES}
     candidates = options(ways, goal, billing, errors)
     singles = list(zip(ways, candidates, strict=True))
-    split = together.split(ways, measurements, goal)
-    if split is not None and (by_hand.places is None or Split.place in by_hand.places):
-        candidates.append(together.joint(split, candidates, goal, billing, errors[Split.place]))
+    split = split_option.split(ways, measurements, goal)
+    if split is not None and (by_hand.places is None or SplitCandidate.place in by_hand.places):
+        candidates.append(
+            split_option.joint(split, candidates, goal, billing, errors[SplitCandidate.place])
+        )
     choice = choose(candidates, goal)
     flips = tuple(_break_evens(singles, choice, goal, billing))
     return Advice(goal, by_hand, billing, model, choice, tuple(candidates), flips, tuple(stale))
@@ -111,7 +114,7 @@ def _break_evens(
     return found
 
 
-def _is_state_of(lane: Lane, other: Lane) -> bool:
+def _is_state_of(lane: Candidate, other: Candidate) -> bool:
     return lane.upload_max_side_px is None and lane.name != other.name
 
 

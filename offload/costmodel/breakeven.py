@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from offload.costmodel.candidates.kinds import AnyCandidate
 from offload.costmodel.decide import Goal, Option
 from offload.costmodel.dollars import Billing
 from offload.costmodel.makespan import makespan_s, per_image_s
-from offload.costmodel.terms import DRAWS, HIGH, LOW, Draws, Lane, Term
-from offload.costmodel.ways import Way
+from offload.costmodel.terms import DRAWS, HIGH, LOW, Candidate, Draws, Term
 
 MOST_IMAGES = 1_000_000
 _LINK = (1e3, 1.25e9)
@@ -43,7 +43,7 @@ Difference = Callable[[Draws], Draws]
 """Seconds that `other` takes longer than `base`, at one value of a quantity per draw."""
 
 
-def images(base: Lane, other: Lane, mean_bytes: float | None) -> BreakEven:
+def images(base: Candidate, other: Candidate, mean_bytes: float | None) -> BreakEven:
     """The number of images from which on `other` is faster, or up to which."""
     count = first_crossing(base, other, mean_bytes)
 
@@ -60,7 +60,7 @@ def images(base: Lane, other: Lane, mean_bytes: float | None) -> BreakEven:
     return _point("images", "", base, other, count, crossings, never, "above" if small else "below")
 
 
-def first_crossing(base: Lane, other: Lane, mean_bytes: float | None) -> int | None:
+def first_crossing(base: Candidate, other: Candidate, mean_bytes: float | None) -> int | None:
     """The first number of images whose median order differs from that for one image, up to a
     million; None if there is none. Exact to 64 images; beyond, by doubling and bisection, one where
     they meet: rounds may let them change places a little earlier.
@@ -87,12 +87,12 @@ def _bisected(true_at: Callable[[int], bool], low: int, high: int) -> int:
     return high
 
 
-def _median_s(lane: Lane, number: int, mean_bytes: float | None) -> float:
+def _median_s(lane: Candidate, number: int, mean_bytes: float | None) -> float:
     total = None if mean_bytes is None else number * mean_bytes
     return float(np.median(makespan_s(lane, number, total)))
 
 
-def uplink(base: Lane, other: Lane, goal: Goal) -> BreakEven:
+def uplink(base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
     """The uplink in bytes per second from which on `other`, which uses it, is faster."""
 
     def difference(rates: Draws) -> Draws:
@@ -101,7 +101,7 @@ def uplink(base: Lane, other: Lane, goal: Goal) -> BreakEven:
     return _along("uplink", "bytes/s", base, other, difference, _LINK, "above")
 
 
-def image_bytes(base: Lane, other: Lane, goal: Goal) -> BreakEven:
+def image_bytes(base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
     """The bytes of an image up to which `other`, which sends them, is faster."""
 
     def difference(sizes: Draws) -> Draws:
@@ -139,12 +139,12 @@ def price(base: Option, other: Option, billing: Billing, value_usd_per_h: float)
     return _summed("price", "usd/h", base.lane, other.lane, central, values, "below")
 
 
-def _seconds(lane: Lane, goal: Goal) -> Draws:
+def _seconds(lane: Candidate, goal: Goal) -> Draws:
     return makespan_s(lane, goal.images, goal.total_bytes)
 
 
 def _along(
-    quantity: str, unit: str, base: Lane, other: Lane, difference: Difference,
+    quantity: str, unit: str, base: Candidate, other: Candidate, difference: Difference,
     ends: tuple[float, float], faster: str,
 ) -> BreakEven:  # fmt: skip
     """A break-even on a quantity along which the difference rises or falls throughout."""
@@ -183,7 +183,8 @@ def _solved(difference: Difference, low: float, high: float) -> tuple[Draws, flo
 
 
 def _point(
-    quantity: str, unit: str, base: Way, other: Way, value: float | None, values: Draws,
+    quantity: str, unit: str, base: AnyCandidate, other: AnyCandidate, value: float | None,
+    values: Draws,
     never: float, faster: str,
 ) -> BreakEven:  # fmt: skip
     known = values[np.isfinite(values)]
@@ -197,7 +198,8 @@ def _point(
 
 
 def _summed(
-    quantity: str, unit: str, base: Way, other: Way, value: float | None, values: Draws,
+    quantity: str, unit: str, base: AnyCandidate, other: AnyCandidate, value: float | None,
+    values: Draws,
     faster: str,
 ) -> BreakEven:  # fmt: skip
     never = float(1 - np.isfinite(values).mean())

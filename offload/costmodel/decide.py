@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 
 from offload.costmodel.accuracy import widened
+from offload.costmodel.candidates.kinds import AnyCandidate
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import binding, makespan_s
-from offload.costmodel.split import Shares
-from offload.costmodel.terms import HIGH, LOW, Draws, Lane
-from offload.costmodel.ways import Way
+from offload.costmodel.split.throughput import Shares
+from offload.costmodel.terms import HIGH, LOW, Candidate, Draws
 
 SURE = 0.8
 """Below this probability of being best the choice is too close to call."""
@@ -51,7 +51,7 @@ class Option:
     where it keeps them. `shares` are those of a split.
     """
 
-    lane: Way
+    lane: AnyCandidate
     draws_s: Draws
     draws_usd: Draws
     seconds: float
@@ -87,14 +87,14 @@ class Choice:
 
 
 def options(
-    lanes: Sequence[Lane],
+    lanes: Sequence[Candidate],
     goal: Goal,
     billing: Billing,
     errors: dict[str, list[float]] | None = None,
 ) -> list[Option]:
     """What the job would take at each lane; `errors` are past ones by place, as logarithms."""
 
-    def of(lane: Lane) -> Option:
+    def of(lane: Candidate) -> Option:
         draws_s = makespan_s(lane, goal.images, goal.total_bytes)
         draws_usd = cost_usd(lane, draws_s, goal.images, billing)
         binds = binding(lane, goal.images, goal.total_bytes)
@@ -104,7 +104,12 @@ def options(
 
 
 def summed(
-    way: Way, draws_s: Draws, draws_usd: Draws, binds: str, goal: Goal, errors: Sequence[float]
+    way: AnyCandidate,
+    draws_s: Draws,
+    draws_usd: Draws,
+    binds: str,
+    goal: Goal,
+    errors: Sequence[float],
 ) -> Option:
     """A way as an option, out of its draws."""
     low_s, middle_s, high_s = (float(q) for q in np.quantile(draws_s, (LOW, 0.5, HIGH)))

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from offload.costmodel.candidates.kinds import UNITS
 from offload.costmodel.terms import Term
-from offload.costmodel.ways import UNITS
 from offload.domain.results import SCHEMA, Json
 
 if TYPE_CHECKING:

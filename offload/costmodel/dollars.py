@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate
 from offload.costmodel.terms import Draws
-from offload.costmodel.ways import Split, Way
 from offload.domain.prices import (
     DISK_USD_PER_GB_MONTH,
     EGRESS_FREE_BYTES,
@@ -44,7 +44,7 @@ class Billing:
         return {"instance": self.usd_per_h, "IPv4": IPV4_USD_PER_H, "disk": disk}
 
 
-def cost_usd(way: Way, makespan_s: Draws, images: int, billing: Billing) -> Draws:
+def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing) -> Draws:
     """What the job adds to the bill, one number per draw; nothing where nothing is rented.
 
     A machine that runs costs the seconds that it is kept busy. One that is started for the job
@@ -53,7 +53,7 @@ def cost_usd(way: Way, makespan_s: Draws, images: int, billing: Billing) -> Draw
     `images` are those it gets; it has no idle tail, as it lets go of its machine by itself.
     """
     lane, idle_s = way, billing.idle_s
-    if isinstance(way, Split):
+    if isinstance(way, SplitCandidate):
         lane, idle_s = way.remote, 0.0
     own = billing.assumed and lane.state in {"warm", "cold"} and lane.key
     if lane.place != "remote" or own:

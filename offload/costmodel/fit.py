@@ -187,7 +187,7 @@ def goodput(measurement: Measurement, kind: str, rng: np.random.Generator) -> Dr
 
 def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
     """Bytes per second that a job itself sent, where its images mostly waited for the uplink."""
-    waited = sum(i.durations.turn_s for i in measurement.images)
+    waited = sum(i.durations.upload_wait_s for i in measurement.images)
     sent = sum(i.durations.upload_s for i in measurement.images)
     if seen.gap_s is None or not sent or waited < sent:
         return None
@@ -221,9 +221,10 @@ def startup_s(measurement: Measurement, rng: np.random.Generator) -> Draws | Non
     return draws
 
 
-def first_s(measurement: Measurement, way_s: Callable[[int], float]) -> float | None:
-    """The median of what the first image of a start took beyond `way_s(sent_bytes)`, one image's
+def first_s(measurement: Measurement, latency_s: Callable[[int], float]) -> float | None:
+    """The median of what the first image of a start took beyond `latency_s(sent_bytes)`, one
+    image's
     way later on; never less than nothing.
     """
-    beyond_s = [s.first_s - way_s(s.sent_bytes) for s in measurement.starts]
+    beyond_s = [s.first_s - latency_s(s.sent_bytes) for s in measurement.starts]
     return max(0.0, float(np.median(beyond_s))) if beyond_s else None

@@ -18,12 +18,12 @@ from functools import cache
 
 import numpy as np
 
-from offload.costmodel.terms import DRAWS, Draws, Lane
+from offload.costmodel.terms import DRAWS, Candidate, Draws
 
 _STAGES = ("client", "uplink", "server", "downlink", "latency")
 
 
-def makespan_s(lane: Lane, images: int, total_bytes: float | None = None) -> Draws:
+def makespan_s(lane: Candidate, images: int, total_bytes: float | None = None) -> Draws:
     """Seconds from the command's first line to the last result, one number per draw.
 
     `total_bytes` is what the images weigh together as files; without it they are taken to be as
@@ -34,7 +34,7 @@ def makespan_s(lane: Lane, images: int, total_bytes: float | None = None) -> Dra
     return job_s(lane, images, None if total_bytes is None else total_bytes / images)
 
 
-def job_s(lane: Lane, images: int | Draws, image_bytes: float | None = None) -> Draws:
+def job_s(lane: Candidate, images: int | Draws, image_bytes: float | None = None) -> Draws:
     """The same of images of `image_bytes` each: at least one, and where their number is drawn too,
     one number of them per draw.
     """
@@ -44,7 +44,7 @@ def job_s(lane: Lane, images: int | Draws, image_bytes: float | None = None) -> 
     return total_s
 
 
-def binding(lane: Lane, images: int, total_bytes: float | None = None) -> str:
+def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> str:
     """What most of the makespan is: start-up, or a stage with what it holds everything up by."""
     images = max(images, 1)
     mean_bytes = total_bytes / images if total_bytes is not None else None
@@ -67,22 +67,22 @@ def binding(lane: Lane, images: int, total_bytes: float | None = None) -> str:
     return most if lane.uses_link or most == "downlink" else "inference"
 
 
-def per_image_s(lane: Lane, image_bytes: float | None = None) -> Draws:
+def per_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     """Seconds that one more image costs once the pipeline is full."""
     sent_bytes = _scaled_bytes(lane, image_bytes)
-    way_s = _way_s(lane, sent_bytes)
+    latency_s = _way_s(lane, sent_bytes)
     stages = [
         lane.prepare_s.draws / lane.clients,
         sent_bytes / lane.goodput.draws,
         lane.service_s.draws / lane.slots,
         lane.download_s.draws,
-        0 * way_s if lane.serial else way_s / lane.in_flight,
+        0 * latency_s if lane.serial else latency_s / lane.in_flight,
     ]
     slowest_s: Draws = _together(lane, stages) * lane.efficiency.draws * lane.noise
     return slowest_s
 
 
-def one_image_s(lane: Lane, image_bytes: float | None = None) -> Draws:
+def one_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     """Seconds from an image being taken to its answer, while as many are under way as may be: its
     way unhindered, or its place among the others (Little 1961).
     """
@@ -91,24 +91,24 @@ def one_image_s(lane: Lane, image_bytes: float | None = None) -> Draws:
     return one_s
 
 
-def _together(lane: Lane, stages: Sequence[Draws]) -> Draws:
+def _together(lane: Candidate, stages: Sequence[Draws]) -> Draws:
     """The slowest of stages that overlap, the sum of those that do not."""
     total: Draws = np.sum(stages, axis=0) if lane.serial else np.maximum.reduce(stages)
     return total
 
 
-def _stages_s(lane: Lane, images: int | Draws, image_bytes: float | None) -> dict[str, Draws]:
+def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -> dict[str, Draws]:
     """Seconds of each part of the formula, one number per draw."""
     sent_bytes = _scaled_bytes(lane, image_bytes)
     bytes_cv = lane.bytes_cv if image_bytes is None else 0.0
-    way_s = _way_s(lane, sent_bytes, first=True)
+    latency_s = _way_s(lane, sent_bytes, first=True)
     link_s = np.maximum(sent_bytes / lane.goodput.draws, lane.download_s.draws)
     each_s = np.maximum(lane.service_s.draws, 1e-12) / lane.slots
     rounds_s = _rounds_s(images, lane.slots, lane.service_s.draws, link_s)
     e = lane.efficiency.draws
     return {
         "start-up": lane.startup_s.draws + lane.first_s.draws,
-        "one image": way_s,
+        "one image": latency_s,
         "client": _rounds_s(images, lane.clients, lane.prepare_s.draws, link_s) * e,
         "uplink": _sum_of(images - 1, bytes_cv, 1) * sent_bytes / lane.goodput.draws * e,
         "server": _sum_of(rounds_s / each_s, lane.service_cv, 2) * each_s * e,
@@ -126,7 +126,7 @@ def _rounds_s(images: int | Draws, room: int, each_s: Draws, link_s: Draws) -> D
     return total_s
 
 
-def _way_s(lane: Lane, sent_bytes: Draws, *, first: bool = False) -> Draws:
+def _way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
     """One image's way through all stages, unhindered; the `first` one has luck of its own."""
     service_s, upload_s = lane.service_s.draws, sent_bytes / lane.goodput.draws
     if first:
@@ -135,7 +135,7 @@ def _way_s(lane: Lane, sent_bytes: Draws, *, first: bool = False) -> Draws:
     return lane.prepare_s.draws + upload_s + lane.rtt_s.draws + service_s + lane.download_s.draws
 
 
-def _scaled_bytes(lane: Lane, image_bytes: float | None) -> Draws:
+def _scaled_bytes(lane: Candidate, image_bytes: float | None) -> Draws:
     """What is sent of an image of `image_bytes`: itself, or a copy, if that is smaller."""
     if image_bytes is None or not lane.uses_link:
         return lane.sent_bytes.draws

@@ -87,7 +87,7 @@ def read(text: str) -> list[TableRun]:
     return _set_alike([(_settings(line), _run(line)) for line in lines])
 
 
-def _settings(line: sheet.Line) -> Settings:
+def _settings(line: sheet.SheetRow) -> Settings:
     """What was set for a study's line; other people's have no settings that we know."""
     return tuple(line.cells.get(name, "") if line.cells.get(_CELL) else "" for name in _SETTINGS)
 
@@ -105,7 +105,7 @@ def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
     return [run for settings, run in runs if settings == best[run.place]]
 
 
-def _run(line: sheet.Line) -> TableRun:
+def _run(line: sheet.SheetRow) -> TableRun:
     place, url = line.needed(_LOCATION, _location)
     if line.cells.get(_CELL) and line.cells.get(_PLACE) == "remote" != place:  # at a tunnel's end
         place, url = "remote", line.cells[_LOCATION]

@@ -31,7 +31,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SheetRow:
     """One line's number, its cells by column, and the units that cells without one are in."""
 
     number: int
@@ -67,7 +67,7 @@ class Line:
         return f"Line {self.number}, column '{column}',"
 
 
-def lines(text: str, columns: Columns) -> Iterator[Line]:
+def lines(text: str, columns: Columns) -> Iterator[SheetRow]:
     """The lines under the headings, of text separated by commas, semicolons or tabs.
 
     Between semicolons a comma may be the decimal point.
@@ -88,7 +88,7 @@ def lines(text: str, columns: Columns) -> Iterator[Line]:
                 hint=f"Put a cell that holds {delimiter!r} in quotes.",
             )
         points = [cell.replace(",", ".") for cell in cells] if delimiter == ";" else cells
-        yield Line(number, dict(zip(names, points, strict=False)), units)
+        yield SheetRow(number, dict(zip(names, points, strict=False)), units)
 
 
 def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -67,7 +67,7 @@ def assumed(low: float, high: float, rng: np.random.Generator, how: str) -> Term
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Candidate:
     """A way to do the job: a place in a start state, with what is sent, and its terms.
 
     Seconds, bytes and bytes per second. `first_s` is what the first image takes beyond an image
@@ -108,7 +108,7 @@ class Lane:
         """The terms by name."""
         return {name: getattr(self, name) for name in TERMS}
 
-    def with_terms(self, **terms: Term) -> "Lane":
+    def with_terms(self, **terms: Term) -> "Candidate":
         """The lane with other values for some terms."""
         return replace(self, **terms)  # type: ignore[arg-type] # names of Term fields
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
-from offload.drivers.quiet import native_chatter_muted
+from offload.drivers.host.quiet import native_chatter_muted
 
 _DEFAULT_INPUT = InputSpec(640, 640)
 _SIGNATURES = ("serving_default", "default")

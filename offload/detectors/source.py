@@ -11,8 +11,8 @@ from offload.detectors.labels import COCO, Labels
 from offload.domain.errors import ModelError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
-from offload.drivers import web
-from offload.drivers.modelcache import Cached, ModelCache, is_tflite, sha256_of
+from offload.drivers.http import web
+from offload.drivers.model_cache import Cached, ModelCache, is_tflite, sha256_of
 
 HUB_PATIENCE_S = 3.0
 

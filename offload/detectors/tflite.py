@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
-from offload.drivers.quiet import native_chatter_muted
+from offload.drivers.host.quiet import native_chatter_muted
 
 _NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _POSTPROCESS = "TFLite_Detection_PostProcess"

@@ -23,6 +23,11 @@ LOGIN = "offload:login"
 """The tag with the name of the user that the machine lets in."""
 
 
+SERVER_PORT = 8080
+"""The port of the machine's own loopback that our server answers on."""
+SERVER_URL = f"http://127.0.0.1:{SERVER_PORT}"
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A machine as it is asked for; None leaves the choice to the cloud.

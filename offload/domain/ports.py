@@ -5,14 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from offload.domain.vision import (
-    Detections,
-    Image,
-    InputSpec,
-    Pixels,
-    RawDetections,
-    Selection,
-)
+from offload.domain.vision import Detections, Image, InputSpec, Pixels, RawDetections, Selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ _PLAIN_FIELDS = tuple(
 
 CSV_COLUMNS = (
     "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
-    "where", "sent_bytes", "read_s", "prepare_s", "turn_s", "upload_s", "queue_s", "decode_s",
+    "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
+    "decode_s",
     "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
 )  # fmt: skip
 

@@ -127,7 +127,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class ImageTransfer:
     """One image of a run: what was sent of it, and where its seconds went."""
 
     path: str
@@ -142,7 +142,7 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """What a run took; `photos` are its images but for those that failed, `infer` leaves the first
     calls out.
     """
@@ -152,11 +152,11 @@ class Outcome:
     infer: Spread | None
     failed: int
     sent_bytes: int
-    photos: tuple[Photo, ...]
+    photos: tuple[ImageTransfer, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CellRun:
     """A cell that was done `at` that time, beside what was predicted of it; or the reason in
     `error` why it was not. `label` tells places of one kind apart, `usd` is what it cost, and
     `goodput_bytes_per_s` what the link to its server carried when it was probed.
@@ -165,7 +165,7 @@ class Run:
     cell: Cell
     at: str
     predicted: Prediction | None = None
-    outcome: Outcome | None = None
+    outcome: CellOutcome | None = None
     label: str = ""
     usd: float = 0.0
     error: str = ""
@@ -181,13 +181,13 @@ class Run:
         return makespan_s(self.cell, self.outcome)
 
 
-def makespan_s(cell: Cell, outcome: Outcome) -> float:
+def makespan_s(cell: Cell, outcome: CellOutcome) -> float:
     """What a run is said to have taken."""
     return outcome.detect_s + (outcome.startup_s if cell.cold else 0.0)
 
 
 @dataclass(slots=True)
-class Standing:
+class StudyStatus:
     """Which lane is ahead, as far as has been seen."""
 
     _seen: dict[int, dict[str, list[float]]] = field(default_factory=dict)

@@ -18,7 +18,7 @@ class Durations:
 
     read_s: float = 0.0
     prepare_s: float = 0.0
-    turn_s: float = 0.0
+    upload_wait_s: float = 0.0
     upload_s: float = 0.0
     queue_s: float = 0.0
     decode_s: float = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offload.domain.errors import UsageError
-from offload.drivers import web
+from offload.drivers.http import web
 
 LOCAL_FILE = "offload.toml"
 KEYS: Mapping[str, type] = {
@@ -68,6 +68,21 @@ class Settings:
     checkip: str
     keep_local: list[str]
     origins: Mapping[str, Setting]
+
+    @property
+    def history_path(self) -> str:
+        """The file of the history."""
+        return os.path.join(self.data, "history.sqlite3")
+
+    @property
+    def machines_path(self) -> str:
+        """The folder of what is known of rented machines."""
+        return os.path.join(self.data, "machines")
+
+    @property
+    def models_path(self) -> str:
+        """The folder of downloaded models."""
+        return os.path.join(self.cache, "models")
 
 
 def user_file() -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from offload.findings import estimates
 from offload.findings.estimates import Draws, Estimate
-from offload.findings.study import Group, Lane, Study
+from offload.findings.study import Group, Study, Variant
 
 _M = "makespan_s"
 
@@ -24,19 +24,19 @@ class Crossing:
     medians last cross, after `before` images and no later than with `after`.
     """
 
-    slow: Lane
-    fast: Lane
+    slow: Variant
+    fast: Variant
     least: int
     most: int
     clear_from: int | None
     unclear: int | None
-    ahead: tuple[int, Lane] | None
+    ahead: tuple[int, Variant] | None
     images: Estimate | None
     before: int
     after: int
 
 
-def between(study: Study, one: Lane, other: Lane) -> Crossing | None:
+def between(study: Study, one: Variant, other: Variant) -> Crossing | None:
     """Where two lanes cross; None where they do not share two numbers of images."""
     first, second = study.series(one), study.series(other)
     numbers = sorted(set(first) & set(second))

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from offload.findings.study import Lane, Study, plain
+from offload.findings.study import Study, Variant, plain
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class HostFacts:
     """A computer; None and empty for what is not known."""
 
     cpu: str = ""
@@ -20,7 +20,7 @@ class Machine:
     gpu: str = ""
 
     @classmethod
-    def of(cls, document: Any) -> "Machine | None":
+    def of(cls, document: Any) -> "HostFacts | None":
         """Out of a document; None if it is none."""
         if not isinstance(document, Mapping) or not document:
             return None
@@ -36,10 +36,10 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class PlaceFacts:
     """A place as it was found: its machine, the link to it, and what it was rented as."""
 
-    host: Machine | None = None
+    host: HostFacts | None = None
     goodput_bytes_per_s: float | None = None
     rtt_s: float | None = None
     instance_type: str = ""
@@ -48,20 +48,20 @@ class Site:
     tunnel: bool = False
 
 
-def client(study: Study) -> Machine | None:
+def client(study: Study) -> HostFacts | None:
     """The machine that has the images."""
-    return Machine.of(study.environment.get("client"))
+    return HostFacts.of(study.environment.get("client"))
 
 
-def site(study: Study, lane: Lane) -> Site:
+def site(study: Study, lane: Variant) -> PlaceFacts:
     """What is known of the place of a lane."""
     places = study.environment.get("places")
     found = places.get(lane.place) if isinstance(places, Mapping) else None
     if not isinstance(found, Mapping):
-        return Site()
+        return PlaceFacts()
     link = _link(found, lane)
-    return Site(
-        host=Machine.of(found.get("host")),
+    return PlaceFacts(
+        host=HostFacts.of(found.get("host")),
         goodput_bytes_per_s=_rate(link, lane),
         rtt_s=_number(link, "rtt_s"),
         instance_type=text(found, "instance_type"),
@@ -71,7 +71,7 @@ def site(study: Study, lane: Lane) -> Site:
     )
 
 
-def _link(found: Mapping[str, Any], lane: Lane) -> Mapping[str, Any]:
+def _link(found: Mapping[str, Any], lane: Variant) -> Mapping[str, Any]:
     """What was measured of the link when it was as it is for the lane."""
     links = found.get("links")
     if lane.link_mbit is None:
@@ -82,7 +82,7 @@ def _link(found: Mapping[str, Any], lane: Lane) -> Mapping[str, Any]:
     return {name: value for name, value in found.items() if name != "goodput_bytes_per_s"}
 
 
-def _rate(link: Mapping[str, Any], lane: Lane) -> float | None:
+def _rate(link: Mapping[str, Any], lane: Variant) -> float | None:
     """What was measured, else what the link was shaped to."""
     shaped = lane.link_mbit * 1e6 / 8 if lane.link_mbit and lane.place == "remote" else None
     return _number(link, "goodput_bytes_per_s") or shaped

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from offload.findings.estimates import surely_less
-from offload.findings.study import Lane, Study
+from offload.findings.study import Study, Variant
 
 KNOBS = ("concurrency", "replicas", "cpus")
 """What is turned to make a place faster; the rest of a lane is what there is."""
@@ -11,16 +11,16 @@ HERE = ("local", "container")
 """Places on the machine that has the images, the simplest first."""
 
 
-def lanes(study: Study) -> list[Lane]:
+def lanes(study: Study) -> list[Variant]:
     """One lane for each place, link, size of uploads and start: of those that differ by a knob
     alone the one that was run with most numbers of images, then the fastest with as many as
     possible.
     """
-    alike: dict[Lane, list[Lane]] = {}
+    alike: dict[Variant, list[Variant]] = {}
     for lane in study.lanes:
         alike.setdefault(lane.but(**dict.fromkeys(KNOBS)), []).append(lane)
 
-    def merit(lane: Lane) -> tuple[int, int, float]:
+    def merit(lane: Variant) -> tuple[int, int, float]:
         series = study.series(lane)
         most = max(series)
         return len(series), most, -(series[most].median("makespan_s") or 0.0)
@@ -28,13 +28,13 @@ def lanes(study: Study) -> list[Lane]:
     return [max(group, key=merit) for group in alike.values()]
 
 
-def settings(study: Study, lane: Lane) -> int:
+def settings(study: Study, lane: Variant) -> int:
     """How many lanes differ from this one by the knobs alone, itself included."""
     blank = dict.fromkeys(KNOBS)
     return sum(other.but(**blank) == lane.but(**blank) for other in study.lanes)
 
 
-def base(study: Study, lane: Lane, among: Sequence[Lane]) -> Lane | None:
+def base(study: Study, lane: Variant, among: Sequence[Variant]) -> Variant | None:
     """The lane on the machine that has the images to compare `lane` with, of those that share a
     number of images with it, started alike if there is one: the simplest place other than its own,
     or one that is surely faster than that.
@@ -48,14 +48,14 @@ def base(study: Study, lane: Lane, among: Sequence[Lane]) -> Lane | None:
     if lane.place in HERE:  # a container is compared with this process, never the other way round
         rivals = [r for r in rivals if HERE.index(r.place) < HERE.index(lane.place)]
     alike = [r for r in rivals if r.cold == lane.cold] or rivals
-    chosen: Lane | None = None
+    chosen: Variant | None = None
     for rival in sorted(alike, key=lambda r: HERE.index(r.place)):
         if chosen is None or _beats(study, rival, chosen):
             chosen = rival
     return chosen
 
 
-def _beats(study: Study, one: Lane, other: Lane) -> bool:
+def _beats(study: Study, one: Variant, other: Variant) -> bool:
     """Whether `one` is surely the faster one with the most images that both did."""
     ours, theirs = study.series(one), study.series(other)
     most = max(set(ours) & set(theirs), default=0)
@@ -64,7 +64,7 @@ def _beats(study: Study, one: Lane, other: Lane) -> bool:
     )
 
 
-def most_images(study: Study, among: Sequence[Lane]) -> int | None:
+def most_images(study: Study, among: Sequence[Variant]) -> int | None:
     """The largest number of images that the most of these lanes were run with."""
     numbers = [images for lane in among for images in study.series(lane)]
     return max(numbers, key=lambda n: (numbers.count(n), n)) if numbers else None

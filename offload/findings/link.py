@@ -9,7 +9,7 @@ import numpy as np
 from offload.costmodel.statistics import theil_sen
 from offload.findings import phases
 from offload.findings.estimates import surely_less
-from offload.findings.study import Group, Lane, Photo, Study
+from offload.findings.study import Group, Study, TransferPoint, Variant
 
 _M = "makespan_s"
 _MBIT = 1e6 / 8
@@ -20,7 +20,7 @@ _PAIRED = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LinkFit:
     """Transfer time over size: seconds per byte, what an empty image would take, the number of
     images that it is drawn through, and the median of what these took.
 
@@ -40,7 +40,7 @@ class Line:
         return 1 / self.per_byte_s if self.tells else None
 
 
-def line(photos: Sequence[Photo]) -> Line | None:
+def line(photos: Sequence[TransferPoint]) -> LinkFit | None:
     """The Theil-Sen line through the transfers; None where all images are of one size."""
     sent = [photo for photo in photos if photo.sent_bytes > 0]
     if len({photo.sent_bytes for photo in sent}) < 2:  # noqa: PLR2004 - a line needs two sizes
@@ -52,7 +52,7 @@ def line(photos: Sequence[Photo]) -> Line | None:
     low, high = np.quantile(sizes, (0.1, 0.9))
     missed_s = float(np.median(np.abs(took_s - start - slope * sizes)))
     tells = slope * (high - low) > missed_s
-    return Line(slope, start, len(sent), float(np.median(took_s)), bool(tells))
+    return LinkFit(slope, start, len(sent), float(np.median(took_s)), bool(tells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Needed:
     without any transfer. `swept` tells that links on both sides of it were measured.
     """
 
-    lane: Lane
+    lane: Variant
     images: int
     base_s: float
     bytes_per_s: float | None
@@ -72,7 +72,7 @@ class Needed:
 
 
 def needed(
-    study: Study, lane: Lane, base: Group, goodput: float | None, cores: int | None = None
+    study: Study, lane: Variant, base: Group, goodput: float | None, cores: int | None = None
 ) -> Needed | None:
     """What the link would have to be for `lane` to equal `base`; None where it cannot be told.
 
@@ -87,7 +87,7 @@ def needed(
     return _swept(study, lane, base) or _by_rest(group, base_s, goodput, cores)
 
 
-def _swept(study: Study, lane: Lane, base: Group) -> Needed | None:
+def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
     groups = {
         other.link_mbit * _MBIT: group
         for other in study.lanes

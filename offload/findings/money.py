@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offload.findings.estimates import Estimate
-from offload.findings.study import Lane, Study
+from offload.findings.study import Study, Variant
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class CellCost:
     """What a lane's job took, in seconds and in dollars; `best` if none is both faster and no
     dearer, or cheaper and no slower (the Pareto front).
     """
 
-    lane: Lane
+    lane: Variant
     seconds: Estimate
     usd: Estimate
     best: bool
 
 
-def bills(study: Study, among: Sequence[Lane], images: int) -> list[Bill]:
+def bills(study: Study, among: Sequence[Variant], images: int) -> list[CellCost]:
     """The lanes' jobs of so many images, the fastest first; empty where nothing was billed."""
     known = [
         (lane, seconds, usd)
@@ -31,7 +31,7 @@ def bills(study: Study, among: Sequence[Lane], images: int) -> list[Bill]:
     if not any(usd.value > 0 for _, _, usd in known):
         return []
     front = pareto([(seconds.value, usd.value) for _, seconds, usd in known])
-    found = [Bill(*each, best) for each, best in zip(known, front, strict=True)]
+    found = [CellCost(*each, best) for each, best in zip(known, front, strict=True)]
     return sorted(found, key=lambda bill: (bill.seconds.value, bill.usd.value))
 
 
@@ -42,7 +42,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     ]  # fmt: skip
 
 
-def worth_usd_per_h(fast: Bill, cheap: Bill) -> float | None:
+def worth_usd_per_h(fast: CellCost, cheap: CellCost) -> float | None:
     """What an hour of waiting must be worth for the faster and dearer of two jobs to pay."""
     saved_s = cheap.seconds.value - fast.seconds.value
     extra_usd = fast.usd.value - cheap.usd.value

@@ -6,7 +6,7 @@ from offload.findings.study import Group
 
 PHASES: Mapping[str, tuple[str, ...]] = {
     "reading and preparing": ("read_s", "prepare_s"),
-    "waiting for the uplink": ("turn_s",),
+    "waiting for the uplink": ("upload_wait_s",),
     "transfer": ("upload_s", "download_s"),
     "waiting for a detector": ("queue_s",),
     "decoding": ("decode_s",),

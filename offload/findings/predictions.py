@@ -6,11 +6,11 @@ from itertools import product
 
 import numpy as np
 
-from offload.findings.study import Lane, Run, Study
+from offload.findings.study import MeasuredRun, Study, Variant
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class PredictionAccuracy:
     """Of `runs` predictions the median and the 90th percentile of the error without its sign, over
     what the run took; and the share of runs within what 90 % were predicted to be within, None
     where that was not said.
@@ -22,7 +22,7 @@ class Accuracy:
     within: float | None
 
 
-def predicted(runs: Sequence[Run], *, assumed: bool | None = None) -> list[Run]:
+def predicted(runs: Sequence[MeasuredRun], *, assumed: bool | None = None) -> list[MeasuredRun]:
     """Those that were predicted, from measurements alone or from assumptions too."""
     return [
         run
@@ -33,7 +33,7 @@ def predicted(runs: Sequence[Run], *, assumed: bool | None = None) -> list[Run]:
     ]
 
 
-def accuracy(runs: Sequence[Run]) -> Accuracy | None:
+def accuracy(runs: Sequence[MeasuredRun]) -> PredictionAccuracy | None:
     """How right the predictions of these runs were; None where there is none."""
     known = predicted(runs)
     if not known:
@@ -45,7 +45,7 @@ def accuracy(runs: Sequence[Run]) -> Accuracy | None:
         if {"predicted_low_s", "predicted_high_s"} <= r.numbers.keys()
     ]
     within = float(np.mean(inside)) if inside else None
-    return Accuracy(
+    return PredictionAccuracy(
         len(known), float(np.median(errors)), float(np.quantile(errors, 0.9)), within
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ class Choices:
     regret: float
 
 
-def choices(study: Study, among: Sequence[Lane]) -> Choices | None:
+def choices(study: Study, among: Sequence[Variant]) -> Choices | None:
     """What going by the predictions would have come to; None without a choice.
 
     A choice is between places for the same images, over the same link, started alike.

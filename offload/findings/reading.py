@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from offload.domain.errors import UsageError
-from offload.findings.study import PLACES, Lane, Photo, Run, Study, plain
+from offload.findings.study import PLACES, MeasuredRun, Study, TransferPoint, Variant, plain
 
 HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
 _NEEDED = ("cell", "place", "images", "makespan_s", "error")
 _NUMBERS = (
     "makespan_s", "startup_s", "detect_s", "images_per_s", "infer_mean_s", "infer_p50_s",
-    "infer_p95_s", "response_p50_s", "response_p95_s", "read_s", "prepare_s", "turn_s", "upload_s",
+    "infer_p95_s", "response_p50_s", "response_p95_s", "read_s", "prepare_s", "upload_wait_s",
+    "upload_s",
     "queue_s", "decode_s", "infer_s", "download_s", "sent_bytes", "failed", "predicted_s",
     "predicted_low_s", "predicted_high_s", "predicted_usd", "usd",
 )  # fmt: skip
@@ -43,7 +44,7 @@ def study(
     return Study(read, photos, design, environment)
 
 
-def _run(row: Row, line: int) -> Run:
+def _run(row: Row, line: int) -> MeasuredRun:
     for name in _NEEDED:
         if row.get(name) is None:
             raise UsageError(f"Line {line} of runs.csv has no column {name!r}.", hint=HINT)
@@ -57,7 +58,7 @@ def _run(row: Row, line: int) -> Run:
     error = plain(row["error"])
     if not error and not numbers.get("makespan_s"):
         error = "It has no makespan."
-    return Run(
+    return MeasuredRun(
         cell=row["cell"],
         lane=_lane(row, where),
         images=int(images),
@@ -67,12 +68,12 @@ def _run(row: Row, line: int) -> Run:
     )
 
 
-def _lane(row: Row, where: str) -> Lane:
+def _lane(row: Row, where: str) -> Variant:
     def whole(name: str) -> int | None:
         value = _number(row, name, where)
         return None if value is None else int(value)
 
-    return Lane(
+    return Variant(
         place=row["place"],
         label=plain(row.get("label") or ""),
         concurrency=whole("concurrency"),
@@ -84,14 +85,14 @@ def _lane(row: Row, where: str) -> Lane:
     )
 
 
-def _photo(row: Row, lane: Lane, line: int) -> Photo:
+def _photo(row: Row, lane: Variant, line: int) -> TransferPoint:
     where = f"Line {line} of per_image.csv"
 
     def number(name: str) -> float:
         return _number(row, name, where) or 0.0
 
     transfer_s = number("upload_s") + number("download_s")
-    return Photo(lane, int(number("bytes")), int(number("sent_bytes")), transfer_s)
+    return TransferPoint(lane, int(number("bytes")), int(number("sent_bytes")), transfer_s)
 
 
 def _number(row: Row, name: str, where: str) -> float | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from offload.findings.estimates import Estimate, of_draws
-from offload.findings.study import Group, Lane, Study
+from offload.findings.study import Group, Study, Variant
 
 _KNEE = 0.95
 """A place is saturated from the first concurrency on that reaches this share of its best rate."""
@@ -15,7 +15,7 @@ class Sweep:
     0 where their number was left to the place.
     """
 
-    lane: Lane
+    lane: Variant
     images: int
     groups: dict[int, dict[int, Group]]
 
@@ -57,12 +57,12 @@ def sweeps(study: Study) -> list[Sweep]:
     """Each place that was run with several numbers of replicas or of requests in flight, with the
     number of images that most of these were run with.
     """
-    found: dict[tuple[Lane, int], dict[int, dict[int, Group]]] = {}
+    found: dict[tuple[Variant, int], dict[int, dict[int, Group]]] = {}
     for (lane, images), group in study.groups.items():
         rest = lane.but(concurrency=None, replicas=None)
         rows = found.setdefault((rest, images), {})
         rows.setdefault(lane.replicas or 1, {})[lane.concurrency or 0] = group
-    best: dict[Lane, Sweep] = {}
+    best: dict[Variant, Sweep] = {}
     for (lane, images), groups in found.items():
         size = sum(map(len, groups.values()))
         known = best.get(lane)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from offload.domain.studytables import shown
+from offload.domain.study_tables import shown
 from offload.findings.estimates import Draws, Estimate, draws, estimate
 
 PLACES = ("local", "container", "remote")
@@ -14,7 +14,7 @@ PLACES = ("local", "container", "remote")
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Variant:
     """All that was set for a run but its number of images; None where it was left open.
 
     `label` tells places of one kind apart, `link_mbit` is the rate that the link was shaped to.
@@ -36,19 +36,19 @@ class Lane:
         rest = (self.link_mbit, self.upload_max_side_px, self.cpus, self.replicas, self.concurrency)
         return (place, self.label, self.cold, *(each or 0 for each in rest))
 
-    def but(self, **values: Any) -> "Lane":
+    def but(self, **values: Any) -> "Variant":
         """The lane with other values for some fields."""
         return replace(self, **values)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MeasuredRun:
     """One run: what was set, and the numbers that came of it by the name of their column. A failed
     one has an `error` and no numbers.
     """
 
     cell: str
-    lane: Lane
+    lane: Variant
     images: int
     numbers: Mapping[str, float] = field(default_factory=dict)
     assumed: bool = False
@@ -56,12 +56,12 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class TransferPoint:
     """One image of one run: what was sent of it, and the seconds that its way took but for waiting
     and work: upload, a round trip, and the answer.
     """
 
-    lane: Lane
+    lane: Variant
     bytes: int
     sent_bytes: int
     transfer_s: float
@@ -71,9 +71,9 @@ class Photo:
 class Group:
     """All runs of one lane with one number of images that came to an end."""
 
-    lane: Lane
+    lane: Variant
     images: int
-    runs: tuple[Run, ...]
+    runs: tuple[MeasuredRun, ...]
 
     def values(self, column: str) -> list[float]:
         """A column's numbers, a run each."""
@@ -98,32 +98,32 @@ class Group:
 class Study:
     """All that was recorded. `design` and `environment` are the documents beside the runs."""
 
-    runs: tuple[Run, ...]
-    photos: tuple[Photo, ...] = ()
+    runs: tuple[MeasuredRun, ...]
+    photos: tuple[TransferPoint, ...] = ()
     design: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def done(self) -> tuple[Run, ...]:
+    def done(self) -> tuple[MeasuredRun, ...]:
         """The runs that came to an end."""
         return tuple(run for run in self.runs if "makespan_s" in run.numbers)
 
     @cached_property
-    def failed(self) -> tuple[Run, ...]:
+    def failed(self) -> tuple[MeasuredRun, ...]:
         """The runs that did not."""
         return tuple(run for run in self.runs if "makespan_s" not in run.numbers)
 
     @cached_property
-    def groups(self) -> Mapping[tuple[Lane, int], Group]:
+    def groups(self) -> Mapping[tuple[Variant, int], Group]:
         """The runs that came to an end, repeats together."""
-        found: dict[tuple[Lane, int], list[Run]] = {}
+        found: dict[tuple[Variant, int], list[MeasuredRun]] = {}
         for run in self.done:
             found.setdefault((run.lane, run.images), []).append(run)
         ordered = sorted(found, key=lambda key: (key[0].order, key[1]))
         return {key: Group(*key, tuple(found[key])) for key in ordered}
 
     @cached_property
-    def lanes(self) -> tuple[Lane, ...]:
+    def lanes(self) -> tuple[Variant, ...]:
         """Those of which a run came to an end."""
         return tuple(dict.fromkeys(lane for lane, _ in self.groups))
 
@@ -137,7 +137,7 @@ class Study:
         """How many runs of one cell there are, whatever came of them, in the one that has most."""
         return max(Counter((run.lane, run.images) for run in self.runs).values(), default=0)
 
-    def series(self, lane: Lane) -> dict[int, Group]:
+    def series(self, lane: Variant) -> dict[int, Group]:
         """A lane's groups by their number of images, which rises."""
         return {images: group for (each, images), group in self.groups.items() if each == lane}
 
@@ -152,6 +152,6 @@ def plain(text: str) -> str:
     return shown(text.strip()).replace("`", "'")
 
 
-def levels(runs: Iterable[Run], name: str) -> list[Any]:
+def levels(runs: Iterable[MeasuredRun], name: str) -> list[Any]:
     """The values that a field of the lane took, those left open not counted."""
     return sorted({value for run in runs if (value := getattr(run.lane, name)) is not None})

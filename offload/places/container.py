@@ -9,11 +9,11 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.ports import Session
 from offload.domain.vision import Selection
-from offload.drivers import ownimage
-from offload.drivers.connections import Server
-from offload.drivers.engine import Engine, Running, Wanted
-from offload.drivers.web import Unreachable
-from offload.places.kit import KEPT, Kit
+from offload.drivers.docker import own_image
+from offload.drivers.docker.engine import ContainerSpec, Engine, RunningContainer
+from offload.drivers.http.connections import Server
+from offload.drivers.http.web import Unreachable
+from offload.places.kit import KEPT, PlaceConfig
 from offload.places.wanted import KEEP, SPEC, wanted
 from offload.service import wire
 from offload.service.client.balanced import BalancedSession
@@ -25,7 +25,7 @@ _PATIENCE_S = 60.0
 _POLL_S = 0.01
 
 
-def make(kit: Kit) -> "Container":
+def make(kit: PlaceConfig) -> "Container":
     """A container of our image with the model that is asked for, or the default one."""
     return Container(kit, kit.resolve(kit.asked))
 
@@ -37,7 +37,7 @@ class Container:
     Where several are asked for, they are all alike, and share the images.
     """
 
-    kit: Kit
+    kit: PlaceConfig
     model: ModelSource
     name: str = "container"
 
@@ -53,7 +53,7 @@ class Container:
         kit = self.kit
         with ExitStack() as stack:
             engine = stack.enter_context(_engine_here())
-            coming = _Coming(kit, engine, self._name())
+            coming = _Containers(kit, engine, self._name())
             stack.callback(coming.remove)
             image = self._image(engine, coming.phases)
             like = wanted(kit, self.model, image, engine.image_id(image), stack)
@@ -85,37 +85,37 @@ class Container:
                 )
             return box.image
         image = self._name()
-        if ownimage.is_current(engine, image):
+        if own_image.is_current(engine, image):
             return image
         self.kit.say(f"Building the image {image}; this happens once and takes minutes.")
         began_s = self.kit.clock()
-        ownimage.build(engine, self.model.runtime, self.kit.follow)
+        own_image.build(engine, self.model.runtime, self.kit.follow)
         phases["build"] = self.kit.clock() - began_s
         return image
 
     def _name(self) -> str:
         """The image's name: the one asked for, or ours for the model's runtime."""
-        return self.kit.box.image or ownimage.name(self.model.runtime)
+        return self.kit.box.image or own_image.name(self.model.runtime)
 
 
 @dataclass(slots=True)
-class _Coming:
+class _Containers:
     """Containers that come up: those that go again when the job is done, and what it all took."""
 
-    kit: Kit
+    kit: PlaceConfig
     engine: Engine
     image: str
     leaving: list[str] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
     sessions: list[ServerSession] = field(default_factory=list)
 
-    def up(self, like: Wanted) -> list[Running]:
+    def up(self, like: ContainerSpec) -> list[RunningContainer]:
         """As many containers as are wanted: those that stayed, and new ones."""
         missing = self.kit.box.replicas
         found = self._kept(like)[:missing]
         return found + [self._started(like) for _ in range(missing - len(found))]
 
-    def connected(self, container: Running, stack: ExitStack) -> tuple[Server, Address]:
+    def connected(self, container: RunningContainer, stack: ExitStack) -> tuple[Server, Address]:
         """A connection to the server in a container, once it answers at all."""
         link = self.kit.link
         address = link.address(
@@ -126,7 +126,7 @@ class _Coming:
         self._wait(container, server)
         return server, address
 
-    def ready(self, container: Running, server: Server, address: Address) -> wire.Info:
+    def ready(self, container: RunningContainer, server: Server, address: Address) -> wire.Info:
         """What the server says of itself, once its model is loaded."""
         patient = replace(address, timeout_s=max(address.timeout_s, _PATIENCE_S))
         try:
@@ -152,7 +152,7 @@ class _Coming:
             for container_id in self.leaving:
                 stack.callback(self.engine.remove, container_id)
 
-    def _kept(self, like: Wanted) -> list[Running]:
+    def _kept(self, like: ContainerSpec) -> list[RunningContainer]:
         """The containers that stayed and are what is wanted, the oldest first."""
         kept_as = self.kit.box.keep or KEPT
         return [
@@ -163,7 +163,7 @@ class _Coming:
             and found.state == "running"
         ]
 
-    def _started(self, like: Wanted) -> Running:
+    def _started(self, like: ContainerSpec) -> RunningContainer:
         began_s = self.kit.clock()
         container_id = self.engine.create(like)
         self.leaving.append(container_id)
@@ -175,7 +175,7 @@ class _Coming:
             raise self._gone(container_id)
         return running
 
-    def _wait(self, container: Running, server: Server) -> None:
+    def _wait(self, container: RunningContainer, server: Server) -> None:
         """Until the server in it answers at all; adds that to the phase `start`."""
         began_s = self.kit.clock()
         while True:

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from offload.domain.ports import Detector, Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Pixels, RawDetections, Selection, select
-from offload.drivers import machine, pictures
-from offload.places.kit import Kit
+from offload.drivers.host import machine
+from offload.drivers.images import pictures
+from offload.places.kit import PlaceConfig
 
 
-def make(kit: Kit) -> "InProcess":
+def make(kit: PlaceConfig) -> "InProcess":
     """Detection here: one detector per core with one thread each, unless told otherwise.
 
     Fewer images than cores share the cores between them.

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from offload.detectors.source import ModelSource
 from offload.domain.ports import Detector
 from offload.domain.timing import Clock
-from offload.drivers.connections import Dial
+from offload.drivers.http.connections import Dial
 from offload.service.client.greeting import Address
 from offload.service.client.upload import Upload
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class LinkOptions:
     """How a server is talked to.
 
     `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is how
@@ -44,7 +44,7 @@ KEPT = "1"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class ContainerOptions:
     """The container: its image, its share of this machine, what it is kept as when the job is done,
     and how many of them there are.
 
@@ -59,7 +59,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Kit:
+class PlaceConfig:
     """Everything a place may be made of.
 
     `asked` is the model the user named, if any; `labels` the file of its class names. `resolve`
@@ -80,7 +80,7 @@ class Kit:
     cores: int
     workers: int | None = None
     threads: int | None = None
-    link: Link = field(default_factory=Link)
-    box: Box = field(default_factory=Box)
+    link: LinkOptions = field(default_factory=LinkOptions)
+    box: ContainerOptions = field(default_factory=ContainerOptions)
     say: Callable[[str], None] = lambda _line: None
     follow: Callable[[str], None] = lambda _line: None

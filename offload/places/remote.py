@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model
 from offload.domain.vision import Selection
-from offload.places.kit import Kit
+from offload.places.kit import PlaceConfig
 from offload.service.client.greeting import Address, ask, expect
 from offload.service.client.session import ServerSession
 
 
-def make(kit: Kit) -> "Remote":
+def make(kit: PlaceConfig) -> "Remote":
     """The server at the kit's URL.
 
     Raises:
@@ -58,7 +58,7 @@ class Remote:
 
     name = "remote"
 
-    def __init__(self, kit: Kit, address: Address) -> None:
+    def __init__(self, kit: PlaceConfig, address: Address) -> None:
         self._kit = kit
         self._address = address
         self._model: Model | None = None

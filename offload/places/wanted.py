@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
-from offload.drivers import imagefiles
-from offload.drivers.engine import Wanted
-from offload.places.kit import Kit
+from offload.drivers.docker.engine import ContainerSpec
+from offload.drivers.images import image_files
+from offload.places.kit import PlaceConfig
 from offload.version import __version__
 
 SPEC = "offload.spec"
@@ -27,7 +27,9 @@ _PORT = 8080
 _LABELS = "/model/labels.txt"
 
 
-def wanted(kit: Kit, model: ModelSource, image: str, image_id: str, stack: ExitStack) -> Wanted:
+def wanted(
+    kit: PlaceConfig, model: ModelSource, image: str, image_id: str, stack: ExitStack
+) -> ContainerSpec:
     """The container, of an image that is here; what it has mounted lives as long as `stack`.
 
     Raises:
@@ -39,7 +41,7 @@ def wanted(kit: Kit, model: ModelSource, image: str, image_id: str, stack: ExitS
         "--host": "0.0.0.0",  # noqa: S104 - the container's own; published on loopback only
         "--port": _PORT,
         "--max-pixels": kit.max_pixels,
-        "--max-bytes": imagefiles.MAX_FILE_BYTES,
+        "--max-bytes": image_files.MAX_FILE_BYTES,
         "--workers": kit.workers,
         "--threads": kit.threads,
         "--labels": _LABELS if _LABELS in mounts.values() else None,
@@ -59,7 +61,7 @@ def wanted(kit: Kit, model: ModelSource, image: str, image_id: str, stack: ExitS
         "memory": box.memory,
     }
     text = json.dumps(spec, sort_keys=True).encode()
-    return Wanted(
+    return ContainerSpec(
         image=image,
         command=tuple(command),
         port=_PORT,
@@ -72,7 +74,7 @@ def wanted(kit: Kit, model: ModelSource, image: str, image_id: str, stack: ExitS
 
 
 def _mounts(
-    kit: Kit, model: ModelSource, stack: ExitStack
+    kit: PlaceConfig, model: ModelSource, stack: ExitStack
 ) -> tuple[dict[str, str], Mapping[str, str]]:
     """Paths here -> paths there, and the settings that name the model there."""
     path = os.path.abspath(model.path)

@@ -24,7 +24,7 @@ def sink(*, as_json: bool, to_folder: bool) -> Sink:
     """Where rows go: JSON lines if asked for, nowhere if a folder has them, else a table."""
     if as_json:
         return JsonLines()
-    return Nowhere() if to_folder else Table()
+    return Nowhere() if to_folder else DetectionTable()
 
 
 class JsonLines:
@@ -52,7 +52,7 @@ class Nowhere:
         """Nothing is left to do."""
 
 
-class Table:
+class DetectionTable:
     """A line for each image, by path, once all are there.
 
     Plain columns: they need no terminal, and ten thousand lines take no time.

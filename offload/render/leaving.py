@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from offload.domain.units import show_bytes
-from offload.drivers.imagefiles import Found, printable
+from offload.drivers.images.image_files import ImageList, printable
 from offload.render import tables
 from offload.render.detections import write
 from offload.render.messages import Messages
@@ -12,7 +12,7 @@ from offload.render.words import count
 
 
 def show(
-    found: Found, leaving: Sequence[str], total_bytes: int, say: Messages, *, as_json: bool
+    found: ImageList, leaving: Sequence[str], total_bytes: int, say: Messages, *, as_json: bool
 ) -> None:
     """Their paths on standard output, a line each; how many that are of all, as a note."""
     paths = map(printable, leaving)

@@ -10,8 +10,8 @@ from offload.render import tables
 from offload.render.messages import say_line
 
 if TYPE_CHECKING:
-    from offload.app.rented import Listed, Plan, Provisioned
     from offload.costmodel.dollars import Billing
+    from offload.usecases.provision.plans import ListedMachine, Provisioned, ProvisionPlan
 
 _HOURS_PER_MONTH = 730
 _CREATED = "a key pair, a security group, an instance with an encrypted disk"
@@ -21,7 +21,7 @@ _CALLS = (
 )  # fmt: skip
 
 
-def plan(plan: "Plan", *, as_json: bool) -> None:
+def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
     """What would be created, on standard output."""
     if as_json:
         offer, spec = asdict(plan.offer), asdict(plan.offer.spec)
@@ -37,13 +37,13 @@ def plan(plan: "Plan", *, as_json: bool) -> None:
     return None
 
 
-def announce(plan: "Plan", *, quiet: bool) -> None:
+def announce(plan: "ProvisionPlan", *, quiet: bool) -> None:
     """The same on standard error, before the question."""
     if not quiet:
         _say(_plan_lines(plan))
 
 
-def _plan_lines(plan: "Plan") -> list[str]:
+def _plan_lines(plan: "ProvisionPlan") -> list[str]:
     offer, spec = plan.offer, plan.offer.spec
     kind = "spot instance" if spec.spot else "instance"
     engine = "with Docker" if offer.has_engine else "Docker is installed at its first boot"
@@ -67,7 +67,7 @@ def _plan_lines(plan: "Plan") -> list[str]:
     return lines
 
 
-def _price(plan: "Plan") -> str:
+def _price(plan: "ProvisionPlan") -> str:
     billing, most = plan.billing, " at most" if plan.offer.spec.spot else ""
     parts = " + ".join(f"${value:.4f} {name}" for name, value in _parts(billing).items())
     how = f"{billing.how}, {billing.as_of}" if billing.as_of else billing.how
@@ -75,7 +75,7 @@ def _price(plan: "Plan") -> str:
     return f"${_hourly(billing):.4f} an hour{most} ({parts}; {how}), {stopped}"
 
 
-def _end(idle_s: float | None, lifetime_s: float | None, plan: "Plan") -> str:
+def _end(idle_s: float | None, lifetime_s: float | None, plan: "ProvisionPlan") -> str:
     idle = f"{show_s(idle_s)} after the last connection" if idle_s else ""
     most = _most(plan)
     life = f"{show_s(lifetime_s)} after its boot" if lifetime_s else ""
@@ -88,7 +88,7 @@ def _end(idle_s: float | None, lifetime_s: float | None, plan: "Plan") -> str:
     return f"It ends by itself {when}{tail}."
 
 
-def _most(plan: "Plan") -> float | None:
+def _most(plan: "ProvisionPlan") -> float | None:
     lifetime_s = plan.offer.spec.lifetime_s
     return None if lifetime_s is None else _hourly(plan.billing) * lifetime_s / 3600
 
@@ -159,7 +159,7 @@ def left_running(name: str) -> None:
     _say([f"The machine {name} was started for this run.", f"  To stop it: offload stop {name}"])
 
 
-def listed(rows: "Sequence[Listed]", *, as_json: bool) -> None:
+def listed(rows: "Sequence[ListedMachine]", *, as_json: bool) -> None:
     """The machines that there are."""
     if as_json:
         return tables.write_json({"kind": "machines", "machines": [_row(row) for row in rows]})
@@ -175,7 +175,7 @@ def listed(rows: "Sequence[Listed]", *, as_json: bool) -> None:
     return tables.print_table(table)
 
 
-def _cells(row: "Listed") -> Iterable[str]:
+def _cells(row: "ListedMachine") -> Iterable[str]:
     machine = row.machine
     if machine is None:
         state = "gone" if row.record and row.record.id else "not created"
@@ -199,7 +199,7 @@ def _ends(machine: Machine) -> str:
     return f"by {machine.expires_at.replace('T', ' ')[:16]} UTC"
 
 
-def _row(row: "Listed") -> dict[str, Any]:
+def _row(row: "ListedMachine") -> dict[str, Any]:
     return {
         "name": row.name,
         "region": row.region,

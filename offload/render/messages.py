@@ -9,12 +9,12 @@ from offload.domain.errors import OffloadError
 from offload.domain.units import show_s, show_usd
 
 if TYPE_CHECKING:
-    from offload.app.detect import Summary
-    from offload.app.forecast import View
     from offload.domain.measurements import Outcome
     from offload.domain.results import Row
     from offload.domain.timing import Spread
     from offload.service.wire import Info
+    from offload.usecases.detect.rows import Summary
+    from offload.usecases.split.forecast import View
 
 
 def explain(error: OffloadError) -> None:
@@ -91,11 +91,11 @@ class Messages:
         out: str | None,
         outcome: "Outcome | None" = None,
         split: "View | None" = None,
-        strays: int = 0,
+        duplicate_uploads: int = 0,
     ) -> None:
         """What the run came to, and what was predicted of it."""
         if not self.quiet:
-            for line in summary_lines(summary, out, split, strays):
+            for line in summary_lines(summary, out, split, duplicate_uploads):
                 say_line(line)
             if outcome is not None:
                 say_line(
@@ -105,10 +105,10 @@ class Messages:
 
 
 def summary_lines(
-    summary: "Summary", out: str | None, split: "View | None" = None, strays: int = 0
+    summary: "Summary", out: str | None, split: "View | None" = None, duplicate_uploads: int = 0
 ) -> Sequence[str]:
     """The summary a person reads after a run. `split` is how one over several places stood at its
-    end, `strays` the images that were sent although no answer from there counts.
+    end, `duplicate_uploads` the images that were sent although no answer from there counts.
     """
     model = summary.model
     kept = f", {summary.kept} done before" if summary.kept else ""
@@ -130,7 +130,7 @@ def summary_lines(
     if summary.sent_bytes:
         lines.append(f"{summary.sent_bytes / 1e6:.1f} MB sent")
     if split is not None:
-        lines += _split_lines(split, strays)
+        lines += _split_lines(split, duplicate_uploads)
     if summary.fallen_back:
         lines.append(f"{_count(summary.fallen_back, 'image')} detected here for want of an answer")
     if out is not None:
@@ -138,12 +138,13 @@ def summary_lines(
     return lines
 
 
-def _split_lines(split: "View", strays: int) -> Iterator[str]:
+def _split_lines(split: "View", duplicate_uploads: int) -> Iterator[str]:
     if any(place.done for place in split.places):
         yield "images: " + ", ".join(f"{place.done} at {place.name}" for place in split.places)
-    if strays:
-        were = "was" if strays == 1 else "were"
-        yield f"{_count(strays, 'more image')} {were} sent, and no answer from there was used"
+    if duplicate_uploads:
+        were = "was" if duplicate_uploads == 1 else "were"
+        more = _count(duplicate_uploads, "more image")
+        yield f"{more} {were} sent, and no answer from there was used"
     limits, spent_usd = split.limits, sum(split.usd.values())
     if split.usd:
         each = ", ".join(f"{name} {show_usd(usd)}" for name, usd in split.usd.items())

@@ -12,7 +12,7 @@ from offload.costmodel.runs_table import LineFit
 from offload.domain import profiles
 from offload.domain.measurements import ImageSample, Measurement, ProbeKind
 from offload.domain.units import show_bytes, show_rate, show_s
-from offload.drivers.store import Listed
+from offload.drivers.store.store import ListedMeasurement
 from offload.render import tables
 from offload.render.messages import shown
 
@@ -213,7 +213,7 @@ def forgotten(measurements: int) -> None:
     _write(f"{measurements} forgotten\n")
 
 
-def listing(rows: Sequence[Listed], *, as_json: bool) -> None:
+def listing(rows: Sequence[ListedMeasurement], *, as_json: bool) -> None:
     """A line for each measurement."""
     if as_json:
         return tables.write_json({"measurements": [asdict(row) for row in rows]})

@@ -5,26 +5,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from offload.app.experiment import Pace, Plan
-from offload.domain.studies import Prediction, Standing, lane
+from offload.domain.studies import Prediction, StudyStatus, lane
 from offload.domain.units import show_s, show_usd
 from offload.render import tables
 from offload.render.words import between, count
+from offload.usecases.experiment.cells import StudyPlan, StudyProgress
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from offload.domain.studies import Run
+    from offload.domain.studies import CellRun
 
 
-def plan(plan: Plan) -> None:
+def plan(plan: StudyPlan) -> None:
     """The cells, and what they take and cost, on standard output."""
     if plan.cells:
         tables.print_table(_cells(plan))
     tables.print_lines(plan_lines(plan))
 
 
-def plan_lines(plan: Plan) -> list[str]:
+def plan_lines(plan: StudyPlan) -> list[str]:
     """What all of it comes to."""
     if not plan.cells:
         return ["Every cell is done."]
@@ -40,7 +40,7 @@ def plan_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def _cells(plan: Plan) -> "Table":
+def _cells(plan: StudyPlan) -> "Table":
     """A line for each combination, in the order of the grid."""
     from rich.table import Table
 
@@ -63,8 +63,8 @@ def _takes(predicted: Prediction) -> str:
 
 @contextmanager
 def progress(
-    done: int, pace: Pace, standing: Standing, total: int, quiet: bool
-) -> Iterator[Callable[["Run"], None]]:
+    done: int, pace: StudyProgress, standing: StudyStatus, total: int, quiet: bool
+) -> Iterator[Callable[["CellRun"], None]]:
     """A bar of cells with the time left by the cost model and the best place so far; call what is
     given with every run.
     """
@@ -80,7 +80,7 @@ def progress(
         auto_refresh=False,  # which would take its share of what is measured
     )  # fmt: skip
 
-    def advance(_run: "Run") -> None:
+    def advance(_run: "CellRun") -> None:
         bar.update(task, advance=1, description=_under_way(pace, standing), refresh=True)
 
     with bar:
@@ -88,11 +88,11 @@ def progress(
         yield advance
 
 
-def _under_way(pace: Pace, standing: Standing) -> str:
+def _under_way(pace: StudyProgress, standing: StudyStatus) -> str:
     return ", ".join(filter(None, [f"about {show_s(pace.left_s)} left", best(standing)]))
 
 
-def best(standing: Standing) -> str:
+def best(standing: StudyStatus) -> str:
     """`best with 5 images: local, 0.2 s`; empty as long as nothing can be compared."""
     found = standing.best()
     if found is None:
@@ -101,7 +101,7 @@ def best(standing: Standing) -> str:
     return f"best with {count(images, 'image')}: {name}, {show_s(seconds)}"
 
 
-def cell_line(run: "Run") -> str:
+def cell_line(run: "CellRun") -> str:
     """What one run came to."""
     cell = run.cell
     what = f"cell {cell.number}: {lane(cell)}, {count(cell.images, 'image')}"
@@ -112,7 +112,7 @@ def cell_line(run: "Run") -> str:
 
 
 def summary_lines(
-    runs: Sequence["Run"], total: int, done: int, standing: Standing, out: str
+    runs: Sequence["CellRun"], total: int, done: int, standing: StudyStatus, out: str
 ) -> list[str]:
     """What this command came to."""
     failed = sum(bool(run.error) for run in runs)

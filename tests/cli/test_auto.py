@@ -11,7 +11,7 @@ import pytest
 from offload.domain import profiles
 from offload.domain.measurements import Measurement
 from offload.domain.ports import ModelIdentity
-from offload.drivers import machine
+from offload.drivers.host import machine
 from tests.conftest import Offload
 from tests.drawing import saved, scene
 from tests.measured import container, local, remote

@@ -15,13 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from offload import bootstrap
 from offload.domain.machines import Spec
-from offload.domain.studies import Cell, Design, Outcome, Photo, Run
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer
 from offload.domain.timing import Durations
-from offload.drivers import machinefiles, studydir
-from offload.drivers.machinefiles import Record
-from offload.wiring import configuration, designing, drawing
-from offload.wiring.request import at_each
+from offload.drivers.folders import machine_files, study_dir
+from offload.drivers.folders.machine_files import MachineRecord
+from offload.usecases.detect.request import at_each
+from offload.usecases.experiment import designing, sampling
 from tests.conftest import PROJECT, Offload
 from tests.remote.served import served
 
@@ -269,10 +270,10 @@ def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells
     """Here an image takes 0.5 s, there 0.1 s after 2 s; in a container as long as here."""
     numbers = (1, 2, 5, 10, 20)
     design = Design(numbers, ("local", "container", "remote"), repeats=2)
-    with studydir.opened(str(tmp_path), {"design": design.to_json()}, {}) as study:
+    with study_dir.opened(str(tmp_path), {"design": design.to_json()}, {}) as study:
         for cell in design.cells():
             study.append(by_law(cell))
-        failed = Run(Cell("9999", 9, "remote", 1), NOW, label=FAR, error="It is gone.")
+        failed = CellRun(Cell("9999", 9, "remote", 1), NOW, label=FAR, error="It is gone.")
         study.append(failed)
     imported = offload("profile", "import", tmp_path / "runs.csv", *BUILTIN)
     assert imported.returncode == 0, imported.stderr
@@ -287,13 +288,13 @@ def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells
         }
 
 
-def by_law(cell: Cell) -> Run:
+def by_law(cell: Cell) -> CellRun:
     away = cell.place == "remote"
     each = Durations(upload_s=0.05, infer_s=0.05) if away else Durations(infer_s=0.5)
-    photo = Photo("a.jpg", 100_000, 100_000 * away, each)
+    photo = ImageTransfer("a.jpg", 100_000, 100_000 * away, each)
     seconds = law_s(cell.place, cell.images)
-    outcome = Outcome(0.5, seconds, None, 0, photo.sent_bytes, (photo,) * cell.images)
-    return Run(cell, NOW, None, outcome, FAR if away else "", goodput_bytes_per_s=2e6)
+    outcome = CellOutcome(0.5, seconds, None, 0, photo.sent_bytes, (photo,) * cell.images)
+    return CellRun(cell, NOW, None, outcome, FAR if away else "", goodput_bytes_per_s=2e6)
 
 
 def law_s(place: str, images: int) -> float:
@@ -307,12 +308,10 @@ NOW, FAR = "2026-11-21T12:00:00+00:00", "http://far.example:8080"
 def test_nothing_that_costs_money_is_begun_without_a_yes(
     offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
-    configured = configuration.load()
+    configured = bootstrap.load()
     spec = Spec("main", "us-east-1", "c7i.large", ("192.0.2.1/32",))
-    record = Record(spec, "ec2-user", 0.0893, 8, "a", NOW, id="i-1", address="192.0.2.7")
-    machinefiles.folder(configuration.machines_path(configured), "main").keep(
-        replace(record, ready=True)
-    )
+    record = MachineRecord(spec, "ec2-user", 0.0893, 8, "a", NOW, id="i-1", address="192.0.2.7")
+    machine_files.folder(configured.machines_path, "main").keep(replace(record, ready=True))
     grid = (examples, "--images", 2, "--where", "remote", "-o", tmp_path / "study", *BUILTIN)
     planned = offload("experiment", *grid, "--plan")
     assert planned.returncode == 0, planned.stderr
@@ -332,8 +331,8 @@ def test_money_is_asked_for_only_while_cells_are_left_that_cost_some(
     requests = at_each(("local", "remote"), [str(examples)], model="builtin", url="http://h:1")
     study = designing.study(
         Design((1,), ("local", "remote"), repeats=1), requests,
-        drawing.drawn([str(examples)], 0, 1, recursive=False, skip=None),
-        configuration.hub(configuration.load()), configuration.load(), print, price_usd_per_h=0.36,
+        sampling.drawn([str(examples)], 0, 1, recursive=False, skip=None),
+        bootstrap.hub(bootstrap.load()), bootstrap.load(), print, price_usd_per_h=0.36,
     )  # fmt: skip
     assert study.plan().usd > 0
     here = [cell for cell in study.design.cells() if cell.place == "local"]

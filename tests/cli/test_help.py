@@ -57,7 +57,7 @@ def test_every_command_and_option_explains_itself(name: str) -> None:
 
 
 def test_the_command_and_the_library_have_the_same_defaults() -> None:
-    from offload.wiring.request import Request
+    from offload.usecases.detect.request import Request
 
     parameters = get_command(app).commands["detect"].params  # type: ignore[attr-defined]
     command = {parameter.name: parameter.default for parameter in parameters}
@@ -70,7 +70,7 @@ def test_the_command_and_the_library_have_the_same_defaults() -> None:
 
 
 def test_serve_and_what_serves_have_the_same_defaults() -> None:
-    from offload.wiring.serving import Options
+    from offload.usecases.serve import Options
 
     parameters = get_command(app).commands["serve"].params  # type: ignore[attr-defined]
     command = {parameter.name: parameter.default for parameter in parameters}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from offload.app import probing
 from offload.domain.measurements import Measurement
-from offload.drivers.engine import MARK
+from offload.drivers.docker.engine import MARK
+from offload.usecases.profile import probing
 from tests.conftest import Offload
 from tests.testbed import lab
 

@@ -23,8 +23,8 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.ports import Detector, ModelIdentity
 from offload.domain.vision import Box, Image, InputSpec, Pixels, RawDetections, Selection
-from offload.drivers import pictures
-from offload.drivers.modelcache import ModelCache
+from offload.drivers.images import pictures
+from offload.drivers.model_cache import ModelCache
 from offload.places.inprocess import InProcess, InProcessSession
 from tests import savedmodels
 from tests.drawing import encoded, scene
@@ -449,7 +449,7 @@ def _place(folder: Path, build: Builder) -> Path:
 def test_tflite_detection_never_imports_tensorflow(examples: Path) -> None:
     program = """
 import sys
-from offload.wiring.detection import detect
+from offload.bootstrap import detect
 rows = list(detect(sys.argv[1], model="builtin"))
 assert rows and not any(row.error for row in rows), rows
 print(*sorted(name for name in sys.modules if name.split(".")[0] in {"tensorflow", "keras"}))

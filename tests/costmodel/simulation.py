@@ -33,7 +33,7 @@ class Pipeline:
     in_flight: int
 
     @property
-    def way_s(self) -> float:
+    def latency_s(self) -> float:
         """One image's way, unhindered."""
         upload_s = self.sent_bytes / self.bytes_per_s
         return self.prepare_s + upload_s + self.rtt_s + self.service_s + self.download_s
@@ -43,13 +43,13 @@ class Pipeline:
         """From one image to the next."""
         return max(
             self.prepare_s / self.clients, self.sent_bytes / self.bytes_per_s,
-            self.service_s / self.slots, self.download_s, self.way_s / self.in_flight,
+            self.service_s / self.slots, self.download_s, self.latency_s / self.in_flight,
         )  # fmt: skip
 
     @property
     def loaded_s(self) -> float:
         """One image's way among as many as are in flight."""
-        return max(self.way_s, self.in_flight * self.each_s)
+        return max(self.latency_s, self.in_flight * self.each_s)
 
 
 class _Clock:
@@ -202,13 +202,14 @@ def _begin(
             yield clients, prepare_s
             asked_s = clock.now
             yield uplink, upload_s
-            turn_s = clock.now - asked_s - upload_s
+            upload_wait_s = clock.now - asked_s - upload_s
             yield distance, pipeline.rtt_s / 2
             yield slots, service_s
             yield distance, pipeline.rtt_s / 2
             yield downlink, pipeline.download_s
             durations = Durations(
-                prepare_s=prepare_s, turn_s=turn_s, upload_s=upload_s, infer_s=service_s,
+                prepare_s=prepare_s, upload_wait_s=upload_wait_s, upload_s=upload_s,
+                infer_s=service_s,
                 download_s=pipeline.download_s,
             )  # fmt: skip
             done.append(ImageSample(len(done) + 1, clock.now, sent_bytes, sent_bytes, durations))

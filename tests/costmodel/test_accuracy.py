@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offload.costmodel.accuracy import accuracy, residuals, sigma, widened
-from offload.costmodel.priors import NOISE
+from offload.costmodel.candidates.priors import NOISE
 from offload.domain.measurements import Outcome
 from tests.measured import TAKEN_AT, advised, local, remote
 

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from offload.costmodel import priors
 from offload.costmodel.advice import Advice
+from offload.costmodel.candidates import priors
+from offload.costmodel.candidates.build import Overrides, lanes, server
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given, lanes, server
-from offload.costmodel.terms import Lane, Term
+from offload.costmodel.terms import Candidate, Term
 from offload.domain.measurements import Measurement
 from tests.measured import LABEL, advised, bring_up, local, remote
 
@@ -25,8 +25,8 @@ def startup(*known: Measurement, state: str = "new", kind: str | None = LABEL) -
     return in_state(state, *known, kind=kind).startup_s
 
 
-def in_state(state: str, *known: Measurement, kind: str | None = LABEL) -> Lane:
-    found = lanes([RENTED, *known], [], Given(slots=2, kind=kind))
+def in_state(state: str, *known: Measurement, kind: str | None = LABEL) -> Candidate:
+    found = lanes([RENTED, *known], [], Overrides(slots=2, kind=kind))
     return next(lane for lane in found if lane.state == state)
 
 
@@ -169,7 +169,7 @@ def test_a_machine_of_another_kind_tells_less() -> None:
 
 
 def test_what_a_machine_is_brought_up_for_is_learned_before_it_was_measured() -> None:
-    found = lanes([local(), *days(3)], [], Given(slots=2, kind=LABEL))
+    found = lanes([local(), *days(3)], [], Overrides(slots=2, kind=LABEL))
     new = next(lane for lane in found if lane.state == "new")
     assert (new.choosable, new.key) == (True, "")
     assert new.startup_s.samples == 3
@@ -182,7 +182,7 @@ def test_a_bring_up_is_no_measurement_of_a_place(came_from: str) -> None:
     assert up.condition.key == RENTED.condition.key
     unmeasured = advised(local(), up)
     assert _said(unmeasured) == _said(advised(local()))
-    assert server([local(), up], Given(slots=2)) is None
+    assert server([local(), up], Overrides(slots=2)) is None
     measured, known = (advised(local(), RENTED, *more) for more in ([], [up] * 9))
     assert _said(measured) == _said(known)
     for before, after in zip(_ready(measured), _ready(known), strict=True):
@@ -195,15 +195,15 @@ def _said(advice: Advice) -> list[tuple[str, str, bool]]:
     return [(o.lane.name, o.lane.key, o.lane.choosable) for o in advice.options]
 
 
-def _ready(advice: Advice) -> list[Lane]:
-    found = [o.lane for o in advice.options if isinstance(o.lane, Lane)]
+def _ready(advice: Advice) -> list[Candidate]:
+    found = [o.lane for o in advice.options if isinstance(o.lane, Candidate)]
     return [lane for lane in found if lane.state in {"here", "warm"}]
 
 
 def test_a_bring_up_elsewhere_does_not_hide_the_server_that_was_measured() -> None:
     known = [local(), remote(), bring_up(taken_at=day(28))]
-    assert server(known, Given(slots=2)) == remote().condition.url
-    assert [lane.key for lane in lanes(known, [], Given(slots=2)) if lane.state == "warm"] == [
+    assert server(known, Overrides(slots=2)) == remote().condition.url
+    assert [lane.key for lane in lanes(known, [], Overrides(slots=2)) if lane.state == "warm"] == [
         remote().condition.key
     ]
 
@@ -211,7 +211,7 @@ def test_a_bring_up_elsewhere_does_not_hide_the_server_that_was_measured() -> No
 @cache
 def _rented() -> Advice:
     billing = Billing(0.36, "as provisioned", idle_s=600, disk_gb=30)
-    by_hand = Given(slots=2, kind=LABEL)
+    by_hand = Overrides(slots=2, kind=LABEL)
     return advised(local(), RENTED, *days(3), by_hand=by_hand, billing=billing)
 
 

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offload.costmodel.contention import contention
-from offload.costmodel.lanes import Given, lanes, server
-from offload.costmodel.split import Contention
-from offload.costmodel.terms import Lane
+from offload.costmodel.candidates.build import Overrides, lanes, server
+from offload.costmodel.split.contention import contention
+from offload.costmodel.split.throughput import Contention
+from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Condition, Measurement
 from tests.costmodel.test_bringups import day
 from tests.measured import HERE, MODEL, THERE, URL, advised, local, remote
 
-BY_HAND = Given(slots=2)
+BY_HAND = Overrides(slots=2)
 
 
 def beside(place: str, measurement: Measurement) -> Measurement:
@@ -85,7 +85,7 @@ def test_without_any_it_is_assumed_by_what_sending_takes_of_a_core() -> None:
     assert 0 < found().remote.interval[0] < found().remote.interval[1] < 0.15
 
 
-def terms(ways: Sequence[Lane]) -> list[tuple[str, str, list[float]]]:
+def terms(ways: Sequence[Candidate]) -> list[tuple[str, str, list[float]]]:
     return [(lane.name, lane.key, [t.draws.sum() for t in lane.terms().values()]) for lane in ways]
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given, lanes
-from offload.costmodel.terms import DRAWS, Draws, Lane
+from offload.costmodel.terms import DRAWS, Candidate, Draws
 from offload.domain.measurements import Agreement
 from tests.costmodel import worlds
 from tests.measured import advised, container, local, remote
@@ -38,7 +38,7 @@ def chosen(*candidates: Option, **goal: Any) -> Choice:
     return choose(candidates, Goal(100, **goal))
 
 
-def names(lanes: list[Lane]) -> list[str]:
+def names(lanes: list[Candidate]) -> list[str]:
     return [lane.name for lane in lanes if lane.choosable]
 
 
@@ -144,7 +144,7 @@ def test_smaller_copies_that_are_answered_otherwise_are_never_sent(
             local(service_s=1.0),
             remote(bytes_per_s=2e5),
             smaller,
-            by_hand=Given(slots=2, **by_hand),
+            by_hand=Overrides(slots=2, **by_hand),
         )
         return advice.choice.chosen.lane.name
 
@@ -156,14 +156,14 @@ def test_smaller_copies_that_are_answered_otherwise_are_never_sent(
 
 def test_smaller_copies_are_sent_to_a_machine_that_is_ready_only() -> None:
     measured = remote(), remote(max_side_px=640, agreements=(ALL,))
-    assert "remote, 640 px" in names(lanes(measured, [], Given()))
-    assert "remote, 640 px" not in names(lanes(measured, [], Given(state="cold")))
+    assert "remote, 640 px" in names(lanes(measured, [], Overrides()))
+    assert "remote, 640 px" not in names(lanes(measured, [], Overrides(state="cold")))
 
 
 def test_a_container_that_was_not_measured_is_not_taken() -> None:
     for measured in ([], [local(service_s=9)], [remote()]):
-        assert "container" not in names(lanes(measured, [], Given()))
-    assert "container" in names(lanes([container()], [], Given()))
+        assert "container" not in names(lanes(measured, [], Overrides()))
+    assert "container" in names(lanes([container()], [], Overrides()))
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_a_container_that_was_not_measured_is_not_taken() -> None:
 def test_a_measured_machine_may_be_chosen_in_the_state_that_it_is_in(
     state: str | None, name: str
 ) -> None:
-    assert names(lanes([local(), remote()], [], Given(state=state))) == ["local", name]
+    assert names(lanes([local(), remote()], [], Overrides(state=state))) == ["local", name]
 
 
 def test_a_machine_that_was_not_measured_may_be_provisioned_and_not_taken_to_be_ready() -> None:
-    assert names(lanes([local()], [], Given())) == ["local", "remote, not provisioned"]
-    assert names(lanes([local()], [], Given(state="warm"))) == ["local"]
+    assert names(lanes([local()], [], Overrides())) == ["local", "remote, not provisioned"]
+    assert names(lanes([local()], [], Overrides(state="warm"))) == ["local"]
 
 
 def test_a_later_start_state_only_adds_start_up() -> None:
@@ -196,8 +196,8 @@ def test_a_later_start_state_only_adds_start_up() -> None:
 
 def test_only_named_places_may_be_chosen() -> None:
     measured = local(), remote()
-    assert names(lanes(measured, [], Given(places=("local",)))) == ["local"]
-    assert names(lanes(measured, [], Given(places=("remote",)))) == ["remote"]
+    assert names(lanes(measured, [], Overrides(places=("local",)))) == ["local"]
+    assert names(lanes(measured, [], Overrides(places=("remote",)))) == ["remote"]
 
 
 spans = st.lists(

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from offload.costmodel.lanes import Given, lanes
+from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.candidates.priors import NOISE
 from offload.costmodel.makespan import makespan_s
-from offload.costmodel.priors import NOISE
-from offload.costmodel.terms import DRAWS, HIGH, LOW, Lane, Term
+from offload.costmodel.terms import DRAWS, HIGH, LOW, Candidate, Term
 from offload.domain.measurements import Measurement, Probe
 from tests.costmodel.simulation import Pipeline, simulate
 from tests.costmodel.worlds import LOCAL, REMOTE, profile
@@ -23,10 +23,10 @@ BOUND_BY = {
 }
 
 
-def fitted(*measurements: Measurement) -> Lane:
+def fitted(*measurements: Measurement) -> Candidate:
     """The lane of measurements of one condition."""
     key = measurements[0].condition.key
-    return next(lane for lane in lanes(measurements, [], Given()) if lane.key == key)
+    return next(lane for lane in lanes(measurements, [], Overrides()) if lane.key == key)
 
 
 def width(term: Term) -> float:

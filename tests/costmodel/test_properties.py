@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.costmodel import breakeven
+from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
-from offload.costmodel.lanes import Given, lanes
 from offload.costmodel.makespan import makespan_s
-from offload.costmodel.terms import DRAWS, Draws, Lane, Term
+from offload.costmodel.terms import DRAWS, Candidate, Draws, Term
 from offload.domain.measurements import Agreement, Condition, Measurement, Outcome, Probe, Start
 from tests.costmodel import worlds
 from tests.costmodel.simulation import Pipeline
@@ -72,16 +72,16 @@ remotes, locals_ = sketches("remote"), sketches("local")
 certain = {"spread": 0.0, "cv": 0.0}
 
 
-def scaled(lane: Lane, name: str, factor: float) -> Lane:
+def scaled(lane: Candidate, name: str, factor: float) -> Candidate:
     term: Term = lane.terms()[name]
     return lane.with_terms(**{name: replace(term, draws=term.draws * factor)})
 
 
-def constant(lane: Lane, name: str, value: float) -> Lane:
+def constant(lane: Candidate, name: str, value: float) -> Candidate:
     return lane.with_terms(**{name: Term(np.full(DRAWS, value), "given")})
 
 
-def behind_s(one: Lane, other: Lane, images: int, total: float | None = None) -> float:
+def behind_s(one: Candidate, other: Candidate, images: int, total: float | None = None) -> float:
     """Seconds that one takes longer than the other, in the middle of the worlds."""
     return float(np.median(makespan_s(one, images, total) - makespan_s(other, images, total)))
 
@@ -342,7 +342,7 @@ def test_advice_is_plain_json_whose_numbers_keep_their_units(
 
 
 def test_many_different_images_average_out() -> None:
-    lane = replace(lanes([local()], [], Given())[0], service_cv=0.5, noise=np.ones(DRAWS))
+    lane = replace(lanes([local()], [], Overrides())[0], service_cv=0.5, noise=np.ones(DRAWS))
     widths = []
     for images in (10, 1000, 100_000):
         low, high = np.quantile(makespan_s(lane, images), (0.05, 0.95))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.costmodel import split
 from offload.costmodel.makespan import makespan_s, one_image_s
-from offload.costmodel.split import Contention, Shares, ending_together
-from offload.costmodel.terms import DRAWS, Draws, Lane
+from offload.costmodel.split import throughput
+from offload.costmodel.split.throughput import Contention, Shares, ending_together
+from offload.costmodel.terms import DRAWS, Candidate, Draws
 from offload.costmodel.terms import given as known
 from tests.costmodel import worlds
 from tests.costmodel.simulation import Pipeline, simulate_split
@@ -26,7 +26,7 @@ def contention(here: float = 0.0, there: float = 0.0) -> Contention:
     return Contention(known(here, "known"), known(there, "known"))
 
 
-def line(place: str, start_s: float, each_s: float) -> Lane:
+def line(place: str, start_s: float, each_s: float) -> Candidate:
     """A place that takes `start_s` and `each_s` an image."""
     pipeline = replace(
         worlds.LOCAL, service_s=each_s, sent_bytes=0.0, slots=1, clients=1, in_flight=1
@@ -35,20 +35,22 @@ def line(place: str, start_s: float, each_s: float) -> Lane:
 
 
 def expected(
-    local: Lane,
-    remote: Lane,
+    local: Candidate,
+    remote: Candidate,
     images: int,
     phi: Contention | None = None,
     at_most: int | None = None,
     total_bytes: float | None = None,
 ) -> Shares:
-    return split.expected(local, remote, images, total_bytes, phi or contention(), at_most)
+    return throughput.expected(local, remote, images, total_bytes, phi or contention(), at_most)
 
 
-def least_s(local: Lane, remote: Lane, images: int, total_bytes: float | None = None) -> Draws:
+def least_s(
+    local: Candidate, remote: Candidate, images: int, total_bytes: float | None = None
+) -> Draws:
     """The makespan of the best of all fixed splits, in each draw."""
 
-    def seconds(lane: Lane, count: int) -> Draws:
+    def seconds(lane: Candidate, count: int) -> Draws:
         total = None if total_bytes is None else total_bytes * count / images
         return makespan_s(lane, count, total) if count else np.zeros(DRAWS)
 
@@ -89,9 +91,9 @@ def test_where_places_work_in_rounds_it_is_no_more_than_an_image_s_way_from_the_
     total = None if each is None else images * each
     found = expected(local, remote, images, total_bytes=total).seconds
     best = least_s(local, remote, images, total)
-    way_s = np.maximum(one_image_s(local, each), one_image_s(remote, each))
+    latency_s = np.maximum(one_image_s(local, each), one_image_s(remote, each))
     assert (found >= best * (1 - 1e-9)).all()
-    assert (found <= (best + way_s) * (1 + 1e-9)).all()
+    assert (found <= (best + latency_s) * (1 + 1e-9)).all()
 
 
 @given(locals_, remotes, st.integers(1, 500), st.floats(0, 1), st.floats(0, 1))
@@ -101,10 +103,10 @@ def test_contention_never_speeds_up_and_costs_no_more_than_its_share(
     local, remote = here.lane(), there.lane()
     free = expected(local, remote, images).seconds
     held = expected(local, remote, images, contention(phi_here, phi_there)).seconds
-    way_s = np.maximum(one_image_s(local), one_image_s(remote))
+    latency_s = np.maximum(one_image_s(local), one_image_s(remote))
     most = 1 + max(phi_here, phi_there)
-    assert (held >= free * (1 - 1e-9) - way_s).all()
-    assert (held <= (free + way_s) * most * (1 + 1e-9)).all()
+    assert (held >= free * (1 - 1e-9) - latency_s).all()
+    assert (held <= (free + latency_s) * most * (1 + 1e-9)).all()
 
 
 @given(st.lists(st.tuples(starts, paces), min_size=1, max_size=5), st.integers(1, 1000))
@@ -136,7 +138,7 @@ def test_one_image_goes_where_it_is_done_sooner(start_s: float, here: int, secon
 
 @pytest.mark.parametrize("remote", [line("remote", 1, 1e4), line("remote", 100, 0.001)])
 def test_a_place_that_is_hopeless_or_comes_too_late_gets_none_and_holds_nothing_up(
-    remote: Lane,
+    remote: Candidate,
 ) -> None:
     local = worlds.Sketch(worlds.LOCAL, "local", spread=0.1).lane()
     found = expected(local, remote, 200, contention(0.5, 0.5))
@@ -188,12 +190,12 @@ def test_counts_add_up_to_all_images() -> None:
 
 
 def test_what_is_expected_of_a_place_is_its_rate_and_what_an_image_takes_under_load() -> None:
-    here = split.speed(worlds.lane(worlds.LOCAL, "local"))
-    assert (here.images_per_s, here.way_s) == pytest.approx((50, 0.04))
-    there = split.speed(worlds.lane(), 340_000)
-    assert (there.images_per_s, there.way_s) == pytest.approx((1 / 0.136, 1.36))
-    held_up = split.speed(worlds.lane(worlds.LOCAL, "local"), slowed=known(0.25, ""))
-    assert (held_up.images_per_s, held_up.way_s) == pytest.approx((40, 0.05))
+    here = throughput.speed(worlds.lane(worlds.LOCAL, "local"))
+    assert (here.images_per_s, here.latency_s) == pytest.approx((50, 0.04))
+    there = throughput.speed(worlds.lane(), 340_000)
+    assert (there.images_per_s, there.latency_s) == pytest.approx((1 / 0.136, 1.36))
+    held_up = throughput.speed(worlds.lane(worlds.LOCAL, "local"), slowed=known(0.25, ""))
+    assert (held_up.images_per_s, held_up.latency_s) == pytest.approx((40, 0.05))
 
 
 @pytest.mark.parametrize(("cv", "percent", "at_worst"), [(0, 1, 5), (0.3, 3, 10)])

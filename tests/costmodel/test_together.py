@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from offload.costmodel.advice import Advice
+from offload.costmodel.candidates.build import Overrides
+from offload.costmodel.candidates.kinds import SplitCandidate, makespan_s
 from offload.costmodel.decide import Option
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given
-from offload.costmodel.split import Shares
-from offload.costmodel.together import bill_usd
-from offload.costmodel.ways import Split, makespan_s
+from offload.costmodel.split.split_option import bill_usd
+from offload.costmodel.split.throughput import Shares
 from offload.domain.measurements import Agreement, Measurement, Outcome
 from tests.costmodel.test_contention import here as beside_remote
 from tests.costmodel.test_contention import there as beside_local
@@ -32,10 +32,10 @@ def option(advice: Advice, name: str = NAME) -> Option:
     return found
 
 
-def way(advice: Advice) -> tuple[Split, Shares]:
+def way(advice: Advice) -> tuple[SplitCandidate, Shares]:
     found = advice.split
     assert found is not None
-    assert isinstance(found.lane, Split)
+    assert isinstance(found.lane, SplitCandidate)
     assert found.shares is not None
     return found.lane, found.shares
 
@@ -73,10 +73,10 @@ def test_the_grid_of_uplinks_has_both_sides() -> None:
 def test_it_is_no_option_where_either_place_may_not_be_chosen() -> None:
     both = SLOW, remote()
     for places in (("local", "split"), ("remote", "split"), ("local", "remote")):
-        assert asked(*both, by_hand=Given(slots=2, places=places)).split is None
-    every = asked(*both, by_hand=Given(slots=2, places=("local", "remote", "split")))
+        assert asked(*both, by_hand=Overrides(slots=2, places=places)).split is None
+    every = asked(*both, by_hand=Overrides(slots=2, places=("local", "remote", "split")))
     assert every.choice.chosen.lane.place == "split"
-    assert asked(SLOW, by_hand=Given(slots=2, state="warm")).split is None
+    assert asked(SLOW, by_hand=Overrides(slots=2, state="warm")).split is None
 
 
 def test_smaller_copies_are_sent_where_they_are_faster_and_alike() -> None:
@@ -155,12 +155,12 @@ def test_a_budget_for_no_image_leaves_the_job_here() -> None:
     assert advice.choice.chosen.lane.name == "local"
     assert option(advice).usd == 0
     assert np.array_equal(option(advice).draws_s, option(advice, "local").draws_s)
-    never_asked = asked(SLOW, remote(), by_hand=Given(slots=2, state="new"), max_cost_usd=1e-7)
+    never_asked = asked(SLOW, remote(), by_hand=Overrides(slots=2, state="new"), max_cost_usd=1e-7)
     assert option(never_asked, f"{NAME}, not provisioned").usd == 0
 
 
 def test_a_machine_s_start_hides_behind_work_here_and_is_paid_for() -> None:
-    by_hand = Given(slots=2, state="new")
+    by_hand = Overrides(slots=2, state="new")
     advice = asked(SLOW, remote(), images=4000, by_hand=by_hand, billing=BILLING)
     found = option(advice, f"{NAME}, not provisioned")
     split, shares = way(advice)
@@ -174,7 +174,7 @@ def test_a_machine_s_start_hides_behind_work_here_and_is_paid_for() -> None:
 
 
 def test_a_machine_that_would_be_up_too_late_is_not_started() -> None:
-    advice = asked(SLOW, remote(), by_hand=Given(slots=2, state="new"), billing=BILLING)
+    advice = asked(SLOW, remote(), by_hand=Overrides(slots=2, state="new"), billing=BILLING)
     found = option(advice, f"{NAME}, not provisioned")
     assert advice.choice.chosen.lane.name == "local"
     assert not found.lane.choosable
@@ -242,7 +242,7 @@ def test_where_the_remote_place_would_mostly_get_none_a_split_is_not_taken() -> 
 
 
 def test_a_split_of_what_was_never_measured_says_so() -> None:
-    lane, _ = way(asked(by_hand=Given(slots=2)))
+    lane, _ = way(asked(by_hand=Overrides(slots=2)))
     assert not lane.key
     assert {"service_s", "goodput", "local_contention"} <= set(lane.assumptions)
     known, _ = way(asked(SLOW, remote()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from offload.costmodel.terms import DRAWS, TERMS, Lane, Term, given
+from offload.costmodel.terms import DRAWS, TERMS, Candidate, Term, given
 from offload.domain.measurements import Condition, Measurement, Probe, Start
 from tests.costmodel.simulation import Pipeline, simulate
 from tests.measured import HERE, MODEL, PROBED_BYTES, TAKEN_AT, THERE, URL
@@ -22,7 +22,7 @@ LOCAL = Pipeline(
 )  # fmt: skip
 
 
-def lane(pipeline: Pipeline = REMOTE, place: str = "remote", **more: Any) -> Lane:
+def lane(pipeline: Pipeline = REMOTE, place: str = "remote", **more: Any) -> Candidate:
     """The lane of a pipeline of which everything is known; `more` are other fields of it, terms as
     numbers.
     """
@@ -46,10 +46,10 @@ def lane(pipeline: Pipeline = REMOTE, place: str = "remote", **more: Any) -> Lan
         **more,
     }  # fmt: skip
     terms = {name: given(float(known[name]), "known") for name in TERMS}
-    return Lane(**known | terms)
+    return Candidate(**known | terms)
 
 
-def blurred(lane: Lane, spread: float, seed: int) -> Lane:
+def blurred(lane: Candidate, spread: float, seed: int) -> Candidate:
     """The lane with every term's draws log-normal about what they were."""
     rng = np.random.default_rng(seed)
     terms = {
@@ -75,7 +75,7 @@ class Sketch:
     spread: float = 0.0
     seed: int = 0
 
-    def lane(self) -> Lane:
+    def lane(self) -> Candidate:
         """The lane itself."""
         elsewhere = self.place == "remote"
         known = lane(
@@ -110,7 +110,7 @@ def profile(
 
     elsewhere = place == "remote"
     upload_s = pipeline.sent_bytes / pipeline.bytes_per_s
-    way_s = (
+    latency_s = (
         pipeline.prepare_s + upload_s + pipeline.rtt_s + pipeline.service_s + pipeline.download_s
     )
     probes = [Probe("rtt", 0, about(pipeline.rtt_s)) for _ in range(round_trips)] + [
@@ -126,7 +126,7 @@ def profile(
         ),
         in_flight=pipeline.in_flight,
         starts=tuple(
-            Start(1, about(startup_s), first_s + about(way_s), round(pipeline.sent_bytes))
+            Start(1, about(startup_s), first_s + about(latency_s), round(pipeline.sent_bytes))
             for _ in range(starts)
         ),
         images=tuple(simulate(pipeline, images, cv, seed)),

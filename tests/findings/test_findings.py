@@ -16,19 +16,19 @@ from offload.findings import (
     reading,
     scaling,
 )
-from offload.findings.study import Lane, Photo, Run, Study, plain
+from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, plain
 from tests.studies import RUNS
 
-LOCAL, REMOTE = Lane("local"), Lane("remote")
+LOCAL, REMOTE = Variant("local"), Variant("remote")
 SECONDS = st.floats(1e-3, 1e4)
 FEW = st.lists(SECONDS, min_size=1, max_size=6)
 
 
-def runs(lane: Lane, images: int, *seconds: float, **numbers: float) -> list[Run]:
-    return [Run("", lane, images, {"makespan_s": s, **numbers}) for s in seconds]
+def runs(lane: Variant, images: int, *seconds: float, **numbers: float) -> list[MeasuredRun]:
+    return [MeasuredRun("", lane, images, {"makespan_s": s, **numbers}) for s in seconds]
 
 
-def lines(*laws: tuple[Lane, float, float], images: tuple[int, ...] = (1, 10, 100)) -> Study:
+def lines(*laws: tuple[Variant, float, float], images: tuple[int, ...] = (1, 10, 100)) -> Study:
     """A study of lanes that take `a + b N`, each three times within 2 %."""
     found = []
     for lane, a, b in laws:
@@ -166,7 +166,9 @@ def test_where_nothing_is_billed_there_are_no_bills() -> None:
 
 
 def test_the_line_through_transfers_is_the_link() -> None:
-    photos = [Photo(REMOTE, size, size, 0.02 + size / 1.25e6) for size in range(1000, 90_000, 500)]
+    photos = [
+        TransferPoint(REMOTE, size, size, 0.02 + size / 1.25e6) for size in range(1000, 90_000, 500)
+    ]
     found = link.line(photos)
     assert found is not None
     assert found.bytes_per_s == pytest.approx(1.25e6)
@@ -177,7 +179,10 @@ def test_the_line_through_transfers_is_the_link() -> None:
 def test_transfers_in_which_size_drowns_name_no_rate() -> None:
     luck = np.random.default_rng(1)
     sizes = luck.integers(10_000, 50_000, 100)
-    photos = [Photo(REMOTE, n, n, 0.01 + n / 1e9 + luck.exponential(0.005)) for n in sizes.tolist()]
+    photos = [
+        TransferPoint(REMOTE, n, n, 0.01 + n / 1e9 + luck.exponential(0.005))
+        for n in sizes.tolist()
+    ]
     found = link.line(photos)
     assert found is not None
     assert found.bytes_per_s is None
@@ -185,7 +190,7 @@ def test_transfers_in_which_size_drowns_name_no_rate() -> None:
 
 
 def test_a_link_between_two_that_were_measured_is_interpolated_in_seconds_per_byte() -> None:
-    lanes = [Lane("remote", link_mbit=10.0), Lane("remote", link_mbit=100.0)]
+    lanes = [Variant("remote", link_mbit=10.0), Variant("remote", link_mbit=100.0)]
     # 1.25 MB at 10 Mbit/s take 1 s; what is not the link takes 0.5 s.
     took = [*runs(lanes[0], 9, 1.5), *runs(lanes[1], 9, 0.6), *runs(LOCAL, 9, 1.0)]
     study = Study(tuple(took))
@@ -221,7 +226,7 @@ def test_no_link_is_fast_enough_where_the_work_alone_takes_longer() -> None:
 
 
 def test_links_between_which_nothing_surely_flips_name_no_rate() -> None:
-    slow, fast = (Lane("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
+    slow, fast = (Variant("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
     took = [*runs(slow, 9, 2.0, 2.1), *runs(fast, 9, 0.8, 1.1), *runs(LOCAL, 9, 0.9, 1.2)]
     study = Study(tuple(took))
     assert link.needed(study, slow, study.groups[LOCAL, 9], None) is None
@@ -236,7 +241,7 @@ def test_no_link_is_named_where_the_detector_binds() -> None:
 @pytest.mark.parametrize(
     ("numbers", "stage"),
     [
-        ({"turn_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "link"),
+        ({"upload_wait_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "link"),
         ({"queue_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "detector"),
         ({"prepare_s": 2.0, "upload_s": 0.5, "infer_s": 1.0}, "client"),
     ],
@@ -259,7 +264,7 @@ def test_replicas_speed_up_by_their_rates() -> None:
     found = []
     for replicas in (1, 2, 3):
         for in_flight in (1, 4, 16):
-            lane = Lane("container", replicas=replicas, concurrency=in_flight)
+            lane = Variant("container", replicas=replicas, concurrency=in_flight)
             rate = float(min(in_flight, 4 * replicas))
             found += runs(lane, 50, 50 / rate, 50 / rate, images_per_s=rate)
     (sweep,) = scaling.sweeps(Study(tuple(found)))
@@ -272,17 +277,17 @@ def test_replicas_speed_up_by_their_rates() -> None:
 
 
 def test_replicas_are_a_sweep_where_requests_in_flight_are_left_to_the_place() -> None:
-    lanes = [Lane("container", replicas=number) for number in (1, 2)]
+    lanes = [Variant("container", replicas=number) for number in (1, 2)]
     study = Study(tuple(run for lane in lanes for run in runs(lane, 5, 1.0, images_per_s=5.0)))
     (sweep,) = scaling.sweeps(study)
     assert (sweep.replicas, sweep.concurrencies) == ([1, 2], [0])
 
 
 def test_predictions_are_as_good_as_they_came_out() -> None:
-    def said(took_s: float, predicted_s: float, assumed: bool = False) -> Run:
+    def said(took_s: float, predicted_s: float, assumed: bool = False) -> MeasuredRun:
         numbers = {"predicted_low_s": 0.9 * predicted_s, "predicted_high_s": 1.1 * predicted_s}
         numbers |= {"makespan_s": took_s, "predicted_s": predicted_s}
-        return Run("", LOCAL, 5, numbers, assumed)
+        return MeasuredRun("", LOCAL, 5, numbers, assumed)
 
     all_of_them = [said(10, 10), said(10, 11), said(10, 15, assumed=True)]
     found = predictions.accuracy(all_of_them)
@@ -295,7 +300,7 @@ def test_predictions_are_as_good_as_they_came_out() -> None:
 
 
 def test_choices_are_between_places_over_the_same_link() -> None:
-    slow, fast = (Lane("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
+    slow, fast = (Variant("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
     study = Study((
         *runs(LOCAL, 5, 2.0, predicted_s=2.0),
         *runs(slow, 5, 3.0, predicted_s=1.0),
@@ -305,13 +310,13 @@ def test_choices_are_between_places_over_the_same_link() -> None:
 
 
 def test_knobs_are_set_the_way_that_was_fastest() -> None:
-    lanes = [Lane("container", replicas=number) for number in (1, 2)]
+    lanes = [Variant("container", replicas=number) for number in (1, 2)]
     study = Study((*runs(lanes[0], 5, 2.0), *runs(lanes[1], 5, 1.0), *runs(LOCAL, 5, 3.0)))
     assert headline.lanes(study) == [LOCAL, lanes[1]]
 
 
 def test_a_place_is_compared_with_the_simplest_one_here() -> None:
-    box = Lane("container")
+    box = Variant("container")
     study = lines((LOCAL, 1, 1), (box, 1, 1), (REMOTE, 1, 1))
     assert headline.base(study, REMOTE, study.lanes) == LOCAL
     assert headline.base(study, box, study.lanes) == LOCAL
@@ -319,7 +324,7 @@ def test_a_place_is_compared_with_the_simplest_one_here() -> None:
 
 
 def test_a_place_is_compared_with_the_fastest_one_here_if_that_is_sure() -> None:
-    box = Lane("container")
+    box = Variant("container")
     study = lines((LOCAL, 1, 1), (box, 1, 0.5), (REMOTE, 1, 1))
     assert headline.base(study, REMOTE, study.lanes) == box
 
@@ -367,5 +372,5 @@ def test_what_data_says_is_one_line_without_code() -> None:
 @pytest.mark.parametrize("places", [None, [], {"remote": 3}, {"remote": {"rtt_s": "slow"}}])
 def test_an_environment_that_says_nothing_is_no_obstacle(places: object) -> None:
     study = Study((), environment={"places": places, "client": [1]})
-    assert environment.site(study, REMOTE) == environment.Site()
+    assert environment.site(study, REMOTE) == environment.PlaceFacts()
     assert environment.client(study) is None

@@ -39,9 +39,9 @@ def test_an_answer_has_what_the_server_found_and_where_the_seconds_went() -> Non
     assert found.found == (DOG,)
     assert (found.width, found.height, found.sent_bytes) == (640, 480, len(PHOTO.data))
     d = found.durations
-    assert replace(d, prepare_s=0, turn_s=0, upload_s=0, download_s=0) == DURATIONS
+    assert replace(d, prepare_s=0, upload_wait_s=0, upload_s=0, download_s=0) == DURATIONS
     assert min(astuple(d)) >= 0
-    assert min(d.prepare_s, d.turn_s, d.download_s) > 0
+    assert min(d.prepare_s, d.upload_wait_s, d.download_s) > 0
     assert here.session.model == IDENTITY
     assert here.session.host == {"name": "flaky"}
 

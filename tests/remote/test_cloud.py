@@ -8,8 +8,8 @@ import pytest
 
 from offload.domain.errors import UsageError
 from offload.domain.machines import EXPIRES, Machine, Spec
-from offload.drivers import ec2permissions
-from offload.drivers.ec2 import Cloud
+from offload.drivers.aws import iam
+from offload.drivers.aws.ec2 import Cloud
 from tests.testbed import lab
 
 pytestmark = pytest.mark.xdist_group("engine")
@@ -122,6 +122,6 @@ def test_the_image_is_found_for_either_processor(
 
 
 def test_every_permission_is_asked_for_without_using_it(cloud: Cloud, spec: Spec) -> None:
-    found = ec2permissions.asked(cloud.clients("ec2"), cloud.offer(spec), [])
+    found = iam.asked(cloud.clients("ec2"), cloud.offer(spec), [])
     assert set(found.values()) == {"allowed"}
     assert not cloud.resources("doctor")

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
+from offload.bootstrap import detect
 from offload.detectors.catalogue import BUILTIN
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import ModelIdentity
-from offload.drivers.modelcache import sha256_of
+from offload.drivers.model_cache import sha256_of
 from offload.service.client.greeting import Address, ask
 from offload.service.wire import Info
-from offload.wiring.detection import detect
 from tests.conftest import Offload
 from tests.drawing import saved
 from tests.remote.flaky import Act, Flaky, info, never_ends, refuses, says

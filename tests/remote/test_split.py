@@ -74,12 +74,12 @@ def test_both_places_work_and_every_picture_has_the_objects_it_has_here(
     document = json.loads((tmp_path / "out" / "run.json").read_text())
     assert document["totals"]["images_by_place"] == dict(by_place)
     assert document["detected_on"].keys() == {"local", "remote"}
-    strays = set(document["also_sent"])
+    duplicate_uploads = set(document["also_sent"])
     for path, row in found.items():
         if row["where"] == "remote":
             assert row["sent_bytes"] >= (many / path).stat().st_size
-            assert path not in strays
-        elif path not in strays:
+            assert path not in duplicate_uploads
+        elif path not in duplicate_uploads:
             assert row["sent_bytes"] == 0
     assert f"images: {by_place['local']} at local, {by_place['remote']} at remote" in both.stderr
 

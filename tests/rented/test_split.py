@@ -17,7 +17,7 @@ import pytest
 
 from offload.domain import profiles
 from offload.domain.ports import ModelIdentity
-from offload.drivers import machine as this_machine
+from offload.drivers.host import machine as this_machine
 from tests.measured import bring_up
 from tests.rented.pictures import lines
 from tests.rented.renter import Rented, Renter, comes_to, shape, until

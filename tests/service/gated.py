@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server import run
-from offload.service.server.slots import Engine
+from offload.service.server.slots import SessionFactory
 from offload.service.wire import Info
 from tests.fakes import IDENTITY, FakeSession
 
@@ -37,7 +37,7 @@ class Gated(FakeSession):
         return super().detect(image)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[Engine]:
+    def opened(self) -> Iterator[SessionFactory]:
         """Itself, once it is told to load."""
         self.loading.wait()
         yield self

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from offload.drivers.ssh import KeyPair, Shell, new_key
-from offload.drivers.tunnel import Tunnel
+from offload.drivers.ssh.login import KeyPair, Shell, new_key
+from offload.drivers.ssh.tunnel import Tunnel
 
 PROGRAM = Path("/usr/sbin/sshd")
 ALIAS = "offload-mine"

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from offload.app.detect import Job, detect
-from offload.app.pipeline import Stop
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Row
 from offload.domain.vision import Selection
-from offload.drivers import imagefiles
-from offload.drivers.connections import Dial
+from offload.drivers.http.connections import Dial
+from offload.drivers.images import image_files
 from offload.places import remote
-from offload.places.kit import Kit, Link
+from offload.places.kit import LinkOptions, PlaceConfig
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.rows import Job, detect
 from tests.remote.served import Served, served
 from tests.ssh.proxy import Proxy
 from tests.ssh.sshd import Sshd
@@ -35,9 +35,9 @@ def server() -> Iterator[Served]:
 
 
 def place(url: str, dial: Dial | None = None) -> remote.Remote:
-    link = Link(url, TOKEN, dial=dial)
+    link = LinkOptions(url, TOKEN, dial=dial)
     return remote.make(
-        Kit(
+        PlaceConfig(
             asked=None,
             labels=None,
             resolve=_unused,
@@ -58,7 +58,7 @@ def _unused(*_: object) -> Any:
 
 def rows(place: remote.Remote, folder: Path) -> dict[str, Row]:
     paths = sorted(path.name for path in folder.glob("*.jpg"))
-    job = Job(paths, partial(imagefiles.read, str(folder)), lambda data: str(len(data)), str)
+    job = Job(paths, partial(image_files.read, str(folder)), lambda data: str(len(data)), str)
     with place.open(Selection(), len(paths)) as session:
         found = list(detect(job, session, place.name, time.perf_counter, Stop()))
     assert len(found) == len(paths)

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from offload.app.detect import Job, detect
-from offload.app.pipeline import Stop
 from offload.domain.errors import Unanswered
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.vision import Image
-from offload.drivers.ssh import Shell
-from offload.drivers.tunnel import Tunnel
-from offload.drivers.web import Unreachable
+from offload.drivers.http.web import Unreachable
+from offload.drivers.ssh.login import Shell
+from offload.drivers.ssh.tunnel import Tunnel
 from offload.service import wire
 from offload.service.client.greeting import Address
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.rows import Job, detect
 from tests.fakes import FakeSession
 from tests.remote.flaky import Act, Exchange, Flaky, after, answers, ignores, info, stalls
 from tests.remote.sessions import Visit, at_once, visit

@@ -10,14 +10,16 @@ import pytest
 from offload.costmodel.advice import Advice
 from offload.domain.machines import Spec
 from offload.domain.measurements import Measurement
-from offload.drivers import machine, machinefiles, settings
-from offload.drivers.machinefiles import Record
+from offload.drivers import settings
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.host import machine
 from offload.drivers.settings import Settings
-from offload.wiring import configuration, history, keeping
-from offload.wiring.advising import advice, answer
-from offload.wiring.conditions import shown
-from offload.wiring.history import Known
-from offload.wiring.question import Question
+from offload.usecases.advise.advise import advice, answer
+from offload.usecases.advise.question import Question
+from offload.usecases.detect.conditions import shown
+from offload.usecases.history import history_io, query
+from offload.usecases.history.query import History
 from tests.measured import LABEL, MODEL, URL, bring_up, local, remote
 
 LATER = "2026-11-21T10:00:00+00:00"
@@ -43,7 +45,7 @@ def ours(*measurements: Measurement) -> list[Measurement]:
 
 def answered(configured: Settings, known: Sequence[Measurement], **asked: Any) -> Advice:
     question = Question(images=200, slots=2, **asked)
-    return answer(question, configured, Known("builtin", known, []), pytest.fail)
+    return answer(question, configured, History("builtin", known, []), pytest.fail)
 
 
 def states(found: Advice) -> set[str]:
@@ -91,11 +93,11 @@ def test_a_rented_machine_is_in_the_state_that_it_is_known_to_be_in(
 def test_what_this_computer_brought_up_is_in_the_state_that_it_was_left_in(
     configured: Settings,
 ) -> None:
-    with keeping.opened(configured, pytest.fail) as store:
+    with history_io.opened(configured, pytest.fail) as store:
         store.add(*ours(rented()))
     spec = Spec("main", "us-east-1", "c7i.large", ("192.0.2.1/32",))
-    record = Record(spec, "ec2-user", 0.09, 8, "a", LATER, id="i-1", address="192.0.2.7")
-    folder = machinefiles.folder(configuration.machines_path(configured), "main")
+    record = MachineRecord(spec, "ec2-user", 0.09, 8, "a", LATER, id="i-1", address="192.0.2.7")
+    folder = machine_files.folder(configured.machines_path, "main")
     for known, state in (
         (record, "new"),
         (replace(record, ready=True), "warm"),
@@ -124,14 +126,14 @@ def test_a_rented_machine_costs_what_its_kind_does(configured: Settings) -> None
 
 
 def test_how_machines_came_up_is_known_whichever_server_is_meant(configured: Settings) -> None:
-    with keeping.opened(configured, pytest.fail) as store:
+    with history_io.opened(configured, pytest.fail) as store:
         for each in ours(local(), remote(), rented(), bring_up()):
             store.add(each)
     for url, places in ((URL, 3), (LABEL, 3), (None, 4)):
-        found = history.known(None, None, url, configured, pytest.fail)
+        found = query.known(None, None, url, configured, pytest.fail)
         assert len(found.measurements) == places
         assert sum(m.is_bring_up for m in found.measurements) == 1
-        of_model = history.of_model(MODEL, url, configured, pytest.fail)
+        of_model = query.of_model(MODEL, url, configured, pytest.fail)
         assert len(of_model.measurements) == places
 
 
@@ -139,19 +141,19 @@ def test_a_machine_that_came_up_measures_no_model(configured: Settings) -> None:
     other = replace(MODEL, name="other", sha256="1" * 64)
     [up] = ours(bring_up(taken_at=LATER))
     up = replace(up, condition=replace(up.condition, model=other))
-    with keeping.opened(configured, pytest.fail) as store:
+    with history_io.opened(configured, pytest.fail) as store:
         store.add(up)
-        known = history.known(None, None, None, configured, pytest.fail)
+        known = query.known(None, None, None, configured, pytest.fail)
         assert (known.model, len(known.measurements)) == ("other", 1)
-        known = history.known(None, "third", None, configured, pytest.fail)
+        known = query.known(None, "third", None, configured, pytest.fail)
         assert (known.model, len(known.measurements)) == ("third", 0)
         store.add(*ours(local()))
-    known = history.known(None, None, None, configured, pytest.fail)
+    known = query.known(None, None, None, configured, pytest.fail)
     assert (known.model, [m.source for m in known.measurements]) == ("builtin", ["profile"])
 
 
 def test_a_machine_that_came_up_makes_no_place_look_known_lately(configured: Settings) -> None:
-    with keeping.opened(configured, pytest.fail) as store:
+    with history_io.opened(configured, pytest.fail) as store:
         for each in ours(remote(taken_at=LONG_AGO), bring_up(taken_at=LATER)):
             store.add(each)
     notes = advice(Question(images=200), configured, pytest.fail).stale
@@ -162,9 +164,9 @@ def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
     configured: Settings,
 ) -> None:
     said: list[str] = []
-    with keeping.opened(configured, pytest.fail) as store:
+    with history_io.opened(configured, pytest.fail) as store:
         store.add(local())
         store.add(*ours(bring_up()))
-    history.known(None, None, None, configured, said.append)
+    query.known(None, None, None, configured, said.append)
     [warning] = said
     assert warning.startswith("All that is known was measured on another machine")

@@ -11,9 +11,9 @@ from botocore import exceptions
 from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.drivers import aws, awscalls
-from offload.drivers.awserrors import explained
-from offload.drivers.ec2 import Cloud
+from offload.drivers.aws import account, calls
+from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.errors import explained
 
 DENIED = (
     "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/bob is "
@@ -155,7 +155,7 @@ class TestConnecting:
         (home / ".aws" / "config").write_text("[profile work]\nregion = eu-north-1\n")
         self.keys(monkeypatch)
         assert Cloud.connected(profile=None, region="eu-west-3").region == "eu-west-3"
-        assert aws.session(profile="work").region_name == "eu-north-1"
+        assert account.session(profile="work").region_name == "eu-north-1"
         self.keys(monkeypatch, AWS_DEFAULT_REGION="us-east-2")
         assert Cloud.connected().region == "us-east-2"
         self.keys(monkeypatch, AWS_REGION="us-west-2")
@@ -178,9 +178,9 @@ class TestConnecting:
 
     def test_an_endpoint_where_nobody_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.keys(monkeypatch, AWS_ENDPOINT_URL="http://127.0.0.1:9")
-        session = aws.session("eu-central-1")
+        session = account.session("eu-central-1")
         with pytest.raises(PlaceUnavailable, match=r"does not answer .*127\.0\.0\.1:9"):
-            awscalls.call(aws.client(session, "ec2", attempts=1), "describe_regions")
+            calls.call(account.client(session, "ec2", attempts=1), "describe_regions")
 
     @pytest.mark.parametrize(
         ("service", "question"), [("ec2", "describe_regions"), ("sts", "get_caller_identity")]
@@ -189,9 +189,9 @@ class TestConnecting:
         self, monkeypatch: pytest.MonkeyPatch, portal: str, service: str, question: str
     ) -> None:
         self.keys(monkeypatch, AWS_ENDPOINT_URL=portal)
-        session = aws.session("eu-central-1")
+        session = account.session("eu-central-1")
         with pytest.raises(PlaceUnavailable, match="What answers is not AWS"):
-            awscalls.call(aws.client(session, service, attempts=1), question)
+            calls.call(account.client(session, service, attempts=1), question)
 
     @pytest.fixture
     def portal(self) -> Iterator[str]:

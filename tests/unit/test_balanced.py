@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from offload.app.pipeline import Stop, pull
 from offload.domain.errors import ImageError, Unanswered
 from offload.domain.vision import Detections, Image
 from offload.service.client.balanced import BalancedSession
+from offload.usecases.detect.pipeline import Stop, pull
 from tests.fakes import FakeSession
 
 

@@ -1,39 +1,39 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.app.board import Board, Item, Pace, Side
+from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
 
 
-def item(size: int, *, stays: bool = False) -> Item:
-    return Item(f"{size}.jpg", size, stays)
+def item(size: int, *, stays: bool = False) -> WorkItem:
+    return WorkItem(f"{size}.jpg", size, stays)
 
 
-def a_side(board: Board, name: str, *, here: bool, workers: int = 2) -> Side:
-    side = Side(name, here, Pace(workers, 0.0))
+def a_side(board: WorkQueue, name: str, *, here: bool, workers: int = 2) -> Worker:
+    side = Worker(name, here, ThroughputEstimator(workers, 0.0))
     board.sides.append(side)
     return side
 
 
-def paced(side: Side, images_per_s: float, way_s: float, until_s: float) -> None:
+def paced(side: Worker, images_per_s: float, latency_s: float, until_s: float) -> None:
     """It has done twenty images at this rate, the last one just now."""
     for number in range(20):
         ended_s = until_s - (19 - number) / images_per_s
-        side.pace.add(ended_s - way_s, ended_s)
+        side.pace.add(ended_s - latency_s, ended_s)
 
 
-def sizes(found: list[Item | None]) -> list[int]:
+def sizes(found: list[WorkItem | None]) -> list[int]:
     return [each.bytes for each in found if each]
 
 
 def test_a_place_here_takes_the_largest_image_and_another_the_smallest() -> None:
-    board = Board([item(n) for n in (3, 1, 4, 2, 5)])
+    board = WorkQueue([item(n) for n in (3, 1, 4, 2, 5)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     assert sizes([board.take(here, 0.0), board.take(here, 0.0)]) == [5, 4]
     assert sizes([board.take(there, 0.0), board.take(there, 0.0)]) == [1, 2]
 
 
 def test_images_that_stay_are_taken_here_first_and_nowhere_else() -> None:
-    board = Board([item(9), item(1, stays=True), item(2, stays=True)])
+    board = WorkQueue([item(9), item(1, stays=True), item(2, stays=True)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     assert sizes([board.take(there, 0.0), board.take(there, 0.0)]) == [9]
     assert sizes([board.take(here, 0.0), board.take(here, 0.0)]) == [2, 1]
@@ -42,7 +42,7 @@ def test_images_that_stay_are_taken_here_first_and_nowhere_else() -> None:
 
 
 def test_an_image_is_answered_once() -> None:
-    board = Board([item(1)])
+    board = WorkQueue([item(1)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     paced(here, 10.0, 0.1, 0.0)
     [taken] = [board.take(there, 0.0)]
@@ -55,18 +55,18 @@ def test_an_image_is_answered_once() -> None:
 
 
 def test_a_slow_place_leaves_the_last_images_to_a_fast_one() -> None:
-    board = Board([item(n) for n in range(1, 11)])
+    board = WorkQueue([item(n) for n in range(1, 11)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     paced(here, 10.0, 0.1, 0.0)
     paced(there, 1.0, 2.0, 0.0)
     assert board.take(there, 0.0) is None, "ten images take a second here and one takes two there"
-    more = Board([item(n) for n in range(1, 31)])
+    more = WorkQueue([item(n) for n in range(1, 31)])
     more.sides = board.sides
     assert more.take(there, 0.0) is not None
 
 
 def test_a_place_nobody_knows_takes_no_more_than_its_share() -> None:
-    board = Board([item(n) for n in range(1, 11)])
+    board = WorkQueue([item(n) for n in range(1, 11)])
     a_side(board, "local", here=True)
     there = a_side(board, "remote", here=False, workers=8)
     taken = [board.take(there, 0.0) for _ in range(8)]
@@ -81,14 +81,14 @@ def test_a_place_nobody_knows_takes_no_more_than_its_share() -> None:
 def test_no_image_lies_about_while_nobody_does_anything(
     ways_s: tuple[float, float], workers: tuple[int, int], left: int
 ) -> None:
-    board = Board([item(n) for n in range(left)])
-    for way_s, count, here in zip(ways_s, workers, (True, False), strict=True):
-        paced(a_side(board, "x", here=here, workers=count), count / way_s, way_s, 0.0)
+    board = WorkQueue([item(n) for n in range(left)])
+    for latency_s, count, here in zip(ways_s, workers, (True, False), strict=True):
+        paced(a_side(board, "x", here=here, workers=count), count / latency_s, latency_s, 0.0)
     assert any(board.take(side, 0.0) for side in board.sides)
 
 
 def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
-    board = Board([item(1)])
+    board = WorkQueue([item(1)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     taken = board.take(there, 0.0)
     paced(here, 10.0, 0.2, 0.0)
@@ -98,7 +98,7 @@ def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
 
 
 def test_an_image_that_is_nearly_done_is_not_done_twice() -> None:
-    board = Board([item(1)])
+    board = WorkQueue([item(1)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     board.take(there, 0.0)
     paced(here, 10.0, 0.2, 0.0)
@@ -108,7 +108,7 @@ def test_an_image_that_is_nearly_done_is_not_done_twice() -> None:
 
 
 def test_what_got_no_answer_is_anybodys_again_but_once_only() -> None:
-    board = Board([item(1)])
+    board = WorkQueue([item(1)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     taken = board.take(there, 0.0)
     assert taken is not None
@@ -122,7 +122,7 @@ def test_what_got_no_answer_is_anybodys_again_but_once_only() -> None:
 
 
 def test_what_another_machine_cannot_use_is_for_places_here_from_then_on() -> None:
-    board = Board([item(1)])
+    board = WorkQueue([item(1)])
     here, there = a_side(board, "local", here=True), a_side(board, "remote", here=False)
     taken = board.take(there, 0.0)
     assert taken is not None
@@ -132,7 +132,7 @@ def test_what_another_machine_cannot_use_is_for_places_here_from_then_on() -> No
 
 
 def test_a_closed_place_takes_nothing() -> None:
-    board = Board([item(1)])
+    board = WorkQueue([item(1)])
     there = a_side(board, "remote", here=False)
     there.open = False
     assert board.take(there, 0.0) is None
@@ -140,15 +140,15 @@ def test_a_closed_place_takes_nothing() -> None:
 
 
 def test_a_pace_is_that_of_the_last_images_and_sinks_while_nothing_comes() -> None:
-    pace = Pace(2, 0.0, expected_per_s=3.0, expected_s=0.5)
-    assert (pace.images_per_s(0.9), pace.way_s) == (3.0, 0.5)
+    pace = ThroughputEstimator(2, 0.0, expected_per_s=3.0, expected_s=0.5)
+    assert (pace.images_per_s(0.9), pace.latency_s) == (3.0, 0.5)
     assert pace.images_per_s(10.0) == 0.1, "what is hoped for does not come"
     for number in range(1, 101):
         pace.add(number - 2.0, float(number))
     assert pace.images_per_s(100.0) == 1.0
     assert pace.images_per_s(100.9) == 1.0, "the next is not late yet"
     assert pace.images_per_s(108.0) == 8 / 15
-    assert pace.way_s == 2.0
+    assert pace.latency_s == 2.0
     for number in range(1, 9):
         pace.add(100.0 + number / 2 - 2.0, 100.0 + number / 2)
     assert pace.images_per_s(104.0) == 2.0

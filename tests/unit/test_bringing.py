@@ -9,31 +9,32 @@ from typing import Any, cast
 import pytest
 import typer
 
-from offload.app.forecast import Limits
-from offload.app.pipeline import Stop
-from offload.app.rented import Plan
-from offload.app.renting import Interrupted
-from offload.app.replanning import Overseer
-from offload.app.split import Standing
-from offload.cli import renting
+from offload.cli.provisioning import hire
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Machine, Offer, Resource, Spec
 from offload.domain.ports import ModelIdentity
-from offload.drivers import machinefiles, settings
-from offload.drivers.machinefiles import Record
+from offload.drivers import settings
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
-from offload.wiring import configuration, ending, machines, provisioning
-from offload.wiring.bringing import Bringing
-from offload.wiring.provisioning import Telling
-from offload.wiring.rental import NAME, Rental
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision import machines, provisioning, teardown
+from offload.usecases.provision.launch import Interrupted
+from offload.usecases.provision.plans import ProvisionPlan
+from offload.usecases.provision.provisioning import ProgressReporter
+from offload.usecases.split.forecast import Limits
+from offload.usecases.split.monitor import SplitMonitor
+from offload.usecases.split.on_demand import OnDemandMachine
+from offload.usecases.split.rental import NAME, HiredMachine
+from offload.usecases.split.workers import WorkerStatus
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"
-RECORD = Record(SPEC, "ec2-user", 3.59, 0, "abc", BEGAN)
+RECORD = MachineRecord(SPEC, "ec2-user", 3.59, 0, "abc", BEGAN)
 OFFER = Offer(SPEC, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 16, "ec2-user", True, "vpc-1")
 STOPPED = Machine("i-1", "big", "us-east-1", "stopped", "c7i.large", BEGAN)
-HERE = Standing("local", 20, 1, 1.0, 1.0, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 20, 1, 1.0, 1.0, is_open=True, is_known=True)
 CENT_S = 10.0
 """The machine costs a cent in so many seconds."""
 
@@ -58,13 +59,13 @@ class Run:
     configured: Settings
     left: int = 1000
     now_s: float = 0.0
-    here: Standing = HERE
+    here: WorkerStatus = HERE
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
     undone: list[str] = field(default_factory=list)
     over: Over = field(default_factory=Over)
 
-    def standing(self) -> tuple[int, int, list[Standing]]:
+    def standing(self) -> tuple[int, int, list[WorkerStatus]]:
         return self.left, 0, [self.here]
 
     def drain(self, name: str) -> None:
@@ -74,18 +75,24 @@ class Run:
 
     def machine(
         self, max_usd: float | None = None, *, keep: bool = False, before: Machine | None = None
-    ) -> Bringing:
+    ) -> OnDemandMachine:
         """One that may be brought up within these limits."""
         model = SimpleNamespace(identity=ModelIdentity("builtin", "tflite", "0" * 64))
         billing = Billing(3.59, idle_s=1200, disk_gb=0)
         cloud = SimpleNamespace(resources=lambda _name: [])
-        plan = Plan(OFFER, RECORD, cast("Any", model), billing, before, False, cast("Any", cloud))
-        overseer = Overseer(
+        plan = ProvisionPlan(
+            OFFER, RECORD, cast("Any", model), billing, before, False, cast("Any", cloud)
+        )
+        monitor = SplitMonitor(
             self, lambda: self.now_s, 0.0, self.said.append, Limits(max_usd=max_usd)
         )
-        telling = Telling(self.warned.append)
-        rental = Rental("big", telling, lambda _plan: self.said.append("announced"), keep, plan)
-        return Bringing(rental, plan, self.configured, overseer, self.over, self.warned.append)
+        telling = ProgressReporter(self.warned.append)
+        rental = HiredMachine(
+            "big", telling, lambda _plan: self.said.append("announced"), keep, plan
+        )
+        return OnDemandMachine(
+            rental, plan, self.configured, monitor, self.over, self.warned.append
+        )
 
 
 @pytest.fixture
@@ -102,9 +109,9 @@ def run(home: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
     def stop(_configured: Settings, name: str) -> None:
         one.undone.append(f"{name} is stopped")
 
-    monkeypatch.setattr(ending, "down", down)
+    monkeypatch.setattr(teardown, "down", down)
     monkeypatch.setattr(machines, "stop", stop)
-    machinefiles.folder(configuration.machines_path(one.configured), "big").keep(RECORD)
+    machine_files.folder(one.configured.machines_path, "big").keep(RECORD)
     return one
 
 
@@ -116,7 +123,9 @@ def comes_up(
 ) -> None:
     """Coming up is these phases and seconds, in each of which somebody may ask to stop."""
 
-    def carry_out(_plan: Plan, _configured: Settings, stop: Stop, telling: Telling) -> None:
+    def carry_out(
+        _plan: ProvisionPlan, _configured: Settings, stop: Stop, telling: ProgressReporter
+    ) -> None:
         for phase, seconds in phases.items():
             telling.phase(phase)
             run.now_s += seconds
@@ -161,14 +170,14 @@ def test_what_is_not_known_well_is_no_reason_to_rent_or_to_say_so(run: Run) -> N
 def test_a_machine_may_pay_after_all_if_it_is_slower_here_than_it_was(run: Run) -> None:
     run.left = 10
     machine = run.machine()
-    look = machine.overseer.view
+    look = machine.monitor.view
 
     def slower() -> Any:
         view = look()
         run.left = 1000
         return view
 
-    machine.overseer = cast("Any", SimpleNamespace(
+    machine.monitor = cast("Any", SimpleNamespace(
         view=slower, say=run.said.append, affords=lambda *_: True, clock=lambda: 0.0
     ))  # fmt: skip
     assert machine.pays()
@@ -196,10 +205,10 @@ def test_a_new_machine_is_removed_in_the_end_and_costs_nothing_while_it_goes(
     machine = run.machine()
     with machine.up():
         run.now_s += 54
-        assert machine.overseer.view().usd[NAME] > 0.1
+        assert machine.monitor.view().usd[NAME] > 0.1
     assert run.undone == ["big is removed"]
     assert machine.rental.begun is None
-    assert machine.overseer.view().usd[NAME] == pytest.approx(100 / CENT_S / 100, rel=0.01)
+    assert machine.monitor.view().usd[NAME] == pytest.approx(100 / CENT_S / 100, rel=0.01)
     assert run.said == ["announced", "The machine big is removed again"]
 
 
@@ -208,7 +217,7 @@ def test_it_costs_a_minute_at_least(run: Run, monkeypatch: pytest.MonkeyPatch) -
     machine = run.machine()
     with machine.up():
         pass
-    assert machine.overseer.view().usd[NAME] == pytest.approx(60 / CENT_S / 100, rel=0.01)
+    assert machine.monitor.view().usd[NAME] == pytest.approx(60 / CENT_S / 100, rel=0.01)
 
 
 def test_a_stopped_machine_is_stopped_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +236,7 @@ def test_a_machine_that_somebody_else_has_started_stays(
     with machine.up():
         pass
     assert run.undone == []
-    assert machine.overseer.view().usd[NAME] > 0
+    assert machine.monitor.view().usd[NAME] > 0
 
 
 def test_a_machine_is_kept_only_if_it_came_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,23 +263,25 @@ def test_a_machine_is_given_up_before_it_has_cost_too_much_coming_up(
     with pytest.raises(PlaceUnavailable, match=says), machine.up():
         raise AssertionError("it is not up")
     assert run.undone == ["big is removed"]
-    assert 0.06 <= machine.overseer.view().usd[NAME] <= 0.08
+    assert 0.06 <= machine.monitor.view().usd[NAME] <= 0.08
 
 
 def test_a_machine_that_was_refused_costs_nothing_and_what_is_not_ours_stays(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_plan: Plan, _configured: Settings, _stop: Stop, telling: Telling) -> None:
+    def refused(
+        _plan: ProvisionPlan, _configured: Settings, _stop: Stop, telling: ProgressReporter
+    ) -> None:
         telling.phase("api")
         raise OffloadError("There is a machine big whose key is not on this computer.")
 
     monkeypatch.setattr(provisioning, "carry_out", refused)
-    machinefiles.folder(configuration.machines_path(run.configured), "big").remove()
+    machine_files.folder(run.configured.machines_path, "big").remove()
     machine = run.machine()
     with pytest.raises(OffloadError, match="not on this computer"), machine.up():
         raise AssertionError("it is not up")
     assert run.undone == []
-    assert machine.overseer.view().usd == {}
+    assert machine.monitor.view().usd == {}
     assert machine.rental.begun is None
 
 
@@ -282,13 +293,13 @@ def test_nothing_is_begun_once_the_run_is_over(run: Run, monkeypatch: pytest.Mon
     with pytest.raises(Interrupted), machine.up():
         raise AssertionError("it is not up")
     assert run.undone == []
-    assert machine.overseer.view().usd == {}
+    assert machine.monitor.view().usd == {}
 
 
 def test_coming_up_ends_with_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     comes_up(monkeypatch, run, NEW)
     machine = run.machine()
-    machine.rental.telling = Telling(
+    machine.rental.telling = ProgressReporter(
         run.warned.append, lambda phase: run.over.set() if phase == "boot" else None
     )
     with pytest.raises(Interrupted), machine.up():
@@ -304,7 +315,7 @@ def test_a_machine_that_does_not_go_is_not_kept_quiet_about(
         raise OffloadError("AWS does not answer.")
 
     comes_up(monkeypatch, run, NEW)
-    monkeypatch.setattr(ending, "down", fails)
+    monkeypatch.setattr(teardown, "down", fails)
     machine = run.machine()
     with machine.up():
         pass
@@ -327,7 +338,7 @@ def test_who_ends_all_at_once_is_told_what_is_left(
 ) -> None:
     rental = run.machine().rental
     rental.begun = begun
-    with pytest.raises(typer.Exit) as ended, renting.renting(rental, Stop(), run.warned.append):
+    with pytest.raises(typer.Exit) as ended, hire.renting(rental, Stop(), run.warned.append):
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     said = capsys.readouterr().err
@@ -336,5 +347,5 @@ def test_who_ends_all_at_once_is_told_what_is_left(
 
 
 def test_without_a_machine_an_interrupt_stays_what_it_is() -> None:
-    with pytest.raises(KeyboardInterrupt), renting.renting(None, Stop(), print):
+    with pytest.raises(KeyboardInterrupt), hire.renting(None, Stop(), print):
         raise KeyboardInterrupt

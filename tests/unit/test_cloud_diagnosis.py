@@ -7,9 +7,9 @@ import pytest
 
 from offload.domain.machines import MARK
 from offload.drivers import settings
-from offload.drivers.ec2 import Cloud
+from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.settings import Settings
-from offload.wiring import cloud_diagnosis
+from offload.usecases.provision import cloud_diagnosis
 from tests.stubbed_aws import OPERATIONS, REGION, Aws, aws
 
 __all__ = ["aws"]

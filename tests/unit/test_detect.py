@@ -1,10 +1,10 @@
 from dataclasses import dataclass
 
-from offload.app.detect import Job, Tally, detect
-from offload.app.pipeline import Stop
 from offload.domain.errors import ImageError
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.rows import Job, Tally, detect
 from tests.fakes import FakeSession
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import UsageError
-from offload.wiring.drawing import Drawn, drawn, usual
+from offload.usecases.experiment.sampling import Subset, drawn, usual
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def draw(folder: Path, seed: int = 0, wanted: int = 1) -> Drawn:
+def draw(folder: Path, seed: int = 0, wanted: int = 1) -> Subset:
     return drawn([str(folder)], seed, wanted, recursive=False, skip=None)
 
 
@@ -53,7 +53,7 @@ def test_more_images_than_there_are_cannot_be_asked_for(photos: Path) -> None:
 
 
 def test_a_digest_tells_one_list_of_paths_from_another(photos: Path) -> None:
-    assert Drawn("/", ["a", "b"]).digest != Drawn("/", ["b", "a"]).digest
+    assert Subset("/", ["a", "b"]).digest != Subset("/", ["b", "a"]).digest
     assert len(draw(photos).digest) == len(hashlib.sha256().hexdigest()[:16])
 
 

@@ -10,8 +10,8 @@ from botocore.stub import ANY
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec
-from offload.drivers import ec2permissions
-from offload.drivers.ec2 import Cloud
+from offload.drivers.aws import iam
+from offload.drivers.aws.ec2 import Cloud
 from tests.stubbed_aws import OPERATIONS, REGION, Aws, aws
 
 __all__ = ["aws"]
@@ -565,7 +565,7 @@ class TestPermissions:
         for _, operation in OPERATIONS:
             code = "UnauthorizedOperation" if operation in denied else "DryRunOperation"
             aws.refuses(operation, code)
-        return ec2permissions.asked(cloud.clients("ec2"), OFFER, ours)
+        return iam.asked(cloud.clients("ec2"), OFFER, ours)
 
     def test_each_call_is_tried_without_doing_it(self, aws: Aws, cloud: Cloud) -> None:
         found = self.answers(aws, cloud, [], set())
@@ -595,12 +595,12 @@ class TestPermissions:
             aws.refuses(
                 operation, *(("UnauthorizedOperation", said) if launch else ("DryRunOperation",))
             )
-        found = ec2permissions.asked(cloud.clients("ec2"), OFFER, [])
+        found = iam.asked(cloud.clients("ec2"), OFFER, [])
         assert {name for name, answer in found.items() if answer == "missing"} == {"ec2:CreateTags"}
         assert found["ec2:RunInstances"] == "unknown"
 
     def test_the_policy_allows_every_call_there_is_and_touches_ours_only(self) -> None:
-        policy = ec2permissions.policy()
+        policy = iam.policy()
         granted: set[str] = set()
         for statement in policy["Statement"]:
             actions = statement["Action"]

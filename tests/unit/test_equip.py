@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from offload.app.equip import Cargo, Equipping, Image, OnBytes
-from offload.app.pipeline import Stop
-from offload.app.renting import Interrupted, Patience, Phases
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision.deploy import ContainerImage, Deployment, ModelFiles, OnBytes
+from offload.usecases.provision.launch import Interrupted, Phases, Waiter
 
 TOKEN = "0123456789abcdef"
-CARGO = Cargo("k1", lambda: iter([b"files"]), {"OFFLOAD_MODEL": "/cargo/m.tflite"}, ("--labels",))
-NO_CARGO = Cargo("k0", None, {"OFFLOAD_MODEL": "builtin"})
+CARGO = ModelFiles(
+    "k1", lambda: iter([b"files"]), {"OFFLOAD_MODEL": "/cargo/m.tflite"}, ("--labels",)
+)
+NO_CARGO = ModelFiles("k0", None, {"OFFLOAD_MODEL": "builtin"})
 
 
 @dataclass
@@ -49,11 +51,11 @@ class Machine:
     def pause(self, seconds: float) -> None:
         self.now_s += seconds
 
-    def steps(self) -> Equipping:
+    def steps(self) -> Deployment:
         """What is done to it."""
-        patience = Patience(lambda: self.now_s, self.pause, self.stop)
+        patience = Waiter(lambda: self.now_s, self.pause, self.stop)
         phases = Phases(lambda: self.now_s, lambda _name: None)
-        return Equipping(self, patience, phases, self.said.append, lambda _line: None)
+        return Deployment(self, patience, phases, self.said.append, lambda _line: None)
 
     def with_(self, part: str) -> str:
         """The only command that has this in it."""
@@ -65,12 +67,12 @@ class Machine:
         return any(part in command for command in self.ran)
 
 
-def image(digest: str = "d1", *, can_be_sent: bool = True) -> Image:
+def image(digest: str = "d1", *, can_be_sent: bool = True) -> ContainerImage:
     def saved(on_bytes: OnBytes) -> Iterator[bytes]:
         on_bytes(5, 5)
         yield b"layers"
 
-    return Image(
+    return ContainerImage(
         "offload", "tflite", digest, lambda: iter([b"context"]), saved if can_be_sent else None
     )
 
@@ -172,7 +174,7 @@ def test_a_server_that_runs_as_wanted_is_left_alone() -> None:
     ],
 )
 def test_a_server_that_differs_in_anything_is_replaced(
-    digest: str, cargo: Cargo, token: str, options: list[str]
+    digest: str, cargo: ModelFiles, token: str, options: list[str]
 ) -> None:
     specs = set()
     for one in (

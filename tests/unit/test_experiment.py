@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from offload.app.experiment import Experiment, Pace, Plan
-from offload.app.pipeline import Stop
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.studies import Cell, Design, Outcome, Photo, Prediction, Run
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
 from offload.domain.timing import Durations, Spread
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.experiment.cells import Experiment, StudyPlan, StudyProgress
 
 DESIGN = Design((1, 2), ("local", "remote"), repeats=2)
 
@@ -17,9 +17,9 @@ def predicted(seconds: float) -> Prediction:
     return Prediction(seconds, seconds / 2, seconds * 2, seconds + 1, 0.01, assumed=False)
 
 
-def outcome(images: int, detect_s: float = 2.0) -> Outcome:
-    photo = Photo("a.jpg", 1000, 1000, Durations(upload_s=0.5, infer_s=0.1))
-    return Outcome(0.7, detect_s, Spread(0.1, 0.1, 0.2), 0, 1000 * images, (photo,) * images)
+def outcome(images: int, detect_s: float = 2.0) -> CellOutcome:
+    photo = ImageTransfer("a.jpg", 1000, 1000, Durations(upload_s=0.5, infer_s=0.1))
+    return CellOutcome(0.7, detect_s, Spread(0.1, 0.1, 0.2), 0, 1000 * images, (photo,) * images)
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Hands:
     stop_at: str = ""
     broken: bool = False
     diary: list[str] = field(default_factory=list)
-    kept: list[Run] = field(default_factory=list)
+    kept: list[CellRun] = field(default_factory=list)
 
     def predict(self, cell: Cell) -> Prediction:
         self.diary.append(f"predict {cell.number}")
@@ -43,7 +43,7 @@ class Hands:
             raise PlaceUnavailable("It is gone.", hint="To see why: offload doctor")
         return 1e6
 
-    def perform(self, cell: Cell) -> Outcome:
+    def perform(self, cell: Cell) -> CellOutcome:
         self.diary.append(f"perform {cell.number}")
         if cell.number == self.stop_at:
             self.stop.ask()
@@ -51,7 +51,7 @@ class Hands:
             raise ZeroDivisionError
         return outcome(cell.images)
 
-    def keep(self, run: Run) -> None:
+    def keep(self, run: CellRun) -> None:
         self.diary.append(f"keep {run.cell.number}")
         self.kept.append(run)
 
@@ -110,9 +110,11 @@ def test_what_nobody_explains_is_not_taken_for_a_failed_cell() -> None:
     assert hands.kept == []
 
 
-def plan(*seconds: float, usd_per_h: float = 0.0) -> Plan:
+def plan(*seconds: float, usd_per_h: float = 0.0) -> StudyPlan:
     cells = [Cell(f"{n:04d}", 1, "local", 1) for n in range(len(seconds))]
-    return Plan([(cell, predicted(s)) for cell, s in zip(cells, seconds, strict=True)], usd_per_h)
+    return StudyPlan(
+        [(cell, predicted(s)) for cell, s in zip(cells, seconds, strict=True)], usd_per_h
+    )
 
 
 def test_a_plan_costs_what_the_machine_does_for_as_long_as_all_of_it_takes() -> None:
@@ -124,7 +126,7 @@ def test_a_plan_costs_what_the_machine_does_for_as_long_as_all_of_it_takes() -> 
 def test_the_time_left_is_the_plan_corrected_by_how_it_has_gone() -> None:
     now = [100.0]
     whole = plan(9, 19, 29)
-    pace = Pace(whole, lambda: now[0])
+    pace = StudyProgress(whole, lambda: now[0])
     assert pace.left_s == 60
     now[0] += 20  # the first was to take 10
     pace.done(whole.cells[0][0])

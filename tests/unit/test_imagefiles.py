@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ImageError, UsageError
-from offload.drivers.imagefiles import find, printable, read
+from offload.drivers.images.image_files import find, printable, read
 from tests.drawing import saved
 
 

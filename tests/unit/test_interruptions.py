@@ -8,13 +8,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offload.app.experiment import Experiment
-from offload.app.pipeline import Stop
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.studies import Cell, Design, Outcome, Photo, Prediction, Run
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
 from offload.domain.timing import Durations
-from offload.drivers import studydir
-from offload.drivers.studydir import StudyDir
+from offload.drivers.folders import study_dir
+from offload.drivers.folders.study_dir import StudyDir
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.experiment.cells import Experiment
 
 DESIGN = Design((1, 3), ("local", "remote"), concurrency=(1, 4), repeats=2, seed=3)
 FIXED = {"design": DESIGN.to_json()}
@@ -36,17 +36,17 @@ class Sitting:
     failing: frozenset[int] = frozenset()
     done: int = field(default=0, init=False)
 
-    def perform(self, cell: Cell) -> Outcome:
+    def perform(self, cell: Cell) -> CellOutcome:
         self.done += 1
         if self.done - 1 in self.failing:
             raise PlaceUnavailable("It is gone.")
         if self.done > self.ends and self.torn is None:
             raise Killed
         each = Durations(infer_s=0.1 * cell.images)
-        photos = tuple(Photo(f"{n}.jpg", 1000, 0, each) for n in range(cell.images))
-        return Outcome(0.5, 0.2 * cell.images, None, 0, 0, photos)
+        photos = tuple(ImageTransfer(f"{n}.jpg", 1000, 0, each) for n in range(cell.images))
+        return CellOutcome(0.5, 0.2 * cell.images, None, 0, 0, photos)
 
-    def keep(self, study: StudyDir, folder: str, run: Run) -> None:
+    def keep(self, study: StudyDir, folder: str, run: CellRun) -> None:
         paths = [os.path.join(folder, name) for name in TABLES]
         before = [os.path.getsize(path) for path in paths]
         study.append(run)
@@ -60,7 +60,7 @@ class Sitting:
         raise Killed
 
     def sit(self, folder: str) -> None:
-        with studydir.opened(folder, FIXED, {}) as study:
+        with study_dir.opened(folder, FIXED, {}) as study:
             todo = [cell for cell in DESIGN.cells() if cell.number not in study.done]
             experiment = Experiment(
                 lambda _cell: Prediction(1, 1, 1, 1, 0, assumed=False), lambda _cell: None,

@@ -3,24 +3,24 @@
 import threading
 import time
 
-from offload.app.forecast import Bill, Limits
-from offload.app.replanning import Overseer
-from offload.wiring.joining import attend
-from offload.wiring.rental import NAME
+from offload.usecases.split.forecast import Limits, MachineBill
+from offload.usecases.split.members import attend
+from offload.usecases.split.monitor import SplitMonitor
+from offload.usecases.split.rental import NAME
 from tests.unit.test_split import Slow, assert_each_once, items, split
 
 
 def test_a_machine_that_is_about_to_be_taken_away_does_what_it_has_in_hand_and_no_more() -> None:
     wanted, said = items(400), list[str]()
     work = split(wanted)
-    overseer = Overseer(work, lambda: 100 * time.perf_counter(), 0.0, said.append)
+    monitor = SplitMonitor(work, lambda: 100 * time.perf_counter(), 0.0, said.append)
     work.join("local", Slow(takes_s=0.005), here=True)
     work.join(NAME, Slow(takes_s=0.005, concurrency=2), here=False)
     told = iter([None, "It is marked for termination."])
-    given = (work, overseer, threading.Event(), lambda: next(told, None))
+    given = (work, monitor, threading.Event(), lambda: next(told, None))
     other = threading.Thread(target=attend, args=given)
     other.start()
-    rows = list(work.rows(overseer.watch))
+    rows = list(work.rows(monitor.watch))
     other.join(5)
     assert not other.is_alive()
     assert_each_once(rows, wanted)
@@ -35,12 +35,12 @@ def test_a_machine_that_is_about_to_be_taken_away_does_what_it_has_in_hand_and_n
 
 def test_money_is_watched_though_nobody_reads_the_rows() -> None:
     work, said = split(items(400)), list[str]()
-    overseer = Overseer(work, time.perf_counter, 0.0, said.append, Limits(max_usd=1.0))
+    monitor = SplitMonitor(work, time.perf_counter, 0.0, said.append, Limits(max_usd=1.0))
     work.join("local", Slow(takes_s=0.001), here=True)
     work.join(NAME, Slow(takes_s=0.001, concurrency=2), here=False)
-    overseer.bill(NAME, Bill(3600.0, since_s=time.perf_counter()))
+    monitor.bill(NAME, MachineBill(3600.0, since_s=time.perf_counter()))
     rows = work.rows()
     next(rows)
-    attend(work, overseer, threading.Event(), lambda: None)
+    attend(work, monitor, threading.Event(), lambda: None)
     assert [line for line in said if "takes no more images so as to cost no more than" in line]
     assert len([*rows]) == 399

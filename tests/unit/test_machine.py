@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.drivers import machine, network
+from offload.drivers.host import machine, network
 
 ROUTES = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -75,7 +75,7 @@ def test_a_thread_steps_back_and_no_other_does() -> None:
     seen = []
 
     def work() -> None:
-        machine.step_back()
+        machine.lower_thread_priority()
         seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 
     thread = threading.Thread(target=work)

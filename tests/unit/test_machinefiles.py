@@ -9,28 +9,30 @@ import pytest
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine, Spec
-from offload.drivers import machinefiles
-from offload.drivers.machinefiles import Folder, Record
-from offload.wiring.remembered import Remembered
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
+from offload.providers.ec2.machine_state import MachineState
 
 SPEC = Spec(
     "big", "us-east-1", "c7i.large", ("192.0.2.1/32", "192.0.2.2/32"), lifetime_s=None,
     tags={"colour": "red"},
 )  # fmt: skip
-RECORD = Record(SPEC, "ec2-user", 0.0893, 16, "abc", "2026-11-21T12:00:00+00:00", profile="work")
+RECORD = MachineRecord(
+    SPEC, "ec2-user", 0.0893, 16, "abc", "2026-11-21T12:00:00+00:00", profile="work"
+)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return machinefiles.folder(str(tmp_path / "machines"), "big")
+def folder(tmp_path: Path) -> MachineFolder:
+    return machine_files.folder(str(tmp_path / "machines"), "big")
 
 
-def modes(folder: Folder) -> dict[str, int]:
+def modes(folder: MachineFolder) -> dict[str, int]:
     home = Path(folder.path)
     return {file.name: file.stat().st_mode & 0o777 for file in (home, *home.iterdir())}
 
 
-def test_a_record_is_read_as_it_was_written(folder: Folder) -> None:
+def test_a_record_is_read_as_it_was_written(folder: MachineFolder) -> None:
     assert folder.record() is None
     assert not folder.exists
     folder.keep(RECORD)
@@ -42,7 +44,9 @@ def test_a_record_is_read_as_it_was_written(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"spec": {}}', '{"spec": null}', "null", "\x00"])
-def test_a_damaged_record_says_how_to_be_rid_of_the_machine(folder: Folder, text: str) -> None:
+def test_a_damaged_record_says_how_to_be_rid_of_the_machine(
+    folder: MachineFolder, text: str
+) -> None:
     folder.keep(RECORD)
     (Path(folder.path) / "machine.json").write_text(text)
     with pytest.raises(OffloadError, match="cannot be read") as caught:
@@ -50,7 +54,7 @@ def test_a_damaged_record_says_how_to_be_rid_of_the_machine(folder: Folder, text
     assert caught.value.hint == "To remove the machine: offload down big"
 
 
-def test_a_record_of_another_version_is_told_of_too(folder: Folder) -> None:
+def test_a_record_of_another_version_is_told_of_too(folder: MachineFolder) -> None:
     folder.keep(RECORD)
     file = Path(folder.path) / "machine.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"colour": "red"}))
@@ -58,7 +62,7 @@ def test_a_record_of_another_version_is_told_of_too(folder: Folder) -> None:
         folder.record()
 
 
-def test_a_record_from_before_addresses_were_remembered_is_read(folder: Folder) -> None:
+def test_a_record_from_before_addresses_were_remembered_is_read(folder: MachineFolder) -> None:
     folder.keep(RECORD)
     file = Path(folder.path) / "machine.json"
     document = json.loads(file.read_text())
@@ -67,32 +71,32 @@ def test_a_record_from_before_addresses_were_remembered_is_read(folder: Folder) 
     assert folder.record() == RECORD
 
 
-def test_what_is_written_is_for_its_owner_alone(folder: Folder) -> None:
+def test_what_is_written_is_for_its_owner_alone(folder: MachineFolder) -> None:
     folder.write("key", "private\n")
     folder.write("key", "another\n")
     assert folder.read("key") == "another\n"
     assert modes(folder) == {"big": 0o700, "key": 0o600}
 
 
-def test_a_file_that_is_missing_is_said_to_be(folder: Folder) -> None:
+def test_a_file_that_is_missing_is_said_to_be(folder: MachineFolder) -> None:
     with pytest.raises(OffloadError, match=r"What belongs to the machine big is missing here"):
         folder.read("key")
 
 
-def test_a_token_is_made_once(folder: Folder) -> None:
-    token = Remembered(folder, RECORD).token
+def test_a_token_is_made_once(folder: MachineFolder) -> None:
+    token = MachineState(folder, RECORD).token
     assert len(token) == 32
-    assert Remembered(folder, RECORD).token == token
+    assert MachineState(folder, RECORD).token == token
 
 
-def test_what_a_killed_process_left_half_written_is_in_nobodys_way(folder: Folder) -> None:
+def test_what_a_killed_process_left_half_written_is_in_nobodys_way(folder: MachineFolder) -> None:
     folder.write("key", "private\n")
     (Path(folder.path) / ".token").write_text("half")
     (Path(folder.path) / ".token").chmod(0o444)
-    assert len(Remembered(folder, RECORD).token) == 32
+    assert len(MachineState(folder, RECORD).token) == 32
 
 
-def test_host_keys_are_pinned_by_the_name_of_the_machine(folder: Folder) -> None:
+def test_host_keys_are_pinned_by_the_name_of_the_machine(folder: MachineFolder) -> None:
     folder.pin("ssh-ed25519 AAAAold", "ssh-ed25519 AAAAnew")
     assert Path(folder.known_hosts).read_text() == (
         "offload-big ssh-ed25519 AAAAold\noffload-big ssh-ed25519 AAAAnew\n"
@@ -104,7 +108,7 @@ def test_host_keys_are_pinned_by_the_name_of_the_machine(folder: Folder) -> None
     assert not folder.has("known_hosts")
 
 
-def test_nothing_stays_of_a_machine_that_is_forgotten(folder: Folder) -> None:
+def test_nothing_stays_of_a_machine_that_is_forgotten(folder: MachineFolder) -> None:
     folder.keep(RECORD)
     folder.write("token", "text")
     folder.remove()
@@ -118,22 +122,22 @@ def test_nothing_stays_of_a_machine_that_is_forgotten(folder: Folder) -> None:
 )
 def test_a_machine_cannot_be_called_what_is_no_name_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
-        machinefiles.folder(str(tmp_path), name)
+        machine_files.folder(str(tmp_path), name)
 
 
 def test_all_machines_are_found_and_nothing_else(tmp_path: Path) -> None:
     root = str(tmp_path / "machines")
-    assert machinefiles.folders(root) == []
+    assert machine_files.folders(root) == []
     for name in ("two", "one"):
-        with machinefiles.folder(root, name).locked():
-            machinefiles.folder(root, name).keep(RECORD)
+        with machine_files.folder(root, name).locked():
+            machine_files.folder(root, name).keep(RECORD)
     (tmp_path / "machines" / "Not A Name").mkdir()
     (tmp_path / "machines" / "file").write_text("")
-    assert [each.name for each in machinefiles.folders(root)] == ["one", "two"]
+    assert [each.name for each in machine_files.folders(root)] == ["one", "two"]
 
 
 def _hold(
-    folder: Folder,
+    folder: MachineFolder,
     held: "multiprocessing.synchronize.Event",
     done: "multiprocessing.synchronize.Event",
 ) -> None:
@@ -142,7 +146,7 @@ def _hold(
         done.wait(30)
 
 
-def test_while_one_process_changes_a_machine_others_see_that(folder: Folder) -> None:
+def test_while_one_process_changes_a_machine_others_see_that(folder: MachineFolder) -> None:
     assert not folder.is_locked
     context = multiprocessing.get_context("spawn")
     held, done = context.Event(), context.Event()
@@ -157,7 +161,7 @@ def test_while_one_process_changes_a_machine_others_see_that(folder: Folder) -> 
 
 def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "machines").write_text("a file")
-    folder = machinefiles.folder(str(tmp_path / "machines"), "big")
+    folder = machine_files.folder(str(tmp_path / "machines"), "big")
     told = r"machines/big cannot be written: .*\.$"
     with pytest.raises(OffloadError, match=told) as caught, folder.locked():
         raise AssertionError("there is no lock")

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from offload.app.detect import Tally
-from offload.app.forecast import Limits, View
-from offload.app.split import Standing
 from offload.domain.results import Row
 from offload.render.messages import Messages, summary_lines
+from offload.usecases.detect.rows import Tally
+from offload.usecases.split.forecast import Limits, View
+from offload.usecases.split.workers import WorkerStatus
 from tests.fakes import FakeSession
 
-HERE = Standing("local", 70, 0, 5.0, 0.4, is_open=True, is_known=True)
-THERE = Standing("remote", 130, 0, 10.0, 0.6, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 70, 0, 5.0, 0.4, is_open=True, is_known=True)
+THERE = WorkerStatus("remote", 130, 0, 10.0, 0.6, is_open=True, is_known=True)
 VIEW = View(
     now_s=30.0,
     spent_s=25.0,
@@ -29,10 +29,12 @@ TALLY.add(Row("a.jpg", "fake", "0" * 64, "remote", sent_bytes=2_000_000))
 SUMMARY = TALLY.summary(1.0, 24.0)
 
 
-def of_split(view: View, strays: int = 0) -> Sequence[str]:
+def of_split(view: View, duplicate_uploads: int = 0) -> Sequence[str]:
     """The lines that a run at one place has not."""
     plain = summary_lines(SUMMARY, None)
-    return [line for line in summary_lines(SUMMARY, None, view, strays) if line not in plain]
+    return [
+        line for line in summary_lines(SUMMARY, None, view, duplicate_uploads) if line not in plain
+    ]
 
 
 def test_lines_that_several_threads_say_at_once_stay_whole() -> None:

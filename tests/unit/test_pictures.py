@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from offload.domain.errors import ImageError
 from offload.domain.vision import Box, Detection, InputSpec
-from offload.drivers import pictures
+from offload.drivers.images import pictures
 from tests.drawing import encoded, scene
 
 SPEC = InputSpec(32, 32)

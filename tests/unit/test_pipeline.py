@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from offload.app.pipeline import Stop, pull
+from offload.usecases.detect.pipeline import Stop, pull
 
 
 def test_every_item_is_worked_on_once() -> None:

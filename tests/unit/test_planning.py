@@ -6,21 +6,25 @@ from typing import Any
 
 import pytest
 
-from offload.app.pipeline import Stop
-from offload.app.rented import Plan
-from offload.app.renting import Patience
+from offload import bootstrap
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.machines import Machine, Offer, Spec
-from offload.drivers import machinefiles, settings, ssh
-from offload.drivers.machinefiles import Folder, Record
+from offload.drivers import settings
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.wiring import configuration, planning, provisioning
-from offload.wiring.planning import Wish
-from offload.wiring.remembered import Remembered
+from offload.drivers.ssh import login
+from offload.providers.ec2 import caller
+from offload.providers.ec2.machine_state import MachineState
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision import planning, provisioning
+from offload.usecases.provision.launch import Waiter
+from offload.usecases.provision.planning import ProvisionOptions
+from offload.usecases.provision.plans import ProvisionPlan
 
 HERE = "192.0.2.1/32"
 SPEC = Spec("big", "us-east-1", "x9.huge", ("10.0.0.0/8",))
-RECORD = Record(
+RECORD = MachineRecord(
     SPEC, "ec2-user", 0.5, 16, "abc", "2026-11-21T12:00:00+00:00", cidrs_by_hand=True,
     model="builtin",
 )  # fmt: skip
@@ -55,8 +59,8 @@ def configured(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return machinefiles.folder(str(tmp_path / "machines"), "big")
+def folder(tmp_path: Path) -> MachineFolder:
+    return machine_files.folder(str(tmp_path / "machines"), "big")
 
 
 @pytest.fixture(autouse=True)
@@ -68,17 +72,17 @@ def world(monkeypatch: pytest.MonkeyPatch) -> None:
             return Account(region or "us-east-1", there)
 
     monkeypatch.setattr(planning, "Cloud", Clouds)
-    monkeypatch.setattr(planning, "caller", lambda _configured: HERE)
+    monkeypatch.setattr(caller, "cidr", lambda _configured: HERE)
     monkeypatch.setattr(planning, "_can_send", lambda _offer, _way: False)
 
 
-def planned(configured: Settings, **wishes: Any) -> Plan:
-    hub = configuration.hub(configured, offline=True)
-    return planning.planned(Wish("big", **wishes), configured, hub, lambda _line: None)
+def planned(configured: Settings, **wishes: Any) -> ProvisionPlan:
+    hub = bootstrap.hub(configured, offline=True)
+    return planning.planned(ProvisionOptions("big", **wishes), configured, hub, lambda _line: None)
 
 
 def test_who_was_let_in_by_hand_stays_so_and_else_it_is_who_asks(
-    configured: Settings, folder: Folder
+    configured: Settings, folder: MachineFolder
 ) -> None:
     folder.keep(RECORD)
     plan = planned(configured)
@@ -93,7 +97,7 @@ def test_who_was_let_in_by_hand_stays_so_and_else_it_is_who_asks(
 @pytest.mark.parametrize("machine_id", [None, "i-1"])
 @pytest.mark.parametrize("elsewhere", [{"region": "us-east-1"}, {"profile": "private"}])
 def test_a_machine_in_another_region_or_account_is_not_lost_sight_of(
-    configured: Settings, folder: Folder, elsewhere: dict[str, str], machine_id: str | None
+    configured: Settings, folder: MachineFolder, elsewhere: dict[str, str], machine_id: str | None
 ) -> None:
     theirs = replace(SPEC, region="eu-west-1")
     folder.keep(replace(RECORD, spec=theirs, profile="work", id=machine_id))
@@ -102,7 +106,7 @@ def test_a_machine_in_another_region_or_account_is_not_lost_sight_of(
 
 
 def test_where_there_is_none_any_more_another_region_will_do(
-    configured: Settings, folder: Folder
+    configured: Settings, folder: MachineFolder
 ) -> None:
     folder.keep(replace(RECORD, spec=replace(SPEC, ami="ami-2", subnet="subnet-1")))
     there = replace(SPEC, region="eu-west-1")
@@ -110,7 +114,7 @@ def test_where_there_is_none_any_more_another_region_will_do(
 
 
 def test_what_was_asked_for_holds_but_the_zone_is_left_to_the_cloud(
-    configured: Settings, folder: Folder
+    configured: Settings, folder: MachineFolder
 ) -> None:
     asked = replace(SPEC, ami="ami-2", subnet="subnet-1", spot=True, disk_gb=50, tags={"a": "b"})
     folder.keep(replace(RECORD, spec=replace(asked, zone="us-east-1a")))
@@ -118,7 +122,7 @@ def test_what_was_asked_for_holds_but_the_zone_is_left_to_the_cloud(
 
 
 def test_a_price_that_only_the_user_knows_is_remembered(
-    configured: Settings, folder: Folder
+    configured: Settings, folder: MachineFolder
 ) -> None:
     with pytest.raises(UsageError, match=r"x9\.huge"):
         planned(configured, model="builtin", instance_type="x9.huge")
@@ -129,22 +133,22 @@ def test_a_price_that_only_the_user_knows_is_remembered(
 
 
 def test_a_machine_that_lets_nobody_in_says_whom_it_would(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: MachineFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def connect(_local: Remembered, _timeout_s: float) -> Any:
-        raise ssh.Unreachable("198.18.0.1:22 does not answer.", silent=True)
+    def connect(_local: MachineState, _timeout_s: float) -> Any:
+        raise login.SshUnreachable("198.18.0.1:22 does not answer.", silent=True)
 
     now_s = [0.0]
 
     def pause(seconds: float) -> None:
         now_s[0] += seconds
 
-    monkeypatch.setattr(Remembered, "connect", connect)
-    patience = Patience(lambda: now_s[0], pause, Stop())
+    monkeypatch.setattr(MachineState, "connect", connect)
+    patience = Waiter(lambda: now_s[0], pause, Stop())
     told = (
         r"^The machine big does not let us in over SSH\. 198\.18\.0\.1:22 does not answer\. "
         r"It lets in 10\.0\.0\.0/8\.$"
     )
     with pytest.raises(PlaceUnavailable, match=told) as caught:
-        provisioning._let_in(Remembered(folder, RECORD), patience)
+        provisioning._let_in(MachineState(folder, RECORD), patience)
     assert "offload allow big --allow-cidr" in str(caught.value.hint)

@@ -15,8 +15,8 @@ import pytest
 
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.prices import Price, age_days
-from offload.drivers import aws, pricelist, prices
-from offload.wiring.prices import find
+from offload.drivers.aws import account, pricelist, prices
+from offload.usecases.advise.prices import find
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMED = Price("c7i.large", "eu-west-1", 0.09, 2, 4.0, "x86_64", "2026-11-20", "AWS price list")
@@ -73,8 +73,8 @@ class TestTable:
 
     def test_it_needs_neither_boto3_nor_numpy(self) -> None:
         code = (
-            "import sys; from offload.wiring.prices import aws, prices;"
-            "prices.shipped('t3.large', 'us-east-1'); aws.may_have_credentials({});"
+            "import sys; from offload.drivers.aws import account, prices;"
+            "prices.shipped('t3.large', 'us-east-1'); account.may_have_credentials({});"
             "assert not {'boto3', 'botocore', 'numpy'} & sys.modules.keys()"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
@@ -202,16 +202,16 @@ class TestAws:
             server.shutdown()
 
     def test_credentials_show_in_variables_and_files(self, home: Path) -> None:
-        assert not aws.may_have_credentials({"AWS_REGION": "eu-west-1", "AWS_PROFILE": ""})
-        assert aws.may_have_credentials(KEYS)
-        assert aws.may_have_credentials({"AWS_PROFILE": "work"})
+        assert not account.may_have_credentials({"AWS_REGION": "eu-west-1", "AWS_PROFILE": ""})
+        assert account.may_have_credentials(KEYS)
+        assert account.may_have_credentials({"AWS_PROFILE": "work"})
         elsewhere = home / "keys"
-        assert not aws.may_have_credentials({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)})
+        assert not account.may_have_credentials({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)})
         elsewhere.write_text("[default]\n")
-        assert aws.may_have_credentials({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)})
+        assert account.may_have_credentials({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)})
         (home / ".aws").mkdir()
         (home / ".aws" / "config").write_text("[default]\n")
-        assert aws.may_have_credentials({})
+        assert account.may_have_credentials({})
 
 
 class Portal(BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from offload.drivers import processes
+from offload.drivers.host import processes
 
 
 def python(code: str) -> list[str]:
@@ -70,7 +70,7 @@ def test_a_terminals_interrupt_does_not_reach_it() -> None:
     code = f"""
 import os, signal, sys
 sys.path.insert(0, {os.getcwd()!r})
-from offload.drivers import processes
+from offload.drivers.host import processes
 signal.signal(signal.SIGINT, lambda *_: print("heard", flush=True))
 sleep = "import sys, time; print('up', file=sys.stderr, flush=True); time.sleep(1)"
 tell = lambda line: print(line, flush=True)

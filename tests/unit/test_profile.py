@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from offload.app import doubts, probing
-from offload.app.budget import Budget
-from offload.app.detect import Job
-from offload.app.doubts import Surroundings
-from offload.app.pipeline import Stop
-from offload.app.profile import Drawn, Measuring, Subject
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
 from offload.domain.measurements import Condition, ImageSample, Measurement, Probe, Start
 from offload.domain.ports import Session
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection, Detections, Image
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.rows import Job
+from offload.usecases.profile import probing, quality_warnings
+from offload.usecases.profile.budget import Budget
+from offload.usecases.profile.measure import Measurer, SampledImage, Subject
+from offload.usecases.profile.quality_warnings import HostState
 from tests.fakes import IDENTITY, FakeSession
 
 WORK_S = 0.02
@@ -96,7 +96,7 @@ class Bench:
     longest_px: int = 1000
     start_s: float = 1.0
     max_side_px: int | None = None
-    around: Surroundings = field(default_factory=lambda: Surroundings(cores=2))
+    around: HostState = field(default_factory=lambda: HostState(cores=2))
     stop: Stop = field(default_factory=Stop)
     bad: frozenset[str] = frozenset()
     steps: list[str] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Bench:
         paths = [f"{number}.jpg" for number in range(self.images)]
         subject = Subject(
             paths=paths,
-            drawn=[Drawn(path, self.image_bytes, self.longest_px) for path in paths[:10]],
+            drawn=[SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]],
             folder_bytes=self.images * self.image_bytes,
             start=self._start,
             session=self._open,
@@ -117,7 +117,7 @@ class Bench:
             max_side_px=self.max_side_px,
         )
         budget = Budget(budget_s, self.clock)
-        measuring = Measuring(subject, budget, random.Random(7), self.stop, self.steps.append)
+        measuring = Measurer(subject, budget, random.Random(7), self.stop, self.steps.append)
         return list(measuring.measurements())
 
     def _start(self) -> Start:
@@ -338,19 +338,17 @@ def test_who_stops_before_anything_is_measured_has_nothing() -> None:
 @pytest.mark.parametrize(
     ("around", "word"),
     [
-        (Surroundings(cores=2, load=1.4), "busy"),
-        (Surroundings(cores=2, burstable="t3.micro"), "credits"),
-        (Surroundings(cores=2, on_battery=True), "battery"),
+        (HostState(cores=2, load=1.4), "busy"),
+        (HostState(cores=2, burstable="t3.micro"), "credits"),
+        (HostState(cores=2, on_battery=True), "battery"),
     ],
 )
-def test_what_makes_this_machine_doubtful_is_said_with_advice(
-    around: Surroundings, word: str
-) -> None:
+def test_what_makes_this_machine_doubtful_is_said_with_advice(around: HostState, word: str) -> None:
     (found,) = linked(bytes_per_s=1e8, around=around).measure()
     (warning,) = found.warnings
     assert word in warning
     assert ": " in warning, "what to do follows"
-    (quiet,) = linked(bytes_per_s=1e8, around=Surroundings(cores=2, load=0.9)).measure()
+    (quiet,) = linked(bytes_per_s=1e8, around=HostState(cores=2, load=0.9)).measure()
     assert quiet.warnings == ()
 
 
@@ -362,21 +360,21 @@ def images_of(infer_s: Sequence[float]) -> list[ImageSample]:
 
 
 def test_samples_far_above_the_others_are_told() -> None:
-    (warning,) = doubts.of_samples(images_of([0.02] * 40 + [0.4] + [0.02] * 40), (), 2)
+    (warning,) = quality_warnings.of_samples(images_of([0.02] * 40 + [0.4] + [0.02] * 40), (), 2)
     assert warning.startswith("1 of 79 inferences took far longer")
 
 
 def test_what_was_slow_while_warming_up_is_no_doubt() -> None:
-    assert list(doubts.of_samples(images_of([0.9, 0.9] + [0.02] * 40), (), 2)) == []
+    assert list(quality_warnings.of_samples(images_of([0.9, 0.9] + [0.02] * 40), (), 2)) == []
 
 
 def test_a_place_that_becomes_slower_is_told() -> None:
-    (warning,) = doubts.of_samples(images_of([0.02] * 30 + [0.03] * 30), (), 0)
+    (warning,) = quality_warnings.of_samples(images_of([0.02] * 30 + [0.03] * 30), (), 0)
     assert "50% slower" in warning
-    assert list(doubts.of_samples(images_of([0.02] * 30 + [0.021] * 30), (), 0)) == []
+    assert list(quality_warnings.of_samples(images_of([0.02] * 30 + [0.021] * 30), (), 0)) == []
 
 
 def test_an_unsteady_link_is_told() -> None:
     trips = [Probe("rtt", 0, seconds) for seconds in (0.02, 0.02, 0.021, 0.02, 0.8)]
-    (warning,) = doubts.of_samples((), trips, 0)
+    (warning,) = quality_warnings.of_samples((), trips, 0)
     assert "from 20 to 800 ms" in warning

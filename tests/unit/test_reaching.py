@@ -8,20 +8,22 @@ import pytest
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.machines import Machine, Spec
-from offload.drivers import machinefiles, settings, ssh
-from offload.drivers.machinefiles import Record
+from offload.drivers import settings
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
-from offload.wiring import machines, planning, reaching
-from offload.wiring.remembered import Remembered
+from offload.drivers.ssh import login
+from offload.providers.ec2 import caller, connection, registry
+from offload.providers.ec2.machine_state import MachineState
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"
-RECORD = Record(
+RECORD = MachineRecord(
     SPEC, "ec2-user", 0.0893, 16, "abc", BEGAN, id="i-1", address="198.18.0.1", ready=True
 )
 RUNNING = Machine("i-1", "big", "us-east-1", "running", "c7i.large", BEGAN, "198.18.0.1")
-ANOTHER = ssh.HostKeyChanged("Whoever answers is another.")
-SILENT = ssh.Unreachable("It does not answer.", silent=True)
+ANOTHER = login.HostKeyChanged("Whoever answers is another.")
+SILENT = login.SshUnreachable("It does not answer.", silent=True)
 
 
 @dataclass
@@ -45,73 +47,73 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
 
-    def connect(local: Remembered, timeout_s: float) -> Any:
+    def connect(local: MachineState, timeout_s: float) -> Any:
         assert timeout_s > 0
         found = world.at[local.record.address]
         if isinstance(found, Exception):
             raise found
         return found
 
-    monkeypatch.setattr(Remembered, "connect", connect)
-    monkeypatch.setattr(machines, "cloud_of", lambda _record: world)
-    monkeypatch.setattr(planning, "caller", lambda _configured: "192.0.2.1/32")
+    monkeypatch.setattr(MachineState, "connect", connect)
+    monkeypatch.setattr(registry, "cloud_of", lambda _record: world)
+    monkeypatch.setattr(caller, "cidr", lambda _configured: "192.0.2.1/32")
     return world
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Remembered:
-    folder = machinefiles.folder(str(tmp_path / "machines"), "big")
+def local(tmp_path: Path) -> MachineState:
+    folder = machine_files.folder(str(tmp_path / "machines"), "big")
     folder.keep(RECORD)
-    return Remembered(folder, RECORD)
+    return MachineState(folder, RECORD)
 
 
 CONFIGURED: Settings = settings.load({})
 
 
 def test_a_machine_whose_address_is_another_hosts_by_now_is_found_at_its_new_one(
-    world: World, local: Remembered
+    world: World, local: MachineState
 ) -> None:
     world.there = [replace(RUNNING, address="198.18.0.2")]
     world.at = {"198.18.0.1": ANOTHER, "198.18.0.2": "a shell"}
-    assert reaching.connected(local, CONFIGURED) == "a shell"  # type: ignore[comparison-overlap]
+    assert connection.connected(local, CONFIGURED) == "a shell"  # type: ignore[comparison-overlap]
 
 
 def test_a_machine_that_is_gone_is_told_of_even_if_somebody_else_has_its_address(
-    world: World, local: Remembered
+    world: World, local: MachineState
 ) -> None:
     world.there, world.at = [], {"198.18.0.1": ANOTHER}
     with pytest.raises(PlaceUnavailable, match="big is gone"):
-        reaching.connected(local, CONFIGURED)
+        connection.connected(local, CONFIGURED)
 
 
 @pytest.mark.parametrize("there", [[], [replace(RUNNING, state="stopped", address=None)]])
 def test_a_machine_that_is_not_up_is_remembered_so(
-    world: World, local: Remembered, there: list[Machine]
+    world: World, local: MachineState, there: list[Machine]
 ) -> None:
     wider = replace(RECORD, spec=replace(SPEC, allow_cidrs=("0.0.0.0/0",)))
     local.folder.keep(wider)  # meanwhile
     world.there, world.at = there, {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match=r"is gone|is stopped"):
-        reaching.connected(local, CONFIGURED)
+        connection.connected(local, CONFIGURED)
     assert local.folder.record() == replace(wider, address=None)
 
 
 def test_a_machine_that_was_removed_meanwhile_is_not_remembered_again(
-    world: World, local: Remembered
+    world: World, local: MachineState
 ) -> None:
     local.folder.remove()
     world.there, world.at = [], {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match="is gone"):
-        reaching.connected(local, CONFIGURED)
+        connection.connected(local, CONFIGURED)
     assert not local.folder.exists
 
 
 def test_a_machine_with_another_host_key_than_ours_is_refused(
-    world: World, local: Remembered
+    world: World, local: MachineState
 ) -> None:
     world.at = {"198.18.0.1": ANOTHER}
-    with pytest.raises(ssh.HostKeyChanged):
-        reaching.connected(local, CONFIGURED)
+    with pytest.raises(login.HostKeyChanged):
+        connection.connected(local, CONFIGURED)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,8 @@ def test_a_machine_with_another_host_key_than_ours_is_refused(
     ],
 )
 def test_who_is_locked_out_hears_who_is_let_in(
-    world: World, local: Remembered, let_in: tuple[str, ...], said: str
+    world: World, local: MachineState, let_in: tuple[str, ...], said: str
 ) -> None:
     world.let_in, world.at = let_in, {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match=said):
-        reaching.connected(local, CONFIGURED)
+        connection.connected(local, CONFIGURED)

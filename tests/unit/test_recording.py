@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from offload.app.detect import Samples, Tally
 from offload.costmodel.dollars import Billing
 from offload.domain import machines
 from offload.domain.measurements import ImageSample, Measurement, Outcome
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
 from offload.drivers import settings
-from offload.drivers.connections import Stream
+from offload.drivers.http.connections import Stream
 from offload.drivers.settings import Settings
+from offload.providers.ec2.connection import Endpoint
 from offload.render.messages import Messages
-from offload.wiring import configuration, keeping
-from offload.wiring.bringups import brought_up
-from offload.wiring.conditions import condition
-from offload.wiring.detection import Run
-from offload.wiring.reaching import Via
-from offload.wiring.recording import remember
-from offload.wiring.request import Request
+from offload.usecases.detect.conditions import condition
+from offload.usecases.detect.record import remember
+from offload.usecases.detect.request import Request
+from offload.usecases.detect.rows import Samples, Tally
+from offload.usecases.detect.run import DetectRun
+from offload.usecases.history import history_io
+from offload.usecases.provision.record import brought_up
 from tests.fakes import FakeSession
 from tests.measured import LABEL, MODEL, THERE
 
@@ -49,7 +49,7 @@ def unused(_timeout_s: float) -> Stream:
     raise AssertionError
 
 
-def run(images: int = 40, startup_s: float = 0.5) -> Run:
+def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     """One of images that took 0.1 s each, at a machine of the kind LABEL."""
     session = Rented()
     tally = Tally(session, "remote", images=images, bytes=images * 170_000)
@@ -58,9 +58,9 @@ def run(images: int = 40, startup_s: float = 0.5) -> Run:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    via = Via(LABEL, "", unused, BILLING, lambda: None)
+    via = Endpoint(LABEL, "", unused, BILLING, lambda: None)
     of_places = {"remote": samples}
-    return Run(
+    return DetectRun(
         images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=via
     )
 
@@ -74,13 +74,13 @@ def up(
 
 
 def remembered(
-    configured: Settings, ran: Run, bring_up: Measurement | None = None
+    configured: Settings, ran: DetectRun, bring_up: Measurement | None = None
 ) -> Outcome | None:
     return remember(ran, REQUEST, configured, pytest.fail, bring_up=bring_up)
 
 
 def kept(configured: Settings) -> list[Measurement]:
-    with keeping.opened(configured, pytest.fail) as store:
+    with history_io.opened(configured, pytest.fail) as store:
         return [m for _, m in store.measurements(limit=-1)][::-1]
 
 
@@ -106,7 +106,7 @@ def test_who_wants_no_history_has_no_bring_up_in_it_either(configured: Settings)
 
 def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> None:
     said: list[str] = []
-    Path(configuration.store_path(configured)).mkdir()
+    Path(configured.history_path).mkdir()
     under = condition(Rented(), REQUEST, configured, LABEL)
     assert brought_up(under, "cold", PHASES, {}, configured, said.append) is not None
     [warning] = said

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from offload.app.pipeline import Stop
-from offload.app.removing import remove_all_of
-from offload.app.renting import Interrupted, Patience
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision.launch import Interrupted, Waiter
+from offload.usecases.provision.removal import remove_all_of
 
 
 def thing(kind: str, id_: str) -> Resource:
@@ -61,7 +61,7 @@ class World:
     def go(self) -> list[str]:
         """Remove all; what was told, in order."""
         told: list[str] = []
-        patience = Patience(lambda: self.now_s, self.pause, self.stop)
+        patience = Waiter(lambda: self.now_s, self.pause, self.stop)
         remove_all_of("big", self, patience, lambda resource: told.append(resource.id))
         return told
 

@@ -12,13 +12,14 @@ from PIL import Image
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.breakeven import BreakEven
+from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.dollars import Billing
-from offload.costmodel.lanes import Given
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Agreement
-from offload.render import advice as rendered
-from offload.render import breakevens, explained, plots, words
-from offload.render.explained import NAMES
+from offload.render import words
+from offload.render.advice import advice as rendered
+from offload.render.advice import breakevens, explained, plots
+from offload.render.advice.explained import NAMES
 from tests.measured import advised, container, local, remote
 
 NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
@@ -145,7 +146,7 @@ def test_smaller_copies_show_their_agreement_and_are_taken_only_if_alike_enough(
     assert text.startswith("Run it remotely (640 px): ")
     assert row(text, "remote (640 px)").rstrip().endswith("0.99")
     assert row(text, "remote (320 px), if alike enough").rstrip().endswith("0.67")
-    stopped = advised(remote(), copies(640, ALIKE), by_hand=Given(state="stopped"))
+    stopped = advised(remote(), copies(640, ALIKE), by_hand=Overrides(state="stopped"))
     assert row(shown(capsys, stopped), "remote (640 px), if ready")
 
 
@@ -172,7 +173,7 @@ def test_places_that_were_not_measured_name_the_commands_that_measure_them(
 
 
 def test_what_was_set_by_hand_is_no_assumption(capsys: pytest.CaptureFixture[str]) -> None:
-    by_hand = Given(uplink_bytes_per_s=2.5e6, rtt_s=0.03, image_bytes=170e3)
+    by_hand = Overrides(uplink_bytes_per_s=2.5e6, rtt_s=0.03, image_bytes=170e3)
     text = shown(capsys, advised(by_hand=by_hand), explain=True)
     assert "To say it" not in text
     assert "set by hand" in text
@@ -187,7 +188,7 @@ def test_what_was_measured_assumes_nothing(capsys: pytest.CaptureFixture[str]) -
 def test_a_start_state_is_an_assumption_that_no_profile_replaces(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = shown(capsys, advised(*MEASURED, by_hand=Given(slots=2, state="stopped")))
+    text = shown(capsys, advised(*MEASURED, by_hand=Overrides(slots=2, state="stopped")))
     assert "Assumed of remote (stopped): start-up " in text
     assert "offload profile" not in text
 
@@ -225,7 +226,7 @@ def test_a_split_is_said_in_one_sentence_with_how_much_of_it_is_done_here() -> N
 def test_a_split_with_a_machine_that_is_not_ready_says_so() -> None:
     late = advised(
         local(service_s=0.15), remote(), split=True, images=4000,
-        by_hand=Given(slots=2, state="new"),
+        by_hand=Overrides(slots=2, state="new"),
     )  # fmt: skip
     assert rendered.sentence(late).startswith(
         "Run it here and remotely (not provisioned) at once: 4,000 images take "
@@ -436,11 +437,11 @@ PLOTTED = {
     "one image": advised(*MEASURED, images=1),
     "a million images of known weight": advised(*MEASURED, images=10**6, total_bytes=2e11),
     "an uplink by hand": advised(
-        *MEASURED, by_hand=Given(slots=2, uplink_bytes_per_s=1e6, rtt_s=0.0)
+        *MEASURED, by_hand=Overrides(slots=2, uplink_bytes_per_s=1e6, rtt_s=0.0)
     ),
     "a split": SPLIT,
     "a split with a machine that is not ready": advised(
-        local(service_s=0.15), remote(), split=True, by_hand=Given(slots=2, state="stopped")
+        local(service_s=0.15), remote(), split=True, by_hand=Overrides(slots=2, state="stopped")
     ),
     "smaller copies": advised(
         local(), remote(), remote(max_side_px=640, image_bytes=20_000, agreements=[ALIKE])

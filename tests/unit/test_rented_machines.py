@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from offload.app.pipeline import Stop
-from offload.cli import down as command
+from offload.cli.provisioning import down as command
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine, Resource, Spec
-from offload.drivers import machinefiles, settings
-from offload.drivers.machinefiles import Folder, Record
+from offload.drivers import settings
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.wiring import ending, machines
-from offload.wiring.remembered import Remembered
+from offload.providers.ec2 import registry
+from offload.providers.ec2.machine_state import MachineState
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision import machines, teardown
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"
-RECORD = Record(SPEC, "ec2-user", 0.0893, 16, "abc", BEGAN, id="i-1", ready=True)
+RECORD = MachineRecord(SPEC, "ec2-user", 0.0893, 16, "abc", BEGAN, id="i-1", ready=True)
 RUNNING = Machine("i-1", "big", "us-east-1", "running", "c7i.large", BEGAN, "198.18.0.1")
 
 
@@ -61,8 +63,8 @@ def configured(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return machinefiles.folder(str(tmp_path / "machines"), "big")
+def folder(tmp_path: Path) -> MachineFolder:
+    return machine_files.folder(str(tmp_path / "machines"), "big")
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def clouds(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str | None, str | None
                 raise UsageError(f"There is no profile {profile}.")
             return known[region, profile]
 
-    for module in (machines, ending):
+    for module in (machines, teardown, registry):
         monkeypatch.setattr(module, "Cloud", Clouds)
     return known
 
@@ -91,12 +93,12 @@ def down(configured: Settings, region: str | None = None, *, only_ours: bool = F
     def gone(resource: Resource) -> None:
         told.append(resource.id)
 
-    ending.down(configured, "big", region, None, Stop(), gone, only_ours=only_ours)
+    teardown.down(configured, "big", region, None, Stop(), gone, only_ours=only_ours)
     return told
 
 
 def test_machines_of_another_profile_in_the_usual_region_are_listed_once(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(replace(RECORD, profile="work"))
     mine = replace(RUNNING, id="i-2", name="mine")
@@ -109,7 +111,7 @@ def test_machines_of_another_profile_in_the_usual_region_are_listed_once(
 
 
 def test_all_regions_are_none_where_no_region_is_known_to_ask_in(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
@@ -119,7 +121,7 @@ def test_all_regions_are_none_where_no_region_is_known_to_ask_in(
 
 
 def test_a_damaged_record_hides_no_machine(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     (Path(folder.path) / "machine.json").write_text("{")
@@ -129,7 +131,7 @@ def test_a_damaged_record_hides_no_machine(
 
 
 def test_what_is_not_known_to_be_anywhere_is_not_forgotten_before_it_is_removed(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     (Path(folder.path) / "machine.json").write_text("{")
@@ -144,10 +146,10 @@ def test_what_is_not_known_to_be_anywhere_is_not_forgotten_before_it_is_removed(
 
 
 def test_a_machine_that_took_the_name_of_ours_is_removed_only_by_name(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
-    Remembered(folder, RECORD).public_key()
+    MachineState(folder, RECORD).public_key()
     theirs = replace(RUNNING, id="i-2")
     clouds["us-east-1", None] = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
     assert down(configured, only_ours=True) == []
@@ -156,7 +158,7 @@ def test_a_machine_that_took_the_name_of_ours_is_removed_only_by_name(
 
 
 def test_stopping_and_letting_in_change_nothing_else_that_is_known(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     account = clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
@@ -170,7 +172,7 @@ def test_stopping_and_letting_in_change_nothing_else_that_is_known(
 
 
 def test_a_spot_machine_is_one_that_the_cloud_calls_so(
-    configured: Settings, folder: Folder, clouds: Clouds
+    configured: Settings, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     clouds["us-east-1", None] = Account("us-east-1", [replace(RUNNING, spot=True)])
@@ -193,7 +195,9 @@ def test_of_several_machines_the_others_go_where_one_does_not() -> None:
 
 
 @pytest.mark.parametrize(("age_s", "made"), [(5.0, "i-1"), (3600.0, None)])
-def test_a_machine_is_just_made_for_minutes(folder: Folder, age_s: float, made: str | None) -> None:
+def test_a_machine_is_just_made_for_minutes(
+    folder: MachineFolder, age_s: float, made: str | None
+) -> None:
     asked_at = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_s)
     record = replace(RECORD, asked_at=asked_at.isoformat(timespec="seconds"))
-    assert Remembered(folder, record).just_made() == made
+    assert MachineState(folder, record).just_made() == made

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from offload.app.pipeline import Stop
-from offload.app.renting import Interrupted, Patience, Phases, Renting
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Machine, Offer, Spec, State
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision.launch import Interrupted, MachineLaunch, Phases, Waiter
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 OFFER = Offer(SPEC, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 16, "ec2-user", True, "vpc-1")
@@ -82,7 +82,7 @@ class World:
         return "script"
 
     def client_token(self) -> str:
-        return f"token{self.done.count('afresh')}"
+        return f"token{self.done.count('reset')}"
 
     def expires_at(self) -> str:
         return "soon"
@@ -93,8 +93,8 @@ class World:
     def just_made(self) -> str | None:
         return self.made
 
-    def afresh(self) -> None:
-        self.done.append("afresh")
+    def reset(self) -> None:
+        self.done.append("reset")
 
     def seen(self, machine: Machine) -> None:
         self.done.append(f"seen {machine.id} {machine.state}")
@@ -104,9 +104,9 @@ class World:
 
     def up(self, follow: Callable[[str], None] = lambda _name: None) -> tuple[Machine, str]:
         """Bring it up."""
-        patience = Patience(lambda: self.now_s, self.pause, self.stop)
+        patience = Waiter(lambda: self.now_s, self.pause, self.stop)
         phases = Phases(lambda: self.now_s, follow)
-        return Renting(self, self, patience, phases).up(OFFER)
+        return MachineLaunch(self, self, patience, phases).up(OFFER)
 
 
 def test_nothing_is_created_before_it_is_remembered_and_the_machine_comes_last() -> None:
@@ -153,14 +153,14 @@ def test_a_stopped_machine_is_started_once_it_is_off(state: State) -> None:
 def test_after_a_machine_that_is_gone_another_is_made_from_fresh_secrets() -> None:
     world = World(key=KEY, had=True, next=[machine()])
     world.up()
-    assert world.done.index("afresh") < world.done.index("launch ami-1 script token1 soon")
+    assert world.done.index("reset") < world.done.index("launch ami-1 script token1 soon")
 
 
 def test_a_machine_that_the_cloud_has_not_heard_of_everywhere_is_not_made_twice() -> None:
     older = machine("gone", None, machine_id="i-0")
     world = World(key=KEY, had=True, made="i-1", next=[older, machine("pending", None), machine()])
     assert world.up() == (machine(), "cold")
-    assert not [step for step in world.done if step.startswith(("launch", "afresh"))]
+    assert not [step for step in world.done if step.startswith(("launch", "reset"))]
 
 
 @pytest.mark.parametrize("coming", [[], [machine("gone", None)]])
@@ -171,7 +171,7 @@ def test_a_machine_that_was_made_just_now_and_is_gone_is_not_waited_for(
     world = World(key=KEY, had=True, made="i-1", next=coming, launches=[another])
     assert world.up() == (another, "new")
     assert world.now_s < 30
-    assert "afresh" in world.done
+    assert "reset" in world.done
 
 
 def test_the_answer_to_a_request_of_before_may_be_a_machine_that_has_ended() -> None:
@@ -179,9 +179,9 @@ def test_the_answer_to_a_request_of_before_may_be_a_machine_that_has_ended() -> 
     world = World(launches=launches, next=[machine(machine_id="i-2")])
     found, _came_from = world.up()
     assert found.id == "i-2"
-    made = [step for step in world.done if step.startswith(("launch", "afresh"))]
+    made = [step for step in world.done if step.startswith(("launch", "reset"))]
     assert made == [
-        "launch ami-1 script token0 soon", "afresh", "launch ami-1 script token1 soon",
+        "launch ami-1 script token0 soon", "reset", "launch ami-1 script token1 soon",
     ]  # fmt: skip
 
 

@@ -8,30 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.app.board import Board, Item, Pace, Side
-from offload.app.forecast import Bill, Limits, forecast
-from offload.app.replanning import EVERY_S, Overseer
-from offload.app.split import Standing
 from offload.domain.errors import PlaceUnavailable
+from offload.usecases.split.forecast import Limits, MachineBill, forecast
+from offload.usecases.split.monitor import EVERY_S, SplitMonitor
+from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
+from offload.usecases.split.workers import WorkerStatus
 
 HOUR_S = 3600.0
-HERE = Standing("local", 20, 2, 5.0, 0.4, is_open=True, is_known=True)
-THERE = Standing("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 20, 2, 5.0, 0.4, is_open=True, is_known=True)
+THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
 
 
 @dataclass
 class Watched:
-    """Places that stand as a test says, and an overseer whose clock is the test's too."""
+    """Places that stand as a test says, and an monitor whose clock is the test's too."""
 
     left: int = 100
-    places: dict[str, Standing] = field(default_factory=dict)
+    places: dict[str, WorkerStatus] = field(default_factory=dict)
     staying: int = 0
     now_s: float = 0.0
     lines: list[str] = field(default_factory=list)
     drained: list[str] = field(default_factory=list)
     looks: int = 0
 
-    def standing(self) -> tuple[int, int, list[Standing]]:
+    def standing(self) -> tuple[int, int, list[WorkerStatus]]:
         """As it was set."""
         self.looks += 1
         return self.left, self.staying, list(self.places.values())
@@ -48,12 +48,12 @@ class Watched:
         self.left += place.in_hand
         self.places[name] = replace(place, is_open=False, in_hand=0)
 
-    def overseer(self, limits: Limits | None = None) -> Overseer:
+    def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         """One that has looked at nothing yet."""
         clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
-        return Overseer(self, clock, 0.0, self.lines.append, limits or Limits())
+        return SplitMonitor(self, clock, 0.0, self.lines.append, limits or Limits())
 
-    def goes_on(self, overseer: Overseer, seconds: float) -> None:
+    def goes_on(self, monitor: SplitMonitor, seconds: float) -> None:
         """Nothing stalls meanwhile, and nothing else changes."""
         until_s = self.now_s + seconds
         while self.now_s < until_s:
@@ -61,10 +61,10 @@ class Watched:
             for name, place in self.places.items():
                 done = place.done + (1 if place.in_hand else 0)
                 self.places[name] = replace(place, done=done)
-            overseer.watch()
+            monitor.watch()
 
 
-def watched(*places: Standing, left: int = 100) -> Watched:
+def watched(*places: WorkerStatus, left: int = 100) -> Watched:
     return Watched(left, {place.name: place for place in places})
 
 
@@ -106,12 +106,12 @@ def test_images_that_stay_here_may_decide_the_end() -> None:
 
 
 places = st.builds(
-    Standing,
+    WorkerStatus,
     name=st.uuids().map(str),
     done=st.just(0),
     in_hand=st.integers(0, 40),
     images_per_s=st.floats(1e-3, 1e3),
-    way_s=st.just(1.0),
+    latency_s=st.just(1.0),
     is_open=st.just(True),
     is_known=st.just(True),
 )
@@ -119,7 +119,7 @@ places = st.builds(
 
 @given(st.integers(0, 10**6), st.lists(places, min_size=1, max_size=5))
 def test_shares_add_up_and_nobody_does_less_than_it_has_in_hand(
-    left: int, found: list[Standing]
+    left: int, found: list[WorkerStatus]
 ) -> None:
     ahead = forecast(left, found)
     assert ahead is not None
@@ -133,10 +133,10 @@ def test_shares_add_up_and_nobody_does_less_than_it_has_in_hand(
 
 def test_a_halved_rate_is_said_once_with_what_it_means() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 3)
+    monitor = split.monitor()
+    split.goes_on(monitor, 3)
     split.places["remote"] = replace(split.places["remote"], images_per_s=4.0)
-    split.goes_on(overseer, 10)
+    split.goes_on(monitor, 10)
     [line] = split.lines
     assert line == (
         "remote does 4 images/s instead of 10: about 48 of the 108 images left go there instead "
@@ -146,10 +146,10 @@ def test_a_halved_rate_is_said_once_with_what_it_means() -> None:
 
 def test_a_doubled_rate_here_is_said_too() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 3)
+    monitor = split.monitor()
+    split.goes_on(monitor, 3)
     split.places["local"] = replace(split.places["local"], images_per_s=10.0)
-    split.goes_on(overseer, 10)
+    split.goes_on(monitor, 10)
     [line] = split.lines
     assert line == (
         "local does 10 images/s instead of 5: about 54 of the 108 images left stay here instead "
@@ -159,10 +159,10 @@ def test_a_doubled_rate_here_is_said_too() -> None:
 
 def test_what_was_expected_of_a_place_counts_as_said() -> None:
     split = watched(HERE, replace(THERE, done=0, images_per_s=30.0))
-    overseer = split.overseer()
-    overseer.watch()
+    monitor = split.monitor()
+    monitor.watch()
     split.places["remote"] = THERE
-    split.goes_on(overseer, 4)
+    split.goes_on(monitor, 4)
     [line] = split.lines
     assert line.startswith("remote does 10 images/s instead of 30: about 72 of the 108 images")
 
@@ -179,51 +179,51 @@ def test_what_was_expected_of_a_place_counts_as_said() -> None:
 )
 def test_a_rate_that_says_little_is_not_said(change: dict[str, float]) -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 3)
+    monitor = split.monitor()
+    split.goes_on(monitor, 3)
     split.places["remote"] = replace(split.places["remote"], **change)  # type: ignore[arg-type]
-    split.goes_on(overseer, 20)
+    split.goes_on(monitor, 20)
     assert split.lines == []
 
 
 def test_a_blip_is_not_said() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
+    monitor = split.monitor()
     for images_per_s in (10.0, 3.0, 9.0, 3.0, 10.0):
         split.places["remote"] = replace(split.places["remote"], images_per_s=images_per_s)
-        split.goes_on(overseer, 1.5)
+        split.goes_on(monitor, 1.5)
     assert split.lines == []
 
 
 def test_a_rate_that_swings_does_not_flood() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
+    monitor = split.monitor()
     for number in range(20):
         rate_per_s = 2.0 if number % 2 else 10.0
         split.places["remote"] = replace(split.places["remote"], images_per_s=rate_per_s)
-        split.goes_on(overseer, 3)
+        split.goes_on(monitor, 3)
     assert 1 <= len(split.lines) <= 60 / 5
 
 
 def test_a_stalled_place_is_told_of_before_its_average_knows() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 3)
+    monitor = split.monitor()
+    split.goes_on(monitor, 3)
     split.places["remote"] = replace(split.places["remote"], images_per_s=7.0)
     for number in range(20):
         split.now_s += EVERY_S
         split.places["local"] = replace(split.places["local"], done=50 + number)
-        overseer.watch()
+        monitor.watch()
     [line] = split.lines
     assert line.startswith("remote has not answered for 3.8 s: about 6 of the 108 images left go")
 
 
 def test_a_place_that_joins_is_told_of_with_its_share() -> None:
     split = watched(HERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    split.goes_on(monitor, 1)
     split.places["remote"] = replace(THERE, done=0, in_hand=0, is_known=False)
-    split.goes_on(overseer, 1)
+    split.goes_on(monitor, 1)
     [line] = split.lines
     assert line == (
         "remote takes part now: about 68 of the 102 images left go there, the end is in 6.8 s "
@@ -233,27 +233,27 @@ def test_a_place_that_joins_is_told_of_with_its_share() -> None:
 
 def test_a_place_of_which_nothing_is_known_joins_without_a_forecast() -> None:
     split = watched(HERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    split.goes_on(monitor, 1)
     split.places["remote"] = replace(THERE, done=0, images_per_s=None, is_known=False)
-    split.goes_on(overseer, 1)
+    split.goes_on(monitor, 1)
     assert split.lines == ["remote takes part now"]
 
 
 def test_the_places_that_a_job_begins_with_are_no_news() -> None:
     split = watched(HERE, THERE)
-    split.goes_on(split.overseer(), 5)
+    split.goes_on(split.monitor(), 5)
     assert split.lines == []
 
 
 def test_a_lost_place_is_told_of_at_once() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    split.goes_on(monitor, 1)
     split.left += 6
     split.places["remote"] = replace(split.places["remote"], is_open=False, in_hand=0)
-    overseer.lost("remote", "no answer: connection reset.")
-    overseer.watch()
+    monitor.lost("remote", "no answer: connection reset.")
+    monitor.watch()
     [line] = split.lines
     assert line == (
         "remote gives no answer any more (no answer: connection reset): its images are done here, "
@@ -263,49 +263,49 @@ def test_a_lost_place_is_told_of_at_once() -> None:
 
 def test_a_lost_place_that_is_back_is_told_of_with_its_share() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    split.goes_on(monitor, 1)
     was = split.places["remote"]
     split.places["remote"] = replace(was, is_open=False, in_hand=0)
-    overseer.lost("remote", "gone")
-    split.goes_on(overseer, 5)
-    assert overseer.may_return("remote")
+    monitor.lost("remote", "gone")
+    split.goes_on(monitor, 5)
+    assert monitor.may_return("remote")
     split.lines.clear()
     split.places["remote"] = was
-    split.goes_on(overseer, 5)
+    split.goes_on(monitor, 5)
     [line] = split.lines
     assert line.startswith("remote takes part again: about 72 of the 108 images left go there, ")
 
 
 def test_a_place_that_was_lost_before_the_first_look_is_told_of_when_it_is_back() -> None:
     split = watched(HERE, replace(THERE, is_open=False, in_hand=0))
-    overseer = split.overseer()
-    overseer.lost("remote", "gone")
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    monitor.lost("remote", "gone")
+    split.goes_on(monitor, 1)
     split.lines.clear()
     split.places["remote"] = THERE
-    split.goes_on(overseer, 1)
+    split.goes_on(monitor, 1)
     [line] = split.lines
     assert line.startswith("remote takes part again: ")
 
 
 def test_what_was_drained_or_costs_money_is_not_to_return() -> None:
     split = watched(HERE, THERE)
-    drained, billed = split.overseer(), split.overseer()
+    drained, billed = split.monitor(), split.monitor()
     drained.warned("remote", "it is reclaimed")
-    billed.bill("remote", Bill(1.0, since_s=0.0))
+    billed.bill("remote", MachineBill(1.0, since_s=0.0))
     assert not drained.may_return("remote")
     assert not billed.may_return("remote")
 
 
 def test_a_place_that_will_end_soon_is_drained_at_once_and_told_of_once() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    split.goes_on(overseer, 1)
-    overseer.warned("remote", "it is reclaimed at 12:03:10")
+    monitor = split.monitor()
+    split.goes_on(monitor, 1)
+    monitor.warned("remote", "it is reclaimed at 12:03:10")
     assert split.drained == ["remote"]
-    overseer.warned("remote", "it is reclaimed at 12:03:10")
-    split.goes_on(overseer, 1)
+    monitor.warned("remote", "it is reclaimed at 12:03:10")
+    split.goes_on(monitor, 1)
     assert split.drained == ["remote"]
     [line] = split.lines
     assert line == (
@@ -316,61 +316,61 @@ def test_a_place_that_will_end_soon_is_drained_at_once_and_told_of_once() -> Non
 
 def test_a_place_that_was_warned_of_before_it_joined_takes_nothing() -> None:
     split = watched(HERE)
-    overseer = split.overseer()
-    overseer.warned("remote", "it is reclaimed")
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    monitor.warned("remote", "it is reclaimed")
+    split.goes_on(monitor, 1)
     split.places["remote"] = THERE
-    split.goes_on(overseer, 1)
+    split.goes_on(monitor, 1)
     assert not split.places["remote"].is_open
 
 
 def test_news_of_the_last_moment_is_said_at_the_end() -> None:
     split = watched(replace(HERE, in_hand=0), left=0)
-    overseer = split.overseer()
-    overseer.lost("remote", "gone")
+    monitor = split.monitor()
+    monitor.lost("remote", "gone")
     assert split.lines == []
-    overseer.close()
+    monitor.close()
     assert split.lines == ["remote gives no answer any more (gone)"]
-    assert overseer.view().undone == 0
+    assert monitor.view().undone == 0
 
 
 def test_what_comes_after_the_last_row_takes_and_costs_nothing_unless_it_is_told() -> None:
     split = watched(replace(HERE, in_hand=0), left=0)
-    overseer = split.overseer()
-    overseer.bill("remote", Bill(3600.0, since_s=0.0))
-    overseer.bill("rented", Bill(3600.0, since_s=0.0))
+    monitor = split.monitor()
+    monitor.bill("remote", MachineBill(3600.0, since_s=0.0))
+    monitor.bill("rented", MachineBill(3600.0, since_s=0.0))
     split.now_s = 2.0
-    overseer.close()
+    monitor.close()
     split.now_s = 5.0
-    overseer.released("rented")
+    monitor.released("rented")
     split.now_s = 9.0
-    view = overseer.view()
+    view = monitor.view()
     assert view.spent_s == 2.0
     assert view.usd == {"remote": pytest.approx(2.0), "rented": pytest.approx(5.0)}
 
 
 def test_if_all_that_was_left_had_to_be_drained_the_run_ends_with_the_reason() -> None:
     split = watched(THERE)
-    overseer = split.overseer()
-    overseer.warned("remote", "it is reclaimed")
-    split.goes_on(overseer, 1)
+    monitor = split.monitor()
+    monitor.warned("remote", "it is reclaimed")
+    split.goes_on(monitor, 1)
     split.places["remote"] = replace(split.places["remote"], in_hand=0)
     with pytest.raises(PlaceUnavailable, match=r"100 images that are left \(remote: it is recl"):
-        split.goes_on(overseer, 1)
+        split.goes_on(monitor, 1)
 
 
 def test_looks_are_rare() -> None:
     split = watched(HERE)
-    overseer = split.overseer()
+    monitor = split.monitor()
     for _ in range(1000):
         split.now_s += 0.01
-        overseer.watch()
+        monitor.watch()
     assert 35 <= split.looks <= 41
 
 
 def test_a_deadline_that_cannot_be_kept_is_declared_broken_early() -> None:
     split = watched(HERE, left=198)
-    split.goes_on(split.overseer(Limits(deadline_s=30)), 5)
+    split.goes_on(split.monitor(Limits(deadline_s=30)), 5)
     assert split.lines == ["The deadline of 30 s will be missed by about 12 s: the end is in 40 s"]
     assert split.now_s < 6
 
@@ -378,19 +378,19 @@ def test_a_deadline_that_cannot_be_kept_is_declared_broken_early() -> None:
 @pytest.mark.parametrize("left", [100, 140, 150])
 def test_a_deadline_that_is_kept_or_just_about_is_not_declared_broken(left: int) -> None:
     split = watched(HERE, left=left)
-    overseer = split.overseer(Limits(deadline_s=30))
+    monitor = split.monitor(Limits(deadline_s=30))
     while split.left > 1:
         split.left -= 5
-        split.goes_on(overseer, 1)
+        split.goes_on(monitor, 1)
     assert split.lines == []
 
 
 def test_a_deadline_that_will_be_kept_after_all_is_taken_back() -> None:
     split = watched(HERE, left=198)
-    overseer = split.overseer(Limits(deadline_s=30))
-    split.goes_on(overseer, 5)
+    monitor = split.monitor(Limits(deadline_s=30))
+    split.goes_on(monitor, 5)
     split.places["remote"] = THERE
-    split.goes_on(overseer, 5)
+    split.goes_on(monitor, 5)
     *_, last = split.lines
     assert last == "The deadline of 30 s will be kept after all, with about 10 s to spare"
     assert len(split.lines) == 3, "broken, joined, kept"
@@ -398,20 +398,20 @@ def test_a_deadline_that_will_be_kept_after_all_is_taken_back() -> None:
 
 def test_a_deadline_that_passes_is_declared_broken_whatever_is_known() -> None:
     split = watched(replace(HERE, images_per_s=None))
-    split.goes_on(split.overseer(Limits(deadline_s=2)), 4)
+    split.goes_on(split.monitor(Limits(deadline_s=2)), 4)
     assert split.lines == ["The deadline of 2 s has passed"]
 
 
 def test_a_deadline_counts_from_the_commands_first_line() -> None:
     split = watched(HERE, left=98)
     split.now_s = 15.0
-    split.goes_on(split.overseer(Limits(deadline_s=30)), 3)
+    split.goes_on(split.monitor(Limits(deadline_s=30)), 3)
     [line] = split.lines
     assert "missed" in line
 
 
 def test_a_bill_has_a_least_and_a_tail() -> None:
-    bill = Bill(usd_per_h=3.6, since_s=100.0, least_s=60.0, tail_s=5.0)
+    bill = MachineBill(usd_per_h=3.6, since_s=100.0, least_s=60.0, tail_s=5.0)
     assert bill.usd(110.0) == pytest.approx(0.06)
     assert bill.usd(200.0) == pytest.approx(0.105)
     assert bill.until_s(0.105) == pytest.approx(200.0)
@@ -420,39 +420,39 @@ def test_a_bill_has_a_least_and_a_tail() -> None:
 
 def test_money_that_is_spent_is_known_by_place() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer()
-    overseer.bill("remote", Bill(3.6, since_s=0.0))
-    overseer.bill("coming", Bill(3.6, since_s=10.0, least_s=60.0))
+    monitor = split.monitor()
+    monitor.bill("remote", MachineBill(3.6, since_s=0.0))
+    monitor.bill("coming", MachineBill(3.6, since_s=10.0, least_s=60.0))
     split.now_s = 20.0
-    assert overseer.view().usd == {"remote": pytest.approx(0.02), "coming": pytest.approx(0.06)}
+    assert monitor.view().usd == {"remote": pytest.approx(0.02), "coming": pytest.approx(0.06)}
 
 
 def test_a_place_that_is_drained_and_done_costs_no_more() -> None:
     split = watched(HERE, replace(THERE, in_hand=0, is_open=False))
-    overseer = split.overseer()
-    overseer.bill("remote", Bill(3.6, since_s=0.0))
-    split.goes_on(overseer, 10)
-    assert overseer.view().usd["remote"] == pytest.approx(0.00025), "the first look"
-    overseer.released("remote")
+    monitor = split.monitor()
+    monitor.bill("remote", MachineBill(3.6, since_s=0.0))
+    split.goes_on(monitor, 10)
+    assert monitor.view().usd["remote"] == pytest.approx(0.00025), "the first look"
+    monitor.released("remote")
     split.now_s += 10
-    assert overseer.view().usd["remote"] == pytest.approx(0.01), "it was up until then"
+    assert monitor.view().usd["remote"] == pytest.approx(0.01), "it was up until then"
 
 
 def test_a_place_that_is_not_billed_is_never_drained_for_money() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer(Limits(max_usd=0.0))
-    overseer.bill("remote", Bill(0.0, since_s=0.0))
-    split.goes_on(overseer, 60)
+    monitor = split.monitor(Limits(max_usd=0.0))
+    monitor.bill("remote", MachineBill(0.0, since_s=0.0))
+    split.goes_on(monitor, 60)
     assert split.drained == []
 
 
 def test_what_is_paid_anyway_is_used() -> None:
     split = watched(HERE, THERE)
-    overseer = split.overseer(Limits(max_usd=0.06))
-    overseer.bill("remote", Bill(3.6, since_s=0.0, least_s=60.0))
-    split.goes_on(overseer, 57)
+    monitor = split.monitor(Limits(max_usd=0.06))
+    monitor.bill("remote", MachineBill(3.6, since_s=0.0, least_s=60.0))
+    split.goes_on(monitor, 57)
     assert split.drained == []
-    split.goes_on(overseer, 3)
+    split.goes_on(monitor, 3)
     assert split.drained == ["remote"]
     [line] = split.lines
     assert line == (
@@ -463,23 +463,23 @@ def test_what_is_paid_anyway_is_used() -> None:
 
 def test_a_place_can_be_afforded_only_with_its_least_and_beside_the_others() -> None:
     split = watched(HERE)
-    overseer = split.overseer(Limits(max_usd=0.1))
-    machine = Bill(3.6, since_s=0.0, least_s=60.0)
-    assert overseer.affords(machine, 10.0)
-    assert overseer.affords(machine, 100.0)
-    assert not overseer.affords(machine, 101.0)
-    overseer.bill("other", Bill(3.6, since_s=0.0))
-    assert overseer.affords(machine, 40.0)
-    assert not overseer.affords(machine, 41.0)
-    assert not split.overseer(Limits(max_usd=0.05)).affords(machine, 10.0), "a minute costs more"
-    assert split.overseer().affords(machine, HOUR_S)
+    monitor = split.monitor(Limits(max_usd=0.1))
+    machine = MachineBill(3.6, since_s=0.0, least_s=60.0)
+    assert monitor.affords(machine, 10.0)
+    assert monitor.affords(machine, 100.0)
+    assert not monitor.affords(machine, 101.0)
+    monitor.bill("other", MachineBill(3.6, since_s=0.0))
+    assert monitor.affords(machine, 40.0)
+    assert not monitor.affords(machine, 41.0)
+    assert not split.monitor(Limits(max_usd=0.05)).affords(machine, 10.0), "a minute costs more"
+    assert split.monitor().affords(machine, HOUR_S)
 
 
 def test_what_money_allows_elsewhere_is_part_of_the_forecast() -> None:
     split = watched(HERE, THERE, left=1000)
-    overseer = split.overseer(Limits(max_usd=0.02))
-    overseer.bill("remote", Bill(3.6, since_s=0.0))
-    ahead = overseer.view().ahead
+    monitor = split.monitor(Limits(max_usd=0.02))
+    monitor.bill("remote", MachineBill(3.6, since_s=0.0))
+    ahead = monitor.view().ahead
     assert ahead is not None
     taken = 10 * (20 - 1.25 * 0.6 - 1) + 6
     assert ahead.images["remote"] == pytest.approx(taken)
@@ -489,7 +489,7 @@ def test_what_money_allows_elsewhere_is_part_of_the_forecast() -> None:
 def test_images_that_stay_are_done_here_first() -> None:
     split = watched(HERE, THERE, left=100)
     split.staying = 80
-    ahead = split.overseer().view().ahead
+    ahead = split.monitor().view().ahead
     assert ahead is not None
     assert ahead.images["local"] == pytest.approx(82), "22 of them are done or in hand"
 
@@ -497,7 +497,7 @@ def test_images_that_stay_are_done_here_first() -> None:
 def test_a_place_is_let_go_when_all_that_is_left_is_to_stay_here() -> None:
     split = watched(HERE, replace(THERE, in_hand=0), left=100)
     split.staying = 100
-    split.overseer().watch()
+    split.monitor().watch()
     assert split.drained == ["remote"]
     [line] = split.lines
     assert line == "remote is not needed any more: what is left is to stay here"
@@ -507,7 +507,7 @@ def test_a_place_is_let_go_when_all_that_is_left_is_to_stay_here() -> None:
 def test_a_place_that_may_be_needed_stays(staying: int, in_hand: int, left: int) -> None:
     split = watched(HERE, replace(THERE, in_hand=in_hand), left=left)
     split.staying = staying
-    split.overseer().watch()
+    split.monitor().watch()
     assert split.drained == []
 
 
@@ -523,25 +523,25 @@ class Simulated:
 
     def __post_init__(self) -> None:
         """Nothing is done yet."""
-        self.board = Board([Item(str(n), n) for n in range(self.images)])
+        self.board = WorkQueue([WorkItem(str(n), n) for n in range(self.images)])
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.number = count()
         self.idle: list[Callable[[], None]] = []
         self.dice = random.Random(1)
 
-    def standing(self) -> tuple[int, int, list[Standing]]:
+    def standing(self) -> tuple[int, int, list[WorkerStatus]]:
         """As `Split` has it."""
         board, now_s = self.board, self.now_s
         return (
             board.left,
             0,
             [
-                Standing(
+                WorkerStatus(
                     side.name,
                     side.done,
                     board.held_by(side),
                     side.pace.images_per_s(now_s),
-                    side.pace.way_s,
+                    side.pace.latency_s,
                     side.open,
                     side.pace.is_known,
                 )
@@ -569,12 +569,12 @@ class Simulated:
         name: str,
         workers: int,
         takes_s: float,
-        turn_s: Callable[[float], float] = lambda _now_s: 0.0,
+        upload_wait_s: Callable[[float], float] = lambda _now_s: 0.0,
         spread: float = 0.3,
         expected_per_s: float | None = None,
     ) -> None:
-        pace = Pace(workers, self.now_s, expected_per_s, None)
-        side = Side(name, name == "local", pace)
+        pace = ThroughputEstimator(workers, self.now_s, expected_per_s, None)
+        side = Worker(name, name == "local", pace)
         self.board.sides.append(side)
         free_s = [0.0]
 
@@ -585,7 +585,7 @@ class Simulated:
                 return
             luck, more = (self.dice.gammavariate(spread**-2, spread**2) for _ in range(2))
             begin_s = max(self.now_s, free_s[0])
-            free_s[0] = begin_s + turn_s(begin_s) * luck
+            free_s[0] = begin_s + upload_wait_s(begin_s) * luck
 
             def done() -> None:
                 self.board.answered(side, item, self.now_s)
@@ -616,9 +616,9 @@ class Simulated:
             do()
         return self.now_s
 
-    def overseer(self, limits: Limits | None = None) -> Overseer:
+    def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
-        return Overseer(self, clock, 0.0, self.lines.append, limits or Limits())
+        return SplitMonitor(self, clock, 0.0, self.lines.append, limits or Limits())
 
 
 def uplink(before_s: float, after_s: float = 0.0, until_s: float = 1e9) -> Callable[[float], float]:
@@ -626,19 +626,19 @@ def uplink(before_s: float, after_s: float = 0.0, until_s: float = 1e9) -> Calla
     return lambda now_s: before_s if now_s < until_s else after_s
 
 
-@pytest.mark.parametrize("turn_s", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("upload_wait_s", [0.05, 0.2, 1.0])
 def test_the_end_of_a_steady_job_is_predicted_and_nothing_is_said_on_the_way(
-    turn_s: float,
+    upload_wait_s: float,
 ) -> None:
     job = Simulated(300)
     job.join("local", 2, 0.4)
-    job.join("remote", 6, 0.25, uplink(turn_s), expected_per_s=1 / turn_s)
-    overseer = job.overseer()
+    job.join("remote", 6, 0.25, uplink(upload_wait_s), expected_per_s=1 / upload_wait_s)
+    monitor = job.monitor()
     ends_s: list[float] = []
 
     def watch() -> None:
-        overseer.watch()
-        ends_s.append(job.now_s + (overseer.view().left_s or 0.0))
+        monitor.watch()
+        ends_s.append(job.now_s + (monitor.view().left_s or 0.0))
 
     end_s = job.run(watch)
     assert job.lines == []
@@ -653,9 +653,9 @@ def test_a_link_that_breaks_down_is_told_of_within_seconds(after_s: float, most:
     job.join("local", 2, 0.4)
     job.join("remote", 6, 0.25, uplink(0.1, after_s, until_s=8.0), expected_per_s=10.0)
     said_s: list[float] = []
-    overseer = job.overseer()
-    overseer.say = lambda line: said_s.append(job.now_s) or job.lines.append(line)  # type: ignore[func-returns-value]
-    job.run(overseer.watch)
+    monitor = job.monitor()
+    monitor.say = lambda line: said_s.append(job.now_s) or job.lines.append(line)  # type: ignore[func-returns-value]
+    job.run(monitor.watch)
     assert 8 < said_s[0] < 8 + 5
     assert job.lines[0].startswith(
         "remote does " if after_s < 10 else "remote has not answered for "
@@ -664,21 +664,22 @@ def test_a_link_that_breaks_down_is_told_of_within_seconds(after_s: float, most:
 
 
 @pytest.mark.parametrize(
-    ("turn_s", "max_usd"), [(0.05, 0.002), (0.05, 0.01), (0.05, 0.02), (1.0, 0.01), (1.0, 0.02)]
+    ("upload_wait_s", "max_usd"),
+    [(0.05, 0.002), (0.05, 0.01), (0.05, 0.02), (1.0, 0.01), (1.0, 0.02)],
 )
 def test_no_more_is_spent_than_is_allowed_and_most_of_it_is_used(
-    turn_s: float, max_usd: float
+    upload_wait_s: float, max_usd: float
 ) -> None:
     job = Simulated(600)
     job.join("local", 2, 0.4)
-    job.join("remote", 6, 0.25, uplink(turn_s))
-    overseer = job.overseer(Limits(max_usd=max_usd))
-    overseer.bill("remote", Bill(1.8, since_s=0.0))
-    end_s = job.run(overseer.watch)
-    overseer.close()
-    spent_usd = overseer.view().usd["remote"]
+    job.join("remote", 6, 0.25, uplink(upload_wait_s))
+    monitor = job.monitor(Limits(max_usd=max_usd))
+    monitor.bill("remote", MachineBill(1.8, since_s=0.0))
+    end_s = job.run(monitor.watch)
+    monitor.close()
+    spent_usd = monitor.view().usd["remote"]
     assert spent_usd <= max_usd
-    in_time_usd = Bill(1.8, 0.0).usd(min(end_s, 3600 * max_usd / 1.8 - 12))
+    in_time_usd = MachineBill(1.8, 0.0).usd(min(end_s, 3600 * max_usd / 1.8 - 12))
     assert spent_usd >= in_time_usd
     assert sum("--max-cost" in line for line in job.lines) <= 1
 
@@ -693,6 +694,6 @@ def test_a_deadline_is_declared_broken_only_if_it_will_be(share: float, lines: i
 
     deadline_s = share * job().run(lambda: None)
     again = job()
-    again.run(again.overseer(Limits(deadline_s=deadline_s)).watch)
+    again.run(again.monitor(Limits(deadline_s=deadline_s)).watch)
     assert [line for line in again.lines if "missed" in line] == again.lines
     assert len(again.lines) == lines

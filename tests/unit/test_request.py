@@ -7,7 +7,7 @@ from typer.main import get_command
 from offload.cli.commands import app
 from offload.domain import units
 from offload.domain.errors import UsageError
-from offload.wiring.request import Request, at, at_each
+from offload.usecases.detect.request import Request, at, at_each
 
 EVERYTHING = Request(
     sources=("photos",), recursive=True, where="container", model="a model", labels="coco",

@@ -8,7 +8,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.results import Row
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection
-from offload.drivers.resultsdir import opened
+from offload.drivers.folders.results_dir import opened
 from tests.drawing import saved
 
 SETTINGS = {"model_sha256": "a", "min_score": 0.25}
@@ -72,7 +72,7 @@ def test_an_image_that_changed_since_is_done_again(tmp_path: Path) -> None:
 
 
 def test_an_image_that_was_only_touched_is_not(tmp_path: Path) -> None:
-    from offload.drivers.modelcache import sha256_of
+    from offload.drivers.model_cache import sha256_of
 
     photos = tmp_path / "photos"
     photo = saved(photos / "a.jpg")

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from offload.app.forecast import Forecast, Limits, View
-from offload.app.split import Standing
 from offload.domain.results import Row
 from offload.domain.timing import Durations
-from offload.render import sides
-from offload.render.sides import Sides
+from offload.render import split_progress
+from offload.render.split_progress import SplitProgress
+from offload.usecases.split.forecast import Forecast, Limits, View
+from offload.usecases.split.workers import WorkerStatus
 
-HERE = Standing("local", 20, 2, 5.04, 0.4, is_open=True, is_known=True)
-THERE = Standing("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 20, 2, 5.04, 0.4, is_open=True, is_known=True)
+THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
 VIEW = View(
     now_s=112.0,
     spent_s=12.0,
@@ -63,9 +63,9 @@ def row(where: str = "remote", /, **spent_s: float) -> Row:
 
 
 def test_each_place_has_a_line_and_the_whole_has_one() -> None:
-    shown = Sides(200)
+    shown = SplitProgress(200)
     shown.add(row("local", infer_s=0.4))
-    shown.add(row("remote", turn_s=0.2, upload_s=0.3, infer_s=0.1))
+    shown.add(row("remote", upload_wait_s=0.2, upload_s=0.3, infer_s=0.1))
     places, whole = shown.cells(VIEW)
     assert places == [
         ("local", "20 done", "2 in hand", "5.0 images/s", "inference 100 %", ""),
@@ -77,26 +77,26 @@ def test_each_place_has_a_line_and_the_whole_has_one() -> None:
 def test_what_is_not_known_is_not_shown() -> None:
     unknown = replace(THERE, images_per_s=None)
     view = replace(VIEW, places=[unknown], usd={}, ahead=None, limits=Limits())
-    assert Sides(5).cells(view) == (
+    assert SplitProgress(5).cells(view) == (
         [("remote", "40 done", "6 in hand", "", "", "")],
         "0/5 images",
     )
 
 
 def test_a_deadline_that_has_passed_is_shown_as_passed() -> None:
-    _, whole = Sides(5).cells(replace(VIEW, spent_s=42.0))
+    _, whole = SplitProgress(5).cells(replace(VIEW, spent_s=42.0))
     assert whole.endswith("the deadline was 12 s ago")
 
 
 def test_a_place_that_takes_no_more_says_so_instead_of_a_rate() -> None:
-    places, _ = Sides(5).cells(replace(VIEW, places=[replace(THERE, is_open=False)]))
+    places, _ = SplitProgress(5).cells(replace(VIEW, places=[replace(THERE, is_open=False)]))
     assert places[0][3] == "takes no more"
 
 
 @pytest.mark.parametrize(
     ("spent_s", "binds"),
     [
-        ({"turn_s": 1.0, "upload_s": 1.0, "queue_s": 1.5}, "uplink 57 %"),
+        ({"upload_wait_s": 1.0, "upload_s": 1.0, "queue_s": 1.5}, "uplink 57 %"),
         ({"download_s": 2.0, "upload_s": 1.0, "queue_s": 1.0}, "uplink 75 %"),
         ({"upload_s": 0.5, "queue_s": 1.5}, "server 75 %"),
         ({"upload_s": 0.5, "decode_s": 0.5, "infer_s": 1.0}, "inference 75 %"),
@@ -107,14 +107,14 @@ def test_a_place_that_takes_no_more_says_so_instead_of_a_rate() -> None:
 def test_what_binds_is_where_images_spend_most_of_their_way(
     spent_s: dict[str, float], binds: str
 ) -> None:
-    shown = Sides(5)
+    shown = SplitProgress(5)
     assert shown.binds("remote") == ""
     shown.add(row(**spent_s))
     assert shown.binds("remote") == binds
 
 
 def test_what_binds_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> None:
-    shown = Sides(5)
+    shown = SplitProgress(5)
     for _ in range(40):
         shown.add(row(upload_s=1.0))
     for _ in range(32):
@@ -127,7 +127,7 @@ def test_a_person_who_watches_sees_the_places_also_while_no_row_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal, overseen = watched(monkeypatch), Overseen()
-    with sides.images(200, overseen, quiet=False) as add:  # type: ignore[arg-type]
+    with split_progress.images(200, overseen, quiet=False) as add:  # type: ignore[arg-type]
         add(row(upload_s=1.0))
         assert overseen.often.wait(10)
     seen = terminal.getvalue()
@@ -143,7 +143,7 @@ def test_where_nobody_watches_nothing_is_shown(
     seen = Terminal() if quiet else io.StringIO()
     monkeypatch.setattr(sys, "stderr", seen)
     overseen = Overseen()
-    with sides.images(200, overseen, quiet=quiet) as add:  # type: ignore[arg-type]
+    with split_progress.images(200, overseen, quiet=quiet) as add:  # type: ignore[arg-type]
         add(row())
     assert (seen.getvalue(), overseen.looks) == ("", 0)
 
@@ -153,7 +153,7 @@ def test_rows_that_go_to_a_file_get_there_while_the_places_are_shown(
 ) -> None:
     terminal, file = watched(monkeypatch), io.StringIO()
     monkeypatch.setattr(sys, "stdout", file)
-    with sides.images(200, Overseen(), quiet=False):  # type: ignore[arg-type]
+    with split_progress.images(200, Overseen(), quiet=False):  # type: ignore[arg-type]
         sys.stdout.write('{"path": "a.jpg"}\n')
     assert file.getvalue() == '{"path": "a.jpg"}\n'
     assert "0/200 images" in terminal.getvalue()
@@ -167,6 +167,6 @@ def test_before_any_place_is_there_the_whole_is_shown(monkeypatch: pytest.Monkey
         def view(self) -> View:
             return replace(VIEW, places=(), ahead=None, limits=Limits())
 
-    with sides.images(200, Empty(), quiet=False):  # type: ignore[arg-type]
+    with split_progress.images(200, Empty(), quiet=False):  # type: ignore[arg-type]
         pass
     assert "0/200 images" in terminal.getvalue()

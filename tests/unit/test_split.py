@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from offload.app.board import Item
-from offload.app.pipeline import Stop
-from offload.app.replanning import Overseer
-from offload.app.split import Split
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.split.monitor import SplitMonitor
+from offload.usecases.split.work_queue import WorkItem
+from offload.usecases.split.workers import SplitJob
 from tests.fakes import FakeSession
 from tests.unit.test_detect import job
 
@@ -48,17 +48,17 @@ class Hanging(FakeSession):
         raise AssertionError("nobody waits so long")
 
 
-def items(count: int, stays: int = 0) -> list[Item]:
-    return [Item(f"{n:05}", n, n < stays) for n in range(count)]
+def items(count: int, stays: int = 0) -> list[WorkItem]:
+    return [WorkItem(f"{n:05}", n, n < stays) for n in range(count)]
 
 
-def split(wanted: list[Item], **rest: object) -> Split:
+def split(wanted: list[WorkItem], **rest: object) -> SplitJob:
     work = job([each.path for each in wanted])
     given = {"clock": time.perf_counter, "stop": Stop()} | rest
-    return Split(work, wanted, **given)  # type: ignore[arg-type]
+    return SplitJob(work, wanted, **given)  # type: ignore[arg-type]
 
 
-def assert_each_once(rows: list[Row], wanted: list[Item]) -> None:
+def assert_each_once(rows: list[Row], wanted: list[WorkItem]) -> None:
     assert sorted(row.path for row in rows) == [each.path for each in wanted]
 
 
@@ -176,7 +176,7 @@ def test_a_run_that_is_to_end_does_not_wait_for_a_place_that_hangs() -> None:
     done += rows
     assert time.perf_counter() - began_s < 10, "it hangs for twenty"
     assert len(done) < 100
-    assert len(work.strays) == 3, "they may have left"
+    assert len(work.duplicate_uploads) == 3, "they may have left"
 
 
 def test_of_an_image_that_two_places_did_only_what_counts_is_kept() -> None:
@@ -185,7 +185,9 @@ def test_of_an_image_that_two_places_did_only_what_counts_is_kept() -> None:
     def keep(image: Image, _found: Detections) -> None:
         kept.append(image.path)
 
-    work = Split(job([each.path for each in wanted], keep=keep), wanted, time.perf_counter, Stop())
+    work = SplitJob(
+        job([each.path for each in wanted], keep=keep), wanted, time.perf_counter, Stop()
+    )
     work.join("local", Slow(takes_s=0.01), here=True)
     work.join("remote", Slow(takes_s=0.03, concurrency=6), here=False)
     assert_each_once(list(work.rows()), wanted)
@@ -218,7 +220,7 @@ def test_a_place_that_hangs_holds_nothing_up() -> None:
     rows = list(work.rows())
     assert_each_once(rows, wanted)
     assert {row.where for row in rows} == {"local"}
-    assert sorted(work.strays) == sorted(there.seen), "they left all the same"
+    assert sorted(work.duplicate_uploads) == sorted(there.seen), "they left all the same"
 
 
 def test_images_that_stay_are_seen_here_only() -> None:
@@ -317,7 +319,7 @@ def test_how_places_stand_can_be_seen_on_the_way() -> None:
             assert here.is_known
             assert here.done + there.done >= 200
             assert (here.images_per_s or 0) > (there.images_per_s or 0)
-            assert (there.way_s or 0) >= 0.01
+            assert (there.latency_s or 0) >= 0.01
 
 
 def test_an_image_that_cannot_be_read_fails_once() -> None:
@@ -325,7 +327,7 @@ def test_an_image_that_cannot_be_read_fails_once() -> None:
         raise ImageError("no such file")
 
     wanted = items(30)
-    work = Split(
+    work = SplitJob(
         replace(job([each.path for each in wanted]), read=read),  # type: ignore[arg-type]
         wanted,
         time.perf_counter,
@@ -341,11 +343,11 @@ def test_an_image_that_cannot_be_read_fails_once() -> None:
 def test_a_place_is_let_go_long_before_the_end_if_most_images_are_to_stay() -> None:
     wanted, said = items(400, stays=380), list[str]()
     work = split(wanted)
-    overseer = Overseer(work, time.perf_counter, 0.0, said.append)
+    monitor = SplitMonitor(work, time.perf_counter, 0.0, said.append)
     work.join("local", Slow(takes_s=0.005), here=True)
     work.join("remote", Slow(takes_s=0.005), here=False)
     left = None
-    for number, _row in enumerate(work.rows(overseer.watch)):
+    for number, _row in enumerate(work.rows(monitor.watch)):
         if left is None and work.has_left("remote"):
             left = number
     assert left is not None

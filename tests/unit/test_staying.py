@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import UsageError
-from offload.drivers import imagefiles, settings
-from offload.wiring import profiling, staying
-from offload.wiring.request import Request
-from offload.wiring.staying import Staying
+from offload.drivers import settings
+from offload.drivers.images import image_files
+from offload.usecases.detect import privacy
+from offload.usecases.detect.privacy import KeepLocalRules
+from offload.usecases.detect.request import Request
+from offload.usecases.profile import profile
 from tests.drawing import saved, scene
 
 ROOT = "/home/me/photos"
 
 
 def stays(path: str, *patterns: str, root: str = ROOT) -> bool:
-    return path in Staying(root, patterns)
+    return path in KeepLocalRules(root, patterns)
 
 
 @pytest.mark.parametrize(
@@ -162,31 +164,31 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_would_leave_is_what_no_option_and_no_setting_keeps(photos: Path) -> None:
     request = Request((str(photos),), recursive=True, where="split", keep_local=("b.jpg",))
     configured = settings.load({"OFFLOAD_KEEP_LOCAL": "c.*, d.jpg"})
-    assert staying.patterns(request, configured) == ("b.jpg", "c.*", "d.jpg")
-    found, paths, total_bytes = staying.leaving(request, configured)
+    assert privacy.patterns(request, configured) == ("b.jpg", "c.*", "d.jpg")
+    found, paths, total_bytes = privacy.leaving(request, configured)
     assert (len(found.paths), paths, total_bytes) == (3, ["a.jpg"], 5)
     here = replace(request, where="local", keep_local=())
-    assert staying.leaving(here, configured)[1:] == ([], 0)
+    assert privacy.leaving(here, configured)[1:] == ([], 0)
 
 
 def test_a_remote_run_that_would_send_what_is_to_stay_is_refused(photos: Path) -> None:
-    found = imagefiles.find([str(photos)], recursive=True)
+    found = image_files.find([str(photos)], recursive=True)
     everywhere = settings.load({})
     request = Request((str(photos),), where="remote", url="http://there", keep_local=("faces",))
     with pytest.raises(UsageError, match="2 of 3 images are to stay here") as caught:
-        staying.check(request, everywhere, found)
+        privacy.check(request, everywhere, found)
     assert "--where split" in caught.value.hint
-    staying.check(replace(request, keep_local=("nobody",)), everywhere, found)
-    staying.check(replace(request, where="split"), everywhere, found)
+    privacy.check(replace(request, keep_local=("nobody",)), everywhere, found)
+    privacy.check(replace(request, where="split"), everywhere, found)
 
 
 def test_a_profile_of_another_machine_sends_nothing_that_is_to_stay(photos: Path) -> None:
     for name in ("photos/a.jpg", "photos/faces/b.jpg", "photos/faces/c.jpg"):
         saved(photos.parent / name, scene(32, 24))
     request = Request((str(photos),), recursive=True, where="remote", url="http://there")
-    everything = profiling.folder(request, random.Random(1), 3)
+    everything = profile.folder(request, random.Random(1), 3)
     assert len(everything.paths) == len(everything.drawn) == 3
-    some = profiling.folder(request, random.Random(1), 3, ["faces"])
+    some = profile.folder(request, random.Random(1), 3, ["faces"])
     assert [*some.paths] == [each.path for each in some.drawn] == ["a.jpg"]
     with pytest.raises(UsageError, match="All of the images are to stay here"):
-        profiling.folder(request, random.Random(1), 3, ["*.jpg"])
+        profile.folder(request, random.Random(1), 3, ["*.jpg"])

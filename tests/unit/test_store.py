@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.measurements import Agreement, Measurement, Outcome, Total
 from offload.domain.timing import Durations
-from offload.drivers.schema import SCHEMA, VERSION
-from offload.drivers.store import Listed, Store
+from offload.drivers.store.schema import SCHEMA, VERSION
+from offload.drivers.store.store import ListedMeasurement, Store
 from tests.conftest import PROJECT
 from tests.measured import LABEL, MODEL, URL, bring_up, local, remote
 from tests.strategies import made
@@ -28,7 +28,7 @@ from tests.strategies import made
 OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
 ADD = """
 import sys
-from offload.drivers.store import Store
+from offload.drivers.store.store import Store
 from tests.measured import local
 with Store.opened(sys.argv[1], print) as store:
     for number in range(int(sys.argv[2])):
@@ -139,7 +139,7 @@ def test_bring_ups_crowd_out_neither_other_measurements_nor_those_from_other_sta
     with Store.opened(str(path), pytest.fail) as store:
         assert [number for number, _ in store.measurements(limit=2)] == [6, 5, 3, 2, 1]
         assert store.get(2) == bring_up("new", taken_at=day(2))
-        assert store.listing()[0] == Listed(
+        assert store.listing()[0] == ListedMeasurement(
             6, day(7), "provision", "remote", "builtin", LABEL, None, 1, 0, 0
         )
 
@@ -170,8 +170,8 @@ def test_the_list_counts_samples(path: Path) -> None:
     fill(path, remote(images=7, max_side_px=640), replace(local(), images=(), starts=()))
     with Store.opened(str(path), pytest.fail) as store:
         assert store.listing() == [
-            Listed(2, day(21), "profile", "local", "builtin", None, None, 0, 0, 0),
-            Listed(1, day(21), "profile", "remote", "builtin", URL, 640, 3, 7, 15),
+            ListedMeasurement(2, day(21), "profile", "local", "builtin", None, None, 0, 0, 0),
+            ListedMeasurement(1, day(21), "profile", "remote", "builtin", URL, 640, 3, 7, 15),
         ]
 
 
@@ -243,7 +243,7 @@ def test_people_can_ask_in_plain_sql(path: Path) -> None:
 
 def test_other_columns_are_another_version() -> None:
     digest = hashlib.sha256("\n".join(SCHEMA).encode()).hexdigest()[:12]
-    assert (VERSION, digest) == (1, "fe6f4781e6e5"), (
+    assert (VERSION, digest) == (2, "2bf10c849121"), (
         "raise VERSION, and bring older files up to date"
     )
 
@@ -508,7 +508,7 @@ def test_a_disk_that_takes_no_more_is_an_explained_failure_and_nothing_is_lost(p
     full = """
 import resource, sys
 from offload.domain.errors import OffloadError
-from offload.drivers.store import Store
+from offload.drivers.store.store import Store
 from tests.measured import local
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 with Store.opened(sys.argv[1], print) as store:

@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from offload.domain.errors import ImageError
 from offload.domain.vision import InputSpec
-from offload.drivers import pictures
-from offload.drivers.stripping import strip
+from offload.drivers.images import pictures
+from offload.drivers.images.stripping import strip
 from tests.drawing import encoded, scene
 
 SECRET = b"Anna was here"

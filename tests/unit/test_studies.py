@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import UsageError
-from offload.domain.studies import Cell, Design, Standing, lane, lane_of_line
+from offload.domain.studies import Cell, Design, StudyStatus, lane, lane_of_line
 
 PLACES = ("local", "container", "remote")
 
@@ -76,7 +76,7 @@ def test_a_design_that_cannot_be_meant_is_refused(wishes: dict[str, Any], said: 
 
 
 def test_nobody_is_ahead_until_two_have_done_as_many_images() -> None:
-    standing = Standing()
+    standing = StudyStatus()
     assert standing.best() is None
     standing.add("local", 1, 0.1)
     standing.add("container", 2, 0.1)
@@ -86,7 +86,7 @@ def test_nobody_is_ahead_until_two_have_done_as_many_images() -> None:
 
 
 def test_ahead_is_who_has_the_least_median_of_the_most_images_compared() -> None:
-    standing = Standing()
+    standing = StudyStatus()
     for seconds in (3, 1, 9):
         standing.add("local", 50, seconds)
     for seconds in (2, 2, 30):

@@ -10,10 +10,10 @@ import pytest
 
 from offload.costmodel import runs_table
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.studies import Cell, Design, Outcome, Photo, Prediction, Run
-from offload.domain.studytables import PER_IMAGE, RUNS
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
+from offload.domain.study_tables import PER_IMAGE, RUNS
 from offload.domain.timing import Durations, Spread
-from offload.drivers import studydir, studyfiles
+from offload.drivers.folders import study_dir, study_files
 from offload.findings import reading
 from tests import studies
 
@@ -22,23 +22,24 @@ FIXED = {"design": DESIGN.to_json(), "images": {"drawn": "f00d"}}
 ABOUT = {"version": "0.6.0", "model": "builtin"}
 
 
-def run(cell: Cell, error: str = "", label: str = "http://far:8080") -> Run:
+def run(cell: Cell, error: str = "", label: str = "http://far:8080") -> CellRun:
     away = cell.place == "remote"
     predicted = Prediction(2.0, 1.5, 2.5, 4.0, 0.001, assumed=True)
     label = label if away else ""
     at = "2026-11-21T12:00:00+00:00"
     if error:
-        return Run(cell, at, predicted, label=label, error=error)
+        return CellRun(cell, at, predicted, label=label, error=error)
     durations = Durations(read_s=0.01, upload_s=0.3 if away else 0.0, decode_s=0.09, infer_s=0.2)
     photos = tuple(
-        Photo(f"{number}.jpg", 100_000, 100_000 * away, durations) for number in range(cell.images)
+        ImageTransfer(f"{number}.jpg", 100_000, 100_000 * away, durations)
+        for number in range(cell.images)
     )
-    outcome = Outcome(0.5, 1.8, Spread(0.2, 0.2, 0.3), 0, 100_000 * away * cell.images, photos)
-    return Run(cell, at, predicted, outcome, label, usd=0.002 * away)
+    outcome = CellOutcome(0.5, 1.8, Spread(0.2, 0.2, 0.3), 0, 100_000 * away * cell.images, photos)
+    return CellRun(cell, at, predicted, outcome, label, usd=0.002 * away)
 
 
 def written(folder: Path, cells: list[Cell], **fixed: Any) -> set[str]:
-    with studydir.opened(str(folder), FIXED | fixed, ABOUT) as study:
+    with study_dir.opened(str(folder), FIXED | fixed, ABOUT) as study:
         for cell in cells:
             if cell.number not in study.done:
                 study.append(run(cell))
@@ -46,7 +47,7 @@ def written(folder: Path, cells: list[Cell], **fixed: Any) -> set[str]:
 
 
 def tables(folder: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    files = studyfiles.read(str(folder))
+    files = study_files.read(str(folder))
     return files.runs, files.images
 
 
@@ -64,7 +65,7 @@ def test_the_columns_are_those_that_a_report_reads() -> None:
 
 
 def test_a_finished_run_is_on_disk_before_anything_else_happens(tmp_path: Path) -> None:
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for count, cell in enumerate(DESIGN.cells(), 1):
             study.append(run(cell))
             assert len(tables(tmp_path)[0]) == count
@@ -98,7 +99,7 @@ def test_images_without_their_run_are_dropped_when_it_goes_on(tmp_path: Path) ->
 def test_what_was_done_is_not_to_be_done_again(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells[:5])
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         assert study.done == {cell.number for cell in cells[:5]}
         assert len(study.makespans) == 5
         assert {(lane, seconds) for lane, _, seconds in study.makespans} <= {
@@ -108,13 +109,13 @@ def test_what_was_done_is_not_to_be_done_again(tmp_path: Path) -> None:
 
 def test_a_failed_cell_is_kept_with_its_reason_until_it_is_done(tmp_path: Path) -> None:
     first, second = DESIGN.cells()[:2]
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(run(first, error='It is gone:\nnobody answers, "they" said.'))
         study.append(run(second))
     (failed, done) = tables(tmp_path)[0]
     assert failed["error"] == 'It is gone:\\nnobody answers, "they" said.'
     assert (failed["makespan_s"], failed["detect_s"], failed["predicted_s"]) == ("", "", "2")
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         assert study.done == {second.number}
         study.append(run(first, error="It is still gone."))
         study.append(run(first))
@@ -170,7 +171,7 @@ def test_what_a_study_has_not_written_down_cannot_differ(tmp_path: Path) -> None
 
 def test_two_at_a_time_are_one_too_many(tmp_path: Path) -> None:
     with (
-        studydir.opened(str(tmp_path), FIXED, ABOUT),
+        study_dir.opened(str(tmp_path), FIXED, ABOUT),
         pytest.raises(OffloadError, match="Another experiment is writing"),
     ):
         written(tmp_path, [])
@@ -185,7 +186,7 @@ def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
 def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells)
-    files = studyfiles.read(str(tmp_path))
+    files = study_files.read(str(tmp_path))
     study = reading.study(files.runs, files.images, files.design, files.environment)
     assert len(study.done) == len(cells)
     assert {lane.place for lane in study.lanes} == {"local", "container", "remote"}
@@ -196,7 +197,7 @@ def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
 
 def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> None:
     cells = [*DESIGN.cells(), Cell("0099", 3, "remote", 2)]
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in cells[:-1]:
             study.append(run(cell))
         study.append(run(cells[-1], error="It is gone."))
@@ -214,7 +215,7 @@ def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> No
 def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_path: Path) -> None:
     """120 ms and 8 ms an image beside what 0.1 MB takes at 2 MB/s, although uploads overlap."""
     cells = [Cell(f"{n:04d}", 1, "remote", n) for n in (1, 2, 5, 10, 20, 50)]
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in cells:
             made = run(cell)
             assert made.outcome is not None
@@ -234,7 +235,7 @@ def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_p
 def test_a_link_that_carried_more_than_when_it_was_probed_leaves_time_to_execute(
     tmp_path: Path,
 ) -> None:
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(replace(run(Cell("0000", 1, "remote", 2)), goodput_bytes_per_s=1e4))
     (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
     assert found.total_s == pytest.approx(1.8, rel=1e-4)
@@ -243,7 +244,7 @@ def test_a_link_that_carried_more_than_when_it_was_probed_leaves_time_to_execute
 
 def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path: Path) -> None:
     sides = Design((1, 2), ("local", "remote"), upload_max_side_px=(None, 320), repeats=1)
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in [*sides.cells(), Cell("0099", 1, "container", 1, replicas=2)]:
             study.append(run(cell))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
@@ -255,7 +256,7 @@ def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path
 def test_of_links_that_differ_the_runs_over_the_quickest_are_imported(tmp_path: Path) -> None:
     """A line through runs over 10 and 100 Mbit/s would be right for neither."""
     links = Design((1, 2), ("remote",), link_mbit=(10.0, 100.0), repeats=2)
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in links.cells():
             made = run(cell)
             assert made.outcome is not None
@@ -272,7 +273,7 @@ def test_of_links_that_differ_the_runs_over_the_quickest_are_imported(tmp_path: 
 def test_a_machine_behind_a_tunnel_is_far_all_the_same(
     tmp_path: Path, label: str, url: str | None
 ) -> None:
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(run(Cell("0000", 1, "remote", 1), label=label))
     (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
     assert (found.place, found.url) == ("remote", url)
@@ -282,10 +283,10 @@ def test_names_with_line_ends_and_commas_stay_one_line(tmp_path: Path) -> None:
     cell = Cell("0000", 1, "local", 1)
     made = run(cell)
     assert made.outcome is not None
-    photo = Photo('a,"b"\nc.jpg', 5, 0, Durations())
-    outcome = Outcome(0.1, 0.2, None, 0, 0, (photo,))
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
-        study.append(Run(cell, made.at, None, outcome))
+    photo = ImageTransfer('a,"b"\nc.jpg', 5, 0, Durations())
+    outcome = CellOutcome(0.1, 0.2, None, 0, 0, (photo,))
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
+        study.append(CellRun(cell, made.at, None, outcome))
     with (tmp_path / "per_image.csv").open(newline="") as file:
         (line,) = csv.DictReader(file)
     assert line["path"] == 'a,"b"\\nc.jpg'
@@ -294,7 +295,7 @@ def test_names_with_line_ends_and_commas_stay_one_line(tmp_path: Path) -> None:
 
 def test_what_is_of_no_use_later_is_gone_when_the_study_is_left(tmp_path: Path) -> None:
     (tmp_path / ".work" / "old").mkdir(parents=True)
-    with studydir.opened(str(tmp_path), FIXED, ABOUT) as study:
+    with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         with study.work() as folder:
             assert list(Path(folder).iterdir()) == []
             (Path(folder) / "list.txt").write_text("a.jpg")

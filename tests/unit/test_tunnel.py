@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import PlaceUnavailable
-from offload.drivers.tunnel import Tunnel
+from offload.drivers.ssh.tunnel import Tunnel
 
 
 @dataclass

@@ -1,14 +1,22 @@
 """The document of a study."""
 
 from offload.findings.study import Study
-from offload.render.report import conclusions, evidence, method, opening, replicas, results, setup
+from offload.render.report.chapters import (
+    conclusions,
+    evidence,
+    method,
+    opening,
+    replicas,
+    results,
+    setup,
+)
+from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Document, Section, referring, section
-from offload.render.report.matter import Matter
 
 
 def document(study: Study) -> Document:
     """Everything that the study has to say, and nothing that it has not."""
-    matter = Matter(study)
+    matter = Comparisons(study)
     made = Document(opening.title(matter), opening.subtitle(study), [
         *section("Introduction", opening.introduction(matter, conclusions.short(matter))),
         *section("Problem overview", opening.problem(matter)),

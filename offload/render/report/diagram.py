@@ -36,7 +36,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class DiagramSite:
     """A machine: what it is, and what runs on it."""
 
     name: str
@@ -44,7 +44,7 @@ class Site:
     targets: Sequence[Target]
 
 
-def draw(client: Sequence[str], here: Site, there: Sequence[Site]) -> str:
+def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
     """The machine with the images at the left, the others at the right; arrows are what images
     take.
 
@@ -78,7 +78,7 @@ def draw(client: Sequence[str], here: Site, there: Sequence[Site]) -> str:
         return drawing.svg(figure, "architecture")
 
 
-def _frame(axes: Axes, corner: Point, size: Point, site: Site) -> None:
+def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
     _rounded(axes, corner, size, 2.0, face=_PAPER, edge=GREY, line=0.8)
     top = corner[1] + size[1]
     axes.text(corner[0] + 3, top - 2.2, site.name, weight="bold", va="top", color=INK)

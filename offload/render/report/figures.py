@@ -12,13 +12,13 @@ from offload.domain.units import show_s, show_usd
 from offload.findings import phases
 from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate
-from offload.findings.link import Line
-from offload.findings.money import Bill
+from offload.findings.link import LinkFit
+from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, Lane, Photo, Run
+from offload.findings.study import PLACES, Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
-from offload.render.report.matter import thinned
+from offload.render.report.comparisons import thinned
 from offload.render.report.naming import Names
 
 _MOST_POINTS = 250
@@ -28,9 +28,9 @@ _SHORT_LABEL = 0.05
 
 
 def makespan(
-    series: Mapping[Lane, Mapping[int, Group]],
+    series: Mapping[Variant, Mapping[int, Group]],
     names: Names,
-    looks: Mapping[Lane, int],
+    looks: Mapping[Variant, int],
     crossings: Sequence[Crossing],
 ) -> str:
     """Seconds over the number of images, a line for each lane, bars for what is likely."""
@@ -123,10 +123,10 @@ def response(sweep: Sweep, name: str) -> str:
 
 
 def transfer(
-    photos: Mapping[Lane, Sequence[Photo]],
-    lines: Mapping[Lane, Line],
+    photos: Mapping[Variant, Sequence[TransferPoint]],
+    lines: Mapping[Variant, LinkFit],
     names: Names,
-    looks: Mapping[Lane, int],
+    looks: Mapping[Variant, int],
 ) -> str:
     """Transfer time over what was sent of each image, with the line through them."""
     with drawing.style():
@@ -155,7 +155,7 @@ def transfer(
         return drawing.svg(figure, "transfer")
 
 
-def predictions(runs: Sequence[Run]) -> str:
+def predictions(runs: Sequence[MeasuredRun]) -> str:
     """What runs took over what was predicted of them."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 3.0), layout="constrained")
@@ -189,7 +189,7 @@ def predictions(runs: Sequence[Run]) -> str:
         return drawing.svg(figure, "predictions")
 
 
-def dollars(bills: Sequence[Bill], names: Names, looks: Mapping[Lane, int]) -> str:
+def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int]) -> str:
     """Dollars over seconds, those joined that nothing beats in both."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.6), layout="constrained")
@@ -253,7 +253,7 @@ def _arms(point: Estimate) -> np.ndarray:
 
 
 def _mark(
-    axes: Axes, crossing: Crossing, series: Mapping[Lane, Mapping[int, Group]]
+    axes: Axes, crossing: Crossing, series: Mapping[Variant, Mapping[int, Group]]
 ) -> None:  # fmt: skip
     """A ring where the lines cross."""
     if crossing.images is None:

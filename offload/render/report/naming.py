@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from offload.findings.study import Lane
+from offload.findings.study import Variant
 from offload.render.report.document import cut
 
 PLACE = {"local": "the local process", "container": "the container", "remote": "the remote server"}
@@ -37,7 +37,7 @@ class Names:
     varying: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, lanes: Iterable[Lane]) -> "Names":
+    def of(cls, lanes: Iterable[Variant]) -> "Names":
         """Names that tell these lanes apart."""
         values: dict[str, dict[str, set[Any]]] = {}
         for lane in lanes:
@@ -49,12 +49,12 @@ class Names:
             for place, fields in values.items()
         })  # fmt: skip
 
-    def short(self, lane: Lane) -> str:
+    def short(self, lane: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
         fields = self.varying.get(lane.place, ())
         return ", ".join([lane.place, *(_SHORT[field](getattr(lane, field)) for field in fields)])
 
-    def spoken(self, lane: Lane, *but: str) -> str:
+    def spoken(self, lane: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
         fields = [field for field in self.varying.get(lane.place, ()) if field not in but]
         name = PLACE[lane.place]
@@ -62,12 +62,12 @@ class Names:
             name = name.replace("the ", f"the {_SHORT['cold'](lane.cold)} ")
         return name + "".join(_SPOKEN[f](getattr(lane, f)) for f in fields if f in _SPOKEN)
 
-    def at(self, lane: Lane, *but: str) -> str:
+    def at(self, lane: Variant, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""
         return f"{_IN[lane.place]} {self.spoken(lane, *but)}"
 
 
-def setting(lane: Lane) -> str:
+def setting(lane: Variant) -> str:
     """How the knobs of a lane were set, where they were: ` with 3 replicas, 0.5 CPU, 8 in flight`;
     empty if none was.
     """

@@ -3,7 +3,7 @@
 import os
 
 from offload.domain.errors import UsageError
-from offload.drivers.files import atomic_write_bytes
+from offload.drivers.folders.files import atomic_write_bytes
 from offload.findings.study import Study
 from offload.render.report import build, html
 from offload.render.report.document import Document

@@ -3,7 +3,7 @@
 import json
 
 from offload.domain.errors import PlaceUnavailable
-from offload.drivers.connections import Reply
+from offload.drivers.http.connections import Reply
 
 OK, UNAUTHORIZED, BUSY = 200, 401, 429
 UNUSABLE = {413, 422}

@@ -11,8 +11,8 @@ from typing import Protocol
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Selection
-from offload.drivers.connections import Reply, Server
-from offload.drivers.web import Unreachable
+from offload.drivers.http.connections import Reply, Server
+from offload.drivers.http.web import Unreachable
 from offload.service import wire
 from offload.service.client.greeting import MOST_IN_FLIGHT, Address, get
 from offload.service.client.replies import (
@@ -163,7 +163,7 @@ class ServerSession:
                 reply = self._server.request("POST", wire.DETECT, self._query, sent, len(trip.data))
             finally:
                 trip.sent_bytes += sent.sent_bytes
-        trip.turn_s, trip.wall_s = began_s - asked_s, reply.began_s - began_s
+        trip.upload_wait_s, trip.wall_s = began_s - asked_s, reply.began_s - began_s
         return reply
 
     def _read(self, reply: Reply) -> wire.Answer:
@@ -216,7 +216,7 @@ class _Trip:
     data: bytes
     size: tuple[int, int] | None
     prepare_s: float
-    turn_s: float = 0.0
+    upload_wait_s: float = 0.0
     wall_s: float = 0.0
     sent_bytes: int = 0
 
@@ -227,7 +227,7 @@ def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
     busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
     durations = Durations(
         prepare_s=trip.prepare_s,
-        turn_s=trip.turn_s,
+        upload_wait_s=trip.upload_wait_s,
         upload_s=max(0.0, trip.wall_s - busy_s),
         queue_s=theirs.queue_s,
         decode_s=theirs.decode_s,

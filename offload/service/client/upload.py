@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from offload.drivers import pictures, stripping
+from offload.drivers.images import pictures, stripping
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from offload.service.server.app import create
 from offload.service.server.core import Service
 from offload.service.server.intake import Intake
 from offload.service.server.protocol import PatientProtocol
-from offload.service.server.slots import Engine, OpenEngine, Slots
+from offload.service.server.slots import OpenEngine, SessionFactory, Slots
 
 KEEP_ALIVE_S = 75
 """How long an idle connection stays open; longer than our client keeps one."""
@@ -159,7 +159,7 @@ def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
     service.slots = slots
 
 
-def _warm_up(engine: Engine, sample: bytes) -> float:
+def _warm_up(engine: SessionFactory, sample: bytes) -> float:
     """Every detector has answered when this returns: one image alone, then all slots at once.
 
     The median seconds that an image then kept a slot busy.

@@ -13,7 +13,7 @@ from offload.domain.vision import Detections, Image, Selection
 from offload.service.server.problems import busy
 
 
-class Engine(Session, Protocol):
+class SessionFactory(Session, Protocol):
     """What answers: a session whose selection may differ from image to image."""
 
     def detect(
@@ -22,13 +22,13 @@ class Engine(Session, Protocol):
         """Find the objects of one image."""
 
 
-OpenEngine = Callable[[], AbstractContextManager[Engine]]
+OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
 
 
 class Slots:
     """As many images at a time as the engine has slots for; at most `queue` requests waiting."""
 
-    def __init__(self, engine: Engine, queue: int, clock: Clock, service_s: float) -> None:
+    def __init__(self, engine: SessionFactory, queue: int, clock: Clock, service_s: float) -> None:
         self.engine = engine
         self.in_hand = 0
         self.queue = queue

@@ -1,1 +1,0 @@
-"""Use cases, handed everything they touch."""

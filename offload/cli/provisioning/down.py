@@ -1,0 +1,150 @@
+"""`offload down`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offload.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from offload.domain.machines import Resource
+    from offload.drivers.settings import Settings
+    from offload.usecases.detect.pipeline import Stop
+
+    Told = Callable[[Resource], None]
+
+
+def down(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A rented machine. [default: the only one, if any]"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every machine that this computer knows of.")
+    ] = False,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans",
+            help="Whatever carries our tag, and is no machine that this computer brought up.",
+        ),
+    ] = False,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Look there; with --orphans repeatable.")
+    ] = None,
+    all_regions: Annotated[
+        bool, typer.Option("--all-regions", help="With --orphans: in every region.")
+    ] = False,
+    profile: options.Profile = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With --orphans: do not ask before removing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+) -> None:
+    """Remove what offload started, and print it: containers on this machine, rented machines.
+
+    Without a name: all our containers here, those of running jobs too, and the machine that is
+    rented, if it is the only one. Of a machine nothing is left: instance, disk, key, group.
+    """
+    from offload import bootstrap
+    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.domain.errors import UsageError
+    from offload.providers.ec2 import registry
+    from offload.render.messages import Messages
+    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.provision import teardown
+
+    if (name is not None) + everything + orphans > 1:
+        raise UsageError("down takes one of NAME, --all and --orphans.")
+    configured = bootstrap.load()
+
+    def told(resource: "Resource") -> None:
+        if not quiet:
+            typer.echo(f"{resource.kind} {resource.id} of {resource.name}")
+
+    stop, say = Stop(), Messages(quiet=quiet)
+    with stopping_on_interrupt(stop, say.warn, "Stopping after this step"):
+        if orphans:
+            _orphans(configured, region or (), profile, stop, told, everywhere=all_regions, yes=yes)
+            return
+        names = [name] if name is not None else registry.names(configured)
+        if name is None:
+            _containers(quiet=quiet, must_answer=not names)
+        if name is None and not everything:
+            names = [registry.one(configured, None).name] if names else []
+        where = region[0] if region else None
+
+        def remove(each: str) -> None:
+            teardown.down(configured, each, where, profile, stop, told, only_ours=name is None)
+
+        _each(names, remove, say.warn)
+
+
+def _each(
+    names: "Sequence[str]", remove: "Callable[[str], None]", warn: "Callable[[str], None]"
+) -> None:
+    """Remove each machine; where one does not go, the others, which cost money too."""
+    from offload.domain.errors import OffloadError
+    from offload.usecases.provision.launch import Interrupted
+
+    failed: OffloadError | None = None
+    for name in names:
+        try:
+            remove(name)
+        except Interrupted:
+            raise
+        except OffloadError as error:
+            if failed is not None:
+                warn(str(failed))
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+def _containers(*, quiet: bool, must_answer: bool) -> None:
+    """Remove our containers; where there is no engine, there are none."""
+    from offload.domain.errors import PlaceUnavailable
+    from offload.usecases.provision import containers
+
+    try:
+        for container in containers.containers():
+            if not quiet:
+                typer.echo(container)
+    except PlaceUnavailable:
+        if must_answer:
+            raise
+
+
+def _orphans(
+    configured: "Settings",
+    regions: "Sequence[str]",
+    profile: str | None,
+    stop: "Stop",
+    told: "Told",
+    *,
+    everywhere: bool,
+    yes: bool,
+) -> None:
+    import sys
+
+    from offload.domain.errors import UsageError
+    from offload.usecases.provision import teardown
+
+    nothing = True
+    for cloud, found in teardown.orphans(configured, regions, profile, everywhere=everywhere):
+        nothing = False
+        if not yes:
+            for resource in found:
+                typer.echo(f"{resource.region}: {resource.kind} {resource.id} of {resource.name}")
+            if not sys.stdin.isatty():
+                raise UsageError(
+                    "Nothing is removed without a yes: it may be somebody else's.",
+                    hint="To say it beforehand: add --yes",
+                )
+            if not typer.confirm("Remove these?", err=True):
+                continue
+        teardown.remove_orphans(configured, cloud, found, stop, told)
+    if nothing:
+        typer.echo("There is nothing without a machine that is in use.", err=True)

@@ -1,0 +1,114 @@
+"""What a run rents: before it begins, or while it works here already."""
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from offload.cli import INTERRUPTED, options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from offload.domain.measurements import Measurement
+    from offload.render.messages import Messages
+    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.detect.request import Request
+    from offload.usecases.provision.plans import ProvisionPlan
+    from offload.usecases.split.rental import HiredMachine
+
+
+def asked_for(
+    request: "Request", say: "Messages", *, provision: bool
+) -> "tuple[Measurement | None, HiredMachine | None]":
+    """What `--provision` means: what was added to the history as a machine was brought up, or the
+    machine that may be brought up later. Neither without it.
+
+    Raises:
+        OffloadError: it cannot be done.
+    """
+    from offload.usecases.detect.request import SPLIT
+
+    if not provision:
+        return None, None
+    if request.where == SPLIT:
+        return None, _for_split(request, say)
+    return _for_run(request, say), None
+
+
+def _for_run(request: "Request", say: "Messages") -> "Measurement | None":
+    """Bring up the machine that a run at the remote place means."""
+    from offload.cli.provisioning.provision import bring_up
+    from offload.domain.errors import UsageError
+    from offload.usecases.provision.planning import ProvisionOptions
+
+    if request.where != "remote" or request.url is not None:
+        raise UsageError(
+            "--provision rents the machine that --where remote or split runs at.",
+            hint="For instance: offload detect photos/ --where remote --provision",
+        )
+    wish = ProvisionOptions(name=_meant(request), model=request.model, offline=request.offline)
+    return bring_up(wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True)
+
+
+def _for_split(request: "Request", say: "Messages") -> "HiredMachine":
+    """The machine that may be brought up while a split works here."""
+    from offload.domain.errors import UsageError
+    from offload.render import machines
+    from offload.usecases.provision.provisioning import ProgressReporter
+    from offload.usecases.split.rental import HiredMachine
+
+    if request.url is not None:
+        raise UsageError(
+            "--provision rents a machine, and --url names a server that is there.",
+            hint="Leave one of the two out.",
+        )
+
+    def announce(plan: "ProvisionPlan") -> None:
+        machines.announce(plan, quiet=say.quiet)
+
+    telling = ProgressReporter(say.warn, lambda phase: say.follow(f"{phase} …"), say.follow)
+    return HiredMachine(_meant(request), telling, announce, keep=request.keep)
+
+
+def _meant(request: "Request") -> str:
+    """What the machine is called: as asked, else as the only one there is."""
+    from offload import bootstrap
+    from offload.drivers.folders import machine_files
+    from offload.providers.ec2 import registry
+
+    configured = bootstrap.load()
+    if request.machine is None and registry.names(configured):
+        return registry.one(configured, None).name
+    name = request.machine or options.MACHINE
+    return machine_files.folder(configured.machines_path, name).name
+
+
+@contextmanager
+def renting(
+    rental: "HiredMachine | None", stop: "Stop", warn: "Callable[[str], None]"
+) -> "Iterator[list[int]]":
+    """Meanwhile Ctrl-C ends the run, and what was rented for it; the second one ends all at once,
+    and what is left is said. The signals that came are in the list.
+    """
+    from offload.cli.interrupt import stopping_on_interrupt
+
+    if rental is None:
+        yield []
+        return
+    try:
+        with stopping_on_interrupt(stop, warn) as came:
+            yield came
+    except KeyboardInterrupt as error:
+        _say_what_is_left(rental)
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _say_what_is_left(rental: "HiredMachine") -> None:
+    from offload.render import machines
+    from offload.usecases.provision import provisioning
+
+    if rental.begun == "start":
+        machines.left_running(rental.name)
+    elif rental.begun is not None and rental.plan is not None:
+        machines.left(rental.name, provisioning.left(rental.plan))

@@ -1,0 +1,232 @@
+"""`offload provision`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from offload.cli import INTERRUPTED, options
+
+if TYPE_CHECKING:
+    from offload.domain.measurements import Measurement
+    from offload.usecases.provision.planning import ProvisionOptions
+
+_YEAR_S = 365 * 86400.0
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Bring up a machine of your own that serves, measured phase by phase.",
+)
+
+
+@app.callback()
+def provision() -> None:
+    """Bring up a machine of your own that serves, measured phase by phase."""
+
+
+@app.command()
+def ec2(
+    name: Annotated[str, typer.Option(help="What the machine is called.")] = options.MACHINE,
+    instance_type: Annotated[
+        str | None,
+        typer.Option(help="Which kind of machine. [default: c7i.large]", show_default=False),
+    ] = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be created and what it costs, only.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before creating.")] = False,
+    max_hourly: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="Create nothing that costs more an hour."),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="Dollars an hour of the instance. [default: as known]"),
+    ] = None,
+    idle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="The machine ends when nobody was connected for so long; or never. [default: 20m]",
+        ),
+    ] = None,
+    max_lifetime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="And so long after its boot in any case; or never. [default: 4h]"
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="What it serves, as for offload detect; sent there."),
+    ] = None,
+    labels: options.Labels = None,
+    allow_cidr: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR", help="Let SSH in from here; repeatable. [default: this computer alone]"
+        ),
+    ] = None,
+    spot: Annotated[
+        bool | None,
+        typer.Option("--spot/--on-demand", help="Spare capacity: cheaper, may be taken away."),
+    ] = None,
+    ami: Annotated[
+        str | None,
+        typer.Option(help="The machine's image. [default: Amazon Linux 2023 with Docker]"),
+    ] = None,
+    disk_gb: Annotated[int | None, typer.Option(min=8, help="Size of its disk.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Availability zone. [default: any]")] = None,
+    subnet: Annotated[
+        str | None, typer.Option(help="Subnet. [default: any of the default network]")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of yours; repeatable.")
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="How our image gets there: build, on the machine; stream, from this computer's "
+            "Docker; auto, built if the machine reaches the registries. [default: auto]",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not ask AWS for prices, nor the model hub.")
+    ] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Bring up a machine on EC2 that serves the detector, reached over SSH and nothing else.
+
+    What is there already stays: the same command goes on after any failure. Credentials come from
+    where the AWS command line has them. The machine costs money until it ends: by itself, or by
+    offload down.
+    """
+    from offload.domain.errors import UsageError
+    from offload.usecases.provision.planning import ProvisionOptions
+
+    ways = {None: None, "auto": "auto", "build": "build", "stream": "stream"}
+    if image not in ways:
+        raise UsageError("--image takes auto, build or stream.")
+    wish = ProvisionOptions(
+        name=name,
+        instance_type=instance_type,
+        region=region,
+        profile=profile,
+        ami=ami,
+        disk_gb=disk_gb,
+        zone=zone,
+        subnet=subnet,
+        spot=spot,
+        allow_cidrs=tuple(allow_cidr or ()),
+        idle_s=_limit_s(idle, "--idle"),
+        lifetime_s=_limit_s(max_lifetime, "--max-lifetime"),
+        tags=tuple(_pair(text) for text in tag or ()),
+        model=model,
+        labels=labels,
+        image_way=image,
+        price_usd_per_h=_usd(price, "--price"),
+        max_usd_per_h=_usd(max_hourly, "--max-hourly"),
+        offline=offline,
+    )
+    bring_up(wish, only_plan=plan, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def bring_up(
+    wish: "ProvisionOptions",
+    *,
+    only_plan: bool = False,
+    yes: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+    to_stderr: bool = False,
+) -> "Measurement | None":
+    """Carry out a wish, having shown what it means where something is created; what was added to
+    the history.
+    """
+    from offload import bootstrap
+    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.domain.errors import OffloadError
+    from offload.render import machines, messages, progress
+    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.provision import planning, provisioning
+
+    say = messages.Messages(quiet=quiet, verbose=verbose)
+    configured = bootstrap.load()
+    hub = bootstrap.hub(configured, warn=say.warn, offline=wish.offline)
+    plan = planning.planned(wish, configured, hub, say.warn)
+    if only_plan:
+        machines.plan(plan, as_json=as_json)
+        return None
+    if plan.before is None:
+        machines.announce(plan, quiet=quiet)
+        if not yes and not _confirmed():
+            raise typer.Exit(1)
+    stop = Stop()
+    with (
+        stopping_on_interrupt(stop, say.warn, "Stopping after this step"),
+        progress.steps(quiet) as show_phase,
+        progress.download(quiet) as on_bytes,
+    ):
+
+        def on_phase(name: str) -> None:
+            show_phase(name)
+            say.follow(f"{name} …")
+
+        telling = provisioning.ProgressReporter(say.warn, on_phase, say.follow, on_bytes)
+        try:
+            up = provisioning.carry_out(plan, configured, stop, telling)
+        except (OffloadError, KeyboardInterrupt) as error:
+            machines.left(wish.name, provisioning.left(plan))
+            if isinstance(error, KeyboardInterrupt):
+                raise typer.Exit(INTERRUPTED) from error
+            raise
+    if to_stderr:
+        say.note(machines.came_up(up))
+    else:
+        machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
+    return up.measurement
+
+
+def _confirmed() -> bool:
+    import sys
+
+    from offload.domain.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "Nothing is created without a yes.", hint="To say it beforehand: add --yes"
+        )
+    return typer.confirm("Create it?", err=True)
+
+
+def _limit_s(text: str | None, option: str) -> float | None:
+    from offload.domain import units
+    from offload.domain.errors import UsageError
+
+    if text is None or text == "never":
+        return None if text is None else 0.0
+    seconds = units.duration_s(text, option=option)
+    if seconds > _YEAR_S:
+        raise UsageError(f"{option} takes a year at most.", hint=f"For no end: {option} never")
+    return seconds
+
+
+def _usd(text: str | None, option: str) -> float | None:
+    from offload.domain import units
+
+    return None if text is None else units.usd(text, option=option)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from offload.domain.errors import UsageError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--tag takes KEY=VALUE, not {text!r}.")
+    return key, value

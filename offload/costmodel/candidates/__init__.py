@@ -1,0 +1,1 @@
+"""Every way to do a job, with its terms."""

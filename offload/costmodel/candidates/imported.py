@@ -1,0 +1,80 @@
+"""The lane of a table of runs that somebody took by hand."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from offload.costmodel.candidates import priors
+from offload.costmodel.runs_table import LineFit, Place, TableRun, fit
+from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
+from offload.domain.measurements import Measurement
+
+
+def line(measurements: Sequence[Measurement]) -> LineFit:
+    """The line through all runs of one place."""
+    return fit([run for m in measurements for run in _runs(m)])
+
+
+def _runs(m: Measurement) -> list[TableRun]:
+    return [
+        TableRun(
+            taken_at=m.taken_at,
+            place=cast("Place", m.condition.place),
+            url=m.condition.url,
+            images=total.images,
+            payload_bytes=total.bytes,
+            transfer_bytes_per_s=total.bytes / total.transfer_s
+            if total.bytes and total.transfer_s
+            else None,
+            execution_s=total.execution_s,
+            infer_s=None,
+        )
+        for total in m.totals
+    ]
+
+
+def lane(measurements: Sequence[Measurement], luck: Draws, sigma: float) -> Candidate:
+    """Start-up, per-image and per-byte terms as the line has them.
+
+    In such runs transfer and execution follow each other. What one run differs by is what the line
+    through the others misses it by, and no less than `sigma`, the usual spread.
+    """
+    fitted = line(measurements)
+    newest = max(measurements, key=lambda m: m.taken_at)
+    runs = [total for m in measurements for total in m.totals]
+    weights = [total.bytes / total.images for total in runs if total.bytes]
+    errors = np.log1p(np.clip(fitted.errors, -0.9, None)) if fitted.errors else np.zeros(1)
+    noise = np.exp(max(sigma, float(np.sqrt(np.mean(errors**2)))) * luck)
+
+    def term(value: float) -> Term:
+        return Term(np.full(DRAWS, value), "measured", len(runs), newest.taken_at, "table of runs")
+
+    nothing = given(0.0, "not told apart")
+    condition = newest.condition
+    return Candidate(
+        name=condition.place,
+        place=condition.place,
+        state="warm" if condition.place == "remote" else "here",
+        slots=1,
+        clients=1,
+        in_flight=1,
+        startup_s=term(fitted.startup_s),
+        first_s=nothing,
+        prepare_s=nothing,
+        sent_bytes=term(float(np.mean(weights)))
+        if weights
+        else priors.term("bytes", priors.IMAGE_BYTES, np.random.default_rng(0)),
+        goodput=term(1 / fitted.per_byte_s)
+        if fitted.per_byte_s
+        else given(float("inf"), "no link"),
+        rtt_s=nothing,
+        service_s=term(fitted.per_image_s),
+        download_s=nothing,
+        efficiency=given(1.0, "in the line"),
+        noise=noise,
+        uses_link=condition.place == "remote",
+        serial=True,
+        machine=condition.host,
+        key=condition.key,
+    )

@@ -1,0 +1,217 @@
+"""The lane of a condition that was measured."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from offload.costmodel import fit
+from offload.costmodel.agreement import f1
+from offload.costmodel.candidates import priors
+from offload.costmodel.fit import Pool, Steady
+from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
+from offload.domain.measurements import Condition, Measurement
+
+_EFFICIENCY = (0.25, 4.0)
+"""What lies beyond is no property of a pipeline but a disturbed measurement."""
+_FEWEST = 3
+
+
+class Fitted:
+    """Measurements of one condition, and what they say of each term.
+
+    What a condition lacks its kin has: the same model at the same place, where something else was
+    sent.
+    """
+
+    def __init__(
+        self,
+        group: Sequence[Measurement],
+        everything: Sequence[Measurement],
+        rng: np.random.Generator,
+    ) -> None:
+        self._rng = rng
+        self._group = group
+        self._pool = Pool.of(group, rng)
+        self._newest = self._pool.newest
+        self.condition = self._newest.condition
+        self._here = self.condition.place != "remote"
+        kin = [m for m in everything if m not in group and _kin(m.condition, self.condition)]
+        self._wider = Pool.of([*group, *kin], rng)
+        members = {id(m): m for m in (*self._pool.measurements, *self._wider.measurements)}
+        self._steady = {key: fit.steady(m, rng) for key, m in members.items()}
+
+    def lane(self, noise: Draws) -> Candidate:
+        """All terms put together."""
+        condition, newest = self.condition, self._newest
+        local = condition.place == "local"
+        in_flight = condition.slots if local else max(1, newest.in_flight)
+        cores = int(condition.client.get("usable_cores") or 1)
+        goodput, rtt = self._goodput(), self._rtt()
+        lane = Candidate(
+            name=name_of(condition),
+            place=condition.place,
+            state="here" if self._here else "warm",
+            slots=condition.slots,
+            clients=max(1, min(in_flight, cores)),
+            in_flight=in_flight,
+            startup_s=self._startup(),
+            first_s=given(0.0, ""),
+            prepare_s=self._mean("prepare_s", "preparing", priors.PREPARE_S),
+            sent_bytes=self._sent_bytes(),
+            goodput=goodput,
+            rtt_s=rtt,
+            service_s=self._mean("service_s", "inference", priors.SERVICE_S),
+            download_s=self._mean("download_s", "answer", priors.DOWNLINK_S),
+            efficiency=given(1.0, ""),
+            noise=noise,
+            service_cv=self._cv("service_cv"),
+            bytes_cv=self._cv("bytes_cv"),
+            upload_max_side_px=condition.upload_max_side_px,
+            agreement=f1([a for m in self._group for a in m.agreements]),
+            uses_link=not self._here,
+            machine=condition.host,
+            key=condition.key,
+            phases=self._phases(),
+        )
+        return lane.with_terms(first_s=self._first(lane), efficiency=self._efficiency(lane))
+
+    def _mean(self, name: str, what: str, prior: tuple[float, float]) -> Term:
+        def values(m: Measurement) -> Draws | None:
+            steady = self._steady.get(id(m))
+            draws: Draws | None = getattr(steady, name) if steady else None
+            return draws
+
+        return self._first_known(values, _images) or priors.term(what, prior, self._rng)
+
+    def _first_known(
+        self,
+        values: Callable[[Measurement], Draws | None],
+        samples: Callable[[Measurement], int],
+    ) -> Term | None:
+        return self._pool.term(values, samples) or self._wider.term(values, samples)
+
+    def _cv(self, name: str) -> float:
+        steady = [s for m in self._pool.measurements if (s := self._steady[id(m)])]
+        return max((getattr(s, name) for s in steady), default=0.0)
+
+    def _goodput(self) -> Term:
+        if self._here:
+            return given(float("inf"), "nothing crosses a link")
+
+        def values(m: Measurement) -> Draws | None:
+            probed = fit.goodput(m, "up", self._rng)
+            steady = self._steady.get(id(m))
+            if probed is None and steady is not None:
+                return fit.job_goodput(m, steady)
+            return probed
+
+        def samples(m: Measurement) -> int:
+            return sum(p.kind == "up" for p in m.probes) or len(m.images)
+
+        known = self._first_known(values, samples)
+        return known or priors.term("uplink", priors.UPLINK_BYTES_PER_S, self._rng)
+
+    def _rtt(self) -> Term:
+        if self._here:
+            return given(0.0, "nothing crosses a link")
+        known = self._first_known(
+            lambda m: fit.round_trip_s(m, self._rng),
+            lambda m: sum(p.kind == "rtt" for p in m.probes),
+        )
+        return known or priors.term("round trip", priors.RTT_S, self._rng)
+
+    def _sent_bytes(self) -> Term:
+        """What an image weighs on the wire: the folder's own mean, if files are sent."""
+        newest = self._newest
+        if newest.folder_images and self.condition.upload_max_side_px is None:
+            mean = newest.folder_bytes / newest.folder_images
+            draws = np.full(DRAWS, mean)
+            return Term(draws, "measured", newest.folder_images, newest.taken_at)
+        return self._mean("sent_bytes", "bytes", priors.IMAGE_BYTES)
+
+    def _started(self) -> Pool:
+        """The occasions, those that share their starts once: copies come with those of the images
+        themselves.
+        """
+        distinct = {
+            tuple((s.startup_s, s.first_s) for s in m.starts): m
+            for m in reversed(self._wider.measurements)
+        }
+        return replace(self._wider, measurements=tuple(reversed(distinct.values())))
+
+    def _startup(self) -> Term:
+        known = self._started().term(lambda m: fit.startup_s(m, self._rng), _starts)
+        return known or priors.term("start-up", priors.CLIENT_STARTUP_S, self._rng)
+
+    def _first(self, lane: Candidate) -> Term:
+        link_s = lane.rtt_s.median + lane.download_s.median
+        rest_s = lane.prepare_s.median + lane.service_s.median + link_s
+
+        def values(m: Measurement) -> Draws | None:
+            beyond_s = fit.first_s(m, lambda sent: rest_s + sent / lane.goodput.median)
+            return None if beyond_s is None else np.full(DRAWS, beyond_s)
+
+        known = self._started().term(values, _starts)
+        return known or priors.term("first image", priors.FIRST_S, self._rng)
+
+    def _efficiency(self, lane: Candidate) -> Term:
+        def values(m: Measurement) -> Draws | None:
+            steady = self._steady[id(m)]
+            if steady is None:
+                return None
+            rate = None if self._here else fit.goodput(m, "up", self._rng)
+            found = _efficiency(lane, steady, lane.goodput.draws if rate is None else rate)
+            return None if found is None else np.clip(found, *_EFFICIENCY)
+
+        known = self._pool.term(values, _images)
+        return known or priors.term("efficiency", priors.EFFICIENCY, self._rng)
+
+    def _phases(self) -> dict[str, float]:
+        """Seconds of each phase of the latest start that has any."""
+        starts = (s.phases for m in self._wider.measurements for s in m.starts if s.phases)
+        return {name: s for name, s in next(starts, {}).items() if name != "build"}
+
+
+def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None:
+    """Measured time per image over that of the slowest stage, for the images that completed; None
+    of too few. Of a job too short to fill the pipeline, all that came after one image's way.
+    """
+    upload_s = steady.sent_bytes / goodput
+    latency_s = (
+        steady.prepare_s + upload_s + lane.rtt_s.median + steady.service_s + steady.download_s
+    )
+    slowest_s: Draws = np.maximum.reduce(
+        [
+            steady.prepare_s / lane.clients,
+            upload_s,
+            steady.service_s / lane.slots,
+            steady.download_s,
+            latency_s / lane.in_flight,
+        ]
+    )
+    if steady.gap_s is not None:
+        ratio: Draws = steady.gap_s / slowest_s
+        return ratio
+    if steady.images < max(_FEWEST, lane.in_flight + 1):
+        return None
+    return (steady.span_s - latency_s) / ((steady.images - 1) * slowest_s)
+
+
+def _images(m: Measurement) -> int:
+    return len(m.images)
+
+
+def _starts(m: Measurement) -> int:
+    return len(m.starts)
+
+
+def _kin(one: Condition, other: Condition) -> bool:
+    """The same model at the same place, whatever is sent there."""
+    return replace(one, upload_max_side_px=None).key == replace(other, upload_max_side_px=None).key
+
+
+def name_of(condition: Condition) -> str:
+    """What the lane of a condition is called."""
+    side = condition.upload_max_side_px
+    return condition.place if side is None else f"{condition.place}, {side} px"

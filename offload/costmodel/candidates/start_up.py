@@ -1,0 +1,172 @@
+"""How long a rented machine takes to be ready: as bring-ups were measured, else by priors."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from statistics import NormalDist, median
+
+import numpy as np
+
+from offload.costmodel.candidates import priors
+from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, assumed
+from offload.domain.measurements import Measurement
+from offload.domain.units import show_s
+
+_SPREAD = 0.25
+"""Standard deviation of the logarithm of one bring-up over the next, until bring-ups tell."""
+_SPREAD_WEIGHT = 5
+"""Bring-ups that this spread counts for."""
+_UNLIKE = 0.3
+"""The same between machines of two kinds, or ways to bring them up."""
+_ENOUGH = 3
+"""Bring-ups of one kind beside which the prior says nothing more."""
+_MOST = 5
+"""As many of the newest are looked at: older ones say little of today."""
+_LEAST_S = 0.001
+
+_PARTS = {
+    "cold": ("container",),
+    "stopped": ("machine", "container"),
+    "new": ("machine", "image", "container"),
+}
+"""What has to be done from each start state. Only a new machine lacks our image."""
+_MACHINE = {"api", "pending", "start", "boot", "engine"}
+"""The phases until a machine's engine answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class BringUp:
+    """How long each part took, `machine`, `image` and `container`, when a machine of the kind
+    `label` was brought up from the start state `state`; `way` is how its image got there.
+    """
+
+    taken_at: str
+    label: str | None
+    state: str
+    way: str
+    parts_s: Mapping[str, float]
+
+
+def bring_ups(measurements: Sequence[Measurement]) -> Iterator[BringUp]:
+    """Those among measurements, newest first; what is in no phase belongs to the container. Without
+    building an image here, which happens once.
+    """
+    for m in sorted(measurements, key=lambda m: m.taken_at, reverse=True):
+        for start in m.starts if m.is_bring_up else ():
+            machine_s = sum(s for name, s in start.phases.items() if name in _MACHINE)
+            image_s = start.phases.get("image", 0.0)
+            parts_s = {
+                "machine": machine_s,
+                "image": image_s,
+                "container": start.startup_s - start.phases.get("build", 0.0) - machine_s - image_s,
+            }
+            state, way = str(m.facts.get("from")), str(m.facts.get("image"))
+            yield BringUp(m.taken_at, m.condition.url, state, way, parts_s)
+
+
+class Starts:
+    """What is known of bringing up a machine of the kind `label`, in each start state.
+
+    `container_s` is what a container takes to start on this machine, if that was measured.
+    """
+
+    def __init__(
+        self,
+        measurements: Sequence[Measurement],
+        label: str | None,
+        container_s: float | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self._known = sorted(bring_ups(measurements), key=lambda known: known.label != label)
+        self._way = next((known.way for known in self._known if known.state == "new"), "")
+        self._label = label
+        self._container_s = container_s
+        self._rng = rng
+
+    def lane(self, ready: Candidate, state: str) -> Candidate:
+        """The lane of a machine that is ready, in the start state `cold`, `stopped` or `new`."""
+        parts = {name: self._part(name, state) for name in _PARTS[state]}
+        terms = list(parts.values())
+        draws = np.sum([ready.startup_s.draws, *(term.draws for term in terms)], axis=0)
+        known = all(term.origin == "measured" for term in (ready.startup_s, *terms))
+        startup = Term(
+            draws,
+            "measured" if known else "assumed",
+            min(term.samples for term in terms),
+            max((term.taken_at for term in terms if term.taken_at), default=None),
+            self._how(parts, state),
+        )
+        name = f"{ready.name}, {priors.STATES[state]}"
+        return replace(ready, startup_s=startup, state=state, name=name)
+
+    def _how(self, parts: Mapping[str, Term], state: str) -> str:
+        if any(term.samples for term in parts.values()):
+            told = (
+                f"{name} {term.how if term.samples else f'{show_s(term.median)} (assumed)'}"
+                for name, term in parts.items()
+            )
+            return f"bring-ups: {', '.join(told)}"
+        if state == "cold":
+            return parts["container"].how
+        return f"prior of a machine that is {priors.STATES[state]}"
+
+    def _part(self, name: str, state: str) -> Term:
+        prior = self._prior(name, state)
+        used, alike = self._like(name, state)
+        if not used:
+            return prior
+        seconds = [known.parts_s[name] for known in used]
+        draws = _learned(prior.draws, seconds, alike=alike)
+        way = f", {used[0].way}" if name == "image" else ""
+        how = f"{show_s(median(seconds))} ({'' if alike else 'unlike '}{len(used)}{way})"
+        taken_at = max(known.taken_at for known in used)
+        return Term(draws, "measured" if alike else "assumed", len(used), taken_at, how)
+
+    def _prior(self, name: str, state: str) -> Term:
+        if name == "container":
+            return priors.cold(self._container_s, self._rng)
+        if name == "image":
+            return assumed(*priors.INSTALL_S, self._rng, "")
+        return assumed(*(priors.BOOT_S if state == "new" else priors.STOPPED_S), self._rng, "")
+
+    def _like(self, name: str, state: str) -> tuple[Sequence[BringUp], bool]:
+        """The newest bring-ups that tell of a part, and whether they are of this kind of machine
+        and did just that; rather machines of this kind than others.
+        """
+
+        def same(known: BringUp) -> bool:
+            return {"machine": known.state == state, "image": known.way == self._way}.get(
+                name, True
+            )
+
+        def similar(known: BringUp) -> bool:
+            return known.state != "cold" if name == "machine" else known.way != "present"
+
+        others = [known for known in self._known if same(known)]
+        ours = [known for known in others if known.label == self._label]
+        used = ours or others or [known for known in self._known if similar(known)]
+        return used[:_MOST], bool(ours)
+
+
+def _learned(prior: Draws, seconds: Sequence[float], *, alike: bool) -> Draws:
+    """Log-normal about what was measured and, until that was often enough, what was believed, each
+    weighed by how sure it is. It spreads as far as that is unsure and bring-ups differ.
+    """
+    logs, believed = np.log(np.maximum(seconds, _LEAST_S)), np.log(prior)
+    count = len(logs)
+    squares = _SPREAD_WEIGHT * _SPREAD**2 + float(((logs - logs.mean()) ** 2).sum())
+    variance = squares / (_SPREAD_WEIGHT + count - 1)
+    of_prior = (max(0.0, 1 - count / _ENOUGH) if alike else 1.0) / believed.var()
+    of_seconds = 1 / (variance / count + (0.0 if alike else _UNLIKE**2))
+    sure = of_prior + of_seconds
+    middle = (of_prior * believed.mean() + of_seconds * logs.mean()) / sure
+    draws: Draws = np.exp(middle + math.sqrt(1 / sure + variance) * _luck())
+    return draws
+
+
+@cache
+def _luck() -> Draws:
+    """Of a bring-up as a whole: on a slow day every part is slow. Standard normal, evenly drawn."""
+    quantiles = [NormalDist().inv_cdf((draw + 0.5) / DRAWS) for draw in range(DRAWS)]
+    return np.random.default_rng(5).permutation(quantiles)

@@ -1,0 +1,1 @@
+"""A job at two places at once."""

@@ -1,0 +1,109 @@
+"""The option to split a job: its dollars, what a budget leaves of it, whether it gains enough."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from offload.costmodel.candidates.kinds import SplitCandidate
+from offload.costmodel.decide import Goal, Option, expectation, summed
+from offload.costmodel.dollars import Billing, cost_usd
+from offload.costmodel.makespan import makespan_s
+from offload.costmodel.split.contention import contention
+from offload.costmodel.split.throughput import Shares
+from offload.costmodel.terms import Candidate, Draws
+from offload.domain.measurements import Measurement
+
+WORTH = 1.05
+"""The best single place must take this many times as long: two places are two that may fail."""
+
+
+def split(
+    ways: Sequence[Candidate], measurements: Sequence[Measurement], goal: Goal
+) -> SplitCandidate | None:
+    """This process and the fastest remote lane at once; None where either may not be chosen."""
+
+    def seconds(lane: Candidate) -> float:
+        return float(np.median(makespan_s(lane, goal.images, goal.total_bytes)))
+
+    usable = [lane for lane in ways if lane.choosable]
+    here = next((lane for lane in usable if lane.place == "local"), None)
+    there = min((lane for lane in usable if lane.place == "remote"), key=seconds, default=None)
+    if here is None or there is None:
+        return None
+    return SplitCandidate(here, there, contention(measurements, here, there))
+
+
+def joint(
+    way: SplitCandidate,
+    singles: Sequence[Option],
+    goal: Goal,
+    billing: Billing,
+    errors: Sequence[float],
+) -> Option:
+    """The split as an option beside those of `singles`, within the budget; it may be chosen if it
+    gives work to both and gains enough.
+    """
+    way = replace(way, at_most=_affordable(way, goal, billing))
+    shares = way.shares(goal.images, goal.total_bytes)
+    found = summed(
+        way, shares.seconds, bill_usd(way, shares, billing), binding(way, shares), goal, errors
+    )
+    shared = min(np.median(shares.local), np.median(shares.remote)) > 0
+    way = replace(way, choosable=bool(shared) and _pays(found, singles, goal))
+    return replace(found, lane=way, shares=shares)
+
+
+def bill_usd(way: SplitCandidate, shares: Shares, billing: Billing) -> Draws:
+    """Dollars until the remote place is done. A machine that is started for the job is paid for
+    though the job may be over before it is ready.
+    """
+    asked = way.state in {"stopped", "new"} and way.at_most != 0
+    held_s = np.where(shares.remote > 0, shares.remote_s, shares.seconds * asked)
+    usd = cost_usd(way, held_s, round(float(np.median(shares.remote))), billing)
+    return np.where(held_s > 0, usd, 0.0)
+
+
+def binding(way: SplitCandidate, shares: Shares) -> str:
+    """The place that the last images wait for: `both`, unless one of them gets none or no more."""
+    there = float(np.median(shares.remote))
+    if there == 0 or (way.at_most is not None and there >= way.at_most):
+        return "local"
+    return "both" if np.median(shares.local) else "remote"
+
+
+def _affordable(way: SplitCandidate, goal: Goal, billing: Billing) -> int | None:
+    """The most images that the remote place can do within the budget; None if that is all it would
+    get anyway.
+    """
+    limit_usd = goal.max_cost_usd
+    if limit_usd is None:
+        return None
+
+    def is_within(number: int) -> bool:
+        capped = replace(way, at_most=number)
+        shares = capped.shares(goal.images, goal.total_bytes)
+        return expectation(bill_usd(capped, shares, billing), goal) <= limit_usd
+
+    if is_within(goal.images):
+        return None
+    low, high = 0, goal.images
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_within(middle) else (low, middle)
+    return low
+
+
+def _pays(found: Option, singles: Sequence[Option], goal: Goal) -> bool:
+    """Whether it is enough faster than every single place that keeps the limits as well."""
+    rivals = [o for o in singles if o.lane.choosable and o.keeps_limits >= found.keeps_limits]
+    bearable_s = WORTH * expectation(found.draws_s, goal)
+    return all(expectation(rival.draws_s, goal) > bearable_s for rival in rivals)
+
+
+def usd_per_saved_s(found: Option, alone: Option) -> float | None:
+    """Dollars for each second that a split saves over this process alone, None if it saves none or
+    is no dearer.
+    """
+    saved_s, more_usd = alone.seconds - found.seconds, found.usd - alone.usd
+    return more_usd / saved_s if saved_s > 0 and more_usd > 0 else None

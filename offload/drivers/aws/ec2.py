@@ -1,0 +1,227 @@
+"""EC2: the life of a machine, in one account and one region."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from offload.domain.errors import OffloadError
+from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec, State
+from offload.drivers.aws import account, calls, groups, launch_request, lookup, tagging
+from offload.drivers.aws.quota import Clients
+
+_STATES: Mapping[str, State] = {
+    "pending": "pending",
+    "running": "running",
+    "stopping": "stopping",
+    "stopped": "stopped",
+    "shutting-down": "ending",
+    "terminated": "gone",
+}
+_LIVING = list(_STATES)[:4]
+
+
+class Cloud:
+    """One account in one region. Every method may raise OffloadError: AWS refuses, with a reason.
+
+    `clients` makes boto3's client of a service.
+    """
+
+    def __init__(self, clients: Clients, region: str) -> None:
+        self.region = region
+        self.clients = clients
+        self._ec2 = clients("ec2")
+
+    @classmethod
+    def connected(cls, region: str | None = None, profile: str | None = None) -> "Cloud":
+        """The account and region of AWS' standard configuration, or those that are named.
+
+        Raises:
+            PlaceUnavailable: no credentials, or no region.
+            UsageError: there is no such profile, or no region can be called so.
+        """
+        session = account.session(region, profile)
+        where = account.region(session)
+        return cls(functools.cache(functools.partial(account.client, session)), where)
+
+    def who(self) -> str:
+        """Whose credentials these are: an ARN."""
+        return str(calls.call(self.clients("sts"), "get_caller_identity")["Arn"])
+
+    def regions(self) -> list[str]:
+        """Those that are enabled for the account."""
+        found = calls.call(self._ec2, "describe_regions")["Regions"]
+        return sorted(region["RegionName"] for region in found)
+
+    def offer(self, spec: Spec) -> Offer:
+        """What there would be; nothing is created.
+
+        Raises:
+            UsageError: type, image, subnet and zone do not fit together, or there are none such;
+                or an address that is to be let in is none.
+            PlaceUnavailable: no default network, no quota, or AWS does not answer.
+        """
+        groups.ranges(spec.allow_cidrs)
+        return lookup.offer(self.clients, spec)
+
+    def allowed(self, offer: Offer) -> None:
+        """Ask EC2 whether it would create the machine; it creates nothing.
+
+        Raises:
+            OffloadError: it would not.
+        """
+        calls.call(
+            self._ec2,
+            "run_instances",
+            fine=[calls.WOULD],
+            DryRun=True,
+            **launch_request.request(offer),
+        )
+
+    def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
+        """Those that there are, newest first; those that have just ended too, if `gone`."""
+        states = {"Name": "instance-state-name", "Values": list(_STATES) if gone else _LIVING}
+        found = calls.each(
+            self._ec2,
+            "describe_instances",
+            "Reservations",
+            Filters=[tagging.marked(name), states],
+        )
+        machines = [self._machine(each) for some in found for each in some["Instances"]]
+        return sorted(machines, key=lambda machine: machine.launched_at, reverse=True)
+
+    def notice(self, machine: str) -> str | None:
+        """What EC2 says of taking a spot machine away, which it does two minutes after; None as
+        long as it does not.
+        """
+        requests = calls.each(
+            self._ec2,
+            "describe_spot_instance_requests",
+            "SpotInstanceRequests",
+            Filters=[{"Name": "instance-id", "Values": [machine]}],
+        )
+        told = [request.get("Status", {}) for request in requests]
+        marked = [each for each in told if each.get("Code", "").startswith("marked-for-")]
+        return str(marked[0].get("Message") or marked[0]["Code"]) if marked else None
+
+    def key_of(self, name: str) -> str | None:
+        """The public key that a machine was given; None if there is none of ours."""
+        return tagging.key(self._ec2, name)
+
+    def add_key(self, name: str, public: str) -> None:
+        """Give a machine that is to be launched its public key.
+
+        Raises:
+            OffloadError: there is a key of that name already.
+        """
+        calls.call(
+            self._ec2,
+            "import_key_pair",
+            KeyName=tagging.called(name),
+            PublicKeyMaterial=public.encode(),
+            TagSpecifications=[tagging.tagged("key-pair", {MARK: name})],
+        )
+
+    def drop_key(self, name: str) -> bool:
+        """Remove a machine's public key; whether there was one."""
+        if self.key_of(name) is None:
+            return False
+        calls.call(self._ec2, "delete_key_pair", KeyName=tagging.called(name))
+        return True
+
+    def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str]) -> str:
+        """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
+
+        It is created in the network `vpc` if there is none; None is wherever the machine's is.
+
+        Raises:
+            UsageError: one of them is no range of addresses.
+        """
+        wanted = groups.ranges(cidrs)
+        if vpc is None:
+            group, *_ = self._groups(name, None)
+        else:
+            group = groups.made(self._ec2, name, vpc)
+        groups.open_to(self._ec2, group, wanted)
+        return group
+
+    def cidrs(self, name: str) -> tuple[str, ...]:
+        """From where a machine lets SSH in."""
+        return groups.cidrs(self._ec2, name)
+
+    def launch(
+        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+    ) -> Machine:
+        """A new machine; asked again with the same token, the same machine. Its tag says when it
+        ends by itself at the latest.
+
+        Its key and its security group must be there.
+        """
+        name = offer.spec.name
+        group, *_ = self._groups(name, offer.vpc)
+        answer = calls.call(
+            self._ec2,
+            "run_instances",
+            KeyName=tagging.called(name),
+            UserData=user_data,
+            ClientToken=client_token,
+            **launch_request.request(offer, group, expires_at),
+        )
+        return self._machine(answer["Instances"][0])
+
+    def start(self, machine_id: str) -> None:
+        """Switch a stopped machine on."""
+        calls.call(self._ec2, "start_instances", InstanceIds=[machine_id])
+
+    def stop(self, machine_id: str) -> None:
+        """Switch a machine off; its disk stays."""
+        calls.call(self._ec2, "stop_instances", InstanceIds=[machine_id])
+
+    def terminate(self, machine_id: str) -> None:
+        """End a machine, and its disk with it. One that is gone already is fine."""
+        calls.call(
+            self._ec2,
+            "terminate_instances",
+            fine=["InvalidInstanceID.NotFound"],
+            InstanceIds=[machine_id],
+        )
+
+    def retag(self, machine_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a machine; the others stay."""
+        wanted = tagging.tagged("instance", tags)["Tags"]
+        calls.call(self._ec2, "create_tags", Resources=[machine_id], Tags=wanted)
+
+    def resources(self, name: str | None = None) -> list[Resource]:
+        """Everything that carries our mark and is not gone, in the order to remove it in."""
+        return list(tagging.resources(self._ec2, self.region, name))
+
+    def remove(self, resource: Resource) -> None:
+        """Remove it; if it is gone already, all the better.
+
+        Raises:
+            OffloadError: something else still uses it.
+        """
+        tagging.remove(self._ec2, resource)
+
+    def _groups(self, name: str, vpc: str | None) -> list[str]:
+        if found := groups.of(self._ec2, name, vpc):
+            return found
+        raise OffloadError(
+            f"The machine {name} has no security group.",
+            hint=f"To make one: offload provision ec2 --name {name}",
+        )
+
+    def _machine(self, instance: Mapping[str, Any]) -> Machine:
+        tags = tagging.tags_of(instance)
+        return Machine(
+            id=instance["InstanceId"],
+            name=tags.get(MARK, ""),
+            region=self.region,
+            state=_STATES[instance["State"]["Name"]],
+            instance_type=instance["InstanceType"],
+            launched_at=instance["LaunchTime"].isoformat(timespec="seconds"),
+            address=instance.get("PublicIpAddress") or None,
+            login=tags.get(LOGIN, lookup.USUAL_LOGIN),
+            expires_at=tags.get(EXPIRES),
+            zone=instance.get("Placement", {}).get("AvailabilityZone"),
+            spot=instance.get("InstanceLifecycle") == "spot",
+        )

@@ -1,0 +1,152 @@
+"""What AWS has to permit for machines to be rented, and what it does permit."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from offload.domain.machines import MARK, Offer, Resource
+from offload.drivers.aws import calls, errors, launch_request
+from offload.drivers.aws.tagging import called, tagged
+
+Answer = Literal["allowed", "missing", "unknown"]
+"""`unknown` is what cannot be asked about yet, such as what may be allowed for things of ours only
+while there are none.
+"""
+
+_LOOKING = (
+    "DescribeImages", "DescribeInstanceTypes", "DescribeInstances", "DescribeKeyPairs",
+    "DescribeNetworkInterfaces", "DescribeRegions", "DescribeSecurityGroupRules",
+    "DescribeSecurityGroups", "DescribeSpotInstanceRequests", "DescribeSubnets",
+    "DescribeVolumes", "DescribeVpcs",
+)  # fmt: skip
+_MAKING = ("RunInstances", "CreateSecurityGroup", "ImportKeyPair")
+_SSH = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+_HANDLING: Mapping[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+    "StartInstances": ("instance", lambda it: {"InstanceIds": [it]}),
+    "StopInstances": ("instance", lambda it: {"InstanceIds": [it]}),
+    "TerminateInstances": ("instance", lambda it: {"InstanceIds": [it]}),
+    "CreateTags": ("instance", lambda it: {"Resources": [it], "Tags": [{"Key": "a", "Value": ""}]}),
+    "AuthorizeSecurityGroupIngress": (
+        "security group", lambda it: {"GroupId": it, "IpPermissions": _SSH},
+    ),
+    "RevokeSecurityGroupIngress": (
+        "security group", lambda it: {"GroupId": it, "IpPermissions": _SSH},
+    ),
+    "DeleteSecurityGroup": ("security group", lambda it: {"GroupId": it}),
+    "DeleteKeyPair": ("key pair", lambda it: {"KeyName": it}),
+    "DeleteVolume": ("volume", lambda it: {"VolumeId": it}),
+    "DeleteNetworkInterface": ("network interface", lambda it: {"NetworkInterfaceId": it}),
+    "CancelSpotInstanceRequests": (
+        "spot request", lambda it: {"SpotInstanceRequestIds": [it]},
+    ),
+}  # fmt: skip
+"""What is done to things of ours: which kind of thing, and how EC2 is told which one."""
+
+_NOBODYS = {
+    "instance": "i-00000000000000000",
+    "security group": "sg-00000000000000000",
+    "key pair": called("doctor"),
+    "volume": "vol-00000000000000000",
+    "network interface": "eni-00000000000000000",
+    "spot request": "sir-00000000",
+}
+
+
+def policy() -> dict[str, Any]:
+    """The least that renting machines needs, as an IAM policy: only what is ours may be touched."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Look",
+                "Effect": "Allow",
+                "Action": [*_ec2(_LOOKING), "pricing:GetProducts", "servicequotas:GetServiceQuota"],
+                "Resource": "*",
+            },
+            {
+                "Sid": "FindImages",
+                "Effect": "Allow",
+                "Action": "ssm:GetParameters",
+                "Resource": "arn:aws:ssm:*::parameter/aws/service/*",
+            },
+            {"Sid": "Make", "Effect": "Allow", "Action": _ec2(_MAKING), "Resource": "*"},
+            {
+                "Sid": "TagWhatIsMade",
+                "Effect": "Allow",
+                "Action": "ec2:CreateTags",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"ec2:CreateAction": list(_MAKING)}},
+            },
+            {
+                "Sid": "HandleOurs",
+                "Effect": "Allow",
+                "Action": _ec2(_HANDLING),
+                "Resource": "*",
+                "Condition": {"StringLike": {f"ec2:ResourceTag/{MARK}": "*"}},
+            },
+            {
+                "Sid": "FirstSpotMachine",
+                "Effect": "Allow",
+                "Action": "iam:CreateServiceLinkedRole",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
+            },
+        ],
+    }
+
+
+def asked(ec2: Any, offer: Offer | None, ours: list[Resource]) -> dict[str, Answer]:
+    """Each permission of EC2, and what EC2 says to a dry run of it. Nothing is done.
+
+    Without an offer, launching cannot be asked about.
+    """
+    answers: dict[str, Answer] = {}
+    for action in _LOOKING:
+        answers |= _answers(ec2, action, {})
+    answers["ec2:RunInstances"] = "unknown"
+    there = {resource.kind: resource.id for resource in ours}
+    for action, (kind, told) in _HANDLING.items():
+        answers |= _answers(ec2, action, told(there.get(kind, _NOBODYS[kind])))
+        if kind not in there and answers[f"ec2:{action}"] == "missing":
+            answers[f"ec2:{action}"] = "unknown"
+    for action, parameters in _making(offer).items():
+        answers |= _answers(ec2, action, parameters)
+    return answers
+
+
+def _answers(ec2: Any, action: str, parameters: dict[str, Any]) -> dict[str, Answer]:
+    """What is known of an action after a dry run; and of that which it needs besides, if named."""
+    operation = "".join(f"_{c.lower()}" if c.isupper() else c for c in action).removeprefix("_")
+    refusal = calls.dry_run(ec2, operation, **parameters)
+    if refusal is None:
+        return {f"ec2:{action}": "allowed"}
+    if refusal["Code"] != "UnauthorizedOperation":
+        return {f"ec2:{action}": "unknown"}
+    lacking = errors.lacking(refusal.get("Message", ""))
+    if lacking in {None, f"ec2:{action}"}:
+        return {f"ec2:{action}": "missing"}
+    return {f"ec2:{action}": "unknown", str(lacking): "missing"}  # to tag what it creates
+
+
+def _making(offer: Offer | None) -> dict[str, dict[str, Any]]:
+    mark, name = {MARK: "doctor"}, called("doctor")
+    return ({"RunInstances": launch_request.request(offer)} if offer else {}) | {
+        "CreateSecurityGroup": {
+            "GroupName": name,
+            "Description": name,
+            "TagSpecifications": [tagged("security-group", mark)],
+        },
+        "ImportKeyPair": {
+            "KeyName": name,
+            "PublicKeyMaterial": b"ssh-ed25519 " + base64.b64encode(_KEY),
+            "TagSpecifications": [tagged("key-pair", mark)],
+        },
+    }
+
+
+_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)
+"""An ed25519 key as SSH packs it, to which nobody has the private part."""
+
+
+def _ec2(actions: Any) -> list[str]:
+    return [f"ec2:{action}" for action in actions]

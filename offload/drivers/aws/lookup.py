@@ -1,0 +1,148 @@
+"""What EC2 would give for what is asked: looked up, nothing created."""
+
+from typing import Any
+
+from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.machines import Offer, Spec
+from offload.drivers.aws import calls, quota
+from offload.drivers.aws.quota import Clients
+
+USUAL_LOGIN = "ec2-user"
+"""The user that Amazon's own images let in."""
+
+_ECS = "/aws/service/ecs/optimized-ami/amazon-linux-2023"
+_PLAIN = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default"
+_IMAGES = {
+    "x86_64": (f"{_ECS}/recommended/image_id", f"{_PLAIN}-x86_64"),
+    "arm64": (f"{_ECS}/arm64/recommended/image_id", f"{_PLAIN}-arm64"),
+}
+"""The public parameters that name an image, best first: those for ECS bring Docker.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
+"""
+_LOGINS = {"ubuntu": "ubuntu", "debian": "admin"}
+_LEAST_DISK_GB = 16
+
+
+def offer(clients: Clients, spec: Spec) -> Offer:
+    """What there would be.
+
+    Raises:
+        UsageError: type, image, subnet and zone do not fit together, or there are none such.
+        PlaceUnavailable: no default network, no quota, or AWS does not answer.
+    """
+    ec2 = clients("ec2")
+    kind = _kind(ec2, spec.instance_type)
+    arch, vcpus = _arch(kind), int(kind["VCpuInfo"]["DefaultVCpus"])
+    image = _image(ec2, spec.ami or _usual_image(clients("ssm"), arch))
+    _check_image(image, arch, spec)
+    vpc = _subnet_vpc(ec2, spec) if spec.subnet else _default_vpc(ec2, spec.region)
+    quota.check(clients, spec, vcpus)
+    about = f"{image.get('Name', '')} {image.get('Description', '')}".lower()
+    return Offer(
+        spec=spec,
+        ami=image["ImageId"],
+        arch=arch,
+        vcpus=vcpus,
+        memory_gib=kind["MemoryInfo"]["SizeInMiB"] / 1024,
+        root_device=image["RootDeviceName"],
+        disk_gb=spec.disk_gb or max(_LEAST_DISK_GB, _disk_gb(image)),
+        login=next((login for name, login in _LOGINS.items() if name in about), USUAL_LOGIN),
+        has_engine="-ecs-" in about,
+        vpc=vpc,
+        subnet=spec.subnet,
+        burstable=bool(kind.get("BurstablePerformanceSupported")),
+    )
+
+
+def _kind(ec2: Any, instance_type: str) -> dict[str, Any]:
+    found = calls.call(ec2, "describe_instance_types", InstanceTypes=[instance_type])
+    kind: dict[str, Any] = found["InstanceTypes"][0]
+    return kind
+
+
+def _arch(kind: dict[str, Any]) -> str:
+    known = kind["ProcessorInfo"]["SupportedArchitectures"]
+    for arch in _IMAGES:
+        if arch in known:
+            return arch
+    raise UsageError(
+        f"A {kind['InstanceType']} is {' or '.join(known)}; offload knows {', '.join(_IMAGES)}.",
+        hint="For another: --instance-type c7i.large",
+    )
+
+
+def _usual_image(ssm: Any, arch: str) -> str:
+    names = _IMAGES[arch]
+    answer = calls.call(ssm, "get_parameters", Names=list(names))
+    found = {each["Name"]: str(each["Value"]) for each in answer.get("Parameters", ())}
+    for name in names:
+        if name in found:
+            return found[name]
+    raise PlaceUnavailable(
+        f"The region names no Amazon Linux 2023 for {arch}.", hint="To name an image: --ami AMI"
+    )
+
+
+def _image(ec2: Any, ami: str) -> dict[str, Any]:
+    found = calls.call(ec2, "describe_images", ImageIds=[ami])["Images"]
+    if not found:
+        raise UsageError(
+            f"The region has no such image: {ami}.",
+            hint="To let offload choose it, leave --ami out",
+        )
+    image: dict[str, Any] = found[0]
+    return image
+
+
+def _check_image(image: dict[str, Any], arch: str, spec: Spec) -> None:
+    leave = "To let offload choose an image that fits, leave --ami out"
+    name = image["ImageId"]
+    if image["Architecture"] != arch:
+        other = "c7g.large" if image["Architecture"] == "arm64" else "c7i.large"
+        raise UsageError(
+            f"The image {name} is for {image['Architecture']}, a {spec.instance_type} is {arch}.",
+            hint=f"{leave}; for a machine that fits the image: --instance-type {other}",
+        )
+    if str(image.get("Platform", "")).lower() == "windows":
+        raise UsageError(f"The image {name} is Windows; Linux is needed.", hint=leave)
+    if spec.disk_gb is not None and spec.disk_gb < _disk_gb(image):
+        raise UsageError(
+            f"The image {name} takes {_disk_gb(image)} GB, more than the {spec.disk_gb} asked for.",
+            hint=f"To fit it: --disk-gb {_disk_gb(image)}",
+        )
+
+
+def _disk_gb(image: dict[str, Any]) -> int:
+    return max(
+        (
+            int(each.get("Ebs", {}).get("VolumeSize", 0))
+            for each in image.get("BlockDeviceMappings", ())
+            if each.get("DeviceName") == image["RootDeviceName"]
+        ),
+        default=0,
+    )
+
+
+def _default_vpc(ec2: Any, region: str) -> str:
+    found = calls.call(ec2, "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])[
+        "Vpcs"
+    ]
+    if not found:
+        raise PlaceUnavailable(
+            f"The region {region} has no default network.",
+            hint=f"To make one: aws ec2 create-default-vpc --region {region}; to use another: "
+            "--subnet SUBNET",
+        )
+    return str(found[0]["VpcId"])
+
+
+def _subnet_vpc(ec2: Any, spec: Spec) -> str:
+    (subnet,) = calls.call(ec2, "describe_subnets", SubnetIds=[spec.subnet])["Subnets"]
+    zone = subnet["AvailabilityZone"]
+    if spec.zone not in {None, zone}:
+        raise UsageError(
+            f"The subnet {spec.subnet} is in {zone}, not in {spec.zone}.",
+            hint="To have the subnet's zone, leave --zone out",
+        )
+    return str(subnet["VpcId"])

@@ -1,0 +1,1 @@
+"""The Docker engine, and the image of our own server."""

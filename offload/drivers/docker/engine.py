@@ -1,0 +1,270 @@
+"""The Docker engine."""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from offload.domain.errors import OffloadError, PlaceUnavailable
+
+if TYPE_CHECKING:
+    import docker
+
+MARK = "offload.service"
+"""The label on every container that we start."""
+
+_TMP = {"/tmp": "size=64m"}  # noqa: S108 - a path inside the container
+_LOOPBACK = "127.0.0.1"
+_CONFLICT = 409
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """A container as it is to be: one port published on this machine's loopback, nothing more.
+
+    `mounts` maps paths here to paths there, read-only. `cpus` are cores, `memory` is Docker's text
+    such as `512m`. `environment` may hold secrets.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    port: int
+    environment: Mapping[str, str] = field(repr=False)
+    mounts: Mapping[str, str]
+    labels: Mapping[str, str]
+    cpus: float | None = None
+    memory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningContainer:
+    """A container of ours: its id, the loopback port that leads to it, its labels and settings.
+
+    `state` is Docker's word; `starved` is true of one that was killed for want of memory.
+    """
+
+    id: str
+    name: str
+    image: str
+    state: str
+    starved: bool
+    port: int | None
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def version() -> str:
+    """The running engine's version.
+
+    Raises:
+        PlaceUnavailable: no engine answers.
+    """
+    with Engine.connected(timeout_s=3) as engine:
+        return engine.version
+
+
+class Engine:
+    """A connection to the engine that Docker's own environment variables name."""
+
+    def __init__(self, client: "docker.DockerClient") -> None:
+        self._client = client
+        self.version = str(client.version()["Version"])
+
+    @classmethod
+    @contextmanager
+    def connected(cls, timeout_s: int = 60) -> Iterator["Engine"]:
+        """Connect.
+
+        Raises:
+            PlaceUnavailable: no engine answers, or not to us.
+            OffloadError: the engine refuses what it is asked for meanwhile.
+        """
+        import docker
+        from docker.errors import APIError, DockerException
+        from requests.exceptions import RequestException  # what docker lets through
+
+        try:
+            client = docker.from_env(timeout=timeout_s)
+            engine = cls(client)
+        except (DockerException, ValueError) as error:
+            raise _unavailable(str(error)) from error
+        try:
+            with contextlib.closing(client):
+                yield engine
+        except (APIError, RequestException) as error:
+            reason = str(getattr(error, "explanation", None) or error).rstrip(".")
+            raise PlaceUnavailable(
+                f"The Docker engine refuses: {reason}.", hint="To see why: docker events --since 5m"
+            ) from error
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its containers' ports are this machine's."""
+        host = urlsplit(os.environ.get("DOCKER_HOST") or "unix://")
+        return host.scheme in {"unix", "npipe"} or host.hostname in {"localhost", _LOOPBACK, "::1"}
+
+    def image_labels(self, image: str) -> Mapping[str, str] | None:
+        """The labels of an image that is here; None if it is not."""
+        from docker.errors import ImageNotFound
+
+        try:
+            return dict(self._client.images.get(image).labels)
+        except ImageNotFound:
+            return None
+
+    def image_id(self, image: str) -> str:
+        """The id of an image that is here."""
+        return str(self._client.images.get(image).id)
+
+    def saved(self, image: str, on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
+        """An image that is here as a tar stream, as `docker load` takes it; `on_bytes` is told how
+        many bytes have been taken, and about how many there are.
+        """
+        found = self._client.images.get(image)
+        total_bytes, have_bytes = int(found.attrs["Size"]), 0
+        tag = image if ":" in image else f"{image}:latest"  # it may have others, too
+        for chunk in found.save(named=tag):
+            have_bytes += len(chunk)
+            on_bytes(have_bytes, max(have_bytes, total_bytes))
+            yield chunk
+
+    @property
+    def arch(self) -> str:
+        """The machine that its images are for, in EC2's words."""
+        spoken = str(self._client.version()["Arch"])
+        return {"amd64": "x86_64"}.get(spoken, spoken)
+
+    def build(
+        self,
+        context: IO[bytes],
+        tag: str,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Build an image of a tar stream, telling what the engine says line by line.
+
+        Raises:
+            OffloadError: the build fails.
+        """
+        lines = self._client.api.build(
+            fileobj=context, custom_context=True, tag=tag, buildargs=dict(arguments),
+            labels=dict(labels), rm=True, forcerm=True, decode=True,
+        )  # fmt: skip
+        reason = "a step failed"
+        for line in lines:
+            if "error" in line:
+                raise OffloadError(
+                    f"The image {tag} cannot be built: {reason[:200].rstrip('.')}.",
+                    hint=f"To see all of it: add --verbose. If an older one will do: --image {tag}",
+                )
+            text = _COLOURS.sub("", str(line.get("stream", ""))).strip()
+            if text:
+                on_line(text)
+            if text.startswith("ERROR"):
+                reason = text
+
+    def create(self, wanted: ContainerSpec) -> str:
+        """Create the container, hardened; its id."""
+        from docker.types import Mount
+
+        container = self._client.containers.create(
+            wanted.image,
+            list(wanted.command),
+            name=f"offload-{secrets.token_hex(4)}",
+            environment=dict(wanted.environment),
+            labels={MARK: "1", **wanted.labels},
+            ports={f"{wanted.port}/tcp": (_LOOPBACK, None)},
+            mounts=[  # not volumes, in whose text a colon of a path is a separator
+                Mount(there, here, type="bind", read_only=True)
+                for here, there in wanted.mounts.items()
+            ],
+            nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
+            mem_limit=wanted.memory,
+            read_only=True,
+            tmpfs=_TMP,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            pids_limit=512,
+        )
+        return str(container.id)
+
+    def start(self, container_id: str) -> None:
+        """Start it."""
+        self._client.containers.get(container_id).start()
+
+    def look(self, container_id: str) -> RunningContainer | None:
+        """How it is now; None if it is gone."""
+        from docker.errors import NotFound
+
+        try:
+            return _running(self._client.containers.get(container_id))
+        except NotFound:
+            return None
+
+    def ours(self) -> list[RunningContainer]:
+        """Every container that we started and that is still there, running or not."""
+        found = self._client.containers.list(all=True, filters={"label": MARK}, ignore_removed=True)
+        return [_running(container) for container in found]
+
+    def logs(self, container_id: str, lines: int = 20) -> str:
+        """The last it said."""
+        data: bytes = self._client.containers.get(container_id).logs(tail=lines)
+        return data.decode("utf-8", "replace")
+
+    def remove(self, container_id: str, grace_s: int = 10) -> None:
+        """Stop it, kill it if that takes longer than `grace_s`, and remove it."""
+        from docker.errors import APIError, NotFound
+
+        with contextlib.suppress(NotFound):
+            container = self._client.containers.get(container_id)
+            try:
+                container.stop(timeout=grace_s)
+            finally:  # an impatient Ctrl-C included
+                try:
+                    container.remove(force=True)
+                except APIError as error:
+                    if error.status_code != _CONFLICT:  # somebody else is removing it
+                        raise
+
+
+def _running(container: Any) -> RunningContainer:
+    settings = container.attrs["Config"]
+    pairs = (text.partition("=") for text in settings["Env"] or [])
+    ports = container.attrs["NetworkSettings"]["Ports"] or {}
+    published = [binding["HostPort"] for bindings in ports.values() for binding in bindings or []]
+    return RunningContainer(
+        id=container.id,
+        name=container.name,
+        image=container.attrs["Image"],
+        state=container.status,
+        starved=bool(container.attrs["State"].get("OOMKilled")),
+        port=int(published[0]) if published else None,
+        labels=dict(settings["Labels"] or {}),
+        environment={name: value for name, _, value in pairs},
+    )
+
+
+def _unavailable(reason: str) -> PlaceUnavailable:
+    if "Permission denied" in reason:
+        return PlaceUnavailable(
+            "You may not use the Docker engine.",
+            hint="To be allowed from the next login on: sudo usermod -aG docker $USER",
+        )
+    if os.environ.get("DOCKER_HOST"):
+        where = os.environ["DOCKER_HOST"]
+        return PlaceUnavailable(
+            f"No Docker engine answers at DOCKER_HOST={where}.", hint="To try: docker version"
+        )
+    if shutil.which("dockerd"):
+        hint = "To start one: sudo systemctl start docker"
+    else:
+        hint = "To install one: sudo apt-get install docker.io (or see docs.docker.com/engine)"
+    return PlaceUnavailable("No Docker engine answers.", hint=hint)

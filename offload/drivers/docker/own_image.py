@@ -1,0 +1,69 @@
+"""The image of our own server: its name, whether it is that of our source, how it is built."""
+
+from collections.abc import Callable, Iterator
+
+from offload.drivers.docker import build_context
+from offload.drivers.docker.engine import Engine
+from offload.drivers.folders.archives import gzipped
+
+SOURCE = "offload.source"
+"""The label with the digest of what an image was built from."""
+
+_RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
+
+
+def runtime(of: str) -> str:
+    """What the Dockerfile calls the runtime of a model."""
+    return _RUNTIMES[of]
+
+
+def name(of: str) -> str:
+    """The name of the image that has the runtime of a model."""
+    return "offload" if runtime(of) == "tflite" else f"offload:{runtime(of)}"
+
+
+def is_current(engine: Engine, image: str) -> bool:
+    """Whether the engine has it, built from this source, or by hand, which we take at its word."""
+    labels, source = engine.image_labels(image), build_context.digest()
+    return labels is not None and labels.get(SOURCE, source) == source
+
+
+def build(engine: Engine, of: str, follow: Callable[[str], None]) -> None:
+    """Build the image with the runtime of a model.
+
+    Raises:
+        OffloadError: it cannot be built.
+    """
+    with build_context.opened() as context:
+        labels = {SOURCE: build_context.digest()}
+        engine.build(context, name(of), {"RUNTIME": runtime(of)}, labels, follow)
+
+
+def is_marked(of: str) -> bool:
+    """Whether this machine's engine has the image of just this source, and it says so: others have
+    to know it again.
+    """
+    with Engine.connected() as engine:
+        labels = engine.image_labels(name(of)) or {}
+        return labels.get(SOURCE) == build_context.digest()
+
+
+def make(of: str, follow: Callable[[str], None]) -> None:
+    """Have this machine's engine build it.
+
+    Raises:
+        PlaceUnavailable: no engine answers.
+        OffloadError: it cannot be built.
+    """
+    with Engine.connected() as engine:
+        build(engine, of, follow)
+
+
+def saved(of: str, on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
+    """The image with the runtime of a model as this machine's engine has it, compressed.
+
+    Raises:
+        PlaceUnavailable: no engine answers.
+    """
+    with Engine.connected() as engine:
+        yield from gzipped(engine.saved(name(of), on_bytes))

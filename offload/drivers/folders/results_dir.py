@@ -1,0 +1,244 @@
+"""A folder of results that is readable at any moment and is its own resume log."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from offload.domain.errors import ImageError, OffloadError, UsageError
+from offload.domain.results import SCHEMA, Json, Row
+from offload.drivers.folders import documents
+from offload.drivers.folders.files import atomic_write, atomic_write_bytes
+from offload.drivers.model_cache import sha256_of
+
+FORMATS = {
+    "jsonl": "detections.jsonl",
+    "coco": "coco.json",
+    "csv": "detections.csv",
+    "json": "detections.json",
+}
+"""What `--format` takes -> the file it makes. The first is always written: it is the log."""
+
+_WRITERS = {
+    "coco": documents.write_coco,
+    "csv": documents.write_csv,
+    "json": documents.write_json,
+}
+
+ANNOTATED = "annotated"
+_RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    offset: int
+    bytes: int | None
+    mtime_ns: int | None
+    sha256: str | None
+    failed: bool
+
+
+class ResultsDir:
+    """The open folder. `append` writes each row to the log at once, in one piece.
+
+    `also_sent` are images that runs before this one sent though their answer came from here.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.also_sent = _also_sent(os.path.join(folder, _RUN))
+        self._log = os.path.join(folder, FORMATS["jsonl"])
+        self._index, self._end, self._lines = _read_log(self._log)
+        self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._file.truncate(self._end)  # a kill can leave half a line
+
+    def holds(self, root: str, path: str) -> bool:
+        """Whether the image below `root` was detected already and has not changed since.
+
+        As in rsync's quick check, same size and modification time mean unchanged; another time
+        with the same size is settled by the SHA-256.
+        """
+        entry = self._index.get(path)
+        if entry is None or entry.failed:
+            return False
+        location = os.path.join(root, path)
+        try:
+            status = os.stat(location)
+            if status.st_size != entry.bytes:
+                return False
+            return status.st_mtime_ns == entry.mtime_ns or sha256_of(location) == entry.sha256
+        except OSError:
+            return False
+
+    def append(self, row: Row) -> None:
+        """Add a row; a later row of the same path replaces the earlier.
+
+        Raises:
+            OffloadError: the disk is full, or gone.
+        """
+        line = _line(row)
+        with _explained(self.folder):
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        self._index[row.path] = _Entry(
+            self._end, row.bytes, row.mtime_ns, row.sha256, row.error is not None
+        )
+        self._end += len(line)
+        self._lines += 1
+
+    def counts(self) -> Json:
+        """How many images the folder has rows of, and how many of those failed."""
+        failed = sum(entry.failed for entry in self._index.values())
+        return {"images": len(self._index), "failed": failed}
+
+    def annotate(self, path: str, picture: bytes) -> None:
+        """Write the annotated picture of the image at `path`, in a mirror of its tree.
+
+        Raises:
+            ImageError: its path becomes too long there.
+            OffloadError: it cannot be written.
+        """
+        with _explained(self.folder):
+            try:
+                atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    raise ImageError("its name is too long for the results folder") from error
+                raise
+
+    def write_run(self, document: Json) -> None:
+        """Write `run.json`."""
+        with _explained(self.folder), atomic_write(os.path.join(self.folder, _RUN)) as file:
+            json.dump({"schema": SCHEMA} | document, file, indent=1, ensure_ascii=False)
+
+    def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
+        """Write the asked documents, and those that are there, anew from the log, by path."""
+        with _explained(self.folder):
+            if self._lines > len(self._index):
+                self._compact()
+            for name, write in _WRITERS.items():
+                path = os.path.join(self.folder, FORMATS[name])
+                if name in formats or os.path.exists(path):
+                    with atomic_write(path) as file:
+                        write(file, self._rows, labels, run)
+
+    def close(self) -> None:
+        """Close the log."""
+        self._file.close()
+
+    def _rows(self, order: Sequence[str] | None = None) -> Iterator[Row]:
+        """The last row of each path, sorted by path unless another order is given."""
+        with open(self._log, "rb") as log:
+            for path in order or sorted(self._index):
+                log.seek(self._index[path].offset)
+                yield Row.from_json(json.loads(log.readline()))
+
+    def _compact(self) -> None:
+        order = sorted(self._index, key=lambda path: self._index[path].offset)
+        self._file.close()
+        with atomic_write(self._log) as file:
+            file.writelines(_line(row).decode() for row in self._rows(order))
+        self._index, self._end, self._lines = _read_log(self._log)
+        self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
+
+
+@contextmanager
+def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsDir]:
+    """The results folder for a run with `settings`, continued, or begun anew if `overwrite`.
+
+    Raises:
+        UsageError: it holds results of other settings, or cannot be written.
+        OffloadError: another run is writing to it.
+    """
+    from filelock import FileLock, Timeout
+
+    with _explained(folder, UsageError):
+        os.makedirs(folder, exist_ok=True)
+        lock = FileLock(os.path.join(folder, ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            hint = "Wait for it, or choose another --out."
+            raise OffloadError(f"Another run is writing to {folder}.", hint=hint) from error
+    try:
+        with _explained(folder, UsageError):
+            _prepare(folder, settings, overwrite)
+            results = ResultsDir(folder)
+        with closing(results):
+            yield results
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _explained(folder: str, kind: type[OffloadError] = OffloadError) -> Iterator[None]:
+    """Failures to write, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(
+            f"Cannot write results to {folder}: {error.strerror or error}.",
+            hint="What was written is whole. Make room, or choose another --out.",
+        ) from error
+
+
+def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
+    run, log = os.path.join(folder, _RUN), os.path.join(folder, FORMATS["jsonl"])
+    if overwrite:
+        for name in (*FORMATS.values(), _RUN):
+            if os.path.exists(os.path.join(folder, name)):
+                os.remove(os.path.join(folder, name))
+        shutil.rmtree(os.path.join(folder, ANNOTATED), ignore_errors=True)
+    if not os.path.exists(log) or not os.path.getsize(log):
+        return  # `run.json` is written before the first row
+    hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
+    try:
+        with open(run, encoding="utf-8") as file:
+            before = json.load(file)["settings"]
+    except (OSError, ValueError, KeyError) as error:
+        message = f"{folder} holds detections but no readable {_RUN}."
+        raise UsageError(message, hint=hint) from error
+    changed = sorted(key for key in settings if before.get(key) != settings[key])
+    if changed:
+        differences = "; ".join(f"{k}: {before.get(k)} then, {settings[k]} now" for k in changed)
+        raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
+
+
+def _also_sent(run: str) -> list[str]:
+    try:
+        with open(run, encoding="utf-8") as file:
+            return list(json.load(file).get("also_sent", ()))
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _line(row: Row) -> bytes:
+    return (json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
+    """Where each path's last row is, the length of the whole lines in bytes, their number."""
+    index: dict[str, _Entry] = {}
+    offset = lines = 0
+    if not os.path.exists(log):
+        return index, 0, 0
+    with open(log, "rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                row = json.loads(line)
+                index[row["path"]] = _Entry(
+                    offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise OffloadError(
+                    f"Line {lines + 1} of {log} is not ours.",
+                    hint="To begin anew, add --overwrite to the command.",
+                ) from error
+            offset += len(line)
+            lines += 1
+    return index, offset, lines

@@ -1,0 +1,217 @@
+"""A study's folder, which is its own resume log: what has its line in `runs.csv` is done."""
+
+import csv
+import errno
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.results import SCHEMA, Json
+from offload.domain.studies import CellRun, lane_of_line
+from offload.domain.study_tables import PER_IMAGE, RUNS, Line, image_lines, run_line, shown
+from offload.drivers.folders import study_files
+from offload.drivers.folders.files import atomic_write
+
+_STUDY, _ENVIRONMENT = "study.json", "environment.json"
+_RUNS, _IMAGES = "runs.csv", "per_image.csv"
+_WORK = ".work"
+_ANOTHER = "To keep it, choose another --out; to continue it, repeat its command."
+
+
+class StudyDir:
+    """The open folder. `done` are the numbers of the cells that have a line without an error,
+    `makespans` the lane, number of images and seconds of each. Those that failed are to be done
+    again, and keep their line until they are.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        files = study_files.read(folder)
+        self._environment = files.environment
+        well = [line for line in files.runs if not line["error"]]
+        self.done = {line["cell"] for line in well}
+        self.makespans = [
+            (lane_of_line(line), int(line["images"]), float(line["makespan_s"])) for line in well
+        ]
+        self._failed = {line["cell"] for line in files.runs if line["error"]}
+
+    def append(self, run: CellRun) -> None:
+        """Add a run: its images first, then the line that makes it count.
+
+        Raises:
+            OffloadError: the disk is full, or gone.
+        """
+        cell = run.cell.number
+        with _explained(self._folder):
+            _append(self._path(_IMAGES), _csv(PER_IMAGE, image_lines(run)))
+            if cell in self._failed:
+                others = [line for line in self._lines() if line["cell"] != cell]
+                _rewrite(self._path(_RUNS), RUNS, [*others, run_line(run)])
+            else:
+                _append(self._path(_RUNS), _csv(RUNS, [run_line(run)]))
+        (self._failed if run.error else self.done).add(cell)
+
+    def _lines(self) -> Sequence[Line]:
+        return study_files.read(self._folder).runs
+
+    def environment(self) -> Json:
+        """What was written down of what the study runs on."""
+        return self._environment
+
+    def write_environment(self, document: Json) -> None:
+        """Write it down.
+
+        Raises:
+            OffloadError: the disk is full, or gone.
+        """
+        with _explained(self._folder):
+            _write_json(self._path(_ENVIRONMENT), document)
+
+    @contextmanager
+    def work(self) -> Iterator[str]:
+        """A folder for what is of no use later; a killed process leaves it to the next one."""
+        folder = self._path(_WORK)
+        shutil.rmtree(folder, ignore_errors=True)
+        with _explained(self._folder):
+            os.makedirs(folder, exist_ok=True)  # what a killed one started may still write there
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
+
+
+@contextmanager
+def opened(folder: str, fixed: Json, about: Json) -> Iterator[StudyDir]:
+    """The folder of a study, begun or continued: what is `fixed` must be as it was; what else there
+    is to know `about` it is written down when it is begun.
+
+    Raises:
+        UsageError: it holds another study or something else, or cannot be written.
+        OffloadError: another experiment is writing to it.
+    """
+    from filelock import FileLock, Timeout
+
+    with _explained(folder, UsageError):
+        os.makedirs(folder, exist_ok=True)
+        lock = FileLock(os.path.join(folder, ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            hint = "Wait for it, or choose another --out."
+            raise OffloadError(f"Another experiment is writing to {folder}.", hint=hint) from error
+    try:
+        with _explained(folder, UsageError):
+            _prepare(folder, fixed, about)
+            found = StudyDir(folder)
+        yield found
+    finally:
+        lock.release()
+
+
+def _prepare(folder: str, fixed: Json, about: Json) -> None:
+    study = os.path.join(folder, _STUDY)
+    if os.path.exists(study):
+        _refuse_another(study, fixed)
+    elif any(os.path.exists(os.path.join(folder, name)) for name in (_RUNS, _IMAGES, _ENVIRONMENT)):
+        raise UsageError(f"{folder} holds runs of no known study.", hint=_ANOTHER)
+    else:
+        _write_json(study, {"schema": SCHEMA, "kind": "study"} | about | {"fixed": fixed})
+    for name, columns in ((_RUNS, RUNS), (_IMAGES, PER_IMAGE)):
+        _repair(os.path.join(folder, name), columns)
+    _drop_halves(folder)
+
+
+def _refuse_another(path: str, fixed: Json) -> None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            before = _parts(json.load(file)["fixed"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
+    now = _parts(json.loads(json.dumps(fixed)))
+    changed = [name for name, value in before.items() if now.get(name) != value]
+    if changed:
+        names = ", ".join(name.replace("_", " ") for name in changed)
+        folder = os.path.dirname(path)
+        raise UsageError(f"{folder} holds another study: {names} differ.", hint=_ANOTHER)
+
+
+def _parts(fixed: Json) -> Json:
+    """What is fixed, one level down: `design repeats`."""
+    return {
+        f"{name} {part}": value for name, parts in fixed.items() for part, value in parts.items()
+    }
+
+
+def _repair(path: str, columns: Sequence[str]) -> None:
+    """Cut off the half line that a kill can leave, and begin the table where there is none.
+
+    Raises:
+        UsageError: it has other columns.
+    """
+    headings = _csv_line(columns)
+    with open(path, "a+b") as file:
+        file.seek(0)
+        data = file.read()
+        if not (data.startswith(headings) or headings.startswith(data)):
+            raise UsageError(f"{path} has the columns of another version.", hint=_ANOTHER)
+        whole = data[: data.rfind(b"\n") + 1]
+        file.truncate(len(whole))
+    if not whole:
+        _append(path, headings)
+
+
+def _drop_halves(folder: str) -> None:
+    """Drop the images of runs that did not come to their own line."""
+    files = study_files.read(folder)
+    done = {line["cell"] for line in files.runs if not line["error"]}
+    kept = [line for line in files.images if line["cell"] in done]
+    if len(kept) < len(files.images):
+        _rewrite(os.path.join(folder, _IMAGES), PER_IMAGE, kept)
+
+
+def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
+    with atomic_write(path) as file:
+        file.write((_csv_line(columns) + _csv(columns, lines)).decode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
+    return b"".join(_csv_line([shown(line.get(name)) for name in columns]) for line in lines)
+
+
+def _csv_line(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _append(path: str, data: bytes) -> None:
+    with open(path, "ab", buffering=0) as file:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.fsync(file.fileno())
+
+
+def _write_json(path: str, document: Mapping[str, object]) -> None:
+    with atomic_write(path) as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+
+
+@contextmanager
+def _explained(folder: str, kind: type[OffloadError] = OffloadError) -> Iterator[None]:
+    """Failures to write, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(
+            f"Cannot write the study to {folder}: {error.strerror or error}.",
+            hint="What was written is whole. Make room, or choose another --out.",
+        ) from error

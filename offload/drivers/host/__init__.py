@@ -1,0 +1,1 @@
+"""This computer: what it is, its network, its processes."""

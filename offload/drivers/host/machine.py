@@ -1,0 +1,139 @@
+"""This computer: what it is, and how much of it is ours to use."""
+
+import glob
+import os
+import platform
+import sys
+import threading
+from dataclasses import dataclass
+
+_NICENESS = 19
+"""The most there is: such a thread has a core that nobody else wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostInfo:
+    """What a measurement depends on, as far as the operating system tells."""
+
+    name: str
+    system: str
+    python: str
+    cpu: str
+    cores: int
+    usable_cores: int
+    memory_bytes: int | None
+
+
+def describe() -> HostInfo:
+    """The machine we run on."""
+    return HostInfo(
+        name=platform.node(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        usable_cores=usable_cores(),
+        memory_bytes=_memory_bytes(),
+    )
+
+
+def allow_many_files() -> None:
+    """Let this process have as many files and connections open as the system permits it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = _quota_cores()
+    return max(1, min(cores, int(quota))) if quota else cores
+
+
+def load() -> float | None:
+    """How many other programs wanted a core at a time over the last minute, no more than do now;
+    None where nobody counts.
+    """
+    try:
+        average = os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return None
+    # "0.20 0.18 0.12 1/80 11206": one of 80 runs now, which is the one that asks.
+    words = _words("/proc/loadavg")
+    return min(average, int(words[3].partition("/")[0]) - 1) if words else average
+
+
+def cpu_s() -> tuple[float, float] | None:
+    """Seconds that all cores together have been busy, and that they have been, since the start of
+    the system; None where nobody counts.
+    """
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    ticks = [float(word) for word in _words("/proc/stat")[1:9]]
+    if not ticks:
+        return None
+    per_s = os.sysconf("SC_CLK_TCK")
+    return (sum(ticks) - ticks[3] - ticks[4]) / per_s, sum(ticks) / per_s
+
+
+def burstable() -> str | None:
+    """The kind of a rented machine whose full speed lasts only as long as its credits."""
+    kind = _text("/sys/class/dmi/id/product_name").strip()
+    rented = _text("/sys/class/dmi/id/sys_vendor").strip() == "Amazon EC2"
+    return kind if rented and kind.startswith(("t2.", "t3.", "t3a.", "t4g.")) else None
+
+
+def on_battery() -> bool:
+    """Whether a battery is being emptied, which slows most machines down."""
+    states = glob.glob("/sys/class/power_supply/*/status")
+    return any(_text(state).strip() == "Discharging" for state in states)
+
+
+def _quota_cores() -> float | None:
+    """The control group's CPU limit in cores, version 2 or 1; None where there is none."""
+    v2 = _words("/sys/fs/cgroup/cpu.max")
+    if len(v2) > 1 and v2[0] != "max":
+        return float(v2[0]) / float(v2[1])
+    quota = _words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = _words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if quota and period and float(quota[0]) > 0:
+        return float(quota[0]) / float(period[0])
+    return None
+
+
+def _cpu_model() -> str:
+    for line in _text("/proc/cpuinfo").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _words(path: str) -> list[str]:
+    return _text(path).split()
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def lower_thread_priority() -> None:
+    """Have this thread wait where another of ours wants its core; on Linux, else nothing."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

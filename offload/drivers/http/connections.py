@@ -1,0 +1,171 @@
+"""httpx: kept-alive connections to one server."""
+
+import ipaddress
+import socket
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from offload.domain.timing import Clock
+from offload.drivers.http.web import Unreachable, reason, without_secrets
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_S = 10.0
+_KEEP_ALIVE_S = 60.0
+_MOST_BYTES = 16 * 2**20
+"""No answer of ours comes near; what a camera sends under any address never ends."""
+
+# What is written has all but left when `send` returns, instead of lying in a buffer of megabytes:
+# so the end of writing is the end of sending, and the next upload may begin.
+SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+    SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 2**10))
+
+
+class Stream(Protocol):
+    """A connection that is no socket of ours. Its errors are OSErrors, with a reason."""
+
+    def read(self, n: int, timeout_s: float | None) -> bytes:
+        """Up to `n` bytes as soon as there are any; none at the end."""
+
+    def write(self, data: bytes, timeout_s: float | None) -> None:
+        """Send it all; `timeout_s` is how long it may make no progress."""
+
+    def is_readable(self) -> bool:
+        """Whether `read` would return at once: of an idle connection, that it has ended."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+Dial = Callable[[float], Stream]
+"""Makes a connection to a server within so many seconds, or raises OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's whole answer, and when it began and ended, on the clock of `Server`."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    began_s: float
+    ended_s: float
+
+
+class Server:
+    """Kept-alive connections to one server, for several threads.
+
+    `timeout_s` is how long one request may wait for any progress. With `dial`, which makes the
+    connections, `url` says no more than what the server is called.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        connections: int,
+        clock: Clock,
+        dial: Dial | None = None,
+    ) -> None:
+        import httpx
+
+        self.shown = without_secrets(url)
+        self._clock = clock
+        self._base = url.rstrip("/")
+        try:
+            transport = _dialled(dial, connections) if dial else _direct(url, connections)
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
+            raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
+        self._is_closed = False
+        self._client = httpx.Client(
+            headers=dict(headers) | {"User-Agent": "offload"},
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
+            transport=transport,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Iterable[bytes] | None = None,
+        size_bytes: int = 0,
+    ) -> Reply:
+        """The answer to one request; `body` is sent piece by piece.
+
+        Raises:
+            Unreachable: there was none.
+        """
+        import httpx
+
+        headers = {"Content-Length": str(size_bytes)} if body is not None else {}
+        try:
+            with self._client.stream(
+                method, f"{self._base}{path}", params=query, content=body, headers=headers
+            ) as response:
+                began_s = self._clock()
+                data = self._body(response)
+            return Reply(response.status_code, response.headers, data, began_s, self._clock())
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise Unreachable(f"{self.shown}: {reason(error)}.") from error
+        except RuntimeError as error:
+            if not self._is_closed:
+                raise
+            raise Unreachable(f"{self.shown}: closed meanwhile.") from error
+
+    def _body(self, response: "httpx.Response") -> bytes:
+        data = bytearray()
+        for chunk in response.iter_bytes():
+            data += chunk
+            if len(data) > _MOST_BYTES:
+                raise Unreachable(f"{self.shown}: the answer does not end.")
+        return bytes(data)
+
+    def close(self) -> None:
+        """Close the connections; requests under way fail."""
+        self._is_closed = True
+        self._client.close()
+
+
+def _direct(url: str, connections: int) -> "httpx.BaseTransport":
+    import httpx
+
+    limits = httpx.Limits(
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=_KEEP_ALIVE_S,
+    )
+    return httpx.HTTPTransport(
+        verify=url.startswith("https:"),  # else certificates are loaded for nothing
+        limits=limits,
+        proxy=_proxy_for(httpx.URL(url)),
+        socket_options=SOCKET_OPTIONS,
+    )
+
+
+def _dialled(dial: Dial, connections: int) -> "httpx.BaseTransport":
+    from offload.drivers.http.dialled import DialledTransport
+
+    return DialledTransport(dial, connections, _KEEP_ALIVE_S)
+
+
+def _proxy_for(url: "httpx.URL") -> str | None:
+    """The proxy that the environment sets for this address."""
+    if _is_here(url.host):
+        return None
+    proxy = urllib.request.getproxies().get(url.scheme)
+    return None if urllib.request.proxy_bypass(url.host) else proxy
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is this machine by whatever name: no proxy finds it there."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

@@ -1,0 +1,220 @@
+"""Image files on disk: finding them, reading them."""
+
+import codecs
+import errno
+import glob
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from offload.domain.errors import ImageError, UsageError
+from offload.domain.vision import Image
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+)  # fmt: skip
+"""Which files of a folder count as images. A file named outright is always tried."""
+
+_RESULTS = {"run.json", "detections.jsonl"}
+"""What a results folder holds; annotated pictures beside them are no photos."""
+
+MAX_FILE_BYTES = 512 * 2**20
+"""No picture within the pixel limit comes near this; larger files are refused unread."""
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageList:
+    """The images of a job: paths relative to `root`, and what could not even be listed."""
+
+    root: str
+    paths: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def located(self) -> list[str]:
+        """The images' absolute paths."""
+        return [os.path.join(self.root, path) for path in self.paths]
+
+
+@dataclass(frozen=True, slots=True)
+class FileImage:
+    """An image read from disk, with what tells later whether the file changed."""
+
+    image: Image
+    mtime_ns: int
+
+
+def size_bytes(root: str, path: str) -> int:
+    """What the file of `path` below `root` weighs; 0 where reading it will say what is wrong."""
+    with suppress(OSError, ValueError):
+        return os.path.getsize(os.path.join(root, path))
+    return 0
+
+
+def find(sources: Sequence[str], *, recursive: bool = False, skip: str | None = None) -> ImageList:
+    """Every image that `sources` name, each once, folders sorted by name.
+
+    A source is an image file, a folder, a glob pattern, a `.txt` file with a path a line, or `-`
+    for such a list on standard input (NUL-separated lists work too). Paths are relative to the
+    folder when one folder is the only source, else to the current directory, or, when some lie
+    outside it, to their common folder. `skip` is a folder left out of every listing.
+
+    Raises:
+        UsageError: a source does not exist or names nothing.
+    """
+    out_of_bounds = os.path.realpath(skip) if skip else None
+    problems: list[tuple[str, str]] = []
+    files: list[str] = []
+    for source in sources:
+        files += _expand(source, recursive, out_of_bounds, problems)
+    if not files and not problems:
+        raise UsageError("The list names no image.")
+    only_folder = sources[0] if len(sources) == 1 and os.path.isdir(sources[0]) else None
+    absolute = [os.path.abspath(f) for f in files]
+    places = absolute + [os.path.abspath(path) for path, _ in problems]
+    root = _root(only_folder, places)
+    relative = dict.fromkeys(_identity(path, root) for path in absolute)
+    return ImageList(root, list(relative), [(_identity(p, root), why) for p, why in problems])
+
+
+def read(root: str, path: str) -> FileImage:
+    """The bytes of the image at `path` below `root`.
+
+    Raises:
+        ImageError: it is no regular file, empty, huge, unreadable or gone.
+    """
+    location = os.path.join(root, path)
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ImageError("the file's name is not UTF-8") from error
+    try:
+        status = os.stat(location)
+        if not stat.S_ISREG(status.st_mode):
+            kind = next((name for test, name in _KINDS if test(status.st_mode)), "special")
+            raise ImageError(f"not a file but {kind}")
+        if status.st_size > MAX_FILE_BYTES:
+            raise ImageError(f"{status.st_size} bytes is too large for a picture")
+        with open(location, "rb", buffering=0) as file:
+            data = file.readall()
+    except (OSError, ValueError) as error:
+        raise ImageError(_os_reason(error)) from error
+    return FileImage(Image(path, data), status.st_mtime_ns)
+
+
+def printable(path: str) -> str:
+    """`path` as text any stream and JSON reader takes: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _expand(
+    source: str, recursive: bool, skip: str | None, problems: list[tuple[str, str]]
+) -> Iterable[str]:
+    if source == "-":
+        if sys.stdin is None:
+            raise UsageError("Standard input is closed: there is no list to read.")
+        return _listed(sys.stdin.buffer.read())
+    if os.path.isdir(source):
+        found = list(_walk(source, recursive, skip, problems, ()))
+        if not found and not problems:
+            hint = "" if recursive else f"To look into its folders too: offload detect -r {source}"
+            raise UsageError(f"No images in {source}.", hint=hint)
+        return found
+    if os.path.lexists(source):
+        if source.lower().endswith(".txt"):
+            try:
+                with open(source, "rb") as file:
+                    return _listed(file.read())
+            except OSError as error:
+                raise UsageError(f"Cannot read the list {source}: {_os_reason(error)}.") from error
+        return [source]
+    if glob.has_magic(source):
+        matches = sorted(glob.glob(source, recursive=True))
+        if matches:
+            return [m for m in matches if not os.path.isdir(m)]
+        raise UsageError(f"Nothing matches {source}.")
+    raise UsageError(
+        f"{printable(source)!r} does not exist.",
+        hint="To try the tool on pictures of its own: offload examples pictures",
+    )
+
+
+def _listed(text: bytes) -> list[str]:
+    """The paths of a list, as they are on disk: lines, or records if there is a NUL."""
+    text = text.removeprefix(codecs.BOM_UTF8)
+    separator = b"\0" if b"\0" in text else b"\n"
+    lines = (line.rstrip(b"\r") if separator == b"\n" else line for line in text.split(separator))
+    return [os.fsdecode(line) for line in lines if line.strip()]
+
+
+def _walk(
+    folder: str,
+    recursive: bool,
+    skip: str | None,
+    problems: list[tuple[str, str]],
+    above: tuple[tuple[int, int], ...],
+) -> Iterator[str]:
+    """Images of a folder, sorted; links to folders are followed unless they lead back up."""
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        problems.append((folder, _os_reason(error)))
+        return
+    above = (*above, (status.st_dev, status.st_ino))
+    ours = {entry.name for entry in entries} >= _RESULTS
+    for entry in entries:
+        if _is_folder(entry):
+            annotated = ours and entry.name == "annotated"
+            if not recursive or annotated or (skip and os.path.realpath(entry.path) == skip):
+                continue
+            below = entry.stat()
+            if (below.st_dev, below.st_ino) in above:
+                problems.append((entry.path, "a link that leads back to a folder above it"))
+                continue
+            yield from _walk(entry.path, recursive, skip, problems, above)
+        elif entry.name.lower().endswith(SUFFIXES):
+            yield entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: reading it says so
+        return False
+
+
+def _root(only_folder: str | None, places: list[str]) -> str:
+    if only_folder is not None:
+        return os.path.abspath(only_folder)
+    here = os.getcwd()
+    folders = {os.path.dirname(place) for place in places}
+    if all(folder == here or folder.startswith(here.rstrip("/") + os.sep) for folder in folders):
+        return here
+    return os.path.commonpath(folders)
+
+
+def _identity(path: str, root: str) -> str:
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def _os_reason(error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return f"not a usable file name: {error}"
+    reasons = {
+        errno.ENOENT: "no such file: vanished, or a link to nothing",
+        errno.ELOOP: "a link that leads back to itself",
+        errno.EACCES: "no permission to read it",
+    }
+    return reasons.get(error.errno or 0, error.strerror or str(error))

@@ -1,0 +1,205 @@
+"""paramiko: one SSH connection, from the first byte to the last."""
+
+import errno
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
+
+from offload.drivers.http.connections import SOCKET_OPTIONS
+from offload.drivers.ssh.login import HostKeyChanged, NotLetIn, SshUnreachable
+from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
+
+# Its threads log what we raise, and without a handler Python prints that on standard error.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+_KEY_TYPE = "ssh-ed25519"
+_CIPHER = "aes128-gcm@openssh.com"  # the fastest by far where the processor knows AES
+_KEEP_ALIVE_S = 5
+_HERE = ("127.0.0.1", 0)
+_NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
+_REFUSALS = {1: "its SSH server lets nothing through", 2: "nothing answers there"}
+_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
+
+
+class Connection:
+    """A TCP connection on which, one after the other, an SSH session is negotiated, the host is
+    recognised and we log in, all within `timeout_s`; then it is for several threads.
+
+    Raises:
+        Unreachable: nobody answers.
+    """
+
+    def __init__(self, address: str, port: int, timeout_s: float) -> None:
+        self._until_s = time.monotonic() + timeout_s
+        self._address = address
+        self._shown = f"{address}:{port}"
+        self._wire = _wire(address, port, timeout_s)
+        self._transport = Transport(self._wire, packetizer_class=Packets)
+        assert isinstance(self._transport.packetizer, Packets)
+        self._packets = self._transport.packetizer
+
+    def negotiate(self) -> None:
+        """Agree on keys.
+
+        Raises:
+            Unreachable: the other end does not.
+        """
+        transport = self._transport
+        options = transport.get_security_options()
+        options.key_types = (_KEY_TYPE,)
+        options.ciphers = (_CIPHER, *(one for one in options.ciphers if one != _CIPHER))
+        transport.banner_timeout = transport.handshake_timeout = self._left_s()
+        done = threading.Event()
+        transport.start_client(done)
+        if not done.wait(self._left_s()) or not transport.is_active():
+            raise SshUnreachable(f"{self._shown} does not speak SSH.")
+
+    def recognise(self, known_hosts: str, alias: str) -> None:
+        """See that the host's key is on a line of `alias` in a file of known hosts.
+
+        Raises:
+            HostKeyChanged: it is not.
+        """
+        try:
+            shown = self._transport.get_remote_server_key().get_base64()
+        except SSHException as error:
+            raise SshUnreachable(f"{self._shown} breaks off.") from error
+        if shown not in _known(known_hosts, alias):
+            raise HostKeyChanged(
+                f"Whoever answers at {self._address} is not {alias}: its host key is another.",
+                hint=f"To be rid of the machine: offload down {alias.removeprefix('offload-')}",
+            )
+
+    def log_in(self, login: str, private_key: str) -> None:
+        """Prove with the key in a file who we are, and with nothing else.
+
+        Raises:
+            NotLetIn: it is not accepted, or cannot be read.
+            Unreachable: the other end breaks off, or is silent.
+        """
+        key, done = _private(private_key), threading.Event()
+        with suppress(*BROKEN):  # said below
+            self._transport.auth_publickey(login, key, done)
+            done.wait(self._left_s())
+        if self.is_alive:
+            self._transport.set_keepalive(_KEEP_ALIVE_S)
+            self._hurry()
+            return
+        if done.is_set() and self._transport.is_active():
+            raise NotLetIn(f"{login}@{self._address} does not accept our key.")
+        raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
+
+    def session(self, command: str, timeout_s: float = STALL_S) -> Channel:
+        """A command that runs; `timeout_s` is how long it may take to begin.
+
+        Raises:
+            Unreachable: the connection broke off.
+        """
+        try:
+            channel = self._transport.open_session(timeout=timeout_s)
+            with _released(channel.event, timeout_s):
+                channel.exec_command(command)
+        except BROKEN as error:
+            raise SshUnreachable("The SSH connection broke off.") from error
+        return channel
+
+    def direct(self, host: str, port: int, timeout_s: float) -> ChannelStream:
+        """A connection from there to `port` of `host`.
+
+        Raises:
+            TimeoutError: no answer in time.
+            OSError: nothing listens there, or the connection broke off.
+        """
+        until_s = time.monotonic() + timeout_s
+        try:
+            channel = self._transport.open_channel(
+                "direct-tcpip", (host, port), _HERE, timeout=timeout_s
+            )
+        except ChannelException as error:
+            why = _REFUSALS.get(error.code, error.text)
+            raise ConnectionRefusedError(f"port {port} of the machine: {why}") from error
+        except BROKEN as error:
+            if not self.is_alive:
+                raise ConnectionResetError(LOST) from error
+            if time.monotonic() >= until_s:
+                raise TimeoutError(f"no SSH answer for {timeout_s:g} s") from error
+            raise ConnectionRefusedError(f"port {port} of the machine: {error}") from error
+        return self.stream(channel)
+
+    def stream(self, channel: Channel) -> ChannelStream:
+        """The bytes of a channel."""
+        return ChannelStream(channel, self._packets)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether we are logged in, as far as is known."""
+        return self._transport.is_authenticated()
+
+    def close(self) -> None:
+        """End the connection and its thread."""
+        hang_up(self._wire)
+        self._transport.close()
+        if self._transport.ident is not None:
+            self._transport.join(STALL_S)
+        self._packets.complete_handshake()  # else its timer lives on
+        self._wire.close()
+
+    def _hurry(self) -> None:
+        """Have OpenSSH's server send small packets at once, which it does from the first command
+        on; else most answers are 40 ms late, held back until what was sent before has come.
+        """
+        with suppress(*BROKEN):
+            self.session("true", self._left_s()).close()
+
+    def _left_s(self) -> float:
+        return max(0.0, self._until_s - time.monotonic())
+
+
+@contextmanager
+def _released(event: threading.Event, timeout_s: float) -> Iterator[None]:
+    """Set `event` after `timeout_s`: paramiko waits for ever if the connection breaks off just
+    before it begins to wait.
+    """
+    timer = threading.Timer(timeout_s, event.set)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _private(path: str) -> Ed25519Key:
+    try:
+        return Ed25519Key(filename=path)
+    except (OSError, SSHException, ValueError) as error:
+        raise NotLetIn(f"Our key in {path} cannot be read: {error}.") from error
+
+
+def _known(path: str, alias: str) -> set[str]:
+    """The keys of `alias`, in base64."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.split() for line in file]
+    except FileNotFoundError:
+        return set()
+    return {line[2] for line in lines if line[:2] == [alias, _KEY_TYPE] and line[2:]}
+
+
+def _wire(address: str, port: int, timeout_s: float) -> socket.socket:
+    try:
+        wire = socket.create_connection((address, port), timeout_s)
+    except OSError as error:
+        silent = isinstance(error, TimeoutError) or error.errno in _NO_ROUTE
+        why = "does not answer" if silent else f"cannot be reached: {error.strerror or error}"
+        raise SshUnreachable(f"{address}:{port} {why}.", silent=silent) from error
+    for option in SOCKET_OPTIONS:
+        wire.setsockopt(*option)
+    if _USER_TIMEOUT is not None:  # else a link that is gone is noticed late
+        wire.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(STALL_S * 1000))
+    return wire

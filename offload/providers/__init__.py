@@ -1,0 +1,1 @@
+"""How an HTTP server comes to exist."""

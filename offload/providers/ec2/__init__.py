@@ -1,0 +1,1 @@
+"""A rented EC2 machine, reached through SSH."""

@@ -1,0 +1,161 @@
+"""The way to a rented machine's server: an SSH connection, and what to know of the machine."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from offload.costmodel.dollars import Billing
+from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.machines import SERVER_PORT, SERVER_URL
+from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.http.connections import Stream
+from offload.drivers.settings import Settings
+from offload.drivers.ssh import login
+from offload.drivers.ssh.login import Shell
+from offload.drivers.ssh.tunnel import Tunnel
+from offload.providers.ec2 import caller, registry
+from offload.providers.ec2.machine_state import MachineState
+
+_FIRST_S, _CONNECT_S = 4.0, 10.0
+"""Seconds before the cloud is asked why a machine does not answer, and after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A machine as a place's server is reached by it: `label` is what measurements at machines of
+    its kind have in common, and `notice` tells why it is about to be taken away, if it is.
+    """
+
+    label: str
+    token: str = field(repr=False)
+    dial: Callable[[float], Stream]
+    billing: Billing
+    notice: Callable[[], str | None]
+    url: str = SERVER_URL
+
+
+@contextmanager
+def endpoint(name: str | None, configured: Settings) -> Iterator[Endpoint]:
+    """The machine of that name, or the only one, connected to.
+
+    Raises:
+        UsageError: it is not clear which.
+        PlaceUnavailable: it does not answer, and why.
+    """
+    local = registry.connected(configured, name)
+    first = [connected(local, configured)]
+
+    def connect(timeout_s: float) -> Shell:
+        return first.pop() if first else local.connect(timeout_s)
+
+    def gone() -> str | None:
+        error = _why(local, configured)
+        return str(error) if error else None
+
+    tunnel = Tunnel(connect, SERVER_PORT, gone, clock=time.monotonic, pause=time.sleep)
+    with closing(tunnel):
+        yield Endpoint(
+            local.record.label,
+            local.token,
+            tunnel.dial,
+            billing(local.record),
+            _notice(local.record),
+        )
+
+
+def billing(record: MachineRecord) -> Billing:
+    """What the machine costs, as it did when it was brought up."""
+    spec = record.spec
+    how = f"{spec.instance_type} in {spec.region}, as provisioned"
+    return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
+
+
+def _notice(record: MachineRecord) -> Callable[[], str | None]:
+    """What is said of taking the machine away; nothing where nobody can be asked."""
+
+    def notice() -> str | None:
+        with suppress(OffloadError):
+            if record.spec.spot and record.id is not None:
+                return registry.cloud_of(record).notice(record.id)
+        return None
+
+    return notice
+
+
+def connected(local: MachineState, configured: Settings) -> Shell:
+    """A connection to the machine.
+
+    Raises:
+        PlaceUnavailable: it does not answer, and why.
+    """
+    try:
+        return local.connect(_FIRST_S)
+    except (
+        login.SshUnreachable,
+        login.HostKeyChanged,
+    ) as error:  # its address may be another's by now
+        why = _why(local, configured)
+        if why is None:  # it may have another address than before, or a slow link
+            try:
+                return local.connect(_CONNECT_S)
+            except login.SshUnreachable:
+                pass
+        raise why or PlaceUnavailable(
+            f"The machine {local.folder.name} does not let us in: {error}",
+            hint=f"To see to it: offload provision ec2 --name {local.folder.name}",
+        ) from error
+
+
+def _why(local: MachineState, configured: Settings) -> PlaceUnavailable | None:
+    """Why a machine does not answer, as far as the cloud can tell; its address is brought up to
+    date on the way.
+    """
+    name = local.folder.name
+    try:
+        cloud = registry.cloud_of(local.record)
+        found = cloud.machines(name)
+        known = local.folder.record()  # somebody may have changed or removed it
+    except OffloadError:  # no credentials or no network: nothing is known
+        return None
+    before = local.record.address
+    if known is not None:
+        local.keep(known.seen(found[0]) if found else replace(known, address=None))
+    if not found and local.record.id is None:
+        return PlaceUnavailable(
+            f"The machine {name} was never created.",
+            hint=f"To create it: offload provision ec2 --name {name}",
+        )
+    if not found:
+        return PlaceUnavailable(
+            f"The machine {name} is gone: it ended by itself, or somebody ended it.",
+            hint=f"For another: offload provision ec2 --name {name}",
+        )
+    machine = found[0]
+    if machine.state in {"stopping", "stopped"}:
+        return PlaceUnavailable(
+            f"The machine {name} is stopped.", hint=f"To start it: offload start {name}"
+        )
+    if machine.address and machine.address != before:
+        return None
+    return _locked_out(name, cloud, configured)
+
+
+def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailable | None:
+    """That the machine does not let in whoever is at our address, if so."""
+    try:
+        here = caller.cidr(configured)
+        let_in = cloud.cidrs(name)
+    except OffloadError:
+        return None
+    seen = ipaddress.IPv4Network(here)
+    ranges = [ipaddress.ip_network(cidr) for cidr in let_in]
+    if not any(isinstance(r, ipaddress.IPv4Network) and seen.subnet_of(r) for r in ranges):
+        return PlaceUnavailable(
+            f"This computer is seen at {here.removesuffix('/32')} now, and the machine {name} lets "
+            f"in {', '.join(let_in) or 'nobody'} only.",
+            hint=f"To be let in: offload allow {name}",
+        )
+    return None

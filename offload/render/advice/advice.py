@@ -1,0 +1,116 @@
+"""An advice for people, and as JSON."""
+
+from datetime import UTC, datetime
+
+from offload.costmodel.advice import Advice
+from offload.costmodel.decide import Option
+from offload.domain.units import show_usd
+from offload.render import tables
+from offload.render.advice import breakevens, explained, option_table, splits
+from offload.render.advice.option_table import missed, regret, seconds
+from offload.render.advice.splits import subject
+from offload.render.messages import shown
+from offload.render.words import capital, count, percent, spoken
+
+_SURE, _LIKELY = 0.95, 0.8
+_WHERE = {"local": "here", "container": "in a container here", "remote": "remotely"}
+_MEANS = {
+    "start-up": "start-up is most of it, more images would hardly take longer",
+    "uplink": "the uplink binds, a faster machine there would not help",
+    "server": "the machine there binds, a faster uplink would not help",
+    "client": "preparing images here binds, a faster machine there would not help",
+    "downlink": "receiving answers binds, a faster machine there would not help",
+    "latency": "the round trip binds, a machine nearby would help",
+}
+"""What binds -> what that means, where it means more than that a machine is no faster."""
+
+
+def as_json(advice: Advice) -> None:
+    """The answer as one JSON document."""
+    tables.write_json(advice.to_json())
+
+
+def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) -> None:
+    """The answer, then all options, where it would flip, and what it assumes.
+
+    With `explain` also every term with its age at `now`, which knows its time zone, and the bill.
+    """
+    tables.print_lines([sentence(advice), ""])
+    tables.print_table(option_table.options(advice))
+    notes = [f"note: {shown(note)}" for note in advice.stale]
+    parts = splits.lines(advice), breakevens.lines(advice), option_table.assumptions(advice), notes
+    for lines in map(list, parts):
+        tables.print_lines(["", *lines] if lines else [])
+    if explain:
+        now = now or datetime.now(UTC)
+        tables.print_lines([""])
+        tables.print_table(explained.terms(advice, now))
+        tables.print_lines(["", *explained.billing(advice.billing, now)])
+
+
+def sentence(advice: Advice) -> str:
+    """Where to run and what it takes, how sure that is, and what the next best would take."""
+    said = [f"Run it {_plan(advice)}{_means(advice.choice.chosen)}.", capital(f"{_sure(advice)}.")]
+    rival = advice.rival
+    if rival is not None:
+        late = "" if rival.keeps_limits else f", {missed(rival)}"
+        means = "" if rival.binds == advice.choice.chosen.binds else _means(rival)
+        name = capital(subject(rival.lane.name))
+        said.append(f"{name} would take {_amounts(rival)}{late}{means}.")
+    return " ".join(said)
+
+
+def one_line(advice: Advice) -> str:
+    """What is about to be done and how sure that is, without the reasons."""
+    return f"Running {_plan(advice)}; {_sure(advice)}"
+
+
+def _plan(advice: Advice) -> str:
+    """Where, and what it takes there."""
+    chosen = advice.choice.chosen
+    where = _where(chosen)
+    takes = f"{count(advice.goal.images, 'image')} take{'s' * (advice.goal.images == 1)}"
+    return f"{where}: {takes} {_amounts(chosen)}{splits.share(chosen)}"
+
+
+def _where(option: Option) -> str:
+    if option.shares is not None:
+        return splits.where(option)
+    return spoken(option.lane.name).replace(option.lane.place, _WHERE[option.lane.place], 1)
+
+
+def _amounts(option: Option) -> str:
+    assumed = "" if option.lane.key else ", assumed and not measured"
+    return f"{seconds(option)}, {show_usd(option.usd)}{assumed}"
+
+
+def _means(option: Option) -> str:
+    means = _MEANS.get(option.binds)
+    return f": {means}" if means else ""
+
+
+def _sure(advice: Advice) -> str:
+    """How sure the choice is, or that limits leave none."""
+    choice, name = advice.choice, advice.choice.chosen.lane.name
+    if not choice.chosen.keeps_limits:
+        return f"nothing keeps the limits, this comes closest: {missed(choice.chosen)}"
+    if len(choice.p_best) == 1:
+        others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
+        return "nothing else keeps the limits" if others else "no other place was measured"
+    p = choice.p_best[name]
+    best = f"best in {percent(p)} of cases"
+    risk = f", expected regret {regret(advice, name)}" if choice.regret[name] else ""
+    if choice.too_close:
+        return f"too close to call: {best}, {_second(advice)}; it is the simpler place{risk}"
+    how = "sure" if p >= _SURE else "likely" if p >= _LIKELY else "unsure"
+    if not choice.chosen.lane.key:
+        how = "as far as assumptions go"
+    return f"{how}: {best}{risk}"
+
+
+def _second(advice: Advice) -> str:
+    """The most probable of the others."""
+    choice = advice.choice
+    others = {lane: p for lane, p in choice.p_best.items() if lane != choice.chosen.lane.name}
+    lane = max(others, key=lambda lane: others[lane])
+    return f"{subject(lane)} in {percent(others[lane])}"

@@ -1,0 +1,196 @@
+"""Plots of an advice."""
+
+import io
+import os
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from offload.costmodel.advice import Advice
+from offload.costmodel.breakeven import BreakEven
+from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate, at_uplink, makespan_s
+from offload.costmodel.decide import Option
+from offload.costmodel.terms import HIGH, LOW, Candidate, Draws, given
+from offload.domain.errors import UsageError
+from offload.domain.units import show_rate, show_s
+from offload.drivers.folders.files import atomic_write_bytes
+from offload.render import drawing
+from offload.render.advice.breakevens import sentence
+from offload.render.drawing import COLOURS, GREY, INK
+from offload.render.words import count, spoken
+
+_FORMATS = {".png": "png", ".svg": "svg"}
+_BRACKETS = re.compile(r"\([^)]*\)")
+_MBIT = 1e6 / 8
+_POINTS = 90
+_TICKS_S = (0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36_000, 360_000)
+_MORE_TICKS_S = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600,
+    1800, 3600, 7200, 18_000, 36_000, 72_000, 180_000, 360_000,
+)  # fmt: skip
+_FEW_TICKS = 4
+_LINE_HEIGHT = 0.05
+"""Of text, in heights of a panel."""
+
+Makespan = Callable[[AnyCandidate, float], Draws]
+"""Seconds of a way at one value of what a panel runs along."""
+End = tuple[float, str, str]
+"""Where a line ends, in seconds; its name and its colour."""
+
+
+def advice(path: str, answer: Advice) -> None:
+    """Seconds over the number of images, and over the uplink, as a PNG or an SVG file.
+
+    Raises:
+        UsageError: the file is to be neither, or cannot be written.
+    """
+    kind = _FORMATS.get(os.path.splitext(path)[1].lower())
+    if kind is None:
+        raise UsageError(
+            f"A plot is a .png or an .svg file, not {path!r}.",
+            hint="For instance: offload advise PHOTOS --plot advice.svg",
+        )
+    image = io.BytesIO()
+    with drawing.style(9):
+        metadata = {"Date": None} if kind == "svg" else None
+        _figure(answer).savefig(image, format=kind, dpi=150, metadata=metadata)
+    try:
+        atomic_write_bytes(os.path.abspath(path), image.getvalue())
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"The plot {path!r} cannot be written: {reason}.") from error
+
+
+def _figure(advice: Advice) -> Figure:
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    panels = {left: _over_images(left, advice), right: _over_uplink(right, advice)}
+    left.set_ylabel("duration of the job (band: 90 %, dashed: assumed)")
+    left.yaxis.set_major_locator(FixedLocator(_ticks_s(*left.get_ylim())))
+    left.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: show_s(seconds)))
+    left.yaxis.set_minor_locator(NullLocator())
+    for axes, ends in panels.items():  # the heights are known only now
+        _name_lines(axes, ends)
+    return figure
+
+
+def _over_images(axes: Axes, advice: Advice) -> list[End]:
+    goal = advice.goal
+    weight = None if goal.total_bytes is None else goal.total_bytes / max(1, goal.images)
+
+    def makespan(way: AnyCandidate, images: float) -> Draws:
+        return makespan_s(way, round(images), None if weight is None else weight * round(images))
+
+    most = max(1000, 10 * goal.images)
+    numbers = np.unique(np.geomspace(1, most, _POINTS).round())
+    ends = _panel(axes, advice, numbers, makespan)
+    _mark(axes, advice, _flip(advice, "images"), makespan)
+    _line_at(axes, goal.images, f"this job: {count(goal.images, 'image')}")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda images, _: f"{images:,.0f}"))
+    axes.set_xlabel("images")
+    return ends
+
+
+def _over_uplink(axes: Axes, advice: Advice) -> list[End]:
+    def makespan(way: AnyCandidate, mbit_per_s: float) -> Draws:
+        way = at_uplink(way, given(mbit_per_s * _MBIT, ""))
+        return makespan_s(way, advice.goal.images, advice.goal.total_bytes)
+
+    flip = _flip(advice, "uplink")
+    uplink = _lane(advice, flip.other).goodput
+    shown = [uplink.median, flip.value or uplink.median]
+    rates = np.geomspace(min(shown) / 10, max(shown) * 10, _POINTS)
+    ends = _panel(axes, advice, rates / _MBIT, makespan)
+    _mark(axes, advice, flip, makespan, _MBIT)
+    _line_at(axes, uplink.median / _MBIT, f"{uplink.origin}: {show_rate(uplink.median)}")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda mbit, _: f"{mbit:,g}"))
+    axes.set_xlabel(f"uplink in Mbit/s, for {count(advice.goal.images, 'image')}")
+    return ends
+
+
+def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[End]:
+    """A line and a band for each place."""
+    ends = []
+    for colour, option in zip(COLOURS, _places(advice.options), strict=False):
+        lane = option.lane
+        table = np.array([np.quantile(makespan(lane, x), (LOW, 0.5, HIGH)) for x in xs])
+        axes.plot(xs, table[:, 1], color=colour, linewidth=1.8, dashes=() if lane.key else (4, 2))
+        axes.fill_between(xs, table[:, 0], table[:, 2], color=colour, alpha=0.15, linewidth=0)
+        ends.append((float(table[-1, 1]), spoken(lane.name).replace(" (", "\n("), colour))
+    axes.set(xscale="log", yscale="log", xlim=(xs[0], xs[-1]))
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(color=GREY, labelcolor=INK)
+    axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)
+    return ends
+
+
+def _places(options: Iterable[Option]) -> Iterator[Option]:
+    """The options that may be chosen, and one for each place of which none may; no split that may
+    not.
+    """
+    found = list(options)
+    served = {o.lane.place for o in found if o.lane.choosable}
+    for option in found:
+        missing = option.lane.place not in served and not isinstance(option.lane, SplitCandidate)
+        if option.lane.choosable or missing:
+            served.add(option.lane.place)
+            yield option
+
+
+def _name_lines(axes: Axes, ends: Iterable[End]) -> None:
+    """Names beside the lines' ends, pushed up where they would touch."""
+    to_height = axes.transData + axes.transAxes.inverted()
+    free = 0.0
+    for seconds, name, colour in sorted(ends):
+        half = _LINE_HEIGHT * (1 + name.count("\n")) / 2
+        height = max(to_height.transform((1, seconds))[1], free + half)
+        free = height + half
+        axes.text(1.015, height, name, color=colour, transform=axes.transAxes, va="center")
+
+
+def _flip(advice: Advice, quantity: str) -> BreakEven:
+    return next(flip for flip in advice.break_evens if flip.quantity == quantity)
+
+
+def _lane(advice: Advice, name: str) -> Candidate:
+    return next(
+        o.lane for o in advice.options if o.lane.name == name and isinstance(o.lane, Candidate)
+    )
+
+
+def _mark(
+    axes: Axes, advice: Advice, flip: BreakEven, makespan: Makespan, unit: float = 1.0
+) -> None:
+    """The break-even in words above, and where the lines cross with its interval."""
+    said = _BRACKETS.sub(lambda found: found[0].replace(" ", "\u00a0"), sentence(advice, flip))
+    axes.set_title(textwrap.fill(said, 62), loc="left", fontsize=10)
+    first, last = axes.get_xlim()
+    if flip.value is None or not first <= flip.value / unit <= last:
+        return
+    seconds = float(np.median(makespan(_lane(advice, flip.base), flip.value / unit)))
+    ends = [(end or flip.value) / unit for end in (flip.low, flip.high)]
+    axes.plot(ends, [seconds, seconds], color=INK, linewidth=1.2, marker="|", zorder=4)
+    axes.plot([flip.value / unit], [seconds], color=INK, marker="o", markersize=6, zorder=5)
+
+
+def _line_at(axes: Axes, x: float, text: str) -> None:
+    axes.axvline(x, color=GREY, linewidth=1, linestyle=":", zorder=1)
+    late = axes.transData.transform((x, 1))[0] > axes.transAxes.transform((0.5, 0))[0]
+    axes.annotate(
+        text, (x, 1), xycoords=("data", "axes fraction"), xytext=(-4 if late else 4, -2),
+        textcoords="offset points", va="top", ha="right" if late else "left", color=INK,
+        bbox={"color": "white", "alpha": 0.7, "pad": 1},
+    )  # fmt: skip
+
+
+def _ticks_s(low_s: float, high_s: float) -> Sequence[float]:
+    """Round durations: a few, or more where those are too few."""
+    few = sum(low_s <= tick <= high_s for tick in _TICKS_S)
+    return _TICKS_S if few > _FEW_TICKS else _MORE_TICKS_S

@@ -1,0 +1,102 @@
+"""What the diagram of a study shows, from the study alone."""
+
+import re
+from collections.abc import Sequence
+
+from offload.domain.units import show_bytes, show_rate, show_s
+from offload.findings import environment
+from offload.findings.environment import HostFacts
+from offload.findings.study import Study, Variant, levels
+from offload.render.report import diagram
+from offload.render.report.comparisons import Comparisons
+from offload.render.report.document import cut, listing
+from offload.render.words import count
+
+_LONGEST_HERE, _LONGEST_THERE = 70, 30
+"""Letters of a line about a machine."""
+_MOST_LEVELS = 2
+
+
+def drawn(matter: Comparisons) -> tuple[str, str, float] | None:
+    """Caption, picture, and the share of the text's width that it takes; None of a study in which
+    no run came to an end.
+    """
+    study = matter.study
+    if not study.lanes:
+        return None
+    here = [t for place in ("local", "container") if (t := _target(study, place))]
+    there = _far(study)
+    machine = environment.client(study)
+    site = diagram.DiagramSite("machine with the images", _lines(machine, _LONGEST_HERE), here)
+    most = f"{count(max(matter.measured), 'image')}{' at most' * (len(matter.measured) > 1)}"
+    svg = diagram.draw([most, *_weight(study)], site, there)
+    where = [t.place for t in here] + ["remote"] * bool(there)
+    caption = (
+        f"What was used: {count(len(where), 'place')} ({listing(where)}), and the way of an image "
+        f"to {'each' if len(where) > 1 else 'it'}."
+    )
+    return caption, svg, 1.0 if there else 0.64
+
+
+def _weight(study: Study) -> list[str]:
+    sizes = [photo.bytes for photo in study.photos if photo.bytes]
+    return [f"{show_bytes(sum(sizes) / len(sizes))} on average"] if sizes else []
+
+
+def _lines(machine: HostFacts | None, longest: int) -> list[str]:
+    if machine is None:
+        return []
+    memory = f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else ""
+    cores = count(machine.usable_cores or machine.cores or 0, "core") if machine.cores else ""
+    lines = _plain(machine.cpu), ", ".join(filter(None, (cores, memory)))
+    return [cut(line, longest) for line in lines if line]
+
+
+def _plain(cpu: str) -> str:
+    """A processor's name without its trade marks."""
+    return re.sub(r"\s+", " ", re.sub(r"\((R|TM|tm)\)|Processor|CPU|@.*", " ", cpu)).strip()
+
+
+def _target(study: Study, place: str) -> diagram.Target | None:
+    runs = [run for run in study.done if run.lane.place == place]
+    if not runs:
+        return None
+    if place == "local":
+        return diagram.Target(place, "detector", ["in the same process"], "in memory")
+    replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
+    many = bool(replicas) and max(replicas) > 1
+    lines = ["offload serve"]
+    if cpus:
+        lines.append(f"{_levels(cpus)} CPU{'s' * (max(cpus) > 1)}{' each' * many}")
+    number = f"{_levels(replicas)} containers" if many else "container"
+    return diagram.Target(place, number, lines, "HTTP", stacked=many)
+
+
+def _levels(values: Sequence[float]) -> str:
+    """`0.5 or 1`, `1 to 10` where there are many."""
+    shown = [f"{value:g}" for value in values]
+    return listing(shown, "or") if len(shown) <= _MOST_LEVELS else f"{shown[0]} to {shown[-1]}"
+
+
+def _far(study: Study) -> list[diagram.DiagramSite]:
+    lanes: dict[str, Variant] = {}
+    for lane in study.lanes:
+        if lane.place == "remote":
+            lanes.setdefault(lane.label, lane)
+    return [_site(study, lane) for lane in list(lanes.values())[:2]]
+
+
+def _site(study: Study, lane: Variant) -> diagram.DiagramSite:
+    site = environment.site(study, lane)
+    remote = [run for run in study.done if run.lane.place == "remote"]
+    rates = levels(remote, "link_mbit")
+    rate = f"{_levels(rates)} Mbit/s" if rates else ""
+    if not rate and site.goodput_bytes_per_s:
+        rate = show_rate(site.goodput_bytes_per_s)
+    trip = f"round trip {show_s(site.rtt_s)}" if site.rtt_s else ""
+    tunnel = site.tunnel or bool(site.instance_type)
+    way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
+    rented = ", ".join(filter(None, (site.instance_type, site.region)))
+    lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
+    target = diagram.Target("remote", "offload serve", ["in a container"] if tunnel else [], way)
+    return diagram.DiagramSite("remote server", lines, [target])

@@ -1,0 +1,207 @@
+"""What the sections of a report tell of: the study's comparisons, each made once."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import TypeVar
+
+from offload.domain.units import show_s
+from offload.findings import crossing, environment, headline, money, scaling
+from offload.findings.crossing import Crossing
+from offload.findings.estimates import Estimate, chance_less, of_draws, surely_less
+from offload.findings.money import CellCost
+from offload.findings.scaling import Sweep
+from offload.findings.study import PLACES, Group, Study, Variant
+from offload.render.report.naming import Names
+from offload.render.words import between
+
+_MOST_LANES = 5
+"""Lines that a figure, and columns that a table, can hold and still be read."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A lane beside the one it is compared with, both with the most images that they share."""
+
+    lane: Group
+    base: Group
+
+    @property
+    def images(self) -> int:
+        """How many images."""
+        return self.lane.images
+
+    @property
+    def seconds(self) -> tuple[Estimate, Estimate]:
+        """What either takes."""
+        lane, base = self.lane.estimate("makespan_s"), self.base.estimate("makespan_s")
+        assert lane is not None  # a group is of runs that came to an end
+        assert base is not None
+        return lane, base
+
+    @property
+    def ratio(self) -> Estimate:
+        """Seconds of the lane over those of the base."""
+        lane, base = self.seconds
+        drawn = self.lane.draws("makespan_s"), self.base.draws("makespan_s")
+        assert drawn[0] is not None
+        assert drawn[1] is not None
+        return of_draws(lane.value / base.value, drawn[0] / drawn[1], min(lane.n, base.n))
+
+    @property
+    def chance(self) -> float | None:
+        """The share of resamples in which the lane is the faster one; None where either was run
+        once.
+        """
+        return chance_less(self.lane.values("makespan_s"), self.base.values("makespan_s"))
+
+    @property
+    def clear(self) -> bool:
+        """Whether the one that is faster is so beyond what chance does."""
+        values = self.lane.values("makespan_s"), self.base.values("makespan_s")
+        return surely_less(*values) or surely_less(*values[::-1])
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """A study, and all that is said of it more than once."""
+
+    study: Study
+
+    @cached_property
+    def lanes(self) -> Sequence[Variant]:
+        """Those that are compared, as many as can be shown: warm ones and whole images first, here
+        before elsewhere, and of too many the first, the last and some between.
+        """
+
+        def rank(lane: Variant) -> tuple[bool, bool, bool]:
+            return lane.cold, lane.upload_max_side_px is not None, lane.place == "remote"
+
+        found = headline.lanes(self.study)
+        shown: list[Variant] = []
+        for _, alike in groupby(sorted(found, key=rank), rank):
+            shown += thinned(list(alike), _MOST_LANES - len(shown))
+        return [lane for lane in found if lane in shown]
+
+    @cached_property
+    def left_out(self) -> int:
+        """How many would have been compared if more could be shown."""
+        return len(headline.lanes(self.study)) - len(self.lanes)
+
+    @cached_property
+    def names(self) -> Names:
+        """What they are called."""
+        return Names.of(self.lanes)
+
+    @cached_property
+    def images(self) -> int | None:
+        """The largest job that most of them did."""
+        return headline.most_images(self.study, self.lanes)
+
+    @cached_property
+    def groups(self) -> Sequence[Group]:
+        """That job at each lane that did it."""
+        found = (self.study.series(lane).get(self.images or 0) for lane in self.lanes)
+        return [group for group in found if group]
+
+    @cached_property
+    def pairs(self) -> Sequence[Pair]:
+        """Each lane that has one to be compared with; the remote ones first, the best before
+        others.
+        """
+        found = []
+        for lane in self.lanes:
+            base = headline.base(self.study, lane, self.lanes)
+            if base is not None:
+                one, other = self.study.series(lane), self.study.series(base)
+                most = max(set(one) & set(other))
+                found.append(Pair(one[most], other[most]))
+        return sorted(found, key=lambda p: (p.lane.lane.place != "remote", p.ratio.value))
+
+    @cached_property
+    def looks(self) -> Mapping[Variant, int]:
+        """The colour and marks of each lane in all figures: those of its place for the first one of
+        a place, free ones for others.
+        """
+        found: dict[Variant, int] = {}
+        for lane in self.lanes:
+            own = PLACES.index(lane.place)
+            used = found.values()
+            found[lane] = own if own not in used else max(len(PLACES), *(n + 1 for n in used))
+        return found
+
+    @property
+    def remote(self) -> Sequence[Pair]:
+        """Those pairs that are about offloading."""
+        return [pair for pair in self.pairs if pair.lane.lane.place == "remote"]
+
+    @cached_property
+    def crossings(self) -> Sequence[Crossing]:
+        """Where those pairs change places, as far as they share two numbers of images."""
+        found = (crossing.between(self.study, p.lane.lane, p.base.lane) for p in self.pairs)
+        return [each for each in found if each]
+
+    @cached_property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of images that were run, whatever came of it."""
+        return sorted({run.images for run in self.study.runs})
+
+    @cached_property
+    def measured(self) -> Sequence[int]:
+        """Those with which a run came to an end."""
+        return sorted({run.images for run in self.study.done})
+
+    @cached_property
+    def sweeps(self) -> Sequence[Sweep]:
+        """Where replicas and requests in flight were varied."""
+        return scaling.sweeps(self.study)
+
+    @cached_property
+    def bills(self) -> Sequence[CellCost]:
+        """What the largest job cost."""
+        return money.bills(self.study, self.lanes, self.images) if self.images else []
+
+    @cached_property
+    def model(self) -> str:
+        """The detector's name; empty where it is not known."""
+        design = self.study.design
+        return environment.text(design, "model") or environment.text(design, "model", "name")
+
+
+def took(estimate: Estimate | None) -> str | None:
+    """`2.4 s (2.2 to 2.7)`, or the value alone where chance is not known."""
+    if estimate is None:
+        return None
+    return between(estimate.value, estimate.interval or (estimate.value,) * 2, show_s)
+
+
+def times(factor: Estimate) -> str:
+    """`2.4 (2.3 to 2.5)`."""
+    return between(factor.value, factor.interval or (factor.value,) * 2, digits)
+
+
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, the first and the last among them, evenly."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / max(1, most - 1))] for i in range(most)]
+
+
+def rate(images_per_s: Estimate | None) -> str | None:
+    """Images a second: `2.4 (2.3 to 2.5)`."""
+    return None if images_per_s is None else times(images_per_s)
+
+
+def round_images(number: float) -> str:
+    """The next whole number of images, with two digits that say something."""
+    return f"{float(f'{math.ceil(number):.2g}'):,.0f}"
+
+
+def digits(value: float) -> str:
+    """A number as units are shown: two digits below 10, three from there on."""
+    rounded = float(f"{value:.{2 if value < 10 else 3}g}")  # noqa: PLR2004 - as units are shown
+    return f"{rounded:,.6f}".rstrip("0").rstrip(".")

@@ -1,0 +1,1 @@
+"""What people ask for: each handed everything that it touches."""

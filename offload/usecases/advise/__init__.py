@@ -1,0 +1,1 @@
+"""Where a job should run, and what it will take."""

@@ -1,0 +1,186 @@
+"""Advice put together: the job, what was measured, prices."""
+
+import datetime
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import cast
+
+from offload.costmodel.advice import Advice, advise
+from offload.costmodel.candidates.build import Overrides, server
+from offload.costmodel.decide import Goal
+from offload.costmodel.dollars import Billing
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.machines import Kind
+from offload.domain.measurements import Measurement
+from offload.drivers.folders import machine_files
+from offload.drivers.host import machine, network
+from offload.drivers.images import image_files
+from offload.drivers.settings import Settings
+from offload.usecases.advise import prices
+from offload.usecases.advise.question import INSTANCE, Optimize, Question, Risk
+from offload.usecases.history import query
+from offload.usecases.history.query import History
+
+_OLD = datetime.timedelta(days=7)
+_UNKNOWN_SLOTS = 2
+
+
+def advice(
+    question: Question,
+    configured: Settings,
+    warn: Callable[[str], None],
+) -> Advice:
+    """The answer to a question.
+
+    Raises:
+        UsageError: what is asked cannot be meant, or a file of measurements cannot be read.
+    """
+    known = query.known(
+        question.from_file, question.model or configured.model, question.url, configured, warn
+    )
+    if question.from_file is None:
+        question = replace(question, machines=_machines(configured))
+    return answer(question, configured, known, warn)
+
+
+def _machines(configured: Settings) -> dict[str, str]:
+    """Each kind of machine that this computer brought up, in the start state that it was left in;
+    of several of a kind, of the one that is soonest ready.
+    """
+    found: dict[str, str] = {}
+    for folder in machine_files.folders(configured.machines_path):
+        with suppress(OffloadError):  # a damaged record is told of where the machine is asked for
+            record = folder.record()
+            if record is not None and record.ready and found.get(record.label) != "warm":
+                found[record.label] = "warm" if record.address else "stopped"
+    return found
+
+
+def answer(
+    question: Question,
+    configured: Settings,
+    known: History,
+    warn: Callable[[str], None],
+) -> Advice:
+    """The answer to a question from what is `known`.
+
+    Raises:
+        UsageError: the sources name no image.
+    """
+    amounts = question.amounts()
+    by_hand = Overrides(
+        uplink_bytes_per_s=amounts.uplink_bytes_per_s,
+        rtt_s=amounts.rtt_s,
+        image_bytes=amounts.image_bytes,
+        slots=question.slots or _cores(question, known.measurements),
+        min_agreement=question.min_agreement,
+        places=question.places,
+        network=None if question.from_file else network.fingerprint(),
+    )
+    kind = Kind.of(question.url or server(known.measurements, by_hand))
+    billing, remote_slots = _billing(question, kind, configured, warn)
+    by_hand = replace(
+        by_hand,
+        remote_slots=remote_slots,
+        state=question.state or (question.machines.get(kind.label, "new") if kind else None),
+        kind=(kind or _priced(question)).label,
+    )
+    images, total_bytes = _job(question)
+    goal = Goal(
+        images=images,
+        total_bytes=total_bytes if amounts.image_bytes is None else images * amounts.image_bytes,
+        optimize=cast("Optimize", question.optimize),
+        deadline_s=amounts.deadline_s,
+        max_cost_usd=amounts.max_cost_usd,
+        value_of_time_usd_per_h=amounts.value_of_time_usd_per_h,
+        risk=cast("Risk", question.risk),
+    )
+    notes = () if question.from_file else _notes(known.measurements)
+    return advise(known.measurements, known.outcomes, goal, by_hand, billing, known.model, notes)
+
+
+def _job(question: Question) -> tuple[int, float | None]:
+    """How many images, and what they weigh together if that is known.
+
+    Raises:
+        UsageError: the sources name no image.
+    """
+    if question.images is not None:
+        return question.images, None
+    try:
+        found = image_files.find(question.sources, recursive=question.recursive)
+    except UsageError as error:
+        error.hint = error.hint.replace("offload detect", "offload advise")
+        raise
+    sizes = [os.stat(path).st_size for path in found.located() if os.path.exists(path)]
+    if not sizes:
+        raise UsageError("There is no image to advise on.", hint="offload advise --images 200")
+    return len(sizes), float(sum(sizes))
+
+
+def _priced(question: Question) -> Kind:
+    """The kind of machine that is priced where none was measured."""
+    return Kind(question.instance_type or INSTANCE, question.region)
+
+
+def _billing(
+    question: Question, kind: Kind | None, configured: Settings, warn: Callable[[str], None]
+) -> tuple[Billing, int]:
+    """What a remote machine costs, and how many images it works on at a time if nobody measured.
+
+    `kind` is that of the machine that was measured, or is meant, if it is a rented one.
+    """
+    amounts = question.amounts()
+    if amounts.price_usd_per_h is not None:
+        by_hand = Billing(amounts.price_usd_per_h, "set by hand", idle_s=amounts.idle_s)
+        return by_hand, _UNKNOWN_SLOTS
+    named = question.instance_type is not None
+    meant = Kind.of(question.url) is not None
+    rented = None if named else kind
+    priced = rented or _priced(question)
+    try:
+        found = prices.find(
+            priced.instance_type,
+            priced.region,
+            # Where nobody named a machine, nobody is asked what it costs.
+            offline=question.offline or configured.offline or not (named or meant),
+            environment=os.environ,
+            cache_path=os.path.join(configured.cache, "prices.json"),
+            now=datetime.datetime.now(datetime.UTC),
+            say=warn,
+        )
+    except UsageError as error:
+        if rented is None:
+            raise
+        warn(f"{error} Dollars are left out. {error.hint}")
+        return Billing(how=f"no price of {rented.label} is known"), _UNKNOWN_SLOTS
+    how = f"{found.instance_type} in {found.region}, {found.source}"
+    assumed = rented is None and not named
+    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed)
+    return billing, found.vcpus
+
+
+def _cores(question: Question, measurements: Sequence[Measurement]) -> int:
+    """Of this machine; with somebody's measurements, of the machine that measured last."""
+    if question.from_file is None:
+        return machine.usable_cores()
+    newest = max(measurements, key=lambda m: m.taken_at, default=None)
+    cores = newest.condition.client.get("usable_cores") if newest else None
+    return cores if isinstance(cores, int) and cores > 0 else machine.usable_cores()
+
+
+def _notes(measurements: Sequence[Measurement]) -> list[str]:
+    """Why the measurements may not hold today."""
+    jobs = [m for m in measurements if m.is_of_a_place]
+    newest = {m.condition.place: m for m in sorted(jobs, key=lambda m: m.taken_at)}
+    now = datetime.datetime.now(datetime.UTC)
+    notes = []
+    for place, m in newest.items():
+        age = now - datetime.datetime.fromisoformat(m.taken_at)
+        if age > _OLD:
+            notes.append(f"What is known of {place} is {age.days} days old.")
+        if place == "remote" and m.condition.network not in {None, network.fingerprint()}:
+            notes.append("The link was measured from another network.")
+    return notes

@@ -1,0 +1,100 @@
+"""Places put together."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+
+from offload import detectors
+from offload.detectors import source
+from offload.detectors.catalogue import NAMED
+from offload.detectors.source import Hub, ModelSource
+from offload.domain.errors import UsageError
+from offload.domain.ports import Model, Place
+from offload.drivers.host import machine
+from offload.drivers.settings import Settings
+from offload.places import PLACES
+from offload.places.kit import KEPT, ContainerOptions, LinkOptions, PlaceConfig
+from offload.providers.ec2.connection import Endpoint
+from offload.usecases.detect.request import Request
+
+
+def kit(
+    request: Request,
+    hub: Hub,
+    configured: Settings,
+    follow: Callable[[str], None],
+    via: Endpoint | None = None,
+) -> PlaceConfig:
+    """What the request and the settings give a place to be made of; `via` is the way to a rented
+    machine, where one is meant.
+    """
+    asked = request.model or configured.model
+
+    def here() -> ModelSource | None:
+        return source.resolve_here(asked, hub) if asked else None
+
+    return PlaceConfig(
+        asked=asked,
+        labels=request.labels,
+        resolve=lambda name: source.chosen(name, hub, request.labels),
+        here=here,
+        cache=hub.cache.folder,
+        load=detectors.load,
+        max_pixels=request.max_pixels,
+        clock=time.perf_counter,
+        cores=machine.usable_cores(),
+        workers=request.workers or configured.workers,
+        threads=request.threads or configured.threads,
+        link=LinkOptions(
+            url=via.url if via else request.url or configured.url,
+            token=via.token if via else request.token or configured.token,
+            dial=via.dial if via else None,
+            concurrency=request.concurrency,
+            timeout_s=request.timeout_s,
+            max_retries=request.max_retries,
+            upload=request.upload(),
+        ),
+        box=ContainerOptions(
+            request.image,
+            request.cpus,
+            request.memory and request.memory.lower(),
+            request.keep_as or (KEPT if request.keep else None),
+            request.replicas or 1,
+        ),
+        say=hub.warn,
+        follow=follow,
+    )
+
+
+def place(name: str, of: PlaceConfig) -> Place:
+    """The place that `--where` calls `name`."""
+    module, _, function = PLACES[name].partition(":")
+    made: Place = getattr(import_module(module), function)(of)
+    return made
+
+
+def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
+    """The place for images that get no answer, which must have the same model.
+
+    Raises:
+        UsageError: it has another, or none that we know.
+    """
+    # A server may call its model what it likes; only names of our own table are fetched by them.
+    known = model.identity.name if model.identity.name in NAMED else None
+    asked = of.asked or known
+    hint = "Give --model the file that the server has."
+    if asked is None:
+        raise UsageError(f"--fallback {name} has no model to detect with.", hint=hint)
+    try:
+        other = place(name, replace(of, asked=asked))
+        ours, theirs = other.model.identity, model.identity
+    except UsageError as error:
+        raise UsageError(f"--fallback {name} has no model: {error}", hint=hint) from error
+    if ours.sha256 != theirs.sha256:
+        raise UsageError(
+            f"--fallback {name} would answer with another model: {ours.name} (SHA-256 "
+            f"{ours.sha256[:12]}…) instead of {theirs.name} ({theirs.sha256[:12]}…).",
+            hint=hint,
+        )
+    return other

@@ -1,0 +1,134 @@
+"""Images that never leave this machine."""
+
+import functools
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+
+from offload.domain.errors import UsageError
+from offload.drivers.images import image_files
+from offload.drivers.images.image_files import ImageList
+from offload.drivers.settings import Settings
+from offload.usecases.detect.request import SPLIT, Request
+
+_MOST_LINKS = 40
+"""As many as Linux follows."""
+
+
+def patterns(request: Request, configured: Settings) -> tuple[str, ...]:
+    """Those of the request and of the settings."""
+    return (*request.keep_local, *configured.keep_local)
+
+
+class KeepLocalRules:
+    """The images below `root` that patterns name: by the end of their path, or of that of a folder
+    which they are in, links followed or not; or by their whole path, from `/`, from `~` or from the
+    current folder. `*` stands for anything, folders too; a name with brackets stands for itself
+    besides.
+    """
+
+    def __init__(self, root: str, among: Sequence[str]) -> None:
+        self._root = root
+        forms = dict.fromkeys(form for pattern in among for form in _forms(pattern))
+        self._named = re.compile("|".join(forms)) if forms else None
+
+    def __contains__(self, path: str) -> bool:
+        named = self._named
+        if named is None:
+            return False
+        names = _names(os.path.join(self._root, path))
+        return any(named.match(name.replace(os.sep, "/")) for name in names)
+
+
+def _names(path: str, links: int = _MOST_LINKS) -> Iterator[str]:
+    """The path of a file, and all that it becomes as links are followed one by one."""
+    folder, name = os.path.split(path)
+    for each in _followed(folder):
+        yield os.path.join(each, name)
+    file = os.path.join(os.path.realpath(folder), name)
+    if links and os.path.islink(file):
+        target = os.path.join(os.path.dirname(file), os.readlink(file))
+        yield from _names(os.path.normpath(target), links - 1)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _followed(folder: str) -> tuple[str, ...]:
+    """The path of a folder, and all that it becomes as its links are followed, one by one."""
+    found = [folder]
+    while len(found) < _MOST_LINKS and (link := _first_link(found[-1])):
+        target = os.path.join(os.path.dirname(link), os.readlink(link))
+        found.append(os.path.normpath(target + found[-1][len(link) :]))
+    return (*found, os.path.realpath(folder))
+
+
+def _first_link(path: str) -> str | None:
+    at = path.find(os.sep, 1)
+    while at > 0:
+        if os.path.islink(path[:at]):
+            return path[:at]
+        at = path.find(os.sep, at + 1)
+    return path if os.path.islink(path) else None
+
+
+def _forms(pattern: str) -> Iterator[str]:
+    """Expressions for what a pattern says, and for what is in a folder of that name."""
+    texts = [("(?s:.*/)", pattern)]
+    if pattern.startswith((".", "~")) or os.path.isabs(pattern):
+        texts += [("", text) for text in _anchored(os.path.abspath(os.path.expanduser(pattern)))]
+    for before, text in texts:
+        whole = text.replace(os.sep, "/").rstrip("/")
+        for form in (whole, whole.replace("[", "[[]")):
+            yield before + translate(form)
+            yield before + translate(f"{form}/*")
+
+
+def _anchored(pattern: str) -> Iterator[str]:
+    """The pattern, with the links in what comes before its first `*` followed."""
+    parts = pattern.split(os.sep)
+    plain = list(itertools.takewhile(lambda part: not set("*?[") & set(part), parts))
+    for folder in _followed(os.sep.join(plain) or os.sep):
+        yield os.path.join(folder, *parts[len(plain) :])
+
+
+def tell_of_idle(request: Request, found: ImageList, warn: Callable[[str], None]) -> None:
+    """Warn of patterns of the request that name none of the images, as one that is mistyped may."""
+    for pattern in dict.fromkeys(request.keep_local):
+        staying = KeepLocalRules(found.root, [pattern])
+        if not any(path in staying for path in found.paths):
+            warn(f"--keep-local {pattern!r} names none of the images.")
+
+
+def check(request: Request, configured: Settings, found: ImageList) -> None:
+    """See that nothing leaves that is to stay.
+
+    Raises:
+        UsageError: something would.
+    """
+    if request.where != "remote":
+        return
+    staying = KeepLocalRules(found.root, patterns(request, configured))
+    number = sum(path in staying for path in found.paths)
+    if number:
+        raise UsageError(
+            f"{number} of {len(found.paths)} images are to stay here, and --where remote sends "
+            "all.",
+            hint="To have those done here and the others there: --where split",
+        )
+
+
+def leaving(request: Request, configured: Settings) -> tuple[ImageList, list[str], int]:
+    """All images, those that could leave this machine, and what these weigh.
+
+    Raises:
+        UsageError: the sources name no image.
+    """
+    found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
+    if request.where not in {"remote", SPLIT}:
+        return found, [], 0
+    check(request, configured, found)
+    staying = KeepLocalRules(found.root, patterns(request, configured))
+    paths = [path for path in found.paths if path not in staying]
+    located = (os.path.join(found.root, path) for path in paths)
+    return found, paths, sum(os.path.getsize(path) for path in located if os.path.isfile(path))

@@ -1,0 +1,258 @@
+"""What a user asks of `detect`."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from offload.domain.errors import UsageError
+from offload.domain.ports import Model
+from offload.domain.results import Json
+from offload.domain.vision import Selection
+from offload.drivers.images import pictures
+from offload.places import PLACES
+from offload.service.client.upload import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of `offload detect`; None where the model or the machine decides.
+
+    Raises:
+        UsageError: there is no such place, or `max_failures` is neither a number nor a percentage.
+    """
+
+    sources: tuple[str, ...]
+    recursive: bool = False
+    where: str = "local"
+    model: str | None = None
+    labels: str | None = None
+    min_score: float | None = None
+    classes: tuple[str, ...] = ()
+    max_detections: int = 300
+    max_iou: float = 0.7
+    max_pixels: int = pictures.MAX_PIXELS
+    max_failures: str | None = None
+    out: str | None = None
+    formats: tuple[str, ...] = ("jsonl",)
+    annotate: bool = False
+    overwrite: bool = False
+    offline: bool = False
+    workers: int | None = None
+    threads: int | None = None
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    machine: str | None = None
+    concurrency: int | None = None
+    timeout_s: float = 60.0
+    max_retries: int = 5
+    fallback: str | None = None
+    upload_max_side: int | None = None
+    upload_quality: int = 90
+    strip_metadata: bool = False
+    image: str | None = None
+    cpus: float | None = None
+    memory: str | None = None
+    replicas: int | None = None
+    keep: bool = False
+    keep_as: str | None = None
+    deadline_s: float | None = None
+    max_cost_usd: float | None = None
+    keep_local: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, before anything is touched."""
+        self.failure_limit(0)
+        if self.model == "":
+            raise UsageError("--model is empty.", hint="To see the models: offload models list")
+        if not all(self.keep_local):
+            raise UsageError("--keep-local is empty.", hint="For instance: --keep-local 'faces/**'")
+        if self.where not in {*PLACES, SPLIT, AUTO}:
+            names = ", ".join([*PLACES, SPLIT, AUTO])
+            raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
+        if self.url is not None and self.machine is not None:
+            raise UsageError(
+                "--url and --machine name two servers.", hint="Leave one of the two out."
+            )
+        if self.fallback not in {None, "local"}:
+            raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
+        if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
+            raise UsageError(
+                f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
+            )
+        if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
+            raise UsageError(f"--cpus takes a number of cores, not {self.cpus}.")
+        self._refuse_idle_options()
+
+    def _refuse_idle_options(self) -> None:
+        """An option that would do nothing at the place is a misunderstanding."""
+        if self.where == AUTO:
+            return  # each may do something at the place that will be chosen
+        for options, places in _PLACES_OF.items():
+            for name in options:
+                at_all = _does(self.where, places) or self.fallback in places
+                if not at_all and getattr(self, name) != _DEFAULTS[name]:
+                    raise UsageError(
+                        f"{_option(name)} does nothing with --where {self.where}.",
+                        hint=f"It goes with --where {_either(places)}.",
+                    )
+        if self.where == SPLIT and self.fallback is not None:
+            raise UsageError(
+                "--fallback is what --where split does anyway.", hint="Leave --fallback out."
+            )
+        if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
+            raise UsageError(
+                "--upload-quality is that of the smaller copy that --upload-max-side asks for.",
+                hint="For instance: --upload-max-side 640 --upload-quality 85",
+            )
+
+    def as_options(self) -> list[str]:
+        """The options of `offload detect` that ask for the same, but for where results go; and for
+        the token, as every user of a machine can read its command lines.
+        """
+        options: list[str] = []
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if name in _NO_OPTIONS or (value == default and name != "where"):
+                continue
+            if value is True:
+                options.append(_option(name))
+            else:
+                values = value if isinstance(value, tuple) else (value,)
+                options += [f"{_option(name)}={each}" for each in values]
+        return options
+
+    def failure_limit(self, images: int) -> int | None:
+        """How many of `images` may fail: `max_failures` is `N`, or `P%` of all."""
+        text = self.max_failures
+        if text is None:
+            return None
+        try:
+            value = float(text.removesuffix("%"))
+            if not 0 <= value < float("inf") or not (text.endswith("%") or value.is_integer()):
+                raise ValueError
+        except ValueError as error:
+            raise UsageError(
+                f"--max-failures takes a number or a percentage, not {text!r}.",
+                hint="For instance: --max-failures 10 or --max-failures 5%",
+            ) from error
+        return int(value * images / 100) if text.endswith("%") else int(value)
+
+    def selection(self, model: Model) -> Selection:
+        """Which detections to keep."""
+        return Selection(
+            min_score=model.min_score if self.min_score is None else self.min_score,
+            classes=frozenset(_class(name) for name in self.classes),
+            max_detections=self.max_detections,
+            max_iou=self.max_iou,
+        )
+
+    def fixed(self, model: Model, root: str) -> Json:
+        """What must be the same for a results folder to be continued."""
+        selection = self.selection(model)
+        return {
+            "root": root,
+            "model_sha256": model.identity.sha256,
+            "min_score": selection.min_score,
+            "classes": sorted(selection.classes),
+            "max_detections": selection.max_detections,
+            "max_iou": selection.max_iou,
+            "max_pixels": self.max_pixels,
+            "annotate": self.annotate,
+            "upload": self.upload_max_side and [self.upload_max_side, self.upload_quality],
+        }
+
+    def upload(self) -> Upload:
+        """What is sent of an image."""
+        return Upload(
+            self.upload_max_side, self.upload_quality, self.strip_metadata, self.max_pixels
+        )
+
+
+def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> list[Request]:
+    """A request for each place, without the options that do something at others of them only.
+
+    Raises:
+        UsageError: as for a Request, or there is no such place.
+    """
+    if not places or not PLACES.keys() >= set(places):
+        wrong = next((place for place in places if place not in PLACES), "")
+        raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(PLACES)}.")
+    return [at(place, places, sources, **wishes) for place in dict.fromkeys(places)]
+
+
+def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any) -> Request:
+    """A request for one place, or a split, without the options that do something at others of
+    `places` only.
+    """
+
+    def others_only(name: str) -> bool:
+        takers = next((takers for names, takers in _PLACES_OF.items() if name in names), None)
+        if takers is None or _does(where, takers):
+            return False
+        return any(_does(each, takers) for each in places)
+
+    kept = {name: value for name, value in wishes.items() if not others_only(name)}
+    return Request(tuple(sources), where=where, **kept)
+
+
+def _either(takers: Sequence[str]) -> str:
+    """Where an option of these places does something, in words."""
+    split = [SPLIT] if _does(SPLIT, takers) else []
+    *names, last = dict.fromkeys([*takers, *split, AUTO])
+    return f"{', '.join(names)} or {last}"
+
+
+def moved(request: Request, where: str, **changed: Any) -> Request:
+    """The request for another place, with what is to be changed."""
+    wishes = {name: getattr(request, name) for name in _WISHES} | changed
+    return at(where, (*PLACES, SPLIT), request.sources, **wishes)
+
+
+def alone(request: Request, where: str) -> Request:
+    """What a split asks of one of its places."""
+    return moved(request, where, keep_local=())
+
+
+def _does(where: str, takers: Sequence[str]) -> bool:
+    """Whether an option of these places does something there; a split is at two of them."""
+    at = {"local", "remote", SPLIT} if where == SPLIT else {where}
+    return not at.isdisjoint(takers)
+
+
+def _option(name: str) -> str:
+    """The option that sets a field."""
+    name = {"classes": "class", "max_iou": "iou"}.get(name, name.removesuffix("_s"))
+    return "--" + name.removesuffix("_usd").replace("_", "-")
+
+
+def _class(wanted: str) -> str:
+    """A class name or id in the form that detections are compared with."""
+    name = wanted.strip().lower()
+    return str(int(name)) if name.isdecimal() else name
+
+
+AUTO = "auto"
+"""The place that is yet to be chosen."""
+SPLIT = "split"
+"""Here and at the remote place together."""
+
+_MOST_CPUS = 1024
+_WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
+_DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
+_NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
+_PLACES_OF = {
+    ("url", "token", "machine"): ("remote",),
+    ("image", "cpus", "memory", "replicas", "keep_as"): ("container",),
+    ("keep",): ("container", "split"),
+    ("labels", "workers", "threads"): ("local", "container"),
+    (
+        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
+        "strip_metadata",
+    ): ("remote", "container"),
+    ("deadline_s",): ("local", "container", "split", "auto"),
+    ("max_cost_usd",): ("split", "auto"),
+    ("keep_local",): ("remote", "split"),
+}  # fmt: skip
+"""Options -> the places they do something at."""

@@ -1,0 +1,232 @@
+"""Detect objects in many images at one place, losing none."""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Protocol
+
+from offload.domain.errors import ImageError, Refused, Unanswered
+from offload.domain.measurements import ImageSample, sample
+from offload.domain.ports import ModelIdentity, Session
+from offload.domain.results import Row
+from offload.domain.timing import Clock, Spread, spread
+from offload.domain.vision import Detections, Image
+from offload.usecases.detect.pipeline import Stop, pull
+
+
+class ReadImage(Protocol):
+    """What reading an image file gives."""
+
+    @property
+    def image(self) -> Image:
+        """The image."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """When the file last changed, in nanoseconds of the file system's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done: paths to read, problems already known, and when too many failed.
+
+    `max_failures` None never stops early. `keep` is handed each image that was detected, before its
+    row is reported; it may raise ImageError, which fails the row. `fallback` is the name of another
+    place, and its session, for images that the asked place gives no answer for.
+    """
+
+    paths: Sequence[str]
+    read: Callable[[str], ReadImage]
+    digest: Callable[[bytes], str]
+    printable: Callable[[str], str]
+    problems: Sequence[tuple[str, str]] = ()
+    max_failures: int | None = None
+    keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
+    fallback: tuple[str, Session] | None = None
+
+
+def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Generator[Row]:
+    """A row for every image of the job, in order of completion.
+
+    An image that cannot be used is a row with its reason. After more than `job.max_failures` of
+    those, or when `stop` is asked, nothing new is begun; what is in hand is finished.
+    """
+
+    def one(path: str) -> Row:
+        row, _ = attempt(job, path, session, where, clock)
+        return row
+
+    with closing(pull(job.paths, one, session.concurrency, stop)) as rows:
+        yield from limited(job, chain(problems(job, session, where), rows), stop)
+
+
+def limited(job: Job, rows: Iterable[Row], stop: Stop) -> Generator[Row]:
+    """The rows; after too many failures `stop` is asked."""
+    failures = 0
+    for row in rows:
+        yield row
+        failures += row.error is not None
+        if job.max_failures is not None and failures > job.max_failures:
+            stop.ask()
+
+
+def attempt(
+    job: Job,
+    path: str,
+    session: Session,
+    where: str,
+    clock: Clock,
+    counts: Callable[[], bool] = lambda: True,
+) -> tuple[Row, bool]:
+    """The row of one image, and whether it has none but for want of an answer. What was detected is
+    kept if it `counts`.
+    """
+    started_s = clock()
+    row = _blank(job, path, session, where)
+    try:
+        file = job.read(path)
+        data = file.image.data
+        row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
+        read_s = clock() - started_s
+        try:
+            found = session.detect(file.image)
+        except Unanswered as error:
+            if job.fallback is None:
+                raise
+            name, other = job.fallback
+            row = replace(row, where=name, fallback=str(error))
+            found = replace(other.detect(file.image), sent_bytes=error.sent_bytes)
+        row = replace(row, sent_bytes=found.sent_bytes)
+        if counts():
+            job.keep(file.image, found)
+    except ImageError as error:
+        row = replace(row, error=str(error), sent_bytes=max(row.sent_bytes, error.sent_bytes))
+        return row, isinstance(error, Unanswered) and not isinstance(error, Refused)
+    row = replace(
+        row,
+        detections=found.found,
+        width=found.width,
+        height=found.height,
+        durations=replace(found.durations, read_s=read_s),
+    )
+    return row, False
+
+
+def problems(job: Job, session: Session, where: str) -> Generator[Row]:
+    """The rows of what was known beforehand to be no image."""
+    for path, reason in job.problems:
+        yield replace(_blank(job, path, session, where), error=reason)
+
+
+def _blank(job: Job, path: str, session: Session, where: str) -> Row:
+    return Row(job.printable(path), session.model.name, session.model.sha256, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to. Seconds of the wall clock; `infer` leaves the first calls out."""
+
+    model: ModelIdentity
+    where: str
+    concurrency: int
+    images: int
+    images_by_place: dict[str, int]
+    failed: int
+    kept: int
+    fallen_back: int
+    objects: int
+    objects_by_label: dict[str, int]
+    startup_s: float
+    phases: dict[str, float]
+    first_infer_s: float | None
+    infer: Spread | None
+    detect_s: float
+    images_per_s: float | None
+    bytes: int
+    sent_bytes: int
+
+
+@dataclass(slots=True)
+class Samples:
+    """Images of a run, evenly spread over it, of which never more than `most` are held."""
+
+    most: int = 200
+    first_s: float | None = None
+    first_sent_bytes: int = 0
+    images: list[ImageSample] = field(default_factory=list)
+    seen: int = 0
+    stride: int = 1
+
+    def add(self, row: Row, finished_s: float) -> None:
+        """A row that was done `finished_s` after the first image was taken."""
+        if row.error is not None or row.fallback is not None:
+            return
+        self.seen += 1
+        if self.first_s is None:
+            self.first_s, self.first_sent_bytes = finished_s, row.sent_bytes
+        if self.seen % self.stride == 0:
+            self.images.append(sample(row, self.seen, finished_s))
+        if len(self.images) == self.most:
+            self.images = self.images[1::2]
+            self.stride *= 2
+
+
+@dataclass(slots=True)
+class Tally:
+    """Adds rows up to a Summary.
+
+    The first call of each detector is slower by initialisation the others do not pay: the very
+    first is reported apart, and as many as run at a time are left out of the spread unless there is
+    nothing else.
+    """
+
+    session: Session
+    where: str
+    images: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    objects: Counter[str] = field(default_factory=Counter)
+    infer_s: "array[float]" = field(default_factory=lambda: array("d"))
+    bytes: int = 0
+    sent_bytes: int = 0
+    fallen_back: int = 0
+
+    def add(self, row: Row) -> None:
+        """Count one row."""
+        self.images += 1
+        self.places[row.where] += 1
+        self.bytes += row.bytes or 0
+        self.sent_bytes += row.sent_bytes
+        if row.error is not None:
+            self.failed += 1
+            return
+        self.fallen_back += row.fallback is not None
+        self.objects.update(d.label for d in row.detections)
+        self.infer_s.append(row.durations.infer_s)
+
+    def summary(self, startup_s: float, detect_s: float, kept: int = 0) -> Summary:
+        """The sum so far, for a run that took `detect_s` after starting up in `startup_s`."""
+        done = self.images - self.failed
+        return Summary(
+            model=self.session.model,
+            where=self.where,
+            concurrency=self.session.concurrency,
+            images=self.images,
+            images_by_place=dict(self.places),
+            failed=self.failed,
+            kept=kept,
+            fallen_back=self.fallen_back,
+            objects=self.objects.total(),
+            objects_by_label=dict(self.objects.most_common()),
+            startup_s=startup_s,
+            phases=dict(self.session.phases),
+            first_infer_s=self.infer_s[0] if self.infer_s else None,
+            infer=spread(self.infer_s[self.session.concurrency :] or self.infer_s),
+            detect_s=detect_s,
+            images_per_s=done / detect_s if done and detect_s > 0 else None,
+            bytes=self.bytes,
+            sent_bytes=self.sent_bytes,
+        )

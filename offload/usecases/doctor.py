@@ -1,0 +1,60 @@
+"""What works on this machine."""
+
+from dataclasses import asdict
+from importlib import metadata
+
+from offload.detectors.catalogue import PREFERRED
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.results import Json
+from offload.drivers.aws import account
+from offload.drivers.docker import engine
+from offload.drivers.host import machine
+from offload.drivers.http import web
+from offload.drivers.model_cache import ModelCache
+from offload.drivers.settings import Settings
+from offload.version import __version__
+
+_RUNTIMES = ("ai-edge-litert", "tensorflow", "tensorflow-hub")
+_PATIENCE_S = 3.0
+
+
+def facts(configured: Settings) -> Json:
+    """A line for each thing that detection here or elsewhere may need."""
+    return {
+        "offload": __version__,
+        "machine": asdict(machine.describe()),
+        "runtimes": {name: _version(name) for name in _RUNTIMES},
+        "docker": _engine(),
+        "aws_credentials": account.credentials_source() or "none; to set some up: aws configure",
+        "model_hub": _hub(configured),
+        "cache": configured.models_path,
+        "cached_models": {
+            model.name: f"{model.bytes / 1e6:.1f} MB, SHA-256 {model.sha256[:12]}…"
+            for model in ModelCache(configured.models_path).all()
+        },
+        "settings": {
+            name: f"{found.value} ({found.source})" for name, found in configured.origins.items()
+        },
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return f"not installed; to install it: pip install {package}"
+
+
+def _engine() -> str:
+    try:
+        return f"engine {engine.version()}"
+    except PlaceUnavailable as error:
+        return f"{error} {error.hint}"
+
+
+def _hub(configured: Settings) -> str:
+    if configured.offline:
+        return f"{configured.hub}: not asked, offline is set"
+    if web.answers(configured.hub, _PATIENCE_S):
+        return f"{configured.hub}: answers"
+    return f"{configured.hub}: no answer in {_PATIENCE_S:.0f} s; {PREFERRED} needs it once"

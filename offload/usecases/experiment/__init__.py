@@ -1,0 +1,1 @@
+"""A grid of jobs, run in random order."""

@@ -1,0 +1,149 @@
+"""A cell of a study done: the very command in a process of its own, and what it left."""
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.results import Row
+from offload.domain.studies import Cell, CellOutcome, ImageTransfer
+from offload.domain.timing import Spread
+from offload.drivers.host import processes
+from offload.usecases.detect import subprocess_run
+from offload.usecases.detect.request import Request
+from offload.usecases.detect.subprocess_run import Detected
+from offload.usecases.experiment.sampling import Subset
+
+
+@dataclass(frozen=True, slots=True)
+class CellRunner:
+    """Does cells with the images that were drawn. `requests` are by place; `work` is a folder for
+    what a cell leaves, `kept_as` what its containers are kept as; `on_machine` is told of each
+    place what machine detected there.
+    """
+
+    requests: Mapping[str, Request]
+    images: Subset
+    work: str
+    kept_as: str
+    warn: Callable[[str], None]
+    on_machine: Callable[[str, Mapping[str, Any]], None]
+
+    def request(self, cell: Cell) -> Request:
+        """What the cell asks of `offload detect`."""
+        request = self.requests[cell.place]
+        if cell.place == "local":
+            return request
+        request = replace(
+            request,
+            concurrency=cell.concurrency or request.concurrency,
+            upload_max_side=cell.upload_max_side_px,
+        )
+        if cell.place == "container":
+            request = replace(request, cpus=cell.cpus, replicas=cell.replicas, keep_as=self.kept_as)
+        return request
+
+    def warm_up(self, cell: Cell) -> None:
+        """Have one image detected, so that what serves the cell is up and has worked before.
+
+        Raises:
+            OffloadError: the command fails, or the image does.
+        """
+        with self._detected(cell, 1) as detected:
+            _done(detected)
+
+    def perform(self, cell: Cell) -> CellOutcome:
+        """Do the cell.
+
+        Raises:
+            OffloadError: the command fails, or all images do.
+        """
+        with self._detected(cell, cell.images) as detected:
+            _done(detected)
+            totals, document = detected.totals, detected.document
+            if cell.place == "container" and cell.cold == ("create" not in totals["phases"]):
+                how = "was there already" if cell.cold else "was not there any more"
+                raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
+            self.on_machine(cell.place, document["detected_on"])
+            root = document["settings"]["root"]
+            return CellOutcome(
+                startup_s=totals["startup_s"],
+                detect_s=totals["detect_s"],
+                infer=Spread(**totals["infer"]) if totals["infer"] else None,
+                failed=totals["failed"],
+                sent_bytes=totals["sent_bytes"],
+                photos=tuple(self._photos(detected.folder, root)),
+            )
+
+    def _detected(self, cell: Cell, images: int) -> AbstractContextManager[Detected]:
+        try:
+            sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
+        except OSError as error:
+            raise OffloadError(f"Cannot write to {self.work}: {error.strerror}.") from error
+        return subprocess_run.detect(sources, self.request(cell), self.warn, self.work)
+
+    def _photos(self, folder: str, root: str) -> Iterator[ImageTransfer]:
+        with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
+            for line in file:
+                row = Row.from_json(json.loads(line))
+                if row.error is None:
+                    path = os.path.relpath(os.path.join(root, row.path), self.images.root)
+                    yield ImageTransfer(path, row.bytes or 0, row.sent_bytes, row.durations)
+
+
+def _done(detected: Detected) -> None:
+    totals = detected.totals
+    if totals["failed"] == totals["images"]:
+        raise OffloadError(f"No image could be used; {detected.reason}.")
+
+
+@dataclass(slots=True)
+class LinkShaper:
+    """Has the link shaped by a command of the user's, in whose `words` `{mbit}` is the rate."""
+
+    command: str | None
+    words: Sequence[str]
+    last_mbit: float | None = None
+
+    @classmethod
+    def of(cls, command: str | None, rates: Sequence[float]) -> "LinkShaper":
+        """The one that a command line is, for links of these rates if any.
+
+        Raises:
+            UsageError: there is no such command for rates, or no rate for the command.
+        """
+        hint = "For instance: --link 10,100 --link-command 'my-shaper --rate {mbit}'"
+        try:
+            words = shlex.split(command or "")
+        except ValueError as error:
+            raise UsageError(f"--link-command cannot be read: {error}.", hint=hint) from error
+        if rates and not words:
+            said = "--link names rates, and --link-command is not there to shape the link to them."
+            raise UsageError(said, hint=hint)
+        if words and not (rates and any("{mbit}" in word for word in words)):
+            what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
+            raise UsageError(f"--link-command {what}.", hint=hint)
+        return cls(command, words)
+
+    def shape(self, mbit: float) -> None:
+        """Shape it, unless it is what it was shaped to last.
+
+        Raises:
+            OffloadError: the command fails.
+        """
+        if mbit == self.last_mbit:
+            return
+        self.last_mbit = None
+        words = [word.replace("{mbit}", f"{mbit:g}") for word in self.words]
+        try:
+            ended = processes.run(words, os.environ)
+        except OSError as error:
+            raise UsageError(f"--link-command cannot be run: {error.strerror}.") from error
+        if ended.code:
+            said = ended.said[-1] if ended.said else "it said nothing"
+            raise OffloadError(f"--link-command ended with exit code {ended.code}: {said}")
+        self.last_mbit = mbit

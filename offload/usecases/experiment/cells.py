@@ -1,0 +1,96 @@
+"""A study done cell by cell, each on record before the next begins."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from offload.domain.errors import OffloadError
+from offload.domain.studies import Cell, CellOutcome, CellRun, Prediction, makespan_s
+from offload.domain.timing import Clock
+from offload.usecases.detect.pipeline import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What does cells, and what is done with them.
+
+    `prepare` sees that a cell can begin, and says how many bytes per second cross the link to its
+    server if that is known; `perform` does it. `label` tells its place from others of the kind,
+    `usd` says what so many seconds of it cost, `record` keeps a run, `now` is the time of day in
+    ISO 8601.
+    """
+
+    predict: Callable[[Cell], Prediction]
+    prepare: Callable[[Cell], float | None]
+    perform: Callable[[Cell], CellOutcome]
+    label: Callable[[Cell], str]
+    usd: Callable[[Cell, float], float]
+    record: Callable[[CellRun], None]
+    now: Callable[[], str]
+    stop: Stop
+
+    def runs(self, cells: Sequence[Cell]) -> Iterator[CellRun]:
+        """The runs of `cells`, each recorded before it is given, until `stop` is asked."""
+        for cell in cells:
+            if self.stop:
+                return
+            run = self._run(cell)
+            self.record(run)
+            yield run
+
+    def _run(self, cell: Cell) -> CellRun:
+        predicted, at, label = self.predict(cell), self.now(), self.label(cell)
+        try:
+            goodput = self.prepare(cell)
+            outcome = self.perform(cell)
+        except OffloadError as error:
+            return CellRun(cell, at, predicted, label=label, error=str(error))
+        usd = self.usd(cell, makespan_s(cell, outcome))
+        return CellRun(cell, at, predicted, outcome, label, usd, goodput_bytes_per_s=goodput)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """Cells that are to be done, with what is expected of each; `usd_per_h` is what the machine
+    costs that some of them run on, 0 if nobody bills it.
+    """
+
+    cells: Sequence[tuple[Cell, Prediction]]
+    usd_per_h: float = 0.0
+
+    @property
+    def busy_s(self) -> float:
+        """What doing all of it takes."""
+        return sum(predicted.busy_s for _, predicted in self.cells)
+
+    @property
+    def usd(self) -> float:
+        """What the machine costs for so long."""
+        return self.busy_s / 3600 * self.usd_per_h
+
+    @property
+    def assumed(self) -> list[str]:
+        """The places of which something was never measured."""
+        return sorted({cell.place for cell, predicted in self.cells if predicted.assumed})
+
+
+class StudyProgress:
+    """How long the rest of a plan takes: as predicted, by as much more or less as what is done took
+    more or less than that.
+    """
+
+    def __init__(self, plan: StudyPlan, clock: Clock) -> None:
+        self._expected_s = {cell.number: predicted.busy_s for cell, predicted in plan.cells}
+        self._clock = clock
+        self._began_s = clock()
+        self._done_s = 0.0
+
+    def done(self, cell: Cell) -> None:
+        """One cell less."""
+        self._done_s += self._expected_s.pop(cell.number, 0.0)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the last cell is done."""
+        left_s = sum(self._expected_s.values())
+        spent_s = self._clock() - self._began_s
+        return left_s * spent_s / self._done_s if self._done_s else left_s

@@ -1,0 +1,125 @@
+"""What a study runs on, as it is found on the way: machines, links, versions."""
+
+import dataclasses
+import datetime
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from offload.costmodel.dollars import Billing
+from offload.detectors.source import Hub
+from offload.domain.machines import Kind
+from offload.domain.results import Json
+from offload.drivers.host import machine, network
+from offload.drivers.settings import Settings
+from offload.usecases.detect import endpoints, places
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.request import Request
+from offload.usecases.history.versions import versions
+from offload.usecases.profile import probing
+from offload.usecases.profile.budget import Budget
+
+_PROBE_S = 10.0
+
+
+class Environment:
+    """The document of what a study runs on; `write` keeps it whenever something is added."""
+
+    def __init__(self, before: Json, write: Callable[[Json], None]) -> None:
+        self._write = write
+        self._document: Json = {
+            "started_at": before.get("started_at") or now(),
+            "ended_at": before.get("ended_at"),
+            "client": dataclasses.asdict(machine.describe()),
+            "network": network.fingerprint(),
+            "versions": versions(),
+            "load": machine.load(),
+            "on_battery": machine.on_battery(),
+            "places": before.get("places") or {},
+        }
+        write(self._document)
+
+    def add(self, place: str, facts: Mapping[str, Any]) -> None:
+        """What was found of a place, unless it is known already."""
+        known = self._document["places"].setdefault(place, {})
+        new = {name: value for name, value in facts.items() if name not in known}
+        if new:
+            known.update(new)
+            self._write(self._document)
+
+    def add_link(self, place: str, mbit: float | None, found: Mapping[str, float]) -> None:
+        """What crossed the link when it was shaped so."""
+        known = self._document["places"].setdefault(place, {})
+        links = known.setdefault("links", {})
+        links.setdefault(f"{mbit:g}" if mbit else "as it is", {}).update(found)
+        known |= {name: value for name, value in found.items() if name not in known}
+        self._write(self._document)
+
+    def end(self) -> None:
+        """The study has ended, or paused."""
+        self._document["ended_at"] = now()
+        self._write(self._document)
+
+
+class Links:
+    """The way to a study's server, measured before its first cell, and when it was shaped."""
+
+    def __init__(
+        self, request: Request, hub: Hub, configured: Settings, environment: Environment, stop: Stop
+    ) -> None:
+        self._request = request
+        self._hub = hub
+        self._configured = configured
+        self._environment = environment
+        self._stop = stop
+        self._found: dict[float | None, float | None] = {}
+
+    def goodput_bytes_per_s(self, mbit: float | None) -> float | None:
+        """What crosses the link that is shaped so, if that can be told.
+
+        Raises:
+            PlaceUnavailable: the server does not answer.
+        """
+        if mbit not in self._found:
+            self._found[mbit] = self._looked(mbit)
+        return self._found[mbit]
+
+    def _looked(self, mbit: float | None) -> float | None:
+        request, configured = self._request, self._configured
+        with endpoints.endpoint(request, configured) as via:
+            kit = places.kit(request, self._hub, configured, lambda _line: None, via)
+            place = places.place(request.where, kit)
+            with place.open(request.selection(place.model), 1) as session:
+                budget = Budget(_PROBE_S, time.perf_counter)
+                luck = random.Random()  # noqa: S311 - what cannot be compressed will do
+                probes = probing.link(session, budget, luck, self._stop)
+                host = dict(session.host)
+        slope = probing.seconds_per_byte(probes, "up")
+        trips_s = [probe.seconds for probe in probes if probe.kind == "rtt"]
+        found = {"rtt_s": statistics.median(trips_s)} if trips_s else {}
+        if slope:
+            found["goodput_bytes_per_s"] = 1 / slope
+        self._environment.add_link(request.where, mbit, found)
+        self._environment.add(request.where, {"host": host})
+        if via is not None:
+            self._environment.add(request.where, _rented(via.label, via.billing))
+        return found.get("goodput_bytes_per_s")
+
+
+def _rented(label: str, billing: Billing) -> Json:
+    kind = Kind.of(label)
+    if kind is None:
+        return {}
+    return {
+        "instance_type": kind.instance_type,
+        "region": kind.region,
+        "usd_per_h": sum(billing.parts_usd_per_h().values()),
+        "tunnel": True,
+    }
+
+
+def now() -> str:
+    """UTC in ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,15 @@
+"""A study folder, for a report."""
+
+from offload.drivers.folders import study_files
+from offload.findings import reading
+from offload.findings.study import Study
+
+
+def study(folder: str) -> Study:
+    """The study in a folder.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    files = study_files.read(folder)
+    return reading.study(files.runs, files.images, files.design, files.environment)

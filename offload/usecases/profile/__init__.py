@@ -1,0 +1,1 @@
+"""Measure a place: cold starts, link, inference."""

@@ -1,0 +1,1 @@
+"""Machines on EC2: planned, launched, deployed to, listed, removed."""

@@ -1,0 +1,100 @@
+"""What works in the cloud: whose account it is, what there would be, what is permitted."""
+
+import os
+from datetime import UTC, datetime
+from typing import get_args
+
+from offload.domain.errors import OffloadError
+from offload.domain.machines import Offer, Spec
+from offload.domain.results import Json
+from offload.drivers.aws import iam, quota
+from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.settings import Settings
+from offload.usecases.advise import prices
+from offload.usecases.advise.question import INSTANCE
+
+_NOBODY = ("127.0.0.1/32",)
+
+
+def facts(
+    configured: Settings, region: str | None, profile: str | None
+) -> tuple[Json, OffloadError | None]:
+    """A line for each thing that renting a machine needs, and what is the matter if something is.
+
+    Nothing is created.
+    """
+    try:
+        cloud = Cloud.connected(region, profile)
+        who = cloud.who()
+    except OffloadError as error:
+        return {"credentials": None, "region": region}, _wrong(error)
+    found, wrong = looked_at(cloud, configured)
+    return {"credentials": who, "region": cloud.region, **found}, wrong
+
+
+def looked_at(cloud: Cloud, configured: Settings) -> tuple[Json, OffloadError | None]:
+    """The same of one account and region."""
+    found: Json = {
+        "price": _price(configured, cloud.region),
+        "quota": {"on demand": _quota(cloud, spot=False), "spot": _quota(cloud, spot=True)},
+    }
+    offer = wrong = None
+    try:
+        offer = cloud.offer(Spec("doctor", cloud.region, INSTANCE, _NOBODY))
+        found |= _offered(offer)
+        cloud.allowed(offer)
+    except OffloadError as error:
+        found["refused"] = str(error)
+        wrong = _wrong(error)
+    found["permissions"] = _permissions(cloud, offer)
+    if missing := found["permissions"]["missing"]:
+        wrong = OffloadError(
+            f"These credentials may not {', '.join(missing)}.",
+            hint="To see the policy to ask for: offload doctor aws --policy",
+        )
+    return found, wrong
+
+
+def _offered(offer: Offer) -> Json:
+    docker = "with Docker" if offer.has_engine else "without Docker"
+    return {
+        "default_network": offer.vpc,
+        "machine": f"{offer.spec.instance_type}: {offer.arch}, {offer.vcpus} vCPUs, "
+        f"{offer.memory_gib:g} GiB, disk of {offer.disk_gb} GB",
+        "image": f"{offer.ami} {docker}, user {offer.login}",
+    }
+
+
+def _price(configured: Settings, region: str) -> str:
+    try:
+        price = prices.find(
+            INSTANCE,
+            region,
+            offline=configured.offline,
+            environment=os.environ,
+            cache_path=os.path.join(configured.cache, "prices.json"),
+            now=datetime.now(UTC),
+        )
+    except OffloadError as error:
+        return str(error)
+    return f"{INSTANCE}: ${price.usd_per_h:.4f} an hour ({price.source}, {price.as_of})"
+
+
+def _quota(cloud: Cloud, *, spot: bool) -> str:
+    vcpus = quota.quota(cloud.clients, INSTANCE, spot=spot)
+    return "not known" if vcpus is None else f"{vcpus:.0f} vCPUs"
+
+
+def _permissions(cloud: Cloud, offer: Offer | None) -> Json:
+    try:
+        ours = cloud.resources()
+    except OffloadError:  # the permissions say why
+        ours = []
+    permissions: Json = {answer: [] for answer in get_args(iam.Answer)}
+    for action, answer in iam.asked(cloud.clients("ec2"), offer, ours).items():
+        permissions[answer].append(action)
+    return permissions
+
+
+def _wrong(error: OffloadError) -> OffloadError:
+    return OffloadError(str(error), hint=error.hint)

@@ -1,0 +1,271 @@
+"""A machine brought to where it lets us in, from wherever it is now."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.machines import Machine, Offer, Spec, Start
+from offload.domain.timing import Clock
+from offload.usecases.detect.pipeline import Stop
+
+T = TypeVar("T")
+
+_LAUNCH_S, _HEARD_S, _POLL_S = 300.0, 20.0, 0.5
+_LIVING = {"pending", "running", "stopping", "stopped"}
+
+
+class Interrupted(OffloadError):
+    """Somebody asked to stop."""
+
+    exit_code = 130
+
+
+class TimedOut(PlaceUnavailable):
+    """What was waited for takes too long."""
+
+
+class Compute(Protocol):
+    """What renting asks of a cloud; `drivers.ec2.Cloud` is one."""
+
+    def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
+        """Those that there are, newest first."""
+
+    def key_of(self, name: str) -> str | None:
+        """The public key that lets into the machine called so, if there is one."""
+
+    def add_key(self, name: str, public: str) -> None:
+        """Let that key in."""
+
+    def drop_key(self, name: str) -> bool:
+        """Forget the key; whether there was one."""
+
+    def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
+        """Let SSH in from there, and nothing else from anywhere."""
+
+    def launch(
+        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+    ) -> Machine:
+        """A new machine; asked again with the same token, the same machine."""
+
+    def start(self, machine_id: str) -> None:
+        """Switch a stopped one on."""
+
+
+class LocalState(Protocol):
+    """What renting asks of this computer's memory of a machine."""
+
+    def is_ours(self, public_key: str | None) -> bool:
+        """Whether we have the private part of that key."""
+
+    def intend(self) -> None:
+        """Remember what is asked for, before anything of it is created."""
+
+    def public_key(self) -> str:
+        """The key that the machine is to let in; made if there is none."""
+
+    def user_data(self) -> str:
+        """What a new machine is told; the same text until there is a machine."""
+
+    def client_token(self) -> str:
+        """Likewise."""
+
+    def expires_at(self) -> str:
+        """Likewise: when it ends by itself at the latest."""
+
+    def had_one(self) -> bool:
+        """Whether there ever was a machine."""
+
+    def just_made(self) -> str | None:
+        """The id of one that was made so lately that the cloud may not know it everywhere."""
+
+    def reset(self) -> None:
+        """It is gone: the next machine is another."""
+
+    def seen(self, machine: Machine) -> None:
+        """Remember it."""
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds of each phase, in order, on `clock`; `follow` is told each when it begins."""
+
+    clock: Clock
+    follow: Callable[[str], None]
+    taken_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Meanwhile it is that phase, again if it was before."""
+        self.follow(name)
+        began_s = self.clock()
+        try:
+            yield
+        finally:
+            self.taken_s[name] = self.taken_s.get(name, 0.0) + self.clock() - began_s
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """How waiting is done: on which clock, with what pauses, until `stop`."""
+
+    clock: Clock
+    pause: Callable[[float], None]
+    stop: Stop
+
+    def until(self, found: Callable[[], T | None], within_s: float, late: str) -> T:
+        """What `found` gives once it gives something.
+
+        Raises:
+            Interrupted: somebody asked to stop.
+            Late: it takes longer than `within_s`; `late` says what.
+        """
+        give_up_s = self.clock() + within_s
+        while (result := found()) is None:
+            self.check()
+            if self.clock() > give_up_s:
+                raise TimedOut(late)
+            self.pause(_POLL_S)
+        return result
+
+    def check(self) -> None:
+        """Stop here if somebody asked to.
+
+        Raises:
+            Interrupted: somebody did.
+        """
+        if self.stop:
+            raise Interrupted("Interrupted.")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLaunch:
+    """Brings a machine up: each step looks at what there is, and does what is missing."""
+
+    cloud: Compute
+    local: LocalState
+    patience: Waiter
+    phases: Phases
+
+    def up(self, offer: Offer) -> tuple[Machine, Start]:
+        """The machine, running with an address, and what it was brought up from.
+
+        Raises:
+            Interrupted: somebody asked to stop.
+            OffloadError: the cloud refuses, or the name is somebody else's machine.
+        """
+        name = offer.spec.name
+        machine = _living(self.cloud.machines(name)) or self._heard_of(name)
+        came_from: Start = "cold"
+        if machine is None:
+            came_from = "new"
+            with self.phases.of("api"):
+                machine = self._launched(offer)
+        else:
+            check(machine, offer.spec, ours=self.local.is_ours(self.cloud.key_of(name)))
+            self.local.seen(machine)
+            self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
+            if machine.state in {"stopping", "stopped"}:
+                came_from = "stopped"
+                with self.phases.of("start"):
+                    self._switched_on(machine)
+        self.patience.check()
+        if machine.state == "running" and machine.address and came_from == "cold":
+            return machine, came_from
+        with self.phases.of("pending"):
+            return self._running(machine), came_from
+
+    def _heard_of(self, name: str) -> Machine | None:
+        """One that was made just now, as soon as the cloud knows of it; None if it has ended."""
+        made = self.local.just_made()
+        if made is None:
+            return None
+
+        def known() -> list[Machine] | None:
+            return [m for m in self.cloud.machines(name, gone=True) if m.id == made] or None
+
+        try:
+            return _living(self.patience.until(known, _HEARD_S, name))
+        except TimedOut:
+            return None
+
+    def _launched(self, offer: Offer) -> Machine:
+        name = offer.spec.name
+        key = self.cloud.key_of(name)
+        if key is not None and not self.local.is_ours(key):
+            raise _not_ours(name)
+        self.local.intend()
+        if self.local.had_one():
+            self.local.reset()
+        if key is None:
+            self.cloud.add_key(name, self.local.public_key())
+        self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
+        machine = self._launch(offer)
+        if machine.state not in _LIVING:  # the answer to a request that was made before
+            self.local.reset()
+            machine = self._launch(offer)
+        self.local.seen(machine)
+        return machine
+
+    def _launch(self, offer: Offer) -> Machine:
+        local = self.local
+        return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
+
+    def _switched_on(self, machine: Machine) -> None:
+        def is_off() -> bool | None:
+            return self._now(machine).state == "stopped" or None
+
+        late = f"The machine {machine.name} does not stop, and cannot be started before."
+        self.patience.until(is_off, _LAUNCH_S, late)
+        self.cloud.start(machine.id)
+
+    def _running(self, machine: Machine) -> Machine:
+        def running() -> Machine | None:
+            now = self._now(machine)
+            return now if now.state == "running" and now.address else None
+
+        late = f"The machine {machine.name} ({machine.id}) does not come up."
+        there = self.patience.until(running, _LAUNCH_S, late)
+        self.local.seen(there)
+        return there
+
+    def _now(self, machine: Machine) -> Machine:
+        """How it is; as it was, where the cloud does not know of it yet.
+
+        Raises:
+            PlaceUnavailable: it has ended.
+        """
+        found = [m for m in self.cloud.machines(machine.name, gone=True) if m.id == machine.id]
+        if found and found[0].state not in _LIVING:
+            raise PlaceUnavailable(
+                f"The machine {machine.name} ({machine.id}) has ended while it came up.",
+                hint="To try again: the same command; for another type: --instance-type",
+            )
+        return found[0] if found else machine
+
+
+def _living(machines: Sequence[Machine]) -> Machine | None:
+    return next((machine for machine in machines if machine.state in _LIVING), None)
+
+
+def check(machine: Machine, spec: Spec, *, ours: bool) -> None:
+    """See that a machine that is there is the one asked for; `ours` says that its key is here.
+
+    Raises:
+        OffloadError: it is another.
+    """
+    if not ours:
+        raise _not_ours(machine.name)
+    if machine.instance_type != spec.instance_type:
+        raise OffloadError(
+            f"The machine {machine.name} is a {machine.instance_type}, not a {spec.instance_type}.",
+            hint=f"For another beside it: --name NAME; to remove it: offload down {machine.name}",
+        )
+
+
+def _not_ours(name: str) -> OffloadError:
+    return OffloadError(
+        f"There is a machine {name} whose key is not on this computer.",
+        hint=f"For one of your own: --name NAME; to remove that one: offload down {name}",
+    )

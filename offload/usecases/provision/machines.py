@@ -1,0 +1,119 @@
+"""Rented machines as people handle them: listed, stopped, started, let in, removed."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+
+from offload.costmodel.dollars import Billing
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.machines import Machine
+from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.settings import Settings
+from offload.providers.ec2 import caller, registry
+from offload.usecases.provision.plans import ListedMachine
+
+
+def listed(
+    configured: Settings, regions: Sequence[str], profile: str | None, *, everywhere: bool = False
+) -> list[ListedMachine]:
+    """Every machine that carries our mark in these regions, and what this computer knows of more.
+
+    Without regions: in the one that is configured, and where this computer knows of machines.
+
+    Raises:
+        OffloadError: the cloud does not answer.
+    """
+    ours = {record.spec.name: record for record in registry.records(configured)}
+    known = {(r.spec.region, r.profile if profile is None else profile) for r in ours.values()}
+    clouds = [Cloud.connected(region, profile) for region in regions]
+    if not regions:
+        must = everywhere or not ours  # and says what is missing
+        first = Cloud.connected(None, profile) if must else _configured(profile)
+        clouds = [first] if first else []
+        if everywhere and first:
+            known |= {(region, profile) for region in first.regions()}
+        there = {(cloud.region, profile) for cloud in clouds}
+        clouds += [Cloud.connected(r, p) for r, p in sorted(known - there, key=str)]
+    # Two profiles may be of one account.
+    found = list({machine.id: machine for c in clouds for machine in c.machines()}.values())
+    names = {machine.name for machine in found}
+    rows = [_row(machine, ours.get(machine.name)) for machine in found]
+    rows += [
+        ListedMachine(name, record.spec.region, None, record)
+        for name, record in ours.items()
+        if name not in names and (not regions or record.spec.region in regions)
+    ]
+    return sorted(rows, key=lambda row: row.name)
+
+
+def _configured(profile: str | None) -> Cloud | None:
+    try:
+        return Cloud.connected(None, profile)
+    except OffloadError:
+        return None
+
+
+def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
+    if record is not None and record.spec.region != machine.region:
+        record = None
+    age_s = usd = monthly = None
+    now = datetime.datetime.now(datetime.UTC)
+    if machine.state in {"pending", "running"}:
+        age_s = (now - datetime.datetime.fromisoformat(machine.launched_at)).total_seconds()
+    if record is not None:
+        parts = Billing(record.usd_per_h, disk_gb=record.disk_gb).parts_usd_per_h()
+        usd = age_s and sum(parts.values()) * age_s / 3600
+        monthly = parts.get("disk", 0.0) * 730
+    return ListedMachine(machine.name, machine.region, machine, record, age_s, usd, monthly)
+
+
+def stop(configured: Settings, name: str | None) -> tuple[Machine, float]:
+    """Switch a machine off, its disk kept; what that costs a month in dollars.
+
+    Raises:
+        OffloadError: it is not there, or cannot be stopped.
+    """
+    folder = registry.one(configured, name)
+    with folder.locked():
+        record = registry.record_of(folder)
+        cloud = registry.cloud_of(record)
+        machine = _there(cloud, folder.name)
+        if machine.spot:
+            raise UsageError(
+                f"The machine {folder.name} is a spot instance, which cannot be stopped.",
+                hint=f"To remove it: offload down {folder.name}",
+            )
+        cloud.stop(machine.id)
+        folder.keep(replace(record, address=None))
+    parts = Billing(record.usd_per_h, disk_gb=record.disk_gb).parts_usd_per_h()
+    return machine, parts.get("disk", 0.0) * 730
+
+
+def _there(cloud: Cloud, name: str) -> Machine:
+    found = cloud.machines(name)
+    if not found:
+        raise UsageError(
+            f"There is no machine {name} any more.",
+            hint=f"To bring one up: offload provision ec2 --name {name}; to forget it: "
+            f"offload down {name}",
+        )
+    return found[0]
+
+
+def allow(configured: Settings, name: str | None, cidrs: Sequence[str]) -> tuple[str, ...]:
+    """Let in whoever is at these addresses, or this computer where it is now, and nobody else.
+
+    Raises:
+        OffloadError: the cloud refuses.
+    """
+    folder = registry.one(configured, name)
+    wanted = tuple(cidrs) or (caller.cidr(configured),)
+    cloud = registry.cloud_of(registry.record_of(folder))
+    _there(cloud, folder.name)
+    cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it
+    with folder.locked():
+        record = registry.record_of(folder)
+        spec = replace(record.spec, allow_cidrs=wanted)
+        folder.keep(replace(record, spec=spec, cidrs_by_hand=bool(cidrs)))
+    return wanted

@@ -1,0 +1,46 @@
+"""Bringing a machine up is a measurement: it goes into the history with every phase."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from offload.domain import machines
+from offload.domain.errors import OffloadError
+from offload.domain.measurements import Condition, Measurement, Start
+from offload.drivers.settings import Settings
+from offload.drivers.store.store import Store
+
+
+def brought_up(
+    under: Condition,
+    came_from: machines.Start,
+    phases: Mapping[str, float],
+    facts: Mapping[str, Any],
+    configured: Settings,
+    warn: Callable[[str], None],
+    *,
+    took_s: float | None = None,
+) -> Measurement | None:
+    """Add a bring-up to the history, unless the settings say not to; what was added, for the run
+    that it was made for. None for a machine that was ready: nothing was brought up.
+
+    `under` has the machine's label for its `url`. `facts` say how its `image` got there: `present`,
+    `built` or `streamed`. `took_s` is what all phases took together, and between them.
+    """
+    if came_from == "ready":
+        return None
+    measurement = Measurement(
+        taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        source="provision",
+        condition=under,
+        in_flight=1,
+        starts=(Start(0, took_s or sum(phases.values()), 0.0, phases=dict(phases)),),
+        facts={"from": came_from, **facts},
+    )
+    if configured.history:
+        try:
+            with Store.opened(configured.history_path, warn) as store:
+                store.add(measurement)
+        except OffloadError as error:
+            warn(f"This bring-up could not be remembered: {error}")
+    return measurement

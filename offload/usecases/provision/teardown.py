@@ -1,0 +1,131 @@
+"""Rented machines removed, with everything that carries their mark."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+
+from offload.domain.errors import UsageError
+from offload.domain.machines import Resource
+from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.folders import machine_files
+from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.settings import Settings
+from offload.providers.ec2 import registry
+from offload.providers.ec2.machine_state import MachineState
+from offload.usecases.detect.pipeline import Stop
+from offload.usecases.provision.launch import Waiter
+from offload.usecases.provision.removal import remove_all_of
+
+
+def down(
+    configured: Settings,
+    name: str,
+    region: str | None,
+    profile: str | None,
+    stopped: Stop,
+    told: Callable[[Resource], None],
+    *,
+    only_ours: bool = False,
+) -> None:
+    """Remove a machine with everything that carries its mark, and what this computer knows of it.
+    With `only_ours`, what somebody else made under that name since stays.
+
+    Raises:
+        UsageError: nothing is known of it, here or in the cloud; or not where it is.
+        OffloadError: something of it does not go.
+    """
+    folder = machine_files.folder(configured.machines_path, name)
+    patience = Waiter(time.monotonic, time.sleep, stopped)
+    with folder.locked(patience.check):
+        record = registry.readable(folder)
+        if record is None and folder.exists and region is None:
+            raise UsageError(
+                f"What is known of the machine {name} does not say where it is.",
+                hint=f"To see: offload machines --all-regions; then: offload down {name} --region "
+                "REGION",
+            )
+        where = region or (record.spec.region if record else None)
+        cloud = Cloud.connected(where, profile or (record.profile if record else None))
+        if record is None and not folder.exists and not cloud.resources(name):
+            raise UsageError(
+                f"There is no machine {name} in {cloud.region}.",
+                hint="To see what there is: offload machines --all-regions",
+            )
+        if not (only_ours and record and _is_taken(cloud, MachineState(folder, record))):
+            remove_all_of(name, cloud, patience, told)
+        if record is None or where == record.spec.region:
+            folder.remove()
+
+
+def _is_taken(cloud: Cloud, local: MachineState) -> bool:
+    """Whether ours is gone, and somebody else has its name."""
+    name, key = local.folder.name, cloud.key_of(local.folder.name)
+    theirs = key is not None and not local.is_ours(key)
+    return theirs and local.record.id not in {machine.id for machine in cloud.machines(name)}
+
+
+def orphans(
+    configured: Settings, regions: Sequence[str], profile: str | None, *, everywhere: bool
+) -> Iterator[tuple[Cloud, list[Resource]]]:
+    """For each region, what carries our mark and belongs to no machine that this computer brought
+    up, or is at work on, and that still is there.
+
+    Raises:
+        OffloadError: the cloud does not answer.
+    """
+    first = Cloud.connected(regions[0] if regions else None, profile)
+    names = list(regions) or [first.region]
+    if everywhere:
+        names = first.regions()
+    elif not regions:
+        names += sorted({r.spec.region for r in registry.records(configured)} - {first.region})
+    for region in names:
+        cloud = first if region == first.region else Cloud.connected(region, profile)
+        living = _living(configured, cloud)
+        found = [each for each in cloud.resources() if each.name not in living]
+        if found:
+            yield cloud, found
+
+
+def _living(configured: Settings, cloud: Cloud) -> set[str]:
+    """Names of machines that are to stay."""
+    there = {machine.name for machine in cloud.machines()}
+    return {
+        folder.name
+        for folder in registry.folders(configured)
+        if folder.is_locked
+        or (
+            (record := registry.readable(folder))
+            and _is_done(record, cloud.region)
+            and folder.name in there
+        )
+    }
+
+
+def _is_done(record: MachineRecord, region: str) -> bool:
+    return record.ready and record.spec.region == region
+
+
+def remove_orphans(
+    configured: Settings,
+    cloud: Cloud,
+    found: Sequence[Resource],
+    stopped: Stop,
+    told: Callable[[Resource], None],
+) -> None:
+    """Remove everything of the machines that these belong to.
+
+    Raises:
+        OffloadError: something does not go.
+    """
+    patience = Waiter(time.monotonic, time.sleep, stopped)
+    known = {folder.name: folder for folder in registry.folders(configured)}
+    for name in dict.fromkeys(resource.name for resource in found):
+        folder = known.get(name)  # a name that others gave may be no name for a folder
+        with folder.locked(patience.check) if folder else nullcontext():
+            record = registry.readable(folder) if folder else None
+            if record and _is_done(record, cloud.region) and cloud.machines(name):
+                continue  # somebody brought it up meanwhile
+            remove_all_of(name, cloud, patience, told)
+            if folder and record and record.spec.region == cloud.region:
+                folder.remove()

@@ -1,0 +1,126 @@
+"""A server put together: model, detectors, limits, the socket it listens on."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+
+from offload import detectors
+from offload.detectors import source
+from offload.detectors.source import Hub, ModelSource
+from offload.domain.errors import UsageError
+from offload.domain.ports import Detector
+from offload.domain.vision import Selection
+from offload.drivers.host import machine
+from offload.drivers.images import pictures
+from offload.drivers.settings import Settings
+from offload.places.inprocess import InProcess
+from offload.service.server.run import Serving, listen, serve
+from offload.service.server.slots import SessionFactory
+from offload.service.wire import Info
+from offload.version import __version__
+
+MAX_BYTES = 32 * 2**20
+QUEUE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of `offload serve`; None where the model or the machine decides."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    model: str | None = None
+    labels: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    queue: int = QUEUE
+    max_bytes: int = MAX_BYTES
+    max_pixels: int = pictures.MAX_PIXELS
+    token: str | None = field(default=None, repr=False)
+
+
+def run(
+    options: Options,
+    hub: Hub,
+    configured: Settings,
+    announce: Callable[[str, Info], None],
+) -> None:
+    """Serve until told to stop; `announce` is told the address once the model is warm.
+
+    Raises:
+        OffloadError: what is asked for cannot be done.
+    """
+    token = options.token or configured.token
+    if not token and not _is_loopback(options.host):
+        raise UsageError(
+            f"On {options.host} others can reach this server, so it needs a token.",
+            hint=f"For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host "
+            f"{options.host}",
+        )
+    machine.allow_many_files()
+    listener = listen(options.host, options.port)
+    model = source.chosen(options.model or configured.model, hub, options.labels)
+    cores = machine.usable_cores()
+    workers = options.workers or configured.workers or cores
+    threads = options.threads or configured.threads or max(1, cores // workers)
+
+    def load(_images: int) -> Sequence[Detector]:
+        return detectors.load(model, workers, threads)
+
+    place = InProcess(
+        model, load, options.max_pixels, time.perf_counter, _wide(model, threads, cores)
+    )
+
+    def open_engine() -> AbstractContextManager[SessionFactory]:
+        return place.open(Selection(min_score=model.min_score), workers)
+
+    def describe(startup: dict[str, float]) -> Info:
+        return Info(
+            version=__version__,
+            identity=model.identity,
+            labels=model.labels,
+            min_score=model.min_score,
+            workers=workers,
+            threads=threads,
+            queue=options.queue,
+            max_bytes=options.max_bytes,
+            max_pixels=options.max_pixels,
+            machine=asdict(machine.describe()),
+            startup=startup,
+        )
+
+    address = _address(options.host, listener.getsockname()[1])
+    serving = Serving(
+        open_engine,
+        describe,
+        pictures.sample(),
+        __version__,
+        options.queue,
+        options.max_bytes,
+        time.perf_counter,
+        token,
+    )
+    serve(serving, listener, lambda info: announce(address, info))
+
+
+def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector | None]:
+    """A detector for requests that are alone, unless each detector uses every core already.
+
+    A SavedModel's threads are the process's own: a second one would share them.
+    """
+    if threads >= cores or model.runtime != "tflite":
+        return lambda: None
+    return lambda: detectors.load(model, 1, cores)[0]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,117 @@
+"""What is worth a line: changes that are large, and last; and figures as such lines have them."""
+
+from dataclasses import dataclass
+
+from offload.domain.units import show_s
+from offload.usecases.split.forecast import View
+from offload.usecases.split.workers import WorkerStatus
+
+MOMENT_S = 1.0
+"""How long what is said must hold at least."""
+_PAUSE_S = 5.0
+"""How long nothing more is said of a place's rate."""
+_LEAST = 8
+"""Images that a change is seen in at least."""
+_CHANGED, _STEADY = 1.8, 1.5
+"""A rate this many times the one that was said may have doubled or halved, until it is closer than
+the second of these again.
+"""
+_CLOSE = 0.03
+"""The share of the deadline that the end is to be beyond it, or before it after all."""
+
+
+@dataclass(slots=True)
+class RateTrack:
+    """What was said of a place's rate, and since when, and after how many images, it is another."""
+
+    said_per_s: float | None
+    odd: tuple[float, int] | None = None
+    silent_until_s: float = 0.0
+
+    def changed_from(self, place: WorkerStatus, now_s: float) -> float | None:
+        """The rate that was said, if for a window of images it has been half or double that."""
+        rate_per_s, said_per_s = place.images_per_s, self.said_per_s
+        window = max(_LEAST, 2 * place.in_hand)
+        if not rate_per_s or not said_per_s:
+            self._settle(rate_per_s if place.done >= window else None, now_s)
+            return None
+        factor = max(rate_per_s / said_per_s, said_per_s / rate_per_s)
+        if factor < _STEADY or not place.is_known:
+            self.odd = None
+        elif factor >= _CHANGED:
+            self.odd = since_s, done = self.odd or (now_s, place.done)
+            held_s = now_s - since_s
+            seen = place.done - done >= window or held_s >= 2 * window / said_per_s
+            if seen and held_s >= MOMENT_S and now_s >= self.silent_until_s:
+                self.said_per_s, self.odd = rate_per_s, None
+                self.silent_until_s = now_s + _PAUSE_S
+                return said_per_s
+        return None
+
+    def _settle(self, rate_per_s: float | None, now_s: float) -> None:
+        """What is true of a place's beginning is not to be said of it."""
+        if rate_per_s is None:
+            self.said_per_s = self.odd = None
+        elif self.odd is None:
+            self.odd = now_s, 0
+        elif now_s - self.odd[0] >= MOMENT_S:
+            self.said_per_s, self.odd = rate_per_s, None
+
+
+@dataclass(slots=True)
+class DeadlineAlert:
+    """Whether the deadline is declared broken, and since when it has looked otherwise."""
+
+    broken: bool = False
+    since_s: float | None = None
+
+    def declared(self, view: View) -> str | None:
+        """What is to be said of the deadline, if it is to be declared anew."""
+        deadline_s = view.limits.deadline_s
+        left_s = view.left_s or 0.0
+        busy = [place for place in view.places if place.is_open and place.in_hand]
+        known = all(place.is_known and place.done >= 2 * place.in_hand for place in busy)
+        if deadline_s is None or not view.undone:
+            return None
+        if not self.turns(view.spent_s, left_s, deadline_s, known=known):
+            return None
+        late_s = view.spent_s + left_s - deadline_s
+        end = f": the end is in {about(left_s)}" if view.ahead else ""
+        if not self.broken:
+            text = f"will be kept after all, with about {about(-late_s)} to spare"
+        elif view.spent_s > deadline_s:
+            text = f"has passed{end}"
+        else:
+            text = f"will be missed by about {about(late_s)}{end}"
+        return f"The deadline of {show_s(deadline_s)} {text}"
+
+    def turns(self, spent_s: float, left_s: float, deadline_s: float, *, known: bool) -> bool:
+        """Whether that is to be declared anew: at once when the deadline passes, else if it has
+        looked so for a while, which is longer where it is close, much is left or little known.
+        """
+        beyond = (spent_s + left_s) / deadline_s - 1
+        passed = spent_s > deadline_s and not self.broken
+        if not passed and (-beyond if self.broken else beyond) <= _CLOSE:
+            self.since_s = None
+            return False
+        self.since_s = spent_s if self.since_s is None else self.since_s
+        hold_s = max(MOMENT_S, 0.015 * left_s / max(abs(beyond), _CLOSE)) * (1 if known else 3)
+        if not passed and spent_s - self.since_s < hold_s:
+            return False
+        self.broken, self.since_s = not self.broken, None
+        return True
+
+
+def rate(images_per_s: float) -> str:
+    """Two digits of a rate."""
+    return f"{float(f'{images_per_s:.2g}'):g}"
+
+
+def instead(text: str, now: str, before: str) -> str:
+    """What is true now, and what was before if that was something else."""
+    return text if now == before else f"{text} instead of {before}"
+
+
+def about(seconds: float) -> str:
+    """Two digits of a duration."""
+    return show_s(float(f"{max(seconds, 0.0):.2g}"))

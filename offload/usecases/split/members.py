@@ -1,0 +1,210 @@
+"""The other place of a split: brought up while work goes on here, taken down when it is over."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from offload.detectors.source import Hub
+from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
+from offload.domain.ports import Model, ModelIdentity, Place, Session
+from offload.domain.units import show_s
+from offload.drivers.settings import Settings
+from offload.providers.ec2.connection import Endpoint
+from offload.usecases.detect import endpoints, places
+from offload.usecases.detect.request import Request
+from offload.usecases.provision import planning
+from offload.usecases.provision.planning import ProvisionOptions
+from offload.usecases.split.expected import expected
+from offload.usecases.split.monitor import SplitMonitor
+from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
+from offload.usecases.split.rental import NAME, USEFUL_S, HiredMachine, affords, bill
+from offload.usecases.split.workers import SplitJob
+
+_CLOSING_S = 5.0
+"""How long the way to the other place may take to close; else it goes with the process."""
+_LEAVING_S = 0.2
+"""The same of a place that never joined."""
+_NOW_S = 1.0
+"""How long a call that may create a machine is waited for where everything is to end now."""
+_AGAIN_S, _LATEST_S = 1.0, 60.0
+"""How long until a server that did not answer is asked again; that doubles, up to the second of
+these, each time it takes part and is lost.
+"""
+_NOTICE_S = 5.0
+"""How often the cloud is asked whether it takes a machine away, as AWS advises for such notices."""
+
+
+@dataclass(slots=True)
+class RemoteMember:
+    """What bringing it up takes, for so many `images` that weigh so much each. `request` is that of
+    the remote place; `via` the machine that it is, if any, once it joined; `times_lost` how often
+    it was lost and looked for again.
+    """
+
+    request: Request
+    hub: Hub
+    configured: Settings
+    images: int
+    image_bytes: float
+    work: SplitJob
+    monitor: SplitMonitor
+    here: Session
+    rental: HiredMachine | None = None
+    via: Endpoint | None = None
+    times_lost: int = 0
+    _again_s: float = _AGAIN_S
+    _joined: bool = False
+    _error: BaseException | None = None
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def joining(self) -> Iterator[None]:
+        """Meanwhile the place comes up and joins; afterwards it is down again."""
+        thread = threading.Thread(target=self._run, name="joining", daemon=True)
+        thread.start()
+        at_once = False
+        try:
+            yield
+        except KeyboardInterrupt:
+            at_once = True
+            raise
+        finally:
+            self._over.set()
+            is_begun = self.rental is not None and self.rental.close()
+            if at_once:
+                thread.join(_NOW_S if is_begun else 0.0)
+            elif is_begun:
+                thread.join()
+            else:
+                self._tell_why_not()
+                thread.join(_CLOSING_S if self._joined else _LEAVING_S)
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while self._takes_part() and self._may_return():
+                if self.times_lost:
+                    self._again_s = min(2 * self._again_s, _LATEST_S)
+                self._joined = False
+                self.times_lost += 1
+        except OffloadError as error:
+            if not self._over.is_set():
+                self.hub.warn(f"{error} All is detected here. {error.hint}".strip())
+                if self.rental is not None:
+                    self.rental.is_told = True
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that reads
+            self._error = error
+            self.work.fail(error)
+
+    def _takes_part(self) -> bool:
+        """Whether the place joined; only when it has left again, or all is over."""
+        with ExitStack() as stack:
+            if not self._joins(stack):
+                return False
+            notice = self.via.notice if self.via else lambda: None
+            attend(self.work, self.monitor, self._over, notice)
+        return True
+
+    def _may_return(self) -> bool:
+        return self.work.has_failed(NAME) and self.monitor.may_return(NAME)
+
+    def _joins(self, stack: ExitStack) -> bool:
+        """Whether the place joined."""
+        request = self.request
+        if self.rental is not None:
+            bringing = self._bringing(self.rental)
+            if not bringing.pays():
+                return False
+            stack.enter_context(bringing.up())
+            request = replace(request, url=None, machine=self.rental.name)
+        via = stack.enter_context(endpoints.endpoint(request, self.configured))
+        kit = places.kit(request, self.hub, self.configured, lambda _line: None, via)
+        place = places.place(NAME, kit)
+        model = self._model(place) if via is None else place.model
+        if model is None:
+            return False
+        session = stack.enter_context(place.open(request.selection(model), self.images))
+        _check_alike(session.model, self.here.model)
+        if self.rental is None and via is not None:
+            costs = bill(via.billing, self.monitor.clock())
+            if not affords(self.monitor, costs, USEFUL_S, self.hub.warn):
+                return False
+            self.monitor.bill(NAME, costs)
+        label, warn = via.label if via else None, self.hub.warn
+        hope = expected(session, request, self.configured, label, self.image_bytes, warn)
+        self.via, self._joined = via, True
+        self.work.join(
+            NAME,
+            session,
+            here=False,
+            expected_per_s=hope.images_per_s if hope else None,
+            expected_s=hope.latency_s if hope else None,
+        )
+        return True
+
+    def _model(self, place: Place) -> Model | None:
+        """What the server has, once it answers; None if all is over before."""
+        is_told = self.times_lost > 0
+        wait_s = self._again_s if self.times_lost else 0.0
+        while not self._over.wait(wait_s):
+            try:
+                return place.model
+            except NoServer as error:
+                if not is_told:
+                    self.hub.warn(f"{error} Until one does, all is detected here. {error.hint}")
+                is_told = True
+            wait_s = self._again_s
+        return None
+
+    def _bringing(self, rental: HiredMachine) -> OnDemandMachine:
+        """The machine as it is to be: with the model that is at work here."""
+        request, warn = self.request, self.hub.warn
+        wish = ProvisionOptions(
+            name=rental.name,
+            model=request.model or self.configured.model or self.here.model.name,
+            labels=request.labels,
+            offline=request.offline,
+        )
+        plan = rental.plan = planning.planned(wish, self.configured, self.hub, warn)
+        _check_alike(plan.model.identity, self.here.model)
+        return OnDemandMachine(rental, plan, self.configured, self.monitor, self._over, warn)
+
+    def _tell_why_not(self) -> None:
+        """Say that all was done before it paid to rent a machine, unless that was said before."""
+        view, rental = self.monitor.view(), self.rental
+        if rental is None or rental.is_told or self._joined or view.undone:
+            return
+        needs = rental.needs_s and f", and one takes about {show_s(rental.needs_s)} to come up"
+        self.monitor.say(
+            f"No machine was rented: all was done here in {show_s(view.spent_s)}{needs or ''}"
+        )
+
+
+def attend(
+    work: SplitJob, monitor: SplitMonitor, over: threading.Event, notice: Callable[[], str | None]
+) -> None:
+    """Wait until the other place takes part no more, or all is over. It is watched from here too,
+    as it costs money though nobody reads the rows; when there is notice that it is about to be
+    taken away, it is drained.
+    """
+    asked_s = monitor.clock()
+    while not (work.has_left(NAME) or over.wait(LOOK_S)):
+        if not work.is_ending:
+            with suppress(PlaceUnavailable):  # the thread that reads will find that too
+                monitor.watch()
+        if monitor.clock() < asked_s + _NOTICE_S:
+            continue
+        asked_s = monitor.clock()
+        if why := notice():
+            monitor.warned(NAME, why)
+
+
+def _check_alike(theirs: ModelIdentity, ours: ModelIdentity) -> None:
+    if ours.sha256 != theirs.sha256:
+        raise UsageError(
+            f"The remote place has another model: {theirs.name} (SHA-256 {theirs.sha256[:12]}…) "
+            f"instead of {ours.name} ({ours.sha256[:12]}…).",
+            hint="Give --model the file that the server has.",
+        )

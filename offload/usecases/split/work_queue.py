@@ -1,0 +1,225 @@
+"""What several places pull from: the images, who has which, and whether taking one still pays.
+
+Pure: the time is handed in, and one thread at a time is here.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+_LEAST = 8
+"""Images that a pace is taken over at least."""
+_LATE_S = 1.0
+"""Seconds that it is taken over at least, or the rate of fast places would flicker."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkItem:
+    """An image that is to be detected once; one that `stays` never leaves this machine."""
+
+    path: str
+    bytes: int = 0
+    stays: bool = False
+
+
+@dataclass(slots=True)
+class ThroughputEstimator:
+    """How fast a place is of late: over its last images, twice as many as it has in hand, or those
+    of the last second.
+
+    Before there are any, it is taken to be `expected_per_s`, and an image to take `expected_s`;
+    where none came in twice that, no more than one in the time since.
+    """
+
+    workers: int
+    since_s: float
+    expected_per_s: float | None = None
+    expected_s: float | None = None
+    _done: deque[tuple[float, float]] = field(default_factory=deque)
+    _from_s: float = field(init=False)
+    _ways_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Nothing is done yet."""
+        self._from_s = self.since_s
+
+    def add(self, began_s: float, ended_s: float) -> None:
+        """One image more."""
+        self._done.append((began_s, ended_s))
+        self._ways_s += ended_s - began_s
+        least = max(_LEAST, 2 * self.workers)
+        while len(self._done) > least and self._done[0][1] < ended_s - _LATE_S:
+            first_s, self._from_s = self._done.popleft()
+            self._ways_s -= self._from_s - first_s
+
+    def images_per_s(self, now_s: float) -> float | None:
+        """The rate; it sinks while nothing comes. None where nothing is known."""
+        if not self._done:
+            return self._hoped_per_s(now_s - self.since_s)
+        done = len(self._done)
+        last_s = self._done[-1][1]
+        spent_s = max(last_s - self._from_s, 1e-9)
+        return done / max(spent_s, now_s - self._from_s - spent_s / done)
+
+    def _hoped_per_s(self, quiet_s: float) -> float | None:
+        if self.expected_per_s is None or quiet_s <= 2 * (self.expected_s or 0.0):
+            return self.expected_per_s
+        return min(self.expected_per_s, 1 / quiet_s)
+
+    @property
+    def latency_s(self) -> float | None:
+        """What an image takes from being taken to its answer; None where none came yet."""
+        if not self._done:
+            return self.expected_s
+        return self._ways_s / len(self._done)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether enough was seen to go by."""
+        return len(self._done) >= _LEAST
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A place that pulls. Only what is `here` gets images that stay; one that is not `open` takes
+    nothing more, for one because it `failed`.
+    """
+
+    name: str
+    here: bool
+    pace: ThroughputEstimator
+    open: bool = True
+    failed: bool = False
+    done: int = 0
+
+
+class WorkQueue:
+    """Images by size: places here take the largest first, others the smallest, as bytes are free
+    here.
+    """
+
+    def __init__(self, items: Iterable[WorkItem]) -> None:
+        ordered = sorted(items, key=lambda item: item.bytes)
+        self._free = deque(item for item in ordered if not item.stays)
+        self._staying = deque(item for item in ordered if item.stays)
+        self._held: dict[WorkItem, dict[Worker, float]] = {}
+        self.sides: list[Worker] = []
+
+    @property
+    def left(self) -> int:
+        """Images that nobody has taken."""
+        return len(self._free) + len(self._staying)
+
+    @property
+    def staying(self) -> int:
+        """How many of those only a place here may take."""
+        return len(self._staying)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there are images left that nobody will take any more."""
+        open_sides = [side for side in self.sides if side.open]
+        nobody_here = not any(side.here for side in open_sides)
+        return bool((self._free and not open_sides) or (self._staying and nobody_here))
+
+    @property
+    def over(self) -> bool:
+        """Whether every image has its answer."""
+        return not self.left and not self._held
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has an image in hand."""
+        return not self._held
+
+    def add(self, side: Worker) -> None:
+        """A place more, or one that left and is here again: it goes on counting."""
+        for before in [each for each in self.sides if each.name == side.name]:
+            side.done += before.done
+            self.sides.remove(before)
+        self.sides.append(side)
+
+    def held_by(self, side: Worker) -> int:
+        """How many images it has in hand."""
+        return sum(side in holders for holders in self._held.values())
+
+    def take(self, side: Worker, now_s: float) -> WorkItem | None:
+        """An image for `side`; None if there is none for it now, or another will be done sooner."""
+        if not side.open:
+            return None
+        item = self._fresh(side, now_s) or self._doubled(side, now_s)
+        if item is not None:
+            self._held.setdefault(item, {})[side] = now_s
+        return item
+
+    def answered(self, side: Worker, item: WorkItem, now_s: float) -> list[Worker] | None:
+        """An answer came: who else has the image in hand; None if an answer came before."""
+        holders = self._held.get(item)
+        if holders is None or side not in holders:
+            return None
+        side.pace.add(holders.pop(side), now_s)
+        side.done += 1
+        del self._held[item]
+        return list(holders)
+
+    def give_back(self, side: Worker, item: WorkItem, *, stays: bool = False) -> None:
+        """No answer came: the image is anybody's again, unless somebody else has it or had an
+        answer; `stays` if it is to be detected here now.
+        """
+        holders = self._held.get(item, {})
+        if holders.pop(side, None) is None or holders:
+            return
+        del self._held[item]
+        item = replace(item, stays=item.stays or stays)
+        (self._staying if item.stays else self._free).append(item)
+
+    def taken_from(self, side: Worker) -> list[WorkItem]:
+        """Everything that `side` has in hand, given back."""
+        held = [item for item, holders in self._held.items() if side in holders]
+        for item in held:
+            self.give_back(side, item)
+        return held
+
+    def _fresh(self, side: Worker, now_s: float) -> WorkItem | None:
+        if side.here and self._staying:
+            return self._staying.pop()
+        if not self._free or not self._pays(side, now_s):
+            return None
+        return self._free.pop() if side.here else self._free.popleft()
+
+    def _pays(self, side: Worker, now_s: float) -> bool:
+        """Whether `side` would have an image done before the others had done all that is left."""
+        others = [other for other in self.sides if other.open and other is not side]
+        rate_per_s = sum(other.pace.images_per_s(now_s) or 0.0 for other in others)
+        theirs = self.left + sum(self.held_by(other) for other in others)
+        latency_s = side.pace.latency_s
+        if latency_s is None:  # it may be slow: no more than a fair share until that is known
+            return self.held_by(side) * len(others) < theirs
+        if not rate_per_s:
+            return True
+        # No image is done sooner than one takes there; else each might leave the last to the other.
+        least_s = min(other.pace.latency_s or 0.0 for other in others)
+        return latency_s <= max(theirs / rate_per_s, least_s)
+
+    def _doubled(self, side: Worker, now_s: float) -> WorkItem | None:
+        """The image in another's hand that will take longest, if `side` would be done before."""
+        latency_s = side.pace.latency_s
+        if latency_s is None or self._free:
+            return None
+        ends = [(self._expected_s(holders, now_s), item) for item, holders in self._elsewhere(side)]
+        longest_s, item = max(ends, key=lambda end: end[0], default=(0.0, None))
+        return item if latency_s < longest_s else None
+
+    def _elsewhere(self, side: Worker) -> Iterator[tuple[WorkItem, dict[Worker, float]]]:
+        for item, holders in self._held.items():
+            if len(holders) == 1 and side not in holders and (side.here or not item.stays):
+                yield item, holders
+
+    @staticmethod
+    def _expected_s(holders: dict[Worker, float], now_s: float) -> float:
+        """Seconds until an answer: the rest of what one takes there, and if it is late already, as
+        much again as it is late by.
+        """
+        [(holder, since_s)] = holders.items()
+        latency_s = holder.pace.latency_s or 0.0
+        return abs(latency_s - (now_s - since_s))
