@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Session
 from offload.domain.vision import Selection
 from offload.drivers.docker import own_image
@@ -23,6 +24,22 @@ from offload.service.client.session import ServerSession
 _RUNTIME = "offload.runtime"
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
+
+TRAITS = PlaceTraits(
+    "container",
+    title="the container",
+    phrase="in a container here",
+    leaves_machine=False,
+    uses_link=False,
+    rented=False,
+    start_states=(StartState.COLD, StartState.WARM),
+    options=frozenset({
+        "image", "cpus", "memory", "replicas", "keep_as", "keep", "labels", "workers", "threads",
+        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
+        "strip_metadata", "deadline_s",
+    }),
+    simplicity=1,
+)  # fmt: skip
 
 
 def make(kit: PlaceConfig) -> "Container":

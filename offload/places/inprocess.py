@@ -6,12 +6,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Detector, Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Pixels, RawDetections, Selection, select
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
 from offload.places.kit import PlaceConfig
+
+TRAITS = PlaceTraits(
+    "local",
+    title="the local process",
+    phrase="here",
+    leaves_machine=False,
+    uses_link=False,
+    rented=False,
+    in_process=True,
+    start_states=(StartState.COLD,),
+    options=frozenset({"labels", "workers", "threads", "deadline_s"}),
+    simplicity=0,
+)
 
 
 def make(kit: PlaceConfig) -> "InProcess":

@@ -5,11 +5,25 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 from offload.domain.errors import UsageError
+from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.domain.vision import Selection
 from offload.places.kit import PlaceConfig
 from offload.service.client.greeting import Address, ask, expect
 from offload.service.client.session import ServerSession
+
+TRAITS = PlaceTraits(
+    "remote",
+    title="the remote server",
+    phrase="remotely",
+    rented=False,
+    start_states=tuple(StartState),
+    options=frozenset({
+        "url", "token", "machine", "concurrency", "timeout_s", "max_retries", "fallback",
+        "upload_max_side", "upload_quality", "strip_metadata", "keep_local",
+    }),
+    simplicity=2,
+)  # fmt: skip
 
 
 def make(kit: PlaceConfig) -> "Remote":

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 
-from offload import detectors
+from offload import detectors, places
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
 from offload.detectors.source import Hub, ModelSource
@@ -13,7 +12,6 @@ from offload.domain.errors import UsageError
 from offload.domain.ports import Model, Place
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
-from offload.places import PLACES
 from offload.places.kit import KEPT, ContainerOptions, LinkOptions, PlaceConfig
 from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect.request import Request
@@ -69,8 +67,7 @@ def kit(
 
 def place(name: str, of: PlaceConfig) -> Place:
     """The place that `--where` calls `name`."""
-    module, _, function = PLACES[name].partition(":")
-    made: Place = getattr(import_module(module), function)(of)
+    made: Place = places.module(name).make(of)
     return made
 
 

@@ -1,0 +1,61 @@
+"""What a place is, declared once: where images go, what it costs, which options it takes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StartState(StrEnum):
+    """What a place is in before it is used: up with its model loaded, up without it, switched off
+    with its disk kept, or not there.
+    """
+
+    WARM = "warm"
+    COLD = "cold"
+    STOPPED = "stopped"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceTraits:
+    """What the rest of the program must know of a place. What is not stated is the careful answer:
+    images leave this machine, money flows, `--keep-local` applies.
+
+    `title` is what reports call it, `phrase` what follows "Run it". `options` are the fields of a
+    request that mean something there. Of places that are equally good the one of the lowest
+    `simplicity` is taken.
+    """
+
+    name: str
+    title: str
+    phrase: str = ""
+    leaves_machine: bool = True
+    uses_link: bool = True
+    rented: bool = True
+    in_process: bool = False
+    start_states: tuple[StartState, ...] = ()
+    options: frozenset[str] = frozenset()
+    simplicity: int = 100
+
+
+class KnownPlaces(dict[str, PlaceTraits]):
+    """The traits of places by name, simplest first. A name that is unknown, as in measurements of a
+    place that is not installed here, has the careful ones.
+    """
+
+    def __init__(self, places: Iterable[PlaceTraits] = ()) -> None:
+        ordered = sorted(places, key=lambda traits: (traits.simplicity, traits.name))
+        super().__init__((traits.name, traits) for traits in ordered)
+
+    def __missing__(self, name: str) -> PlaceTraits:
+        """What is assumed of a place that nobody declared."""
+        return PlaceTraits(name, title=name)
+
+    @property
+    def in_process(self) -> PlaceTraits:
+        """The place that is this very process.
+
+        Raises:
+            StopIteration: there is none.
+        """
+        return next(traits for traits in self.values() if traits.in_process)
