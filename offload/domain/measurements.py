@@ -190,7 +190,7 @@ class Measurement:
             condition=Condition.from_json(document["condition"]),
             starts=tuple(Start(**each) for each in document.get("starts", ())),
             images=tuple(
-                ImageSample(**each | {"durations": Durations(**each["durations"])})
+                ImageSample(**each | {"durations": Durations.from_json(each["durations"])})
                 for each in document.get("images", ())
             ),
             probes=tuple(Probe(**each) for each in document.get("probes", ())),
