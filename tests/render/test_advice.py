@@ -41,18 +41,18 @@ def row(text: str, place: str) -> str:
 def test_the_sentence_names_the_winner_how_sure_that_is_and_what_binds_the_rival() -> None:
     sentence = rendered.sentence(advised(*MEASURED))
     assert sentence.startswith("Run it here: 200 images take 2.")
-    assert ", $0. Sure: best in 100 % of cases." in sentence
+    assert ", $0. Sure: confidence 100 %." in sentence
     assert "Container would take" in sentence
 
 
 def test_what_binds_the_remote_place_is_said_with_what_it_means() -> None:
     slow_link = advised(local(), remote())
     assert rendered.sentence(slow_link).endswith(
-        ": the uplink binds, a faster machine there would not help."
+        ": the uplink is the bottleneck, a faster machine there would not help."
     )
     slow_server = advised(local(service_s=3), remote(service_s=1, bytes_per_s=2e7))
     assert rendered.sentence(slow_server).startswith("Run it remotely: 200 images take ")
-    assert "the machine there binds, a faster uplink would not help. Sure" in (
+    assert "the machine there is the bottleneck, a faster uplink would not help. Sure" in (
         rendered.sentence(slow_server)
     )
 
@@ -76,7 +76,7 @@ def test_what_is_too_close_to_call_is_said_to_be_and_goes_to_the_simpler_place()
     assert close.choice.too_close
     sentence = rendered.sentence(close)
     assert sentence.startswith("Run it here: ")
-    assert "Too close to call: best in " in sentence
+    assert "Too close to call: confidence " in sentence
     assert "it is the simpler place, expected regret " in sentence
     assert "too close to call" in rendered.one_line(close)
 
@@ -85,7 +85,7 @@ def test_limits_that_cannot_be_kept_say_by_how_much() -> None:
     hopeless = advised(local(), remote(), deadline_s=1.0)
     sentence = rendered.sentence(hopeless)
     assert "Nothing keeps the limits, this comes closest: 1.5 s late." in sentence
-    assert "s late: the uplink binds" in sentence
+    assert "s late: the uplink is the bottleneck" in sentence
     dear = advised(
         local(service_s=9), remote(bytes_per_s=1e8),
         deadline_s=60.0, max_cost_usd=0.00001,
@@ -102,7 +102,7 @@ def test_the_only_place_within_the_limits_is_not_called_sure() -> None:
 
 def test_what_nobody_measured_is_not_called_sure_either() -> None:
     sentence = rendered.sentence(advised())
-    assert "assumed and not measured. As far as assumptions go: best in " in sentence
+    assert "assumed and not measured. As far as assumptions go: confidence " in sentence
 
 
 def test_one_image_takes_and_two_take() -> None:
@@ -113,7 +113,7 @@ def test_one_image_takes_and_two_take() -> None:
 def test_one_line_says_what_is_about_to_be_done() -> None:
     line = rendered.one_line(advised(*MEASURED))
     assert line.startswith("Running here: 200 images take 2.")
-    assert line.endswith("; sure: best in 100 % of cases")
+    assert line.endswith("; sure: confidence 100 %")
 
 
 def test_the_table_has_a_line_for_each_option_the_chosen_one_first(
@@ -219,7 +219,7 @@ SPLIT = advised(local(service_s=0.15), remote(), split=True)
 def test_a_split_is_said_in_one_sentence_with_how_much_of_it_is_done_here() -> None:
     sentence = rendered.sentence(SPLIT)
     assert sentence.startswith("Run it here and remotely at once: 200 images take 8.")
-    assert re.search(r"\), \$0\.0002\d*, about \d\d of them here\. Sure: best in ", sentence)
+    assert re.search(r"\), \$0\.0002\d*, about \d\d of them here\. Sure: confidence ", sentence)
     assert "Remote would take 14" in sentence
     assert rendered.one_line(SPLIT).startswith("Running here and remotely at once: 200 images take")
 
@@ -250,7 +250,7 @@ def test_a_split_is_a_row_with_its_shares_below(capsys: pytest.CaptureFixture[st
     )
     assert "at most" not in text
     assert (
-        "Assumed of split: local and remote: local slower meanwhile 1 to 15 %, remote slower "
+        "Assumed of split: local and remote: slower here meanwhile 1 to 15 %, slower there "
         "meanwhile 1 to 1" in text
     )
     assert "  To measure that: offload detect PHOTOS --where split\n" in text
@@ -283,7 +283,7 @@ def test_explaining_tells_contention_and_where_it_is_from(
 ) -> None:
     text = shown(capsys, SPLIT, explain=True)
     assert re.search(
-        r"\nsplit: local and remote: 10 at a time, 20 under way +\n  local slower", text
+        r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slower here", text
     )
     assert re.search(r"remote slower meanwhile +\d %  1 to 1\d % +assumed ", text)
 
