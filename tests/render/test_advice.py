@@ -285,7 +285,7 @@ def test_explaining_tells_contention_and_where_it_is_from(
     assert re.search(
         r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slower here", text
     )
-    assert re.search(r"remote slower meanwhile +\d %  1 to 1\d % +assumed ", text)
+    assert re.search(r"slower there meanwhile +\d %  1 to 1\d % +assumed ", text)
 
 
 def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,7 +178,11 @@ def test_a_figure_is_there_if_the_study_has_its_data(
         ("three places", "Is it worth offloading?", "For 200 images, yes: the remote server takes"),
         ("three places", "From how many images on?", "images on (41 to 61), the remote server is"),
         ("a slow link", "Is it worth offloading?", "For 200 images, no: the remote server takes"),
-        ("a slow link", "What binds?", "At the remote server, the link binds: "),
+        (
+            "a slow link",
+            "What is the bottleneck?",
+            "At the remote server, the link is the bottleneck: ",
+        ),
         ("a slow link", "What would change it?", "instead of 7.7 Mbit/s"),
         ("two links", "What would change it?", "which lies between links that were measured"),
         ("two links", "Is it worth offloading?", "yes: the remote server over 100 Mbit/s takes"),
@@ -189,7 +193,7 @@ def test_a_figure_is_there_if_the_study_has_its_data(
         ("replicas alone", "What would change it?", "Going from 1 to 3 replicas multiplies"),
         ("many links", "Is it worth offloading?", "yes: the remote server over 200 Mbit/s takes"),
         ("many links", "Is it worth offloading?", "no: the remote server over 1 Mbit/s takes"),
-        ("cold alone", "What binds?", "start-up is "),
+        ("cold alone", "What is the bottleneck?", "start-up is "),
     ],
 )
 def test_conclusions_are_what_the_law_behind_the_study_says(
@@ -207,7 +211,7 @@ def test_conclusions_are_what_the_law_behind_the_study_says(
         ("one repeat", "Each cell was run 1 time"),
         ("one run", "All jobs have 5 images"),
         ("a place that always failed", "Nothing is known of remote: of its 2 runs none"),
-        ("all failed", "None of its 3 runs came to an end"),
+        ("all failed", "None of its 3 runs finished"),
         ("three places", "jobs of more than 200 images"),
         ("many links", "links below 1 Mbit/s or above 200 Mbit/s"),
     ],

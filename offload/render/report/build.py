@@ -25,7 +25,7 @@ def document(study: Study) -> Document:
         *section("Set-up", setup.setup(compared), level=2),
         *section("How to do it again", setup.reproduction(compared), level=2),
         Section("Results", results.opening(compared)),
-        *section("Makespan", results.makespan(compared), level=2),
+        *section("Total time", results.makespan(compared), level=2),
         *section("Where the time goes", results.where(compared), level=2),
         *section("Replicas and requests in flight", replicas.scaling(compared), level=2),
         *section("Transfer", evidence.transfer(compared), level=2),

@@ -39,7 +39,7 @@ class Pair:
     def seconds(self) -> tuple[Estimate, Estimate]:
         """What either takes."""
         variant, base = self.candidate.estimate("makespan_s"), self.base.estimate("makespan_s")
-        assert variant is not None  # a group is of runs that came to an end
+        assert variant is not None  # a group is of runs that finished
         assert base is not None
         return variant, base
 
@@ -152,7 +152,7 @@ class Comparisons:
 
     @cached_property
     def measured(self) -> Sequence[int]:
-        """Those with which a run came to an end."""
+        """Those with which a run finished."""
         return sorted({run.images for run in self.study.done})
 
     @cached_property

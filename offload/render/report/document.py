@@ -31,7 +31,7 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells below a header. All columns but the first are ranged right if `numbers`."""
+    """Cells below a header. All columns but the first are ranged right if `numbers`."""
 
     name: str
     caption: str

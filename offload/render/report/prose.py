@@ -1,49 +1,42 @@
 """What is said of a comparison, wherever in the report it is said."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from offload.domain.units import show_usd
 from offload.findings import headline, money, phases
 from offload.findings.crossing import Crossing
 from offload.findings.scaling import Sweep
-from offload.findings.study import Variant
+from offload.findings.study import Group, Variant
 from offload.render.report.comparisons import Comparisons, Pair, digits, round_images, times, took
-from offload.render.report.document import listing, said
-from offload.render.report.naming import Names, setting
+from offload.render.report.document import listing
+from offload.render.report.naming import setting
+from offload.render.report.sentences import say
 from offload.render.words import capital, count, percent
 
-if TYPE_CHECKING:
-    from offload.findings.study import Group
 
-_BINDS = {
-    "start-up": "start-up is {} of the makespan",
-    "client": "reading and preparing the images binds: that is {} of an image's time",
-    "link": "the link binds: waiting for it and crossing it is {} of an image's time",
-    "detector": "the detector binds: waiting for it and its work is {} of an image's time",
-}
-
-
-def alone(compared: Comparisons, group: "Group") -> str:
+def alone(compared: Comparisons, group: Group) -> str:
     """What a job takes."""
-    images = count(group.images, "image")
-    name = capital(compared.names.spoken(group.lane))
-    return f"{name} takes {took(group.estimate('makespan_s'))} for {images}{setting(group.lane)}."
+    name, images = capital(compared.names.spoken(group.lane)), count(group.images, "image")
+    seconds = took(group.estimate("makespan_s"))
+    return say("alone", name=name, seconds=seconds, images=images, setting=setting(group.lane))
+
+
+def pair_values(compared: Comparisons, pair: Pair) -> dict[str, str]:
+    """What sentences on a pair are filled with: its names, images, and what each takes."""
+    candidate_s, base_s = pair.seconds
+    return {
+        "images": count(pair.images, "image"),
+        "name": compared.names.spoken(pair.candidate.lane),
+        "base": compared.names.spoken(pair.base.lane),
+        "candidate_s": took(candidate_s) or "",
+        "base_s": took(base_s) or "",
+        "longer": longer(pair.ratio.value),
+    }
 
 
 def pair_sentence(compared: Comparisons, pair: Pair) -> str:
     """How two variants compare with the most images that both did."""
-    name, base = (compared.names.spoken(g.lane) for g in (pair.candidate, pair.base))
-    candidate_s, base_s = pair.seconds
-    if not pair.clear:
-        return (
-            f"With {count(pair.images, 'image')}, {name} and {base} cannot be told apart: "
-            f"{took(candidate_s)} and {took(base_s)}."
-        )
-    return (
-        f"With {count(pair.images, 'image')}, {name} takes {longer(pair.ratio.value)} {base}: "
-        f"{took(candidate_s)} against {took(base_s)}."
-    )
+    return say("pair" if pair.clear else "pair_unclear", **pair_values(compared, pair))
 
 
 def longer(ratio: float) -> str:
@@ -64,38 +57,27 @@ def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
     """From how many images on which of two variants is faster."""
     slow, fast = compared.names.spoken(crossing.slow), compared.names.spoken(crossing.fast)
     if crossing.clear_from is None:
-        return _unclear(compared, crossing)
+        return _unclear(crossing, slow, fast)
     if crossing.clear_from == crossing.least:
         return _throughout(compared, [crossing])
+    clear, both = crossing.clear_from, {"fast": fast, "slow": slow}
     if crossing.images is None:
-        return (
-            f"From {crossing.clear_from:,} images on, {fast} is faster than {slow}; with "
-            f"{crossing.unclear:,} they cannot be told apart."
-        )
-    interval = crossing.images.interval
-    sure = ""
-    if interval and round_images(interval[0]) != round_images(interval[1]):
-        sure = f" ({round_images(interval[0])} to {round_images(interval[1])})"
-    number = round_images(crossing.images.value)
-    text = f"From about {number} images on{sure}, {fast} is faster than {slow}"
-    late = crossing.clear_from > crossing.after
-    return text + f", beyond chance from {crossing.clear_from:,} on." * late + "." * (not late)
+        return say("crossing_from", images=clear, unclear=crossing.unclear, **both)
+    images = round_images(crossing.images.value)
+    low, high = map(round_images, crossing.images.interval or (0, 0))
+    interval = f" ({low} to {high})" if low != high else ""
+    late = say("crossing_clear", images=clear) if clear > crossing.after else ""
+    return say("crossing", images=images, interval=interval, clear=late, **both)
 
 
-def _unclear(compared: Comparisons, crossing: Crossing) -> str:
+def _unclear(crossing: Crossing, slow: str, fast: str) -> str:
     """Two variants that cannot be told apart with the most images."""
-    slow, fast = compared.names.spoken(crossing.slow), compared.names.spoken(crossing.fast)
+    most = crossing.most
     if crossing.ahead is None:
-        return (
-            f"From {crossing.least} to {crossing.most:,} images, {fast} and {slow} cannot be told "
-            "apart."
-        )
+        return say("crossing_none", least=crossing.least, most=most, fast=fast, slow=slow)
     number, ahead = crossing.ahead
-    ahead_, behind = (fast, slow) if ahead == crossing.fast else (slow, fast)
-    return (
-        f"With {count(number, 'image')}, {ahead_} is faster than {behind}; with {crossing.most:,} "
-        "they cannot be told apart."
-    )
+    fast, slow = (fast, slow) if ahead == crossing.fast else (slow, fast)
+    return say("crossing_lost", images=count(number, "image"), most=most, fast=fast, slow=slow)
 
 
 def crossing_sentences(compared: Comparisons) -> list[str]:
@@ -103,9 +85,8 @@ def crossing_sentences(compared: Comparisons) -> list[str]:
     told: dict[object, list[Crossing]] = {}
     for number, each in enumerate(compared.crossings):
         throughout = each.clear_from == each.least
-        told.setdefault((each.fast, each.least, each.most) if throughout else number, []).append(
-            each
-        )
+        key = (each.fast, each.least, each.most) if throughout else number
+        told.setdefault(key, []).append(each)
     return [
         _throughout(compared, same) if len(same) > 1 else crossing_sentence(compared, same[0])
         for same in told.values()
@@ -113,24 +94,23 @@ def crossing_sentences(compared: Comparisons) -> list[str]:
 
 
 def _throughout(compared: Comparisons, same: list[Crossing]) -> str:
-    first = same[0]
-    slow = listing([compared.names.spoken(each.slow) for each in same])
+    first, slow = same[0], listing([compared.names.spoken(each.slow) for each in same])
     fast = compared.names.spoken(first.fast)
-    return f"From {first.least} to {first.most:,} images, {fast} is faster than {slow} throughout."
+    return say("throughout", least=first.least, most=first.most, fast=fast, slow=slow)
 
 
-def binding_sentences(compared: Comparisons) -> Iterator[str]:
-    """What the jobs wait for most: a sentence for each stage that does so somewhere."""
+def bottleneck_sentences(compared: Comparisons) -> Iterator[str]:
+    """What the jobs wait for most: a sentence for each stage that is the bottleneck somewhere."""
     found: dict[str, list[tuple[Group, float]]] = {}
     for group in compared.groups:
-        if binds := phases.binding(group):
-            found.setdefault(binds[0], []).append((group, binds[1]))
-    for stage, groups in found.items():
-        names = capital(listing([_at_its_best(compared, group.lane) for group, _ in groups]))
+        if stage := phases.binding(group):
+            found.setdefault(stage[0], []).append((group, stage[1]))
+    for name, groups in found.items():
+        where = capital(listing([_at_its_best(compared, group.lane) for group, _ in groups]))
         shares = [percent(share) for _, share in groups]
         alike = len(set(shares)) == 1
-        told = _BINDS[stage].format(shares[0] if alike else listing(shares))
-        yield f"{names}, {told}{'' if alike else ', in this order'}."
+        told = say(f"bottleneck_{name}", shares[0] if alike else listing(shares))
+        yield f"{where}, {told}{'' if alike else ', in this order'}."
 
 
 def _at_its_best(compared: Comparisons, variant: Variant) -> str:
@@ -143,24 +123,25 @@ def scaling_sentence(compared: Comparisons, number: int) -> str:
     """What the most replicas bring beside the fewest, with many requests in flight and with one."""
     sweep = compared.sweeps[number]
     few, many = sweep.replicas[0], sweep.replicas[-1]
-    if few == many:
-        return ""
-    most = sweep.concurrencies[-1]
+    least, most = sweep.concurrencies[0], sweep.concurrencies[-1]
     gain = sweep.speed_up(most)
-    if gain is None:
+    if few == many or gain is None:
         return ""
-    text = (
-        f"Going from {few} to {count(many, 'replica')} multiplies the images per second by "
-        f"{times(gain)}{flying(most)}, where {digits(many / few)} would be in proportion"
+    several = len(compared.sweeps) > 1
+    text = say(
+        "scaling",
+        going=f"{capital(swept(compared, sweep))}: going" if several else "Going",
+        few=few,
+        many=count(many, "replica"),
+        gain=times(gain),
+        flying=flying(most),
+        proportion=digits(many / few),
     )
-    if len(compared.sweeps) > 1:
-        text = f"{capital(swept(compared, sweep))}: {text[:1].lower()}{text[1:]}"
     if gain.interval and gain.low <= 1 <= gain.high:
-        return f"{text}; that may be chance."
-    least = sweep.concurrencies[0]
+        return say("scaling_chance", text=text)
     gain = sweep.speed_up(least)
     if least < most and gain is not None:
-        text += f"; with {least} in flight by {times(gain)}"
+        return say("scaling_least", text=text, requests=least, gain=times(gain))
     return f"{text}."
 
 
@@ -171,7 +152,7 @@ def flying(requests: int) -> str:
 
 def swept(compared: Comparisons, sweep: Sweep) -> str:
     """Where replicas and requests in flight were varied, and what else tells it from others."""
-    names = Names.of(each.lane for each in compared.sweeps)
+    names = compared.named(each.lane for each in compared.sweeps)
     return names.at(sweep.lane) + setting(sweep.lane)
 
 
@@ -186,8 +167,5 @@ def worth_sentence(compared: Comparisons) -> str:
     if bills[0].seconds.high >= cheapest.seconds.low:
         return ""
     hour = money.worth_usd_per_h(bills[0], cheapest)
-    return said(
-        "{fast} pays if an hour of waiting is worth {usd} or more.",
-        fast=capital(compared.names.spoken(bills[0].lane)),
-        usd=show_usd(hour) if hour else None,
-    )
+    fast = capital(compared.names.spoken(bills[0].lane))
+    return say("worth", fast=fast, usd=show_usd(hour) if hour else None)

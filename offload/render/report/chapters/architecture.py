@@ -19,7 +19,7 @@ _MOST_LEVELS = 2
 
 def drawn(compared: Comparisons) -> tuple[str, str, float] | None:
     """Caption, picture, and the share of the text's width that it takes; None of a study in which
-    no run came to an end.
+    no run finished.
     """
     study = compared.study
     if not study.lanes:

@@ -38,12 +38,15 @@ def conclusions(compared: Comparisons) -> list[Block]:
     worth = [_verdict(compared, pair) for pair in remote]
     worth += [prose.pair_sentence(compared, p) for p in compared.pairs if p not in remote]
     if not compared.pairs:
-        worth = [*(prose.alone(compared, group) for group in compared.groups), _best_rate(compared)]
+        worth = [
+            *(prose.alone(compared, group) for group in compared.groups),
+            _best_throughput(compared),
+        ]
     asked = "Is it worth offloading?" if remote else "What does it take?"
     return [
         *paragraph(*worth, lead=asked),
         *paragraph(*prose.crossing_sentences(compared), lead="From how many images on?"),
-        *paragraph(*prose.binding_sentences(compared), lead="What binds?"),
+        *paragraph(*prose.bottleneck_sentences(compared), lead="What is the bottleneck?"),
         *paragraph(*changes.changes(compared), lead="What would change it?"),
         *paragraph(*_sure(compared), lead="How sure is this?"),
         *paragraph(*_unknown(compared), lead="What this study cannot say."),
@@ -75,8 +78,8 @@ def _verdict(compared: Comparisons, pair: Pair) -> str:
     )
 
 
-def _best_rate(compared: Comparisons) -> str:
-    """The least that it takes for about the best rate."""
+def _best_throughput(compared: Comparisons) -> str:
+    """The least that it takes for about the best throughput."""
     if not compared.sweeps:
         return ""
     sweep = compared.sweeps[0]
@@ -158,7 +161,7 @@ def _unknown(compared: Comparisons) -> Iterator[str]:
     places = study.places()
     if not study.done:
         total = count(len(study.runs), "run")
-        yield f"None of its {total} came to an end, so it says nothing of time."
+        yield f"None of its {total} finished, so it says nothing of time."
         return
     if len(places) == 1:
         yield f"With 1 place ({places[0]}) there is nothing to compare it with."
@@ -170,7 +173,7 @@ def _unknown(compared: Comparisons) -> Iterator[str]:
     lost = [place for place in places if not any(run.lane.place == place for run in study.done)]
     for place in lost:
         runs = [run for run in study.runs if run.lane.place == place]
-        yield f"Nothing is known of {place}: of its {count(len(runs), 'run')} none came to an end."
+        yield f"Nothing is known of {place}: of its {count(len(runs), 'run')} none finished."
     if len(compared.measured) == 1:
         yield (
             f"With jobs of {count(compared.measured[0], 'image')} alone, it is open from how many "

@@ -169,7 +169,7 @@ def failures(compared: Comparisons) -> list[Block]:
     marred = [run for run in compared.study.done if run.numbers.get("failed")]
     images = sum(int(run.numbers["failed"]) for run in marred)
     lost = (
-        f"In {len(marred)} of the {len(compared.study.done)} runs that came to an end, "
+        f"In {len(marred)} of the {len(compared.study.done)} runs that finished, "
         f"{count(images, 'image')} failed; these runs count as they are."
         if marred
         else ""

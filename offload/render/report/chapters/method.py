@@ -70,12 +70,12 @@ def _starts(study: Study) -> str:
             "image there, so that all was up."
         )
     if warm:
-        told.append("What a warm run took to get ready is not part of its makespan.")
+        told.append("What a warm run took to get ready is not part of its total time.")
     if cold:
         server = " but the server" if "remote" in cold else ""
         told.append(
             f"Before each cold run nothing was up{server}, and getting ready is part of its "
-            "makespan."
+            "total time."
         )
     return " ".join(told)
 
@@ -87,7 +87,7 @@ def measures(compared: Comparisons) -> list[Block]:
     first = paragraph(
         "runs from the first image being taken to the last result being written; in a cold run "
         "from the first line of the command.",
-        lead="Makespan",
+        lead="Total time",
     )
     infer = paragraph(
         "is what a detector takes for one image, from its start to its answer. Decoding the file "

@@ -87,12 +87,12 @@ def _ended(study: Study) -> str:
     runs, failed = len(study.runs), len(study.failed)
     planned = study.design.get("cells")
     if isinstance(planned, int) and planned > runs:
-        return f"Of {count(planned, 'planned run')}, {runs - failed} came to an end so far."
+        return f"Of {count(planned, 'planned run')}, {runs - failed} finished so far."
     if failed == runs:
-        return f"None of the {count(runs, 'run')} came to an end."
+        return f"None of the {count(runs, 'run')} finished."
     if failed:
-        return f"Of these, {failed} failed and {runs - failed} came to an end."
-    return f"All {runs} came to an end." if runs > 1 else "The 1 run came to an end."
+        return f"Of these, {failed} failed and {runs - failed} finished."
+    return f"All {runs} finished." if runs > 1 else "The 1 run finished."
 
 
 def _moment(study: Study, name: str) -> datetime | None:
@@ -117,8 +117,8 @@ def problem(compared: Comparisons) -> list[Block]:
         "machine, but every image has to get there first: offloading pays in transfer for what it "
         "saves in computing."
         if away
-        else "A job is over when its last image has its detections, so what counts is the makespan "
-        "of the whole batch, not the speed of a single inference."
+        else "A job is over when its last image has its detections, so what counts is the total "
+        "time of the whole batch, not the speed of a single inference."
     )
     return [
         *paragraph(trade, link, _work(compared)),

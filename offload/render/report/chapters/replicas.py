@@ -18,8 +18,8 @@ def scaling(compared: Comparisons) -> list[Block]:
     for number, sweep in enumerate(compared.sweeps[:2]):
         name = f"response{number or ''}"
         message = _response_message(compared, sweep)
-        drawn = f"@{name} shows the response time and " if message else ""
-        seen = f"{drawn}@rates{number or ''} {'the' if drawn else 'shows the'} rate."
+        drawn = f"@{name} shows the response time, " if message else ""
+        seen = f"{drawn}@rates{number or ''} {'' if drawn else 'shows '}throughput."
         told = [prose.scaling_sentence(compared, number), *_saturation(compared, sweep)]
         blocks += paragraph(seen, *told)
         if message:
@@ -44,7 +44,7 @@ def _rates(compared: Comparisons, number: int) -> Table:
         rows.append((str(replicas), *(rate(each) or "not known" for each in known)))
     some = len(levels) < len(sweep.concurrencies) or len(rows) < len(sweep.replicas)
     caption = (
-        f"Images per second {prose.swept(compared, sweep)} by replicas (rows) and requests in "
+        f"Throughput in images/s {prose.swept(compared, sweep)} by replicas (rows) and requests in "
         f"flight (columns){', some of each' * some}."
     )
     header = ("", *(str(level or "automatic") for level in levels))
@@ -62,7 +62,7 @@ def _saturation(compared: Comparisons, sweep: Sweep) -> Iterator[str]:
         several = len(sweep.replicas) > 1
         where = f"with {count(replicas, 'replica')}" if several else prose.swept(compared, sweep)
         if enough is last:
-            yield f"{capital(where)} the rate still grows up to {knee} requests in flight."
+            yield f"{capital(where)} throughput still grows up to {knee} requests in flight."
             continue
         waits = [group.median("response_p50_s") for group in (enough, last)]
         slower = said(
@@ -71,7 +71,7 @@ def _saturation(compared: Comparisons, sweep: Sweep) -> Iterator[str]:
             high=show_s(waits[1]) if waits[1] else None,
         )
         yield (
-            f"{capital(where)} the rate comes within 5 % of its best with "
+            f"{capital(where)} throughput comes within 5 % of its best with "
             f"{count(knee, 'request')} in flight, {rate(enough.estimate('images_per_s'))} "
             f"images/s; with {max(known)} it is {rate(last.estimate('images_per_s'))}{slower}."
         )

@@ -1,4 +1,4 @@
-"""Results: the makespan, and where the time goes."""
+"""Results: total time, and where the time goes."""
 
 from offload.findings import headline, phases
 from offload.findings.study import Group, Variant
@@ -15,10 +15,10 @@ def opening(compared: Comparisons) -> list[Block]:
     """What all numbers have in common."""
     study = compared.study
     if not study.done:
-        return paragraph(f"None of the {count(len(study.runs), 'run')} came to an end.")
+        return paragraph(f"None of the {count(len(study.runs), 'run')} finished.")
     if not study.failed:
         return []
-    return paragraph(f"All numbers are of the {count(len(study.done), 'run')} that came to an end.")
+    return paragraph(f"All numbers are of the {count(len(study.done), 'run')} that finished.")
 
 
 def makespan(compared: Comparisons) -> list[Block]:
@@ -35,7 +35,7 @@ def makespan(compared: Comparisons) -> list[Block]:
     seen = ""
     if len(series) > 1 or lines:  # a single number stands in the text
         blocks.append(_makespans(compared))
-        seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the makespan."
+        seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the total time."
     told = [prose.pair_sentence(compared, pair) for pair in compared.pairs]
     crossed = prose.crossing_sentences(compared)
     if not compared.pairs:
@@ -77,7 +77,7 @@ def _makespans(compared: Comparisons) -> Table:
     )
     some = len(compared.numbers) - len(rows)
     more = f" {count(some, 'more number')} of images not shown." if some else ""
-    return Table("makespans", f"Makespan by number of images: {meant}.{more}", header, rows)
+    return Table("makespans", f"Total time by number of images: {meant}.{more}", header, rows)
 
 
 def _cell(compared: Comparisons, group: Group | None, variant: Variant, number: int) -> str:
@@ -103,7 +103,7 @@ def where(compared: Comparisons) -> list[Block]:
     message = _phase_message(compared, groups[-1])
     caption = f"{message} Mean share of an image's time{over}, waiting included."
     seen = "@phases shows what an image spends its time on."
-    text = paragraph(seen, *prose.binding_sentences(compared))
+    text = paragraph(seen, *prose.bottleneck_sentences(compared))
     return [*text, Figure("phases", svg, caption.strip())]
 
 
