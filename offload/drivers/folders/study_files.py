@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from offload.domain.errors import UsageError
 from offload.domain.results import Json
-
-HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
+from offload.domain.study_tables import HINT
 
 
 @dataclass(frozen=True, slots=True)
