@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Measurement, Outcome
+from offload.domain.places import StartState, is_name
 from offload.domain.results import SCHEMA, Json
 from offload.domain.typed import fits
 
 _KIND = "profile"
-_PLACES = {"local", "container", "remote"}
 _HINT = "To write a profile: offload profile export profile.json"
 
 Entry = TypeVar("Entry", Measurement, Outcome)
@@ -81,7 +81,7 @@ def _is_meant(entry: Measurement | Outcome) -> bool:
     ]
     counts = [condition.slots, entry.in_flight, *(total.images for total in entry.totals)]
     return (
-        condition.place in _PLACES
+        is_name(condition.place)
         and isinstance(cores, int)
         and min([cores, *counts]) >= 1
         and min(seconds, default=0.0) >= 0
@@ -92,9 +92,9 @@ def _is_meant(entry: Measurement | Outcome) -> bool:
 
 
 def _is_one_start(entry: Measurement) -> bool:
-    """Whether a bring-up is of a machine elsewhere, from a state that it can be brought up from."""
-    begun = entry.facts.get("from") in {"new", "stopped", "cold"}
-    return begun and entry.condition.place == "remote" and len(entry.starts) == 1
+    """Whether a bring-up is of a machine, from a state that it can be brought up from."""
+    begun = {StartState.ABSENT, StartState.STOPPED, StartState.COLD}
+    return entry.facts.get("from") in begun and len(entry.starts) == 1
 
 
 def _is_utc(text: str) -> bool:

@@ -1,19 +1,20 @@
 """What the sections of a report tell of: the study's comparisons, each made once."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import TypeVar
 
+from offload.domain.places import PlaceTraits
 from offload.domain.units import show_s
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate, chance_less, of_draws, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, Study, Variant
+from offload.findings.study import Group, Study, Variant
 from offload.render.report.naming import Names
 from offload.render.words import between
 
@@ -79,7 +80,8 @@ class Comparisons:
         """
 
         def rank(variant: Variant) -> tuple[bool, bool, bool]:
-            return variant.cold, variant.upload_max_side_px is not None, variant.place == "remote"
+            away = self.traits(variant).leaves_machine
+            return variant.cold, variant.upload_max_side_px is not None, away
 
         found = headline.lanes(self.study)
         shown: list[Variant] = []
@@ -95,7 +97,15 @@ class Comparisons:
     @cached_property
     def names(self) -> Names:
         """What they are called."""
-        return Names.of(self.variants)
+        return self.named(self.variants)
+
+    def named(self, variants: Iterable[Variant] = ()) -> Names:
+        """Names that tell some variants apart."""
+        return Names.of(self.study.places, variants)
+
+    def traits(self, variant: Variant) -> PlaceTraits:
+        """What the place of a variant is."""
+        return self.study.places[variant.place]
 
     @cached_property
     def images(self) -> int | None:
@@ -110,7 +120,7 @@ class Comparisons:
 
     @cached_property
     def pairs(self) -> Sequence[Pair]:
-        """Each variant that has one to be compared with; the remote ones first, the best before
+        """Each variant that has one to be compared with; those elsewhere first, the best before
         others.
         """
         found = []
@@ -120,7 +130,7 @@ class Comparisons:
                 one, other = self.study.series(variant), self.study.series(base)
                 most = max(set(one) & set(other))
                 found.append(Pair(one[most], other[most]))
-        return sorted(found, key=lambda p: (p.candidate.lane.place != "remote", p.ratio.value))
+        return sorted(found, key=lambda pair: (pair not in self._away(found), pair.ratio.value))
 
     @cached_property
     def looks(self) -> Mapping[Variant, int]:
@@ -128,16 +138,19 @@ class Comparisons:
         the first one of a place, free ones for others.
         """
         found: dict[Variant, int] = {}
+        places = self.study.known_names()
         for variant in self.variants:
-            own = PLACES.index(variant.place)
-            used = found.values()
-            found[variant] = own if own not in used else max(len(PLACES), *(n + 1 for n in used))
+            own, used = places.index(variant.place), found.values()
+            found[variant] = own if own not in used else max(len(places), *(n + 1 for n in used))
         return found
 
     @property
-    def remote(self) -> Sequence[Pair]:
+    def away(self) -> Sequence[Pair]:
         """Those pairs that are about offloading."""
-        return [pair for pair in self.pairs if pair.candidate.lane.place == "remote"]
+        return self._away(self.pairs)
+
+    def _away(self, pairs: Sequence[Pair]) -> Sequence[Pair]:
+        return [pair for pair in pairs if self.traits(pair.candidate.lane).leaves_machine]
 
     @cached_property
     def crossings(self) -> Sequence[Crossing]:

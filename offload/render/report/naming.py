@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from offload.domain.places import KnownPlaces, PlaceTraits
 from offload.findings.study import Variant
 from offload.render.report.document import cut
 
-PLACE = {"local": "the local process", "container": "the container", "remote": "the remote server"}
-"""A place within a sentence."""
 _LONGEST = 40
-_IN = {"local": "in", "container": "in", "remote": "at"}
 
 _SHORT: Mapping[str, Callable[[Any], str]] = {
     "label": lambda label: cut(label, _LONGEST) or "unnamed",
@@ -34,39 +32,43 @@ _SPOKEN: Mapping[str, Callable[[Any], str]] = {
 class Names:
     """The names of some variants; `varying` are the fields that tell those of one place apart."""
 
+    places: KnownPlaces
     varying: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, variants: Iterable[Variant]) -> "Names":
+    def of(cls, places: KnownPlaces, variants: Iterable[Variant] = ()) -> "Names":
         """Names that tell these variants apart."""
         values: dict[str, dict[str, set[Any]]] = {}
         for variant in variants:
-            for field in _NAMING:
-                fields = values.setdefault(variant.place, {})
-                fields.setdefault(field, set()).add(getattr(variant, field))
-        return cls({
-            place: tuple(field for field, found in fields.items() if len(found) > 1)
+            fields = values.setdefault(variant.place, {name: set() for name in _NAMING})
+            for name, found in fields.items():
+                found.add(getattr(variant, name))
+        return cls(places, {
+            place: tuple(name for name, found in fields.items() if len(found) > 1)
             for place, fields in values.items()
         })  # fmt: skip
 
     def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
         fields = self.varying.get(variant.place, ())
-        return ", ".join(
-            [variant.place, *(_SHORT[field](getattr(variant, field)) for field in fields)]
-        )
+        return ", ".join([variant.place, *(_SHORT[each](getattr(variant, each)) for each in fields)])
 
     def spoken(self, variant: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
-        fields = [field for field in self.varying.get(variant.place, ()) if field not in but]
-        name = PLACE[variant.place]
-        if "cold" in fields:
-            name = name.replace("the ", f"the {_SHORT['cold'](variant.cold)} ")
+        fields = [each for each in self.varying.get(variant.place, ()) if each not in but]
+        start = f"{_SHORT['cold'](variant.cold)} " if "cold" in fields else ""
+        name = f"the {start}{bare(self.places[variant.place])}"
         return name + "".join(_SPOKEN[f](getattr(variant, f)) for f in fields if f in _SPOKEN)
 
     def at(self, variant: Variant, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""
-        return f"{_IN[variant.place]} {self.spoken(variant, *but)}"
+        preposition = "at" if self.places[variant.place].leaves_machine else "in"
+        return f"{preposition} {self.spoken(variant, *but)}"
+
+
+def bare(traits: PlaceTraits) -> str:
+    """`remote server`, a place's title without its article; `farm place` of one that has none."""
+    return traits.title.removeprefix("the ") if traits.title != traits.name else f"{traits.name} place"
 
 
 def setting(variant: Variant) -> str:

@@ -8,8 +8,9 @@ from offload.domain.units import show_rate, show_s
 from offload.findings import environment, predictions
 from offload.render.report import prose
 from offload.render.report.chapters import changes
-from offload.render.report.comparisons import Comparisons, Pair, rate, took
+from offload.render.report.comparisons import Comparisons, Pair, rate
 from offload.render.report.document import Block, listing, paragraph
+from offload.render.report.sentences import say
 from offload.render.words import capital, count, percent
 
 _FEW = 3
@@ -20,11 +21,11 @@ alone.
 
 def short(compared: Comparisons) -> str:
     """The answer in a sentence or two."""
-    remote = compared.remote
-    if remote:
-        unlike = (remote[0].ratio.value < 1) != (remote[-1].ratio.value < 1)
-        second = _verdict(compared, remote[-1]) if unlike else _from(compared, remote[0])
-        return " ".join(filter(None, (_verdict(compared, remote[0]), second)))
+    away = compared.away
+    if away:
+        unlike = (away[0].ratio.value < 1) != (away[-1].ratio.value < 1)
+        second = _verdict(compared, away[-1]) if unlike else _from(compared, away[0])
+        return " ".join(filter(None, (_verdict(compared, away[0]), second)))
     if compared.pairs:
         return prose.pair_sentence(compared, compared.pairs[0])
     if compared.sweeps and (told := prose.scaling_sentence(compared, 0)):
@@ -34,48 +35,35 @@ def short(compared: Comparisons) -> str:
 
 def conclusions(compared: Comparisons) -> list[Block]:
     """All of them."""
-    remote = compared.remote
-    worth = [_verdict(compared, pair) for pair in remote]
-    worth += [prose.pair_sentence(compared, p) for p in compared.pairs if p not in remote]
+    away = compared.away
+    worth = [_verdict(compared, pair) for pair in away]
+    worth += [prose.pair_sentence(compared, p) for p in compared.pairs if p not in away]
     if not compared.pairs:
-        worth = [
-            *(prose.alone(compared, group) for group in compared.groups),
-            _best_throughput(compared),
-        ]
-    asked = "Is it worth offloading?" if remote else "What does it take?"
-    return [
-        *paragraph(*worth, lead=asked),
-        *paragraph(*prose.crossing_sentences(compared), lead="From how many images on?"),
-        *paragraph(*prose.bottleneck_sentences(compared), lead="What is the bottleneck?"),
-        *paragraph(*changes.changes(compared), lead="What would change it?"),
-        *paragraph(*_sure(compared), lead="How sure is this?"),
-        *paragraph(*_unknown(compared), lead="What this study cannot say."),
-    ]
+        alone = [prose.alone(compared, group) for group in compared.groups]
+        worth = [*alone, _best_throughput(compared)]
+    told = {
+        "Is it worth offloading?" if away else "What does it take?": worth,
+        "From how many images on?": prose.crossing_sentences(compared),
+        "What is the bottleneck?": prose.bottleneck_sentences(compared),
+        "What would change it?": changes.changes(compared),
+        "How sure is this?": _sure(compared),
+        "What this study cannot say.": _unknown(compared),
+    }
+    return [block for lead, said in told.items() for block in paragraph(*said, lead=lead)]
 
 
 def _verdict(compared: Comparisons, pair: Pair) -> str:
     """Whether to offload the largest job."""
-    ratio = pair.ratio.value
-    candidate_s, base_s = pair.seconds
-    name, base = (compared.names.spoken(g.lane) for g in (pair.candidate, pair.base))
-    images = count(pair.images, "image")
+    ratio, known = pair.ratio.value, prose.pair_values(compared, pair)
     if not pair.clear or round(ratio, 2) == 1:
-        chance = "" if pair.clear else " that could be told from chance"
-        return (
-            f"For {images} it makes {'hardly a' if pair.clear else 'no'} difference{chance}: "
-            f"{took(candidate_s)} {compared.names.at(pair.candidate.lane)}, {took(base_s)} "
-            f"{compared.names.at(pair.base.lane)}."
-        )
-    if ratio < 1:
-        saved = show_s(base_s.value - candidate_s.value)
-        return (
-            f"For {images}, yes: {name} takes {took(candidate_s)} where {base} takes "
-            f"{took(base_s)}, which saves {saved} or {percent(1 - ratio)} of the time."
-        )
-    return (
-        f"For {images}, no: {name} takes {prose.longer(ratio)} {base}, {took(candidate_s)} against "
-        f"{took(base_s)}."
-    )
+        chance = "hardly a difference" if pair.clear else "no difference that could be told from chance"
+        at, base_at = (compared.names.at(group.lane) for group in (pair.candidate, pair.base))
+        return say("verdict_same", difference=chance, at=at, base_at=base_at, **known)
+    if ratio > 1:
+        return say("verdict_no", **known)
+    candidate_s, base_s = pair.seconds
+    saved = show_s(base_s.value - candidate_s.value)
+    return say("verdict_yes", saved=saved, share=percent(1 - ratio), **known)
 
 
 def _best_throughput(compared: Comparisons) -> str:
@@ -95,10 +83,8 @@ def _best_throughput(compared: Comparisons) -> str:
     replicas, concurrency = min(key for key, each in rates.items() if each.value >= 0.95 * best)
     enough = [count(replicas, "replica")] * (len(sweep.replicas) > 1)
     enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
-    return (
-        f"{capital(prose.swept(compared, sweep))}, {rate(rates[replicas, concurrency])} images/s, "
-        f"about the most that was reached, take no more than {listing(enough)}."
-    )
+    where, found = capital(prose.swept(compared, sweep)), rate(rates[replicas, concurrency])
+    return say("best_throughput", where=where, throughput=found, enough=listing(enough))
 
 
 def _from(compared: Comparisons, pair: Pair) -> str:
@@ -112,81 +98,58 @@ def _sure(compared: Comparisons) -> Iterator[str]:
     yield _spread(compared)
     for pair in compared.pairs[:2]:
         yield _chance(compared, pair)
-    known = predictions.accuracy(study.done)
-    if known:
-        yield (
-            f"What {count(known.runs, 'run')} would take was said beforehand, and was off by "
-            f"{prose.off(known.median_error)} in the median."
-        )
+    if known := predictions.accuracy(study.done):
+        error = prose.off(known.median_error)
+        yield say("predicted_runs", runs=count(known.runs, "run"), error=error)
     if study.failed:
-        runs = count(len(study.runs), "run")
-        one = len(study.failed) == 1
-        yield f"{len(study.failed)} of {runs} failed and count{'s' * one} for nothing."
+        number, runs = len(study.failed), count(len(study.runs), "run")
+        yield say("failed_runs", failed=number, runs=runs, s="s" * (number == 1))
 
 
 def _chance(compared: Comparisons, pair: Pair) -> str:
     chance = pair.chance
     if chance is None:
         return ""
-    groups = (pair.candidate, pair.base) if chance >= 0.5 else (pair.base, pair.candidate)  # noqa: PLR2004
+    groups = [pair.candidate, pair.base][:: 1 if chance >= 0.5 else -1]  # noqa: PLR2004
     ahead, behind = (compared.names.at(group.lane) for group in groups)
     times_s, others_s = (group.values("makespan_s") for group in groups)
-    images = count(pair.images, "image")
+    known = {"images": count(pair.images, "image"), "ahead": ahead, "behind": behind}
     if max(times_s) < min(others_s):
-        return (
-            f"With {images}, each of the {len(times_s)} runs {ahead} was faster than each of the "
-            f"{len(others_s)} {behind}."
-        )
-    share = percent(max(chance, 1 - chance))
-    return f"With {images}, the job is faster {ahead} than {behind} in {share} of the resamples."
+        return say("order_certain", runs=len(times_s), others=len(others_s), **known)
+    return say("order_likely", share=percent(max(chance, 1 - chance)), **known)
 
 
 def _spread(compared: Comparisons) -> str:
     spreads = [
-        max(values) / min(values) - 1
+        max(values) / min(values)
         for group in compared.study.groups.values()
         if len(values := group.values("makespan_s")) > 1
     ]
     if not spreads:
         return ""
-    return (
-        f"In the median of {count(len(spreads), 'cell')}, the slowest repeat takes "
-        f"{prose.longer(1 + float(np.median(spreads)))} the fastest; where they differ most, "
-        f"{prose.longer(1 + max(spreads))} it."
-    )
+    usual, most = prose.longer(float(np.median(spreads))), prose.longer(max(spreads))
+    return say("spread", cells=count(len(spreads), "cell"), usual=usual, most=most)
 
 
 def _unknown(compared: Comparisons) -> Iterator[str]:
     study = compared.study
-    places = study.places()
+    places = study.place_names()
     if not study.done:
-        total = count(len(study.runs), "run")
-        yield f"None of its {total} finished, so it says nothing of time."
+        yield say("nothing_done", runs=count(len(study.runs), "run"))
         return
     if len(places) == 1:
-        yield f"With 1 place ({places[0]}) there is nothing to compare it with."
-    elif "remote" not in places:
-        yield (
-            f"All {len(places)} places are on one machine, so nothing is known of a faster machine "
-            "elsewhere nor of a link."
-        )
-    lost = [place for place in places if not any(run.lane.place == place for run in study.done)]
-    for place in lost:
+        yield say("one_place", place=places[0])
+    elif not any(study.places[place].leaves_machine for place in places):
+        yield say("one_machine", places=len(places))
+    done = {run.lane.place for run in study.done}
+    for place in (place for place in places if place not in done):
         runs = [run for run in study.runs if run.lane.place == place]
-        yield f"Nothing is known of {place}: of its {count(len(runs), 'run')} none finished."
+        yield say("lost_place", place=place, runs=count(len(runs), "run"))
     if len(compared.measured) == 1:
-        yield (
-            f"With jobs of {count(compared.measured[0], 'image')} alone, it is open from how many "
-            "images on another place would be faster."
-            if len(places) > 1
-            else f"All jobs have {count(compared.measured[0], 'image')}, so what start-up and what "
-            "an image takes cannot be told apart."
-        )
+        images = count(compared.measured[0], "image")
+        yield say("one_number" if len(places) > 1 else "one_number_alone", images=images)
     if study.repeats < _FEW:
-        yield (
-            f"Each cell was run {count(study.repeats, 'time')} at most, so a small difference may "
-            "be chance."
-        )
+        yield say("few_repeats", times=count(study.repeats, "time"))
     yield _beyond(compared)
 
 
@@ -195,15 +158,10 @@ def _beyond(compared: Comparisons) -> str:
     limits = []
     if len(compared.measured) > 1:
         limits.append(f"jobs of more than {count(max(compared.measured), 'image')}")
-    rates = sorted({
-        site.goodput_bytes_per_s
-        for variant in compared.study.lanes
-        if (site := environment.site(compared.study, variant)).goodput_bytes_per_s
-    })  # fmt: skip
+    sites = [environment.site(compared.study, variant) for variant in compared.study.lanes]
+    rates = sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
     if len(rates) > _FEW:
         limits.append(f"links below {show_rate(rates[0])} or above {show_rate(rates[-1])}")
     elif rates:
         limits.append(f"links other than {listing([show_rate(rate) for rate in rates])}")
-    if not limits:
-        return ""
-    return f"It holds for these machines at that time; {listing(limits)} were not measured."
+    return say("beyond", limits=listing(limits) or None)
