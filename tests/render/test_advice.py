@@ -3,6 +3,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from offload.costmodel.advice import Advice
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.dollars import Billing
+from offload.costmodel.terms import Candidate
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Agreement
 from offload.render import words
 from offload.render.advice import advice as rendered
 from offload.render.advice import breakevens, explained, plots
 from offload.render.advice.explained import NAMES
-from tests.measured import advised, container, local, remote
+from tests.measured import PLACES, advised, container, local, measurement, remote
 
 NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
 MEASURED = (local(), container(), remote())
@@ -497,3 +499,32 @@ def test_a_plot_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match="cannot be written"):
         plots.advice(str(tmp_path / "file" / "plot.png"), HERE_WINS)
+
+
+def test_a_place_that_nobody_declared_is_shown_like_any_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = measurement("toy", bytes_per_s=2.5e6, rtt_s=0.02, slots=8, in_flight=18)
+    advice = advised(local(service_s=3), toy, remote())
+    assert row(shown(capsys, advice, explain=True), "toy, if ready").rstrip().endswith("uplink")
+    rendered.as_json(advice)
+    options = json.loads(capsys.readouterr().out)["options"]
+    assert "toy" in {option["place"] for option in options}
+    plots.advice(str(tmp_path / "plot.svg"), advice)
+    ET.parse(tmp_path / "plot.svg")
+
+
+@pytest.mark.parametrize(("place", "where"), [("toy", "at toy"), ("container", "in a container")])
+def test_where_to_run_follows_from_what_a_place_is(place: str, where: str) -> None:
+    advice = advised(*MEASURED)
+    lane = replace(first_choice(advice, "container"), traits=PLACES[place], name=place)
+    option = replace(advice.choice.chosen, lane=lane)
+    chosen = replace(advice.choice, chosen=option, p_best={place: 1.0}, regret={place: 0.0})
+    sentence = rendered.sentence(replace(advice, choice=chosen))
+    assert sentence.startswith(f"Run it {where}")
+
+
+def first_choice(advice: Advice, place: str) -> Candidate:
+    """The candidate of a place."""
+    lanes = (option.lane for option in advice.options)
+    return next(x for x in lanes if isinstance(x, Candidate) and x.place == place)

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from offload.findings.phases import STAGES
 from offload.findings.study import MeasuredRun, Study, Variant
-from offload.render.report import build, figures
+from offload.render.report import build, figures, html, pdf
 from offload.render.report.comparisons import Comparisons, digits, round_images, thinned
 from offload.render.report.document import (
     Block,
@@ -22,9 +24,9 @@ from offload.render.report.document import (
     listing,
     paragraph,
     referring,
-    said,
     spans,
 )
+from offload.render.report.sentences import say, templates
 from offload.usecases.experiment import report_data
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
@@ -85,7 +87,7 @@ def documents(studies: dict[str, Study]) -> dict[str, Document]:
     return {name: build.document(study) for name, study in studies.items()}
 
 
-def texts(sections: list[Section]) -> Iterator[str]:
+def texts(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
         for block in section.blocks:
             match block:
@@ -388,10 +390,42 @@ def test_figures_look_the_same_whatever_matplotlib_is_set_to(studies: dict[str, 
 
 
 def test_a_sentence_needs_all_of_its_fields() -> None:
-    assert said("{a} and {b}.", a="1", b=2) == "1 and 2."
-    assert said("{a} and {b}.", a="1", b=None) == ""
-    assert said("{a}.", a="") == ""
+    assert say("worth", fast="It", usd="$3") == "It pays if an hour of waiting is worth $3 or more."
+    assert say("worth", fast="It", usd=None) == ""
     assert paragraph("", "") == []
+
+
+def test_each_sentence_is_said_somewhere_and_no_other() -> None:
+    sources = "".join(path.read_text() for path in Path(build.__file__).parent.rglob("*.py"))
+    made_up = {f"bottleneck_{stage}" for stage in ("start-up", *STAGES)}
+    made_up |= {"total_time", "inference_time", "transfer_time", "response_time"}
+    assert set(re.findall(r'\bsay\(\s*"([\w-]+)"', sources)) <= set(templates())
+    assert {name for name in templates() if f'"{name}"' not in sources} == made_up
+
+
+def test_a_place_that_nobody_declared_is_told_of_like_a_remote_one(
+    studies: dict[str, Study], documents: dict[str, Document]
+) -> None:
+    study = studies["three places"]
+    known = study.environment["places"]
+    there = {"toy": known["remote"], **{k: v for k, v in known.items() if k != "remote"}}
+    toy = Study(
+        tuple(replace(run, lane=_at_toy(run.lane)) for run in study.runs),
+        tuple(replace(photo, lane=_at_toy(photo.lane)) for photo in study.photos),
+        study.design,
+        {**study.environment, "places": there},
+        places=KNOWN,
+    )
+    document = build.document(toy)
+    assert named(document) == named(documents["three places"])
+    assert "the toy place takes" in conclusion(document, "Is it worth offloading?")
+    assert "`toy` is the same software on another machine" in " ".join(texts(document.sections))
+    assert "at the toy place" in html.page(document)
+    assert pdf.pages(document).startswith(b"%PDF")
+
+
+def _at_toy(variant: Variant) -> Variant:
+    return variant.but(place="toy") if variant.place == "remote" else variant
 
 
 def test_units_stay_with_their_numbers_but_code_is_left_alone() -> None:

@@ -130,7 +130,7 @@ class Comparisons:
                 one, other = self.study.series(variant), self.study.series(base)
                 most = max(set(one) & set(other))
                 found.append(Pair(one[most], other[most]))
-        return sorted(found, key=lambda pair: (pair not in self._away(found), pair.ratio.value))
+        return sorted(found, key=lambda pair: (not self._is_away(pair), pair.ratio.value))
 
     @cached_property
     def looks(self) -> Mapping[Variant, int]:
@@ -147,10 +147,10 @@ class Comparisons:
     @property
     def away(self) -> Sequence[Pair]:
         """Those pairs that are about offloading."""
-        return self._away(self.pairs)
+        return [pair for pair in self.pairs if self._is_away(pair)]
 
-    def _away(self, pairs: Sequence[Pair]) -> Sequence[Pair]:
-        return [pair for pair in pairs if self.traits(pair.candidate.lane).leaves_machine]
+    def _is_away(self, pair: Pair) -> bool:
+        return self.traits(pair.candidate.lane).leaves_machine
 
     @cached_property
     def crossings(self) -> Sequence[Crossing]:

@@ -17,22 +17,26 @@ _CLIENT = (4.0, 37.0)
 _TARGET = (65.0, 34.0)
 _SMALL_PT = 7.5
 _PAPER = "#f4f4f4"
-_COLOUR = {"local": COLOURS[0], "container": COLOURS[1], "remote": COLOURS[2]}
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that detects: its place, a bold line and plain ones; `stacked` if there are several
-    of it. `way` is how images get there.
+    """Something that detects: the number of its place's colour, a bold line and plain ones, and
+    `way`, how images get there; `stacked` if there are several of it.
     """
 
-    place: str
+    look: int
     name: str
     lines: Sequence[str]
     way: str
     stacked: bool = False
+
+    @property
+    def colour(self) -> str:
+        """That of its place in all figures."""
+        return COLOURS[self.look % len(COLOURS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
 
 
 def _target(axes: Axes, target: Target, corner: Point, width: float) -> None:
-    colour = _COLOUR.get(target.place, INK)
+    colour = target.colour
     for shift in (1.6, 0.8) if target.stacked else ():
         _box(axes, (corner[0] + shift, corner[1] - shift), (width, _BOX), "", (), colour)
     _box(axes, corner, (width, _BOX), target.name, target.lines, colour)
@@ -132,12 +136,11 @@ def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
 
 def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> None:
     """From the client down, below all else on its machine, and over to another one."""
-    colour = _COLOUR.get(target.place, INK)
     x = _WIDTH - _RIGHT + 6
     _target(axes, target, (x, y - _BOX / 2), _RIGHT - 12)
     between = (_LEFT + _WIDTH - _RIGHT) / 2
     corners = [start, (start[0], track_y), (between, track_y), (between, y)]
-    axes.plot(*zip(*corners, strict=True), color=colour, linewidth=1.3, zorder=2,
+    axes.plot(*zip(*corners, strict=True), color=target.colour, linewidth=1.3, zorder=2,
               solid_capstyle="butt")  # fmt: skip
     _arrow(axes, (between, y), (x, y), target)
 
@@ -146,6 +149,6 @@ def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
     axes.add_patch(
         FancyArrowPatch(
             start, end, arrowstyle="-|>", mutation_scale=9, linewidth=1.3, zorder=2, shrinkA=0,
-            shrinkB=0, color=_COLOUR.get(target.place, INK),
+            shrinkB=0, color=target.colour,
         )
     )  # fmt: skip

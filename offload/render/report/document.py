@@ -76,13 +76,6 @@ class Document:
             yield from section.blocks
 
 
-def said(template: str, /, **values: str | int | None) -> str:
-    """A sentence, its fields filled in; nothing if one of them is missing."""
-    if any(value is None or value == "" for value in values.values()):
-        return ""
-    return template.format(**values)
-
-
 def paragraph(*sentences: str, lead: str = "") -> list[Block]:
     """What is left of the sentences as one paragraph; none if nothing is."""
     text = " ".join(sentence for sentence in sentences if sentence)

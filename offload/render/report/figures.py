@@ -14,7 +14,7 @@ from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, MeasuredRun, TransferPoint, Variant
+from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
 from offload.render.report.comparisons import thinned
@@ -118,14 +118,14 @@ def transfer(
             x = np.array([sent[i].sent_bytes for i in some]) / 1e3
             y = np.array([sent[i].transfer_s for i in some])
             axes.plot(
-                x, y, MARKERS[look], color=_colour(look), markersize=3, alpha=0.45,
+                x, y, _marker(look), color=_colour(look), markersize=3, alpha=0.45,
                 markeredgewidth=0, zorder=1,
             )  # fmt: skip
             over = np.array([x.min(), x.max()])
             fitted = line.start_s + line.per_byte_s * 1e3 * over
             axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(variant)).lines[
                 0
-            ].set_dashes(DASHES[look])
+            ].set_dashes(_dashes(look))
             top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))
         axes.set(xlim=(0, None), ylim=(0, 1.08 * top or 1))
         drawing.key(figure, axes)
@@ -133,10 +133,10 @@ def transfer(
         return drawing.finished(figure, "transfer", *what)
 
 
-def predictions(runs: Sequence[MeasuredRun]) -> str:
+def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
     """What runs took over what was predicted of them."""
     with drawing.panel(3.0) as (figure, axes):
-        for look, place in enumerate(PLACES):
+        for look, place in enumerate(places):
             for assumed in (False, True):
                 these = [r for r in runs if r.lane.place == place and r.assumed == assumed]
                 x = [run.numbers["predicted_s"] for run in these]
@@ -145,7 +145,7 @@ def predictions(runs: Sequence[MeasuredRun]) -> str:
                 name = f"{place}, in part assumed" if assumed else place
                 if these:
                     axes.plot(
-                        x, y, MARKERS[look], color=_colour(look), markerfacecolor=fill,
+                        x, y, _marker(look), color=_colour(look), markerfacecolor=fill,
                         markersize=4.5, label=name, markeredgewidth=0.9,
                     )  # fmt: skip
         values = [run.numbers[name] for run in runs for name in ("predicted_s", "makespan_s")]
@@ -175,7 +175,7 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
         slowest = max(bill.seconds.value for bill in bills)
         dearest = max(bill.usd.high for bill in bills)
         for bill in bills:
-            colour, marker = _colour(looks[bill.lane]), MARKERS[looks[bill.lane]]
+            colour, marker = _colour(looks[bill.lane]), _marker(looks[bill.lane])
             axes.plot(
                 bill.seconds.value, bill.usd.value, marker, color=colour, markersize=7,
                 markerfacecolor=colour if bill.best else "white", label=names.short(bill.lane),
@@ -198,16 +198,24 @@ def _colour(look: int) -> str:
     return COLOURS[look % len(COLOURS)]
 
 
+def _marker(look: int) -> str:
+    return MARKERS[look % len(MARKERS)]
+
+
+def _dashes(look: int) -> Sequence[float]:
+    return DASHES[look % len(DASHES)]
+
+
 def _line(axes: Axes, points: Mapping[int, Estimate], look: int, name: str) -> Line2D:
     arms = np.hstack([_arms(point) for point in points.values()])
     bars = axes.errorbar(
         list(points), [point.value for point in points.values()], yerr=arms, color=_colour(look),
-        marker=MARKERS[look % len(MARKERS)], markersize=4.5, linewidth=1.5, capsize=2.5,
+        marker=_marker(look), markersize=4.5, linewidth=1.5, capsize=2.5,
         label=name,
     )  # fmt: skip
     line = bars.lines[0]
     assert line is not None
-    line.set_dashes(DASHES[look % len(DASHES)])
+    line.set_dashes(_dashes(look))
     return line
 
 

@@ -51,7 +51,9 @@ class Names:
     def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
         fields = self.varying.get(variant.place, ())
-        return ", ".join([variant.place, *(_SHORT[each](getattr(variant, each)) for each in fields)])
+        return ", ".join(
+            [variant.place, *(_SHORT[each](getattr(variant, each)) for each in fields)]
+        )
 
     def spoken(self, variant: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
@@ -68,7 +70,9 @@ class Names:
 
 def bare(traits: PlaceTraits) -> str:
     """`remote server`, a place's title without its article; `farm place` of one that has none."""
-    return traits.title.removeprefix("the ") if traits.title != traits.name else f"{traits.name} place"
+    return (
+        traits.title.removeprefix("the ") if traits.title != traits.name else f"{traits.name} place"
+    )
 
 
 def setting(variant: Variant) -> str:

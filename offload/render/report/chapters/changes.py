@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from offload.domain.units import show_rate, show_s
 from offload.findings import environment, headline, link, phases
-from offload.findings.study import Variant
 from offload.render.report import prose
 from offload.render.report.comparisons import Comparisons, Pair, took
 from offload.render.report.sentences import say
@@ -15,7 +14,7 @@ _BUT_KNOBS: dict[str, None] = dict.fromkeys(headline.KNOBS)
 
 def changes(compared: Comparisons) -> Iterator[str]:
     """Another link, smaller uploads, more replicas, an hour that is worth more."""
-    told: set[Variant] = set()
+    told = set()
     for pair in compared.away:
         alike = pair.candidate.lane.but(link_mbit=None, **_BUT_KNOBS)
         if alike not in told and (sentence := _link_sentence(compared, pair)):

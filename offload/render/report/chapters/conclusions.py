@@ -56,7 +56,9 @@ def _verdict(compared: Comparisons, pair: Pair) -> str:
     """Whether to offload the largest job."""
     ratio, known = pair.ratio.value, prose.pair_values(compared, pair)
     if not pair.clear or round(ratio, 2) == 1:
-        chance = "hardly a difference" if pair.clear else "no difference that could be told from chance"
+        chance = (
+            "hardly a difference" if pair.clear else "no difference that could be told from chance"
+        )
         at, base_at = (compared.names.at(group.lane) for group in (pair.candidate, pair.base))
         return say("verdict_same", difference=chance, at=at, base_at=base_at, **known)
     if ratio > 1:
@@ -83,8 +85,8 @@ def _best_throughput(compared: Comparisons) -> str:
     replicas, concurrency = min(key for key, each in rates.items() if each.value >= 0.95 * best)
     enough = [count(replicas, "replica")] * (len(sweep.replicas) > 1)
     enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
-    where, found = capital(prose.swept(compared, sweep)), rate(rates[replicas, concurrency])
-    return say("best_throughput", where=where, throughput=found, enough=listing(enough))
+    where, most = capital(prose.swept(compared, sweep)), rate(rates[replicas, concurrency])
+    return say("best_throughput", where=where, throughput=most, enough=listing(enough))
 
 
 def _from(compared: Comparisons, pair: Pair) -> str:

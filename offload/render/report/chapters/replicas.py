@@ -6,7 +6,8 @@ from offload.domain.units import show_s
 from offload.findings.scaling import Sweep
 from offload.render.report import figures, prose
 from offload.render.report.comparisons import Comparisons, rate, thinned
-from offload.render.report.document import Block, Figure, Table, paragraph, said
+from offload.render.report.document import Block, Figure, Table, paragraph
+from offload.render.report.sentences import say
 from offload.render.words import capital, count
 
 _MOST_LEVELS = 6
@@ -43,10 +44,8 @@ def _rates(compared: Comparisons, number: int) -> Table:
         known = (row[c].estimate("images_per_s") if c in row else None for c in levels)
         rows.append((str(replicas), *(rate(each) or "not known" for each in known)))
     some = len(levels) < len(sweep.concurrencies) or len(rows) < len(sweep.replicas)
-    caption = (
-        f"Throughput in images/s {prose.swept(compared, sweep)} by replicas (rows) and requests in "
-        f"flight (columns){', some of each' * some}."
-    )
+    where = prose.swept(compared, sweep)
+    caption = say("throughputs", where=where, some=", some of each" * some)
     header = ("", *(str(level or "automatic") for level in levels))
     return Table(f"rates{number or ''}", caption, header, rows)
 
@@ -62,18 +61,18 @@ def _saturation(compared: Comparisons, sweep: Sweep) -> Iterator[str]:
         several = len(sweep.replicas) > 1
         where = f"with {count(replicas, 'replica')}" if several else prose.swept(compared, sweep)
         if enough is last:
-            yield f"{capital(where)} throughput still grows up to {knee} requests in flight."
+            yield say("grows", where=capital(where), requests=knee)
             continue
-        waits = [group.median("response_p50_s") for group in (enough, last)]
-        slower = said(
-            ", and the median response goes from {low} to {high}",
-            low=show_s(waits[0]) if waits[0] else None,
-            high=show_s(waits[1]) if waits[1] else None,
-        )
-        yield (
-            f"{capital(where)} throughput comes within 5 % of its best with "
-            f"{count(knee, 'request')} in flight, {rate(enough.estimate('images_per_s'))} "
-            f"images/s; with {max(known)} it is {rate(last.estimate('images_per_s'))}{slower}."
+        waits_s = [group.median("response_p50_s") for group in (enough, last)]
+        low, high = (show_s(wait_s) if wait_s else None for wait_s in waits_s)
+        yield say(
+            "saturated",
+            where=capital(where),
+            requests=count(knee, "request"),
+            enough=rate(enough.estimate("images_per_s")),
+            most=max(known),
+            last=rate(last.estimate("images_per_s")),
+            slower=say("slower", low=low, high=high),
         )
 
 
@@ -90,7 +89,6 @@ def _response_message(compared: Comparisons, sweep: Sweep) -> str:
     if len(known) < 2:  # noqa: PLR2004 - nothing changes
         return ""
     (few, first_s), (many, last_s) = known[0], known[-1]
-    return (
-        f"{capital(where or prose.swept(compared, sweep))}, the median response goes from "
-        f"{show_s(first_s)} with {few} to {show_s(last_s)} with {many}."
-    )
+    where = capital(where or prose.swept(compared, sweep))
+    known_s = {"first": show_s(first_s), "last": show_s(last_s)}
+    return say("response", where=where, few=few, many=many, **known_s)

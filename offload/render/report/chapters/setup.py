@@ -12,6 +12,8 @@ from offload.findings.study import Study
 from offload.render.report.chapters import architecture
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, Commands, Figure, Table, cut, listing, paragraph
+from offload.render.report.naming import bare
+from offload.render.report.sentences import say
 
 _LONGEST = 30
 
@@ -41,15 +43,13 @@ def _machines(study: Study) -> dict[str, tuple[HostFacts, PlaceFacts]]:
     here = environment.client(study)
     if here:
         found["machine with the images"] = here, PlaceFacts()
-    labels = {variant.label for variant in study.lanes if variant.place == "remote"}
-    for variant in study.lanes:
+    away = [each for each in study.lanes if study.places[each.place].leaves_machine]
+    labels = {(variant.place, variant.label) for variant in away}
+    for variant in away:
         site = environment.site(study, variant)
-        if variant.place == "remote" and (site.host or site.goodput_bytes_per_s):
-            name = (
-                f"remote server {cut(variant.label, _LONGEST)}"
-                if len(labels) > 1
-                else "remote server"
-            )
+        if site.host or site.goodput_bytes_per_s:
+            name, several = bare(study.places[variant.place]), len(labels) > 1
+            name = f"{name} {cut(variant.label, _LONGEST)}".strip() if several else name
             found.setdefault(name, (site.host or HostFacts(), site))
     return dict(list(found.items())[:3])
 
@@ -79,7 +79,7 @@ def _uplink(study: Study) -> str:
     found = {}
     for variant in study.lanes:
         rate = environment.site(study, variant).goodput_bytes_per_s
-        if variant.place == "remote" and rate:
+        if study.places[variant.place].uses_link and rate:
             shaped = f" (shaped to {variant.link_mbit:g})" if variant.link_mbit else ""
             found[variant.link_mbit] = f"{show_rate(rate)}{shaped}"
     return ", ".join(found.values())
@@ -105,12 +105,7 @@ def reproduction(compared: Comparisons) -> list[Block]:
         f"offload report {shlex.quote(folder)} -o report.pdf",
         f"offload profile import {shlex.quote(folder.rstrip('/') + '/runs.csv')}",
     ]
-    with_version = f" {version}" if version else ""
-    text = (
-        f"With offload{with_version}, the first command makes all runs (or goes on where it was "
-        "interrupted), the second writes this report, and the third lets another machine give "
-        "advice from these runs:"
-    )
+    text = say("reproduction", version=f" {version}" if version else "")
     return [*paragraph(text), Commands(lines)]
 
 
