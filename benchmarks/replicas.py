@@ -112,11 +112,10 @@ def _options() -> argparse.Namespace:
 
 def _replicas(options: argparse.Namespace, stack: ExitStack) -> tuple[PlaceConfig, list[int], str]:
     """Containers that are up: what they are made of, their ports, and the token of all."""
-    configured = bootstrap.load()
     request = Request(
         (), where="container", model=options.model, labels=options.labels, cpus=options.cpus
     )
-    kit = places.kit(request, bootstrap.hub(configured), configured, lambda _line: None)
+    kit = places.kit(request, bootstrap.context())
     place = places.place("container", kit)
     with place.open(request.selection(place.model), 1):
         pass  # builds the image, if need be

@@ -27,7 +27,8 @@ def main() -> None:
     try:
         app()
     except OffloadError as error:
-        from offload.render.messages import explain
+        from offload.domain.events import failed
+        from offload.render import messages
 
-        explain(error)
+        messages.chosen().hear(failed(error))
         sys.exit(error.exit_code)

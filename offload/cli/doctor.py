@@ -47,7 +47,7 @@ def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool
 
     if policy:
         return tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
-    found, wrong = cloud_diagnosis.facts(bootstrap.load(), region, profile)
+    found, wrong = cloud_diagnosis.facts(bootstrap.context(), region, profile)
     tables.facts(found, as_json=as_json)
     if wrong is not None:
         raise wrong

@@ -104,9 +104,9 @@ class Container:
         image = self._name()
         if own_image.is_current(engine, image):
             return image
-        self.kit.say(f"Building the image {image}; this happens once and takes minutes.")
+        self.kit.reporter.warn(f"Building the image {image}; this happens once and takes minutes.")
         began_s = self.kit.clock()
-        own_image.build(engine, self.model.runtime, self.kit.follow)
+        own_image.build(engine, self.model.runtime, self.kit.reporter.step)
         phases["build"] = self.kit.clock() - began_s
         return image
 

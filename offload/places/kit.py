@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from offload.detectors.source import ModelSource
+from offload.domain.events import Reporter
 from offload.domain.ports import Detector
 from offload.domain.timing import Clock
 from offload.drivers.http.connections import Dial
@@ -65,8 +66,7 @@ class PlaceConfig:
     `asked` is the model the user named, if any; `labels` the file of its class names. `resolve`
     gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
-    how many, threads of each). `workers` and `threads` None leave both to the machine. `say` is
-    told what the user should know, `follow` each step of something long.
+    how many, threads of each). `workers` and `threads` None leave both to the machine.
     """
 
     asked: str | None
@@ -82,5 +82,4 @@ class PlaceConfig:
     threads: int | None = None
     link: LinkOptions = field(default_factory=LinkOptions)
     box: ContainerOptions = field(default_factory=ContainerOptions)
-    say: Callable[[str], None] = lambda _line: None
-    follow: Callable[[str], None] = lambda _line: None
+    reporter: Reporter = field(default_factory=Reporter)

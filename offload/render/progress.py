@@ -2,8 +2,11 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+
+from offload.domain.events import Downloaded, Event, Listener, PhaseBegan, Sent
+from offload.render.messages import phase
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 @contextmanager
 def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
     """A bar with images/s and the time left; call what is given with every row."""
-    if quiet or not sys.stderr.isatty():
+    if not _is_shown(quiet):
         yield lambda _row: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -32,58 +35,55 @@ def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
 
 
 @contextmanager
-def download(quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar that appears when bytes come; call what is given with the bytes so far and in all."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _have, _total: None
-        return
-    started: list[Progress] = []
+def transfer(kind: type[Downloaded | Sent], quiet: bool) -> Iterator[Listener]:
+    """A bar that appears when bytes are moved; hand what is given to a Reporter."""
+    with ExitStack() as stack:
+        started: list[Progress] = []
 
-    def on_bytes(have_bytes: int, total_bytes: int | None) -> None:
-        if not started:
-            from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
+        def hear(event: Event) -> None:
+            if not isinstance(event, kind):
+                return
+            if not started:
+                from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
-            bar = _progress(BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            bar.add_task("")
-            bar.start()
-            started.append(bar)
-        bar = started[0]
-        bar.update(bar.task_ids[0], completed=have_bytes, total=total_bytes)
-        if have_bytes == total_bytes:
-            started.clear()
-            bar.stop()
+                columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+                started.append(stack.enter_context(_progress(*columns)))
+                started[0].add_task("")
+            bar = started[0]
+            bar.update(bar.task_ids[0], completed=event.done_bytes, total=event.total_bytes)
+            if event.done_bytes == event.total_bytes:
+                started.clear()
+                stack.close()
 
-    try:
-        yield on_bytes
-    finally:
-        for bar in started:
-            bar.stop()
+        yield hear if _is_shown(quiet) else _ignored
 
 
 @contextmanager
-def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A line that appears with the first step; call what is given with each."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _step: None
-        return
-    started: list[Progress] = []
+def phases(quiet: bool) -> Iterator[Listener]:
+    """A line that appears with the first phase; hand what is given to a Reporter."""
+    with ExitStack() as stack:
+        started: list[Progress] = []
 
-    def on_step(step: str) -> None:
-        if not started:
-            from rich.progress import SpinnerColumn, TextColumn
+        def hear(event: Event) -> None:
+            if not isinstance(event, PhaseBegan):
+                return
+            if not started:
+                from rich.progress import SpinnerColumn, TextColumn
 
-            bar = _progress(SpinnerColumn(), TextColumn("{task.description}", markup=False))
-            bar.add_task("")
-            bar.start()
-            started.append(bar)
-        bar = started[0]
-        bar.update(bar.task_ids[0], description=step)
+                columns = SpinnerColumn(), TextColumn("{task.description}", markup=False)
+                started.append(stack.enter_context(_progress(*columns)))
+                started[0].add_task("")
+            started[0].update(started[0].task_ids[0], description=phase(event))
 
-    try:
-        yield on_step
-    finally:
-        for bar in started:
-            bar.stop()
+        yield hear if _is_shown(quiet) else _ignored
+
+
+def _is_shown(quiet: bool) -> bool:
+    return not quiet and sys.stderr.isatty()
+
+
+def _ignored(event: Event) -> None:
+    del event
 
 
 def _progress(*columns: object) -> "Progress":

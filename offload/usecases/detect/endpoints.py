@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from offload.drivers.settings import Settings
 from offload.providers.ec2 import connection, registry
 from offload.providers.ec2.connection import Endpoint
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
 
@@ -19,15 +20,15 @@ def is_asked(request: Request, configured: Settings) -> bool:
 
 
 @contextmanager
-def endpoint(request: Request, configured: Settings) -> Iterator[Endpoint | None]:
+def endpoint(request: Request, context: Context) -> Iterator[Endpoint | None]:
     """The machine that the request means, connected to; None if it means none.
 
     Raises:
         UsageError: it is not clear which.
         PlaceUnavailable: it does not answer, and why.
     """
-    if not is_asked(request, configured):
+    if not is_asked(request, context.settings):
         yield None
         return
-    with connection.endpoint(request.machine, configured) as found:
+    with connection.endpoint(request.machine, context.settings, context.clouds) as found:
         yield found

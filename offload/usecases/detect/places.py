@@ -1,32 +1,25 @@
 """Places put together."""
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from offload import detectors, places
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
-from offload.detectors.source import Hub, ModelSource
+from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model, Place
 from offload.drivers.host import machine
-from offload.drivers.settings import Settings
 from offload.places.kit import KEPT, ContainerOptions, LinkOptions, PlaceConfig
 from offload.providers.ec2.connection import Endpoint
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
 
-def kit(
-    request: Request,
-    hub: Hub,
-    configured: Settings,
-    follow: Callable[[str], None],
-    via: Endpoint | None = None,
-) -> PlaceConfig:
+def kit(request: Request, context: Context, via: Endpoint | None = None) -> PlaceConfig:
     """What the request and the settings give a place to be made of; `via` is the way to a rented
     machine, where one is meant.
     """
+    hub, configured = context.hub, context.settings
     asked = request.model or configured.model
 
     def here() -> ModelSource | None:
@@ -40,7 +33,7 @@ def kit(
         cache=hub.cache.folder,
         load=detectors.load,
         max_pixels=request.max_pixels,
-        clock=time.perf_counter,
+        clock=context.clock,
         cores=machine.usable_cores(),
         workers=request.workers or configured.workers,
         threads=request.threads or configured.threads,
@@ -60,8 +53,7 @@ def kit(
             request.keep_as or (KEPT if request.keep else None),
             request.replicas or 1,
         ),
-        say=hub.warn,
-        follow=follow,
+        reporter=context.reporter,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Reporter
 from offload.domain.machines import SERVER_PORT
 from offload.usecases.provision.launch import Phases, Waiter
 
@@ -78,15 +79,13 @@ class ModelFiles:
 class Deployment:
     """Makes a machine serve; each step looks at what there is, and does what is missing.
 
-    `follow` is told what happens, `on_bytes` how much of the image has been sent of how much.
+    `reporter` is told what happens, and how much of the image has been sent of how much.
     """
 
     shell: RemoteShell
     patience: Waiter
     phases: Phases
-    say: Callable[[str], None]
-    follow: Callable[[str], None]
-    on_bytes: OnBytes = lambda _have, _total: None
+    reporter: Reporter
     done: dict[str, str] = field(default_factory=dict)
 
     def engine(self) -> None:
@@ -149,7 +148,7 @@ class Deployment:
                 except OffloadError as error:
                     if way == "build" or image.saved is None:
                         raise
-                    self.say(f"{error} It is sent instead.")
+                    self.reporter.warn(f"{error} It is sent instead.")
         if image.saved is not None and not image.is_current():
             with self.phases.of("build"):  # apart, as the next machine need not wait for it
                 image.make()
@@ -185,7 +184,7 @@ class Deployment:
                 f"-p 127.0.0.1:{SERVER_PORT}:{SERVER_PORT} --env-file /dev/stdin {mount} "
                 f"{image.name} {shlex.join(command)}"
             )
-            self.shell.run(run, [lines.encode(errors="surrogateescape")], self.follow)
+            self.shell.run(run, [lines.encode(errors="surrogateescape")], self.reporter.step)
 
     def logs(self, lines: int) -> str:
         """The last the server said."""
@@ -200,7 +199,7 @@ class Deployment:
         self.done["image"] = "built"
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
-        self.shell.run(build, self._checked(image.context()), self.follow)
+        self.shell.run(build, self._checked(image.context()), self.reporter.step)
 
     def _stream(self, image: ContainerImage) -> None:
         if image.saved is None:
@@ -210,8 +209,8 @@ class Deployment:
                 hint="To start one here: sudo systemctl start docker",
             )
         self.done["image"] = "streamed"
-        sent = self._checked(image.saved(self.on_bytes))
-        self.shell.run(f"{_DOCKER} load", sent, self.follow)
+        sent = self._checked(image.saved(self.reporter.sent))
+        self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
 
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -230,12 +229,12 @@ class Deployment:
         self._sudo(script, self._checked(packed()))
 
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
-        return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.follow)
+        return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.reporter.step)
 
     def _says(self, command: str) -> str | None:
         """What a command prints; None where it fails."""
         try:
-            return self.shell.run(command, (), self.follow)
+            return self.shell.run(command, (), self.reporter.step)
         except OffloadError:
             return None
 
