@@ -15,6 +15,31 @@ class StartState(StrEnum):
     STOPPED = "stopped"
     ABSENT = "absent"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "StartState | None":
+        """What earlier versions wrote: `ready` of a machine with our container, `new` of none."""
+        return {"ready": cls.WARM, "new": cls.ABSENT}.get(str(value))
+
+
+class StartPhase(StrEnum):
+    """What bringing a place up consists of, as measurements call it. A machine that is rented is
+    asked for or switched on, awaited, and logged into; then its engine answers, our image is got
+    there, and the container comes up. A container here is created and started, its image built
+    before if need be. A server loads its model and tries it.
+    """
+
+    API = "api"
+    START = "start"
+    PENDING = "pending"
+    BOOT = "boot"
+    ENGINE = "engine"
+    IMAGE = "image"
+    BUILD = "build"
+    CONTAINER = "container"
+    CREATE = "create"
+    LOAD = "load"
+    WARM_UP = "warm-up"
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceTraits:
@@ -22,8 +47,9 @@ class PlaceTraits:
     images leave this machine, money flows, `--keep-local` applies.
 
     `title` is what reports call it, `phrase` what follows "Run it". `options` are the fields of a
-    request that mean something there. Of places that are equally good the one of the lowest
-    `simplicity` is taken.
+    request that mean something there. `has_own_model` is true of a server that was there before: it
+    is asked which model it has. Of places that are equally good the one of the lowest `simplicity`
+    is taken.
     """
 
     name: str
@@ -33,6 +59,7 @@ class PlaceTraits:
     uses_link: bool = True
     rented: bool = True
     in_process: bool = False
+    has_own_model: bool = False
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100

@@ -14,7 +14,7 @@ from offload.domain.timing import Durations
 from offload.drivers import settings
 from offload.drivers.http.connections import Stream
 from offload.drivers.settings import Settings
-from offload.providers.ec2.connection import Endpoint
+from offload.providers import Endpoint
 from offload.render.messages import Messages
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.record import remember
@@ -58,7 +58,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    via = Endpoint(LABEL, "", unused, BILLING, lambda: None)
+    via = Endpoint("http://machine", "", unused, LABEL, BILLING)
     of_places = {"remote": samples}
     return DetectRun(
         images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=via

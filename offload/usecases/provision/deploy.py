@@ -1,7 +1,6 @@
 """A machine that lets us in, made to serve: engine, host key, limits, image, model, container."""
 
 import hashlib
-import json
 import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,6 +9,8 @@ from typing import Literal, Protocol
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT
+from offload.drivers.docker.container_spec import SPEC, ContainerSpec
+from offload.providers.served_files import INSIDE
 from offload.usecases.provision.launch import Phases, Waiter
 
 OnBytes = Callable[[int, int | None], None]
@@ -163,29 +164,17 @@ class Deployment:
         with self.phases.of("container"):
             if cargo.packed:
                 self._load(cargo, cargo.packed)
-            command = ["serve", "--host", "0.0.0.0", "--port", str(SERVER_PORT), "--offline"]  # noqa: S104 - published on loopback only
-            command += [*options, *cargo.options]
-            secret = hashlib.sha256(token.encode()).hexdigest()
-            spec = [image.digest, image.name, cargo.key, dict(cargo.settings), command, secret]
-            wanted = hashlib.sha256(json.dumps(spec).encode()).hexdigest()
-            form = '{{.State.Running}} {{index .Config.Labels "offload.spec"}}'
+            spec = _spec(image, cargo, token, options)
+            form = f'{{{{.State.Running}}}} {{{{index .Config.Labels "{SPEC}"}}}}'
             now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
-            if now.split() == ["true", wanted]:
+            if now.split() == ["true", spec.labels[SPEC]]:
                 return
-            self.done["container"] = "started"
-            environment = {"OFFLOAD_TOKEN": token, **cargo.settings}
-            lines = "".join(f"{name}={value}\n" for name, value in environment.items())
-            mount = f"-v {_CARGO}/{cargo.key}:/cargo:ro" if cargo.packed else ""
+            self.is_started = True
             run = (
                 f"{_DOCKER} rm -f {CONTAINER} >/dev/null 2>&1; "
-                f"exec {_DOCKER} run -d --name {CONTAINER} --restart unless-stopped "
-                f"--label offload.service=1 --label offload.spec={wanted} "
-                "--read-only --tmpfs /tmp:size=64m --cap-drop ALL "
-                "--security-opt no-new-privileges --pids-limit 512 "
-                f"-p 127.0.0.1:{SERVER_PORT}:{SERVER_PORT} --env-file /dev/stdin {mount} "
-                f"{image.name} {shlex.join(command)}"
+                f"exec {_DOCKER} {shlex.join(spec.for_shell())}"
             )
-            self.shell.run(run, [lines.encode(errors="surrogateescape")], self.follow)
+            self.shell.run(run, [spec.environment_lines()], self.follow)
 
     def logs(self, lines: int) -> str:
         """The last the server said."""
@@ -238,6 +227,23 @@ class Deployment:
             return self.shell.run(command, (), self.follow)
         except OffloadError:
             return None
+
+
+def _spec(
+    image: ContainerImage, cargo: ModelFiles, token: str, options: Sequence[str]
+) -> ContainerSpec:
+    """The container of the server; it is another if anything of this is."""
+    spec = ContainerSpec(
+        image.name,
+        CONTAINER,
+        (*options, *cargo.options),
+        environment={"OFFLOAD_TOKEN": token, **cargo.settings},
+        mounts={f"{_CARGO}/{cargo.key}": INSIDE} if cargo.packed else {},
+        host_port=SERVER_PORT,
+        stays=True,
+    )
+    secret = hashlib.sha256(token.encode()).hexdigest()
+    return spec.identified(image.digest, image.name, cargo.key, dict(cargo.settings), secret)
 
 
 def log_command(lines: int) -> str:
