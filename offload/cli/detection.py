@@ -35,10 +35,10 @@ def carry_out(
     from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
+    from offload.domain.places import AUTO
     from offload.render import detections, messages, progress
     from offload.usecases.detect import record
     from offload.usecases.detect.pipeline import Stop
-    from offload.usecases.detect.request import AUTO
     from offload.usecases.detect.run import detection
 
     configured = bootstrap.load()

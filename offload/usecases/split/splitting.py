@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from offload.detectors.source import Hub
+from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock
@@ -17,7 +18,7 @@ from offload.providers.ec2 import registry
 from offload.usecases.detect import endpoints
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
-from offload.usecases.detect.request import SPLIT, Request, alone
+from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job, problems
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
