@@ -20,31 +20,6 @@ class StartState(StrEnum):
     STOPPED = "stopped"
     ABSENT = "new"
 
-    @classmethod
-    def _missing_(cls, value: object) -> "StartState | None":
-        """What earlier versions wrote: `ready` of a machine with our container, `new` of none."""
-        return {"ready": cls.WARM, "new": cls.ABSENT}.get(str(value))
-
-
-class StartPhase(StrEnum):
-    """What bringing a place up consists of, as measurements call it. A machine that is rented is
-    asked for or switched on, awaited, and logged into; then its engine answers, our image is got
-    there, and the container comes up. A container here is created and started, its image built
-    before if need be. A server loads its model and tries it.
-    """
-
-    API = "api"
-    START = "start"
-    PENDING = "pending"
-    BOOT = "boot"
-    ENGINE = "engine"
-    IMAGE = "image"
-    BUILD = "build"
-    CONTAINER = "container"
-    CREATE = "create"
-    LOAD = "load"
-    WARM_UP = "warm-up"
-
 
 @dataclass(frozen=True, slots=True)
 class PlaceTraits:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Measurement, Outcome
+from offload.domain.places import StartState
 from offload.domain.results import SCHEMA, Json
 from offload.domain.typed import fits
 
@@ -93,7 +94,7 @@ def _is_meant(entry: Measurement | Outcome) -> bool:
 
 def _is_one_start(entry: Measurement) -> bool:
     """Whether a bring-up is of a machine elsewhere, from a state that it can be brought up from."""
-    begun = entry.facts.get("from") in {"new", "stopped", "cold"}
+    begun = entry.facts.get("from") in set(StartState) - {StartState.WARM}
     return begun and entry.condition.place == "remote" and len(entry.starts) == 1
 
 

@@ -40,6 +40,11 @@ def module(name: str) -> Any:
     return (PROVIDERS if _is_served(name) else REGISTRY).module(name)
 
 
+def source(name: str) -> str:
+    """The package that brings a place."""
+    return (PROVIDERS if _is_served(name) else REGISTRY).source(name)
+
+
 def make(name: str, config: PlaceConfig) -> Place:
     """The place that `--where` calls `name`.
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.places import PlaceTraits, StartPhase, StartState
+from offload.domain.measurements import StartPhase
+from offload.domain.places import PlaceTraits, StartState
 from offload.drivers.docker import own_image
 from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
 from offload.drivers.docker.engine import Engine, RunningContainer

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from offload.costmodel.dollars import Billing
-from offload.domain import machines
 from offload.domain.measurements import ImageSample, Measurement, Outcome
+from offload.domain.places import StartState
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
 from offload.drivers import settings
@@ -66,7 +66,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
 
 
 def up(
-    configured: Settings, came_from: machines.Start = "new", image_s: float = 45.0
+    configured: Settings, came_from: StartState = StartState.ABSENT, image_s: float = 45.0
 ) -> Measurement | None:
     under = condition(Rented(), REQUEST, configured, LABEL)
     phases = PHASES | {"image": image_s}
@@ -95,7 +95,7 @@ def test_a_bring_up_is_kept_with_every_phase(configured: Settings) -> None:
 
 
 def test_a_machine_that_was_ready_was_not_brought_up(configured: Settings) -> None:
-    assert up(configured, "ready") is None
+    assert up(configured, StartState.WARM) is None
     assert kept(configured) == []
 
 
@@ -108,7 +108,7 @@ def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> Non
     said: list[str] = []
     Path(configured.history_path).mkdir()
     under = condition(Rented(), REQUEST, configured, LABEL)
-    assert brought_up(under, "cold", PHASES, {}, configured, said.append) is not None
+    assert brought_up(under, StartState.COLD, PHASES, {}, configured, said.append) is not None
     [warning] = said
     assert warning.startswith("This bring-up could not be remembered: ")
 

@@ -8,6 +8,7 @@ from offload.costmodel.candidates.kinds import UNITS, AnyCandidate, SplitCandida
 from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Option
 from offload.domain.machines import Kind
+from offload.domain.places import StartState
 from offload.domain.units import show_s, show_usd
 from offload.render.advice.explained import NAMES
 from offload.render.words import SHOW, between, percent, span, spoken
@@ -105,7 +106,7 @@ def assumptions(advice: Advice) -> Iterator[str]:
             yield f"Assumed of {spoken(lane.name)}: {terms}."
             if lane.assumptions != ["startup_s"] or lane.state in {"here", "warm"}:
                 yield f"  To measure that: {command}"
-            if lane.state == "new" and lane.startup_s.origin == "assumed":
+            if lane.state == StartState.ABSENT and lane.startup_s.origin == "assumed":
                 yield f"  To measure a start: offload provision ec2{_of_kind(advice)}"
             if by_hand := [_BY_HAND[name] for name in lane.assumptions if name in _BY_HAND]:
                 yield f"  To say it: offload advise {' '.join(by_hand)}"

@@ -4,11 +4,13 @@ import hashlib
 import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT
+from offload.domain.measurements import StartPhase
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.providers.served_files import INSIDE
 from offload.usecases.provision.launch import Phases, Waiter
@@ -18,6 +20,15 @@ OnBytes = Callable[[int, int | None], None]
 
 Way = Literal["auto", "build", "stream"]
 """How the image gets to the machine: built there, or sent from here."""
+
+
+class ImageOrigin(StrEnum):
+    """How a machine came by our image: it had it, built it, or got it from here."""
+
+    PRESENT = "present"
+    BUILT = "built"
+    STREAMED = "streamed"
+
 
 CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
@@ -88,7 +99,6 @@ class Deployment:
     say: Callable[[str], None]
     follow: Callable[[str], None]
     on_bytes: OnBytes = lambda _have, _total: None
-    done: dict[str, str] = field(default_factory=dict)
 
     def engine(self) -> None:
         """Wait for the engine, and for what the machine was told at its boot.
@@ -101,7 +111,7 @@ class Deployment:
         def answers() -> str | None:
             return self._says(ask)
 
-        with self.phases.of("engine"):
+        with self.phases.of(StartPhase.ENGINE):
             try:
                 self.patience.until(answers, _ENGINE_S, "The machine's Docker engine stays away.")
             except PlaceUnavailable as error:
@@ -131,50 +141,54 @@ class Deployment:
         )
         self._sudo(f"( {script} ) 2>/dev/null", [text.encode()])
 
-    def image(self, image: ContainerImage, way: Way) -> None:
-        """Have our image there: as it is, built there, or sent.
+    def image(self, image: ContainerImage, way: Way) -> ImageOrigin:
+        """Have our image there: as it is, built there, or sent; which of these it was.
 
         Raises:
             OffloadError: it cannot be had in the way asked for.
         """
-        with self.phases.of("image"):
+        with self.phases.of(StartPhase.IMAGE):
             label = '{{index .Config.Labels "offload.source"}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self._says(ask) or "").strip() == image.digest:
-                self.done["image"] = "present"
-                return
+                return ImageOrigin.PRESENT
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
                     self._build(image)
-                    return
+                    return ImageOrigin.BUILT
                 except OffloadError as error:
                     if way == "build" or image.saved is None:
                         raise
                     self.say(f"{error} It is sent instead.")
         if image.saved is not None and not image.is_current():
-            with self.phases.of("build"):  # apart, as the next machine need not wait for it
+            with self.phases.of(
+                StartPhase.BUILD
+            ):  # apart, as the next machine need not wait for it
                 image.make()
-        with self.phases.of("image"):
+        with self.phases.of(StartPhase.IMAGE):
             self._stream(image)
+        return ImageOrigin.STREAMED
 
     def container(
         self, image: ContainerImage, cargo: ModelFiles, token: str, options: Sequence[str]
-    ) -> None:
-        """Have the server run, with these files, this token and these options of `serve`."""
-        with self.phases.of("container"):
+    ) -> bool:
+        """Have the server run, with these files, this token and these options of `serve`; whether
+        it had to be started for that.
+        """
+        with self.phases.of(StartPhase.CONTAINER):
             if cargo.packed:
                 self._load(cargo, cargo.packed)
             spec = _spec(image, cargo, token, options)
             form = f'{{{{.State.Running}}}} {{{{index .Config.Labels "{SPEC}"}}}}'
             now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
             if now.split() == ["true", spec.labels[SPEC]]:
-                return
-            self.is_started = True
+                return False
             run = (
                 f"{_DOCKER} rm -f {CONTAINER} >/dev/null 2>&1; "
                 f"exec {_DOCKER} {shlex.join(spec.for_shell())}"
             )
             self.shell.run(run, [spec.environment_lines()], self.follow)
+            return True
 
     def logs(self, lines: int) -> str:
         """The last the server said."""
@@ -186,7 +200,6 @@ class Deployment:
         return self._says(f"{both} 2>/dev/null && echo yes") is not None
 
     def _build(self, image: ContainerImage) -> None:
-        self.done["image"] = "built"
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
         self.shell.run(build, self._checked(image.context()), self.follow)
@@ -198,7 +211,6 @@ class Deployment:
                 "engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
-        self.done["image"] = "streamed"
         sent = self._checked(image.saved(self.on_bytes))
         self.shell.run(f"{_DOCKER} load", sent, self.follow)
 
