@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from offload.domain.measurements import Measurement
+from offload.domain.typed import read
 from offload.drivers.docker.engine import MARK
 from offload.usecases.profile import probing
 from tests.conftest import Offload
@@ -21,7 +22,7 @@ BUILTIN = ("-m", "builtin")
 def exported(offload: Offload) -> list[Measurement]:
     done = offload("profile", "export")
     assert done.returncode == 0, done.stderr
-    return [Measurement.from_json(each) for each in json.loads(done.stdout)["measurements"]]
+    return [read(Measurement, each) for each in json.loads(done.stdout)["measurements"]]
 
 
 def test_a_container_is_measured_with_the_phases_of_its_coming_up_and_is_gone(
