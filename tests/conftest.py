@@ -3,18 +3,20 @@
 import contextlib
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine import docker_engine
+from tests.becoming import Spawner
+from tests.engine import bed, docker_engine
 
-__all__ = ["docker_engine"]
+__all__ = ["bed", "docker_engine"]
 
 _TEST_BED = "198.18."
 """Nobody's hosts (RFC 2544), but the test bed's here."""
@@ -25,6 +27,10 @@ AS_CALLED = dict(os.environ)
 """The environment of whoever called pytest, with credentials if they have any."""
 
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore Ctrl-C, and what they start would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,14 +109,20 @@ def ssd_labels(assets: Path) -> Path:
     return assets / "models" / "coco_labels.txt"
 
 
+@pytest.fixture(scope="session")
+def spawner() -> Iterator[Spawner]:
+    """Who becomes the command."""
+    one = Spawner()
+    yield one
+    one.close()
+
+
 @pytest.fixture
-def offload() -> Offload:
+def offload(spawner: Spawner) -> Offload:
     """The command, in a process of its own."""
 
     def run(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "offload", *map(str, arguments)]
-        options = {"capture_output": True, "text": True, "timeout": 120} | options
-        return subprocess.run(command, check=False, **options)
+        return spawner.run(list(map(str, arguments)), **{"timeout": 120} | options)
 
     return run
 

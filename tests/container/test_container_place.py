@@ -19,7 +19,7 @@ from offload.drivers.docker.engine import MARK
 from tests.conftest import Offload
 from tests.drawing import saved, scene
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("containers")
 
 IN_CONTAINER = ("--where", "container")
 BUILTIN = ("--model", "builtin")

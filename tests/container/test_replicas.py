@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import Offload
 from tests.container.test_container_place import ours, rows, sweep
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("containers")
 
 BUILTIN = ("-m", "builtin")
 HALF = 500_000_000

@@ -19,8 +19,9 @@ from PIL import Image
 from tests.conftest import Offload
 from tests.remote.rows import Rows, assert_same, rows
 from tests.remote.served import Served, served
+from tests.ssh.proxy import Proxy
 
-pytestmark = pytest.mark.xdist_group("remote")
+pytestmark = pytest.mark.xdist_group("remote and local")
 
 BUILTIN = ("--model", "builtin")
 MANY = 400
@@ -40,9 +41,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lots(many: Path, tmp_path: Path) -> Path:
-    """The same four times: more than a server takes to come up."""
+    """The same twice: more than it takes to ask a server again."""
     folder = tmp_path / "lots"
-    for number in range(4):
+    for number in range(2):
         shutil.copytree(many, folder / str(number), copy_function=os.link)
     return folder
 
@@ -186,16 +187,14 @@ def test_a_pattern_that_names_nothing_is_told_of(offload: Offload, examples: Pat
 
 
 def test_a_server_that_answers_late_takes_part_from_then_on(
-    offload: Offload, lots: Path, tmp_path: Path
+    server: Served, lots: Path, tmp_path: Path
 ) -> None:
-    with served() as gone:
-        gone.kill()
     out = tmp_path / "out"
-    words = ("detect", lots, "-r", *BUILTIN, "--where", "split", "--url", gone.url)
-    command = [sys.executable, "-m", "offload", *map(str, words), "--workers", "1", "-o", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: '"local"' in text_of(out))
-        with served(port=gone.port):
+    with Proxy(server.port) as way:
+        way.refuse()
+        with splitting(lots, way.port, out, "--workers", "1") as process:
+            wait_for(lambda: '"local"' in text_of(out))
+            way.admit()
             _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "Until one does, all is detected here" in said
@@ -206,24 +205,26 @@ def test_a_server_that_answers_late_takes_part_from_then_on(
 
 
 def test_a_server_that_dies_and_comes_back_takes_part_again(
-    offload: Offload, lots: Path, tmp_path: Path
+    server: Served, lots: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    given = ("--workers", "1", "--max-retries", "0", "-o", str(out))
-    with served() as server:
-        words = ("detect", lots, "-r", *BUILTIN, "--where", "split", "--url", server.url)
-        command = [sys.executable, "-m", "offload", *map(str, words), *given]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    out, given = tmp_path / "out", ("--workers", "1", "--max-retries", "0")
+    with Proxy(server.port) as way, splitting(lots, way.port, out, *given) as process:
         wait_for(lambda: text_of(out).count('"remote"') > 10)
-        server.kill()
-    with process, served(port=server.port):
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    before, _, after = said.partition("remote gives no answer any more")
+        way.refuse()
+        assert process.stderr is not None
+        before: list[str] = []
+        while not before or "remote gives no answer any more" not in before[-1]:
+            before.append(process.stderr.readline())
+            assert before[-1], before
+        done_before = text_of(out).count('"remote"')
+        way.admit()
+        _, after = process.communicate(timeout=120)
+    assert process.returncode == 0, after
     assert "remote takes part again" in after
-    assert "remote takes part again" not in before
+    assert not [line for line in before if "remote takes part again" in line]
     found = rows(text_of(out))
     assert_each_once(found, lots)
+    assert places(found)["remote"] > done_before
     assert not [row for row in found.values() if row["error"]]
 
 
@@ -318,14 +319,19 @@ def test_what_does_nothing_or_cannot_be_is_refused(
     assert message in refused.stderr
 
 
-def test_whatever_ends_whenever_each_image_has_one_row(many: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lasts_s", [6, pytest.param(120, marks=pytest.mark.soak)])
+def test_whatever_ends_whenever_each_image_has_one_row(
+    many: Path, tmp_path: Path, lasts_s: float
+) -> None:
     """Clients interrupted and killed, servers stopped, continued, killed and started anew, at
-    random moments for some seconds.
+    random moments: so long, and until a job was done that had a part done by the server.
     """
-    luck, out, until_s = random.Random(7), tmp_path / "out", time.monotonic() + 12
+    luck, out, began_s = random.Random(7), tmp_path / "out", time.monotonic()
+    shared = 0
     given: list[str] = ["detect", str(many), "-r", *BUILTIN, "--keep-local", "faces/**"]
     port = 0
-    while time.monotonic() < until_s:
+    while time.monotonic() < began_s + lasts_s or not shared:
+        assert time.monotonic() < began_s + lasts_s + 60, "never was a job shared"
         with served(port=port) as server:
             port = server.port
             words = [*given, "--where", "split", "--url", server.url, "-o", str(out)]
@@ -352,6 +358,14 @@ def test_whatever_ends_whenever_each_image_has_one_row(many: Path, tmp_path: Pat
                 staying = [row for path, row in found.items() if path.startswith("faces/")]
                 assert {row["where"] for row in staying} == {"local"}
                 assert {row["sent_bytes"] for row in staying} == {0}
+                shared += places(found)["remote"] > 0
+
+
+def splitting(folder: Path, port: int, out: Path, *words: str) -> "subprocess.Popen[str]":
+    """A job that is shared with whoever answers at a port of this machine."""
+    given = (*BUILTIN, "--where", "split", "--url", f"http://127.0.0.1:{port}", "-o", str(out))
+    command = [sys.executable, "-m", "offload", "detect", str(folder), "-r", *given, *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def text_of(out: Path) -> str:

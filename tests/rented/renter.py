@@ -23,6 +23,8 @@ from tests.testbed.host import EDGE, Host
 Done = subprocess.CompletedProcess[str]
 
 SECRET = "the-secret-key-of-their-account"
+WITHOUT_IMAGE = ("--tag", "fakecloud-disk=stock")
+"""Of a machine to be: it has an engine, and is not given our image with its disk."""
 _NOT_THEIRS = ("OFFLOAD_", "AWS_", "XDG_")
 
 

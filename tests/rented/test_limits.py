@@ -6,7 +6,7 @@ import pytest
 
 from tests.rented.renter import Rented, Renter, until
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines that end")
 
 
 def ended(renter: Renter, name: str) -> bool:

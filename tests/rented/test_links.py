@@ -8,7 +8,7 @@ import pytest
 from tests.rented.pictures import MANY, assert_each_once, in_the_middle, lines, slow
 from tests.rented.renter import Rented, shape
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines")
 
 REMOTE = ("--where", "remote", "--model", "builtin")
 OUTAGE_S = 10.0

@@ -6,7 +6,7 @@ import pytest
 
 from tests.rented.renter import Done, Rented, Renter
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines that end")
 
 REMOTE = ("--where", "remote")
 

@@ -22,7 +22,7 @@ from tests.measured import bring_up
 from tests.rented.pictures import lines
 from tests.rented.renter import Rented, Renter, comes_to, shape, until
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines")
 
 SPLIT = ("--model", "builtin", "--workers", 1, "--where", "split")
 Copies = Callable[[float], Path]

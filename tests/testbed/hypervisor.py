@@ -120,7 +120,8 @@ class Hypervisor:
         user_data = base64.b64decode(answer.get("UserData", {}).get("Value") or "")
         addresses = instance["PublicIpAddress"], instance["PrivateIpAddress"]
         login = _login(ec2, instance["ImageId"])
-        host.boot(Identity(*addresses, login, keys, user_data), self.wake.set)
+        stock = {"Key": "fakecloud-disk", "Value": "stock"} in instance.get("Tags", ())
+        host.boot(Identity(*addresses, login, keys, user_data, stock), self.wake.set)
 
     def _job(self, key: str, work: Callable[[], object]) -> None:
         """One power operation per instance at a time; another look at the world when it is done."""
