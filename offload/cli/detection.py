@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from offload.cli import BEGAN_S, INTERRUPTED
+from offload.cli import BEGAN_S, INTERRUPTED, consent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ def carry_out(
     as_json: bool,
     provision: bool,
     dry_run: bool,
+    yes: bool,
 ) -> None:
     """Do what is requested, or list what would leave.
 
@@ -35,10 +36,10 @@ def carry_out(
     from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
+    from offload.domain.places import AUTO
     from offload.render import detections, messages, progress
     from offload.usecases.detect import record
     from offload.usecases.detect.pipeline import Stop
-    from offload.usecases.detect.request import AUTO
     from offload.usecases.detect.run import detection
 
     configured = bootstrap.load()
@@ -47,6 +48,7 @@ def carry_out(
     if dry_run:
         _list_what_leaves(request, configured, say, as_json=as_json)
         return
+    consent.to_rented(request.members, yes=yes)
     bring_up, rental = asked_for(request, say, provision=provision)
     stop = Stop()
     fetched: list[int] = []  # what a download took is no part of any other start-up

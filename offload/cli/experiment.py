@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import INTERRUPTED, consent, options
 
 if TYPE_CHECKING:
     from offload.render.messages import Messages
@@ -72,9 +72,7 @@ def experiment(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show the cells, what they take and cost, only.")
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask before what costs money.")
-    ] = False,
+    yes: consent.Yes = False,
     recursive: options.Recursive = False,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="As for offload detect.")
@@ -149,6 +147,7 @@ def experiment(
 
         studies.plan(study.plan())
         return
+    consent.to_rented(places, yes=yes)
     _run(study, out, say, yes=yes, quiet=quiet)
 
 
@@ -156,6 +155,7 @@ def _run(study: "StudySetup", out: str, say: "Messages", *, yes: bool, quiet: bo
     from time import perf_counter
 
     from offload.cli.interrupt import stopping_on_interrupt
+    from offload.domain.units import show_usd
     from offload.render import studies
     from offload.usecases.detect.pipeline import Stop
     from offload.usecases.experiment.cells import StudyProgress
@@ -165,8 +165,10 @@ def _run(study: "StudySetup", out: str, say: "Messages", *, yes: bool, quiet: bo
         plan, standing, total = running.plan, running.standing, len(study.design.cells())
         for line in studies.plan_lines(plan):
             say.note(line)
-        if study.rents and plan.usd_per_h and not yes and not _confirmed(plan.usd):
-            raise typer.Exit(1)
+        if study.rents and plan.usd_per_h and not yes:
+            question = f"Begin, for about {show_usd(plan.usd)}?"
+            if not consent.given(question, "Nothing that costs money is begun without a yes."):
+                raise typer.Exit(1)
         pace = StudyProgress(plan, perf_counter)
         with (
             stopping_on_interrupt(stop, say.warn, "Finishing this cell") as interrupted,
@@ -183,20 +185,6 @@ def _run(study: "StudySetup", out: str, say: "Messages", *, yes: bool, quiet: bo
         raise typer.Exit(INTERRUPTED)
     if any(run.error for run in runs):
         raise typer.Exit(SOME_FAILED)
-
-
-def _confirmed(usd: float) -> bool:
-    import sys
-
-    from offload.domain.errors import UsageError
-    from offload.domain.units import show_usd
-
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Nothing that costs money is begun without a yes.",
-            hint="To say it beforehand: add --yes",
-        )
-    return typer.confirm(f"Begin, for about {show_usd(usd)}?", err=True)
 
 
 def _levels(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import INTERRUPTED, consent, options
 
 if TYPE_CHECKING:
     from offload.domain.errors import OffloadError
@@ -78,6 +78,7 @@ def run(
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Every sample as a line of CSV.")] = False,
     offline: options.Offline = False,
+    yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -120,6 +121,7 @@ def run(
         memory=memory,
         offline=offline,
     )
+    consent.to_rented((request.where for request in requests), yes=yes)
     budget_s = units.duration_s(budget, option="--budget")
     configured, stop = bootstrap.load(), Stop()
     say = messages.Messages(quiet=quiet, verbose=verbose)

@@ -4,6 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+SPLIT, AUTO = "split", "auto"
+"""What `--where` takes beside places: to use this process and another place at once, and to let
+measurements decide.
+"""
+
 
 class StartState(StrEnum):
     """What a place is in before it is used: up with its model loaded, up without it, switched off
@@ -36,6 +41,12 @@ class PlaceTraits:
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100
+
+    def takes(self, option: str) -> bool:
+        """Whether a field of a request means something there. Which images stay is to be said of
+        every place that they would leave for.
+        """
+        return option in self.options or (option == "keep_local" and self.leaves_machine)
 
 
 class KnownPlaces(dict[str, PlaceTraits]):

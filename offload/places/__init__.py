@@ -56,6 +56,7 @@ def traits(name: str) -> PlaceTraits:
     return declared
 
 
+@cache
 def known() -> KnownPlaces:
     """The traits of all places."""
     return KnownPlaces(traits(name) for name in names())

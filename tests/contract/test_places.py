@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ COPIES = 8
 """Of each picture in a folder that is large enough for two places."""
 
 pytestmark = pytest.mark.xdist_group("toy")
-unasked = pytest.mark.xfail(reason="no --yes, and places are known by name")
 unmodelled = pytest.mark.xfail(reason="the cost model knows places by name")
 
 
@@ -114,7 +112,7 @@ def profiled(toy: Commands) -> tuple[Commands, list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def study(toy: Commands) -> Iterator[Path]:
+def study(toy: Commands) -> Path:
     """A study of two cells, one of them at the place."""
     folder = toy.home / "study"
     asked = (*MODEL, "--where", "local,toy", "--images", 2, "--repeats", 1, "--yes")
@@ -122,7 +120,7 @@ def study(toy: Commands) -> Iterator[Path]:
     return folder
 
 
-@unasked
+@unmodelled
 def test_detect_goes_there_and_a_folder_of_results_goes_on(toy: Commands) -> None:
     one, *others = sorted(toy.photos.iterdir())
     out = toy.home / "results"
@@ -143,14 +141,13 @@ def test_detect_goes_there_and_a_folder_of_results_goes_on(toy: Commands) -> Non
     assert json.loads((out / "run.json").read_text())["place"] == "toy"
 
 
-@unasked
 def test_profile_measures_it_and_its_link(
     profiled: tuple[Commands, list[dict[str, Any]]],
 ) -> None:
     _, measurements = profiled
     there = next(m for m in measurements if m["condition"]["place"] == "toy")
     assert there["images"]
-    assert {probe["direction"] for probe in there["probes"]} == {"up", "down"}
+    assert {probe["kind"] for probe in there["probes"]} >= {"up", "down"}
 
 
 @unmodelled
@@ -178,7 +175,7 @@ def test_auto_goes_there_if_it_is_named_and_only_then(
     assert not toy.given
 
 
-@unasked
+@unmodelled
 def test_a_split_works_here_and_there(toy: Commands) -> None:
     asked = ("--where", "split", "--with", "toy", "--workers", 1, "--yes")
     assert set(toy.wheres(toy.many, *asked).values()) == {"local", "toy"}
@@ -192,7 +189,6 @@ def test_an_experiment_has_a_cell_there_and_a_report_shows_it(toy: Commands, stu
     assert "the toy place" in (toy.home / "report.html").read_text()
 
 
-@unasked
 def test_what_is_kept_local_is_refused_there(toy: Commands) -> None:
     refused = toy("detect", toy.photos, *MODEL, "--where", "toy", "--yes", "--keep-local", STAYS,
                   code=2)  # fmt: skip
@@ -201,7 +197,6 @@ def test_what_is_kept_local_is_refused_there(toy: Commands) -> None:
     assert not toy.given
 
 
-@unasked
 def test_what_the_settings_keep_local_is_refused_there(toy: Commands) -> None:
     asked = ("--where", "toy", "--yes")
     refused = toy("detect", toy.photos, *MODEL, *asked, code=2, OFFLOAD_KEEP_LOCAL=STAYS)
@@ -209,7 +204,7 @@ def test_what_the_settings_keep_local_is_refused_there(toy: Commands) -> None:
     assert not toy.given
 
 
-@unasked
+@unmodelled
 def test_a_split_keeps_local_what_is_to_stay(toy: Commands) -> None:
     asked = ("--where", "split", "--with", "toy", "--workers", 1, "--yes")
     wheres = toy.wheres(toy.many, *asked, "--keep-local", f"*{STAYS}")
@@ -228,7 +223,6 @@ def test_auto_keeps_local_what_is_to_stay(
     assert not any(STAYS in path for path in toy.given)
 
 
-@unasked
 def test_a_profile_keeps_local_what_is_to_stay(toy: Commands) -> None:
     asked = ("--where", "toy", "--budget", "0.3s", "--yes")
     toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
@@ -242,11 +236,12 @@ def test_a_profile_keeps_local_what_is_to_stay(toy: Commands) -> None:
         ("detect", "--where", "toy"),
         ("detect", "--where", "split", "--with", "toy"),
         ("profile", "--where", "local,toy", "--budget", "0.3s"),
-        ("experiment", "--where", "toy", "--images", 1, "--repeats", 1, "--out", "unasked"),
+        pytest.param(
+            ("experiment", "--where", "toy", "--images", 1, "--repeats", 1, "--out", "unasked"),
+            marks=pytest.mark.xfail(reason="a study's design knows places by name"),
+        ),
     ],
-    ids=lambda asked: "-".join(map(str, asked[:3:2])),
 )
-@unasked
 def test_it_is_asked_about_before_money_could_flow(
     toy: Commands, asked: tuple[object, ...]
 ) -> None:

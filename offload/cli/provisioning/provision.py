@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import INTERRUPTED, consent, options
 
 if TYPE_CHECKING:
     from offload.domain.measurements import Measurement
@@ -165,7 +165,7 @@ def bring_up(
         return None
     if plan.before is None:
         machines.announce(plan, quiet=quiet)
-        if not yes and not _confirmed():
+        if not yes and not consent.given("Create it?", "Nothing is created without a yes."):
             raise typer.Exit(1)
     stop = Stop()
     with (
@@ -191,18 +191,6 @@ def bring_up(
     else:
         machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
     return up.measurement
-
-
-def _confirmed() -> bool:
-    import sys
-
-    from offload.domain.errors import UsageError
-
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Nothing is created without a yes.", hint="To say it beforehand: add --yes"
-        )
-    return typer.confirm("Create it?", err=True)
 
 
 def _limit_s(text: str | None, option: str) -> float | None:

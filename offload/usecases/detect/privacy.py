@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
 
 from offload.domain.errors import UsageError
+from offload.domain.places import SPLIT
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
-from offload.usecases.detect.request import SPLIT, Request
+from offload.usecases.detect.request import REMOTE, Request
 
 _MOST_LINKS = 40
 """As many as Linux follows."""
@@ -106,15 +107,16 @@ def check(request: Request, configured: Settings, found: ImageList) -> None:
     Raises:
         UsageError: something would.
     """
-    if request.where != "remote":
+    if request.where == SPLIT or not request.leaves_machine:
         return
     staying = KeepLocalRules(found.root, patterns(request, configured))
     number = sum(path in staying for path in found.paths)
     if number:
         raise UsageError(
-            f"{number} of {len(found.paths)} images are to stay here, and --where remote sends "
-            "all.",
-            hint="To have those done here and the others there: --where split",
+            f"{number} of {len(found.paths)} images are to stay here, and --where "
+            f"{request.where} sends all.",
+            hint="To have those done here and the others there: --where split"
+            + (f" --with {request.where}" if request.where != REMOTE else ""),
         )
 
 
@@ -125,7 +127,7 @@ def leaving(request: Request, configured: Settings) -> tuple[ImageList, list[str
         UsageError: the sources name no image.
     """
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    if request.where not in {"remote", SPLIT}:
+    if not request.leaves_machine:
         return found, [], 0
     check(request, configured, found)
     staying = KeepLocalRules(found.root, patterns(request, configured))

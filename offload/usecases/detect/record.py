@@ -15,6 +15,7 @@ from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome, Start
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
+from offload.places import known as known_places
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.run import DetectRun
@@ -48,7 +49,7 @@ def remember(
     if not configured.history or samples.first_s is None or not is_plain(run, request):
         return None
     session = run.tally.session
-    kept = request.where == "container" and "create" not in session.phases
+    kept = known_places()[request.where].takes("keep") and "create" not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, configured, run.via.label if run.via else None)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

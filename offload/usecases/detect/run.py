@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from offload.detectors.source import Hub
+from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock
@@ -24,7 +25,7 @@ from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect import endpoints, places, privacy
 from offload.usecases.detect import rows as use_case
 from offload.usecases.detect.pipeline import Stop
-from offload.usecases.detect.request import SPLIT, Request
+from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary, Tally
 from offload.version import __version__
 
@@ -97,7 +98,7 @@ def detection(
     with ExitStack() as stack:
         via = None if is_shared else stack.enter_context(endpoints.endpoint(request, configured))
         kit = places.kit(request, hub, configured, follow, via)
-        place = places.place("local" if request.where == SPLIT else request.where, kit)
+        place = places.place(request.members[0], kit)
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)

@@ -17,6 +17,7 @@ from offload.domain.ports import Place, Session
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.drivers.settings import Settings
+from offload.places import known
 from offload.providers.ec2 import registry
 from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect import endpoints, places
@@ -72,7 +73,7 @@ class Profiler:
             OffloadError: what is asked for cannot be done.
         """
         most = max(local_slots(request, self.configured) for request in requests)
-        away = any(request.where == "remote" for request in requests)
+        away = any(request.leaves_machine for request in requests)
         images = folder(requests[0], self.rng, most, self.configured.keep_local if away else ())
         around = HostState(
             machine.usable_cores(), machine.load(), machine.burstable(), machine.on_battery()
@@ -119,6 +120,7 @@ class Profiler:
             taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             surroundings=around,
             max_side_px=request.upload_max_side,
+            takes_copies=known()[request.where].takes("upload_max_side"),
         )
         budget = Budget(self.budget_s, time.perf_counter)
 
@@ -134,7 +136,7 @@ class Profiler:
     def _starter(self, request: Request, images: SampledFolder) -> Starter:
         """With an image for every detector that loads; elsewhere with one that is soon sent."""
         drawn, together = images.drawn, 1
-        if request.where == "local":
+        if known()[request.where].in_process:
             together = local_slots(request, self.configured)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)

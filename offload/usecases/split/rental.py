@@ -11,6 +11,7 @@ from offload.domain.units import show_usd
 from offload.drivers.host import network
 from offload.drivers.settings import Settings
 from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.request import REMOTE
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
@@ -18,8 +19,6 @@ from offload.usecases.provision.provisioning import ProgressReporter
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 
-NAME = "remote"
-"""What the place is called that the machine is."""
 UNDONE = {"api": "removed", "start": "stopped"}
 """Phases that begin what is to be undone, and what the machine is afterwards."""
 _UP = {"pending", "running"}
@@ -126,5 +125,5 @@ def needs_s(plan: ProvisionPlan, configured: Settings, warn: Callable[[str], Non
     given = Overrides(kind=label, network=network.fingerprint())
     state = "new" if plan.before is None else "stopped"
     ways = lanes(known.measurements, known.outcomes, given)
-    lane = next(each for each in ways if each.place == NAME and each.state == state)
+    lane = next(each for each in ways if each.place == REMOTE and each.state == state)
     return lane.startup_s.median + lane.first_s.median

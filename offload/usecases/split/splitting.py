@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from offload.detectors.source import Hub
+from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock
@@ -12,17 +13,18 @@ from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
+from offload.places import known
 from offload.providers.ec2 import registry
 from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect import endpoints
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
-from offload.usecases.detect.request import SPLIT, Request, alone
+from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job, problems
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.rental import NAME, HiredMachine
+from offload.usecases.split.rental import HiredMachine
 from offload.usecases.split.work_queue import WorkItem
 from offload.usecases.split.workers import SplitJob
 
@@ -124,7 +126,9 @@ def _elsewhere(
     """
     if request.where != SPLIT:
         return None
-    remote = alone(request, NAME)
+    remote = alone(request, request.member)
+    if not known()[request.member].takes("url"):
+        return remote
     asked = request.url or configured.url or endpoints.is_asked(remote, configured)
     if rental is not None:
         return remote
