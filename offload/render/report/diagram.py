@@ -70,11 +70,11 @@ def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite])
             tall = height / len(there) - 0.8
             bottom = height - (number + 1) * (tall + 0.8) + 0.4
             _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), site)
-            lane = 5.0 + _LINK * (len(there) - 1 - number)
+            track_y = 5.0 + _LINK * (len(there) - 1 - number)
             start = (_CLIENT[0] + 8 + 4 * number, middle - 8)
-            _far(axes, start, lane, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
+            _far(axes, start, track_y, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
             x = _CLIENT[0] + 7 + 4 * len(there)
-            axes.text(x, lane + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
+            axes.text(x, track_y + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
         return drawing.svg(figure, "architecture")
 
 
@@ -130,13 +130,13 @@ def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
     )  # fmt: skip
 
 
-def _far(axes: Axes, start: Point, lane: float, y: float, target: Target) -> None:
+def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> None:
     """From the client down, below all else on its machine, and over to another one."""
     colour = _COLOUR.get(target.place, INK)
     x = _WIDTH - _RIGHT + 6
     _target(axes, target, (x, y - _BOX / 2), _RIGHT - 12)
     between = (_LEFT + _WIDTH - _RIGHT) / 2
-    corners = [start, (start[0], lane), (between, lane), (between, y)]
+    corners = [start, (start[0], track_y), (between, track_y), (between, y)]
     axes.plot(*zip(*corners, strict=True), color=colour, linewidth=1.3, zorder=2,
               solid_capstyle="butt")  # fmt: skip
     _arrow(axes, (between, y), (x, y), target)

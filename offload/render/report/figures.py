@@ -33,13 +33,13 @@ def makespan(
     looks: Mapping[Variant, int],
     crossings: Sequence[Crossing],
 ) -> str:
-    """Seconds over the number of images, a line for each lane, bars for what is likely."""
+    """Seconds over the number of images, a line for each variant, bars for what is likely."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.9), layout="constrained")
         axes = figure.subplots()
-        for lane, groups in series.items():
+        for variant, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _straighten(_line(axes, known, looks[lane], names.short(lane)))
+            _straighten(_line(axes, known, looks[variant], names.short(variant)))
         numbers = sorted({n for groups in series.values() for n in groups})
         drawing.log_if_wide(axes, "x", numbers)
         drawing.log_if_wide(
@@ -133,8 +133,8 @@ def transfer(
         figure = Figure(figsize=(drawing.WIDTH_IN, 2.7), layout="constrained")
         axes = figure.subplots()
         top = 0.0
-        for lane, line in lines.items():
-            look, sent = looks[lane], photos[lane]
+        for variant, line in lines.items():
+            look, sent = looks[variant], photos[variant]
             some = np.linspace(0, len(sent) - 1, min(len(sent), _MOST_POINTS)).astype(int)
             x = np.array([sent[i].sent_bytes for i in some]) / 1e3
             y = np.array([sent[i].transfer_s for i in some])
@@ -144,7 +144,7 @@ def transfer(
             )  # fmt: skip
             over = np.array([x.min(), x.max()])
             fitted = line.start_s + line.per_byte_s * 1e3 * over
-            axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(lane)).lines[
+            axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(variant)).lines[
                 0
             ].set_dashes(DASHES[look])
             top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))

@@ -1,4 +1,4 @@
-"""What lanes are called: by their place, and by what tells them from other lanes of that place."""
+"""What variants are called: by their place, and by what tells them from others of that place."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -32,45 +32,45 @@ _SPOKEN: Mapping[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of some lanes; `varying` are the fields that tell those of one place apart."""
+    """The names of some variants; `varying` are the fields that tell those of one place apart."""
 
     varying: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, lanes: Iterable[Variant]) -> "Names":
-        """Names that tell these lanes apart."""
+    def of(cls, variants: Iterable[Variant]) -> "Names":
+        """Names that tell these variants apart."""
         values: dict[str, dict[str, set[Any]]] = {}
-        for lane in lanes:
+        for variant in variants:
             for field in _NAMING:
-                fields = values.setdefault(lane.place, {})
-                fields.setdefault(field, set()).add(getattr(lane, field))
+                fields = values.setdefault(variant.place, {})
+                fields.setdefault(field, set()).add(getattr(variant, field))
         return cls({
             place: tuple(field for field, found in fields.items() if len(found) > 1)
             for place, fields in values.items()
         })  # fmt: skip
 
-    def short(self, lane: Variant) -> str:
+    def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
-        fields = self.varying.get(lane.place, ())
-        return ", ".join([lane.place, *(_SHORT[field](getattr(lane, field)) for field in fields)])
+        fields = self.varying.get(variant.place, ())
+        return ", ".join(
+            [variant.place, *(_SHORT[field](getattr(variant, field)) for field in fields)]
+        )
 
-    def spoken(self, lane: Variant, *but: str) -> str:
+    def spoken(self, variant: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
-        fields = [field for field in self.varying.get(lane.place, ()) if field not in but]
-        name = PLACE[lane.place]
+        fields = [field for field in self.varying.get(variant.place, ()) if field not in but]
+        name = PLACE[variant.place]
         if "cold" in fields:
-            name = name.replace("the ", f"the {_SHORT['cold'](lane.cold)} ")
-        return name + "".join(_SPOKEN[f](getattr(lane, f)) for f in fields if f in _SPOKEN)
+            name = name.replace("the ", f"the {_SHORT['cold'](variant.cold)} ")
+        return name + "".join(_SPOKEN[f](getattr(variant, f)) for f in fields if f in _SPOKEN)
 
-    def at(self, lane: Variant, *but: str) -> str:
+    def at(self, variant: Variant, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""
-        return f"{_IN[lane.place]} {self.spoken(lane, *but)}"
+        return f"{_IN[variant.place]} {self.spoken(variant, *but)}"
 
 
-def setting(lane: Variant) -> str:
-    """How the knobs of a lane were set, where they were: ` with 3 replicas, 0.5 CPU, 8 in flight`;
-    empty if none was.
-    """
+def setting(variant: Variant) -> str:
+    """` with 3 replicas, 0.5 CPU, 8 in flight`: the knobs of a variant that were set."""
     knobs = ("replicas", "cpus", "concurrency")
-    said = [_SHORT[knob](getattr(lane, knob)) for knob in knobs if getattr(lane, knob)]
+    said = [_SHORT[knob](getattr(variant, knob)) for knob in knobs if getattr(variant, knob)]
     return f" with {', '.join(said)}" if said else ""

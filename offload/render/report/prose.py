@@ -24,25 +24,25 @@ _BINDS = {
 }
 
 
-def alone(matter: Comparisons, group: "Group") -> str:
+def alone(compared: Comparisons, group: "Group") -> str:
     """What a job takes."""
     images = count(group.images, "image")
-    name = capital(matter.names.spoken(group.lane))
+    name = capital(compared.names.spoken(group.lane))
     return f"{name} takes {took(group.estimate('makespan_s'))} for {images}{setting(group.lane)}."
 
 
-def pair_sentence(matter: Comparisons, pair: Pair) -> str:
-    """How two lanes compare with the most images that both did."""
-    name, base = (matter.names.spoken(g.lane) for g in (pair.lane, pair.base))
-    lane_s, base_s = pair.seconds
+def pair_sentence(compared: Comparisons, pair: Pair) -> str:
+    """How two variants compare with the most images that both did."""
+    name, base = (compared.names.spoken(g.lane) for g in (pair.candidate, pair.base))
+    candidate_s, base_s = pair.seconds
     if not pair.clear:
         return (
             f"With {count(pair.images, 'image')}, {name} and {base} cannot be told apart: "
-            f"{took(lane_s)} and {took(base_s)}."
+            f"{took(candidate_s)} and {took(base_s)}."
         )
     return (
         f"With {count(pair.images, 'image')}, {name} takes {longer(pair.ratio.value)} {base}: "
-        f"{took(lane_s)} against {took(base_s)}."
+        f"{took(candidate_s)} against {took(base_s)}."
     )
 
 
@@ -60,13 +60,13 @@ def off(error: float) -> str:
     return percent(error) if error < 1 else f"a factor of {digits(1 + error)}"
 
 
-def crossing_sentence(matter: Comparisons, crossing: Crossing) -> str:
-    """From how many images on which of two lanes is faster."""
-    slow, fast = matter.names.spoken(crossing.slow), matter.names.spoken(crossing.fast)
+def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
+    """From how many images on which of two variants is faster."""
+    slow, fast = compared.names.spoken(crossing.slow), compared.names.spoken(crossing.fast)
     if crossing.clear_from is None:
-        return _unclear(matter, crossing)
+        return _unclear(compared, crossing)
     if crossing.clear_from == crossing.least:
-        return _throughout(matter, [crossing])
+        return _throughout(compared, [crossing])
     if crossing.images is None:
         return (
             f"From {crossing.clear_from:,} images on, {fast} is faster than {slow}; with "
@@ -82,9 +82,9 @@ def crossing_sentence(matter: Comparisons, crossing: Crossing) -> str:
     return text + f", beyond chance from {crossing.clear_from:,} on." * late + "." * (not late)
 
 
-def _unclear(matter: Comparisons, crossing: Crossing) -> str:
-    """Two lanes that cannot be told apart with the most images."""
-    slow, fast = matter.names.spoken(crossing.slow), matter.names.spoken(crossing.fast)
+def _unclear(compared: Comparisons, crossing: Crossing) -> str:
+    """Two variants that cannot be told apart with the most images."""
+    slow, fast = compared.names.spoken(crossing.slow), compared.names.spoken(crossing.fast)
     if crossing.ahead is None:
         return (
             f"From {crossing.least} to {crossing.most:,} images, {fast} and {slow} cannot be told "
@@ -98,52 +98,50 @@ def _unclear(matter: Comparisons, crossing: Crossing) -> str:
     )
 
 
-def crossing_sentences(matter: Comparisons) -> list[str]:
-    """One for each pair of lanes that change places, and one for each lane that is ahead of others
-    throughout.
-    """
+def crossing_sentences(compared: Comparisons) -> list[str]:
+    """One for each pair that changes places, and one for each variant that is ahead throughout."""
     told: dict[object, list[Crossing]] = {}
-    for number, each in enumerate(matter.crossings):
+    for number, each in enumerate(compared.crossings):
         throughout = each.clear_from == each.least
         told.setdefault((each.fast, each.least, each.most) if throughout else number, []).append(
             each
         )
     return [
-        _throughout(matter, same) if len(same) > 1 else crossing_sentence(matter, same[0])
+        _throughout(compared, same) if len(same) > 1 else crossing_sentence(compared, same[0])
         for same in told.values()
     ]
 
 
-def _throughout(matter: Comparisons, same: list[Crossing]) -> str:
+def _throughout(compared: Comparisons, same: list[Crossing]) -> str:
     first = same[0]
-    slow = listing([matter.names.spoken(each.slow) for each in same])
-    fast = matter.names.spoken(first.fast)
+    slow = listing([compared.names.spoken(each.slow) for each in same])
+    fast = compared.names.spoken(first.fast)
     return f"From {first.least} to {first.most:,} images, {fast} is faster than {slow} throughout."
 
 
-def binding_sentences(matter: Comparisons) -> Iterator[str]:
+def binding_sentences(compared: Comparisons) -> Iterator[str]:
     """What the jobs wait for most: a sentence for each stage that does so somewhere."""
     found: dict[str, list[tuple[Group, float]]] = {}
-    for group in matter.groups:
+    for group in compared.groups:
         if binds := phases.binding(group):
             found.setdefault(binds[0], []).append((group, binds[1]))
     for stage, groups in found.items():
-        names = capital(listing([_at_its_best(matter, group.lane) for group, _ in groups]))
+        names = capital(listing([_at_its_best(compared, group.lane) for group, _ in groups]))
         shares = [percent(share) for _, share in groups]
         alike = len(set(shares)) == 1
         told = _BINDS[stage].format(shares[0] if alike else listing(shares))
         yield f"{names}, {told}{'' if alike else ', in this order'}."
 
 
-def _at_its_best(matter: Comparisons, lane: Variant) -> str:
-    """A lane, with its knobs if others were turned."""
-    several = headline.settings(matter.study, lane) > 1
-    return matter.names.at(lane) + setting(lane) * several
+def _at_its_best(compared: Comparisons, variant: Variant) -> str:
+    """A variant, with its knobs if others were turned."""
+    several = headline.settings(compared.study, variant) > 1
+    return compared.names.at(variant) + setting(variant) * several
 
 
-def scaling_sentence(matter: Comparisons, number: int) -> str:
+def scaling_sentence(compared: Comparisons, number: int) -> str:
     """What the most replicas bring beside the fewest, with many requests in flight and with one."""
-    sweep = matter.sweeps[number]
+    sweep = compared.sweeps[number]
     few, many = sweep.replicas[0], sweep.replicas[-1]
     if few == many:
         return ""
@@ -155,8 +153,8 @@ def scaling_sentence(matter: Comparisons, number: int) -> str:
         f"Going from {few} to {count(many, 'replica')} multiplies the images per second by "
         f"{times(gain)}{flying(most)}, where {digits(many / few)} would be in proportion"
     )
-    if len(matter.sweeps) > 1:
-        text = f"{capital(swept(matter, sweep))}: {text[:1].lower()}{text[1:]}"
+    if len(compared.sweeps) > 1:
+        text = f"{capital(swept(compared, sweep))}: {text[:1].lower()}{text[1:]}"
     if gain.interval and gain.low <= 1 <= gain.high:
         return f"{text}; that may be chance."
     least = sweep.concurrencies[0]
@@ -171,17 +169,17 @@ def flying(requests: int) -> str:
     return f" with {count(requests, 'request')} in flight" if requests else ""
 
 
-def swept(matter: Comparisons, sweep: Sweep) -> str:
+def swept(compared: Comparisons, sweep: Sweep) -> str:
     """Where replicas and requests in flight were varied, and what else tells it from others."""
-    names = Names.of(each.lane for each in matter.sweeps)
+    names = Names.of(each.lane for each in compared.sweeps)
     return names.at(sweep.lane) + setting(sweep.lane)
 
 
-def worth_sentence(matter: Comparisons) -> str:
+def worth_sentence(compared: Comparisons) -> str:
     """What an hour must be worth for the fastest to pay beside the cheapest, if it surely is the
     faster one.
     """
-    bills = matter.bills
+    bills = compared.bills
     if not bills:
         return ""
     cheapest = min(bills, key=lambda bill: (bill.usd.value, bill.seconds.value))
@@ -190,6 +188,6 @@ def worth_sentence(matter: Comparisons) -> str:
     hour = money.worth_usd_per_h(bills[0], cheapest)
     return said(
         "{fast} pays if an hour of waiting is worth {usd} or more.",
-        fast=capital(matter.names.spoken(bills[0].lane)),
+        fast=capital(compared.names.spoken(bills[0].lane)),
         usd=show_usd(hour) if hour else None,
     )

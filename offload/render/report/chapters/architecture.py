@@ -17,18 +17,18 @@ _LONGEST_HERE, _LONGEST_THERE = 70, 30
 _MOST_LEVELS = 2
 
 
-def drawn(matter: Comparisons) -> tuple[str, str, float] | None:
+def drawn(compared: Comparisons) -> tuple[str, str, float] | None:
     """Caption, picture, and the share of the text's width that it takes; None of a study in which
     no run came to an end.
     """
-    study = matter.study
+    study = compared.study
     if not study.lanes:
         return None
     here = [t for place in ("local", "container") if (t := _target(study, place))]
     there = _far(study)
     machine = environment.client(study)
     site = diagram.DiagramSite("machine with the images", _lines(machine, _LONGEST_HERE), here)
-    most = f"{count(max(matter.measured), 'image')}{' at most' * (len(matter.measured) > 1)}"
+    most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
     svg = diagram.draw([most, *_weight(study)], site, there)
     where = [t.place for t in here] + ["remote"] * bool(there)
     caption = (
@@ -79,15 +79,15 @@ def _levels(values: Sequence[float]) -> str:
 
 
 def _far(study: Study) -> list[diagram.DiagramSite]:
-    lanes: dict[str, Variant] = {}
-    for lane in study.lanes:
-        if lane.place == "remote":
-            lanes.setdefault(lane.label, lane)
-    return [_site(study, lane) for lane in list(lanes.values())[:2]]
+    variants: dict[str, Variant] = {}
+    for variant in study.lanes:
+        if variant.place == "remote":
+            variants.setdefault(variant.label, variant)
+    return [_site(study, variant) for variant in list(variants.values())[:2]]
 
 
-def _site(study: Study, lane: Variant) -> diagram.DiagramSite:
-    site = environment.site(study, lane)
+def _site(study: Study, variant: Variant) -> diagram.DiagramSite:
+    site = environment.site(study, variant)
     remote = [run for run in study.done if run.lane.place == "remote"]
     rates = levels(remote, "link_mbit")
     rate = f"{_levels(rates)} Mbit/s" if rates else ""

@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 _BUT_KNOBS: dict[str, None] = dict.fromkeys(headline.KNOBS)
 
 
-def changes(matter: Comparisons) -> Iterator[str]:
+def changes(compared: Comparisons) -> Iterator[str]:
     """Another link, smaller uploads, more replicas, an hour that is worth more."""
     told: set[Variant] = set()
-    for pair in matter.remote:
-        alike = pair.lane.lane.but(link_mbit=None, **_BUT_KNOBS)
-        if alike not in told and (sentence := _link_sentence(matter, pair)):
+    for pair in compared.remote:
+        alike = pair.candidate.lane.but(link_mbit=None, **_BUT_KNOBS)
+        if alike not in told and (sentence := _link_sentence(compared, pair)):
             told.add(alike)
             yield sentence
-    yield from _uploads(matter)
-    for number in range(min(2, len(matter.sweeps))):
-        yield prose.scaling_sentence(matter, number)
-    yield prose.worth_sentence(matter)
+    yield from _uploads(compared)
+    for number in range(min(2, len(compared.sweeps))):
+        yield prose.scaling_sentence(compared, number)
+    yield prose.worth_sentence(compared)
 
 
-def _link_sentence(matter: Comparisons, pair: Pair) -> str:
-    lane = pair.lane.lane
-    site = environment.site(matter.study, lane)
+def _link_sentence(compared: Comparisons, pair: Pair) -> str:
+    variant = pair.candidate.lane
+    site = environment.site(compared.study, variant)
     cores = site.host.usable_cores if site.host else None
-    needed = link.needed(matter.study, lane, pair.base, site.goodput_bytes_per_s, cores)
+    needed = link.needed(compared.study, variant, pair.base, site.goodput_bytes_per_s, cores)
     if needed is None:
-        return _no_link_sentence(matter, pair)
+        return _no_link_sentence(compared, pair)
     if not (needed.swept or pair.clear):  # the rate would be the one that there is
         return ""
-    remote = matter.names.spoken(lane, "link_mbit")
-    base = matter.names.spoken(pair.base.lane)
+    remote = compared.names.spoken(variant, "link_mbit")
+    base = compared.names.spoken(pair.base.lane)
     images = count(needed.images, "image")
     if needed.bytes_per_s is None:
         return (
@@ -69,38 +69,38 @@ def _rate_sentence(needed: Needed, remote: str, base: str, images: str) -> str:
     )
 
 
-def _no_link_sentence(matter: Comparisons, pair: Pair) -> str:
-    found, spent = phases.binding(pair.lane), phases.of(pair.lane)
+def _no_link_sentence(compared: Comparisons, pair: Pair) -> str:
+    found, spent = phases.binding(pair.candidate), phases.of(pair.candidate)
     if found is None or found[0] != "detector":
         return ""
     on_link = sum(spent.get(phase, 0.0) for phase in phases.STAGES["link"]) / sum(spent.values())
     return (
-        f"{capital(matter.names.at(pair.lane.lane))}, a faster link would save at most "
+        f"{capital(compared.names.at(pair.candidate.lane))}, a faster link would save at most "
         f"{percent(on_link)} of an image's time, a faster detector up to {percent(found[1])}."
     )
 
 
-def _uploads(matter: Comparisons) -> Iterator[str]:
+def _uploads(compared: Comparisons) -> Iterator[str]:
     whole = {
-        lane.but(**_BUT_KNOBS): matter.study.series(lane)
-        for lane in matter.lanes
-        if lane.upload_max_side_px is None
+        variant.but(**_BUT_KNOBS): compared.study.series(variant)
+        for variant in compared.variants
+        if variant.upload_max_side_px is None
     }
-    for lane in matter.lanes:
-        one = matter.study.series(lane)
-        other = whole.get(lane.but(upload_max_side_px=None, **_BUT_KNOBS), {})
+    for variant in compared.variants:
+        one = compared.study.series(variant)
+        other = whole.get(variant.but(upload_max_side_px=None, **_BUT_KNOBS), {})
         both = set(one) & set(other)
-        if lane.upload_max_side_px is not None and both:
-            yield _upload_sentence(matter, Pair(one[max(both)], other[max(both)]))
+        if variant.upload_max_side_px is not None and both:
+            yield _upload_sentence(compared, Pair(one[max(both)], other[max(both)]))
 
 
-def _upload_sentence(matter: Comparisons, pair: Pair) -> str:
+def _upload_sentence(compared: Comparisons, pair: Pair) -> str:
     small_s, whole_s = pair.seconds
-    lane = pair.lane.lane
+    variant = pair.candidate.lane
     how = f"{prose.longer(pair.ratio.value)} " if pair.clear else "not to be told apart from "
     return (
-        f"{capital(matter.names.at(lane, 'upload_max_side_px'))}, sending copies of at most "
-        f"{lane.upload_max_side_px} px takes {took(small_s)} for {count(pair.images, 'image')}, "
+        f"{capital(compared.names.at(variant, 'upload_max_side_px'))}, sending copies of at most "
+        f"{variant.upload_max_side_px} px takes {took(small_s)} for {count(pair.images, 'image')}, "
         f"{how}the {took(whole_s)} with whole images; what it does to the detections is not part "
         "of this study."
     )

@@ -18,68 +18,68 @@ alone.
 """
 
 
-def short(matter: Comparisons) -> str:
+def short(compared: Comparisons) -> str:
     """The answer in a sentence or two."""
-    remote = matter.remote
+    remote = compared.remote
     if remote:
         unlike = (remote[0].ratio.value < 1) != (remote[-1].ratio.value < 1)
-        second = _verdict(matter, remote[-1]) if unlike else _from(matter, remote[0])
-        return " ".join(filter(None, (_verdict(matter, remote[0]), second)))
-    if matter.pairs:
-        return prose.pair_sentence(matter, matter.pairs[0])
-    if matter.sweeps and (told := prose.scaling_sentence(matter, 0)):
+        second = _verdict(compared, remote[-1]) if unlike else _from(compared, remote[0])
+        return " ".join(filter(None, (_verdict(compared, remote[0]), second)))
+    if compared.pairs:
+        return prose.pair_sentence(compared, compared.pairs[0])
+    if compared.sweeps and (told := prose.scaling_sentence(compared, 0)):
         return told
-    return prose.alone(matter, matter.groups[-1]) if matter.groups else ""
+    return prose.alone(compared, compared.groups[-1]) if compared.groups else ""
 
 
-def conclusions(matter: Comparisons) -> list[Block]:
+def conclusions(compared: Comparisons) -> list[Block]:
     """All of them."""
-    remote = matter.remote
-    worth = [_verdict(matter, pair) for pair in remote]
-    worth += [prose.pair_sentence(matter, p) for p in matter.pairs if p not in remote]
-    if not matter.pairs:
-        worth = [*(prose.alone(matter, group) for group in matter.groups), _best_rate(matter)]
+    remote = compared.remote
+    worth = [_verdict(compared, pair) for pair in remote]
+    worth += [prose.pair_sentence(compared, p) for p in compared.pairs if p not in remote]
+    if not compared.pairs:
+        worth = [*(prose.alone(compared, group) for group in compared.groups), _best_rate(compared)]
     asked = "Is it worth offloading?" if remote else "What does it take?"
     return [
         *paragraph(*worth, lead=asked),
-        *paragraph(*prose.crossing_sentences(matter), lead="From how many images on?"),
-        *paragraph(*prose.binding_sentences(matter), lead="What binds?"),
-        *paragraph(*changes.changes(matter), lead="What would change it?"),
-        *paragraph(*_sure(matter), lead="How sure is this?"),
-        *paragraph(*_unknown(matter), lead="What this study cannot say."),
+        *paragraph(*prose.crossing_sentences(compared), lead="From how many images on?"),
+        *paragraph(*prose.binding_sentences(compared), lead="What binds?"),
+        *paragraph(*changes.changes(compared), lead="What would change it?"),
+        *paragraph(*_sure(compared), lead="How sure is this?"),
+        *paragraph(*_unknown(compared), lead="What this study cannot say."),
     ]
 
 
-def _verdict(matter: Comparisons, pair: Pair) -> str:
+def _verdict(compared: Comparisons, pair: Pair) -> str:
     """Whether to offload the largest job."""
     ratio = pair.ratio.value
-    lane_s, base_s = pair.seconds
-    name, base = (matter.names.spoken(g.lane) for g in (pair.lane, pair.base))
+    candidate_s, base_s = pair.seconds
+    name, base = (compared.names.spoken(g.lane) for g in (pair.candidate, pair.base))
     images = count(pair.images, "image")
     if not pair.clear or round(ratio, 2) == 1:
         chance = "" if pair.clear else " that could be told from chance"
         return (
             f"For {images} it makes {'hardly a' if pair.clear else 'no'} difference{chance}: "
-            f"{took(lane_s)} {matter.names.at(pair.lane.lane)}, {took(base_s)} "
-            f"{matter.names.at(pair.base.lane)}."
+            f"{took(candidate_s)} {compared.names.at(pair.candidate.lane)}, {took(base_s)} "
+            f"{compared.names.at(pair.base.lane)}."
         )
     if ratio < 1:
-        saved = show_s(base_s.value - lane_s.value)
+        saved = show_s(base_s.value - candidate_s.value)
         return (
-            f"For {images}, yes: {name} takes {took(lane_s)} where {base} takes {took(base_s)}, "
-            f"which saves {saved} or {percent(1 - ratio)} of the time."
+            f"For {images}, yes: {name} takes {took(candidate_s)} where {base} takes "
+            f"{took(base_s)}, which saves {saved} or {percent(1 - ratio)} of the time."
         )
     return (
-        f"For {images}, no: {name} takes {prose.longer(ratio)} {base}, {took(lane_s)} against "
+        f"For {images}, no: {name} takes {prose.longer(ratio)} {base}, {took(candidate_s)} against "
         f"{took(base_s)}."
     )
 
 
-def _best_rate(matter: Comparisons) -> str:
+def _best_rate(compared: Comparisons) -> str:
     """The least that it takes for about the best rate."""
-    if not matter.sweeps:
+    if not compared.sweeps:
         return ""
-    sweep = matter.sweeps[0]
+    sweep = compared.sweeps[0]
     rates = {
         (replicas, concurrency): found
         for replicas, row in sweep.groups.items()
@@ -93,22 +93,22 @@ def _best_rate(matter: Comparisons) -> str:
     enough = [count(replicas, "replica")] * (len(sweep.replicas) > 1)
     enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
     return (
-        f"{capital(prose.swept(matter, sweep))}, {rate(rates[replicas, concurrency])} images/s, "
+        f"{capital(prose.swept(compared, sweep))}, {rate(rates[replicas, concurrency])} images/s, "
         f"about the most that was reached, take no more than {listing(enough)}."
     )
 
 
-def _from(matter: Comparisons, pair: Pair) -> str:
-    lanes = {pair.lane.lane, pair.base.lane}
-    found = [each for each in matter.crossings if {each.slow, each.fast} == lanes]
-    return prose.crossing_sentence(matter, found[0]) if found else ""
+def _from(compared: Comparisons, pair: Pair) -> str:
+    variants = {pair.candidate.lane, pair.base.lane}
+    found = [each for each in compared.crossings if {each.slow, each.fast} == variants]
+    return prose.crossing_sentence(compared, found[0]) if found else ""
 
 
-def _sure(matter: Comparisons) -> Iterator[str]:
-    study = matter.study
-    yield _spread(matter)
-    for pair in matter.pairs[:2]:
-        yield _chance(matter, pair)
+def _sure(compared: Comparisons) -> Iterator[str]:
+    study = compared.study
+    yield _spread(compared)
+    for pair in compared.pairs[:2]:
+        yield _chance(compared, pair)
     known = predictions.accuracy(study.done)
     if known:
         yield (
@@ -121,12 +121,12 @@ def _sure(matter: Comparisons) -> Iterator[str]:
         yield f"{len(study.failed)} of {runs} failed and count{'s' * one} for nothing."
 
 
-def _chance(matter: Comparisons, pair: Pair) -> str:
+def _chance(compared: Comparisons, pair: Pair) -> str:
     chance = pair.chance
     if chance is None:
         return ""
-    groups = (pair.lane, pair.base) if chance >= 0.5 else (pair.base, pair.lane)  # noqa: PLR2004
-    ahead, behind = (matter.names.at(group.lane) for group in groups)
+    groups = (pair.candidate, pair.base) if chance >= 0.5 else (pair.base, pair.candidate)  # noqa: PLR2004
+    ahead, behind = (compared.names.at(group.lane) for group in groups)
     times_s, others_s = (group.values("makespan_s") for group in groups)
     images = count(pair.images, "image")
     if max(times_s) < min(others_s):
@@ -138,10 +138,10 @@ def _chance(matter: Comparisons, pair: Pair) -> str:
     return f"With {images}, the job is faster {ahead} than {behind} in {share} of the resamples."
 
 
-def _spread(matter: Comparisons) -> str:
+def _spread(compared: Comparisons) -> str:
     spreads = [
         max(values) / min(values) - 1
-        for group in matter.study.groups.values()
+        for group in compared.study.groups.values()
         if len(values := group.values("makespan_s")) > 1
     ]
     if not spreads:
@@ -153,8 +153,8 @@ def _spread(matter: Comparisons) -> str:
     )
 
 
-def _unknown(matter: Comparisons) -> Iterator[str]:
-    study = matter.study
+def _unknown(compared: Comparisons) -> Iterator[str]:
+    study = compared.study
     places = study.places()
     if not study.done:
         total = count(len(study.runs), "run")
@@ -171,12 +171,12 @@ def _unknown(matter: Comparisons) -> Iterator[str]:
     for place in lost:
         runs = [run for run in study.runs if run.lane.place == place]
         yield f"Nothing is known of {place}: of its {count(len(runs), 'run')} none came to an end."
-    if len(matter.measured) == 1:
+    if len(compared.measured) == 1:
         yield (
-            f"With jobs of {count(matter.measured[0], 'image')} alone, it is open from how many "
+            f"With jobs of {count(compared.measured[0], 'image')} alone, it is open from how many "
             "images on another place would be faster."
             if len(places) > 1
-            else f"All jobs have {count(matter.measured[0], 'image')}, so what start-up and what "
+            else f"All jobs have {count(compared.measured[0], 'image')}, so what start-up and what "
             "an image takes cannot be told apart."
         )
     if study.repeats < _FEW:
@@ -184,18 +184,18 @@ def _unknown(matter: Comparisons) -> Iterator[str]:
             f"Each cell was run {count(study.repeats, 'time')} at most, so a small difference may "
             "be chance."
         )
-    yield _beyond(matter)
+    yield _beyond(compared)
 
 
-def _beyond(matter: Comparisons) -> str:
+def _beyond(compared: Comparisons) -> str:
     """Jobs and links beyond those measured."""
     limits = []
-    if len(matter.measured) > 1:
-        limits.append(f"jobs of more than {count(max(matter.measured), 'image')}")
+    if len(compared.measured) > 1:
+        limits.append(f"jobs of more than {count(max(compared.measured), 'image')}")
     rates = sorted({
         site.goodput_bytes_per_s
-        for lane in matter.study.lanes
-        if (site := environment.site(matter.study, lane)).goodput_bytes_per_s
+        for variant in compared.study.lanes
+        if (site := environment.site(compared.study, variant)).goodput_bytes_per_s
     })  # fmt: skip
     if len(rates) > _FEW:
         limits.append(f"links below {show_rate(rates[0])} or above {show_rate(rates[-1])}")

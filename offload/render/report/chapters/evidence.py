@@ -17,36 +17,36 @@ _MOST_REASONS = 4
 _LONGEST_REASON = 160
 
 
-def transfer(matter: Comparisons) -> list[Block]:
+def transfer(compared: Comparisons) -> list[Block]:
     """Transfer time against size, over a real link."""
     photos: dict[Variant, list[TransferPoint]] = {
-        x: [] for x in matter.lanes if x.place == "remote"
+        x: [] for x in compared.variants if x.place == "remote"
     }
-    for photo in matter.study.photos:
+    for photo in compared.study.photos:
         if photo.lane in photos:
             photos[photo.lane].append(photo)
-    lines = {lane: found for lane, sent in photos.items() if (found := link.line(sent))}
+    lines = {variant: found for variant, sent in photos.items() if (found := link.line(sent))}
     if not lines:
         return []
-    svg = figures.transfer(photos, lines, matter.names, matter.looks)
-    told = [_line_sentence(matter, lane, line) for lane, line in lines.items()]
+    svg = figures.transfer(photos, lines, compared.names, compared.looks)
+    told = [_line_sentence(compared, variant, line) for variant, line in lines.items()]
     sent = sum(line.images for line in lines.values())
-    caption = f"{_slopes(matter, lines)} Dots: some of {sent:,} transfers; lines: Theil-Sen."
+    caption = f"{_slopes(compared, lines)} Dots: some of {sent:,} transfers; lines: Theil-Sen."
     seen = "@transfer shows the transfer time of single images."
     return [
-        *paragraph(seen, *told, _sharing_sentence(matter, lines)),
+        *paragraph(seen, *told, _sharing_sentence(compared, lines)),
         Figure("transfer", svg, caption),
     ]
 
 
-def _slopes(matter: Comparisons, lines: Mapping[Variant, LinkFit]) -> str:
-    """What the figure shows: the lanes whose transfers grow with size, or that none do."""
-    known = {lane: line for lane, line in lines.items() if line.tells}
+def _slopes(compared: Comparisons, lines: Mapping[Variant, LinkFit]) -> str:
+    """What the figure shows: the variants whose transfers grow with size, or that none do."""
+    known = {variant: line for variant, line in lines.items() if line.tells}
     if not known:
         return f"Size hardly matters: half of the images take {_medians(lines)} or less."
     slopes = [
-        f"{show_s(line.per_byte_s * 1e5)}{f' ({matter.names.short(lane)})' * (len(lines) > 1)}"
-        for lane, line in known.items()
+        f"{show_s(line.per_byte_s * 1e5)}{f' ({compared.names.short(variant)})' * (len(lines) > 1)}"
+        for variant, line in known.items()
     ]
     return f"Transfer grows with size: by {listing(slopes)} for every 100 kB."
 
@@ -55,27 +55,27 @@ def _medians(lines: Mapping[Variant, LinkFit]) -> str:
     return listing([show_s(line.median_s) for line in lines.values()])
 
 
-def _line_sentence(matter: Comparisons, lane: Variant, line: LinkFit) -> str:
+def _line_sentence(compared: Comparisons, variant: Variant, line: LinkFit) -> str:
     rate = line.bytes_per_s
     if rate is None:
         return (
-            f"To {matter.names.spoken(lane)}, half of the images take {show_s(line.median_s)} or "
-            "less, and size makes less of a difference than chance: what a request costs is most "
-            "of it."
+            f"To {compared.names.spoken(variant)}, half of the images take "
+            f"{show_s(line.median_s)} or less, and size makes less of a difference than chance: "
+            "what a request costs is most of it."
         )
     start = f"; an empty image would take {show_s(line.start_s)}" if line.start_s > 0 else ""
     return (
-        f"To {matter.names.spoken(lane)}, every further 100 kB adds "
+        f"To {compared.names.spoken(variant)}, every further 100 kB adds "
         f"{show_s(line.per_byte_s * 1e5)}, a rate of {show_rate(rate)}{start}."
     )
 
 
-def _sharing_sentence(matter: Comparisons, lines: Mapping[Variant, LinkFit]) -> str:
+def _sharing_sentence(compared: Comparisons, lines: Mapping[Variant, LinkFit]) -> str:
     """Why single transfers are slower than the link, where they are."""
     rates = [
         show_rate(goodput)
-        for lane, line in lines.items()
-        if (goodput := environment.site(matter.study, lane).goodput_bytes_per_s)
+        for variant, line in lines.items()
+        if (goodput := environment.site(compared.study, variant).goodput_bytes_per_s)
         and line.bytes_per_s
         and line.bytes_per_s < _ALONE * goodput
     ]
@@ -89,16 +89,16 @@ def _sharing_sentence(matter: Comparisons, lines: Mapping[Variant, LinkFit]) -> 
     )
 
 
-def predicted(matter: Comparisons) -> list[Block]:
+def predicted(compared: Comparisons) -> list[Block]:
     """What was said before against what came."""
-    runs = predictions.predicted(matter.study.done)
+    runs = predictions.predicted(compared.study.done)
     total = predictions.accuracy(runs)
     if total is None:
         return []
     by_place = []
-    for place in matter.study.places():
+    for place in compared.study.places():
         here = predictions.accuracy([run for run in runs if run.lane.place == place])
-        if here and len(matter.study.places()) > 1:
+        if here and len(compared.study.places()) > 1:
             by_place.append(f"{prose.off(here.median_error)} at {place}")
     parts = f" ({listing(by_place)})" if by_place else ""
     told = f"Of {count(total.runs, 'run')}, "
@@ -118,7 +118,7 @@ def predicted(matter: Comparisons) -> list[Block]:
         runs=count(blind.runs, "prediction") if blind else None,
         error=prose.off(blind.median_error) if blind else None,
     )
-    choices = predictions.choices(matter.study, matter.lanes)
+    choices = predictions.choices(compared.study, compared.variants)
     chosen = said(
         "Going by predictions alone would have picked the fastest for {right} of {made}, and taken "
         "{regret} longer than it does on average.",
@@ -135,14 +135,14 @@ def predicted(matter: Comparisons) -> list[Block]:
     return [*paragraph(seen, told, inside, assumed, chosen), figure]
 
 
-def dollars(matter: Comparisons) -> list[Block]:
+def dollars(compared: Comparisons) -> list[Block]:
     """What the time costs."""
-    bills = matter.bills
+    bills = compared.bills
     if len(bills) < 2:  # noqa: PLR2004 - nothing to weigh
         return []
-    images = count(matter.images or 0, "image")
+    images = count(compared.images or 0, "image")
     best = [
-        f"{matter.names.spoken(bill.lane)} ({took(bill.seconds)} for {show_usd(bill.usd.value)})"
+        f"{compared.names.spoken(bill.lane)} ({took(bill.seconds)} for {show_usd(bill.usd.value)})"
         for bill in bills
         if bill.best
     ]
@@ -150,7 +150,7 @@ def dollars(matter: Comparisons) -> list[Block]:
         f"Of the jobs of {images}, nothing is both faster and cheaper than {listing(best, 'or')}."
     )
     caption = (
-        f"{capital(matter.names.spoken(bills[0].lane))} is the fastest for {images}, at "
+        f"{capital(compared.names.spoken(bills[0].lane))} is the fastest for {images}, at "
         f"{show_usd(bills[0].usd.value)}. The dashed line joins what nothing beats in both; hollow "
         "marks are beaten, by their medians."
     )
@@ -158,18 +158,18 @@ def dollars(matter: Comparisons) -> list[Block]:
     own = "The machine with the images counts as $0." if free else ""
     seen = "@dollars weighs time against money."
     return [
-        *paragraph(seen, own, front, prose.worth_sentence(matter)),
-        Figure("dollars", figures.dollars(bills, matter.names, matter.looks), caption),
+        *paragraph(seen, own, front, prose.worth_sentence(compared)),
+        Figure("dollars", figures.dollars(bills, compared.names, compared.looks), caption),
     ]
 
 
-def failures(matter: Comparisons) -> list[Block]:
+def failures(compared: Comparisons) -> list[Block]:
     """What failed, and why."""
-    failed = matter.study.failed
-    marred = [run for run in matter.study.done if run.numbers.get("failed")]
+    failed = compared.study.failed
+    marred = [run for run in compared.study.done if run.numbers.get("failed")]
     images = sum(int(run.numbers["failed"]) for run in marred)
     lost = (
-        f"In {len(marred)} of the {len(matter.study.done)} runs that came to an end, "
+        f"In {len(marred)} of the {len(compared.study.done)} runs that came to an end, "
         f"{count(images, 'image')} failed; these runs count as they are."
         if marred
         else ""
@@ -185,7 +185,7 @@ def failures(matter: Comparisons) -> list[Block]:
     if len(ordered) > _MOST_REASONS:
         rest = sum(number for _, number in ordered[_MOST_REASONS:])
         rows.append((str(rest), f"for {count(len(ordered) - _MOST_REASONS, 'other reason')}"))
-    text = f"{len(failed)} of {count(len(matter.study.runs), 'run')} failed, as in @failures."
+    text = f"{len(failed)} of {count(len(compared.study.runs), 'run')} failed, as in @failures."
     table = Table(
         "failures", "Runs that failed.", ("runs", "place and reason"), rows, numbers=False
     )

@@ -17,10 +17,10 @@ _FACTORS = {
 }
 
 
-def design(matter: Comparisons) -> list[Block]:
+def design(compared: Comparisons) -> list[Block]:
     """What was varied, and in which order."""
-    study = matter.study
-    rows = [*_factors(matter)]
+    study = compared.study
+    rows = [*_factors(compared)]
     seed = study.design.get("seed")
     seeded = f" (seed {seed})" if isinstance(seed, int) else ""
     rounds = ", one whole round of repeats after another" if study.attempts > 1 else ""
@@ -39,10 +39,10 @@ def design(matter: Comparisons) -> list[Block]:
     return [*paragraph(seen, order, same, _starts(study)), table]
 
 
-def _factors(matter: Comparisons) -> Iterator[tuple[str, str]]:
-    study = matter.study
+def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
+    study = compared.study
     yield "place", ", ".join(study.places())
-    yield "images in a job", ", ".join(f"{number:,}" for number in matter.numbers)
+    yield "images in a job", ", ".join(f"{number:,}" for number in compared.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):
             whole = ", or as it is" if name == "upload_max_side_px" and _sent_whole(study) else ""
@@ -80,9 +80,9 @@ def _starts(study: Study) -> str:
     return " ".join(told)
 
 
-def measures(matter: Comparisons) -> list[Block]:
+def measures(compared: Comparisons) -> list[Block]:
     """How each quantity is defined and taken."""
-    study = matter.study
+    study = compared.study
     away = any(run.lane.place != "local" for run in study.runs)
     first = paragraph(
         "runs from the first image being taken to the last result being written; in a cold run "
@@ -105,24 +105,26 @@ def measures(matter: Comparisons) -> list[Block]:
         "of an image runs from its being taken up to its result, with all waiting in between.",
         lead="Response time",
     )
-    return [*first, *infer, *(transfer if away else []), *response, *_statistics(matter)]
+    return [*first, *infer, *(transfer if away else []), *response, *_statistics(compared)]
 
 
-def _statistics(matter: Comparisons) -> list[Block]:
-    study = matter.study
+def _statistics(compared: Comparisons) -> list[Block]:
+    study = compared.study
     text = "Each cell was run 1 time, so numbers have no intervals." if study.repeats == 1 else ""
     if study.repeats > 1:
         text = (
             f"Numbers are medians of up to {study.repeats} repeats. Brackets and bars hold 90 % of "
             f"2,000 medians of resamples (bootstrap){_range(study.repeats)}."
         )
-    compared = "A place is called faster than another if its median is so in 90 % of the resamples."
+    comparison = (
+        "A place is called faster than another if its median is so in 90 % of the resamples."
+    )
     known = len(predictions.predicted(study.done))
     predicted = (
         f"What {count(known, 'run')} would take was predicted beforehand by the cost model of "
         "`offload advise`."
     )
-    told = [text, compared * bool(study.repeats > 1 and matter.pairs), predicted * bool(known)]
+    told = [text, comparison * bool(study.repeats > 1 and compared.pairs), predicted * bool(known)]
     return paragraph(*told, lead="Statistics.")
 
 

@@ -20,13 +20,13 @@ _IS = {
 }
 
 
-def title(matter: Comparisons) -> str:
+def title(compared: Comparisons) -> str:
     """What the study is about."""
-    places = matter.study.places()
+    places = compared.study.places()
     if len(places) > 1:
         return f"Where to detect objects: {listing(places)} compared"
     where = Names({}).at(Variant(places[0]))
-    if matter.sweeps:
+    if compared.sweeps:
         return f"Detecting objects {where}: replicas and requests in flight"
     return f"Detecting objects {where}: what a job takes"
 
@@ -40,15 +40,15 @@ def subtitle(study: Study) -> str:
     return "A study made with " + ", ".join(filter(None, parts))
 
 
-def introduction(matter: Comparisons, short: str) -> list[Block]:
+def introduction(compared: Comparisons, short: str) -> list[Block]:
     """What was asked and what was done; `short` is the answer in a sentence."""
-    study = matter.study
+    study = compared.study
     places, runs = study.places(), len(study.runs)
-    numbers = listing([f"{number:,}" for number in matter.numbers])
-    if len(matter.numbers) > _MOST_NUMBERS:
-        numbers = f"jobs of {min(matter.numbers)} to {max(matter.numbers):,}"
-    model = f" of the model `{matter.model}`" if matter.model else ""
-    images = "image" if matter.numbers == [1] else "images"
+    numbers = listing([f"{number:,}" for number in compared.numbers])
+    if len(compared.numbers) > _MOST_NUMBERS:
+        numbers = f"jobs of {min(compared.numbers)} to {max(compared.numbers):,}"
+    model = f" of the model `{compared.model}`" if compared.model else ""
+    images = "image" if compared.numbers == [1] else "images"
     over = f"over {numbers} {images}"
     measured = f"This study measures it with {count(runs, 'run')}{model}"
     if len(places) == 1:
@@ -102,14 +102,14 @@ def _moment(study: Study, name: str) -> datetime | None:
         return None
 
 
-def problem(matter: Comparisons) -> list[Block]:
+def problem(compared: Comparisons) -> list[Block]:
     """Why the answer is not obvious, in this study's own numbers."""
-    study = matter.study
+    study = compared.study
     weight = _weight(study)
     link = said(
         "An image weighs {weight} on average, which {links}.",
         weight=show_bytes(weight) if weight else None,
-        links=_links(matter, weight),
+        links=_links(compared, weight),
     ) or said("An image weighs {weight} on average.", weight=show_bytes(weight) if weight else None)
     away = "remote" in study.places()
     trade = (
@@ -121,15 +121,15 @@ def problem(matter: Comparisons) -> list[Block]:
         "of the whole batch, not the speed of a single inference."
     )
     return [
-        *paragraph(trade, link, _work(matter)),
-        *paragraph(_overlap(matter)),
+        *paragraph(trade, link, _work(compared)),
+        *paragraph(_overlap(compared)),
     ]
 
 
-def _links(matter: Comparisons, weight: float | None) -> str:
+def _links(compared: Comparisons, weight: float | None) -> str:
     """How long the links take to carry an image: `a link of 10 Mbit/s carries in 0.14 s`."""
-    remote = [lane for lane in matter.lanes if lane.place == "remote"]
-    sites = [environment.site(matter.study, lane) for lane in remote]
+    remote = [variant for variant in compared.variants if variant.place == "remote"]
+    sites = [environment.site(compared.study, variant) for variant in remote]
     rates = sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
     if not weight or not rates:
         return ""
@@ -146,10 +146,10 @@ def _weight(study: Study) -> float | None:
     return float(np.mean(sent)) if sent else None
 
 
-def _work(matter: Comparisons) -> str:
+def _work(compared: Comparisons) -> str:
     parts = []
-    for place in dict.fromkeys(group.lane.place for group in matter.groups):
-        group = next(g for g in matter.groups if g.lane.place == place)
+    for place in dict.fromkeys(group.lane.place for group in compared.groups):
+        group = next(g for g in compared.groups if g.lane.place == place)
         spent = phases.of(group)
         work_s = spent.get("decoding", 0.0) + spent.get("inference", 0.0)
         if work_s:
@@ -157,8 +157,8 @@ def _work(matter: Comparisons) -> str:
     return f"Decoding and inference of one take {listing(parts)}." if parts else ""
 
 
-def _overlap(matter: Comparisons) -> str:
-    least, most = min(matter.numbers), max(matter.numbers)
+def _overlap(compared: Comparisons) -> str:
+    least, most = min(compared.numbers), max(compared.numbers)
     text = (
         "Images overlap: while one is on its way, others are being detected. A long job therefore "
         "takes about as long as its slowest stage, a short one as long as all stages one after the "

@@ -16,11 +16,11 @@ from offload.render.report.document import Block, Commands, Figure, Table, cut, 
 _LONGEST = 30
 
 
-def setup(matter: Comparisons) -> list[Block]:
+def setup(compared: Comparisons) -> list[Block]:
     """The machines and what lay between them."""
-    study = matter.study
+    study = compared.study
     blocks: list[Block] = []
-    if drawn := architecture.drawn(matter):
+    if drawn := architecture.drawn(compared):
         caption, svg, width = drawn
         blocks.append(Figure("architecture", svg, caption, width))
     machines = _machines(study)
@@ -41,12 +41,14 @@ def _machines(study: Study) -> dict[str, tuple[HostFacts, PlaceFacts]]:
     here = environment.client(study)
     if here:
         found["machine with the images"] = here, PlaceFacts()
-    labels = {lane.label for lane in study.lanes if lane.place == "remote"}
-    for lane in study.lanes:
-        site = environment.site(study, lane)
-        if lane.place == "remote" and (site.host or site.goodput_bytes_per_s):
+    labels = {variant.label for variant in study.lanes if variant.place == "remote"}
+    for variant in study.lanes:
+        site = environment.site(study, variant)
+        if variant.place == "remote" and (site.host or site.goodput_bytes_per_s):
             name = (
-                f"remote server {cut(lane.label, _LONGEST)}" if len(labels) > 1 else "remote server"
+                f"remote server {cut(variant.label, _LONGEST)}"
+                if len(labels) > 1
+                else "remote server"
             )
             found.setdefault(name, (site.host or HostFacts(), site))
     return dict(list(found.items())[:3])
@@ -75,11 +77,11 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
 def _uplink(study: Study) -> str:
     """What was measured of the link, each way it was shaped."""
     found = {}
-    for lane in study.lanes:
-        rate = environment.site(study, lane).goodput_bytes_per_s
-        if lane.place == "remote" and rate:
-            shaped = f" (shaped to {lane.link_mbit:g})" if lane.link_mbit else ""
-            found[lane.link_mbit] = f"{show_rate(rate)}{shaped}"
+    for variant in study.lanes:
+        rate = environment.site(study, variant).goodput_bytes_per_s
+        if variant.place == "remote" and rate:
+            shaped = f" (shaped to {variant.link_mbit:g})" if variant.link_mbit else ""
+            found[variant.link_mbit] = f"{show_rate(rate)}{shaped}"
     return ", ".join(found.values())
 
 
@@ -89,9 +91,9 @@ def _libraries(study: Study) -> str:
     return ", ".join(f"{name} {version}" for name, version in known.items() if version)
 
 
-def reproduction(matter: Comparisons) -> list[Block]:
+def reproduction(compared: Comparisons) -> list[Block]:
     """What to type to do it again."""
-    study = matter.study
+    study = compared.study
     typed = study.design.get("command")
     if not isinstance(typed, list):
         return []
