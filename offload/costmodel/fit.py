@@ -13,7 +13,8 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.costmodel.terms import DRAWS, Draws, Term
-from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.measurements import Measurement
+from offload.domain.places import StartPhase
 
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5

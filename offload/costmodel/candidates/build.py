@@ -12,8 +12,8 @@ from offload.costmodel.candidates import imported, priors
 from offload.costmodel.candidates.measured import Fitted
 from offload.costmodel.candidates.start_up import Starts
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
-from offload.domain.places import KnownPlaces, PlaceTraits, StartState
+from offload.domain.measurements import Condition, Measurement, Outcome
+from offload.domain.places import KnownPlaces, PlaceTraits, StartPhase, StartState
 
 _SEED = 20_000
 

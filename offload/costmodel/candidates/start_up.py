@@ -10,8 +10,8 @@ import numpy as np
 
 from offload.costmodel.candidates import priors
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, assumed
-from offload.domain.measurements import Measurement, StartPhase
-from offload.domain.places import StartState
+from offload.domain.measurements import Measurement
+from offload.domain.places import StartPhase, StartState
 from offload.domain.units import show_s
 
 _SPREAD = 0.25

@@ -169,7 +169,7 @@ class Deployment:
             now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
             if now.split() == ["true", spec.labels[SPEC]]:
                 return
-            self.is_started = True
+            self.done["container"] = "started"
             run = (
                 f"{_DOCKER} rm -f {CONTAINER} >/dev/null 2>&1; "
                 f"exec {_DOCKER} {shlex.join(spec.for_shell())}"
