@@ -26,6 +26,7 @@ from offload.render.report.document import (
     spans,
 )
 from offload.usecases.experiment import report_data
+from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
 
 pytestmark = pytest.mark.xdist_group("documents")
@@ -266,7 +267,7 @@ def test_where_nothing_differs_no_link_and_no_hour_is_said_to_decide() -> None:
         for lane in lanes
         for seconds in ((2.0, 2.2, 2.4) if lane is lanes[0] else (1.9, 2.1, 2.3))
     ]
-    document = build.document(Study(tuple(runs), environment=environment))
+    document = build.document(Study(tuple(runs), environment=environment, places=KNOWN))
     assert "no difference that could be told" in conclusion(document, "Is it worth offloading?")
     assert conclusion(document, "What would change it?") == ""
 
@@ -286,7 +287,7 @@ def test_a_lane_looks_the_same_in_all_figures() -> None:
         *(Variant("remote", link_mbit=float(mbit)) for mbit in (1, 2, 5)),
     ]
     runs = [MeasuredRun("", lane, 5, {"makespan_s": 1.0}) for lane in lanes]
-    looks = Comparisons(Study(tuple(runs))).looks
+    looks = Comparisons(Study(tuple(runs), places=KNOWN)).looks
     assert list(looks.values()) == [1, 2, 3, 4]
 
 
@@ -375,10 +376,10 @@ def test_the_same_study_gives_the_same_report(studies: dict[str, Study]) -> None
 def test_figures_look_the_same_whatever_matplotlib_is_set_to(studies: dict[str, Study]) -> None:
     import matplotlib as mpl
 
-    before = dict(mpl.rcParams)
-    svg = figures.predictions(studies["one repeat"].done)
+    study, before = studies["one repeat"], dict(mpl.rcParams)
+    svg = figures.predictions(study.done, study.known_names())
     with mpl.rc_context({"font.size": 30}):
-        assert figures.predictions(studies["one repeat"].done) == svg
+        assert figures.predictions(study.done, study.known_names()) == svg
     assert dict(mpl.rcParams) == before
 
 

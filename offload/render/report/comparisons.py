@@ -13,7 +13,7 @@ from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate, chance_less, of_draws, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, Study, Variant
+from offload.findings.study import Group, Study, Variant
 from offload.render.report.naming import Names
 from offload.render.words import between
 
@@ -128,10 +128,11 @@ class Comparisons:
         a place, free ones for others.
         """
         found: dict[Variant, int] = {}
+        names = self.study.known_names()
         for lane in self.lanes:
-            own = PLACES.index(lane.place)
+            own = names.index(lane.place)
             used = found.values()
-            found[lane] = own if own not in used else max(len(PLACES), *(n + 1 for n in used))
+            found[lane] = own if own not in used else max(len(names), *(n + 1 for n in used))
         return found
 
     @property

@@ -15,7 +15,7 @@ from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, MeasuredRun, TransferPoint, Variant
+from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
 from offload.render.report.comparisons import thinned
@@ -155,12 +155,12 @@ def transfer(
         return drawing.svg(figure, "transfer")
 
 
-def predictions(runs: Sequence[MeasuredRun]) -> str:
+def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
     """What runs took over what was predicted of them."""
     with drawing.style():
         figure = Figure(figsize=(drawing.WIDTH_IN, 3.0), layout="constrained")
         axes = figure.subplots()
-        for look, place in enumerate(PLACES):
+        for look, place in enumerate(places):
             for assumed in (False, True):
                 these = [r for r in runs if r.lane.place == place and r.assumed == assumed]
                 x = [run.numbers["predicted_s"] for run in these]

@@ -155,7 +155,7 @@ def _spread(matter: Comparisons) -> str:
 
 def _unknown(matter: Comparisons) -> Iterator[str]:
     study = matter.study
-    places = study.places()
+    places = study.place_names()
     if not study.done:
         total = count(len(study.runs), "run")
         yield f"None of its {total} came to an end, so it says nothing of time."

@@ -96,9 +96,9 @@ def predicted(matter: Comparisons) -> list[Block]:
     if total is None:
         return []
     by_place = []
-    for place in matter.study.places():
+    for place in matter.study.place_names():
         here = predictions.accuracy([run for run in runs if run.lane.place == place])
-        if here and len(matter.study.places()) > 1:
+        if here and len(matter.study.place_names()) > 1:
             by_place.append(f"{prose.off(here.median_error)} at {place}")
     parts = f" ({listing(by_place)})" if by_place else ""
     told = f"Of {count(total.runs, 'run')}, "
@@ -130,7 +130,7 @@ def predicted(matter: Comparisons) -> list[Block]:
         f"Predictions made beforehand are off by {prose.off(total.median_error)} in the median. "
         "Each mark is a run."
     )
-    figure = Figure("predictions", figures.predictions(runs), caption)
+    figure = Figure("predictions", figures.predictions(runs, matter.study.known_names()), caption)
     seen = "@predictions compares each run with what had been predicted of it."
     return [*paragraph(seen, told, inside, assumed, chosen), figure]
 

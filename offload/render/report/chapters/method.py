@@ -41,7 +41,7 @@ def design(matter: Comparisons) -> list[Block]:
 
 def _factors(matter: Comparisons) -> Iterator[tuple[str, str]]:
     study = matter.study
-    yield "place", ", ".join(study.places())
+    yield "place", ", ".join(study.place_names())
     yield "images in a job", ", ".join(f"{number:,}" for number in matter.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):

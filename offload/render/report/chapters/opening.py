@@ -22,7 +22,7 @@ _IS = {
 
 def title(matter: Comparisons) -> str:
     """What the study is about."""
-    places = matter.study.places()
+    places = matter.study.place_names()
     if len(places) > 1:
         return f"Where to detect objects: {listing(places)} compared"
     where = Names({}).at(Variant(places[0]))
@@ -43,7 +43,7 @@ def subtitle(study: Study) -> str:
 def introduction(matter: Comparisons, short: str) -> list[Block]:
     """What was asked and what was done; `short` is the answer in a sentence."""
     study = matter.study
-    places, runs = study.places(), len(study.runs)
+    places, runs = study.place_names(), len(study.runs)
     numbers = listing([f"{number:,}" for number in matter.numbers])
     if len(matter.numbers) > _MOST_NUMBERS:
         numbers = f"jobs of {min(matter.numbers)} to {max(matter.numbers):,}"
@@ -111,7 +111,7 @@ def problem(matter: Comparisons) -> list[Block]:
         weight=show_bytes(weight) if weight else None,
         links=_links(matter, weight),
     ) or said("An image weighs {weight} on average.", weight=show_bytes(weight) if weight else None)
-    away = "remote" in study.places()
+    away = "remote" in study.place_names()
     trade = (
         "A job is over when its last image has its detections. Elsewhere there may be a faster "
         "machine, but every image has to get there first: offloading pays in transfer for what it "
