@@ -87,7 +87,11 @@ class MachineFolder:
         """
         try:
             with open(os.path.join(self.path, "machine.json"), encoding="utf-8") as file:
-                return read(MachineRecord, json.load(file))
+                document = json.load(file)
+            record = read(MachineRecord, document)
+            if unknown := document.keys() - asdict(record).keys():
+                raise ValueError(f"it has {', '.join(sorted(unknown))}")
+            return record
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
