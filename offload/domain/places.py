@@ -18,7 +18,7 @@ class StartState(StrEnum):
     WARM = "warm"
     COLD = "cold"
     STOPPED = "stopped"
-    ABSENT = "absent"
+    ABSENT = "new"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def from_document(document: Any) -> tuple[list[Measurement], list[Outcome]]:
             "This profile was exported by a newer offload.",
             hint="To read it: pip install --upgrade offload",
         )
-    if schema != SCHEMA:
+    if schema not in {1, SCHEMA}:
         raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
     return (
         _entries(document, "measurements", Measurement.from_json),

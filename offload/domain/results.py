@@ -8,7 +8,7 @@ from typing import Any
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of every JSON document we write; grows when a reader would have to change."""
 
 Json = dict[str, Any]
@@ -56,7 +56,7 @@ class Row:
         """
         plain = {f: document[f] for f in _PLAIN_FIELDS if f in document}
         found = detections_from_json(document["detections"])
-        return cls(**plain, detections=found, durations=Durations(**document["durations"]))
+        return cls(**plain, detections=found, durations=Durations.from_json(document["durations"]))
 
 
 def detections_to_json(found: Iterable[Detection]) -> list[Json]:

@@ -1,10 +1,13 @@
 """Durations of one image and what they add up to. All in seconds of one monotonic clock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Clock = Callable[[], float]
 """A monotonic clock: seconds since an arbitrary moment."""
+
+RENAMED = {"turn_s": "upload_wait_s"}
+"""Names of durations in documents of schema version 1 -> names now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,16 @@ class Durations:
     decode_s: float = 0.0
     infer_s: float = 0.0
     download_s: float = 0.0
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, float]) -> "Durations":
+        """Read durations of this schema version or of version 1, which named `upload_wait_s`
+        otherwise.
+
+        Raises:
+            TypeError: it is something else.
+        """
+        return cls(**{RENAMED.get(name, name): seconds for name, seconds in {**document}.items()})
 
 
 @dataclass(frozen=True, slots=True)

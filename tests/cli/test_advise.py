@@ -197,7 +197,7 @@ def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
 
 def test_the_document_has_the_names_that_are_promised(offload: Offload, profile: Path) -> None:
     found = answer(offload, "-n", 200, "--from", profile)
-    assert (found["schema"], found["kind"], found["model"]) == (1, "advice", "builtin")
+    assert (found["schema"], found["kind"], found["model"]) == (2, "advice", "builtin")
     assert set(found) == {
         "schema", "kind", "model", "goal", "given", "billing", "choice", "options", "break_evens",
         "notes",

@@ -78,7 +78,7 @@ def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(
     assert 0 < outcome.low_s <= outcome.predicted_s <= outcome.high_s
     assert outcome.actual_s > measurements[-1].starts[0].startup_s
     document = json.loads(offload("accuracy", "--json").stdout)
-    assert (document["schema"], document["kind"]) == (1, "accuracy")
+    assert (document["schema"], document["kind"]) == (2, "accuracy")
     assert document["runs"] == [outcome.to_json()]
     [place] = document["places"]
     assert (place["place"], place["runs"], place["assumed"]) == ("local", 1, 0)

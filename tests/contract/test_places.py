@@ -16,11 +16,12 @@ from tests.contract import toy_place
 
 MODEL = ("-m", "builtin")
 STAYS = "child-waving-on-lawn.jpg"
-COPIES = 8
+COPIES = 40
 """Of each picture in a folder that is large enough for two places."""
 
 pytestmark = pytest.mark.xdist_group("toy")
-unmodelled = pytest.mark.xfail(reason="the cost model knows places by name")
+worded = pytest.mark.xfail(reason="an advice is put into words by the names of places")
+designed = pytest.mark.xfail(reason="the design of a study knows places by name")
 
 
 def in_registry(folder: Path) -> list[str]:
@@ -120,7 +121,6 @@ def study(toy: Commands) -> Path:
     return folder
 
 
-@unmodelled
 def test_detect_goes_there_and_a_folder_of_results_goes_on(toy: Commands) -> None:
     one, *others = sorted(toy.photos.iterdir())
     out = toy.home / "results"
@@ -147,10 +147,9 @@ def test_profile_measures_it_and_its_link(
     _, measurements = profiled
     there = next(m for m in measurements if m["condition"]["place"] == "toy")
     assert there["images"]
-    assert {probe["kind"] for probe in there["probes"]} >= {"up", "down"}
+    assert {probe["kind"] for probe in there["probes"]} >= {"rtt", "up"}
 
 
-@unmodelled
 def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
     profiled: tuple[Commands, list[dict[str, Any]]],
 ) -> None:
@@ -164,7 +163,7 @@ def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
     assert slower["seconds"] > there["seconds"] + 1
 
 
-@unmodelled
+@worded
 def test_auto_goes_there_if_it_is_named_and_only_then(
     profiled: tuple[Commands, list[dict[str, Any]]],
 ) -> None:
@@ -175,13 +174,12 @@ def test_auto_goes_there_if_it_is_named_and_only_then(
     assert not toy.given
 
 
-@unmodelled
 def test_a_split_works_here_and_there(toy: Commands) -> None:
     asked = ("--where", "split", "--with", "toy", "--workers", 1, "--yes")
     assert set(toy.wheres(toy.many, *asked).values()) == {"local", "toy"}
 
 
-@unmodelled
+@designed
 def test_an_experiment_has_a_cell_there_and_a_report_shows_it(toy: Commands, study: Path) -> None:
     cells = [json.loads(file.read_text()) for file in sorted((study / "cells").glob("*.json"))]
     assert {cell["cell"]["place"] for cell in cells} == {"local", "toy"}
@@ -204,7 +202,6 @@ def test_what_the_settings_keep_local_is_refused_there(toy: Commands) -> None:
     assert not toy.given
 
 
-@unmodelled
 def test_a_split_keeps_local_what_is_to_stay(toy: Commands) -> None:
     asked = ("--where", "split", "--with", "toy", "--workers", 1, "--yes")
     wheres = toy.wheres(toy.many, *asked, "--keep-local", f"*{STAYS}")
@@ -213,7 +210,7 @@ def test_a_split_keeps_local_what_is_to_stay(toy: Commands) -> None:
     assert not any(STAYS in path for path in toy.given)
 
 
-@unmodelled
+@worded
 def test_auto_keeps_local_what_is_to_stay(
     profiled: tuple[Commands, list[dict[str, Any]]],
 ) -> None:
@@ -238,7 +235,7 @@ def test_a_profile_keeps_local_what_is_to_stay(toy: Commands) -> None:
         ("profile", "--where", "local,toy", "--budget", "0.3s"),
         pytest.param(
             ("experiment", "--where", "toy", "--images", 1, "--repeats", 1, "--out", "unasked"),
-            marks=pytest.mark.xfail(reason="a study's design knows places by name"),
+            marks=designed,
         ),
     ],
 )

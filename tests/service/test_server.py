@@ -52,7 +52,7 @@ def test_every_example_is_answered_as_in_process_whether_sent_raw_or_in_a_form(
             assert answer["detections"]
             assert (answer["width"], answer["height"]) == (row.width, row.height)
             assert answer["model_sha256"] == row.model_sha256
-            assert answer["schema"] == 1
+            assert answer["schema"] == 2
 
 
 def test_photos_are_answered_as_in_process_by_a_model_of_ones_own(

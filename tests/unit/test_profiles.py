@@ -71,7 +71,7 @@ def test_a_prediction_of_nothing_is_damaged() -> None:
 
 def test_a_document_says_what_it_is() -> None:
     assert profiles.document([], []) == {
-        "schema": 1, "kind": "profile", "measurements": [], "outcomes": [],
+        "schema": 2, "kind": "profile", "measurements": [], "outcomes": [],
     }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_a_document_says_what_it_is() -> None:
     ("change", "sentence"),
     [
         ({"kind": "advice"}, "not a profile"),
-        ({"schema": 2}, "exported by a newer offload"),
+        ({"schema": 3}, "exported by a newer offload"),
         ({"schema": "1"}, "of no version"),
         ({"schema": None}, "of no version"),
         ({"measurements": {}}, "no list of measurements"),
@@ -137,3 +137,11 @@ def test_whole_numbers_stand_for_seconds_too() -> None:
     document["measurements"][0]["starts"][0]["startup_s"] = 2
     [found], _ = profiles.from_document(document)
     assert found.starts[0].startup_s == 2
+
+
+def test_a_document_of_schema_version_1_is_read() -> None:
+    measurements = [remote(images=2)]
+    document = json.loads(json.dumps(profiles.document(measurements, [OUTCOME])))
+    for image in document["measurements"][0]["images"]:
+        image["durations"]["turn_s"] = image["durations"].pop("upload_wait_s")
+    assert profiles.from_document(document | {"schema": 1}) == (measurements, [OUTCOME])

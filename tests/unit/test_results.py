@@ -174,3 +174,16 @@ def test_documents_of_no_image_at_all_are_still_valid(tmp_path: Path) -> None:
     write(tmp_path, formats=("coco", "csv", "json"))
     assert json.loads((tmp_path / "coco.json").read_text())["images"] == []
     assert json.loads((tmp_path / "detections.json").read_text())["images"] == []
+
+
+def test_a_folder_of_schema_version_1_is_continued(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    saved(photos / "a.jpg")
+    write(tmp_path, row("a.jpg", photos, durations=Durations(upload_wait_s=0.5)))
+    file = tmp_path / "detections.jsonl"
+    document = json.loads(file.read_text())
+    document["durations"]["turn_s"] = document["durations"].pop("upload_wait_s")
+    file.write_text(json.dumps(document | {"schema": 1}) + "\n")
+    with opened(str(tmp_path), SETTINGS, overwrite=False) as results:
+        assert results.holds(str(photos), "a.jpg")
+    assert [one.durations.upload_wait_s for one in log(tmp_path)] == [0.5]

@@ -521,3 +521,16 @@ with Store.opened(sys.argv[1], print) as store:
         said = writer.communicate()[0]
     assert re.fullmatch(rf"The history {re.escape(str(path))} cannot be written: .+\.\n", said)
     assert kept(path) == [local()]
+
+
+def test_a_history_of_an_older_version_is_set_aside_in_one_sentence(path: Path) -> None:
+    fill(path, local())
+    with sqlite3.connect(path) as db:
+        db.execute(f"PRAGMA user_version = {VERSION - 1}")
+    said: list[str] = []
+    with Store.opened(str(path), said.append) as store:
+        assert store.measurements() == []
+    [aside] = path.parent.iterdir()
+    assert said == [
+        f"The history was made by an older offload: it is kept as {aside}, and a new one is begun."
+    ]

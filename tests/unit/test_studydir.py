@@ -304,3 +304,12 @@ def test_what_is_of_no_use_later_is_gone_when_the_study_is_left(tmp_path: Path) 
         "environment.json", "per_image.csv", "runs.csv", "study.json"
     ]  # fmt: skip
     assert not (tmp_path / ".work").exists()
+
+
+def test_tables_of_schema_version_1_are_read(tmp_path: Path) -> None:
+    written(tmp_path, DESIGN.cells()[:1])
+    before = tables(tmp_path)
+    for name in ("runs.csv", "per_image.csv"):
+        file = tmp_path / name
+        file.write_text(file.read_text().replace("upload_wait_s", "turn_s", 1))
+    assert tables(tmp_path) == before

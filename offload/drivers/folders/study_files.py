@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from offload.domain.errors import UsageError
 from offload.domain.results import Json
+from offload.domain.timing import RENAMED
 
 HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
 
@@ -42,7 +43,8 @@ def _table(folder: str, name: str) -> list[dict[str, str]]:
     # A kill can leave half a line, which the experiment's next start repairs.
     whole = lines[:-1] if lines and not lines[-1].endswith("\n") else lines
     try:
-        return [row for row in csv.DictReader(whole) if None not in row.values()]
+        rows = [row for row in csv.DictReader(whole) if None not in row.values()]
+        return [{RENAMED.get(key, key): value for key, value in row.items()} for row in rows]
     except csv.Error as error:
         raise UsageError(
             f"The file {name} of this study is damaged: {error}.", hint=HINT

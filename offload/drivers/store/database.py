@@ -26,6 +26,14 @@ _DAMAGE = {
 class _Damaged(OffloadError):
     """The file is not, or no longer, what we wrote."""
 
+    was = "was damaged"
+
+
+class _Older(_Damaged):
+    """An older offload wrote the file."""
+
+    was = "was made by an older offload"
+
 
 class Database:
     """The file at `path`, made by the statements of `schema`, whose `version` it carries.
@@ -69,8 +77,8 @@ class Database:
             try:
                 with self._transaction("BEGIN") as db:
                     return work(db) if self._is_made(db) else nothing
-            except _Damaged:
-                self._set_aside()
+            except _Damaged as error:
+                self._set_aside(error.was)
                 return nothing
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -85,8 +93,8 @@ class Database:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             try:
                 return self._written(work)
-            except _Damaged:
-                self._set_aside()
+            except _Damaged as error:
+                self._set_aside(error.was)
             return self._written(work)
 
     def close(self) -> None:
@@ -121,6 +129,8 @@ class Database:
                 f"The history {self._path} was made by a newer offload.",
                 hint="To read it: pip install --upgrade offload",
             )
+        if owner == _OURS and 0 < version < self._version:
+            raise _Older(f"The history {self._path} was made by an older offload.")
         if (owner, version) != (_OURS, self._version) or not found.issuperset(self._schema):
             raise self._damaged("it holds something else")
         return True
@@ -150,10 +160,10 @@ class Database:
         self._inode = os.stat(self._path).st_ino
         return db
 
-    def _set_aside(self) -> None:
-        """Give the damaged file another name, unless another process just did."""
+    def _set_aside(self, was: str) -> None:
+        """Give the file another name, unless another process just did."""
         self.close()
-        failing = self._explained("set aside, damaged as it is")
+        failing = self._explained(f"set aside; it {was}")
         with failing, contextlib.suppress(FileNotFoundError):
             if os.stat(self._path).st_ino != self._inode:
                 return
@@ -163,7 +173,7 @@ class Database:
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(self._path + suffix, aside + suffix)
             os.replace(self._path, aside)
-            self._warn(f"The history was damaged: it is kept as {aside}, and a new one is begun.")
+            self._warn(f"The history {was}: it is kept as {aside}, and a new one is begun.")
 
     @contextlib.contextmanager
     def _explained(self, done: str) -> Iterator[None]:

@@ -67,7 +67,7 @@ class Durations(BaseModel):
 class Answer(BaseModel):
     """An image's objects, best first, and where the seconds went."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[2] = Field(alias="schema")
     model_sha256: str
     width: int
     height: int

@@ -7,6 +7,7 @@ from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Speed, speed
 from offload.domain.ports import Session
 from offload.drivers.settings import Settings
+from offload.places import known as known_places
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.history import query
@@ -27,8 +28,8 @@ def expected(
     known = query.of_model(session.model, under.url, configured, warn)
     slots = local_slots(request, configured)
     by_hand = Overrides(slots=slots, network=under.network, kind=under.url)
-    ways = lanes(known.measurements, known.outcomes, by_hand)
-    here = next(way for way in ways if way.place == "local")
+    ways = lanes(known.measurements, known.outcomes, by_hand, known_places())
+    here = next(way for way in ways if way.traits.in_process)
     there = next((way for way in ways if way.key == under.key and way.state == "warm"), None)
     if there is None:
         return None
