@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
-from tests.contract import toy_provider, toy_runtime
+from tests.contract import toy_provider
 
 Toy = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -24,8 +24,8 @@ def toy(tmp_path: Path, home: Path) -> Toy:
     code = tmp_path / "code"
     about = code / "offload_toy-1.0.dist-info"
     about.mkdir(parents=True)
-    for module in (toy_provider, toy_runtime):
-        shutil.copy(module.__file__, code)
+    for module in ("toy_provider.py", "toy_runtime.py"):
+        shutil.copy(PROJECT / "tests" / "contract" / module, code)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offload-toy\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
         "[offload.providers]\ntoy = toy_provider\n[offload.detectors]\ntoy = toy_runtime\n"
@@ -58,7 +58,7 @@ def test_a_provider_that_was_installed_is_a_place(
     assert found["toy"] == found["local"]
     assert any(found["toy"].values())
     assert (home / "ended").exists(), "taken down when the job is done"
-    exported = toy("history", "export", tmp_path / "history.json")
+    exported = toy("profile", "export", tmp_path / "history.json")
     assert exported.returncode == 0, exported.stderr
     known = json.loads((tmp_path / "history.json").read_text())["measurements"]
     [at_toy] = [each for each in known if each["condition"]["place"] == "toy"]
