@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from offload.costmodel.dollars import Billing
 from offload.drivers.host.plugins import Registry
-from offload.drivers.http.connections import Dial
+from offload.drivers.http.streams import Dial
 
 PROVIDERS = Registry(
     "place",

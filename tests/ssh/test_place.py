@@ -12,7 +12,7 @@ import pytest
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Row
 from offload.domain.vision import Selection
-from offload.drivers.http.connections import Dial
+from offload.drivers.http.streams import Dial
 from offload.drivers.images import image_files
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint

@@ -12,7 +12,7 @@ from offload.domain.places import StartState
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
 from offload.drivers import settings
-from offload.drivers.http.connections import Stream
+from offload.drivers.http.streams import Stream
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.render.messages import Messages

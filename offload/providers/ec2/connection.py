@@ -12,7 +12,7 @@ from offload.domain.machines import SERVER_PORT, SERVER_URL
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Endpoint
@@ -81,14 +81,14 @@ def connected(local: MachineState, configured: Settings) -> Shell:
     try:
         return local.connect(_FIRST_S)
     except (
-        login.SshUnreachable,
-        login.HostKeyChanged,
+        SshUnreachable,
+        HostKeyChanged,
     ) as error:  # its address may be another's by now
         why = _why(local, configured)
         if why is None:  # it may have another address than before, or a slow link
             try:
                 return local.connect(_CONNECT_S)
-            except login.SshUnreachable:
+            except SshUnreachable:
                 pass
         raise why or PlaceUnavailable(
             f"The machine {local.folder.name} does not let us in: {error}",

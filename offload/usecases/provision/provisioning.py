@@ -19,7 +19,7 @@ from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers.ec2.machine_state import MachineState, expires_at
@@ -59,7 +59,7 @@ def carry_out(
     """
     try:
         return _carried_out(plan, configured, stop, telling)
-    except login.SshUnreachable as error:
+    except SshUnreachable as error:
         raise PlaceUnavailable(
             f"The machine {plan.record.spec.name} has stopped answering: {error}",
             hint="To go on: the same command",
@@ -173,10 +173,10 @@ def _let_in(local: MachineState, patience: Waiter) -> Shell:
         nonlocal last
         try:
             return local.connect(_TRY_S)
-        except login.SshUnreachable as error:
+        except SshUnreachable as error:
             last = str(error)
             return None
-        except login.HostKeyChanged:
+        except HostKeyChanged:
             if young:  # it has not been told its key yet; nothing was said to it
                 return None
             raise
