@@ -6,12 +6,8 @@ Commands import what they need when they run, so that `--help` imports nothing h
 import sys
 import warnings
 from io import TextIOWrapper
-from time import perf_counter
 
-BEGAN_S = perf_counter()
-"""When this process began, as far as Python code can tell; before anything heavy is imported."""
-
-INTERRUPTED = 130
+import offload.cli.process  # noqa: F401 - notes when this process began
 
 
 def main() -> None:

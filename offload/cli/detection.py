@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from offload.cli import BEGAN_S, INTERRUPTED
+from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
     from offload.usecases.detect.run import DetectRun
-
-SOME_FAILED = 3
 
 
 def carry_out(

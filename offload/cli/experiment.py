@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import options
+from offload.cli.process import INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
     from offload.usecases.experiment.run import StudySetup
 
 T = TypeVar("T")
-
-SOME_FAILED = 3
 
 
 def experiment(

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from offload.cli import INTERRUPTED, options
-
-UNAVAILABLE = 4
+from offload.cli import options
+from offload.cli.process import INTERRUPTED, UNAVAILABLE
 
 
 class ProfileGroup(TyperGroup):

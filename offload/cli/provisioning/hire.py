@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import options
+from offload.cli.process import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

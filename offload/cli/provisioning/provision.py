@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import options
+from offload.cli.process import INTERRUPTED
 from offload.domain import units
 from offload.domain.errors import UsageError
 
