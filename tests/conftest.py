@@ -10,11 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.engine import docker_engine
 
 __all__ = ["docker_engine"]
+
+# A slow moment of the machine is no fault of a property.
+hypothesis.settings.register_profile("offload", deadline=None)
+hypothesis.settings.load_profile("offload")
 
 _TEST_BED = "198.18."
 """Nobody's hosts (RFC 2544), but the test bed's here."""

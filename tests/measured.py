@@ -7,7 +7,6 @@ from typing import Any
 
 from offload.costmodel.advice import Advice, advise
 from offload.costmodel.candidates.build import Overrides
-from offload.costmodel.candidates.priors import NOISE
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
 from offload.domain.measurements import (
@@ -21,7 +20,9 @@ from offload.domain.measurements import (
 )
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
+from offload.places import known
 
+PLACES = known()
 MODEL = ModelIdentity("builtin", "tflite", "0" * 64)
 HERE = {"name": "here", "cpu": "small", "usable_cores": 2}
 THERE = {"name": "there", "cpu": "large", "usable_cores": 8}
@@ -150,15 +151,16 @@ def advised(
     """The answer for a job of `images`, over two places only if `split` says so; `goal` are other
     fields of `Goal`.
     """
-    known = by_hand or Overrides(slots=2)
-    if not split and known.places is None:
-        known = replace(known, places=tuple(NOISE))
+    overrides = by_hand or Overrides(slots=2)
+    if not split and overrides.places is None:
+        overrides = replace(overrides, places=tuple(PLACES))
     return advise(
         measurements,
         outcomes,
         Goal(images, **goal),
-        known,
+        overrides,
         billing or Billing(0.0893, "shipped table", "2026-11-01", 1200),
         "builtin",
+        PLACES,
         stale,
     )

@@ -46,7 +46,7 @@ class Outlook:
     @property
     def there(self) -> int:
         """Images for the remote place, as advised."""
-        return self._shares(self.advised, self.images).counts[REMOTE].images
+        return self._shares(self.advised, self.images).counts[1].images
 
     @property
     def rates(self) -> float:

@@ -36,9 +36,9 @@ def carry_out(
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
     from offload.domain.events import Downloaded, Event
+    from offload.domain.places import AUTO
     from offload.render import detections, messages, progress
     from offload.usecases.detect import record
-    from offload.usecases.detect.request import AUTO
     from offload.usecases.detect.run import detection
 
     context = bootstrap.context(say.hear, offline=request.offline)

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offload.costmodel.candidates.priors import NOISE
+from offload.costmodel.candidates.priors import LINK_NOISE, NOISE
 from offload.domain.measurements import Outcome
+from offload.domain.places import PlaceTraits
 from offload.domain.timing import quantile
 
 _PRIOR_WEIGHT = 5
@@ -62,12 +63,12 @@ def residuals(outcomes: Sequence[Outcome], place: str) -> list[float]:
     ]
 
 
-def sigma(outcomes: Sequence[Outcome], place: str) -> float:
+def sigma(outcomes: Sequence[Outcome], traits: PlaceTraits) -> float:
     """Standard deviation of the logarithm of one run over its prediction: the prior's, and the more
     runs there are, theirs (the mean of squares, the prior counting for five).
     """
-    prior = NOISE[place]
-    seen = residuals(outcomes, place)
+    prior = LINK_NOISE if traits.uses_link else NOISE
+    seen = residuals(outcomes, traits.name)
     # One run that went wrong altogether says nothing of the others.
     squares = sum(min(r * r, (4 * prior) ** 2) for r in seen)
     return math.sqrt((_PRIOR_WEIGHT * prior**2 + squares) / (_PRIOR_WEIGHT + len(seen)))

@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offload.costmodel import accuracy, breakeven, document
+from offload.costmodel import accuracy, breakeven
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.candidates.kinds import SplitCandidate
-from offload.costmodel.candidates.priors import NOISE
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split import split_option
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Measurement, Outcome
-from offload.domain.results import Json
-
-PLACES = (*NOISE, SplitCandidate.place)
-"""Where jobs run, as predictions and outcomes name it."""
+from offload.domain.places import SPLIT, KnownPlaces
 
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
@@ -53,12 +48,8 @@ class Advice:
     @property
     def usd_per_saved_s(self) -> float | None:
         """Dollars for each second that a split saves over this process alone; None without such."""
-        alone = next(o for o in self.options if o.lane.place == "local")
+        alone = next(o for o in self.options if o.lane.traits.in_process)
         return None if self.split is None else split_option.usd_per_saved_s(self.split, alone)
-
-    def to_json(self) -> Json:
-        """The answer as JSON types; documents of one schema version keep their names."""
-        return document.document(self)
 
 
 def advise(
@@ -68,18 +59,18 @@ def advise(
     by_hand: Overrides,
     billing: Billing,
     model: str,
+    places: KnownPlaces,
     stale: Sequence[str] = (),
 ) -> Advice:
     """The answer for one job, of measurements with one model and the outcomes of past runs."""
-    ways = lanes(measurements, outcomes, by_hand)
-    errors = {place: accuracy.residuals(outcomes, place) for place in PLACES}
+    ways = lanes(measurements, outcomes, by_hand, places)
+    errors = {o.place: accuracy.residuals(outcomes, o.place) for o in outcomes}
     candidates = options(ways, goal, billing, errors)
     singles = list(zip(ways, candidates, strict=True))
-    split = split_option.split(ways, measurements, goal)
-    if split is not None and (by_hand.places is None or SplitCandidate.place in by_hand.places):
-        candidates.append(
-            split_option.joint(split, candidates, goal, billing, errors[SplitCandidate.place])
-        )
+    split = split_option.split(ways, measurements, goal, by_hand.split_with)
+    if split is not None and (by_hand.places is None or SPLIT in by_hand.places):
+        past = errors.get(SPLIT, [])
+        candidates.append(split_option.joint(split, candidates, goal, billing, past))
     choice = choose(candidates, goal)
     flips = tuple(_break_evens(singles, choice, goal, billing))
     return Advice(goal, by_hand, billing, model, choice, tuple(candidates), flips, tuple(stale))
@@ -89,10 +80,10 @@ def _break_evens(
     singles: Sequence[Single], choice: Choice, goal: Goal, billing: Billing
 ) -> list[BreakEven]:
     """Where the best option here and the best one elsewhere meet; and for each start state of the
-    remote place, the number of images.
+    place there, the number of images.
     """
-    best_here = _best(singles, choice, remote=False)
-    best_there = _best(singles, choice, remote=True)
+    best_here = _best(singles, choice, leaves_machine=False)
+    best_there = _best(singles, choice, leaves_machine=True)
     if best_here is None or best_there is None:
         return []
     mean_bytes = None if goal.total_bytes is None else goal.total_bytes / max(1, goal.images)
@@ -101,7 +92,7 @@ def _break_evens(
     found += [
         breakeven.images(base, lane, mean_bytes)
         for lane, _ in singles
-        if lane.place == "remote" and _is_state_of(lane, other)
+        if lane.place == other.place and _is_state_of(lane, other)
     ]
     found.append(breakeven.uplink(base, other, goal))
     if other.upload_max_side_px is None:
@@ -118,7 +109,7 @@ def _is_state_of(lane: Candidate, other: Candidate) -> bool:
     return lane.upload_max_side_px is None and lane.name != other.name
 
 
-def _best(singles: Sequence[Single], choice: Choice, *, remote: bool) -> Single | None:
+def _best(singles: Sequence[Single], choice: Choice, *, leaves_machine: bool) -> Single | None:
     """The chosen option if it is on that side, else the fastest that may be chosen there."""
-    side = [s for s in singles if (s[0].place == "remote") == remote and s[0].choosable]
+    side = [s for s in singles if s[0].traits.leaves_machine == leaves_machine and s[0].choosable]
     return min(side, key=lambda s: (s[1] is not choice.chosen, s[1].seconds), default=None)

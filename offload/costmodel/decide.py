@@ -23,7 +23,6 @@ SURE = 0.8
 _CLOSE = 0.05
 """To lose at most this share more than the best is expected to is worth being simple."""
 _AVERSE = 0.9
-_SIMPLEST = ("local", "container", "remote", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +190,6 @@ def _unless_close(
     return min(close, key=_simplicity), True
 
 
-def _simplicity(option: Option) -> tuple[int, int, float]:
-    lane = option.lane
-    return _SIMPLEST.index(lane.place), int(lane.upload_max_side_px is not None), option.usd
+def _simplicity(option: Option) -> tuple[bool, int, bool, float]:
+    lane, is_split = option.lane, option.shares is not None
+    return is_split, lane.traits.simplicity, lane.upload_max_side_px is not None, option.usd

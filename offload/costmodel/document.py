@@ -1,22 +1,20 @@
 """An advice as JSON types."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from offload.costmodel.candidates.kinds import UNITS
+from offload.costmodel.advice import Advice
+from offload.costmodel.candidates.kinds import UNITS, SplitCandidate
+from offload.costmodel.decide import Option
 from offload.costmodel.terms import Term
 from offload.domain.results import SCHEMA, Json
-
-if TYPE_CHECKING:
-    from offload.costmodel.advice import Advice
-    from offload.costmodel.decide import Option
 
 _SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_agreement")
 """What of `Given` was said, or is the machine's; the rest is where it was asked."""
 
 
-def document(advice: "Advice") -> Json:
-    """The whole answer."""
+def document(advice: Advice) -> Json:
+    """The whole answer; documents of one schema version keep their names."""
     choice = advice.choice
     chosen = choice.chosen
     return {
@@ -43,7 +41,7 @@ def document(advice: "Advice") -> Json:
     }
 
 
-def _option(advice: "Advice", option: "Option") -> Json:
+def _option(advice: Advice, option: Option) -> Json:
     lane = option.lane
     return {
         "name": lane.name,
@@ -67,11 +65,12 @@ def _option(advice: "Advice", option: "Option") -> Json:
     } | _of_split(advice, option)
 
 
-def _of_split(advice: "Advice", option: "Option") -> Json:
+def _of_split(advice: Advice, option: Option) -> Json:
     """What only a split has."""
-    if option.shares is None:
+    lane = option.lane
+    if option.shares is None or not isinstance(lane, SplitCandidate):
         return {}
-    counts = option.shares.counts
+    counts = dict(zip((lane.local.place, lane.remote.place), option.shares.counts, strict=True))
     return {
         "images": {place: count.images for place, count in counts.items()},
         "images_interval": {place: [count.low, count.high] for place, count in counts.items()},

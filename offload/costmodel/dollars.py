@@ -56,7 +56,7 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
     if isinstance(way, SplitCandidate):
         lane, idle_s = way.remote, 0.0
     own = billing.assumed and lane.state in {"warm", "cold"} and lane.key
-    if lane.place != "remote" or own:
+    if own or not (lane.traits.leaves_machine or lane.traits.rented):
         return np.zeros_like(makespan_s)
     billed_s = makespan_s
     if lane.state in {"stopped", "new"}:

@@ -13,7 +13,7 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.costmodel.terms import DRAWS, Draws, Term
-from offload.domain.measurements import Measurement
+from offload.domain.measurements import Measurement, StartPhase
 
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5
@@ -102,7 +102,9 @@ class Steady:
     images: int
 
 
-def steady(measurement: Measurement, rng: np.random.Generator) -> Steady | None:
+def steady(
+    measurement: Measurement, rng: np.random.Generator, *, in_process: bool = False
+) -> Steady | None:
     """What the images of one occasion say; None where there were none.
 
     The first completions, as many as were in flight, fill the pipeline and are left out where
@@ -111,7 +113,6 @@ def steady(measurement: Measurement, rng: np.random.Generator) -> Steady | None:
     images = sorted(measurement.images, key=lambda image: image.number)
     if not images:
         return None
-    local = measurement.condition.place == "local"
     later_on = [image for image in images if image.number > measurement.in_flight]
     # Those in flight at first arrive in a bunch: they say how long they took together, and no more.
     full = len(later_on) > max(_FEWEST_GAPS, measurement.in_flight)
@@ -119,8 +120,10 @@ def steady(measurement: Measurement, rng: np.random.Generator) -> Steady | None:
     columns = np.array(
         [
             (
-                (i.durations.read_s if local else 0.0) + i.durations.decode_s + i.durations.infer_s,
-                0.0 if local else i.durations.read_s + i.durations.prepare_s,
+                (i.durations.read_s if in_process else 0.0)
+                + i.durations.decode_s
+                + i.durations.infer_s,
+                0.0 if in_process else i.durations.read_s + i.durations.prepare_s,
                 i.sent_bytes or i.bytes,
                 i.durations.download_s,
             )
@@ -203,28 +206,26 @@ def _goodput_point(measurement: Measurement) -> float | None:
 
 def round_trip_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
     """Medians of resampled round trips."""
-    times_s = np.array([p.seconds for p in measurement.probes if p.kind == "rtt"])
-    if not len(times_s):
-        return None
-    drawn = times_s[rng.integers(len(times_s), size=(DRAWS, len(times_s)))]
-    draws: Draws = np.median(drawn, axis=1)
-    return draws
+    return _medians([p.seconds for p in measurement.probes if p.kind == "rtt"], rng)
 
 
 def startup_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
     """Medians of resampled start-ups, without building an image, which happens once."""
-    times_s = np.array([s.startup_s - s.phases.get("build", 0.0) for s in measurement.starts])
-    if not len(times_s):
+    starts = measurement.starts
+    return _medians([s.startup_s - s.phases.get(StartPhase.BUILD, 0.0) for s in starts], rng)
+
+
+def _medians(seconds: Sequence[float], rng: np.random.Generator) -> Draws | None:
+    if not seconds:
         return None
-    drawn = times_s[rng.integers(len(times_s), size=(DRAWS, len(times_s)))]
+    drawn = np.array(seconds)[rng.integers(len(seconds), size=(DRAWS, len(seconds)))]
     draws: Draws = np.median(drawn, axis=1)
     return draws
 
 
 def first_s(measurement: Measurement, latency_s: Callable[[int], float]) -> float | None:
     """The median of what the first image of a start took beyond `latency_s(sent_bytes)`, one
-    image's
-    way later on; never less than nothing.
+    image's way later on; never less than nothing.
     """
     beyond_s = [s.first_s - latency_s(s.sent_bytes) for s in measurement.starts]
     return max(0.0, float(np.median(beyond_s))) if beyond_s else None

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from offload.domain.places import PlaceTraits
+
 Draws = npt.NDArray[np.float64]
 """One number per draw. Draw i of every term belongs to the same imagined world, so terms that
 places share move together.
@@ -78,7 +80,7 @@ class Candidate:
     """
 
     name: str
-    place: str
+    traits: PlaceTraits
     state: str
     slots: int
     clients: int
@@ -98,11 +100,20 @@ class Candidate:
     upload_max_side_px: int | None = None
     agreement: float | None = None
     choosable: bool = True
-    uses_link: bool = True
     serial: bool = False
     machine: Mapping[str, object] = field(default_factory=dict)
     key: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """The name of the place."""
+        return self.traits.name
+
+    @property
+    def uses_link(self) -> bool:
+        """Whether the uplink is a term of it."""
+        return self.traits.uses_link
 
     def terms(self) -> dict[str, Term]:
         """The terms by name."""

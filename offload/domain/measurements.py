@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any, Literal, get_args
 
 from offload.domain.ports import ModelIdentity
@@ -68,6 +69,24 @@ class Condition:
 
 def _hardware(machine: Mapping[str, Any]) -> list[Any]:
     return [machine.get(name) for name in ("name", "cpu", "usable_cores")]
+
+
+class StartPhase(StrEnum):
+    """What a place's start consists of. A rented machine is created, or switched on, and waited for
+    until it runs, boots and its engine answers; it gets our image, and the container that serves.
+    """
+
+    API = "api"
+    START = "start"
+    PENDING = "pending"
+    BOOT = "boot"
+    ENGINE = "engine"
+    BUILD = "build"
+    IMAGE = "image"
+    CONTAINER = "container"
+    CREATE = "create"
+    LOAD = "load"
+    WARM_UP = "warm-up"
 
 
 @dataclass(frozen=True, slots=True)

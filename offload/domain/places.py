@@ -4,6 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+SPLIT, AUTO = "split", "auto"
+"""What `--where` takes beside places: to use this process and another place at once, and to let
+measurements decide.
+"""
+
 
 class StartState(StrEnum):
     """What a place is in before it is used: up with its model loaded, up without it, switched off
@@ -13,7 +18,7 @@ class StartState(StrEnum):
     WARM = "warm"
     COLD = "cold"
     STOPPED = "stopped"
-    ABSENT = "absent"
+    ABSENT = "new"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offload.costmodel.accuracy import accuracy, residuals, sigma, widened
-from offload.costmodel.candidates.priors import NOISE
+from offload.costmodel.candidates.priors import LINK_NOISE, NOISE
 from offload.domain.measurements import Outcome
-from tests.measured import TAKEN_AT, advised, local, remote
+from tests.measured import PLACES, TAKEN_AT, advised, local, remote
 
+PRIORS = {"local": NOISE, "container": NOISE, "remote": LINK_NOISE, "unknown": LINK_NOISE}
 TOOK_10_S = Outcome(TAKEN_AT, "k", "local", "builtin", 100, 17_000_000, 10.0, 9.0, 11.0, 10.0)
 
 
@@ -24,29 +25,29 @@ def off_by(log_error: float, runs: int) -> list[Outcome]:
 
 
 def test_without_runs_the_spread_is_the_prior_s() -> None:
-    assert all(sigma([], place) == pytest.approx(prior) for place, prior in NOISE.items())
+    assert all(sigma([], PLACES[place]) == prior for place, prior in PRIORS.items())
 
 
 def test_the_spread_goes_from_the_prior_s_to_that_of_the_runs() -> None:
-    spreads = [sigma(off_by(0.1, runs), "local") for runs in (0, 2, 10, 100, 1000)]
+    spreads = [sigma(off_by(0.1, runs), PLACES["local"]) for runs in (0, 2, 10, 100, 1000)]
     assert spreads == sorted(spreads)
     assert spreads[0] == pytest.approx(0.05)
     assert spreads[-1] == pytest.approx(0.1, rel=0.01)
-    assert sigma(off_by(0.01, 1000), "local") == pytest.approx(0.01, rel=0.1)
+    assert sigma(off_by(0.01, 1000), PLACES["local"]) == pytest.approx(0.01, rel=0.1)
 
 
 def test_one_run_that_went_wrong_altogether_says_little() -> None:
-    assert sigma([*off_by(0.05, 20), took(1e6)], "local") < 0.07
+    assert sigma([*off_by(0.05, 20), took(1e6)], PLACES["local"]) < 0.07
 
 
 def test_runs_elsewhere_say_nothing() -> None:
-    assert sigma([took(99, "remote")] * 30, "local") == NOISE["local"]
+    assert sigma([took(99, "remote")] * 30, PLACES["local"]) == NOISE
 
 
 def test_predictions_that_rest_on_assumptions_do_not_count() -> None:
     assumed = [took(30, assumed=True)] * 50
     assert residuals(assumed, "local") == []
-    assert sigma(assumed, "local") == pytest.approx(NOISE["local"])
+    assert sigma(assumed, PLACES["local"]) == pytest.approx(NOISE)
     (found,) = accuracy([took(11), *assumed])
     assert (found.runs, found.assumed) == (1, 50)
     assert found.median_error == pytest.approx(0.1)

@@ -12,7 +12,7 @@ from offload.costmodel.candidates.build import Overrides, lanes, server
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import Candidate, Term
 from offload.domain.measurements import Measurement
-from tests.measured import LABEL, advised, bring_up, local, remote
+from tests.measured import LABEL, PLACES, advised, bring_up, local, remote
 
 OTHER = "ec2:c7i.xlarge@eu-central-1"
 CLIENT_S = 0.5
@@ -26,7 +26,7 @@ def startup(*known: Measurement, state: str = "new", kind: str | None = LABEL) -
 
 
 def in_state(state: str, *known: Measurement, kind: str | None = LABEL) -> Candidate:
-    found = lanes([RENTED, *known], [], Overrides(slots=2, kind=kind))
+    found = lanes([RENTED, *known], [], Overrides(slots=2, kind=kind), PLACES)
     return next(lane for lane in found if lane.state == state)
 
 
@@ -169,7 +169,7 @@ def test_a_machine_of_another_kind_tells_less() -> None:
 
 
 def test_what_a_machine_is_brought_up_for_is_learned_before_it_was_measured() -> None:
-    found = lanes([local(), *days(3)], [], Overrides(slots=2, kind=LABEL))
+    found = lanes([local(), *days(3)], [], Overrides(slots=2, kind=LABEL), PLACES)
     new = next(lane for lane in found if lane.state == "new")
     assert (new.choosable, new.key) == (True, "")
     assert new.startup_s.samples == 3
@@ -182,7 +182,7 @@ def test_a_bring_up_is_no_measurement_of_a_place(came_from: str) -> None:
     assert up.condition.key == RENTED.condition.key
     unmeasured = advised(local(), up)
     assert _said(unmeasured) == _said(advised(local()))
-    assert server([local(), up], Overrides(slots=2)) is None
+    assert server([local(), up], Overrides(slots=2), PLACES) is None
     measured, known = (advised(local(), RENTED, *more) for more in ([], [up] * 9))
     assert _said(measured) == _said(known)
     for before, after in zip(_ready(measured), _ready(known), strict=True):
@@ -202,10 +202,10 @@ def _ready(advice: Advice) -> list[Candidate]:
 
 def test_a_bring_up_elsewhere_does_not_hide_the_server_that_was_measured() -> None:
     known = [local(), remote(), bring_up(taken_at=day(28))]
-    assert server(known, Overrides(slots=2)) == remote().condition.url
-    assert [lane.key for lane in lanes(known, [], Overrides(slots=2)) if lane.state == "warm"] == [
-        remote().condition.key
-    ]
+    assert server(known, Overrides(slots=2), PLACES) == remote().condition.url
+    assert [
+        lane.key for lane in lanes(known, [], Overrides(slots=2), PLACES) if lane.state == "warm"
+    ] == [remote().condition.key]
 
 
 @cache

@@ -10,6 +10,7 @@ from offload.costmodel.candidates.cells import busy_s, lane_of
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import Candidate, given
 from offload.domain.studies import Cell
+from tests.measured import PLACES
 
 CORES = 2
 
@@ -17,7 +18,7 @@ CORES = 2
 @pytest.fixture
 def known() -> list[Candidate]:
     """Nothing was measured, but for a container that takes 0.1 s an image with two detectors."""
-    found = lanes([], [], Overrides(slots=CORES))
+    found = lanes([], [], Overrides(slots=CORES), PLACES)
     fast = {"service_s": given(0.1, "made up"), "startup_s": given(1.5, "made up")}
     return [
         replace(lane.with_terms(**fast), slots=2, in_flight=4, noise=np.ones_like(lane.noise))

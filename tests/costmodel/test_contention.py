@@ -11,7 +11,7 @@ from offload.costmodel.split.throughput import Contention
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Condition, Measurement
 from tests.costmodel.test_bringups import day
-from tests.measured import HERE, MODEL, THERE, URL, advised, local, remote
+from tests.measured import HERE, MODEL, PLACES, THERE, URL, advised, local, remote
 
 BY_HAND = Overrides(slots=2)
 
@@ -31,7 +31,7 @@ def there(bytes_per_s: float, **known: Any) -> Measurement:
 
 def found(*measurements: Measurement) -> Contention:
     known: list[Measurement] = [local(), remote(), *measurements]
-    ways = {lane.name: lane for lane in lanes(known, [], BY_HAND)}
+    ways = {lane.name: lane for lane in lanes(known, [], BY_HAND, PLACES)}
     return contention(known, ways["local"], ways["remote"])
 
 
@@ -76,7 +76,7 @@ def test_what_is_no_such_measurement_leaves_it_assumed(other: Measurement) -> No
 def test_without_any_it_is_assumed_by_what_sending_takes_of_a_core() -> None:
     one, eight = (
         contention([], replace(lane, slots=slots), lane).local
-        for lane in lanes([], [], BY_HAND)[:1]
+        for lane in lanes([], [], BY_HAND, PLACES)[:1]
         for slots in (1, 8)
     )
     assert one.interval == pytest.approx((0.02, 0.35), rel=0.25)
@@ -92,9 +92,11 @@ def terms(ways: Sequence[Candidate]) -> list[tuple[str, str, list[float]]]:
 def test_what_was_measured_beside_another_place_makes_no_lane() -> None:
     plain = [local(), remote()]
     both = [here(0.2, taken_at=day(25)), there(1e5, taken_at=day(25))]
-    assert terms(lanes([*plain, *both], [], BY_HAND)) == terms(lanes(plain, [], BY_HAND))
-    assert terms(lanes(both, [], BY_HAND)) == terms(lanes([], [], BY_HAND))
-    assert server(both, BY_HAND) is None
+    assert terms(lanes([*plain, *both], [], BY_HAND, PLACES)) == terms(
+        lanes(plain, [], BY_HAND, PLACES)
+    )
+    assert terms(lanes(both, [], BY_HAND, PLACES)) == terms(lanes([], [], BY_HAND, PLACES))
+    assert server(both, BY_HAND, PLACES) is None
     assert [o.seconds for o in advised(*plain, *both).options] == [
         o.seconds for o in advised(*plain).options
     ]

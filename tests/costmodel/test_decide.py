@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
+from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import DRAWS, Candidate, Draws
 from offload.domain.measurements import Agreement
 from tests.costmodel import worlds
-from tests.measured import advised, container, local, remote
+from tests.measured import PLACES, advised, container, local, remote
 
 ALL, MOST = Agreement(100, 0, 0), Agreement(90, 10, 10)
 _SHARES = (np.arange(DRAWS) + 0.5) / DRAWS
@@ -95,7 +96,7 @@ def test_where_no_limit_can_be_kept_the_least_violation_is_taken(
     assert taken.lane.name == where
     assert not taken.keeps_limits
     assert taken.late_s > 0
-    assert advice.to_json()["choice"]["keeps_limits"] is False
+    assert as_document(advice)["choice"]["keeps_limits"] is False
 
 
 def test_what_a_limit_is_missed_by_is_what_is_expected_less_the_limit() -> None:
@@ -156,14 +157,14 @@ def test_smaller_copies_that_are_answered_otherwise_are_never_sent(
 
 def test_smaller_copies_are_sent_to_a_machine_that_is_ready_only() -> None:
     measured = remote(), remote(max_side_px=640, agreements=(ALL,))
-    assert "remote, 640 px" in names(lanes(measured, [], Overrides()))
-    assert "remote, 640 px" not in names(lanes(measured, [], Overrides(state="cold")))
+    assert "remote, 640 px" in names(lanes(measured, [], Overrides(), PLACES))
+    assert "remote, 640 px" not in names(lanes(measured, [], Overrides(state="cold"), PLACES))
 
 
 def test_a_container_that_was_not_measured_is_not_taken() -> None:
     for measured in ([], [local(service_s=9)], [remote()]):
-        assert "container" not in names(lanes(measured, [], Overrides()))
-    assert "container" in names(lanes([container()], [], Overrides()))
+        assert "container" not in names(lanes(measured, [], Overrides(), PLACES))
+    assert "container" in names(lanes([container()], [], Overrides(), PLACES))
 
 
 @pytest.mark.parametrize(
@@ -176,12 +177,12 @@ def test_a_container_that_was_not_measured_is_not_taken() -> None:
 def test_a_measured_machine_may_be_chosen_in_the_state_that_it_is_in(
     state: str | None, name: str
 ) -> None:
-    assert names(lanes([local(), remote()], [], Overrides(state=state))) == ["local", name]
+    assert names(lanes([local(), remote()], [], Overrides(state=state), PLACES)) == ["local", name]
 
 
 def test_a_machine_that_was_not_measured_may_be_provisioned_and_not_taken_to_be_ready() -> None:
-    assert names(lanes([local()], [], Overrides())) == ["local", "remote, not provisioned"]
-    assert names(lanes([local()], [], Overrides(state="warm"))) == ["local"]
+    assert names(lanes([local()], [], Overrides(), PLACES)) == ["local", "remote, not provisioned"]
+    assert names(lanes([local()], [], Overrides(state="warm"), PLACES)) == ["local"]
 
 
 def test_a_later_start_state_only_adds_start_up() -> None:
@@ -196,8 +197,8 @@ def test_a_later_start_state_only_adds_start_up() -> None:
 
 def test_only_named_places_may_be_chosen() -> None:
     measured = local(), remote()
-    assert names(lanes(measured, [], Overrides(places=("local",)))) == ["local"]
-    assert names(lanes(measured, [], Overrides(places=("remote",)))) == ["remote"]
+    assert names(lanes(measured, [], Overrides(places=("local",)), PLACES)) == ["local"]
+    assert names(lanes(measured, [], Overrides(places=("remote",)), PLACES)) == ["remote"]
 
 
 spans = st.lists(

@@ -6,14 +6,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from offload.costmodel.accuracy import sigma
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.candidates.priors import NOISE
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, HIGH, LOW, Candidate, Term
 from offload.domain.measurements import Measurement, Probe
 from tests.costmodel.simulation import Pipeline, simulate
 from tests.costmodel.worlds import LOCAL, REMOTE, profile
-from tests.measured import PROBED_BYTES
+from tests.measured import PLACES, PROBED_BYTES
 
 BOUND_BY = {
     "uplink": REMOTE,
@@ -26,7 +26,7 @@ BOUND_BY = {
 def fitted(*measurements: Measurement) -> Candidate:
     """The lane of measurements of one condition."""
     key = measurements[0].condition.key
-    return next(lane for lane in lanes(measurements, [], Overrides()) if lane.key == key)
+    return next(lane for lane in lanes(measurements, [], Overrides(), PLACES) if lane.key == key)
 
 
 def width(term: Term) -> float:
@@ -191,4 +191,4 @@ def _covered(number: int) -> bool:
     lane = fitted(profile(pipeline, place, images=50, cv=cv, seed=number))
     low, high = np.quantile(makespan_s(lane, images), (LOW, HIGH))
     job_s = 0.5 + 0.1 + simulate(pipeline, images, cv, 1000 + number)[-1].finished_s
-    return bool(low <= job_s * math.exp(luck.gauss(0, NOISE[place])) <= high)
+    return bool(low <= job_s * math.exp(luck.gauss(0, sigma([], PLACES[place]))) <= high)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from offload.costmodel import breakeven
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, Option, options
+from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term
@@ -17,7 +18,7 @@ from offload.domain.measurements import Agreement, Condition, Measurement, Outco
 from tests.costmodel import worlds
 from tests.costmodel.simulation import Pipeline
 from tests.costmodel.worlds import Sketch
-from tests.measured import HERE, MODEL, THERE, advised, container, local, remote
+from tests.measured import HERE, MODEL, PLACES, THERE, advised, container, local, remote
 
 STATES = ("warm", "cold", "stopped", "new")
 SCANNED = 3000
@@ -325,7 +326,7 @@ def test_advice_is_plain_json_whose_numbers_keep_their_units(
     measured: tuple[Measurement, ...], goal: dict[str, Any]
 ) -> None:
     advice = advised(*measured, **goal)
-    document = json.loads(json.dumps(advice.to_json(), allow_nan=False))
+    document = json.loads(json.dumps(as_document(advice), allow_nan=False))
     for option in document["options"]:
         for quantity in ("seconds", "usd"):
             low, high = option[f"{quantity}_interval"]
@@ -342,7 +343,9 @@ def test_advice_is_plain_json_whose_numbers_keep_their_units(
 
 
 def test_many_different_images_average_out() -> None:
-    lane = replace(lanes([local()], [], Overrides())[0], service_cv=0.5, noise=np.ones(DRAWS))
+    lane = replace(
+        lanes([local()], [], Overrides(), PLACES)[0], service_cv=0.5, noise=np.ones(DRAWS)
+    )
     widths = []
     for images in (10, 1000, 100_000):
         low, high = np.quantile(makespan_s(lane, images), (0.05, 0.95))

@@ -183,7 +183,7 @@ def test_a_capped_place_holds_nothing_up_once_it_is_done() -> None:
 def test_counts_add_up_to_all_images() -> None:
     local = worlds.Sketch(worlds.LOCAL, "local", spread=0.3).lane()
     remote = worlds.Sketch(spread=0.3, seed=1).lane()
-    here, there = expected(local, remote, 201).counts.values()
+    here, there = expected(local, remote, 201).counts
     assert here.images + there.images == 201
     assert here.low + there.high == here.high + there.low == 201
     assert here.low < here.images < here.high

@@ -9,6 +9,7 @@ from offload.costmodel.advice import Advice
 from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.candidates.kinds import SplitCandidate, makespan_s
 from offload.costmodel.decide import Option
+from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split.split_option import bill_usd
 from offload.costmodel.split.throughput import Shares
@@ -210,7 +211,7 @@ def test_break_evens_are_of_single_places() -> None:
 
 
 def test_the_document_tells_shares_and_contention() -> None:
-    document = json.loads(json.dumps(asked(SLOW, remote()).to_json(), allow_nan=False))
+    document = json.loads(json.dumps(as_document(asked(SLOW, remote())), allow_nan=False))
     assert document["choice"]["place"] == "split"
     (found,) = (o for o in document["options"] if o["place"] == "split")
     assert found["name"] == document["choice"]["where"] == NAME

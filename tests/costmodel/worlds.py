@@ -10,7 +10,7 @@ import numpy as np
 from offload.costmodel.terms import DRAWS, TERMS, Candidate, Term, given
 from offload.domain.measurements import Condition, Measurement, Probe, Start
 from tests.costmodel.simulation import Pipeline, simulate
-from tests.measured import HERE, MODEL, PROBED_BYTES, TAKEN_AT, THERE, URL
+from tests.measured import HERE, MODEL, PLACES, PROBED_BYTES, TAKEN_AT, THERE, URL
 
 REMOTE = Pipeline(
     prepare_s=0.002, sent_bytes=170_000, bytes_per_s=2.5e6, rtt_s=0.03, service_s=0.05,
@@ -28,14 +28,13 @@ def lane(pipeline: Pipeline = REMOTE, place: str = "remote", **more: Any) -> Can
     """
     known: dict[str, Any] = {
         "name": place,
-        "place": place,
+        "traits": PLACES[place],
         "state": "warm" if place == "remote" else "here",
         "startup_s": 0.0,
         "first_s": 0.0,
         "goodput": pipeline.bytes_per_s,
         "efficiency": 1.0,
         "noise": np.ones(DRAWS),
-        "uses_link": place == "remote",
         **{
             name: getattr(pipeline, name)
             for name in (

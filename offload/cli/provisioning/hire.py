@@ -28,7 +28,7 @@ def asked_for(
     Raises:
         OffloadError: it cannot be done.
     """
-    from offload.usecases.detect.request import SPLIT
+    from offload.domain.places import SPLIT
 
     if not provision:
         return None, None

@@ -12,7 +12,8 @@ from offload.costmodel.candidates import imported, priors
 from offload.costmodel.candidates.measured import Fitted
 from offload.costmodel.candidates.start_up import Starts
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Condition, Measurement, Outcome
+from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
+from offload.domain.places import KnownPlaces, PlaceTraits, StartState
 
 _SEED = 20_000
 
@@ -23,9 +24,11 @@ class Overrides:
 
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
-    `state` is the start state of the remote place; None means ready if it was measured, else not
-    provisioned. `kind` is the label of machines that are rented. Where `places` are named, `split`
-    being one, only those may be chosen. `network` is the fingerprint of the one this machine is in.
+    `state` is the start state of places that have several; None means ready if it was measured,
+    else not provisioned. `kind` is the label of machines that are rented. Where `places` are
+    named, `split` being one, only those may be chosen. `network` is the fingerprint of the one this
+    machine is in.
+    A split takes the fastest place of `split_with`; where none is named, of those elsewhere.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -38,38 +41,54 @@ class Overrides:
     min_agreement: float = 0.97
     places: tuple[str, ...] | None = None
     network: str | None = None
+    split_with: tuple[str, ...] = ()
 
 
 def lanes(
-    measurements: Sequence[Measurement], outcomes: Sequence[Outcome], by_hand: Overrides
+    measurements: Sequence[Measurement],
+    outcomes: Sequence[Outcome],
+    by_hand: Overrides,
+    places: KnownPlaces,
 ) -> list[Candidate]:
-    """The ways to do a job: each place that was measured, and the others by assumption.
+    """The ways to do a job: each place that was measured, and those of `places` by assumption.
 
     Bring-ups of machines measure no place; they tell how long other start states take. Nor do jobs
     that were split.
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
-    luck = {place: rng.standard_normal(DRAWS) for place in priors.NOISE}
-    noise = {place: np.exp(accuracy.sigma(outcomes, place) * luck[place]) for place in luck}
-    groups = _groups(jobs, by_hand)
+    every = _every_place(jobs, places)
+    luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
+    noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
 
     def lane_of(group: Sequence[Measurement]) -> Candidate:
-        place = group[0].condition.place
+        traits = places[group[0].condition.place]
         if group[0].totals:
-            return imported.lane(group, luck[place], accuracy.sigma(outcomes, place))
-        return Fitted(group, jobs, rng).lane(noise[place])
+            sigma = accuracy.sigma(outcomes, traits)
+            return imported.lane(group, traits, luck[traits.name], sigma)
+        return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
-    found = [lane_of(group) for group in groups]
-    found = [_as_given(lane, by_hand) for lane in _with_strangers(found, rng, noise, by_hand)]
-    here = [lane for lane in found if lane.place != "remote"]
-    elsewhere = [lane for lane in found if lane.place == "remote"]
+    measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]
+    found = [
+        _as_given(lane, by_hand) for lane in _with_unmeasured(measured, every, rng, noise, by_hand)
+    ]
+    here = [lane for lane in found if not lane.traits.leaves_machine]
     container_s = next(
-        (sum(lane.phases.values()) for lane in here if "create" in lane.phases), None
+        (sum(lane.phases.values()) for lane in here if StartPhase.CREATE in lane.phases), None
     )
-    starts = Starts(measurements, by_hand.kind, container_s, rng)
-    there = _in_all_states(elsewhere, starts, by_hand)
-    return [_if_allowed(lane, by_hand) for lane in here + there]
+    for traits in every:
+        if traits.leaves_machine:
+            ups = [m for m in measurements if m.condition.place == traits.name]
+            starts = Starts(ups, by_hand.kind, container_s, rng)
+            of_place = [lane for lane in found if lane.traits == traits]
+            here += _in_all_states(of_place, starts, by_hand)
+    return [_if_allowed(lane, by_hand) for lane in here]
+
+
+def _every_place(jobs: Sequence[Measurement], places: KnownPlaces) -> list[PlaceTraits]:
+    """What is known and what was measured, the simplest first."""
+    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
+    return sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
 
 
 def _if_allowed(lane: Candidate, by_hand: Overrides) -> Candidate:
@@ -78,35 +97,40 @@ def _if_allowed(lane: Candidate, by_hand: Overrides) -> Candidate:
 
 
 def _in_all_states(
-    elsewhere: Sequence[Candidate], starts: Starts, by_hand: Overrides
+    of_place: Sequence[Candidate], starts: Starts, by_hand: Overrides
 ) -> list[Candidate]:
-    """The remote place in each start state, and with smaller copies.
+    """A place elsewhere in each start state that it has, and with smaller copies.
 
     Those of the state it is in may be chosen, if they were measured or are yet to be rented; copies
     only if their answers agree.
     """
-    ready = next(lane for lane in elsewhere if lane.upload_max_side_px is None)
-    state = by_hand.state or ("warm" if any(lane.key for lane in elsewhere) else "new")
-    others = [starts.lane(ready, other) for other in priors.STATES if other != "warm"]
+    ready = next(lane for lane in of_place if lane.upload_max_side_px is None)
+    states = ready.traits.start_states
+    is_measured = any(lane.key for lane in of_place)
+    is_absent = StartState.ABSENT in states and not is_measured
+    usual = StartState.ABSENT if is_absent else StartState.WARM
+    state = by_hand.state if by_hand.state in states else usual
+    others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
     if not ready.key:
-        ready = replace(ready, name=f"remote, {priors.STATES['warm']}")
+        ready = replace(ready, name=f"{ready.name}, {priors.STATES[StartState.WARM]}")
     smaller = [
-        replace(lane, choosable=state == "warm" and agrees(lane, by_hand.min_agreement))
-        for lane in elsewhere
+        replace(lane, choosable=state == StartState.WARM and agrees(lane, by_hand.min_agreement))
+        for lane in of_place
         if lane.upload_max_side_px is not None
     ]
-    known = bool(ready.key) or state == "new"
+    known = bool(ready.key) or state == StartState.ABSENT
     same = [replace(lane, choosable=known and lane.state == state) for lane in (ready, *others)]
     return [same[0], *smaller, *same[1:]]
 
 
-def server(measurements: Sequence[Measurement], by_hand: Overrides) -> str | None:
-    """The address, or the label, of the remote place that lanes are made of; None if none was
+def server(
+    measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
+) -> str | None:
+    """The address, or the label, of the place elsewhere that lanes are made of; None if none was
     measured.
     """
-    groups = _groups([m for m in measurements if m.is_of_a_place], by_hand)
-    found = (group[0].condition for group in groups)
-    return next((c.url for c in found if c.place == "remote"), None)
+    groups = _groups([m for m in measurements if m.is_of_a_place], by_hand, places)
+    return next((c.url for group in groups if (c := group[0].condition).url), None)
 
 
 def agrees(lane: Candidate, least: float) -> bool:
@@ -114,61 +138,61 @@ def agrees(lane: Candidate, least: float) -> bool:
     return (lane.agreement or 0.0) >= least
 
 
-def _groups(measurements: Sequence[Measurement], by_hand: Overrides) -> list[list[Measurement]]:
-    """Measurements of equal conditions: of one server, the latest; of each place and upload the
-    latest condition, but rather one without unusual options: as many detectors as this process
+def _groups(
+    measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
+) -> list[list[Measurement]]:
+    """Measurements of equal conditions: of each place the latest server, and of each upload there
+    the latest condition, but rather one without unusual options: as many detectors as this process
     would have now, no limit of a container's cores, files as they are, and the network we are in.
     """
 
     def usual(m: Measurement) -> bool:
         c = m.condition
-        if c.place == "local":
+        if places[c.place].in_process:
             return c.slots == by_hand.slots
         here = c.network == by_hand.network or None in {c.network, by_hand.network}
         return here and c.cpus is None and not c.strip_metadata
 
     newest = sorted(measurements, key=lambda m: (usual(m), m.taken_at), reverse=True)
     latest: dict[tuple[str, int | None], Condition] = {}
-    urls = [m.condition.url for m in newest if m.condition.place == "remote"]
+    servers: dict[str, str | None] = {}
     for m in newest:
         c = m.condition
-        if c.place != "remote" or c.url == urls[0]:
+        if servers.setdefault(c.place, c.url) == c.url:
             latest.setdefault((c.place, c.upload_max_side_px), c)
-    groups = [[m for m in measurements if m.condition.key == c.key] for c in latest.values()]
-    return sorted(groups, key=lambda group: _order(group[0].condition))
+    ordered = sorted(latest.values(), key=lambda c: -(c.upload_max_side_px or math.inf))
+    return [[m for m in measurements if m.condition.key == c.key] for c in ordered]
 
 
-def _order(condition: Condition) -> tuple[int, float]:
-    side_px = condition.upload_max_side_px
-    return list(priors.NOISE).index(condition.place), -side_px if side_px else -math.inf
-
-
-def _with_strangers(
-    found: list[Candidate], rng: np.random.Generator, noise: Mapping[str, Draws], by_hand: Overrides
+def _with_unmeasured(
+    measured: Sequence[Candidate],
+    every: Sequence[PlaceTraits],
+    rng: np.random.Generator,
+    noise: Mapping[str, Draws],
+    by_hand: Overrides,
 ) -> list[Candidate]:
-    """The lanes, and one for each place that was not measured."""
-    places = {lane.place for lane in found}
-    known = next((lane for lane in found if lane.place == "local"), found[0] if found else None)
-    if "local" not in places:
-        local = priors.local(rng, noise["local"], by_hand.slots)
-        if known is not None:
-            local = local.with_terms(service_s=priors.service_elsewhere(known, rng))
-        found = [local, *found]
-    if "container" not in places:
-        container = priors.container(rng, noise["container"], by_hand.slots, known)
-        found = [*found, replace(container, choosable=False)]
-    elsewhere = [lane for lane in found if lane.place == "remote"]
-    if not any(lane.upload_max_side_px is None for lane in elsewhere):
-        whole = priors.remote(rng, noise["remote"], by_hand.remote_slots, known)
-        found = [*found, replace(whole, **_link_of(elsewhere[0])) if elsewhere else whole]
-    order = list(priors.NOISE)
-    return sorted(found, key=lambda lane: order.index(lane.place))
+    """The lanes by place, and one for each place that was not measured."""
+    known = next((x for x in measured if x.traits.in_process), measured[0] if measured else None)
+    found: list[Candidate] = []
+    for traits in every:
+        lanes = [lane for lane in measured if lane.traits == traits]
+        whole = any(lane.upload_max_side_px is None for lane in lanes)
+        if not lanes or (traits.leaves_machine and not whole):
+            slots = by_hand.remote_slots if traits.leaves_machine else by_hand.slots
+            new = priors.candidate(traits, rng, noise[traits.name], slots, known)
+            new = replace(new, choosable=traits.in_process, **_link_of(lanes))
+            lanes.append(new)
+        found += lanes
+    return found
 
 
-def _link_of(copies: Candidate) -> dict[str, Any]:
+def _link_of(copies: Sequence[Candidate]) -> dict[str, Any]:
     """What is known of a server that was only ever sent smaller copies."""
-    shared = ("slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s")
-    return {name: getattr(copies, name) for name in (*shared, "service_s", "download_s")}
+    shared = (
+        "slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s", "service_s",
+        "download_s",
+    )  # fmt: skip
+    return {name: getattr(copies[0], name) for name in shared} if copies else {}
 
 
 def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:

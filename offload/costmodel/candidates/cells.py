@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from offload.costmodel.candidates import priors
 from offload.costmodel.terms import Candidate, Term, assumed, given
+from offload.domain.places import StartState
 from offload.domain.studies import Cell
 
 PAYLOAD_SHARE = 1448 / 1514
 """Of a link's rate, what headers leave: a full segment over its Ethernet frame, IPv4 and TCP with
 timestamps.
 """
+_READY = {priors.HERE, StartState.WARM}
 _COPY_BYTES_PER_PX2 = (0.08, 0.4)
 """What a JPEG weighs over the square of its longest side: 1 to 4 bits a pixel, 4:3 to 3:2."""
 
@@ -24,7 +27,7 @@ def lane_of(cell: Cell, known: Sequence[Candidate], cores: int, *, limited: bool
     cell's limit of cores.
     """
     lane = _sending(cell, known)
-    if cell.place == "container":
+    if not lane.traits.leaves_machine and not lane.traits.in_process:
         lane = _boxed(cell, lane, cores, limited)
     if cell.concurrency is not None:
         clients = min(cell.concurrency, lane.clients)
@@ -37,7 +40,7 @@ def lane_of(cell: Cell, known: Sequence[Candidate], cores: int, *, limited: bool
 
 def _sending(cell: Cell, known: Sequence[Candidate]) -> Candidate:
     """The lane of what the cell sends: measured, or with an assumption of what copies weigh."""
-    ready = [each for each in known if each.place == cell.place and each.state in {"here", "warm"}]
+    ready = [each for each in known if each.place == cell.place and each.state in _READY]
     side_px = cell.upload_max_side_px
     same = next((each for each in ready if each.upload_max_side_px == side_px), None)
     if same is not None:
@@ -81,7 +84,7 @@ def busy_s(lane: Candidate, seconds: float, *, cold: bool) -> float:
     if cold:
         return seconds
     up_s = max(0.0, lane.startup_s.median - sum(lane.phases.values()))
-    warm_ups = 0 if lane.place == "local" else 1
+    warm_ups = 0 if lane.traits.in_process else 1
     return seconds + up_s + warm_ups * (up_s + lane.first_s.median + _one_s(lane))
 
 

@@ -9,6 +9,7 @@ from offload.costmodel.candidates import priors
 from offload.costmodel.runs_table import LineFit, Place, TableRun, fit
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
 from offload.domain.measurements import Measurement
+from offload.domain.places import PlaceTraits
 
 
 def line(measurements: Sequence[Measurement]) -> LineFit:
@@ -34,7 +35,9 @@ def _runs(m: Measurement) -> list[TableRun]:
     ]
 
 
-def lane(measurements: Sequence[Measurement], luck: Draws, sigma: float) -> Candidate:
+def lane(
+    measurements: Sequence[Measurement], traits: PlaceTraits, luck: Draws, sigma: float
+) -> Candidate:
     """Start-up, per-image and per-byte terms as the line has them.
 
     In such runs transfer and execution follow each other. What one run differs by is what the line
@@ -50,12 +53,18 @@ def lane(measurements: Sequence[Measurement], luck: Draws, sigma: float) -> Cand
     def term(value: float) -> Term:
         return Term(np.full(DRAWS, value), "measured", len(runs), newest.taken_at, "table of runs")
 
+    rng = np.random.default_rng(0)
+    goodput = priors.no_link()
+    if fitted.per_byte_s:
+        goodput = term(1 / fitted.per_byte_s)
+    elif traits.uses_link:
+        goodput = priors.term("uplink", priors.UPLINK_BYTES_PER_S, rng)
     nothing = given(0.0, "not told apart")
     condition = newest.condition
     return Candidate(
         name=condition.place,
-        place=condition.place,
-        state="warm" if condition.place == "remote" else "here",
+        traits=traits,
+        state=priors.state_in_use(traits),
         slots=1,
         clients=1,
         in_flight=1,
@@ -64,16 +73,13 @@ def lane(measurements: Sequence[Measurement], luck: Draws, sigma: float) -> Cand
         prepare_s=nothing,
         sent_bytes=term(float(np.mean(weights)))
         if weights
-        else priors.term("bytes", priors.IMAGE_BYTES, np.random.default_rng(0)),
-        goodput=term(1 / fitted.per_byte_s)
-        if fitted.per_byte_s
-        else given(float("inf"), "no link"),
+        else priors.term("bytes", priors.IMAGE_BYTES, rng),
+        goodput=goodput,
         rtt_s=nothing,
         service_s=term(fitted.per_image_s),
         download_s=nothing,
         efficiency=given(1.0, "in the line"),
         noise=noise,
-        uses_link=condition.place == "remote",
         serial=True,
         machine=condition.host,
         key=condition.key,

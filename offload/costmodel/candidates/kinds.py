@@ -6,6 +6,7 @@ from typing import ClassVar
 from offload.costmodel import makespan
 from offload.costmodel.split.throughput import Contention, Shares, expected
 from offload.costmodel.terms import TERMS, Candidate, Draws, Term
+from offload.domain.places import SPLIT, PlaceTraits
 
 UNITS = {**TERMS, "local_contention": "share", "remote_contention": "share"}
 """The name and unit of every term of a way."""
@@ -15,7 +16,7 @@ UNITS = {**TERMS, "local_contention": "share", "remote_contention": "share"}
 class SplitCandidate:
     """Two lanes at once. The remote one gets `at_most` so many images, if that is a number."""
 
-    place: ClassVar[str] = "split"
+    place: ClassVar[str] = SPLIT
 
     local: Candidate
     remote: Candidate
@@ -38,11 +39,16 @@ class SplitCandidate:
     @property
     def name(self) -> str:
         """What the option is called."""
-        return f"split: local and {self.remote.name}"
+        return f"{SPLIT}: {self.local.name} and {self.remote.name}"
+
+    @property
+    def traits(self) -> PlaceTraits:
+        """Those of the other place: what is sent away, and billed, is so there."""
+        return self.remote.traits
 
     @property
     def state(self) -> str:
-        """The start state of the remote place."""
+        """The start state of the other place."""
         return self.remote.state
 
     @property

@@ -11,6 +11,7 @@ from offload.costmodel.candidates import priors
 from offload.costmodel.fit import Pool, Steady
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
 from offload.domain.measurements import Condition, Measurement
+from offload.domain.places import PlaceTraits
 
 _EFFICIENCY = (0.25, 4.0)
 """What lies beyond is no property of a pipeline but a disturbed measurement."""
@@ -27,6 +28,7 @@ class Fitted:
     def __init__(
         self,
         group: Sequence[Measurement],
+        traits: PlaceTraits,
         everything: Sequence[Measurement],
         rng: np.random.Generator,
     ) -> None:
@@ -35,23 +37,24 @@ class Fitted:
         self._pool = Pool.of(group, rng)
         self._newest = self._pool.newest
         self.condition = self._newest.condition
-        self._here = self.condition.place != "remote"
+        self._traits = traits
         kin = [m for m in everything if m not in group and _kin(m.condition, self.condition)]
         self._wider = Pool.of([*group, *kin], rng)
         members = {id(m): m for m in (*self._pool.measurements, *self._wider.measurements)}
-        self._steady = {key: fit.steady(m, rng) for key, m in members.items()}
+        self._steady = {
+            key: fit.steady(m, rng, in_process=traits.in_process) for key, m in members.items()
+        }
 
     def lane(self, noise: Draws) -> Candidate:
         """All terms put together."""
         condition, newest = self.condition, self._newest
-        local = condition.place == "local"
-        in_flight = condition.slots if local else max(1, newest.in_flight)
+        in_flight = condition.slots if self._traits.in_process else max(1, newest.in_flight)
         cores = int(condition.client.get("usable_cores") or 1)
         goodput, rtt = self._goodput(), self._rtt()
         lane = Candidate(
             name=name_of(condition),
-            place=condition.place,
-            state="here" if self._here else "warm",
+            traits=self._traits,
+            state=priors.state_in_use(self._traits),
             slots=condition.slots,
             clients=max(1, min(in_flight, cores)),
             in_flight=in_flight,
@@ -69,7 +72,6 @@ class Fitted:
             bytes_cv=self._cv("bytes_cv"),
             upload_max_side_px=condition.upload_max_side_px,
             agreement=f1([a for m in self._group for a in m.agreements]),
-            uses_link=not self._here,
             machine=condition.host,
             key=condition.key,
             phases=self._phases(),
@@ -96,8 +98,8 @@ class Fitted:
         return max((getattr(s, name) for s in steady), default=0.0)
 
     def _goodput(self) -> Term:
-        if self._here:
-            return given(float("inf"), "nothing crosses a link")
+        if not self._traits.uses_link:
+            return priors.no_link()
 
         def values(m: Measurement) -> Draws | None:
             probed = fit.goodput(m, "up", self._rng)
@@ -113,7 +115,7 @@ class Fitted:
         return known or priors.term("uplink", priors.UPLINK_BYTES_PER_S, self._rng)
 
     def _rtt(self) -> Term:
-        if self._here:
+        if not self._traits.uses_link:
             return given(0.0, "nothing crosses a link")
         known = self._first_known(
             lambda m: fit.round_trip_s(m, self._rng),
@@ -160,7 +162,7 @@ class Fitted:
             steady = self._steady[id(m)]
             if steady is None:
                 return None
-            rate = None if self._here else fit.goodput(m, "up", self._rng)
+            rate = fit.goodput(m, "up", self._rng) if self._traits.uses_link else None
             found = _efficiency(lane, steady, lane.goodput.draws if rate is None else rate)
             return None if found is None else np.clip(found, *_EFFICIENCY)
 

@@ -1,8 +1,11 @@
 """What is assumed where nothing was measured: 90 % intervals, log-normal between their ends."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from offload.costmodel.terms import Candidate, Draws, Term, assumed, given, nothing
+from offload.domain.places import PlaceTraits, StartState
 
 UPLINK_BYTES_PER_S = (2e6 / 8, 100e6 / 8)
 DOWNLINK_S = (0.0005, 0.02)
@@ -11,6 +14,8 @@ IMAGE_BYTES = (50e3, 4e6)
 SERVICE_S = (0.005, 0.5)
 OTHER_MACHINE = (0.5, 2.0)
 """Seconds of inference on another machine, over those on a measured one."""
+SAME_MACHINE = (0.95, 1.3)
+"""The same in another process of the same machine."""
 CLIENT_STARTUP_S = (0.3, 1.0)
 LOCAL_STARTUP_S = (0.4, 6.0)
 CONTAINER_STARTUP_S = (0.8, 5.0)
@@ -29,8 +34,8 @@ STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """Our image got to a new machine."""
 
-NOISE = {"local": 0.05, "container": 0.05, "remote": 0.1}
-"""Standard deviation of the logarithm of one run over the next, until runs tell."""
+NOISE, LINK_NOISE = 0.05, 0.1
+"""Standard deviation of the logarithm of one run over the next, until runs tell; over a link."""
 
 Rng = np.random.Generator
 
@@ -41,70 +46,69 @@ def term(name: str, interval: tuple[float, float], rng: Rng) -> Term:
     return assumed(low, high, rng, f"prior of {name}")
 
 
-def service_elsewhere(known: Candidate | None, rng: Rng) -> Term:
-    """Seconds of inference at a place that was not measured, from one that was."""
-    if known is None:
-        return term("inference", SERVICE_S, rng)
-    factor = assumed(*OTHER_MACHINE, rng, "")
-    return Term(
-        known.service_s.draws * factor.draws, "assumed", how=f"half to twice that of {known.name}"
+def candidate(
+    traits: PlaceTraits, rng: Rng, noise: Draws, slots: int, known: Candidate | None
+) -> Candidate:
+    """A place that was not measured; `known` is one that was, if there is any."""
+    link, here = traits.uses_link, not traits.leaves_machine
+    startup_s = LOCAL_STARTUP_S if traits.in_process else CONTAINER_STARTUP_S
+    in_flight = slots if traits.in_process else 2 * slots
+    return Candidate(
+        name=traits.name,
+        traits=traits,
+        state=state_in_use(traits),
+        slots=slots,
+        clients=slots if here else 2,
+        in_flight=in_flight if here else in_flight + 2,
+        startup_s=term("start-up", startup_s if here else CLIENT_STARTUP_S, rng),
+        first_s=term("first", FIRST_S, rng),
+        prepare_s=nothing() if traits.in_process else term("preparing", PREPARE_S, rng),
+        sent_bytes=_sent_bytes(known, rng) if link else nothing(),
+        goodput=term("uplink", UPLINK_BYTES_PER_S, rng) if link else no_link(),
+        rtt_s=term("round trip", RTT_S, rng) if link else nothing(),
+        service_s=_service(traits, known, rng),
+        download_s=term("answer", DOWNLINK_S, rng) if link else nothing(),
+        efficiency=term("efficiency", EFFICIENCY, rng),
+        noise=noise,
     )
 
 
-def local(rng: Rng, noise: Draws, slots: int) -> Candidate:
-    """This machine, nothing known of it."""
-    return Candidate(
-        name="local", place="local", state="here", slots=slots, clients=slots, in_flight=slots,
-        startup_s=term("start-up", LOCAL_STARTUP_S, rng), first_s=term("first", FIRST_S, rng),
-        prepare_s=nothing(), sent_bytes=nothing(), goodput=_free(), rtt_s=nothing(),
-        service_s=term("inference", SERVICE_S, rng), download_s=nothing(),
-        efficiency=term("efficiency", EFFICIENCY, rng), noise=noise, uses_link=False,
-    )  # fmt: skip
-
-
-def container(rng: Rng, noise: Draws, slots: int, known: Candidate | None) -> Candidate:
-    """A container on this machine, nothing known of it but how fast the machine is."""
-    service = term("inference", SERVICE_S, rng)
-    if known is not None:
-        like = assumed(0.95, 1.3, rng, "")
-        service = Term(known.service_s.draws * like.draws, "assumed", how="about as in-process")
-    return Candidate(
-        name="container", place="container", state="here", slots=slots, clients=slots,
-        in_flight=2 * slots, startup_s=term("start-up", CONTAINER_STARTUP_S, rng),
-        first_s=term("first", FIRST_S, rng), prepare_s=term("preparing", PREPARE_S, rng),
-        sent_bytes=nothing(), goodput=_free(), rtt_s=nothing(), service_s=service,
-        download_s=nothing(), efficiency=term("efficiency", EFFICIENCY, rng), noise=noise,
-        uses_link=False,
-    )  # fmt: skip
-
-
-def remote(rng: Rng, noise: Draws, slots: int, known: Candidate | None) -> Candidate:
-    """A server somewhere, nothing known of it or the link to it."""
-    sent = term("bytes", IMAGE_BYTES, rng)
+def _sent_bytes(known: Candidate | None, rng: Rng) -> Term:
     if known is not None and known.sent_bytes.median > 0:
-        sent = known.sent_bytes
-    return Candidate(
-        name="remote", place="remote", state="warm", slots=slots, clients=2,
-        in_flight=2 * slots + 2, startup_s=term("start-up", CLIENT_STARTUP_S, rng),
-        first_s=term("first", FIRST_S, rng), prepare_s=term("preparing", PREPARE_S, rng),
-        sent_bytes=sent, goodput=term("uplink", UPLINK_BYTES_PER_S, rng),
-        rtt_s=term("round trip", RTT_S, rng), service_s=service_elsewhere(known, rng),
-        download_s=term("answer", DOWNLINK_S, rng),
-        efficiency=term("efficiency", EFFICIENCY, rng), noise=noise,
-    )  # fmt: skip
+        return known.sent_bytes
+    return term("bytes", IMAGE_BYTES, rng)
 
 
-def _free() -> Term:
+def _service(traits: PlaceTraits, known: Candidate | None, rng: Rng) -> Term:
+    """Seconds of inference at a place that was not measured, from one that was."""
+    if known is None:
+        return term("inference", SERVICE_S, rng)
+    if traits.leaves_machine or traits.in_process:
+        factor, how = OTHER_MACHINE, f"half to twice that of {known.name}"
+    else:
+        factor, how = SAME_MACHINE, "about as in-process"
+    return Term(known.service_s.draws * assumed(*factor, rng, "").draws, "assumed", how=how)
+
+
+def no_link() -> Term:
+    """The uplink of a place that needs none."""
     return given(float("inf"), "nothing crosses a link")
 
 
-STATES = {
-    "warm": "ready",
-    "cold": "running but cold",
-    "stopped": "stopped",
-    "new": "not provisioned",
+def state_in_use(traits: PlaceTraits) -> str:
+    """The state in which a place was measured."""
+    return StartState.WARM if traits.leaves_machine else HERE
+
+
+HERE = "here"
+"""The state of places on this machine, which are brought up by the job itself."""
+STATES: Mapping[str, str] = {
+    StartState.WARM: "ready",
+    StartState.COLD: "running but cold",
+    StartState.STOPPED: "stopped",
+    StartState.ABSENT: "not provisioned",
 }
-"""The states a remote machine may be in before a job, and what people call them."""
+"""The states a machine elsewhere may be in before a job, and what people call them."""
 
 
 def cold(container_s: float | None, rng: Rng) -> Term:

@@ -10,7 +10,8 @@ import numpy as np
 
 from offload.costmodel.candidates import priors
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, assumed
-from offload.domain.measurements import Measurement
+from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.places import StartState
 from offload.domain.units import show_s
 
 _SPREAD = 0.25
@@ -25,13 +26,16 @@ _MOST = 5
 """As many of the newest are looked at: older ones say little of today."""
 _LEAST_S = 0.001
 
-_PARTS = {
-    "cold": ("container",),
-    "stopped": ("machine", "container"),
-    "new": ("machine", "image", "container"),
+_MACHINE, _IMAGE, _CONTAINER = "machine", StartPhase.IMAGE, StartPhase.CONTAINER
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    StartState.COLD: (_CONTAINER,),
+    StartState.STOPPED: (_MACHINE, _CONTAINER),
+    StartState.ABSENT: (_MACHINE, _IMAGE, _CONTAINER),
 }
 """What has to be done from each start state. Only a new machine lacks our image."""
-_MACHINE = {"api", "pending", "start", "boot", "engine"}
+_UNTIL_ENGINE = {
+    StartPhase.API, StartPhase.PENDING, StartPhase.START, StartPhase.BOOT, StartPhase.ENGINE,
+}  # fmt: skip
 """The phases until a machine's engine answers."""
 
 
@@ -54,13 +58,12 @@ def bring_ups(measurements: Sequence[Measurement]) -> Iterator[BringUp]:
     """
     for m in sorted(measurements, key=lambda m: m.taken_at, reverse=True):
         for start in m.starts if m.is_bring_up else ():
-            machine_s = sum(s for name, s in start.phases.items() if name in _MACHINE)
-            image_s = start.phases.get("image", 0.0)
-            parts_s = {
-                "machine": machine_s,
-                "image": image_s,
-                "container": start.startup_s - start.phases.get("build", 0.0) - machine_s - image_s,
-            }
+            machine_s = sum(s for name, s in start.phases.items() if name in _UNTIL_ENGINE)
+            image_s, build_s = (
+                start.phases.get(name, 0.0) for name in (StartPhase.IMAGE, StartPhase.BUILD)
+            )
+            container_s = start.startup_s - build_s - machine_s - image_s
+            parts_s = {_MACHINE: machine_s, _IMAGE: image_s, _CONTAINER: container_s}
             state, way = str(m.facts.get("from")), str(m.facts.get("image"))
             yield BringUp(m.taken_at, m.condition.url, state, way, parts_s)
 
@@ -108,7 +111,7 @@ class Starts:
             )
             return f"bring-ups: {', '.join(told)}"
         if state == "cold":
-            return parts["container"].how
+            return parts[_CONTAINER].how
         return f"prior of a machine that is {priors.STATES[state]}"
 
     def _part(self, name: str, state: str) -> Term:
@@ -118,15 +121,15 @@ class Starts:
             return prior
         seconds = [known.parts_s[name] for known in used]
         draws = _learned(prior.draws, seconds, alike=alike)
-        way = f", {used[0].way}" if name == "image" else ""
+        way = f", {used[0].way}" if name == _IMAGE else ""
         how = f"{show_s(median(seconds))} ({'' if alike else 'unlike '}{len(used)}{way})"
         taken_at = max(known.taken_at for known in used)
         return Term(draws, "measured" if alike else "assumed", len(used), taken_at, how)
 
     def _prior(self, name: str, state: str) -> Term:
-        if name == "container":
+        if name == _CONTAINER:
             return priors.cold(self._container_s, self._rng)
-        if name == "image":
+        if name == _IMAGE:
             return assumed(*priors.INSTALL_S, self._rng, "")
         return assumed(*(priors.BOOT_S if state == "new" else priors.STOPPED_S), self._rng, "")
 
@@ -136,12 +139,10 @@ class Starts:
         """
 
         def same(known: BringUp) -> bool:
-            return {"machine": known.state == state, "image": known.way == self._way}.get(
-                name, True
-            )
+            return {_MACHINE: known.state == state, _IMAGE: known.way == self._way}.get(name, True)
 
         def similar(known: BringUp) -> bool:
-            return known.state != "cold" if name == "machine" else known.way != "present"
+            return known.state != "cold" if name == _MACHINE else known.way != "present"
 
         others = [known for known in self._known if same(known)]
         ours = [known for known in others if known.label == self._label]

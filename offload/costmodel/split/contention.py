@@ -31,8 +31,8 @@ def contention(
     here = assumed(low, high, rng, f"sending takes 2 to 35 % of a core; local uses {local.slots}")
     there = assumed(*_STARVED, rng, "prior of sending beside inference")
     return Contention(
-        _measured(measurements, local, "remote", rng) or here,
-        _measured(measurements, remote, "local", rng) or there,
+        _measured(measurements, local, remote.place, rng) or here,
+        _measured(measurements, remote, local.place, rng) or there,
     )
 
 
@@ -42,7 +42,7 @@ def _measured(
     group = [m for m in measurements if _is_beside(m, lane, beside)]
 
     def values(m: Measurement) -> Draws | None:
-        steady = fit.steady(m, rng)
+        steady = fit.steady(m, rng, in_process=lane.traits.in_process)
         if steady is None or steady.gap_s is None:
             return None
         alone_s = per_image_s(lane, float(np.median(steady.sent_bytes))) / lane.noise

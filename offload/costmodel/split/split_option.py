@@ -1,6 +1,6 @@
 """The option to split a job: its dollars, what a budget leaves of it, whether it gains enough."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,18 +19,28 @@ WORTH = 1.05
 
 
 def split(
-    ways: Sequence[Candidate], measurements: Sequence[Measurement], goal: Goal
+    ways: Sequence[Candidate],
+    measurements: Sequence[Measurement],
+    goal: Goal,
+    others: Collection[str] = (),
 ) -> SplitCandidate | None:
-    """This process and the fastest remote lane at once; None where either may not be chosen."""
+    """This process and the fastest of the `others` at once, where none is named of those elsewhere;
+    None where either may not be chosen.
+    """
 
     def seconds(lane: Candidate) -> float:
         return float(np.median(makespan_s(lane, goal.images, goal.total_bytes)))
 
     usable = [lane for lane in ways if lane.choosable]
-    here = next((lane for lane in usable if lane.place == "local"), None)
-    there = min((lane for lane in usable if lane.place == "remote"), key=seconds, default=None)
-    if here is None or there is None:
+    here = next((lane for lane in usable if lane.traits.in_process), None)
+    beside = [
+        lane
+        for lane in usable
+        if (lane.place in others if others else lane.traits.leaves_machine) and lane is not here
+    ]
+    if here is None or not beside:
         return None
+    there = min(beside, key=seconds)
     return SplitCandidate(here, there, contention(measurements, here, there))
 
 
@@ -68,8 +78,8 @@ def binding(way: SplitCandidate, shares: Shares) -> str:
     """The place that the last images wait for: `both`, unless one of them gets none or no more."""
     there = float(np.median(shares.remote))
     if there == 0 or (way.at_most is not None and there >= way.at_most):
-        return "local"
-    return "both" if np.median(shares.local) else "remote"
+        return way.local.place
+    return "both" if np.median(shares.local) else way.remote.place
 
 
 def _affordable(way: SplitCandidate, goal: Goal, billing: Billing) -> int | None:

@@ -52,12 +52,11 @@ class Shares:
     at_most: int | None = None
 
     @property
-    def counts(self) -> dict[str, Count]:
-        """The images of each place."""
+    def counts(self) -> tuple[Count, Count]:
+        """The images of this process, and of the other place."""
         low, middle, high = (int(q) for q in np.quantile(self.local, (LOW, 0.5, HIGH)).round())
         total = int(self.local[0] + self.remote[0])
-        there = Count(total - middle, total - high, total - low)
-        return {"local": Count(middle, low, high), "remote": there}
+        return Count(middle, low, high), Count(total - middle, total - high, total - low)
 
 
 def expected(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from offload.costmodel import document
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
 from offload.domain.units import show_usd
@@ -27,7 +28,7 @@ _MEANS = {
 
 def as_json(advice: Advice) -> None:
     """The answer as one JSON document."""
-    tables.write_json(advice.to_json())
+    tables.write_json(document.document(advice))
 
 
 def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) -> None:

@@ -25,7 +25,7 @@ def share(option: Option) -> str:
     """`, about 70 of them here`; nothing of a single place."""
     if option.shares is None:
         return ""
-    return f", about {option.shares.counts['local'].images:,} of them here"
+    return f", about {option.shares.counts[0].images:,} of them here"
 
 
 def lines(advice: Advice) -> Iterator[str]:
@@ -36,7 +36,7 @@ def lines(advice: Advice) -> Iterator[str]:
     if option is None or option.shares is None:
         return
     if option.lane.choosable:
-        here, there = map(_images, option.shares.counts.values())
+        here, there = map(_images, option.shares.counts)
         yield f"Of the images of a split, local gets {here} and remote {there}."
         if (usd := advice.usd_per_saved_s) is not None:
             yield f"  Each second that this saves over local alone costs {show_usd(usd)}."

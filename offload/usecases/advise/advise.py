@@ -18,6 +18,7 @@ from offload.drivers.folders import machine_files
 from offload.drivers.host import machine, network
 from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
+from offload.places import known as known_places
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE, Optimize, Question, Risk
 from offload.usecases.context import Context
@@ -69,6 +70,7 @@ def answer(
     Raises:
         UsageError: the sources name no image.
     """
+    places = known_places()
     by_hand = Overrides(
         uplink_bytes_per_s=question.uplink_bytes_per_s,
         rtt_s=question.rtt_s,
@@ -78,7 +80,7 @@ def answer(
         places=question.places,
         network=None if question.from_file else network.fingerprint(),
     )
-    kind = Kind.of(question.url or server(known.measurements, by_hand))
+    kind = Kind.of(question.url or server(known.measurements, by_hand, places))
     billing, remote_slots = _billing(question, kind, context)
     by_hand = replace(
         by_hand,
@@ -97,7 +99,9 @@ def answer(
         risk=cast("Risk", question.risk),
     )
     notes = () if question.from_file else _notes(known.measurements)
-    return advise(known.measurements, known.outcomes, goal, by_hand, billing, known.model, notes)
+    return advise(
+        known.measurements, known.outcomes, goal, by_hand, billing, known.model, places, notes
+    )
 
 
 def _job(question: Question) -> tuple[int, float | None]:
@@ -174,6 +178,6 @@ def _notes(measurements: Sequence[Measurement]) -> list[str]:
         age = now - datetime.datetime.fromisoformat(m.taken_at)
         if age > _OLD:
             notes.append(f"What is known of {place} is {age.days} days old.")
-        if place == "remote" and m.condition.network not in {None, network.fingerprint()}:
+        if m.condition.network not in {None, network.fingerprint()}:
             notes.append("The link was measured from another network.")
     return notes

@@ -14,6 +14,7 @@ from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Measurement
 from offload.domain.studies import Cell, Prediction
 from offload.drivers.host import machine, network
+from offload.places import known as known_places
 from offload.usecases.history.query import History
 
 
@@ -70,7 +71,7 @@ class Predictor:
                 if not limited or m.condition.place != "container" or id(m) in limited
             ]
             given = Overrides(slots=self.slots, network=network.fingerprint(), kind=self.kind)
-            self._lanes[cpus] = lanes(fitting, self.known.outcomes, given)
+            self._lanes[cpus] = lanes(fitting, self.known.outcomes, given, known_places())
         return self._lanes[cpus]
 
     def _limited(self, cpus: float | None) -> list[Measurement]:

@@ -6,13 +6,14 @@ from typing import Any
 from offload.costmodel.advice import Advice
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
+from offload.domain.places import SPLIT
 from offload.providers.ec2 import registry
 from offload.usecases.advise.advise import answer
 from offload.usecases.advise.question import Question
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy
 from offload.usecases.detect.conditions import local_slots
-from offload.usecases.detect.request import SPLIT, Request, moved
+from offload.usecases.detect.request import Request, moved
 from offload.usecases.history import query
 
 

@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from offload.costmodel.dollars import Billing, cost_usd
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome, Start
 from offload.drivers.store.store import Store
+from offload.places import known as known_places
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.request import Request
@@ -178,7 +180,9 @@ def _prediction(
     under, up = job.under, job.bring_up
     same = [m for m in known if m.condition.key == under.key or m.is_bring_up]
     by_hand = Overrides(slots=under.slots, network=under.network, kind=under.url)
-    for lane in (*lanes(known, outcomes, by_hand), *lanes(same, outcomes, by_hand)):
+    places = known_places()
+    ways = (lanes(each, outcomes, by_hand, places) for each in (known, same))
+    for lane in chain.from_iterable(ways):
         if lane.key == under.key and (up is None or lane.state == up.facts["from"]):
             past = {lane.place: accuracy.residuals(outcomes, job.place)}
             return options([lane], goal, job.billing, past)[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from offload.domain.errors import UsageError
+from offload.domain.places import AUTO, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.domain.vision import Selection
@@ -232,11 +233,6 @@ def _class(wanted: str) -> str:
     name = wanted.strip().lower()
     return str(int(name)) if name.isdecimal() else name
 
-
-AUTO = "auto"
-"""The place that is yet to be chosen."""
-SPLIT = "split"
-"""Here and at the remote place together."""
 
 _MOST_CPUS = 1024
 _WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock
@@ -21,7 +22,7 @@ from offload.providers.ec2.connection import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places, privacy
 from offload.usecases.detect import rows as use_case
-from offload.usecases.detect.request import SPLIT, Request
+from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary, Tally
 from offload.version import __version__
 

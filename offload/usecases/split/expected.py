@@ -4,6 +4,7 @@ from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Speed, speed
 from offload.domain.ports import Session
+from offload.places import known as known_places
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.request import Request
@@ -25,8 +26,8 @@ def expected(
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, configured)
     by_hand = Overrides(slots=slots, network=under.network, kind=under.url)
-    ways = lanes(known.measurements, known.outcomes, by_hand)
-    here = next(way for way in ways if way.place == "local")
+    ways = lanes(known.measurements, known.outcomes, by_hand, known_places())
+    here = next(way for way in ways if way.traits.in_process)
     there = next((way for way in ways if way.key == under.key and way.state == "warm"), None)
     if there is None:
         return None

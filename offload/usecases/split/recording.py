@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from offload.costmodel import accuracy
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split import split_option
 from offload.domain.measurements import Condition, Measurement, Outcome
+from offload.domain.places import SPLIT
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
+from offload.places import known as known_places
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
@@ -56,7 +57,7 @@ def remember(
         if predicted is None:
             return None
         spent_usd = sum(ended.usd.values())
-        return outcome_of(run, predicted, SplitCandidate.place, spent_usd, taken_at)
+        return outcome_of(run, predicted, SPLIT, spent_usd, taken_at)
 
     return kept_in_store(samples, compared, context)
 
@@ -95,11 +96,11 @@ def _prediction(
     past = [o for o in outcomes if o.model == here.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
     by_hand = Overrides(slots=here.slots, network=there.network, kind=there.url)
-    ways = lanes(known, past, by_hand)
-    way = split_option.split(ways, known, goal)
+    ways = lanes(known, past, by_hand, known_places())
+    way = split_option.split(ways, known, goal, [there.place])
     if way is None or way.key != _key(under):
         return None
-    errors = accuracy.residuals(past, SplitCandidate.place)
+    errors = accuracy.residuals(past, SPLIT)
     return split_option.joint(way, options(ways, goal, billing), goal, billing, errors)
 
 

@@ -10,6 +10,7 @@ from offload.domain.events import Reporter
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
 from offload.drivers.host import network
+from offload.places import known as known_places
 from offload.usecases.context import Context
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.history import query
@@ -124,6 +125,6 @@ def needs_s(plan: ProvisionPlan, context: Context) -> float:
     known = query.of_model(identity, label, context)
     given = Overrides(kind=label, network=network.fingerprint())
     state = "new" if plan.before is None else "stopped"
-    ways = lanes(known.measurements, known.outcomes, given)
+    ways = lanes(known.measurements, known.outcomes, given, known_places())
     lane = next(each for each in ways if each.place == NAME and each.state == state)
     return lane.startup_s.median + lane.first_s.median

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.drivers.host import machine
@@ -15,7 +16,7 @@ from offload.providers.ec2.connection import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import endpoints
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
-from offload.usecases.detect.request import SPLIT, Request, alone
+from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job, problems
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
