@@ -27,6 +27,10 @@ imports:
 test *arguments:
     pytest {{ arguments }}
 
+# the tests that run for long: random kills for minutes, tens of thousands of images
+soak *arguments:
+    pytest -m soak {{ arguments }}
+
 # write the pages that are generated
 docs:
     python docs/make_cli_page.py > docs/cli.md

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.engine import docker_engine
+from tests.becoming import spawner
+from tests.engine import bed, docker_engine
 
-__all__ = ["docker_engine"]
+__all__ = ["bed", "docker_engine"]
 
 # A slow moment of the machine is no fault of a property.
 hypothesis.settings.register_profile("offload", deadline=None)
@@ -30,6 +32,10 @@ AS_CALLED = dict(os.environ)
 """The environment of whoever called pytest, with credentials if they have any."""
 
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore Ctrl-C, and what they start would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,13 +117,7 @@ def ssd_labels(assets: Path) -> Path:
 @pytest.fixture
 def offload() -> Offload:
     """The command, in a process of its own."""
-
-    def run(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "offload", *map(str, arguments)]
-        options = {"capture_output": True, "text": True, "timeout": 120} | options
-        return subprocess.run(command, check=False, **options)
-
-    return run
+    return spawner().run
 
 
 @pytest.fixture(scope="session")

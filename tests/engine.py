@@ -1,23 +1,49 @@
 """The Docker engine that tests of images and containers need."""
 
+import fcntl
 import gc
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from offload.drivers.docker import build_context, own_image
+from tests.testbed import lab
 
 START = "sudo tests/testbed/up"
 
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[Any]:
-    """A client of the running engine; where none runs, the test is skipped."""
+    """A client of the running engine, which has our image; where none runs, the test is skipped."""
     client = _client()
     if client is None:
         pytest.skip(f"no Docker engine answers; to start one: {START}")
+    _have_image()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def bed() -> None:
+    """Our image is on the disk that the test bed's instances start with; without a bed, skip."""
+    if not lab.is_up():
+        pytest.skip(f"the test bed is not up; to start it: {START}")
+    lab.make_disk("offload", _have_image())
+
+
+def _have_image() -> str:
+    """See to it that the engine has the image of this source, whose digest this is. Of several
+    processes one builds it.
+    """
+    with Path(tempfile.gettempdir(), "offload-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not own_image.is_marked("tflite"):
+            own_image.make("tflite", lambda _line: None)
+    return build_context.digest()
 
 
 def _client() -> Any:

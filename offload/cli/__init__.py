@@ -26,6 +26,10 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a C module was loaded
+            sys.exit(INTERRUPTED)
+        raise
     except OffloadError as error:
         from offload.render.messages import explain
 

@@ -211,7 +211,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_sums_up(many: Path, tmp_path: Path)
     process = start(many, "-r", "--json", "-o", tmp_path / "out", *BUILTIN)
     begun(process)
     process.send_signal(signal.SIGINT)
-    output, messages = process.communicate(timeout=20)
+    output, messages = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Finishing what is in hand" in messages
     assert "images/s over" in messages
@@ -226,7 +226,7 @@ def test_ctrl_c_twice_stops_now(many: Path) -> None:
     begun(process)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=10)
+    _, messages = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Traceback" not in messages
 
@@ -240,11 +240,16 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(many: Path) -> None:
         assert process.stderr.read() == ""
 
 
-def test_ten_thousand_images_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("many", "most_bytes"), [(1500, 4 * 2**20), pytest.param(10_000, 2**24, marks=pytest.mark.soak)]
+)
+def test_many_images_take_no_more_memory_than_a_few(
+    tmp_path: Path, many: int, most_bytes: int
+) -> None:
     originals = [saved(tmp_path / "originals" / f"{n}.jpg", noise(n)).resolve() for n in range(20)]
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(10_000):
+    for number in range(many):
         (folder / f"{number:05}.jpg").symlink_to(originals[number % 20])
     log, resident = tmp_path / "out" / "detections.jsonl", []
     with start(folder, "-o", tmp_path / "out", "-q", *BUILTIN) as process:
@@ -255,10 +260,10 @@ def test_ten_thousand_images_take_no_more_memory_than_a_few(tmp_path: Path) -> N
                     resident.append(watched.memory_info().rss)
             time.sleep(0.05)
     assert process.returncode == 0
-    assert len(log.read_text().splitlines()) == 10_000
+    assert len(log.read_text().splitlines()) == many
     early = max(resident[: len(resident) // 4])
     assert max(resident) < 300 * 2**20
-    assert max(resident) - early < 24 * 2**20, "flat but for the index of paths"
+    assert max(resident) - early < most_bytes, "flat but for the index of paths"
 
 
 def noise(seed: int) -> Image.Image:
@@ -360,7 +365,7 @@ def test_a_full_standard_output_is_explained_and_ends_the_run(
     with Path("/dev/full").open("w") as full:
         done = offload(
             "detect", "photos", *BUILTIN, *options, cwd=tmp_path, capture_output=False,
-            stdout=full, stderr=subprocess.PIPE, timeout=20,
+            stdout=full, stderr=subprocess.PIPE,
         )  # fmt: skip
     if options[:2] == ["--json", "-q"]:
         assert (tmp_path / "out" / "run.json").exists()

@@ -49,7 +49,7 @@ def bed() -> Mapping[str, str]:
     return os.environ | KEYS | {"AWS_ENDPOINT_URL": lab.ENDPOINT, "AWS_REGION": "us-east-1"}
 
 
-@pytest.mark.xdist_group("engine")
+@pytest.mark.xdist_group("test bed")
 def test_where_nothing_is_missing_all_is_said(offload: Offload, bed: Mapping[str, str]) -> None:
     done = offload("doctor", "aws", "--json", env=bed)
     assert done.returncode == 0, done.stderr

@@ -134,7 +134,7 @@ def test_interrupted_once_the_cell_in_hand_is_finished(examples: Path, tmp_path:
     with started(examples, "--images", "1,2,3", "--repeats", 5, "-o", study) as process:
         until_cells(study, 1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Finishing this cell" in said
     assert 1 <= len(runs(study)) < 15

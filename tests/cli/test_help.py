@@ -1,11 +1,14 @@
 import dataclasses
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from offload.cli.commands import app
+from tests.conftest import PROJECT, Offload
 
 HEAVY = {
     "tensorflow", "tensorflow_hub", "ai_edge_litert", "boto3", "paramiko", "httpx", "matplotlib",
@@ -35,6 +38,22 @@ def test_detecting_with_a_tflite_model_imports_neither_tensorflow_nor_a_network_
     modules = modules_after(["detect", "examples/images", "-m", "builtin", "-q"])
     assert "ai_edge_litert" in modules
     assert not modules & {"tensorflow", "tensorflow_hub", "boto3", "docker", "httpx", "rich"}
+
+
+@pytest.mark.parametrize("words", [["config", "--json"], ["models", "pull"], ["detect", "-q", "x"]])
+def test_what_most_tests_run_is_what_a_shell_runs(
+    offload: Offload, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "offload.toml").write_text("workers = 3\n")
+    seen = {"env": os.environ | {"OFFLOAD_URL": "http://127.0.0.1:9"}, "cwd": tmp_path}
+    became = offload(*words, **seen)
+    started = subprocess.run(
+        [sys.executable, "-m", "offload", *words], capture_output=True, text=True, check=False,
+        env=os.environ | {"OFFLOAD_URL": "http://127.0.0.1:9", "PYTHONPATH": str(PROJECT)},
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert (became.returncode, became.stdout) == (started.returncode, started.stdout)
+    assert became.stderr == started.stderr
 
 
 def every_command() -> list[str]:

@@ -71,7 +71,9 @@ def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(
     assert " s in all, predicted " in second.stderr.splitlines()[-1]
     measurements, [outcome] = kept(offload)
     assert [each.source for each in measurements] == ["run", "profile", "run"]
-    assert [len(each.images) for each in measurements] == [12, 12, 12]
+    seen = [len(each.images) for each in measurements]
+    assert (seen[0], seen[2]) == (12, 12)
+    assert 0 < seen[1] <= 12, "as many as its budget allows"
     assert len({each.condition.key for each in measurements} | {outcome.key}) == 1
     weight_bytes = sum(image.bytes for image in measurements[-1].images)
     assert (outcome.place, outcome.images, outcome.bytes) == ("local", 12, weight_bytes)

@@ -13,8 +13,6 @@ from offload.usecases.profile import probing
 from tests.conftest import Offload
 from tests.testbed import lab
 
-pytestmark = pytest.mark.xdist_group("engine")
-
 BUILTIN = ("-m", "builtin")
 
 
@@ -24,6 +22,7 @@ def exported(offload: Offload) -> list[Measurement]:
     return [Measurement.from_json(each) for each in json.loads(done.stdout)["measurements"]]
 
 
+@pytest.mark.xdist_group("containers")
 def test_a_container_is_measured_with_the_phases_of_its_coming_up_and_is_gone(
     offload: Offload, docker_engine: Any, examples: Path
 ) -> None:
@@ -43,15 +42,9 @@ def test_a_container_is_measured_with_the_phases_of_its_coming_up_and_is_gone(
     assert not docker_engine.containers.list(all=True, filters={"label": MARK})
 
 
-def test_behind_a_slow_link_smaller_copies_are_measured_too(
-    offload: Offload, docker_engine: Any, photos: Path
-) -> None:
-    if not lab.is_up():
-        pytest.skip("the test bed is not up; to start it: sudo tests/testbed/up")
-    warm = ("detect", photos, "-r", *BUILTIN, "--where", "container", "-q")
-    unrecorded = os.environ | {"OFFLOAD_HISTORY": "false"}
-    assert offload(*warm, timeout=600, env=unrecorded).returncode == 0  # the image is there now
-    assert docker_engine.images.get("offload")
+@pytest.mark.usefixtures("bed")
+@pytest.mark.xdist_group("test bed")
+def test_behind_a_slow_link_smaller_copies_are_measured_too(offload: Offload, photos: Path) -> None:
     with lab.serving_host("offload", [], {}) as host:
         host.shape(rate_mbit=10, rtt_ms=50)
         done = offload(

@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import Offload
 from tests.container.test_container_place import ours, rows, sweep
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("containers")
 
 BUILTIN = ("-m", "builtin")
 HALF = 500_000_000
@@ -95,8 +95,8 @@ def test_killed_or_interrupted_the_same_command_goes_on_and_leaves_no_container(
             for number in signals:
                 process.send_signal(number)
                 time.sleep(0.2)
-            process.communicate(timeout=60)
-        psutil.wait_procs(children, timeout=60)  # killed, it leaves its cell to itself
+            process.communicate(timeout=300)
+        psutil.wait_procs(children, timeout=300)  # killed, it leaves its cell to itself
         assert process.returncode == (-signal.SIGKILL if left else 130)
         assert len(ours(docker_engine)) == left
         assert len(lines(study)) < 3

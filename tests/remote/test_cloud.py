@@ -12,7 +12,7 @@ from offload.drivers.aws import iam
 from offload.drivers.aws.ec2 import Cloud
 from tests.testbed import lab
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("test bed")
 
 REGION = "us-east-1"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Offload
 from tests.testbed import lab
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = [pytest.mark.usefixtures("bed"), pytest.mark.xdist_group("test bed")]
 
 
 def rows(folder: Path) -> dict[str, Any]:
@@ -19,14 +19,9 @@ def rows(folder: Path) -> dict[str, Any]:
 
 
 def test_a_host_behind_a_slow_link_answers_as_this_machine_does(
-    offload: Offload, docker_engine: Any, examples: Path, tmp_path: Path
+    offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
-    if not lab.is_up():
-        pytest.skip("the test bed is not up; to start it: sudo tests/testbed/up")
     builtin = ("-m", "builtin")
-    done = offload("detect", examples, *builtin, "--where", "container", "-q", timeout=600)
-    assert done.returncode == 0, done.stderr  # the image is there from now on
-    assert docker_engine.images.get("offload")
     assert offload("detect", examples, *builtin, "-o", tmp_path / "here").returncode == 0
     with lab.serving_host("offload", [], {}) as host:
         host.shape(rate_mbit=10, rtt_ms=50)

@@ -262,7 +262,7 @@ def test_a_server_that_loads_forever_is_not() -> None:
 
 
 def test_ctrl_c_ends_the_wait_for_a_server(photo: Path) -> None:
-    with Flaky(greetings=[refuses(503)] * 1000) as server:
+    with Flaky(greetings=[refuses(503)] * 100_000) as server:
         command = [sys.executable, "-m", "offload", "detect", str(photo), "--where", "remote"]
         with subprocess.Popen([*command, "--url", server.url], stderr=subprocess.PIPE) as process:
             while not server.seen:

@@ -19,8 +19,9 @@ from PIL import Image
 from tests.conftest import Offload
 from tests.remote.rows import Rows, assert_same, rows
 from tests.remote.served import Served, served
+from tests.ssh.proxy import Proxy
 
-pytestmark = pytest.mark.xdist_group("remote")
+pytestmark = pytest.mark.xdist_group("remote and local")
 
 BUILTIN = ("--model", "builtin")
 MANY = 400
@@ -40,9 +41,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lots(many: Path, tmp_path: Path) -> Path:
-    """The same four times: more than a server takes to come up."""
+    """The same twice: more than it takes to ask a server again."""
     folder = tmp_path / "lots"
-    for number in range(4):
+    for number in range(2):
         shutil.copytree(many, folder / str(number), copy_function=os.link)
     return folder
 
@@ -186,17 +187,15 @@ def test_a_pattern_that_names_nothing_is_told_of(offload: Offload, examples: Pat
 
 
 def test_a_server_that_answers_late_takes_part_from_then_on(
-    offload: Offload, lots: Path, tmp_path: Path
+    server: Served, lots: Path, tmp_path: Path
 ) -> None:
-    with served() as gone:
-        gone.kill()
     out = tmp_path / "out"
-    words = ("detect", lots, "-r", *BUILTIN, "--where", "split", "--url", gone.url)
-    command = [sys.executable, "-m", "offload", *map(str, words), "--workers", "1", "-o", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: '"local"' in text_of(out))
-        with served(port=gone.port):
-            _, said = process.communicate(timeout=120)
+    with Proxy(server.port) as way:
+        way.refuse()
+        with splitting(lots, way.port, out, "--workers", "1") as process:
+            wait_for(lambda: '"local"' in text_of(out))
+            way.admit()
+            _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert "Until one does, all is detected here" in said
     assert "remote takes part now" in said
@@ -206,24 +205,26 @@ def test_a_server_that_answers_late_takes_part_from_then_on(
 
 
 def test_a_server_that_dies_and_comes_back_takes_part_again(
-    offload: Offload, lots: Path, tmp_path: Path
+    server: Served, lots: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    given = ("--workers", "1", "--max-retries", "0", "-o", str(out))
-    with served() as server:
-        words = ("detect", lots, "-r", *BUILTIN, "--where", "split", "--url", server.url)
-        command = [sys.executable, "-m", "offload", *map(str, words), *given]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    out, given = tmp_path / "out", ("--workers", "1", "--max-retries", "0")
+    with Proxy(server.port) as way, splitting(lots, way.port, out, *given) as process:
         wait_for(lambda: text_of(out).count('"remote"') > 10)
-        server.kill()
-    with process, served(port=server.port):
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    before, _, after = said.partition("remote gives no answer any more")
+        way.refuse()
+        assert process.stderr is not None
+        before: list[str] = []
+        while not before or "remote gives no answer any more" not in before[-1]:
+            before.append(process.stderr.readline())
+            assert before[-1], before
+        done_before = text_of(out).count('"remote"')
+        way.admit()
+        _, after = process.communicate(timeout=300)
+    assert process.returncode == 0, after
     assert "remote takes part again" in after
-    assert "remote takes part again" not in before
+    assert not [line for line in before if "remote takes part again" in line]
     found = rows(text_of(out))
     assert_each_once(found, lots)
+    assert places(found)["remote"] > done_before
     assert not [row for row in found.values() if row["error"]]
 
 
@@ -250,7 +251,7 @@ def test_a_server_that_dies_or_hangs_costs_no_image(
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             wait_for(lambda: '"remote"' in text_of(out))
             server.process.send_signal(how)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=300)
         server.kill()
     assert process.returncode == 0, said
     found = rows(text_of(out))
@@ -269,7 +270,7 @@ def test_an_interrupted_split_is_continued_anywhere(
             before = text_of(out).count("\n")
             wait_for(lambda: text_of(out).count("\n") > before + 40)  # noqa: B023 - used at once
             process.send_signal(how)
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=300)
         assert "Traceback" not in said
         if how is signal.SIGINT:
             assert process.returncode == 130
@@ -318,21 +319,19 @@ def test_what_does_nothing_or_cannot_be_is_refused(
     assert message in refused.stderr
 
 
-def test_whatever_ends_whenever_each_image_has_one_row(many: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lasts_s", [6, pytest.param(120, marks=pytest.mark.soak)])
+def test_whatever_ends_whenever_each_image_has_one_row(
+    many: Path, tmp_path: Path, lasts_s: float
+) -> None:
     """Clients interrupted and killed, servers stopped, continued, killed and started anew, at
-    random moments for some seconds.
+    random moments; left alone, a job then comes to its end with a part done by the server.
     """
-    luck, out, until_s = random.Random(7), tmp_path / "out", time.monotonic() + 12
-    given: list[str] = ["detect", str(many), "-r", *BUILTIN, "--keep-local", "faces/**"]
+    luck, out, began_s = random.Random(7), tmp_path / "out", time.monotonic()
     port = 0
-    while time.monotonic() < until_s:
+    while time.monotonic() < began_s + lasts_s:
         with served(port=port) as server:
             port = server.port
-            words = [*given, "--where", "split", "--url", server.url, "-o", str(out)]
-            if text_of(out).count("\n") >= MANY:
-                words.append("--overwrite")
-            command = [sys.executable, "-m", "offload", *words]
-            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as client:
+            with kept_local(many, port, out) as client:
                 for _ in range(luck.randrange(4)):
                     time.sleep(luck.random() * 0.5)
                     server.process.send_signal(luck.choice([signal.SIGSTOP, signal.SIGCONT]))
@@ -341,17 +340,41 @@ def test_whatever_ends_whenever_each_image_has_one_row(many: Path, tmp_path: Pat
                     server.kill()
                 if luck.random() < 0.5:
                     client.send_signal(luck.choice([signal.SIGINT, signal.SIGKILL]))
-                _, said = client.communicate(timeout=60)
-            if client.returncode != -signal.SIGINT:  # that came before Python was up
-                assert client.returncode in {0, 130, -signal.SIGKILL}, said
-                assert "Traceback" not in said
-            if client.returncode == 0:
-                found = rows(text_of(out))
-                assert_each_once(found, many)
-                assert not [row for row in found.values() if row["error"]]
-                staying = [row for path, row in found.items() if path.startswith("faces/")]
-                assert {row["where"] for row in staying} == {"local"}
-                assert {row["sent_bytes"] for row in staying} == {0}
+                _, said = client.communicate(timeout=300)
+        if client.returncode != -signal.SIGINT:  # that came before Python was up
+            assert client.returncode in {0, 130, -signal.SIGKILL}, said
+            assert "Traceback" not in said
+        if client.returncode == 0:
+            assert_whole(rows(text_of(out)), many)
+    shutil.rmtree(out)
+    with served(port=port), kept_local(many, port, out) as client:
+        _, said = client.communicate(timeout=300)
+    assert client.returncode == 0, said
+    assert_whole(rows(text_of(out)), many)
+    assert places(rows(text_of(out)))["remote"] > 0
+
+
+def kept_local(many: Path, port: int, out: Path) -> "subprocess.Popen[str]":
+    """A job of which the faces are to stay here, continued, or anew if it is done."""
+    done = text_of(out).count("\n") >= MANY
+    given = ("--keep-local", "faces/**", *(["--overwrite"] if done else []))
+    return splitting(many, port, out, *given)
+
+
+def assert_whole(found: Rows, many: Path) -> None:
+    """Each picture has been detected, and where it may be."""
+    assert_each_once(found, many)
+    assert not [row for row in found.values() if row["error"]]
+    staying = [row for path, row in found.items() if path.startswith("faces/")]
+    assert {row["where"] for row in staying} == {"local"}
+    assert {row["sent_bytes"] for row in staying} == {0}
+
+
+def splitting(folder: Path, port: int, out: Path, *words: str) -> "subprocess.Popen[str]":
+    """A job that is shared with whoever answers at a port of this machine."""
+    given = (*BUILTIN, "--where", "split", "--url", f"http://127.0.0.1:{port}", "-o", str(out))
+    command = [sys.executable, "-m", "offload", "detect", str(folder), "-r", *given, *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def text_of(out: Path) -> str:
@@ -360,7 +383,7 @@ def text_of(out: Path) -> str:
     return text[: text.rfind("\n") + 1]
 
 
-def wait_for(true: Callable[[], Any], within_s: float = 20.0) -> None:
+def wait_for(true: Callable[[], Any], within_s: float = 120.0) -> None:
     give_up_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < give_up_s, "waited in vain"

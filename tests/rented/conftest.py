@@ -1,5 +1,6 @@
 """Machines to rent: one for all who do it no harm, others for those who do."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 
 from tests.rented import pictures, renter
 from tests.rented.renter import Rented, Renter, called, give_back
-from tests.testbed import lab
 
-START = "sudo tests/testbed/up"
-ELSEWHERE = ("ap-northeast-1", "ap-south-1", "eu-central-1", "eu-west-1", "us-west-2")
+ELSEWHERE = (
+    "ap-northeast-1", "ap-south-1", "eu-central-1", "eu-west-1", "us-east-2", "us-west-2",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,10 @@ def checkip() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def region(checkip: str) -> str:
-    """Where nobody else has anything, so that orphans are our own."""
-    if not lab.is_up():
-        pytest.skip(f"the test bed is not up; to start it: {START}")
-    for name in ELSEWHERE:
+def region(bed: None, checkip: str, worker_id: str) -> str:
+    """Where nobody else has anything, so that orphans are our own; each worker has its own."""
+    number = int(worker_id.removeprefix("gw")) if worker_id != "master" else 0
+    for name in ELSEWHERE[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]:
         if not Renter(Path(), checkip, name).carrying():
             return name
     pytest.skip("somebody rents in every region")

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from offload.domain.machines import MARK
+from tests.becoming import Done, spawner
 from tests.conftest import PROJECT
 from tests.testbed import lab
 from tests.testbed.host import EDGE, Host
 
-Done = subprocess.CompletedProcess[str]
-
 SECRET = "the-secret-key-of-their-account"
+WITHOUT_IMAGE = ("--tag", "fakecloud-disk=stock")
+"""Of a machine to be: it has an engine, and is not given our image with its disk."""
 _NOT_THEIRS = ("OFFLOAD_", "AWS_", "XDG_")
 
 
@@ -57,12 +58,9 @@ class Renter:
             **self.extra,
         }
 
-    def __call__(self, *words: object, timeout: float = 180, **options: Any) -> Done:
+    def __call__(self, *words: object, **options: Any) -> Done:
         """`offload` with these words, to its end."""
-        return subprocess.run(
-            _command(words), env=self.environment, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=timeout, **options,
-        )  # fmt: skip
+        return spawner().run(*words, env=self.environment, **options)
 
     def well(self, *words: object, **options: Any) -> str:
         """The same, which must succeed: its standard output."""
@@ -114,12 +112,7 @@ class Renter:
 
     def client(self, service: str = "ec2") -> Any:
         """boto3's client, for what they would do in a console."""
-        import boto3
-
-        return boto3.client(
-            service, region_name=self.region, endpoint_url=lab.ENDPOINT,
-            aws_access_key_id="testing", aws_secret_access_key="testing",
-        )  # fmt: skip
+        return lab.client(service, self.region)
 
     def user_data(self, name: str) -> str:
         """What a machine was told at its first boot, as anyone with an account may read."""
@@ -195,7 +188,7 @@ def comes_to(phase: str, process: "subprocess.Popen[str]") -> "subprocess.Popen[
     """The process, which says with `-v` that the phase has just begun."""
     assert process.stderr is not None
     seen = []
-    too_long = threading.Timer(120, process.kill)  # it may wait for somebody to read its rows
+    too_long = threading.Timer(300, process.kill)  # it may wait for somebody to read its rows
     too_long.start()
     try:
         for line in process.stderr:
@@ -213,7 +206,7 @@ def shape(machine_id: str, **limits: float) -> None:
     Host(machine_id).shape(limits)
 
 
-def until(found: Callable[[], Any], within_s: float = 60.0) -> Any:
+def until(found: Callable[[], Any], within_s: float = 180.0) -> Any:
     """What `found` gives, once it gives something."""
     give_up_s = time.monotonic() + within_s
     while not (result := found()):

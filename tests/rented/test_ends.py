@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.rented.pictures import MANY, assert_each_once, in_the_middle, slow
-from tests.rented.renter import Rented, Renter, called, give_back
+from tests.rented.renter import WITHOUT_IMAGE, Rented, Renter, called, give_back
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines that end")
 
 REMOTE = ("--where", "remote", "--model", "builtin")
+DOCKER = "sudo docker"
 KILLED = (
     ("api", 0.0), ("pending", 0.0), ("boot", 0.3), ("engine", 0.0), ("image", 2.0),
     ("container", 0.3),
@@ -32,8 +33,12 @@ def survivor(
     one = Rented(Renter(tmp_path_factory.mktemp("renter"), checkip, region), called("survivor"))
     try:
         for phase, after_s in KILLED:
+            if phase == "image":
+                one.renter.ssh(one.name, f"{DOCKER} tag offload aside && {DOCKER} rmi offload")
             one.renter.killed_at(one.name, phase, after_s=after_s)
             assert len(one.renter.instances(one.name)) <= 1
+            if phase == "image":
+                one.renter.ssh(one.name, f"{DOCKER} tag aside offload")
         one.renter.provision(one.name)
         yield one
     finally:
@@ -63,8 +68,8 @@ def test_a_machine_that_ends_in_the_middle_costs_no_image_its_row(
         for out in outs:
             in_the_middle(out)
         renter.client().terminate_instances(InstanceIds=[machine_id])
-        _, said = without.communicate(timeout=40)  # not a minute for each of the images
-        _, said_with = with_it.communicate(timeout=60)
+        _, said = without.communicate(timeout=300)  # not a minute for each of the images
+        _, said_with = with_it.communicate(timeout=300)
     assert without.returncode == 3, said
     found = assert_each_once(outs[1])
     failed = [row for row in found if row["error"]]
@@ -111,10 +116,13 @@ def test_orphans_are_removed_wherever_their_client_was_killed_and_nothing_else(
     renter = machine.renter
     names = {phase: called(phase) for phase, _after_s in KILLED[:-1]}
     delays = dict(KILLED) | {"api": 0.1}
+
+    def kill(phase: str) -> None:
+        renter.killed_at(names[phase], phase, *WITHOUT_IMAGE, after_s=delays[phase])
+
     try:
         with ThreadPoolExecutor(3) as at_once:
-            for phase, name in names.items():
-                at_once.submit(renter.killed_at, name, phase, after_s=delays[phase])
+            list(at_once.map(kill, names))
         left = {phase: renter.carrying(name) for phase, name in names.items()}
         assert all(left[phase] for phase in ("pending", "boot", "engine", "image")), left
         shutil.rmtree(renter.folder(names["boot"]))  # as if from another computer
@@ -144,11 +152,11 @@ def test_orphans_are_removed_wherever_their_client_was_killed_and_nothing_else(
 def test_an_interrupted_provisioning_says_what_is_left_and_how_to_remove_it(
     someone: Renter, name: str, phase: str, times: int
 ) -> None:
-    process = someone.reached(name, phase)
+    process = someone.reached(name, phase, *WITHOUT_IMAGE)
     for _ in range(times):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.3)  # else two signals are one
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert out == ""
     if times == 1:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.remote.rows import assert_same, rows
-from tests.rented.renter import Done, Rented, Renter
+from tests.rented.renter import WITHOUT_IMAGE, Rented, Renter
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines")
 
 REMOTE = ("--where", "remote")
 FIRST = {"api", "pending", "boot", "engine", "image", "container", "load", "warm-up"}
@@ -36,7 +36,7 @@ def containers(machine: Rented) -> list[str]:
 def test_two_commands_at_once_make_one_machine_that_works_and_goes_without_a_trace(
     someone: Renter, name: str, examples: Path
 ) -> None:
-    both = [someone.provisioning(name) for _ in range(2)]
+    both = [someone.provisioning(name, *WITHOUT_IMAGE) for _ in range(2)]
     ends = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
     [instance] = someone.instances(name)
@@ -175,7 +175,7 @@ def test_it_is_measured_like_any_other_place_and_advice_knows_what_a_cold_start_
     assert "cold" in states, states
     cold = [each for each in rented if each["state"] == "cold"]
     assert any(term["origin"] == "measured" for each in cold for term in each["terms"].values())
-    done: Done = renter("detect", examples, "-m", "builtin", "--where", "auto", "--json")
+    done = renter("detect", examples, "-m", "builtin", "--where", "auto", "--json")
     assert done.returncode == 0, done.stderr
     assert rows(done.stdout).keys() == rows(machine.first).keys()
 

@@ -1,12 +1,13 @@
 """Machines end by themselves, with nobody watching."""
 
+import socket
 import time
 
 import pytest
 
 from tests.rented.renter import Rented, Renter, until
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines that end")
 
 
 def ended(renter: Renter, name: str) -> bool:
@@ -45,12 +46,15 @@ def test_its_limits_hold_after_it_was_stopped_and_started_too(someone: Renter, n
 def test_a_connection_keeps_it_and_other_limits_can_be_set(machine: Rented) -> None:
     renter, name = machine.renter, machine.name
     time.sleep(7)  # so that it has idled for longer than it may from now on
+    process = renter.reached(name, "container", "--idle", "6s", "--max-lifetime", "2h")
     try:
-        renter.provision(name, "--idle", "6s", "--max-lifetime", "2h")
-        limits = renter.ssh(name, "sudo cat /etc/offload/limits; sleep 9")
-        assert limits == "IDLE_S=6\nLIFETIME_S=7200\n"
-        there = renter.there(name)
-        assert there["state"] == "running"
+        with socket.create_connection((machine.address, 22)):
+            assert process.communicate(timeout=300)[0]
+            time.sleep(9)
+            assert renter.ssh(name, "sudo cat /etc/offload/limits") == "IDLE_S=6\nLIFETIME_S=7200\n"
+            there = renter.there(name)
+            assert there["state"] == "running"
+            renter.provision(name, "--idle", "20m", "--max-lifetime", "4h")
     finally:
         renter.provision(name, "--idle", "20m", "--max-lifetime", "4h")
     assert machine.id == there["id"]

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.rented.renter import Done, Rented, Renter
+from tests.becoming import Done
+from tests.rented.renter import Rented, Renter
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines that end")
 
 REMOTE = ("--where", "remote")
 

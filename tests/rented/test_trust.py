@@ -14,7 +14,7 @@ import pytest
 
 from tests.rented.renter import SECRET, Rented, Renter, until
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = pytest.mark.xdist_group("rented machines that end")
 
 REMOTE = ("--where", "remote")
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"

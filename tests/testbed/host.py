@@ -52,6 +52,8 @@ class Identity:
     login: str
     keys: Sequence[str]
     user_data: bytes
+    stock: bool = False
+    """Whether its disk is as the image has it, although there is one of ours; see mkdisk."""
 
 
 class Host:
@@ -91,10 +93,14 @@ class Host:
             save(self.dir / "link.json", load(STATE / "defaults.json", UNSHAPED))
         (seed / "authorized_keys").write_text("".join(f"{key.strip()}\n" for key in who.keys))
         (seed / "user-data").write_bytes(who.user_data)
+        if "disk" not in self.meta:
+            made = STATE / "disk"
+            self.meta["disk"] = "" if who.stock or not made.exists() else str(made.resolve())
         joining = " ".join(map(str, make_cgroup(self.id)))
         (seed / "env").write_text(
             f"HOSTNAME=ip-{who.private_ip.replace('.', '-')}\nLOGIN={who.login}\nDOCKER={DOCKER}\n"
             f"CGPARENT=/fakecloud/{self.id}\nCGPROCS='{joining}'\n"
+            f"DISK={self.meta['disk']}\n"
         )
         (self.dir / "init.pid").unlink(missing_ok=True)
 
@@ -108,6 +114,7 @@ class Host:
         )
         self.meta = {
             "id": self.id,
+            "disk": self.meta["disk"],
             "ip": who.public_ip,
             "private": who.private_ip,
             "login": who.login,

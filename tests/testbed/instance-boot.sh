@@ -10,7 +10,7 @@ set -eu
 
 if [ "${1:-}" != stage2 ]; then
     D=$1                                    # instance directory, see Host in host.py
-    . "$D/seed/env"                         # HOSTNAME LOGIN CGPARENT CGPROCS DOCKER
+    . "$D/seed/env"                         # HOSTNAME LOGIN CGPARENT CGPROCS DOCKER DISK
     read -r hostpid _ </proc/self/stat      # still the host's /proc: our pid out there
     echo "$hostpid" >"$D/init.pid"
     for f in $CGPROCS; do echo 0 >"$f"; done
@@ -36,6 +36,15 @@ if [ "${1:-}" != stage2 ]; then
     mount -t tmpfs -o mode=755 tmpfs "$R/run"
     mkdir -p "$R/run/sshd" "$R/run/lock"
     cp "$0" "$R/run/boot.sh"; cp -r "$D/seed" "$R/run/seed"; chmod 700 "$R/run/seed"
+
+    if [ -n "$DISK" ]; then                 # see mkdisk
+        data=$R/var/lib/docker
+        [ -e "$data/image" ] || tar -C "$DISK" -c --exclude='./overlay2/*/diff' . | tar -C "$data" -x
+        for layer in "$DISK"/overlay2/*/diff; do
+            mkdir -p "$data/${layer#"$DISK/"}"
+            mount --bind "$layer" "$data/${layer#"$DISK/"}"
+        done
+    fi
 
     cd "$R"; mkdir -p .old; pivot_root . .old
     exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Host:
 
     def terminate(self) -> None:
         """End it at once and for good."""
-        _client("ec2").terminate_instances(InstanceIds=[self.instance_id])
+        client("ec2").terminate_instances(InstanceIds=[self.instance_id])
 
 
 def is_up() -> bool:
@@ -61,6 +62,11 @@ def is_up() -> bool:
         return False
 
 
+def make_disk(image: str, key: str) -> None:
+    """Have instances start with `image` in their engines; the key tells its states apart."""
+    _run([str(HERE / "mkdisk"), image, key])
+
+
 @contextmanager
 def serving_host(
     image: str, mounted: Sequence[Path], environment: dict[str, str]
@@ -69,7 +75,8 @@ def serving_host(
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         host = _rented(stack, scratch)
-        _ship(host, image)
+        if not host.ssh(f"docker image ls -q {image}"):
+            _ship(host, image)
         for file in mounted:
             with file.open("rb") as data:
                 host.ssh(f"mkdir -p model && cat > model/{file.name}", data.fileno())
@@ -86,7 +93,7 @@ def serving_host(
 
 
 def _rented(stack: ExitStack, scratch: Path) -> Host:
-    ec2 = _client("ec2")
+    ec2 = client("ec2")
     name = f"lab-{time.time_ns()}"
     key = scratch / "key.pem"
     key.write_text(ec2.create_key_pair(KeyName=name, KeyType="ed25519")["KeyMaterial"])
@@ -100,7 +107,7 @@ def _rented(stack: ExitStack, scratch: Path) -> Host:
     ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
     latest = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-    ami = _client("ssm").get_parameter(Name=latest)["Parameter"]["Value"]
+    ami = client("ssm").get_parameter(Name=latest)["Parameter"]["Value"]
     run = ec2.run_instances(
         ImageId=ami, InstanceType="c5.large", MinCount=1, MaxCount=1, KeyName=name,
         SecurityGroupIds=[group], UserData="#!/bin/sh\nusermod -aG docker ec2-user\n",
@@ -121,11 +128,13 @@ def _rented(stack: ExitStack, scratch: Path) -> Host:
     raise AssertionError(f"{address} does not let us in")
 
 
-def _client(service: str) -> Any:
+@cache
+def client(service: str, region: str = "us-east-1") -> Any:
+    """boto3's, for the bed's cloud."""
     import boto3
 
     return boto3.client(
-        service, region_name="us-east-1", endpoint_url=ENDPOINT,
+        service, region_name=region, endpoint_url=ENDPOINT,
         aws_access_key_id="testing", aws_secret_access_key="testing",
     )  # fmt: skip
 
