@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from offload.domain.studies import AXES
+from offload.domain.studies import factors
 from offload.domain.timing import Durations
+from tests.measured import PLACES as KNOWN
 
 PHASES = tuple(each.name for each in fields(Durations))
 RUNS = (
@@ -137,7 +138,7 @@ def _cells(what: Made) -> list[tuple[int, str, int, dict[str, Any]]]:
         for place in what.places:
             for images in what.images:
                 for sides in combinations:
-                    kept = {k: v for k, v in sides.items() if k in (*AXES[place], "cold")}
+                    kept = {k: v for k, v in sides.items() if k in (*factors(KNOWN[place]), "cold")}
                     cells.append((turn, place, images, kept))
     return list({(t, p, i, tuple(s.items())): (t, p, i, s) for t, p, i, s in cells}.values())
 

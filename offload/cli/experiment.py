@@ -102,6 +102,7 @@ def experiment(
     from offload import bootstrap
     from offload.domain import units
     from offload.domain.studies import Design
+    from offload.places import known
     from offload.render import messages, progress
     from offload.usecases.detect.request import at_each
     from offload.usecases.experiment import designing, sampling
@@ -133,6 +134,7 @@ def experiment(
         cold=cold,
         repeats=repeats,
         seed=seed,
+        known=known(),
     )
     configured = bootstrap.load()
     say = messages.Messages(quiet=quiet, verbose=verbose)

@@ -16,7 +16,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 from offload.costmodel import sheet
 from offload.costmodel.statistics import Values
 from offload.domain.errors import UsageError
+from offload.domain.places import is_name
 from offload.domain.units import duration_s, rate_bytes_per_s, size_bytes
 
 _DATE, _IMAGES, _LOCATION = "Date", "Total Images", "Location"
@@ -36,10 +36,10 @@ _COLUMNS = sheet.Columns(
     needed=(_IMAGES, _EXECUTION, _LOCATION),
     measured=(_PAYLOAD, _SPEED, _EXECUTION, _INFERENCE),
 )
-_HERE = {"local", "localhost", "127.0.0.1", "::1"}
+_ON_THIS_MACHINE, _AWAY = ("local", "container"), "remote"
+"""What such tables call places."""
+_HERE = {_ON_THIS_MACHINE[0], "localhost", "127.0.0.1", "::1"}
 
-
-Place = Literal["local", "container", "remote"]
 Settings = tuple[str, ...]
 
 
@@ -48,7 +48,7 @@ class TableRun:
     """One line of a table; None for what it leaves open. `taken_at` is the date as it was typed."""
 
     taken_at: str
-    place: Place
+    place: str
     url: str | None
     images: int
     payload_bytes: float | None
@@ -59,7 +59,7 @@ class TableRun:
     @property
     def transfer_s(self) -> float:
         """Payload over speed; 0 for a run on this machine, and where either is not known."""
-        if self.place != "remote" or not self.payload_bytes or not self.transfer_bytes_per_s:
+        if not self.payload_bytes or not self.transfer_bytes_per_s:
             return 0.0
         return self.payload_bytes / self.transfer_bytes_per_s
 
@@ -95,7 +95,7 @@ def _settings(line: sheet.SheetRow) -> Settings:
 def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
     """Of each place the runs for which the same was set, as one line goes through all of them."""
 
-    def merit(way: tuple[Place, Settings]) -> tuple[int, float]:
+    def merit(way: tuple[str, Settings]) -> tuple[int, float]:
         same = [run for settings, run in runs if (run.place, settings) == way]
         per_image_s = sum(run.total_s for run in same) / sum(run.images for run in same)
         return -sum(map(bool, way[1])), -per_image_s
@@ -106,20 +106,27 @@ def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
 
 
 def _run(line: sheet.SheetRow) -> TableRun:
-    place, url = line.needed(_LOCATION, _location)
-    if line.cells.get(_CELL) and line.cells.get(_PLACE) == "remote" != place:  # at a tunnel's end
-        place, url = "remote", line.cells[_LOCATION]
-    remote = place == "remote"
+    place, url = _place(line)
+    value = line.needed if place == _AWAY else line.value
     return TableRun(
         taken_at=line.cells.get(_DATE, ""),
         place=place,
         url=url,
         images=line.needed(_IMAGES, _count),
-        payload_bytes=(line.needed if remote else line.value)(_PAYLOAD, size_bytes),
-        transfer_bytes_per_s=line.needed(_SPEED, _speed) if remote else None,
+        payload_bytes=value(_PAYLOAD, size_bytes),
+        transfer_bytes_per_s=None if place in _ON_THIS_MACHINE else value(_SPEED, _speed),
         execution_s=line.needed(_EXECUTION, duration_s),
         infer_s=line.value(_INFERENCE, _any_duration_s),
     )
+
+
+def _place(line: sheet.SheetRow) -> tuple[str, str | None]:
+    """Where a run was, and its address: of a study's as it says, as a tunnel's end is here."""
+    told = line.cells.get(_PLACE, "") if line.cells.get(_CELL) else ""
+    if not is_name(told):
+        return line.needed(_LOCATION, _location)
+    location = line.cells.get(_LOCATION, "")
+    return told, location if "://" in location else None
 
 
 def _count(text: str, *, option: str) -> int:
@@ -140,20 +147,21 @@ def _any_duration_s(text: str, *, option: str) -> float:
     return duration_s(text, option=option, zero_ok=True)
 
 
-def _location(text: str, *, option: str) -> tuple[Place, str | None]:
-    if text == "container":
-        return "container", None
+def _location(text: str, *, option: str) -> tuple[str, str | None]:
+    here, container = _ON_THIS_MACHINE
+    if text == container:
+        return container, None
     try:
         address = urlsplit(text if "://" in text else f"//{text}")
         host = address.hostname
     except ValueError:
         address, host = urlsplit(""), None
     if host in _HERE or text in _HERE:
-        return "local", None
+        return here, None
     if host and address.scheme in {"http", "https"}:
-        return "remote", text
+        return _AWAY, text
     if text.casefold().split()[0] == "aws":
-        return "remote", None
+        return _AWAY, None
     raise UsageError(
         f"{option} takes a place, not {text!r}.",
         hint="It is AWS, a server's URL, container, or local.",

@@ -1,5 +1,6 @@
 """What a place is, declared once: where images go, what it costs, which options it takes."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,11 @@ SPLIT, AUTO = "split", "auto"
 """What `--where` takes beside places: to use this process and another place at once, and to let
 measurements decide.
 """
+
+
+def is_name(text: str) -> bool:
+    """Whether data may call a place so."""
+    return text not in {SPLIT, AUTO} and bool(re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII))
 
 
 class StartState(StrEnum):

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Measurement, Outcome
+from offload.domain.places import KnownPlaces, StartState, is_name
 from offload.domain.results import SCHEMA, Json
 from offload.domain.typed import fits
 
 _KIND = "profile"
-_PLACES = {"local", "container", "remote"}
 _HINT = "To write a profile: offload profile export profile.json"
 
 Entry = TypeVar("Entry", Measurement, Outcome)
@@ -27,8 +27,9 @@ def document(measurements: Iterable[Measurement], outcomes: Iterable[Outcome]) -
     }
 
 
-def from_document(document: Any) -> tuple[list[Measurement], list[Outcome]]:
-    """Read back what `document` made, each value checked.
+def from_document(document: Any, places: KnownPlaces) -> tuple[list[Measurement], list[Outcome]]:
+    """Read back what `document` made, each value checked; of `places` a bring-up must be of one
+    elsewhere.
 
     Raises:
         UsageError: it is something else.
@@ -44,12 +45,14 @@ def from_document(document: Any) -> tuple[list[Measurement], list[Outcome]]:
     if schema not in {1, SCHEMA}:
         raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
     return (
-        _entries(document, "measurements", Measurement.from_json),
-        _entries(document, "outcomes", Outcome.from_json),
+        _entries(document, "measurements", Measurement.from_json, places),
+        _entries(document, "outcomes", Outcome.from_json, places),
     )
 
 
-def _entries(document: Json, name: str, read: Callable[[Any], Entry]) -> list[Entry]:
+def _entries(
+    document: Json, name: str, read: Callable[[Any], Entry], places: KnownPlaces
+) -> list[Entry]:
     listed = document.get(name)
     if not isinstance(listed, list):
         raise UsageError(f"This profile has no list of {name}.", hint=_HINT)
@@ -57,7 +60,8 @@ def _entries(document: Json, name: str, read: Callable[[Any], Entry]) -> list[En
     for number, each in enumerate(listed, 1):
         try:
             entry = read(each)
-            sound = fits(entry, type(entry)) and _is_utc(entry.taken_at) and _is_meant(entry)
+            sound = fits(entry, type(entry)) and _is_utc(entry.taken_at)
+            sound = sound and _is_meant(entry, places)
         except (KeyError, TypeError, ValueError, RecursionError):
             sound = False
         if not sound:
@@ -67,7 +71,7 @@ def _entries(document: Json, name: str, read: Callable[[Any], Entry]) -> list[En
     return entries
 
 
-def _is_meant(entry: Measurement | Outcome) -> bool:
+def _is_meant(entry: Measurement | Outcome, places: KnownPlaces) -> bool:
     """Whether the numbers of an entry can be those of a measurement."""
     if isinstance(entry, Outcome):
         return min(entry.images, entry.predicted_s, entry.actual_s) > 0
@@ -81,20 +85,21 @@ def _is_meant(entry: Measurement | Outcome) -> bool:
     ]
     counts = [condition.slots, entry.in_flight, *(total.images for total in entry.totals)]
     return (
-        condition.place in _PLACES
+        is_name(condition.place)
         and isinstance(cores, int)
         and min([cores, *counts]) >= 1
         and min(seconds, default=0.0) >= 0
         and numbers == sorted(set(numbers))
         and all(total.transfer_s + total.execution_s > 0 for total in entry.totals)
-        and (not entry.is_bring_up or _is_one_start(entry))
+        and (not entry.is_bring_up or _is_one_start(entry, places))
     )
 
 
-def _is_one_start(entry: Measurement) -> bool:
+def _is_one_start(entry: Measurement, places: KnownPlaces) -> bool:
     """Whether a bring-up is of a machine elsewhere, from a state that it can be brought up from."""
-    begun = entry.facts.get("from") in {"new", "stopped", "cold"}
-    return begun and entry.condition.place == "remote" and len(entry.starts) == 1
+    begun = entry.facts.get("from") in {StartState.ABSENT, StartState.STOPPED, StartState.COLD}
+    elsewhere = places[entry.condition.place].leaves_machine
+    return begun and elsewhere and len(entry.starts) == 1
 
 
 def _is_utc(text: str) -> bool:

@@ -2,23 +2,24 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import product
 from statistics import median
 from typing import Any
 
 from offload.domain.errors import UsageError
+from offload.domain.places import KnownPlaces, PlaceTraits
 from offload.domain.results import Json
 from offload.domain.timing import Durations, Spread
 
-AXES = {
-    "local": (),
-    "container": ("concurrency", "replicas", "cpus", "upload_max_side_px"),
-    "remote": ("concurrency", "upload_max_side_px", "link_mbit"),
-}
-"""Place -> what may be varied there beside the number of images."""
 LEVELS = ("concurrency", "replicas", "cpus", "upload_max_side_px", "link_mbit")
-_OPTIONS = {"upload_max_side_px": "--upload-max-side", "link_mbit": "--link"}
+"""What may be varied beside the place and the number of images."""
+
+
+def factors(traits: PlaceTraits) -> tuple[str, ...]:
+    """Those of the levels that do something at a place."""
+    options = traits.options | ({"link_mbit"} if traits.uses_link else set())
+    return tuple(name for name in LEVELS if name.removesuffix("_px") in options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Cell:
 
     number: str
     round: int
-    place: str
+    traits: PlaceTraits
     images: int
     concurrency: int | None = None
     replicas: int | None = None
@@ -37,6 +38,11 @@ class Cell:
     upload_max_side_px: int | None = None
     link_mbit: float | None = None
     cold: bool = False
+
+    @property
+    def place(self) -> str:
+        """The name of its place."""
+        return self.traits.name
 
     @property
     def varied(self) -> Mapping[str, float]:
@@ -50,7 +56,7 @@ class Design:
     a place, `repeats` times.
 
     `images` are numbers of images; what has no levels is left to the place, and of uploads None is
-    images as they are. `cold` takes no place to be up.
+    images as they are. `cold` takes no place to be up. `known` are the places there are.
 
     Raises:
         UsageError: there is no such place, or a level does nothing at the places.
@@ -66,20 +72,22 @@ class Design:
     cold: bool = False
     repeats: int = 3
     seed: int = 0
+    known: KnownPlaces = field(kw_only=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         if not self.images:
             raise UsageError("A study needs images.", hint="For instance: --images 1,2,5,10")
-        wrong = next((place for place in self.places if place not in AXES), "")
+        wrong = next((place for place in self.places if place not in self.known), "")
         if wrong or not self.places:
-            raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(AXES)}.")
+            names = ", ".join(self.known)
+            raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {names}.")
         for name in LEVELS:
-            takers = [place for place, axes in AXES.items() if name in axes]
+            takers = [place for place, traits in self.known.items() if name in factors(traits)]
             if getattr(self, name) and not set(takers) & set(self.places):
+                option = name.removesuffix("_mbit").removesuffix("_px").replace("_", "-")
                 raise UsageError(
-                    f"{_OPTIONS.get(name, f'--{name}')} does nothing with "
-                    f"--where {','.join(self.places)}.",
+                    f"--{option} does nothing with --where {','.join(self.places)}.",
                     hint=f"It goes with --where {' or '.join(takers)}.",
                 )
 
@@ -101,14 +109,16 @@ class Design:
 
     def _combinations(self) -> Iterator[dict[str, Any]]:
         for place in self.places:
-            axes = AXES[place]
-            levels = [getattr(self, name) or (None,) for name in axes]
+            traits = self.known[place]
+            names = factors(traits)
+            levels = [getattr(self, name) or (None,) for name in names]
             for images, *chosen in product(self.images, *levels):
-                yield {"place": place, "images": images, **dict(zip(axes, chosen, strict=True))}
+                yield {"traits": traits, "images": images, **dict(zip(names, chosen, strict=True))}
 
     def to_json(self) -> Json:
         """The design as JSON types."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        document = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in document.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,32 @@
 """A study's two tables: a line for each run, and one for each image of each run."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from offload.domain.studies import LEVELS, CellOutcome, CellRun
-from offload.domain.timing import Spread, spread
+from offload.domain.timing import Durations, Spread, spread
 
 PEOPLES = (
     "Date", "Total Images", "Payload Size", "Transfer Speed", "Total Execution time on server (s)",
     "Avg Inference Time (s)", "Location",
 )  # fmt: skip
 """The columns of tables that people keep by hand; `costmodel.runs_table` reads them."""
-PHASES = (
-    "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
-    "decode_s", "infer_s", "download_s",
-)  # fmt: skip
+PHASES = tuple(each.name for each in fields(Durations))
 _ON_THE_WAY = ("upload_wait_s", "upload_s", "download_s")
+NUMBERS = (
+    "makespan_s", "startup_s", "detect_s", "images_per_s", "infer_mean_s", "infer_p50_s",
+    "infer_p95_s", "response_p50_s", "response_p95_s", *PHASES, "sent_bytes", "failed",
+    "predicted_s", "predicted_low_s", "predicted_high_s", "predicted_usd", "usd",
+)  # fmt: skip
+"""What came of a run."""
 RUNS = (
-    *PEOPLES,
-    "cell", "round", "place", "label", "images", *LEVELS, "cold", "makespan_s", "startup_s",
-    "detect_s", "images_per_s", "infer_mean_s", "infer_p50_s", "infer_p95_s", "response_p50_s",
-    "response_p95_s", *PHASES, "sent_bytes", "failed", "predicted_s", "predicted_low_s",
-    "predicted_high_s", "predicted_usd", "usd", "assumed", "error",
+    *PEOPLES, "cell", "round", "place", "label", "images", *LEVELS, "cold", *NUMBERS, "assumed",
+    "error",
 )  # fmt: skip
 PER_IMAGE = ("cell", "path", "bytes", "sent_bytes", *PHASES)
+
+HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
 
 Line = Mapping[str, Any]
 
@@ -93,7 +95,7 @@ def _as_by_hand(run: CellRun, outcome: CellOutcome, means: Mapping[str, float]) 
     execution, so that a line through the runs has the goodput for its slope. Where the link was not
     probed, the transfer is the share of the makespan that images were on their way.
     """
-    away, makespan_s = run.cell.place == "remote", run.makespan_s or 0.0
+    away, makespan_s = run.cell.traits.uses_link, run.makespan_s or 0.0
     payload_bytes = sum(each.sent_bytes if away else each.bytes for each in outcome.photos)
     latency_s, all_s = sum(means[name] for name in _ON_THE_WAY), sum(means.values())
     transfer_s = makespan_s * latency_s / all_s if away and all_s else 0.0
@@ -110,7 +112,7 @@ def _as_by_hand(run: CellRun, outcome: CellOutcome, means: Mapping[str, float]) 
 
 
 def _location(run: CellRun) -> str:
-    if run.cell.place != "remote":
+    if not run.cell.traits.uses_link:
         return run.cell.place
     return run.label if "://" in run.label else f"AWS {run.label}".rstrip()
 

@@ -62,7 +62,7 @@ def site(study: Study, lane: Variant) -> PlaceFacts:
     link = _link(found, lane)
     return PlaceFacts(
         host=HostFacts.of(found.get("host")),
-        goodput_bytes_per_s=_rate(link, lane),
+        goodput_bytes_per_s=_number(link, "goodput_bytes_per_s") or _shaped(study, lane),
         rtt_s=_number(link, "rtt_s"),
         instance_type=text(found, "instance_type"),
         region=text(found, "region"),
@@ -82,10 +82,10 @@ def _link(found: Mapping[str, Any], lane: Variant) -> Mapping[str, Any]:
     return {name: value for name, value in found.items() if name != "goodput_bytes_per_s"}
 
 
-def _rate(link: Mapping[str, Any], lane: Variant) -> float | None:
-    """What was measured, else what the link was shaped to."""
-    shaped = lane.link_mbit * 1e6 / 8 if lane.link_mbit and lane.place == "remote" else None
-    return _number(link, "goodput_bytes_per_s") or shaped
+def _shaped(study: Study, lane: Variant) -> float | None:
+    """What the link was shaped to, if there is one."""
+    used = study.places[lane.place].uses_link
+    return lane.link_mbit * 1e6 / 8 if lane.link_mbit and used else None
 
 
 def text(document: Mapping[str, Any], *path: str) -> str:

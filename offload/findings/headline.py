@@ -7,8 +7,6 @@ from offload.findings.study import Study, Variant
 
 KNOBS = ("concurrency", "replicas", "cpus")
 """What is turned to make a place faster; the rest of a lane is what there is."""
-HERE = ("local", "container")
-"""Places on the machine that has the images, the simplest first."""
 
 
 def lanes(study: Study) -> list[Variant]:
@@ -39,17 +37,19 @@ def base(study: Study, lane: Variant, among: Sequence[Variant]) -> Variant | Non
     number of images with it, started alike if there is one: the simplest place other than its own,
     or one that is surely faster than that.
     """
-    numbers = set(study.series(lane))
+    numbers, own = set(study.series(lane)), study.places[lane.place]
     rivals = [
         other
         for other in among
-        if other.place in HERE and other.place != lane.place and numbers & set(study.series(other))
+        if (traits := study.places[other.place]) != own
+        and not traits.leaves_machine
+        # A container is compared with this process, never the other way round.
+        and (own.leaves_machine or traits.simplicity < own.simplicity)
+        and numbers & set(study.series(other))
     ]
-    if lane.place in HERE:  # a container is compared with this process, never the other way round
-        rivals = [r for r in rivals if HERE.index(r.place) < HERE.index(lane.place)]
     alike = [r for r in rivals if r.cold == lane.cold] or rivals
     chosen: Variant | None = None
-    for rival in sorted(alike, key=lambda r: HERE.index(r.place)):
+    for rival in sorted(alike, key=lambda r: study.places[r.place].simplicity):
         if chosen is None or _beats(study, rival, chosen):
             chosen = rival
     return chosen

@@ -5,17 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from offload.domain.errors import UsageError
-from offload.findings.study import PLACES, MeasuredRun, Study, TransferPoint, Variant, plain
+from offload.domain.places import KnownPlaces, is_name
+from offload.domain.study_tables import HINT, NUMBERS
+from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, plain
 
-HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
 _NEEDED = ("cell", "place", "images", "makespan_s", "error")
-_NUMBERS = (
-    "makespan_s", "startup_s", "detect_s", "images_per_s", "infer_mean_s", "infer_p50_s",
-    "infer_p95_s", "response_p50_s", "response_p95_s", "read_s", "prepare_s", "upload_wait_s",
-    "upload_s",
-    "queue_s", "decode_s", "infer_s", "download_s", "sent_bytes", "failed", "predicted_s",
-    "predicted_low_s", "predicted_high_s", "predicted_usd", "usd",
-)  # fmt: skip
 _TRUE = {"true", "yes", "1"}
 
 Row = Mapping[str, str]
@@ -26,6 +20,7 @@ def study(
     images: Iterable[Row],
     design: Mapping[str, Any],
     environment: Mapping[str, Any],
+    places: KnownPlaces,
 ) -> Study:
     """The study whose lines are `runs` and, per image, `images`.
 
@@ -41,7 +36,7 @@ def study(
         for line, row in enumerate(images, 2)
         if row.get("cell") in lanes
     )
-    return Study(read, photos, design, environment)
+    return Study(read, photos, design, environment, places=places)
 
 
 def _run(row: Row, line: int) -> MeasuredRun:
@@ -49,11 +44,11 @@ def _run(row: Row, line: int) -> MeasuredRun:
         if row.get(name) is None:
             raise UsageError(f"Line {line} of runs.csv has no column {name!r}.", hint=HINT)
     where = f"Line {line} of runs.csv"
-    numbers = {name: value for name in _NUMBERS if (value := _number(row, name, where)) is not None}
+    numbers = {name: value for name in NUMBERS if (value := _number(row, name, where)) is not None}
     images = _number(row, "images", where)
     if images is None or images < 1:
         raise UsageError(f"{where} names no number of images.", hint=HINT)
-    if row["place"] not in PLACES:
+    if not is_name(row["place"]):
         raise UsageError(f"{where} has {row['place']!r} for a place.", hint=HINT)
     error = plain(row["error"])
     if not error and not numbers.get("makespan_s"):

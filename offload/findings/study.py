@@ -6,11 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from offload.domain.places import KnownPlaces
 from offload.domain.study_tables import shown
 from offload.findings.estimates import Draws, Estimate, draws, estimate
-
-PLACES = ("local", "container", "remote")
-"""In the order in which they are told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +26,6 @@ class Variant:
     upload_max_side_px: int | None = None
     link_mbit: float | None = None
     cold: bool = False
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """Sorts lanes the way they are told of."""
-        place = PLACES.index(self.place) if self.place in PLACES else len(PLACES)
-        rest = (self.link_mbit, self.upload_max_side_px, self.cpus, self.replicas, self.concurrency)
-        return (place, self.label, self.cold, *(each or 0 for each in rest))
 
     def but(self, **values: Any) -> "Variant":
         """The lane with other values for some fields."""
@@ -96,12 +87,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Study:
-    """All that was recorded. `design` and `environment` are the documents beside the runs."""
+    """All that was recorded. `design` and `environment` are the documents beside the runs; `places`
+    tells what a place is, and which are told of first.
+    """
 
     runs: tuple[MeasuredRun, ...]
     photos: tuple[TransferPoint, ...] = ()
     design: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    places: KnownPlaces = field(kw_only=True)
 
     @cached_property
     def done(self) -> tuple[MeasuredRun, ...]:
@@ -119,7 +113,7 @@ class Study:
         found: dict[tuple[Variant, int], list[MeasuredRun]] = {}
         for run in self.done:
             found.setdefault((run.lane, run.images), []).append(run)
-        ordered = sorted(found, key=lambda key: (key[0].order, key[1]))
+        ordered = sorted(found, key=lambda key: (self.order(key[0]), key[1]))
         return {key: Group(*key, tuple(found[key])) for key in ordered}
 
     @cached_property
@@ -141,10 +135,20 @@ class Study:
         """A lane's groups by their number of images, which rises."""
         return {images: group for (each, images), group in self.groups.items() if each == lane}
 
-    def places(self) -> list[str]:
+    def order(self, lane: Variant) -> tuple[Any, ...]:
+        """Sorts lanes the way they are told of."""
+        place = self.places[lane.place].simplicity, lane.place
+        rest = (lane.link_mbit, lane.upload_max_side_px, lane.cpus, lane.replicas, lane.concurrency)
+        return (*place, lane.label, lane.cold, *(each or 0 for each in rest))
+
+    def place_names(self) -> list[str]:
         """The places that were run, whatever came of it."""
-        lanes = sorted({run.lane for run in self.runs}, key=lambda lane: lane.order)
+        lanes = sorted({run.lane for run in self.runs}, key=self.order)
         return list(dict.fromkeys(lane.place for lane in lanes))
+
+    def known_names(self) -> list[str]:
+        """The places there are, and those that were run."""
+        return list(dict.fromkeys([*self.places, *self.place_names()]))
 
 
 def plain(text: str) -> str:

@@ -46,10 +46,26 @@ def style(size_pt: float = _TEXT_PT) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def panel(height_in: float) -> Iterator[tuple[Figure, Axes]]:
+    """A figure as wide as the text, and its only axes; `finished` makes it an SVG element."""
+    with style():
+        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        yield figure, figure.subplots()
+
+
+def finished(
+    figure: Figure, name: str, x: str, y: str = "", grid: Literal["x", "y", "both"] = "y"
+) -> str:
+    """The figure of a panel with what its axes are, as `svg` gives it."""
+    figure.axes[0].set(xlabel=x, ylabel=y)
+    plain(figure.axes[0], grid=grid)
+    return svg(figure, name)
+
+
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an SVG element to stand in a page: letters as outlines, so that it looks the
-    same everywhere, and ids that begin with `name`, so that figures on one page do not take each
-    other's.
+    """The figure as an SVG element: letters as outlines, so that it looks the same everywhere, and
+    ids that begin with `name`, so that they are unique on a page.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -97,9 +113,7 @@ def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Sequence[float]) ->
 
 
 def ticks(axes: Axes, numbers: Sequence[int]) -> None:
-    """Plain numbers on both axes, and on the horizontal one those that were run, or as many of them
-    as do not touch.
-    """
+    """Plain numbers on both axes, on the horizontal one as many of `numbers` as do not touch."""
     if numbers:
         axes.xaxis.set_major_locator(FixedLocator(_apart(axes, numbers)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))

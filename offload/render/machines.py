@@ -25,11 +25,10 @@ def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
     """What would be created, on standard output."""
     if as_json:
         offer, spec = asdict(plan.offer), asdict(plan.offer.spec)
-        cost: dict[str, Any] = {
-            "usd_per_h": _hourly(plan.billing),
-            "parts_usd_per_h": _parts(plan.billing),
-        }
-        cost |= {"stopped_usd_per_month": _monthly(plan.billing), "most_usd": _most(plan)}
+        cost = {
+            "usd_per_h": _hourly(plan.billing), "parts_usd_per_h": _parts(plan.billing),
+            "stopped_usd_per_month": _monthly(plan.billing), "most_usd": _most(plan),
+        }  # fmt: skip
         there = asdict(plan.before) if plan.before else None
         document = {"kind": "plan", "offer": offer | {"spec": spec}, "cost": cost, "there": there}
         return tables.write_json(document | {"serves": plan.model.identity.name})
@@ -97,14 +96,11 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
     """A machine that serves."""
     total_s = sum(up.phases.values())
     if as_json:
-        document: dict[str, Any] = {
-            "kind": "machine",
-            "machine": asdict(up.machine),
-            "from": up.came_from,
-        }
-        document |= {"phases": up.phases, "total_s": total_s, "image": up.image}
-        document |= {"usd_per_h": _hourly(billing), "model": asdict(up.info.identity)}
-        return tables.write_json(document)
+        return tables.write_json({
+            "kind": "machine", "machine": asdict(up.machine), "from": up.came_from,
+            "phases": up.phases, "total_s": total_s, "image": up.image,
+            "usd_per_h": _hourly(billing), "model": asdict(up.info.identity),
+        })  # fmt: skip
     if quiet:
         return None
     phases = ", ".join(f"{name} {show_s(seconds)}" for name, seconds in up.phases.items())
@@ -130,11 +126,8 @@ def came_up(up: "Provisioned") -> str:
 
 
 _FROM = {
-    "new": "asked for",
-    "stopped": "started",
-    "cold": "found running",
-    "ready": "found ready",
-}
+    "new": "asked for", "stopped": "started", "cold": "found running", "ready": "found ready",
+}  # fmt: skip
 
 
 def left(name: str, resources: Sequence[Resource] | None) -> None:
@@ -144,12 +137,8 @@ def left(name: str, resources: Sequence[Resource] | None) -> None:
     elif resources:
         things = ", ".join(f"{each.kind} {each.id}" for each in resources)
         remove = f"offload down {name} --region {resources[0].region}"
-        _say(
-            [
-                f"What there is of {name}: {things}.",
-                f"  To go on: the same command; to remove all of it: {remove}",
-            ]
-        )
+        hint = f"  To go on: the same command; to remove all of it: {remove}"
+        _say([f"What there is of {name}: {things}.", hint])
     else:
         _say([f"Nothing was created of {name}, or it is gone."])
 
@@ -165,17 +154,11 @@ def listed(rows: "Sequence[ListedMachine]", *, as_json: bool) -> None:
         return tables.write_json({"kind": "machines", "machines": [_row(row) for row in rows]})
     if not rows:
         return tables.print_lines(["There is no machine. To make one: offload provision ec2"])
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "type", "region", "address", "age", "cost", "ends"):
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*_cells(row))
-    return tables.print_table(table)
+    columns = ("name", "state", "type", "region", "address", "age", "cost", "ends")
+    return tables.print_table(columns, map(_cells, rows))
 
 
-def _cells(row: "ListedMachine") -> Iterable[str]:
+def _cells(row: "ListedMachine") -> Sequence[str]:
     machine = row.machine
     if machine is None:
         state = "gone" if row.record and row.record.id else "not created"
@@ -201,15 +184,11 @@ def _ends(machine: Machine) -> str:
 
 def _row(row: "ListedMachine") -> dict[str, Any]:
     return {
-        "name": row.name,
-        "region": row.region,
+        "name": row.name, "region": row.region,
         "machine": asdict(row.machine) if row.machine else None,
-        "known_here": row.record is not None,
-        "ready": bool(row.record and row.record.ready),
-        "age_s": row.age_s,
-        "usd": row.usd,
-        "stopped_usd_per_month": row.usd_per_month,
-    }
+        "known_here": row.record is not None, "ready": bool(row.record and row.record.ready),
+        "age_s": row.age_s, "usd": row.usd, "stopped_usd_per_month": row.usd_per_month,
+    }  # fmt: skip
 
 
 def _parts(billing: "Billing") -> dict[str, float]:

@@ -15,17 +15,13 @@ from offload.domain.units import show_bytes, show_rate, show_s
 from offload.drivers.store.store import ListedMeasurement
 from offload.render import tables
 from offload.render.messages import shown
+from offload.render.words import count, moment
 
 CSV_COLUMNS = ("place", "url", "upload_max_side_px", "quantity", "number", "bytes", "seconds")
-_LISTED = ("id", "when", "source", "model", "place", "copies", "starts", "images", "probes")
 _ONCE = "build"
 """The phase that the next start is spared."""
 _NOTICEABLE_S = 1e-4
-_FROM = {
-    "new": "as a new machine",
-    "stopped": "from its disk",
-    "cold": "on a machine that ran",
-}
+_FROM = {"new": "as a new machine", "stopped": "from its disk", "cold": "on a machine that ran"}
 
 Line = tuple[str, str]
 """What is told, and it."""
@@ -89,7 +85,10 @@ def _starts(found: Measurement) -> Iterator[Line]:
     ]
     of = f"median of {len(starts)}" if len(starts) > 1 else "once"
     usual_s = median(start.startup_s - start.phases.get(_ONCE, 0.0) for start in starts)
-    yield "start-up", f"{show_s(usual_s)} ({'; '.join([of, ', '.join(parts)] if parts else [of])})"
+    yield (
+        "cold start",
+        f"{show_s(usual_s)} ({'; '.join([of, ', '.join(parts)] if parts else [of])})",
+    )
     for start in starts:
         if _ONCE in start.phases:
             yield "image", f"built in {show_s(start.phases[_ONCE])}, once"
@@ -101,15 +100,15 @@ def _images(found: Measurement) -> Iterator[Line]:
     steady = warm or found.images
     if not steady:
         return
-    slots = found.condition.slots
-    yield "inference", f"{_mean(steady, 'infer_s')}, {slots} at a time"
+    workers = count(found.condition.slots, "worker")
+    yield "inference", f"{_mean(steady, 'infer_s')}, {workers}"
     yield "decoding", _mean(steady, "decode_s")
-    if found.condition.place != "local":
+    if any(image.sent_bytes for image in steady):
         prepare_s = fmean(image.durations.prepare_s for image in steady)
         prepared = f", prepared in {show_s(prepare_s)}" if prepare_s > _NOTICEABLE_S else ""
         sent_bytes = fmean(image.sent_bytes for image in steady)
         yield "sent", f"{show_bytes(sent_bytes)} an image{prepared}"
-    yield "images/s", _rate(found)
+    yield "throughput", _throughput(found)
     if warm:
         first = found.images[: found.in_flight]
         yield "warm-up", f"{len(first)} images, inference {_mean(first, 'infer_s')}; not counted"
@@ -121,16 +120,15 @@ def _images(found: Measurement) -> Iterator[Line]:
         yield "agreement", f"{same} with the images themselves ({len(found.agreements)} images)"
 
 
-def _rate(found: Measurement) -> str:
+def _throughput(found: Measurement) -> str:
     finished_s = [image.finished_s for image in found.images]
     between_s = statistics.gaps(finished_s, skip=found.in_flight)
     if not sum(between_s):  # from the first byte to the last answer: there is no steady stretch
-        return (
-            f"{len(finished_s) / finished_s[-1]:.1f} ({len(finished_s)} images, warm-up included)"
-        )
+        per_s, images = len(finished_s) / finished_s[-1], count(len(finished_s), "image")
+        return f"{per_s:.1f} images/s ({images}, warm-up included)"
     width = statistics.relative_half_width(between_s, max(found.condition.slots, 5))
     sure = f" ± {width:.0%}" if width < 1 else ""
-    return f"{1 / fmean(between_s):.1f}{sure} ({len(found.images)} images)"
+    return f"{1 / fmean(between_s):.1f}{sure} images/s ({len(found.images)} images)"
 
 
 def _link(found: Measurement) -> Iterator[Line]:
@@ -217,17 +215,18 @@ def listing(rows: Sequence[ListedMeasurement], *, as_json: bool) -> None:
     """A line for each measurement."""
     if as_json:
         return tables.write_json({"measurements": [asdict(row) for row in rows]})
-    from rich.table import Table
+    return tables.print_table(
+        ("id", "when", "source", "model", "place", "copies", "starts", "images", "probes"),
+        map(_listed, rows),
+        right={"id", "starts", "images", "probes"},
+    )
 
-    table = Table(box=None, pad_edge=False)
-    for column in _LISTED:
-        right = column in {"id", "starts", "images", "probes"}
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
-    for row in rows:
-        when = row.taken_at[:16].replace("T", " ")
-        place = f"{row.place} {row.url}" if row.url else row.place
-        place += f" beside {row.beside}" if row.beside else ""
-        copies = f"{row.upload_max_side_px} px" if row.upload_max_side_px else ""
-        known = (str(row.id), when, row.source, shown(row.model), shown(place), copies)
-        table.add_row(*known, str(row.starts), str(row.images), str(row.probes))
-    return tables.print_table(table)
+
+def _listed(row: ListedMeasurement) -> tuple[str, ...]:
+    place = f"{row.place} {row.url}" if row.url else row.place
+    place += f" beside {row.beside}" if row.beside else ""
+    copies = f"{row.upload_max_side_px} px" if row.upload_max_side_px else ""
+    return (
+        str(row.id), moment(row.taken_at), row.source, shown(row.model), shown(place), copies,
+        str(row.starts), str(row.images), str(row.probes),
+    )  # fmt: skip

@@ -1,12 +1,12 @@
 """Progress of a split on standard error, where a person is watching: its places side by side."""
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from offload.domain.units import show_s, show_usd
+from offload.render.progress import is_watched, keeps_stdout
 from offload.render.words import percent
 
 if TYPE_CHECKING:
@@ -18,29 +18,28 @@ if TYPE_CHECKING:
     from offload.usecases.split.workers import WorkerStatus
 
 _OF_LATE = 32
-"""Rows of a place that tell what binds there."""
+"""Rows of a place that tell its bottleneck."""
 _PER_S = 4
 
 
 @contextmanager
 def images(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callable[["Row"], None]]:
     """A line for each place and one for the whole; call what is given with every row."""
-    if quiet or not sys.stderr.isatty():
+    if not is_watched(quiet):
         yield lambda _row: None
         return
     from rich.console import Console
     from rich.live import Live
 
-    sides = SplitProgress(total)
+    status = SplitProgress(total)
     with Live(
-        get_renderable=lambda: _table(sides.cells(monitor.view())),
+        get_renderable=lambda: _table(status.cells(monitor.view())),
         console=Console(stderr=True),
         refresh_per_second=_PER_S,
         transient=True,
-        # Else rows that go to a file would be printed here.
-        redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+        redirect_stdout=keeps_stdout(),
     ):
-        yield sides.add
+        yield status.add
 
 
 class SplitProgress:
@@ -57,7 +56,7 @@ class SplitProgress:
         if row.error is None:
             self._of_late.setdefault(row.where, deque(maxlen=_OF_LATE)).append(_stages(row))
 
-    def binds(self, place: str) -> str:
+    def bottleneck(self, place: str) -> str:
         """Where most of an image's way is spent there, `uplink 57 %`; empty before any came."""
         rows = list(self._of_late.get(place, ()))
         spent_s = {stage: sum(row[stage] for row in rows) for stage in (rows[0] if rows else ())}
@@ -72,7 +71,7 @@ class SplitProgress:
         places = [self._place(place, view) for place in view.places]
         parts = [f"{self._done}/{self._total} images"]
         if view.ahead is not None:
-            parts.append(f"the end is in {_whole_s(view.ahead.seconds)}")
+            parts.append(f"ETA {_whole_s(view.ahead.seconds)}")
         if (deadline_s := view.limits.deadline_s) is not None:
             left_s = deadline_s - view.spent_s
             when = f"is in {_whole_s(left_s)}" if left_s >= 0 else f"was {_whole_s(-left_s)} ago"
@@ -85,16 +84,16 @@ class SplitProgress:
         return (
             place.name,
             f"{place.done} done",
-            f"{place.in_hand} in hand",
+            f"{place.in_hand} in progress",
             rate if place.is_open else "takes no more",
-            self.binds(place.name),
+            self.bottleneck(place.name),
             "" if usd is None else show_usd(usd),
         )
 
 
 def _stages(row: "Row") -> Mapping[str, float]:
-    """Seconds of an image at what may bind, or waiting for it. What waits here, waits for a
-    detector.
+    """Seconds of an image at each possible bottleneck, or waiting for it; in this process it is a
+    detector that is waited for.
     """
     d = row.durations
     is_here = not d.upload_s

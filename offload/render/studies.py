@@ -1,26 +1,24 @@
 """Studies: the plan, how far one is, what came of it."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from offload.domain.studies import Prediction, StudyStatus, lane
 from offload.domain.units import show_s, show_usd
+from offload.render import progress as live
 from offload.render import tables
 from offload.render.words import between, count
 from offload.usecases.experiment.cells import StudyPlan, StudyProgress
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from offload.domain.studies import CellRun
 
 
 def plan(plan: StudyPlan) -> None:
     """The cells, and what they take and cost, on standard output."""
     if plan.cells:
-        tables.print_table(_cells(plan))
+        _print_cells(plan)
     tables.print_lines(plan_lines(plan))
 
 
@@ -40,21 +38,17 @@ def plan_lines(plan: StudyPlan) -> list[str]:
     return lines
 
 
-def _cells(plan: StudyPlan) -> "Table":
+def _print_cells(plan: StudyPlan) -> None:
     """A line for each combination, in the order of the grid."""
-    from rich.table import Table
-
     times: dict[tuple[str, int], list[Prediction]] = {}
     for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
         times.setdefault((lane(cell), cell.images), []).append(predicted)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("place")
-    for heading in ("images", "times", "takes (90 %)", *(["costs"] if plan.usd_per_h else [])):
-        table.add_column(heading, justify="right")
+    columns = ("place", "images", "times", "takes (90 %)", *(["costs"] if plan.usd_per_h else []))
+    rows = []
     for (name, images), same in times.items():
-        row = [name, str(images), str(len(same)), _takes(same[0])]
-        table.add_row(*row, *([show_usd(same[0].usd)] if plan.usd_per_h else []))
-    return table
+        costs = [show_usd(same[0].usd)] if plan.usd_per_h else []
+        rows.append((name, str(images), str(len(same)), _takes(same[0]), *costs))
+    tables.print_table(columns, rows, right=columns[1:], folded=columns)
 
 
 def _takes(predicted: Prediction) -> str:
@@ -65,20 +59,17 @@ def _takes(predicted: Prediction) -> str:
 def progress(
     done: int, pace: StudyProgress, standing: StudyStatus, total: int, quiet: bool
 ) -> Iterator[Callable[["CellRun"], None]]:
-    """A bar of cells with the time left by the cost model and the best place so far; call what is
-    given with every run.
+    """A bar of cells with the ETA by the cost model and the best place so far; call what is given
+    with every run.
     """
-    if quiet or not sys.stderr.isatty():
+    if not live.is_watched(quiet):
         yield lambda _run: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn
 
-    bar = Progress(
-        BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False),
-        console=Console(stderr=True), transient=True,
-        auto_refresh=False,  # which would take its share of what is measured
-    )  # fmt: skip
+    columns = BarColumn(), MofNCompleteColumn(), live.description()
+    # To refresh by itself would take its share of what is measured.
+    bar = live.bar(*columns, auto_refresh=False)
 
     def advance(_run: "CellRun") -> None:
         bar.update(task, advance=1, description=_under_way(pace, standing), refresh=True)
@@ -89,7 +80,7 @@ def progress(
 
 
 def _under_way(pace: StudyProgress, standing: StudyStatus) -> str:
-    return ", ".join(filter(None, [f"about {show_s(pace.left_s)} left", best(standing)]))
+    return ", ".join(filter(None, [f"ETA {show_s(pace.left_s)}", best(standing)]))
 
 
 def best(standing: StudyStatus) -> str:

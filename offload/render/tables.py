@@ -1,11 +1,15 @@
 """Tables of facts, or the same as JSON."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from offload.domain.errors import UsageError
 from offload.domain.results import SCHEMA
+from offload.drivers.folders.files import atomic_write_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,31 +19,24 @@ def models(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """The named models."""
     if as_json:
         return write_json({"models": list(rows)})
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "runtime", "accuracy", "licence", "size", "here"):
-        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
-    for row in rows:
-        size = "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB"
-        here = "yes" if row["cached"] else ""
-        table.add_row(row["name"], row["runtime"], row["accuracy"], row["licence"], size, here)
-    return print_table(table)
+    shown = [
+        (
+            row["name"], row["runtime"], row["accuracy"], row["licence"],
+            "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB",
+            "yes" if row["cached"] else "",
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("name", "runtime", "accuracy", "licence", "size", "here")
+    return print_table(columns, shown, right={"size"})
 
 
 def facts(document: Mapping[str, Any], *, as_json: bool) -> None:
     """Names and values, one a line."""
     if as_json:
         return write_json(document)
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in document.items():
-        table.add_row(name.replace("_", " "), Text(_text(value)))
-    return print_table(table)
+    rows = [(name.replace("_", " "), _text(value)) for name, value in document.items()]
+    return print_table(("", "value"), rows, folded={"value"}, header=False)
 
 
 def _text(value: object) -> str:
@@ -57,8 +54,29 @@ def write_json(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, indent=1, allow_nan=False) + "\n")
 
 
-def print_table(table: object) -> None:
-    """A table on standard output."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    folded: Collection[str] = (),
+    styles: Iterable[str] = repeat(""),
+    header: bool = True,
+) -> None:
+    """A table on standard output: the columns `right` ranged right, those `folded` broken into
+    lines where a terminal is too narrow, each row in its style.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=header)
+    for column in columns:
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column not in folded,
+            overflow="fold" if column in folded else "ellipsis",
+        )  # fmt: skip
+    for row, style in zip(rows, styles, strict=False):
+        table.add_row(*map(Text, row), style=style)
     # Piped, rich would cut lines at 80 columns.
     _console(None if sys.stdout.isatty() else 200).print(table)
 
@@ -70,6 +88,19 @@ def print_lines(lines: Iterable[str]) -> None:
     console = _console(None)
     for line in lines:
         console.print(Text(line), soft_wrap=not sys.stdout.isatty())
+
+
+def write_file(what: str, path: str, content: bytes) -> None:
+    """Write a file whole or not at all; `what` is what an error calls it.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        atomic_write_bytes(os.path.abspath(path), content)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"The {what} {path!r} cannot be written: {reason}.") from error
 
 
 def _console(width: int | None) -> "Console":

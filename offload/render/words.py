@@ -46,15 +46,20 @@ SHOW: Mapping[str, Show] = {
 """How a value of a term's unit is shown."""
 
 
-def spoken(lane: str) -> str:
-    """A lane's name within a sentence: `remote (stopped)`."""
-    place, _, state = lane.partition(", ")
+def spoken(candidate: str) -> str:
+    """A candidate's name within a sentence: `remote (stopped)`."""
+    place, _, state = candidate.partition(", ")
     return f"{place} ({state})" if state else place
 
 
 def capital(sentence: str) -> str:
     """The sentence with its first letter large."""
     return sentence[:1].upper() + sentence[1:]
+
+
+def moment(taken_at: str) -> str:
+    """`2026-11-21 09:03`, of a moment in ISO 8601."""
+    return taken_at[:16].replace("T", " ")
 
 
 def count(number: int, thing: str) -> str:

@@ -24,6 +24,7 @@ from offload.drivers.folders.machine_files import MachineRecord
 from offload.usecases.detect.request import at_each
 from offload.usecases.experiment import designing, sampling
 from tests.conftest import PROJECT, Offload
+from tests.measured import PLACES as KNOWN
 from tests.remote.served import served
 
 BUILTIN = ("-m", "builtin")
@@ -123,7 +124,7 @@ def test_killed_at_any_point_the_same_command_comes_to_the_same_set_of_cells(
     assert done.returncode == 0, done.stderr
     assert cells(broken) == sorted(
         (cell.number, str(cell.round), cell.place, str(cell.images))
-        for cell in Design((1, 2), ("local",), repeats=2).cells()
+        for cell in Design((1, 2), ("local",), repeats=2, known=KNOWN).cells()
     )
     assert len(photos(broken)) == 6
     assert not (broken / ".work").exists()
@@ -269,11 +270,11 @@ def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells
 ) -> None:
     """Here an image takes 0.5 s, there 0.1 s after 2 s; in a container as long as here."""
     numbers = (1, 2, 5, 10, 20)
-    design = Design(numbers, ("local", "container", "remote"), repeats=2)
+    design = Design(numbers, ("local", "container", "remote"), repeats=2, known=KNOWN)
     with study_dir.opened(str(tmp_path), {"design": design.to_json()}, {}) as study:
         for cell in design.cells():
             study.append(by_law(cell))
-        failed = CellRun(Cell("9999", 9, "remote", 1), NOW, label=FAR, error="It is gone.")
+        failed = CellRun(Cell("9999", 9, KNOWN["remote"], 1), NOW, label=FAR, error="It is gone.")
         study.append(failed)
     imported = offload("profile", "import", tmp_path / "runs.csv", *BUILTIN)
     assert imported.returncode == 0, imported.stderr
@@ -330,7 +331,7 @@ def test_money_is_asked_for_only_while_cells_are_left_that_cost_some(
     assert "the machine costs $0." in priced.stdout
     requests = at_each(("local", "remote"), [str(examples)], model="builtin", url="http://h:1")
     study = designing.study(
-        Design((1,), ("local", "remote"), repeats=1), requests,
+        Design((1,), ("local", "remote"), repeats=1, known=KNOWN), requests,
         sampling.drawn([str(examples)], 0, 1, recursive=False, skip=None),
         bootstrap.hub(bootstrap.load()), bootstrap.load(), print, price_usd_per_h=0.36,
     )  # fmt: skip

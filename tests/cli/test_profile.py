@@ -37,7 +37,7 @@ def test_this_machine_is_measured_and_what_was_measured_is_kept(
 ) -> None:
     done = offload("profile", examples, *BUILTIN)
     assert done.returncode == 0, done.stderr
-    for wanted in ("builtin at local", "start-up", "first result", "inference", "images/s"):
+    for wanted in ("builtin at local", "cold start", "first result", "inference", "images/s"):
         assert wanted in done.stdout
     assert done.stderr == "" or done.stderr.startswith("warning: ")
     (found,) = exported(offload)
@@ -131,7 +131,7 @@ def test_a_machine_that_came_up_is_listed_and_shown_as_what_it_is(
     assert "brought up  as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
     assert "image       streamed\n" in said
     assert "first result" not in said
-    assert "start-up" not in said
+    assert "cold start" not in said
     assert exported(offload) == [bring_up()]
 
 
@@ -213,7 +213,7 @@ def test_what_was_measured_is_listed_shown_carried_elsewhere_and_forgotten(
     number = entry["id"]
     assert "builtin" in offload("profile", "list").stdout
     shown = offload("profile", "show", number)
-    assert "start-up" in shown.stdout
+    assert "cold start" in shown.stdout
     as_json = json.loads(offload("profile", "show", number, "--json").stdout)
     assert len(as_json["measurements"]) == 1
     file = tmp_path / "profile.json"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Offload
-from tests.report.pdfs import contents
+from tests.render.pdfs import contents
 from tests.studies import Made, made
 
 SMALL = Made(images=[1, 10], repeats=2)

@@ -11,6 +11,7 @@ from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import Candidate, given
 from offload.domain.studies import Cell
 from tests.measured import PLACES
+from tests.measured import PLACES as KNOWN
 
 CORES = 2
 
@@ -29,7 +30,7 @@ def known() -> list[Candidate]:
 
 
 def cell(place: str = "container", **settings: object) -> Cell:
-    return Cell("0000", 1, place, 100, **settings)  # type: ignore[arg-type] # names of fields
+    return Cell("0000", 1, KNOWN[place], 100, **settings)  # type: ignore[arg-type] # names of fields
 
 
 def seconds(lane: Candidate, images: int = 100) -> float:

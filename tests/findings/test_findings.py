@@ -17,6 +17,7 @@ from offload.findings import (
     scaling,
 )
 from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, plain
+from tests.measured import PLACES as KNOWN
 from tests.studies import RUNS
 
 LOCAL, REMOTE = Variant("local"), Variant("remote")
@@ -34,7 +35,7 @@ def lines(*laws: tuple[Variant, float, float], images: tuple[int, ...] = (1, 10,
     for lane, a, b in laws:
         for number in images:
             found += runs(lane, number, *((a + b * number) * luck for luck in (0.99, 1.0, 1.01)))
-    return Study(tuple(found))
+    return Study(tuple(found), places=KNOWN)
 
 
 @given(FEW)
@@ -119,7 +120,7 @@ def test_where_the_largest_job_is_a_tie_the_last_that_is_none_is_known() -> None
     study = Study((
         *runs(LOCAL, 1, 1.0, 1.1), *runs(REMOTE, 1, 2.0, 2.1),
         *runs(LOCAL, 9, 5.0, 7.0), *runs(REMOTE, 9, 5.5, 6.5),
-    ))  # fmt: skip
+    ), places=KNOWN)  # fmt: skip
     found = crossing.between(study, LOCAL, REMOTE)
     assert found is not None
     assert (found.clear_from, found.images) == (None, None)
@@ -133,7 +134,7 @@ def test_a_tie_between_two_leads_of_one_lane_is_no_crossing() -> None:
         for images, pair in seconds.items()
         for lane, middle in zip((LOCAL, REMOTE), pair, strict=True)
         for run in runs(lane, images, middle - 0.1, middle + 0.1)
-    ))  # fmt: skip
+    ), places=KNOWN)  # fmt: skip
     found = crossing.between(study, LOCAL, REMOTE)
     assert found is not None
     assert (found.fast, found.images, found.clear_from, found.unclear) == (REMOTE, None, 9, 5)
@@ -155,13 +156,13 @@ def test_the_pareto_front_is_what_nothing_beats(points: list[tuple[float, float]
 
 def test_an_hour_is_worth_what_the_time_it_saves_costs() -> None:
     groups = [*runs(LOCAL, 5, 20.0, usd=0.0), *runs(REMOTE, 5, 10.0, usd=0.01)]
-    fast, cheap = money.bills(Study(tuple(groups)), [LOCAL, REMOTE], 5)
+    fast, cheap = money.bills(Study(tuple(groups), places=KNOWN), [LOCAL, REMOTE], 5)
     assert money.worth_usd_per_h(fast, cheap) == pytest.approx(3.6)
     assert money.worth_usd_per_h(cheap, fast) is None
 
 
 def test_where_nothing_is_billed_there_are_no_bills() -> None:
-    study = Study(tuple(runs(LOCAL, 5, 20.0, usd=0.0)))
+    study = Study(tuple(runs(LOCAL, 5, 20.0, usd=0.0)), places=KNOWN)
     assert money.bills(study, [LOCAL], 5) == []
 
 
@@ -193,7 +194,7 @@ def test_a_link_between_two_that_were_measured_is_interpolated_in_seconds_per_by
     lanes = [Variant("remote", link_mbit=10.0), Variant("remote", link_mbit=100.0)]
     # 1.25 MB at 10 Mbit/s take 1 s; what is not the link takes 0.5 s.
     took = [*runs(lanes[0], 9, 1.5), *runs(lanes[1], 9, 0.6), *runs(LOCAL, 9, 1.0)]
-    study = Study(tuple(took))
+    study = Study(tuple(took), places=KNOWN)
     found = link.needed(study, lanes[0], study.groups[LOCAL, 9], None)
     assert found is not None
     assert found.swept
@@ -202,11 +203,11 @@ def test_a_link_between_two_that_were_measured_is_interpolated_in_seconds_per_by
 
 def test_one_link_is_taken_out_of_the_job_where_it_binds() -> None:
     numbers = {"sent_bytes": 1e6, "upload_s": 0.9, "infer_s": 0.1}
-    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)))
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)), places=KNOWN)
     found = link.needed(study, REMOTE, study.groups[LOCAL, 9], 1e6)
     assert found is not None
     assert found.bytes_per_s == pytest.approx(2e6)
-    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 0.4)))
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 0.4)), places=KNOWN)
     found = link.needed(study, REMOTE, study.groups[LOCAL, 9], 1e6)
     assert found is not None
     assert found.bytes_per_s is None
@@ -215,7 +216,7 @@ def test_one_link_is_taken_out_of_the_job_where_it_binds() -> None:
 
 def test_no_link_is_fast_enough_where_the_work_alone_takes_longer() -> None:
     numbers = {"sent_bytes": 1e6, "upload_s": 0.9, "decode_s": 0.1, "infer_s": 0.1}
-    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 0.8)))
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 0.8)), places=KNOWN)
     base = study.groups[LOCAL, 9]
     four, two = (link.needed(study, REMOTE, base, 1e6, cores) for cores in (4, 2))
     assert four is not None
@@ -228,13 +229,13 @@ def test_no_link_is_fast_enough_where_the_work_alone_takes_longer() -> None:
 def test_links_between_which_nothing_surely_flips_name_no_rate() -> None:
     slow, fast = (Variant("remote", link_mbit=mbit) for mbit in (10.0, 100.0))
     took = [*runs(slow, 9, 2.0, 2.1), *runs(fast, 9, 0.8, 1.1), *runs(LOCAL, 9, 0.9, 1.2)]
-    study = Study(tuple(took))
+    study = Study(tuple(took), places=KNOWN)
     assert link.needed(study, slow, study.groups[LOCAL, 9], None) is None
 
 
 def test_no_link_is_named_where_the_detector_binds() -> None:
     numbers = {"sent_bytes": 1e6, "upload_s": 0.1, "infer_s": 0.9}
-    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)))
+    study = Study((*runs(REMOTE, 9, 1.5, **numbers), *runs(LOCAL, 9, 1.0)), places=KNOWN)
     assert link.needed(study, REMOTE, study.groups[LOCAL, 9], 1e6) is None
 
 
@@ -247,7 +248,7 @@ def test_no_link_is_named_where_the_detector_binds() -> None:
     ],
 )
 def test_what_images_queue_for_binds(numbers: dict[str, float], stage: str) -> None:
-    (group,) = Study(tuple(runs(REMOTE, 9, 5.0, **numbers))).groups.values()
+    (group,) = Study(tuple(runs(REMOTE, 9, 5.0, **numbers)), places=KNOWN).groups.values()
     found = phases.binding(group)
     assert found is not None
     assert found[0] == stage
@@ -256,7 +257,9 @@ def test_what_images_queue_for_binds(numbers: dict[str, float], stage: str) -> N
 
 def test_start_up_binds_where_it_is_most_of_a_cold_job() -> None:
     numbers = {"startup_s": 4.0, "infer_s": 1.0}
-    (group,) = Study(tuple(runs(REMOTE.but(cold=True), 9, 5.0, **numbers))).groups.values()
+    (group,) = Study(
+        tuple(runs(REMOTE.but(cold=True), 9, 5.0, **numbers)), places=KNOWN
+    ).groups.values()
     assert phases.binding(group) == ("start-up", 0.8)
 
 
@@ -267,7 +270,7 @@ def test_replicas_speed_up_by_their_rates() -> None:
             lane = Variant("container", replicas=replicas, concurrency=in_flight)
             rate = float(min(in_flight, 4 * replicas))
             found += runs(lane, 50, 50 / rate, 50 / rate, images_per_s=rate)
-    (sweep,) = scaling.sweeps(Study(tuple(found)))
+    (sweep,) = scaling.sweeps(Study(tuple(found), places=KNOWN))
     assert (sweep.replicas, sweep.concurrencies) == ([1, 2, 3], [1, 4, 16])
     gain = sweep.speed_up(16)
     assert gain is not None
@@ -278,7 +281,9 @@ def test_replicas_speed_up_by_their_rates() -> None:
 
 def test_replicas_are_a_sweep_where_requests_in_flight_are_left_to_the_place() -> None:
     lanes = [Variant("container", replicas=number) for number in (1, 2)]
-    study = Study(tuple(run for lane in lanes for run in runs(lane, 5, 1.0, images_per_s=5.0)))
+    study = Study(
+        tuple(run for lane in lanes for run in runs(lane, 5, 1.0, images_per_s=5.0)), places=KNOWN
+    )
     (sweep,) = scaling.sweeps(study)
     assert (sweep.replicas, sweep.concurrencies) == ([1, 2], [0])
 
@@ -305,13 +310,15 @@ def test_choices_are_between_places_over_the_same_link() -> None:
         *runs(LOCAL, 5, 2.0, predicted_s=2.0),
         *runs(slow, 5, 3.0, predicted_s=1.0),
         *runs(fast, 5, 1.0, predicted_s=1.0),
-    ))  # fmt: skip
+    ), places=KNOWN)  # fmt: skip
     assert predictions.choices(study, study.lanes) == predictions.Choices(2, 1, 0.25)
 
 
 def test_knobs_are_set_the_way_that_was_fastest() -> None:
     lanes = [Variant("container", replicas=number) for number in (1, 2)]
-    study = Study((*runs(lanes[0], 5, 2.0), *runs(lanes[1], 5, 1.0), *runs(LOCAL, 5, 3.0)))
+    study = Study(
+        (*runs(lanes[0], 5, 2.0), *runs(lanes[1], 5, 1.0), *runs(LOCAL, 5, 3.0)), places=KNOWN
+    )
     assert headline.lanes(study) == [LOCAL, lanes[1]]
 
 
@@ -335,14 +342,14 @@ def row(**cells: object) -> dict[str, str]:
 
 
 def test_a_failed_run_has_no_numbers() -> None:
-    study = reading.study([row(), row(cell="2", error="It broke.")], [], {}, {})
+    study = reading.study([row(), row(cell="2", error="It broke.")], [], {}, {}, KNOWN)
     assert [run.numbers for run in study.runs] == [{"makespan_s": 2.5}, {}]
     assert len(study.failed) == 1
 
 
 @pytest.mark.parametrize("makespan_s", ["", "0"])
 def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
-    study = reading.study([row(), row(makespan_s=makespan_s)], [], {}, {})
+    study = reading.study([row(), row(makespan_s=makespan_s)], [], {}, {}, KNOWN)
     assert [run.error for run in study.runs] == ["", "It has no makespan."]
     assert len(study.failed) == 1
 
@@ -355,12 +362,12 @@ def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
         ([row(), row(infer_s="soon")], "Line 3 of runs.csv has 'soon' for a number in 'infer_s'."),
         ([row(upload_s="nan")], "Line 2 of runs.csv has 'nan' for a number in 'upload_s'."),
         ([row(images="")], "Line 2 of runs.csv names no number of images."),
-        ([row(place="moon")], "Line 2 of runs.csv has 'moon' for a place."),
+        ([row(place="the moon")], "Line 2 of runs.csv has 'the moon' for a place."),
     ],
 )
 def test_what_is_no_study_is_refused(rows: list[dict[str, str]], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        reading.study(rows, [], {}, {})
+        reading.study(rows, [], {}, {}, KNOWN)
     assert str(caught.value) == said
     assert "offload experiment" in caught.value.hint
 
@@ -371,6 +378,6 @@ def test_what_data_says_is_one_line_without_code() -> None:
 
 @pytest.mark.parametrize("places", [None, [], {"remote": 3}, {"remote": {"rtt_s": "slow"}}])
 def test_an_environment_that_says_nothing_is_no_obstacle(places: object) -> None:
-    study = Study((), environment={"places": places, "client": [1]})
+    study = Study((), environment={"places": places, "client": [1]}, places=KNOWN)
     assert environment.site(study, REMOTE) == environment.PlaceFacts()
     assert environment.client(study) is None

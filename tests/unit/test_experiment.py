@@ -9,8 +9,9 @@ from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTran
 from offload.domain.timing import Durations, Spread
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.experiment.cells import Experiment, StudyPlan, StudyProgress
+from tests.measured import PLACES as KNOWN
 
-DESIGN = Design((1, 2), ("local", "remote"), repeats=2)
+DESIGN = Design((1, 2), ("local", "remote"), repeats=2, known=KNOWN)
 
 
 def predicted(seconds: float) -> Prediction:
@@ -74,14 +75,14 @@ def test_a_cell_is_predicted_before_it_is_done_and_kept_before_the_next() -> Non
 
 
 def test_a_run_has_what_it_took_and_cost_beside_what_was_predicted() -> None:
-    (run,) = Hands().experiment().runs([Cell("0001", 1, "remote", 2)])
+    (run,) = Hands().experiment().runs([Cell("0001", 1, KNOWN["remote"], 2)])
     assert (run.makespan_s, run.usd, run.label) == (2.0, 0.02, "at remote")
     assert run.goodput_bytes_per_s == 1e6
     assert (run.predicted, run.error) == (predicted(2), "")
 
 
 def test_start_up_counts_where_the_place_was_cold() -> None:
-    (run,) = Hands().experiment().runs([Cell("0001", 1, "local", 2, cold=True)])
+    (run,) = Hands().experiment().runs([Cell("0001", 1, KNOWN["local"], 2, cold=True)])
     assert run.makespan_s == pytest.approx(2.7)
 
 
@@ -111,7 +112,7 @@ def test_what_nobody_explains_is_not_taken_for_a_failed_cell() -> None:
 
 
 def plan(*seconds: float, usd_per_h: float = 0.0) -> StudyPlan:
-    cells = [Cell(f"{n:04d}", 1, "local", 1) for n in range(len(seconds))]
+    cells = [Cell(f"{n:04d}", 1, KNOWN["local"], 1) for n in range(len(seconds))]
     return StudyPlan(
         [(cell, predicted(s)) for cell, s in zip(cells, seconds, strict=True)], usd_per_h
     )

@@ -15,8 +15,9 @@ from offload.drivers.folders import study_dir
 from offload.drivers.folders.study_dir import StudyDir
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.experiment.cells import Experiment
+from tests.measured import PLACES as KNOWN
 
-DESIGN = Design((1, 3), ("local", "remote"), concurrency=(1, 4), repeats=2, seed=3)
+DESIGN = Design((1, 3), ("local", "remote"), concurrency=(1, 4), repeats=2, seed=3, known=KNOWN)
 FIXED = {"design": DESIGN.to_json()}
 TABLES = ("runs.csv", "per_image.csv")
 

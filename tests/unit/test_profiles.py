@@ -8,7 +8,7 @@ import pytest
 from offload.domain import profiles
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Outcome
-from tests.measured import bring_up, container, local, remote
+from tests.measured import PLACES, bring_up, container, local, remote
 
 OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
 
@@ -20,13 +20,13 @@ def exported() -> Any:
 def test_everything_survives_the_way_through_a_document() -> None:
     measurements, outcomes = [local(), container(), remote(), bring_up()], [OUTCOME]
     document = json.loads(json.dumps(profiles.document(measurements, outcomes)))
-    assert profiles.from_document(document) == (measurements, outcomes)
+    assert profiles.from_document(document, PLACES) == (measurements, outcomes)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda m: m["condition"].update(place="moon"),
+        lambda m: m["condition"].update(place="the \x1b moon"),
         lambda m: m["condition"].update(slots=0),
         lambda m: m["condition"]["client"].update(usable_cores="abc"),
         lambda m: m["images"][1].update(number=m["images"][0]["number"]),
@@ -41,7 +41,7 @@ def test_what_cannot_have_been_measured_is_damaged(damage: Callable[[Any], None]
     document = json.loads(json.dumps(profiles.document([local()], [])))
     damage(document["measurements"][0])
     with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
-        profiles.from_document(document)
+        profiles.from_document(document, PLACES)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_what_brings_up_no_machine_is_damaged(damage: Callable[[Any], None]) -> 
     document = json.loads(json.dumps(profiles.document([bring_up()], [])))
     damage(document["measurements"][0])
     with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
-        profiles.from_document(document)
+        profiles.from_document(document, PLACES)
 
 
 def test_a_prediction_of_nothing_is_damaged() -> None:
     document = json.loads(json.dumps(profiles.document([], [replace(OUTCOME, predicted_s=0.0)])))
     with pytest.raises(UsageError, match="outcome number 1"):
-        profiles.from_document(document)
+        profiles.from_document(document, PLACES)
 
 
 def test_a_document_says_what_it_is() -> None:
@@ -89,13 +89,13 @@ def test_a_document_says_what_it_is() -> None:
 )
 def test_another_document_is_refused_in_one_sentence(change: Any, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        profiles.from_document(exported() | change)
+        profiles.from_document(exported() | change, PLACES)
 
 
 @pytest.mark.parametrize("document", [None, [], 1, "profile", {}])
 def test_what_is_no_document_of_ours_is_refused(document: Any) -> None:
     with pytest.raises(UsageError, match="not a profile"):
-        profiles.from_document(document)
+        profiles.from_document(document, PLACES)
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_a_measurement_that_is_none_is_refused_and_named(change: Any) -> None:
     document = exported()
     document["measurements"].append(document["measurements"][0] | change)
     with pytest.raises(UsageError, match="measurement number 2 in this profile is damaged"):
-        profiles.from_document(document)
+        profiles.from_document(document, PLACES)
 
 
 def test_whole_numbers_stand_for_seconds_too() -> None:
     document = exported()
     document["measurements"][0]["starts"][0]["startup_s"] = 2
-    [found], _ = profiles.from_document(document)
+    [found], _ = profiles.from_document(document, PLACES)
     assert found.starts[0].startup_s == 2
 
 
@@ -144,4 +144,4 @@ def test_a_document_of_schema_version_1_is_read() -> None:
     document = json.loads(json.dumps(profiles.document(measurements, [OUTCOME])))
     for image in document["measurements"][0]["images"]:
         image["durations"]["turn_s"] = image["durations"].pop("upload_wait_s")
-    assert profiles.from_document(document | {"schema": 1}) == (measurements, [OUTCOME])
+    assert profiles.from_document(document | {"schema": 1}, PLACES) == (measurements, [OUTCOME])

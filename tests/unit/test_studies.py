@@ -7,6 +7,7 @@ import pytest
 
 from offload.domain.errors import UsageError
 from offload.domain.studies import Cell, Design, StudyStatus, lane, lane_of_line
+from tests.measured import PLACES as KNOWN
 
 PLACES = ("local", "container", "remote")
 
@@ -16,7 +17,9 @@ def named(cells: list[Cell]) -> list[tuple[str, str, int]]:
 
 
 def test_every_combination_is_there_as_often_as_it_is_to_be_repeated() -> None:
-    design = Design((1, 5), PLACES, concurrency=(1, 4), replicas=(1, 2, 3), cpus=(0.5,), repeats=2)
+    design = Design(
+        (1, 5), PLACES, concurrency=(1, 4), replicas=(1, 2, 3), cpus=(0.5,), repeats=2, known=KNOWN
+    )
     cells = design.cells()
     counts = Counter(cell.place for cell in cells)
     assert counts == {"local": 2 * 2, "container": 2 * 2 * 2 * 3, "remote": 2 * 2 * 2}
@@ -26,7 +29,14 @@ def test_every_combination_is_there_as_often_as_it_is_to_be_repeated() -> None:
 
 def test_what_does_nothing_at_a_place_is_not_varied_there() -> None:
     design = Design(
-        (1,), PLACES, (2, 8), (1, 3), (0.5,), upload_max_side_px=(640,), link_mbit=(10.0, 100.0)
+        (1,),
+        PLACES,
+        (2, 8),
+        (1, 3),
+        (0.5,),
+        upload_max_side_px=(640,),
+        link_mbit=(10.0, 100.0),
+        known=KNOWN,
     )
     varied = {place: set[str]() for place in PLACES}
     for cell in design.cells():
@@ -39,9 +49,9 @@ def test_what_does_nothing_at_a_place_is_not_varied_there() -> None:
 
 
 def test_the_order_is_that_of_the_seed_and_each_round_is_shuffled_by_itself() -> None:
-    design = Design(tuple(range(1, 11)), PLACES, repeats=3, seed=5)
+    design = Design(tuple(range(1, 11)), PLACES, repeats=3, seed=5, known=KNOWN)
     cells = design.cells()
-    assert cells == Design(tuple(range(1, 11)), PLACES, repeats=3, seed=5).cells()
+    assert cells == Design(tuple(range(1, 11)), PLACES, repeats=3, seed=5, known=KNOWN).cells()
     assert [cell.round for cell in cells] == [1] * 30 + [2] * 30 + [3] * 30
     orders = [[(cell.place, cell.images) for cell in cells if cell.round == n] for n in (1, 2, 3)]
     assert orders[0] != orders[1] != orders[2]
@@ -49,7 +59,7 @@ def test_the_order_is_that_of_the_seed_and_each_round_is_shuffled_by_itself() ->
 
 
 def test_another_seed_gives_another_order_of_the_same_cells() -> None:
-    one, other = (Design((1, 2, 5, 10), PLACES, seed=seed).cells() for seed in (0, 1))
+    one, other = (Design((1, 2, 5, 10), PLACES, seed=seed, known=KNOWN).cells() for seed in (0, 1))
     assert one != other
     assert named(one) == named(other)
 
@@ -72,7 +82,7 @@ def test_another_seed_gives_another_order_of_the_same_cells() -> None:
 )
 def test_a_design_that_cannot_be_meant_is_refused(wishes: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Design(**wishes)
+        Design(**wishes, known=KNOWN)
 
 
 def test_nobody_is_ahead_until_two_have_done_as_many_images() -> None:
@@ -96,7 +106,7 @@ def test_ahead_is_who_has_the_least_median_of_the_most_images_compared() -> None
 
 
 def test_a_lane_is_called_the_same_before_and_after_it_was_written_down() -> None:
-    cell = Cell("0000", 1, "container", 5, concurrency=4, cpus=0.5)
+    cell = Cell("0000", 1, KNOWN["container"], 5, concurrency=4, cpus=0.5)
     line = {"place": "container", "concurrency": "4", "cpus": "0.5", "replicas": ""}
     assert lane(cell) == lane_of_line(line)
-    assert lane(Cell("0000", 1, "local", 5)) == "local"
+    assert lane(Cell("0000", 1, KNOWN["local"], 5)) == "local"

@@ -16,8 +16,9 @@ from offload.domain.timing import Durations, Spread
 from offload.drivers.folders import study_dir, study_files
 from offload.findings import reading
 from tests import studies
+from tests.measured import PLACES as KNOWN
 
-DESIGN = Design((1, 2), ("local", "container", "remote"), repeats=2)
+DESIGN = Design((1, 2), ("local", "container", "remote"), repeats=2, known=KNOWN)
 FIXED = {"design": DESIGN.to_json(), "images": {"drawn": "f00d"}}
 ABOUT = {"version": "0.6.0", "model": "builtin"}
 
@@ -128,7 +129,7 @@ def test_a_failed_cell_is_kept_with_its_reason_until_it_is_done(tmp_path: Path) 
 def test_another_study_is_refused_with_what_is_different(tmp_path: Path) -> None:
     written(tmp_path, DESIGN.cells()[:1])
     before = (tmp_path / "runs.csv").read_bytes()
-    other = Design((1, 2, 3), ("local", "container", "remote"), repeats=3).to_json()
+    other = Design((1, 2, 3), ("local", "container", "remote"), repeats=3, known=KNOWN).to_json()
     with pytest.raises(UsageError, match=r"holds another study: design images, design repeats"):
         written(tmp_path, [], design=other)
     with pytest.raises(UsageError, match="images drawn"):
@@ -187,7 +188,7 @@ def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells)
     files = study_files.read(str(tmp_path))
-    study = reading.study(files.runs, files.images, files.design, files.environment)
+    study = reading.study(files.runs, files.images, files.design, files.environment, KNOWN)
     assert len(study.done) == len(cells)
     assert {lane.place for lane in study.lanes} == {"local", "container", "remote"}
     assert {each.numbers["makespan_s"] for each in study.done} == {1.8}
@@ -196,7 +197,7 @@ def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
 
 
 def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> None:
-    cells = [*DESIGN.cells(), Cell("0099", 3, "remote", 2)]
+    cells = [*DESIGN.cells(), Cell("0099", 3, KNOWN["remote"], 2)]
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in cells[:-1]:
             study.append(run(cell))
@@ -214,7 +215,7 @@ def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> No
 
 def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_path: Path) -> None:
     """120 ms and 8 ms an image beside what 0.1 MB takes at 2 MB/s, although uploads overlap."""
-    cells = [Cell(f"{n:04d}", 1, "remote", n) for n in (1, 2, 5, 10, 20, 50)]
+    cells = [Cell(f"{n:04d}", 1, KNOWN["remote"], n) for n in (1, 2, 5, 10, 20, 50)]
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in cells:
             made = run(cell)
@@ -236,16 +237,18 @@ def test_a_link_that_carried_more_than_when_it_was_probed_leaves_time_to_execute
     tmp_path: Path,
 ) -> None:
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
-        study.append(replace(run(Cell("0000", 1, "remote", 2)), goodput_bytes_per_s=1e4))
+        study.append(replace(run(Cell("0000", 1, KNOWN["remote"], 2)), goodput_bytes_per_s=1e4))
     (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
     assert found.total_s == pytest.approx(1.8, rel=1e-4)
     assert found.execution_s == pytest.approx(0.09 + 0.2)
 
 
 def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path: Path) -> None:
-    sides = Design((1, 2), ("local", "remote"), upload_max_side_px=(None, 320), repeats=1)
+    sides = Design(
+        (1, 2), ("local", "remote"), upload_max_side_px=(None, 320), repeats=1, known=KNOWN
+    )
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
-        for cell in [*sides.cells(), Cell("0099", 1, "container", 1, replicas=2)]:
+        for cell in [*sides.cells(), Cell("0099", 1, KNOWN["container"], 1, replicas=2)]:
             study.append(run(cell))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
     assert sorted((each.place, each.images) for each in runs) == [
@@ -255,7 +258,7 @@ def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path
 
 def test_of_links_that_differ_the_runs_over_the_quickest_are_imported(tmp_path: Path) -> None:
     """A line through runs over 10 and 100 Mbit/s would be right for neither."""
-    links = Design((1, 2), ("remote",), link_mbit=(10.0, 100.0), repeats=2)
+    links = Design((1, 2), ("remote",), link_mbit=(10.0, 100.0), repeats=2, known=KNOWN)
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for cell in links.cells():
             made = run(cell)
@@ -274,13 +277,13 @@ def test_a_machine_behind_a_tunnel_is_far_all_the_same(
     tmp_path: Path, label: str, url: str | None
 ) -> None:
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
-        study.append(run(Cell("0000", 1, "remote", 1), label=label))
+        study.append(run(Cell("0000", 1, KNOWN["remote"], 1), label=label))
     (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
     assert (found.place, found.url) == ("remote", url)
 
 
 def test_names_with_line_ends_and_commas_stay_one_line(tmp_path: Path) -> None:
-    cell = Cell("0000", 1, "local", 1)
+    cell = Cell("0000", 1, KNOWN["local"], 1)
     made = run(cell)
     assert made.outcome is not None
     photo = ImageTransfer('a,"b"\nc.jpg', 5, 0, Durations())

@@ -1,12 +1,11 @@
 """The lane of a table of runs that somebody took by hand."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
 from offload.costmodel.candidates import priors
-from offload.costmodel.runs_table import LineFit, Place, TableRun, fit
+from offload.costmodel.runs_table import LineFit, TableRun, fit
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
 from offload.domain.measurements import Measurement
 from offload.domain.places import PlaceTraits
@@ -21,7 +20,7 @@ def _runs(m: Measurement) -> list[TableRun]:
     return [
         TableRun(
             taken_at=m.taken_at,
-            place=cast("Place", m.condition.place),
+            place=m.condition.place,
             url=m.condition.url,
             images=total.images,
             payload_bytes=total.bytes,

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from offload.domain.errors import UsageError
 from offload.domain.results import Json
+from offload.domain.study_tables import HINT
 from offload.domain.timing import RENAMED
-
-HINT = "To make a study: offload experiment PHOTOS --images 1,10,100 -o STUDY"
 
 
 @dataclass(frozen=True, slots=True)

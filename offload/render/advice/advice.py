@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from offload.costmodel import document
 from offload.costmodel.advice import Advice
+from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate
 from offload.costmodel.decide import Option
 from offload.domain.units import show_usd
 from offload.render import tables
@@ -14,16 +15,15 @@ from offload.render.messages import shown
 from offload.render.words import capital, count, percent, spoken
 
 _SURE, _LIKELY = 0.95, 0.8
-_WHERE = {"local": "here", "container": "in a container here", "remote": "remotely"}
 _MEANS = {
     "start-up": "start-up is most of it, more images would hardly take longer",
-    "uplink": "the uplink binds, a faster machine there would not help",
-    "server": "the machine there binds, a faster uplink would not help",
-    "client": "preparing images here binds, a faster machine there would not help",
-    "downlink": "receiving answers binds, a faster machine there would not help",
-    "latency": "the round trip binds, a machine nearby would help",
+    "uplink": "the uplink is the bottleneck, a faster machine there would not help",
+    "server": "the machine there is the bottleneck, a faster uplink would not help",
+    "client": "preparing images here is the bottleneck, a faster machine there would not help",
+    "downlink": "receiving answers is the bottleneck, a faster machine there would not help",
+    "latency": "the round trip is the bottleneck, a machine nearby would help",
 }
-"""What binds -> what that means, where it means more than that a machine is no faster."""
+"""A bottleneck -> what that means, where it means more than that a machine is no faster."""
 
 
 def as_json(advice: Advice) -> None:
@@ -37,7 +37,7 @@ def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) 
     With `explain` also every term with its age at `now`, which knows its time zone, and the bill.
     """
     tables.print_lines([sentence(advice), ""])
-    tables.print_table(option_table.options(advice))
+    option_table.show(advice)
     notes = [f"note: {shown(note)}" for note in advice.stale]
     parts = splits.lines(advice), breakevens.lines(advice), option_table.assumptions(advice), notes
     for lines in map(list, parts):
@@ -45,7 +45,7 @@ def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) 
     if explain:
         now = now or datetime.now(UTC)
         tables.print_lines([""])
-        tables.print_table(explained.terms(advice, now))
+        explained.terms(advice, now)
         tables.print_lines(["", *explained.billing(advice.billing, now)])
 
 
@@ -69,15 +69,16 @@ def one_line(advice: Advice) -> str:
 def _plan(advice: Advice) -> str:
     """Where, and what it takes there."""
     chosen = advice.choice.chosen
-    where = _where(chosen)
     takes = f"{count(advice.goal.images, 'image')} take{'s' * (advice.goal.images == 1)}"
-    return f"{where}: {takes} {_amounts(chosen)}{splits.share(chosen)}"
+    return f"{_where(chosen.lane)}: {takes} {_amounts(chosen)}{splits.share(chosen)}"
 
 
-def _where(option: Option) -> str:
-    if option.shares is not None:
-        return splits.where(option)
-    return spoken(option.lane.name).replace(option.lane.place, _WHERE[option.lane.place], 1)
+def _where(candidate: AnyCandidate) -> str:
+    """`here`, `remotely (640 px)`, `here and remotely at once`, `at farm`."""
+    if isinstance(candidate, SplitCandidate):
+        return f"{_where(candidate.local)} and {_where(candidate.remote)} at once"
+    phrase = candidate.traits.phrase or f"at {candidate.place}"
+    return spoken(candidate.name).replace(candidate.place, phrase, 1)
 
 
 def _amounts(option: Option) -> str:
@@ -99,19 +100,20 @@ def _sure(advice: Advice) -> str:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
         return "nothing else keeps the limits" if others else "no other place was measured"
     p = choice.p_best[name]
-    best = f"best in {percent(p)} of cases"
+    confidence = f"confidence {percent(p)}"
     risk = f", expected regret {regret(advice, name)}" if choice.regret[name] else ""
     if choice.too_close:
-        return f"too close to call: {best}, {_second(advice)}; it is the simpler place{risk}"
+        second = f"{confidence}, {_second(advice)}"
+        return f"too close to call: {second}; it is the simpler place{risk}"
     how = "sure" if p >= _SURE else "likely" if p >= _LIKELY else "unsure"
     if not choice.chosen.lane.key:
         how = "as far as assumptions go"
-    return f"{how}: {best}{risk}"
+    return f"{how}: {confidence}{risk}"
 
 
 def _second(advice: Advice) -> str:
     """The most probable of the others."""
     choice = advice.choice
-    others = {lane: p for lane, p in choice.p_best.items() if lane != choice.chosen.lane.name}
-    lane = max(others, key=lambda lane: others[lane])
-    return f"{subject(lane)} in {percent(others[lane])}"
+    others = {name: p for name, p in choice.p_best.items() if name != choice.chosen.lane.name}
+    name = max(others, key=lambda name: others[name])
+    return f"{subject(name)} {percent(others[name])}"

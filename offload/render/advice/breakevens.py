@@ -12,7 +12,7 @@ _RARE = 0.05
 
 
 def lines(advice: Advice) -> Iterator[str]:
-    """A sentence for each break-even, but for start states in which remote is never faster."""
+    """A sentence for each break-even, but for start states that never gain."""
     choosable = {option.lane.name for option in advice.options if option.lane.choosable}
     for flip in advice.break_evens:
         if flip.value is not None or _gains(advice, flip) or flip.other in choosable:

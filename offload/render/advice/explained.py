@@ -2,20 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from offload.costmodel.advice import Advice
 from offload.costmodel.candidates.kinds import UNITS, AnyCandidate
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import Term
 from offload.domain import prices
 from offload.domain.units import show_bytes, show_s, show_usd
+from offload.render import tables
 from offload.render.messages import shown
-from offload.render.words import SHOW, span, spoken
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from offload.costmodel.advice import Advice
+from offload.render.words import SHOW, count, span, spoken
 
 NAMES = {
     "startup_s": "start-up",
@@ -27,34 +23,29 @@ NAMES = {
     "service_s": "detecting an image",
     "download_s": "receiving an answer",
     "efficiency": "measured over modelled",
-    "local_contention": "local slower meanwhile",
-    "remote_contention": "remote slower meanwhile",
+    "local_contention": "slower here meanwhile",
+    "remote_contention": "slower there meanwhile",
 }
 """A term's name -> what people call it."""
 _OLD_DAYS = 90
 _AGES_S = {"d": 86400, "h": 3600, "min": 60}
 
 
-def terms(advice: "Advice", now: datetime) -> "Table":
-    """A line for each term of each option."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("term", "value", "90 % interval", "origin", "samples", "age", "how"):
-        justify = "right" if column in {"value", "samples", "age"} else "left"
-        table.add_column(column, justify=justify, no_wrap=column != "how")  # type: ignore[arg-type]
-    for option in advice.options:
-        if table.row_count:
-            table.add_row()
-        table.add_row(Text(_lane(option.lane), style="bold"))
-        for name, term in option.lane.terms().items():
-            table.add_row(*map(Text, _cells(name, term, now)))
-    return table
+def terms(advice: Advice, now: datetime) -> None:
+    """A line for each term of each option, on standard output."""
+    rows: list[list[str]] = []
+    for candidate in (option.lane for option in advice.options):
+        rows += [[]] * bool(rows) + [[_heading(candidate)]]
+        rows += [list(_cells(*term, now)) for term in candidate.terms().items()]
+    columns = ("term", "value", "90 % interval", "origin", "samples", "age", "how")
+    styles = ["bold" if len(row) == 1 else "" for row in rows]
+    right = {"value", "samples", "age"}
+    tables.print_table(columns, rows, right=right, folded={"how"}, styles=styles)
 
 
-def _lane(lane: AnyCandidate) -> str:
-    return f"{spoken(lane.name)}: {lane.slots} at a time, {lane.in_flight} under way"
+def _heading(candidate: AnyCandidate) -> str:
+    workers = count(candidate.slots, "worker")
+    return f"{spoken(candidate.name)}: {workers}, {candidate.in_flight} in progress"
 
 
 def _cells(name: str, term: Term, now: datetime) -> Iterator[str]:

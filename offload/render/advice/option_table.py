@@ -1,52 +1,42 @@
 """All options of an advice side by side, and what they assume."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.candidates.kinds import UNITS, AnyCandidate, SplitCandidate
 from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Option
 from offload.domain.machines import Kind
+from offload.domain.places import StartState
 from offload.domain.units import show_s, show_usd
+from offload.render import tables
 from offload.render.advice.explained import NAMES
 from offload.render.words import SHOW, between, percent, span, spoken
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _BY_HAND = {"goodput": "--uplink 20Mbit", "rtt_s": "--rtt 30ms", "sent_bytes": "--image-size 170kB"}
 """A term -> what sets it."""
 
 
-def options(advice: Advice) -> "Table":
+def show(advice: Advice) -> None:
     """A line for each option: the chosen one, its rivals, then what only might be."""
-    from rich.table import Table
-    from rich.text import Text
-
     chosen = advice.choice.chosen
     ordered = sorted(advice.options, key=lambda o: (o is not chosen, not o.lane.choosable))
     columns = {
         "place": [_name(advice, o.lane) for o in ordered],
         "takes (90 %)": [seconds(o) for o in ordered],
         "costs (90 %)": [usd(o) for o in ordered],
-        "best in": [_standing(advice, o) for o in ordered],
+        "confidence": [_standing(advice, o) for o in ordered],
         "regret": [regret(advice, o.lane.name) for o in ordered],
-        "binds": [o.binds for o in ordered],
+        "bottleneck": [o.binds for o in ordered],
         "agreement": ["" if (f1 := o.lane.agreement) is None else f"{f1:.2f}" for o in ordered],
     }
-    table = Table(box=None, pad_edge=False)
     told = {name: cells for name, cells in columns.items() if set(cells) - {"", "$0"}}
-    for name in told:
-        table.add_column(name)
-    for option, *cells in zip(ordered, *told.values(), strict=True):
-        style = "bold" if option is chosen else "" if option.lane.choosable else "dim"
-        table.add_row(*map(Text, cells), style=style)
-    return table
+    styles = ["bold" if o is chosen else "" if o.lane.choosable else "dim" for o in ordered]
+    tables.print_table([*told], zip(*told.values(), strict=True), folded=told, styles=styles)
 
 
 def seconds(option: Option) -> str:
-    """`2.4 s (2.2 to 2.7)`."""
+    """`3.4 s (3.1 to 4.0)`."""
     return between(option.seconds, (option.low_s, option.high_s), show_s)
 
 
@@ -62,11 +52,11 @@ def missed(option: Option) -> str:
     return " and ".join(filter(None, (late, over)))
 
 
-def regret(advice: Advice, lane: str) -> str:
-    """What taking the lane is expected to lose, in what the goal weighs; nothing if it may not be
-    taken.
+def regret(advice: Advice, candidate: str) -> str:
+    """What taking the candidate is expected to lose, in what the goal weighs; nothing if it may not
+    be taken.
     """
-    lost = advice.choice.regret.get(lane)
+    lost = advice.choice.regret.get(candidate)
     if lost is None:
         return ""
     return show_s(lost) if advice.choice.unit == "s" else show_usd(lost)
@@ -78,49 +68,47 @@ def _standing(advice: Advice, option: Option) -> str:
     return missed(option) or percent(advice.choice.p_best[option.lane.name])
 
 
-def _name(advice: Advice, lane: AnyCandidate) -> str:
-    """The lane's name; of one that may not be chosen with what would have to be so."""
-    if lane.choosable:
-        return spoken(lane.name)
-    if isinstance(lane, SplitCandidate):
-        return f"{spoken(lane.name)}, if it gained more"
-    if lane.place != "remote":
-        return f"{lane.place}, if measured"
-    if lane.upload_max_side_px is None:
-        return f"{lane.place}, if {STATES[lane.state]}"
-    unlike = (lane.agreement or 0.0) < advice.by_hand.min_agreement
-    return f"{spoken(lane.name)}, if {'alike enough' if unlike else STATES[lane.state]}"
+def _name(advice: Advice, candidate: AnyCandidate) -> str:
+    """The candidate's name; of one that may not be chosen with what would have to be so."""
+    name = spoken(candidate.name)
+    if candidate.choosable:
+        return name
+    if isinstance(candidate, SplitCandidate):
+        return f"{name}, if it gained more"
+    state = STATES.get(candidate.state)
+    if state is None:
+        return f"{candidate.place}, if measured"
+    if candidate.upload_max_side_px is None:
+        return f"{candidate.place}, if {state}"
+    unlike = (candidate.agreement or 0.0) < advice.by_hand.min_agreement
+    return f"{name}, if {'alike enough' if unlike else state}"
 
 
 def assumptions(advice: Advice) -> Iterator[str]:
     """What nobody measured at places that may be chosen, and how to replace it."""
-    for lane in (option.lane for option in advice.options):
-        if isinstance(lane, SplitCandidate):
-            yield from _contention(lane)
-            continue
-        command = f"offload profile PHOTOS --where {lane.place}"
-        command += " --url http://HOST:8080" if lane.place == "remote" else ""
-        if lane.choosable and lane.assumptions:
-            terms = ", ".join(_term(lane, name) for name in lane.assumptions)
-            yield f"Assumed of {spoken(lane.name)}: {terms}."
-            if lane.assumptions != ["startup_s"] or lane.state in {"here", "warm"}:
-                yield f"  To measure that: {command}"
-            if lane.state == "new" and lane.startup_s.origin == "assumed":
-                yield f"  To measure a start: offload provision ec2{_of_kind(advice)}"
-            if by_hand := [_BY_HAND[name] for name in lane.assumptions if name in _BY_HAND]:
-                yield f"  To say it: offload advise {' '.join(by_hand)}"
-        elif lane.place == "container" and not lane.key:
-            yield "A container is not chosen before it is measured:"
-            yield f"  {command}"
+    for candidate in (option.lane for option in advice.options):
+        if candidate.choosable and candidate.assumptions:
+            yield from _assumed(advice, candidate)
+        elif not (candidate.choosable or candidate.key or candidate.traits.leaves_machine):
+            yield f"{candidate.place.capitalize()} is not chosen before it is measured:"
+            yield f"  offload profile PHOTOS --where {candidate.place}"
 
 
-def _contention(split: SplitCandidate) -> Iterator[str]:
-    """What nobody measured of two places at once."""
-    assumed = [name for name, term in split.terms().items() if term.origin == "assumed"]
-    if split.choosable and assumed:
-        terms = ", ".join(_term(split, name) for name in assumed)
-        yield f"Assumed of {spoken(split.name)}: {terms}."
+def _assumed(advice: Advice, candidate: AnyCandidate) -> Iterator[str]:
+    names = [name for name, term in candidate.terms().items() if term.origin == "assumed"]
+    if not names:
+        return
+    yield f"Assumed of {spoken(candidate.name)}: {', '.join(_term(candidate, n) for n in names)}."
+    if isinstance(candidate, SplitCandidate):
         yield "  To measure that: offload detect PHOTOS --where split"
+        return
+    if names != ["startup_s"] or STATES.get(candidate.state) in {None, STATES[StartState.WARM]}:
+        url = " --url http://HOST:8080" if "url" in candidate.traits.options else ""
+        yield f"  To measure that: offload profile PHOTOS --where {candidate.place}{url}"
+    if candidate.state == StartState.ABSENT and candidate.startup_s.origin == "assumed":
+        yield f"  To measure a start: offload provision ec2{_of_kind(advice)}"
+    if by_hand := [_BY_HAND[name] for name in names if name in _BY_HAND]:
+        yield f"  To say it: offload advise {' '.join(by_hand)}"
 
 
 def _of_kind(advice: Advice) -> str:
@@ -128,5 +116,5 @@ def _of_kind(advice: Advice) -> str:
     return f" --instance-type {kind.instance_type} --region {kind.region}" if kind else ""
 
 
-def _term(lane: AnyCandidate, name: str) -> str:
-    return f"{NAMES[name]} {span(lane.terms()[name].interval, SHOW[UNITS[name]])}"
+def _term(candidate: AnyCandidate, name: str) -> str:
+    return f"{NAMES[name]} {span(candidate.terms()[name].interval, SHOW[UNITS[name]])}"

@@ -18,10 +18,10 @@ from offload.costmodel.decide import Option
 from offload.costmodel.terms import HIGH, LOW, Candidate, Draws, given
 from offload.domain.errors import UsageError
 from offload.domain.units import show_rate, show_s
-from offload.drivers.folders.files import atomic_write_bytes
 from offload.render import drawing
 from offload.render.advice.breakevens import sentence
 from offload.render.drawing import COLOURS, GREY, INK
+from offload.render.tables import write_file
 from offload.render.words import count, spoken
 
 _FORMATS = {".png": "png", ".svg": "svg"}
@@ -38,7 +38,7 @@ _LINE_HEIGHT = 0.05
 """Of text, in heights of a panel."""
 
 Makespan = Callable[[AnyCandidate, float], Draws]
-"""Seconds of a way at one value of what a panel runs along."""
+"""Total time of a candidate at one value of what a panel runs along."""
 End = tuple[float, str, str]
 """Where a line ends, in seconds; its name and its colour."""
 
@@ -59,18 +59,20 @@ def advice(path: str, answer: Advice) -> None:
     with drawing.style(9):
         metadata = {"Date": None} if kind == "svg" else None
         _figure(answer).savefig(image, format=kind, dpi=150, metadata=metadata)
-    try:
-        atomic_write_bytes(os.path.abspath(path), image.getvalue())
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"The plot {path!r} cannot be written: {reason}.") from error
+    write_file("plot", path, image.getvalue())
 
 
 def _figure(advice: Advice) -> Figure:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    panels = {left: _over_images(left, advice), right: _over_uplink(right, advice)}
-    left.set_ylabel("duration of the job (band: 90 %, dashed: assumed)")
+    draw = [_over_images, *([_over_uplink] if _flip(advice, "uplink") else [])]
+    panels = {
+        axes: over(axes, advice)
+        for axes, over in zip(
+            figure.subplots(1, len(draw), sharey=True, squeeze=False)[0], draw, strict=True
+        )
+    }
+    left = next(iter(panels))
+    left.set_ylabel("total time (band: 90 %, dashed: assumed)")
     left.yaxis.set_major_locator(FixedLocator(_ticks_s(*left.get_ylim())))
     left.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: show_s(seconds)))
     left.yaxis.set_minor_locator(NullLocator())
@@ -83,8 +85,9 @@ def _over_images(axes: Axes, advice: Advice) -> list[End]:
     goal = advice.goal
     weight = None if goal.total_bytes is None else goal.total_bytes / max(1, goal.images)
 
-    def makespan(way: AnyCandidate, images: float) -> Draws:
-        return makespan_s(way, round(images), None if weight is None else weight * round(images))
+    def makespan(candidate: AnyCandidate, images: float) -> Draws:
+        number = round(images)
+        return makespan_s(candidate, number, None if weight is None else weight * number)
 
     most = max(1000, 10 * goal.images)
     numbers = np.unique(np.geomspace(1, most, _POINTS).round())
@@ -97,12 +100,13 @@ def _over_images(axes: Axes, advice: Advice) -> list[End]:
 
 
 def _over_uplink(axes: Axes, advice: Advice) -> list[End]:
-    def makespan(way: AnyCandidate, mbit_per_s: float) -> Draws:
-        way = at_uplink(way, given(mbit_per_s * _MBIT, ""))
-        return makespan_s(way, advice.goal.images, advice.goal.total_bytes)
+    def makespan(candidate: AnyCandidate, mbit_per_s: float) -> Draws:
+        candidate = at_uplink(candidate, given(mbit_per_s * _MBIT, ""))
+        return makespan_s(candidate, advice.goal.images, advice.goal.total_bytes)
 
     flip = _flip(advice, "uplink")
-    uplink = _lane(advice, flip.other).goodput
+    assert flip is not None  # else this panel is not drawn
+    uplink = _candidate(advice, flip.other).goodput
     shown = [uplink.median, flip.value or uplink.median]
     rates = np.geomspace(min(shown) / 10, max(shown) * 10, _POINTS)
     ends = _panel(axes, advice, rates / _MBIT, makespan)
@@ -117,17 +121,16 @@ def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[En
     """A line and a band for each place."""
     ends = []
     for colour, option in zip(COLOURS, _places(advice.options), strict=False):
-        lane = option.lane
-        table = np.array([np.quantile(makespan(lane, x), (LOW, 0.5, HIGH)) for x in xs])
-        axes.plot(xs, table[:, 1], color=colour, linewidth=1.8, dashes=() if lane.key else (4, 2))
+        candidate = option.lane
+        table = np.array([np.quantile(makespan(candidate, x), (LOW, 0.5, HIGH)) for x in xs])
+        dashes = () if candidate.key else (4, 2)
+        axes.plot(xs, table[:, 1], color=colour, linewidth=1.8, dashes=dashes)
         axes.fill_between(xs, table[:, 0], table[:, 2], color=colour, alpha=0.15, linewidth=0)
-        ends.append((float(table[-1, 1]), spoken(lane.name).replace(" (", "\n("), colour))
+        ends.append((float(table[-1, 1]), spoken(candidate.name).replace(" (", "\n("), colour))
     axes.set(xscale="log", yscale="log", xlim=(xs[0], xs[-1]))
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(color=GREY, labelcolor=INK)
-    axes.grid(axis="y", color=GREY, alpha=0.2, linewidth=0.6)
+    drawing.plain(axes)
     return ends
 
 
@@ -155,26 +158,28 @@ def _name_lines(axes: Axes, ends: Iterable[End]) -> None:
         axes.text(1.015, height, name, color=colour, transform=axes.transAxes, va="center")
 
 
-def _flip(advice: Advice, quantity: str) -> BreakEven:
-    return next(flip for flip in advice.break_evens if flip.quantity == quantity)
+def _flip(advice: Advice, quantity: str) -> BreakEven | None:
+    return next((flip for flip in advice.break_evens if flip.quantity == quantity), None)
 
 
-def _lane(advice: Advice, name: str) -> Candidate:
+def _candidate(advice: Advice, name: str) -> Candidate:
     return next(
         o.lane for o in advice.options if o.lane.name == name and isinstance(o.lane, Candidate)
     )
 
 
 def _mark(
-    axes: Axes, advice: Advice, flip: BreakEven, makespan: Makespan, unit: float = 1.0
+    axes: Axes, advice: Advice, flip: BreakEven | None, makespan: Makespan, unit: float = 1.0
 ) -> None:
     """The break-even in words above, and where the lines cross with its interval."""
+    if flip is None:
+        return
     said = _BRACKETS.sub(lambda found: found[0].replace(" ", "\u00a0"), sentence(advice, flip))
     axes.set_title(textwrap.fill(said, 62), loc="left", fontsize=10)
     first, last = axes.get_xlim()
     if flip.value is None or not first <= flip.value / unit <= last:
         return
-    seconds = float(np.median(makespan(_lane(advice, flip.base), flip.value / unit)))
+    seconds = float(np.median(makespan(_candidate(advice, flip.base), flip.value / unit)))
     ends = [(end or flip.value) / unit for end in (flip.low, flip.high)]
     axes.plot(ends, [seconds, seconds], color=INK, linewidth=1.2, marker="|", zorder=4)
     axes.plot([flip.value / unit], [seconds], color=INK, marker="o", markersize=6, zorder=5)

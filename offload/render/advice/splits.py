@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 
 from offload.costmodel.advice import Advice
+from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Option
 from offload.costmodel.split.throughput import Count
 from offload.domain.units import show_usd
 from offload.render.words import between, count, spoken
-
-
-def where(option: Option) -> str:
-    """`here and remotely at once`, as a plan names it."""
-    _, _, remote = spoken(option.lane.name).rpartition(" and ")
-    return f"here and {remote.replace('remote', 'remotely', 1)} at once"
 
 
 def subject(name: str) -> str:
@@ -29,21 +24,22 @@ def share(option: Option) -> str:
 
 
 def lines(advice: Advice) -> Iterator[str]:
-    """What each place gets of a split that may be chosen, what saving a second costs, and where the
-    budget ends it.
+    """Images of each place of a split that may be chosen, what saving a second costs, and where
+    the budget ends it.
     """
     option = advice.split
-    if option is None or option.shares is None:
+    if option is None or option.shares is None or not isinstance(option.lane, SplitCandidate):
         return
+    local, remote = option.lane.local.place, option.lane.remote.place
     if option.lane.choosable:
         here, there = map(_images, option.shares.counts)
-        yield f"Of the images of a split, local gets {here} and remote {there}."
+        yield f"Of the images of a split, {local} gets {here} and {remote} {there}."
         if (usd := advice.usd_per_saved_s) is not None:
-            yield f"  Each second that this saves over local alone costs {show_usd(usd)}."
+            yield f"  Each second that this saves over {local} alone costs {show_usd(usd)}."
     at_most, limit = option.shares.at_most, advice.goal.max_cost_usd
     if at_most is not None and limit is not None:
         can = f"{count(at_most, 'image')} at most" if at_most else "no image"
-        yield f"For {show_usd(limit)}, remote can do {can} of a split."
+        yield f"For {show_usd(limit)}, {remote} can do {can} of a split."
 
 
 def _images(found: Count) -> str:

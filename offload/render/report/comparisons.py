@@ -1,23 +1,24 @@
 """What the sections of a report tell of: the study's comparisons, each made once."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import TypeVar
 
+from offload.domain.places import PlaceTraits
 from offload.domain.units import show_s
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate, chance_less, of_draws, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, Study, Variant
+from offload.findings.study import Group, Study, Variant
 from offload.render.report.naming import Names
 from offload.render.words import between
 
-_MOST_LANES = 5
+_MOST_VARIANTS = 5
 """Lines that a figure, and columns that a table, can hold and still be read."""
 
 T = TypeVar("T")
@@ -25,44 +26,44 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pair:
-    """A lane beside the one it is compared with, both with the most images that they share."""
+    """A variant beside the one it is compared with, both with the most images that they share."""
 
-    lane: Group
+    candidate: Group
     base: Group
 
     @property
     def images(self) -> int:
         """How many images."""
-        return self.lane.images
+        return self.candidate.images
 
     @property
     def seconds(self) -> tuple[Estimate, Estimate]:
         """What either takes."""
-        lane, base = self.lane.estimate("makespan_s"), self.base.estimate("makespan_s")
-        assert lane is not None  # a group is of runs that came to an end
+        variant, base = self.candidate.estimate("makespan_s"), self.base.estimate("makespan_s")
+        assert variant is not None  # a group is of runs that finished
         assert base is not None
-        return lane, base
+        return variant, base
 
     @property
     def ratio(self) -> Estimate:
-        """Seconds of the lane over those of the base."""
-        lane, base = self.seconds
-        drawn = self.lane.draws("makespan_s"), self.base.draws("makespan_s")
+        """Seconds of the variant over those of the base."""
+        variant, base = self.seconds
+        drawn = self.candidate.draws("makespan_s"), self.base.draws("makespan_s")
         assert drawn[0] is not None
         assert drawn[1] is not None
-        return of_draws(lane.value / base.value, drawn[0] / drawn[1], min(lane.n, base.n))
+        return of_draws(variant.value / base.value, drawn[0] / drawn[1], min(variant.n, base.n))
 
     @property
     def chance(self) -> float | None:
-        """The share of resamples in which the lane is the faster one; None where either was run
+        """The share of resamples in which the variant is the faster one; None where either was run
         once.
         """
-        return chance_less(self.lane.values("makespan_s"), self.base.values("makespan_s"))
+        return chance_less(self.candidate.values("makespan_s"), self.base.values("makespan_s"))
 
     @property
     def clear(self) -> bool:
         """Whether the one that is faster is so beyond what chance does."""
-        values = self.lane.values("makespan_s"), self.base.values("makespan_s")
+        values = self.candidate.values("makespan_s"), self.base.values("makespan_s")
         return surely_less(*values) or surely_less(*values[::-1])
 
 
@@ -73,76 +74,88 @@ class Comparisons:
     study: Study
 
     @cached_property
-    def lanes(self) -> Sequence[Variant]:
+    def variants(self) -> Sequence[Variant]:
         """Those that are compared, as many as can be shown: warm ones and whole images first, here
         before elsewhere, and of too many the first, the last and some between.
         """
 
-        def rank(lane: Variant) -> tuple[bool, bool, bool]:
-            return lane.cold, lane.upload_max_side_px is not None, lane.place == "remote"
+        def rank(variant: Variant) -> tuple[bool, bool, bool]:
+            away = self.traits(variant).leaves_machine
+            return variant.cold, variant.upload_max_side_px is not None, away
 
         found = headline.lanes(self.study)
         shown: list[Variant] = []
         for _, alike in groupby(sorted(found, key=rank), rank):
-            shown += thinned(list(alike), _MOST_LANES - len(shown))
-        return [lane for lane in found if lane in shown]
+            shown += thinned(list(alike), _MOST_VARIANTS - len(shown))
+        return [variant for variant in found if variant in shown]
 
     @cached_property
     def left_out(self) -> int:
         """How many would have been compared if more could be shown."""
-        return len(headline.lanes(self.study)) - len(self.lanes)
+        return len(headline.lanes(self.study)) - len(self.variants)
 
     @cached_property
     def names(self) -> Names:
         """What they are called."""
-        return Names.of(self.lanes)
+        return self.named(self.variants)
+
+    def named(self, variants: Iterable[Variant] = ()) -> Names:
+        """Names that tell some variants apart."""
+        return Names.of(self.study.places, variants)
+
+    def traits(self, variant: Variant) -> PlaceTraits:
+        """What the place of a variant is."""
+        return self.study.places[variant.place]
 
     @cached_property
     def images(self) -> int | None:
         """The largest job that most of them did."""
-        return headline.most_images(self.study, self.lanes)
+        return headline.most_images(self.study, self.variants)
 
     @cached_property
     def groups(self) -> Sequence[Group]:
-        """That job at each lane that did it."""
-        found = (self.study.series(lane).get(self.images or 0) for lane in self.lanes)
+        """That job at each variant that did it."""
+        found = (self.study.series(variant).get(self.images or 0) for variant in self.variants)
         return [group for group in found if group]
 
     @cached_property
     def pairs(self) -> Sequence[Pair]:
-        """Each lane that has one to be compared with; the remote ones first, the best before
+        """Each variant that has one to be compared with; those elsewhere first, the best before
         others.
         """
         found = []
-        for lane in self.lanes:
-            base = headline.base(self.study, lane, self.lanes)
+        for variant in self.variants:
+            base = headline.base(self.study, variant, self.variants)
             if base is not None:
-                one, other = self.study.series(lane), self.study.series(base)
+                one, other = self.study.series(variant), self.study.series(base)
                 most = max(set(one) & set(other))
                 found.append(Pair(one[most], other[most]))
-        return sorted(found, key=lambda p: (p.lane.lane.place != "remote", p.ratio.value))
+        return sorted(found, key=lambda pair: (not self._is_away(pair), pair.ratio.value))
 
     @cached_property
     def looks(self) -> Mapping[Variant, int]:
-        """The colour and marks of each lane in all figures: those of its place for the first one of
-        a place, free ones for others.
+        """The number of the colour and marks of each variant in all figures: that of its place for
+        the first one of a place, free ones for others.
         """
         found: dict[Variant, int] = {}
-        for lane in self.lanes:
-            own = PLACES.index(lane.place)
-            used = found.values()
-            found[lane] = own if own not in used else max(len(PLACES), *(n + 1 for n in used))
+        places = self.study.known_names()
+        for variant in self.variants:
+            own, used = places.index(variant.place), found.values()
+            found[variant] = own if own not in used else max(len(places), *(n + 1 for n in used))
         return found
 
     @property
-    def remote(self) -> Sequence[Pair]:
+    def away(self) -> Sequence[Pair]:
         """Those pairs that are about offloading."""
-        return [pair for pair in self.pairs if pair.lane.lane.place == "remote"]
+        return [pair for pair in self.pairs if self._is_away(pair)]
+
+    def _is_away(self, pair: Pair) -> bool:
+        return self.traits(pair.candidate.lane).leaves_machine
 
     @cached_property
     def crossings(self) -> Sequence[Crossing]:
         """Where those pairs change places, as far as they share two numbers of images."""
-        found = (crossing.between(self.study, p.lane.lane, p.base.lane) for p in self.pairs)
+        found = (crossing.between(self.study, p.candidate.lane, p.base.lane) for p in self.pairs)
         return [each for each in found if each]
 
     @cached_property
@@ -152,7 +165,7 @@ class Comparisons:
 
     @cached_property
     def measured(self) -> Sequence[int]:
-        """Those with which a run came to an end."""
+        """Those with which a run finished."""
         return sorted({run.images for run in self.study.done})
 
     @cached_property
@@ -163,7 +176,7 @@ class Comparisons:
     @cached_property
     def bills(self) -> Sequence[CellCost]:
         """What the largest job cost."""
-        return money.bills(self.study, self.lanes, self.images) if self.images else []
+        return money.bills(self.study, self.variants, self.images) if self.images else []
 
     @cached_property
     def model(self) -> str:

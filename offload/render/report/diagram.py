@@ -17,22 +17,26 @@ _CLIENT = (4.0, 37.0)
 _TARGET = (65.0, 34.0)
 _SMALL_PT = 7.5
 _PAPER = "#f4f4f4"
-_COLOUR = {"local": COLOURS[0], "container": COLOURS[1], "remote": COLOURS[2]}
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that detects: its place, a bold line and plain ones; `stacked` if there are several
-    of it. `way` is how images get there.
+    """Something that detects: the number of its place's colour, a bold line and plain ones, and
+    `way`, how images get there; `stacked` if there are several of it.
     """
 
-    place: str
+    look: int
     name: str
     lines: Sequence[str]
     way: str
     stacked: bool = False
+
+    @property
+    def colour(self) -> str:
+        """That of its place in all figures."""
+        return COLOURS[self.look % len(COLOURS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,11 @@ def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite])
             tall = height / len(there) - 0.8
             bottom = height - (number + 1) * (tall + 0.8) + 0.4
             _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), site)
-            lane = 5.0 + _LINK * (len(there) - 1 - number)
+            track_y = 5.0 + _LINK * (len(there) - 1 - number)
             start = (_CLIENT[0] + 8 + 4 * number, middle - 8)
-            _far(axes, start, lane, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
+            _far(axes, start, track_y, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
             x = _CLIENT[0] + 7 + 4 * len(there)
-            axes.text(x, lane + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
+            axes.text(x, track_y + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
         return drawing.svg(figure, "architecture")
 
 
@@ -89,7 +93,7 @@ def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
 
 
 def _target(axes: Axes, target: Target, corner: Point, width: float) -> None:
-    colour = _COLOUR.get(target.place, INK)
+    colour = target.colour
     for shift in (1.6, 0.8) if target.stacked else ():
         _box(axes, (corner[0] + shift, corner[1] - shift), (width, _BOX), "", (), colour)
     _box(axes, corner, (width, _BOX), target.name, target.lines, colour)
@@ -130,14 +134,13 @@ def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
     )  # fmt: skip
 
 
-def _far(axes: Axes, start: Point, lane: float, y: float, target: Target) -> None:
+def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> None:
     """From the client down, below all else on its machine, and over to another one."""
-    colour = _COLOUR.get(target.place, INK)
     x = _WIDTH - _RIGHT + 6
     _target(axes, target, (x, y - _BOX / 2), _RIGHT - 12)
     between = (_LEFT + _WIDTH - _RIGHT) / 2
-    corners = [start, (start[0], lane), (between, lane), (between, y)]
-    axes.plot(*zip(*corners, strict=True), color=colour, linewidth=1.3, zorder=2,
+    corners = [start, (start[0], track_y), (between, track_y), (between, y)]
+    axes.plot(*zip(*corners, strict=True), color=target.colour, linewidth=1.3, zorder=2,
               solid_capstyle="butt")  # fmt: skip
     _arrow(axes, (between, y), (x, y), target)
 
@@ -146,6 +149,6 @@ def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
     axes.add_patch(
         FancyArrowPatch(
             start, end, arrowstyle="-|>", mutation_scale=9, linewidth=1.3, zorder=2, shrinkA=0,
-            shrinkB=0, color=_COLOUR.get(target.place, INK),
+            shrinkB=0, color=target.colour,
         )
     )  # fmt: skip

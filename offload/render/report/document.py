@@ -31,7 +31,7 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells below a header. All columns but the first are ranged right if `numbers`."""
+    """Cells below a header. All columns but the first are ranged right if `numbers`."""
 
     name: str
     caption: str
@@ -74,13 +74,6 @@ class Document:
         """All blocks in their order."""
         for section in self.sections:
             yield from section.blocks
-
-
-def said(template: str, /, **values: str | int | None) -> str:
-    """A sentence, its fields filled in; nothing if one of them is missing."""
-    if any(value is None or value == "" for value in values.values()):
-        return ""
-    return template.format(**values)
 
 
 def paragraph(*sentences: str, lead: str = "") -> list[Block]:

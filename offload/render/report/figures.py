@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -15,7 +14,7 @@ from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import PLACES, Group, MeasuredRun, TransferPoint, Variant
+from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
 from offload.render.report.comparisons import thinned
@@ -33,35 +32,25 @@ def makespan(
     looks: Mapping[Variant, int],
     crossings: Sequence[Crossing],
 ) -> str:
-    """Seconds over the number of images, a line for each lane, bars for what is likely."""
-    with drawing.style():
-        figure = Figure(figsize=(drawing.WIDTH_IN, 2.9), layout="constrained")
-        axes = figure.subplots()
-        for lane, groups in series.items():
+    """Seconds over the number of images, a line for each variant, bars for what is likely."""
+    with drawing.panel(2.9) as (figure, axes):
+        for variant, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _straighten(_line(axes, known, looks[lane], names.short(lane)))
+            _straighten(_line(axes, known, looks[variant], names.short(variant)))
         numbers = sorted({n for groups in series.values() for n in groups})
         drawing.log_if_wide(axes, "x", numbers)
-        drawing.log_if_wide(
-            axes,
-            "y",
-            [e for g in series.values() for x in g.values() for e in x.values("makespan_s")],
-        )
+        every = [each for groups in series.values() for each in groups.values()]
+        drawing.log_if_wide(axes, "y", [s for each in every for s in each.values("makespan_s")])
         drawing.ticks(axes, numbers)
         for crossing in crossings:
             _mark(axes, crossing, series)
-        axes.set(xlabel="number of images", ylabel="makespan in seconds")
-        drawing.plain(axes)
         drawing.key(figure, axes)
-        return drawing.svg(figure, "makespan")
+        return drawing.finished(figure, "makespan", "number of images", "total time in seconds")
 
 
 def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
     """An image's way as a bar for each group, in shares of the whole, which stands beside it."""
-    with drawing.style():
-        height = 0.95 + 0.34 * len(groups)
-        figure = Figure(figsize=(drawing.WIDTH_IN, height), layout="constrained")
-        axes = figure.subplots()
+    with drawing.panel(0.95 + 0.34 * len(groups)) as (figure, axes):
         spent = [phases.of(group) for group in groups]
         totals = np.array([sum(each.values()) for each in spent])
         left = np.zeros(len(groups))
@@ -73,32 +62,27 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
                 range(len(groups)), shares, left=left, height=0.62, label=phase,
                 color=_colour(look), hatch=HATCHES[look], edgecolor="white", linewidth=0.6,
             )  # fmt: skip
-            texts = [
-                f"{share:.0%}".replace("%", " %") if share >= _SHORT_LABEL else ""
-                for share in shares
-            ]
-            labels = axes.bar_label(bars, texts, label_type="center", color=INK, fontsize=8)
-            for label in labels:
+            texts = [f"{100 * s:.0f} %" if s >= _SHORT_LABEL else "" for s in shares]
+            for label in axes.bar_label(
+                bars, texts, label_type="center", color=INK, fontsize=8
+            ):  # fmt: skip
                 label.set_bbox({"color": "white", "alpha": 0.85, "pad": 0.8})
             left += shares
         for row, total in enumerate(totals):
             axes.text(1.012, row, f"{show_s(total)} an image", va="center", color=INK)
         axes.set_yticks(range(len(groups)), names)
-        axes.set(xlim=(0, 1), xlabel="share of an image's time in %")
+        axes.set(xlim=(0, 1))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
         axes.invert_yaxis()
-        drawing.plain(axes, grid="x")
         figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-        return drawing.svg(figure, "phases")
+        return drawing.finished(figure, "phases", "share of an image's time in %", grid="x")
 
 
 def response(sweep: Sweep, name: str) -> str:
     """Median response time over replicas, a line for each number of requests in flight, or for some
     of too many; with one number of replicas, over the requests in flight.
     """
-    with drawing.style():
-        figure = Figure(figsize=(drawing.WIDTH_IN, 2.8), layout="constrained")
-        axes = figure.subplots()
+    with drawing.panel(2.8) as (figure, axes):
         many = len(sweep.replicas) > 1
         lines: dict[int, dict[int, Estimate]] = {}
         for replicas, row in sorted(sweep.groups.items()):
@@ -111,15 +95,12 @@ def response(sweep: Sweep, name: str) -> str:
         levels = sweep.replicas if many else sweep.concurrencies
         if not many:
             drawing.log_if_wide(axes, "x", levels)
-        drawing.log_if_wide(
-            axes, "y", [e.value for known in lines.values() for e in known.values()]
-        )
+        every = [each.value for known in lines.values() for each in known.values()]
+        drawing.log_if_wide(axes, "y", every)
         drawing.ticks(axes, levels)
-        what = "replicas (containers)" if many else "requests in flight"
-        axes.set(xlabel=f"number of {what}", ylabel="response time in seconds")
-        drawing.plain(axes)
         drawing.key(figure, axes)
-        return drawing.svg(figure, name)
+        what = "number of " + ("replicas (containers)" if many else "requests in flight")
+        return drawing.finished(figure, name, what, "response time in seconds")
 
 
 def transfer(
@@ -129,38 +110,33 @@ def transfer(
     looks: Mapping[Variant, int],
 ) -> str:
     """Transfer time over what was sent of each image, with the line through them."""
-    with drawing.style():
-        figure = Figure(figsize=(drawing.WIDTH_IN, 2.7), layout="constrained")
-        axes = figure.subplots()
+    with drawing.panel(2.7) as (figure, axes):
         top = 0.0
-        for lane, line in lines.items():
-            look, sent = looks[lane], photos[lane]
+        for variant, line in lines.items():
+            look, sent = looks[variant], photos[variant]
             some = np.linspace(0, len(sent) - 1, min(len(sent), _MOST_POINTS)).astype(int)
             x = np.array([sent[i].sent_bytes for i in some]) / 1e3
             y = np.array([sent[i].transfer_s for i in some])
             axes.plot(
-                x, y, MARKERS[look], color=_colour(look), markersize=3, alpha=0.45,
+                x, y, _marker(look), color=_colour(look), markersize=3, alpha=0.45,
                 markeredgewidth=0, zorder=1,
             )  # fmt: skip
             over = np.array([x.min(), x.max()])
             fitted = line.start_s + line.per_byte_s * 1e3 * over
-            axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(lane)).lines[
+            axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(variant)).lines[
                 0
-            ].set_dashes(DASHES[look])
+            ].set_dashes(_dashes(look))
             top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))
         axes.set(xlim=(0, None), ylim=(0, 1.08 * top or 1))
-        axes.set(xlabel="sent for one image in kB", ylabel="transfer time in seconds")
-        drawing.plain(axes)
         drawing.key(figure, axes)
-        return drawing.svg(figure, "transfer")
+        what = "sent for one image in kB", "transfer time in seconds"
+        return drawing.finished(figure, "transfer", *what)
 
 
-def predictions(runs: Sequence[MeasuredRun]) -> str:
+def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
     """What runs took over what was predicted of them."""
-    with drawing.style():
-        figure = Figure(figsize=(drawing.WIDTH_IN, 3.0), layout="constrained")
-        axes = figure.subplots()
-        for look, place in enumerate(PLACES):
+    with drawing.panel(3.0) as (figure, axes):
+        for look, place in enumerate(places):
             for assumed in (False, True):
                 these = [r for r in runs if r.lane.place == place and r.assumed == assumed]
                 x = [run.numbers["predicted_s"] for run in these]
@@ -169,7 +145,7 @@ def predictions(runs: Sequence[MeasuredRun]) -> str:
                 name = f"{place}, in part assumed" if assumed else place
                 if these:
                     axes.plot(
-                        x, y, MARKERS[look], color=_colour(look), markerfacecolor=fill,
+                        x, y, _marker(look), color=_colour(look), markerfacecolor=fill,
                         markersize=4.5, label=name, markeredgewidth=0.9,
                     )  # fmt: skip
         values = [run.numbers[name] for run in runs for name in ("predicted_s", "makespan_s")]
@@ -183,17 +159,14 @@ def predictions(runs: Sequence[MeasuredRun]) -> str:
             drawing.log_if_wide(axes, axis, values)
         drawing.ticks(axes, [])
         axes.set(xlim=ends, ylim=ends)
-        axes.set(xlabel="predicted makespan in seconds", ylabel="measured makespan in seconds")
-        drawing.plain(axes, grid="both")
         figure.legend(loc="outside right upper", frameon=False)
-        return drawing.svg(figure, "predictions")
+        what = "predicted total time in seconds", "measured total time in seconds"
+        return drawing.finished(figure, "predictions", *what, grid="both")
 
 
 def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int]) -> str:
     """Dollars over seconds, those joined that nothing beats in both."""
-    with drawing.style():
-        figure = Figure(figsize=(drawing.WIDTH_IN, 2.6), layout="constrained")
-        axes = figure.subplots()
+    with drawing.panel(2.6) as (figure, axes):
         front = [bill for bill in bills if bill.best]
         axes.step(
             [b.seconds.value for b in front], [b.usd.value for b in front], where="post",
@@ -202,7 +175,7 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
         slowest = max(bill.seconds.value for bill in bills)
         dearest = max(bill.usd.high for bill in bills)
         for bill in bills:
-            colour, marker = _colour(looks[bill.lane]), MARKERS[looks[bill.lane]]
+            colour, marker = _colour(looks[bill.lane]), _marker(looks[bill.lane])
             axes.plot(
                 bill.seconds.value, bill.usd.value, marker, color=colour, markersize=7,
                 markerfacecolor=colour if bill.best else "white", label=names.short(bill.lane),
@@ -212,30 +185,37 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
                 yerr=_arms(bill.usd), color=colour, capsize=2, linewidth=1, zorder=1,
             )  # fmt: skip
         axes.set(xlim=(0, 1.12 * slowest), ylim=(-0.07 * dearest, 1.15 * dearest))
-        axes.set(xlabel="makespan in seconds", ylabel="cost of the job in US dollars")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
         axes.yaxis.set_major_formatter(
             FuncFormatter(lambda usd, _: show_usd(usd) if usd >= 0 else "")
         )
-        drawing.plain(axes)
         figure.legend(loc="outside right upper", frameon=False, labelspacing=0.8)
-        return drawing.svg(figure, "dollars")
+        what = "total time in seconds", "cost of the job in US dollars"
+        return drawing.finished(figure, "dollars", *what)
 
 
 def _colour(look: int) -> str:
     return COLOURS[look % len(COLOURS)]
 
 
+def _marker(look: int) -> str:
+    return MARKERS[look % len(MARKERS)]
+
+
+def _dashes(look: int) -> Sequence[float]:
+    return DASHES[look % len(DASHES)]
+
+
 def _line(axes: Axes, points: Mapping[int, Estimate], look: int, name: str) -> Line2D:
     arms = np.hstack([_arms(point) for point in points.values()])
     bars = axes.errorbar(
         list(points), [point.value for point in points.values()], yerr=arms, color=_colour(look),
-        marker=MARKERS[look % len(MARKERS)], markersize=4.5, linewidth=1.5, capsize=2.5,
+        marker=_marker(look), markersize=4.5, linewidth=1.5, capsize=2.5,
         label=name,
     )  # fmt: skip
     line = bars.lines[0]
     assert line is not None
-    line.set_dashes(DASHES[look % len(DASHES)])
+    line.set_dashes(_dashes(look))
     return line
 
 

@@ -1,16 +1,14 @@
-"""What lanes are called: by their place, and by what tells them from other lanes of that place."""
+"""What variants are called: by their place, and by what tells them from others of that place."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from offload.domain.places import KnownPlaces, PlaceTraits
 from offload.findings.study import Variant
 from offload.render.report.document import cut
 
-PLACE = {"local": "the local process", "container": "the container", "remote": "the remote server"}
-"""A place within a sentence."""
 _LONGEST = 40
-_IN = {"local": "in", "container": "in", "remote": "at"}
 
 _SHORT: Mapping[str, Callable[[Any], str]] = {
     "label": lambda label: cut(label, _LONGEST) or "unnamed",
@@ -32,45 +30,53 @@ _SPOKEN: Mapping[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of some lanes; `varying` are the fields that tell those of one place apart."""
+    """The names of some variants; `varying` are the fields that tell those of one place apart."""
 
+    places: KnownPlaces
     varying: Mapping[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, lanes: Iterable[Variant]) -> "Names":
-        """Names that tell these lanes apart."""
+    def of(cls, places: KnownPlaces, variants: Iterable[Variant] = ()) -> "Names":
+        """Names that tell these variants apart."""
         values: dict[str, dict[str, set[Any]]] = {}
-        for lane in lanes:
-            for field in _NAMING:
-                fields = values.setdefault(lane.place, {})
-                fields.setdefault(field, set()).add(getattr(lane, field))
-        return cls({
-            place: tuple(field for field, found in fields.items() if len(found) > 1)
+        for variant in variants:
+            fields = values.setdefault(variant.place, {name: set() for name in _NAMING})
+            for name, found in fields.items():
+                found.add(getattr(variant, name))
+        return cls(places, {
+            place: tuple(name for name, found in fields.items() if len(found) > 1)
             for place, fields in values.items()
         })  # fmt: skip
 
-    def short(self, lane: Variant) -> str:
+    def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
-        fields = self.varying.get(lane.place, ())
-        return ", ".join([lane.place, *(_SHORT[field](getattr(lane, field)) for field in fields)])
+        fields = self.varying.get(variant.place, ())
+        return ", ".join(
+            [variant.place, *(_SHORT[each](getattr(variant, each)) for each in fields)]
+        )
 
-    def spoken(self, lane: Variant, *but: str) -> str:
+    def spoken(self, variant: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
-        fields = [field for field in self.varying.get(lane.place, ()) if field not in but]
-        name = PLACE[lane.place]
-        if "cold" in fields:
-            name = name.replace("the ", f"the {_SHORT['cold'](lane.cold)} ")
-        return name + "".join(_SPOKEN[f](getattr(lane, f)) for f in fields if f in _SPOKEN)
+        fields = [each for each in self.varying.get(variant.place, ()) if each not in but]
+        start = f"{_SHORT['cold'](variant.cold)} " if "cold" in fields else ""
+        name = f"the {start}{bare(self.places[variant.place])}"
+        return name + "".join(_SPOKEN[f](getattr(variant, f)) for f in fields if f in _SPOKEN)
 
-    def at(self, lane: Variant, *but: str) -> str:
+    def at(self, variant: Variant, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""
-        return f"{_IN[lane.place]} {self.spoken(lane, *but)}"
+        preposition = "at" if self.places[variant.place].leaves_machine else "in"
+        return f"{preposition} {self.spoken(variant, *but)}"
 
 
-def setting(lane: Variant) -> str:
-    """How the knobs of a lane were set, where they were: ` with 3 replicas, 0.5 CPU, 8 in flight`;
-    empty if none was.
-    """
+def bare(traits: PlaceTraits) -> str:
+    """`remote server`, a place's title without its article; `farm place` of one that has none."""
+    return (
+        traits.title.removeprefix("the ") if traits.title != traits.name else f"{traits.name} place"
+    )
+
+
+def setting(variant: Variant) -> str:
+    """` with 3 replicas, 0.5 CPU, 8 in flight`: the knobs of a variant that were set."""
     knobs = ("replicas", "cpus", "concurrency")
-    said = [_SHORT[knob](getattr(lane, knob)) for knob in knobs if getattr(lane, knob)]
+    said = [_SHORT[knob](getattr(variant, knob)) for knob in knobs if getattr(variant, knob)]
     return f" with {', '.join(said)}" if said else ""

@@ -3,10 +3,10 @@
 import os
 
 from offload.domain.errors import UsageError
-from offload.drivers.folders.files import atomic_write_bytes
 from offload.findings.study import Study
 from offload.render.report import build, html
 from offload.render.report.document import Document
+from offload.render.tables import write_file
 
 _NAMES = ("report.pdf", "report.html")
 _KINDS = {".pdf", ".html"}
@@ -37,11 +37,7 @@ def write(study: Study, paths: list[str]) -> None:
     """
     document = build.document(study)
     for path in paths:
-        try:
-            atomic_write_bytes(os.path.abspath(path), _bytes(document, path))
-        except OSError as error:
-            reason = error.strerror or error
-            raise UsageError(f"The report {path!r} cannot be written: {reason}.") from error
+        write_file("report", path, _bytes(document, path))
 
 
 def _bytes(document: Document, path: str) -> bytes:

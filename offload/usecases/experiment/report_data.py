@@ -1,5 +1,6 @@
 """A study folder, for a report."""
 
+from offload import places
 from offload.drivers.folders import study_files
 from offload.findings import reading
 from offload.findings.study import Study
@@ -12,4 +13,4 @@ def study(folder: str) -> Study:
         UsageError: there is none, or it is damaged.
     """
     files = study_files.read(folder)
-    return reading.study(files.runs, files.images, files.design, files.environment)
+    return reading.study(files.runs, files.images, files.design, files.environment, places.known())

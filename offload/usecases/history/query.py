@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from offload import places
 from offload.domain import profiles
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.measurements import Measurement, Outcome
@@ -99,7 +100,7 @@ def read(file: str) -> tuple[list[Measurement], list[Outcome]]:
             f"The profile {file} cannot be read: {error}.",
             hint="To write one: offload profile export profile.json",
         ) from error
-    return profiles.from_document(document)
+    return profiles.from_document(document, places.known())
 
 
 def _of_one_model(

@@ -10,6 +10,7 @@ from offload.findings.study import Study, Variant, levels
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import cut, listing
+from offload.render.report.naming import bare
 from offload.render.words import count
 
 _LONGEST_HERE, _LONGEST_THERE = 70, 30
@@ -17,23 +18,24 @@ _LONGEST_HERE, _LONGEST_THERE = 70, 30
 _MOST_LEVELS = 2
 
 
-def drawn(matter: Comparisons) -> tuple[str, str, float] | None:
+def drawn(compared: Comparisons) -> tuple[str, str, float] | None:
     """Caption, picture, and the share of the text's width that it takes; None of a study in which
-    no run came to an end.
+    no run finished.
     """
-    study = matter.study
+    study = compared.study
     if not study.lanes:
         return None
-    here = [t for place in ("local", "container") if (t := _target(study, place))]
+    used = list(dict.fromkeys(variant.place for variant in study.lanes))
+    near = [place for place in used if not study.places[place].leaves_machine]
     there = _far(study)
-    machine = environment.client(study)
-    site = diagram.DiagramSite("machine with the images", _lines(machine, _LONGEST_HERE), here)
-    most = f"{count(max(matter.measured), 'image')}{' at most' * (len(matter.measured) > 1)}"
+    lines = _lines(environment.client(study), _LONGEST_HERE)
+    targets = [_target(study, place) for place in near]
+    site = diagram.DiagramSite("machine with the images", lines, targets)
+    most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
     svg = diagram.draw([most, *_weight(study)], site, there)
-    where = [t.place for t in here] + ["remote"] * bool(there)
     caption = (
-        f"What was used: {count(len(where), 'place')} ({listing(where)}), and the way of an image "
-        f"to {'each' if len(where) > 1 else 'it'}."
+        f"What was used: {count(len(used), 'place')} ({listing(used)}), and the way of an image to "
+        f"{'each' if len(used) > 1 else 'it'}."
     )
     return caption, svg, 1.0 if there else 0.64
 
@@ -57,19 +59,19 @@ def _plain(cpu: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\((R|TM|tm)\)|Processor|CPU|@.*", " ", cpu)).strip()
 
 
-def _target(study: Study, place: str) -> diagram.Target | None:
+def _target(study: Study, place: str) -> diagram.Target:
+    """What detects at a place on the machine with the images."""
+    look = study.known_names().index(place)
+    if study.places[place].in_process:
+        return diagram.Target(look, "detector", ["in the same process"], "in memory")
     runs = [run for run in study.done if run.lane.place == place]
-    if not runs:
-        return None
-    if place == "local":
-        return diagram.Target(place, "detector", ["in the same process"], "in memory")
     replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
     many = bool(replicas) and max(replicas) > 1
     lines = ["offload serve"]
     if cpus:
         lines.append(f"{_levels(cpus)} CPU{'s' * (max(cpus) > 1)}{' each' * many}")
-    number = f"{_levels(replicas)} containers" if many else "container"
-    return diagram.Target(place, number, lines, "HTTP", stacked=many)
+    number = f"{_levels(replicas)} {place}s" if many else place
+    return diagram.Target(look, number, lines, "HTTP", stacked=many)
 
 
 def _levels(values: Sequence[float]) -> str:
@@ -79,17 +81,16 @@ def _levels(values: Sequence[float]) -> str:
 
 
 def _far(study: Study) -> list[diagram.DiagramSite]:
-    lanes: dict[str, Variant] = {}
-    for lane in study.lanes:
-        if lane.place == "remote":
-            lanes.setdefault(lane.label, lane)
-    return [_site(study, lane) for lane in list(lanes.values())[:2]]
+    variants: dict[tuple[str, str], Variant] = {}
+    for variant in study.lanes:
+        if study.places[variant.place].leaves_machine:
+            variants.setdefault((variant.place, variant.label), variant)
+    return [_site(study, variant) for variant in list(variants.values())[:2]]
 
 
-def _site(study: Study, lane: Variant) -> diagram.DiagramSite:
-    site = environment.site(study, lane)
-    remote = [run for run in study.done if run.lane.place == "remote"]
-    rates = levels(remote, "link_mbit")
+def _site(study: Study, variant: Variant) -> diagram.DiagramSite:
+    site = environment.site(study, variant)
+    rates = levels((run for run in study.done if run.lane.place == variant.place), "link_mbit")
     rate = f"{_levels(rates)} Mbit/s" if rates else ""
     if not rate and site.goodput_bytes_per_s:
         rate = show_rate(site.goodput_bytes_per_s)
@@ -98,5 +99,6 @@ def _site(study: Study, lane: Variant) -> diagram.DiagramSite:
     way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
     rented = ", ".join(filter(None, (site.instance_type, site.region)))
     lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
-    target = diagram.Target("remote", "offload serve", ["in a container"] if tunnel else [], way)
-    return diagram.DiagramSite("remote server", lines, [target])
+    look, where = study.known_names().index(variant.place), ["in a container"] * tunnel
+    target = diagram.Target(look, "offload serve", where, way)
+    return diagram.DiagramSite(bare(study.places[variant.place]), lines, [target])

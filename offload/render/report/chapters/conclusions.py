@@ -8,8 +8,9 @@ from offload.domain.units import show_rate, show_s
 from offload.findings import environment, predictions
 from offload.render.report import prose
 from offload.render.report.chapters import changes
-from offload.render.report.comparisons import Comparisons, Pair, rate, took
+from offload.render.report.comparisons import Comparisons, Pair, rate
 from offload.render.report.document import Block, listing, paragraph
+from offload.render.report.sentences import say
 from offload.render.words import capital, count, percent
 
 _FEW = 3
@@ -18,68 +19,60 @@ alone.
 """
 
 
-def short(matter: Comparisons) -> str:
+def short(compared: Comparisons) -> str:
     """The answer in a sentence or two."""
-    remote = matter.remote
-    if remote:
-        unlike = (remote[0].ratio.value < 1) != (remote[-1].ratio.value < 1)
-        second = _verdict(matter, remote[-1]) if unlike else _from(matter, remote[0])
-        return " ".join(filter(None, (_verdict(matter, remote[0]), second)))
-    if matter.pairs:
-        return prose.pair_sentence(matter, matter.pairs[0])
-    if matter.sweeps and (told := prose.scaling_sentence(matter, 0)):
+    away = compared.away
+    if away:
+        unlike = (away[0].ratio.value < 1) != (away[-1].ratio.value < 1)
+        second = _verdict(compared, away[-1]) if unlike else _from(compared, away[0])
+        return " ".join(filter(None, (_verdict(compared, away[0]), second)))
+    if compared.pairs:
+        return prose.pair_sentence(compared, compared.pairs[0])
+    if compared.sweeps and (told := prose.scaling_sentence(compared, 0)):
         return told
-    return prose.alone(matter, matter.groups[-1]) if matter.groups else ""
+    return prose.alone(compared, compared.groups[-1]) if compared.groups else ""
 
 
-def conclusions(matter: Comparisons) -> list[Block]:
+def conclusions(compared: Comparisons) -> list[Block]:
     """All of them."""
-    remote = matter.remote
-    worth = [_verdict(matter, pair) for pair in remote]
-    worth += [prose.pair_sentence(matter, p) for p in matter.pairs if p not in remote]
-    if not matter.pairs:
-        worth = [*(prose.alone(matter, group) for group in matter.groups), _best_rate(matter)]
-    asked = "Is it worth offloading?" if remote else "What does it take?"
-    return [
-        *paragraph(*worth, lead=asked),
-        *paragraph(*prose.crossing_sentences(matter), lead="From how many images on?"),
-        *paragraph(*prose.binding_sentences(matter), lead="What binds?"),
-        *paragraph(*changes.changes(matter), lead="What would change it?"),
-        *paragraph(*_sure(matter), lead="How sure is this?"),
-        *paragraph(*_unknown(matter), lead="What this study cannot say."),
-    ]
+    away = compared.away
+    worth = [_verdict(compared, pair) for pair in away]
+    worth += [prose.pair_sentence(compared, p) for p in compared.pairs if p not in away]
+    if not compared.pairs:
+        alone = [prose.alone(compared, group) for group in compared.groups]
+        worth = [*alone, _best_throughput(compared)]
+    told = {
+        "Is it worth offloading?" if away else "What does it take?": worth,
+        "From how many images on?": prose.crossing_sentences(compared),
+        "What is the bottleneck?": prose.bottleneck_sentences(compared),
+        "What would change it?": changes.changes(compared),
+        "How sure is this?": _sure(compared),
+        "What this study cannot say.": _unknown(compared),
+    }
+    return [block for lead, said in told.items() for block in paragraph(*said, lead=lead)]
 
 
-def _verdict(matter: Comparisons, pair: Pair) -> str:
+def _verdict(compared: Comparisons, pair: Pair) -> str:
     """Whether to offload the largest job."""
-    ratio = pair.ratio.value
-    lane_s, base_s = pair.seconds
-    name, base = (matter.names.spoken(g.lane) for g in (pair.lane, pair.base))
-    images = count(pair.images, "image")
+    ratio, known = pair.ratio.value, prose.pair_values(compared, pair)
     if not pair.clear or round(ratio, 2) == 1:
-        chance = "" if pair.clear else " that could be told from chance"
-        return (
-            f"For {images} it makes {'hardly a' if pair.clear else 'no'} difference{chance}: "
-            f"{took(lane_s)} {matter.names.at(pair.lane.lane)}, {took(base_s)} "
-            f"{matter.names.at(pair.base.lane)}."
+        chance = (
+            "hardly a difference" if pair.clear else "no difference that could be told from chance"
         )
-    if ratio < 1:
-        saved = show_s(base_s.value - lane_s.value)
-        return (
-            f"For {images}, yes: {name} takes {took(lane_s)} where {base} takes {took(base_s)}, "
-            f"which saves {saved} or {percent(1 - ratio)} of the time."
-        )
-    return (
-        f"For {images}, no: {name} takes {prose.longer(ratio)} {base}, {took(lane_s)} against "
-        f"{took(base_s)}."
-    )
+        at, base_at = (compared.names.at(group.lane) for group in (pair.candidate, pair.base))
+        return say("verdict_same", difference=chance, at=at, base_at=base_at, **known)
+    if ratio > 1:
+        return say("verdict_no", **known)
+    candidate_s, base_s = pair.seconds
+    saved = show_s(base_s.value - candidate_s.value)
+    return say("verdict_yes", saved=saved, share=percent(1 - ratio), **known)
 
 
-def _best_rate(matter: Comparisons) -> str:
-    """The least that it takes for about the best rate."""
-    if not matter.sweeps:
+def _best_throughput(compared: Comparisons) -> str:
+    """The least that it takes for about the best throughput."""
+    if not compared.sweeps:
         return ""
-    sweep = matter.sweeps[0]
+    sweep = compared.sweeps[0]
     rates = {
         (replicas, concurrency): found
         for replicas, row in sweep.groups.items()
@@ -92,115 +85,85 @@ def _best_rate(matter: Comparisons) -> str:
     replicas, concurrency = min(key for key, each in rates.items() if each.value >= 0.95 * best)
     enough = [count(replicas, "replica")] * (len(sweep.replicas) > 1)
     enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
-    return (
-        f"{capital(prose.swept(matter, sweep))}, {rate(rates[replicas, concurrency])} images/s, "
-        f"about the most that was reached, take no more than {listing(enough)}."
-    )
+    where, most = capital(prose.swept(compared, sweep)), rate(rates[replicas, concurrency])
+    return say("best_throughput", where=where, throughput=most, enough=listing(enough))
 
 
-def _from(matter: Comparisons, pair: Pair) -> str:
-    lanes = {pair.lane.lane, pair.base.lane}
-    found = [each for each in matter.crossings if {each.slow, each.fast} == lanes]
-    return prose.crossing_sentence(matter, found[0]) if found else ""
+def _from(compared: Comparisons, pair: Pair) -> str:
+    variants = {pair.candidate.lane, pair.base.lane}
+    found = [each for each in compared.crossings if {each.slow, each.fast} == variants]
+    return prose.crossing_sentence(compared, found[0]) if found else ""
 
 
-def _sure(matter: Comparisons) -> Iterator[str]:
-    study = matter.study
-    yield _spread(matter)
-    for pair in matter.pairs[:2]:
-        yield _chance(matter, pair)
-    known = predictions.accuracy(study.done)
-    if known:
-        yield (
-            f"What {count(known.runs, 'run')} would take was said beforehand, and was off by "
-            f"{prose.off(known.median_error)} in the median."
-        )
+def _sure(compared: Comparisons) -> Iterator[str]:
+    study = compared.study
+    yield _spread(compared)
+    for pair in compared.pairs[:2]:
+        yield _chance(compared, pair)
+    if known := predictions.accuracy(study.done):
+        error = prose.off(known.median_error)
+        yield say("predicted_runs", runs=count(known.runs, "run"), error=error)
     if study.failed:
-        runs = count(len(study.runs), "run")
-        one = len(study.failed) == 1
-        yield f"{len(study.failed)} of {runs} failed and count{'s' * one} for nothing."
+        number, runs = len(study.failed), count(len(study.runs), "run")
+        yield say("failed_runs", failed=number, runs=runs, s="s" * (number == 1))
 
 
-def _chance(matter: Comparisons, pair: Pair) -> str:
+def _chance(compared: Comparisons, pair: Pair) -> str:
     chance = pair.chance
     if chance is None:
         return ""
-    groups = (pair.lane, pair.base) if chance >= 0.5 else (pair.base, pair.lane)  # noqa: PLR2004
-    ahead, behind = (matter.names.at(group.lane) for group in groups)
+    groups = [pair.candidate, pair.base][:: 1 if chance >= 0.5 else -1]  # noqa: PLR2004
+    ahead, behind = (compared.names.at(group.lane) for group in groups)
     times_s, others_s = (group.values("makespan_s") for group in groups)
-    images = count(pair.images, "image")
+    known = {"images": count(pair.images, "image"), "ahead": ahead, "behind": behind}
     if max(times_s) < min(others_s):
-        return (
-            f"With {images}, each of the {len(times_s)} runs {ahead} was faster than each of the "
-            f"{len(others_s)} {behind}."
-        )
-    share = percent(max(chance, 1 - chance))
-    return f"With {images}, the job is faster {ahead} than {behind} in {share} of the resamples."
+        return say("order_certain", runs=len(times_s), others=len(others_s), **known)
+    return say("order_likely", share=percent(max(chance, 1 - chance)), **known)
 
 
-def _spread(matter: Comparisons) -> str:
+def _spread(compared: Comparisons) -> str:
     spreads = [
-        max(values) / min(values) - 1
-        for group in matter.study.groups.values()
+        max(values) / min(values)
+        for group in compared.study.groups.values()
         if len(values := group.values("makespan_s")) > 1
     ]
     if not spreads:
         return ""
-    return (
-        f"In the median of {count(len(spreads), 'cell')}, the slowest repeat takes "
-        f"{prose.longer(1 + float(np.median(spreads)))} the fastest; where they differ most, "
-        f"{prose.longer(1 + max(spreads))} it."
-    )
+    usual, most = prose.longer(float(np.median(spreads))), prose.longer(max(spreads))
+    return say("spread", cells=count(len(spreads), "cell"), usual=usual, most=most)
 
 
-def _unknown(matter: Comparisons) -> Iterator[str]:
-    study = matter.study
-    places = study.places()
+def _unknown(compared: Comparisons) -> Iterator[str]:
+    study = compared.study
+    places = study.place_names()
     if not study.done:
-        total = count(len(study.runs), "run")
-        yield f"None of its {total} came to an end, so it says nothing of time."
+        yield say("nothing_done", runs=count(len(study.runs), "run"))
         return
     if len(places) == 1:
-        yield f"With 1 place ({places[0]}) there is nothing to compare it with."
-    elif "remote" not in places:
-        yield (
-            f"All {len(places)} places are on one machine, so nothing is known of a faster machine "
-            "elsewhere nor of a link."
-        )
-    lost = [place for place in places if not any(run.lane.place == place for run in study.done)]
-    for place in lost:
+        yield say("one_place", place=places[0])
+    elif not any(study.places[place].leaves_machine for place in places):
+        yield say("one_machine", places=len(places))
+    done = {run.lane.place for run in study.done}
+    for place in (place for place in places if place not in done):
         runs = [run for run in study.runs if run.lane.place == place]
-        yield f"Nothing is known of {place}: of its {count(len(runs), 'run')} none came to an end."
-    if len(matter.measured) == 1:
-        yield (
-            f"With jobs of {count(matter.measured[0], 'image')} alone, it is open from how many "
-            "images on another place would be faster."
-            if len(places) > 1
-            else f"All jobs have {count(matter.measured[0], 'image')}, so what start-up and what "
-            "an image takes cannot be told apart."
-        )
+        yield say("lost_place", place=place, runs=count(len(runs), "run"))
+    if len(compared.measured) == 1:
+        images = count(compared.measured[0], "image")
+        yield say("one_number" if len(places) > 1 else "one_number_alone", images=images)
     if study.repeats < _FEW:
-        yield (
-            f"Each cell was run {count(study.repeats, 'time')} at most, so a small difference may "
-            "be chance."
-        )
-    yield _beyond(matter)
+        yield say("few_repeats", times=count(study.repeats, "time"))
+    yield _beyond(compared)
 
 
-def _beyond(matter: Comparisons) -> str:
+def _beyond(compared: Comparisons) -> str:
     """Jobs and links beyond those measured."""
     limits = []
-    if len(matter.measured) > 1:
-        limits.append(f"jobs of more than {count(max(matter.measured), 'image')}")
-    rates = sorted({
-        site.goodput_bytes_per_s
-        for lane in matter.study.lanes
-        if (site := environment.site(matter.study, lane)).goodput_bytes_per_s
-    })  # fmt: skip
+    if len(compared.measured) > 1:
+        limits.append(f"jobs of more than {count(max(compared.measured), 'image')}")
+    sites = [environment.site(compared.study, variant) for variant in compared.study.lanes]
+    rates = sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
     if len(rates) > _FEW:
         limits.append(f"links below {show_rate(rates[0])} or above {show_rate(rates[-1])}")
     elif rates:
         limits.append(f"links other than {listing([show_rate(rate) for rate in rates])}")
-    if not limits:
-        return ""
-    return f"It holds for these machines at that time; {listing(limits)} were not measured."
+    return say("beyond", limits=listing(limits) or None)

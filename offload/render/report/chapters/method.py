@@ -6,6 +6,7 @@ from offload.findings import predictions
 from offload.findings.study import Study, levels
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, Table, paragraph
+from offload.render.report.sentences import say
 from offload.render.words import count, percent
 
 _FACTORS = {
@@ -17,32 +18,24 @@ _FACTORS = {
 }
 
 
-def design(matter: Comparisons) -> list[Block]:
+def design(compared: Comparisons) -> list[Block]:
     """What was varied, and in which order."""
-    study = matter.study
-    rows = [*_factors(matter)]
+    study = compared.study
     seed = study.design.get("seed")
     seeded = f" (seed {seed})" if isinstance(seed, int) else ""
     rounds = ", one whole round of repeats after another" if study.attempts > 1 else ""
-    seen = "@factors shows what was varied."
-    order = (
-        f"The {len(study.runs)} runs came in random order{seeded}{rounds}, so that a machine that "
-        "grows warm or a network that grows busy slows down all alike."
-        if len(study.runs) > 1
-        else ""
-    )
-    same = (
-        "A job of N images has the first N of one shuffled list, hence the same images wherever it "
-        "runs, and is the very command `offload detect` in a process of its own."
-    )
+    runs = len(study.runs) if len(study.runs) > 1 else None
+    order = say("order", runs=runs, seeded=seeded, rounds=rounds)
+    rows = [*_factors(compared)]
     table = Table("factors", "What was varied.", ("factor", "levels"), rows, numbers=False)
-    return [*paragraph(seen, order, same, _starts(study)), table]
+    seen = "@factors shows what was varied."
+    return [*paragraph(seen, order, say("same_images"), *_starts(study)), table]
 
 
-def _factors(matter: Comparisons) -> Iterator[tuple[str, str]]:
-    study = matter.study
-    yield "place", ", ".join(study.places())
-    yield "images in a job", ", ".join(f"{number:,}" for number in matter.numbers)
+def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
+    study = compared.study
+    yield "place", ", ".join(study.place_names())
+    yield "images in a job", ", ".join(f"{number:,}" for number in compared.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):
             whole = ", or as it is" if name == "upload_max_side_px" and _sent_whole(study) else ""
@@ -60,69 +53,35 @@ def _sent_whole(study: Study) -> bool:
     return any(None in found and len(found) > 1 for found in sides.values())
 
 
-def _starts(study: Study) -> str:
+def _starts(study: Study) -> Iterator[str]:
     warm = {run.lane.place for run in study.runs if not run.lane.cold}
     cold = {run.lane.place for run in study.runs if run.lane.cold}
-    told = []
-    if warm - {"local"}:
-        told.append(
-            "Before each warm run in a container or at a server, another process had sent one "
-            "image there, so that all was up."
-        )
+    if any(not study.places[place].in_process for place in warm):
+        yield say("warm_elsewhere")
     if warm:
-        told.append("What a warm run took to get ready is not part of its makespan.")
+        yield say("warm")
     if cold:
-        server = " but the server" if "remote" in cold else ""
-        told.append(
-            f"Before each cold run nothing was up{server}, and getting ready is part of its "
-            "makespan."
-        )
-    return " ".join(told)
+        away = any(study.places[place].leaves_machine for place in cold)
+        yield say("cold", server=" but the server" if away else "")
 
 
-def measures(matter: Comparisons) -> list[Block]:
+def measures(compared: Comparisons) -> list[Block]:
     """How each quantity is defined and taken."""
-    study = matter.study
-    away = any(run.lane.place != "local" for run in study.runs)
-    first = paragraph(
-        "runs from the first image being taken to the last result being written; in a cold run "
-        "from the first line of the command.",
-        lead="Makespan",
-    )
-    infer = paragraph(
-        "is what a detector takes for one image, from its start to its answer. Decoding the file "
-        "into pixels is counted apart, and so is waiting for a detector that is free.",
-        lead="Inference time",
-    )
-    transfer = paragraph(
-        "of an image runs from its turn on the uplink to the answer's first byte, less what the "
-        "server says it spent on waiting, decoding and inference, plus the receiving of the "
-        "answer: the way there and back, and what a request costs. Each duration is taken with one "
-        "clock; times of two machines are never subtracted from each other.",
-        lead="Transfer time",
-    )
-    response = paragraph(
-        "of an image runs from its being taken up to its result, with all waiting in between.",
-        lead="Response time",
-    )
-    return [*first, *infer, *(transfer if away else []), *response, *_statistics(matter)]
+    study = compared.study
+    away = any(not compared.traits(run.lane).in_process for run in study.runs)
+    quantities = ["Total time", "Inference time", *["Transfer time"] * away, "Response time"]
+    defined = {lead: say(lead.lower().replace(" ", "_")) for lead in quantities}
+    blocks = [block for lead, text in defined.items() for block in paragraph(text, lead=lead)]
+    return [*blocks, *_statistics(compared)]
 
 
-def _statistics(matter: Comparisons) -> list[Block]:
-    study = matter.study
-    text = "Each cell was run 1 time, so numbers have no intervals." if study.repeats == 1 else ""
-    if study.repeats > 1:
-        text = (
-            f"Numbers are medians of up to {study.repeats} repeats. Brackets and bars hold 90 % of "
-            f"2,000 medians of resamples (bootstrap){_range(study.repeats)}."
-        )
-    compared = "A place is called faster than another if its median is so in 90 % of the resamples."
-    known = len(predictions.predicted(study.done))
-    predicted = (
-        f"What {count(known, 'run')} would take was predicted beforehand by the cost model of "
-        "`offload advise`."
-    )
-    told = [text, compared * bool(study.repeats > 1 and matter.pairs), predicted * bool(known)]
+def _statistics(compared: Comparisons) -> list[Block]:
+    repeats, known = compared.study.repeats, len(predictions.predicted(compared.study.done))
+    told = [say("no_intervals")] * (repeats == 1)
+    if repeats > 1:
+        told += [say("intervals", repeats=repeats, range=_range(repeats))]
+        told += [say("comparison")] * bool(compared.pairs)
+    told += [say("beforehand", runs=count(known, "run"))] * bool(known)
     return paragraph(*told, lead="Statistics.")
 
 
@@ -130,7 +89,4 @@ def _range(repeats: int) -> str:
     """What the interval of few repeats is."""
     if repeats > 3:  # noqa: PLR2004 - the extreme medians are more than a tenth up to there
         return ""
-    sure = percent(1 - 0.5 ** (repeats - 1))
-    return (
-        f"; of {repeats} repeats that is the range, which holds the true median in {sure} of cases"
-    )
+    return say("range", repeats=repeats, sure=percent(1 - 0.5 ** (repeats - 1)))

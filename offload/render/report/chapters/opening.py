@@ -1,34 +1,29 @@
 """Introduction and problem overview."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
+from offload.domain.places import PlaceTraits
 from offload.domain.units import show_bytes, show_rate, show_s
 from offload.findings import environment, phases
 from offload.findings.study import Study, Variant
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, listing, paragraph, said
-from offload.render.report.naming import Names
+from offload.render.report.document import Block, listing, paragraph
+from offload.render.report.sentences import say
 from offload.render.words import capital, count
 
 _MOST_NUMBERS = 12
-_IS = {
-    "local": "`local` is the process that has the images",
-    "container": "`container` is the same software in a Docker container on the same machine",
-    "remote": "`remote` is the same software on a server that the images are sent to",
-}
 
 
-def title(matter: Comparisons) -> str:
+def title(compared: Comparisons) -> str:
     """What the study is about."""
-    places = matter.study.places()
+    places = compared.study.place_names()
     if len(places) > 1:
         return f"Where to detect objects: {listing(places)} compared"
-    where = Names({}).at(Variant(places[0]))
-    if matter.sweeps:
-        return f"Detecting objects {where}: replicas and requests in flight"
-    return f"Detecting objects {where}: what a job takes"
+    what = "replicas and requests in flight" if compared.sweeps else "what a job takes"
+    return f"Detecting objects {compared.named().at(Variant(places[0]))}: {what}"
 
 
 def subtitle(study: Study) -> str:
@@ -40,36 +35,38 @@ def subtitle(study: Study) -> str:
     return "A study made with " + ", ".join(filter(None, parts))
 
 
-def introduction(matter: Comparisons, short: str) -> list[Block]:
+def introduction(compared: Comparisons, short: str) -> list[Block]:
     """What was asked and what was done; `short` is the answer in a sentence."""
-    study = matter.study
-    places, runs = study.places(), len(study.runs)
-    numbers = listing([f"{number:,}" for number in matter.numbers])
-    if len(matter.numbers) > _MOST_NUMBERS:
-        numbers = f"jobs of {min(matter.numbers)} to {max(matter.numbers):,}"
-    model = f" of the model `{matter.model}`" if matter.model else ""
-    images = "image" if matter.numbers == [1] else "images"
-    over = f"over {numbers} {images}"
-    measured = f"This study measures it with {count(runs, 'run')}{model}"
-    if len(places) == 1:
-        where = Names({}).at(Variant(places[0]))
-        asked = f"How fast are objects detected {where}, and what decides it? {measured}, {over}."
-    elif "remote" in places:
-        asked = (
-            "Are the objects in a batch of images better detected where the images are, or "
-            f"somewhere else? {measured} in {len(places)} places, {over}."
-        )
-    else:
-        asked = (
-            "Where on one machine are the objects in a batch of images detected fastest? "
-            f"{measured} in {len(places)} places, {over}."
-        )
-    told = [_IS[place] for place in places if place in _IS]
-    meant = capital(f"{'; '.join(told)}.") if told else ""
+    study = compared.study
+    places = [study.places[name] for name in study.place_names()]
+    numbers = listing([f"{number:,}" for number in compared.numbers])
+    if len(compared.numbers) > _MOST_NUMBERS:
+        numbers = f"jobs of {min(compared.numbers)} to {max(compared.numbers):,}"
+    model = f" of the model `{compared.model}`" if compared.model else ""
+    asked = say(
+        _question(places),
+        at=compared.named().at(Variant(places[0].name)),
+        measured=f"This study measures it with {count(len(study.runs), 'run')}{model}",
+        places=len(places),
+        over=f"over {numbers} {'image' if compared.numbers == [1] else 'images'}",
+    )
+    meant = capital("; ".join(say(_kind(traits), place=traits.name) for traits in places)) + "."
     return [
         *paragraph(asked, _when(study), _ended(study), meant),
         *paragraph(short, lead="In short." if short else ""),
     ]
+
+
+def _question(places: Sequence[PlaceTraits]) -> str:
+    if len(places) == 1:
+        return "one_place_asked"
+    return "away_asked" if any(traits.leaves_machine for traits in places) else "here_asked"
+
+
+def _kind(traits: PlaceTraits) -> str:
+    if traits.in_process:
+        return "is_in_process"
+    return "is_away" if traits.leaves_machine else "is_here"
 
 
 def _when(study: Study) -> str:
@@ -87,12 +84,12 @@ def _ended(study: Study) -> str:
     runs, failed = len(study.runs), len(study.failed)
     planned = study.design.get("cells")
     if isinstance(planned, int) and planned > runs:
-        return f"Of {count(planned, 'planned run')}, {runs - failed} came to an end so far."
+        return f"Of {count(planned, 'planned run')}, {runs - failed} finished so far."
     if failed == runs:
-        return f"None of the {count(runs, 'run')} came to an end."
+        return f"None of the {count(runs, 'run')} finished."
     if failed:
-        return f"Of these, {failed} failed and {runs - failed} came to an end."
-    return f"All {runs} came to an end." if runs > 1 else "The 1 run came to an end."
+        return f"Of these, {failed} failed and {runs - failed} finished."
+    return f"All {runs} finished." if runs > 1 else "The 1 run finished."
 
 
 def _moment(study: Study, name: str) -> datetime | None:
@@ -102,39 +99,25 @@ def _moment(study: Study, name: str) -> datetime | None:
         return None
 
 
-def problem(matter: Comparisons) -> list[Block]:
+def problem(compared: Comparisons) -> list[Block]:
     """Why the answer is not obvious, in this study's own numbers."""
-    study = matter.study
-    weight = _weight(study)
-    link = said(
-        "An image weighs {weight} on average, which {links}.",
-        weight=show_bytes(weight) if weight else None,
-        links=_links(matter, weight),
-    ) or said("An image weighs {weight} on average.", weight=show_bytes(weight) if weight else None)
-    away = "remote" in study.places()
-    trade = (
-        "A job is over when its last image has its detections. Elsewhere there may be a faster "
-        "machine, but every image has to get there first: offloading pays in transfer for what it "
-        "saves in computing."
-        if away
-        else "A job is over when its last image has its detections, so what counts is the makespan "
-        "of the whole batch, not the speed of a single inference."
-    )
-    return [
-        *paragraph(trade, link, _work(matter)),
-        *paragraph(_overlap(matter)),
-    ]
+    study = compared.study
+    weight, links = _weight(study), _links(compared)
+    text = ""
+    if weight:
+        carried = [f"{show_rate(rate)} carries in {show_s(weight / rate)}" for rate in links]
+        name, known = "weight_links" if links else "weight", listing(carried, "and one of")
+        text = say(name, weight=show_bytes(weight), links=known)
+    away = any(study.places[place].leaves_machine for place in study.place_names())
+    trade = say("trade_away" if away else "trade_here")
+    return [*paragraph(trade, text, _work(compared)), *paragraph(_overlap(compared))]
 
 
-def _links(matter: Comparisons, weight: float | None) -> str:
-    """How long the links take to carry an image: `a link of 10 Mbit/s carries in 0.14 s`."""
-    remote = [lane for lane in matter.lanes if lane.place == "remote"]
-    sites = [environment.site(matter.study, lane) for lane in remote]
-    rates = sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
-    if not weight or not rates:
-        return ""
-    carried = [f"{show_rate(rate)} carries in {show_s(weight / rate)}" for rate in rates]
-    return f"a link of {listing(carried, 'and one of')}"
+def _links(compared: Comparisons) -> list[float]:
+    """The rates of the links, in bytes a second."""
+    linked = (each for each in compared.variants if compared.traits(each).uses_link)
+    sites = [environment.site(compared.study, variant) for variant in linked]
+    return sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
 
 
 def _weight(study: Study) -> float | None:
@@ -146,24 +129,18 @@ def _weight(study: Study) -> float | None:
     return float(np.mean(sent)) if sent else None
 
 
-def _work(matter: Comparisons) -> str:
+def _work(compared: Comparisons) -> str:
+    firsts = {group.lane.place: group for group in reversed(compared.groups)}
     parts = []
-    for place in dict.fromkeys(group.lane.place for group in matter.groups):
-        group = next(g for g in matter.groups if g.lane.place == place)
-        spent = phases.of(group)
+    for place in dict.fromkeys(group.lane.place for group in compared.groups):
+        spent = phases.of(firsts[place])
         work_s = spent.get("decoding", 0.0) + spent.get("inference", 0.0)
         if work_s:
-            parts.append(f"{show_s(work_s)} {Names({}).at(group.lane)}")
-    return f"Decoding and inference of one take {listing(parts)}." if parts else ""
+            parts.append(f"{show_s(work_s)} {compared.named().at(firsts[place].lane)}")
+    return say("work", parts=listing(parts) or None)
 
 
-def _overlap(matter: Comparisons) -> str:
-    least, most = min(matter.numbers), max(matter.numbers)
-    text = (
-        "Images overlap: while one is on its way, others are being detected. A long job therefore "
-        "takes about as long as its slowest stage, a short one as long as all stages one after the "
-        "other and what it takes to get going"
-    )
-    if least == most:
-        return f"{text}; this study looks at jobs of {count(most, 'image')} alone."
-    return f"{text}; that is why this study goes from {count(least, 'image')} to {most:,}."
+def _overlap(compared: Comparisons) -> str:
+    least, most = min(compared.numbers), max(compared.numbers)
+    which = "looked_at_one" if least == most else "looked_at_many"
+    return say("overlap", looked=say(which, images=count(least, "image"), most=most))

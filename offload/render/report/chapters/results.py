@@ -1,4 +1,4 @@
-"""Results: the makespan, and where the time goes."""
+"""Results: total time, and where the time goes."""
 
 from offload.findings import headline, phases
 from offload.findings.study import Group, Variant
@@ -11,113 +11,122 @@ from offload.render.words import capital, count, percent
 _MOST_ROWS, _MOST_BARS = 12, 6
 
 
-def opening(matter: Comparisons) -> list[Block]:
+def opening(compared: Comparisons) -> list[Block]:
     """What all numbers have in common."""
-    study = matter.study
+    study = compared.study
     if not study.done:
-        return paragraph(f"None of the {count(len(study.runs), 'run')} came to an end.")
+        return paragraph(f"None of the {count(len(study.runs), 'run')} finished.")
     if not study.failed:
         return []
-    return paragraph(f"All numbers are of the {count(len(study.done), 'run')} that came to an end.")
+    return paragraph(f"All numbers are of the {count(len(study.done), 'run')} that finished.")
 
 
-def makespan(matter: Comparisons) -> list[Block]:
+def makespan(compared: Comparisons) -> list[Block]:
     """Seconds over images, as a figure and as a table."""
-    study = matter.study
-    series = {lane: study.series(lane) for lane in matter.lanes}
-    lines = {lane: groups for lane, groups in series.items() if len(groups) > 1}
+    study = compared.study
+    series = {variant: study.series(variant) for variant in compared.variants}
+    lines = {variant: groups for variant, groups in series.items() if len(groups) > 1}
     blocks: list[Block] = []
     if lines:
-        shown = [c for c in matter.crossings if c.slow in lines and c.fast in lines]
-        caption = f"{_order(matter)} {_bars(matter)}".strip()
-        svg = figures.makespan(lines, matter.names, matter.looks, shown)
+        shown = [c for c in compared.crossings if c.slow in lines and c.fast in lines]
+        caption = f"{_order(compared)} {_bars(compared)}".strip()
+        svg = figures.makespan(lines, compared.names, compared.looks, shown)
         blocks.append(Figure("makespan", svg, caption))
     seen = ""
     if len(series) > 1 or lines:  # a single number stands in the text
-        blocks.append(_makespans(matter))
-        seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the makespan."
-    told = [prose.pair_sentence(matter, pair) for pair in matter.pairs]
-    crossed = prose.crossing_sentences(matter)
-    if not matter.pairs:
-        told = [prose.alone(matter, group) for group in matter.groups]
+        blocks.append(_makespans(compared))
+        seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the total time."
+    told = [prose.pair_sentence(compared, pair) for pair in compared.pairs]
+    crossed = prose.crossing_sentences(compared)
+    if not compared.pairs:
+        told = [prose.alone(compared, group) for group in compared.groups]
     return [*paragraph(seen, *told, *crossed), *blocks]
 
 
-def _order(matter: Comparisons) -> str:
+def _order(compared: Comparisons) -> str:
     """What the figure shows, in one sentence."""
-    if matter.crossings:
-        return prose.crossing_sentence(matter, matter.crossings[0])
-    return prose.alone(matter, matter.groups[-1])
+    if compared.crossings:
+        return prose.crossing_sentence(compared, compared.crossings[0])
+    return prose.alone(compared, compared.groups[-1])
 
 
-def _bars(matter: Comparisons) -> str:
+def _bars(compared: Comparisons) -> str:
     """What the bars are, and how the knobs were set if they were turned."""
-    bars = f"Bars: 90 % of the resampled medians of {matter.study.repeats} runs."
-    settings = max(headline.settings(matter.study, lane) for lane in matter.lanes)
+    bars = f"Bars: 90 % of the resampled medians of {compared.study.repeats} runs."
+    settings = max(headline.settings(compared.study, variant) for variant in compared.variants)
     best = f" Each place is shown at the fastest of up to {settings} settings." * (settings > 1)
-    more = f" Not shown: {count(matter.left_out, 'more combination')}." if matter.left_out else ""
-    return (bars if matter.study.repeats > 1 else "") + best + more
+    more = (
+        f" Not shown: {count(compared.left_out, 'more combination')}." if compared.left_out else ""
+    )
+    return (bars if compared.study.repeats > 1 else "") + best + more
 
 
-def _makespans(matter: Comparisons) -> Table:
-    lanes = matter.lanes
+def _makespans(compared: Comparisons) -> Table:
+    variants = compared.variants
     rows = []
-    for number in thinned(matter.numbers, _MOST_ROWS):
-        groups = [matter.study.series(lane).get(number) for lane in lanes]
-        cells = [took(g.estimate("makespan_s")) if g else None for g in groups]
-        rows.append((f"{number:,}", *(cell or "failed" if _ran(matter, lane, number) else "not run"
-                     for cell, lane in zip(cells, lanes, strict=True))))  # fmt: skip
-    header = ("images", *(matter.names.short(lane) for lane in lanes))
-    repeats = matter.study.repeats
+    for number in thinned(compared.numbers, _MOST_ROWS):
+        groups = [compared.study.series(variant).get(number) for variant in variants]
+        known = zip(groups, variants, strict=True)
+        rows.append((f"{number:,}", *(_cell(compared, *each, number) for each in known)))
+    header = ("images", *(compared.names.short(variant) for variant in variants))
+    repeats = compared.study.repeats
     meant = (
         f"median of up to {repeats} runs, and what 90 % of resamples hold"
         if repeats > 1
         else "1 run each"
     )
-    some = len(matter.numbers) - len(rows)
+    some = len(compared.numbers) - len(rows)
     more = f" {count(some, 'more number')} of images not shown." if some else ""
-    return Table("makespans", f"Makespan by number of images: {meant}.{more}", header, rows)
+    return Table("makespans", f"Total time by number of images: {meant}.{more}", header, rows)
 
 
-def _ran(matter: Comparisons, lane: Variant, number: int) -> bool:
+def _cell(compared: Comparisons, group: Group | None, variant: Variant, number: int) -> str:
+    if group is not None:
+        return took(group.estimate("makespan_s")) or ""
     # A run that failed early does not know its server's address.
-    return any(
-        run.lane.but(label=lane.label) == lane and run.images == number for run in matter.study.runs
+    ran = any(
+        run.lane.but(label=variant.label) == variant and run.images == number
+        for run in compared.study.runs
     )
+    return "failed" if ran else "not run"
 
 
-def where(matter: Comparisons) -> list[Block]:
+def where(compared: Comparisons) -> list[Block]:
     """What an image spends its time on."""
-    rows = _phase_rows(matter)
+    rows = _phase_rows(compared)
     if not rows:
         return []
     groups = list(rows.values())
     svg = figures.where_time_goes(groups, list(rows))
     images = {group.images for group in groups}
     over = f", jobs of {count(images.pop(), 'image')}" if len(images) == 1 else ""
-    message = _phase_message(matter, groups[-1])
+    message = _phase_message(compared, groups[-1])
     caption = f"{message} Mean share of an image's time{over}, waiting included."
     seen = "@phases shows what an image spends its time on."
-    text = paragraph(seen, *prose.binding_sentences(matter))
+    text = paragraph(seen, *prose.bottleneck_sentences(compared))
     return [*text, Figure("phases", svg, caption.strip())]
 
 
-def _phase_rows(matter: Comparisons) -> dict[str, Group]:
-    """A bar's name -> its group: the lanes, or each number of requests in flight."""
-    if len(matter.lanes) == 1 and matter.sweeps and len(matter.sweeps[0].concurrencies) > 1:
-        most = matter.sweeps[0].groups[matter.sweeps[0].replicas[-1]]
+def _phase_rows(compared: Comparisons) -> dict[str, Group]:
+    """A bar's name -> its group: the variants, or each number of requests in flight."""
+    if (
+        len(compared.variants) == 1
+        and compared.sweeps
+        and len(compared.sweeps[0].concurrencies) > 1
+    ):
+        most = compared.sweeps[0].groups[compared.sweeps[0].replicas[-1]]
         found = {f"{c} in flight": most[c] for c in thinned(sorted(most), _MOST_BARS)}
     else:
-        found = {matter.names.short(group.lane): group for group in matter.groups}
+        found = {compared.names.short(group.lane): group for group in compared.groups}
     return {name: group for name, group in found.items() if phases.of(group)}
 
 
-def _phase_message(matter: Comparisons, group: Group) -> str:
+def _phase_message(compared: Comparisons, group: Group) -> str:
     spent = phases.of(group)
     phase = max(spent, key=lambda each: spent[each])
     share = percent(spent[phase] / sum(spent.values()))
-    lane = group.lane
-    where = capital(matter.names.at(lane))
-    if len(matter.lanes) == 1:
-        where += setting(lane)
+    variant = group.lane
+    where = capital(compared.names.at(variant))
+    if len(compared.variants) == 1:
+        where += setting(variant)
     return f"{where}, {share} of an image's time is {phase}."

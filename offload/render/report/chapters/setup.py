@@ -12,15 +12,17 @@ from offload.findings.study import Study
 from offload.render.report.chapters import architecture
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, Commands, Figure, Table, cut, listing, paragraph
+from offload.render.report.naming import bare
+from offload.render.report.sentences import say
 
 _LONGEST = 30
 
 
-def setup(matter: Comparisons) -> list[Block]:
+def setup(compared: Comparisons) -> list[Block]:
     """The machines and what lay between them."""
-    study = matter.study
+    study = compared.study
     blocks: list[Block] = []
-    if drawn := architecture.drawn(matter):
+    if drawn := architecture.drawn(compared):
         caption, svg, width = drawn
         blocks.append(Figure("architecture", svg, caption, width))
     machines = _machines(study)
@@ -41,13 +43,13 @@ def _machines(study: Study) -> dict[str, tuple[HostFacts, PlaceFacts]]:
     here = environment.client(study)
     if here:
         found["machine with the images"] = here, PlaceFacts()
-    labels = {lane.label for lane in study.lanes if lane.place == "remote"}
-    for lane in study.lanes:
-        site = environment.site(study, lane)
-        if lane.place == "remote" and (site.host or site.goodput_bytes_per_s):
-            name = (
-                f"remote server {cut(lane.label, _LONGEST)}" if len(labels) > 1 else "remote server"
-            )
+    away = [each for each in study.lanes if study.places[each.place].leaves_machine]
+    labels = {(variant.place, variant.label) for variant in away}
+    for variant in away:
+        site = environment.site(study, variant)
+        if site.host or site.goodput_bytes_per_s:
+            name, several = bare(study.places[variant.place]), len(labels) > 1
+            name = f"{name} {cut(variant.label, _LONGEST)}".strip() if several else name
             found.setdefault(name, (site.host or HostFacts(), site))
     return dict(list(found.items())[:3])
 
@@ -75,11 +77,11 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
 def _uplink(study: Study) -> str:
     """What was measured of the link, each way it was shaped."""
     found = {}
-    for lane in study.lanes:
-        rate = environment.site(study, lane).goodput_bytes_per_s
-        if lane.place == "remote" and rate:
-            shaped = f" (shaped to {lane.link_mbit:g})" if lane.link_mbit else ""
-            found[lane.link_mbit] = f"{show_rate(rate)}{shaped}"
+    for variant in study.lanes:
+        rate = environment.site(study, variant).goodput_bytes_per_s
+        if study.places[variant.place].uses_link and rate:
+            shaped = f" (shaped to {variant.link_mbit:g})" if variant.link_mbit else ""
+            found[variant.link_mbit] = f"{show_rate(rate)}{shaped}"
     return ", ".join(found.values())
 
 
@@ -89,9 +91,9 @@ def _libraries(study: Study) -> str:
     return ", ".join(f"{name} {version}" for name, version in known.items() if version)
 
 
-def reproduction(matter: Comparisons) -> list[Block]:
+def reproduction(compared: Comparisons) -> list[Block]:
     """What to type to do it again."""
-    study = matter.study
+    study = compared.study
     typed = study.design.get("command")
     if not isinstance(typed, list):
         return []
@@ -103,12 +105,7 @@ def reproduction(matter: Comparisons) -> list[Block]:
         f"offload report {shlex.quote(folder)} -o report.pdf",
         f"offload profile import {shlex.quote(folder.rstrip('/') + '/runs.csv')}",
     ]
-    with_version = f" {version}" if version else ""
-    text = (
-        f"With offload{with_version}, the first command makes all runs (or goes on where it was "
-        "interrupted), the second writes this report, and the third lets another machine give "
-        "advice from these runs:"
-    )
+    text = say("reproduction", version=f" {version}" if version else "")
     return [*paragraph(text), Commands(lines)]
 
 

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from offload.findings.phases import STAGES
 from offload.findings.study import MeasuredRun, Study, Variant
-from offload.render.report import build, figures
+from offload.render.report import build, figures, html, pdf
 from offload.render.report.comparisons import Comparisons, digits, round_images, thinned
 from offload.render.report.document import (
     Block,
@@ -22,10 +24,11 @@ from offload.render.report.document import (
     listing,
     paragraph,
     referring,
-    said,
     spans,
 )
+from offload.render.report.sentences import say, templates
 from offload.usecases.experiment import report_data
+from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
 
 pytestmark = pytest.mark.xdist_group("documents")
@@ -84,7 +87,7 @@ def documents(studies: dict[str, Study]) -> dict[str, Document]:
     return {name: build.document(study) for name, study in studies.items()}
 
 
-def texts(sections: list[Section]) -> Iterator[str]:
+def texts(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
         for block in section.blocks:
             match block:
@@ -178,7 +181,11 @@ def test_a_figure_is_there_if_the_study_has_its_data(
         ("three places", "Is it worth offloading?", "For 200 images, yes: the remote server takes"),
         ("three places", "From how many images on?", "images on (41 to 61), the remote server is"),
         ("a slow link", "Is it worth offloading?", "For 200 images, no: the remote server takes"),
-        ("a slow link", "What binds?", "At the remote server, the link binds: "),
+        (
+            "a slow link",
+            "What is the bottleneck?",
+            "At the remote server, the link is the bottleneck: ",
+        ),
         ("a slow link", "What would change it?", "instead of 7.7 Mbit/s"),
         ("two links", "What would change it?", "which lies between links that were measured"),
         ("two links", "Is it worth offloading?", "yes: the remote server over 100 Mbit/s takes"),
@@ -189,7 +196,7 @@ def test_a_figure_is_there_if_the_study_has_its_data(
         ("replicas alone", "What would change it?", "Going from 1 to 3 replicas multiplies"),
         ("many links", "Is it worth offloading?", "yes: the remote server over 200 Mbit/s takes"),
         ("many links", "Is it worth offloading?", "no: the remote server over 1 Mbit/s takes"),
-        ("cold alone", "What binds?", "start-up is "),
+        ("cold alone", "What is the bottleneck?", "start-up is "),
     ],
 )
 def test_conclusions_are_what_the_law_behind_the_study_says(
@@ -207,7 +214,7 @@ def test_conclusions_are_what_the_law_behind_the_study_says(
         ("one repeat", "Each cell was run 1 time"),
         ("one run", "All jobs have 5 images"),
         ("a place that always failed", "Nothing is known of remote: of its 2 runs none"),
-        ("all failed", "None of its 3 runs came to an end"),
+        ("all failed", "None of its 3 runs finished"),
         ("three places", "jobs of more than 200 images"),
         ("many links", "links below 1 Mbit/s or above 200 Mbit/s"),
     ],
@@ -266,7 +273,7 @@ def test_where_nothing_differs_no_link_and_no_hour_is_said_to_decide() -> None:
         for lane in lanes
         for seconds in ((2.0, 2.2, 2.4) if lane is lanes[0] else (1.9, 2.1, 2.3))
     ]
-    document = build.document(Study(tuple(runs), environment=environment))
+    document = build.document(Study(tuple(runs), environment=environment, places=KNOWN))
     assert "no difference that could be told" in conclusion(document, "Is it worth offloading?")
     assert conclusion(document, "What would change it?") == ""
 
@@ -286,7 +293,7 @@ def test_a_lane_looks_the_same_in_all_figures() -> None:
         *(Variant("remote", link_mbit=float(mbit)) for mbit in (1, 2, 5)),
     ]
     runs = [MeasuredRun("", lane, 5, {"makespan_s": 1.0}) for lane in lanes]
-    looks = Comparisons(Study(tuple(runs))).looks
+    looks = Comparisons(Study(tuple(runs), places=KNOWN)).looks
     assert list(looks.values()) == [1, 2, 3, 4]
 
 
@@ -375,18 +382,50 @@ def test_the_same_study_gives_the_same_report(studies: dict[str, Study]) -> None
 def test_figures_look_the_same_whatever_matplotlib_is_set_to(studies: dict[str, Study]) -> None:
     import matplotlib as mpl
 
-    before = dict(mpl.rcParams)
-    svg = figures.predictions(studies["one repeat"].done)
+    study, before = studies["one repeat"], dict(mpl.rcParams)
+    svg = figures.predictions(study.done, study.known_names())
     with mpl.rc_context({"font.size": 30}):
-        assert figures.predictions(studies["one repeat"].done) == svg
+        assert figures.predictions(study.done, study.known_names()) == svg
     assert dict(mpl.rcParams) == before
 
 
 def test_a_sentence_needs_all_of_its_fields() -> None:
-    assert said("{a} and {b}.", a="1", b=2) == "1 and 2."
-    assert said("{a} and {b}.", a="1", b=None) == ""
-    assert said("{a}.", a="") == ""
+    assert say("worth", fast="It", usd="$3") == "It pays if an hour of waiting is worth $3 or more."
+    assert say("worth", fast="It", usd=None) == ""
     assert paragraph("", "") == []
+
+
+def test_each_sentence_is_said_somewhere_and_no_other() -> None:
+    sources = "".join(path.read_text() for path in Path(build.__file__).parent.rglob("*.py"))
+    made_up = {f"bottleneck_{stage}" for stage in ("start-up", *STAGES)}
+    made_up |= {"total_time", "inference_time", "transfer_time", "response_time"}
+    assert set(re.findall(r'\bsay\(\s*"([\w-]+)"', sources)) <= set(templates())
+    assert {name for name in templates() if f'"{name}"' not in sources} == made_up
+
+
+def test_a_place_that_nobody_declared_is_told_of_like_a_remote_one(
+    studies: dict[str, Study], documents: dict[str, Document]
+) -> None:
+    study = studies["three places"]
+    known = study.environment["places"]
+    there = {"toy": known["remote"], **{k: v for k, v in known.items() if k != "remote"}}
+    toy = Study(
+        tuple(replace(run, lane=_at_toy(run.lane)) for run in study.runs),
+        tuple(replace(photo, lane=_at_toy(photo.lane)) for photo in study.photos),
+        study.design,
+        {**study.environment, "places": there},
+        places=KNOWN,
+    )
+    document = build.document(toy)
+    assert named(document) == named(documents["three places"])
+    assert "the toy place takes" in conclusion(document, "Is it worth offloading?")
+    assert "`toy` is the same software on another machine" in " ".join(texts(document.sections))
+    assert "at the toy place" in html.page(document)
+    assert pdf.pages(document).startswith(b"%PDF")
+
+
+def _at_toy(variant: Variant) -> Variant:
+    return variant.but(place="toy") if variant.place == "remote" else variant
 
 
 def test_units_stay_with_their_numbers_but_code_is_left_alone() -> None:

@@ -11,8 +11,8 @@ from offload.render.report import build, html, pdf, writing
 from offload.render.report.document import Document, Figure, Paragraph, Section
 from offload.usecases.experiment import report_data
 from tests.browser import launched
-from tests.report.pdfs import contents
-from tests.report.test_documents import BOTH_LINKS, BROKEN, FAST, SWEEP
+from tests.render.pdfs import contents
+from tests.render.test_documents import BOTH_LINKS, BROKEN, FAST, SWEEP
 from tests.studies import Made, change, made
 
 pytestmark = pytest.mark.xdist_group("report files")

@@ -3,6 +3,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from offload.costmodel.advice import Advice
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.dollars import Billing
+from offload.costmodel.terms import Candidate
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Agreement
 from offload.render import words
 from offload.render.advice import advice as rendered
 from offload.render.advice import breakevens, explained, plots
 from offload.render.advice.explained import NAMES
-from tests.measured import advised, container, local, remote
+from tests.measured import PLACES, advised, container, local, measurement, remote
 
 NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
 MEASURED = (local(), container(), remote())
@@ -41,18 +43,18 @@ def row(text: str, place: str) -> str:
 def test_the_sentence_names_the_winner_how_sure_that_is_and_what_binds_the_rival() -> None:
     sentence = rendered.sentence(advised(*MEASURED))
     assert sentence.startswith("Run it here: 200 images take 2.")
-    assert ", $0. Sure: best in 100 % of cases." in sentence
+    assert ", $0. Sure: confidence 100 %." in sentence
     assert "Container would take" in sentence
 
 
 def test_what_binds_the_remote_place_is_said_with_what_it_means() -> None:
     slow_link = advised(local(), remote())
     assert rendered.sentence(slow_link).endswith(
-        ": the uplink binds, a faster machine there would not help."
+        ": the uplink is the bottleneck, a faster machine there would not help."
     )
     slow_server = advised(local(service_s=3), remote(service_s=1, bytes_per_s=2e7))
     assert rendered.sentence(slow_server).startswith("Run it remotely: 200 images take ")
-    assert "the machine there binds, a faster uplink would not help. Sure" in (
+    assert "the machine there is the bottleneck, a faster uplink would not help. Sure" in (
         rendered.sentence(slow_server)
     )
 
@@ -76,7 +78,7 @@ def test_what_is_too_close_to_call_is_said_to_be_and_goes_to_the_simpler_place()
     assert close.choice.too_close
     sentence = rendered.sentence(close)
     assert sentence.startswith("Run it here: ")
-    assert "Too close to call: best in " in sentence
+    assert "Too close to call: confidence " in sentence
     assert "it is the simpler place, expected regret " in sentence
     assert "too close to call" in rendered.one_line(close)
 
@@ -85,7 +87,7 @@ def test_limits_that_cannot_be_kept_say_by_how_much() -> None:
     hopeless = advised(local(), remote(), deadline_s=1.0)
     sentence = rendered.sentence(hopeless)
     assert "Nothing keeps the limits, this comes closest: 1.5 s late." in sentence
-    assert "s late: the uplink binds" in sentence
+    assert "s late: the uplink is the bottleneck" in sentence
     dear = advised(
         local(service_s=9), remote(bytes_per_s=1e8),
         deadline_s=60.0, max_cost_usd=0.00001,
@@ -102,7 +104,7 @@ def test_the_only_place_within_the_limits_is_not_called_sure() -> None:
 
 def test_what_nobody_measured_is_not_called_sure_either() -> None:
     sentence = rendered.sentence(advised())
-    assert "assumed and not measured. As far as assumptions go: best in " in sentence
+    assert "assumed and not measured. As far as assumptions go: confidence " in sentence
 
 
 def test_one_image_takes_and_two_take() -> None:
@@ -113,7 +115,7 @@ def test_one_image_takes_and_two_take() -> None:
 def test_one_line_says_what_is_about_to_be_done() -> None:
     line = rendered.one_line(advised(*MEASURED))
     assert line.startswith("Running here: 200 images take 2.")
-    assert line.endswith("; sure: best in 100 % of cases")
+    assert line.endswith("; sure: confidence 100 %")
 
 
 def test_the_table_has_a_line_for_each_option_the_chosen_one_first(
@@ -219,7 +221,7 @@ SPLIT = advised(local(service_s=0.15), remote(), split=True)
 def test_a_split_is_said_in_one_sentence_with_how_much_of_it_is_done_here() -> None:
     sentence = rendered.sentence(SPLIT)
     assert sentence.startswith("Run it here and remotely at once: 200 images take 8.")
-    assert re.search(r"\), \$0\.0002\d*, about \d\d of them here\. Sure: best in ", sentence)
+    assert re.search(r"\), \$0\.0002\d*, about \d\d of them here\. Sure: confidence ", sentence)
     assert "Remote would take 14" in sentence
     assert rendered.one_line(SPLIT).startswith("Running here and remotely at once: 200 images take")
 
@@ -250,7 +252,7 @@ def test_a_split_is_a_row_with_its_shares_below(capsys: pytest.CaptureFixture[st
     )
     assert "at most" not in text
     assert (
-        "Assumed of split: local and remote: local slower meanwhile 1 to 15 %, remote slower "
+        "Assumed of split: local and remote: slower here meanwhile 1 to 15 %, slower there "
         "meanwhile 1 to 1" in text
     )
     assert "  To measure that: offload detect PHOTOS --where split\n" in text
@@ -283,9 +285,9 @@ def test_explaining_tells_contention_and_where_it_is_from(
 ) -> None:
     text = shown(capsys, SPLIT, explain=True)
     assert re.search(
-        r"\nsplit: local and remote: 10 at a time, 20 under way +\n  local slower", text
+        r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slower here", text
     )
-    assert re.search(r"remote slower meanwhile +\d %  1 to 1\d % +assumed ", text)
+    assert re.search(r"slower there meanwhile +\d %  1 to 1\d % +assumed ", text)
 
 
 def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -497,3 +499,32 @@ def test_a_plot_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match="cannot be written"):
         plots.advice(str(tmp_path / "file" / "plot.png"), HERE_WINS)
+
+
+def test_a_place_that_nobody_declared_is_shown_like_any_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = measurement("toy", bytes_per_s=2.5e6, rtt_s=0.02, slots=8, in_flight=18)
+    advice = advised(local(service_s=3), toy, remote())
+    assert row(shown(capsys, advice, explain=True), "toy, if ready").rstrip().endswith("uplink")
+    rendered.as_json(advice)
+    options = json.loads(capsys.readouterr().out)["options"]
+    assert "toy" in {option["place"] for option in options}
+    plots.advice(str(tmp_path / "plot.svg"), advice)
+    ET.parse(tmp_path / "plot.svg")
+
+
+@pytest.mark.parametrize(("place", "where"), [("toy", "at toy"), ("container", "in a container")])
+def test_where_to_run_follows_from_what_a_place_is(place: str, where: str) -> None:
+    advice = advised(*MEASURED)
+    lane = replace(first_choice(advice, "container"), traits=PLACES[place], name=place)
+    option = replace(advice.choice.chosen, lane=lane)
+    chosen = replace(advice.choice, chosen=option, p_best={place: 1.0}, regret={place: 0.0})
+    sentence = rendered.sentence(replace(advice, choice=chosen))
+    assert sentence.startswith(f"Run it {where}")
+
+
+def first_choice(advice: Advice, place: str) -> Candidate:
+    """The candidate of a place."""
+    lanes = (option.lane for option in advice.options)
+    return next(x for x in lanes if isinstance(x, Candidate) and x.place == place)

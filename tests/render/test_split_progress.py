@@ -68,17 +68,17 @@ def test_each_place_has_a_line_and_the_whole_has_one() -> None:
     shown.add(row("remote", upload_wait_s=0.2, upload_s=0.3, infer_s=0.1))
     places, whole = shown.cells(VIEW)
     assert places == [
-        ("local", "20 done", "2 in hand", "5.0 images/s", "inference 100 %", ""),
-        ("remote", "40 done", "6 in hand", "10.0 images/s", "uplink 83 %", "$0.012"),
+        ("local", "20 done", "2 in progress", "5.0 images/s", "inference 100 %", ""),
+        ("remote", "40 done", "6 in progress", "10.0 images/s", "uplink 83 %", "$0.012"),
     ]
-    assert whole == "2/200 images, the end is in 7 s, the deadline is in 18 s"
+    assert whole == "2/200 images, ETA 7 s, the deadline is in 18 s"
 
 
 def test_what_is_not_known_is_not_shown() -> None:
     unknown = replace(THERE, images_per_s=None)
     view = replace(VIEW, places=[unknown], usd={}, ahead=None, limits=Limits())
     assert SplitProgress(5).cells(view) == (
-        [("remote", "40 done", "6 in hand", "", "", "")],
+        [("remote", "40 done", "6 in progress", "", "", "")],
         "0/5 images",
     )
 
@@ -108,9 +108,9 @@ def test_what_binds_is_where_images_spend_most_of_their_way(
     spent_s: dict[str, float], binds: str
 ) -> None:
     shown = SplitProgress(5)
-    assert shown.binds("remote") == ""
+    assert shown.bottleneck("remote") == ""
     shown.add(row(**spent_s))
-    assert shown.binds("remote") == binds
+    assert shown.bottleneck("remote") == binds
 
 
 def test_what_binds_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> None:
@@ -120,7 +120,7 @@ def test_what_binds_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> No
     for _ in range(32):
         shown.add(row(infer_s=0.1, upload_s=0.01))
     shown.add(replace(row(read_s=100.0), error="damaged"))
-    assert shown.binds("remote") == "inference 91 %"
+    assert shown.bottleneck("remote") == "inference 91 %"
 
 
 def test_a_person_who_watches_sees_the_places_also_while_no_row_comes(
@@ -133,7 +133,7 @@ def test_a_person_who_watches_sees_the_places_also_while_no_row_comes(
     seen = terminal.getvalue()
     assert "local " in seen
     assert "uplink 100 %" in seen
-    assert "1/200 images, the end is in 7 s, the deadline is in 18 s" in seen
+    assert "1/200 images, ETA 7 s, the deadline is in 18 s" in seen
 
 
 @pytest.mark.parametrize("quiet", [True, False], ids=["quiet", "no terminal"])
