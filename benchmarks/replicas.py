@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -28,13 +29,12 @@ from offload import bootstrap
 from offload.domain.ports import Session
 from offload.domain.timing import quantile
 from offload.domain.vision import Image
-from offload.drivers.docker.engine import Engine
 from offload.drivers.http.web import Unreachable
-from offload.places import wanted
-from offload.places.kit import PlaceConfig
+from offload.providers import Endpoint, docker
+from offload.providers.config import PlaceConfig
 from offload.service import wire
 from offload.service.client.balanced import BalancedSession
-from offload.service.client.greeting import ask
+from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession
 from offload.usecases.detect import places
 from offload.usecases.detect.pipeline import Stop, pull
@@ -84,7 +84,8 @@ def main() -> None:
         for path in sorted(Path(options.photos).glob("*.jpg"))[: options.images]
     ]
     with ExitStack() as stack:
-        kit, ports, token = _replicas(options, stack)
+        kit, replicas = _replicas(options, stack)
+        token, ports = replicas[0].token, [int(each.url.rpartition(":")[2]) for each in replicas]
         ways = {OURS: ports}
         for name, begin in (("haproxy", _haproxy), ("nginx", _nginx)):
             if shutil.which(name):
@@ -110,38 +111,25 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _replicas(options: argparse.Namespace, stack: ExitStack) -> tuple[PlaceConfig, list[int], str]:
-    """Containers that are up: what they are made of, their ports, and the token of all."""
+def _replicas(
+    options: argparse.Namespace, stack: ExitStack
+) -> tuple[PlaceConfig, Sequence[Endpoint]]:
+    """Containers that are up, and what they are made of."""
     configured = bootstrap.load()
     request = Request(
         (), where="container", model=options.model, labels=options.labels, cpus=options.cpus
     )
     kit = places.kit(request, bootstrap.hub(configured), configured, lambda _line: None)
-    place = places.place("container", kit)
-    with place.open(request.selection(place.model), 1):
-        pass  # builds the image, if need be
-    engine = stack.enter_context(Engine.connected())
-    model = kit.resolve(kit.asked)
-    like = wanted.wanted(kit, model, "offload", engine.image_id("offload"), stack)
-    ports = []
-    for _ in range(options.replicas):
-        container = engine.create(like)
-        stack.callback(engine.remove, container, 1)
-        engine.start(container)
-        running = engine.look(container)
-        assert running is not None
-        assert running.port is not None
-        ports.append(running.port)
-    return kit, ports, like.environment["OFFLOAD_TOKEN"]
+    kit = replace(kit, container=replace(kit.container, replicas=options.replicas))
+    return kit, stack.enter_context(docker.open(kit, kit.resolve(kit.asked)))
 
 
 def _session(
-    kit: PlaceConfig, ports: Sequence[int], token: str, concurrency: int, stack: ExitStack
+    kit: PlaceConfig, ports: Sequence[int], token: str | None, concurrency: int, stack: ExitStack
 ) -> Session:
     sessions = []
     for port in ports:
-        address = kit.link.address(f"http://127.0.0.1:{port}", token)
-        address = address.__class__(address.url, token, concurrency, 60.0, 5)
+        address = Address(f"http://127.0.0.1:{port}", token, concurrency)
         server = stack.enter_context(closing(address.connect(time.perf_counter)))
         while True:
             try:

@@ -6,6 +6,7 @@ import numpy as np
 
 from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate
 from offload.costmodel.terms import Draws
+from offload.domain.places import StartState
 from offload.domain.prices import (
     DISK_USD_PER_GB_MONTH,
     EGRESS_FREE_BYTES,
@@ -59,7 +60,7 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
     if own or not (lane.traits.leaves_machine or lane.traits.rented):
         return np.zeros_like(makespan_s)
     billed_s = makespan_s
-    if lane.state in {"stopped", "new"}:
+    if lane.state in {StartState.STOPPED, StartState.ABSENT}:
         billed_s = np.maximum(MINIMUM_BILLED_S, makespan_s + idle_s)
     egress_gb = max(0, images * ANSWER_BYTES - EGRESS_FREE_BYTES) / 1e9
     hourly = sum(billing.parts_usd_per_h().values())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import resources
 
+from offload.detectors import DETECTORS
 from offload.detectors import labels as label_files
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
 from offload.detectors.labels import COCO, Labels
@@ -186,15 +187,23 @@ def _from_disk(path: str) -> ModelSource:
 
 
 def _read_from_disk(path: str) -> ModelSource:
-    if os.path.isdir(path):
-        if not os.path.exists(os.path.join(path, "saved_model.pb")):
-            raise UsageError(f"{path} is no SavedModel: it holds no saved_model.pb.")
-        identity = ModelIdentity(_name_of(path), "savedmodel", sha256_of(path))
-        return ModelSource(identity, path, {})
-    if not is_tflite(path):
-        raise UsageError(f"{path} is no .tflite model.")
-    identity = ModelIdentity(_name_of(path), "tflite", sha256_of(path))
-    return ModelSource(identity, path, label_files.inside(path))
+    runtime = _runtime_of(path)
+    identity = ModelIdentity(_name_of(path), runtime, sha256_of(path))
+    return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
+
+
+def _runtime_of(path: str) -> str:
+    """The runtime that runs what is there; other packages are asked last."""
+    is_folder = os.path.isdir(path)
+    if is_folder and os.path.exists(os.path.join(path, "saved_model.pb")):
+        return "savedmodel"
+    if not is_folder and is_tflite(path):
+        return "tflite"
+    for runtime in DETECTORS.installed:
+        if DETECTORS.module(runtime).recognises(path):
+            return runtime
+    what = "SavedModel: it holds no saved_model.pb" if is_folder else ".tflite model"
+    raise UsageError(f"{path} is no {what}.")
 
 
 def _name_of(path: str) -> str:

@@ -6,6 +6,7 @@
     │   └── NoServer     4  nothing answers there, or not yet
     ├── ModelError       1  a model cannot be found, fetched, trusted or run
     └── ImageError       -  one image cannot be used: becomes a failed row, never ends a run
+        ├── TooManyPixels -  it is larger than is allowed
         └── Unanswered   -  nothing is wrong with it, but the place gave no answer
             └── Refused  -  and never will, for this image
 
@@ -50,6 +51,10 @@ class ImageError(OffloadError):
     """
 
     sent_bytes = 0
+
+
+class TooManyPixels(ImageError):
+    """The image is larger than is allowed; whoever allows more may use it."""
 
 
 class Unanswered(ImageError):

@@ -8,11 +8,6 @@ from typing import Literal
 State = Literal["pending", "running", "stopping", "stopped", "ending", "gone"]
 """Of a machine. `ending` and `gone` ones cost nothing and never come back."""
 
-Start = Literal["new", "stopped", "cold", "ready"]
-"""What a machine is brought up from: nothing, a disk that was kept, a running machine without our
-container, or one with it.
-"""
-
 MARK = "offload:machine"
 """The tag that everything of ours carries; its value is the machine's name."""
 

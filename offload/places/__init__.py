@@ -1,49 +1,62 @@
 """WHERE it runs. A place is one module and one line here, or an entry point of another package.
 
 The module declares `TRAITS` (`domain.places.PlaceTraits`) and `make(config)`, which gives a
-`domain.ports.Place`. No place imports another.
+`domain.ports.Place`. Every provider of HTTP servers (`offload.providers`) is a place, too. No place
+imports another.
 """
 
 from functools import cache
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, PlaceTraits
+from offload.domain.ports import Place
+from offload.drivers.host.plugins import Registry
+from offload.providers import PROVIDERS
+from offload.providers.config import PlaceConfig
 
 PLACES = {
     "local": "offload.places.inprocess",
-    "container": "offload.places.container",
-    "remote": "offload.places.remote",
 }
 """The name `--where` takes -> its module."""
 
-GROUP = "offload.places"
-"""The group of entry points by which other packages add places: name = module."""
-
-
-@cache
-def _installed() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+REGISTRY = Registry("place", "offload.places", PLACES)
 
 
 def names() -> list[str]:
     """What `--where` takes, but for ways to use several places."""
-    return list(dict.fromkeys([*PLACES, *_installed()]))
+    ours = [*PLACES, *PROVIDERS.own]
+    return list(dict.fromkeys([*ours, *REGISTRY.names(), *PROVIDERS.names()]))
 
 
-def module(name: str) -> ModuleType:
-    """The module of a place.
+def module(name: str) -> Any:
+    """The module that declares what a place is.
 
     Raises:
         UsageError: there is no such place.
     """
-    if name in PLACES:
-        return import_module(PLACES[name])
-    if name in _installed():
-        return import_module(_installed()[name].value)
-    raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
+    if name not in names():
+        raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
+    return (PROVIDERS if _is_served(name) else REGISTRY).module(name)
+
+
+def source(name: str) -> str:
+    """The package that brings a place."""
+    return (PROVIDERS if _is_served(name) else REGISTRY).source(name)
+
+
+def make(name: str, config: PlaceConfig) -> Place:
+    """The place that `--where` calls `name`.
+
+    Raises:
+        UsageError: there is no such place, or the configuration cannot be meant.
+    """
+    if _is_served(name):
+        from offload.places.served import ServedPlace
+
+        return ServedPlace(module(name), config)
+    made: Place = module(name).make(config)
+    return made
 
 
 def traits(name: str) -> PlaceTraits:
@@ -56,6 +69,11 @@ def traits(name: str) -> PlaceTraits:
     return declared
 
 
+@cache
 def known() -> KnownPlaces:
     """The traits of all places."""
     return KnownPlaces(traits(name) for name in names())
+
+
+def _is_served(name: str) -> bool:
+    return name not in PLACES and name in PROVIDERS

@@ -12,7 +12,7 @@ from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Pixels, RawDetections, Selection, select
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
-from offload.places.kit import PlaceConfig
+from offload.providers.config import PlaceConfig
 
 TRAITS = PlaceTraits(
     "local",
@@ -28,18 +28,18 @@ TRAITS = PlaceTraits(
 )
 
 
-def make(kit: PlaceConfig) -> "InProcess":
+def make(config: PlaceConfig) -> "InProcess":
     """Detection here: one detector per core with one thread each, unless told otherwise.
 
     Fewer images than cores share the cores between them.
     """
-    model = kit.resolve(kit.asked)
+    model = config.resolve(config.asked)
 
     def load(images: int) -> Sequence[Detector]:
-        workers = min(kit.workers or kit.cores, max(1, images))
-        return kit.load(model, workers, kit.threads or max(1, kit.cores // workers))
+        workers = min(config.workers or config.cores, max(1, images))
+        return config.load(model, workers, config.threads or max(1, config.cores // workers))
 
-    return InProcess(model, load, kit.max_pixels, kit.clock)
+    return InProcess(model, load, config.max_pixels, config.clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,44 @@
-"""How an HTTP server comes to exist."""
+"""How an HTTP server comes to exist. A provider is one module and one line here, or an entry point
+of another package; either way it is a place of that name.
+
+The module declares `TRAITS` (`domain.places.PlaceTraits`) and `open(config, model)`: a context
+manager that yields the `Endpoint`s of servers that answer, and takes them down again. What cannot
+be meant may be refused beforehand by `check(config)`. No provider imports another.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from offload.costmodel.dollars import Billing
+from offload.drivers.host.plugins import Registry
+from offload.drivers.http.streams import Dial
+
+PROVIDERS = Registry(
+    "place",
+    "offload.providers",
+    {"container": "offload.providers.docker", "remote": "offload.providers.url"},
+)
+"""The name `--where` takes -> its provider. A rented machine (`providers.ec2`) is an endpoint of
+`remote` that is up before the place is opened.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server that answers.
+
+    `token` None is the user's own. `dial` makes connections where the network alone does not lead
+    there. `label` is what measurements at machines of its kind have in common, None where that is
+    its address. `notice` tells why the machine is about to be taken away, if it is. `phases` are
+    the seconds of each phase of its start, and of all that were started with it. `hint` is what to
+    type where it stops answering.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    dial: Dial | None = field(default=None, repr=False)
+    label: str | None = None
+    billing: Billing = field(default_factory=Billing)
+    notice: Callable[[], str | None] = lambda: None
+    phases: Mapping[str, float] = field(default_factory=dict)
+    hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"

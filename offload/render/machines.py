@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from offload.domain.machines import Machine, Resource
+from offload.domain.places import StartState
 from offload.domain.units import show_s
 from offload.render import tables
 from offload.render.messages import say_line
@@ -126,8 +127,11 @@ def came_up(up: "Provisioned") -> str:
 
 
 _FROM = {
-    "new": "asked for", "stopped": "started", "cold": "found running", "ready": "found ready",
-}  # fmt: skip
+    StartState.ABSENT: "asked for",
+    StartState.STOPPED: "started",
+    StartState.COLD: "found running",
+    StartState.WARM: "found ready",
+}
 
 
 def left(name: str, resources: Sequence[Resource] | None) -> None:

@@ -10,7 +10,8 @@ from offload.costmodel import statistics
 from offload.costmodel.agreement import f1
 from offload.costmodel.runs_table import LineFit
 from offload.domain import profiles
-from offload.domain.measurements import ImageSample, Measurement, ProbeKind
+from offload.domain.measurements import ImageSample, Measurement, ProbeKind, StartPhase
+from offload.domain.places import StartState
 from offload.domain.units import show_bytes, show_rate, show_s
 from offload.drivers.store.store import ListedMeasurement
 from offload.render import tables
@@ -18,10 +19,14 @@ from offload.render.messages import shown
 from offload.render.words import count, moment
 
 CSV_COLUMNS = ("place", "url", "upload_max_side_px", "quantity", "number", "bytes", "seconds")
-_ONCE = "build"
+_ONCE = StartPhase.BUILD
 """The phase that the next start is spared."""
 _NOTICEABLE_S = 1e-4
-_FROM = {"new": "as a new machine", "stopped": "from its disk", "cold": "on a machine that ran"}
+_FROM: dict[str, str] = {
+    StartState.ABSENT: "as a new machine",
+    StartState.STOPPED: "from its disk",
+    StartState.COLD: "on a machine that ran",
+}
 
 Line = tuple[str, str]
 """What is told, and it."""

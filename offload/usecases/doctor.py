@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from importlib import metadata
 
+from offload import places
+from offload.detectors import DETECTORS
 from offload.detectors.catalogue import PREFERRED
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Json
@@ -12,18 +14,24 @@ from offload.drivers.host import machine
 from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
 from offload.drivers.settings import Settings
+from offload.providers import PROVIDERS
 from offload.version import __version__
 
-_RUNTIMES = ("ai-edge-litert", "tensorflow", "tensorflow-hub")
+_LIBRARIES = ("ai-edge-litert", "tensorflow", "tensorflow-hub")
 _PATIENCE_S = 3.0
 
 
 def facts(configured: Settings) -> Json:
-    """A line for each thing that detection here or elsewhere may need."""
+    """A line for each thing that detection here or elsewhere may need; of places, providers of
+    servers and runtimes, the package that brings them.
+    """
     return {
         "offload": __version__,
         "machine": asdict(machine.describe()),
-        "runtimes": {name: _version(name) for name in _RUNTIMES},
+        "runtimes": {name: _version(name) for name in _LIBRARIES},
+        "places": {name: places.source(name) for name in places.names()},
+        "providers": {name: PROVIDERS.source(name) for name in PROVIDERS.names()},
+        "detectors": {name: DETECTORS.source(name) for name in DETECTORS.names()},
         "docker": _engine(),
         "aws_credentials": account.credentials_source() or "none; to set some up: aws configure",
         "model_hub": _hub(configured),

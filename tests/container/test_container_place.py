@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from offload.drivers.docker.engine import MARK
+from offload.drivers.docker.container_spec import MARK
 from tests.conftest import Offload
 from tests.drawing import saved, scene
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from offload.domain.measurements import Measurement
-from offload.drivers.docker.engine import MARK
+from offload.drivers.docker.container_spec import MARK
 from offload.usecases.profile import probing
 from tests.conftest import Offload
 from tests.testbed import lab

@@ -65,7 +65,7 @@ def test_what_is_there_already_is_neither_created_nor_changed(machine: Rented) -
     before, running = machine.id, containers(machine)
     known = len(bring_ups(machine.renter))
     document = json.loads(machine.renter.provision(machine.name, "--json"))
-    assert (document["from"], document["image"]) == ("ready", "present")
+    assert (document["from"], document["image"]) == ("warm", "present")
     assert document["machine"]["id"] == before
     assert not document["phases"].keys() & {"api", "pending", "start", "load", "warm-up"}
     assert containers(machine) == running

@@ -12,10 +12,12 @@ import pytest
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Row
 from offload.domain.vision import Selection
-from offload.drivers.http.connections import Dial
+from offload.drivers.http.streams import Dial
 from offload.drivers.images import image_files
-from offload.places import remote
-from offload.places.kit import LinkOptions, PlaceConfig
+from offload.places.served import ServedPlace
+from offload.providers import Endpoint
+from offload.providers import url as provider
+from offload.providers.config import PlaceConfig
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, detect
 from tests.remote.served import Served, served
@@ -34,9 +36,9 @@ def server() -> Iterator[Served]:
         yield ready
 
 
-def place(url: str, dial: Dial | None = None) -> remote.Remote:
-    link = LinkOptions(url, TOKEN, dial=dial)
-    return remote.make(
+def place(url: str, dial: Dial | None = None) -> ServedPlace:
+    return ServedPlace(
+        provider,
         PlaceConfig(
             asked=None,
             labels=None,
@@ -47,8 +49,8 @@ def place(url: str, dial: Dial | None = None) -> remote.Remote:
             max_pixels=80_000_000,
             clock=time.perf_counter,
             cores=1,
-            link=link,
-        )
+            endpoint=Endpoint(url, TOKEN, dial),
+        ),
     )
 
 
@@ -56,7 +58,7 @@ def _unused(*_: object) -> Any:
     raise AssertionError("the server has the model")
 
 
-def rows(place: remote.Remote, folder: Path) -> dict[str, Row]:
+def rows(place: ServedPlace, folder: Path) -> dict[str, Row]:
     paths = sorted(path.name for path in folder.glob("*.jpg"))
     job = Job(paths, partial(image_files.read, str(folder)), lambda data: str(len(data)), str)
     with place.open(Selection(), len(paths)) as session:

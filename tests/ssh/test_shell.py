@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import CommandFailed, HostKeyChanged, NotLetIn, SshUnreachable
 from offload.drivers.ssh.login import Shell, new_key
 from tests.remote.sessions import at_once
 from tests.ssh.proxy import Proxy
@@ -50,13 +50,13 @@ def test_a_command_that_fails_is_known_by_its_code_and_its_last_words(shell: She
         ("exit 5", 5, "It ended with code 5."),
         ("kill -9 $$", None, "It did not end by itself."),
     ):
-        with pytest.raises(login.CommandFailed) as failure:
+        with pytest.raises(CommandFailed) as failure:
             shell.run(command)
         assert (failure.value.code, str(failure.value)) == (code, words)
 
 
 def test_a_command_that_does_not_end_in_time_is_given_up(shell: Shell) -> None:
-    with pytest.raises(login.CommandFailed) as failure:
+    with pytest.raises(CommandFailed) as failure:
         shell.run("sleep 60", timeout_s=0.2)
     assert failure.value.code is None
     assert shell.run("echo alive") == "alive\n"
@@ -98,7 +98,7 @@ def test_a_changed_host_key_is_refused_before_we_say_who_we_are(sshd: Sshd, tmp_
     before = sshd.log.read_text().count("publickey")
     other = known(tmp_path / "known_hosts", new_key())
     for path in (other, str(tmp_path / "none")):
-        with pytest.raises(login.HostKeyChanged, match="is not offload-mine") as refused:
+        with pytest.raises(HostKeyChanged, match="is not offload-mine") as refused:
             sshd.shell(known_hosts=path)
         assert refused.value.hint.endswith("offload down mine")
     assert sshd.log.read_text().count("publickey") == before
@@ -113,7 +113,7 @@ def test_while_a_host_key_is_replaced_either_is_right(sshd: Sshd, tmp_path: Path
 
 
 def test_a_host_key_of_another_machine_is_none_of_this_one(sshd: Sshd) -> None:
-    with pytest.raises(login.HostKeyChanged):
+    with pytest.raises(HostKeyChanged):
         sshd.shell(alias="offload-other")
 
 
@@ -131,21 +131,21 @@ def test_no_key_of_the_user_is_offered(
         while not (tmp_path / "agent").exists():
             time.sleep(0.01)
         subprocess.run(["ssh-add", "-q", sshd.key], check=True)
-        with pytest.raises(login.NotLetIn, match="does not accept our key"):
+        with pytest.raises(NotLetIn, match="does not accept our key"):
             sshd.shell(private_key=saved(new_key(), tmp_path / "key"))
 
 
 def test_a_key_that_is_none_lets_nobody_in(sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name in ("none", "empty"):
-        with pytest.raises(login.NotLetIn, match="cannot be read"):
+        with pytest.raises(NotLetIn, match="cannot be read"):
             sshd.shell(private_key=str(tmp_path / name))
 
 
 def test_where_nobody_listens_there_is_somebody_who_refuses(sshd: Sshd) -> None:
     with Proxy(sshd.port) as proxy:
         proxy.refuse()
-        with pytest.raises(login.SshUnreachable, match="refused") as refused:
+        with pytest.raises(SshUnreachable, match="refused") as refused:
             sshd.shell(proxy.port)
     assert not refused.value.silent
 
@@ -158,7 +158,7 @@ def test_a_host_that_answers_nothing_is_silent(sshd: Sshd) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
-        with pytest.raises(login.SshUnreachable, match="does not answer") as unheard:
+        with pytest.raises(SshUnreachable, match="does not answer") as unheard:
             sshd.shell(deaf.getsockname()[1], timeout_s=0.2)
     assert unheard.value.silent
 
@@ -167,7 +167,7 @@ def test_a_host_that_says_no_word_of_ssh_is_left_in_time(sshd: Sshd) -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        with pytest.raises(login.SshUnreachable, match="does not speak SSH"):
+        with pytest.raises(SshUnreachable, match="does not speak SSH"):
             sshd.shell(mute.getsockname()[1], timeout_s=0.2)
     with socket.create_server(("127.0.0.1", 0)) as wrong:
 
@@ -176,17 +176,17 @@ def test_a_host_that_says_no_word_of_ssh_is_left_in_time(sshd: Sshd) -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(login.SshUnreachable, match="does not speak SSH"):
+        with pytest.raises(SshUnreachable, match="does not speak SSH"):
             sshd.shell(wrong.getsockname()[1])
         thread.join()
 
 
 def test_a_connection_that_breaks_off_is_no_failure_of_the_command(sshd: Sshd) -> None:
     with Proxy(sshd.port) as proxy, closing(sshd.shell(proxy.port)) as shell:
-        with pytest.raises(login.SshUnreachable, match="broke off"):
+        with pytest.raises(SshUnreachable, match="broke off"):
             shell.run("echo ready >&2; sleep 9", on_line=lambda _line: proxy.cut())
         assert not shell.is_alive
-        with pytest.raises(login.SshUnreachable):
+        with pytest.raises(SshUnreachable):
             shell.run("true")
 
 
@@ -195,14 +195,14 @@ def test_no_thread_and_no_word_is_left(
 ) -> None:
     before = set(threading.enumerate())
     sshd.shell().close()
-    with pytest.raises(login.HostKeyChanged):
+    with pytest.raises(HostKeyChanged):
         sshd.shell(alias="offload-other")
-    with pytest.raises(login.NotLetIn):
+    with pytest.raises(NotLetIn):
         sshd.shell(private_key=saved(new_key(), tmp_path / "key"))
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        with pytest.raises(login.SshUnreachable):
+        with pytest.raises(SshUnreachable):
             sshd.shell(mute.getsockname()[1], timeout_s=0.1)
     assert set(threading.enumerate()) <= before
     assert capfd.readouterr() == ("", "")

@@ -13,6 +13,7 @@ from offload.cli.provisioning import hire
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Machine, Offer, Resource, Spec
+from offload.domain.measurements import StartPhase
 from offload.domain.ports import ModelIdentity
 from offload.drivers import settings
 from offload.drivers.folders import machine_files
@@ -127,7 +128,7 @@ def comes_up(
         _plan: ProvisionPlan, _configured: Settings, stop: Stop, telling: ProgressReporter
     ) -> None:
         for phase, seconds in phases.items():
-            telling.phase(phase)
+            telling.phase(StartPhase(phase))
             run.now_s += seconds
             if stop:
                 raise Interrupted("Interrupted.")
@@ -272,7 +273,7 @@ def test_a_machine_that_was_refused_costs_nothing_and_what_is_not_ours_stays(
     def refused(
         _plan: ProvisionPlan, _configured: Settings, _stop: Stop, telling: ProgressReporter
     ) -> None:
-        telling.phase("api")
+        telling.phase(StartPhase.API)
         raise OffloadError("There is a machine big whose key is not on this computer.")
 
     monkeypatch.setattr(provisioning, "carry_out", refused)
@@ -300,7 +301,7 @@ def test_coming_up_ends_with_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) 
     comes_up(monkeypatch, run, NEW)
     machine = run.machine()
     machine.rental.telling = ProgressReporter(
-        run.warned.append, lambda phase: run.over.set() if phase == "boot" else None
+        run.warned.append, lambda phase: run.over.set() if phase is StartPhase.BOOT else None
     )
     with pytest.raises(Interrupted), machine.up():
         raise AssertionError("it is not up")
@@ -337,7 +338,7 @@ def test_who_ends_all_at_once_is_told_what_is_left(
     run: Run, capsys: pytest.CaptureFixture[str], begun: str | None, says: str
 ) -> None:
     rental = run.machine().rental
-    rental.begun = begun
+    rental.begun = StartPhase(begun) if begun else None
     with pytest.raises(typer.Exit) as ended, hire.renting(rental, Stop(), run.warned.append):
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130

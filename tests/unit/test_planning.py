@@ -13,7 +13,7 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import SshUnreachable
 from offload.providers.ec2 import caller
 from offload.providers.ec2.machine_state import MachineState
 from offload.usecases.detect.pipeline import Stop
@@ -136,7 +136,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
     folder: MachineFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def connect(_local: MachineState, _timeout_s: float) -> Any:
-        raise login.SshUnreachable("198.18.0.1:22 does not answer.", silent=True)
+        raise SshUnreachable("198.18.0.1:22 does not answer.", silent=True)
 
     now_s = [0.0]
 

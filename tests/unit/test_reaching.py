@@ -12,7 +12,7 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.providers.ec2 import caller, connection, registry
 from offload.providers.ec2.machine_state import MachineState
 
@@ -22,8 +22,8 @@ RECORD = MachineRecord(
     SPEC, "ec2-user", 0.0893, 16, "abc", BEGAN, id="i-1", address="198.18.0.1", ready=True
 )
 RUNNING = Machine("i-1", "big", "us-east-1", "running", "c7i.large", BEGAN, "198.18.0.1")
-ANOTHER = login.HostKeyChanged("Whoever answers is another.")
-SILENT = login.SshUnreachable("It does not answer.", silent=True)
+ANOTHER = HostKeyChanged("Whoever answers is another.")
+SILENT = SshUnreachable("It does not answer.", silent=True)
 
 
 @dataclass
@@ -112,7 +112,7 @@ def test_a_machine_with_another_host_key_than_ours_is_refused(
     world: World, local: MachineState
 ) -> None:
     world.at = {"198.18.0.1": ANOTHER}
-    with pytest.raises(login.HostKeyChanged):
+    with pytest.raises(HostKeyChanged):
         connection.connected(local, CONFIGURED)
 
 

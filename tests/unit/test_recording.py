@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from offload.costmodel.dollars import Billing
-from offload.domain import machines
 from offload.domain.measurements import ImageSample, Measurement, Outcome
+from offload.domain.places import StartState
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
 from offload.drivers import settings
-from offload.drivers.http.connections import Stream
+from offload.drivers.http.streams import Stream
 from offload.drivers.settings import Settings
-from offload.providers.ec2.connection import Endpoint
+from offload.providers import Endpoint
 from offload.render.messages import Messages
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.record import remember
@@ -58,7 +58,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    via = Endpoint(LABEL, "", unused, BILLING, lambda: None)
+    via = Endpoint("http://machine", "", unused, LABEL, BILLING)
     of_places = {"remote": samples}
     return DetectRun(
         images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=via
@@ -66,7 +66,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
 
 
 def up(
-    configured: Settings, came_from: machines.Start = "new", image_s: float = 45.0
+    configured: Settings, came_from: StartState = StartState.ABSENT, image_s: float = 45.0
 ) -> Measurement | None:
     under = condition(Rented(), REQUEST, configured, LABEL)
     phases = PHASES | {"image": image_s}
@@ -95,7 +95,7 @@ def test_a_bring_up_is_kept_with_every_phase(configured: Settings) -> None:
 
 
 def test_a_machine_that_was_ready_was_not_brought_up(configured: Settings) -> None:
-    assert up(configured, "ready") is None
+    assert up(configured, StartState.WARM) is None
     assert kept(configured) == []
 
 
@@ -108,7 +108,7 @@ def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> Non
     said: list[str] = []
     Path(configured.history_path).mkdir()
     under = condition(Rented(), REQUEST, configured, LABEL)
-    assert brought_up(under, "cold", PHASES, {}, configured, said.append) is not None
+    assert brought_up(under, StartState.COLD, PHASES, {}, configured, said.append) is not None
     [warning] = said
     assert warning.startswith("This bring-up could not be remembered: ")
 

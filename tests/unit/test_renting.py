@@ -7,6 +7,7 @@ import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Machine, Offer, Spec, State
+from offload.domain.measurements import StartPhase
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision.launch import Interrupted, MachineLaunch, Phases, Waiter
 
@@ -240,6 +241,6 @@ def test_a_phase_that_comes_twice_is_counted_together() -> None:
     world = World()
     phases = Phases(lambda: world.now_s, lambda _name: None)
     for seconds in (1.0, 2.0):
-        with phases.of("container"):
+        with phases.of(StartPhase.CONTAINER):
             world.pause(seconds)
     assert phases.taken_s == {"container": 3.0}

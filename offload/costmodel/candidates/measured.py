@@ -10,7 +10,7 @@ from offload.costmodel.agreement import f1
 from offload.costmodel.candidates import priors
 from offload.costmodel.fit import Pool, Steady
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Condition, Measurement
+from offload.domain.measurements import Condition, Measurement, StartPhase
 from offload.domain.places import PlaceTraits
 
 _EFFICIENCY = (0.25, 4.0)
@@ -172,7 +172,7 @@ class Fitted:
     def _phases(self) -> dict[str, float]:
         """Seconds of each phase of the latest start that has any."""
         starts = (s.phases for m in self._wider.measurements for s in m.starts if s.phases)
-        return {name: s for name, s in next(starts, {}).items() if name != "build"}
+        return {name: s for name, s in next(starts, {}).items() if name != StartPhase.BUILD}
 
 
 def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None:

@@ -82,7 +82,9 @@ class Starts:
         rng: np.random.Generator,
     ) -> None:
         self._known = sorted(bring_ups(measurements), key=lambda known: known.label != label)
-        self._way = next((known.way for known in self._known if known.state == "new"), "")
+        self._way = next(
+            (known.way for known in self._known if known.state == StartState.ABSENT), ""
+        )
         self._label = label
         self._container_s = container_s
         self._rng = rng
@@ -131,7 +133,9 @@ class Starts:
             return priors.cold(self._container_s, self._rng)
         if name == _IMAGE:
             return assumed(*priors.INSTALL_S, self._rng, "")
-        return assumed(*(priors.BOOT_S if state == "new" else priors.STOPPED_S), self._rng, "")
+        return assumed(
+            *(priors.BOOT_S if state == StartState.ABSENT else priors.STOPPED_S), self._rng, ""
+        )
 
     def _like(self, name: str, state: str) -> tuple[Sequence[BringUp], bool]:
         """The newest bring-ups that tell of a part, and whether they are of this kind of machine

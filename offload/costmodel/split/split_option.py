@@ -13,6 +13,7 @@ from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Shares
 from offload.costmodel.terms import Candidate, Draws
 from offload.domain.measurements import Measurement
+from offload.domain.places import StartState
 
 WORTH = 1.05
 """The best single place must take this many times as long: two places are two that may fail."""
@@ -68,7 +69,7 @@ def bill_usd(way: SplitCandidate, shares: Shares, billing: Billing) -> Draws:
     """Dollars until the remote place is done. A machine that is started for the job is paid for
     though the job may be over before it is ready.
     """
-    asked = way.state in {"stopped", "new"} and way.at_most != 0
+    asked = way.state in {StartState.STOPPED, StartState.ABSENT} and way.at_most != 0
     held_s = np.where(shares.remote > 0, shares.remote_s, shares.seconds * asked)
     usd = cost_usd(way, held_s, round(float(np.median(shares.remote))), billing)
     return np.where(held_s > 0, usd, 0.0)

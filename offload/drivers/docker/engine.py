@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,35 +11,13 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.drivers.docker.container_spec import MARK, ContainerSpec
 
 if TYPE_CHECKING:
     import docker
 
-MARK = "offload.service"
-"""The label on every container that we start."""
-
-_TMP = {"/tmp": "size=64m"}  # noqa: S108 - a path inside the container
-_LOOPBACK = "127.0.0.1"
 _CONFLICT = 409
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
-    """A container as it is to be: one port published on this machine's loopback, nothing more.
-
-    `mounts` maps paths here to paths there, read-only. `cpus` are cores, `memory` is Docker's text
-    such as `512m`. `environment` may hold secrets.
-    """
-
-    image: str
-    command: tuple[str, ...]
-    port: int
-    environment: Mapping[str, str] = field(repr=False)
-    mounts: Mapping[str, str]
-    labels: Mapping[str, str]
-    cpus: float | None = None
-    memory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +85,11 @@ class Engine:
     def is_here(self) -> bool:
         """Whether its containers' ports are this machine's."""
         host = urlsplit(os.environ.get("DOCKER_HOST") or "unix://")
-        return host.scheme in {"unix", "npipe"} or host.hostname in {"localhost", _LOOPBACK, "::1"}
+        return host.scheme in {"unix", "npipe"} or host.hostname in {
+            "localhost",
+            "127.0.0.1",
+            "::1",
+        }
 
     def image_labels(self, image: str) -> Mapping[str, str] | None:
         """The labels of an image that is here; None if it is not."""
@@ -172,29 +153,8 @@ class Engine:
                 reason = text
 
     def create(self, wanted: ContainerSpec) -> str:
-        """Create the container, hardened; its id."""
-        from docker.types import Mount
-
-        container = self._client.containers.create(
-            wanted.image,
-            list(wanted.command),
-            name=f"offload-{secrets.token_hex(4)}",
-            environment=dict(wanted.environment),
-            labels={MARK: "1", **wanted.labels},
-            ports={f"{wanted.port}/tcp": (_LOOPBACK, None)},
-            mounts=[  # not volumes, in whose text a colon of a path is a separator
-                Mount(there, here, type="bind", read_only=True)
-                for here, there in wanted.mounts.items()
-            ],
-            nano_cpus=round(wanted.cpus * 1e9) if wanted.cpus else None,
-            mem_limit=wanted.memory,
-            read_only=True,
-            tmpfs=_TMP,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            pids_limit=512,
-        )
-        return str(container.id)
+        """Create the container; its id."""
+        return str(self._client.containers.create(**wanted.for_sdk()).id)
 
     def start(self, container_id: str) -> None:
         """Start it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from offload.domain.errors import PlaceUnavailable
 from offload.drivers.docker import build_context
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders.archives import gzipped
@@ -13,7 +14,16 @@ _RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
 
 
 def runtime(of: str) -> str:
-    """What the Dockerfile calls the runtime of a model."""
+    """What the Dockerfile calls the runtime of a model.
+
+    Raises:
+        PlaceUnavailable: our image has none that is called so.
+    """
+    if of not in _RUNTIMES:
+        raise PlaceUnavailable(
+            f"The image of offload has no runtime {of}.",
+            hint="For one of your own that has it: --where container --image NAME",
+        )
     return _RUNTIMES[of]
 
 

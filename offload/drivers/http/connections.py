@@ -3,11 +3,12 @@
 import ipaddress
 import socket
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from offload.domain.timing import Clock
+from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable, reason, without_secrets
 
 if TYPE_CHECKING:
@@ -23,26 +24,6 @@ _MOST_BYTES = 16 * 2**20
 SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 if hasattr(socket, "TCP_NOTSENT_LOWAT"):
     SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16 * 2**10))
-
-
-class Stream(Protocol):
-    """A connection that is no socket of ours. Its errors are OSErrors, with a reason."""
-
-    def read(self, n: int, timeout_s: float | None) -> bytes:
-        """Up to `n` bytes as soon as there are any; none at the end."""
-
-    def write(self, data: bytes, timeout_s: float | None) -> None:
-        """Send it all; `timeout_s` is how long it may make no progress."""
-
-    def is_readable(self) -> bool:
-        """Whether `read` would return at once: of an idle connection, that it has ended."""
-
-    def close(self) -> None:
-        """Close it."""
-
-
-Dial = Callable[[float], Stream]
-"""Makes a connection to a server within so many seconds, or raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)

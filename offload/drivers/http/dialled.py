@@ -7,7 +7,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from offload.drivers.http.connections import Dial, Stream
+from offload.drivers.http.streams import Dial, Stream
 
 
 class DialledTransport(httpx.BaseTransport):

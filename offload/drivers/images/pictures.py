@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Pil
 from PIL import ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
-from offload.domain.errors import ImageError
+from offload.domain.errors import ImageError, TooManyPixels
 from offload.domain.vision import Detection, InputSpec, Picture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -167,7 +167,7 @@ def _open(data: bytes, max_pixels: int) -> Pil.Image:
     source = Pil.open(io.BytesIO(data), formats=FORMATS)
     width, height = source.size
     if width * height > max_pixels:
-        raise ImageError(f"{width} x {height} pixels is more than --max-pixels {max_pixels}")
+        raise TooManyPixels(f"{width} x {height} pixels is more than --max-pixels {max_pixels}")
     return source
 
 

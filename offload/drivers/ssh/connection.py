@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
 
 from offload.drivers.http.connections import SOCKET_OPTIONS
-from offload.drivers.ssh.login import HostKeyChanged, NotLetIn, SshUnreachable
+from offload.drivers.ssh.errors import HostKeyChanged, NotLetIn, SshUnreachable
 from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
 
 # Its threads log what we raise, and without a handler Python prints that on standard error.

@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from offload.domain.errors import OffloadError
-from offload.drivers.http.connections import Stream
+from offload.drivers.http.streams import Stream
+from offload.drivers.ssh.errors import CommandFailed, SshUnreachable
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -16,35 +16,6 @@ if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Connection
 
 _CHUNK_BYTES = 2**16
-
-
-class SshUnreachable(ConnectionError):
-    """There is no SSH connection. `silent` is true where nothing answers at all, as with a
-    firewall in between or a host that is off; else there is a host that refuses, or speaks no SSH.
-    """
-
-    def __init__(self, message: str, *, silent: bool = False) -> None:
-        super().__init__(message)
-        self.silent = silent
-
-
-class NotLetIn(SshUnreachable):
-    """Our key opens nothing there."""
-
-
-class HostKeyChanged(OffloadError):
-    """Whoever answers cannot prove to be the machine we know."""
-
-
-class CommandFailed(OffloadError):
-    """A command ended badly; the message is the last thing it said.
-
-    `code` is its exit code; None if it was killed, by us after its time or by anyone.
-    """
-
-    def __init__(self, message: str, code: int | None) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

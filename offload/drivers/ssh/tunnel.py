@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from offload.domain.timing import Clock
-from offload.drivers.http.connections import Stream
+from offload.drivers.http.streams import Stream
 
 if TYPE_CHECKING:
     from offload.drivers.ssh.login import Shell

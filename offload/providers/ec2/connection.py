@@ -4,37 +4,23 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT, SERVER_URL
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.drivers.http.connections import Stream
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
+from offload.providers import Endpoint
 from offload.providers.ec2 import caller, registry
 from offload.providers.ec2.machine_state import MachineState
 
 _FIRST_S, _CONNECT_S = 4.0, 10.0
 """Seconds before the cloud is asked why a machine does not answer, and after that."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A machine as a place's server is reached by it: `label` is what measurements at machines of
-    its kind have in common, and `notice` tells why it is about to be taken away, if it is.
-    """
-
-    label: str
-    token: str = field(repr=False)
-    dial: Callable[[float], Stream]
-    billing: Billing
-    notice: Callable[[], str | None]
-    url: str = SERVER_URL
 
 
 @contextmanager
@@ -58,9 +44,10 @@ def endpoint(name: str | None, configured: Settings) -> Iterator[Endpoint]:
     tunnel = Tunnel(connect, SERVER_PORT, gone, clock=time.monotonic, pause=time.sleep)
     with closing(tunnel):
         yield Endpoint(
-            local.record.label,
+            SERVER_URL,
             local.token,
             tunnel.dial,
+            local.record.label,
             billing(local.record),
             _notice(local.record),
         )
@@ -94,14 +81,14 @@ def connected(local: MachineState, configured: Settings) -> Shell:
     try:
         return local.connect(_FIRST_S)
     except (
-        login.SshUnreachable,
-        login.HostKeyChanged,
+        SshUnreachable,
+        HostKeyChanged,
     ) as error:  # its address may be another's by now
         why = _why(local, configured)
         if why is None:  # it may have another address than before, or a slow link
             try:
                 return local.connect(_CONNECT_S)
-            except login.SshUnreachable:
+            except SshUnreachable:
                 pass
         raise why or PlaceUnavailable(
             f"The machine {local.folder.name} does not let us in: {error}",

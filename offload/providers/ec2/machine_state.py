@@ -12,6 +12,7 @@ from importlib import resources
 from offload.domain.machines import Machine, Spec
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import SshUnreachable
 from offload.drivers.ssh.login import Shell
 
 SSH_PORT = 22
@@ -125,7 +126,7 @@ class MachineState:
             ssh.HostKeyChanged: something else answers.
         """
         if self.record.address is None:
-            raise login.SshUnreachable("It has no address.")
+            raise SshUnreachable("It has no address.")
         return Shell.connected(
             self.record.address, SSH_PORT, self.record.login, self.folder.key,
             self.folder.known_hosts, self.folder.alias, timeout_s,

@@ -9,7 +9,8 @@ from typing import Any
 from offload.domain.errors import NoServer, PlaceUnavailable, UsageError
 from offload.domain.ports import Model
 from offload.domain.timing import Clock
-from offload.drivers.http.connections import Dial, Reply, Server
+from offload.drivers.http.connections import Reply, Server
+from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
 from offload.service.client.replies import RETRIED, UNAUTHORIZED, detail, refused, retry_after_s

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
 
-from offload.domain.errors import ImageError
+from offload.domain.errors import ImageError, TooManyPixels
 from offload.domain.timing import Clock
 from offload.domain.vision import Image, Selection
 from offload.service import wire
@@ -85,9 +85,7 @@ async def worked(size_bytes: int, work: Callable[[], T]) -> T:
 
 def unusable(error: ImageError) -> Problem:
     """The problem of an image that cannot be used."""
-    reason = str(error)
-    if "--max-pixels" in reason:
+    status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, wire.NO_PICTURE
+    if isinstance(error, TooManyPixels):
         status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, wire.TOO_MANY_PIXELS
-    else:
-        status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, wire.NO_PICTURE
-    return Problem(status, reason, kind=kind)
+    return Problem(status, str(error), kind=kind)

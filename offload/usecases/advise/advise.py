@@ -14,6 +14,7 @@ from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
+from offload.domain.places import StartState
 from offload.drivers.folders import machine_files
 from offload.drivers.host import machine, network
 from offload.drivers.images import image_files
@@ -85,7 +86,8 @@ def answer(
     by_hand = replace(
         by_hand,
         remote_slots=remote_slots,
-        state=question.state or (question.machines.get(kind.label, "new") if kind else None),
+        state=question.state
+        or (question.machines.get(kind.label, StartState.ABSENT) if kind else None),
         kind=(kind or _priced(question)).label,
     )
     images, total_bytes = _job(question)

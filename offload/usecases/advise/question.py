@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from offload.domain import units
 from offload.domain.errors import UsageError
+from offload.domain.places import StartState
 
 _WHAT_IF = {
     "images": "images",
@@ -19,7 +20,7 @@ _WHAT_IF = {
     "deadline": "deadline",
 }
 """What --what-if calls a thing -> the field of a question."""
-STATES = ("warm", "cold", "stopped", "new")
+STATES = tuple(StartState)
 INSTANCE, REGION = "c7i.large", "us-east-1"
 
 

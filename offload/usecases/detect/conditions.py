@@ -33,7 +33,7 @@ def condition(
         client=client,
         host=host,
         slots=slots,
-        url=label or shown(request.url or configured.url or "") if remote else None,
+        url=label or (shown(request.url or configured.url or "") if remote else None),
         network=network.fingerprint() if remote else None,
         upload_max_side_px=request.upload_max_side,
         upload_quality=request.upload_quality,

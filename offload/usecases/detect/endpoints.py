@@ -1,11 +1,10 @@
 """The server that a request means, where it is one of a rented machine."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 from offload.drivers.settings import Settings
+from offload.providers import Endpoint
 from offload.providers.ec2 import connection, registry
-from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect.request import Request
 
 
@@ -18,16 +17,13 @@ def is_asked(request: Request, configured: Settings) -> bool:
     return not (request.url or configured.url) and bool(registry.names(configured))
 
 
-@contextmanager
-def endpoint(request: Request, configured: Settings) -> Iterator[Endpoint | None]:
+def endpoint(request: Request, configured: Settings) -> AbstractContextManager[Endpoint | None]:
     """The machine that the request means, connected to; None if it means none.
 
     Raises:
         UsageError: it is not clear which.
         PlaceUnavailable: it does not answer, and why.
     """
-    if not is_asked(request, configured):
-        yield None
-        return
-    with connection.endpoint(request.machine, configured) as found:
-        yield found
+    if is_asked(request, configured):
+        return connection.endpoint(request.machine, configured)
+    return nullcontext()

@@ -12,8 +12,9 @@ from offload.domain.errors import UsageError
 from offload.domain.ports import Model, Place
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
-from offload.places.kit import KEPT, ContainerOptions, LinkOptions, PlaceConfig
-from offload.providers.ec2.connection import Endpoint
+from offload.places.served import ServedPlace
+from offload.providers import Endpoint
+from offload.providers.config import KEPT, ContainerOptions, LinkOptions, PlaceConfig
 from offload.usecases.detect.request import Request
 
 
@@ -24,8 +25,8 @@ def kit(
     follow: Callable[[str], None],
     via: Endpoint | None = None,
 ) -> PlaceConfig:
-    """What the request and the settings give a place to be made of; `via` is the way to a rented
-    machine, where one is meant.
+    """What the request and the settings give a place to be made of; `via` is a rented machine that
+    is up, where one is meant.
     """
     asked = request.model or configured.model
 
@@ -45,30 +46,32 @@ def kit(
         workers=request.workers or configured.workers,
         threads=request.threads or configured.threads,
         link=LinkOptions(
-            url=via.url if via else request.url or configured.url,
-            token=via.token if via else request.token or configured.token,
-            dial=via.dial if via else None,
+            url=request.url or configured.url,
+            token=request.token or configured.token,
             concurrency=request.concurrency,
             timeout_s=request.timeout_s,
             max_retries=request.max_retries,
             upload=request.upload(),
         ),
-        box=ContainerOptions(
+        container=ContainerOptions(
             request.image,
             request.cpus,
             request.memory and request.memory.lower(),
             request.keep_as or (KEPT if request.keep else None),
             request.replicas or 1,
         ),
+        endpoint=via,
         say=hub.warn,
         follow=follow,
     )
 
 
-def place(name: str, of: PlaceConfig) -> Place:
-    """The place that `--where` calls `name`."""
-    made: Place = places.module(name).make(of)
-    return made
+place = places.make
+
+
+def endpoint(of: Place) -> Endpoint | None:
+    """The server that a place is, once it was opened; None of a place that is none."""
+    return of.endpoint if isinstance(of, ServedPlace) else None
 
 
 def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
@@ -84,7 +87,7 @@ def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
     if asked is None:
         raise UsageError(f"--fallback {name} has no model to detect with.", hint=hint)
     try:
-        other = place(name, replace(of, asked=asked))
+        other = place(name, replace(of, asked=asked, endpoint=None))
         ours, theirs = other.model.identity, model.identity
     except UsageError as error:
         raise UsageError(f"--fallback {name} has no model: {error}", hint=hint) from error

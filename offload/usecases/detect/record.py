@@ -13,7 +13,7 @@ from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.domain.errors import OffloadError
-from offload.domain.measurements import Condition, Measurement, Outcome, Start
+from offload.domain.measurements import Condition, Measurement, Outcome, Start, StartPhase
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
@@ -50,7 +50,7 @@ def remember(
     if not configured.history or samples.first_s is None or not is_plain(run, request):
         return None
     session = run.tally.session
-    kept = request.where == "container" and "create" not in session.phases
+    kept = request.where == "container" and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, configured, run.via.label if run.via else None)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

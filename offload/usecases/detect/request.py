@@ -12,7 +12,7 @@ from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.domain.vision import Selection
 from offload.drivers.images import pictures
-from offload.places import PLACES
+from offload.places import known
 from offload.service.client.upload import Upload
 
 
@@ -69,8 +69,8 @@ class Request:
             raise UsageError("--model is empty.", hint="To see the models: offload models list")
         if not all(self.keep_local):
             raise UsageError("--keep-local is empty.", hint="For instance: --keep-local 'faces/**'")
-        if self.where not in {*PLACES, SPLIT, AUTO}:
-            names = ", ".join([*PLACES, SPLIT, AUTO])
+        if self.where not in {*known(), SPLIT, AUTO}:
+            names = ", ".join([*known(), SPLIT, AUTO])
             raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
         if self.url is not None and self.machine is not None:
             raise UsageError(
@@ -177,9 +177,9 @@ def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> lis
     Raises:
         UsageError: as for a Request, or there is no such place.
     """
-    if not places or not PLACES.keys() >= set(places):
-        wrong = next((place for place in places if place not in PLACES), "")
-        raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(PLACES)}.")
+    if not places or not known().keys() >= set(places):
+        wrong = next((place for place in places if place not in known()), "")
+        raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(known())}.")
     return [at(place, places, sources, **wishes) for place in dict.fromkeys(places)]
 
 
@@ -208,7 +208,7 @@ def _either(takers: Sequence[str]) -> str:
 def moved(request: Request, where: str, **changed: Any) -> Request:
     """The request for another place, with what is to be changed."""
     wishes = {name: getattr(request, name) for name in _WISHES} | changed
-    return at(where, (*PLACES, SPLIT), request.sources, **wishes)
+    return at(where, (*known(), SPLIT), request.sources, **wishes)
 
 
 def alone(request: Request, where: str) -> Request:

@@ -21,7 +21,7 @@ from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
-from offload.providers.ec2.connection import Endpoint
+from offload.providers import Endpoint
 from offload.usecases.detect import endpoints, places, privacy
 from offload.usecases.detect import rows as use_case
 from offload.usecases.detect.pipeline import Stop
@@ -131,6 +131,7 @@ def detection(
         rows: Iterator[Row] = stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
         tally = Tally(session, request.where)
+        via = via or places.endpoint(place)
         run = DetectRun(total, kept, clock() - began_s, tally, rows, clock, via=via, shared=shared)
         if results is None:
             yield run

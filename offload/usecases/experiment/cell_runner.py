@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
+from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
 from offload.domain.studies import Cell, CellOutcome, ImageTransfer
 from offload.domain.timing import Spread
@@ -65,7 +66,8 @@ class CellRunner:
         with self._detected(cell, cell.images) as detected:
             _done(detected)
             totals, document = detected.totals, detected.document
-            if cell.place == "container" and cell.cold == ("create" not in totals["phases"]):
+            was_there = StartPhase.CREATE not in totals["phases"]
+            if cell.place == "container" and cell.cold == was_there:
                 how = "was there already" if cell.cold else "was not there any more"
                 raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
             self.on_machine(cell.place, document["detected_on"])

@@ -9,6 +9,7 @@ from offload.detectors.source import Hub, ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.studies import Design
 from offload.drivers.settings import Settings
+from offload.providers import url
 from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.detect import endpoints, places
@@ -96,8 +97,7 @@ def _address(at: Mapping[str, Request], hub: Hub, configured: Settings) -> str |
     remote = at.get("remote")
     if remote is None:
         return None
-    places.place("remote", places.kit(remote, hub, configured, lambda _line: None))
-    return shown(remote.url or configured.url or "")
+    return shown(url.checked(remote.url or configured.url))
 
 
 def _known(

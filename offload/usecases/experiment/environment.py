@@ -108,7 +108,7 @@ class Links:
         return found.get("goodput_bytes_per_s")
 
 
-def _rented(label: str, billing: Billing) -> Json:
+def _rented(label: str | None, billing: Billing) -> Json:
     kind = Kind.of(label)
     if kind is None:
         return {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.costmodel.agreement import agreement
-from offload.domain.measurements import Condition, Measurement, Probe, Start
+from offload.domain.measurements import Condition, Measurement, Probe, Start, StartPhase
 from offload.domain.ports import Session
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job
@@ -106,7 +106,7 @@ class Measurer:
             self.follow(f"start {len(starts) + 1}")
             began_s = self.budget.clock()
             start = self.subject.start()
-            built_s = start.phases.get("build", 0.0)  # once and never again
+            built_s = start.phases.get(StartPhase.BUILD, 0.0)  # once and never again
             self.budget.forgive(built_s)
             took_s = self.budget.clock() - began_s - built_s
             starts.append(start)

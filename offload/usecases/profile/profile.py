@@ -17,8 +17,8 @@ from offload.domain.ports import Place, Session
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.drivers.settings import Settings
+from offload.providers import Endpoint
 from offload.providers.ec2 import registry
-from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.pipeline import Stop

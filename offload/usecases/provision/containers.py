@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from offload.drivers.docker.container_spec import KEEP
 from offload.drivers.docker.engine import Engine
-from offload.places.wanted import KEEP
 
 
 def containers(kept_as: str | None = None) -> Iterator[str]:

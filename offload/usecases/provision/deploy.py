@@ -1,15 +1,18 @@
 """A machine that lets us in, made to serve: engine, host key, limits, image, model, container."""
 
 import hashlib
-import json
 import math
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT
+from offload.domain.measurements import StartPhase
+from offload.drivers.docker.container_spec import SPEC, ContainerSpec
+from offload.providers.served_files import INSIDE
 from offload.usecases.provision.launch import Phases, Waiter
 
 OnBytes = Callable[[int, int | None], None]
@@ -17,6 +20,15 @@ OnBytes = Callable[[int, int | None], None]
 
 Way = Literal["auto", "build", "stream"]
 """How the image gets to the machine: built there, or sent from here."""
+
+
+class ImageOrigin(StrEnum):
+    """How a machine came by our image: it had it, built it, or got it from here."""
+
+    PRESENT = "present"
+    BUILT = "built"
+    STREAMED = "streamed"
+
 
 CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
@@ -87,7 +99,6 @@ class Deployment:
     say: Callable[[str], None]
     follow: Callable[[str], None]
     on_bytes: OnBytes = lambda _have, _total: None
-    done: dict[str, str] = field(default_factory=dict)
 
     def engine(self) -> None:
         """Wait for the engine, and for what the machine was told at its boot.
@@ -100,7 +111,7 @@ class Deployment:
         def answers() -> str | None:
             return self._says(ask)
 
-        with self.phases.of("engine"):
+        with self.phases.of(StartPhase.ENGINE):
             try:
                 self.patience.until(answers, _ENGINE_S, "The machine's Docker engine stays away.")
             except PlaceUnavailable as error:
@@ -130,62 +141,54 @@ class Deployment:
         )
         self._sudo(f"( {script} ) 2>/dev/null", [text.encode()])
 
-    def image(self, image: ContainerImage, way: Way) -> None:
-        """Have our image there: as it is, built there, or sent.
+    def image(self, image: ContainerImage, way: Way) -> ImageOrigin:
+        """Have our image there: as it is, built there, or sent; which of these it was.
 
         Raises:
             OffloadError: it cannot be had in the way asked for.
         """
-        with self.phases.of("image"):
+        with self.phases.of(StartPhase.IMAGE):
             label = '{{index .Config.Labels "offload.source"}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self._says(ask) or "").strip() == image.digest:
-                self.done["image"] = "present"
-                return
+                return ImageOrigin.PRESENT
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
                     self._build(image)
-                    return
+                    return ImageOrigin.BUILT
                 except OffloadError as error:
                     if way == "build" or image.saved is None:
                         raise
                     self.say(f"{error} It is sent instead.")
         if image.saved is not None and not image.is_current():
-            with self.phases.of("build"):  # apart, as the next machine need not wait for it
+            with self.phases.of(
+                StartPhase.BUILD
+            ):  # apart, as the next machine need not wait for it
                 image.make()
-        with self.phases.of("image"):
+        with self.phases.of(StartPhase.IMAGE):
             self._stream(image)
+        return ImageOrigin.STREAMED
 
     def container(
         self, image: ContainerImage, cargo: ModelFiles, token: str, options: Sequence[str]
-    ) -> None:
-        """Have the server run, with these files, this token and these options of `serve`."""
-        with self.phases.of("container"):
+    ) -> bool:
+        """Have the server run, with these files, this token and these options of `serve`; whether
+        it had to be started for that.
+        """
+        with self.phases.of(StartPhase.CONTAINER):
             if cargo.packed:
                 self._load(cargo, cargo.packed)
-            command = ["serve", "--host", "0.0.0.0", "--port", str(SERVER_PORT), "--offline"]  # noqa: S104 - published on loopback only
-            command += [*options, *cargo.options]
-            secret = hashlib.sha256(token.encode()).hexdigest()
-            spec = [image.digest, image.name, cargo.key, dict(cargo.settings), command, secret]
-            wanted = hashlib.sha256(json.dumps(spec).encode()).hexdigest()
-            form = '{{.State.Running}} {{index .Config.Labels "offload.spec"}}'
+            spec = _spec(image, cargo, token, options)
+            form = f'{{{{.State.Running}}}} {{{{index .Config.Labels "{SPEC}"}}}}'
             now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
-            if now.split() == ["true", wanted]:
-                return
-            self.done["container"] = "started"
-            environment = {"OFFLOAD_TOKEN": token, **cargo.settings}
-            lines = "".join(f"{name}={value}\n" for name, value in environment.items())
-            mount = f"-v {_CARGO}/{cargo.key}:/cargo:ro" if cargo.packed else ""
+            if now.split() == ["true", spec.labels[SPEC]]:
+                return False
             run = (
                 f"{_DOCKER} rm -f {CONTAINER} >/dev/null 2>&1; "
-                f"exec {_DOCKER} run -d --name {CONTAINER} --restart unless-stopped "
-                f"--label offload.service=1 --label offload.spec={wanted} "
-                "--read-only --tmpfs /tmp:size=64m --cap-drop ALL "
-                "--security-opt no-new-privileges --pids-limit 512 "
-                f"-p 127.0.0.1:{SERVER_PORT}:{SERVER_PORT} --env-file /dev/stdin {mount} "
-                f"{image.name} {shlex.join(command)}"
+                f"exec {_DOCKER} {shlex.join(spec.for_shell())}"
             )
-            self.shell.run(run, [lines.encode(errors="surrogateescape")], self.follow)
+            self.shell.run(run, [spec.environment_lines()], self.follow)
+            return True
 
     def logs(self, lines: int) -> str:
         """The last the server said."""
@@ -197,7 +200,6 @@ class Deployment:
         return self._says(f"{both} 2>/dev/null && echo yes") is not None
 
     def _build(self, image: ContainerImage) -> None:
-        self.done["image"] = "built"
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
         self.shell.run(build, self._checked(image.context()), self.follow)
@@ -209,7 +211,6 @@ class Deployment:
                 "engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
-        self.done["image"] = "streamed"
         sent = self._checked(image.saved(self.on_bytes))
         self.shell.run(f"{_DOCKER} load", sent, self.follow)
 
@@ -238,6 +239,23 @@ class Deployment:
             return self.shell.run(command, (), self.follow)
         except OffloadError:
             return None
+
+
+def _spec(
+    image: ContainerImage, cargo: ModelFiles, token: str, options: Sequence[str]
+) -> ContainerSpec:
+    """The container of the server; it is another if anything of this is."""
+    spec = ContainerSpec(
+        image.name,
+        CONTAINER,
+        (*options, *cargo.options),
+        environment={"OFFLOAD_TOKEN": token, **cargo.settings},
+        mounts={f"{_CARGO}/{cargo.key}": INSIDE} if cargo.packed else {},
+        host_port=SERVER_PORT,
+        stays=True,
+    )
+    secret = hashlib.sha256(token.encode()).hexdigest()
+    return spec.identified(image.digest, image.name, cargo.key, dict(cargo.settings), secret)
 
 
 def log_command(lines: int) -> str:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.machines import Machine, Offer, Spec, Start
+from offload.domain.machines import Machine, Offer, Spec
+from offload.domain.measurements import StartPhase
+from offload.domain.places import StartState
 from offload.domain.timing import Clock
 from offload.usecases.detect.pipeline import Stop
 
@@ -92,18 +94,18 @@ class Phases:
     """Seconds of each phase, in order, on `clock`; `follow` is told each when it begins."""
 
     clock: Clock
-    follow: Callable[[str], None]
+    follow: Callable[[StartPhase], None]
     taken_s: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def of(self, name: str) -> Iterator[None]:
+    def of(self, phase: StartPhase) -> Iterator[None]:
         """Meanwhile it is that phase, again if it was before."""
-        self.follow(name)
+        self.follow(phase)
         began_s = self.clock()
         try:
             yield
         finally:
-            self.taken_s[name] = self.taken_s.get(name, 0.0) + self.clock() - began_s
+            self.taken_s[phase] = self.taken_s.get(phase, 0.0) + self.clock() - began_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class MachineLaunch:
     patience: Waiter
     phases: Phases
 
-    def up(self, offer: Offer) -> tuple[Machine, Start]:
+    def up(self, offer: Offer) -> tuple[Machine, StartState]:
         """The machine, running with an address, and what it was brought up from.
 
         Raises:
@@ -157,23 +159,23 @@ class MachineLaunch:
         """
         name = offer.spec.name
         machine = _living(self.cloud.machines(name)) or self._heard_of(name)
-        came_from: Start = "cold"
+        came_from = StartState.COLD
         if machine is None:
-            came_from = "new"
-            with self.phases.of("api"):
+            came_from = StartState.ABSENT
+            with self.phases.of(StartPhase.API):
                 machine = self._launched(offer)
         else:
             check(machine, offer.spec, ours=self.local.is_ours(self.cloud.key_of(name)))
             self.local.seen(machine)
             self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
             if machine.state in {"stopping", "stopped"}:
-                came_from = "stopped"
-                with self.phases.of("start"):
+                came_from = StartState.STOPPED
+                with self.phases.of(StartPhase.START):
                     self._switched_on(machine)
         self.patience.check()
-        if machine.state == "running" and machine.address and came_from == "cold":
+        if machine.state == "running" and machine.address and came_from is StartState.COLD:
             return machine, came_from
-        with self.phases.of("pending"):
+        with self.phases.of(StartPhase.PENDING):
             return self._running(machine), came_from
 
     def _heard_of(self, name: str) -> Machine | None:

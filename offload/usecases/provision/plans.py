@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
-from offload.domain.machines import Machine, Offer, Start
+from offload.domain.machines import Machine, Offer
 from offload.domain.measurements import Measurement
+from offload.domain.places import StartState
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.service.wire import Info
@@ -37,7 +38,7 @@ class Provisioned:
 
     machine: Machine
     record: MachineRecord
-    came_from: Start
+    came_from: StartState
     phases: Mapping[str, float]
     image: str
     info: Info

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT, SERVER_URL, Resource
-from offload.domain.measurements import Condition
+from offload.domain.measurements import Condition, StartPhase
+from offload.domain.places import StartState
+from offload.drivers.docker.container_spec import last_words
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
@@ -17,7 +19,7 @@ from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
+from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers.ec2.machine_state import MachineState, expires_at
@@ -25,7 +27,7 @@ from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import shipping
-from offload.usecases.provision.deploy import Deployment
+from offload.usecases.provision.deploy import Deployment, ImageOrigin
 from offload.usecases.provision.launch import MachineLaunch, Phases, TimedOut, Waiter
 from offload.usecases.provision.plans import Provisioned, ProvisionPlan
 from offload.usecases.provision.record import brought_up
@@ -41,7 +43,7 @@ class ProgressReporter:
     """
 
     say: Callable[[str], None]
-    phase: Callable[[str], None] = lambda _name: None
+    phase: Callable[[StartPhase], None] = lambda _phase: None
     follow: Callable[[str], None] = lambda _line: None
     on_bytes: Callable[[int, int | None], None] = lambda _have, _total: None
 
@@ -57,7 +59,7 @@ def carry_out(
     """
     try:
         return _carried_out(plan, configured, stop, telling)
-    except login.SshUnreachable as error:
+    except SshUnreachable as error:
         raise PlaceUnavailable(
             f"The machine {plan.record.spec.name} has stopped answering: {error}",
             hint="To go on: the same command",
@@ -76,21 +78,21 @@ def _carried_out(
         began_s = time.monotonic()  # whatever was waited for before
         local = MachineState(folder, _with_latest(plan.record, folder.record()))
         machine, came_from = MachineLaunch(plan.cloud, local, patience, phases).up(plan.offer)
-        with phases.of("boot"):
+        with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = Deployment(shell, patience, phases, telling.say, telling.follow, telling.on_bytes)
         steps = _secured(steps, local, stack)
-        info = _serving(steps, local, plan, configured.models_path)
-        if "container" in steps.done:
-            phases.taken_s |= {"load": info.startup["load_s"], "warm-up": info.startup["warm_up_s"]}
-        elif came_from == "cold":
-            came_from = "ready"
+        info, image, is_started = _serving(steps, local, plan, configured.models_path)
+        if is_started:
+            phases.taken_s[StartPhase.LOAD] = info.startup["load_s"]
+            phases.taken_s[StartPhase.WARM_UP] = info.startup["warm_up_s"]
+        elif came_from is StartState.COLD:
+            came_from = StartState.WARM
         local.keep(replace(local.record, ready=True))
         booted = datetime.datetime.fromisoformat(machine.launched_at)
         ends = expires_at(local.record.spec, booted)
         if machine.expires_at != ends:  # the first attempt may be long ago
             plan.cloud.retag(machine.id, {machines.EXPIRES: ends})
-    image = steps.done["image"]
     took_s = time.monotonic() - began_s
     measurement = brought_up(
         _condition(info, local.record), came_from, phases.taken_s, {"image": image}, configured,
@@ -112,19 +114,24 @@ def _secured(steps: Deployment, local: MachineState, stack: ExitStack) -> Deploy
     return steps
 
 
-def _serving(steps: Deployment, local: MachineState, plan: ProvisionPlan, cache: str) -> wire.Info:
-    """With image, model and container there; what the server says of itself."""
+def _serving(
+    steps: Deployment, local: MachineState, plan: ProvisionPlan, cache: str
+) -> tuple[wire.Info, ImageOrigin, bool]:
+    """With image, model and container there: what the server says of itself, how the machine came
+    by the image, and whether the container had to be started.
+    """
 
     def follow(line: str) -> None:
         steps.patience.check()
         steps.follow(line)
 
     image = shipping.image(plan.model, plan.can_send, follow)
-    steps.image(image, shipping.way(plan.record.image_way))
-    steps.container(image, shipping.cargo(plan.model, plan.record, cache), local.token, _OPTIONS)
+    origin = steps.image(image, shipping.way(plan.record.image_way))
+    cargo = shipping.cargo(plan.model, plan.record, cache)
+    is_started = steps.container(image, cargo, local.token, _OPTIONS)
     info = _greeted(local, steps)
     expect(info, plan.model, f"The machine {local.folder.name}")
-    return info
+    return info, origin, is_started
 
 
 def _condition(info: wire.Info, record: MachineRecord) -> Condition:
@@ -166,10 +173,10 @@ def _let_in(local: MachineState, patience: Waiter) -> Shell:
         nonlocal last
         try:
             return local.connect(_TRY_S)
-        except login.SshUnreachable as error:
+        except SshUnreachable as error:
             last = str(error)
             return None
-        except login.HostKeyChanged:
+        except HostKeyChanged:
             if young:  # it has not been told its key yet; nothing was said to it
                 return None
             raise
@@ -202,13 +209,12 @@ def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
                 return None
 
         try:
-            with steps.phases.of("container"):
+            with steps.phases.of(StartPhase.CONTAINER):
                 steps.patience.until(lives, _LIVE_S, "The server on the machine does not answer.")
             return ask(server, address)
         except PlaceUnavailable as error:
-            said = steps.logs(20).strip().splitlines()
-            errors = [line for line in said if line.startswith("error: ")] or said[-1:]
-            raise PlaceUnavailable(" ".join([str(error), *errors[-1:]]), hint=error.hint) from error
+            why = f"{error} {last_words(steps.logs(20))}".strip()
+            raise PlaceUnavailable(why, hint=error.hint) from error
 
 
 def left(plan: ProvisionPlan) -> list[Resource] | None:

@@ -4,16 +4,16 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from offload.domain import machines
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Start
+from offload.domain.places import StartState
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 
 
 def brought_up(
     under: Condition,
-    came_from: machines.Start,
+    came_from: StartState,
     phases: Mapping[str, float],
     facts: Mapping[str, Any],
     configured: Settings,
@@ -22,12 +22,12 @@ def brought_up(
     took_s: float | None = None,
 ) -> Measurement | None:
     """Add a bring-up to the history, unless the settings say not to; what was added, for the run
-    that it was made for. None for a machine that was ready: nothing was brought up.
+    that it was made for. None for a machine that was warm: nothing was brought up.
 
     `under` has the machine's label for its `url`. `facts` say how its `image` got there: `present`,
     `built` or `streamed`. `took_s` is what all phases took together, and between them.
     """
-    if came_from == "ready":
+    if came_from is StartState.WARM:
         return None
     measurement = Measurement(
         taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

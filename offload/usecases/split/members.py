@@ -10,7 +10,7 @@ from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, Usag
 from offload.domain.ports import Model, ModelIdentity, Place, Session
 from offload.domain.units import show_s
 from offload.drivers.settings import Settings
-from offload.providers.ec2.connection import Endpoint
+from offload.providers import Endpoint
 from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning

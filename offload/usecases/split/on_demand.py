@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
+from offload.domain.measurements import StartPhase
 from offload.domain.units import show_s, show_usd
 from offload.drivers.settings import Settings
 from offload.providers.ec2 import registry
@@ -89,11 +90,11 @@ class OnDemandMachine:
                 self.monitor.released(NAME)
 
     def _bring_up(self) -> None:
-        def phase(name: str) -> None:
-            self.rental.begin(name)
-            if name == "pending":  # what was refused before costs nothing
+        def phase(begun: StartPhase) -> None:
+            self.rental.begin(begun)
+            if begun is StartPhase.PENDING:  # what was refused before costs nothing
                 self._charge(would_be)
-            self.rental.telling.phase(name)
+            self.rental.telling.phase(begun)
 
         would_be, stop = self._billed(), BudgetStop(self.over, self.monitor)
         telling = replace(self.rental.telling, phase=phase)
@@ -110,10 +111,10 @@ class OnDemandMachine:
         if self._bill is None:
             self._charge(would_be)
 
-    def _undo(self, begun: str) -> None:
+    def _undo(self, begun: StartPhase) -> None:
         name = self.rental.name
         try:
-            if begun == "start":
+            if begun is StartPhase.START:
                 machines.stop(self.configured, name)
             elif name in registry.names(self.configured):  # else it was refused, and is not ours
                 teardown.down(self.configured, name, None, None, Stop(), self._told, only_ours=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.dollars import Billing
+from offload.domain.measurements import StartPhase
+from offload.domain.places import StartState
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
 from offload.drivers.host import network
@@ -21,7 +23,7 @@ from offload.usecases.split.monitor import SplitMonitor
 
 NAME = "remote"
 """What the place is called that the machine is."""
-UNDONE = {"api": "removed", "start": "stopped"}
+UNDONE = {StartPhase.API: "removed", StartPhase.START: "stopped"}
 """Phases that begin what is to be undone, and what the machine is afterwards."""
 _UP = {"pending", "running"}
 _RELEASE_S = 5.0
@@ -39,8 +41,8 @@ class HiredMachine:
     is created, and whether it stays when the run is over.
 
     `plan` is what it means, once that was looked up, and `needs_s` the seconds until it works.
-    `begun` is the phase that made something of it which is to be undone: `api` created it, `start`
-    switched it on. `is_told` says that the user knows why it is not brought up.
+    `begun` is the phase that made something of it which is to be undone: it was created, or
+    switched on. `is_told` says that the user knows why it is not brought up.
     """
 
     name: str
@@ -49,12 +51,12 @@ class HiredMachine:
     keep: bool = False
     plan: ProvisionPlan | None = None
     needs_s: float | None = None
-    begun: str | None = None
+    begun: StartPhase | None = None
     is_told: bool = False
     _is_closed: bool = False
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, phase: str) -> None:
+    def begin(self, phase: StartPhase) -> None:
         """Note a phase that is about to begin.
 
         Raises:
@@ -125,7 +127,7 @@ def needs_s(plan: ProvisionPlan, configured: Settings, warn: Callable[[str], Non
     label, identity = plan.record.label, plan.model.identity
     known = query.of_model(identity, label, configured, warn)
     given = Overrides(kind=label, network=network.fingerprint())
-    state = "new" if plan.before is None else "stopped"
+    state = StartState.ABSENT if plan.before is None else StartState.STOPPED
     ways = lanes(known.measurements, known.outcomes, given, known_places())
     lane = next(each for each in ways if each.place == NAME and each.state == state)
     return lane.startup_s.median + lane.first_s.median

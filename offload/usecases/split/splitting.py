@@ -13,8 +13,8 @@ from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
+from offload.providers import Endpoint
 from offload.providers.ec2 import registry
-from offload.providers.ec2.connection import Endpoint
 from offload.usecases.detect import endpoints
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.privacy import KeepLocalRules, patterns

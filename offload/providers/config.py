@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from offload.detectors.source import ModelSource
 from offload.domain.ports import Detector
 from offload.domain.timing import Clock
-from offload.drivers.http.connections import Dial
+from offload.providers import Endpoint
 from offload.service.client.greeting import Address
 from offload.service.client.upload import Upload
 
@@ -25,17 +25,17 @@ class LinkOptions:
     timeout_s: float = 60.0
     max_retries: int = 5
     upload: Upload = field(default_factory=Upload)
-    dial: Dial | None = field(default=None, repr=False)
 
-    def address(self, url: str, token: str | None = None, dial: Dial | None = None) -> Address:
-        """The server at `url`; `token` where it is not the user's own."""
+    def address(self, of: Endpoint) -> Address:
+        """A server, and how to talk to it."""
         return Address(
-            url,
-            token or self.token,
+            of.url,
+            of.token or self.token,
             self.concurrency,
             self.timeout_s,
             self.max_retries,
-            dial=dial,
+            of.hint,
+            of.dial,
         )
 
 
@@ -65,8 +65,9 @@ class PlaceConfig:
     `asked` is the model the user named, if any; `labels` the file of its class names. `resolve`
     gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
-    how many, threads of each). `workers` and `threads` None leave both to the machine. `say` is
-    told what the user should know, `follow` each step of something long.
+    how many, threads of each). `workers` and `threads` None leave both to the machine. `endpoint`
+    is a server that is up already. `say` is told what the user should know, `follow` each step of
+    something long.
     """
 
     asked: str | None
@@ -81,6 +82,7 @@ class PlaceConfig:
     workers: int | None = None
     threads: int | None = None
     link: LinkOptions = field(default_factory=LinkOptions)
-    box: ContainerOptions = field(default_factory=ContainerOptions)
+    container: ContainerOptions = field(default_factory=ContainerOptions)
+    endpoint: Endpoint | None = None
     say: Callable[[str], None] = lambda _line: None
     follow: Callable[[str], None] = lambda _line: None

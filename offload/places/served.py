@@ -1,0 +1,91 @@
+"""Places that are HTTP servers, however they come to exist."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from offload.domain.ports import Model, Session
+from offload.domain.vision import Selection
+from offload.providers import Endpoint
+from offload.providers.config import PlaceConfig
+from offload.service.client.balanced import BalancedSession
+from offload.service.client.greeting import ask, expect
+from offload.service.client.session import ServerSession
+
+
+class ServedPlace:
+    """The servers of a `provider`, a module as `offload.providers` describes them; `endpoint` is
+    the first of them once the place was opened. Where there are several, they share the images.
+
+    Raises:
+        UsageError: the configuration cannot be meant.
+    """
+
+    def __init__(self, provider: Any, config: PlaceConfig) -> None:
+        self.name: str = provider.TRAITS.name
+        self.endpoint = config.endpoint
+        self._provider = provider
+        self._config = config
+        self._model: Model | None = None
+        if not provider.TRAITS.has_own_model:
+            self._model = config.resolve(config.asked)
+        if self.endpoint is None and hasattr(provider, "check"):
+            provider.check(config)
+
+    @property
+    def model(self) -> Model:
+        """The one asked for, or the default. A server that was there before is asked what it has,
+        which must be what was asked for, if anything was.
+
+        Raises:
+            PlaceUnavailable: no server of ours answers, or it has another model.
+        """
+        if self._model is None:
+            config = self._config
+            with self._endpoints(None) as (endpoint, *_):
+                address = config.link.address(endpoint)
+                with closing(address.connect(config.clock, 1)) as server:
+                    info = ask(server, address)
+                    if config.asked:
+                        expect(info, config.here() or config.asked, server.shown)
+            self._model = info
+        return self._model
+
+    @contextmanager
+    def open(self, selection: Selection, images: int) -> Iterator[Session]:
+        """Bring the servers up, and connect.
+
+        Raises:
+            PlaceUnavailable: one cannot be started or reached, or it has another model.
+        """
+        del images
+        with ExitStack() as stack:
+            endpoints = stack.enter_context(self._endpoints(self.model))
+            self.endpoint = endpoints[0]
+            sessions = [self._session(endpoint, selection, stack) for endpoint in endpoints]
+            if len(sessions) == 1:
+                yield sessions[0]
+            else:
+                concurrency = self._config.link.concurrency
+                yield BalancedSession(sessions, self.endpoint.phases, concurrency)
+
+    def _endpoints(self, model: Model | None) -> AbstractContextManager[Sequence[Endpoint]]:
+        if self._config.endpoint is not None:
+            return nullcontext([self._config.endpoint])
+        opened: AbstractContextManager[Sequence[Endpoint]] = self._provider.open(
+            self._config, model
+        )
+        return opened
+
+    def _session(self, endpoint: Endpoint, selection: Selection, stack: ExitStack) -> ServerSession:
+        config = self._config
+        address = config.link.address(endpoint)
+        server = stack.enter_context(closing(address.connect(config.clock)))
+        info = ask(server, address)
+        expect(info, self.model, server.shown)
+        info = replace(info, identity=self.model.identity)  # a server may call it something else
+        return ServerSession(
+            server, address, info, selection, config.max_pixels, config.link.upload.prepare,
+            config.clock, endpoint.phases,
+        )  # fmt: skip

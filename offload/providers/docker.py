@@ -1,0 +1,282 @@
+"""Containers on this machine: the same server, behind ports of this machine's loopback."""
+
+import os
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from offload.detectors.catalogue import BUILTIN
+from offload.detectors.source import ModelSource
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.measurements import StartPhase
+from offload.domain.places import PlaceTraits, StartState
+from offload.drivers.docker import own_image
+from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
+from offload.drivers.docker.engine import Engine, RunningContainer
+from offload.drivers.http.connections import Server
+from offload.drivers.http.web import Unreachable
+from offload.drivers.images import image_files
+from offload.providers import Endpoint
+from offload.providers.config import KEPT, PlaceConfig
+from offload.providers.served_files import INSIDE, served_files
+from offload.service import wire
+from offload.service.client.greeting import ask, expect
+from offload.version import __version__
+
+_RUNTIME = "offload.runtime"
+_PATIENCE_S = 60.0
+_POLL_S = 0.01
+
+TRAITS = PlaceTraits(
+    "container",
+    title="the container",
+    phrase="in a container here",
+    leaves_machine=False,
+    uses_link=False,
+    rented=False,
+    start_states=(StartState.COLD, StartState.WARM),
+    options=frozenset({
+        "image", "cpus", "memory", "replicas", "keep_as", "keep", "labels", "workers", "threads",
+        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
+        "strip_metadata", "deadline_s",
+    }),
+    simplicity=1,
+)  # fmt: skip
+
+
+@contextmanager
+def open(  # noqa: A001 - what every provider calls it
+    config: PlaceConfig, model: ModelSource
+) -> Iterator[Sequence[Endpoint]]:
+    """Find the containers that stayed, and start what is missing; they go again afterwards, unless
+    they are to stay.
+
+    Raises:
+        PlaceUnavailable: no engine answers, or a container does not come up.
+        OffloadError: its image cannot be built.
+    """
+    with ExitStack() as stack:
+        engine = stack.enter_context(_engine_here())
+        starting = _Starting(config, model, engine)
+        stack.callback(starting.remove)
+        starting.have_image()
+        like = _wanted(config, model, starting.image, engine.image_id(starting.image), stack)
+        endpoints = [starting.ready(container) for container in starting.up(like)]
+        if config.container.keep:
+            starting.leaving.clear()
+        yield endpoints
+
+
+@dataclass(slots=True)
+class _Starting:
+    """Containers that come up: those that go again when the job is done, and what it all took."""
+
+    config: PlaceConfig
+    model: ModelSource
+    engine: Engine
+    leaving: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        """The image to start: the one named, else ours for the model's runtime."""
+        return self.config.container.image or own_image.name(self.model.runtime)
+
+    def have_image(self) -> None:
+        """See that the image is one of offload; ours is built if it is not there or outdated."""
+        image = self.image
+        if self.config.container.image is not None:
+            labels = self.engine.image_labels(image)
+            if labels is None or _RUNTIME not in labels:
+                what = "is no image of offload" if labels is not None else "is not here"
+                raise PlaceUnavailable(
+                    f"The image {image} {what}.",
+                    hint=f"To build it: docker build -t {image} .",
+                )
+        elif not own_image.is_current(self.engine, image):
+            self.config.say(f"Building the image {image}; this happens once and takes minutes.")
+            began_s = self.config.clock()
+            own_image.build(self.engine, self.model.runtime, self.config.follow)
+            self._took(StartPhase.BUILD, began_s)
+
+    def up(self, like: ContainerSpec) -> list[RunningContainer]:
+        """As many containers as are wanted: those that stayed, and new ones."""
+        missing = self.config.container.replicas
+        found = self._kept(like)[:missing]
+        return found + [self._started(like) for _ in range(missing - len(found))]
+
+    def ready(self, container: RunningContainer) -> Endpoint:
+        """The server in a container, once its model is loaded."""
+        config = self.config
+        endpoint = Endpoint(
+            f"http://127.0.0.1:{container.port}",
+            container.environment["OFFLOAD_TOKEN"],
+            phases=self.phases,
+            hint=f"To see why: docker logs {container.name}",
+        )
+        address = config.link.address(endpoint)
+        address = replace(address, timeout_s=max(address.timeout_s, _PATIENCE_S))
+        with closing(address.connect(config.clock, 1)) as server:
+            self._wait(container, server)
+            try:
+                info = ask(server, address)
+            except PlaceUnavailable as error:
+                if not self._runs(container.id):
+                    raise self._gone(container.id) from error
+                raise
+        expect(info, self.model, f"the container {container.name}")
+        if self.phases:
+            self.phases[StartPhase.LOAD] = info.startup["load_s"]
+            self.phases[StartPhase.WARM_UP] = info.startup["warm_up_s"]
+        return endpoint
+
+    def remove(self) -> None:
+        """Remove those that go, the others too where one does not or Ctrl-C comes."""
+        with ExitStack() as stack:
+            for container_id in self.leaving:
+                stack.callback(self.engine.remove, container_id)
+
+    def _kept(self, like: ContainerSpec) -> list[RunningContainer]:
+        """The containers that stayed and are what is wanted, the oldest first."""
+        kept_as = self.config.container.keep or KEPT
+        return [
+            found
+            for found in reversed(self.engine.ours())
+            if found.labels.get(SPEC) == like.labels[SPEC]
+            and found.labels.get(KEEP) == kept_as
+            and found.state == "running"
+        ]
+
+    def _started(self, like: ContainerSpec) -> RunningContainer:
+        began_s = self.config.clock()
+        container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
+        self.leaving.append(container_id)
+        began_s = self._took(StartPhase.CREATE, began_s)
+        self.engine.start(container_id)
+        self._took(StartPhase.START, began_s)
+        running = self.engine.look(container_id)
+        if running is None or running.port is None:
+            raise self._gone(container_id)
+        return running
+
+    def _wait(self, container: RunningContainer, server: Server) -> None:
+        """Until the server in it answers at all; adds that to the phase `start`."""
+        began_s = self.config.clock()
+        while True:
+            try:
+                server.request("GET", wire.LIVE)
+                break
+            except Unreachable as error:
+                late = self.config.clock() - began_s > _PATIENCE_S
+                if late or not self._runs(container.id):
+                    raise self._gone(container.id) from error
+                time.sleep(_POLL_S)
+        if self.phases:
+            self._took(StartPhase.START, began_s)
+
+    def _took(self, phase: StartPhase, began_s: float) -> float:
+        """Add the time since then to a phase; the time now."""
+        now_s = self.config.clock()
+        self.phases[phase] = self.phases.get(phase, 0.0) + now_s - began_s
+        return now_s
+
+    def _runs(self, container_id: str) -> bool:
+        now = self.engine.look(container_id)
+        return now is not None and now.state == "running"
+
+    def _gone(self, container_id: str) -> PlaceUnavailable:
+        """Why a container is not up, in its own last words if it had any."""
+        now = self.engine.look(container_id)
+        if now is not None and now.starved:
+            return PlaceUnavailable(
+                "The container was killed: its memory limit, "
+                f"{self.config.container.memory}, is too small.",
+                hint="For instance: --memory 512m",
+            )
+        last = last_words(self.engine.logs(container_id)) if now else ""
+        return PlaceUnavailable(
+            f"The container did not come up.{last and f' It said: {last}'}",
+            hint=f"To build its image anew: docker rmi {self.image}; without it: --where local",
+        )
+
+
+@contextmanager
+def _engine_here() -> Iterator[Engine]:
+    """The engine, whose containers' ports are this machine's.
+
+    Raises:
+        PlaceUnavailable: none answers, or it is another machine's.
+    """
+    with Engine.connected() as engine:
+        if not engine.is_here:
+            raise PlaceUnavailable(
+                "The Docker engine that DOCKER_HOST names is on another machine, and so would be "
+                "the container's port.",
+                hint="There: offload serve; here: --where remote --url …",
+            )
+        yield engine
+
+
+def _wanted(
+    config: PlaceConfig, model: ModelSource, image: str, image_id: str, stack: ExitStack
+) -> ContainerSpec:
+    """The container, of an image that is here; what it has mounted lives as long as `stack`.
+
+    Raises:
+        PlaceUnavailable: its user could not read the model.
+    """
+    labels = _labels_file(model, stack) if config.labels is not None else None
+    needed = served_files(model, config.asked, labels, config.cache)
+    options: dict[str, object] = {
+        "--max-pixels": config.max_pixels,
+        "--max-bytes": image_files.MAX_FILE_BYTES,
+        "--workers": config.workers,
+        "--threads": config.threads,
+    }
+    given = [(option, str(value)) for option, value in options.items() if value is not None]
+    if model.identity.name != BUILTIN:
+        _check_readable(model.path)
+    own = config.container
+    spec = ContainerSpec(
+        image,
+        "",
+        (*(word for pair in given for word in pair), *needed.options),
+        environment={"OFFLOAD_TOKEN": secrets.token_hex(16), **needed.settings},
+        mounts={here: f"{INSIDE}/{there}" for there, here in needed.files.items()},
+        labels={KEEP: own.keep} if own.keep else {},
+        cpus=own.cpus,
+        memory=own.memory,
+    )
+    names = {str(key): name for key, name in model.labels.items()}
+    lasting = {there: here for there, here in needed.files.items() if here != labels}
+    by = (__version__, image_id, model.identity.sha256, lasting, dict(needed.settings), names)
+    return spec.identified(*by)
+
+
+def _labels_file(model: ModelSource, stack: ExitStack) -> str:
+    """The labels as `id name` lines in a file that lives as long as `stack`."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="offload-"))
+    os.chmod(folder, 0o755)  # noqa: S103 - the container's user reads it
+    path = Path(folder, "labels.txt")
+    lines = (f"{key} {name}\n" for key, name in model.labels.items())
+    path.write_text("".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def _check_readable(path: str) -> None:
+    """See that a user who is nobody here may read a file, or all below a folder.
+
+    Raises:
+        PlaceUnavailable: it may not.
+    """
+    below = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
+    for file in [path, *below]:
+        if not os.stat(file).st_mode & stat.S_IROTH:
+            raise PlaceUnavailable(
+                f"The container's user may not read {file}.", hint=f"chmod -R a+rX {path}"
+            )

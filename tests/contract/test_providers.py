@@ -1,0 +1,111 @@
+"""What another package may bring without touching ours: a provider of servers, a runtime."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.contract import toy_provider
+
+Toy = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = pytest.mark.xdist_group("toy provider")
+
+
+@pytest.fixture
+def toy(tmp_path: Path, home: Path) -> Toy:
+    """`offload` beside a package that brings both."""
+    code = tmp_path / "code"
+    about = code / "offload_toy-1.0.dist-info"
+    about.mkdir(parents=True)
+    for module in ("toy_provider.py", "toy_runtime.py"):
+        shutil.copy(PROJECT / "tests" / "contract" / module, code)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offload-toy\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[offload.providers]\ntoy = toy_provider\n[offload.detectors]\ntoy = toy_runtime\n"
+    )
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join([str(code), str(PROJECT)]),
+            toy_provider.ENDED: str(home / "ended"),
+        }  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-m", "offload", *map(str, arguments)],
+            check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    return run
+
+
+def test_a_provider_that_was_installed_is_a_place(
+    toy: Toy, home: Path, examples: Path, tmp_path: Path
+) -> None:
+    found = {}
+    for where in ("local", "toy"):
+        done = toy("detect", examples, "-m", "builtin", "--where", where, "--out", tmp_path / where)
+        assert done.returncode == 0, done.stderr
+        lines = (tmp_path / where / "detections.jsonl").read_text().splitlines()
+        rows = {row["path"]: row for row in map(json.loads, lines)}
+        assert {row["where"] for row in rows.values()} == {where}
+        found[where] = {path: row["detections"] for path, row in rows.items()}
+    assert found["toy"] == found["local"]
+    assert any(found["toy"].values())
+    assert (home / "ended").exists(), "taken down when the job is done"
+    exported = toy("profile", "export", tmp_path / "history.json")
+    assert exported.returncode == 0, exported.stderr
+    known = json.loads((tmp_path / "history.json").read_text())["measurements"]
+    [at_toy] = [each for each in known if each["condition"]["place"] == "toy"]
+    assert at_toy["condition"]["url"] == "toy:one"
+    assert at_toy["starts"][0]["phases"] == {"start": 0.1}
+
+
+def test_a_runtime_that_was_installed_runs_the_models_that_it_knows(
+    toy: Toy, examples: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "birds.toy"
+    model.write_text("parrot")
+    done = toy("detect", examples, "-m", model, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {d["label"] for row in rows for d in row["detections"]} == {"parrot"}
+    served = toy("detect", examples, "-m", model, "--where", "toy", "--json")
+    assert served.returncode == 0, served.stderr
+    [parrot] = json.loads(served.stdout.splitlines()[0])["detections"]
+    assert parrot["label"] == "parrot"
+
+
+def test_the_doctor_says_which_package_brings_what(toy: Toy) -> None:
+    facts = json.loads(toy("doctor", "--json").stdout)
+    assert facts["places"] == {
+        "local": "offload", "container": "offload", "remote": "offload", "toy": "offload-toy 1.0",
+    }  # fmt: skip
+    assert facts["providers"]["toy"] == "offload-toy 1.0"
+    assert facts["detectors"] == {
+        "tflite": "offload", "savedmodel": "offload", "toy": "offload-toy 1.0",
+    }  # fmt: skip
+
+
+def test_what_cannot_be_imported_is_named_with_its_package(
+    toy: Toy, examples: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "code" / "toy_provider.py").unlink()
+    done = toy("detect", examples, "-m", "builtin", "--where", "toy")
+    assert done.returncode == 2
+    assert "toy of the package offload-toy 1.0 cannot be imported" in done.stderr
+
+
+def test_a_runtime_that_our_image_lacks_is_said_before_anything_is_built(
+    toy: Toy, examples: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "birds.toy"
+    model.write_text("parrot")
+    done = toy("detect", examples, "-m", model, "--where", "container")
+    assert done.returncode == 4
+    assert "Building" not in done.stderr
