@@ -115,11 +115,10 @@ def _replicas(
     options: argparse.Namespace, stack: ExitStack
 ) -> tuple[PlaceConfig, Sequence[Endpoint]]:
     """Containers that are up, and what they are made of."""
-    configured = bootstrap.load()
     request = Request(
         (), where="container", model=options.model, labels=options.labels, cpus=options.cpus
     )
-    kit = places.kit(request, bootstrap.hub(configured), configured, lambda _line: None)
+    kit = places.kit(request, bootstrap.context())
     kit = replace(kit, container=replace(kit.container, replicas=options.replicas))
     return kit, stack.enter_context(docker.open(kit, kit.resolve(kit.asked)))
 

@@ -1,15 +1,16 @@
-"""The composition root: settings, and what they make."""
+"""The composition root: settings, and the context that use cases are handed."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from offload.detectors.source import Hub
+from offload.domain.events import Listener, Reporter
 from offload.domain.results import Json, Row
 from offload.drivers import settings
 from offload.drivers.model_cache import ModelCache
 from offload.drivers.settings import Settings
+from offload.usecases.context import Context
 
 
 def load() -> Settings:
@@ -21,21 +22,21 @@ def load() -> Settings:
     return settings.load(os.environ)
 
 
-def hub(
-    configured: Settings,
-    on_bytes: Callable[[int, int | None], None] = lambda _have, _total: None,
-    warn: Callable[[str], None] = lambda _line: None,
-    *,
-    offline: bool = False,
-) -> Hub:
-    """The model hub and our cache of it, silent unless told whom to tell."""
-    return Hub(
-        configured.hub,
-        ModelCache(configured.models_path),
-        offline or configured.offline,
-        on_bytes,
-        warn,
-    )
+def context(*listeners: Listener, offline: bool = False) -> Context:
+    """What use cases are handed, with the settings as this process sees them. `listeners` are told
+    every event; `offline` keeps the model hub from being asked.
+
+    Raises:
+        UsageError: a settings file or variable is wrong.
+    """
+    return composed(load(), Reporter(*listeners), offline=offline)
+
+
+def composed(configured: Settings, reporter: Reporter, *, offline: bool = False) -> Context:
+    """The context that these settings make."""
+    cache, is_offline = ModelCache(configured.models_path), offline or configured.offline
+    hub = Hub(configured.hub, cache, is_offline, reporter.downloaded, reporter.warn)
+    return Context(configured, hub, reporter)
 
 
 def facts(configured: Settings) -> Json:
@@ -56,11 +57,9 @@ def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
     Raises:
         OffloadError: what is asked for cannot be done.
     """
-    from offload.usecases.detect.pipeline import Stop
     from offload.usecases.detect.request import Request
     from offload.usecases.detect.run import detection
 
-    configured = load()
-    request = Request(sources, **wishes)
-    with detection(request, hub(configured), configured, Stop(), time.perf_counter()) as run:
+    made = context()
+    with detection(Request(sources, **wishes), made, made.clock()) as run:
         yield from run

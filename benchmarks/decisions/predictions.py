@@ -113,7 +113,7 @@ class Knowledge:
         question = Question(
             (str(folder),), from_file=str(file), min_agreement=0.0, state="warm", offline=True
         )
-        return advise.advice(question, bootstrap.load(), print)
+        return advise.advice(question, bootstrap.context())
 
     def _file(self, of: Part) -> Path:
         return self._folder / f"{of.name}.json"

@@ -140,7 +140,7 @@ class Outlooks:
         file = self._folder / "known.json"
         file.write_text(json.dumps(documents[0] | {"measurements": whole}))
         question = Question((str(self.photos),), from_file=str(file), state="warm", offline=True)
-        advice = advise.advice(question, bootstrap.load(), print)
+        advice = advise.advice(question, bootstrap.context())
         ready = (option for option in advice.options if option.lane.state in {"here", "warm"})
         return {option.lane.place: option for option in ready}, advice.goal
 

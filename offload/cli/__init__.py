@@ -6,12 +6,8 @@ Commands import what they need when they run, so that `--help` imports nothing h
 import sys
 import warnings
 from io import TextIOWrapper
-from time import perf_counter
 
-BEGAN_S = perf_counter()
-"""When this process began, as far as Python code can tell; before anything heavy is imported."""
-
-INTERRUPTED = 130
+from offload.cli.process import INTERRUPTED  # notes when this process began, too
 
 
 def main() -> None:
@@ -31,7 +27,8 @@ def main() -> None:
             sys.exit(INTERRUPTED)
         raise
     except OffloadError as error:
-        from offload.render.messages import explain
+        from offload.domain.events import failed
+        from offload.render import messages
 
-        explain(error)
+        messages.chosen().hear(failed(error))
         sys.exit(error.exit_code)

@@ -17,5 +17,5 @@ def accuracy(
     from offload.render import messages
     from offload.usecases.history import query
 
-    outcomes = query.outcomes(bootstrap.load(), messages.Messages().warn, last)
+    outcomes = query.outcomes(bootstrap.context(messages.Messages().hear), last)
     rendered.show(outcomes, as_json=as_json)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from offload.cli import options
+from offload.domain import units
 
 
 def advise(
@@ -24,26 +25,35 @@ def advise(
     ] = None,
     optimize: Annotated[str, typer.Option(help="What is to be small: time or cost.")] = "time",
     deadline: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="By when it must be done, such as 90s.")
+        float | None,
+        options.duration("--deadline", "By when it must be done, such as 90s.", "DURATION"),
     ] = None,
     max_cost: Annotated[
-        str | None, typer.Option(metavar="USD", help="What it may cost at most.")
+        float | None,
+        options.dollars("--max-cost", "What it may cost at most."),
     ] = None,
     value_of_time: Annotated[
-        str | None,
-        typer.Option(metavar="USD", help="What an hour of waiting is worth: weighs both."),
+        float | None,
+        options.dollars("--value-of-time", "What an hour of waiting is worth: weighs both."),
     ] = None,
     risk: Annotated[
         str, typer.Option(help="mean, or averse: what nine runs of ten stay below.")
     ] = "mean",
     uplink: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Instead of a measurement, such as 20Mbit.")
+        float | None,
+        options.quantity(
+            "--uplink", units.rate_bytes_per_s, "RATE", "Instead of a measurement, such as 20Mbit."
+        ),
     ] = None,
     rtt: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="The round trip, such as 30ms.")
+        float | None,
+        options.duration_or_0("--rtt", "The round trip, such as 30ms."),
     ] = None,
     image_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="What an image weighs, such as 2.5MB.")
+        float | None,
+        options.quantity(
+            "--image-size", units.size_bytes, "SIZE", "What an image weighs, such as 2.5MB."
+        ),
     ] = None,
     state: Annotated[
         str | None,
@@ -62,7 +72,8 @@ def advise(
         ),
     ] = None,
     price: Annotated[
-        str | None, typer.Option(metavar="USD", help="The remote machine's price per hour.")
+        float | None,
+        options.dollars("--price", "The remote machine's price per hour."),
     ] = None,
     instance_type: Annotated[
         str | None,
@@ -73,9 +84,11 @@ def advise(
     ] = None,
     region: Annotated[str, typer.Option(help="Where it runs.")] = "us-east-1",
     idle: Annotated[
-        str,
-        typer.Option(metavar="DURATION", help="How long a machine started for the job stays."),
-    ] = "20m",
+        float,
+        options.duration_or_0(
+            "--idle", "How long a machine started for the job stays.", show_default="20m"
+        ),
+    ] = 20 * 60.0,
     min_agreement: Annotated[
         float,
         typer.Option(
@@ -120,18 +133,18 @@ def advise(
         model=model,
         optimize=optimize,
         risk=risk,
-        deadline=deadline,
-        max_cost=max_cost,
-        value_of_time=value_of_time,
-        uplink=uplink,
-        rtt=rtt,
-        image_size=image_size,
+        deadline_s=deadline,
+        max_cost_usd=max_cost,
+        value_of_time_usd_per_h=value_of_time,
+        uplink_bytes_per_s=uplink,
+        rtt_s=rtt,
+        image_bytes=image_size,
         state=state,
         url=url,
-        price=price,
+        price_usd_per_h=price,
         instance_type=instance_type,
         region=region,
-        idle=idle,
+        idle_s=idle,
         min_agreement=min_agreement,
         from_file=from_file,
         offline=offline,
@@ -139,7 +152,7 @@ def advise(
     if what_if is not None:
         question = question.what_if(what_if)
     say = messages.Messages(quiet=quiet)
-    answer = advise.advice(question, bootstrap.load(), say.warn)
+    answer = advise.advice(question, bootstrap.context(say.hear))
     if plot is not None:
         from offload.render.advice import plots
 

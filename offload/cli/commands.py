@@ -7,7 +7,6 @@ import typer
 from offload.cli import (
     accuracy,
     advise,
-    configuration,
     detect,
     doctor,
     examples,
@@ -62,5 +61,5 @@ app.command("logs")(machines.logs)
 app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.ssh)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
-app.command("config")(configuration.config)
+app.command("config")(doctor.config)
 app.command("examples")(examples.examples)

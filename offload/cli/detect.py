@@ -101,20 +101,14 @@ def detect(
         ),
     ] = False,
     deadline_s: Annotated[
-        str | None,
-        typer.Option(
-            "--deadline",
-            metavar="TIME",
-            help="auto, local, container, split: when all should be done, such as 5m.",
+        float | None,
+        options.duration(
+            "--deadline", "auto, local, container, split: when all should be done, such as 5m."
         ),
     ] = None,
     max_cost_usd: Annotated[
-        str | None,
-        typer.Option(
-            "--max-cost",
-            metavar="USD",
-            help="split, auto: stop spending before the run has cost more.",
-        ),
+        float | None,
+        options.dollars("--max-cost", "split, auto: stop spending before the run has cost more."),
     ] = None,
     keep_local: Annotated[
         list[str] | None,
@@ -167,7 +161,7 @@ def detect(
     there, 130 interrupted.
     """
     from offload.cli import detection
-    from offload.render.messages import Messages
+    from offload.render import messages
     from offload.usecases.detect.request import Request
 
     request = Request(
@@ -205,26 +199,14 @@ def detect(
         replicas=replicas,
         keep=keep,
         keep_as=keep_as,
-        deadline_s=_seconds(deadline_s),
-        max_cost_usd=_usd(max_cost_usd),
+        deadline_s=deadline_s,
+        max_cost_usd=max_cost_usd,
         keep_local=tuple(keep_local or ()),
     )
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
-    say = Messages(quiet=quiet, verbose=verbose)
+    say = messages.chosen(quiet=quiet, verbose=verbose)
     detection.carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run)
-
-
-def _seconds(text: str | None) -> float | None:
-    from offload.domain import units
-
-    return None if text is None else units.duration_s(text, option="--deadline")
-
-
-def _usd(text: str | None) -> float | None:
-    from offload.domain import units
-
-    return None if text is None else units.usd(text, option="--max-cost")
 
 
 def _formats(text: str) -> tuple[str, ...]:

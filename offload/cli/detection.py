@@ -4,19 +4,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from offload.cli import BEGAN_S, INTERRUPTED
+from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from offload.domain.results import Row
-    from offload.drivers.settings import Settings
     from offload.render.messages import Messages
+    from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
     from offload.usecases.detect.run import DetectRun
-
-SOME_FAILED = 3
 
 
 def carry_out(
@@ -32,49 +30,36 @@ def carry_out(
     Raises:
         OffloadError: it cannot be done.
     """
+    from contextlib import ExitStack
+
     from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
+    from offload.domain.events import Downloaded, Event
     from offload.domain.places import AUTO
     from offload.render import detections, messages, progress
     from offload.usecases.detect import record
-    from offload.usecases.detect.pipeline import Stop
     from offload.usecases.detect.run import detection
 
-    configured = bootstrap.load()
+    context = bootstrap.context(say.hear, offline=request.offline)
     if request.where == AUTO:
-        request = _decided(request, configured, say)
+        request = _decided(request, context)
     if dry_run:
-        _list_what_leaves(request, configured, say, as_json=as_json)
+        _list_what_leaves(request, context, as_json=as_json)
         return
     bring_up, rental = asked_for(request, say, provision=provision)
-    stop = Stop()
-    fetched: list[int] = []  # what a download took is no part of any other start-up
+    fetched: list[Event] = []  # what a download took is no part of any other start-up
 
-    def on_bytes(have: int, total: int | None) -> None:
-        fetched[:] = [have]
-        show_bytes(have, total)
+    def hear(event: Event) -> None:
+        if isinstance(event, Downloaded):
+            fetched[:] = [event]
 
-    with (
-        renting(rental, stop, say.warn) as interrupted,
-        progress.download(say.quiet) as show_bytes,
-        detection(
-            request,
-            bootstrap.hub(
-                configured,
-                on_bytes,
-                say.warn,
-                offline=request.offline,
-            ),
-            configured,
-            stop,
-            BEGAN_S,
-            say.follow,
-            say.note,
-            rental,
-        ) as run,
-        stopping_on_interrupt(stop, say.warn, came=interrupted),
-    ):
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
+        context = bootstrap.context(say.hear, bar, hear, offline=request.offline)
+        interrupted = stack.enter_context(renting(rental, context))
+        run = stack.enter_context(detection(request, context, BEGAN_S, rental))
+        stack.enter_context(stopping_on_interrupt(context, came=interrupted))
         sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
         with _shown(run, say.quiet) as advance:
             for row in run:
@@ -83,16 +68,14 @@ def carry_out(
                 advance(row)
     sink.close()
     summary = run.summary()
-    outcome = record.remember(
-        run, request, configured, say.warn, is_usual_start=not fetched, bring_up=bring_up
-    )
+    outcome = record.remember(run, request, context, is_usual_start=not fetched, bring_up=bring_up)
     split, duplicate_uploads = None, 0
     if run.shared:
         from offload.usecases.split import recording
 
         split, duplicate_uploads = run.shared.monitor.view(), len(run.shared.work.duplicate_uploads)
         outcome = outcome or recording.remember(
-            run, split, request, configured, say.warn, rented=rental is not None
+            run, split, request, context, rented=rental is not None
         )
     say.summary(summary, request.out, outcome, split, duplicate_uploads)
     if interrupted:
@@ -103,27 +86,23 @@ def carry_out(
         raise typer.Exit(SOME_FAILED)
 
 
-def _decided(request: "Request", configured: "Settings", say: "Messages") -> "Request":
+def _decided(request: "Request", context: "Context") -> "Request":
     """The request with the place that is best for it now, which is said."""
-    from offload import bootstrap
     from offload.render.advice.advice import one_line
     from offload.usecases.detect import choose
 
-    hub = bootstrap.hub(configured, warn=say.warn, offline=request.offline)
-    decided, advice = choose.decided(request, hub, configured, say.warn)
-    say.note(one_line(advice))
+    decided, advice = choose.decided(request, context)
+    context.reporter.note(one_line(advice))
     return decided
 
 
-def _list_what_leaves(
-    request: "Request", configured: "Settings", say: "Messages", *, as_json: bool
-) -> None:
+def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) -> None:
     from offload.render import leaving
     from offload.usecases.detect import privacy
 
-    found, paths, total_bytes = privacy.leaving(request, configured)
-    privacy.tell_of_idle(request, found, say.warn)
-    leaving.show(found, paths, total_bytes, say, as_json=as_json)
+    found, paths, total_bytes = privacy.leaving(request, context.settings)
+    privacy.tell_of_idle(request, found, context.reporter)
+    leaving.show(found, paths, total_bytes, context.reporter, as_json=as_json)
 
 
 def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":

@@ -1,4 +1,4 @@
-"""`offload doctor`."""
+"""`offload doctor`, `config`."""
 
 from typing import Annotated
 
@@ -47,8 +47,21 @@ def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool
 
     if policy:
         return tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
-    found, wrong = cloud_diagnosis.facts(bootstrap.load(), region, profile)
+    found, wrong = cloud_diagnosis.facts(bootstrap.context(), region, profile)
     tables.facts(found, as_json=as_json)
     if wrong is not None:
         raise wrong
     return None
+
+
+def config(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+) -> None:
+    """Show every setting, its value and where it was set.
+
+    Settings come from OFFLOAD_* variables, then ./offload.toml, then your own settings file.
+    """
+    from offload import bootstrap
+    from offload.render import tables
+
+    tables.facts(bootstrap.facts(bootstrap.load()), as_json=as_json)

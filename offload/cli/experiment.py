@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import options
+from offload.cli.process import INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
-    from offload.render.messages import Messages
     from offload.usecases.experiment.run import StudySetup
 
 T = TypeVar("T")
-
-SOME_FAILED = 3
 
 
 def experiment(
@@ -82,8 +80,8 @@ def experiment(
     labels: options.Labels = None,
     url: options.Url = None,
     price: Annotated[
-        str | None,
-        typer.Option(metavar="USD", help="remote: what the server at --url costs per hour."),
+        float | None,
+        options.dollars("--price", "remote: what the server at --url costs per hour."),
     ] = None,
     machine: options.MachineName = None,
     memory: options.Memory = None,
@@ -100,7 +98,7 @@ def experiment(
     import sys
 
     from offload import bootstrap
-    from offload.domain import units
+    from offload.domain.events import Downloaded
     from offload.domain.studies import Design
     from offload.places import known
     from offload.render import messages, progress
@@ -136,14 +134,13 @@ def experiment(
         seed=seed,
         known=known(),
     )
-    configured = bootstrap.load()
     say = messages.Messages(quiet=quiet, verbose=verbose)
-    with progress.download(quiet) as on_bytes:
-        hub = bootstrap.hub(configured, on_bytes, say.warn, offline=offline)
+    with progress.transfer(Downloaded, quiet) as bar:
+        context = bootstrap.context(say.hear, bar, offline=offline)
         study = designing.study(
-            design, requests, drawn, hub, configured, say.warn,
+            design, requests, drawn, context,
             link_command=link_command,
-            price_usd_per_h=None if price is None else units.usd(price, option="--price"),
+            price_usd_per_h=price,
             command=["offload", *sys.argv[1:]],
         )  # fmt: skip
     if plan or out is None:
@@ -151,36 +148,35 @@ def experiment(
 
         studies.plan(study.plan())
         return
-    _run(study, out, say, yes=yes, quiet=quiet)
+    _run(study, out, yes=yes, quiet=quiet)
 
 
-def _run(study: "StudySetup", out: str, say: "Messages", *, yes: bool, quiet: bool) -> None:
+def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
     from time import perf_counter
 
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.render import studies
-    from offload.usecases.detect.pipeline import Stop
     from offload.usecases.experiment.cells import StudyProgress
 
-    stop, runs = Stop(), []
-    with study.opened(out, stop, say.warn) as running:
+    reporter, runs = study.context.reporter, []
+    with study.opened(out) as running:
         plan, standing, total = running.plan, running.standing, len(study.design.cells())
         for line in studies.plan_lines(plan):
-            say.note(line)
+            reporter.note(line)
         if study.rents and plan.usd_per_h and not yes and not _confirmed(plan.usd):
             raise typer.Exit(1)
         pace = StudyProgress(plan, perf_counter)
         with (
-            stopping_on_interrupt(stop, say.warn, "Finishing this cell") as interrupted,
+            stopping_on_interrupt(study.context, "Finishing this cell") as interrupted,
             studies.progress(running.done, pace, standing, total, quiet) as advance,
         ):
             for run in running.runs:
                 runs.append(run)
                 pace.done(run.cell)
                 advance(run)
-                say.note(studies.cell_line(run))
+                reporter.note(studies.cell_line(run))
     for line in studies.summary_lines(runs, total, running.done, standing, out):
-        say.note(line)
+        reporter.note(line)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if any(run.error for run in runs):

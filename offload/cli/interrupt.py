@@ -1,21 +1,20 @@
 """Ctrl-C: once to finish what is in hand, twice to stop now."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from offload.usecases.detect.pipeline import Stop
+from offload.usecases.context import Context
 
 
 @contextmanager
 def stopping_on_interrupt(
-    stop: Stop,
-    say: Callable[[str], None],
+    context: Context,
     doing: str = "Finishing what is in hand",
     came: list[int] | None = None,
 ) -> Iterator[list[int]]:
-    """Meanwhile the first SIGINT or SIGTERM asks `stop`; the next one interrupts as usual.
+    """Meanwhile the first SIGINT or SIGTERM asks what is under way to stop; the next interrupts.
 
     The list given holds the signals that came, those in `came` before.
     """
@@ -25,8 +24,8 @@ def stopping_on_interrupt(
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
-        stop.ask()
-        say(f"{doing}; Ctrl-C again stops now.")
+        context.stop.ask()
+        context.reporter.warn(f"{doing}; Ctrl-C again stops now.")
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, on_signal) for number in numbers]

@@ -31,7 +31,7 @@ def show(
     from offload.render import tables
     from offload.usecases import models
 
-    tables.facts(models.facts(name, bootstrap.hub(bootstrap.load())), as_json=as_json)
+    tables.facts(models.facts(name, bootstrap.context().hub), as_json=as_json)
 
 
 @app.command()
@@ -42,10 +42,10 @@ def pull(
 ) -> None:
     """Fetch a model, so that it can be used offline."""
     from offload import bootstrap
+    from offload.domain.events import Downloaded
     from offload.render import messages, progress
 
     say = messages.Messages(quiet=quiet)
-    with progress.download(quiet) as on_bytes:
-        hub = bootstrap.hub(bootstrap.load(), on_bytes, say.warn)
-        model = hub.pull(name, force=force)
+    with progress.transfer(Downloaded, quiet) as bar:
+        model = bootstrap.context(say.hear, bar).hub.pull(name, force=force)
     typer.echo(f"{model.identity.name}  {model.identity.sha256}  {model.path}")

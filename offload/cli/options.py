@@ -1,14 +1,45 @@
 """Options that several commands have."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 
 import typer
+
+from offload.domain import units
 
 MAX_PIXELS = 80_000_000
 """As `offload.drivers.images.pictures` has it, which no command may import before it runs."""
 
 MACHINE = "main"
 """What a rented machine is called unless it is called something else."""
+
+
+def quantity(option: str, parse: Callable[..., float], metavar: str, text: str, **more: Any) -> Any:
+    """An option that is typed as a quantity, shown as `metavar`, and comes as a number, as its
+    default is one. `text` is its help.
+    """
+
+    def parsed(typed: Any) -> float:
+        return parse(typed, option=option) if isinstance(typed, str) else float(typed)
+
+    return typer.Option(option, parser=parsed, metavar=metavar, help=text, **more)
+
+
+def dollars(option: str, text: str) -> Any:
+    """An option that is typed as dollars."""
+    return quantity(option, units.usd, "USD", text)
+
+
+def duration(option: str, text: str, metavar: str = "TIME", **more: Any) -> Any:
+    """An option that is typed as a duration and comes as seconds."""
+    return quantity(option, units.duration_s, metavar, text, **more)
+
+
+def duration_or_0(option: str, text: str, **more: Any) -> Any:
+    """The same, where zero means something."""
+    return quantity(option, partial(units.duration_s, zero_ok=True), "DURATION", text, **more)
+
 
 Labels = Annotated[
     str | None,

@@ -1,16 +1,12 @@
 """`offload profile`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from offload.cli import INTERRUPTED, options
-
-if TYPE_CHECKING:
-    from offload.domain.errors import OffloadError
-
-UNAVAILABLE = 4
+from offload.cli import options
+from offload.cli.process import INTERRUPTED, UNAVAILABLE
 
 
 class ProfileGroup(TyperGroup):
@@ -43,9 +39,12 @@ def run(
     where: Annotated[
         str, typer.Option(help="The places to measure, such as local,container,remote.")
     ] = "local",
-    budget: Annotated[
-        str, typer.Option(metavar="TIME", help="What measuring one place may take, about.")
-    ] = "10s",
+    budget_s: Annotated[
+        float,
+        options.duration(
+            "--budget", "What measuring one place may take, about.", show_default="10s"
+        ),
+    ] = 10.0,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="As for offload detect.")
     ] = None,
@@ -89,11 +88,9 @@ def run(
     """
     from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
-    from offload.domain import units
+    from offload.domain.events import Downloaded
     from offload.render import messages, profiles, progress
-    from offload.usecases.detect.pipeline import Stop
     from offload.usecases.detect.request import at_each
-    from offload.usecases.history import history_io
     from offload.usecases.profile import profile
 
     if as_json and as_csv:
@@ -120,29 +117,12 @@ def run(
         memory=memory,
         offline=offline,
     )
-    budget_s = units.duration_s(budget, option="--budget")
-    configured, stop = bootstrap.load(), Stop()
     say = messages.Messages(quiet=quiet, verbose=verbose)
-    lost: list[str] = []
-
-    def on_lost(place: str, error: "OffloadError") -> None:
-        lost.append(place)
-        messages.explain(error)
-
-    with (
-        progress.download(quiet) as on_bytes,
-        progress.steps(quiet) as on_step,
-        history_io.opened(configured, say.warn) as store,
-        stopping_on_interrupt(stop, say.warn) as interrupted,
-    ):
-
-        def follow(step: str) -> None:
-            on_step(step)
-            say.follow(step)
-
-        hub = bootstrap.hub(configured, on_bytes, say.warn, offline=offline)
-        profiler = profile.Profiler(hub, configured, budget_s, stop, say.warn, follow, on_lost)
-        kept = [(store.add(found), found) for found in profiler.measurements(requests)]
+    with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
+        context = bootstrap.context(phases, bar, say.hear, offline=offline)
+        profiler = profile.Profiler(context, budget_s)
+        with context.history() as store, stopping_on_interrupt(context) as interrupted:
+            kept = [(store.add(found), found) for found in profiler.measurements(requests)]
     if as_json:
         profiles.document([found for _, found in kept])
     elif as_csv:
@@ -151,10 +131,10 @@ def run(
         profiles.summaries(kept)
     for _, found in kept:
         for warning in found.warnings:
-            say.warn(f"{found.condition.place}: {warning}")
+            context.reporter.warn(f"{found.condition.place}: {warning}")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if lost:
+    if profiler.lost:
         raise typer.Exit(UNAVAILABLE)
 
 
@@ -163,9 +143,8 @@ def list_measurements(as_json: AsJson = False) -> None:
     """Show what has been measured, the newest first."""
     from offload import bootstrap
     from offload.render import messages, profiles
-    from offload.usecases.history import history_io
 
-    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         profiles.listing(store.listing(), as_json=as_json)
 
 
@@ -176,7 +155,7 @@ def show(number: Id, as_json: AsJson = False) -> None:
     from offload.render import messages, profiles
     from offload.usecases.history import history_io
 
-    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         found = history_io.measurement(store, number)
     if as_json:
         profiles.document([found])
@@ -195,7 +174,7 @@ def export(
     from offload.render import messages
     from offload.usecases.history import history_io
 
-    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         history_io.export(store, file)
 
 
@@ -216,7 +195,7 @@ def import_measurements(
     from offload.render import messages, profiles
     from offload.usecases.history import history_io
 
-    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         added = history_io.import_file(store, file, model)
     profiles.taken_in(added.measurements, added.outcomes, added.fits)
 
@@ -237,5 +216,5 @@ def forget(
 
     if bool(numbers) == everything:
         raise typer.BadParameter("Give the numbers to forget, or --all.")
-    with history_io.opened(bootstrap.load(), messages.Messages().warn) as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         profiles.forgotten(history_io.forget(store, numbers or ()))

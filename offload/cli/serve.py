@@ -39,11 +39,11 @@ def serve(
     Then it takes no more requests, finishes what it holds, and ends with exit code 0.
     """
     from offload import bootstrap
+    from offload.domain.events import Downloaded
     from offload.render import messages, progress
     from offload.usecases import serve
 
     say = messages.Messages(quiet=quiet)
-    configured = bootstrap.load()
     wanted = serve.Options(
         host=host,
         port=port,
@@ -56,6 +56,5 @@ def serve(
         max_pixels=max_pixels,
         token=token,
     )
-    with progress.download(quiet) as on_bytes:
-        hub = bootstrap.hub(configured, on_bytes, say.warn, offline=offline)
-        serve.run(wanted, hub, configured, say.serving)
+    with progress.transfer(Downloaded, quiet) as bar:
+        serve.run(wanted, bootstrap.context(say.hear, bar, offline=offline), say.serving)

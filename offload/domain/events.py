@@ -1,7 +1,13 @@
-"""What a long job tells of itself: events with values, which `render` puts into words."""
+"""What a long job tells of itself: events with values, which `render` puts into words.
 
+Some cross from one process to another as lines of JSON; none of them holds a secret.
+"""
+
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from offload.domain.errors import OffloadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +37,87 @@ class Stepped(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Transferred(Event):
-    """So many bytes of `total_bytes`, None if unknown, have been moved."""
+class PhaseBegan(Event):
+    """A phase of something long begins, at this place or machine if it is one of several."""
+
+    phase: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded(Event):
+    """So many bytes of a model are here, of `total_bytes`, None if unknown."""
 
     done_bytes: int
     total_bytes: int | None
 
 
-def _ignored(event: Event) -> None:
-    del event
+@dataclass(frozen=True, slots=True)
+class Sent(Event):
+    """So many bytes of our image are on their way to a machine, of `total_bytes`."""
+
+    done_bytes: int
+    total_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailed(Event):
+    """An image has no detections, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """An explained failure: what is wrong, what to type, and the exit code that it means. `place`
+    is the one that it is about, where others go on.
+    """
+
+    text: str
+    hint: str
+    exit_code: int = 1
+    place: str | None = None
+
+
+Listener = Callable[[Event], None]
+"""Who is told events, from any thread."""
+VARIABLE, AS_LINES = "OFFLOAD_EVENTS", "json"
+"""What the environment of a process says if it is to tell events as lines of JSON."""
+_CROSSING = {kind.__name__: kind for kind in (Warned, ImageFailed, Failed)}
+"""Events that a process tells the one that started it."""
+
+
+def to_line(event: Event) -> str | None:
+    """The event as a line of JSON; None if it is nothing to the process that started this one."""
+    name = type(event).__name__
+    return json.dumps({"event": name, **asdict(event)}) if name in _CROSSING else None
+
+
+def from_line(line: str) -> Event | None:
+    """The event that a line is; None if it is none, as one of a traceback."""
+    try:
+        values = json.loads(line)
+        return _CROSSING[values.pop("event")](**values)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def failed(error: OffloadError, place: str | None = None) -> Failed:
+    """What is said of an error."""
+    return Failed(str(error), error.hint, error.exit_code, place)
 
 
 class Reporter:
-    """Takes events from any thread and hands them to whoever listens; silent unless told whom."""
+    """Takes events from any thread and hands them to all who listen; silent if nobody does."""
 
-    def __init__(self, listener: Callable[[Event], None] = _ignored) -> None:
-        self.emit = listener
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def emit(self, event: Event) -> None:
+        """Tell of an event."""
+        for listener in self._listeners:
+            listener(event)
 
     def warn(self, text: str) -> None:
         """The user should know `text`."""
@@ -60,6 +131,10 @@ class Reporter:
         """A step of something long."""
         self.emit(Stepped(text))
 
-    def transferred(self, done_bytes: int, total_bytes: int | None) -> None:
-        """Bytes were moved."""
-        self.emit(Transferred(done_bytes, total_bytes))
+    def downloaded(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Bytes of a model came."""
+        self.emit(Downloaded(done_bytes, total_bytes))
+
+    def sent(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Bytes of an image went."""
+        self.emit(Sent(done_bytes, total_bytes))

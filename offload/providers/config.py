@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from offload.detectors.source import ModelSource
+from offload.domain.events import Reporter
 from offload.domain.ports import Detector
 from offload.domain.timing import Clock
 from offload.providers import Endpoint
@@ -66,8 +67,7 @@ class PlaceConfig:
     gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
     how many, threads of each). `workers` and `threads` None leave both to the machine. `endpoint`
-    is a server that is up already. `say` is told what the user should know, `follow` each step of
-    something long.
+    is a server that is up already.
     """
 
     asked: str | None
@@ -84,5 +84,4 @@ class PlaceConfig:
     link: LinkOptions = field(default_factory=LinkOptions)
     container: ContainerOptions = field(default_factory=ContainerOptions)
     endpoint: Endpoint | None = None
-    say: Callable[[str], None] = lambda _line: None
-    follow: Callable[[str], None] = lambda _line: None
+    reporter: Reporter = field(default_factory=Reporter)

@@ -99,9 +99,11 @@ class _Starting:
                     hint=f"To build it: docker build -t {image} .",
                 )
         elif not own_image.is_current(self.engine, image):
-            self.config.say(f"Building the image {image}; this happens once and takes minutes.")
+            self.config.reporter.warn(
+                f"Building the image {image}; this happens once and takes minutes."
+            )
             began_s = self.config.clock()
-            own_image.build(self.engine, self.model.runtime, self.config.follow)
+            own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
             self._took(StartPhase.BUILD, began_s)
 
     def up(self, like: ContainerSpec) -> list[RunningContainer]:

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Sequence
 
+from offload.domain.events import Reporter
 from offload.domain.units import show_bytes
 from offload.drivers.images.image_files import ImageList, printable
 from offload.render import tables
 from offload.render.detections import write
-from offload.render.messages import Messages
 from offload.render.words import count
 
 
 def show(
-    found: ImageList, leaving: Sequence[str], total_bytes: int, say: Messages, *, as_json: bool
+    found: ImageList, leaving: Sequence[str], total_bytes: int, reporter: Reporter, *, as_json: bool
 ) -> None:
     """Their paths on standard output, a line each; how many that are of all, as a note."""
     paths = map(printable, leaving)
@@ -21,7 +21,7 @@ def show(
     else:
         tables.print_lines(paths)
     stay = len(found.paths) - len(leaving)
-    say.note(
+    reporter.note(
         f"{count(len(leaving), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "
         f"{stay} would not; nothing was sent"
     )

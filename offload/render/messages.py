@@ -1,11 +1,14 @@
 """Sentences on standard error."""
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from offload.domain import events
 from offload.domain.errors import OffloadError
+from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Stepped, Warned
 from offload.domain.units import show_s, show_usd
 
 if TYPE_CHECKING:
@@ -15,13 +18,6 @@ if TYPE_CHECKING:
     from offload.service.wire import Info
     from offload.usecases.detect.rows import Summary
     from offload.usecases.split.forecast import View
-
-
-def explain(error: OffloadError) -> None:
-    """An explained failure: what is wrong, then what to type."""
-    say_line(f"error: {error}")
-    if error.hint:
-        say_line(f"  {error.hint}")
 
 
 def stopped_early(summary: "Summary", limit: str | None) -> None:
@@ -46,20 +42,23 @@ class Messages:
         self.quiet = quiet
         self.verbose = verbose
 
-    def warn(self, message: str) -> None:
-        """One line the user should know."""
-        if not self.quiet:
-            say_line(f"warning: {message}")
-
-    def note(self, line: str) -> None:
-        """One line on what is done and why."""
-        if not self.quiet:
-            say_line(line)
-
-    def follow(self, step: str) -> None:
-        """A step of something long, with -v."""
-        if self.verbose:
-            say_line(f"  {shown(step)}")
+    def hear(self, event: Event) -> None:
+        """Say what happened: failures always, steps and phases with -v, the rest unless quiet."""
+        match event:
+            case Failed(text, hint):
+                say_line(f"error: {text}")
+                if hint:
+                    say_line(f"  {hint}")
+            case Stepped(text) if self.verbose:
+                say_line(f"  {text}")
+            case PhaseBegan() if self.verbose:
+                say_line(f"  {phase(event)} …")
+            case Warned(text) if not self.quiet:
+                say_line(f"warning: {text}")
+            case Noted(text) if not self.quiet:
+                say_line(text)
+            case ImageFailed(path, reason) if not self.quiet:
+                say_line(f"failed: {path}: {reason}")
 
     def serving(self, address: str, info: "Info") -> None:
         """A server is ready."""
@@ -72,11 +71,9 @@ class Messages:
 
     def row(self, row: "Row") -> None:
         """A row that failed; every row with -v."""
-        if self.quiet:
-            return
         if row.error is not None:
-            say_line(f"failed: {shown(row.path)}: {row.error}")
-        elif self.verbose:
+            self.hear(ImageFailed(row.path, row.error))
+        elif self.verbose and not self.quiet:
             d = row.durations
             spent = [
                 f"{name.removesuffix('_s')} {_ms(seconds)}"
@@ -102,6 +99,30 @@ class Messages:
                     f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
                     f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){_dollars(outcome)}"
                 )
+
+
+class EventLines(Messages):
+    """What another process is to know, a line of JSON for each event."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+
+    def hear(self, event: Event) -> None:
+        """Write the event, if it crosses."""
+        if line := events.to_line(event):
+            say_line(line)
+
+
+def chosen(*, quiet: bool = False, verbose: bool = False) -> Messages:
+    """Sentences for people, or events for the process that started this one and asks for them."""
+    if os.environ.get(events.VARIABLE) == events.AS_LINES:
+        return EventLines()
+    return Messages(quiet=quiet, verbose=verbose)
+
+
+def phase(began: PhaseBegan) -> str:
+    """A phase, with where it is if that was said."""
+    return f"{began.at}: {began.phase}" if began.at else began.phase
 
 
 def summary_lines(

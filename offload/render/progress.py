@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from offload.domain.events import Downloaded, Event, Listener, PhaseBegan, Sent
+from offload.render.messages import phase
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TextColumn
 
@@ -48,7 +51,7 @@ def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     rate = TextColumn("{task.fields[rate]}")
-    shown = bar(BarColumn(), MofNCompleteColumn(), rate, TextColumn("ETA"), TimeRemainingColumn())
+    shown = bar(BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
 
     def advance(_row: "Row") -> None:
         speed = shown.tasks[0].speed
@@ -57,6 +60,35 @@ def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
     with shown:
         task = shown.add_task("", total=total, rate="")
         yield advance
+
+
+@contextmanager
+def transfer(kind: type[Downloaded | Sent], quiet: bool) -> Iterator[Listener]:
+    """A bar that appears when bytes are moved; hand what is given to a Reporter."""
+    with _on_demand(_transfer_bar) as (start, stop):
+
+        def hear(event: Event) -> None:
+            if isinstance(event, kind):
+                shown = start()
+                done_bytes, total_bytes = event.done_bytes, event.total_bytes
+                shown.update(shown.task_ids[0], completed=done_bytes, total=total_bytes)
+                if done_bytes == total_bytes:
+                    stop()
+
+        yield hear if is_watched(quiet) else _ignored
+
+
+@contextmanager
+def phases(quiet: bool) -> Iterator[Listener]:
+    """A line that appears with the first phase; hand what is given to a Reporter."""
+    with _on_demand(_steps_bar) as (start, _):
+
+        def hear(event: Event) -> None:
+            if isinstance(event, PhaseBegan):
+                shown = start()
+                shown.update(shown.task_ids[0], description=phase(event))
+
+        yield hear if is_watched(quiet) else _ignored
 
 
 @contextmanager
@@ -85,39 +117,17 @@ def _on_demand(
         stop()
 
 
-@contextmanager
-def download(quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar that appears when bytes come; call what is given with the bytes so far and in all."""
-    with _on_demand(_download_bar) as (start, stop):
-
-        def on_bytes(have_bytes: int, total_bytes: int | None) -> None:
-            shown = start()
-            shown.update(shown.task_ids[0], completed=have_bytes, total=total_bytes)
-            if have_bytes == total_bytes:
-                stop()
-
-        yield on_bytes if is_watched(quiet) else lambda _have, _total: None
-
-
-def _download_bar() -> "Progress":
+def _transfer_bar() -> "Progress":
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
     return bar(BarColumn(), DownloadColumn(), TransferSpeedColumn())
-
-
-@contextmanager
-def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A line that appears with the first step; call what is given with each."""
-    with _on_demand(_steps_bar) as (start, _):
-
-        def on_step(step: str) -> None:
-            shown = start()
-            shown.update(shown.task_ids[0], description=step)
-
-        yield on_step if is_watched(quiet) else lambda _step: None
 
 
 def _steps_bar() -> "Progress":
     from rich.progress import SpinnerColumn
 
     return bar(SpinnerColumn(), description())
+
+
+def _ignored(event: Event) -> None:
+    del event

@@ -1,24 +1,23 @@
 """A server put together: model, detectors, limits, the socket it listens on."""
 
 import ipaddress
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 
 from offload import detectors
 from offload.detectors import source
-from offload.detectors.source import Hub, ModelSource
+from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.ports import Detector
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
-from offload.drivers.settings import Settings
 from offload.places.inprocess import InProcess
 from offload.service.server.run import Serving, listen, serve
 from offload.service.server.slots import SessionFactory
 from offload.service.wire import Info
+from offload.usecases.context import Context
 from offload.version import __version__
 
 MAX_BYTES = 32 * 2**20
@@ -41,17 +40,13 @@ class Options:
     token: str | None = field(default=None, repr=False)
 
 
-def run(
-    options: Options,
-    hub: Hub,
-    configured: Settings,
-    announce: Callable[[str, Info], None],
-) -> None:
+def run(options: Options, context: Context, announce: Callable[[str, Info], None]) -> None:
     """Serve until told to stop; `announce` is told the address once the model is warm.
 
     Raises:
         OffloadError: what is asked for cannot be done.
     """
+    configured, clock = context.settings, context.clock
     token = options.token or configured.token
     if not token and not _is_loopback(options.host):
         raise UsageError(
@@ -61,7 +56,7 @@ def run(
         )
     machine.allow_many_files()
     listener = listen(options.host, options.port)
-    model = source.chosen(options.model or configured.model, hub, options.labels)
+    model = source.chosen(options.model or configured.model, context.hub, options.labels)
     cores = machine.usable_cores()
     workers = options.workers or configured.workers or cores
     threads = options.threads or configured.threads or max(1, cores // workers)
@@ -69,9 +64,7 @@ def run(
     def load(_images: int) -> Sequence[Detector]:
         return detectors.load(model, workers, threads)
 
-    place = InProcess(
-        model, load, options.max_pixels, time.perf_counter, _wide(model, threads, cores)
-    )
+    place = InProcess(model, load, options.max_pixels, clock, _wide(model, threads, cores))
 
     def open_engine() -> AbstractContextManager[SessionFactory]:
         return place.open(Selection(min_score=model.min_score), workers)
@@ -99,7 +92,7 @@ def run(
         __version__,
         options.queue,
         options.max_bytes,
-        time.perf_counter,
+        clock,
         token,
     )
     serve(serving, listener, lambda info: announce(address, info))

@@ -333,7 +333,7 @@ def test_money_is_asked_for_only_while_cells_are_left_that_cost_some(
     study = designing.study(
         Design((1,), ("local", "remote"), repeats=1, known=KNOWN), requests,
         sampling.drawn([str(examples)], 0, 1, recursive=False, skip=None),
-        bootstrap.hub(bootstrap.load()), bootstrap.load(), print, price_usd_per_h=0.36,
+        bootstrap.context(), price_usd_per_h=0.36,
     )  # fmt: skip
     assert study.plan().usd > 0
     here = [cell for cell in study.design.cells() if cell.place == "local"]

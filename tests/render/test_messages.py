@@ -40,12 +40,13 @@ def of_split(view: View, duplicate_uploads: int = 0) -> Sequence[str]:
 def test_lines_that_several_threads_say_at_once_stay_whole() -> None:
     code = """
 import sys, threading
+from offload.domain.events import Stepped
 from offload.render.messages import Messages
 sys.setswitchinterval(1e-6)
 say = Messages(verbose=True)
 def talk(word):
     for _ in range(500):
-        say.follow(word)
+        say.hear(Stepped(word))
 threads = [threading.Thread(target=talk, args=[word * 20]) for word in "abcd"]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

@@ -18,8 +18,9 @@ from offload.drivers.settings import Settings
 from offload.usecases.advise.advise import advice, answer
 from offload.usecases.advise.question import Question
 from offload.usecases.detect.conditions import shown
-from offload.usecases.history import history_io, query
+from offload.usecases.history import query
 from offload.usecases.history.query import History
+from tests.contexts import context
 from tests.measured import LABEL, MODEL, URL, bring_up, local, remote
 
 LATER = "2026-11-21T10:00:00+00:00"
@@ -45,7 +46,7 @@ def ours(*measurements: Measurement) -> list[Measurement]:
 
 def answered(configured: Settings, known: Sequence[Measurement], **asked: Any) -> Advice:
     question = Question(images=200, slots=2, **asked)
-    return answer(question, configured, History("builtin", known, []), pytest.fail)
+    return answer(question, context(configured), History("builtin", known, []))
 
 
 def states(found: Advice) -> set[str]:
@@ -93,7 +94,7 @@ def test_a_rented_machine_is_in_the_state_that_it_is_known_to_be_in(
 def test_what_this_computer_brought_up_is_in_the_state_that_it_was_left_in(
     configured: Settings,
 ) -> None:
-    with history_io.opened(configured, pytest.fail) as store:
+    with context(configured).history() as store:
         store.add(*ours(rented()))
     spec = Spec("main", "us-east-1", "c7i.large", ("192.0.2.1/32",))
     record = MachineRecord(spec, "ec2-user", 0.09, 8, "a", LATER, id="i-1", address="192.0.2.7")
@@ -104,9 +105,9 @@ def test_what_this_computer_brought_up_is_in_the_state_that_it_was_left_in(
         (replace(record, ready=True, address=None), "stopped"),
     ):
         folder.keep(known)
-        assert states(advice(Question(images=200), configured, pytest.fail)) == {state}
+        assert states(advice(Question(images=200), context(configured))) == {state}
     Path(folder.path, "machine.json").write_text("{")
-    assert states(advice(Question(images=200), configured, pytest.fail)) == {"new"}
+    assert states(advice(Question(images=200), context(configured))) == {"new"}
 
 
 def test_a_server_that_was_measured_is_ready_whatever_machines_there_are(
@@ -126,14 +127,14 @@ def test_a_rented_machine_costs_what_its_kind_does(configured: Settings) -> None
 
 
 def test_how_machines_came_up_is_known_whichever_server_is_meant(configured: Settings) -> None:
-    with history_io.opened(configured, pytest.fail) as store:
+    with context(configured).history() as store:
         for each in ours(local(), remote(), rented(), bring_up()):
             store.add(each)
     for url, places in ((URL, 3), (LABEL, 3), (None, 4)):
-        found = query.known(None, None, url, configured, pytest.fail)
+        found = query.known(None, None, url, context(configured))
         assert len(found.measurements) == places
         assert sum(m.is_bring_up for m in found.measurements) == 1
-        of_model = query.of_model(MODEL, url, configured, pytest.fail)
+        of_model = query.of_model(MODEL, url, context(configured))
         assert len(of_model.measurements) == places
 
 
@@ -141,22 +142,22 @@ def test_a_machine_that_came_up_measures_no_model(configured: Settings) -> None:
     other = replace(MODEL, name="other", sha256="1" * 64)
     [up] = ours(bring_up(taken_at=LATER))
     up = replace(up, condition=replace(up.condition, model=other))
-    with history_io.opened(configured, pytest.fail) as store:
+    with context(configured).history() as store:
         store.add(up)
-        known = query.known(None, None, None, configured, pytest.fail)
+        known = query.known(None, None, None, context(configured))
         assert (known.model, len(known.measurements)) == ("other", 1)
-        known = query.known(None, "third", None, configured, pytest.fail)
+        known = query.known(None, "third", None, context(configured))
         assert (known.model, len(known.measurements)) == ("third", 0)
         store.add(*ours(local()))
-    known = query.known(None, None, None, configured, pytest.fail)
+    known = query.known(None, None, None, context(configured))
     assert (known.model, [m.source for m in known.measurements]) == ("builtin", ["profile"])
 
 
 def test_a_machine_that_came_up_makes_no_place_look_known_lately(configured: Settings) -> None:
-    with history_io.opened(configured, pytest.fail) as store:
+    with context(configured).history() as store:
         for each in ours(remote(taken_at=LONG_AGO), bring_up(taken_at=LATER)):
             store.add(each)
-    notes = advice(Question(images=200), configured, pytest.fail).stale
+    notes = advice(Question(images=200), context(configured)).stale
     assert any(note.startswith("What is known of remote is ") for note in notes)
 
 
@@ -164,9 +165,9 @@ def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
     configured: Settings,
 ) -> None:
     said: list[str] = []
-    with history_io.opened(configured, pytest.fail) as store:
+    with context(configured).history() as store:
         store.add(local())
         store.add(*ours(bring_up()))
-    query.known(None, None, None, configured, said.append)
+    query.known(None, None, None, context(configured, said.append))
     [warning] = said
     assert warning.startswith("All that is known was measured on another machine")

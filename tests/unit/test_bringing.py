@@ -19,16 +19,16 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
-from offload.usecases.detect.pipeline import Stop
+from offload.usecases.context import Context
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
-from offload.usecases.provision.provisioning import ProgressReporter
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import OnDemandMachine
 from offload.usecases.split.rental import NAME, HiredMachine
 from offload.usecases.split.workers import WorkerStatus
+from tests.contexts import context
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"
@@ -87,13 +87,9 @@ class Run:
         monitor = SplitMonitor(
             self, lambda: self.now_s, 0.0, self.said.append, Limits(max_usd=max_usd)
         )
-        telling = ProgressReporter(self.warned.append)
-        rental = HiredMachine(
-            "big", telling, lambda _plan: self.said.append("announced"), keep, plan
-        )
-        return OnDemandMachine(
-            rental, plan, self.configured, monitor, self.over, self.warned.append
-        )
+        rental = HiredMachine("big", lambda _plan: self.said.append("announced"), keep, plan)
+        told = context(self.configured, self.warned.append, self.said.append)
+        return OnDemandMachine(rental, plan, told, monitor, self.over)
 
 
 @pytest.fixture
@@ -107,7 +103,7 @@ def run(home: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
         words[-1](Resource("instance", "i-1", "big", "us-east-1"))
         one.now_s += 1000  # until the last of it is gone
 
-    def stop(_configured: Settings, name: str) -> None:
+    def stop(_context: Context, name: str) -> None:
         one.undone.append(f"{name} is stopped")
 
     monkeypatch.setattr(teardown, "down", down)
@@ -121,16 +117,16 @@ def comes_up(
     run: Run,
     phases: dict[str, float],
     then: Callable[[], None] = lambda: None,
+    at: Callable[[str], None] = lambda _phase: None,
 ) -> None:
     """Coming up is these phases and seconds, in each of which somebody may ask to stop."""
 
-    def carry_out(
-        _plan: ProvisionPlan, _configured: Settings, stop: Stop, telling: ProgressReporter
-    ) -> None:
+    def carry_out(_plan: ProvisionPlan, context: Context, begins: Callable[[str], None]) -> None:
         for phase, seconds in phases.items():
-            telling.phase(StartPhase(phase))
+            begins(StartPhase(phase))
+            at(phase)
             run.now_s += seconds
-            if stop:
+            if context.stop:
                 raise Interrupted("Interrupted.")
         then()
 
@@ -179,7 +175,7 @@ def test_a_machine_may_pay_after_all_if_it_is_slower_here_than_it_was(run: Run) 
         return view
 
     machine.monitor = cast("Any", SimpleNamespace(
-        view=slower, say=run.said.append, affords=lambda *_: True, clock=lambda: 0.0
+        view=slower, affords=lambda *_: True, clock=lambda: 0.0
     ))  # fmt: skip
     assert machine.pays()
     assert len(run.said) == 1
@@ -271,9 +267,9 @@ def test_a_machine_that_was_refused_costs_nothing_and_what_is_not_ours_stays(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(
-        _plan: ProvisionPlan, _configured: Settings, _stop: Stop, telling: ProgressReporter
+        _plan: ProvisionPlan, _context: Context, begins: Callable[[StartPhase], None]
     ) -> None:
-        telling.phase(StartPhase.API)
+        begins(StartPhase.API)
         raise OffloadError("There is a machine big whose key is not on this computer.")
 
     monkeypatch.setattr(provisioning, "carry_out", refused)
@@ -298,11 +294,8 @@ def test_nothing_is_begun_once_the_run_is_over(run: Run, monkeypatch: pytest.Mon
 
 
 def test_coming_up_ends_with_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    comes_up(monkeypatch, run, NEW)
+    comes_up(monkeypatch, run, NEW, at=lambda phase: run.over.set() if phase == "boot" else None)
     machine = run.machine()
-    machine.rental.telling = ProgressReporter(
-        run.warned.append, lambda phase: run.over.set() if phase is StartPhase.BOOT else None
-    )
     with pytest.raises(Interrupted), machine.up():
         raise AssertionError("it is not up")
     assert run.undone == ["big is removed"]
@@ -339,7 +332,7 @@ def test_who_ends_all_at_once_is_told_what_is_left(
 ) -> None:
     rental = run.machine().rental
     rental.begun = StartPhase(begun) if begun else None
-    with pytest.raises(typer.Exit) as ended, hire.renting(rental, Stop(), run.warned.append):
+    with pytest.raises(typer.Exit) as ended, hire.renting(rental, context()):
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     said = capsys.readouterr().err
@@ -348,5 +341,5 @@ def test_who_ends_all_at_once_is_told_what_is_left(
 
 
 def test_without_a_machine_an_interrupt_stays_what_it_is() -> None:
-    with pytest.raises(KeyboardInterrupt), hire.renting(None, Stop(), print):
+    with pytest.raises(KeyboardInterrupt), hire.renting(None, context()):
         raise KeyboardInterrupt

@@ -10,6 +10,7 @@ from offload.drivers import settings
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.settings import Settings
 from offload.usecases.provision import cloud_diagnosis
+from tests.contexts import context
 from tests.stubbed_aws import OPERATIONS, REGION, Aws, aws
 
 __all__ = ["aws"]
@@ -59,7 +60,7 @@ def test_where_nothing_is_missing_there_is_nothing_to_say(aws: Aws, configured: 
     looked_up(aws)
     aws.refuses("run_instances", "DryRunOperation")
     permitted(aws)
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), configured)
+    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
     assert wrong is None
     assert found["quota"] == {"on demand": "32 vCPUs", "spot": "0 vCPUs"}
     assert found["default_network"] == "vpc-1"
@@ -71,7 +72,7 @@ def test_all_that_is_missing_is_named_at_once(aws: Aws, configured: Settings) ->
     looked_up(aws)
     aws.refuses("run_instances", "UnauthorizedOperation")
     permitted(aws, "run_instances", "import_key_pair", "terminate_instances")
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), configured)
+    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
     assert str(wrong) == "These credentials may not ec2:RunInstances, ec2:ImportKeyPair."
     assert wrong is not None
     assert wrong.exit_code == 1
@@ -83,7 +84,7 @@ def test_what_is_refused_for_another_reason_is_said(aws: Aws, configured: Settin
     looked_up(aws)
     aws.refuses("run_instances", "PendingVerification", "Your account is being verified.")
     permitted(aws)
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), configured)
+    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
     assert "being verified" in str(wrong)
     assert found["refused"] == str(wrong)
 
@@ -93,7 +94,7 @@ def test_without_a_default_network_the_rest_is_still_looked_at(
 ) -> None:
     looked_up(aws, vpc=None)
     permitted(aws, without="run_instances")
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), configured)
+    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
     assert "no default network" in str(wrong)
     assert found["permissions"]["unknown"] == ["ec2:RunInstances"]
     assert "ec2:TerminateInstances" in found["permissions"]["allowed"]
@@ -112,5 +113,5 @@ def test_who_may_terminate_is_known_while_there_is_a_machine(
     for _, operation in OPERATIONS:
         denied = operation == "terminate_instances"
         aws.refuses(operation, "UnauthorizedOperation" if denied else "DryRunOperation")
-    _, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), configured)
+    _, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
     assert str(wrong) == "These credentials may not ec2:TerminateInstances."

@@ -10,6 +10,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision.deploy import ContainerImage, Deployment, ModelFiles, OnBytes
 from offload.usecases.provision.launch import Interrupted, Phases, Waiter
+from tests.contexts import context
 
 TOKEN = "0123456789abcdef"
 CARGO = ModelFiles(
@@ -55,7 +56,7 @@ class Machine:
         """What is done to it."""
         patience = Waiter(lambda: self.now_s, self.pause, self.stop)
         phases = Phases(lambda: self.now_s, lambda _name: None)
-        return Deployment(self, patience, phases, self.said.append, lambda _line: None)
+        return Deployment(self, patience, phases, context(warn=self.said.append).reporter)
 
     def with_(self, part: str) -> str:
         """The only command that has this in it."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from offload import bootstrap
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.machines import Machine, Offer, Spec
 from offload.drivers import settings
@@ -21,6 +20,7 @@ from offload.usecases.provision import planning, provisioning
 from offload.usecases.provision.launch import Waiter
 from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.provision.plans import ProvisionPlan
+from tests.contexts import context
 
 HERE = "192.0.2.1/32"
 SPEC = Spec("big", "us-east-1", "x9.huge", ("10.0.0.0/8",))
@@ -65,20 +65,18 @@ def folder(tmp_path: Path) -> MachineFolder:
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Clouds:
-        @staticmethod
-        def connected(region: str | None, profile: str | None) -> Account:
-            there = [RUNNING] if (region, profile) == ("eu-west-1", "work") else []
-            return Account(region or "us-east-1", there)
-
-    monkeypatch.setattr(planning, "Cloud", Clouds)
     monkeypatch.setattr(caller, "cidr", lambda _configured: HERE)
     monkeypatch.setattr(planning, "_can_send", lambda _offer, _way: False)
 
 
+def clouds(region: str | None, profile: str | None) -> Account:
+    there = [RUNNING] if (region, profile) == ("eu-west-1", "work") else []
+    return Account(region or "us-east-1", there)
+
+
 def planned(configured: Settings, **wishes: Any) -> ProvisionPlan:
-    hub = bootstrap.hub(configured, offline=True)
-    return planning.planned(ProvisionOptions("big", **wishes), configured, hub, lambda _line: None)
+    made = context(configured, clouds=clouds)
+    return planning.planned(ProvisionOptions("big", **wishes), made)
 
 
 def test_who_was_let_in_by_hand_stays_so_and_else_it_is_who_asks(

@@ -15,8 +15,10 @@ import pytest
 
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.prices import Price, age_days
+from offload.drivers import settings
 from offload.drivers.aws import account, pricelist, prices
 from offload.usecases.advise.prices import find
+from tests.contexts import context
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMED = Price("c7i.large", "eu-west-1", 0.09, 2, 4.0, "x86_64", "2026-11-20", "AWS price list")
@@ -254,10 +256,10 @@ class TestFinding:
         """`find` with credentials, of one type in one region, unless it is told otherwise."""
 
         def find_(instance_type: str = "c7i.large", **changed: Any) -> Price:
-            usual: dict[str, Any] = {
-                "offline": False, "environment": KEYS, "cache_path": str(cache), "now": NOW
-            }  # fmt: skip
-            return find(instance_type, "eu-west-1", **usual | changed)
+            usual: dict[str, Any] = {"environment": KEYS, "now": NOW}
+            configured = settings.load({"OFFLOAD_CACHE": str(cache.parent)})
+            made = context(configured, changed.pop("warn", pytest.fail))
+            return find(instance_type, "eu-west-1", made, **usual | changed)
 
         return find_
 
@@ -293,13 +295,15 @@ class TestFinding:
 
     def test_the_table_answers_for_an_aws_that_does_not(self, found: Find, cache: Path) -> None:
         said: list[str] = []
-        assert found(ask=Aws(None), say=said.append).source.startswith("table shipped with offload")
+        assert found(ask=Aws(None), warn=said.append).source.startswith(
+            "table shipped with offload"
+        )
         assert said == ["AWS names no price: it is out for lunch. The shipped table is used."]
         assert not cache.exists()
 
     def test_what_nobody_knows_is_an_error(self, found: Find) -> None:
         with pytest.raises(UsageError, match=r"No price of an instance type 'c7i\.huge'"):
-            found("c7i.huge", ask=Aws(None))
+            found("c7i.huge", ask=Aws(None), warn=str)
 
     @pytest.mark.parametrize(
         "damage",

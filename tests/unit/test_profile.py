@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
+from offload.domain.events import Event, PhaseBegan, Reporter, Stepped
 from offload.domain.measurements import Condition, ImageSample, Measurement, Probe, Start
 from offload.domain.ports import Session
 from offload.domain.timing import Durations
@@ -104,6 +105,7 @@ class Bench:
     def measure(self, budget_s: float = 10.0) -> list[Measurement]:
         paths = [f"{number}.jpg" for number in range(self.images)]
         subject = Subject(
+            place="here",
             paths=paths,
             drawn=[SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]],
             folder_bytes=self.images * self.image_bytes,
@@ -117,8 +119,14 @@ class Bench:
             max_side_px=self.max_side_px,
         )
         budget = Budget(budget_s, self.clock)
-        measuring = Measurer(subject, budget, random.Random(7), self.stop, self.steps.append)
+        measuring = Measurer(subject, budget, random.Random(7), self.stop, Reporter(self._hear))
         return list(measuring.measurements())
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, PhaseBegan):
+            self.steps.append(event.phase)
+        elif isinstance(event, Stepped):
+            self.steps.append(event.text)
 
     def _start(self) -> Start:
         self.clock.now_s += self.start_s

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +13,7 @@ from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
-from offload.providers.ec2 import caller, connection, registry
+from offload.providers.ec2 import caller, connection
 from offload.providers.ec2.machine_state import MachineState
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
@@ -55,7 +55,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return found
 
     monkeypatch.setattr(MachineState, "connect", connect)
-    monkeypatch.setattr(registry, "cloud_of", lambda _record: world)
     monkeypatch.setattr(caller, "cidr", lambda _configured: "192.0.2.1/32")
     return world
 
@@ -70,12 +69,16 @@ def local(tmp_path: Path) -> MachineState:
 CONFIGURED: Settings = settings.load({})
 
 
+def reached(world: World, local: MachineState) -> Any:
+    return connection.connected(local, CONFIGURED, lambda _region, _profile: cast("Any", world))
+
+
 def test_a_machine_whose_address_is_another_hosts_by_now_is_found_at_its_new_one(
     world: World, local: MachineState
 ) -> None:
     world.there = [replace(RUNNING, address="198.18.0.2")]
     world.at = {"198.18.0.1": ANOTHER, "198.18.0.2": "a shell"}
-    assert connection.connected(local, CONFIGURED) == "a shell"  # type: ignore[comparison-overlap]
+    assert reached(world, local) == "a shell"
 
 
 def test_a_machine_that_is_gone_is_told_of_even_if_somebody_else_has_its_address(
@@ -83,7 +86,7 @@ def test_a_machine_that_is_gone_is_told_of_even_if_somebody_else_has_its_address
 ) -> None:
     world.there, world.at = [], {"198.18.0.1": ANOTHER}
     with pytest.raises(PlaceUnavailable, match="big is gone"):
-        connection.connected(local, CONFIGURED)
+        reached(world, local)
 
 
 @pytest.mark.parametrize("there", [[], [replace(RUNNING, state="stopped", address=None)]])
@@ -94,7 +97,7 @@ def test_a_machine_that_is_not_up_is_remembered_so(
     local.folder.keep(wider)  # meanwhile
     world.there, world.at = there, {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match=r"is gone|is stopped"):
-        connection.connected(local, CONFIGURED)
+        reached(world, local)
     assert local.folder.record() == replace(wider, address=None)
 
 
@@ -104,7 +107,7 @@ def test_a_machine_that_was_removed_meanwhile_is_not_remembered_again(
     local.folder.remove()
     world.there, world.at = [], {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match="is gone"):
-        connection.connected(local, CONFIGURED)
+        reached(world, local)
     assert not local.folder.exists
 
 
@@ -113,7 +116,7 @@ def test_a_machine_with_another_host_key_than_ours_is_refused(
 ) -> None:
     world.at = {"198.18.0.1": ANOTHER}
     with pytest.raises(HostKeyChanged):
-        connection.connected(local, CONFIGURED)
+        reached(world, local)
 
 
 @pytest.mark.parametrize(
@@ -129,4 +132,4 @@ def test_who_is_locked_out_hears_who_is_let_in(
 ) -> None:
     world.let_in, world.at = let_in, {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match=said):
-        connection.connected(local, CONFIGURED)
+        reached(world, local)

@@ -21,8 +21,8 @@ from offload.usecases.detect.record import remember
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Samples, Tally
 from offload.usecases.detect.run import DetectRun
-from offload.usecases.history import history_io
 from offload.usecases.provision.record import brought_up
+from tests.contexts import context
 from tests.fakes import FakeSession
 from tests.measured import LABEL, MODEL, THERE
 
@@ -70,17 +70,17 @@ def up(
 ) -> Measurement | None:
     under = condition(Rented(), REQUEST, configured, LABEL)
     phases = PHASES | {"image": image_s}
-    return brought_up(under, came_from, phases, {"image": "streamed"}, configured, pytest.fail)
+    return brought_up(under, came_from, phases, {"image": "streamed"}, context(configured))
 
 
 def remembered(
     configured: Settings, ran: DetectRun, bring_up: Measurement | None = None
 ) -> Outcome | None:
-    return remember(ran, REQUEST, configured, pytest.fail, bring_up=bring_up)
+    return remember(ran, REQUEST, context(configured), bring_up=bring_up)
 
 
 def kept(configured: Settings) -> list[Measurement]:
-    with history_io.opened(configured, pytest.fail) as store:
+    with context(configured).history() as store:
         return [m for _, m in store.measurements(limit=-1)][::-1]
 
 
@@ -108,7 +108,9 @@ def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> Non
     said: list[str] = []
     Path(configured.history_path).mkdir()
     under = condition(Rented(), REQUEST, configured, LABEL)
-    assert brought_up(under, StartState.COLD, PHASES, {}, configured, said.append) is not None
+    assert (
+        brought_up(under, StartState.COLD, PHASES, {}, context(configured, said.append)) is not None
+    )
     [warning] = said
     assert warning.startswith("This bring-up could not be remembered: ")
 

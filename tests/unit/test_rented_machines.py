@@ -13,10 +13,10 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.providers.ec2 import registry
 from offload.providers.ec2.machine_state import MachineState
-from offload.usecases.detect.pipeline import Stop
+from offload.usecases.context import Context
 from offload.usecases.provision import machines, teardown
+from tests import contexts
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"
@@ -67,122 +67,122 @@ def folder(tmp_path: Path) -> MachineFolder:
     return machine_files.folder(str(tmp_path / "machines"), "big")
 
 
-@pytest.fixture
-def clouds(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str | None, str | None], Account]:
-    """Region and profile -> what is there."""
-    known: dict[tuple[str | None, str | None], Account] = {}
-
-    class Clouds:
-        @staticmethod
-        def connected(region: str | None = None, profile: str | None = None) -> Account:
-            if (region, profile) not in known:
-                raise UsageError(f"There is no profile {profile}.")
-            return known[region, profile]
-
-    for module in (machines, teardown, registry):
-        monkeypatch.setattr(module, "Cloud", Clouds)
-    return known
-
-
 Clouds = dict[tuple[str | None, str | None], Account]
 
 
-def down(configured: Settings, region: str | None = None, *, only_ours: bool = False) -> list[str]:
+@pytest.fixture
+def clouds() -> Clouds:
+    """Region and profile -> what is there."""
+    return {}
+
+
+@pytest.fixture
+def context(configured: Settings, clouds: Clouds) -> Context:
+    def cloud(region: str | None, profile: str | None) -> Account:
+        if (region, profile) not in clouds:
+            raise UsageError(f"There is no profile {profile}.")
+        return clouds[region, profile]
+
+    return contexts.context(configured, clouds=cloud)
+
+
+def down(context: Context, region: str | None = None, *, only_ours: bool = False) -> list[str]:
     told: list[str] = []
 
     def gone(resource: Resource) -> None:
         told.append(resource.id)
 
-    teardown.down(configured, "big", region, None, Stop(), gone, only_ours=only_ours)
+    teardown.down(context, "big", region, None, gone, only_ours=only_ours)
     return told
 
 
 def test_machines_of_another_profile_in_the_usual_region_are_listed_once(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(replace(RECORD, profile="work"))
     mine = replace(RUNNING, id="i-2", name="mine")
     clouds[None, None] = Account("us-east-1", [mine])
     clouds["us-east-1", "work"] = Account("us-east-1", [RUNNING, mine])
-    rows = machines.listed(configured, (), None)
+    rows = machines.listed(context, (), None)
     assert [(row.name, row.machine and row.machine.state) for row in rows] == [
         ("big", "running"), ("mine", "running"),
     ]  # fmt: skip
 
 
 def test_all_regions_are_none_where_no_region_is_known_to_ask_in(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
-    assert len(machines.listed(configured, (), None)) == 1
+    assert len(machines.listed(context, (), None)) == 1
     with pytest.raises(UsageError):
-        machines.listed(configured, (), None, everywhere=True)
+        machines.listed(context, (), None, everywhere=True)
 
 
 def test_a_damaged_record_hides_no_machine(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     (Path(folder.path) / "machine.json").write_text("{")
     clouds[None, None] = Account("us-east-1", [RUNNING])
-    [row] = machines.listed(configured, (), None)
+    [row] = machines.listed(context, (), None)
     assert (row.machine, row.record) == (RUNNING, None)
 
 
 def test_what_is_not_known_to_be_anywhere_is_not_forgotten_before_it_is_removed(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     (Path(folder.path) / "machine.json").write_text("{")
     clouds[None, None] = Account("eu-west-1")
     clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
     with pytest.raises(UsageError, match="does not say where") as caught:
-        down(configured)
+        down(context)
     assert "--region" in str(caught.value.hint)
     assert folder.exists
-    assert down(configured, "us-east-1") == ["i-1"]
+    assert down(context, "us-east-1") == ["i-1"]
     assert not folder.exists
 
 
 def test_a_machine_that_took_the_name_of_ours_is_removed_only_by_name(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     MachineState(folder, RECORD).public_key()
     theirs = replace(RUNNING, id="i-2")
     clouds["us-east-1", None] = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
-    assert down(configured, only_ours=True) == []
+    assert down(context, only_ours=True) == []
     assert not folder.exists, "ours is forgotten"
-    assert down(configured, "us-east-1") == ["i-2"]
+    assert down(context, "us-east-1") == ["i-2"]
 
 
 def test_stopping_and_letting_in_change_nothing_else_that_is_known(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     account = clouds["us-east-1", None] = Account("us-east-1", [RUNNING])
-    assert machines.allow(configured, "big", ["192.0.2.0/24"]) == ("192.0.2.0/24",)
+    assert machines.allow(context, "big", ["192.0.2.0/24"]) == ("192.0.2.0/24",)
     assert account.open == ("192.0.2.0/24",)
     wider = replace(SPEC, allow_cidrs=("192.0.2.0/24",))
     assert folder.record() == replace(RECORD, spec=wider, cidrs_by_hand=True)
-    machines.stop(configured, "big")
+    machines.stop(context, "big")
     assert account.stopped == ["i-1"]
     assert folder.record() == replace(RECORD, spec=wider, cidrs_by_hand=True, address=None)
 
 
 def test_a_spot_machine_is_one_that_the_cloud_calls_so(
-    configured: Settings, folder: MachineFolder, clouds: Clouds
+    context: Context, folder: MachineFolder, clouds: Clouds
 ) -> None:
     folder.keep(RECORD)
     clouds["us-east-1", None] = Account("us-east-1", [replace(RUNNING, spot=True)])
     with pytest.raises(UsageError, match="spot instance"):
-        machines.stop(configured, "big")
+        machines.stop(context, "big")
 
 
 def test_of_several_machines_the_others_go_where_one_does_not() -> None:
     gone: list[str] = []
     warned: list[str] = []
+    reporter = contexts.context(warn=warned.append).reporter
 
     def remove(name: str) -> None:
         if name != "good":
@@ -190,7 +190,7 @@ def test_of_several_machines_the_others_go_where_one_does_not() -> None:
         gone.append(name)
 
     with pytest.raises(OffloadError, match="worse does not go"):
-        command._each(["bad", "good", "worse"], remove, warned.append)
+        command._each(["bad", "good", "worse"], remove, reporter)
     assert (gone, warned) == (["good"], ["bad does not go."])
 
 

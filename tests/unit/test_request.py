@@ -5,7 +5,6 @@ import pytest
 from typer.main import get_command
 
 from offload.cli.commands import app
-from offload.domain import units
 from offload.domain.errors import UsageError
 from offload.usecases.detect.request import Request, at, at_each
 
@@ -33,8 +32,6 @@ def asked(options: list[str]) -> Request:
         "classes": tuple(given["classes"] or ()),
         "formats": tuple(given["formats"].split(",")),
         "keep_local": tuple(given["keep_local"] or ()),
-        "deadline_s": given["deadline_s"] and units.duration_s(given["deadline_s"]),
-        "max_cost_usd": given["max_cost_usd"] and units.usd(given["max_cost_usd"]),
     }
     return Request(**given)
 

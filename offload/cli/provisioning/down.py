@@ -9,9 +9,9 @@ from offload.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from offload.domain.events import Reporter
     from offload.domain.machines import Resource
-    from offload.drivers.settings import Settings
-    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.context import Context
 
     Told = Callable[[Resource], None]
 
@@ -53,38 +53,34 @@ def down(
     from offload.domain.errors import UsageError
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages
-    from offload.usecases.detect.pipeline import Stop
     from offload.usecases.provision import teardown
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
-    configured = bootstrap.load()
+    context = bootstrap.context(Messages(quiet=quiet).hear)
 
     def told(resource: "Resource") -> None:
         if not quiet:
             typer.echo(f"{resource.kind} {resource.id} of {resource.name}")
 
-    stop, say = Stop(), Messages(quiet=quiet)
-    with stopping_on_interrupt(stop, say.warn, "Stopping after this step"):
+    with stopping_on_interrupt(context, "Stopping after this step"):
         if orphans:
-            _orphans(configured, region or (), profile, stop, told, everywhere=all_regions, yes=yes)
+            _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
             return
-        names = [name] if name is not None else registry.names(configured)
+        names = [name] if name is not None else registry.names(context.settings)
         if name is None:
             _containers(quiet=quiet, must_answer=not names)
         if name is None and not everything:
-            names = [registry.one(configured, None).name] if names else []
+            names = [registry.one(context.settings, None).name] if names else []
         where = region[0] if region else None
 
         def remove(each: str) -> None:
-            teardown.down(configured, each, where, profile, stop, told, only_ours=name is None)
+            teardown.down(context, each, where, profile, told, only_ours=name is None)
 
-        _each(names, remove, say.warn)
+        _each(names, remove, context.reporter)
 
 
-def _each(
-    names: "Sequence[str]", remove: "Callable[[str], None]", warn: "Callable[[str], None]"
-) -> None:
+def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:
     """Remove each machine; where one does not go, the others, which cost money too."""
     from offload.domain.errors import OffloadError
     from offload.usecases.provision.launch import Interrupted
@@ -97,7 +93,7 @@ def _each(
             raise
         except OffloadError as error:
             if failed is not None:
-                warn(str(failed))
+                reporter.warn(str(failed))
             failed = error
     if failed is not None:
         raise failed
@@ -118,10 +114,9 @@ def _containers(*, quiet: bool, must_answer: bool) -> None:
 
 
 def _orphans(
-    configured: "Settings",
+    context: "Context",
     regions: "Sequence[str]",
     profile: str | None,
-    stop: "Stop",
     told: "Told",
     *,
     everywhere: bool,
@@ -133,7 +128,7 @@ def _orphans(
     from offload.usecases.provision import teardown
 
     nothing = True
-    for cloud, found in teardown.orphans(configured, regions, profile, everywhere=everywhere):
+    for cloud, found in teardown.orphans(context, regions, profile, everywhere=everywhere):
         nothing = False
         if not yes:
             for resource in found:
@@ -145,6 +140,6 @@ def _orphans(
                 )
             if not typer.confirm("Remove these?", err=True):
                 continue
-        teardown.remove_orphans(configured, cloud, found, stop, told)
+        teardown.remove_orphans(context, cloud, found, told)
     if nothing:
         typer.echo("There is nothing without a machine that is in use.", err=True)

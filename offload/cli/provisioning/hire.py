@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import options
+from offload.cli.process import INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from offload.domain.measurements import Measurement
     from offload.render.messages import Messages
-    from offload.usecases.detect.pipeline import Stop
+    from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
     from offload.usecases.provision.plans import ProvisionPlan
     from offload.usecases.split.rental import HiredMachine
@@ -55,7 +56,6 @@ def _for_split(request: "Request", say: "Messages") -> "HiredMachine":
     """The machine that may be brought up while a split works here."""
     from offload.domain.errors import UsageError
     from offload.render import machines
-    from offload.usecases.provision.provisioning import ProgressReporter
     from offload.usecases.split.rental import HiredMachine
 
     if request.url is not None:
@@ -67,8 +67,7 @@ def _for_split(request: "Request", say: "Messages") -> "HiredMachine":
     def announce(plan: "ProvisionPlan") -> None:
         machines.announce(plan, quiet=say.quiet)
 
-    telling = ProgressReporter(say.warn, lambda phase: say.follow(f"{phase} …"), say.follow)
-    return HiredMachine(_meant(request), telling, announce, keep=request.keep)
+    return HiredMachine(_meant(request), announce, keep=request.keep)
 
 
 def _meant(request: "Request") -> str:
@@ -85,9 +84,7 @@ def _meant(request: "Request") -> str:
 
 
 @contextmanager
-def renting(
-    rental: "HiredMachine | None", stop: "Stop", warn: "Callable[[str], None]"
-) -> "Iterator[list[int]]":
+def renting(rental: "HiredMachine | None", context: "Context") -> "Iterator[list[int]]":
     """Meanwhile Ctrl-C ends the run, and what was rented for it; the second one ends all at once,
     and what is left is said. The signals that came are in the list.
     """
@@ -97,7 +94,7 @@ def renting(
         yield []
         return
     try:
-        with stopping_on_interrupt(stop, warn) as came:
+        with stopping_on_interrupt(context) as came:
             yield came
     except KeyboardInterrupt as error:
         _say_what_is_left(rental)

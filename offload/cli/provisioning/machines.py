@@ -23,7 +23,7 @@ def machines(
     from offload.render import machines as rendered
     from offload.usecases.provision import machines as rented
 
-    rows = rented.listed(bootstrap.load(), region or (), profile, everywhere=all_regions)
+    rows = rented.listed(bootstrap.context(), region or (), profile, everywhere=all_regions)
     rendered.listed(rows, as_json=as_json)
 
 
@@ -32,7 +32,7 @@ def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
 
-    machine, usd_per_month = rented.stop(bootstrap.load(), name)
+    machine, usd_per_month = rented.stop(bootstrap.context(), name)
     if not quiet:
         typer.echo(
             f"{machine.name} stops; its disk costs ${usd_per_month:.2f} a month until: "
@@ -69,7 +69,7 @@ def allow(
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
 
-    cidrs = rented.allow(bootstrap.load(), name, allow_cidr or ())
+    cidrs = rented.allow(bootstrap.context(), name, allow_cidr or ())
     if not quiet:
         typer.echo(f"SSH is let in from {', '.join(cidrs)}.")
 
@@ -82,7 +82,7 @@ def logs(
     from offload import bootstrap
     from offload.usecases.provision import remote_shell
 
-    typer.echo(remote_shell.logs(bootstrap.load(), name, lines), nl=False)
+    typer.echo(remote_shell.logs(bootstrap.context(), name, lines), nl=False)
 
 
 def ssh(
@@ -95,4 +95,4 @@ def ssh(
     from offload import bootstrap
     from offload.usecases.provision import remote_shell
 
-    raise typer.Exit(remote_shell.shell(bootstrap.load(), name, command or ()))
+    raise typer.Exit(remote_shell.shell(bootstrap.context(), name, command or ()))

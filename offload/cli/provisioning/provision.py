@@ -4,13 +4,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import INTERRUPTED, options
+from offload.cli import options
+from offload.cli.process import INTERRUPTED
+from offload.domain import units
+from offload.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from offload.domain.measurements import Measurement
     from offload.usecases.provision.planning import ProvisionOptions
 
 _YEAR_S = 365 * 86400.0
+
+
+def _limit_s(text: str, *, option: str) -> float:
+    """Seconds until a machine ends; 0 for never."""
+    if text == "never":
+        return 0.0
+    seconds = units.duration_s(text, option=option)
+    if seconds > _YEAR_S:
+        raise UsageError(f"{option} takes a year at most.", hint=f"For no end: {option} never")
+    return seconds
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,24 +52,29 @@ def ec2(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before creating.")] = False,
     max_hourly: Annotated[
-        str | None,
-        typer.Option(metavar="USD", help="Create nothing that costs more an hour."),
+        float | None,
+        options.dollars("--max-hourly", "Create nothing that costs more an hour."),
     ] = None,
     price: Annotated[
-        str | None,
-        typer.Option(metavar="USD", help="Dollars an hour of the instance. [default: as known]"),
+        float | None,
+        options.dollars("--price", "Dollars an hour of the instance. [default: as known]"),
     ] = None,
     idle: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="The machine ends when nobody was connected for so long; or never. [default: 20m]",
+        float | None,
+        options.quantity(
+            "--idle",
+            _limit_s,
+            "TIME",
+            "The machine ends when nobody was connected for so long; or never. [default: 20m]",
         ),
     ] = None,
     max_lifetime: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="And so long after its boot in any case; or never. [default: 4h]"
+        float | None,
+        options.quantity(
+            "--max-lifetime",
+            _limit_s,
+            "TIME",
+            "And so long after its boot in any case; or never. [default: 4h]",
         ),
     ] = None,
     model: Annotated[
@@ -106,7 +125,6 @@ def ec2(
     where the AWS command line has them. The machine costs money until it ends: by itself, or by
     offload down.
     """
-    from offload.domain.errors import UsageError
     from offload.usecases.provision.planning import ProvisionOptions
 
     ways = {None: None, "auto": "auto", "build": "build", "stream": "stream"}
@@ -123,14 +141,14 @@ def ec2(
         subnet=subnet,
         spot=spot,
         allow_cidrs=tuple(allow_cidr or ()),
-        idle_s=_limit_s(idle, "--idle"),
-        lifetime_s=_limit_s(max_lifetime, "--max-lifetime"),
+        idle_s=idle,
+        lifetime_s=max_lifetime,
         tags=tuple(_pair(text) for text in tag or ()),
         model=model,
         labels=labels,
         image_way=image,
-        price_usd_per_h=_usd(price, "--price"),
-        max_usd_per_h=_usd(max_hourly, "--max-hourly"),
+        price_usd_per_h=price,
+        max_usd_per_h=max_hourly,
         offline=offline,
     )
     bring_up(wish, only_plan=plan, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose)
@@ -152,14 +170,12 @@ def bring_up(
     from offload import bootstrap
     from offload.cli.interrupt import stopping_on_interrupt
     from offload.domain.errors import OffloadError
+    from offload.domain.events import Sent
     from offload.render import machines, messages, progress
-    from offload.usecases.detect.pipeline import Stop
     from offload.usecases.provision import planning, provisioning
 
     say = messages.Messages(quiet=quiet, verbose=verbose)
-    configured = bootstrap.load()
-    hub = bootstrap.hub(configured, warn=say.warn, offline=wish.offline)
-    plan = planning.planned(wish, configured, hub, say.warn)
+    plan = planning.planned(wish, bootstrap.context(say.hear, offline=wish.offline))
     if only_plan:
         machines.plan(plan, as_json=as_json)
         return None
@@ -167,27 +183,18 @@ def bring_up(
         machines.announce(plan, quiet=quiet)
         if not yes and not _confirmed():
             raise typer.Exit(1)
-    stop = Stop()
-    with (
-        stopping_on_interrupt(stop, say.warn, "Stopping after this step"),
-        progress.steps(quiet) as show_phase,
-        progress.download(quiet) as on_bytes,
-    ):
-
-        def on_phase(name: str) -> None:
-            show_phase(name)
-            say.follow(f"{name} …")
-
-        telling = provisioning.ProgressReporter(say.warn, on_phase, say.follow, on_bytes)
+    with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
+        context = bootstrap.context(phases, bar, say.hear, offline=wish.offline)
         try:
-            up = provisioning.carry_out(plan, configured, stop, telling)
+            with stopping_on_interrupt(context, "Stopping after this step"):
+                up = provisioning.carry_out(plan, context)
         except (OffloadError, KeyboardInterrupt) as error:
             machines.left(wish.name, provisioning.left(plan))
             if isinstance(error, KeyboardInterrupt):
                 raise typer.Exit(INTERRUPTED) from error
             raise
     if to_stderr:
-        say.note(machines.came_up(up))
+        context.reporter.note(machines.came_up(up))
     else:
         machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
     return up.measurement
@@ -196,8 +203,6 @@ def bring_up(
 def _confirmed() -> bool:
     import sys
 
-    from offload.domain.errors import UsageError
-
     if not sys.stdin.isatty():
         raise UsageError(
             "Nothing is created without a yes.", hint="To say it beforehand: add --yes"
@@ -205,26 +210,7 @@ def _confirmed() -> bool:
     return typer.confirm("Create it?", err=True)
 
 
-def _limit_s(text: str | None, option: str) -> float | None:
-    from offload.domain import units
-    from offload.domain.errors import UsageError
-
-    if text is None or text == "never":
-        return None if text is None else 0.0
-    seconds = units.duration_s(text, option=option)
-    if seconds > _YEAR_S:
-        raise UsageError(f"{option} takes a year at most.", hint=f"For no end: {option} never")
-    return seconds
-
-
-def _usd(text: str | None, option: str) -> float | None:
-    from offload.domain import units
-
-    return None if text is None else units.usd(text, option=option)
-
-
 def _pair(text: str) -> tuple[str, str]:
-    from offload.domain.errors import UsageError
 
     key, equals, value = text.partition("=")
     if not equals or not key:

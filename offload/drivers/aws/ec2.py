@@ -1,7 +1,7 @@
 """EC2: the life of a machine, in one account and one region."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from offload.domain.errors import OffloadError
@@ -225,3 +225,7 @@ class Cloud:
             zone=instance.get("Placement", {}).get("AvailabilityZone"),
             spot=instance.get("InstanceLifecycle") == "spot",
         )
+
+
+Clouds = Callable[[str | None, str | None], Cloud]
+"""Gives the cloud of a region and a profile; None for those of AWS' standard configuration."""

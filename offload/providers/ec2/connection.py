@@ -9,7 +9,7 @@ from dataclasses import replace
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT, SERVER_URL
-from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
@@ -24,7 +24,7 @@ _FIRST_S, _CONNECT_S = 4.0, 10.0
 
 
 @contextmanager
-def endpoint(name: str | None, configured: Settings) -> Iterator[Endpoint]:
+def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator[Endpoint]:
     """The machine of that name, or the only one, connected to.
 
     Raises:
@@ -32,13 +32,13 @@ def endpoint(name: str | None, configured: Settings) -> Iterator[Endpoint]:
         PlaceUnavailable: it does not answer, and why.
     """
     local = registry.connected(configured, name)
-    first = [connected(local, configured)]
+    first = [connected(local, configured, clouds)]
 
     def connect(timeout_s: float) -> Shell:
         return first.pop() if first else local.connect(timeout_s)
 
     def gone() -> str | None:
-        error = _why(local, configured)
+        error = _why(local, configured, clouds)
         return str(error) if error else None
 
     tunnel = Tunnel(connect, SERVER_PORT, gone, clock=time.monotonic, pause=time.sleep)
@@ -49,7 +49,7 @@ def endpoint(name: str | None, configured: Settings) -> Iterator[Endpoint]:
             tunnel.dial,
             local.record.label,
             billing(local.record),
-            _notice(local.record),
+            _notice(local.record, clouds),
         )
 
 
@@ -60,19 +60,19 @@ def billing(record: MachineRecord) -> Billing:
     return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
 
 
-def _notice(record: MachineRecord) -> Callable[[], str | None]:
+def _notice(record: MachineRecord, clouds: Clouds) -> Callable[[], str | None]:
     """What is said of taking the machine away; nothing where nobody can be asked."""
 
     def notice() -> str | None:
         with suppress(OffloadError):
             if record.spec.spot and record.id is not None:
-                return registry.cloud_of(record).notice(record.id)
+                return registry.cloud_of(record, clouds).notice(record.id)
         return None
 
     return notice
 
 
-def connected(local: MachineState, configured: Settings) -> Shell:
+def connected(local: MachineState, configured: Settings, clouds: Clouds) -> Shell:
     """A connection to the machine.
 
     Raises:
@@ -84,7 +84,7 @@ def connected(local: MachineState, configured: Settings) -> Shell:
         SshUnreachable,
         HostKeyChanged,
     ) as error:  # its address may be another's by now
-        why = _why(local, configured)
+        why = _why(local, configured, clouds)
         if why is None:  # it may have another address than before, or a slow link
             try:
                 return local.connect(_CONNECT_S)
@@ -96,13 +96,13 @@ def connected(local: MachineState, configured: Settings) -> Shell:
         ) from error
 
 
-def _why(local: MachineState, configured: Settings) -> PlaceUnavailable | None:
+def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnavailable | None:
     """Why a machine does not answer, as far as the cloud can tell; its address is brought up to
     date on the way.
     """
     name = local.folder.name
     try:
-        cloud = registry.cloud_of(local.record)
+        cloud = registry.cloud_of(local.record, clouds)
         found = cloud.machines(name)
         known = local.folder.record()  # somebody may have changed or removed it
     except OffloadError:  # no credentials or no network: nothing is known

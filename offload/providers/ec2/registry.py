@@ -1,7 +1,7 @@
 """Rented machines that this computer knows of."""
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
@@ -58,9 +58,9 @@ def record_of(folder: MachineFolder) -> MachineRecord:
     return record
 
 
-def cloud_of(record: MachineRecord) -> Cloud:
+def cloud_of(record: MachineRecord, clouds: Clouds) -> Cloud:
     """The cloud that a machine is in."""
-    return Cloud.connected(record.spec.region, record.profile)
+    return clouds(record.spec.region, record.profile)
 
 
 def readable(folder: MachineFolder) -> MachineRecord | None:

@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import cast
@@ -22,6 +22,7 @@ from offload.drivers.settings import Settings
 from offload.places import known as known_places
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE, Optimize, Question, Risk
+from offload.usecases.context import Context
 from offload.usecases.history import query
 from offload.usecases.history.query import History
 
@@ -31,20 +32,20 @@ _UNKNOWN_SLOTS = 2
 
 def advice(
     question: Question,
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
 ) -> Advice:
     """The answer to a question.
 
     Raises:
         UsageError: what is asked cannot be meant, or a file of measurements cannot be read.
     """
+    configured = context.settings
     known = query.known(
-        question.from_file, question.model or configured.model, question.url, configured, warn
+        question.from_file, question.model or configured.model, question.url, context
     )
     if question.from_file is None:
         question = replace(question, machines=_machines(configured))
-    return answer(question, configured, known, warn)
+    return answer(question, context, known)
 
 
 def _machines(configured: Settings) -> dict[str, str]:
@@ -62,27 +63,26 @@ def _machines(configured: Settings) -> dict[str, str]:
 
 def answer(
     question: Question,
-    configured: Settings,
+    context: Context,
     known: History,
-    warn: Callable[[str], None],
 ) -> Advice:
     """The answer to a question from what is `known`.
 
     Raises:
         UsageError: the sources name no image.
     """
-    amounts, places = question.amounts(), known_places()
+    places = known_places()
     by_hand = Overrides(
-        uplink_bytes_per_s=amounts.uplink_bytes_per_s,
-        rtt_s=amounts.rtt_s,
-        image_bytes=amounts.image_bytes,
+        uplink_bytes_per_s=question.uplink_bytes_per_s,
+        rtt_s=question.rtt_s,
+        image_bytes=question.image_bytes,
         slots=question.slots or _cores(question, known.measurements),
         min_agreement=question.min_agreement,
         places=question.places,
         network=None if question.from_file else network.fingerprint(),
     )
     kind = Kind.of(question.url or server(known.measurements, by_hand, places))
-    billing, remote_slots = _billing(question, kind, configured, warn)
+    billing, remote_slots = _billing(question, kind, context)
     by_hand = replace(
         by_hand,
         remote_slots=remote_slots,
@@ -93,11 +93,11 @@ def answer(
     images, total_bytes = _job(question)
     goal = Goal(
         images=images,
-        total_bytes=total_bytes if amounts.image_bytes is None else images * amounts.image_bytes,
+        total_bytes=total_bytes if question.image_bytes is None else images * question.image_bytes,
         optimize=cast("Optimize", question.optimize),
-        deadline_s=amounts.deadline_s,
-        max_cost_usd=amounts.max_cost_usd,
-        value_of_time_usd_per_h=amounts.value_of_time_usd_per_h,
+        deadline_s=question.deadline_s,
+        max_cost_usd=question.max_cost_usd,
+        value_of_time_usd_per_h=question.value_of_time_usd_per_h,
         risk=cast("Risk", question.risk),
     )
     notes = () if question.from_file else _notes(known.measurements)
@@ -130,16 +130,13 @@ def _priced(question: Question) -> Kind:
     return Kind(question.instance_type or INSTANCE, question.region)
 
 
-def _billing(
-    question: Question, kind: Kind | None, configured: Settings, warn: Callable[[str], None]
-) -> tuple[Billing, int]:
+def _billing(question: Question, kind: Kind | None, context: Context) -> tuple[Billing, int]:
     """What a remote machine costs, and how many images it works on at a time if nobody measured.
 
     `kind` is that of the machine that was measured, or is meant, if it is a rented one.
     """
-    amounts = question.amounts()
-    if amounts.price_usd_per_h is not None:
-        by_hand = Billing(amounts.price_usd_per_h, "set by hand", idle_s=amounts.idle_s)
+    if question.price_usd_per_h is not None:
+        by_hand = Billing(question.price_usd_per_h, "set by hand", idle_s=question.idle_s)
         return by_hand, _UNKNOWN_SLOTS
     named = question.instance_type is not None
     meant = Kind.of(question.url) is not None
@@ -150,20 +147,17 @@ def _billing(
             priced.instance_type,
             priced.region,
             # Where nobody named a machine, nobody is asked what it costs.
-            offline=question.offline or configured.offline or not (named or meant),
-            environment=os.environ,
-            cache_path=os.path.join(configured.cache, "prices.json"),
-            now=datetime.datetime.now(datetime.UTC),
-            say=warn,
+            context,
+            offline=question.offline or not (named or meant),
         )
     except UsageError as error:
         if rented is None:
             raise
-        warn(f"{error} Dollars are left out. {error.hint}")
+        context.reporter.warn(f"{error} Dollars are left out. {error.hint}")
         return Billing(how=f"no price of {rented.label} is known"), _UNKNOWN_SLOTS
     how = f"{found.instance_type} in {found.region}, {found.source}"
     assumed = rented is None and not named
-    billing = Billing(found.usd_per_h, how, found.as_of, amounts.idle_s, assumed)
+    billing = Billing(found.usd_per_h, how, found.as_of, question.idle_s, assumed)
     return billing, found.vcpus
 
 

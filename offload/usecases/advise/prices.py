@@ -12,6 +12,7 @@ from offload.domain.errors import PlaceUnavailable
 from offload.domain.prices import Price
 from offload.drivers.aws import account, pricelist, prices
 from offload.drivers.folders.files import atomic_write
+from offload.usecases.context import Context
 
 _KEPT = datetime.timedelta(hours=24)
 
@@ -19,30 +20,32 @@ _KEPT = datetime.timedelta(hours=24)
 def find(
     instance_type: str,
     region: str,
+    context: Context,
     *,
-    offline: bool,
-    environment: Mapping[str, str],
-    cache_path: str,
-    now: datetime.datetime,
-    say: Callable[[str], None] = lambda _line: None,
+    offline: bool = False,
+    environment: Mapping[str, str] = os.environ,
+    now: datetime.datetime | None = None,
     ask: Callable[[str, str], Price] = pricelist.price,
 ) -> Price:
     """The price of an instance; its `source` says who named it.
 
-    What AWS names is kept in `cache_path` for a day. Where AWS should have answered and did not,
-    `say` hears why, and the shipped table answers. `now` knows its time zone.
+    What AWS names is kept in the cache for a day. Where AWS should have answered and did not, that
+    is said, and the shipped table answers. `now` knows its time zone.
 
     Raises:
         UsageError: the table has to answer and has no such price.
     """
+    now = now or datetime.datetime.now(datetime.UTC)
+    cache_path = os.path.join(context.settings.cache, "prices.json")
     kept = _kept(cache_path)
     if price := _fresh(kept.get(f"{instance_type} {region}"), now):
         return price
+    offline = offline or context.settings.offline
     if not offline and account.may_have_credentials(environment):
         try:
             price = ask(instance_type, region)
         except PlaceUnavailable as error:
-            say(f"{error} The shipped table is used.")
+            context.reporter.warn(f"{error} The shipped table is used.")
         else:
             _keep(cache_path, kept, price, now)
             return price

@@ -1,34 +1,24 @@
 """What a user asks of `advise`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from offload.domain import units
 from offload.domain.errors import UsageError
 from offload.domain.places import StartState
 
-_WHAT_IF = {
-    "images": "images",
-    "size": "image_size",
-    "uplink": "uplink",
-    "rtt": "rtt",
-    "price": "price",
-    "instance": "instance_type",
-    "region": "region",
-    "state": "state",
-    "deadline": "deadline",
-}
-"""What --what-if calls a thing -> the field of a question."""
 STATES = tuple(StartState)
 INSTANCE, REGION = "c7i.large", "us-east-1"
+IDLE_S = 20 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The options of `offload advise`, quantities as they were typed; and where it is asked on
-    behalf of a run, the `places` that are ready and the `slots` of this process. `machines` tells
-    by its label each kind of machine that is rented now, and its start state.
+    """The options of `offload advise`; and where it is asked on behalf of a run, the `places` that
+    are ready and the `slots` of this process. `machines` tells by its label each kind of machine
+    that is rented now, and its start state.
 
     Raises:
         UsageError: they cannot be meant, or contradict each other.
@@ -40,18 +30,18 @@ class Question:
     model: str | None = None
     optimize: str = "time"
     risk: str = "mean"
-    deadline: str | None = None
-    max_cost: str | None = None
-    value_of_time: str | None = None
-    uplink: str | None = None
-    rtt: str | None = None
-    image_size: str | None = None
+    deadline_s: float | None = None
+    max_cost_usd: float | None = None
+    value_of_time_usd_per_h: float | None = None
+    uplink_bytes_per_s: float | None = None
+    rtt_s: float | None = None
+    image_bytes: float | None = None
     state: str | None = None
     url: str | None = None
-    price: str | None = None
+    price_usd_per_h: float | None = None
     instance_type: str | None = None
     region: str = REGION
-    idle: str = "20m"
+    idle_s: float = IDLE_S
     min_agreement: float = 0.97
     from_file: str | None = None
     offline: bool = False
@@ -75,7 +65,7 @@ class Question:
                 raise UsageError(f"{option} takes one of {', '.join(known)}, not {value!r}.")
         if self.images is not None and not 1 <= self.images <= _MOST_IMAGES:
             raise UsageError(f"--images takes a number from 1 to {_MOST_IMAGES:,}.")
-        if self.optimize == "cost" and self.value_of_time is not None:
+        if self.optimize == "cost" and self.value_of_time_usd_per_h is not None:
             raise UsageError(
                 "--value-of-time already weighs seconds against dollars; --optimize cost would "
                 "weigh seconds at nothing.",
@@ -83,28 +73,6 @@ class Question:
             )
         if not 0 <= self.min_agreement <= 1:
             raise UsageError("--min-agreement takes a share from 0 to 1.")
-        self.amounts()
-
-    def amounts(self) -> "Amounts":
-        """The quantities, parsed.
-
-        Raises:
-            UsageError: one of them is none.
-        """
-
-        def parsed(parse: Any, text: str | None, option: str, **how: Any) -> float | None:
-            return None if text is None else float(parse(text, option=option, **how))
-
-        return Amounts(
-            deadline_s=parsed(units.duration_s, self.deadline, "--deadline"),
-            max_cost_usd=parsed(units.usd, self.max_cost, "--max-cost"),
-            value_of_time_usd_per_h=parsed(units.usd, self.value_of_time, "--value-of-time"),
-            uplink_bytes_per_s=parsed(units.rate_bytes_per_s, self.uplink, "--uplink"),
-            rtt_s=parsed(units.duration_s, self.rtt, "--rtt", zero_ok=True),
-            image_bytes=parsed(units.size_bytes, self.image_size, "--image-size"),
-            price_usd_per_h=parsed(units.usd, self.price, "--price"),
-            idle_s=units.duration_s(self.idle, option="--idle", zero_ok=True),
-        )
 
     def what_if(self, text: str) -> "Question":
         """The question with other values: `uplink=20Mbit,price=0.17`.
@@ -120,28 +88,33 @@ class Question:
                     f"--what-if takes name=value of {', '.join(_WHAT_IF)}, not {part!r}.",
                     hint="For instance: --what-if uplink=20Mbit,price=0.17",
                 )
-            changes[_WHAT_IF[name]] = value
+            field_name, parse = _WHAT_IF[name]
+            changes[field_name] = parse(value)
         if "images" in changes:
-            if not changes["images"].isdecimal():
-                raise UsageError(f"--what-if images takes a number, not {changes['images']!r}.")
-            changes |= {"images": int(changes["images"]), "sources": ()}
+            changes["sources"] = ()
         return replace(self, **changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """The quantities of a question in SI units and dollars; None where nothing was said."""
-
-    deadline_s: float | None
-    max_cost_usd: float | None
-    value_of_time_usd_per_h: float | None
-    uplink_bytes_per_s: float | None
-    rtt_s: float | None
-    image_bytes: float | None
-    price_usd_per_h: float | None
-    idle_s: float
 
 
 Optimize = Literal["time", "cost"]
 Risk = Literal["mean", "averse"]
 _MOST_IMAGES = 100_000_000
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"--what-if images takes a number, not {text!r}.")
+    return int(text)
+
+
+_WHAT_IF: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "images": ("images", _number),
+    "size": ("image_bytes", partial(units.size_bytes, option="--image-size")),
+    "uplink": ("uplink_bytes_per_s", partial(units.rate_bytes_per_s, option="--uplink")),
+    "rtt": ("rtt_s", partial(units.duration_s, option="--rtt", zero_ok=True)),
+    "price": ("price_usd_per_h", partial(units.usd, option="--price")),
+    "instance": ("instance_type", str),
+    "region": ("region", str),
+    "state": ("state", str),
+    "deadline": ("deadline_s", partial(units.duration_s, option="--deadline")),
+}
+"""What --what-if calls a thing -> the field of a question, and what its text means."""

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.providers.ec2 import connection, registry
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
 
@@ -17,13 +18,13 @@ def is_asked(request: Request, configured: Settings) -> bool:
     return not (request.url or configured.url) and bool(registry.names(configured))
 
 
-def endpoint(request: Request, configured: Settings) -> AbstractContextManager[Endpoint | None]:
+def endpoint(request: Request, context: Context) -> AbstractContextManager[Endpoint | None]:
     """The machine that the request means, connected to; None if it means none.
 
     Raises:
         UsageError: it is not clear which.
         PlaceUnavailable: it does not answer, and why.
     """
-    if is_asked(request, configured):
-        return connection.endpoint(request.machine, configured)
+    if is_asked(request, context.settings):
+        return connection.endpoint(request.machine, context.settings, context.clouds)
     return nullcontext()

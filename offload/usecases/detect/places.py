@@ -1,33 +1,26 @@
 """Places put together."""
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from offload import detectors, places
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
-from offload.detectors.source import Hub, ModelSource
+from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model, Place
 from offload.drivers.host import machine
-from offload.drivers.settings import Settings
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint
 from offload.providers.config import KEPT, ContainerOptions, LinkOptions, PlaceConfig
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
 
-def kit(
-    request: Request,
-    hub: Hub,
-    configured: Settings,
-    follow: Callable[[str], None],
-    via: Endpoint | None = None,
-) -> PlaceConfig:
+def kit(request: Request, context: Context, via: Endpoint | None = None) -> PlaceConfig:
     """What the request and the settings give a place to be made of; `via` is a rented machine that
     is up, where one is meant.
     """
+    hub, configured = context.hub, context.settings
     asked = request.model or configured.model
 
     def here() -> ModelSource | None:
@@ -41,7 +34,7 @@ def kit(
         cache=hub.cache.folder,
         load=detectors.load,
         max_pixels=request.max_pixels,
-        clock=time.perf_counter,
+        clock=context.clock,
         cores=machine.usable_cores(),
         workers=request.workers or configured.workers,
         threads=request.threads or configured.threads,
@@ -61,8 +54,7 @@ def kit(
             request.replicas or 1,
         ),
         endpoint=via,
-        say=hub.warn,
-        follow=follow,
+        reporter=context.reporter,
     )
 
 

@@ -4,10 +4,11 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import translate
 
 from offload.domain.errors import UsageError
+from offload.domain.events import Reporter
 from offload.domain.places import SPLIT
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
@@ -93,12 +94,12 @@ def _anchored(pattern: str) -> Iterator[str]:
         yield os.path.join(folder, *parts[len(plain) :])
 
 
-def tell_of_idle(request: Request, found: ImageList, warn: Callable[[str], None]) -> None:
+def tell_of_idle(request: Request, found: ImageList, reporter: Reporter) -> None:
     """Warn of patterns of the request that name none of the images, as one that is mistyped may."""
     for pattern in dict.fromkeys(request.keep_local):
         staying = KeepLocalRules(found.root, [pattern])
         if not any(path in staying for path in found.paths):
-            warn(f"--keep-local {pattern!r} names none of the images.")
+            reporter.warn(f"--keep-local {pattern!r} names none of the images.")
 
 
 def check(request: Request, configured: Settings, found: ImageList) -> None:

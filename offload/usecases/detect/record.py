@@ -14,9 +14,9 @@ from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome, Start, StartPhase
-from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
+from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.run import DetectRun
@@ -30,8 +30,7 @@ on meanwhile, so only who reads more slowly than they work holds them up.
 def remember(
     run: DetectRun,
     request: Request,
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
     *,
     is_usual_start: bool = True,
     bring_up: Measurement | None = None,
@@ -47,12 +46,12 @@ def remember(
     seconds are part of the run's, and none of the place's own start-up.
     """
     samples = run.samples[request.where]
-    if not configured.history or samples.first_s is None or not is_plain(run, request):
+    if not context.settings.history or samples.first_s is None or not is_plain(run, request):
         return None
     session = run.tally.session
     kept = request.where == "container" and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
-    under = condition(session, request, configured, run.via.label if run.via else None)
+    under = condition(session, request, context.settings, run.via.label if run.via else None)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     images = samples.images
     measurement = Measurement(
@@ -84,18 +83,17 @@ def remember(
         job = _Job(under, run.via.billing if run.via else Billing(), bring_up)
         return _outcome(run, job, known, store.outcomes(), taken_at)
 
-    return kept_in_store([measurement], compared, configured, warn)
+    return kept_in_store([measurement], compared, context)
 
 
 def kept_in_store(
     measurements: Sequence[Measurement],
     compared: Callable[[Store], Outcome | None],
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
 ) -> Outcome | None:
     """Add to the history, with what the run comes to when `compared` to what was known before."""
     try:
-        with Store.opened(configured.history_path, warn) as store:
+        with context.history() as store:
             outcome = compared(store)
             for each in measurements:
                 store.add(each)
@@ -103,7 +101,7 @@ def kept_in_store(
                 store.note(outcome)
             return outcome
     except OffloadError as error:
-        warn(f"This run could not be remembered: {error}")
+        context.reporter.warn(f"This run could not be remembered: {error}")
         return None
 
 

@@ -2,14 +2,12 @@
 
 import datetime
 import hashlib
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from offload.detectors.source import Hub
 from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
@@ -20,11 +18,10 @@ from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.drivers.images.image_files import ImageList
-from offload.drivers.settings import Settings
 from offload.providers import Endpoint
+from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places, privacy
 from offload.usecases.detect import rows as use_case
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary, Tally
 from offload.version import __version__
@@ -72,32 +69,24 @@ class DetectRun:
 
 @contextmanager
 def detection(
-    request: Request,
-    hub: Hub,
-    configured: Settings,
-    stop: Stop,
-    began_s: float,
-    follow: Callable[[str], None] = lambda _line: None,
-    note: Callable[[str], None] = lambda _line: None,
-    rental: "HiredMachine | None" = None,
+    request: Request, context: Context, began_s: float, rental: "HiredMachine | None" = None
 ) -> Iterator[DetectRun]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
-    `began_s` is when the process began, on the clock of `time.perf_counter`. `follow` is told each
-    step of something long, `note` what changes on the way, in a line. `rental` is a machine that
-    may be brought up for a split.
+    `began_s` is when the process began, on the context's clock. `rental` is a machine that may be
+    brought up for a split.
 
     Raises:
         OffloadError: what is asked for cannot be done.
     """
-    clock = time.perf_counter
+    clock, stop, configured = context.clock, context.stop, context.settings
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
     privacy.check(request, configured, found)
-    privacy.tell_of_idle(request, found, hub.warn)
+    privacy.tell_of_idle(request, found, context.reporter)
     is_shared = request.where == SPLIT or request.deadline_s is not None
     with ExitStack() as stack:
-        via = None if is_shared else stack.enter_context(endpoints.endpoint(request, configured))
-        kit = places.kit(request, hub, configured, follow, via)
+        via = None if is_shared else stack.enter_context(endpoints.endpoint(request, context))
+        kit = places.kit(request, context, via)
         place = places.place("local" if request.where == SPLIT else request.where, kit)
         model = place.model
         selection = request.selection(model)
@@ -121,8 +110,8 @@ def detection(
         if is_shared:
             from offload.usecases.split import splitting
 
-            here = splitting.LocalMember(place.name, session, hub, clock, began_s, note)
-            job_and = splitting.shared(request, configured, here, job, todo, stop, rental)
+            here = splitting.LocalMember(place.name, session, began_s)
+            job_and = splitting.shared(request, context, here, job, todo, rental)
             shared = stack.enter_context(job_and)
             detected = use_case.limited(job, shared.rows(), stop)
         else:

@@ -4,29 +4,31 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from offload.domain import events
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
+from offload.domain.events import Event, Failed, ImageFailed, Reporter, Warned
 from offload.drivers.host import processes
 from offload.drivers.host.processes import Ended
 from offload.usecases.detect.request import Request
 
 _DONE, _SOME_FAILED = 0, 3
 _ERRORS: Mapping[int, type[OffloadError]] = {2: UsageError, 4: PlaceUnavailable}
-_ERROR, _WARNING, _FAILED = "error: ", "warning: ", "failed: "
-"""How the command begins what it says on standard error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What `offload detect` left: its `run.json`, the folder of its results, what it said."""
+    """What `offload detect` left: its `run.json`, the folder of its results, and the `reason` why
+    the last image failed that did; empty if none did.
+    """
 
     document: Mapping[str, Any]
     folder: str
-    said: tuple[str, ...]
+    reason: str
 
     @property
     def totals(self) -> Mapping[str, Any]:
@@ -34,18 +36,12 @@ class Detected:
         totals: Mapping[str, Any] = self.document["totals"]
         return totals
 
-    @property
-    def reason(self) -> str:
-        """Why the last image failed that did; empty if none did."""
-        lines = reversed(self.said)
-        return next((line.removeprefix(_FAILED) for line in lines if line.startswith(_FAILED)), "")
-
 
 @contextmanager
 def detect(
     sources: Sequence[str],
     request: Request,
-    warn: Callable[[str], None],
+    reporter: Reporter,
     work: str | None = None,
 ) -> Iterator[Detected]:
     """Detect as `request` asks, but in `sources`, keeping nothing in the history. The results are
@@ -58,29 +54,36 @@ def detect(
         command = [sys.executable, "-m", "offload", "detect", *sources]
         command += [*request.as_options(), f"--out={folder}", "--overwrite"]
 
-        def heard(line: str) -> None:
-            if line.startswith(_WARNING):
-                warn(line.removeprefix(_WARNING))
+        heard: list[Event] = []
 
-        ended = processes.run(command, _environment(request), heard)
+        def hear(line: str) -> None:
+            event = events.from_line(line)
+            if isinstance(event, Warned):
+                reporter.emit(event)
+            elif event is not None:
+                heard.append(event)
+
+        ended = processes.run(command, _environment(request), hear)
         if ended.code not in {_DONE, _SOME_FAILED}:
-            raise _failure(ended)
+            raise _failure(ended, heard)
         with open(os.path.join(folder, "run.json"), encoding="utf-8") as file:
             document = json.load(file)
-        yield Detected(document, folder, ended.said)
+        failures = [event for event in heard if isinstance(event, ImageFailed)]
+        reason = f"{failures[-1].path}: {failures[-1].reason}" if failures else ""
+        yield Detected(document, folder, reason)
 
 
 def _environment(request: Request) -> dict[str, str]:
     token = request.token
-    return {**os.environ, "OFFLOAD_HISTORY": "false"} | ({"OFFLOAD_TOKEN": token} if token else {})
+    wanted = {"OFFLOAD_HISTORY": "false", events.VARIABLE: events.AS_LINES}
+    return os.environ | wanted | ({"OFFLOAD_TOKEN": token} if token else {})
 
 
-def _failure(ended: Ended) -> OffloadError:
+def _failure(ended: Ended, heard: Sequence[Event]) -> OffloadError:
     """The command's own explanation of its end."""
-    kind = _ERRORS.get(ended.code, OffloadError)
-    for number, line in enumerate(ended.said):
-        if line.startswith(_ERROR):
-            hint = "".join(ended.said[number + 1 : number + 2]).strip()
-            return kind(line.removeprefix(_ERROR), hint=hint)
+    for event in heard:
+        if isinstance(event, Failed):
+            return _ERRORS.get(event.exit_code, OffloadError)(event.text, hint=event.hint)
     last = ended.said[-1] if ended.said else "it said nothing"
+    kind = _ERRORS.get(ended.code, OffloadError)
     return kind(f"A process of its own ended with exit code {ended.code}: {last}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
+from offload.domain.events import Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
 from offload.domain.studies import Cell, CellOutcome, ImageTransfer
@@ -31,7 +32,7 @@ class CellRunner:
     images: Subset
     work: str
     kept_as: str
-    warn: Callable[[str], None]
+    reporter: Reporter
     on_machine: Callable[[str, Mapping[str, Any]], None]
 
     def request(self, cell: Cell) -> Request:
@@ -86,7 +87,7 @@ class CellRunner:
             sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
         except OSError as error:
             raise OffloadError(f"Cannot write to {self.work}: {error.strerror}.") from error
-        return subprocess_run.detect(sources, self.request(cell), self.warn, self.work)
+        return subprocess_run.detect(sources, self.request(cell), self.reporter, self.work)
 
     def _photos(self, folder: str, root: str) -> Iterator[ImageTransfer]:
         with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:

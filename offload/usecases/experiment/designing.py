@@ -1,17 +1,18 @@
 """A study put together: what its cells ask for, what is known of them beforehand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from offload.costmodel.dollars import Billing
-from offload.detectors.source import Hub, ModelSource
+from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.studies import Design
 from offload.drivers.settings import Settings
 from offload.providers import url
 from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
+from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.conditions import local_slots, shown
 from offload.usecases.detect.request import Request
@@ -26,9 +27,7 @@ def study(
     design: Design,
     requests: Sequence[Request],
     images: Subset,
-    hub: Hub,
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
     *,
     link_command: str | None = None,
     price_usd_per_h: float | None = None,
@@ -41,15 +40,15 @@ def study(
         UsageError: something cannot be meant: links, the model, the server, or its price.
     """
     shaper = LinkShaper.of(link_command, design.link_mbit)
-    model = _model(requests, hub, configured)
+    configured, model = context.settings, _model(requests, context)
     if model is not None:  # what is left open may be decided otherwise next time
         named = requests[0].model or configured.model or model.identity.name
         requests = [replace(request, model=named) for request in requests]
     at = {request.where: request for request in requests}
     billing, kind = _billing(at.get("remote"), configured, price_usd_per_h)
-    server = kind or _address(at, hub, configured)
+    server = kind or _address(at, context)
     predictor = Predictor(
-        known=_known(model, requests[0].model or configured.model, server, configured, warn),
+        known=_known(model, requests[0].model or configured.model, server, context),
         total_bytes=images.total_bytes(),
         billing=billing,
         slots=local_slots(requests[0], configured),
@@ -57,18 +56,16 @@ def study(
     )
     sha256 = model.identity.sha256 if model else None
     return StudySetup(
-        design, at, images, predictor, shaper, hub, configured, sha256, server, command
+        design, at, images, predictor, shaper, context, sha256, server, command
     )  # fmt: skip
 
 
-def _model(requests: Sequence[Request], hub: Hub, configured: Settings) -> ModelSource | None:
+def _model(requests: Sequence[Request], context: Context) -> ModelSource | None:
     """The model of the places here, fetched if need be; None if the server alone decides."""
     here = next((request for request in requests if request.where != "remote"), None)
     if here is None:
         return None
-    return places.kit(here, hub, configured, lambda _line: None).resolve(
-        here.model or configured.model
-    )
+    return places.kit(here, context).resolve(here.model or context.settings.model)
 
 
 def _billing(
@@ -88,7 +85,7 @@ def _billing(
     return connection.billing(record), record.label
 
 
-def _address(at: Mapping[str, Request], hub: Hub, configured: Settings) -> str | None:
+def _address(at: Mapping[str, Request], context: Context) -> str | None:
     """The address of the server that nobody rented through us; None if no server is meant.
 
     Raises:
@@ -97,19 +94,18 @@ def _address(at: Mapping[str, Request], hub: Hub, configured: Settings) -> str |
     remote = at.get("remote")
     if remote is None:
         return None
-    return shown(url.checked(remote.url or configured.url))
+    return shown(url.checked(remote.url or context.settings.url))
 
 
 def _known(
     model: ModelSource | None,
     asked: str | None,
     server: str | None,
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
 ) -> History:
     """What is known of the model at the places here, and at the server."""
     if model is not None:
-        return query.of_model(model.identity, server, configured, warn)
+        return query.of_model(model.identity, server, context)
     with suppress(UsageError):  # nothing was measured with it
-        return query.known(None, asked, server, configured, warn)
+        return query.known(None, asked, server, context)
     return History(asked or "unknown", [], [])

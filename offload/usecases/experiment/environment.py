@@ -4,18 +4,15 @@ import dataclasses
 import datetime
 import random
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from offload.costmodel.dollars import Billing
-from offload.detectors.source import Hub
 from offload.domain.machines import Kind
 from offload.domain.results import Json
 from offload.drivers.host import machine, network
-from offload.drivers.settings import Settings
+from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.request import Request
 from offload.usecases.history.versions import versions
 from offload.usecases.profile import probing
@@ -66,14 +63,10 @@ class Environment:
 class Links:
     """The way to a study's server, measured before its first cell, and when it was shaped."""
 
-    def __init__(
-        self, request: Request, hub: Hub, configured: Settings, environment: Environment, stop: Stop
-    ) -> None:
+    def __init__(self, request: Request, context: Context, environment: Environment) -> None:
         self._request = request
-        self._hub = hub
-        self._configured = configured
+        self._context = context
         self._environment = environment
-        self._stop = stop
         self._found: dict[float | None, float | None] = {}
 
     def goodput_bytes_per_s(self, mbit: float | None) -> float | None:
@@ -87,14 +80,13 @@ class Links:
         return self._found[mbit]
 
     def _looked(self, mbit: float | None) -> float | None:
-        request, configured = self._request, self._configured
-        with endpoints.endpoint(request, configured) as via:
-            kit = places.kit(request, self._hub, configured, lambda _line: None, via)
-            place = places.place(request.where, kit)
+        request, context = self._request, self._context
+        with endpoints.endpoint(request, context) as via:
+            place = places.place(request.where, places.kit(request, context, via))
             with place.open(request.selection(place.model), 1) as session:
-                budget = Budget(_PROBE_S, time.perf_counter)
+                budget = Budget(_PROBE_S, context.clock)
                 luck = random.Random()  # noqa: S311 - what cannot be compressed will do
-                probes = probing.link(session, budget, luck, self._stop)
+                probes = probing.link(session, budget, luck, context.stop)
                 host = dict(session.host)
         slope = probing.seconds_per_byte(probes, "up")
         trips_s = [probe.seconds for probe in probes if probe.kind == "rtt"]

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from offload.detectors.source import Hub
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
 from offload.drivers.folders import study_dir
 from offload.drivers.host import machine
-from offload.drivers.settings import Settings
 from offload.usecases.advise.predict import Predictor
-from offload.usecases.detect.pipeline import Stop
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
 from offload.usecases.experiment.cells import Experiment, StudyPlan
@@ -22,8 +20,6 @@ from offload.usecases.experiment.environment import Environment, Links, now
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.provision import containers
 from offload.version import __version__
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,7 @@ class StudySetup:
     images: Subset
     predictor: Predictor
     shaper: LinkShaper
-    hub: Hub
-    configured: Settings
+    context: Context
     model_sha256: str | None
     server: str | None
     command: Sequence[str]
@@ -58,7 +53,7 @@ class StudySetup:
         return StudyPlan(expected, sum(hourly.values()))
 
     @contextmanager
-    def opened(self, folder: str, stop: Stop, warn: Warn) -> Iterator["RunningStudy"]:
+    def opened(self, folder: str) -> Iterator["RunningStudy"]:
         """The study in its folder, begun or continued; containers that it left up go at the end.
 
         Raises:
@@ -78,7 +73,7 @@ class StudySetup:
                 work = stack.enter_context(study.work())
                 environment = Environment(study.environment(), study.write_environment)
                 stack.callback(environment.end)
-                hands = _Hands(self, environment, work, kept_as, stop, warn)
+                hands = _Hands(self, environment, work, kept_as)
                 made = hands.experiment(study.append).runs(todo)
                 running.runs = _standing(made, running.standing)
             yield running
@@ -134,33 +129,25 @@ class _Hands:
     """What does the cells of a study; its containers are `kept_as` its own."""
 
     def __init__(
-        self,
-        study: StudySetup,
-        environment: Environment,
-        work: str,
-        kept_as: str,
-        stop: Stop,
-        warn: Warn,
+        self, study: StudySetup, environment: Environment, work: str, kept_as: str
     ) -> None:
         self._study = study
         self._kept_as = kept_as
-        self._stop = stop
         self._built = False
         self._performer = CellRunner(
-            study.requests, study.images, work, kept_as, warn,
+            study.requests, study.images, work, kept_as, study.context.reporter,
             lambda place, host: environment.add(place, {"host": dict(host)}),
         )  # fmt: skip
         self._links: Links | None = None
         if "remote" in study.requests:
-            remote = study.requests["remote"]
-            self._links = Links(remote, study.hub, study.configured, environment, stop)
+            self._links = Links(study.requests["remote"], study.context, environment)
 
     def experiment(self, record: Callable[[CellRun], None]) -> Experiment:
         """The use case, handed all it touches."""
         predictor = self._study.predictor
         return Experiment(
             predictor.predict, self._prepare, self._performer.perform, self._label, predictor.usd,
-            record, now, self._stop,
+            record, now, self._study.context.stop,
         )  # fmt: skip
 
     def _label(self, cell: Cell) -> str:

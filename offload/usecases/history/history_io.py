@@ -3,8 +3,8 @@
 import datetime
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
@@ -16,7 +16,6 @@ from offload.domain.measurements import Condition, Measurement, Total
 from offload.domain.ports import ModelIdentity
 from offload.drivers.folders import files
 from offload.drivers.host import machine
-from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.usecases.detect.conditions import shown
 from offload.usecases.history import query
@@ -34,13 +33,6 @@ class ImportedFile:
     measurements: Sequence[tuple[int, Measurement]]
     outcomes: int = 0
     fits: Sequence[tuple[str, LineFit]] = ()
-
-
-@contextmanager
-def opened(configured: Settings, warn: Callable[[str], None]) -> Iterator[Store]:
-    """The history that the settings name."""
-    with Store.opened(configured.history_path, warn) as store:
-        yield store
 
 
 def measurement(store: Store, number: int) -> Measurement:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offload import places
@@ -11,11 +11,8 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.ports import ModelIdentity
 from offload.drivers.host import machine
-from offload.drivers.settings import Settings
-from offload.drivers.store.store import Store
+from offload.usecases.context import Context
 from offload.usecases.detect.conditions import shown
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +24,13 @@ class History:
     outcomes: Sequence[Outcome]
 
 
-def outcomes(configured: Settings, warn: Warn, last: int) -> list[Outcome]:
+def outcomes(context: Context, last: int) -> list[Outcome]:
     """The newest predictions with their outcomes, newest first."""
-    with Store.opened(configured.history_path, warn) as store:
+    with context.history() as store:
         return store.outcomes(last)
 
 
-def known(
-    file: str | None, model: str | None, url: str | None, configured: Settings, warn: Warn
-) -> History:
+def known(file: str | None, model: str | None, url: str | None, context: Context) -> History:
     """What was measured on this machine, or what a `file` of exported measurements holds.
 
     With the model that is named, else with the one measured last; at the server with this `url`,
@@ -45,12 +40,12 @@ def known(
         UsageError: the file cannot be read, or something was measured but not this model.
     """
     if file is None:
-        with Store.opened(configured.history_path, warn) as store:
+        with context.history() as store:
             measurements = [m for _, m in store.measurements()]
             past = store.outcomes()
         everybody_s, measurements = measurements, [m for m in measurements if _is_ours(m)]
         if len(everybody_s) > len(measurements) and not _jobs(measurements):
-            warn(
+            context.reporter.warn(
                 "All that is known was measured on another machine, and is left out; to answer "
                 "for that machine: offload advise --from FILE"
             )
@@ -60,16 +55,16 @@ def known(
     return History(name, measurements, [o for o in past if o.model == name])
 
 
-def of_model(model: ModelIdentity, url: str | None, configured: Settings, warn: Warn) -> History:
+def of_model(model: ModelIdentity, url: str | None, context: Context) -> History:
     """What was measured on this machine with exactly these weights, at this server if at any;
-    nothing where the history cannot be read, of which `warn` is told.
+    nothing where the history cannot be read, which is said.
     """
     try:
-        with Store.opened(configured.history_path, warn) as store:
+        with context.history() as store:
             measurements = [m for _, m in store.measurements(model=model.sha256) if _is_ours(m)]
             past = store.outcomes()
     except OffloadError as error:
-        warn(f"Nothing is known of any place: {error}")
+        context.reporter.warn(f"Nothing is known of any place: {error}")
         return History(model.name, [], [])
     return History(model.name, _at(url, measurements), [o for o in past if o.model == model.name])
 

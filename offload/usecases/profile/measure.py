@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.costmodel.agreement import agreement
+from offload.domain.events import PhaseBegan, Reporter
 from offload.domain.measurements import Condition, Measurement, Probe, Start, StartPhase
 from offload.domain.ports import Session
 from offload.usecases.detect.pipeline import Stop
@@ -48,6 +49,7 @@ class Subject:
     of the longest side given. `max_side_px` is such a side that was asked for.
     """
 
+    place: str
     paths: Sequence[str]
     drawn: Sequence[SampledImage]
     folder_bytes: int
@@ -65,14 +67,14 @@ class Subject:
 class Measurer:
     """A measurement to be made.
 
-    `stop` ends it early with what there is; `follow` is told each step.
+    `stop` ends it early with what there is.
     """
 
     subject: Subject
     budget: Budget
     rng: random.Random
     stop: Stop
-    follow: Callable[[str], None]
+    reporter: Reporter
 
     def measurements(self) -> Iterator[Measurement]:
         """The place with images as they are, then with smaller copies where they may be worth it.
@@ -87,7 +89,7 @@ class Measurer:
         warnings = list(quality_warnings.of_machine(self.subject.surroundings))
         with self.subject.session(None) as session:
             self.budget.see_to(_LEAST_SHARE)
-            self.follow("the link")
+            self._begins("the link")
             probes = probing.link(session, self.budget, self.rng, self.stop)
             done = self._full(session, probes, warnings)
             whole = self._measurement(session, None, done, starts, probes)
@@ -97,13 +99,16 @@ class Measurer:
             share_s = self.budget.left_s / len(sides)
             yield self._smaller(sides.pop(0), share_s, done, starts, probes)
 
+    def _begins(self, phase: str) -> None:
+        self.reporter.emit(PhaseBegan(phase, self.subject.place))
+
     def _starts(self) -> list[Start]:
         starts: list[Start] = []
         took_s = 0.0
         while len(starts) < _MOST_STARTS and not self.stop:
             if starts and self.budget.spent_s + took_s > _STARTS_SHARE * self.budget.whole_s:
                 break
-            self.follow(f"start {len(starts) + 1}")
+            self._begins(f"start {len(starts) + 1}")
             began_s = self.budget.clock()
             start = self.subject.start()
             built_s = start.phases.get(StartPhase.BUILD, 0.0)  # once and never again
@@ -131,11 +136,13 @@ class Measurer:
             late = so_far.drain_s > self.budget.left_s - reserve_s
             return late or (so_far.precise and long_enough)
 
-        self.follow("images as they are")
+        self._begins("images as they are")
         done = self._burst(session, subject.paths[: self._most(probes)], enough)
         if done.failures:
             path, reason = next(iter(done.failures.items()))
-            self.follow(f"{path}: {reason}")  # warnings are kept, and names of images are not
+            self.reporter.step(
+                f"{subject.place}: {path}: {reason}"
+            )  # warnings are kept, and names of images are not
             tried = len(done.failures) + len(done.samples)
             warnings.append(f"{len(done.failures)} of {tried} images failed; to see which: -v.")
         return done
@@ -165,7 +172,7 @@ class Measurer:
         probes: Sequence[Probe],
     ) -> Measurement:
         """Copies of some images that were sent as they are, and how far the answers agree."""
-        self.follow(f"copies of {side_px} px")
+        self._begins(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
         compared = list(full.found)[:_COMPARED]
         others = [path for path in self.subject.paths if path not in compared]

@@ -4,24 +4,22 @@ import datetime
 import hashlib
 import os
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from offload.detectors.source import Hub
 from offload.domain.errors import ImageError, PlaceUnavailable, UsageError
+from offload.domain.events import failed
 from offload.domain.measurements import Condition, Measurement
 from offload.domain.ports import Place, Session
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
-from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
+from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.conditions import condition, local_slots
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
@@ -50,20 +48,12 @@ class SampledFolder:
 
 @dataclass(frozen=True, slots=True)
 class Profiler:
-    """Measures places one after another.
+    """Measures places one after another. `lost` are those that are not there, which is said."""
 
-    `say` is told what the user should know, `follow` each step, `lost` each place that is not
-    there.
-    """
-
-    hub: Hub
-    configured: Settings
+    context: Context
     budget_s: float
-    stop: Stop
-    say: Callable[[str], None]
-    follow: Callable[[str], None]
-    lost: Callable[[str, PlaceUnavailable], None]
     rng: random.Random = field(default_factory=random.Random)
+    lost: list[str] = field(default_factory=list)
 
     def measurements(self, requests: Sequence[Request]) -> Iterator[Measurement]:
         """Those of each place in turn, as they are made.
@@ -71,25 +61,27 @@ class Profiler:
         Raises:
             OffloadError: what is asked for cannot be done.
         """
-        most = max(local_slots(request, self.configured) for request in requests)
+        configured = self.context.settings
+        most = max(local_slots(request, configured) for request in requests)
         away = any(request.where == "remote" for request in requests)
-        images = folder(requests[0], self.rng, most, self.configured.keep_local if away else ())
+        images = folder(requests[0], self.rng, most, configured.keep_local if away else ())
         around = HostState(
             machine.usable_cores(), machine.load(), machine.burstable(), machine.on_battery()
         )
         for request in requests:  # what cannot be meant is refused before anything is measured
-            if endpoints.is_asked(request, self.configured):
-                registry.connected(self.configured, request.machine)
+            if endpoints.is_asked(request, configured):
+                registry.connected(configured, request.machine)
             else:
                 self._place(_as_is(request), None)
         for request in requests:
-            if self.stop:
+            if self.context.stop:
                 return
             try:
-                with endpoints.endpoint(request, self.configured) as via:
+                with endpoints.endpoint(request, self.context) as via:
                     yield from self._measuring(request, via, images, around).measurements()
             except PlaceUnavailable as error:
-                self.lost(request.where, error)
+                self.lost.append(request.where)
+                self.context.reporter.emit(failed(error, request.where))
 
     def _measuring(
         self, request: Request, via: Endpoint | None, images: SampledFolder, around: HostState
@@ -105,9 +97,12 @@ class Profiler:
             return there.open(selection, len(images.paths))
 
         def made(at: Session, side_px: int | None) -> Condition:
-            return condition(at, of_side(side_px), self.configured, via.label if via else None)
+            return condition(
+                at, of_side(side_px), self.context.settings, via.label if via else None
+            )
 
         subject = Subject(
+            place=place.name,
             paths=images.paths,
             drawn=images.drawn,
             folder_bytes=images.bytes,
@@ -120,25 +115,20 @@ class Profiler:
             surroundings=around,
             max_side_px=request.upload_max_side,
         )
-        budget = Budget(self.budget_s, time.perf_counter)
-
-        def follow(step: str) -> None:
-            self.follow(f"{place.name}: {step}")
-
-        return Measurer(subject, budget, self.rng, self.stop, follow)
+        budget = Budget(self.budget_s, self.context.clock)
+        return Measurer(subject, budget, self.rng, self.context.stop, self.context.reporter)
 
     def _place(self, request: Request, via: Endpoint | None) -> Place:
-        kit = places.kit(request, self.hub, self.configured, lambda _line: None, via)
-        return places.place(request.where, kit)
+        return places.place(request.where, places.kit(request, self.context, via))
 
     def _starter(self, request: Request, images: SampledFolder) -> Starter:
         """With an image for every detector that loads; elsewhere with one that is soon sent."""
         drawn, together = images.drawn, 1
         if request.where == "local":
-            together = local_slots(request, self.configured)
+            together = local_slots(request, self.context.settings)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)
-        return Starter(_as_is(request), images.located(drawn), together, self.say)
+        return Starter(_as_is(request), images.located(drawn), together, self.context.reporter)
 
 
 def folder(

@@ -1,8 +1,9 @@
 """Starts: the very command in a process of its own, with everything that a first result takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from offload.domain.errors import OffloadError
+from offload.domain.events import Reporter
 from offload.domain.measurements import Start
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
@@ -12,12 +13,12 @@ class Starter:
     """Brings a place up for `images` of the files, the first ones that can be used."""
 
     def __init__(
-        self, request: Request, files: Sequence[str], images: int, say: Callable[[str], None]
+        self, request: Request, files: Sequence[str], images: int, reporter: Reporter
     ) -> None:
         self._request = request
         self._files = list(files)
         self._images = images
-        self._say = say
+        self._reporter = reporter
 
     def __call__(self) -> Start:
         """One start.
@@ -29,7 +30,7 @@ class Starter:
         reason = ""
         while self._files:
             files = self._files[: self._images]
-            with subprocess_run.detect(files, self._request, self._say) as detected:
+            with subprocess_run.detect(files, self._request, self._reporter) as detected:
                 totals, reason = detected.totals, detected.reason
             if totals["failed"] < totals["images"]:
                 return Start(

@@ -1,7 +1,5 @@
 """What works in the cloud: whose account it is, what there would be, what is permitted."""
 
-import os
-from datetime import UTC, datetime
 from typing import get_args
 
 from offload.domain.errors import OffloadError
@@ -9,33 +7,33 @@ from offload.domain.machines import Offer, Spec
 from offload.domain.results import Json
 from offload.drivers.aws import iam, quota
 from offload.drivers.aws.ec2 import Cloud
-from offload.drivers.settings import Settings
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
+from offload.usecases.context import Context
 
 _NOBODY = ("127.0.0.1/32",)
 
 
 def facts(
-    configured: Settings, region: str | None, profile: str | None
+    context: Context, region: str | None, profile: str | None
 ) -> tuple[Json, OffloadError | None]:
     """A line for each thing that renting a machine needs, and what is the matter if something is.
 
     Nothing is created.
     """
     try:
-        cloud = Cloud.connected(region, profile)
+        cloud = context.clouds(region, profile)
         who = cloud.who()
     except OffloadError as error:
         return {"credentials": None, "region": region}, _wrong(error)
-    found, wrong = looked_at(cloud, configured)
+    found, wrong = looked_at(cloud, context)
     return {"credentials": who, "region": cloud.region, **found}, wrong
 
 
-def looked_at(cloud: Cloud, configured: Settings) -> tuple[Json, OffloadError | None]:
+def looked_at(cloud: Cloud, context: Context) -> tuple[Json, OffloadError | None]:
     """The same of one account and region."""
     found: Json = {
-        "price": _price(configured, cloud.region),
+        "price": _price(context, cloud.region),
         "quota": {"on demand": _quota(cloud, spot=False), "spot": _quota(cloud, spot=True)},
     }
     offer = wrong = None
@@ -65,16 +63,9 @@ def _offered(offer: Offer) -> Json:
     }
 
 
-def _price(configured: Settings, region: str) -> str:
+def _price(context: Context, region: str) -> str:
     try:
-        price = prices.find(
-            INSTANCE,
-            region,
-            offline=configured.offline,
-            environment=os.environ,
-            cache_path=os.path.join(configured.cache, "prices.json"),
-            now=datetime.now(UTC),
-        )
+        price = prices.find(INSTANCE, region, context)
     except OffloadError as error:
         return str(error)
     return f"{INSTANCE}: ${price.usd_per_h:.4f} an hour ({price.source}, {price.as_of})"

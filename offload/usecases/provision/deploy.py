@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Reporter
 from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
@@ -90,15 +91,13 @@ class ModelFiles:
 class Deployment:
     """Makes a machine serve; each step looks at what there is, and does what is missing.
 
-    `follow` is told what happens, `on_bytes` how much of the image has been sent of how much.
+    `reporter` is told what happens, and how much of the image has been sent of how much.
     """
 
     shell: RemoteShell
     patience: Waiter
     phases: Phases
-    say: Callable[[str], None]
-    follow: Callable[[str], None]
-    on_bytes: OnBytes = lambda _have, _total: None
+    reporter: Reporter
 
     def engine(self) -> None:
         """Wait for the engine, and for what the machine was told at its boot.
@@ -159,7 +158,7 @@ class Deployment:
                 except OffloadError as error:
                     if way == "build" or image.saved is None:
                         raise
-                    self.say(f"{error} It is sent instead.")
+                    self.reporter.warn(f"{error} It is sent instead.")
         if image.saved is not None and not image.is_current():
             with self.phases.of(
                 StartPhase.BUILD
@@ -187,7 +186,7 @@ class Deployment:
                 f"{_DOCKER} rm -f {CONTAINER} >/dev/null 2>&1; "
                 f"exec {_DOCKER} {shlex.join(spec.for_shell())}"
             )
-            self.shell.run(run, [spec.environment_lines()], self.follow)
+            self.shell.run(run, [spec.environment_lines()], self.reporter.step)
             return True
 
     def logs(self, lines: int) -> str:
@@ -202,7 +201,7 @@ class Deployment:
     def _build(self, image: ContainerImage) -> None:
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
-        self.shell.run(build, self._checked(image.context()), self.follow)
+        self.shell.run(build, self._checked(image.context()), self.reporter.step)
 
     def _stream(self, image: ContainerImage) -> None:
         if image.saved is None:
@@ -211,8 +210,8 @@ class Deployment:
                 "engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
-        sent = self._checked(image.saved(self.on_bytes))
-        self.shell.run(f"{_DOCKER} load", sent, self.follow)
+        sent = self._checked(image.saved(self.reporter.sent))
+        self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
 
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -231,12 +230,12 @@ class Deployment:
         self._sudo(script, self._checked(packed()))
 
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
-        return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.follow)
+        return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.reporter.step)
 
     def _says(self, command: str) -> str | None:
         """What a command prints; None where it fails."""
         try:
-            return self.shell.run(command, (), self.follow)
+            return self.shell.run(command, (), self.reporter.step)
         except OffloadError:
             return None
 

@@ -9,13 +9,13 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.drivers.settings import Settings
 from offload.providers.ec2 import caller, registry
+from offload.usecases.context import Context
 from offload.usecases.provision.plans import ListedMachine
 
 
 def listed(
-    configured: Settings, regions: Sequence[str], profile: str | None, *, everywhere: bool = False
+    context: Context, regions: Sequence[str], profile: str | None, *, everywhere: bool = False
 ) -> list[ListedMachine]:
     """Every machine that carries our mark in these regions, and what this computer knows of more.
 
@@ -24,17 +24,17 @@ def listed(
     Raises:
         OffloadError: the cloud does not answer.
     """
-    ours = {record.spec.name: record for record in registry.records(configured)}
+    ours = {record.spec.name: record for record in registry.records(context.settings)}
     known = {(r.spec.region, r.profile if profile is None else profile) for r in ours.values()}
-    clouds = [Cloud.connected(region, profile) for region in regions]
+    clouds = [context.clouds(region, profile) for region in regions]
     if not regions:
         must = everywhere or not ours  # and says what is missing
-        first = Cloud.connected(None, profile) if must else _configured(profile)
+        first = context.clouds(None, profile) if must else _configured(context, profile)
         clouds = [first] if first else []
         if everywhere and first:
             known |= {(region, profile) for region in first.regions()}
         there = {(cloud.region, profile) for cloud in clouds}
-        clouds += [Cloud.connected(r, p) for r, p in sorted(known - there, key=str)]
+        clouds += [context.clouds(r, p) for r, p in sorted(known - there, key=str)]
     # Two profiles may be of one account.
     found = list({machine.id: machine for c in clouds for machine in c.machines()}.values())
     names = {machine.name for machine in found}
@@ -47,9 +47,9 @@ def listed(
     return sorted(rows, key=lambda row: row.name)
 
 
-def _configured(profile: str | None) -> Cloud | None:
+def _configured(context: Context, profile: str | None) -> Cloud | None:
     try:
-        return Cloud.connected(None, profile)
+        return context.clouds(None, profile)
     except OffloadError:
         return None
 
@@ -68,16 +68,16 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
     return ListedMachine(machine.name, machine.region, machine, record, age_s, usd, monthly)
 
 
-def stop(configured: Settings, name: str | None) -> tuple[Machine, float]:
+def stop(context: Context, name: str | None) -> tuple[Machine, float]:
     """Switch a machine off, its disk kept; what that costs a month in dollars.
 
     Raises:
         OffloadError: it is not there, or cannot be stopped.
     """
-    folder = registry.one(configured, name)
+    folder = registry.one(context.settings, name)
     with folder.locked():
         record = registry.record_of(folder)
-        cloud = registry.cloud_of(record)
+        cloud = registry.cloud_of(record, context.clouds)
         machine = _there(cloud, folder.name)
         if machine.spot:
             raise UsageError(
@@ -101,15 +101,15 @@ def _there(cloud: Cloud, name: str) -> Machine:
     return found[0]
 
 
-def allow(configured: Settings, name: str | None, cidrs: Sequence[str]) -> tuple[str, ...]:
+def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str, ...]:
     """Let in whoever is at these addresses, or this computer where it is now, and nobody else.
 
     Raises:
         OffloadError: the cloud refuses.
     """
-    folder = registry.one(configured, name)
-    wanted = tuple(cidrs) or (caller.cidr(configured),)
-    cloud = registry.cloud_of(registry.record_of(folder))
+    folder = registry.one(context.settings, name)
+    wanted = tuple(cidrs) or (caller.cidr(context.settings),)
+    cloud = registry.cloud_of(registry.record_of(folder), context.clouds)
     _there(cloud, folder.name)
     cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it
     with folder.locked():

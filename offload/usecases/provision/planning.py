@@ -3,24 +3,22 @@
 import datetime
 import os
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
-from offload.detectors.source import Hub
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.machines import Offer, Spec
-from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.drivers.settings import Settings
 from offload.providers.ec2 import caller
 from offload.providers.ec2.machine_state import MachineState
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
+from offload.usecases.context import Context
 from offload.usecases.provision import launch
 from offload.usecases.provision.plans import ProvisionPlan
 
@@ -56,30 +54,29 @@ class ProvisionOptions:
     offline: bool = False
 
 
-def planned(
-    wish: ProvisionOptions, configured: Settings, hub: Hub, say: Callable[[str], None]
-) -> ProvisionPlan:
+def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
     """What would be done, with everything looked up and nothing changed.
 
     Raises:
         OffloadError: it cannot be done, as far as can be known before.
     """
+    configured = context.settings
     folder = machine_files.folder(configured.machines_path, wish.name)
     known = folder.record()
     asked = _lasting(wish.model) or (known.model if known else None)
     labels = _lasting(wish.labels) or (known.labels if known and not wish.model else None)
-    model = source.chosen(asked or configured.model, hub, labels)
+    model = source.chosen(asked or configured.model, context.hub, labels)
     profile = wish.profile or (known.profile if known else None)
-    cloud = Cloud.connected(wish.region or (known.spec.region if known else None), profile)
+    cloud = context.clouds(wish.region or (known.spec.region if known else None), profile)
     if known and (known.spec.region, known.profile) != (cloud.region, profile):
-        _check_elsewhere(known, cloud)
+        _check_elsewhere(known, cloud, context.clouds)
     by_hand = wish.allow_cidrs or (known.spec.allow_cidrs if known and known.cidrs_by_hand else ())
     spec = _spec(wish, known, cloud.region, by_hand or (caller.cidr(configured),))
     found = cloud.machines(wish.name)
     offer = cloud.offer(spec)
     if not found:
         cloud.allowed(offer)
-    billing = _billing(wish, known, offer, configured, say)
+    billing = _billing(wish, known, offer, context)
     now = datetime.datetime.now(datetime.UTC)
     record = MachineRecord(
         spec=spec,
@@ -105,14 +102,14 @@ def planned(
     return ProvisionPlan(offer, record, model, billing, before, can_send, cloud)
 
 
-def _check_elsewhere(known: MachineRecord, cloud: Cloud) -> None:
+def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None:
     """See that no machine in another region or account would be lost sight of.
 
     Raises:
         UsageError: there is one.
     """
     name, region = known.spec.name, known.spec.region
-    there = Cloud.connected(region, known.profile).machines(name)
+    there = clouds(region, known.profile).machines(name)
     if there and there[0].id not in {machine.id for machine in cloud.machines(name)}:
         where = f"{region}, profile {known.profile}" if known.profile else region
         raise UsageError(
@@ -183,11 +180,7 @@ def _limit(seconds: float | None) -> float | None:
 
 
 def _billing(
-    wish: ProvisionOptions,
-    known: MachineRecord | None,
-    offer: Offer,
-    configured: Settings,
-    say: Callable[[str], None],
+    wish: ProvisionOptions, known: MachineRecord | None, offer: Offer, context: Context
 ) -> Billing:
     """What the machine costs.
 
@@ -198,15 +191,7 @@ def _billing(
     usd_per_h, as_of, how = wish.price_usd_per_h, None, "set by hand"
     if usd_per_h is None:
         try:
-            found = prices.find(
-                spec.instance_type,
-                spec.region,
-                offline=wish.offline or configured.offline,
-                environment=os.environ,
-                cache_path=os.path.join(configured.cache, "prices.json"),
-                now=datetime.datetime.now(datetime.UTC),
-                say=say,
-            )
+            found = prices.find(spec.instance_type, spec.region, context, offline=wish.offline)
         except UsageError:
             if known is None or known.spec.instance_type != spec.instance_type:
                 raise

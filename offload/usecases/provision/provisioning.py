@@ -4,10 +4,11 @@ import datetime
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import PhaseBegan
 from offload.domain.machines import SERVER_PORT, SERVER_URL, Resource
 from offload.domain.measurements import Condition, StartPhase
 from offload.domain.places import StartState
@@ -18,14 +19,13 @@ from offload.drivers.host import machine as this_machine
 from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers.ec2.machine_state import MachineState, expires_at
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
-from offload.usecases.detect.pipeline import Stop
+from offload.usecases.context import Context
 from offload.usecases.provision import shipping
 from offload.usecases.provision.deploy import Deployment, ImageOrigin
 from offload.usecases.provision.launch import MachineLaunch, Phases, TimedOut, Waiter
@@ -36,29 +36,20 @@ _OPTIONS = ("--max-bytes", str(image_files.MAX_FILE_BYTES))
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressReporter:
-    """Who hears what: `say` what the user should know, `phase` each phase when it begins, `follow`
-    each step, `on_bytes` how much of the image is on its way.
-    """
-
-    say: Callable[[str], None]
-    phase: Callable[[StartPhase], None] = lambda _phase: None
-    follow: Callable[[str], None] = lambda _line: None
-    on_bytes: Callable[[int, int | None], None] = lambda _have, _total: None
-
-
 def carry_out(
-    plan: ProvisionPlan, configured: Settings, stop: Stop, telling: ProgressReporter
+    plan: ProvisionPlan,
+    context: Context,
+    begins: Callable[[StartPhase], None] = lambda _phase: None,
 ) -> Provisioned:
     """The machine, serving. What is there already stays; the same plan goes on after any failure.
+    `begins` is called before each phase, and may prevent it.
 
     Raises:
         Interrupted: somebody asked to stop.
         OffloadError: it cannot be done.
     """
     try:
-        return _carried_out(plan, configured, stop, telling)
+        return _carried_out(plan, context, begins)
     except SshUnreachable as error:
         raise PlaceUnavailable(
             f"The machine {plan.record.spec.name} has stopped answering: {error}",
@@ -67,20 +58,25 @@ def carry_out(
 
 
 def _carried_out(
-    plan: ProvisionPlan, configured: Settings, stop: Stop, telling: ProgressReporter
+    plan: ProvisionPlan, context: Context, begins: Callable[[StartPhase], None]
 ) -> Provisioned:
+    def phase_begins(phase: StartPhase) -> None:
+        begins(phase)
+        reporter.emit(PhaseBegan(phase))
+
+    configured, reporter = context.settings, context.reporter
     folder = machine_files.folder(configured.machines_path, plan.record.spec.name)
-    patience = Waiter(time.monotonic, time.sleep, stop)
-    phases = Phases(time.monotonic, telling.phase)
+    patience = Waiter(time.monotonic, time.sleep, context.stop)
+    phases = Phases(time.monotonic, phase_begins)
     if folder.is_locked:
-        telling.say(f"Another offload is at work on {folder.name}; waiting for it.")
+        reporter.warn(f"Another offload is at work on {folder.name}; waiting for it.")
     with folder.locked(patience.check), ExitStack() as stack:
         began_s = time.monotonic()  # whatever was waited for before
         local = MachineState(folder, _with_latest(plan.record, folder.record()))
         machine, came_from = MachineLaunch(plan.cloud, local, patience, phases).up(plan.offer)
         with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
-        steps = Deployment(shell, patience, phases, telling.say, telling.follow, telling.on_bytes)
+        steps = Deployment(shell, patience, phases, reporter)
         steps = _secured(steps, local, stack)
         info, image, is_started = _serving(steps, local, plan, configured.models_path)
         if is_started:
@@ -95,8 +91,8 @@ def _carried_out(
             plan.cloud.retag(machine.id, {machines.EXPIRES: ends})
     took_s = time.monotonic() - began_s
     measurement = brought_up(
-        _condition(info, local.record), came_from, phases.taken_s, {"image": image}, configured,
-        telling.say, took_s=took_s,
+        _condition(info, local.record), came_from, phases.taken_s, {"image": image}, context,
+        took_s=took_s,
     )  # fmt: skip
     return Provisioned(machine, local.record, came_from, phases.taken_s, image, info, measurement)
 
@@ -123,7 +119,7 @@ def _serving(
 
     def follow(line: str) -> None:
         steps.patience.check()
-        steps.follow(line)
+        steps.reporter.step(line)
 
     image = shipping.image(plan.model, plan.can_send, follow)
     origin = steps.image(image, shipping.way(plan.record.image_way))

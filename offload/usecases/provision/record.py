@@ -1,14 +1,13 @@
 """Bringing a machine up is a measurement: it goes into the history with every phase."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Start
 from offload.domain.places import StartState
-from offload.drivers.settings import Settings
-from offload.drivers.store.store import Store
+from offload.usecases.context import Context
 
 
 def brought_up(
@@ -16,8 +15,7 @@ def brought_up(
     came_from: StartState,
     phases: Mapping[str, float],
     facts: Mapping[str, Any],
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
     *,
     took_s: float | None = None,
 ) -> Measurement | None:
@@ -37,10 +35,10 @@ def brought_up(
         starts=(Start(0, took_s or sum(phases.values()), 0.0, phases=dict(phases)),),
         facts={"from": came_from, **facts},
     )
-    if configured.history:
+    if context.settings.history:
         try:
-            with Store.opened(configured.history_path, warn) as store:
+            with context.history() as store:
                 store.add(measurement)
         except OffloadError as error:
-            warn(f"This bring-up could not be remembered: {error}")
+            context.reporter.warn(f"This bring-up could not be remembered: {error}")
     return measurement

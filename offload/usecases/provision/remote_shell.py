@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from offload.domain.errors import OffloadError
-from offload.drivers.settings import Settings
 from offload.providers.ec2 import connection, registry
 from offload.providers.ec2.machine_state import SSH_PORT
+from offload.usecases.context import Context
 from offload.usecases.provision.deploy import log_command
 
 
-def logs(configured: Settings, name: str | None, lines: int) -> str:
+def logs(context: Context, name: str | None, lines: int) -> str:
     """The last that the server on a machine said.
 
     Raises:
         PlaceUnavailable: the machine does not answer, and why.
     """
-    local = registry.connected(configured, name)
-    with closing(connection.connected(local, configured)) as shell:
+    local = registry.connected(context.settings, name)
+    with closing(connection.connected(local, context.settings, context.clouds)) as shell:
         return shell.run(log_command(lines))
 
 
-def shell(configured: Settings, name: str | None, command: Sequence[str]) -> int:
+def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     """A shell on the machine, or one command there; its exit code.
 
     Raises:
@@ -32,8 +32,10 @@ def shell(configured: Settings, name: str | None, command: Sequence[str]) -> int
     program = shutil.which("ssh")
     if program is None:
         raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
-    local = registry.connected(configured, name)
-    connection.connected(local, configured).close()  # says why, where it does not answer
+    local = registry.connected(context.settings, name)
+    connection.connected(
+        local, context.settings, context.clouds
+    ).close()  # says why, where it does not answer
     folder = local.folder
     options = {
         "IdentitiesOnly": "yes",

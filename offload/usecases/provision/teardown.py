@@ -12,17 +12,16 @@ from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.providers.ec2 import registry
 from offload.providers.ec2.machine_state import MachineState
-from offload.usecases.detect.pipeline import Stop
+from offload.usecases.context import Context
 from offload.usecases.provision.launch import Waiter
 from offload.usecases.provision.removal import remove_all_of
 
 
 def down(
-    configured: Settings,
+    context: Context,
     name: str,
     region: str | None,
     profile: str | None,
-    stopped: Stop,
     told: Callable[[Resource], None],
     *,
     only_ours: bool = False,
@@ -34,8 +33,8 @@ def down(
         UsageError: nothing is known of it, here or in the cloud; or not where it is.
         OffloadError: something of it does not go.
     """
-    folder = machine_files.folder(configured.machines_path, name)
-    patience = Waiter(time.monotonic, time.sleep, stopped)
+    folder = machine_files.folder(context.settings.machines_path, name)
+    patience = Waiter(time.monotonic, time.sleep, context.stop)
     with folder.locked(patience.check):
         record = registry.readable(folder)
         if record is None and folder.exists and region is None:
@@ -45,7 +44,7 @@ def down(
                 "REGION",
             )
         where = region or (record.spec.region if record else None)
-        cloud = Cloud.connected(where, profile or (record.profile if record else None))
+        cloud = context.clouds(where, profile or (record.profile if record else None))
         if record is None and not folder.exists and not cloud.resources(name):
             raise UsageError(
                 f"There is no machine {name} in {cloud.region}.",
@@ -65,7 +64,7 @@ def _is_taken(cloud: Cloud, local: MachineState) -> bool:
 
 
 def orphans(
-    configured: Settings, regions: Sequence[str], profile: str | None, *, everywhere: bool
+    context: Context, regions: Sequence[str], profile: str | None, *, everywhere: bool
 ) -> Iterator[tuple[Cloud, list[Resource]]]:
     """For each region, what carries our mark and belongs to no machine that this computer brought
     up, or is at work on, and that still is there.
@@ -73,15 +72,17 @@ def orphans(
     Raises:
         OffloadError: the cloud does not answer.
     """
-    first = Cloud.connected(regions[0] if regions else None, profile)
+    first = context.clouds(regions[0] if regions else None, profile)
     names = list(regions) or [first.region]
     if everywhere:
         names = first.regions()
     elif not regions:
-        names += sorted({r.spec.region for r in registry.records(configured)} - {first.region})
+        names += sorted(
+            {r.spec.region for r in registry.records(context.settings)} - {first.region}
+        )
     for region in names:
-        cloud = first if region == first.region else Cloud.connected(region, profile)
-        living = _living(configured, cloud)
+        cloud = first if region == first.region else context.clouds(region, profile)
+        living = _living(context.settings, cloud)
         found = [each for each in cloud.resources() if each.name not in living]
         if found:
             yield cloud, found
@@ -107,10 +108,9 @@ def _is_done(record: MachineRecord, region: str) -> bool:
 
 
 def remove_orphans(
-    configured: Settings,
+    context: Context,
     cloud: Cloud,
     found: Sequence[Resource],
-    stopped: Stop,
     told: Callable[[Resource], None],
 ) -> None:
     """Remove everything of the machines that these belong to.
@@ -118,8 +118,8 @@ def remove_orphans(
     Raises:
         OffloadError: something does not go.
     """
-    patience = Waiter(time.monotonic, time.sleep, stopped)
-    known = {folder.name: folder for folder in registry.folders(configured)}
+    patience = Waiter(time.monotonic, time.sleep, context.stop)
+    known = {folder.name: folder for folder in registry.folders(context.settings)}
     for name in dict.fromkeys(resource.name for resource in found):
         folder = known.get(name)  # a name that others gave may be no name for a folder
         with folder.locked(patience.check) if folder else nullcontext():

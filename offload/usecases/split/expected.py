@@ -1,13 +1,11 @@
 """How fast the other place of a split is expected to be, as it was when it was measured."""
 
-from collections.abc import Callable
-
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Speed, speed
 from offload.domain.ports import Session
-from offload.drivers.settings import Settings
 from offload.places import known as known_places
+from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.history import query
@@ -16,16 +14,16 @@ from offload.usecases.history import query
 def expected(
     session: Session,
     request: Request,
-    configured: Settings,
+    context: Context,
     label: str | None,
     image_bytes: float | None,
-    warn: Callable[[str], None],
 ) -> Speed | None:
     """The remote place's speed beside this process; None if it was never measured. `label` stands
     for the address of a rented machine.
     """
+    configured = context.settings
     under = condition(session, request, configured, label)
-    known = query.of_model(session.model, under.url, configured, warn)
+    known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, configured)
     by_hand = Overrides(slots=slots, network=under.network, kind=under.url)
     ways = lanes(known.measurements, known.outcomes, by_hand, known_places())

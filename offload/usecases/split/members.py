@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from offload.detectors.source import Hub
 from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import Model, ModelIdentity, Place, Session
 from offload.domain.units import show_s
-from offload.drivers.settings import Settings
 from offload.providers import Endpoint
+from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning
@@ -43,8 +42,7 @@ class RemoteMember:
     """
 
     request: Request
-    hub: Hub
-    configured: Settings
+    context: Context
     images: int
     image_bytes: float
     work: SplitJob
@@ -91,7 +89,7 @@ class RemoteMember:
                 self.times_lost += 1
         except OffloadError as error:
             if not self._over.is_set():
-                self.hub.warn(f"{error} All is detected here. {error.hint}".strip())
+                self.context.reporter.warn(f"{error} All is detected here. {error.hint}".strip())
                 if self.rental is not None:
                     self.rental.is_told = True
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that reads
@@ -119,8 +117,8 @@ class RemoteMember:
                 return False
             stack.enter_context(bringing.up())
             request = replace(request, url=None, machine=self.rental.name)
-        via = stack.enter_context(endpoints.endpoint(request, self.configured))
-        kit = places.kit(request, self.hub, self.configured, lambda _line: None, via)
+        via = stack.enter_context(endpoints.endpoint(request, self.context))
+        kit = places.kit(request, self.context, via)
         place = places.place(NAME, kit)
         model = self._model(place) if via is None else place.model
         if model is None:
@@ -129,11 +127,11 @@ class RemoteMember:
         _check_alike(session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
-            if not affords(self.monitor, costs, USEFUL_S, self.hub.warn):
+            if not affords(self.monitor, costs, USEFUL_S, self.context.reporter):
                 return False
             self.monitor.bill(NAME, costs)
-        label, warn = via.label if via else None, self.hub.warn
-        hope = expected(session, request, self.configured, label, self.image_bytes, warn)
+        label = via.label if via else None
+        hope = expected(session, request, self.context, label, self.image_bytes)
         self.via, self._joined = via, True
         self.work.join(
             NAME,
@@ -153,23 +151,25 @@ class RemoteMember:
                 return place.model
             except NoServer as error:
                 if not is_told:
-                    self.hub.warn(f"{error} Until one does, all is detected here. {error.hint}")
+                    self.context.reporter.warn(
+                        f"{error} Until one does, all is detected here. {error.hint}"
+                    )
                 is_told = True
             wait_s = self._again_s
         return None
 
     def _bringing(self, rental: HiredMachine) -> OnDemandMachine:
         """The machine as it is to be: with the model that is at work here."""
-        request, warn = self.request, self.hub.warn
+        request, context = self.request, self.context
         wish = ProvisionOptions(
             name=rental.name,
-            model=request.model or self.configured.model or self.here.model.name,
+            model=request.model or context.settings.model or self.here.model.name,
             labels=request.labels,
             offline=request.offline,
         )
-        plan = rental.plan = planning.planned(wish, self.configured, self.hub, warn)
+        plan = rental.plan = planning.planned(wish, context)
         _check_alike(plan.model.identity, self.here.model)
-        return OnDemandMachine(rental, plan, self.configured, self.monitor, self._over, warn)
+        return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 
     def _tell_why_not(self) -> None:
         """Say that all was done before it paid to rent a machine, unless that was said before."""
@@ -177,7 +177,7 @@ class RemoteMember:
         if rental is None or rental.is_told or self._joined or view.undone:
             return
         needs = rental.needs_s and f", and one takes about {show_s(rental.needs_s)} to come up"
-        self.monitor.say(
+        self.context.reporter.note(
             f"No machine was rented: all was done here in {show_s(view.spent_s)}{needs or ''}"
         )
 

@@ -1,16 +1,17 @@
 """A machine brought up while a split works here, if that pays, and afterwards as it was before."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Reporter
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
 from offload.domain.units import show_s, show_usd
-from offload.drivers.settings import Settings
 from offload.providers.ec2 import registry
+from offload.usecases.context import Context
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
@@ -33,10 +34,9 @@ class OnDemandMachine:
 
     rental: HiredMachine
     plan: ProvisionPlan
-    configured: Settings
+    context: Context
     monitor: SplitMonitor
     over: threading.Event
-    warn: Callable[[str], None]
     _bill: MachineBill | None = None
     _is_paid: bool = False
 
@@ -46,9 +46,9 @@ class OnDemandMachine:
         """
         if rental.is_up(self.plan):
             self.rental.is_told = True
-            return rental.affords(self.monitor, self._billed(), rental.USEFUL_S, self.warn)
-        needs_s = self.rental.needs_s = rental.needs_s(self.plan, self.configured, self.warn)
-        if not rental.affords(self.monitor, self._billed(), needs_s, self.warn):
+            return rental.affords(self.monitor, self._billed(), rental.USEFUL_S, self._reporter)
+        needs_s = self.rental.needs_s = rental.needs_s(self.plan, self.context)
+        if not rental.affords(self.monitor, self._billed(), needs_s, self._reporter):
             self.rental.is_told = True
             return False
         while not self.over.wait(LOOK_S):
@@ -59,7 +59,7 @@ class OnDemandMachine:
                 return True
             if known and not self.rental.is_told and left_s <= needs_s:
                 self.rental.is_told = True
-                self.monitor.say(
+                self._reporter.note(
                     f"No machine is rented: what is left takes about {show_s(left_s)} here, and "
                     f"one takes about {show_s(needs_s)} to come up"
                 )
@@ -90,16 +90,14 @@ class OnDemandMachine:
                 self.monitor.released(NAME)
 
     def _bring_up(self) -> None:
-        def phase(begun: StartPhase) -> None:
-            self.rental.begin(begun)
-            if begun is StartPhase.PENDING:  # what was refused before costs nothing
+        def begins(phase: StartPhase) -> None:
+            self.rental.begin(phase)
+            if phase is StartPhase.PENDING:  # what was refused before costs nothing
                 self._charge(would_be)
-            self.rental.telling.phase(begun)
 
         would_be, stop = self._billed(), BudgetStop(self.over, self.monitor)
-        telling = replace(self.rental.telling, phase=phase)
         try:
-            provisioning.carry_out(self.plan, self.configured, stop, telling)
+            provisioning.carry_out(self.plan, replace(self.context, stop=stop), begins)
         except Interrupted as error:
             if self.over.is_set():
                 raise
@@ -112,14 +110,14 @@ class OnDemandMachine:
             self._charge(would_be)
 
     def _undo(self, begun: StartPhase) -> None:
-        name = self.rental.name
+        name, context = self.rental.name, replace(self.context, stop=Stop())
         try:
             if begun is StartPhase.START:
-                machines.stop(self.configured, name)
-            elif name in registry.names(self.configured):  # else it was refused, and is not ours
-                teardown.down(self.configured, name, None, None, Stop(), self._told, only_ours=True)
+                machines.stop(context, name)
+            elif name in registry.names(context.settings):  # else it was refused, and is not ours
+                teardown.down(context, name, None, None, self._told, only_ours=True)
         except OffloadError as error:
-            self.warn(
+            self._reporter.warn(
                 f"{error} The machine {name} may cost money still. To see: offload machines; to "
                 f"remove it: offload down {name}"
             )
@@ -127,7 +125,7 @@ class OnDemandMachine:
         self.rental.begun = None
         self._pays_no_more()
         if self._bill is not None:
-            self.monitor.say(f"The machine {name} is {UNDONE[begun]} again")
+            self._reporter.note(f"The machine {name} is {UNDONE[begun]} again")
 
     def _told(self, resource: Resource) -> None:
         if resource.kind == "instance":  # it has been asked to go, which may take a while
@@ -138,6 +136,10 @@ class OnDemandMachine:
             self._is_paid = True
             self._charge(replace(self._bill, tail_s=0.0))
             self.monitor.released(NAME)
+
+    @property
+    def _reporter(self) -> Reporter:
+        return self.context.reporter
 
     def _billed(self) -> MachineBill:
         return rental.billed(self.plan, self.monitor.clock(), keep=self.rental.keep)

@@ -1,7 +1,7 @@
 """Split runs are samples too: of either place beside the other, and of the prediction of both."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from offload.costmodel import accuracy
@@ -14,6 +14,7 @@ from offload.domain.places import SPLIT
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
+from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition
 from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
 from offload.usecases.detect.request import Request, alone
@@ -29,8 +30,7 @@ def remember(
     run: DetectRun,
     ended: View,
     request: Request,
-    configured: Settings,
-    warn: Callable[[str], None],
+    context: Context,
     *,
     rented: bool,
 ) -> Outcome | None:
@@ -41,10 +41,10 @@ def remember(
     done = {place.name: place.done for place in ended.places if place.is_open}
     shared = all(done.get(place, 0) >= _LEAST for place in _BOTH)
     was_away = run.shared and run.shared.other and run.shared.other.times_lost
-    if not configured.history or not shared or was_away or not is_plain(run, request):
+    if not context.settings.history or not shared or was_away or not is_plain(run, request):
         return None
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    under = [_condition(run, place, request, configured) for place in _BOTH]
+    under = [_condition(run, place, request, context.settings) for place in _BOTH]
     samples = [_sample(run, each, taken_at) for each in under]
 
     def compared(store: Store) -> Outcome | None:
@@ -59,7 +59,7 @@ def remember(
         spent_usd = sum(ended.usd.values())
         return outcome_of(run, predicted, SPLIT, spent_usd, taken_at)
 
-    return kept_in_store(samples, compared, configured, warn)
+    return kept_in_store(samples, compared, context)
 
 
 def _condition(run: DetectRun, place: str, request: Request, configured: Settings) -> Condition:

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.dollars import Billing
+from offload.domain.events import Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
 from offload.drivers.host import network
-from offload.drivers.settings import Settings
 from offload.places import known as known_places
+from offload.usecases.context import Context
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
-from offload.usecases.provision.provisioning import ProgressReporter
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 
@@ -37,8 +37,8 @@ _STEP_S = 10.0
 
 @dataclass(slots=True)
 class HiredMachine:
-    """A machine that may be brought up for a run: who hears of it, who of what it means before it
-    is created, and whether it stays when the run is over.
+    """A machine that may be brought up for a run: who hears what it means before it is created, and
+    whether it stays when the run is over.
 
     `plan` is what it means, once that was looked up, and `needs_s` the seconds until it works.
     `begun` is the phase that made something of it which is to be undone: it was created, or
@@ -46,7 +46,6 @@ class HiredMachine:
     """
 
     name: str
-    telling: ProgressReporter
     announce: Callable[[ProvisionPlan], None]
     keep: bool = False
     plan: ProvisionPlan | None = None
@@ -108,24 +107,24 @@ def bill(
 
 
 def affords(
-    monitor: SplitMonitor, would_be: MachineBill, seconds: float, warn: Callable[[str], None]
+    monitor: SplitMonitor, would_be: MachineBill, seconds: float, reporter: Reporter
 ) -> bool:
     """Whether the place may cost what it does in so many seconds; said if it may not."""
     if monitor.affords(would_be, seconds):
         return True
     least = show_usd(would_be.usd(monitor.clock() + seconds))
     most = show_usd(monitor.limits.max_usd or 0.0)
-    warn(
+    reporter.warn(
         f"The remote place is left out: it would cost {least} at least, and --max-cost is {most}. "
         "All is done here."
     )
     return False
 
 
-def needs_s(plan: ProvisionPlan, configured: Settings, warn: Callable[[str], None]) -> float:
+def needs_s(plan: ProvisionPlan, context: Context) -> float:
     """Seconds until its first result, as such machines took, else assumed."""
     label, identity = plan.record.label, plan.model.identity
-    known = query.of_model(identity, label, configured, warn)
+    known = query.of_model(identity, label, context)
     given = Overrides(kind=label, network=network.fingerprint())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
     ways = lanes(known.measurements, known.outcomes, given, known_places())

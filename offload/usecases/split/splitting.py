@@ -1,22 +1,20 @@
 """A split put together: the place here works at once, the other joins when it is up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from offload.detectors.source import Hub
 from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Row
-from offload.domain.timing import Clock
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
+from offload.usecases.context import Context
 from offload.usecases.detect import endpoints
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job, problems
@@ -40,16 +38,13 @@ def items(request: Request, configured: Settings, todo: ImageList) -> list[WorkI
 
 @dataclass(frozen=True, slots=True)
 class LocalMember:
-    """The place on this machine that works from the first image on, by its name; and what a split
-    is made with: the hub, the clock, when the command began, who is told what changes.
+    """The place on this machine that works from the first image on, by its name, and when the
+    command began.
     """
 
     name: str
     session: Session
-    hub: Hub
-    clock: Clock
     began_s: float
-    note: Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -77,11 +72,10 @@ class SplitRun:
 @contextmanager
 def shared(
     request: Request,
-    configured: Settings,
+    context: Context,
     here: LocalMember,
     job: Job,
     todo: ImageList,
-    stop: Stop,
     rental: HiredMachine | None,
 ) -> Iterator[SplitRun]:
     """The place here at work on the job, and the other one on its way, if there is one.
@@ -89,35 +83,35 @@ def shared(
     Raises:
         UsageError: it is not clear which one.
     """
-    elsewhere = _elsewhere(request, configured, here, rental)
-    queue = items(request, configured, todo)
+    elsewhere = _elsewhere(request, context, rental)
+    queue = items(request, context.settings, todo)
     limits = Limits(request.deadline_s, request.max_cost_usd)
 
     def lost(name: str, why: str) -> None:
         monitor.lost(name, why)
 
-    work = SplitJob(job, queue, here.clock, stop, lost)
-    monitor = SplitMonitor(work, here.clock, here.began_s, here.note, limits)
+    work = SplitJob(job, queue, context.clock, context.stop, lost)
+    monitor = SplitMonitor(work, context.clock, here.began_s, context.reporter.note, limits)
     sizes = [item.bytes for item in queue if not item.stays]
     begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
     work.join(here.name, here.session, here=True, begin=begin)
     found = SplitRun(job, here, work, monitor)
     if elsewhere is None or not sizes:
         if elsewhere is not None and queue:
-            here.hub.warn("Every image is to stay here, so nothing leaves and nothing is rented.")
+            context.reporter.warn(
+                "Every image is to stay here, so nothing leaves and nothing is rented."
+            )
         yield found
         return
-    each, hub = sum(sizes) / len(sizes), here.hub
+    each = sum(sizes) / len(sizes)
     found.other = RemoteMember(
-        elsewhere, hub, configured, len(sizes), each, work, monitor, here.session, rental
+        elsewhere, context, len(sizes), each, work, monitor, here.session, rental
     )
     with found.other.joining():
         yield found
 
 
-def _elsewhere(
-    request: Request, configured: Settings, here: LocalMember, rental: HiredMachine | None
-) -> Request | None:
+def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) -> Request | None:
     """The request of the other place; None if there is none, which is said.
 
     Raises:
@@ -125,7 +119,7 @@ def _elsewhere(
     """
     if request.where != SPLIT:
         return None
-    remote = alone(request, NAME)
+    configured, remote = context.settings, alone(request, NAME)
     asked = request.url or configured.url or endpoints.is_asked(remote, configured)
     if rental is not None:
         return remote
@@ -133,7 +127,7 @@ def _elsewhere(
         if endpoints.is_asked(remote, configured):
             registry.one(configured, remote.machine)  # which is meant must be clear
         return remote
-    here.hub.warn(
+    context.reporter.warn(
         "There is no remote place, so all is done here. To name one: --url http://HOST:8080; to "
         "rent one: --provision"
     )
