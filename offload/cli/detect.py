@@ -1,10 +1,11 @@
 """`offload detect`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from offload.cli import options
+from offload.cli import consent, options
 
 
 def detect(
@@ -21,11 +22,20 @@ def detect(
         str,
         typer.Option(
             help="The place to run at: local, in this process; container, on this machine; remote, "
-            "a machine that runs offload serve; split, local and remote together, with the "
+            "a machine that runs offload serve; split, local and another together, with the "
             "options of both; auto, what "
             "offload advise would choose (remote only if a server is named or a machine rented)."
         ),
     ] = "local",
+    others: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="PLACE",
+            help="split: the other place, remote if none is named; auto: places that may be "
+            "chosen besides those on this machine; repeatable.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +161,7 @@ def detect(
     ] = False,
     keep_as: options.KeepAs = None,
     offline: options.Offline = False,
+    yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -168,6 +179,7 @@ def detect(
         sources=tuple(sources),
         recursive=recursive,
         where=where,
+        others=_names(others or ()),
         model=model,
         labels=labels,
         min_score=min_score,
@@ -206,13 +218,20 @@ def detect(
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.chosen(quiet=quiet, verbose=verbose)
-    detection.carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run)
+    detection.carry_out(
+        request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes
+    )
+
+
+def _names(texts: Sequence[str]) -> tuple[str, ...]:
+    names = (name.strip() for text in texts for name in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _formats(text: str) -> tuple[str, ...]:
     from offload.drivers.folders.results_dir import FORMATS
 
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = _names([text])
     for name in names:
         if name not in FORMATS:
             raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")

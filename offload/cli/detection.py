@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from offload.cli import consent
 from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def carry_out(
     as_json: bool,
     provision: bool,
     dry_run: bool,
+    yes: bool,
 ) -> None:
     """Do what is requested, or list what would leave.
 
@@ -47,6 +49,7 @@ def carry_out(
     if dry_run:
         _list_what_leaves(request, context, as_json=as_json)
         return
+    consent.to_rented(request.members, yes=yes)
     bring_up, rental = asked_for(request, say, provision=provision)
     fetched: list[Event] = []  # what a download took is no part of any other start-up
 

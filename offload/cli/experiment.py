@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from offload.cli import options
+from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def experiment(
     plan: Annotated[
         bool, typer.Option("--plan", help="Show the cells, what they take and cost, only.")
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask before what costs money.")
-    ] = False,
+    yes: consent.Yes = False,
     recursive: options.Recursive = False,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="As for offload detect.")
@@ -148,6 +146,7 @@ def experiment(
 
         studies.plan(study.plan())
         return
+    consent.to_rented(places, yes=yes)
     _run(study, out, yes=yes, quiet=quiet)
 
 
@@ -155,6 +154,7 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
     from time import perf_counter
 
     from offload.cli.interrupt import stopping_on_interrupt
+    from offload.domain.units import show_usd
     from offload.render import studies
     from offload.usecases.experiment.cells import StudyProgress
 
@@ -163,8 +163,10 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
         plan, standing, total = running.plan, running.standing, len(study.design.cells())
         for line in studies.plan_lines(plan):
             reporter.note(line)
-        if study.rents and plan.usd_per_h and not yes and not _confirmed(plan.usd):
-            raise typer.Exit(1)
+        if study.rents and plan.usd_per_h and not yes:
+            question = f"Begin, for about {show_usd(plan.usd)}?"
+            if not consent.given(question, "Nothing that costs money is begun without a yes."):
+                raise typer.Exit(1)
         pace = StudyProgress(plan, perf_counter)
         with (
             stopping_on_interrupt(study.context, "Finishing this cell") as interrupted,
@@ -181,20 +183,6 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
         raise typer.Exit(INTERRUPTED)
     if any(run.error for run in runs):
         raise typer.Exit(SOME_FAILED)
-
-
-def _confirmed(usd: float) -> bool:
-    import sys
-
-    from offload.domain.errors import UsageError
-    from offload.domain.units import show_usd
-
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Nothing that costs money is begun without a yes.",
-            hint="To say it beforehand: add --yes",
-        )
-    return typer.confirm(f"Begin, for about {show_usd(usd)}?", err=True)
 
 
 def _levels(

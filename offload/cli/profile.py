@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from offload.cli import options
+from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, UNAVAILABLE
 
 
@@ -77,6 +77,7 @@ def run(
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Every sample as a line of CSV.")] = False,
     offline: options.Offline = False,
+    yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -117,6 +118,7 @@ def run(
         memory=memory,
         offline=offline,
     )
+    consent.to_rented((request.where for request in requests), yes=yes)
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
         context = bootstrap.context(phases, bar, say.hear, offline=offline)

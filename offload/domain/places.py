@@ -50,6 +50,12 @@ class PlaceTraits:
     options: frozenset[str] = frozenset()
     simplicity: int = 100
 
+    def takes(self, option: str) -> bool:
+        """Whether a field of a request means something there. Which images stay is to be said of
+        every place that they would leave for.
+        """
+        return option in self.options or (option == "keep_local" and self.leaves_machine)
+
 
 class KnownPlaces(dict[str, PlaceTraits]):
     """The traits of places by name, simplest first. A name that is unknown, as in measurements of a

@@ -19,7 +19,7 @@ TRAITS = PlaceTraits(
     start_states=tuple(StartState),
     options=frozenset({
         "url", "token", "machine", "concurrency", "timeout_s", "max_retries", "fallback",
-        "upload_max_side", "upload_quality", "strip_metadata", "keep_local",
+        "upload_max_side", "upload_quality", "strip_metadata",
     }),
     simplicity=2,
 )  # fmt: skip

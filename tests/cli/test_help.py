@@ -81,7 +81,7 @@ def test_the_command_and_the_library_have_the_same_defaults() -> None:
     parameters = get_command(app).commands["detect"].params  # type: ignore[attr-defined]
     command = {parameter.name: parameter.default for parameter in parameters}
     library = Request(sources=("x",))
-    differ = {"sources", "formats", "classes", "keep_local"}
+    differ = {"sources", "formats", "classes", "keep_local", "others"}
     for field in dataclasses.fields(Request):
         if field.name not in differ:
             assert command[field.name] == getattr(library, field.name), field.name

@@ -12,7 +12,7 @@ from offload.usecases.split.forecast import Limits, View
 from offload.usecases.split.workers import WorkerStatus
 from tests.fakes import FakeSession
 
-HERE = WorkerStatus("local", 70, 0, 5.0, 0.4, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 70, 0, 5.0, 0.4, is_open=True, is_known=True, is_here=True)
 THERE = WorkerStatus("remote", 130, 0, 10.0, 0.6, is_open=True, is_known=True)
 VIEW = View(
     now_s=30.0,

@@ -26,7 +26,7 @@ from offload.usecases.provision.plans import ProvisionPlan
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import OnDemandMachine
-from offload.usecases.split.rental import NAME, HiredMachine
+from offload.usecases.split.rental import HiredMachine
 from offload.usecases.split.workers import WorkerStatus
 from tests.contexts import context
 
@@ -35,7 +35,7 @@ BEGAN = "2026-11-21T12:00:00+00:00"
 RECORD = MachineRecord(SPEC, "ec2-user", 3.59, 0, "abc", BEGAN)
 OFFER = Offer(SPEC, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 16, "ec2-user", True, "vpc-1")
 STOPPED = Machine("i-1", "big", "us-east-1", "stopped", "c7i.large", BEGAN)
-HERE = WorkerStatus("local", 20, 1, 1.0, 1.0, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 20, 1, 1.0, 1.0, is_open=True, is_known=True, is_here=True)
 CENT_S = 10.0
 """The machine costs a cent in so many seconds."""
 
@@ -202,10 +202,10 @@ def test_a_new_machine_is_removed_in_the_end_and_costs_nothing_while_it_goes(
     machine = run.machine()
     with machine.up():
         run.now_s += 54
-        assert machine.monitor.view().usd[NAME] > 0.1
+        assert machine.monitor.view().usd["remote"] > 0.1
     assert run.undone == ["big is removed"]
     assert machine.rental.begun is None
-    assert machine.monitor.view().usd[NAME] == pytest.approx(100 / CENT_S / 100, rel=0.01)
+    assert machine.monitor.view().usd["remote"] == pytest.approx(100 / CENT_S / 100, rel=0.01)
     assert run.said == ["announced", "The machine big is removed again"]
 
 
@@ -214,7 +214,7 @@ def test_it_costs_a_minute_at_least(run: Run, monkeypatch: pytest.MonkeyPatch) -
     machine = run.machine()
     with machine.up():
         pass
-    assert machine.monitor.view().usd[NAME] == pytest.approx(60 / CENT_S / 100, rel=0.01)
+    assert machine.monitor.view().usd["remote"] == pytest.approx(60 / CENT_S / 100, rel=0.01)
 
 
 def test_a_stopped_machine_is_stopped_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def test_a_machine_that_somebody_else_has_started_stays(
     with machine.up():
         pass
     assert run.undone == []
-    assert machine.monitor.view().usd[NAME] > 0
+    assert machine.monitor.view().usd["remote"] > 0
 
 
 def test_a_machine_is_kept_only_if_it_came_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +260,7 @@ def test_a_machine_is_given_up_before_it_has_cost_too_much_coming_up(
     with pytest.raises(PlaceUnavailable, match=says), machine.up():
         raise AssertionError("it is not up")
     assert run.undone == ["big is removed"]
-    assert 0.06 <= machine.monitor.view().usd[NAME] <= 0.08
+    assert 0.06 <= machine.monitor.view().usd["remote"] <= 0.08
 
 
 def test_a_machine_that_was_refused_costs_nothing_and_what_is_not_ours_stays(

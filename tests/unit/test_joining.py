@@ -6,7 +6,6 @@ import time
 from offload.usecases.split.forecast import Limits, MachineBill
 from offload.usecases.split.members import attend
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.rental import NAME
 from tests.unit.test_split import Slow, assert_each_once, items, split
 
 
@@ -15,9 +14,9 @@ def test_a_machine_that_is_about_to_be_taken_away_does_what_it_has_in_hand_and_n
     work = split(wanted)
     monitor = SplitMonitor(work, lambda: 100 * time.perf_counter(), 0.0, said.append)
     work.join("local", Slow(takes_s=0.005), here=True)
-    work.join(NAME, Slow(takes_s=0.005, concurrency=2), here=False)
+    work.join("remote", Slow(takes_s=0.005, concurrency=2), here=False)
     told = iter([None, "It is marked for termination."])
-    given = (work, monitor, threading.Event(), lambda: next(told, None))
+    given = ("remote", work, monitor, threading.Event(), lambda: next(told, None))
     other = threading.Thread(target=attend, args=given)
     other.start()
     rows = list(work.rows(monitor.watch))
@@ -37,10 +36,10 @@ def test_money_is_watched_though_nobody_reads_the_rows() -> None:
     work, said = split(items(400)), list[str]()
     monitor = SplitMonitor(work, time.perf_counter, 0.0, said.append, Limits(max_usd=1.0))
     work.join("local", Slow(takes_s=0.001), here=True)
-    work.join(NAME, Slow(takes_s=0.001, concurrency=2), here=False)
-    monitor.bill(NAME, MachineBill(3600.0, since_s=time.perf_counter()))
+    work.join("remote", Slow(takes_s=0.001, concurrency=2), here=False)
+    monitor.bill("remote", MachineBill(3600.0, since_s=time.perf_counter()))
     rows = work.rows()
     next(rows)
-    attend(work, monitor, threading.Event(), lambda: None)
+    attend("remote", work, monitor, threading.Event(), lambda: None)
     assert [line for line in said if "takes no more images so as to cost no more than" in line]
     assert len([*rows]) == 399

@@ -15,7 +15,7 @@ from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkI
 from offload.usecases.split.workers import WorkerStatus
 
 HOUR_S = 3600.0
-HERE = WorkerStatus("local", 20, 2, 5.0, 0.4, is_open=True, is_known=True)
+HERE = WorkerStatus("local", 20, 2, 5.0, 0.4, is_open=True, is_known=True, is_here=True)
 THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
 
 

@@ -6,7 +6,7 @@ from typer.main import get_command
 
 from offload.cli.commands import app
 from offload.domain.errors import UsageError
-from offload.usecases.detect.request import Request, at, at_each
+from offload.usecases.detect.request import Request, alone, at, at_each
 
 EVERYTHING = Request(
     sources=("photos",), recursive=True, where="container", model="a model", labels="coco",
@@ -32,6 +32,7 @@ def asked(options: list[str]) -> Request:
         "classes": tuple(given["classes"] or ()),
         "formats": tuple(given["formats"].split(",")),
         "keep_local": tuple(given["keep_local"] or ()),
+        "others": tuple(given["others"] or ()),
     }
     return Request(**given)
 
@@ -44,6 +45,7 @@ def asked(options: list[str]) -> Request:
         Request(("photos",), where="remote", url="http://host:1", timeout_s=9),
         Request(("photos",), model="-odd"),
         BOTH,
+        Request(("photos",), where="split", others=("container",)),
     ],
 )
 def test_a_request_as_options_asks_for_the_same(request_: Request) -> None:
@@ -88,6 +90,11 @@ def test_an_option_that_does_nothing_at_any_of_the_places_is_refused() -> None:
         ("split", {"fallback": "local"}, "--fallback is what --where split does anyway"),
         ("split", {"url": "http://host:1", "machine": "big"}, "--url and --machine name two"),
         ("remote", {"keep": True}, "--keep does nothing with --where remote"),
+        ("remote", {"others": ("container",)}, "--with does nothing with --where remote"),
+        ("split", {"others": ("moon",)}, "There is no place 'moon'"),
+        ("split", {"others": ("local",)}, "between this process and one other place"),
+        ("split", {"others": ("remote", "container")}, "between this process and one other place"),
+        ("split", {"others": ("container",), "url": "x"}, "--url does nothing with --where split"),
     ],
 )
 def test_what_does_nothing_at_a_place_is_refused(
@@ -105,6 +112,21 @@ def test_a_split_takes_what_either_of_its_places_takes() -> None:
     }  # fmt: skip
     both = Request(("photos",), where="split", **wishes)
     assert all(getattr(both, name) == value for name, value in wishes.items())
+
+
+def test_a_split_is_with_the_place_that_is_named_and_takes_its_options() -> None:
+    both = Request(("photos",), where="split", others=("container",), cpus=1.0, workers=2)
+    assert both.members == ["local", "container"]
+    assert not both.leaves_machine
+    assert alone(both, both.member) == Request(("photos",), where="container", cpus=1.0, workers=2)
+    usual = Request(("photos",), where="split")
+    assert usual.members == ["local", "remote"]
+    assert usual.leaves_machine
+
+
+def test_auto_may_be_told_of_several_places() -> None:
+    others = ("remote", "container")
+    assert Request(("photos",), where="auto", others=others).others == others
 
 
 def test_of_a_split_its_remote_place_gets_what_does_something_there() -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import options
+from offload.cli import consent, options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,9 +122,6 @@ def _orphans(
     everywhere: bool,
     yes: bool,
 ) -> None:
-    import sys
-
-    from offload.domain.errors import UsageError
     from offload.usecases.provision import teardown
 
     nothing = True
@@ -133,12 +130,8 @@ def _orphans(
         if not yes:
             for resource in found:
                 typer.echo(f"{resource.region}: {resource.kind} {resource.id} of {resource.name}")
-            if not sys.stdin.isatty():
-                raise UsageError(
-                    "Nothing is removed without a yes: it may be somebody else's.",
-                    hint="To say it beforehand: add --yes",
-                )
-            if not typer.confirm("Remove these?", err=True):
+            refusal = "Nothing is removed without a yes: it may be somebody else's."
+            if not consent.given("Remove these?", refusal):
                 continue
         teardown.remove_orphans(context, cloud, found, told)
     if nothing:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import options
+from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED
 from offload.domain import units
 from offload.domain.errors import UsageError
@@ -181,7 +181,7 @@ def bring_up(
         return None
     if plan.before is None:
         machines.announce(plan, quiet=quiet)
-        if not yes and not _confirmed():
+        if not yes and not consent.given("Create it?", "Nothing is created without a yes."):
             raise typer.Exit(1)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         context = bootstrap.context(phases, bar, say.hear, offline=wish.offline)
@@ -198,16 +198,6 @@ def bring_up(
     else:
         machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
     return up.measurement
-
-
-def _confirmed() -> bool:
-    import sys
-
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "Nothing is created without a yes.", hint="To say it beforehand: add --yes"
-        )
-    return typer.confirm("Create it?", err=True)
 
 
 def _pair(text: str) -> tuple[str, str]:

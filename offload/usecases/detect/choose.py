@@ -4,16 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 from offload.costmodel.advice import Advice
+from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.domain.places import SPLIT
+from offload.places import known as known_places
 from offload.providers.ec2 import registry
 from offload.usecases.advise.advise import answer
 from offload.usecases.advise.question import Question
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy
 from offload.usecases.detect.conditions import local_slots
-from offload.usecases.detect.request import Request, moved
+from offload.usecases.detect.request import REMOTE, Request, moved
 from offload.usecases.history import query
 
 
@@ -41,7 +43,7 @@ def decided(request: Request, context: Context) -> tuple[Request, Advice]:
         recursive=request.recursive,
         state="warm" if url else None,
         offline=True,
-        places=("local", "container", "remote", SPLIT) if url else ("local", "container"),
+        places=_allowed(request, url),
         slots=local_slots(request, configured),
         deadline_s=request.deadline_s,
         max_cost_usd=request.max_cost_usd,
@@ -57,9 +59,19 @@ def decided(request: Request, context: Context) -> tuple[Request, Advice]:
     if changed["upload_max_side"] is None:
         changed["upload_quality"] = Request(()).upload_quality
     where = chosen.place
-    if where == "remote" and _needs_both(request, context):
-        where = SPLIT
+    if isinstance(chosen, SplitCandidate):
+        changed["others"] = (chosen.remote.place,)
+    elif known_places()[where].leaves_machine and _needs_both(request, context):
+        where, changed["others"] = SPLIT, (where,)
     return moved(request, where, **changed), best
+
+
+def _allowed(request: Request, url: str | None) -> tuple[str, ...]:
+    """What may be chosen: places that images need not leave for, and others that were named."""
+    here = [name for name, traits in known_places().items() if not traits.leaves_machine]
+    named = [*request.others, *([REMOTE] if url else [])]
+    away = [name for name in named if known_places()[name].leaves_machine]
+    return tuple(dict.fromkeys([*here, *away, *([SPLIT] if away else [])]))
 
 
 def _needs_both(request: Request, context: Context) -> bool:
@@ -73,6 +85,6 @@ def _needs_both(request: Request, context: Context) -> bool:
 def _fits(condition: Condition, request: Request) -> bool:
     """Whether it was measured with what the request would send."""
     side_px, asked_px = condition.upload_max_side_px, request.upload_max_side
-    if condition.place == "local" or (side_px is None and asked_px is None):
+    if known_places()[condition.place].in_process or (side_px is None and asked_px is None):
         return True
     return asked_px in {None, side_px} and condition.upload_quality == request.upload_quality

@@ -9,6 +9,7 @@ from offload.domain.ports import Session
 from offload.drivers.host import machine, network
 from offload.drivers.http import web
 from offload.drivers.settings import Settings
+from offload.places import known
 
 if TYPE_CHECKING:
     from offload.usecases.detect.request import Request
@@ -21,11 +22,11 @@ def condition(
     address of a rented machine.
     """
     client, host = asdict(machine.describe()), dict(session.host)
-    remote = request.where == "remote"
-    if not remote:
+    place = known()[request.where]
+    if not place.leaves_machine:
         host["name"] = client["name"]  # a container calls itself something else every time
     slots = session.slots
-    if request.where == "local":  # fewer images take fewer detectors at what is the same place
+    if place.in_process:  # fewer images take fewer detectors at what is the same place
         slots = max(slots, local_slots(request, configured))
     return Condition(
         model=session.model,
@@ -33,8 +34,8 @@ def condition(
         client=client,
         host=host,
         slots=slots,
-        url=label or (shown(request.url or configured.url or "") if remote else None),
-        network=network.fingerprint() if remote else None,
+        url=label or (shown(request.url or configured.url or "") if place.takes("url") else None),
+        network=network.fingerprint() if place.uses_link else None,
         upload_max_side_px=request.upload_max_side,
         upload_quality=request.upload_quality,
         strip_metadata=request.strip_metadata,

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from offload.drivers.settings import Settings
+from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import connection, registry
 from offload.usecases.context import Context
@@ -13,7 +14,7 @@ def is_asked(request: Request, configured: Settings) -> bool:
     """Whether the request means a rented machine: it names one, or it wants the remote place, no
     server is named, and there is a machine.
     """
-    if request.where != "remote" or request.machine is not None:
+    if request.machine is not None or not known()[request.where].takes("machine"):
         return request.machine is not None
     return not (request.url or configured.url) and bool(registry.names(configured))
 

@@ -13,7 +13,7 @@ from offload.domain.places import SPLIT
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
-from offload.usecases.detect.request import Request
+from offload.usecases.detect.request import REMOTE, Request
 
 _MOST_LINKS = 40
 """As many as Linux follows."""
@@ -108,15 +108,16 @@ def check(request: Request, configured: Settings, found: ImageList) -> None:
     Raises:
         UsageError: something would.
     """
-    if request.where != "remote":
+    if request.where == SPLIT or not request.leaves_machine:
         return
     staying = KeepLocalRules(found.root, patterns(request, configured))
     number = sum(path in staying for path in found.paths)
     if number:
         raise UsageError(
-            f"{number} of {len(found.paths)} images are to stay here, and --where remote sends "
-            "all.",
-            hint="To have those done here and the others there: --where split",
+            f"{number} of {len(found.paths)} images are to stay here, and --where "
+            f"{request.where} sends all.",
+            hint="To have those done here and the others there: --where split"
+            + (f" --with {request.where}" if request.where != REMOTE else ""),
         )
 
 
@@ -127,7 +128,7 @@ def leaving(request: Request, configured: Settings) -> tuple[ImageList, list[str
         UsageError: the sources name no image.
     """
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    if request.where not in {"remote", SPLIT}:
+    if not request.leaves_machine:
         return found, [], 0
     check(request, configured, found)
     staying = KeepLocalRules(found.root, patterns(request, configured))

@@ -49,7 +49,7 @@ def remember(
     if not context.settings.history or samples.first_s is None or not is_plain(run, request):
         return None
     session = run.tally.session
-    kept = request.where == "container" and StartPhase.CREATE not in session.phases
+    kept = known_places()[request.where].takes("keep") and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, context.settings, run.via.label if run.via else None)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -27,6 +27,7 @@ class Request:
     sources: tuple[str, ...]
     recursive: bool = False
     where: str = "local"
+    others: tuple[str, ...] = ()
     model: str | None = None
     labels: str | None = None
     min_score: float | None = None
@@ -69,15 +70,15 @@ class Request:
             raise UsageError("--model is empty.", hint="To see the models: offload models list")
         if not all(self.keep_local):
             raise UsageError("--keep-local is empty.", hint="For instance: --keep-local 'faces/**'")
-        if self.where not in {*known(), SPLIT, AUTO}:
-            names = ", ".join([*known(), SPLIT, AUTO])
-            raise UsageError(f"There is no place {self.where!r}.", hint=f"There is: {names}.")
+        _check_names([self.where], (SPLIT, AUTO))
+        self._check_others()
         if self.url is not None and self.machine is not None:
             raise UsageError(
                 "--url and --machine name two servers.", hint="Leave one of the two out."
             )
-        if self.fallback not in {None, "local"}:
-            raise UsageError(f"There is no fallback {self.fallback!r}.", hint="There is: local.")
+        here = known().in_process.name
+        if self.fallback not in {None, here}:
+            raise UsageError(f"There is no fallback {self.fallback!r}.", hint=f"There is: {here}.")
         if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
             raise UsageError(
                 f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
@@ -90,14 +91,14 @@ class Request:
         """An option that would do nothing at the place is a misunderstanding."""
         if self.where == AUTO:
             return  # each may do something at the place that will be chosen
-        for options, places in _PLACES_OF.items():
-            for name in options:
-                at_all = _does(self.where, places) or self.fallback in places
-                if not at_all and getattr(self, name) != _DEFAULTS[name]:
-                    raise UsageError(
-                        f"{_option(name)} does nothing with --where {self.where}.",
-                        hint=f"It goes with --where {_either(places)}.",
-                    )
+        used = [*_used(self.where, self.others), self.fallback or self.where]
+        for name in _of_places():
+            idle = not any(_takes(each, name) for each in used)
+            if idle and getattr(self, name) != _DEFAULTS[name]:
+                raise UsageError(
+                    f"{_option(name)} does nothing with --where {self.where}.",
+                    hint=f"It goes with --where {_either(name)}.",
+                )
         if self.where == SPLIT and self.fallback is not None:
             raise UsageError(
                 "--fallback is what --where split does anyway.", hint="Leave --fallback out."
@@ -107,6 +108,29 @@ class Request:
                 "--upload-quality is that of the smaller copy that --upload-max-side asks for.",
                 hint="For instance: --upload-max-side 640 --upload-quality 85",
             )
+
+    def _check_others(self) -> None:
+        _check_names(self.others)
+        if self.where == SPLIT and (len(self.others) > 1 or known().in_process.name in self.others):
+            raise UsageError(
+                "A split is between this process and one other place.",
+                hint=f"For instance: --where split --with {REMOTE}",
+            )
+
+    @property
+    def member(self) -> str:
+        """The other place of a split."""
+        return self.others[0] if self.others else REMOTE
+
+    @property
+    def members(self) -> Sequence[str]:
+        """The places that are used: two, if it is a split."""
+        return [name for name in _used(self.where, self.others) if name != SPLIT]
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether images may be sent to another computer."""
+        return any(known()[name].leaves_machine for name in self.members)
 
     def as_options(self) -> list[str]:
         """The options of `offload detect` that ask for the same, but for where results go; and for
@@ -177,9 +201,7 @@ def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> lis
     Raises:
         UsageError: as for a Request, or there is no such place.
     """
-    if not places or not known().keys() >= set(places):
-        wrong = next((place for place in places if place not in known()), "")
-        raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {', '.join(known())}.")
+    _check_names(places or [""])
     return [at(place, places, sources, **wishes) for place in dict.fromkeys(places)]
 
 
@@ -187,22 +209,33 @@ def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any)
     """A request for one place, or a split, without the options that do something at others of
     `places` only.
     """
+    named = wishes.get("others", ())
 
     def others_only(name: str) -> bool:
-        takers = next((takers for names, takers in _PLACES_OF.items() if name in names), None)
-        if takers is None or _does(where, takers):
+        if any(_takes(each, name) for each in _used(where, named)):
             return False
-        return any(_does(each, takers) for each in places)
+        return any(_takes(each, name) for place in places for each in _used(place, named))
 
     kept = {name: value for name, value in wishes.items() if not others_only(name)}
     return Request(tuple(sources), where=where, **kept)
 
 
-def _either(takers: Sequence[str]) -> str:
-    """Where an option of these places does something, in words."""
-    split = [SPLIT] if _does(SPLIT, takers) else []
-    *names, last = dict.fromkeys([*takers, *split, AUTO])
-    return f"{', '.join(names)} or {last}"
+def _check_names(names: Sequence[str], besides: Sequence[str] = ()) -> None:
+    """See that there are such places.
+
+    Raises:
+        UsageError: there is none of one of the names.
+    """
+    there = [*known(), *besides]
+    for name in names:
+        if name not in there:
+            raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(there)}.")
+
+
+def _either(name: str) -> str:
+    """Where a field does something, in words."""
+    split = [SPLIT] if any(_takes(each, name) for each in _used(SPLIT)) else []
+    return f"{', '.join([place for place in known() if _takes(place, name)] + split)} or {AUTO}"
 
 
 def moved(request: Request, where: str, **changed: Any) -> Request:
@@ -216,15 +249,28 @@ def alone(request: Request, where: str) -> Request:
     return moved(request, where, keep_local=())
 
 
-def _does(where: str, takers: Sequence[str]) -> bool:
-    """Whether an option of these places does something there; a split is at two of them."""
-    at = {"local", "remote", SPLIT} if where == SPLIT else {where}
-    return not at.isdisjoint(takers)
+def _used(where: str, others: Sequence[str] = ()) -> Sequence[str]:
+    """What takes options: a place; or a split, and both of its places."""
+    return [SPLIT, known().in_process.name, *(others or [REMOTE])] if where == SPLIT else [where]
+
+
+def _takes(where: str, name: str) -> bool:
+    """Whether a field does something at a place, or with a way to use several."""
+    ways = _WAYS_ONLY.get(where)
+    return known()[where].takes(name) if ways is None else name in ways
+
+
+def _of_places() -> Sequence[str]:
+    """The fields that do something at some places only."""
+    ways = {*_WAYS_ONLY[SPLIT], *_WAYS_ONLY[AUTO]}
+    return [n for n in _WISHES if n in ways or any(each.takes(n) for each in known().values())]
 
 
 def _option(name: str) -> str:
     """The option that sets a field."""
-    name = {"classes": "class", "max_iou": "iou"}.get(name, name.removesuffix("_s"))
+    name = {"classes": "class", "max_iou": "iou", "others": "with"}.get(
+        name, name.removesuffix("_s")
+    )
     return "--" + name.removesuffix("_usd").replace("_", "-")
 
 
@@ -234,21 +280,15 @@ def _class(wanted: str) -> str:
     return str(int(name)) if name.isdecimal() else name
 
 
+REMOTE = "remote"
+"""The other place of a split unless another is named: a server, or a machine that is rented."""
+
 _MOST_CPUS = 1024
 _WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
-_PLACES_OF = {
-    ("url", "token", "machine"): ("remote",),
-    ("image", "cpus", "memory", "replicas", "keep_as"): ("container",),
-    ("keep",): ("container", "split"),
-    ("labels", "workers", "threads"): ("local", "container"),
-    (
-        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
-        "strip_metadata",
-    ): ("remote", "container"),
-    ("deadline_s",): ("local", "container", "split", "auto"),
-    ("max_cost_usd",): ("split", "auto"),
-    ("keep_local",): ("remote", "split"),
-}  # fmt: skip
-"""Options -> the places they do something at."""
+_WAYS_ONLY = {
+    SPLIT: {"others", "keep", "deadline_s", "max_cost_usd", "keep_local"},
+    AUTO: {"others", "deadline_s", "max_cost_usd"},
+}
+"""What ways to use several places take besides what those take."""

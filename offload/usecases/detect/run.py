@@ -87,7 +87,7 @@ def detection(
     with ExitStack() as stack:
         via = None if is_shared else stack.enter_context(endpoints.endpoint(request, context))
         kit = places.kit(request, context, via)
-        place = places.place("local" if request.where == SPLIT else request.where, kit)
+        place = places.place(request.members[0], kit)
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)

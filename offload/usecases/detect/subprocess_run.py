@@ -52,7 +52,7 @@ def detect(
     """
     with tempfile.TemporaryDirectory(prefix="offload-", dir=work) as folder:
         command = [sys.executable, "-m", "offload", "detect", *sources]
-        command += [*request.as_options(), f"--out={folder}", "--overwrite"]
+        command += [*request.as_options(), f"--out={folder}", "--overwrite", "--yes"]
 
         heard: list[Event] = []
 

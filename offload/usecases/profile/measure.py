@@ -46,7 +46,8 @@ class Subject:
     `paths` are the folder's images in the order they were drawn, `drawn` some of them that can be
     opened, `folder_bytes` what all of them take. `start` brings the place up in a process of its
     own. `session` brings it up in this one; what is sent there are the images themselves, or copies
-    of the longest side given. `max_side_px` is such a side that was asked for.
+    of the longest side given. `max_side_px` is such a side that was asked for; `takes_copies` says
+    whether the place may be sent any.
     """
 
     place: str
@@ -61,6 +62,7 @@ class Subject:
     taken_at: str
     surroundings: HostState
     max_side_px: int | None = None
+    takes_copies: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class Measurer:
 
     def _sides_px(self, done: Burst, probes: Sequence[Probe]) -> list[int]:
         """Longest sides of copies to measure: the one asked for, or some where the link binds."""
+        if not self.subject.takes_copies:
+            return []
         asked_px = self.subject.max_side_px
         if asked_px:
             return [asked_px] if probes else []

@@ -15,6 +15,7 @@ from offload.domain.measurements import Condition, Measurement
 from offload.domain.ports import Place, Session
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
+from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
@@ -63,7 +64,7 @@ class Profiler:
         """
         configured = self.context.settings
         most = max(local_slots(request, configured) for request in requests)
-        away = any(request.where == "remote" for request in requests)
+        away = any(request.leaves_machine for request in requests)
         images = folder(requests[0], self.rng, most, configured.keep_local if away else ())
         around = HostState(
             machine.usable_cores(), machine.load(), machine.burstable(), machine.on_battery()
@@ -114,6 +115,7 @@ class Profiler:
             taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             surroundings=around,
             max_side_px=request.upload_max_side,
+            takes_copies=known()[request.where].takes("upload_max_side"),
         )
         budget = Budget(self.budget_s, self.context.clock)
         return Measurer(subject, budget, self.rng, self.context.stop, self.context.reporter)
@@ -124,7 +126,7 @@ class Profiler:
     def _starter(self, request: Request, images: SampledFolder) -> Starter:
         """With an image for every detector that loads; elsewhere with one that is soon sent."""
         drawn, together = images.drawn, 1
-        if request.where == "local":
+        if known()[request.where].in_process:
             together = local_slots(request, self.context.settings)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)

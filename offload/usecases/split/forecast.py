@@ -6,9 +6,6 @@ from math import inf
 
 from offload.usecases.split.workers import WorkerStatus
 
-HERE = "local"
-"""The place that images need not leave for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -55,11 +52,11 @@ def forecast(left: int, places: Sequence[WorkerStatus], elsewhere: float = inf) 
     nobody has taken, of which so many at most are for places `elsewhere` than here.
     """
     together = _shared(left, places)
-    away = [place for place in places if place.name != HERE]
+    away = [place for place in places if not place.is_here]
     images = together.images if together else {}
     if sum(images.get(place.name, 0.0) - place.in_hand for place in away) <= elsewhere:
         return together
-    here = _shared(left - elsewhere, [place for place in places if place.name == HERE])
+    here = _shared(left - elsewhere, [place for place in places if place.is_here])
     others = _shared(elsewhere, away)
     if not here or not others:
         return together

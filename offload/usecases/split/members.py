@@ -17,7 +17,7 @@ from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.expected import expected
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
-from offload.usecases.split.rental import NAME, USEFUL_S, HiredMachine, affords, bill
+from offload.usecases.split.rental import USEFUL_S, HiredMachine, affords, bill
 from offload.usecases.split.workers import SplitJob
 
 _CLOSING_S = 5.0
@@ -102,11 +102,12 @@ class RemoteMember:
             if not self._joins(stack):
                 return False
             notice = self.via.notice if self.via else lambda: None
-            attend(self.work, self.monitor, self._over, notice)
+            attend(self.request.where, self.work, self.monitor, self._over, notice)
         return True
 
     def _may_return(self) -> bool:
-        return self.work.has_failed(NAME) and self.monitor.may_return(NAME)
+        name = self.request.where
+        return self.work.has_failed(name) and self.monitor.may_return(name)
 
     def _joins(self, stack: ExitStack) -> bool:
         """Whether the place joined."""
@@ -119,22 +120,22 @@ class RemoteMember:
             request = replace(request, url=None, machine=self.rental.name)
         via = stack.enter_context(endpoints.endpoint(request, self.context))
         kit = places.kit(request, self.context, via)
-        place = places.place(NAME, kit)
+        place = places.place(request.where, kit)
         model = self._model(place) if via is None else place.model
         if model is None:
             return False
         session = stack.enter_context(place.open(request.selection(model), self.images))
-        _check_alike(session.model, self.here.model)
+        _check_alike(request.where, session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
             if not affords(self.monitor, costs, USEFUL_S, self.context.reporter):
                 return False
-            self.monitor.bill(NAME, costs)
+            self.monitor.bill(request.where, costs)
         label = via.label if via else None
         hope = expected(session, request, self.context, label, self.image_bytes)
         self.via, self._joined = via, True
         self.work.join(
-            NAME,
+            request.where,
             session,
             here=False,
             expected_per_s=hope.images_per_s if hope else None,
@@ -168,7 +169,7 @@ class RemoteMember:
             offline=request.offline,
         )
         plan = rental.plan = planning.planned(wish, context)
-        _check_alike(plan.model.identity, self.here.model)
+        _check_alike(self.request.where, plan.model.identity, self.here.model)
         return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 
     def _tell_why_not(self) -> None:
@@ -183,14 +184,18 @@ class RemoteMember:
 
 
 def attend(
-    work: SplitJob, monitor: SplitMonitor, over: threading.Event, notice: Callable[[], str | None]
+    name: str,
+    work: SplitJob,
+    monitor: SplitMonitor,
+    over: threading.Event,
+    notice: Callable[[], str | None],
 ) -> None:
-    """Wait until the other place takes part no more, or all is over. It is watched from here too,
+    """Wait until the place `name` takes part no more, or all is over. It is watched from here too,
     as it costs money though nobody reads the rows; when there is notice that it is about to be
     taken away, it is drained.
     """
     asked_s = monitor.clock()
-    while not (work.has_left(NAME) or over.wait(LOOK_S)):
+    while not (work.has_left(name) or over.wait(LOOK_S)):
         if not work.is_ending:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too
                 monitor.watch()
@@ -198,13 +203,13 @@ def attend(
             continue
         asked_s = monitor.clock()
         if why := notice():
-            monitor.warned(NAME, why)
+            monitor.warned(name, why)
 
 
-def _check_alike(theirs: ModelIdentity, ours: ModelIdentity) -> None:
+def _check_alike(name: str, theirs: ModelIdentity, ours: ModelIdentity) -> None:
     if ours.sha256 != theirs.sha256:
         raise UsageError(
-            f"The remote place has another model: {theirs.name} (SHA-256 {theirs.sha256[:12]}…) "
+            f"The {name} place has another model: {theirs.name} (SHA-256 {theirs.sha256[:12]}…) "
             f"instead of {ours.name} ({ours.sha256[:12]}…).",
             hint="Give --model the file that the server has.",
         )

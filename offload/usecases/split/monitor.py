@@ -11,7 +11,7 @@ from offload.domain.errors import PlaceUnavailable
 from offload.domain.timing import Clock
 from offload.domain.units import show_usd
 from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack, about, instead, rate
-from offload.usecases.split.forecast import HERE, Forecast, Limits, MachineBill, View, forecast
+from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
 from offload.usecases.split.workers import WorkerStatus
 
 EVERY_S = 0.25
@@ -159,7 +159,7 @@ class SplitMonitor:
         if not view.left or view.free:
             return
         for place in view.places:
-            if place.name != HERE and place.is_open and not place.in_hand:
+            if not place.is_here and place.is_open and not place.in_hand:
                 self._drained[place.name] = "what is left is to stay here"
                 self.split.drain(place.name)
                 self.say(f"{place.name} is not needed any more: what is left is to stay here")
@@ -207,10 +207,11 @@ class SplitMonitor:
             name, head = self._news.popleft()
             view = self.view()
             effects = self._effects(view, self._before(view))
-            others = [place.name for place in view.places if place.is_open and place.name != name]
+            others = [place for place in view.places if place.is_open and place.name != name]
             if others and view.undone:
                 what = "the rest is" if name in self._drained else "its images are"
-                effects.insert(0, f"{what} done {'here' if HERE in others else 'elsewhere'}")
+                where = "here" if any(each.is_here for each in others) else "elsewhere"
+                effects.insert(0, f"{what} done {where}")
             self._line(head, effects)
 
     def _effects(
@@ -223,7 +224,7 @@ class SplitMonitor:
         if place and place.name in ahead.images and len(ahead.images) > 1:
             images = round(ahead.images[place.name])
             then = round(before.images.get(place.name, images)) if before else images
-            where = "stay here" if place.name == HERE else "go there"
+            where = "stay here" if place.is_here else "go there"
             share = f"about {images} of the {view.undone} images left {where}"
             effects.append(instead(share, str(images), str(then)))
         end = about(ahead.seconds)
@@ -268,7 +269,7 @@ class SplitMonitor:
     ) -> Forecast | None:
         affordable = 0.0
         for place in places:
-            if place.is_open and place.name != HERE:
+            if place.is_open and not place.is_here:
                 lasts_s = self._lasts_s(place, now_s, places)
                 affordable += (place.images_per_s or 0.0) * lasts_s if lasts_s < inf else inf
         return forecast(left, places, max(0.0, min(free, affordable)))

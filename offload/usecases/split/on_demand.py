@@ -13,13 +13,14 @@ from offload.domain.units import show_s, show_usd
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
 from offload.usecases.split import rental
-from offload.usecases.split.forecast import HERE, MachineBill
+from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.rental import NAME, UNDONE, BudgetStop, HiredMachine
+from offload.usecases.split.rental import UNDONE, BudgetStop, HiredMachine
 
 LOOK_S = 0.1
 _SURER = 1.5
@@ -53,7 +54,7 @@ class OnDemandMachine:
             return False
         while not self.over.wait(LOOK_S):
             view = self.monitor.view()
-            known = any(place.is_known for place in view.places if place.name == HERE)
+            known = any(place.is_known for place in view.places if place.is_here)
             left_s = view.left_s or 0.0
             if left_s > needs_s * (1.0 if known and not self.rental.is_told else _SURER):
                 return True
@@ -87,7 +88,7 @@ class OnDemandMachine:
             if self.rental.begun is not None:
                 self._undo(self.rental.begun)
             elif not self.over.is_set():
-                self.monitor.released(NAME)
+                self.monitor.released(REMOTE)
 
     def _bring_up(self) -> None:
         def begins(phase: StartPhase) -> None:
@@ -135,7 +136,7 @@ class OnDemandMachine:
         if self._bill is not None and not self._is_paid:
             self._is_paid = True
             self._charge(replace(self._bill, tail_s=0.0))
-            self.monitor.released(NAME)
+            self.monitor.released(REMOTE)
 
     @property
     def _reporter(self) -> Reporter:
@@ -146,4 +147,4 @@ class OnDemandMachine:
 
     def _charge(self, bill: MachineBill) -> None:
         self._bill = bill
-        self.monitor.bill(NAME, bill)
+        self.monitor.bill(REMOTE, bill)

@@ -21,7 +21,6 @@ from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import View
 
-_BOTH = ("local", "remote")
 _LEAST = 8
 """Images that a place has done, if it is to say how fast it was."""
 
@@ -39,12 +38,12 @@ def remember(
     place that was away for a while.
     """
     done = {place.name: place.done for place in ended.places if place.is_open}
-    shared = all(done.get(place, 0) >= _LEAST for place in _BOTH)
+    shared = all(done.get(place, 0) >= _LEAST for place in request.members)
     was_away = run.shared and run.shared.other and run.shared.other.times_lost
     if not context.settings.history or not shared or was_away or not is_plain(run, request):
         return None
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    under = [_condition(run, place, request, context.settings) for place in _BOTH]
+    under = [_condition(run, place, request, context.settings) for place in request.members]
     samples = [_sample(run, each, taken_at) for each in under]
 
     def compared(store: Store) -> Outcome | None:
@@ -65,9 +64,9 @@ def remember(
 def _condition(run: DetectRun, place: str, request: Request, configured: Settings) -> Condition:
     assert run.shared is not None  # it is a split
     via = run.shared.via
-    other = next(each for each in _BOTH if each != place)
+    other = next(each for each in request.members if each != place)
     session = run.shared.work.sessions[place]
-    label = via.label if via and place == "remote" else None
+    label = via.label if via and place == request.member else None
     return replace(condition(session, alone(request, place), configured, label), beside=other)
 
 

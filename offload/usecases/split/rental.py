@@ -15,14 +15,13 @@ from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.usecases.context import Context
 from offload.usecases.detect.pipeline import Stop
+from offload.usecases.detect.request import REMOTE
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 
-NAME = "remote"
-"""What the place is called that the machine is."""
 UNDONE = {StartPhase.API: "removed", StartPhase.START: "stopped"}
 """Phases that begin what is to be undone, and what the machine is afterwards."""
 _UP = {"pending", "running"}
@@ -128,5 +127,5 @@ def needs_s(plan: ProvisionPlan, context: Context) -> float:
     given = Overrides(kind=label, network=network.fingerprint())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
     ways = lanes(known.measurements, known.outcomes, given, known_places())
-    lane = next(each for each in ways if each.place == NAME and each.state == state)
+    lane = next(each for each in ways if each.place == REMOTE and each.state == state)
     return lane.startup_s.median + lane.first_s.median

@@ -11,6 +11,7 @@ from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
+from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
@@ -21,7 +22,7 @@ from offload.usecases.detect.rows import Job, problems
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.rental import NAME, HiredMachine
+from offload.usecases.split.rental import HiredMachine
 from offload.usecases.split.work_queue import WorkItem
 from offload.usecases.split.workers import SplitJob
 
@@ -119,7 +120,9 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
     """
     if request.where != SPLIT:
         return None
-    configured, remote = context.settings, alone(request, NAME)
+    configured, remote = context.settings, alone(request, request.member)
+    if not known()[request.member].takes("url"):
+        return remote
     asked = request.url or configured.url or endpoints.is_asked(remote, configured)
     if rental is not None:
         return remote

@@ -24,7 +24,8 @@ _MOST_WAITING = 16
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """How a place stands: images done and in hand, its rate of late and what an image takes, None
-    as long as that is not known.
+    as long as that is not known; whether it takes more, enough was seen of it to go by, and it is
+    on this machine.
     """
 
     name: str
@@ -34,6 +35,7 @@ class WorkerStatus:
     latency_s: float | None
     is_open: bool
     is_known: bool
+    is_here: bool = False
 
 
 class SplitJob:
@@ -150,6 +152,7 @@ class SplitJob:
                         latency_s=side.pace.latency_s,
                         is_open=side.open,
                         is_known=side.pace.is_known,
+                        is_here=side.here,
                     )
                     for side in board.sides
                 ],

@@ -1,0 +1,42 @@
+"""A yes to what costs money or removes something: asked for on a terminal, or given by `--yes`."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before what costs money.")]
+
+
+def given(question: str, refusal: str) -> bool:
+    """Whether a person says yes to `question`.
+
+    Raises:
+        UsageError: there is nobody to ask; `refusal` says what is not done then.
+    """
+    import shlex
+    import sys
+
+    from offload.domain.errors import UsageError
+
+    if not sys.stdin.isatty():
+        typed = shlex.join(["offload", *sys.argv[1:], "--yes"])
+        raise UsageError(refusal, hint=f"To say it beforehand: {typed}")
+    return typer.confirm(question, err=True)
+
+
+def to_rented(places: Iterable[str], *, yes: bool) -> None:
+    """See that those of the places that cost money may be used.
+
+    Raises:
+        UsageError: there is nobody to ask.
+        Exit: they may not.
+    """
+    from offload.places import known
+
+    rented = ", ".join(name for name in dict.fromkeys(places) if known()[name].rented)
+    if not rented or yes:
+        return
+    refusal = f"Using {rented} may cost money, and nothing that does is begun without a yes."
+    if not given(f"Using {rented} may cost money. Begin?", refusal):
+        raise typer.Exit(1)
