@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Json, Row
@@ -51,20 +51,6 @@ class Condition:
         if self.beside is None:  # as keys were before a job was split
             del document["beside"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
-
-    def to_json(self) -> Json:
-        """The condition as JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Condition":
-        """Read back what `to_json` made.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is something else.
-        """
-        plain = {f.name: document[f.name] for f in fields(cls) if f.name in document}
-        return cls(**plain | {"model": ModelIdentity(**document["model"])})
 
 
 def _hardware(machine: Mapping[str, Any]) -> list[Any]:
@@ -194,33 +180,6 @@ class Measurement:
         """The measurement as JSON types."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Measurement":
-        """Read back what `to_json` made.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is something else.
-        """
-        if document["source"] not in get_args(Source):
-            raise ValueError(document["source"])
-        plain = {name: document[name] for name in _PLAIN if name in document}
-        return cls(
-            **plain,
-            condition=Condition.from_json(document["condition"]),
-            starts=tuple(Start(**each) for each in document.get("starts", ())),
-            images=tuple(
-                ImageSample(**each | {"durations": Durations.from_json(each["durations"])})
-                for each in document.get("images", ())
-            ),
-            probes=tuple(Probe(**each) for each in document.get("probes", ())),
-            agreements=tuple(Agreement(**each) for each in document.get("agreements", ())),
-            totals=tuple(Total(**each) for each in document.get("totals", ())),
-            warnings=tuple(document.get("warnings", ())),
-        )
-
-
-_PLAIN = ("taken_at", "source", "in_flight", "folder_images", "folder_bytes", "facts")
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -249,12 +208,3 @@ class Outcome:
     def to_json(self) -> Json:
         """The outcome as JSON types."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Outcome":
-        """Read back what `to_json` made.
-
-        Raises:
-            KeyError, TypeError: it is something else.
-        """
-        return cls(**{f.name: document[f.name] for f in fields(cls)})

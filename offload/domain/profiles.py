@@ -1,6 +1,7 @@
 """Measurements and outcomes as one document, to be carried elsewhere."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Iterable
 from dataclasses import astuple
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -9,7 +10,8 @@ from offload.domain.errors import UsageError
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.places import KnownPlaces, StartState, is_name
 from offload.domain.results import SCHEMA, Json
-from offload.domain.typed import fits
+from offload.domain.timing import with_new_names
+from offload.domain.typed import read
 
 _KIND = "profile"
 _HINT = "To write a profile: offload profile export profile.json"
@@ -45,30 +47,32 @@ def from_document(document: Any, places: KnownPlaces) -> tuple[list[Measurement]
     if schema not in {1, SCHEMA}:
         raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
     return (
-        _entries(document, "measurements", Measurement.from_json, places),
-        _entries(document, "outcomes", Outcome.from_json, places),
+        _entries(document, "measurements", Measurement, places),
+        _entries(document, "outcomes", Outcome, places),
     )
 
 
-def _entries(
-    document: Json, name: str, read: Callable[[Any], Entry], places: KnownPlaces
-) -> list[Entry]:
+def _entries(document: Json, name: str, kind: type[Entry], places: KnownPlaces) -> list[Entry]:
     listed = document.get(name)
     if not isinstance(listed, list):
         raise UsageError(f"This profile has no list of {name}.", hint=_HINT)
     entries = []
     for number, each in enumerate(listed, 1):
         try:
-            entry = read(each)
-            sound = fits(entry, type(entry)) and _is_utc(entry.taken_at)
-            sound = sound and _is_meant(entry, places)
-        except (KeyError, TypeError, ValueError, RecursionError):
-            sound = False
-        if not sound:
+            entries.append(_entry(each, kind, places))
+        except (TypeError, ValueError, RecursionError) as error:
             one = name.removesuffix("s")
-            raise UsageError(f"The {one} number {number} in this profile is damaged.", hint=_HINT)
-        entries.append(entry)
+            said = f"The {one} number {number} in this profile is damaged."
+            raise UsageError(said, hint=_HINT) from error
     return entries
+
+
+def _entry(document: Any, kind: type[Entry], places: KnownPlaces) -> Entry:
+    text = json.dumps(document, allow_nan=False)
+    entry = read(kind, json.loads(text, object_hook=with_new_names))
+    if not (_is_utc(entry.taken_at) and _is_meant(entry, places)):
+        raise ValueError(entry)
+    return entry
 
 
 def _is_meant(entry: Measurement | Outcome, places: KnownPlaces) -> bool:
@@ -88,6 +92,7 @@ def _is_meant(entry: Measurement | Outcome, places: KnownPlaces) -> bool:
         is_name(condition.place)
         and isinstance(cores, int)
         and min([cores, *counts]) >= 1
+        and max(entry.folder_images, entry.folder_bytes) < 2**63
         and min(seconds, default=0.0) >= 0
         and numbers == sorted(set(numbers))
         and all(total.transfer_s + total.execution_s > 0 for total in entry.totals)

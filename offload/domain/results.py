@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from offload.domain.timing import Durations
+from offload.domain.timing import Durations, with_new_names
 from offload.domain.vision import Box, Detection
 
 SCHEMA = 2
@@ -56,7 +56,9 @@ class Row:
         """
         plain = {f: document[f] for f in _PLAIN_FIELDS if f in document}
         found = detections_from_json(document["detections"])
-        return cls(**plain, detections=found, durations=Durations.from_json(document["durations"]))
+        return cls(
+            **plain, detections=found, durations=Durations(**with_new_names(document["durations"]))
+        )
 
 
 def detections_to_json(found: Iterable[Detection]) -> list[Json]:

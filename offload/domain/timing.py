@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Clock = Callable[[], float]
 """A monotonic clock: seconds since an arbitrary moment."""
 
-RENAMED = {"turn_s": "upload_wait_s"}
-"""Names of durations in documents of schema version 1 -> names now."""
+_RENAMED = {"turn_s": "upload_wait_s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,10 @@ class Durations:
     infer_s: float = 0.0
     download_s: float = 0.0
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, float]) -> "Durations":
-        """Read durations of this schema version or of version 1, which named `upload_wait_s`
-        otherwise.
 
-        Raises:
-            TypeError: it is something else.
-        """
-        return cls(**{RENAMED.get(name, name): seconds for name, seconds in {**document}.items()})
+def with_new_names(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What documents of schema version 1 call otherwise, by its name of now."""
+    return {_RENAMED.get(name, name): value for name, value in {**document}.items()}
 
 
 @dataclass(frozen=True, slots=True)

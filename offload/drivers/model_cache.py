@@ -10,10 +10,11 @@ import tarfile
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import ModelError
-from offload.drivers.folders.files import atomic_write
+from offload.domain.typed import read
+from offload.drivers.folders.files import atomic_write, explained, locked
 from offload.drivers.http import web
 
 _MANIFEST = "manifest.json"
@@ -72,20 +73,14 @@ class ModelCache:
             web.Unreachable: the server does not deliver.
             ModelError: what came is damaged, not what came the first time, or cannot be stored.
         """
-        try:
+        said = f"The model cache {self.folder} cannot be written"
+        with explained(said, "To keep models elsewhere: export OFFLOAD_CACHE=DIR", ModelError):
             return self._fetch(name, url, on_bytes, force=force)
-        except OSError as error:
-            raise ModelError(
-                f"The model cache {self.folder} cannot be written: {error}.",
-                hint="To keep models elsewhere: export OFFLOAD_CACHE=DIR",
-            ) from error
 
     def _fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool) -> Cached:
-        from filelock import FileLock
-
         home = self._home(name)
         os.makedirs(home, exist_ok=True)
-        with FileLock(f"{home}.lock"):
+        with locked(f"{home}.lock"):
             before = self._manifest(name)
             if before and not force and os.path.exists(before.path):
                 return before
@@ -141,9 +136,9 @@ class ModelCache:
         home = self._home(name)
         try:
             with open(os.path.join(home, _MANIFEST), encoding="utf-8") as file:
-                entry = json.load(file)
-            return Cached(**entry | {"path": os.path.join(home, entry["path"])})
-        except (OSError, ValueError, TypeError, KeyError):
+                cached = read(Cached, json.load(file))
+            return replace(cached, path=os.path.join(home, cached.path))
+        except (OSError, ValueError):
             return None
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from offload.domain import profiles
 from offload.domain.measurements import Measurement, Outcome
+from offload.domain.typed import read
 from tests.conftest import Offload
 from tests.drawing import saved, scene
 from tests.remote.served import served
@@ -48,8 +49,8 @@ def kept(offload: Offload) -> tuple[list[Measurement], list[Outcome]]:
     done = offload("profile", "export")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    measurements = [Measurement.from_json(each) for each in found["measurements"]]
-    return measurements[::-1], [Outcome.from_json(each) for each in found["outcomes"]][::-1]
+    measurements = [read(Measurement, each) for each in found["measurements"]]
+    return measurements[::-1], [read(Outcome, each) for each in found["outcomes"]][::-1]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 
 from offload.domain import profiles
 from offload.domain.measurements import Measurement
+from offload.domain.typed import read
 from offload.render.profiles import CSV_COLUMNS
 from tests.conftest import Offload, on_a_terminal
 from tests.drawing import saved, scene
@@ -29,7 +30,7 @@ TOKEN = "a-token-nobody-may-see"
 def exported(offload: Offload) -> list[Measurement]:
     done = offload("profile", "export")
     assert done.returncode == 0, done.stderr
-    return [Measurement.from_json(each) for each in json.loads(done.stdout)["measurements"]]
+    return [read(Measurement, each) for each in json.loads(done.stdout)["measurements"]]
 
 
 def test_this_machine_is_measured_and_what_was_measured_is_kept(
@@ -184,7 +185,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_measured(
 
 def test_every_sample_is_to_be_had_as_json_and_as_csv(offload: Offload, examples: Path) -> None:
     done = offload("profile", examples, *BUILTIN, "--json")
-    (found,) = (Measurement.from_json(m) for m in json.loads(done.stdout)["measurements"])
+    (found,) = (read(Measurement, m) for m in json.loads(done.stdout)["measurements"])
     lines = list(
         csv.DictReader(io.StringIO(offload("profile", examples, *BUILTIN, "--csv").stdout))
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from offload.domain.measurements import Measurement
+from offload.domain.typed import read
 from offload.drivers.docker.container_spec import MARK
 from offload.usecases.profile import probing
 from tests.conftest import Offload
@@ -19,7 +20,7 @@ BUILTIN = ("-m", "builtin")
 def exported(offload: Offload) -> list[Measurement]:
     done = offload("profile", "export")
     assert done.returncode == 0, done.stderr
-    return [Measurement.from_json(each) for each in json.loads(done.stdout)["measurements"]]
+    return [read(Measurement, each) for each in json.loads(done.stdout)["measurements"]]
 
 
 @pytest.mark.xdist_group("containers")

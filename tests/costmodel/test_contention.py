@@ -10,6 +10,7 @@ from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Contention
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Condition, Measurement
+from offload.domain.typed import read
 from tests.costmodel.test_bringups import day
 from tests.measured import HERE, MODEL, PLACES, THERE, URL, advised, local, remote
 
@@ -114,10 +115,10 @@ def test_keys_of_conditions_are_what_they_were_before_jobs_were_split() -> None:
 
 def test_a_condition_without_the_field_is_of_a_place_alone() -> None:
     document = here(0.02).to_json()
-    assert Measurement.from_json(document) == here(0.02)
+    assert read(Measurement, document) == here(0.02)
     assert not here(0.02).is_of_a_place
     del document["condition"]["beside"]
-    assert Measurement.from_json(document) == local()
+    assert read(Measurement, document) == local()
     assert local().is_of_a_place
 
 

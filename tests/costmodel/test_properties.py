@@ -15,6 +15,7 @@ from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term
 from offload.domain.measurements import Agreement, Condition, Measurement, Outcome, Probe, Start
+from offload.domain.typed import read
 from tests.costmodel import worlds
 from tests.costmodel.simulation import Pipeline
 from tests.costmodel.worlds import Sketch
@@ -281,9 +282,9 @@ measurements = st.builds(
 
 @given(measurements)
 def test_a_measurement_survives_being_written_down(measurement: Measurement) -> None:
-    read = Measurement.from_json(json.loads(json.dumps(measurement.to_json())))
-    assert read == measurement
-    assert read.condition.key == measurement.condition.key
+    found = read(Measurement, json.loads(json.dumps(measurement.to_json())))
+    assert found == measurement
+    assert found.condition.key == measurement.condition.key
 
 
 @given(
@@ -303,7 +304,7 @@ def test_a_measurement_survives_being_written_down(measurement: Measurement) -> 
     )
 )
 def test_an_outcome_survives_being_written_down(outcome: Outcome) -> None:
-    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+    assert read(Outcome, json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
 def test_hardware_alone_tells_machines_apart() -> None:

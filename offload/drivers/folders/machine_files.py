@@ -5,16 +5,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind, Machine, Spec
-from offload.drivers.folders.files import atomic_write
+from offload.domain.typed import read
+from offload.drivers.folders.files import atomic_write, explained, is_locked, locked
 
-_LOOK_S = 0.5
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -89,10 +88,13 @@ class MachineFolder:
         try:
             with open(os.path.join(self.path, "machine.json"), encoding="utf-8") as file:
                 document = json.load(file)
-            return MachineRecord(**document | {"spec": _spec(document["spec"])})
+            record = read(MachineRecord, document)
+            if unknown := document.keys() - asdict(record).keys():
+                raise ValueError(f"it has {', '.join(sorted(unknown))}")
+            return record
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise OffloadError(
                 f"What is known of the machine {self.name} cannot be read: {error}.",
                 hint=f"To remove the machine: offload down {self.name}",
@@ -134,14 +136,10 @@ class MachineFolder:
         Raises:
             OffloadError: it cannot be written.
         """
-        part = os.path.join(self.path, f".{name}")
         with _writing(self.path):
             os.makedirs(self.path, mode=0o700, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(part)
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with atomic_write(os.path.join(self.path, name), mode=0o600) as file:
                 file.write(text)
-            os.replace(part, os.path.join(self.path, name))
 
     def pin(self, *public_keys: str) -> None:
         """The host keys that the machine may show from now on."""
@@ -164,36 +162,15 @@ class MachineFolder:
         Raises:
             OffloadError: the folder cannot be written.
         """
-        from filelock import FileLock, Timeout
-
-        with _writing(self.path):
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        lock = FileLock(f"{self.path}.lock", timeout=_LOOK_S)
-        while not lock.is_locked:
-            try:
-                with _writing(self.path):
-                    lock.acquire()
-            except Timeout:
-                waiting()
-        try:
+        with ExitStack() as stack:
+            with _writing(self.path):
+                stack.enter_context(locked(f"{self.path}.lock", waiting))
             yield
-        finally:
-            lock.release()
 
     @property
     def is_locked(self) -> bool:
         """Whether some process is at work on it."""
-        from filelock import FileLock, Timeout
-
-        if not os.path.exists(f"{self.path}.lock"):  # else it would be made, with its folder
-            return False
-        try:
-            with FileLock(f"{self.path}.lock", timeout=0):
-                return False
-        except Timeout:
-            return True
-        except OSError:
-            return False
+        return is_locked(f"{self.path}.lock")
 
 
 def folder(root: str, name: str) -> MachineFolder:
@@ -220,18 +197,6 @@ def folders(root: str) -> list[MachineFolder]:
     return []
 
 
-@contextmanager
-def _writing(path: str) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError:  # of a lock
-        raise
-    except OSError as error:
-        raise OffloadError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            hint="To keep what is known of machines elsewhere: export OFFLOAD_DATA=FOLDER",
-        ) from error
-
-
-def _spec(document: Mapping[str, Any]) -> Spec:
-    return Spec(**{**document, "allow_cidrs": tuple(document["allow_cidrs"])})
+def _writing(path: str) -> AbstractContextManager[None]:
+    hint = "To keep what is known of machines elsewhere: export OFFLOAD_DATA=FOLDER"
+    return explained(f"{path} cannot be written", hint)

@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import documents
-from offload.drivers.folders.files import atomic_write, atomic_write_bytes
+from offload.drivers.folders.files import atomic_write, atomic_write_bytes, explained, folder_locked
 from offload.drivers.model_cache import sha256_of
 
 FORMATS = {
@@ -153,36 +153,19 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
         UsageError: it holds results of other settings, or cannot be written.
         OffloadError: another run is writing to it.
     """
-    from filelock import FileLock, Timeout
-
-    with _explained(folder, UsageError):
-        os.makedirs(folder, exist_ok=True)
-        lock = FileLock(os.path.join(folder, ".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            hint = "Wait for it, or choose another --out."
-            raise OffloadError(f"Another run is writing to {folder}.", hint=hint) from error
-    try:
+    with ExitStack() as stack:
         with _explained(folder, UsageError):
+            stack.enter_context(folder_locked(folder, "run"))
             _prepare(folder, settings, overwrite)
-            results = ResultsDir(folder)
-        with closing(results):
-            yield results
-    finally:
-        lock.release()
+            results = stack.enter_context(closing(ResultsDir(folder)))
+        yield results
 
 
-@contextmanager
-def _explained(folder: str, kind: type[OffloadError] = OffloadError) -> Iterator[None]:
-    """Failures to write, in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise kind(
-            f"Cannot write results to {folder}: {error.strerror or error}.",
-            hint="What was written is whole. Make room, or choose another --out.",
-        ) from error
+def _explained(
+    folder: str, kind: type[OffloadError] = OffloadError
+) -> AbstractContextManager[None]:
+    hint = "What was written is whole. Make room, or choose another --out."
+    return explained(f"Cannot write results to {folder}", hint, kind)
 
 
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:

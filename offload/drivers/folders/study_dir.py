@@ -7,14 +7,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.results import SCHEMA, Json
 from offload.domain.studies import CellRun, lane_of_line
 from offload.domain.study_tables import PER_IMAGE, RUNS, Line, image_lines, run_line, shown
 from offload.drivers.folders import study_files
-from offload.drivers.folders.files import atomic_write
+from offload.drivers.folders.files import atomic_write, explained, folder_locked
 
 _STUDY, _ENVIRONMENT = "study.json", "environment.json"
 _RUNS, _IMAGES = "runs.csv", "per_image.csv"
@@ -96,23 +96,12 @@ def opened(folder: str, fixed: Json, about: Json) -> Iterator[StudyDir]:
         UsageError: it holds another study or something else, or cannot be written.
         OffloadError: another experiment is writing to it.
     """
-    from filelock import FileLock, Timeout
-
-    with _explained(folder, UsageError):
-        os.makedirs(folder, exist_ok=True)
-        lock = FileLock(os.path.join(folder, ".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            hint = "Wait for it, or choose another --out."
-            raise OffloadError(f"Another experiment is writing to {folder}.", hint=hint) from error
-    try:
+    with ExitStack() as stack:
         with _explained(folder, UsageError):
+            stack.enter_context(folder_locked(folder, "experiment"))
             _prepare(folder, fixed, about)
             found = StudyDir(folder)
         yield found
-    finally:
-        lock.release()
 
 
 def _prepare(folder: str, fixed: Json, about: Json) -> None:
@@ -205,13 +194,8 @@ def _write_json(path: str, document: Mapping[str, object]) -> None:
         json.dump(document, file, indent=1, ensure_ascii=False)
 
 
-@contextmanager
-def _explained(folder: str, kind: type[OffloadError] = OffloadError) -> Iterator[None]:
-    """Failures to write, in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise kind(
-            f"Cannot write the study to {folder}: {error.strerror or error}.",
-            hint="What was written is whole. Make room, or choose another --out.",
-        ) from error
+def _explained(
+    folder: str, kind: type[OffloadError] = OffloadError
+) -> AbstractContextManager[None]:
+    hint = "What was written is whole. Make room, or choose another --out."
+    return explained(f"Cannot write the study to {folder}", hint, kind)

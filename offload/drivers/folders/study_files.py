@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from offload.domain.errors import UsageError
 from offload.domain.results import Json
 from offload.domain.study_tables import HINT
-from offload.domain.timing import RENAMED
+from offload.domain.timing import with_new_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def _table(folder: str, name: str) -> list[dict[str, str]]:
     whole = lines[:-1] if lines and not lines[-1].endswith("\n") else lines
     try:
         rows = [row for row in csv.DictReader(whole) if None not in row.values()]
-        return [{RENAMED.get(key, key): value for key, value in row.items()} for row in rows]
+        return list(map(with_new_names, rows))
     except csv.Error as error:
         raise UsageError(
             f"The file {name} of this study is damaged: {error}.", hint=HINT

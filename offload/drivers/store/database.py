@@ -18,7 +18,6 @@ _DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_FORMAT,
-    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
 }
 
@@ -26,13 +25,17 @@ _DAMAGE = {
 class _Damaged(OffloadError):
     """The file is not, or no longer, what we wrote."""
 
-    was = "was damaged"
+    was, suffix = "was damaged", "damaged"
 
 
 class _Older(_Damaged):
     """An older offload wrote the file."""
 
     was = "was made by an older offload"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(self.was)
+        self.suffix = f"version-{version}"
 
 
 class Database:
@@ -78,7 +81,7 @@ class Database:
                 with self._transaction("BEGIN") as db:
                     return work(db) if self._is_made(db) else nothing
             except _Damaged as error:
-                self._set_aside(error.was)
+                self._set_aside(error)
                 return nothing
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -94,7 +97,7 @@ class Database:
             try:
                 return self._written(work)
             except _Damaged as error:
-                self._set_aside(error.was)
+                self._set_aside(error)
             return self._written(work)
 
     def close(self) -> None:
@@ -130,7 +133,7 @@ class Database:
                 hint="To read it: pip install --upgrade offload",
             )
         if owner == _OURS and 0 < version < self._version:
-            raise _Older(f"The history {self._path} was made by an older offload.")
+            raise _Older(version)
         if (owner, version) != (_OURS, self._version) or not found.issuperset(self._schema):
             raise self._damaged("it holds something else")
         return True
@@ -156,24 +159,23 @@ class Database:
     def _connected(self) -> Connection:
         db = sqlite3.connect(self._path, timeout=self._patience_s, isolation_level=None)
         db.text_factory = _text
-        db.execute("PRAGMA foreign_keys = ON")
         self._inode = os.stat(self._path).st_ino
         return db
 
-    def _set_aside(self, was: str) -> None:
+    def _set_aside(self, error: _Damaged) -> None:
         """Give the file another name, unless another process just did."""
         self.close()
-        failing = self._explained(f"set aside; it {was}")
+        failing = self._explained(f"set aside; it {error.was}")
         with failing, contextlib.suppress(FileNotFoundError):
             if os.stat(self._path).st_ino != self._inode:
                 return
-            aside = f"{self._path}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+            aside = f"{self._path}.{error.suffix}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
             # A journal that stayed would be taken for that of the next file.
             for suffix in ("-journal", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(self._path + suffix, aside + suffix)
             os.replace(self._path, aside)
-            self._warn(f"The history {was}: it is kept as {aside}, and a new one is begun.")
+            self._warn(f"The history {error.was}: it is kept as {aside}, and a new one is begun.")
 
     @contextlib.contextmanager
     def _explained(self, done: str) -> Iterator[None]:

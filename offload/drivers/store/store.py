@@ -1,24 +1,67 @@
 """The history: what was measured, what was predicted, and how that went."""
 
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from offload.domain.measurements import Measurement, Outcome, Source
-from offload.domain.typed import fits
-from offload.drivers.store import schema
+from offload.domain.results import Json
+from offload.domain.typed import read
 from offload.drivers.store.database import Connection, Database
-from offload.drivers.store.schema import MEASUREMENT, NEWEST_FIRST, OUTCOME, SAMPLES, Cells
-from offload.drivers.store.tables import UNREADABLE, text
 
 T = TypeVar("T")
 
-_PATIENCE_S = 5.0
-_COUNTED = ("starts", "images", "probes")
+VERSION = 2
+"""Grows with any change of a table."""
+SCHEMA = (
+    """CREATE TABLE measurement (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  taken_at TEXT NOT NULL,
+  source TEXT NOT NULL,
+  place TEXT NOT NULL,
+  model TEXT NOT NULL,
+  model_sha256 TEXT NOT NULL,
+  condition_key TEXT NOT NULL,
+  folder_images INTEGER NOT NULL,
+  started_from TEXT,
+  starts INTEGER NOT NULL,
+  images INTEGER NOT NULL,
+  probes INTEGER NOT NULL,
+  document TEXT NOT NULL,
+  samples TEXT NOT NULL
+)""",
+    """CREATE TABLE outcome (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  taken_at TEXT NOT NULL,
+  document TEXT NOT NULL
+)""",
+    "CREATE INDEX measurement_taken_at ON measurement (taken_at)",
+)
+"""The statements that make all tables. What a measurement holds several of is in `samples`, and
+the rest of it in `document`: both are JSON.
+"""
+
+_SAMPLES = ("starts", "images", "probes", "agreements", "totals")
+_INSERT = f"INSERT INTO measurement VALUES ({', '.join('?' * 14)})"  # noqa: S608
+_NEWEST_FIRST = "ORDER BY taken_at DESC, id DESC"
+_RANKED = (
+    "SELECT id, row_number() OVER "  # noqa: S608
+    "(PARTITION BY condition_key, source, folder_images < 10, started_from "
+    f"{_NEWEST_FIRST}) AS age FROM measurement"
+)
+"""How many of its kind are no older: runs say nothing of a link that was probed once, a few images
+nothing of many, and a machine that was started nothing of a new one.
+"""
 _OF_MODEL = "(:model IS NULL OR model = :model OR model_sha256 LIKE :digits)"
+_MOST = sys.maxsize
+"""The largest number that SQLite takes."""
+
+Cells = Sequence[Any]
+"""A row: its id, and what comes after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +99,16 @@ class Store:
     @classmethod
     @contextmanager
     def opened(
-        cls, path: str, warn: Callable[[str], None], *, patience_s: float = _PATIENCE_S
+        cls, path: str, warn: Callable[[str], None], *, patience_s: float = 5.0
     ) -> Iterator["Store"]:
         """The history in the file `path`, which other processes may hold for up to `patience_s`."""
-        database = Database(path, schema.SCHEMA, schema.VERSION, warn, patience_s)
-        with closing(database):
+        with closing(Database(path, SCHEMA, VERSION, warn, patience_s)) as database:
             yield cls(database, warn)
 
     def add(self, measurement: Measurement) -> int:
         """Keep a measurement; its id."""
-        return self._database.write(lambda db: schema.insert(db, measurement))
+        row = _row(measurement)
+        return self._database.write(lambda db: db.execute(_INSERT, row).lastrowid or 0)
 
     def measurements(
         self, *, model: str | None = None, limit: int = 5
@@ -78,27 +121,25 @@ class Store:
         """
         return self._measurements(
             _OF_MODEL,
-            model=None if model is None else text(model),
+            model=None if model is None else _text(model),
             digits=f"{model}%" if re.fullmatch("[0-9A-Fa-f]{8,64}", model or "") else None,
-            limit=min(limit, sys.maxsize),
+            limit=min(limit, _MOST),
         )
 
     def get(self, number: int) -> Measurement | None:
         """The measurement of that id, if there is one."""
-        found = self._measurements("id = :id", id=number, limit=1) if fits(number, int) else []
+        found = self._measurements("id = :id", id=min(number, _MOST), limit=1)
         return found[0][1] if found else None
 
     def listing(self) -> list[ListedMeasurement]:
         """All measurements without their samples, newest first."""
-        # The number of the last is found without counting.
-        last = "(SELECT coalesce(max(ordinal), 0) FROM {} WHERE measurement_id = id)"
-        counts = [last.format(SAMPLES[field].name) for field in _COUNTED]
-        rows = self._rows(MEASUREMENT.select(NEWEST_FIRST, counts))
+        columns = "id, starts, images, probes, document"
+        rows = self._rows(f"SELECT {columns} FROM measurement {_NEWEST_FIRST}")  # noqa: S608
         return self._readable("measurement", rows, _listed)
 
     def forget(self, numbers: Iterable[int]) -> int:
         """Drop the measurements of these ids; how many there were."""
-        known = [(number,) for number in numbers if fits(number, int)]
+        known = [(min(number, _MOST),) for number in numbers]
         drop = "DELETE FROM measurement WHERE id = ?"
         return self._dropped(lambda db: db.executemany(drop, known).rowcount)
 
@@ -113,21 +154,23 @@ class Store:
 
     def note(self, outcome: Outcome) -> None:
         """Keep an outcome."""
-        self._database.write(lambda db: db.execute(OUTCOME.insert, OUTCOME.row(outcome, None)))
+        row = (outcome.taken_at, _json(outcome.to_json()))
+        self._database.write(lambda db: db.execute("INSERT INTO outcome VALUES (NULL, ?, ?)", row))
 
     def outcomes(self, limit: int = 200) -> list[Outcome]:
         """The newest outcomes, newest first: `limit` at most, all if it is -1."""
-        query = OUTCOME.select(f"{NEWEST_FIRST} LIMIT :limit")
-        rows = self._rows(query, limit=min(limit, sys.maxsize))
-        return self._readable("outcome", rows, lambda row: OUTCOME.items([row])[0])
+        query = f"SELECT id, document FROM outcome {_NEWEST_FIRST} LIMIT :limit"  # noqa: S608
+        rows = self._rows(query, limit=min(limit, _MOST))
+        return self._readable("outcome", rows, lambda row: read(Outcome, json.loads(row[1])))
 
     def _rows(self, query: str, **parameters: Any) -> list[Cells]:
         return self._database.read(lambda db: db.execute(query, parameters).fetchall(), [])
 
     def _measurements(self, which: str, **parameters: Any) -> list[tuple[int, Measurement]]:
-        nothing: list[Cells] = []
-        rows = self._database.read(lambda db: schema.select(db, which, parameters), nothing)
-        return self._readable("measurement", rows, schema.measurement)
+        chosen = f"SELECT id FROM ({_RANKED} WHERE {which}) WHERE :limit < 0 OR age <= :limit"  # noqa: S608
+        query = "SELECT id, document, samples FROM measurement"
+        rows = self._rows(f"{query} WHERE id IN ({chosen}) {_NEWEST_FIRST}", **parameters)
+        return self._readable("measurement", rows, _measurement)
 
     def _dropped(self, work: Callable[[Connection], int]) -> int:
         return self._database.write(work) if self._database.exists else 0
@@ -138,7 +181,7 @@ class Store:
         for row in rows:
             try:
                 found.append(made(row))
-            except UNREADABLE:
+            except (TypeError, ValueError, RecursionError):
                 damaged.append((table, row[0]))
         if not self._left_out.issuperset(damaged):
             self._left_out.update(damaged)
@@ -147,12 +190,38 @@ class Store:
         return found
 
 
-def _listed(row: Cells) -> ListedMeasurement:
-    measurement = schema.entry(row)
+def _row(measurement: Measurement) -> Cells:
     condition = measurement.condition
-    starts, images, probes = row[-len(_COUNTED) :]
+    document = measurement.to_json()
+    samples = {name: document.pop(name) for name in _SAMPLES}
+    begun = measurement.facts.get("from")
+    return (
+        None,
+        measurement.taken_at,
+        measurement.source,
+        condition.place,
+        _text(condition.model.name),
+        condition.model.sha256,
+        condition.key,
+        measurement.folder_images,
+        begun if isinstance(begun, str) else None,
+        *(len(samples[name]) for name in ("starts", "images", "probes")),
+        _json(document),
+        _json(samples),
+    )
+
+
+def _measurement(row: Cells) -> tuple[int, Measurement]:
+    number, document, samples = row
+    return number, read(Measurement, json.loads(document) | json.loads(samples))
+
+
+def _listed(row: Cells) -> ListedMeasurement:
+    number, starts, images, probes, document = row
+    measurement = read(Measurement, json.loads(document))
+    condition = measurement.condition
     return ListedMeasurement(
-        row[0],
+        number,
         measurement.taken_at,
         measurement.source,
         condition.place,
@@ -164,3 +233,12 @@ def _listed(row: Cells) -> ListedMeasurement:
         probes,
         condition.beside,
     )
+
+
+def _json(document: Json) -> str:
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+def _text(value: str) -> str:
+    """`value` as it is stored: the name of a file may hold what is no text."""
+    return value.encode("utf-8", "backslashreplace").decode()
