@@ -35,7 +35,7 @@ def carry_out(
     from contextlib import ExitStack
 
     from offload import bootstrap
-    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.process import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
     from offload.domain.events import Downloaded, Event
     from offload.domain.places import AUTO

@@ -153,7 +153,7 @@ def experiment(
 def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
     from time import perf_counter
 
-    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.process import stopping_on_interrupt
     from offload.domain.units import show_usd
     from offload.render import studies
     from offload.usecases.experiment.cells import StudyProgress

@@ -1,6 +1,14 @@
-"""This process: when it began, and the exit codes that it ends with besides those of errors."""
+"""This process: when it began, how Ctrl-C ends it, and its exit codes besides those of errors."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from offload.usecases.context import Context
 
 BEGAN_S = perf_counter()
 """When this process began, as far as Python code can tell; before anything heavy is imported."""
@@ -8,3 +16,31 @@ BEGAN_S = perf_counter()
 SOME_FAILED = 3
 UNAVAILABLE = 4
 INTERRUPTED = 130
+
+
+@contextmanager
+def stopping_on_interrupt(
+    context: "Context",
+    doing: str = "Finishing what is in hand",
+    came: list[int] | None = None,
+) -> Iterator[list[int]]:
+    """Meanwhile the first SIGINT or SIGTERM asks what is under way to stop; the next interrupts.
+
+    The list given holds the signals that came, those in `came` before.
+    """
+    came = [] if came is None else came
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+        context.stop.ask()
+        context.reporter.warn(f"{doing}; Ctrl-C again stops now.")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, on_signal) for number in numbers]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

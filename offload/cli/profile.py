@@ -88,7 +88,7 @@ def run(
     and the others are measured, 130 interrupted.
     """
     from offload import bootstrap
-    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.process import stopping_on_interrupt
     from offload.domain.events import Downloaded
     from offload.render import messages, profiles, progress
     from offload.usecases.detect.request import at_each

@@ -11,6 +11,7 @@ from offload.domain.ports import Detector, Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Pixels, RawDetections, Selection, select
 from offload.drivers.host import machine
+from offload.drivers.host.capture import Captured
 from offload.drivers.images import pictures
 from offload.providers.config import PlaceConfig
 
@@ -198,14 +199,11 @@ class _Pool:
     def _run(self, detector: Detector, batch: "Sequence[_Ticket]") -> None:
         started_s = self._clock()
         answers: Sequence[RawDetections | None] = [None] * len(batch)
-        error: BaseException | None = None
-        try:
+        with Captured() as caught:  # each waiting caller raises it in its thread
             answers = detector.detect([ticket.pixels for ticket in batch])
-        except BaseException as failure:  # noqa: BLE001 - each waiting caller raises it in its thread
-            error = failure
         infer_s = (self._clock() - started_s) / len(batch)
         for ticket, answer in zip(batch, answers, strict=True):
-            ticket.answer, ticket.error = answer, error
+            ticket.answer, ticket.error = answer, caught.error
             ticket.queue_s, ticket.infer_s = started_s - ticket.asked_s, infer_s
 
 

@@ -78,7 +78,7 @@ class Messages:
             spent = [
                 f"{name.removesuffix('_s')} {_ms(seconds)}"
                 for name, seconds in dataclasses.asdict(d).items()
-                if seconds or row.where == "local"
+                if seconds or not row.sent_bytes
             ]
             say_line(f"{shown(row.path)}: {', '.join(spent)}")
 

@@ -20,8 +20,6 @@ COPIES = 40
 """Of each picture in a folder that is large enough for two places."""
 
 pytestmark = pytest.mark.xdist_group("toy")
-worded = pytest.mark.xfail(reason="an advice is put into words by the names of places")
-designed = pytest.mark.xfail(reason="the design of a study knows places by name")
 
 
 def in_registry(folder: Path) -> list[str]:
@@ -163,7 +161,6 @@ def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
     assert slower["seconds"] > there["seconds"] + 1
 
 
-@worded
 def test_auto_goes_there_if_it_is_named_and_only_then(
     profiled: tuple[Commands, list[dict[str, Any]]],
 ) -> None:
@@ -179,7 +176,6 @@ def test_a_split_works_here_and_there(toy: Commands) -> None:
     assert set(toy.wheres(toy.many, *asked).values()) == {"local", "toy"}
 
 
-@designed
 def test_an_experiment_has_a_cell_there_and_a_report_shows_it(toy: Commands, study: Path) -> None:
     cells = [json.loads(file.read_text()) for file in sorted((study / "cells").glob("*.json"))]
     assert {cell["cell"]["place"] for cell in cells} == {"local", "toy"}
@@ -210,7 +206,6 @@ def test_a_split_keeps_local_what_is_to_stay(toy: Commands) -> None:
     assert not any(STAYS in path for path in toy.given)
 
 
-@worded
 def test_auto_keeps_local_what_is_to_stay(
     profiled: tuple[Commands, list[dict[str, Any]]],
 ) -> None:
@@ -233,10 +228,7 @@ def test_a_profile_keeps_local_what_is_to_stay(toy: Commands) -> None:
         ("detect", "--where", "toy"),
         ("detect", "--where", "split", "--with", "toy"),
         ("profile", "--where", "local,toy", "--budget", "0.3s"),
-        pytest.param(
-            ("experiment", "--where", "toy", "--images", 1, "--repeats", 1, "--out", "unasked"),
-            marks=designed,
-        ),
+        ("experiment", "--where", "toy", "--images", 1, "--repeats", 1, "--out", "unasked"),
     ],
 )
 def test_it_is_asked_about_before_money_could_flow(

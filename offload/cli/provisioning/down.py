@@ -49,7 +49,7 @@ def down(
     rented, if it is the only one. Of a machine nothing is left: instance, disk, key, group.
     """
     from offload import bootstrap
-    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.process import stopping_on_interrupt
     from offload.domain.errors import UsageError
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages

@@ -88,7 +88,7 @@ def renting(rental: "HiredMachine | None", context: "Context") -> "Iterator[list
     """Meanwhile Ctrl-C ends the run, and what was rented for it; the second one ends all at once,
     and what is left is said. The signals that came are in the list.
     """
-    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.process import stopping_on_interrupt
 
     if rental is None:
         yield []

@@ -168,7 +168,7 @@ def bring_up(
     the history.
     """
     from offload import bootstrap
-    from offload.cli.interrupt import stopping_on_interrupt
+    from offload.cli.process import stopping_on_interrupt
     from offload.domain.errors import OffloadError
     from offload.domain.events import Sent
     from offload.render import machines, messages, progress

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 _GRACE_S = 15.0
@@ -26,26 +27,28 @@ def run(
 
     Ctrl-C is ours alone; where it ends us, the program is interrupted too, and waited for.
     """
-    with subprocess.Popen(  # noqa: S603 - the command is our own
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="backslashreplace",
-        start_new_session=True,
-    ) as process:
+    with (
+        subprocess.Popen(  # noqa: S603 - the command is our own
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+            start_new_session=True,
+        ) as process,
+        ExitStack() as stack,
+    ):
         assert process.stderr is not None
+        stack.callback(_end, process)
         said: list[str] = []
-        try:
-            for line in process.stderr:
-                said.append(line.rstrip("\n"))
-                follow(said[-1])
-            return Ended(process.wait(), tuple(said))
-        except BaseException:
-            _end(process)
-            raise
+        for line in process.stderr:
+            said.append(line.rstrip("\n"))
+            follow(said[-1])
+        code = process.wait()
+        stack.pop_all()
+        return Ended(code, tuple(said))
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -36,15 +36,8 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Pictur
     Raises:
         ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
-    try:
-        with _open(data, max_pixels) as source:
-            return _fit(source, spec)
-    except ImageError:
-        raise
-    # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
-    # must not end a run over many.
-    except Exception as error:
-        raise ImageError(_reason(error)) from error
+    with _opened(data, max_pixels) as source:
+        return _fit(source, spec)
 
 
 def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX_PIXELS) -> bytes:
@@ -55,10 +48,9 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
     Raises:
         ImageError: the bytes cannot be decoded or encoded again.
     """
-    try:
-        with _open(data, max_pixels) as source:
-            kind = "JPEG" if source.format == "MPO" else source.format
-            canvas = _rgb(ImageOps.exif_transpose(source))
+    with _opened(data, max_pixels) as source:
+        kind = "JPEG" if source.format == "MPO" else source.format
+        canvas = _rgb(ImageOps.exif_transpose(source))
         short = max(canvas.size)
         if short < _LEGIBLE_SIDE_PX:
             factor = -(-_LEGIBLE_SIDE_PX // short)
@@ -67,10 +59,6 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
         out = io.BytesIO()
         canvas.save(out, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
         return out.getvalue()
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError(_reason(error)) from error
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
@@ -144,6 +132,8 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
             yield source
     except ImageError:
         raise
+    # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
+    # must not end a run over many.
     except Exception as error:
         raise ImageError(_reason(error)) from error
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,13 +65,12 @@ class Shell:
         from offload.drivers.ssh.connection import Connection
 
         connection = Connection(address, port, timeout_s)
-        try:
+        with ExitStack() as stack:
+            stack.callback(connection.close)
             connection.negotiate()
             connection.recognise(known_hosts, alias)
             connection.log_in(login, private_key)
-        except BaseException:
-            connection.close()
-            raise
+            stack.pop_all()
         return cls(connection)
 
     def run(

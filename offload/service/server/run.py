@@ -18,6 +18,7 @@ import uvicorn
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.timing import Clock
 from offload.domain.vision import Image
+from offload.drivers.host.capture import Captured
 from offload.service import wire
 from offload.service.server.app import create
 from offload.service.server.core import Service
@@ -101,17 +102,15 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
     # What is wrong with a request is told to its sender, not to whoever runs the server.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     server = uvicorn.Server(config)
-    failures: list[BaseException] = []
+    loading = Captured()
     stopped = threading.Event()
 
     def load() -> None:
-        try:
-            with ExitStack() as stack:
-                _bring_up(serving, service, stack)
-                on_ready(service.ready()[1])
-                stopped.wait()
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            failures.append(error)
+        with loading, ExitStack() as stack:
+            _bring_up(serving, service, stack)
+            on_ready(service.ready()[1])
+            stopped.wait()
+        if loading.error is not None:
             server.should_exit = True
 
     loader = threading.Thread(target=load, name="loader", daemon=True)
@@ -119,8 +118,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
     with _ending_well(server):
         server.run([listener])
     stopped.set()
-    if failures:
-        raise failures[0]
+    loading.again()
     if service.slots is not None:
         loader.join()
 

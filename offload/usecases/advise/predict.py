@@ -68,12 +68,17 @@ class Predictor:
             fitting = [
                 m
                 for m in self.known.measurements
-                if not limited or m.condition.place != "container" or id(m) in limited
+                if not limited or not _is_limited(m) or id(m) in limited
             ]
             given = Overrides(slots=self.slots, network=network.fingerprint(), kind=self.kind)
             self._lanes[cpus] = lanes(fitting, self.known.outcomes, given, known_places())
         return self._lanes[cpus]
 
     def _limited(self, cpus: float | None) -> list[Measurement]:
-        conditions = [(m, m.condition) for m in self.known.measurements]
-        return [m for m, c in conditions if cpus and c.place == "container" and c.cpus == cpus]
+        limited = filter(_is_limited, self.known.measurements)
+        return [each for each in limited if cpus and each.condition.cpus == cpus]
+
+
+def _is_limited(measurement: Measurement) -> bool:
+    """Whether it is of a place whose share of this computer's cores can be limited."""
+    return known_places()[measurement.condition.place].takes("cpus")

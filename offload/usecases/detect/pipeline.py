@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Iterable
 from queue import Queue
 from typing import TypeVar
 
+from offload.drivers.host.capture import Captured
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -78,9 +80,9 @@ class _Source:
 
 
 def _work(source: _Source, work: Callable[[T], R], done: Queue[object]) -> None:
-    try:
+    with Captured() as caught:
         while (item := source.take()) is not _END:
             done.put(work(item))  # type: ignore[arg-type] # anything but _END is a T
-    except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-        done.put(_Failure(error))
+    if caught.error is not None:
+        done.put(_Failure(caught.error))
     done.put(_END)

@@ -169,14 +169,13 @@ def _documented(
     nothing_to_do = run.kept and not run.total
     if not nothing_to_do:  # else the run that did the work keeps its account
         results.write_run(document)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise  # now means now; the log is whole as it is
-    except BaseException:
-        results.export(request.formats, session.labels, provenance)
-        raise
-    results.export(request.formats, session.labels, provenance)
+    with ExitStack() as stack:
+        stack.callback(results.export, request.formats, session.labels, provenance)
+        try:
+            yield
+        except KeyboardInterrupt:
+            stack.pop_all()  # now means now; the log is whole as it is
+            raise
     if nothing_to_do:
         return
     outcome = {"finished_at": _now(), "complete": run.complete, "totals": asdict(run.summary())}

@@ -15,6 +15,7 @@ from offload.domain.results import Row
 from offload.domain.studies import Cell, CellOutcome, ImageTransfer
 from offload.domain.timing import Spread
 from offload.drivers.host import processes
+from offload.places import known
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.subprocess_run import Detected
@@ -37,17 +38,16 @@ class CellRunner:
 
     def request(self, cell: Cell) -> Request:
         """What the cell asks of `offload detect`."""
-        request = self.requests[cell.place]
-        if cell.place == "local":
-            return request
-        request = replace(
-            request,
-            concurrency=cell.concurrency or request.concurrency,
-            upload_max_side=cell.upload_max_side_px,
-        )
-        if cell.place == "container":
-            request = replace(request, cpus=cell.cpus, replicas=cell.replicas, keep_as=self.kept_as)
-        return request
+        request, place = self.requests[cell.place], known()[cell.place]
+        varied: dict[str, Any] = {
+            "concurrency": cell.concurrency or request.concurrency,
+            "upload_max_side": cell.upload_max_side_px,
+            "cpus": cell.cpus,
+            "replicas": cell.replicas,
+            "keep_as": self.kept_as,
+        }
+        taken = {name: value for name, value in varied.items() if place.takes(name)}
+        return replace(request, **taken)
 
     def warm_up(self, cell: Cell) -> None:
         """Have one image detected, so that what serves the cell is up and has worked before.
@@ -68,7 +68,7 @@ class CellRunner:
             _done(detected)
             totals, document = detected.totals, detected.document
             was_there = StartPhase.CREATE not in totals["phases"]
-            if cell.place == "container" and cell.cold == was_there:
+            if known()[cell.place].takes("keep_as") and cell.cold == was_there:
                 how = "was there already" if cell.cold else "was not there any more"
                 raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
             self.on_machine(cell.place, document["detected_on"])

@@ -1,6 +1,6 @@
 """A study put together: what its cells ask for, what is known of them beforehand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.studies import Design
 from offload.drivers.settings import Settings
+from offload.places import known
 from offload.providers import url
 from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
@@ -45,8 +46,9 @@ def study(
         named = requests[0].model or configured.model or model.identity.name
         requests = [replace(request, model=named) for request in requests]
     at = {request.where: request for request in requests}
-    billing, kind = _billing(at.get("remote"), configured, price_usd_per_h)
-    server = kind or _address(at, context)
+    at_server = next((each for each in requests if known()[each.where].takes("url")), None)
+    billing, kind = _billing(at_server, configured, price_usd_per_h)
+    server = kind or _address(at_server, context)
     predictor = Predictor(
         known=_known(model, requests[0].model or configured.model, server, context),
         total_bytes=images.total_bytes(),
@@ -62,7 +64,7 @@ def study(
 
 def _model(requests: Sequence[Request], context: Context) -> ModelSource | None:
     """The model of the places here, fetched if need be; None if the server alone decides."""
-    here = next((request for request in requests if request.where != "remote"), None)
+    here = next((request for request in requests if not known()[request.where].has_own_model), None)
     if here is None:
         return None
     return places.kit(here, context).resolve(here.model or context.settings.model)
@@ -85,13 +87,12 @@ def _billing(
     return connection.billing(record), record.label
 
 
-def _address(at: Mapping[str, Request], context: Context) -> str | None:
+def _address(remote: Request | None, context: Context) -> str | None:
     """The address of the server that nobody rented through us; None if no server is meant.
 
     Raises:
         UsageError: nothing says which, or it is none.
     """
-    remote = at.get("remote")
     if remote is None:
         return None
     return shown(url.checked(remote.url or context.settings.url))

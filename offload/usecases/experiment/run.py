@@ -11,6 +11,7 @@ from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
 from offload.drivers.folders import study_dir
 from offload.drivers.host import machine
+from offload.places import known
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
@@ -48,7 +49,7 @@ class StudySetup:
     def plan(self, cells: Sequence[Cell] | None = None) -> StudyPlan:
         """What is expected of these cells; of all, if none are named."""
         chosen = self.design.cells() if cells is None else cells
-        hourly = self.predictor.billing.parts_usd_per_h() if any(map(_is_away, chosen)) else {}
+        hourly = self.predictor.billing.parts_usd_per_h() if any(map(_at_server, chosen)) else {}
         expected = [(cell, self.predictor.predict(cell)) for cell in chosen]
         return StudyPlan(expected, sum(hourly.values()))
 
@@ -67,7 +68,7 @@ class StudySetup:
             for each in study.makespans:
                 running.standing.add(*each)
             kept_as = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
-            if "container" in self.requests:
+            if any(_stays_up(place) for place in self.requests):
                 stack.callback(_take_down, kept_as)  # also what a killed one left
             if todo:
                 work = stack.enter_context(study.work())
@@ -139,8 +140,9 @@ class _Hands:
             lambda place, host: environment.add(place, {"host": dict(host)}),
         )  # fmt: skip
         self._links: Links | None = None
-        if "remote" in study.requests:
-            self._links = Links(study.requests["remote"], study.context, environment)
+        for place, request in study.requests.items():
+            if known()[place].takes("url"):
+                self._links = Links(request, study.context, environment)
 
     def experiment(self, record: Callable[[CellRun], None]) -> Experiment:
         """The use case, handed all it touches."""
@@ -151,18 +153,18 @@ class _Hands:
         )  # fmt: skip
 
     def _label(self, cell: Cell) -> str:
-        return (self._study.server or "") if _is_away(cell) else ""
+        return (self._study.server or "") if _at_server(cell) else ""
 
     def _prepare(self, cell: Cell) -> float | None:
         goodput = None
         if cell.link_mbit is not None:
             self._study.shaper.shape(cell.link_mbit)
-        if self._links is not None and _is_away(cell):
+        if self._links is not None and _at_server(cell):
             goodput = self._links.goodput_bytes_per_s(cell.link_mbit)
-        in_container = cell.place == "container"
-        if (_is_away(cell) or in_container) and not cell.cold:
+        stays_up = _stays_up(cell.place)
+        if (stays_up or known()[cell.place].leaves_machine) and not cell.cold:
             self._performer.warm_up(cell)
-        elif in_container:
+        elif stays_up:
             if not self._built:  # the image may have to be, which is no part of any start
                 self._performer.warm_up(cell)
                 self._built = True
@@ -180,5 +182,11 @@ def _take_down(kept_as: str) -> None:
         raise
 
 
-def _is_away(cell: Cell) -> bool:
-    return cell.place == "remote"
+def _at_server(cell: Cell) -> bool:
+    """Whether a cell is done at the server of the study."""
+    return known()[cell.place].takes("url")
+
+
+def _stays_up(place: str) -> bool:
+    """Whether what cells bring up there stays for the next ones."""
+    return known()[place].takes("keep_as")

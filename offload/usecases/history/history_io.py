@@ -17,6 +17,7 @@ from offload.domain.ports import ModelIdentity
 from offload.drivers.folders import files
 from offload.drivers.host import machine
 from offload.drivers.store.store import Store
+from offload.places import known
 from offload.usecases.detect.conditions import shown
 from offload.usecases.history import query
 
@@ -114,12 +115,12 @@ def _text(file: str) -> str:
 def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:
     """The jobs of one place as one occasion."""
     first, here = runs[0], asdict(machine.describe())
-    there = {"name": urlsplit(first.url or "").hostname or "remote"}
+    there = {"name": urlsplit(first.url or "").hostname or first.place}
     condition = Condition(
         model=ModelIdentity(model, "unknown", ""),
         place=first.place,
         client=here,
-        host=there if first.place == "remote" else here,
+        host=there if known()[first.place].leaves_machine else here,
         slots=1,
         url=shown(first.url) if first.url else None,
     )

@@ -26,6 +26,7 @@ from offload.providers.ec2.machine_state import MachineState, expires_at
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
+from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision import shipping
 from offload.usecases.provision.deploy import Deployment, ImageOrigin
 from offload.usecases.provision.launch import MachineLaunch, Phases, TimedOut, Waiter
@@ -134,7 +135,7 @@ def _condition(info: wire.Info, record: MachineRecord) -> Condition:
     """What runs at this machine will be pooled by."""
     return Condition(
         model=info.identity,
-        place="remote",
+        place=REMOTE,
         client=asdict(this_machine.describe()),
         host=dict(info.machine),
         slots=info.workers,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import Model, ModelIdentity, Place, Session
 from offload.domain.units import show_s
+from offload.drivers.host.capture import Captured
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import endpoints, places
@@ -53,7 +54,7 @@ class RemoteMember:
     times_lost: int = 0
     _again_s: float = _AGAIN_S
     _joined: bool = False
-    _error: BaseException | None = None
+    _caught: Captured = field(default_factory=Captured)
     _over: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -77,24 +78,24 @@ class RemoteMember:
             else:
                 self._tell_why_not()
                 thread.join(_CLOSING_S if self._joined else _LEAVING_S)
-        if self._error is not None:
-            raise self._error
+        self._caught.again()
 
     def _run(self) -> None:
-        try:
-            while self._takes_part() and self._may_return():
-                if self.times_lost:
-                    self._again_s = min(2 * self._again_s, _LATEST_S)
-                self._joined = False
-                self.times_lost += 1
-        except OffloadError as error:
-            if not self._over.is_set():
-                self.context.reporter.warn(f"{error} All is detected here. {error.hint}".strip())
-                if self.rental is not None:
-                    self.rental.is_told = True
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that reads
-            self._error = error
-            self.work.fail(error)
+        with self._caught:
+            try:
+                while self._takes_part() and self._may_return():
+                    if self.times_lost:
+                        self._again_s = min(2 * self._again_s, _LATEST_S)
+                    self._joined = False
+                    self.times_lost += 1
+            except OffloadError as error:
+                if not self._over.is_set():
+                    said = f"{error} All is detected here. {error.hint}"
+                    self.context.reporter.warn(said.strip())
+                    if self.rental is not None:
+                        self.rental.is_told = True
+        if self._caught.error is not None:
+            self.work.fail(self._caught.error)
 
     def _takes_part(self) -> bool:
         """Whether the place joined; only when it has left again, or all is over."""

@@ -9,6 +9,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock
+from offload.drivers.host.capture import Captured
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, attempt
 from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
@@ -202,12 +203,12 @@ class SplitJob:
             return ended and given == self._counted
 
     def _work(self, side: Worker, session: Session, begin: Callable[[], None]) -> None:
-        try:
+        with Captured() as caught:
             begin()
             while (item := self._taken(side)) is not None:
                 self._attempt(side, session, item)
-        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-            self._hand_over(error)
+        if caught.error is not None:
+            self._hand_over(caught.error)
 
     def _taken(self, side: Worker) -> WorkItem | None:
         """The next image for `side`, waited for; None if there will be none."""
