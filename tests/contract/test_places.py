@@ -1,5 +1,6 @@
 """What a new place takes: a module and a line, or a package that somebody installs beside ours."""
 
+import csv
 import json
 import os
 import shutil
@@ -177,8 +178,8 @@ def test_a_split_works_here_and_there(toy: Commands) -> None:
 
 
 def test_an_experiment_has_a_cell_there_and_a_report_shows_it(toy: Commands, study: Path) -> None:
-    cells = [json.loads(file.read_text()) for file in sorted((study / "cells").glob("*.json"))]
-    assert {cell["cell"]["place"] for cell in cells} == {"local", "toy"}
+    with (study / "runs.csv").open(newline="") as runs:
+        assert {run["place"] for run in csv.DictReader(runs)} == {"local", "toy"}
     toy("report", study, "--out", toy.home / "report.html")
     assert "the toy place" in (toy.home / "report.html").read_text()
 
