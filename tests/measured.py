@@ -9,6 +9,7 @@ from offload.costmodel.advice import Advice, advise
 from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
+from offload.domain.machines import Kind
 from offload.domain.measurements import (
     Agreement,
     Condition,
@@ -28,7 +29,8 @@ HERE = {"name": "here", "cpu": "small", "usable_cores": 2}
 THERE = {"name": "there", "cpu": "large", "usable_cores": 8}
 TAKEN_AT = "2026-11-21T09:00:00+00:00"
 URL = "http://there:8080"
-LABEL = "ec2:c7i.large@us-east-1"
+KIND = Kind("c7i.large", "us-east-1")
+LABEL = KIND.label
 PROBED_BYTES = (16_000, 64_000, 128_000, 256_000, 1_000_000)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from offload.domain.machines import Kind
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Json, Row
 from offload.domain.timing import Durations
@@ -20,10 +21,11 @@ class Condition:
     """What a measurement depends on; measurements of equal conditions are pooled.
 
     `client` and `host` describe the machine that asks and the one that detects, as
-    `drivers.machine` does. `url` is the server's address where one was given, `network` a
-    fingerprint of the network the client was in. `upload_max_side_px` None means that files were
-    sent as they are. `slots` is how many images the place works on at a time, `cpus` a container's
-    limit. `beside` is the place, `local` or `remote`, that worked on the same job meanwhile.
+    `drivers.machine` does. `url` is the server's address where one was given, or the label of the
+    kind of `machine` that was rented; `network` is a fingerprint of the network the client was in.
+    `upload_max_side_px` None means that files were sent as they are. `slots` is how many images the
+    place works on at a time, `cpus` a container's limit. `beside` is the place that worked on the
+    same job meanwhile.
     """
 
     model: ModelIdentity
@@ -38,6 +40,12 @@ class Condition:
     strip_metadata: bool = False
     cpus: float | None = None
     beside: str | None = None
+    machine: Kind | None = None
+
+    def __post_init__(self) -> None:
+        """Documents of before say which machine in its label only."""
+        if self.machine is None and (kind := Kind.of(self.url)):
+            object.__setattr__(self, "machine", kind)
 
     @property
     def key(self) -> str:
@@ -48,6 +56,7 @@ class Condition:
             # A server in a container calls itself something else after every start.
             "host": _hardware(self.host)[0 if self.url is None else 1 :],
         }
+        del document["machine"]  # the URL says it
         if self.beside is None:  # as keys were before a job was split
             del document["beside"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from offload.costmodel.dollars import Billing
+from offload.domain.machines import Kind
 from offload.drivers.host.plugins import Registry
 from offload.drivers.http.streams import Dial
 
@@ -29,9 +30,9 @@ class Endpoint:
 
     `token` None is the user's own. `dial` makes connections where the network alone does not lead
     there. `label` is what measurements at machines of its kind have in common, None where that is
-    its address. `notice` tells why the machine is about to be taken away, if it is. `phases` are
-    the seconds of each phase of its start, and of all that were started with it. `hint` is what to
-    type where it stops answering.
+    its address; `machine` is the kind of one that is rented. `notice` tells why the machine is
+    about to be taken away, if it is. `phases` are the seconds of each phase of its start, and of
+    all that were started with it. `hint` is what to type where it stops answering.
     """
 
     url: str
@@ -41,4 +42,5 @@ class Endpoint:
     billing: Billing = field(default_factory=Billing)
     notice: Callable[[], str | None] = lambda: None
     phases: Mapping[str, float] = field(default_factory=dict)
+    machine: Kind | None = None
     hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"

@@ -277,7 +277,7 @@ def test_a_kind_of_machine_without_a_known_price_is_a_warning(
     offload: Offload, tmp_path: Path
 ) -> None:
     strange = "ec2:x99.huge@mars-north-1"
-    there = replace(rented(), condition=replace(rented().condition, url=strange))
+    there = replace(rented(), condition=replace(rented().condition, url=strange, machine=None))
     done = offload("advise", "-n", 200, "--from", written(tmp_path / "profile.json", there))
     assert done.returncode == 0
     [warning] = done.stderr.splitlines()

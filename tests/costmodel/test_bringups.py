@@ -8,11 +8,12 @@ import pytest
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.candidates import priors
-from offload.costmodel.candidates.build import Overrides, lanes, server
+from offload.costmodel.candidates.build import Overrides, lanes, machine
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import Candidate, Term
+from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
-from tests.measured import LABEL, PLACES, advised, bring_up, local, remote
+from tests.measured import KIND, LABEL, PLACES, advised, bring_up, local, remote
 
 OTHER = "ec2:c7i.xlarge@eu-central-1"
 CLIENT_S = 0.5
@@ -20,12 +21,12 @@ RENTED = replace(remote(jitter=0), condition=replace(remote().condition, url=LAB
 """A machine of the kind LABEL that was measured; a client takes CLIENT_S to start for it."""
 
 
-def startup(*known: Measurement, state: str = "new", kind: str | None = LABEL) -> Term:
+def startup(*known: Measurement, state: str = "new", kind: Kind | None = KIND) -> Term:
     """What is known of the start-up of a measured machine in that state."""
     return in_state(state, *known, kind=kind).startup_s
 
 
-def in_state(state: str, *known: Measurement, kind: str | None = LABEL) -> Candidate:
+def in_state(state: str, *known: Measurement, kind: Kind | None = KIND) -> Candidate:
     found = lanes([RENTED, *known], [], Overrides(slots=2, kind=kind), PLACES)
     return next(lane for lane in found if lane.state == state)
 
@@ -169,7 +170,7 @@ def test_a_machine_of_another_kind_tells_less() -> None:
 
 
 def test_what_a_machine_is_brought_up_for_is_learned_before_it_was_measured() -> None:
-    found = lanes([local(), *days(3)], [], Overrides(slots=2, kind=LABEL), PLACES)
+    found = lanes([local(), *days(3)], [], Overrides(slots=2, kind=KIND), PLACES)
     new = next(lane for lane in found if lane.state == "new")
     assert (new.choosable, new.key) == (True, "")
     assert new.startup_s.samples == 3
@@ -182,7 +183,7 @@ def test_a_bring_up_is_no_measurement_of_a_place(came_from: str) -> None:
     assert up.condition.key == RENTED.condition.key
     unmeasured = advised(local(), up)
     assert _said(unmeasured) == _said(advised(local()))
-    assert server([local(), up], Overrides(slots=2), PLACES) is None
+    assert machine([local(), up], Overrides(slots=2), PLACES) is None
     measured, known = (advised(local(), RENTED, *more) for more in ([], [up] * 9))
     assert _said(measured) == _said(known)
     for before, after in zip(_ready(measured), _ready(known), strict=True):
@@ -202,7 +203,7 @@ def _ready(advice: Advice) -> list[Candidate]:
 
 def test_a_bring_up_elsewhere_does_not_hide_the_server_that_was_measured() -> None:
     known = [local(), remote(), bring_up(taken_at=day(28))]
-    assert server(known, Overrides(slots=2), PLACES) == remote().condition.url
+    assert machine(known, Overrides(slots=2), PLACES) is None
     assert [
         lane.key for lane in lanes(known, [], Overrides(slots=2), PLACES) if lane.state == "warm"
     ] == [remote().condition.key]
@@ -211,7 +212,7 @@ def test_a_bring_up_elsewhere_does_not_hide_the_server_that_was_measured() -> No
 @cache
 def _rented() -> Advice:
     billing = Billing(0.36, "as provisioned", idle_s=600, disk_gb=30)
-    by_hand = Overrides(slots=2, kind=LABEL)
+    by_hand = Overrides(slots=2, kind=KIND)
     return advised(local(), RENTED, *days(3), by_hand=by_hand, billing=billing)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offload.costmodel.candidates.build import Overrides, lanes, server
+from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Contention
 from offload.costmodel.terms import Candidate
@@ -97,7 +97,6 @@ def test_what_was_measured_beside_another_place_makes_no_lane() -> None:
         lanes(plain, [], BY_HAND, PLACES)
     )
     assert terms(lanes(both, [], BY_HAND, PLACES)) == terms(lanes([], [], BY_HAND, PLACES))
-    assert server(both, BY_HAND, PLACES) is None
     assert [o.seconds for o in advised(*plain, *both).options] == [
         o.seconds for o in advised(*plain).options
     ]

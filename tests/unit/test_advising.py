@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from offload.costmodel.advice import Advice
-from offload.domain.machines import Spec
+from offload.domain.machines import Kind, Spec
 from offload.domain.measurements import Measurement
 from offload.drivers import settings
 from offload.drivers.folders import machine_files
@@ -21,7 +21,7 @@ from offload.usecases.detect.conditions import shown
 from offload.usecases.history import query
 from offload.usecases.history.query import History
 from tests.contexts import context
-from tests.measured import LABEL, MODEL, URL, bring_up, local, remote
+from tests.measured import KIND, LABEL, MODEL, URL, bring_up, local, remote
 
 LATER = "2026-11-21T10:00:00+00:00"
 LONG_AGO = "2026-01-01T10:00:00+00:00"
@@ -55,7 +55,7 @@ def states(found: Advice) -> set[str]:
 
 @pytest.mark.parametrize("state", ["new", "stopped", "warm"])
 def test_a_split_is_with_the_machine_in_its_state(configured: Settings, state: str) -> None:
-    found = answered(configured, [local(), rented()], machines={LABEL: state})
+    found = answered(configured, [local(), rented()], machines={KIND: state})
     assert [o.lane.state for o in found.options if o.lane.place == "split"] == [state]
 
 
@@ -78,10 +78,10 @@ def test_a_label_is_shown_as_it_is() -> None:
     ("asked", "state"),
     [
         ({}, "new"),
-        ({"machines": {LABEL: "stopped"}}, "stopped"),
-        ({"machines": {LABEL: "warm"}}, "warm"),
-        ({"machines": {"ec2:c7i.large@eu-central-1": "warm"}}, "new"),
-        ({"machines": {LABEL: "warm"}, "state": "cold"}, "cold"),
+        ({"machines": {KIND: "stopped"}}, "stopped"),
+        ({"machines": {KIND: "warm"}}, "warm"),
+        ({"machines": {Kind("c7i.large", "eu-central-1"): "warm"}}, "new"),
+        ({"machines": {KIND: "warm"}, "state": "cold"}, "cold"),
     ],
 )
 def test_a_rented_machine_is_in_the_state_that_it_is_known_to_be_in(
@@ -113,13 +113,13 @@ def test_what_this_computer_brought_up_is_in_the_state_that_it_was_left_in(
 def test_a_server_that_was_measured_is_ready_whatever_machines_there_are(
     configured: Settings,
 ) -> None:
-    found = answered(configured, [remote(), bring_up(taken_at=LATER)], machines={LABEL: "stopped"})
+    found = answered(configured, [remote(), bring_up(taken_at=LATER)], machines={KIND: "stopped"})
     assert states(found) == {"warm"}
     assert found.billing.assumed
 
 
 def test_a_rented_machine_costs_what_its_kind_does(configured: Settings) -> None:
-    found = answered(configured, [rented()], machines={LABEL: "warm"})
+    found = answered(configured, [rented()], machines={KIND: "warm"})
     (option,) = (o for o in found.options if o.lane.name == "remote")
     assert option.usd > 0
     assert not found.billing.assumed

@@ -24,7 +24,7 @@ from offload.usecases.detect.run import DetectRun
 from offload.usecases.provision.record import brought_up
 from tests.contexts import context
 from tests.fakes import FakeSession
-from tests.measured import LABEL, MODEL, THERE
+from tests.measured import KIND, LABEL, MODEL, THERE
 
 REQUEST = Request(("photos",), where="remote")
 BILLING = Billing(0.36, "as provisioned", idle_s=600)
@@ -49,6 +49,9 @@ def unused(_timeout_s: float) -> Stream:
     raise AssertionError
 
 
+VIA = Endpoint("http://machine", "", unused, LABEL, BILLING, machine=KIND)
+
+
 def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     """One of images that took 0.1 s each, at a machine of the kind LABEL."""
     session = Rented()
@@ -58,17 +61,16 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    via = Endpoint("http://machine", "", unused, LABEL, BILLING)
     of_places = {"remote": samples}
     return DetectRun(
-        images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=via
+        images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=VIA
     )
 
 
 def up(
     configured: Settings, came_from: StartState = StartState.ABSENT, image_s: float = 45.0
 ) -> Measurement | None:
-    under = condition(Rented(), REQUEST, configured, LABEL)
+    under = condition(Rented(), REQUEST, configured, VIA)
     phases = PHASES | {"image": image_s}
     return brought_up(under, came_from, phases, {"image": "streamed"}, context(configured))
 
@@ -107,7 +109,7 @@ def test_who_wants_no_history_has_no_bring_up_in_it_either(configured: Settings)
 def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> None:
     said: list[str] = []
     Path(configured.history_path).mkdir()
-    under = condition(Rented(), REQUEST, configured, LABEL)
+    under = condition(Rented(), REQUEST, configured, VIA)
     assert (
         brought_up(under, StartState.COLD, PHASES, {}, context(configured, said.append)) is not None
     )

@@ -12,6 +12,7 @@ from offload.costmodel.candidates import imported, priors
 from offload.costmodel.candidates.measured import Fitted
 from offload.costmodel.candidates.start_up import Starts
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
+from offload.domain.machines import Kind
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
 from offload.domain.places import KnownPlaces, PlaceTraits, StartState
 
@@ -25,7 +26,7 @@ class Overrides:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of places that have several; None means ready if it was measured,
-    else not provisioned. `kind` is the label of machines that are rented. Where `places` are
+    else not provisioned. `kind` is that of machines that are rented. Where `places` are
     named, `split` being one, only those may be chosen. `network` is the fingerprint of the one this
     machine is in.
     A split takes the fastest place of `split_with`; where none is named, of those elsewhere.
@@ -37,7 +38,7 @@ class Overrides:
     slots: int = 1
     remote_slots: int = 2
     state: str | None = None
-    kind: str | None = None
+    kind: Kind | None = None
     min_agreement: float = 0.97
     places: tuple[str, ...] | None = None
     network: str | None = None
@@ -123,14 +124,14 @@ def _in_all_states(
     return [same[0], *smaller, *same[1:]]
 
 
-def server(
+def machine(
     measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
-) -> str | None:
-    """The address, or the label, of the place elsewhere that lanes are made of; None if none was
-    measured.
+) -> Kind | None:
+    """The kind of the machine elsewhere that lanes are made of; None if that is a server at an
+    address, or none was measured.
     """
     groups = _groups([m for m in measurements if m.is_of_a_place], by_hand, places)
-    return next((c.url for group in groups if (c := group[0].condition).url), None)
+    return next((c.machine for group in groups if (c := group[0].condition).url), None)
 
 
 def agrees(lane: Candidate, least: float) -> bool:

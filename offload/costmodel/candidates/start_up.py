@@ -10,6 +10,7 @@ import numpy as np
 
 from offload.costmodel.candidates import priors
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, assumed
+from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement, StartPhase
 from offload.domain.places import StartState
 from offload.domain.units import show_s
@@ -41,12 +42,12 @@ _UNTIL_ENGINE = {
 
 @dataclass(frozen=True, slots=True)
 class BringUp:
-    """How long each part took, `machine`, `image` and `container`, when a machine of the kind
-    `label` was brought up from the start state `state`; `way` is how its image got there.
+    """How long each part took, `machine`, `image` and `container`, when a machine of this
+    `kind` was brought up from the start state `state`; `way` is how its image got there.
     """
 
     taken_at: str
-    label: str | None
+    kind: Kind | None
     state: str
     way: str
     parts_s: Mapping[str, float]
@@ -65,11 +66,11 @@ def bring_ups(measurements: Sequence[Measurement]) -> Iterator[BringUp]:
             container_s = start.startup_s - build_s - machine_s - image_s
             parts_s = {_MACHINE: machine_s, _IMAGE: image_s, _CONTAINER: container_s}
             state, way = str(m.facts.get("from")), str(m.facts.get("image"))
-            yield BringUp(m.taken_at, m.condition.url, state, way, parts_s)
+            yield BringUp(m.taken_at, m.condition.machine, state, way, parts_s)
 
 
 class Starts:
-    """What is known of bringing up a machine of the kind `label`, in each start state.
+    """What is known of bringing up a machine of this `kind`, in each start state.
 
     `container_s` is what a container takes to start on this machine, if that was measured.
     """
@@ -77,15 +78,15 @@ class Starts:
     def __init__(
         self,
         measurements: Sequence[Measurement],
-        label: str | None,
+        kind: Kind | None,
         container_s: float | None,
         rng: np.random.Generator,
     ) -> None:
-        self._known = sorted(bring_ups(measurements), key=lambda known: known.label != label)
+        self._known = sorted(bring_ups(measurements), key=lambda known: known.kind != kind)
         self._way = next(
             (known.way for known in self._known if known.state == StartState.ABSENT), ""
         )
-        self._label = label
+        self._kind = kind
         self._container_s = container_s
         self._rng = rng
 
@@ -149,7 +150,7 @@ class Starts:
             return known.state != "cold" if name == _MACHINE else known.way != "present"
 
         others = [known for known in self._known if same(known)]
-        ours = [known for known in others if known.label == self._label]
+        ours = [known for known in others if known.kind == self._kind]
         used = ours or others or [known for known in self._known if similar(known)]
         return used[:_MOST], bool(ours)
 

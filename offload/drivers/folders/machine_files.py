@@ -43,9 +43,14 @@ class MachineRecord:
     ready: bool = False
 
     @property
+    def kind(self) -> Kind:
+        """What it has in common with other machines."""
+        return Kind(self.spec.instance_type, self.spec.region)
+
+    @property
     def label(self) -> str:
         """What measurements at machines of its kind have in common."""
-        return Kind(self.spec.instance_type, self.spec.region).label
+        return self.kind.label
 
     def seen(self, machine: Machine) -> "MachineRecord":
         """With what the cloud says of it now."""

@@ -50,6 +50,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
             local.record.label,
             billing(local.record),
             _notice(local.record, clouds),
+            machine=local.record.kind,
         )
 
 

@@ -6,7 +6,6 @@ from offload.costmodel.advice import Advice
 from offload.costmodel.candidates.kinds import UNITS, AnyCandidate, SplitCandidate
 from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Option
-from offload.domain.machines import Kind
 from offload.domain.places import StartState
 from offload.domain.units import show_s, show_usd
 from offload.render import tables
@@ -112,7 +111,7 @@ def _assumed(advice: Advice, candidate: AnyCandidate) -> Iterator[str]:
 
 
 def _of_kind(advice: Advice) -> str:
-    kind = Kind.of(advice.by_hand.kind)
+    kind = advice.by_hand.kind
     return f" --instance-type {kind.instance_type} --region {kind.region}" if kind else ""
 
 

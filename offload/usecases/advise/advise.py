@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import cast
 
 from offload.costmodel.advice import Advice, advise
-from offload.costmodel.candidates.build import Overrides, server
+from offload.costmodel.candidates.build import Overrides
+from offload.costmodel.candidates.build import machine as measured
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, UsageError
@@ -48,16 +49,20 @@ def advice(
     return answer(question, context, known)
 
 
-def _machines(configured: Settings) -> dict[str, str]:
+def _machines(configured: Settings) -> dict[Kind, StartState]:
     """Each kind of machine that this computer brought up, in the start state that it was left in;
     of several of a kind, of the one that is soonest ready.
     """
-    found: dict[str, str] = {}
+    found: dict[Kind, StartState] = {}
     for folder in machine_files.folders(configured.machines_path):
         with suppress(OffloadError):  # a damaged record is told of where the machine is asked for
             record = folder.record()
-            if record is not None and record.ready and found.get(record.label) != "warm":
-                found[record.label] = "warm" if record.address else "stopped"
+            if (
+                record is not None
+                and record.ready
+                and found.get(record.kind) is not StartState.WARM
+            ):
+                found[record.kind] = StartState.WARM if record.address else StartState.STOPPED
     return found
 
 
@@ -81,14 +86,13 @@ def answer(
         places=question.places,
         network=None if question.from_file else network.fingerprint(),
     )
-    kind = Kind.of(question.url or server(known.measurements, by_hand, places))
+    kind = Kind.of(question.url) if question.url else measured(known.measurements, by_hand, places)
     billing, remote_slots = _billing(question, kind, context)
     by_hand = replace(
         by_hand,
         remote_slots=remote_slots,
-        state=question.state
-        or (question.machines.get(kind.label, StartState.ABSENT) if kind else None),
-        kind=(kind or _priced(question)).label,
+        state=question.state or (question.machines.get(kind, StartState.ABSENT) if kind else None),
+        kind=kind or _priced(question),
     )
     images, total_bytes = _job(question)
     goal = Goal(

@@ -11,6 +11,7 @@ from offload.costmodel.candidates.cells import busy_s, lane_of
 from offload.costmodel.decide import Goal, options
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.terms import Candidate
+from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
 from offload.domain.studies import Cell, Prediction
 from offload.drivers.host import machine, network
@@ -23,7 +24,7 @@ class Predictor:
     """Predicts cells from measurements with one model.
 
     `total_bytes` are what the first so many images weigh, by their number. `slots` is how many
-    images this process works on at a time, `kind` the label of the rented machine, if it is one
+    images this process works on at a time, `kind` that of the rented machine, if it is one
     that `billing` is about.
     """
 
@@ -31,7 +32,7 @@ class Predictor:
     total_bytes: Sequence[int]
     billing: Billing
     slots: int
-    kind: str | None = None
+    kind: Kind | None = None
     _lanes: dict[float | None, list[Candidate]] = field(default_factory=dict)
 
     def predict(self, cell: Cell) -> Prediction:

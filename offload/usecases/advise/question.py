@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from offload.domain import units
 from offload.domain.errors import UsageError
+from offload.domain.machines import Kind
 from offload.domain.places import StartState
 
 STATES = tuple(StartState)
@@ -17,8 +18,8 @@ IDLE_S = 20 * 60.0
 @dataclass(frozen=True, slots=True)
 class Question:
     """The options of `offload advise`; and where it is asked on behalf of a run, the `places` that
-    are ready and the `slots` of this process. `machines` tells by its label each kind of machine
-    that is rented now, and its start state.
+    are ready and the `slots` of this process. `machines` tells each kind of machine that is
+    rented now, and its start state.
 
     Raises:
         UsageError: they cannot be meant, or contradict each other.
@@ -47,7 +48,7 @@ class Question:
     offline: bool = False
     places: tuple[str, ...] | None = None
     slots: int | None = None
-    machines: Mapping[str, str] = field(default_factory=dict)
+    machines: Mapping[Kind, StartState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is looked up."""

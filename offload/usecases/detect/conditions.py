@@ -10,16 +10,17 @@ from offload.drivers.host import machine, network
 from offload.drivers.http import web
 from offload.drivers.settings import Settings
 from offload.places import known
+from offload.providers import Endpoint
 
 if TYPE_CHECKING:
     from offload.usecases.detect.request import Request
 
 
 def condition(
-    session: Session, request: "Request", configured: Settings, label: str | None = None
+    session: Session, request: "Request", configured: Settings, via: Endpoint | None = None
 ) -> Condition:
-    """The condition of what `session` is asked for on behalf of `request`; `label` stands for the
-    address of a rented machine.
+    """The condition of what `session` is asked for on behalf of `request`; `via` is the machine
+    where it is a rented one.
     """
     client, host = asdict(machine.describe()), dict(session.host)
     place = known()[request.where]
@@ -34,12 +35,14 @@ def condition(
         client=client,
         host=host,
         slots=slots,
-        url=label or (shown(request.url or configured.url or "") if place.takes("url") else None),
+        url=(via and via.label)
+        or (shown(request.url or configured.url or "") if place.takes("url") else None),
         network=network.fingerprint() if place.uses_link else None,
         upload_max_side_px=request.upload_max_side,
         upload_quality=request.upload_quality,
         strip_metadata=request.strip_metadata,
         cpus=request.cpus,
+        machine=via.machine if via else None,
     )
 
 

@@ -51,7 +51,7 @@ def remember(
     session = run.tally.session
     kept = known_places()[request.where].takes("keep") and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
-    under = condition(session, request, context.settings, run.via.label if run.via else None)
+    under = condition(session, request, context.settings, run.via)
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     images = samples.images
     measurement = Measurement(
@@ -179,7 +179,7 @@ def _prediction(
     """
     under, up = job.under, job.bring_up
     same = [m for m in known if m.condition.key == under.key or m.is_bring_up]
-    by_hand = Overrides(slots=under.slots, network=under.network, kind=under.url)
+    by_hand = Overrides(slots=under.slots, network=under.network, kind=under.machine)
     places = known_places()
     ways = (lanes(each, outcomes, by_hand, places) for each in (known, same))
     for lane in chain.from_iterable(ways):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
+from offload.domain.machines import Kind
 from offload.domain.studies import Design
 from offload.drivers.settings import Settings
 from offload.places import known
@@ -48,7 +49,7 @@ def study(
     at = {request.where: request for request in requests}
     at_server = next((each for each in requests if known()[each.where].takes("url")), None)
     billing, kind = _billing(at_server, configured, price_usd_per_h)
-    server = kind or _address(at_server, context)
+    server = kind.label if kind else _address(at_server, context)
     predictor = Predictor(
         known=_known(model, requests[0].model or configured.model, server, context),
         total_bytes=images.total_bytes(),
@@ -72,8 +73,8 @@ def _model(requests: Sequence[Request], context: Context) -> ModelSource | None:
 
 def _billing(
     remote: Request | None, configured: Settings, price_usd_per_h: float | None
-) -> tuple[Billing, str | None]:
-    """What the remote machine costs, and its label if it is a rented one.
+) -> tuple[Billing, Kind | None]:
+    """What the remote machine costs, and its kind if it is a rented one.
 
     Raises:
         UsageError: a price is given where nothing is priced.
@@ -84,7 +85,7 @@ def _billing(
     if remote is None or not rented:
         return Billing(price_usd_per_h or 0.0, "set by hand"), None
     record = registry.connected(configured, remote.machine).record
-    return connection.billing(record), record.label
+    return connection.billing(record), record.kind
 
 
 def _address(remote: Request | None, context: Context) -> str | None:

@@ -96,12 +96,11 @@ class Links:
         self._environment.add_link(request.where, mbit, found)
         self._environment.add(request.where, {"host": host})
         if via is not None:
-            self._environment.add(request.where, _rented(via.label, via.billing))
+            self._environment.add(request.where, _rented(via.machine, via.billing))
         return found.get("goodput_bytes_per_s")
 
 
-def _rented(label: str | None, billing: Billing) -> Json:
-    kind = Kind.of(label)
+def _rented(kind: Kind | None, billing: Billing) -> Json:
     if kind is None:
         return {}
     return {

@@ -98,9 +98,7 @@ class Profiler:
             return there.open(selection, len(images.paths))
 
         def made(at: Session, side_px: int | None) -> Condition:
-            return condition(
-                at, of_side(side_px), self.context.settings, via.label if via else None
-            )
+            return condition(at, of_side(side_px), self.context.settings, via)
 
         subject = Subject(
             place=place.name,

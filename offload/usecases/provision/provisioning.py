@@ -141,6 +141,7 @@ def _condition(info: wire.Info, record: MachineRecord) -> Condition:
         slots=info.workers,
         url=record.label,
         network=network.fingerprint(),
+        machine=record.kind,
     )
 
 

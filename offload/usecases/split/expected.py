@@ -5,6 +5,7 @@ from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Speed, speed
 from offload.domain.ports import Session
 from offload.places import known as known_places
+from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.request import Request
@@ -15,17 +16,17 @@ def expected(
     session: Session,
     request: Request,
     context: Context,
-    label: str | None,
+    via: Endpoint | None,
     image_bytes: float | None,
 ) -> Speed | None:
-    """The remote place's speed beside this process; None if it was never measured. `label` stands
-    for the address of a rented machine.
+    """The remote place's speed beside this process; None if it was never measured. `via` is
+    the machine where it is a rented one.
     """
     configured = context.settings
-    under = condition(session, request, configured, label)
+    under = condition(session, request, configured, via)
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, configured)
-    by_hand = Overrides(slots=slots, network=under.network, kind=under.url)
+    by_hand = Overrides(slots=slots, network=under.network, kind=under.machine)
     ways = lanes(known.measurements, known.outcomes, by_hand, known_places())
     here = next(way for way in ways if way.traits.in_process)
     there = next((way for way in ways if way.key == under.key and way.state == "warm"), None)

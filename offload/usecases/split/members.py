@@ -132,8 +132,7 @@ class RemoteMember:
             if not affords(self.monitor, costs, USEFUL_S, self.context.reporter):
                 return False
             self.monitor.bill(request.where, costs)
-        label = via.label if via else None
-        hope = expected(session, request, self.context, label, self.image_bytes)
+        hope = expected(session, request, self.context, via, self.image_bytes)
         self.via, self._joined = via, True
         self.work.join(
             request.where,

@@ -66,8 +66,8 @@ def _condition(run: DetectRun, place: str, request: Request, configured: Setting
     via = run.shared.via
     other = next(each for each in request.members if each != place)
     session = run.shared.work.sessions[place]
-    label = via.label if via and place == request.member else None
-    return replace(condition(session, alone(request, place), configured, label), beside=other)
+    there = via if place == request.member else None
+    return replace(condition(session, alone(request, place), configured, there), beside=other)
 
 
 def _sample(run: DetectRun, under: Condition, taken_at: str) -> Measurement:
@@ -94,7 +94,7 @@ def _prediction(
     here, there = under
     past = [o for o in outcomes if o.model == here.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
-    by_hand = Overrides(slots=here.slots, network=there.network, kind=there.url)
+    by_hand = Overrides(slots=here.slots, network=there.network, kind=there.machine)
     ways = lanes(known, past, by_hand, known_places())
     way = split_option.split(ways, known, goal, [there.place])
     if way is None or way.key != _key(under):

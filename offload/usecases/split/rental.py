@@ -122,9 +122,9 @@ def affords(
 
 def needs_s(plan: ProvisionPlan, context: Context) -> float:
     """Seconds until its first result, as such machines took, else assumed."""
-    label, identity = plan.record.label, plan.model.identity
-    known = query.of_model(identity, label, context)
-    given = Overrides(kind=label, network=network.fingerprint())
+    record, identity = plan.record, plan.model.identity
+    known = query.of_model(identity, record.label, context)
+    given = Overrides(kind=record.kind, network=network.fingerprint())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
     ways = lanes(known.measurements, known.outcomes, given, known_places())
     lane = next(each for each in ways if each.place == REMOTE and each.state == state)
