@@ -31,6 +31,7 @@ from offload.version import __version__
 _RUNTIME = "offload.runtime"
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
+_ENDING_S = 3.0
 
 TRAITS = PlaceTraits(
     "container",
@@ -128,7 +129,7 @@ class _Starting:
             try:
                 info = ask(server, address)
             except PlaceUnavailable as error:
-                if not self._runs(container.id):
+                if self._ends(container.id):
                     raise self._gone(container.id) from error
                 raise
         expect(info, self.model, f"the container {container.name}")
@@ -190,6 +191,15 @@ class _Starting:
     def _runs(self, container_id: str) -> bool:
         now = self.engine.look(container_id)
         return now is not None and now.state == "running"
+
+    def _ends(self, container_id: str) -> bool:
+        """Whether a container whose server does not answer is ending, which takes a moment."""
+        give_up_s = self.config.clock() + _ENDING_S
+        while runs := self._runs(container_id):
+            if self.config.clock() > give_up_s:
+                break
+            time.sleep(_POLL_S)
+        return not runs
 
     def _gone(self, container_id: str) -> PlaceUnavailable:
         """Why a container is not up, in its own last words if it had any."""

@@ -38,7 +38,8 @@ def remember(
     place that was away for a while.
     """
     done = {place.name: place.done for place in ended.places if place.is_open}
-    shared = all(done.get(place, 0) >= _LEAST for place in request.members)
+    both = len(request.members) > 1  # a job here that has a deadline is watched like a split
+    shared = both and all(done.get(place, 0) >= _LEAST for place in request.members)
     was_away = run.shared and run.shared.other and run.shared.other.times_lost
     if not context.settings.history or not shared or was_away or not is_plain(run, request):
         return None
