@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
 
-INSIDE = "/cargo"
+INSIDE = "/model"
 """The container's folder of such files."""
 _LABELS = "labels.txt"
 

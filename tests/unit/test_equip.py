@@ -14,7 +14,7 @@ from tests.contexts import context
 
 TOKEN = "0123456789abcdef"
 CARGO = ModelFiles(
-    "k1", lambda: iter([b"files"]), {"OFFLOAD_MODEL": "/cargo/m.tflite"}, ("--labels",)
+    "k1", lambda: iter([b"files"]), {"OFFLOAD_MODEL": "/model/m.tflite"}, ("--labels",)
 )
 NO_CARGO = ModelFiles("k0", None, {"OFFLOAD_MODEL": "builtin"})
 
@@ -191,7 +191,7 @@ def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None
     run = machine.with_("docker run")
     assert " -p 127.0.0.1:8080:8080 " in run
     assert "--read-only" in run
-    assert machine.got[run] == b"OFFLOAD_TOKEN=0123456789abcdef\nOFFLOAD_MODEL=/cargo/m.tflite\n"
+    assert machine.got[run] == b"OFFLOAD_TOKEN=0123456789abcdef\nOFFLOAD_MODEL=/model/m.tflite\n"
     assert not machine.has(TOKEN)
 
 
@@ -204,7 +204,7 @@ def test_files_come_whole_or_not_at_all_and_once() -> None:
     there = Machine({"test -e /var/lib/offload/k1 ": "there\n"})
     there.steps().container(image(), CARGO, TOKEN, [])
     assert not there.has("tar -x")
-    assert "-v /var/lib/offload/k1:/cargo:ro" in there.with_("docker run")
+    assert "-v /var/lib/offload/k1:/model:ro" in there.with_("docker run")
 
 
 def test_the_engine_is_waited_for_and_the_machine_says_why_it_stays_away() -> None:
