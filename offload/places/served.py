@@ -84,7 +84,7 @@ class ServedPlace:
         server = stack.enter_context(closing(address.connect(config.clock)))
         info = ask(server, address)
         expect(info, self.model, server.shown)
-        info = replace(info, identity=self.model.identity)  # a server may call it something else
+        info = replace(info, model=self.model.identity)  # a server may call it something else
         return ServerSession(
             server, address, info, selection, config.max_pixels, config.link.upload.prepare,
             config.clock, endpoint.phases,

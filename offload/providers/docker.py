@@ -133,8 +133,8 @@ class _Starting:
                 raise
         expect(info, self.model, f"the container {container.name}")
         if self.phases:
-            self.phases[StartPhase.LOAD] = info.startup["load_s"]
-            self.phases[StartPhase.WARM_UP] = info.startup["warm_up_s"]
+            self.phases[StartPhase.LOAD] = info.startup.load_s
+            self.phases[StartPhase.WARM_UP] = info.startup.warm_up_s
         return endpoint
 
     def remove(self) -> None:

@@ -16,7 +16,7 @@ from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess
 from offload.service.server.run import Serving, listen, serve
 from offload.service.server.slots import SessionFactory
-from offload.service.wire import Info
+from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
 
@@ -69,10 +69,11 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     def open_engine() -> AbstractContextManager[SessionFactory]:
         return place.open(Selection(min_score=model.min_score), workers)
 
-    def describe(startup: dict[str, float]) -> Info:
+    def describe(startup: Startup) -> Info:
         return Info(
+            service="offload",
             version=__version__,
-            identity=model.identity,
+            model=model.identity,
             labels=model.labels,
             min_score=model.min_score,
             workers=workers,
@@ -90,7 +91,6 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         describe,
         pictures.sample(),
         __version__,
-        options.queue,
         options.max_bytes,
         clock,
         token,

@@ -1,6 +1,5 @@
 """The client against a server that misbehaves as its script says."""
 
-import json
 import threading
 from dataclasses import astuple, replace
 
@@ -8,6 +7,7 @@ import pytest
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
 from offload.domain.timing import Durations
+from offload.domain.typed import encoded
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
 from tests.remote.flaky import (
@@ -56,7 +56,7 @@ def test_who_still_asks_when_the_connections_are_closed_gets_no_answer() -> None
 
 def test_a_server_that_claims_more_seconds_than_passed_leaves_none_for_the_way() -> None:
     slow = Detections((), 1, 1, Durations(infer_s=1000.0))
-    claim = json.dumps(wire.Answer(slow, 0.0, IDENTITY.sha256).to_json()).encode()
+    claim = encoded(wire.Answer.of(slow, 0.0, IDENTITY.sha256))
     with Flaky([says(claim)]) as server, visit(server) as here:
         durations = here.detect().durations
     assert (durations.infer_s, durations.upload_s) == (1000.0, 0.0)
@@ -199,7 +199,7 @@ def test_an_answer_that_is_none_is_no_answer(body: bytes) -> None:
 def test_another_model_all_of_a_sudden_ends_the_run() -> None:
     with Flaky() as server, visit(server) as here:
         here.detect()
-        server.info = info(identity=replace(IDENTITY, sha256="e" * 64))
+        server.info = info(model=replace(IDENTITY, sha256="e" * 64))
         with pytest.raises(PlaceUnavailable, match=f"another model now: .*{'e' * 12}.*{'f' * 12}"):
             here.detect()
 

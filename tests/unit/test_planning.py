@@ -18,8 +18,7 @@ from offload.providers.ec2.machine_state import MachineState
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import planning, provisioning
 from offload.usecases.provision.launch import Waiter
-from offload.usecases.provision.planning import ProvisionOptions
-from offload.usecases.provision.plans import ProvisionPlan
+from offload.usecases.provision.planning import ProvisionOptions, ProvisionPlan
 from tests.contexts import context
 
 HERE = "192.0.2.1/32"
@@ -142,7 +141,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
         now_s[0] += seconds
 
     monkeypatch.setattr(MachineState, "connect", connect)
-    patience = Waiter(lambda: now_s[0], pause, Stop())
+    patience = Waiter(Stop(), lambda: now_s[0], pause)
     told = (
         r"^The machine big does not let us in over SSH\. 198\.18\.0\.1:22 does not answer\. "
         r"It lets in 10\.0\.0\.0/8\.$"

@@ -102,10 +102,10 @@ def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Re
 def _containers(*, quiet: bool, must_answer: bool) -> None:
     """Remove our containers; where there is no engine, there are none."""
     from offload.domain.errors import PlaceUnavailable
-    from offload.usecases.provision import containers
+    from offload.usecases.provision.teardown import containers
 
     try:
-        for container in containers.containers():
+        for container in containers():
             if not quiet:
                 typer.echo(container)
     except PlaceUnavailable:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from offload.render.messages import Messages
     from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
-    from offload.usecases.provision.plans import ProvisionPlan
+    from offload.usecases.provision.planning import ProvisionPlan
     from offload.usecases.split.rental import HiredMachine
 
 

@@ -80,9 +80,9 @@ def logs(
 ) -> None:
     """Show what the server on a machine said."""
     from offload import bootstrap
-    from offload.usecases.provision import remote_shell
+    from offload.usecases.provision import machines as rented
 
-    typer.echo(remote_shell.logs(bootstrap.context(), name, lines), nl=False)
+    typer.echo(rented.logs(bootstrap.context(), name, lines), nl=False)
 
 
 def ssh(
@@ -93,6 +93,6 @@ def ssh(
 ) -> None:
     """Open a shell on a machine, or run a command there, with its key and host key."""
     from offload import bootstrap
-    from offload.usecases.provision import remote_shell
+    from offload.usecases.provision import machines as rented
 
-    raise typer.Exit(remote_shell.shell(bootstrap.context(), name, command or ()))
+    raise typer.Exit(rented.shell(bootstrap.context(), name, command or ()))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from offload.domain import typed
 from offload.domain.errors import NoServer, PlaceUnavailable, UsageError
 from offload.domain.ports import Model
 from offload.domain.timing import Clock
@@ -73,7 +74,7 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
         document = json.loads(reply.body)
         version = _version(document)
         # Another version may say all else in another way.
-        info = wire.Info.from_json(document) if version == __version__ else None
+        info = typed.parse(wire.Info, reply.body) if version == __version__ else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlaceUnavailable(
             f"{server.shown} is no offload server: {wire.INFO} answers {reply.status}.",

@@ -1,13 +1,12 @@
 """A session at a server: each image sent in its turn, as often as it takes."""
 
-import json
 import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
+from offload.domain import typed
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Selection
@@ -28,6 +27,11 @@ from offload.service.client.replies import (
 )
 from offload.service.client.turns import Pieces, Turns
 
+Prepare = Callable[[bytes], tuple[bytes, tuple[int, int] | None]]
+"""What is sent of an image, and its upright size in pixels if a copy has another; may raise
+ImageError.
+"""
+
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
 
@@ -35,17 +39,6 @@ _SHORT_TRIPS = 6
 """Round trips within which an upload is over that the link does not hold back: TCP's slow start
 (ten segments first, twice as many each round trip) needs four for 200 kB, the answer one.
 """
-
-
-class Prepare(Protocol):
-    """What is sent of an image, and its upright size in pixels if that is not what is sent."""
-
-    def __call__(self, data: bytes) -> tuple[bytes, tuple[int, int] | None]:
-        """Make it.
-
-        Raises:
-            ImageError: the image cannot be used.
-        """
 
 
 class ServerSession:
@@ -175,8 +168,8 @@ class ServerSession:
             why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
             raise Refused(why) if reply.status in UNUSABLE else Unanswered(why)
         try:
-            answer = wire.Answer.from_json(json.loads(reply.body))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            answer = typed.parse(wire.Answer, reply.body)
+        except ValueError as error:
             raise Unanswered(f"{self._server.shown} answers what we cannot read") from error
         if answer.model_sha256 != self.model.sha256:
             raise PlaceUnavailable(
@@ -202,7 +195,7 @@ def in_flight(info: wire.Info, rtt_s: float) -> int:
     the slowest stage: if that is the server, b = t_s / k of its k slots; if it is the uplink, fewer
     are enough. More than the server's queue takes are never sent.
     """
-    slots, service_s = info.workers, max(info.startup["service_s"], 1e-4)
+    slots, service_s = info.workers, max(info.startup.service_s, 1e-4)
     wanted = slots + math.ceil(slots * rtt_s / service_s) + 2
     return max(1, min(wanted, slots + info.queue, MOST_IN_FLIGHT))
 
@@ -223,7 +216,7 @@ class _Trip:
 
 def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
     """The answer with all durations: what the server did not do was the way there and back."""
-    theirs = answer.found.durations
+    theirs = answer.durations
     busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
     durations = Durations(
         prepare_s=trip.prepare_s,
@@ -234,10 +227,8 @@ def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
         infer_s=theirs.infer_s,
         download_s=reply.ended_s - reply.began_s,
     )
-    width, height = trip.size or (answer.found.width, answer.found.height)
-    return replace(
-        answer.found, durations=durations, sent_bytes=trip.sent_bytes, width=width, height=height
-    )
+    width, height = trip.size or (answer.width, answer.height)
+    return Detections(answer.found(), width, height, durations, trip.sent_bytes)
 
 
 def _pause_s(attempt: int, reply: Reply | None) -> float:

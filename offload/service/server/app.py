@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -13,17 +12,16 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
+from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from offload.domain.errors import ImageError, UsageError
-from offload.domain.vision import Selection, check_classes
+from offload.domain.vision import check_classes
 from offload.service import wire
 from offload.service.server import legacy, problems, schemas
-from offload.service.server.core import FILE, FORM, Service, unusable, worked
-from offload.service.server.forms import only_file
+from offload.service.server.core import FILE, FORM, Service, only_file, sent, taken, worked
 from offload.service.server.metrics import Metrics
-from offload.service.server.problems import Problem
+from offload.service.server.problems import Problem, ProblemDetails
 
 _REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
 
@@ -43,7 +41,7 @@ def create(service: Service, version: str) -> FastAPI:
     refusals: dict[int | str, dict[str, Any]] = {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {wire.PROBLEM_TYPE: {"schema": schemas.ProblemDetails.model_json_schema()}},
+            "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
         for status in _REFUSALS
     }
@@ -60,52 +58,32 @@ def _own(service: Service) -> APIRouter:
 
     @router.post(
         wire.DETECT,
-        responses={200: {"model": schemas.Answer}},
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/octet-stream": FILE,
-                    "image/*": FILE,
-                    "multipart/form-data": FORM,
-                },
-            }
-        },
+        responses={200: {"model": wire.Answer}},
+        openapi_extra=taken(
+            {"application/octet-stream": FILE, "image/*": FILE, "multipart/form-data": FORM}
+        ),
     )
     async def detect(request: Request, wishes: Annotated[schemas.Wishes, Query()]) -> Response:
         """Detect the objects of one image: the raw file, or one multipart field of any name."""
-        slots, info = service.ready()
-        selection = wishes.selection(info.min_score)
-        _check_classes(selection, info)
+        slots = service.ready()
+        selection = wishes.selection(slots.info.min_score)
+        check_classes(selection, slots.info.labels)
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
-                try:
-                    answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
-                except ImageError as error:
-                    raise unusable(error) from error
-        return Response(
-            json.dumps(answer.to_json()),
-            media_type="application/json",
-            headers={"Server-Timing": answer.server_timing()},
-        )
+                answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
+        return sent(answer, answer.server_timing())
 
     @router.post(
         wire.PROBE,
-        responses={200: {"model": schemas.Probed}},
-        openapi_extra={
-            "requestBody": {"content": {"application/octet-stream": FILE}, "required": False}
-        },
+        responses={200: {"model": wire.Probed}},
+        openapi_extra=taken({"application/octet-stream": FILE}, required=False),
     )
     async def probe(request: Request) -> Response:
         """Swallow a payload and say how long it took to come in; for measuring the link."""
         async with service.intake.body(request, keep=False) as body:
-            document = {"bytes": body.size_bytes, "recv_s": round(body.recv_s, 6)}
-        return Response(
-            json.dumps(document),
-            media_type="application/json",
-            headers={"Server-Timing": f"recv;dur={body.recv_s * 1000:.3f}"},
-        )
+            probed = wire.Probed(body.size_bytes, round(body.recv_s, 6))
+        return sent(probed, f"recv;dur={body.recv_s * 1000:.3f}")
 
     @router.get(
         wire.PROBE,
@@ -117,11 +95,10 @@ def _own(service: Service) -> APIRouter:
         data = await worked(wishes.bytes, lambda: os.urandom(wishes.bytes))
         return Response(data, media_type="application/octet-stream")
 
-    @router.get(wire.INFO, responses={200: {"model": schemas.Info}})
+    @router.get(wire.INFO, responses={200: {"model": wire.Info}})
     async def info() -> Response:
         """What this server is."""
-        _, facts = service.ready()
-        return Response(json.dumps(facts.to_json()), media_type="application/json")
+        return sent(service.ready().info)
 
     @router.get(wire.METRICS, response_class=PlainTextResponse)
     async def metrics() -> Response:
@@ -162,13 +139,6 @@ def _open(service: Service) -> APIRouter:
 
 def _page() -> str:
     return (resources.files("offload.service") / "page" / "index.html").read_text("utf-8")
-
-
-def _check_classes(selection: Selection, info: wire.Info) -> None:
-    try:
-        check_classes(selection, info.labels)
-    except UsageError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def _bearer(token: str) -> Callable[..., Awaitable[None]]:

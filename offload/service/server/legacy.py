@@ -13,12 +13,9 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from offload.domain.errors import ImageError
-from offload.domain.results import Json, detections_to_json
-from offload.domain.vision import Detection
 from offload.service import wire
 from offload.service.server import schemas
-from offload.service.server.core import FORM, Service, unusable, worked
-from offload.service.server.forms import only_file
+from offload.service.server.core import FORM, Service, only_file, sent, taken, worked
 from offload.service.server.intake import Body
 from offload.service.server.problems import Problem, sentence
 
@@ -39,7 +36,7 @@ def routes(service: Service) -> APIRouter:
     )
     async def batch(request: Request) -> Response:
         """Several images as base64 in one document. One that is unusable fails alone."""
-        slots, _ = service.ready()
+        slots = service.ready()
         async with service.intake.body(request) as body:
             asked = await _parsed(schemas.Batch, body)
             names = _names(asked)
@@ -47,17 +44,11 @@ def routes(service: Service) -> APIRouter:
                 answers = await _all(service, body, asked.images)
             total_s = service.clock() - body.began_s
         if isinstance(answers[0], ImageError) and all(isinstance(a, ImageError) for a in answers):
-            raise unusable(answers[0])
+            raise answers[0]
         entries = [_entry(name, answer) for name, answer in zip(names, answers, strict=True)]
-        done = [entry["inference_s"] for entry in entries if entry["error"] is None]
-        document = {
-            "results": entries,
-            "total_images": len(entries),
-            "payload_bytes": body.size_bytes,
-            "average_inference_s": sum(done) / len(done),
-            "total_s": total_s,
-        }
-        return Response(json.dumps(document), media_type="application/json")
+        done = [entry.inference_s for entry in entries if entry.error is None]
+        mean_s = sum(done) / len(done)
+        return sent(schemas.BatchAnswer(entries, len(entries), body.size_bytes, mean_s, total_s))
 
     @router.post(
         "/api/object_detection",
@@ -66,35 +57,27 @@ def routes(service: Service) -> APIRouter:
     )
     async def single(request: Request) -> Response:
         """One image as base64, with an id; the document may itself be a JSON string."""
-        slots, _ = service.ready()
+        slots = service.ready()
         async with service.intake.body(request) as body:
             asked = await _parsed(schemas.Single, body)
             with slots.admission():
-                try:
-                    answer = await service.detect(body, lambda: _decoded(asked.image))
-                except ImageError as error:
-                    raise unusable(error) from error
-        found = answer.found
-        objects = [_in_pixels(d, found.width, found.height) for d in found.found]
-        document = {"id": asked.id, "objects": objects}
-        return Response(json.dumps(document), media_type="application/json")
+                answer = await service.detect(body, lambda: _decoded(asked.image))
+        objects = [_in_pixels(found, answer) for found in answer.detections]
+        return sent(schemas.SingleAnswer(asked.id, objects))
 
     @router.post(
         "/",
         response_class=PlainTextResponse,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": FORM}, "required": True}},
+        openapi_extra=taken({"multipart/form-data": FORM}),
     )
     async def label(request: Request) -> PlainTextResponse:
         """One file of a form; the answer is the label of its best object, or `none`."""
-        slots, _ = service.ready()
+        slots = service.ready()
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
-                try:
-                    answer = await service.detect(body, lambda: file)
-                except ImageError as error:
-                    raise unusable(error) from error
-        best = answer.found.found
+                answer = await service.detect(body, lambda: file)
+        best = answer.detections
         return PlainTextResponse(best[0].label if best else "none")
 
     return router
@@ -138,8 +121,7 @@ async def _all(
     service: Service, body: Body, images: Sequence[str]
 ) -> list[wire.Answer | ImageError]:
     """An answer or the reason for none for every image, as many at a time as there are slots."""
-    slots, _ = service.ready()
-    turn = asyncio.Semaphore(slots.engine.concurrency)
+    turn = asyncio.Semaphore(service.ready().engine.concurrency)
 
     async def one(image: str) -> wire.Answer | ImageError:
         async with turn:
@@ -164,28 +146,22 @@ def _decoded(image: str) -> bytes:
         raise ImageError(f"the image is not valid base64: {error}") from error
 
 
-def _entry(name: str, answer: wire.Answer | ImageError) -> Json:
+def _entry(name: str, answer: wire.Answer | ImageError) -> schemas.BatchEntry:
     if isinstance(answer, ImageError):
-        return {"name": name, "detections": [], "inference_s": 0.0, "error": str(answer)}
-    return {
-        "name": name,
-        "detections": detections_to_json(answer.found.found),
-        "inference_s": answer.found.durations.infer_s,
-        "error": None,
-    }
+        return schemas.BatchEntry(name, (), 0.0, str(answer))
+    return schemas.BatchEntry(name, answer.detections, answer.durations.infer_s, None)
 
 
-def _in_pixels(d: Detection, width: int, height: int) -> Json:
-    rectangle = {
-        "height": (d.box.ymax - d.box.ymin) * height,
-        "left": d.box.xmin * width,
-        "top": d.box.ymin * height,
-        "width": (d.box.xmax - d.box.xmin) * width,
-    }
-    pixels = {name: round(value, 2) for name, value in rectangle.items()}
-    return {"label": d.label, "accuracy": d.score, "rectangle": pixels}
+def _in_pixels(found: wire.Found, answer: wire.Answer) -> schemas.SingleObject:
+    box, width, height = found.box, answer.width, answer.height
+    rectangle = schemas.Rectangle(
+        height=round((box.ymax - box.ymin) * height, 2),
+        left=round(box.xmin * width, 2),
+        top=round(box.ymin * height, 2),
+        width=round((box.xmax - box.xmin) * width, 2),
+    )
+    return schemas.SingleObject(found.label, found.score, rectangle)
 
 
 def _json_body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = model.model_json_schema()
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}
+    return taken({"application/json": {"schema": model.model_json_schema()}})

@@ -1,5 +1,7 @@
 """What a monitor reads, in Prometheus' text format."""
 
+from dataclasses import astuple
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -36,12 +38,10 @@ class Metrics:
         """Count a response."""
         self._answers.labels(str(status)).inc()
 
-    def detected(self, answer: wire.Answer) -> None:
+    def detected(self, durations: wire.ServerDurations) -> None:
         """Count an image and its durations."""
         self._images.inc()
-        d = answer.found.durations
-        values = (answer.recv_s, d.queue_s, d.decode_s, d.infer_s)
-        for phase, seconds in zip(self._phases, values, strict=True):
+        for phase, seconds in zip(self._phases, astuple(durations), strict=True):
             phase.observe(seconds)
 
     def text(self) -> bytes:

@@ -1,7 +1,7 @@
 """Failures as problem details (RFC 9457): one JSON shape that names the reason."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +11,22 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 
+from offload.domain import typed
+from offload.domain.errors import ImageError, TooManyPixels, UsageError
 from offload.service import wire
 
 _MOST = 5
 """As many findings as a person reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemDetails:
+    """RFC 9457; `detail` names the reason."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 class Problem(Exception):
@@ -54,6 +66,18 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def on_problem(_request: Request, problem: Problem) -> Response:
         return problem.response()
+
+    @app.exception_handler(ImageError)
+    async def on_unusable(_request: Request, error: ImageError) -> Response:
+        if isinstance(error, TooManyPixels):
+            status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, wire.TOO_MANY_PIXELS
+        else:
+            status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, wire.NO_PICTURE
+        return _response(status, str(error), kind)
+
+    @app.exception_handler(UsageError)
+    async def on_impossible(_request: Request, error: UsageError) -> Response:
+        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
@@ -99,5 +123,5 @@ def sentence(errors: Sequence[Any]) -> str:
 def _response(
     status: HTTPStatus, detail: str, kind: str = "about:blank", headers: Mapping[str, str] = {}
 ) -> Response:
-    document = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail}
-    return Response(json.dumps(document), status.value, dict(headers), media_type=wire.PROBLEM_TYPE)
+    document = typed.encoded(ProblemDetails(kind, status.phrase, status.value, detail))
+    return Response(document, status.value, dict(headers), media_type=wire.PROBLEM_TYPE)

@@ -44,10 +44,9 @@ class Serving:
     """
 
     open_engine: OpenEngine
-    describe: Callable[[dict[str, float]], wire.Info]
+    describe: Callable[[wire.Startup], wire.Info]
     sample: bytes
     version: str
-    queue: int
     max_bytes: int
     clock: Clock
     token: str | None = field(default=None, repr=False)
@@ -108,7 +107,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
     def load() -> None:
         with loading, ExitStack() as stack:
             _bring_up(serving, service, stack)
-            on_ready(service.ready()[1])
+            on_ready(service.ready().info)
             stopped.wait()
         if loading.error is not None:
             server.should_exit = True
@@ -147,13 +146,10 @@ def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
     began_s = serving.clock()
     service_s = _warm_up(engine, serving.sample)
     warm_up_s = serving.clock() - began_s
-    startup = {"load_s": sum(engine.phases.values()), "warm_up_s": warm_up_s}
-    startup = {
-        name: round(value, 6) for name, value in (startup | {"service_s": service_s}).items()
-    }
-    slots = Slots(engine, serving.queue, serving.clock, service_s)
+    seconds = (sum(engine.phases.values()), warm_up_s, service_s)
+    startup = wire.Startup(*(round(value, 6) for value in seconds))
+    slots = Slots(engine, serving.describe(startup), serving.clock)
     stack.callback(slots.close)
-    service.info = serving.describe(startup)
     service.slots = slots
 
 

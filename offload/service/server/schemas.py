@@ -1,6 +1,8 @@
-"""Documents of the API as pydantic models: what OpenAPI shows, and how legacy JSON is checked."""
+"""Queries, and the documents of other clients: what OpenAPI shows, and how it is checked."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,7 +10,6 @@ from offload.domain.vision import Selection
 from offload.service import wire
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Text = dict[str, str]
 ClassName = Annotated[str, Field(max_length=200)]
 
 MAX_IMAGES = 4096
@@ -46,76 +47,6 @@ class ProbeWishes(BaseModel):
     bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="How many to send.")
 
 
-class Found(BaseModel):
-    """One object; `box` is ymin, xmin, ymax, xmax as shares of the upright picture."""
-
-    label: str
-    id: int
-    score: Share
-    box: Annotated[list[Share], Field(min_length=4, max_length=4)]
-
-
-class Durations(BaseModel):
-    """Seconds of the server's own monotonic clock."""
-
-    recv_s: float
-    queue_s: float
-    decode_s: float
-    infer_s: float
-
-
-class Answer(BaseModel):
-    """An image's objects, best first, and where the seconds went."""
-
-    schema_: Literal[2] = Field(alias="schema")
-    model_sha256: str
-    width: int
-    height: int
-    detections: list[Found]
-    durations: Durations
-
-
-class Probed(BaseModel):
-    """What came in, and how long it took from the request's headers to its last byte."""
-
-    bytes: int
-    recv_s: float
-
-
-class ModelIdentity(BaseModel):
-    """Which weights answer."""
-
-    name: str
-    runtime: str
-    sha256: str
-
-
-class Info(BaseModel):
-    """This server: version, model, slots, limits, machine, how it came up."""
-
-    service: Literal["offload"]
-    version: str
-    model: ModelIdentity
-    labels: Text
-    min_score: float
-    workers: int
-    threads: int
-    queue: int
-    max_bytes: int
-    max_pixels: int
-    machine: dict[str, Any]
-    startup: dict[str, float]
-
-
-class ProblemDetails(BaseModel):
-    """RFC 9457; `detail` names the reason."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
 class Batch(BaseModel):
     """Several images in one document."""
 
@@ -127,19 +58,21 @@ class Batch(BaseModel):
     names: list[str] | None = None
 
 
-class BatchEntry(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchEntry:
     """One image of a batch; `error` says why there are no detections."""
 
     name: str
-    detections: list[Found]
+    detections: Sequence[wire.Found]
     inference_s: float
     error: str | None
 
 
-class BatchAnswer(BaseModel):
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
     """An entry per image, in their order, and the totals that clients print."""
 
-    results: list[BatchEntry]
+    results: Sequence[BatchEntry]
     total_images: int
     payload_bytes: int
     average_inference_s: float
@@ -155,7 +88,8 @@ class Single(BaseModel):
     image: str = Field(description="Base64 of the file.")
 
 
-class Rectangle(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Rectangle:
     """Pixels of the sent image."""
 
     height: float
@@ -164,16 +98,18 @@ class Rectangle(BaseModel):
     width: float
 
 
-class SingleObject(BaseModel):
+@dataclass(frozen=True, slots=True)
+class SingleObject:
     """One object."""
 
     label: str
-    accuracy: Share
+    accuracy: float
     rectangle: Rectangle
 
 
-class SingleAnswer(BaseModel):
+@dataclass(frozen=True, slots=True)
+class SingleAnswer:
     """The objects, best first."""
 
     id: str | int | None
-    objects: list[SingleObject]
+    objects: Sequence[SingleObject]

@@ -1,17 +1,38 @@
-"""Rented machines as people handle them: listed, stopped, started, let in, removed."""
+"""Rented machines as people handle them: listed, stopped, let in, their logs and shells."""
 
 import datetime
+import shutil
+import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.providers.ec2 import caller, registry
+from offload.providers.ec2 import caller, connection, registry
+from offload.providers.ec2.machine_state import SSH_PORT
 from offload.usecases.context import Context
-from offload.usecases.provision.plans import ListedMachine
+from offload.usecases.provision.deploy import log_command
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMachine:
+    """A machine as `offload machines` shows it: what the cloud says, what this computer knows.
+
+    `machine` is None where there is none any more, `record` where this computer knows of none.
+    `age_s` and `usd` count from when it last began to run; a stopped one costs `usd_per_month`.
+    """
+
+    name: str
+    region: str
+    machine: Machine | None
+    record: MachineRecord | None
+    age_s: float | None = None
+    usd: float | None = None
+    usd_per_month: float | None = None
 
 
 def listed(
@@ -117,3 +138,47 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
         spec = replace(record.spec, allow_cidrs=wanted)
         folder.keep(replace(record, spec=spec, cidrs_by_hand=bool(cidrs)))
     return wanted
+
+
+def logs(context: Context, name: str | None, lines: int) -> str:
+    """The last that the server on a machine said.
+
+    Raises:
+        PlaceUnavailable: the machine does not answer, and why.
+    """
+    local = registry.connected(context.settings, name)
+    with closing(connection.connected(local, context.settings, context.clouds)) as shell:
+        return shell.run(log_command(lines))
+
+
+def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
+    """A shell on the machine, or one command there; its exit code.
+
+    Raises:
+        OffloadError: there is no `ssh` here, or the machine has no address.
+    """
+    program = shutil.which("ssh")
+    if program is None:
+        raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
+    local = registry.connected(context.settings, name)
+    connection.connected(
+        local, context.settings, context.clouds
+    ).close()  # says why, where it does not answer
+    folder = local.folder
+    options = {
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": f'"{_plain(folder.known_hosts)}"',
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "HostKeyAlias": folder.alias,
+        "HostKeyAlgorithms": "ssh-ed25519",
+    }
+    words = [program, "-F", "/dev/null", "-i", _plain(folder.key), "-p", str(SSH_PORT)]
+    words += [f"-o{option}={value}" for option, value in options.items()]
+    words += ["-l", local.record.login, str(local.record.address), *command]
+    return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command
+
+
+def _plain(path: str) -> str:
+    """A path of which ssh replaces nothing."""
+    return path.replace("%", "%%")

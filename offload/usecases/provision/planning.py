@@ -3,13 +3,13 @@
 import datetime
 import os
 import secrets
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
+from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.machines import Offer, Spec
+from offload.domain.machines import Machine, Offer, Spec
 from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
@@ -20,10 +20,10 @@ from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context
 from offload.usecases.provision import launch
-from offload.usecases.provision.plans import ProvisionPlan
 
 _ENGINE_S = 3
-_IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
+_LASTING = ("instance_type", "ami", "disk_gb", "subnet", "spot", "idle_s", "lifetime_s")
+"""Options that hold until another is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,23 @@ class ProvisionOptions:
     price_usd_per_h: float | None = None
     max_usd_per_h: float | None = None
     offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionPlan:
+    """What carrying out a wish means: what the cloud offers, what it costs, what is there already.
+
+    `before` is the machine that is there, None where one is created. `can_send` says that this
+    computer has an engine whose images run there.
+    """
+
+    offer: Offer
+    record: MachineRecord
+    model: ModelSource
+    billing: Billing
+    before: Machine | None
+    can_send: bool
+    cloud: Cloud = field(repr=False)
 
 
 def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
@@ -84,16 +101,14 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
         profile=profile,
         usd_per_h=billing.usd_per_h,
         disk_gb=offer.disk_gb,
-        attempt=known.attempt if known else secrets.token_hex(8),
-        asked_at=known.asked_at if known else now.isoformat(timespec="seconds"),
+        attempt=secrets.token_hex(8),
+        asked_at=now.isoformat(timespec="seconds"),
         image_way=wish.image_way or (known.image_way if known else "auto"),
         model=asked,
         labels=labels,
         cidrs_by_hand=bool(by_hand),
-        id=known.id if known else None,
-        address=known.address if known else None,
-        ready=known.ready if known else False,
     )
+    record = latest(record, known)
     before = found[0] if found else None
     if before is not None:
         ours = MachineState(folder, record).is_ours(cloud.key_of(wish.name))
@@ -147,36 +162,38 @@ def _spec(
     """What is asked for: what the wish says, else what was asked for the last time, but for where
     in the region.
     """
-    before = known.spec if known else None
-    if before and before.region != region:
-        before = replace(before, ami=None, subnet=None)  # of the other region
-
-    def either(value: Any, name: str, default: Any) -> Any:
-        return value if value is not None else getattr(before, name) if before else default
-
-    return Spec(
-        name=wish.name,
-        region=region,
-        instance_type=either(wish.instance_type, "instance_type", INSTANCE),
+    before = known.spec if known else Spec(wish.name, region, INSTANCE, ())
+    if before.region != region:
+        before = replace(before, region=region, ami=None, subnet=None)
+    given = {name: getattr(wish, name) for name in _LASTING}
+    spec = replace(before, **{name: value for name, value in given.items() if value is not None})
+    return replace(
+        spec,
         allow_cidrs=allow_cidrs,
-        ami=either(wish.ami, "ami", None),
-        disk_gb=either(wish.disk_gb, "disk_gb", None),
         zone=wish.zone,
-        subnet=either(wish.subnet, "subnet", None),
-        spot=either(wish.spot, "spot", False),
-        idle_s=_limit(either(wish.idle_s, "idle_s", _IDLE_S)),
-        lifetime_s=_limit(either(wish.lifetime_s, "lifetime_s", _LIFETIME_S)),
-        tags=dict(wish.tags) or (dict(before.tags) if before else {}),
+        idle_s=spec.idle_s or None,
+        lifetime_s=spec.lifetime_s or None,
+        tags=dict(wish.tags) or before.tags,
+    )
+
+
+def latest(record: MachineRecord, known: MachineRecord | None) -> MachineRecord:
+    """With what is known by now of the machine that there is: this process may be the second."""
+    if known is None:
+        return record
+    return replace(
+        record,
+        attempt=known.attempt,
+        asked_at=known.asked_at,
+        id=known.id,
+        address=known.address,
+        ready=known.ready,
     )
 
 
 def _lasting(path: str | None) -> str | None:
     """A file's path as it holds in every folder; names stay names."""
     return os.path.abspath(path) if path and os.path.exists(path) else path
-
-
-def _limit(seconds: float | None) -> float | None:
-    return seconds or None
 
 
 def _billing(
