@@ -44,7 +44,7 @@ class Endpoint:
     billing: Billing = field(default_factory=Billing)
     notice: Callable[[], str | None] = lambda: None
     phases: Mapping[str, float] = field(default_factory=dict)
-    hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"
+    hint: str = ""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from offload.drivers.docker.engine import Engine, RunningContainer
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.providers import Endpoint
+from offload.providers import Endpoint, Phases
 from offload.providers.config import KEPT, PlaceConfig
 from offload.providers.served_files import INSIDE, served_files
 from offload.service import wire
@@ -62,7 +62,7 @@ def open(  # noqa: A001 - what every provider calls it
     """
     with ExitStack() as stack:
         engine = stack.enter_context(_engine_here())
-        starting = _Starting(config, model, engine)
+        starting = _Starting(config, model, engine, Phases(config.clock))
         stack.callback(starting.remove)
         starting.have_image()
         like = _wanted(config, model, starting.image, engine.image_id(starting.image), stack)
@@ -79,8 +79,8 @@ class _Starting:
     config: PlaceConfig
     model: ModelSource
     engine: Engine
+    phases: Phases
     leaving: list[str] = field(default_factory=list)
-    phases: dict[str, float] = field(default_factory=dict)
 
     @property
     def image(self) -> str:
@@ -102,9 +102,8 @@ class _Starting:
             self.config.reporter.warn(
                 f"Building the image {image}; this happens once and takes minutes."
             )
-            began_s = self.config.clock()
-            own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
-            self._took(StartPhase.BUILD, began_s)
+            with self.phases.of(StartPhase.BUILD):
+                own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
 
     def up(self, like: ContainerSpec) -> list[RunningContainer]:
         """As many containers as are wanted: those that stayed, and new ones."""
@@ -118,10 +117,10 @@ class _Starting:
         endpoint = Endpoint(
             f"http://127.0.0.1:{container.port}",
             container.environment["OFFLOAD_TOKEN"],
-            phases=self.phases,
+            phases=self.phases.taken_s,
             hint=f"To see why: docker logs {container.name}",
         )
-        address = config.link.address(endpoint)
+        address = config.address(endpoint)
         address = replace(address, timeout_s=max(address.timeout_s, _PATIENCE_S))
         with closing(address.connect(config.clock, 1)) as server:
             self._wait(container, server)
@@ -132,9 +131,9 @@ class _Starting:
                     raise self._gone(container.id) from error
                 raise
         expect(info, self.model, f"the container {container.name}")
-        if self.phases:
-            self.phases[StartPhase.LOAD] = info.startup.load_s
-            self.phases[StartPhase.WARM_UP] = info.startup.warm_up_s
+        if self.phases.taken_s:
+            self.phases.taken_s[StartPhase.LOAD] = info.startup.load_s
+            self.phases.taken_s[StartPhase.WARM_UP] = info.startup.warm_up_s
         return endpoint
 
     def remove(self) -> None:
@@ -155,12 +154,11 @@ class _Starting:
         ]
 
     def _started(self, like: ContainerSpec) -> RunningContainer:
-        began_s = self.config.clock()
-        container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
-        self.leaving.append(container_id)
-        began_s = self._took(StartPhase.CREATE, began_s)
-        self.engine.start(container_id)
-        self._took(StartPhase.START, began_s)
+        with self.phases.of(StartPhase.CREATE):
+            container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
+            self.leaving.append(container_id)
+        with self.phases.of(StartPhase.START):
+            self.engine.start(container_id)
         running = self.engine.look(container_id)
         if running is None or running.port is None:
             raise self._gone(container_id)
@@ -168,24 +166,16 @@ class _Starting:
 
     def _wait(self, container: RunningContainer, server: Server) -> None:
         """Until the server in it answers at all; adds that to the phase `start`."""
-        began_s = self.config.clock()
-        while True:
-            try:
-                server.request("GET", wire.LIVE)
-                break
-            except Unreachable as error:
-                late = self.config.clock() - began_s > _PATIENCE_S
-                if late or not self._runs(container.id):
-                    raise self._gone(container.id) from error
-                time.sleep(_POLL_S)
-        if self.phases:
-            self._took(StartPhase.START, began_s)
-
-    def _took(self, phase: StartPhase, began_s: float) -> float:
-        """Add the time since then to a phase; the time now."""
-        now_s = self.config.clock()
-        self.phases[phase] = self.phases.get(phase, 0.0) + now_s - began_s
-        return now_s
+        give_up_s = self.config.clock() + _PATIENCE_S
+        with self.phases.of(StartPhase.START) if self.phases.taken_s else nullcontext():
+            while True:
+                try:
+                    server.request("GET", wire.LIVE)
+                    break
+                except Unreachable as error:
+                    if self.config.clock() > give_up_s or not self._runs(container.id):
+                        raise self._gone(container.id) from error
+                    time.sleep(_POLL_S)
 
     def _runs(self, container_id: str) -> bool:
         now = self.engine.look(container_id)

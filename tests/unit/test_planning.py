@@ -13,7 +13,7 @@ from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import SshUnreachable
-from offload.providers.ec2 import caller
+from offload.providers.ec2 import connection
 from offload.providers.ec2.machine_state import MachineState
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import planning, provisioning
@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> MachineFolder:
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller, "cidr", lambda _configured: HERE)
+    monkeypatch.setattr(connection, "caller_cidr", lambda _configured: HERE)
     monkeypatch.setattr(planning, "_can_send", lambda _offer, _way: False)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 
-from offload.domain.machines import Machine, Spec
+from offload.domain.machines import Machine
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.ssh import login
 from offload.drivers.ssh.errors import SshUnreachable
@@ -23,7 +23,7 @@ _HOST_KEY = "host_key"
 
 @dataclass(slots=True)
 class MachineState:
-    """The folder of a machine and its record; what `app.renting` asks for."""
+    """The folder of a machine and its record."""
 
     folder: MachineFolder
     record: MachineRecord
@@ -64,9 +64,15 @@ class MachineState:
         text = f"{self.public_key()} {self.record.attempt}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def expires_at(self) -> str:
-        """When it ends by itself at the latest, reckoned from when it was first asked for."""
-        return expires_at(self.record.spec, datetime.datetime.fromisoformat(self.record.asked_at))
+    def expires_at(self, booted: str | None = None) -> str:
+        """When it ends by itself at the latest, as its tag says it; reckoned from when it was first
+        asked for, unless it is known when it booted.
+        """
+        if self.record.spec.lifetime_s is None:
+            return "never"
+        lifetime = datetime.timedelta(seconds=self.record.spec.lifetime_s)
+        since = datetime.datetime.fromisoformat(booted or self.record.asked_at)
+        return (since + lifetime).isoformat(timespec="seconds")
 
     def had_one(self) -> bool:
         """Whether there ever was a machine."""
@@ -142,13 +148,6 @@ class MachineState:
     def _pinned(self) -> list[str]:
         lines = self.folder.read("known_hosts").splitlines()
         return [line.partition(" ")[2] for line in lines]
-
-
-def expires_at(spec: Spec, booted: datetime.datetime) -> str:
-    """When a machine that boots then ends by itself at the latest, as its tag says it."""
-    if spec.lifetime_s is None:
-        return "never"
-    return (booted + datetime.timedelta(seconds=spec.lifetime_s)).isoformat(timespec="seconds")
 
 
 def _now() -> str:

@@ -22,11 +22,15 @@ MOST_IN_FLIGHT = 64
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server and how to talk to it; `hint` is what to type where it does not answer. `dial` makes
-    the connections where the network alone does not lead to it.
+    """A server and how to talk to it.
+
+    `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is how long
+    an attempt may make no progress, `max_retries` how many follow the first. `hint` is what to type
+    where the server does not answer. `dial` makes the connections where the network alone does not
+    lead to it.
     """
 
-    url: str
+    url: str = ""
     token: str | None = field(default=None, repr=False)
     concurrency: int | None = None
     timeout_s: float = 60.0

@@ -12,7 +12,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.providers.ec2 import caller, connection, registry
+from offload.providers.ec2 import connection, registry
 from offload.providers.ec2.machine_state import SSH_PORT
 from offload.usecases.context import Context
 from offload.usecases.provision.deploy import log_command
@@ -129,7 +129,7 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
         OffloadError: the cloud refuses.
     """
     folder = registry.one(context.settings, name)
-    wanted = tuple(cidrs) or (caller.cidr(context.settings),)
+    wanted = tuple(cidrs) or (connection.caller_cidr(context.settings),)
     cloud = registry.cloud_of(registry.record_of(folder), context.clouds)
     _there(cloud, folder.name)
     cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it

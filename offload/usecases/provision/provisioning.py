@@ -23,7 +23,7 @@ from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Phases
-from offload.providers.ec2.machine_state import MachineState, expires_at
+from offload.providers.ec2.machine_state import MachineState
 from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
@@ -31,9 +31,12 @@ from offload.usecases.context import Context
 from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision.deploy import Deployment, container_image, key_of
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
-from offload.usecases.provision.planning import ProvisionPlan, latest
+from offload.usecases.provision.planning import ProvisionPlan
 
 _OPTIONS = ("--max-bytes", str(image_files.MAX_FILE_BYTES))
+_OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
+"""Parts of a record that are not asked for, but came of it."""
+
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
 
 
@@ -87,7 +90,9 @@ def _carried_out(
         reporter.warn(f"Another offload is at work on {folder.name}; waiting for it.")
     with folder.locked(patience.check), ExitStack() as stack:
         began_s = time.monotonic()  # whatever was waited for before
-        local = MachineState(folder, latest(plan.record, folder.record()))
+        now = folder.record() or plan.record  # of two processes the second finds what the first did
+        there = {name: getattr(now, name) for name in _OF_THE_MACHINE}
+        local = MachineState(folder, replace(plan.record, **there))
         machine, came_from = MachineLaunch(plan.cloud, local, patience, phases).up(plan.offer)
         with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
@@ -106,8 +111,7 @@ def _carried_out(
         elif came_from is StartState.COLD:
             came_from = StartState.WARM
         local.keep(replace(local.record, ready=True))
-        booted = datetime.datetime.fromisoformat(machine.launched_at)
-        ends = expires_at(local.record.spec, booted)
+        ends = local.expires_at(machine.launched_at)
         if machine.expires_at != ends:  # the first attempt may be long ago
             plan.cloud.retag(machine.id, {machines.EXPIRES: ends})
     took_s, under = time.monotonic() - began_s, _condition(info, local.record)
@@ -175,11 +179,7 @@ def brought_up(
 
 
 def _let_in(local: MachineState, patience: Waiter) -> Shell:
-    """A connection, as soon as the machine lets us in.
-
-    Raises:
-        PlaceUnavailable: it does not, and what was the last it did.
-    """
+    """A connection, as soon as the machine lets us in."""
     young, last = local.host_key_pending, ""
 
     def let_in() -> Shell | None:
@@ -206,11 +206,7 @@ def _let_in(local: MachineState, patience: Waiter) -> Shell:
 
 
 def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
-    """What the server says of itself, once its model is warm.
-
-    Raises:
-        PlaceUnavailable: it does not come up; with its own last words.
-    """
+    """What the server says of itself, once its model is warm; its last words if it never is."""
     tunnel = Tunnel(local.connect, SERVER_PORT, lambda: None)
     address = Address(SERVER_URL, local.token, timeout_s=_READY_S, dial=tunnel.dial)
     with closing(tunnel), closing(address.connect(time.perf_counter, 1)) as server:
