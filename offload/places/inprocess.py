@@ -94,9 +94,6 @@ class InProcessSession:
         """Decode in the caller's thread, infer on the next free detector.
 
         What is not said is as the place was opened with.
-
-        Raises:
-            ImageError: the image cannot be decoded.
         """
         with self._pool.visit():
             started_s = self._clock()
@@ -133,6 +130,7 @@ class _Pool:
         self.concurrency = len(detectors) * detectors[0].max_batch
         self._free = list(detectors)
         self._wide = wide
+        self._wide_is_free = wide is not None
         self._visitors = 0
         self._alone_in_a_row = 0
         self._waiting: deque[_Ticket] = deque()
@@ -170,7 +168,7 @@ class _Pool:
         """Run a free detector on those who have waited longest; called with the lock, held but for
         the run itself.
         """
-        detector, give_back = self._take()
+        detector = self._take()
         size = min(detector.max_batch, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
         self._changed.release()
@@ -178,23 +176,20 @@ class _Pool:
             self._run(detector, batch)
         finally:
             self._changed.acquire()
-            give_back()
+            if detector is self._wide:
+                self._wide_is_free = True
+            else:
+                self._free.append(detector)
             for ticket in batch:
                 ticket.done = True
             self._changed.notify_all()
 
-    def _take(self) -> tuple[Detector, Callable[[], None]]:
-        """A free detector, and what to call when it is free again."""
+    def _take(self) -> Detector:
         # Alone for a moment is not alone: under load two detectors would share the cores badly.
-        if self._wide is not None and self._alone_in_a_row > 1:
-            wide, self._wide = self._wide, None
-
-            def give_back() -> None:
-                self._wide = wide
-
-            return wide, give_back
-        detector = self._free.pop()
-        return detector, lambda: self._free.append(detector)
+        if self._wide is not None and self._wide_is_free and self._alone_in_a_row > 1:
+            self._wide_is_free = False
+            return self._wide
+        return self._free.pop()
 
     def _run(self, detector: Detector, batch: "Sequence[_Ticket]") -> None:
         started_s = self._clock()

@@ -86,6 +86,6 @@ class ServedPlace:
         expect(info, self.model, server.shown)
         info = replace(info, model=self.model.identity)  # a server may call it something else
         return ServerSession(
-            server, address, info, selection, config.max_pixels, config.upload.prepare,
+            server, address, info, selection, config.max_pixels, config.upload,
             config.clock, endpoint.phases,
         )  # fmt: skip

@@ -57,11 +57,18 @@ def open(  # noqa: A001 - what every provider calls it
     they are to stay.
 
     Raises:
-        PlaceUnavailable: no engine answers, or a container does not come up.
+        PlaceUnavailable: no engine answers, or another machine's, whose ports are not ours; or a
+            container does not come up.
         OffloadError: its image cannot be built.
     """
     with ExitStack() as stack:
-        engine = stack.enter_context(_engine_here())
+        engine = stack.enter_context(Engine.connected())
+        if not engine.is_here:
+            raise PlaceUnavailable(
+                "The Docker engine that DOCKER_HOST names is on another machine, and so would be "
+                "the container's port.",
+                hint="There: offload serve; here: --where remote --url …",
+            )
         starting = _Starting(config, model, engine, Phases(config.clock))
         stack.callback(starting.remove)
         starting.have_image()
@@ -197,31 +204,10 @@ class _Starting:
         )
 
 
-@contextmanager
-def _engine_here() -> Iterator[Engine]:
-    """The engine, whose containers' ports are this machine's.
-
-    Raises:
-        PlaceUnavailable: none answers, or it is another machine's.
-    """
-    with Engine.connected() as engine:
-        if not engine.is_here:
-            raise PlaceUnavailable(
-                "The Docker engine that DOCKER_HOST names is on another machine, and so would be "
-                "the container's port.",
-                hint="There: offload serve; here: --where remote --url …",
-            )
-        yield engine
-
-
 def _wanted(
     config: PlaceConfig, model: ModelSource, image: str, image_id: str, stack: ExitStack
 ) -> ContainerSpec:
-    """The container, of an image that is here; what it has mounted lives as long as `stack`.
-
-    Raises:
-        PlaceUnavailable: its user could not read the model.
-    """
+    """The container, of an image that is here; what it has mounted lives as long as `stack`."""
     labels = _labels_file(model, stack) if config.labels is not None else None
     needed = served_files(model, config.asked, labels, config.cache)
     options: dict[str, object] = {
@@ -261,11 +247,7 @@ def _labels_file(model: ModelSource, stack: ExitStack) -> str:
 
 
 def _check_readable(path: str) -> None:
-    """See that a user who is nobody here may read a file, or all below a folder.
-
-    Raises:
-        PlaceUnavailable: it may not.
-    """
+    """See that a user who is nobody here may read a file, or all below a folder."""
     below = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
     for file in [path, *below]:
         if not os.stat(file).st_mode & stat.S_IROTH:

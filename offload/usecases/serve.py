@@ -86,15 +86,8 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         )
 
     address = _address(options.host, listener.getsockname()[1])
-    serving = Serving(
-        open_engine,
-        describe,
-        pictures.sample(),
-        __version__,
-        options.max_bytes,
-        clock,
-        token,
-    )
+    sample = pictures.sample()
+    serving = Serving(open_engine, describe, sample, options.max_bytes, clock, token)
     serve(serving, listener, lambda info: announce(address, info))
 
 

@@ -1,7 +1,10 @@
 """The client against a server that misbehaves as its script says."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import astuple, replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -259,13 +262,18 @@ def test_as_many_requests_are_in_flight_as_were_asked_for() -> None:
         at_once(here.detect, 70)
 
 
+def sending(prepare: Callable[[bytes], tuple[bytes, tuple[int, int] | None]]) -> Any:
+    """An upload of what `prepare` makes of an image."""
+    return SimpleNamespace(prepare=prepare)
+
+
 def test_an_image_that_cannot_be_prepared_is_not_sent() -> None:
     def refuse(data: bytes) -> tuple[bytes, tuple[int, int] | None]:
         raise ImageError(f"damaged image: ends after {len(data)} bytes")
 
     with (
         Flaky() as server,
-        visit(server, prepare=refuse) as here,
+        visit(server, upload=sending(refuse)) as here,
         pytest.raises(ImageError, match="ends after"),
     ):
         here.detect()
@@ -273,7 +281,8 @@ def test_an_image_that_cannot_be_prepared_is_not_sent() -> None:
 
 
 def test_a_copys_row_has_the_originals_size() -> None:
-    with Flaky() as server, visit(server, prepare=lambda data: (data[:4], (4000, 3000))) as here:
+    smaller = sending(lambda data: (data[:4], (4000, 3000)))
+    with Flaky() as server, visit(server, upload=smaller) as here:
         found = here.detect()
     assert (found.width, found.height, found.sent_bytes) == (4000, 3000, 4)
     assert server.images[0].body == PHOTO.data[:4]

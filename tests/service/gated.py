@@ -63,9 +63,7 @@ def main(queue: int, drain_s: int) -> None:
 
     listener = run.listen("127.0.0.1", 0)
     say(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    serving = run.Serving(
-        engine.opened, describe, b"", "0", 10**6, time.perf_counter, drain_s=drain_s
-    )
+    serving = run.Serving(engine.opened, describe, b"", 10**6, time.perf_counter, drain_s=drain_s)
     run.serve(serving, listener, lambda _info: say("ready"))
 
 

@@ -14,7 +14,7 @@ from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import SshUnreachable
 from offload.providers.ec2 import connection
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import planning, provisioning
 from offload.usecases.provision.launch import Waiter

@@ -14,7 +14,7 @@ from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.providers.ec2 import connection
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"

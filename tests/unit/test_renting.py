@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,7 +73,12 @@ class World:
     def is_ours(self, public_key: str | None) -> bool:
         return public_key == KEY
 
-    def intend(self) -> None:
+    @property
+    def record(self) -> Any:
+        return SimpleNamespace(id="i-0" if self.had else None)
+
+    def keep(self, record: Any) -> None:
+        assert record
         self.done.append("intend")
 
     def public_key(self) -> str:
@@ -86,9 +92,6 @@ class World:
 
     def expires_at(self) -> str:
         return "soon"
-
-    def had_one(self) -> bool:
-        return self.had
 
     def just_made(self) -> str | None:
         return self.made

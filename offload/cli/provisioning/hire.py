@@ -1,6 +1,7 @@
 """What a run rents: before it begins, or while it works here already."""
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from offload.render.messages import Messages
     from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
-    from offload.usecases.provision.planning import ProvisionPlan
     from offload.usecases.split.rental import HiredMachine
 
 
@@ -63,10 +63,7 @@ def _for_split(request: "Request", say: "Messages") -> "HiredMachine":
             "--provision rents a machine, and --url names a server that is there.",
             hint="Leave one of the two out.",
         )
-
-    def announce(plan: "ProvisionPlan") -> None:
-        machines.announce(plan, quiet=say.quiet)
-
+    announce = partial(machines.announce, quiet=say.quiet)
     return HiredMachine(_meant(request), announce, keep=request.keep)
 
 
@@ -93,19 +90,15 @@ def renting(rental: "HiredMachine | None", context: "Context") -> "Iterator[list
     if rental is None:
         yield []
         return
+    from offload.render import machines
+    from offload.usecases.provision import provisioning
+
     try:
         with stopping_on_interrupt(context) as came:
             yield came
     except KeyboardInterrupt as error:
-        _say_what_is_left(rental)
+        if rental.begun == "start":
+            machines.left_running(rental.name)
+        elif rental.begun is not None and rental.plan is not None:
+            machines.left(rental.name, provisioning.left(rental.plan))
         raise typer.Exit(INTERRUPTED) from error
-
-
-def _say_what_is_left(rental: "HiredMachine") -> None:
-    from offload.render import machines
-    from offload.usecases.provision import provisioning
-
-    if rental.begun == "start":
-        machines.left_running(rental.name)
-    elif rental.begun is not None and rental.plan is not None:
-        machines.left(rental.name, provisioning.left(rental.plan))

@@ -26,11 +26,7 @@ def _limit_s(text: str, *, option: str) -> float:
     return seconds
 
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Bring up a machine of your own that serves, measured phase by phase.",
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -127,8 +123,7 @@ def ec2(
     """
     from offload.usecases.provision.planning import ProvisionOptions
 
-    ways = {None: None, "auto": "auto", "build": "build", "stream": "stream"}
-    if image not in ways:
+    if image not in {None, "auto", "build", "stream"}:
         raise UsageError("--image takes auto, build or stream.")
     wish = ProvisionOptions(
         name=name,
@@ -201,7 +196,6 @@ def bring_up(
 
 
 def _pair(text: str) -> tuple[str, str]:
-
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"--tag takes KEY=VALUE, not {text!r}.")

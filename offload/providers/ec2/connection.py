@@ -2,9 +2,10 @@
 
 import ipaddress
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -18,7 +19,7 @@ from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 
 _CHECK_S = 5.0
 _FIRST_S, _CONNECT_S = 4.0, 10.0
@@ -51,7 +52,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
             tunnel.dial,
             local.record.label,
             billing(local.record),
-            _notice(local.record, clouds),
+            partial(_notice, local.record, clouds),
         )
 
 
@@ -62,16 +63,12 @@ def billing(record: MachineRecord) -> Billing:
     return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
 
 
-def _notice(record: MachineRecord, clouds: Clouds) -> Callable[[], str | None]:
+def _notice(record: MachineRecord, clouds: Clouds) -> str | None:
     """What is said of taking the machine away; nothing where nobody can be asked."""
-
-    def notice() -> str | None:
-        with suppress(OffloadError):
-            if record.spec.spot and record.id is not None:
-                return registry.cloud_of(record, clouds).notice(record.id)
-        return None
-
-    return notice
+    with suppress(OffloadError):
+        if record.spec.spot and record.id is not None:
+            return clouds(record.spec.region, record.profile).notice(record.id)
+    return None
 
 
 def connected(local: MachineState, configured: Settings, clouds: Clouds) -> Shell:
@@ -100,7 +97,7 @@ def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnav
     """
     name = local.folder.name
     try:
-        cloud = registry.cloud_of(local.record, clouds)
+        cloud = clouds(local.record.spec.region, local.record.profile)
         found = cloud.machines(name)
         known = local.folder.record()  # somebody may have changed or removed it
     except OffloadError:  # no credentials or no network: nothing is known

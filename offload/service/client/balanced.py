@@ -52,20 +52,12 @@ class BalancedSession:
                         raise
 
     def probe(self, payload: bytes) -> float:
-        """As a session does, at any of the servers.
-
-        Raises:
-            Unanswered: it does not answer.
-        """
+        """As a session does, at any of the servers."""
         with self._least_busy() as number:
             return self._sessions[number].probe(payload)
 
     def probe_down(self, size_bytes: int) -> float:
-        """As a session does, at any of the servers.
-
-        Raises:
-            Unanswered: it does not answer.
-        """
+        """As a session does, at any of the servers."""
         with self._least_busy() as number:
             return self._sessions[number].probe_down(size_bytes)
 

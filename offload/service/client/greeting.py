@@ -1,4 +1,4 @@
-"""Getting to know a server: is it ours, is it ready, does it have the model asked for."""
+"""Getting to know a server: is it ours, is it ready, does it have the model; what replies mean."""
 
 import json
 import time
@@ -14,10 +14,16 @@ from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
-from offload.service.client.replies import RETRIED, UNAUTHORIZED, detail, refused, retry_after_s
 from offload.version import __version__
 
 MOST_IN_FLIGHT = 64
+
+OK, UNAUTHORIZED, BUSY = 200, 401, 429
+UNUSABLE = {413, 422}
+"""The image is at fault."""
+
+RETRIED = {BUSY, 502, 503, 504}
+"""Later the same request may be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +135,32 @@ def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
             hint="To take what it serves, leave --model and the setting model out; to serve "
             "another: offload serve --model NAME",
         )
+
+
+def retry_after_s(reply: Reply | None) -> float | None:
+    """The seconds a Retry-After header asks for, at most a minute; dates are left aside."""
+    text = reply.headers.get("retry-after", "") if reply is not None else ""
+    return min(60.0, float(text)) if text.isdecimal() else None
+
+
+def detail(reply: Reply) -> str:
+    """The sentence of a problem document, or the status."""
+    return _said(reply, "detail") or f"status {reply.status}"
+
+
+def kind(reply: Reply) -> str:
+    """The type of a problem document; empty if it is none."""
+    return _said(reply, "type")
+
+
+def _said(reply: Reply, name: str) -> str:
+    try:
+        return str(json.loads(reply.body)[name])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def refused(shown: str, token: str | None) -> PlaceUnavailable:
+    """The failure of a server that wants another token than `token`."""
+    what = "refuses the token" if token else "wants a token"
+    return PlaceUnavailable(f"{shown} {what}.", hint="To give it: export OFFLOAD_TOKEN=…")

@@ -13,24 +13,22 @@ from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
-from offload.service.client.greeting import MOST_IN_FLIGHT, Address, get
-from offload.service.client.replies import (
+from offload.service.client.greeting import (
     BUSY,
+    MOST_IN_FLIGHT,
     OK,
     RETRIED,
     UNAUTHORIZED,
     UNUSABLE,
+    Address,
     detail,
+    get,
     kind,
     refused,
     retry_after_s,
 )
 from offload.service.client.turns import Pieces, Turns
-
-Prepare = Callable[[bytes], tuple[bytes, tuple[int, int] | None]]
-"""What is sent of an image, and its upright size in pixels if a copy has another; may raise
-ImageError.
-"""
+from offload.service.client.upload import Upload
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
@@ -51,7 +49,7 @@ class ServerSession:
         info: wire.Info,
         selection: Selection,
         max_pixels: int,
-        prepare: Prepare,
+        upload: Upload,
         clock: Clock,
         phases: Mapping[str, float] | None = None,
         pause: Callable[[float], None] = time.sleep,
@@ -64,7 +62,7 @@ class ServerSession:
         self._server = server
         self._address = address
         self._query = wire.query(selection, max_pixels)
-        self._prepare = prepare
+        self._prepare = upload.prepare
         self._clock = clock
         self._pause = pause
         self._silent = False
@@ -93,11 +91,7 @@ class ServerSession:
             raise
 
     def _answered(self, trip: "_Trip") -> Reply:
-        """The reply that counts.
-
-        Raises:
-            Unanswered: there is none.
-        """
+        """The reply that counts."""
         # After one image in vain the others try once each, until one is answered.
         retries = 0 if self._silent else self._address.max_retries
         for attempt in range(retries + 1):
@@ -118,21 +112,13 @@ class ServerSession:
         raise Unanswered(f"no answer{times}: {reason}")
 
     def probe(self, payload: bytes) -> float:
-        """Seconds the payload takes to the server, its last byte's receipt included.
-
-        Raises:
-            Unanswered: the server gives no answer.
-        """
+        """Seconds the payload takes to the server, its last byte's receipt included."""
         began_s = self._clock()
         reply = self._probed("POST", None, payload)
         return reply.began_s - began_s
 
     def probe_down(self, size_bytes: int) -> float:
-        """Seconds that as many bytes from the server take, up to `wire.MOST_PROBE_BYTES`.
-
-        Raises:
-            Unanswered: the server gives no answer.
-        """
+        """Seconds that as many bytes from the server take, up to `wire.MOST_PROBE_BYTES`."""
         began_s = self._clock()
         reply = self._probed("GET", {"bytes": size_bytes})
         return reply.ended_s - began_s

@@ -22,15 +22,16 @@ from offload.service.server import legacy, problems, schemas
 from offload.service.server.core import FILE, FORM, Service, only_file, sent, taken, worked
 from offload.service.server.metrics import Metrics
 from offload.service.server.problems import Problem, ProblemDetails
+from offload.version import __version__
 
 _REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
 
 
-def create(service: Service, version: str) -> FastAPI:
+def create(service: Service) -> FastAPI:
     """The application around `service`."""
     app = FastAPIOffline(
         title="offload",
-        version=version,
+        version=__version__,
         description="Object detection: an encoded image in, labelled boxes and durations out.",
         redoc_url=None,
         redirect_slashes=False,
@@ -144,9 +145,7 @@ def _page() -> str:
 def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     scheme = HTTPBearer(auto_error=False)
 
-    async def check(
-        sent: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)],
-    ) -> None:
+    async def check(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
         # Starlette reads headers as Latin-1; this gives the bytes back that were sent.
         theirs = sent.credentials.encode("latin-1") if sent else b""
         if not hmac.compare_digest(theirs, token.encode()):

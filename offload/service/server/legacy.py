@@ -84,11 +84,7 @@ def routes(service: Service) -> APIRouter:
 
 
 async def _parsed(model: type[T], body: Body) -> T:
-    """The document in `body`, which may be a JSON string that holds it.
-
-    Raises:
-        Problem: it is something else.
-    """
+    """The document in `body`, which may be a JSON string that holds it."""
 
     def parse() -> T:
         text: bytes | str = body.data
@@ -134,11 +130,7 @@ async def _all(
 
 
 def _decoded(image: str) -> bytes:
-    """The bytes of a base64 text; a data URL's head is left out.
-
-    Raises:
-        ImageError: it is no base64.
-    """
+    """The bytes of a base64 text; a data URL's head is left out."""
     text = image.partition(",")[2] if image.startswith("data:") else image
     try:
         return base64.b64decode("".join(text.split()) if "\n" in text else text, validate=True)

@@ -16,23 +16,21 @@ class Metrics:
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        kept = self._registry = CollectorRegistry()
         self._answers = Counter(
-            "offload_responses", "Answers by status.", ["status"], registry=self._registry
+            "offload_responses", "Answers by status.", ["status"], registry=kept
         )
-        self._images = Counter("offload_images", "Images detected.", registry=self._registry)
-        self._seconds = Histogram(
+        self._images = Counter("offload_images", "Images detected.", registry=kept)
+        seconds = Histogram(
             "offload_image_seconds",
             "Where an image's seconds went.",
             ["phase"],
             buckets=_BUCKETS_S,
-            registry=self._registry,
+            registry=kept,
         )
-        self._phases = [self._seconds.labels(name) for name in wire.TIMINGS]
-        self.in_hand = Gauge(
-            "offload_requests_in_hand", "Waiting or at work.", registry=self._registry
-        )
-        self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=self._registry)
+        self._phases = [seconds.labels(name) for name in wire.TIMINGS]
+        self.in_hand = Gauge("offload_requests_in_hand", "Waiting or at work.", registry=kept)
+        self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
 
     def answered(self, status: int) -> None:
         """Count a response."""

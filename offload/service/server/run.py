@@ -46,7 +46,6 @@ class Serving:
     open_engine: OpenEngine
     describe: Callable[[wire.Startup], wire.Info]
     sample: bytes
-    version: str
     max_bytes: int
     clock: Clock
     token: str | None = field(default=None, repr=False)
@@ -88,7 +87,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
         serving.clock,
     )
     config = uvicorn.Config(
-        create(service, serving.version),
+        create(service),
         http=PatientProtocol,
         log_config=None,
         log_level="error",

@@ -26,13 +26,9 @@ def facts(
         who = cloud.who()
     except OffloadError as error:
         return {"credentials": None, "region": region}, _wrong(error)
-    found, wrong = looked_at(cloud, context)
-    return {"credentials": who, "region": cloud.region, **found}, wrong
-
-
-def looked_at(cloud: Cloud, context: Context) -> tuple[Json, OffloadError | None]:
-    """The same of one account and region."""
     found: Json = {
+        "credentials": who,
+        "region": cloud.region,
         "price": _price(context, cloud.region),
         "quota": {"on demand": _quota(cloud, spot=False), "spot": _quota(cloud, spot=True)},
     }

@@ -16,13 +16,11 @@ from offload.domain.measurements import StartPhase
 from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.drivers.folders import archives
+from offload.drivers.http.web import OnBytes
 from offload.drivers.ssh.login import Shell
 from offload.providers import Phases
 from offload.providers.served_files import INSIDE, ServedFiles
 from offload.usecases.provision.launch import Waiter
-
-OnBytes = Callable[[int, int | None], None]
-"""Told the bytes there are so far, and the total."""
 
 
 class ImageOrigin(StrEnum):

@@ -12,7 +12,7 @@ from offload.domain.places import StartState
 from offload.domain.timing import Clock
 from offload.drivers.aws.ec2 import Cloud
 from offload.providers import Phases
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.detect.pipeline import Stop
 
 T = TypeVar("T")
@@ -120,8 +120,8 @@ class MachineLaunch:
         key = self.cloud.key_of(name)
         if key is not None and not self.local.is_ours(key):
             raise _not_ours(name)
-        self.local.intend()
-        if self.local.had_one():
+        self.local.keep(self.local.record)  # before anything of it is created
+        if self.local.record.id is not None:
             self.local.reset()
         if key is None:
             self.cloud.add_key(name, self.local.public_key())

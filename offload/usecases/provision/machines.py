@@ -3,17 +3,16 @@
 import datetime
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.providers.ec2 import connection, registry
-from offload.providers.ec2.machine_state import SSH_PORT
+from offload.providers.ec2.registry import SSH_PORT
 from offload.usecases.context import Context
 from offload.usecases.provision.deploy import log_command
 
@@ -83,9 +82,9 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
     if machine.state in {"pending", "running"}:
         age_s = (now - datetime.datetime.fromisoformat(machine.launched_at)).total_seconds()
     if record is not None:
-        parts = Billing(record.usd_per_h, disk_gb=record.disk_gb).parts_usd_per_h()
+        parts = connection.billing(record).parts_usd_per_h()
         usd = age_s and sum(parts.values()) * age_s / 3600
-        monthly = parts.get("disk", 0.0) * 730
+        monthly = _monthly_usd(parts)
     return ListedMachine(machine.name, machine.region, machine, record, age_s, usd, monthly)
 
 
@@ -98,7 +97,7 @@ def stop(context: Context, name: str | None) -> tuple[Machine, float]:
     folder = registry.one(context.settings, name)
     with folder.locked():
         record = registry.record_of(folder)
-        cloud = registry.cloud_of(record, context.clouds)
+        cloud = context.clouds(record.spec.region, record.profile)
         machine = _there(cloud, folder.name)
         if machine.spot:
             raise UsageError(
@@ -107,8 +106,12 @@ def stop(context: Context, name: str | None) -> tuple[Machine, float]:
             )
         cloud.stop(machine.id)
         folder.keep(replace(record, address=None))
-    parts = Billing(record.usd_per_h, disk_gb=record.disk_gb).parts_usd_per_h()
-    return machine, parts.get("disk", 0.0) * 730
+    return machine, _monthly_usd(connection.billing(record).parts_usd_per_h())
+
+
+def _monthly_usd(parts_usd_per_h: Mapping[str, float]) -> float:
+    """What a machine costs that is stopped."""
+    return parts_usd_per_h.get("disk", 0.0) * 730
 
 
 def _there(cloud: Cloud, name: str) -> Machine:
@@ -130,7 +133,8 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
     """
     folder = registry.one(context.settings, name)
     wanted = tuple(cidrs) or (connection.caller_cidr(context.settings),)
-    cloud = registry.cloud_of(registry.record_of(folder), context.clouds)
+    record = registry.record_of(folder)
+    cloud = context.clouds(record.spec.region, record.profile)
     _there(cloud, folder.name)
     cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it
     with folder.locked():
@@ -161,9 +165,8 @@ def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     if program is None:
         raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
     local = registry.connected(context.settings, name)
-    connection.connected(
-        local, context.settings, context.clouds
-    ).close()  # says why, where it does not answer
+    # Says why, where it does not answer.
+    connection.connected(local, context.settings, context.clouds).close()
     folder = local.folder
     options = {
         "IdentitiesOnly": "yes",

@@ -15,7 +15,7 @@ from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.providers.ec2 import connection
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context

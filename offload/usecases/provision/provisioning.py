@@ -23,7 +23,7 @@ from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Phases
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect

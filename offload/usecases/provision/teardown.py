@@ -12,7 +12,7 @@ from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.providers.ec2 import registry
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.context import Context
 from offload.usecases.provision.launch import TimedOut, Waiter
 
@@ -128,12 +128,7 @@ def _is_done(record: MachineRecord, region: str) -> bool:
     return record.ready and record.spec.region == region
 
 
-def remove_orphans(
-    context: Context,
-    cloud: Cloud,
-    found: Sequence[Resource],
-    told: Told,
-) -> None:
+def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], told: Told) -> None:
     """Remove everything of the machines that these belong to.
 
     Raises:
