@@ -1,5 +1,6 @@
 """Documents from outside as dataclasses."""
 
+import json
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,9 +23,9 @@ def parse(kind: type[T], text: bytes) -> T:
     Raises:
         ValueError: it is something else.
     """
-    return msgspec.json.decode(text, type=kind)
+    return msgspec.convert(json.loads(text), kind, str_keys=True)
 
 
 def encoded(document: Any) -> bytes:
-    """A dataclass as JSON text."""
-    return msgspec.json.encode(document)
+    """A dataclass as JSON text, in ASCII: file names may be no Unicode."""
+    return json.dumps(msgspec.to_builtins(document)).encode()

@@ -102,8 +102,7 @@ class _Starting:
             if labels is None or _RUNTIME not in labels:
                 what = "is no image of offload" if labels is not None else "is not here"
                 raise PlaceUnavailable(
-                    f"The image {image} {what}.",
-                    hint=f"To build it: docker build -t {image} .",
+                    f"The image {image} {what}.", hint=f"To build it: docker build -t {image} ."
                 )
         elif not own_image.is_current(self.engine, image):
             self.config.reporter.warn(

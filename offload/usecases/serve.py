@@ -69,25 +69,22 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     def open_engine() -> AbstractContextManager[SessionFactory]:
         return place.open(Selection(min_score=model.min_score), workers)
 
-    def describe(startup: Startup) -> Info:
-        return Info(
-            service="offload",
-            version=__version__,
-            model=model.identity,
-            labels=model.labels,
-            min_score=model.min_score,
-            workers=workers,
-            threads=threads,
-            queue=options.queue,
-            max_bytes=options.max_bytes,
-            max_pixels=options.max_pixels,
-            machine=asdict(machine.describe()),
-            startup=startup,
-        )
-
+    info = Info(
+        service="offload",
+        version=__version__,
+        model=model.identity,
+        labels=model.labels,
+        min_score=model.min_score,
+        workers=workers,
+        threads=threads,
+        queue=options.queue,
+        max_bytes=options.max_bytes,
+        max_pixels=options.max_pixels,
+        machine=asdict(machine.describe()),
+        startup=Startup(0.0, 0.0, 0.0),  # not known before
+    )
     address = _address(options.host, listener.getsockname()[1])
-    sample = pictures.sample()
-    serving = Serving(open_engine, describe, sample, options.max_bytes, clock, token)
+    serving = Serving(open_engine, info, pictures.sample(), clock, token)
     serve(serving, listener, lambda info: announce(address, info))
 
 

@@ -57,13 +57,12 @@ def main(queue: int, drain_s: int) -> None:
 
     threading.Thread(target=obey, daemon=True).start()
 
-    def describe(startup: Startup) -> Info:
-        model = (IDENTITY, {18: "dog"}, 0.25)
-        return Info("offload", "0", *model, 1, 1, queue, 10**6, 10**6, {}, startup)
-
+    model = (IDENTITY, {18: "dog"}, 0.25)
+    unknown = Startup(0.0, 0.0, 0.0)
+    info = Info("offload", "0", *model, 1, 1, queue, 10**6, 10**6, {}, unknown)
     listener = run.listen("127.0.0.1", 0)
     say(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    serving = run.Serving(engine.opened, describe, b"", 10**6, time.perf_counter, drain_s=drain_s)
+    serving = run.Serving(engine.opened, info, b"", time.perf_counter, drain_s=drain_s)
     run.serve(serving, listener, lambda _info: say("ready"))
 
 

@@ -148,9 +148,12 @@ def down(
         raise UsageError("down takes one of NAME, --all and --orphans.")
     context = bootstrap.context(Messages(quiet=quiet).hear)
 
-    def told(resource: "Resource") -> None:
+    def say(line: str) -> None:
         if not quiet:
-            typer.echo(f"{resource.kind} {resource.id} of {resource.name}")
+            typer.echo(line)
+
+    def told(resource: "Resource") -> None:
+        say(f"{resource.kind} {resource.id} of {resource.name}")
 
     with stopping_on_interrupt(context, "Stopping after this step"):
         if orphans:
@@ -158,7 +161,7 @@ def down(
             return
         names = [name] if name is not None else registry.names(context.settings)
         if name is None:
-            _containers(quiet=quiet, must_answer=not names)
+            _containers(say, must_answer=not names)
         if name is None and not everything:
             names = [registry.one(context.settings, None).name] if names else []
         where = region[0] if region else None
@@ -188,15 +191,14 @@ def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Re
         raise failed
 
 
-def _containers(*, quiet: bool, must_answer: bool) -> None:
+def _containers(say: "Callable[[str], None]", *, must_answer: bool) -> None:
     """Remove our containers; where there is no engine, there are none."""
     from offload.domain.errors import PlaceUnavailable
-    from offload.usecases.provision.teardown import containers
+    from offload.usecases.provision import teardown
 
     try:
-        for container in containers():
-            if not quiet:
-                typer.echo(container)
+        for container in teardown.containers():
+            say(container)
     except PlaceUnavailable:
         if must_answer:
             raise

@@ -1,7 +1,6 @@
 """The way to a rented machine's server: an SSH connection, and what to know of the machine."""
 
 import ipaddress
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -44,8 +43,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
         error = _why(local, configured, clouds)
         return str(error) if error else None
 
-    tunnel = Tunnel(connect, SERVER_PORT, gone, clock=time.monotonic, pause=time.sleep)
-    with closing(tunnel):
+    with closing(Tunnel(connect, SERVER_PORT, gone)) as tunnel:
         yield Endpoint(
             SERVER_URL,
             local.token,

@@ -5,7 +5,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 
@@ -201,10 +201,9 @@ def record_of(folder: MachineFolder) -> MachineRecord:
 
 def readable(folder: MachineFolder) -> MachineRecord | None:
     """What is known of a machine; None where that is nothing, or cannot be read."""
-    try:
+    with suppress(OffloadError):  # what cannot be read must still go
         return folder.record()
-    except OffloadError:  # what cannot be read must still go
-        return None
+    return None
 
 
 def folders(configured: Settings) -> list[MachineFolder]:

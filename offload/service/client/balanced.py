@@ -32,12 +32,7 @@ class BalancedSession:
         self._lock = threading.Lock()
 
     def detect(self, image: Image) -> Detections:
-        """As a session does; where a server gives no answer, at the others, each once.
-
-        Raises:
-            ImageError: the image cannot be used.
-            Unanswered: no server gives an answer.
-        """
+        """As a session does; where a server gives no answer, at the others, each once."""
         silent: set[int] = set()
         sent_bytes = 0
         while True:

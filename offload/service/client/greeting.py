@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
 
 from offload.domain import typed
 from offload.domain.errors import NoServer, PlaceUnavailable, UsageError
@@ -18,11 +18,10 @@ from offload.version import __version__
 
 MOST_IN_FLIGHT = 64
 
-OK, UNAUTHORIZED, BUSY = 200, 401, 429
 UNUSABLE = {413, 422}
 """The image is at fault."""
 
-RETRIED = {BUSY, 502, 503, 504}
+RETRIED = {429, 502, 503, 504}
 """Later the same request may be answered."""
 
 
@@ -78,11 +77,13 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
         if time.monotonic() > give_up_s:
             raise PlaceUnavailable(f"{server.shown} is not ready: {detail(reply)}")
         pause(min(1.0, retry_after_s(reply) or 0.1))
-    if reply.status == UNAUTHORIZED:
+    if reply.status == HTTPStatus.UNAUTHORIZED:
         raise refused(server.shown, address.token)
     try:
         document = json.loads(reply.body)
-        version = _version(document)
+        if document["service"] != wire.SERVICE:
+            raise ValueError(document["service"])
+        version = str(document["version"])
         # Another version may say all else in another way.
         info = typed.parse(wire.Info, reply.body) if version == __version__ else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -109,12 +110,6 @@ def get(server: Server, path: str, address: Address) -> Reply:
         return server.request("GET", path)
     except Unreachable as error:
         raise NoServer(f"No server answers: {error}", hint=address.hint) from error
-
-
-def _version(document: Any) -> str:
-    if document["service"] != wire.SERVICE:
-        raise ValueError(document["service"])
-    return str(document["version"])
 
 
 def expect(info: wire.Info, asked: Model | str, shown: str) -> None:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
@@ -13,20 +14,8 @@ from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
-from offload.service.client.greeting import (
-    BUSY,
-    MOST_IN_FLIGHT,
-    OK,
-    RETRIED,
-    UNAUTHORIZED,
-    UNUSABLE,
-    Address,
-    detail,
-    get,
-    kind,
-    refused,
-    retry_after_s,
-)
+from offload.service.client import greeting
+from offload.service.client.greeting import Address, detail
 from offload.service.client.turns import Pieces, Turns
 from offload.service.client.upload import Upload
 
@@ -99,7 +88,7 @@ class ServerSession:
             reason = ""
             try:
                 reply = self._send(trip)
-                if reply.status not in RETRIED:
+                if reply.status not in greeting.RETRIED:
                     self._silent = False
                     return reply
                 reason = detail(reply)
@@ -107,21 +96,20 @@ class ServerSession:
                 reason = str(error)
             if attempt < retries:
                 self._pause(_pause_s(attempt, reply))
-        self._silent = reply is None or reply.status != BUSY  # busy is not gone
+        # Busy is not gone.
+        self._silent = reply is None or reply.status != HTTPStatus.TOO_MANY_REQUESTS
         times = f" after {retries + 1} attempts" if retries else ""
         raise Unanswered(f"no answer{times}: {reason}")
 
     def probe(self, payload: bytes) -> float:
         """Seconds the payload takes to the server, its last byte's receipt included."""
         began_s = self._clock()
-        reply = self._probed("POST", None, payload)
-        return reply.began_s - began_s
+        return self._probed("POST", None, payload).began_s - began_s
 
     def probe_down(self, size_bytes: int) -> float:
         """Seconds that as many bytes from the server take, up to `wire.MOST_PROBE_BYTES`."""
         began_s = self._clock()
-        reply = self._probed("GET", {"bytes": size_bytes})
-        return reply.ended_s - began_s
+        return self._probed("GET", {"bytes": size_bytes}).ended_s - began_s
 
     def _probed(self, method: str, query: Mapping[str, int] | None, body: bytes = b"") -> Reply:
         sent = Pieces(body) if method == "POST" else None
@@ -129,7 +117,7 @@ class ServerSession:
             reply = self._server.request(method, wire.PROBE, query, sent, len(body))
         except Unreachable as error:
             raise Unanswered(str(error)) from error
-        if reply.status != OK:
+        if reply.status != HTTPStatus.OK:
             raise Unanswered(detail(reply))
         return reply
 
@@ -146,13 +134,13 @@ class ServerSession:
         return reply
 
     def _read(self, reply: Reply) -> wire.Answer:
-        if reply.status == UNAUTHORIZED:
-            raise refused(self._server.shown, self._address.token)
-        if reply.status in UNUSABLE and kind(reply) != wire.TOO_MANY_BYTES:
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            raise greeting.refused(self._server.shown, self._address.token)
+        if reply.status in greeting.UNUSABLE and greeting.kind(reply) != wire.TOO_MANY_BYTES:
             raise ImageError(detail(reply))
-        if reply.status != OK:
+        if reply.status != HTTPStatus.OK:
             why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
-            raise Refused(why) if reply.status in UNUSABLE else Unanswered(why)
+            raise Refused(why) if reply.status in greeting.UNUSABLE else Unanswered(why)
         try:
             answer = typed.parse(wire.Answer, reply.body)
         except ValueError as error:
@@ -169,7 +157,7 @@ class ServerSession:
         times_s = []
         for _ in range(_RTT_PROBES):
             began_s = self._clock()
-            get(self._server, wire.LIVE, self._address)
+            greeting.get(self._server, wire.LIVE, self._address)
             times_s.append(self._clock() - began_s)
         return min(times_s)
 
@@ -183,7 +171,7 @@ def in_flight(info: wire.Info, rtt_s: float) -> int:
     """
     slots, service_s = info.workers, max(info.startup.service_s, 1e-4)
     wanted = slots + math.ceil(slots * rtt_s / service_s) + 2
-    return max(1, min(wanted, slots + info.queue, MOST_IN_FLIGHT))
+    return max(1, min(wanted, slots + info.queue, greeting.MOST_IN_FLIGHT))
 
 
 @dataclass(slots=True)
@@ -221,4 +209,4 @@ def _pause_s(attempt: int, reply: Reply | None) -> float:
     """Exponential back-off, half of it random so that clients do not come back together."""
     longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt, 16))
     pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
-    return max(pause_s, retry_after_s(reply) or 0.0)
+    return max(pause_s, greeting.retry_after_s(reply) or 0.0)

@@ -12,19 +12,53 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from offload.domain.vision import check_classes
+from offload.domain.vision import Selection, check_classes
 from offload.service import wire
-from offload.service.server import legacy, problems, schemas
+from offload.service.server import legacy, problems
 from offload.service.server.core import FILE, FORM, Service, only_file, sent, taken, worked
 from offload.service.server.metrics import Metrics
 from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
 
+Share = Annotated[float, Field(ge=0, le=1)]
+ClassName = Annotated[str, Field(max_length=200)]
+
 _REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
+
+
+class Wishes(BaseModel):
+    """The query of a detection: which objects to keep, and how large a picture may be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_score: Share | None = Field(None, description="Without it, the model's own.")
+    classes: list[ClassName] = Field([], alias="class", description="Names or ids; all if empty.")
+    max_detections: int = Field(Selection().max_detections, ge=1, le=2**31)
+    iou: Share = Field(
+        Selection().max_iou, description="Drop boxes that overlap a better one more."
+    )
+    max_pixels: int | None = Field(None, ge=1, le=2**62, description="At most the server's own.")
+
+    def selection(self, min_score: float) -> Selection:
+        """The selection; `min_score` where none is wished."""
+        return Selection(
+            min_score=min_score if self.min_score is None else self.min_score,
+            classes=frozenset(name.strip().lower() for name in self.classes),
+            max_detections=self.max_detections,
+            max_iou=self.iou,
+        )
+
+
+class ProbeWishes(BaseModel):
+    """The query of a probe of the way back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="How many to send.")
 
 
 def create(service: Service) -> FastAPI:
@@ -64,7 +98,7 @@ def _own(service: Service) -> APIRouter:
             {"application/octet-stream": FILE, "image/*": FILE, "multipart/form-data": FORM}
         ),
     )
-    async def detect(request: Request, wishes: Annotated[schemas.Wishes, Query()]) -> Response:
+    async def detect(request: Request, wishes: Annotated[Wishes, Query()]) -> Response:
         """Detect the objects of one image: the raw file, or one multipart field of any name."""
         slots = service.ready()
         selection = wishes.selection(slots.info.min_score)
@@ -91,7 +125,7 @@ def _own(service: Service) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"application/octet-stream": FILE}}},
     )
-    async def probe_back(wishes: Annotated[schemas.ProbeWishes, Query()]) -> Response:
+    async def probe_back(wishes: Annotated[ProbeWishes, Query()]) -> Response:
         """Send random bytes, which nothing on the way can shorten; for measuring the link."""
         data = await worked(wishes.bytes, lambda: os.urandom(wishes.bytes))
         return Response(data, media_type="application/octet-stream")
@@ -133,13 +167,10 @@ def _open(service: Service) -> APIRouter:
     @router.get("/", response_class=HTMLResponse)
     async def page() -> HTMLResponse:
         """A page for people."""
-        return HTMLResponse(await asyncio.to_thread(_page))
+        file = resources.files("offload.service") / "page" / "index.html"
+        return HTMLResponse(await asyncio.to_thread(file.read_text, "utf-8"))
 
     return router
-
-
-def _page() -> str:
-    return (resources.files("offload.service") / "page" / "index.html").read_text("utf-8")
 
 
 def _bearer(token: str) -> Callable[..., Awaitable[None]]:

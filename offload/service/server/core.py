@@ -16,7 +16,7 @@ from offload.domain.vision import Image, Selection
 from offload.service import wire
 from offload.service.server.intake import Body, Intake
 from offload.service.server.metrics import Metrics
-from offload.service.server.problems import Problem
+from offload.service.server.problems import Problem, later
 from offload.service.server.slots import Slots
 
 T = TypeVar("T")
@@ -53,11 +53,7 @@ class Service:
             Problem: the model is still loading.
         """
         if self.slots is None:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "The model is still loading.",
-                headers={"Retry-After": "1"},
-            )
+            raise later(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still loading.", 1.0)
         return self.slots
 
     async def detect(

@@ -51,13 +51,14 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The problem as it is sent."""
-        return _response(self.status, self.detail, self.kind, self.headers)
+        details = ProblemDetails(self.kind, self.status.phrase, self.status.value, self.detail)
+        body = typed.encoded(details)
+        return Response(body, self.status.value, self.headers, media_type=wire.PROBLEM_TYPE)
 
 
-def busy(detail: str, retry_after_s: float) -> Problem:
-    """429: come again after about `retry_after_s` seconds."""
-    headers = {"Retry-After": str(max(1, round(retry_after_s)))}
-    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
+def later(status: HTTPStatus, detail: str, retry_after_s: float) -> Problem:
+    """Come again after about `retry_after_s` seconds."""
+    return Problem(status, detail, headers={"Retry-After": str(max(1, round(retry_after_s)))})
 
 
 def install(app: FastAPI) -> None:
@@ -73,15 +74,15 @@ def install(app: FastAPI) -> None:
             status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, wire.TOO_MANY_PIXELS
         else:
             status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, wire.NO_PICTURE
-        return _response(status, str(error), kind)
+        return Problem(status, str(error), kind=kind).response()
 
     @app.exception_handler(UsageError)
     async def on_impossible(_request: Request, error: UsageError) -> Response:
-        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)).response()
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
-        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error.errors()))
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error.errors())).response()
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
@@ -90,12 +91,12 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_methods(app, request.scope["path"]))
-        return _response(status, detail, headers=headers)
+        return Problem(status, detail, headers=headers).response()
 
     @app.exception_handler(Exception)
     async def on_bug(_request: Request, _error: Exception) -> Response:
         detail = "The server failed on this request; its log has the traceback."
-        return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
@@ -118,10 +119,3 @@ def sentence(errors: Sequence[Any]) -> str:
     if len(errors) > _MOST:
         parts.append(f"and {len(errors) - _MOST} more")
     return "; ".join(parts) + "."
-
-
-def _response(
-    status: HTTPStatus, detail: str, kind: str = "about:blank", headers: Mapping[str, str] = {}
-) -> Response:
-    document = typed.encoded(ProblemDetails(kind, status.phrase, status.value, detail))
-    return Response(document, status.value, dict(headers), media_type=wire.PROBLEM_TYPE)

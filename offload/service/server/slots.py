@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Protocol
 
 from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
-from offload.service.server.problems import busy
+from offload.service.server.problems import later
 
 
 class SessionFactory(Session, Protocol):
@@ -45,7 +46,8 @@ class Slots:
         """
         if self.in_hand >= self.engine.concurrency + self.info.queue:
             wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
-            raise busy(f"All slots are busy and the queue of {self.info.queue} is full.", wait_s)
+            detail = f"All slots are busy and the queue of {self.info.queue} is full."
+            raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
         self.in_hand += 1
         try:
             yield

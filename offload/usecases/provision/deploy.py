@@ -104,12 +104,12 @@ class Deployment:
             PlaceUnavailable: it does not come up.
         """
         ask = f"test -e /etc/offload/booted && {_DOCKER} version -f '{{{{.Server.Version}}}}'"
-        answers = partial(self._says, ask)
+        answers = partial(self.says, ask)
         with self.phases.of(StartPhase.ENGINE):
             try:
                 self.patience.until(answers, _ENGINE_S, "The machine's Docker engine stays away.")
             except PlaceUnavailable as error:
-                said = self._says("sudo -n tail -n 3 /var/log/cloud-init-output.log") or ""
+                said = self.says("sudo -n tail -n 3 /var/log/cloud-init-output.log") or ""
                 last = said.strip().splitlines()[-1:]
                 raise PlaceUnavailable(" ".join([str(error), *last])) from error
 
@@ -145,7 +145,7 @@ class Deployment:
         with self.phases.of(StartPhase.IMAGE):
             label = '{{index .Config.Labels "offload.source"}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
-            if (self._says(ask) or "").strip() == image.digest:
+            if (self.says(ask) or "").strip() == image.digest:
                 return ImageOrigin.PRESENT
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
@@ -155,12 +155,19 @@ class Deployment:
                     if way == "build" or image.saved is None:
                         raise
                     self.reporter.warn(f"{error} It is sent instead.")
-        if image.saved is not None and not image.is_current():
+        if image.saved is None:
+            raise OffloadError(
+                "The machine reaches no registry to build the image from, and there is no Docker "
+                "engine here to send it from.",
+                hint="To start one here: sudo systemctl start docker",
+            )
+        if not image.is_current():
             # Apart, as the next machine need not wait for it.
             with self.phases.of(StartPhase.BUILD):
                 image.make(self._build_step)
         with self.phases.of(StartPhase.IMAGE):
-            self._stream(image)
+            sent = self._checked(image.saved(self.reporter.sent))
+            self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
         return ImageOrigin.STREAMED
 
     def container(
@@ -190,7 +197,7 @@ class Deployment:
             secret = hashlib.sha256(token.encode()).hexdigest()
             spec = spec.identified(image.digest, image.name, key, dict(files.settings), secret)
             form = f'{{{{.State.Running}}}} {{{{index .Config.Labels "{SPEC}"}}}}'
-            now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
+            now = self.says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
             if now.split() == ["true", spec.labels[SPEC]]:
                 return False
             run = (
@@ -200,29 +207,15 @@ class Deployment:
             self.shell.run(run, [spec.environment_lines()], self.reporter.step)
             return True
 
-    def logs(self, lines: int) -> str:
-        """The last the server said."""
-        return self._says(log_command(lines)) or ""
-
     def _reaches_registries(self) -> bool:
         ask = "curl -sS -m 5 -o /dev/null"
         both = f"{ask} https://registry-1.docker.io/v2/ && {ask} https://pypi.org/simple/pip/"
-        return self._says(f"{both} 2>/dev/null && echo yes") is not None
+        return self.says(f"{both} 2>/dev/null && echo yes") is not None
 
     def _build(self, image: ContainerImage) -> None:
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
         self.shell.run(build, self._checked(image.context()), self.reporter.step)
-
-    def _stream(self, image: ContainerImage) -> None:
-        if image.saved is None:
-            raise OffloadError(
-                "The machine reaches no registry to build the image from, and there is no Docker "
-                "engine here to send it from.",
-                hint="To start one here: sudo systemctl start docker",
-            )
-        sent = self._checked(image.saved(self.reporter.sent))
-        self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
 
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -235,7 +228,7 @@ class Deployment:
 
     def _load(self, home: str, files: ServedFiles) -> None:
         """Have the files there; they come whole or not at all."""
-        if self._says(f"test -e {home} && echo there"):
+        if self.says(f"test -e {home} && echo there"):
             return
         script = (
             f"umask 022; rm -rf {home}.part; mkdir -p {home}.part && tar -x -C {home}.part && "
@@ -246,7 +239,7 @@ class Deployment:
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
         return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.reporter.step)
 
-    def _says(self, command: str) -> str | None:
+    def says(self, command: str) -> str | None:
         """What a command prints; None where it fails."""
         try:
             return self.shell.run(command, (), self.reporter.step)

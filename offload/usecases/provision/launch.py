@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -55,11 +56,7 @@ class Waiter:
         return result
 
     def check(self) -> None:
-        """Stop here if somebody asked to.
-
-        Raises:
-            Interrupted: somebody did.
-        """
+        """Raise Interrupted if somebody asked to stop."""
         if self.stop:
             raise Interrupted("Interrupted.")
 
@@ -88,7 +85,7 @@ class MachineLaunch:
             with self.phases.of(StartPhase.API):
                 machine = self._launched(offer)
         else:
-            check(machine, offer.spec, ours=self.local.is_ours(self.cloud.key_of(name)))
+            check(machine, offer.spec, self.local, self.cloud)
             self.local.seen(machine)
             self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
             if machine.state in {"stopping", "stopped"}:
@@ -110,10 +107,9 @@ class MachineLaunch:
         def known() -> list[Machine] | None:
             return [m for m in self.cloud.machines(name, gone=True) if m.id == made] or None
 
-        try:
+        with suppress(TimedOut):
             return _living(self.patience.until(known, _HEARD_S, name))
-        except TimedOut:
-            return None
+        return None
 
     def _launched(self, offer: Offer) -> Machine:
         name = offer.spec.name
@@ -170,13 +166,13 @@ def _living(machines: Sequence[Machine]) -> Machine | None:
     return next((machine for machine in machines if machine.state in _LIVING), None)
 
 
-def check(machine: Machine, spec: Spec, *, ours: bool) -> None:
-    """See that a machine that is there is the one asked for; `ours` says that its key is here.
+def check(machine: Machine, spec: Spec, local: MachineState, cloud: Cloud) -> None:
+    """See that a machine that is there is the one asked for, and that its key is here.
 
     Raises:
         OffloadError: it is another.
     """
-    if not ours:
+    if not local.is_ours(cloud.key_of(machine.name)):
         raise _not_ours(machine.name)
     if machine.instance_type != spec.instance_type:
         raise OffloadError(

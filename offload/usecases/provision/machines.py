@@ -4,7 +4,7 @@ import datetime
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from offload.domain.errors import OffloadError, UsageError
@@ -49,10 +49,10 @@ def listed(
     clouds = [context.clouds(region, profile) for region in regions]
     if not regions:
         must = everywhere or not ours  # and says what is missing
-        first = context.clouds(None, profile) if must else _configured(context, profile)
-        clouds = [first] if first else []
-        if everywhere and first:
-            known |= {(region, profile) for region in first.regions()}
+        with nullcontext() if must else suppress(OffloadError):
+            clouds = [context.clouds(None, profile)]
+        if everywhere:
+            known |= {(region, profile) for region in clouds[0].regions()}
         there = {(cloud.region, profile) for cloud in clouds}
         clouds += [context.clouds(r, p) for r, p in sorted(known - there, key=str)]
     # Two profiles may be of one account.
@@ -65,13 +65,6 @@ def listed(
         if name not in names and (not regions or record.spec.region in regions)
     ]
     return sorted(rows, key=lambda row: row.name)
-
-
-def _configured(context: Context, profile: str | None) -> Cloud | None:
-    try:
-        return context.clouds(None, profile)
-    except OffloadError:
-        return None
 
 
 def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:

@@ -108,8 +108,7 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
     )
     before = found[0] if found else None
     if before is not None:
-        ours = MachineState(folder, record).is_ours(cloud.key_of(wish.name))
-        launch.check(before, spec, ours=ours)
+        launch.check(before, spec, MachineState(folder, record), cloud)
     can_send = _can_send(offer, record.image_way)
     return ProvisionPlan(offer, record, model, billing, before, can_send, cloud)
 

@@ -3,7 +3,7 @@
 import datetime
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 
 from offload.domain import machines
@@ -29,7 +29,7 @@ from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
 from offload.usecases.detect.request import REMOTE
-from offload.usecases.provision.deploy import Deployment, container_image, key_of
+from offload.usecases.provision.deploy import Deployment, container_image, key_of, log_command
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
 from offload.usecases.provision.planning import ProvisionPlan
 
@@ -222,13 +222,12 @@ def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
                 steps.patience.until(lives, _LIVE_S, "The server on the machine does not answer.")
             return ask(server, address)
         except PlaceUnavailable as error:
-            why = f"{error} {last_words(steps.logs(20))}".strip()
+            why = f"{error} {last_words(steps.says(log_command(20)) or '')}".strip()
             raise PlaceUnavailable(why, hint=error.hint) from error
 
 
 def left(plan: ProvisionPlan) -> list[Resource] | None:
     """What there is of a machine; None where the cloud does not answer."""
-    try:
+    with suppress(OffloadError):
         return plan.cloud.resources(plan.record.spec.name)
-    except OffloadError:
-        return None
+    return None

@@ -94,14 +94,9 @@ def orphans(
         OffloadError: the cloud does not answer.
     """
     first = context.clouds(regions[0] if regions else None, profile)
-    names = list(regions) or [first.region]
-    if everywhere:
-        names = first.regions()
-    elif not regions:
-        names += sorted(
-            {r.spec.region for r in registry.records(context.settings)} - {first.region}
-        )
-    for region in names:
+    known = {record.spec.region for record in registry.records(context.settings)}
+    chosen = regions or [first.region, *sorted(known - {first.region})]
+    for region in first.regions() if everywhere else chosen:
         cloud = first if region == first.region else context.clouds(region, profile)
         living = _living(context.settings, cloud)
         found = [each for each in cloud.resources() if each.name not in living]
