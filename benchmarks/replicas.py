@@ -141,7 +141,7 @@ def _session(
         selection = Request(()).selection(info)
         sessions.append(
             ServerSession(
-                server, address, info, selection, kit.max_pixels, kit.link.upload.prepare,
+                server, address, info, selection, kit.max_pixels, kit.upload,
                 time.perf_counter,
             )
         )  # fmt: skip

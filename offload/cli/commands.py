@@ -16,7 +16,7 @@ from offload.cli import (
     report,
     serve,
 )
-from offload.cli.provisioning import down, machines, provision
+from offload.cli.provisioning import machines, provision
 from offload.version import __version__
 
 app = typer.Typer(
@@ -55,7 +55,7 @@ app.add_typer(provision.app, name="provision")
 app.command("machines")(machines.machines)
 app.command("start")(machines.start)
 app.command("stop")(machines.stop)
-app.command("down")(down.down)
+app.command("down")(machines.down)
 app.command("allow")(machines.allow)
 app.command("logs")(machines.logs)
 app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.ssh)

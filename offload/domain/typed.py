@@ -1,5 +1,6 @@
 """Documents from outside as dataclasses."""
 
+import json
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,3 +15,17 @@ def read(kind: type[T], document: Any) -> T:
         ValueError: they are something else.
     """
     return msgspec.convert(document, kind)
+
+
+def parse(kind: type[T], text: bytes) -> T:
+    """JSON text as a dataclass, likewise.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return msgspec.convert(json.loads(text), kind, str_keys=True)
+
+
+def encoded(document: Any) -> bytes:
+    """A dataclass as JSON text, in ASCII: file names may be no Unicode."""
+    return json.dumps(msgspec.to_builtins(document)).encode()

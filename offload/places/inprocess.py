@@ -68,25 +68,42 @@ class InProcess:
             ModelError: the model cannot be run.
         """
         began_s = self.clock()
-        pool = _Pool(self.load(images), self.load_wide(), self.clock)
-        yield InProcessSession(self, pool, selection, self.clock() - began_s)
+        detectors, wide = self.load(images), self.load_wide()
+        yield InProcessSession(self, detectors, wide, selection, self.clock() - began_s)
 
 
 class InProcessSession:
-    """Loaded detectors that threads share."""
+    """Loaded detectors that threads share, and the pictures that wait for one.
+
+    Whoever gets a free detector runs it on the pictures that have waited longest, its own or not,
+    as many as fit one call. So batches form by themselves under load, and a lone picture waits for
+    nobody; if the one before it was as alone, it gets the `wide` detector, where there is one.
+    """
 
     def __init__(
-        self, place: InProcess, pool: "_Pool", selection: Selection, load_s: float
+        self,
+        place: InProcess,
+        detectors: Sequence[Detector],
+        wide: Detector | None,
+        selection: Selection,
+        load_s: float,
     ) -> None:
         self.model = place.model.identity
-        self.labels: Mapping[int, str] = pool.labels
-        self.concurrency = self.slots = pool.concurrency
+        self.labels: Mapping[int, str] = detectors[0].labels
+        self.concurrency = self.slots = len(detectors) * detectors[0].max_batch
         self.phases = {"load": load_s}
         self.host = asdict(machine.describe())
+        self._input = detectors[0].input
         self._clock = place.clock
         self._max_pixels = place.max_pixels
         self._selection = selection
-        self._pool = pool
+        self._free = list(detectors)
+        self._wide = wide
+        self._wide_is_free = wide is not None
+        self._visitors = 0
+        self._alone_in_a_row = 0
+        self._waiting: deque[_Ticket] = deque()
+        self._changed = threading.Condition()
 
     def detect(
         self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
@@ -94,16 +111,13 @@ class InProcessSession:
         """Decode in the caller's thread, infer on the next free detector.
 
         What is not said is as the place was opened with.
-
-        Raises:
-            ImageError: the image cannot be decoded.
         """
-        with self._pool.visit():
+        with self._visit():
             started_s = self._clock()
             limit = min(self._max_pixels, max_pixels or self._max_pixels)
-            picture = pictures.decode(image.data, self._pool.input, limit)
+            picture = pictures.decode(image.data, self._input, limit)
             decode_s = self._clock() - started_s
-            raw, queue_s, infer_s = self._pool.detect(picture.pixels)
+            raw, queue_s, infer_s = self._infer(picture.pixels)
         found = select(raw, self.labels, selection or self._selection, picture.covered)
         durations = Durations(decode_s=decode_s, queue_s=queue_s, infer_s=infer_s)
         return Detections(found, picture.width, picture.height, durations)
@@ -118,29 +132,8 @@ class InProcessSession:
         del size_bytes
         return 0.0
 
-
-class _Pool:
-    """Detectors and the pictures that wait for one.
-
-    Whoever gets a free detector runs it on the pictures that have waited longest, its own or not,
-    as many as fit one call. So batches form by themselves under load, and a lone picture waits for
-    nobody; if the one before it was as alone, it gets the `wide` detector, where there is one.
-    """
-
-    def __init__(self, detectors: Sequence[Detector], wide: Detector | None, clock: Clock) -> None:
-        self.input = detectors[0].input
-        self.labels = detectors[0].labels
-        self.concurrency = len(detectors) * detectors[0].max_batch
-        self._free = list(detectors)
-        self._wide = wide
-        self._visitors = 0
-        self._alone_in_a_row = 0
-        self._waiting: deque[_Ticket] = deque()
-        self._changed = threading.Condition()
-        self._clock = clock
-
     @contextmanager
-    def visit(self) -> Iterator[None]:
+    def _visit(self) -> Iterator[None]:
         """Meanwhile a picture is on its way to a detector."""
         with self._changed:
             self._visitors += 1
@@ -151,7 +144,7 @@ class _Pool:
             with self._changed:
                 self._visitors -= 1
 
-    def detect(self, pixels: Pixels) -> tuple[RawDetections, float, float]:
+    def _infer(self, pixels: Pixels) -> tuple[RawDetections, float, float]:
         """The answer for one picture, the seconds it waited and its share of the call's seconds."""
         ticket = _Ticket(pixels, self._clock())
         with self._changed:
@@ -164,13 +157,13 @@ class _Pool:
         if ticket.error is not None:
             raise ticket.error
         assert ticket.answer is not None
-        return ticket.answer, ticket.queue_s, ticket.infer_s
+        return ticket.answer
 
     def _serve(self) -> None:
         """Run a free detector on those who have waited longest; called with the lock, held but for
         the run itself.
         """
-        detector, give_back = self._take()
+        detector = self._take()
         size = min(detector.max_batch, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
         self._changed.release()
@@ -178,23 +171,20 @@ class _Pool:
             self._run(detector, batch)
         finally:
             self._changed.acquire()
-            give_back()
+            if detector is self._wide:
+                self._wide_is_free = True
+            else:
+                self._free.append(detector)
             for ticket in batch:
                 ticket.done = True
             self._changed.notify_all()
 
-    def _take(self) -> tuple[Detector, Callable[[], None]]:
-        """A free detector, and what to call when it is free again."""
+    def _take(self) -> Detector:
         # Alone for a moment is not alone: under load two detectors would share the cores badly.
-        if self._wide is not None and self._alone_in_a_row > 1:
-            wide, self._wide = self._wide, None
-
-            def give_back() -> None:
-                self._wide = wide
-
-            return wide, give_back
-        detector = self._free.pop()
-        return detector, lambda: self._free.append(detector)
+        if self._wide is not None and self._wide_is_free and self._alone_in_a_row > 1:
+            self._wide_is_free = False
+            return self._wide
+        return self._free.pop()
 
     def _run(self, detector: Detector, batch: "Sequence[_Ticket]") -> None:
         started_s = self._clock()
@@ -203,16 +193,15 @@ class _Pool:
             answers = detector.detect([ticket.pixels for ticket in batch])
         infer_s = (self._clock() - started_s) / len(batch)
         for ticket, answer in zip(batch, answers, strict=True):
-            ticket.answer, ticket.error = answer, caught.error
-            ticket.queue_s, ticket.infer_s = started_s - ticket.asked_s, infer_s
+            ticket.error = caught.error
+            if answer is not None:
+                ticket.answer = answer, started_s - ticket.asked_s, infer_s
 
 
 @dataclass(slots=True)
 class _Ticket:
     pixels: Pixels
     asked_s: float
-    answer: RawDetections | None = None
+    answer: tuple[RawDetections, float, float] | None = None
     error: BaseException | None = None
-    queue_s: float = 0.0
-    infer_s: float = 0.0
     done: bool = False

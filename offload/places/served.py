@@ -44,7 +44,7 @@ class ServedPlace:
         if self._model is None:
             config = self._config
             with self._endpoints(None) as (endpoint, *_):
-                address = config.link.address(endpoint)
+                address = config.address(endpoint)
                 with closing(address.connect(config.clock, 1)) as server:
                     info = ask(server, address)
                     if config.asked:
@@ -80,12 +80,12 @@ class ServedPlace:
 
     def _session(self, endpoint: Endpoint, selection: Selection, stack: ExitStack) -> ServerSession:
         config = self._config
-        address = config.link.address(endpoint)
+        address = config.address(endpoint)
         server = stack.enter_context(closing(address.connect(config.clock)))
         info = ask(server, address)
         expect(info, self.model, server.shown)
-        info = replace(info, identity=self.model.identity)  # a server may call it something else
+        info = replace(info, model=self.model.identity)  # a server may call it something else
         return ServerSession(
-            server, address, info, selection, config.max_pixels, config.link.upload.prepare,
+            server, address, info, selection, config.max_pixels, config.upload,
             config.clock, endpoint.phases,
         )  # fmt: skip

@@ -6,11 +6,14 @@ manager that yields the `Endpoint`s of servers that answer, and takes them down 
 be meant may be refused beforehand by `check(config)`. No provider imports another.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from offload.costmodel.dollars import Billing
 from offload.domain.machines import Kind
+from offload.domain.measurements import StartPhase
+from offload.domain.timing import Clock
 from offload.drivers.host.plugins import Registry
 from offload.drivers.http.streams import Dial
 
@@ -43,4 +46,23 @@ class Endpoint:
     notice: Callable[[], str | None] = lambda: None
     phases: Mapping[str, float] = field(default_factory=dict)
     machine: Kind | None = None
-    hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds of each phase of a start, in order; `follow` is told each when it begins."""
+
+    clock: Clock
+    follow: Callable[[StartPhase], None] = lambda _phase: None
+    taken_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, phase: StartPhase) -> Iterator[None]:
+        """Meanwhile it is that phase, again if it was before."""
+        self.follow(phase)
+        began_s = self.clock()
+        try:
+            yield
+        finally:
+            self.taken_s[phase] = self.taken_s.get(phase, 0.0) + self.clock() - began_s

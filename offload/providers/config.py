@@ -1,7 +1,7 @@
 """What places are made of. Each takes what it needs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offload.detectors.source import ModelSource
 from offload.domain.events import Reporter
@@ -10,35 +10,6 @@ from offload.domain.timing import Clock
 from offload.providers import Endpoint
 from offload.service.client.greeting import Address
 from offload.service.client.upload import Upload
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOptions:
-    """How a server is talked to.
-
-    `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is how
-    long an attempt may make no progress, `max_retries` how many follow the first.
-    """
-
-    url: str | None = None
-    token: str | None = field(default=None, repr=False)
-    concurrency: int | None = None
-    timeout_s: float = 60.0
-    max_retries: int = 5
-    upload: Upload = field(default_factory=Upload)
-
-    def address(self, of: Endpoint) -> Address:
-        """A server, and how to talk to it."""
-        return Address(
-            of.url,
-            of.token or self.token,
-            self.concurrency,
-            self.timeout_s,
-            self.max_retries,
-            of.hint,
-            of.dial,
-        )
-
 
 KEPT = "1"
 """What a container is kept as for whoever wants its like."""
@@ -66,8 +37,8 @@ class PlaceConfig:
     `asked` is the model the user named, if any; `labels` the file of its class names. `resolve`
     gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
-    how many, threads of each). `workers` and `threads` None leave both to the machine. `endpoint`
-    is a server that is up already.
+    how many, threads of each). `workers` and `threads` None leave both to the machine. `link` is
+    how servers are talked to, and the one that the user names. `endpoint` is one that is up.
     """
 
     asked: str | None
@@ -81,7 +52,13 @@ class PlaceConfig:
     cores: int
     workers: int | None = None
     threads: int | None = None
-    link: LinkOptions = field(default_factory=LinkOptions)
+    link: Address = field(default_factory=Address)
+    upload: Upload = field(default_factory=Upload)
     container: ContainerOptions = field(default_factory=ContainerOptions)
     endpoint: Endpoint | None = None
     reporter: Reporter = field(default_factory=Reporter)
+
+    def address(self, of: Endpoint) -> Address:
+        """A server that is up, and how to talk to it."""
+        token, hint = of.token or self.link.token, of.hint or self.link.hint
+        return replace(self.link, url=of.url, token=token, hint=hint, dial=of.dial)

@@ -6,7 +6,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from offload.drivers.docker.engine import Engine, RunningContainer
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.providers import Endpoint
+from offload.providers import Endpoint, Phases
 from offload.providers.config import KEPT, PlaceConfig
 from offload.providers.served_files import INSIDE, served_files
 from offload.service import wire
@@ -58,12 +58,19 @@ def open(  # noqa: A001 - what every provider calls it
     they are to stay.
 
     Raises:
-        PlaceUnavailable: no engine answers, or a container does not come up.
+        PlaceUnavailable: no engine answers, or another machine's, whose ports are not ours; or a
+            container does not come up.
         OffloadError: its image cannot be built.
     """
     with ExitStack() as stack:
-        engine = stack.enter_context(_engine_here())
-        starting = _Starting(config, model, engine)
+        engine = stack.enter_context(Engine.connected())
+        if not engine.is_here:
+            raise PlaceUnavailable(
+                "The Docker engine that DOCKER_HOST names is on another machine, and so would be "
+                "the container's port.",
+                hint="There: offload serve; here: --where remote --url …",
+            )
+        starting = _Starting(config, model, engine, Phases(config.clock))
         stack.callback(starting.remove)
         starting.have_image()
         like = _wanted(config, model, starting.image, engine.image_id(starting.image), stack)
@@ -80,8 +87,8 @@ class _Starting:
     config: PlaceConfig
     model: ModelSource
     engine: Engine
+    phases: Phases
     leaving: list[str] = field(default_factory=list)
-    phases: dict[str, float] = field(default_factory=dict)
 
     @property
     def image(self) -> str:
@@ -96,16 +103,14 @@ class _Starting:
             if labels is None or _RUNTIME not in labels:
                 what = "is no image of offload" if labels is not None else "is not here"
                 raise PlaceUnavailable(
-                    f"The image {image} {what}.",
-                    hint=f"To build it: docker build -t {image} .",
+                    f"The image {image} {what}.", hint=f"To build it: docker build -t {image} ."
                 )
         elif not own_image.is_current(self.engine, image):
             self.config.reporter.warn(
                 f"Building the image {image}; this happens once and takes minutes."
             )
-            began_s = self.config.clock()
-            own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
-            self._took(StartPhase.BUILD, began_s)
+            with self.phases.of(StartPhase.BUILD):
+                own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
 
     def up(self, like: ContainerSpec) -> list[RunningContainer]:
         """As many containers as are wanted: those that stayed, and new ones."""
@@ -119,10 +124,10 @@ class _Starting:
         endpoint = Endpoint(
             f"http://127.0.0.1:{container.port}",
             container.environment["OFFLOAD_TOKEN"],
-            phases=self.phases,
+            phases=self.phases.taken_s,
             hint=f"To see why: docker logs {container.name}",
         )
-        address = config.link.address(endpoint)
+        address = config.address(endpoint)
         address = replace(address, timeout_s=max(address.timeout_s, _PATIENCE_S))
         with closing(address.connect(config.clock, 1)) as server:
             self._wait(container, server)
@@ -133,9 +138,9 @@ class _Starting:
                     raise self._gone(container.id) from error
                 raise
         expect(info, self.model, f"the container {container.name}")
-        if self.phases:
-            self.phases[StartPhase.LOAD] = info.startup["load_s"]
-            self.phases[StartPhase.WARM_UP] = info.startup["warm_up_s"]
+        if self.phases.taken_s:
+            self.phases.taken_s[StartPhase.LOAD] = info.startup.load_s
+            self.phases.taken_s[StartPhase.WARM_UP] = info.startup.warm_up_s
         return endpoint
 
     def remove(self) -> None:
@@ -156,12 +161,11 @@ class _Starting:
         ]
 
     def _started(self, like: ContainerSpec) -> RunningContainer:
-        began_s = self.config.clock()
-        container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
-        self.leaving.append(container_id)
-        began_s = self._took(StartPhase.CREATE, began_s)
-        self.engine.start(container_id)
-        self._took(StartPhase.START, began_s)
+        with self.phases.of(StartPhase.CREATE):
+            container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
+            self.leaving.append(container_id)
+        with self.phases.of(StartPhase.START):
+            self.engine.start(container_id)
         running = self.engine.look(container_id)
         if running is None or running.port is None:
             raise self._gone(container_id)
@@ -169,24 +173,16 @@ class _Starting:
 
     def _wait(self, container: RunningContainer, server: Server) -> None:
         """Until the server in it answers at all; adds that to the phase `start`."""
-        began_s = self.config.clock()
-        while True:
-            try:
-                server.request("GET", wire.LIVE)
-                break
-            except Unreachable as error:
-                late = self.config.clock() - began_s > _PATIENCE_S
-                if late or not self._runs(container.id):
-                    raise self._gone(container.id) from error
-                time.sleep(_POLL_S)
-        if self.phases:
-            self._took(StartPhase.START, began_s)
-
-    def _took(self, phase: StartPhase, began_s: float) -> float:
-        """Add the time since then to a phase; the time now."""
-        now_s = self.config.clock()
-        self.phases[phase] = self.phases.get(phase, 0.0) + now_s - began_s
-        return now_s
+        give_up_s = self.config.clock() + _PATIENCE_S
+        with self.phases.of(StartPhase.START) if self.phases.taken_s else nullcontext():
+            while True:
+                try:
+                    server.request("GET", wire.LIVE)
+                    break
+                except Unreachable as error:
+                    if self.config.clock() > give_up_s or not self._runs(container.id):
+                        raise self._gone(container.id) from error
+                    time.sleep(_POLL_S)
 
     def _runs(self, container_id: str) -> bool:
         now = self.engine.look(container_id)
@@ -217,31 +213,10 @@ class _Starting:
         )
 
 
-@contextmanager
-def _engine_here() -> Iterator[Engine]:
-    """The engine, whose containers' ports are this machine's.
-
-    Raises:
-        PlaceUnavailable: none answers, or it is another machine's.
-    """
-    with Engine.connected() as engine:
-        if not engine.is_here:
-            raise PlaceUnavailable(
-                "The Docker engine that DOCKER_HOST names is on another machine, and so would be "
-                "the container's port.",
-                hint="There: offload serve; here: --where remote --url …",
-            )
-        yield engine
-
-
 def _wanted(
     config: PlaceConfig, model: ModelSource, image: str, image_id: str, stack: ExitStack
 ) -> ContainerSpec:
-    """The container, of an image that is here; what it has mounted lives as long as `stack`.
-
-    Raises:
-        PlaceUnavailable: its user could not read the model.
-    """
+    """The container, of an image that is here; what it has mounted lives as long as `stack`."""
     labels = _labels_file(model, stack) if config.labels is not None else None
     needed = served_files(model, config.asked, labels, config.cache)
     options: dict[str, object] = {
@@ -281,11 +256,7 @@ def _labels_file(model: ModelSource, stack: ExitStack) -> str:
 
 
 def _check_readable(path: str) -> None:
-    """See that a user who is nobody here may read a file, or all below a folder.
-
-    Raises:
-        PlaceUnavailable: it may not.
-    """
+    """See that a user who is nobody here may read a file, or all below a folder."""
     below = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
     for file in [path, *below]:
         if not os.stat(file).st_mode & stat.S_IROTH:

@@ -39,11 +39,7 @@ def open(  # noqa: A001 - what every provider calls it
 
 
 def check(config: PlaceConfig) -> None:
-    """See that there is an address.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """See that there is an address."""
     checked(config.link.url)
 
 

@@ -12,7 +12,9 @@ from offload.render.messages import say_line
 
 if TYPE_CHECKING:
     from offload.costmodel.dollars import Billing
-    from offload.usecases.provision.plans import ListedMachine, Provisioned, ProvisionPlan
+    from offload.usecases.provision.machines import ListedMachine
+    from offload.usecases.provision.planning import ProvisionPlan
+    from offload.usecases.provision.provisioning import Provisioned
 
 _HOURS_PER_MONTH = 730
 _CREATED = "a key pair, a security group, an instance with an encrypted disk"

@@ -1,13 +1,11 @@
 """What client and server say to each other: paths, headers and documents."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
-from offload.domain.results import SCHEMA, Json, detections_from_json, detections_to_json
-from offload.domain.timing import Durations
-from offload.domain.vision import Detections, Selection
+from offload.domain.vision import Box, Detection, Detections, Selection
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -21,64 +19,95 @@ _PROBLEMS = "urn:offload:problem:"
 TOO_MANY_PIXELS = _PROBLEMS + "image-too-large"
 TOO_MANY_BYTES = _PROBLEMS + "body-too-large"
 NO_PICTURE = _PROBLEMS + "image-unusable"
-TIMINGS = ("recv", "queue", "decode", "infer")
-"""What a server times of an image, each in seconds of its own monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object: its class, its score in 0..1, its `box` as ymin, xmin, ymax, xmax, which are
+    shares of the upright picture.
+    """
+
+    label: str
+    id: int
+    score: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDurations:
+    """What a server times of an image: receiving its bytes, waiting for a slot, decoding,
+    inference; each in seconds of its own monotonic clock.
+    """
+
+    recv_s: float
+    queue_s: float
+    decode_s: float
+    infer_s: float
+
+
+TIMINGS = tuple(field.name.removesuffix("_s") for field in fields(ServerDurations))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's answer for one image; `recv_s` is how long its bytes took to come in."""
+    """An image's objects, best first, and where the seconds went."""
 
-    found: Detections
-    recv_s: float
+    schema: Literal[2]
     model_sha256: str
-
-    def to_json(self) -> Json:
-        """The answer as JSON types."""
-        return {
-            "schema": SCHEMA,
-            "model_sha256": self.model_sha256,
-            "width": self.found.width,
-            "height": self.found.height,
-            "detections": detections_to_json(self.found.found),
-            "durations": {f"{name}_s": seconds for name, seconds in self._timings()},
-        }
+    width: int
+    height: int
+    detections: tuple[Found, ...]
+    durations: ServerDurations
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Answer":
-        """Read back what `to_json` made.
+    def of(cls, found: Detections, recv_s: float, model_sha256: str) -> "Answer":
+        """What was found in an image whose bytes took `recv_s` to come in."""
+        d = found.durations
+        seconds = (recv_s, d.queue_s, d.decode_s, d.infer_s)
+        durations = ServerDurations(*(round(value, 6) for value in seconds))
+        objects = tuple(Found(*each) for each in found.found)
+        return cls(2, model_sha256, found.width, found.height, objects, durations)
 
-        Raises:
-            KeyError, TypeError, ValueError: it is something else.
-        """
-        durations = {name: float(seconds) for name, seconds in document["durations"].items()}
-        recv_s = durations.pop("recv_s")
-        found = detections_from_json(document["detections"])
-        size = int(document["width"]), int(document["height"])
-        return cls(
-            Detections(found, *size, Durations(**durations)), recv_s, document["model_sha256"]
-        )
+    def found(self) -> tuple[Detection, ...]:
+        """The objects as every place gives them."""
+        return tuple(Detection(d.label, d.id, d.score, d.box) for d in self.detections)
 
     def server_timing(self) -> str:
         """The value of a Server-Timing header (W3C Server Timing): milliseconds each."""
-        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in self._timings())
+        values = zip(TIMINGS, astuple(self.durations), strict=True)
+        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in values)
 
-    def _timings(self) -> list[tuple[str, float]]:
-        d = self.found.durations
-        values = (self.recv_s, d.queue_s, d.decode_s, d.infer_s)
-        return [(name, round(value, 6)) for name, value in zip(TIMINGS, values, strict=True)]
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What came in, and how long it took from the request's headers to its last byte."""
+
+    bytes: int
+    recv_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """How a server came up: loading and warming its model, and the seconds that one image keeps a
+    slot busy while all of them are.
+    """
+
+    load_s: float
+    warm_up_s: float
+    service_s: float
+
+    def __post_init__(self) -> None:
+        if not all(0 <= seconds < float("inf") for seconds in astuple(self)):
+            raise ValueError("a duration is no number of seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a server says of itself: version, model, slots, limits, machine, how it came up.
+    """What a server says of itself: version, model, slots, limits, machine, how it came up."""
 
-    `startup` holds `load_s`, `warm_up_s` and `service_s`, the seconds that one image keeps a slot
-    busy while all of them are.
-    """
-
+    service: Literal["offload"]
     version: str
-    identity: ModelIdentity
+    model: ModelIdentity
     labels: Mapping[int, str]
     min_score: float
     workers: int
@@ -87,45 +116,12 @@ class Info:
     max_bytes: int
     max_pixels: int
     machine: Mapping[str, Any]
-    startup: Mapping[str, float]
+    startup: Startup
 
-    def to_json(self) -> Json:
-        """The document as JSON types."""
-        names = ("min_score", *_COUNTS, "machine", "startup")
-        document = {name: getattr(self, name) for name in names}
-        labels = {str(key): name for key, name in self.labels.items()}
-        head = {"service": SERVICE, "version": self.version, "model": asdict(self.identity)}
-        return head | {"labels": labels} | document
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Info":
-        """Read back what `to_json` made.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is something else.
-        """
-        if document["service"] != SERVICE:
-            raise ValueError(document["service"])
-        return cls(
-            version=str(document["version"]),
-            identity=ModelIdentity(**document["model"]),
-            labels={int(key): str(name) for key, name in document["labels"].items()},
-            min_score=float(document["min_score"]),
-            machine=dict(document["machine"]),
-            startup={name: _seconds(document["startup"][name]) for name in STARTUP},
-            **{name: int(document[name]) for name in _COUNTS},
-        )
-
-
-_COUNTS = ("workers", "threads", "queue", "max_bytes", "max_pixels")
-STARTUP = ("load_s", "warm_up_s", "service_s")
-
-
-def _seconds(value: Any) -> float:
-    seconds = float(value)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(value)
-    return seconds
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights answer, as `domain.ports.Model` calls it."""
+        return self.model
 
 
 def query(selection: Selection, max_pixels: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess
 from offload.service.server.run import Serving, listen, serve
 from offload.service.server.slots import SessionFactory
-from offload.service.wire import Info
+from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
 
@@ -69,32 +69,22 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     def open_engine() -> AbstractContextManager[SessionFactory]:
         return place.open(Selection(min_score=model.min_score), workers)
 
-    def describe(startup: dict[str, float]) -> Info:
-        return Info(
-            version=__version__,
-            identity=model.identity,
-            labels=model.labels,
-            min_score=model.min_score,
-            workers=workers,
-            threads=threads,
-            queue=options.queue,
-            max_bytes=options.max_bytes,
-            max_pixels=options.max_pixels,
-            machine=asdict(machine.describe()),
-            startup=startup,
-        )
-
-    address = _address(options.host, listener.getsockname()[1])
-    serving = Serving(
-        open_engine,
-        describe,
-        pictures.sample(),
-        __version__,
-        options.queue,
-        options.max_bytes,
-        clock,
-        token,
+    info = Info(
+        service="offload",
+        version=__version__,
+        model=model.identity,
+        labels=model.labels,
+        min_score=model.min_score,
+        workers=workers,
+        threads=threads,
+        queue=options.queue,
+        max_bytes=options.max_bytes,
+        max_pixels=options.max_pixels,
+        machine=asdict(machine.describe()),
+        startup=Startup(0.0, 0.0, 0.0),  # not known before
     )
+    address = _address(options.host, listener.getsockname()[1])
+    serving = Serving(open_engine, info, pictures.sample(), clock, token)
     serve(serving, listener, lambda info: announce(address, info))
 
 

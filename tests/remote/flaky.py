@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from offload.domain.ports import ModelIdentity
 from offload.domain.timing import Durations
+from offload.domain.typed import encoded
 from offload.domain.vision import Box, Detection, Detections
 from offload.service import wire
 from offload.version import __version__
@@ -28,10 +29,11 @@ DURATIONS = Durations(queue_s=0.0003, decode_s=0.0002, infer_s=0.0001)
 def info(**changes: Any) -> wire.Info:
     """What the server says of itself: 2 slots of 10 ms an image, unless `changes` say else."""
     facts: dict[str, Any] = {
-        "version": __version__, "identity": IDENTITY, "labels": {18: "dog"}, "min_score": 0.25,
+        "service": "offload", "version": __version__, "model": IDENTITY, "labels": {18: "dog"},
+        "min_score": 0.25,
         "workers": 2, "threads": 1, "queue": 64, "max_bytes": 2**25, "max_pixels": 80_000_000,
         "machine": {"name": "flaky"},
-        "startup": {"load_s": 0.1, "warm_up_s": 0.1, "service_s": 0.01},
+        "startup": wire.Startup(load_s=0.1, warm_up_s=0.1, service_s=0.01),
     }  # fmt: skip
     return wire.Info(**facts | changes)
 
@@ -96,8 +98,8 @@ def answers(exchange: Exchange) -> None:
     """One dog."""
     exchange.take()
     found = Detections((DOG,), 640, 480, DURATIONS)
-    answer = wire.Answer(found, 0.001, exchange.flaky.info.identity.sha256)
-    exchange.answer(200, json.dumps(answer.to_json()).encode())
+    answer = wire.Answer.of(found, 0.001, exchange.flaky.info.model.sha256)
+    exchange.answer(200, encoded(answer))
 
 
 def refuses(status: int, detail: str = "for a reason", **headers: str) -> Act:
@@ -243,8 +245,7 @@ class Flaky:
 def _usual(exchange: Exchange) -> None:
     """What a server in good health says to anything but an image."""
     exchange.take()
-    facts = exchange.flaky.info.to_json() if exchange.seen.path == wire.INFO else {}
-    exchange.answer(200, json.dumps(facts).encode())
+    exchange.answer(200, encoded(exchange.flaky.info if exchange.seen.path == wire.INFO else {}))
 
 
 class _Server(ThreadingHTTPServer):

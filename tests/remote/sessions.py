@@ -9,13 +9,13 @@ from typing import Any
 
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.client.greeting import Address, ask
-from offload.service.client.session import Prepare, ServerSession
+from offload.service.client.session import ServerSession
 from offload.service.client.upload import Upload
 from tests.remote.flaky import Flaky
 
 PHOTO = Image("photo.jpg", b"\xff\xd8 no more than bytes to a server that does not look")
 
-_ALL, _AS_IT_IS = Selection(), Upload().prepare
+_ALL, _AS_IT_IS = Selection(), Upload()
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Visit:
 def visit(
     flaky: Flaky,
     selection: Selection = _ALL,
-    prepare: Prepare = _AS_IT_IS,
+    upload: Upload = _AS_IT_IS,
     pause: Callable[[float], None] = lambda _seconds: None,
     **how: Any,
 ) -> Iterator[Visit]:
@@ -48,7 +48,7 @@ def visit(
     address = Address(flaky.url, **how)
     with closing(address.connect(clock)) as server:
         session = ServerSession(
-            server, address, ask(server, address), selection, 1_000_000, prepare, clock, pause=note
+            server, address, ask(server, address), selection, 1_000_000, upload, clock, pause=note
         )
         yield Visit(session, pauses_s)
 

@@ -1,13 +1,16 @@
 """The client against a server that misbehaves as its script says."""
 
-import json
 import threading
+from collections.abc import Callable
 from dataclasses import astuple, replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
 from offload.domain.timing import Durations
+from offload.domain.typed import encoded
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
 from tests.remote.flaky import (
@@ -56,7 +59,7 @@ def test_who_still_asks_when_the_connections_are_closed_gets_no_answer() -> None
 
 def test_a_server_that_claims_more_seconds_than_passed_leaves_none_for_the_way() -> None:
     slow = Detections((), 1, 1, Durations(infer_s=1000.0))
-    claim = json.dumps(wire.Answer(slow, 0.0, IDENTITY.sha256).to_json()).encode()
+    claim = encoded(wire.Answer.of(slow, 0.0, IDENTITY.sha256))
     with Flaky([says(claim)]) as server, visit(server) as here:
         durations = here.detect().durations
     assert (durations.infer_s, durations.upload_s) == (1000.0, 0.0)
@@ -199,7 +202,7 @@ def test_an_answer_that_is_none_is_no_answer(body: bytes) -> None:
 def test_another_model_all_of_a_sudden_ends_the_run() -> None:
     with Flaky() as server, visit(server) as here:
         here.detect()
-        server.info = info(identity=replace(IDENTITY, sha256="e" * 64))
+        server.info = info(model=replace(IDENTITY, sha256="e" * 64))
         with pytest.raises(PlaceUnavailable, match=f"another model now: .*{'e' * 12}.*{'f' * 12}"):
             here.detect()
 
@@ -259,13 +262,18 @@ def test_as_many_requests_are_in_flight_as_were_asked_for() -> None:
         at_once(here.detect, 70)
 
 
+def sending(prepare: Callable[[bytes], tuple[bytes, tuple[int, int] | None]]) -> Any:
+    """An upload of what `prepare` makes of an image."""
+    return SimpleNamespace(prepare=prepare)
+
+
 def test_an_image_that_cannot_be_prepared_is_not_sent() -> None:
     def refuse(data: bytes) -> tuple[bytes, tuple[int, int] | None]:
         raise ImageError(f"damaged image: ends after {len(data)} bytes")
 
     with (
         Flaky() as server,
-        visit(server, prepare=refuse) as here,
+        visit(server, upload=sending(refuse)) as here,
         pytest.raises(ImageError, match="ends after"),
     ):
         here.detect()
@@ -273,7 +281,8 @@ def test_an_image_that_cannot_be_prepared_is_not_sent() -> None:
 
 
 def test_a_copys_row_has_the_originals_size() -> None:
-    with Flaky() as server, visit(server, prepare=lambda data: (data[:4], (4000, 3000))) as here:
+    smaller = sending(lambda data: (data[:4], (4000, 3000)))
+    with Flaky() as server, visit(server, upload=smaller) as here:
         found = here.detect()
     assert (found.width, found.height, found.sent_bytes) == (4000, 3000, 4)
     assert server.images[0].body == PHOTO.data[:4]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from offload.domain.ports import ModelIdentity
+from offload.domain.typed import encoded
 from offload.domain.vision import Detections
 from offload.drivers.model_cache import sha256_of
 from offload.service import wire
@@ -143,7 +144,7 @@ def test_a_model_that_changes_in_the_middle_ends_the_run_with_what_was_done(
     offload: Offload, many: Path, tmp_path: Path
 ) -> None:
     found = Detections((), 320, 240, DURATIONS)
-    other = says(json.dumps(wire.Answer(found, 0.0, "e" * 64).to_json()).encode())
+    other = says(encoded(wire.Answer.of(found, 0.0, "e" * 64)))
     with Flaky([answers] * 50, then=other) as server:
         command = ("-o", tmp_path, "--where", "remote", "--url", server.url)
         done = offload("detect", many, *command)
@@ -209,7 +210,7 @@ def test_a_fallback_with_another_model_is_refused(offload: Offload, many: Path) 
             "--fallback local has no model to detect with.",
         ),
     ):
-        with Flaky(info=info(identity=theirs)) as server:
+        with Flaky(info=info(model=theirs)) as server:
             command = ("--where", "remote", "--url", server.url, "--fallback", "local")
             done = offload("detect", many, *command)
         assert done.returncode == 2
@@ -226,7 +227,7 @@ def test_a_fallback_is_for_want_of_an_answer_only(offload: Offload, examples: Pa
         examples / name for name in ("red-bus.jpg", "couple-on-beach.jpg", "dog-on-lawn.webp")
     ]
     how = ("--max-retries", "0", "--concurrency", "1", "--fallback", "local", "--model", MODEL)
-    with Flaky(script, info=info(identity=mine)) as server:
+    with Flaky(script, info=info(model=mine)) as server:
         remote = ("--where", "remote", "--url", server.url)
         done = offload("detect", *photos, "--json", *how, *remote)
     assert done.returncode == 3, done.stderr

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from offload.bootstrap import detect
 from offload.detectors.catalogue import BUILTIN
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import ModelIdentity
+from offload.domain.typed import encoded, parse
 from offload.drivers.model_cache import sha256_of
 from offload.service.client.greeting import Address, ask
 from offload.service.wire import Info
@@ -28,7 +29,7 @@ from tests.drawing import saved
 from tests.remote.flaky import Act, Flaky, info, never_ends, refuses, says
 
 MODEL = str(resources.files("offload.detectors") / "builtin" / "model.tflite")
-OURS = info(identity=ModelIdentity(BUILTIN, "tflite", sha256_of(MODEL)), labels={1: "person"})
+OURS = info(model=ModelIdentity(BUILTIN, "tflite", sha256_of(MODEL)), labels={1: "person"})
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_server_that_is_not_there_is_named(
         (says(b"[1]"), "is no offload server"),
         (says(b'{"service": "other", "version": "0.1.0"}'), "is no offload server"),
         (says(b'{"service": "offload"}'), "is no offload server"),
-        (says(json.dumps(info().to_json() | {"labels": None}).encode()), "is no offload server"),
+        (says(json.dumps(asdict(info()) | {"labels": None}).encode()), "is no offload server"),
         (refuses(404), "is no offload server: /v1/info answers 404"),
         (refuses(301, Location="https://elsewhere"), "is no offload server: /v1/info answers 301"),
         (says(b'{"service": "offload", "version": "99.9"}'), "runs offload 99.9, this is offload "),
@@ -179,7 +180,7 @@ def test_the_model_asked_for_may_be_named_or_given_as_its_bytes(
             (row,) = detect(str(photo), where="remote", url=server.url, model=asked)
             assert row.error is None
     elsewhere = replace(OURS.identity, name="efficientdet-lite0", sha256="a" * 64)
-    with Flaky(info=replace(OURS, identity=elsewhere)) as server:
+    with Flaky(info=replace(OURS, model=elsewhere)) as server:
         (row,) = detect(str(photo), where="remote", url=server.url, model="efficientdet-lite0")
         assert row.model == "efficientdet-lite0", "it need not be here to be asked for"
 
@@ -285,7 +286,6 @@ def test_ctrl_c_ends_the_wait_for_a_server(photo: Path) -> None:
     ],
 )
 def test_a_document_that_is_none_of_ours_is_told_from_one_that_is(strange: dict[str, Any]) -> None:
-    document = info().to_json()
-    assert Info.from_json(document) == info()
-    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-        Info.from_json(document | strange)
+    assert parse(Info, encoded(info())) == info()
+    with pytest.raises(ValueError, match=r"."):
+        parse(Info, json.dumps(asdict(info()) | strange).encode())

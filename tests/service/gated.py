@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server import run
 from offload.service.server.slots import SessionFactory
-from offload.service.wire import Info
+from offload.service.wire import Info, Startup
 from tests.fakes import IDENTITY, FakeSession
 
 
@@ -47,10 +47,6 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - tests read it
 
 
-def describe(startup: dict[str, float]) -> Info:
-    return Info("0", IDENTITY, {18: "dog"}, 0.25, 1, 1, 1, 10**6, 10**6, {}, startup)
-
-
 def main(queue: int, drain_s: int) -> None:
     engine = Gated()
 
@@ -60,11 +56,13 @@ def main(queue: int, drain_s: int) -> None:
             gates[line.strip()].set()
 
     threading.Thread(target=obey, daemon=True).start()
+
+    model = (IDENTITY, {18: "dog"}, 0.25)
+    unknown = Startup(0.0, 0.0, 0.0)
+    info = Info("offload", "0", *model, 1, 1, queue, 10**6, 10**6, {}, unknown)
     listener = run.listen("127.0.0.1", 0)
     say(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    serving = run.Serving(
-        engine.opened, describe, b"", "0", queue, 10**6, time.perf_counter, drain_s=drain_s
-    )
+    serving = run.Serving(engine.opened, info, b"", time.perf_counter, drain_s=drain_s)
     run.serve(serving, listener, lambda _info: say("ready"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from offload.domain import typed
 from offload.service import wire
 from tests.conftest import Offload
 from tests.service.conftest import MAX_BYTES
@@ -189,7 +190,7 @@ def test_the_token_is_asked_for_wherever_something_is_to_be_had(strict: Server) 
         for path in (wire.LIVE, wire.READY, "/", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200
     with strict.client() as client:
-        info = wire.Info.from_json(client.get(wire.INFO).raise_for_status().json())
+        info = typed.parse(wire.Info, client.get(wire.INFO).raise_for_status().content)
         assert info.max_bytes == MAX_BYTES
 
 

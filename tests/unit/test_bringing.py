@@ -22,7 +22,7 @@ from offload.drivers.settings import Settings
 from offload.usecases.context import Context
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
-from offload.usecases.provision.plans import ProvisionPlan
+from offload.usecases.provision.planning import ProvisionPlan
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import OnDemandMachine

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from offload.domain.errors import OffloadError
 from offload.domain.machines import MARK
+from offload.domain.results import Json
 from offload.drivers import settings
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.settings import Settings
@@ -22,7 +24,8 @@ def configured(home: Path) -> Settings:
 
 
 def looked_up(aws: Aws, vpc: str | None = "vpc-1") -> None:
-    """Two quotas, and all that an offer needs."""
+    """Whose account it is, two quotas, and all that an offer needs."""
+    aws.says("get_caller_identity", {"Arn": "arn:aws:iam::1:user/bee"}, of="sts")
     for value in (32.0, 0.0):
         aws.says("get_service_quota", {"Quota": {"Value": value}}, of="service-quotas")
     about: dict[str, Any] = {
@@ -39,6 +42,11 @@ def looked_up(aws: Aws, vpc: str | None = "vpc-1") -> None:
     aws.says("describe_vpcs", {"Vpcs": [{"VpcId": vpc}] if vpc else []})
     if vpc:
         aws.says("get_service_quota", {"Quota": {"Value": 32.0}}, of="service-quotas")
+
+
+def diagnosed(aws: Aws, configured: Settings) -> tuple[Json, OffloadError | None]:
+    made = context(configured, clouds=lambda _region, _profile: Cloud(aws, REGION))
+    return cloud_diagnosis.facts(made, None, None)
 
 
 def permitted(aws: Aws, *denied: str, without: str = "") -> None:
@@ -60,7 +68,7 @@ def test_where_nothing_is_missing_there_is_nothing_to_say(aws: Aws, configured: 
     looked_up(aws)
     aws.refuses("run_instances", "DryRunOperation")
     permitted(aws)
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
+    found, wrong = diagnosed(aws, configured)
     assert wrong is None
     assert found["quota"] == {"on demand": "32 vCPUs", "spot": "0 vCPUs"}
     assert found["default_network"] == "vpc-1"
@@ -72,7 +80,7 @@ def test_all_that_is_missing_is_named_at_once(aws: Aws, configured: Settings) ->
     looked_up(aws)
     aws.refuses("run_instances", "UnauthorizedOperation")
     permitted(aws, "run_instances", "import_key_pair", "terminate_instances")
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
+    found, wrong = diagnosed(aws, configured)
     assert str(wrong) == "These credentials may not ec2:RunInstances, ec2:ImportKeyPair."
     assert wrong is not None
     assert wrong.exit_code == 1
@@ -84,7 +92,7 @@ def test_what_is_refused_for_another_reason_is_said(aws: Aws, configured: Settin
     looked_up(aws)
     aws.refuses("run_instances", "PendingVerification", "Your account is being verified.")
     permitted(aws)
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
+    found, wrong = diagnosed(aws, configured)
     assert "being verified" in str(wrong)
     assert found["refused"] == str(wrong)
 
@@ -94,7 +102,7 @@ def test_without_a_default_network_the_rest_is_still_looked_at(
 ) -> None:
     looked_up(aws, vpc=None)
     permitted(aws, without="run_instances")
-    found, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
+    found, wrong = diagnosed(aws, configured)
     assert "no default network" in str(wrong)
     assert found["permissions"]["unknown"] == ["ec2:RunInstances"]
     assert "ec2:TerminateInstances" in found["permissions"]["allowed"]
@@ -113,5 +121,5 @@ def test_who_may_terminate_is_known_while_there_is_a_machine(
     for _, operation in OPERATIONS:
         denied = operation == "terminate_instances"
         aws.refuses(operation, "UnauthorizedOperation" if denied else "DryRunOperation")
-    _, wrong = cloud_diagnosis.looked_at(Cloud(aws, REGION), context(configured))
+    _, wrong = diagnosed(aws, configured)
     assert str(wrong) == "These credentials may not ec2:TerminateInstances."

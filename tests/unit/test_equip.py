@@ -1,22 +1,27 @@
 """A machine made to serve, over a connection that says what it is told to."""
 
+import io
 import shlex
+import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.drivers.http.web import OnBytes
+from offload.providers import Phases
+from offload.providers.served_files import ServedFiles
 from offload.usecases.detect.pipeline import Stop
-from offload.usecases.provision.deploy import ContainerImage, Deployment, ModelFiles, OnBytes
-from offload.usecases.provision.launch import Interrupted, Phases, Waiter
+from offload.usecases.provision.deploy import ContainerImage, Deployment
+from offload.usecases.provision.launch import Interrupted, Waiter
 from tests.contexts import context
 
 TOKEN = "0123456789abcdef"
-CARGO = ModelFiles(
-    "k1", lambda: iter([b"files"]), {"OFFLOAD_MODEL": "/model/m.tflite"}, ("--labels",)
-)
-NO_CARGO = ModelFiles("k0", None, {"OFFLOAD_MODEL": "builtin"})
+FILES = ServedFiles({"m.tflite": __file__}, {"OFFLOAD_MODEL": "/model/m.tflite"}, ("--labels",))
+CARGO = (FILES, "k1")
+NO_CARGO = (ServedFiles({}, {"OFFLOAD_MODEL": "builtin"}), "k0")
 
 
 @dataclass
@@ -54,9 +59,10 @@ class Machine:
 
     def steps(self) -> Deployment:
         """What is done to it."""
-        patience = Waiter(lambda: self.now_s, self.pause, self.stop)
-        phases = Phases(lambda: self.now_s, lambda _name: None)
-        return Deployment(self, patience, phases, context(warn=self.said.append).reporter)
+        patience = Waiter(self.stop, lambda: self.now_s, self.pause)
+        shell: Any = self
+        phases = Phases(lambda: self.now_s)
+        return Deployment(shell, patience, phases, context(warn=self.said.append).reporter)
 
     def with_(self, part: str) -> str:
         """The only command that has this in it."""
@@ -146,17 +152,17 @@ def test_sending_stops_when_somebody_asks() -> None:
 
 def test_a_server_that_runs_as_wanted_is_left_alone() -> None:
     first = Machine()
-    first.steps().container(image(), CARGO, TOKEN, ["--max-bytes", "1"])
+    first.steps().container(image(), *CARGO, TOKEN, ["--max-bytes", "1"])
     run = first.with_("docker run")
     [label] = [word for word in shlex.split(run) if word.startswith("offload.spec=")]
     spec = label.removeprefix("offload.spec=")
 
     again = Machine({"container inspect": f"true {spec}\n", "test -e": "there"})
     steps = again.steps()
-    assert not steps.container(image(), CARGO, TOKEN, ["--max-bytes", "1"])
+    assert not steps.container(image(), *CARGO, TOKEN, ["--max-bytes", "1"])
     assert not again.has("docker run")
     stopped = Machine({"container inspect": f"false {spec}\n", "test -e": "there"})
-    stopped.steps().container(image(), CARGO, TOKEN, ["--max-bytes", "1"])
+    stopped.steps().container(image(), *CARGO, TOKEN, ["--max-bytes", "1"])
     assert stopped.has("docker run")
 
 
@@ -170,12 +176,12 @@ def test_a_server_that_runs_as_wanted_is_left_alone() -> None:
     ],
 )
 def test_a_server_that_differs_in_anything_is_replaced(
-    digest: str, cargo: ModelFiles, token: str, options: list[str]
+    digest: str, cargo: tuple[ServedFiles, str], token: str, options: list[str]
 ) -> None:
     specs = set()
     for one in (
-        (image(), CARGO, TOKEN, ["--max-bytes", "1"]),
-        (image(digest), cargo, token, options),
+        (image(), *CARGO, TOKEN, ["--max-bytes", "1"]),
+        (image(digest), *cargo, token, options),
     ):
         machine = Machine()
         steps = machine.steps()
@@ -187,7 +193,7 @@ def test_a_server_that_differs_in_anything_is_replaced(
 
 def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None:
     machine = Machine()
-    machine.steps().container(image(), CARGO, TOKEN, [])
+    machine.steps().container(image(), *CARGO, TOKEN, [])
     run = machine.with_("docker run")
     assert " -p 127.0.0.1:8080:8080 " in run
     assert "--read-only" in run
@@ -197,12 +203,13 @@ def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None
 
 def test_files_come_whole_or_not_at_all_and_once() -> None:
     machine = Machine({"test -e /var/lib/offload/k1 ": None})
-    machine.steps().container(image(), CARGO, TOKEN, [])
+    machine.steps().container(image(), *CARGO, TOKEN, [])
     load = machine.with_("tar -x")
-    assert machine.got[load] == b"files"
+    with tarfile.open(fileobj=io.BytesIO(machine.got[load])) as archive:
+        assert archive.getnames() == ["m.tflite"]
     assert load.index("k1.part") < load.index("mv ")
     there = Machine({"test -e /var/lib/offload/k1 ": "there\n"})
-    there.steps().container(image(), CARGO, TOKEN, [])
+    there.steps().container(image(), *CARGO, TOKEN, [])
     assert not there.has("tar -x")
     assert "-v /var/lib/offload/k1:/model:ro" in there.with_("docker run")
 

@@ -11,7 +11,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine, Spec
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 
 SPEC = Spec(
     "big", "us-east-1", "c7i.large", ("192.0.2.1/32", "192.0.2.2/32"), lifetime_s=None,

@@ -13,13 +13,12 @@ from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import SshUnreachable
-from offload.providers.ec2 import caller
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2 import connection
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import planning, provisioning
 from offload.usecases.provision.launch import Waiter
-from offload.usecases.provision.planning import ProvisionOptions
-from offload.usecases.provision.plans import ProvisionPlan
+from offload.usecases.provision.planning import ProvisionOptions, ProvisionPlan
 from tests.contexts import context
 
 HERE = "192.0.2.1/32"
@@ -65,7 +64,7 @@ def folder(tmp_path: Path) -> MachineFolder:
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caller, "cidr", lambda _configured: HERE)
+    monkeypatch.setattr(connection, "caller_cidr", lambda _configured: HERE)
     monkeypatch.setattr(planning, "_can_send", lambda _offer, _way: False)
 
 
@@ -142,7 +141,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
         now_s[0] += seconds
 
     monkeypatch.setattr(MachineState, "connect", connect)
-    patience = Waiter(lambda: now_s[0], pause, Stop())
+    patience = Waiter(Stop(), lambda: now_s[0], pause)
     told = (
         r"^The machine big does not let us in over SSH\. 198\.18\.0\.1:22 does not answer\. "
         r"It lets in 10\.0\.0\.0/8\.$"

@@ -13,8 +13,8 @@ from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
-from offload.providers.ec2 import caller, connection
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2 import connection
+from offload.providers.ec2.registry import MachineState
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 BEGAN = "2026-11-21T12:00:00+00:00"
@@ -55,7 +55,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return found
 
     monkeypatch.setattr(MachineState, "connect", connect)
-    monkeypatch.setattr(caller, "cidr", lambda _configured: "192.0.2.1/32")
+    monkeypatch.setattr(connection, "caller_cidr", lambda _configured: "192.0.2.1/32")
     return world
 
 

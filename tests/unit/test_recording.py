@@ -21,7 +21,7 @@ from offload.usecases.detect.record import remember
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Samples, Tally
 from offload.usecases.detect.run import DetectRun
-from offload.usecases.provision.record import brought_up
+from offload.usecases.provision.provisioning import brought_up
 from tests.contexts import context
 from tests.fakes import FakeSession
 from tests.measured import KIND, LABEL, MODEL, THERE
@@ -72,7 +72,9 @@ def up(
 ) -> Measurement | None:
     under = condition(Rented(), REQUEST, configured, VIA)
     phases = PHASES | {"image": image_s}
-    return brought_up(under, came_from, phases, {"image": "streamed"}, context(configured))
+    return brought_up(
+        under, came_from, phases, "streamed", sum(phases.values()), context(configured)
+    )
 
 
 def remembered(
@@ -110,9 +112,8 @@ def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> Non
     said: list[str] = []
     Path(configured.history_path).mkdir()
     under = condition(Rented(), REQUEST, configured, VIA)
-    assert (
-        brought_up(under, StartState.COLD, PHASES, {}, context(configured, said.append)) is not None
-    )
+    heard = context(configured, said.append)
+    assert brought_up(under, StartState.COLD, PHASES, "built", 77.0, heard) is not None
     [warning] = said
     assert warning.startswith("This bring-up could not be remembered: ")
 

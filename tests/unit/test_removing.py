@@ -1,6 +1,7 @@
 """Everything of a machine taken away, from a cloud in which things hang together."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Resource
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision.launch import Interrupted, Waiter
-from offload.usecases.provision.removal import remove_all_of
+from offload.usecases.provision.teardown import remove_all_of
 
 
 def thing(kind: str, id_: str) -> Resource:
@@ -61,8 +62,9 @@ class World:
     def go(self) -> list[str]:
         """Remove all; what was told, in order."""
         told: list[str] = []
-        patience = Waiter(lambda: self.now_s, self.pause, self.stop)
-        remove_all_of("big", self, patience, lambda resource: told.append(resource.id))
+        patience = Waiter(self.stop, lambda: self.now_s, self.pause)
+        me: Any = self
+        remove_all_of("big", me, patience, lambda resource: told.append(resource.id))
         return told
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from offload.cli.provisioning import down as command
+from offload.cli.provisioning import machines as command
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine, Resource, Spec
 from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.context import Context
 from offload.usecases.provision import machines, teardown
 from tests import contexts

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Machine, Offer, Spec, State
 from offload.domain.measurements import StartPhase
+from offload.providers import Phases
 from offload.usecases.detect.pipeline import Stop
-from offload.usecases.provision.launch import Interrupted, MachineLaunch, Phases, Waiter
+from offload.usecases.provision.launch import Interrupted, MachineLaunch, Waiter
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
 OFFER = Offer(SPEC, "ami-1", "x86_64", 2, 4.0, "/dev/xvda", 16, "ec2-user", True, "vpc-1")
@@ -53,9 +56,6 @@ class World:
     def add_key(self, name: str, public: str) -> None:
         self.done.append(f"add key {name} {public}")
 
-    def drop_key(self, name: str) -> bool:
-        raise AssertionError(f"nobody asked to drop the key of {name}")
-
     def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
         self.done.append(f"open {vpc} {name} to {','.join(cidrs)}")
         return "sg-1"
@@ -73,7 +73,12 @@ class World:
     def is_ours(self, public_key: str | None) -> bool:
         return public_key == KEY
 
-    def intend(self) -> None:
+    @property
+    def record(self) -> Any:
+        return SimpleNamespace(id="i-0" if self.had else None)
+
+    def keep(self, record: Any) -> None:
+        assert record
         self.done.append("intend")
 
     def public_key(self) -> str:
@@ -87,9 +92,6 @@ class World:
 
     def expires_at(self) -> str:
         return "soon"
-
-    def had_one(self) -> bool:
-        return self.had
 
     def just_made(self) -> str | None:
         return self.made
@@ -105,9 +107,10 @@ class World:
 
     def up(self, follow: Callable[[str], None] = lambda _name: None) -> tuple[Machine, str]:
         """Bring it up."""
-        patience = Waiter(lambda: self.now_s, self.pause, self.stop)
+        patience = Waiter(self.stop, lambda: self.now_s, self.pause)
         phases = Phases(lambda: self.now_s, follow)
-        return MachineLaunch(self, self, patience, phases).up(OFFER)
+        me: Any = self
+        return MachineLaunch(me, me, patience, phases).up(OFFER)
 
 
 def test_nothing_is_created_before_it_is_remembered_and_the_machine_comes_last() -> None:

@@ -1,6 +1,7 @@
 """What a run rents: before it begins, or while it works here already."""
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from offload.render.messages import Messages
     from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
-    from offload.usecases.provision.plans import ProvisionPlan
     from offload.usecases.split.rental import HiredMachine
 
 
@@ -28,46 +28,31 @@ def asked_for(
     Raises:
         OffloadError: it cannot be done.
     """
-    from offload.domain.places import SPLIT
-
     if not provision:
         return None, None
-    if request.where == SPLIT:
-        return None, _for_split(request, say)
-    return _for_run(request, say), None
-
-
-def _for_run(request: "Request", say: "Messages") -> "Measurement | None":
-    """Bring up the machine that a run at the remote place means."""
     from offload.cli.provisioning.provision import bring_up
     from offload.domain.errors import UsageError
-    from offload.usecases.provision.planning import ProvisionOptions
-
-    if request.where != "remote" or request.url is not None:
-        raise UsageError(
-            "--provision rents the machine that --where remote or split runs at.",
-            hint="For instance: offload detect photos/ --where remote --provision",
-        )
-    wish = ProvisionOptions(name=_meant(request), model=request.model, offline=request.offline)
-    return bring_up(wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True)
-
-
-def _for_split(request: "Request", say: "Messages") -> "HiredMachine":
-    """The machine that may be brought up while a split works here."""
-    from offload.domain.errors import UsageError
+    from offload.domain.places import SPLIT
     from offload.render import machines
+    from offload.usecases.provision.planning import ProvisionOptions
     from offload.usecases.split.rental import HiredMachine
 
-    if request.url is not None:
+    if request.where == SPLIT and request.url is not None:
         raise UsageError(
             "--provision rents a machine, and --url names a server that is there.",
             hint="Leave one of the two out.",
         )
-
-    def announce(plan: "ProvisionPlan") -> None:
-        machines.announce(plan, quiet=say.quiet)
-
-    return HiredMachine(_meant(request), announce, keep=request.keep)
+    if request.where not in {SPLIT, "remote"} or request.url is not None:
+        raise UsageError(
+            "--provision rents the machine that --where remote or split runs at.",
+            hint="For instance: offload detect photos/ --where remote --provision",
+        )
+    name = _meant(request)
+    if request.where == SPLIT:  # while it works here
+        announce = partial(machines.announce, quiet=say.quiet)
+        return None, HiredMachine(name, announce, keep=request.keep)
+    wish = ProvisionOptions(name=name, model=request.model, offline=request.offline)
+    return bring_up(wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True), None
 
 
 def _meant(request: "Request") -> str:
@@ -93,19 +78,15 @@ def renting(rental: "HiredMachine | None", context: "Context") -> "Iterator[list
     if rental is None:
         yield []
         return
+    from offload.render import machines
+    from offload.usecases.provision import provisioning
+
     try:
         with stopping_on_interrupt(context) as came:
             yield came
     except KeyboardInterrupt as error:
-        _say_what_is_left(rental)
+        if rental.begun == "start":
+            machines.left_running(rental.name)
+        elif rental.begun is not None and rental.plan is not None:
+            machines.left(rental.name, provisioning.left(rental.plan))
         raise typer.Exit(INTERRUPTED) from error
-
-
-def _say_what_is_left(rental: "HiredMachine") -> None:
-    from offload.render import machines
-    from offload.usecases.provision import provisioning
-
-    if rental.begun == "start":
-        machines.left_running(rental.name)
-    elif rental.begun is not None and rental.plan is not None:
-        machines.left(rental.name, provisioning.left(rental.plan))

@@ -1,10 +1,18 @@
-"""`offload machines`, `stop`, `start`, `allow`, `logs`, `ssh`."""
+"""`offload machines`, `stop`, `start`, `down`, `allow`, `logs`, `ssh`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import options
+from offload.cli import consent, options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from offload.domain.events import Reporter
+    from offload.domain.machines import Resource
+    from offload.usecases.context import Context
+    from offload.usecases.provision.teardown import Told
 
 
 def machines(
@@ -52,9 +60,8 @@ def start(
     from offload.providers.ec2 import registry
     from offload.usecases.provision.planning import ProvisionOptions
 
-    folder = registry.one(bootstrap.load(), name)
-    registry.record_of(folder)
-    bring_up(ProvisionOptions(name=folder.name), as_json=as_json, quiet=quiet, verbose=verbose)
+    name = registry.connected(bootstrap.load(), name).folder.name
+    bring_up(ProvisionOptions(name=name), as_json=as_json, quiet=quiet, verbose=verbose)
 
 
 def allow(
@@ -80,9 +87,9 @@ def logs(
 ) -> None:
     """Show what the server on a machine said."""
     from offload import bootstrap
-    from offload.usecases.provision import remote_shell
+    from offload.usecases.provision import machines as rented
 
-    typer.echo(remote_shell.logs(bootstrap.context(), name, lines), nl=False)
+    typer.echo(rented.logs(bootstrap.context(), name, lines), nl=False)
 
 
 def ssh(
@@ -93,6 +100,130 @@ def ssh(
 ) -> None:
     """Open a shell on a machine, or run a command there, with its key and host key."""
     from offload import bootstrap
-    from offload.usecases.provision import remote_shell
+    from offload.usecases.provision import machines as rented
 
-    raise typer.Exit(remote_shell.shell(bootstrap.context(), name, command or ()))
+    raise typer.Exit(rented.shell(bootstrap.context(), name, command or ()))
+
+
+def down(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="A rented machine. [default: the only one, if any]"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every machine that this computer knows of.")
+    ] = False,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans",
+            help="Whatever carries our tag, and is no machine that this computer brought up.",
+        ),
+    ] = False,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Look there; with --orphans repeatable.")
+    ] = None,
+    all_regions: Annotated[
+        bool, typer.Option("--all-regions", help="With --orphans: in every region.")
+    ] = False,
+    profile: options.Profile = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="With --orphans: do not ask before removing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+) -> None:
+    """Remove what offload started, and print it: containers on this machine, rented machines.
+
+    Without a name: all our containers here, those of running jobs too, and the machine that is
+    rented, if it is the only one. Of a machine nothing is left: instance, disk, key, group.
+    """
+    from offload import bootstrap
+    from offload.cli.process import stopping_on_interrupt
+    from offload.domain.errors import UsageError
+    from offload.providers.ec2 import registry
+    from offload.render.messages import Messages
+    from offload.usecases.provision import teardown
+
+    if (name is not None) + everything + orphans > 1:
+        raise UsageError("down takes one of NAME, --all and --orphans.")
+    context = bootstrap.context(Messages(quiet=quiet).hear)
+
+    def say(line: str) -> None:
+        if not quiet:
+            typer.echo(line)
+
+    def told(resource: "Resource") -> None:
+        say(f"{resource.kind} {resource.id} of {resource.name}")
+
+    with stopping_on_interrupt(context, "Stopping after this step"):
+        if orphans:
+            _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
+            return
+        names = [name] if name is not None else registry.names(context.settings)
+        if name is None:
+            _containers(say, must_answer=not names)
+        if name is None and not everything:
+            names = [registry.one(context.settings, None).name] if names else []
+        where = region[0] if region else None
+
+        def remove(each: str) -> None:
+            teardown.down(context, each, where, profile, told, only_ours=name is None)
+
+        _each(names, remove, context.reporter)
+
+
+def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:
+    """Remove each machine; where one does not go, the others, which cost money too."""
+    from offload.domain.errors import OffloadError
+    from offload.usecases.provision.launch import Interrupted
+
+    failed: OffloadError | None = None
+    for name in names:
+        try:
+            remove(name)
+        except Interrupted:
+            raise
+        except OffloadError as error:
+            if failed is not None:
+                reporter.warn(str(failed))
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+def _containers(say: "Callable[[str], None]", *, must_answer: bool) -> None:
+    """Remove our containers; where there is no engine, there are none."""
+    from offload.domain.errors import PlaceUnavailable
+    from offload.usecases.provision import teardown
+
+    try:
+        for container in teardown.containers():
+            say(container)
+    except PlaceUnavailable:
+        if must_answer:
+            raise
+
+
+def _orphans(
+    context: "Context",
+    regions: "Sequence[str]",
+    profile: str | None,
+    told: "Told",
+    *,
+    everywhere: bool,
+    yes: bool,
+) -> None:
+    from offload.usecases.provision import teardown
+
+    nothing = True
+    for cloud, found in teardown.orphans(context, regions, profile, everywhere=everywhere):
+        nothing = False
+        if not yes:
+            for resource in found:
+                typer.echo(f"{resource.region}: {resource.kind} {resource.id} of {resource.name}")
+            refusal = "Nothing is removed without a yes: it may be somebody else's."
+            if not consent.given("Remove these?", refusal):
+                continue
+        teardown.remove_orphans(context, cloud, found, told)
+    if nothing:
+        typer.echo("There is nothing without a machine that is in use.", err=True)

@@ -1,5 +1,6 @@
 """`offload provision`."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,11 +27,7 @@ def _limit_s(text: str, *, option: str) -> float:
     return seconds
 
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Bring up a machine of your own that serves, measured phase by phase.",
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -40,6 +37,7 @@ def provision() -> None:
 
 @app.command()
 def ec2(
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="What the machine is called.")] = options.MACHINE,
     instance_type: Annotated[
         str | None,
@@ -51,15 +49,14 @@ def ec2(
         bool, typer.Option("--plan", help="Show what would be created and what it costs, only.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before creating.")] = False,
-    max_hourly: Annotated[
-        float | None,
-        options.dollars("--max-hourly", "Create nothing that costs more an hour."),
+    max_usd_per_h: Annotated[
+        float | None, options.dollars("--max-hourly", "Create nothing that costs more an hour.")
     ] = None,
-    price: Annotated[
+    price_usd_per_h: Annotated[
         float | None,
         options.dollars("--price", "Dollars an hour of the instance. [default: as known]"),
     ] = None,
-    idle: Annotated[
+    idle_s: Annotated[
         float | None,
         options.quantity(
             "--idle",
@@ -68,7 +65,7 @@ def ec2(
             "The machine ends when nobody was connected for so long; or never. [default: 20m]",
         ),
     ] = None,
-    max_lifetime: Annotated[
+    lifetime_s: Annotated[
         float | None,
         options.quantity(
             "--max-lifetime",
@@ -82,10 +79,12 @@ def ec2(
         typer.Option("--model", "-m", help="What it serves, as for offload detect; sent there."),
     ] = None,
     labels: options.Labels = None,
-    allow_cidr: Annotated[
+    allow_cidrs: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CIDR", help="Let SSH in from here; repeatable. [default: this computer alone]"
+            "--allow-cidr",
+            metavar="CIDR",
+            help="Let SSH in from here; repeatable. [default: this computer alone]",
         ),
     ] = None,
     spot: Annotated[
@@ -101,12 +100,14 @@ def ec2(
     subnet: Annotated[
         str | None, typer.Option(help="Subnet. [default: any of the default network]")
     ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of yours; repeatable.")
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="KEY=VALUE", help="A tag of yours; repeatable."),
     ] = None,
-    image: Annotated[
+    image_way: Annotated[
         str | None,
         typer.Option(
+            "--image",
             metavar="WAY",
             help="How our image gets there: build, on the machine; stream, from this computer's "
             "Docker; auto, built if the machine reaches the registries. [default: auto]",
@@ -127,30 +128,13 @@ def ec2(
     """
     from offload.usecases.provision.planning import ProvisionOptions
 
-    ways = {None: None, "auto": "auto", "build": "build", "stream": "stream"}
-    if image not in ways:
+    if image_way not in {None, "auto", "build", "stream"}:
         raise UsageError("--image takes auto, build or stream.")
-    wish = ProvisionOptions(
-        name=name,
-        instance_type=instance_type,
-        region=region,
-        profile=profile,
-        ami=ami,
-        disk_gb=disk_gb,
-        zone=zone,
-        subnet=subnet,
-        spot=spot,
-        allow_cidrs=tuple(allow_cidr or ()),
-        idle_s=idle,
-        lifetime_s=max_lifetime,
-        tags=tuple(_pair(text) for text in tag or ()),
-        model=model,
-        labels=labels,
-        image_way=image,
-        price_usd_per_h=price,
-        max_usd_per_h=max_hourly,
-        offline=offline,
-    )
+    # The parameters are called as the fields are.
+    names = {field.name for field in dataclasses.fields(ProvisionOptions)}
+    given = {name: typed for name, typed in context.params.items() if name in names}
+    given |= {"allow_cidrs": tuple(allow_cidrs or ()), "tags": tuple(map(_pair, tags or ()))}
+    wish = ProvisionOptions(**given)
     bring_up(wish, only_plan=plan, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
@@ -201,7 +185,6 @@ def bring_up(
 
 
 def _pair(text: str) -> tuple[str, str]:
-
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"--tag takes KEY=VALUE, not {text!r}.")

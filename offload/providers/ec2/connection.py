@@ -1,24 +1,26 @@
 """The way to a rented machine's server: an SSH connection, and what to know of the machine."""
 
 import ipaddress
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import SERVER_PORT, SERVER_URL
 from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.http import web
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Endpoint
-from offload.providers.ec2 import caller, registry
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2 import registry
+from offload.providers.ec2.registry import MachineState
 
+_CHECK_S = 5.0
 _FIRST_S, _CONNECT_S = 4.0, 10.0
 """Seconds before the cloud is asked why a machine does not answer, and after that."""
 
@@ -41,15 +43,14 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
         error = _why(local, configured, clouds)
         return str(error) if error else None
 
-    tunnel = Tunnel(connect, SERVER_PORT, gone, clock=time.monotonic, pause=time.sleep)
-    with closing(tunnel):
+    with closing(Tunnel(connect, SERVER_PORT, gone)) as tunnel:
         yield Endpoint(
             SERVER_URL,
             local.token,
             tunnel.dial,
             local.record.label,
             billing(local.record),
-            _notice(local.record, clouds),
+            partial(_notice, local.record, clouds),
             machine=local.record.kind,
         )
 
@@ -61,16 +62,12 @@ def billing(record: MachineRecord) -> Billing:
     return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
 
 
-def _notice(record: MachineRecord, clouds: Clouds) -> Callable[[], str | None]:
+def _notice(record: MachineRecord, clouds: Clouds) -> str | None:
     """What is said of taking the machine away; nothing where nobody can be asked."""
-
-    def notice() -> str | None:
-        with suppress(OffloadError):
-            if record.spec.spot and record.id is not None:
-                return registry.cloud_of(record, clouds).notice(record.id)
-        return None
-
-    return notice
+    with suppress(OffloadError):
+        if record.spec.spot and record.id is not None:
+            return clouds(record.spec.region, record.profile).notice(record.id)
+    return None
 
 
 def connected(local: MachineState, configured: Settings, clouds: Clouds) -> Shell:
@@ -81,20 +78,16 @@ def connected(local: MachineState, configured: Settings, clouds: Clouds) -> Shel
     """
     try:
         return local.connect(_FIRST_S)
-    except (
-        SshUnreachable,
-        HostKeyChanged,
-    ) as error:  # its address may be another's by now
-        why = _why(local, configured, clouds)
-        if why is None:  # it may have another address than before, or a slow link
-            try:
-                return local.connect(_CONNECT_S)
-            except SshUnreachable:
-                pass
-        raise why or PlaceUnavailable(
-            f"The machine {local.folder.name} does not let us in: {error}",
-            hint=f"To see to it: offload provision ec2 --name {local.folder.name}",
-        ) from error
+    except (SshUnreachable, HostKeyChanged) as error:  # its address may be another's by now
+        failed = error
+    why = _why(local, configured, clouds)
+    if why is None:  # it may have another address than before, or a slow link
+        with suppress(SshUnreachable):
+            return local.connect(_CONNECT_S)
+    raise why or PlaceUnavailable(
+        f"The machine {local.folder.name} does not let us in: {failed}",
+        hint=f"To see to it: offload provision ec2 --name {local.folder.name}",
+    ) from failed
 
 
 def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnavailable | None:
@@ -103,7 +96,7 @@ def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnav
     """
     name = local.folder.name
     try:
-        cloud = registry.cloud_of(local.record, clouds)
+        cloud = clouds(local.record.spec.region, local.record.profile)
         found = cloud.machines(name)
         known = local.folder.record()  # somebody may have changed or removed it
     except OffloadError:  # no credentials or no network: nothing is known
@@ -111,15 +104,12 @@ def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnav
     before = local.record.address
     if known is not None:
         local.keep(known.seen(found[0]) if found else replace(known, address=None))
-    if not found and local.record.id is None:
-        return PlaceUnavailable(
-            f"The machine {name} was never created.",
-            hint=f"To create it: offload provision ec2 --name {name}",
-        )
     if not found:
+        what, hint = "is gone: it ended by itself, or somebody ended it", "For another"
+        if local.record.id is None:
+            what, hint = "was never created", "To create it"
         return PlaceUnavailable(
-            f"The machine {name} is gone: it ended by itself, or somebody ended it.",
-            hint=f"For another: offload provision ec2 --name {name}",
+            f"The machine {name} {what}.", hint=f"{hint}: offload provision ec2 --name {name}"
         )
     machine = found[0]
     if machine.state in {"stopping", "stopped"}:
@@ -134,7 +124,7 @@ def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnav
 def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailable | None:
     """That the machine does not let in whoever is at our address, if so."""
     try:
-        here = caller.cidr(configured)
+        here = caller_cidr(configured)
         let_in = cloud.cidrs(name)
     except OffloadError:
         return None
@@ -147,3 +137,20 @@ def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailab
             hint=f"To be let in: offload allow {name}",
         )
     return None
+
+
+def caller_cidr(configured: Settings) -> str:
+    """The address that the world sees this computer at, as a CIDR.
+
+    Raises:
+        PlaceUnavailable: nobody says.
+    """
+    try:
+        said = web.text(configured.checkip, _CHECK_S).strip()
+        return f"{ipaddress.IPv4Address(said)}/32"
+    except (web.Unreachable, ValueError) as error:
+        raise PlaceUnavailable(
+            f"{web.without_secrets(configured.checkip)} does not say which address this computer "
+            "is seen at.",
+            hint="To say it yourself: --allow-cidr ADDRESS/32",
+        ) from error

@@ -32,12 +32,7 @@ class BalancedSession:
         self._lock = threading.Lock()
 
     def detect(self, image: Image) -> Detections:
-        """As a session does; where a server gives no answer, at the others, each once.
-
-        Raises:
-            ImageError: the image cannot be used.
-            Unanswered: no server gives an answer.
-        """
+        """As a session does; where a server gives no answer, at the others, each once."""
         silent: set[int] = set()
         sent_bytes = 0
         while True:
@@ -52,20 +47,12 @@ class BalancedSession:
                         raise
 
     def probe(self, payload: bytes) -> float:
-        """As a session does, at any of the servers.
-
-        Raises:
-            Unanswered: it does not answer.
-        """
+        """As a session does, at any of the servers."""
         with self._least_busy() as number:
             return self._sessions[number].probe(payload)
 
     def probe_down(self, size_bytes: int) -> float:
-        """As a session does, at any of the servers.
-
-        Raises:
-            Unanswered: it does not answer.
-        """
+        """As a session does, at any of the servers."""
         with self._least_busy() as number:
             return self._sessions[number].probe_down(size_bytes)
 

@@ -1,11 +1,12 @@
-"""Getting to know a server: is it ours, is it ready, does it have the model asked for."""
+"""Getting to know a server: is it ours, is it ready, does it have the model; what replies mean."""
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
 
+from offload.domain import typed
 from offload.domain.errors import NoServer, PlaceUnavailable, UsageError
 from offload.domain.ports import Model
 from offload.domain.timing import Clock
@@ -13,19 +14,28 @@ from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
-from offload.service.client.replies import RETRIED, UNAUTHORIZED, detail, refused, retry_after_s
 from offload.version import __version__
 
 MOST_IN_FLIGHT = 64
 
+UNUSABLE = {413, 422}
+"""The image is at fault."""
+
+RETRIED = {429, 502, 503, 504}
+"""Later the same request may be answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server and how to talk to it; `hint` is what to type where it does not answer. `dial` makes
-    the connections where the network alone does not lead to it.
+    """A server and how to talk to it.
+
+    `concurrency` None means as many requests in flight as hide the latency. `timeout_s` is how long
+    an attempt may make no progress, `max_retries` how many follow the first. `hint` is what to type
+    where the server does not answer. `dial` makes the connections where the network alone does not
+    lead to it.
     """
 
-    url: str
+    url: str = ""
     token: str | None = field(default=None, repr=False)
     concurrency: int | None = None
     timeout_s: float = 60.0
@@ -67,13 +77,15 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
         if time.monotonic() > give_up_s:
             raise PlaceUnavailable(f"{server.shown} is not ready: {detail(reply)}")
         pause(min(1.0, retry_after_s(reply) or 0.1))
-    if reply.status == UNAUTHORIZED:
+    if reply.status == HTTPStatus.UNAUTHORIZED:
         raise refused(server.shown, address.token)
     try:
         document = json.loads(reply.body)
-        version = _version(document)
+        if document["service"] != wire.SERVICE:
+            raise ValueError(document["service"])
+        version = str(document["version"])
         # Another version may say all else in another way.
-        info = wire.Info.from_json(document) if version == __version__ else None
+        info = typed.parse(wire.Info, reply.body) if version == __version__ else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlaceUnavailable(
             f"{server.shown} is no offload server: {wire.INFO} answers {reply.status}.",
@@ -100,12 +112,6 @@ def get(server: Server, path: str, address: Address) -> Reply:
         raise NoServer(f"No server answers: {error}", hint=address.hint) from error
 
 
-def _version(document: Any) -> str:
-    if document["service"] != wire.SERVICE:
-        raise ValueError(document["service"])
-    return str(document["version"])
-
-
 def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
     """See that the server has the model asked for: the same bytes, or if we have none, the name.
 
@@ -124,3 +130,32 @@ def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
             hint="To take what it serves, leave --model and the setting model out; to serve "
             "another: offload serve --model NAME",
         )
+
+
+def retry_after_s(reply: Reply | None) -> float | None:
+    """The seconds a Retry-After header asks for, at most a minute; dates are left aside."""
+    text = reply.headers.get("retry-after", "") if reply is not None else ""
+    return min(60.0, float(text)) if text.isdecimal() else None
+
+
+def detail(reply: Reply) -> str:
+    """The sentence of a problem document, or the status."""
+    return _said(reply, "detail") or f"status {reply.status}"
+
+
+def kind(reply: Reply) -> str:
+    """The type of a problem document; empty if it is none."""
+    return _said(reply, "type")
+
+
+def _said(reply: Reply, name: str) -> str:
+    try:
+        return str(json.loads(reply.body)[name])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def refused(shown: str, token: str | None) -> PlaceUnavailable:
+    """The failure of a server that wants another token than `token`."""
+    what = "refuses the token" if token else "wants a token"
+    return PlaceUnavailable(f"{shown} {what}.", hint="To give it: export OFFLOAD_TOKEN=…")

@@ -1,32 +1,23 @@
 """A session at a server: each image sent in its turn, as often as it takes."""
 
-import json
 import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from http import HTTPStatus
 
+from offload.domain import typed
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
-from offload.service.client.greeting import MOST_IN_FLIGHT, Address, get
-from offload.service.client.replies import (
-    BUSY,
-    OK,
-    RETRIED,
-    UNAUTHORIZED,
-    UNUSABLE,
-    detail,
-    kind,
-    refused,
-    retry_after_s,
-)
+from offload.service.client import greeting
+from offload.service.client.greeting import Address, detail
 from offload.service.client.turns import Pieces, Turns
+from offload.service.client.upload import Upload
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
@@ -35,17 +26,6 @@ _SHORT_TRIPS = 6
 """Round trips within which an upload is over that the link does not hold back: TCP's slow start
 (ten segments first, twice as many each round trip) needs four for 200 kB, the answer one.
 """
-
-
-class Prepare(Protocol):
-    """What is sent of an image, and its upright size in pixels if that is not what is sent."""
-
-    def __call__(self, data: bytes) -> tuple[bytes, tuple[int, int] | None]:
-        """Make it.
-
-        Raises:
-            ImageError: the image cannot be used.
-        """
 
 
 class ServerSession:
@@ -58,7 +38,7 @@ class ServerSession:
         info: wire.Info,
         selection: Selection,
         max_pixels: int,
-        prepare: Prepare,
+        upload: Upload,
         clock: Clock,
         phases: Mapping[str, float] | None = None,
         pause: Callable[[float], None] = time.sleep,
@@ -71,7 +51,7 @@ class ServerSession:
         self._server = server
         self._address = address
         self._query = wire.query(selection, max_pixels)
-        self._prepare = prepare
+        self._prepare = upload.prepare
         self._clock = clock
         self._pause = pause
         self._silent = False
@@ -100,11 +80,7 @@ class ServerSession:
             raise
 
     def _answered(self, trip: "_Trip") -> Reply:
-        """The reply that counts.
-
-        Raises:
-            Unanswered: there is none.
-        """
+        """The reply that counts."""
         # After one image in vain the others try once each, until one is answered.
         retries = 0 if self._silent else self._address.max_retries
         for attempt in range(retries + 1):
@@ -112,7 +88,7 @@ class ServerSession:
             reason = ""
             try:
                 reply = self._send(trip)
-                if reply.status not in RETRIED:
+                if reply.status not in greeting.RETRIED:
                     self._silent = False
                     return reply
                 reason = detail(reply)
@@ -120,29 +96,20 @@ class ServerSession:
                 reason = str(error)
             if attempt < retries:
                 self._pause(_pause_s(attempt, reply))
-        self._silent = reply is None or reply.status != BUSY  # busy is not gone
+        # Busy is not gone.
+        self._silent = reply is None or reply.status != HTTPStatus.TOO_MANY_REQUESTS
         times = f" after {retries + 1} attempts" if retries else ""
         raise Unanswered(f"no answer{times}: {reason}")
 
     def probe(self, payload: bytes) -> float:
-        """Seconds the payload takes to the server, its last byte's receipt included.
-
-        Raises:
-            Unanswered: the server gives no answer.
-        """
+        """Seconds the payload takes to the server, its last byte's receipt included."""
         began_s = self._clock()
-        reply = self._probed("POST", None, payload)
-        return reply.began_s - began_s
+        return self._probed("POST", None, payload).began_s - began_s
 
     def probe_down(self, size_bytes: int) -> float:
-        """Seconds that as many bytes from the server take, up to `wire.MOST_PROBE_BYTES`.
-
-        Raises:
-            Unanswered: the server gives no answer.
-        """
+        """Seconds that as many bytes from the server take, up to `wire.MOST_PROBE_BYTES`."""
         began_s = self._clock()
-        reply = self._probed("GET", {"bytes": size_bytes})
-        return reply.ended_s - began_s
+        return self._probed("GET", {"bytes": size_bytes}).ended_s - began_s
 
     def _probed(self, method: str, query: Mapping[str, int] | None, body: bytes = b"") -> Reply:
         sent = Pieces(body) if method == "POST" else None
@@ -150,7 +117,7 @@ class ServerSession:
             reply = self._server.request(method, wire.PROBE, query, sent, len(body))
         except Unreachable as error:
             raise Unanswered(str(error)) from error
-        if reply.status != OK:
+        if reply.status != HTTPStatus.OK:
             raise Unanswered(detail(reply))
         return reply
 
@@ -167,16 +134,16 @@ class ServerSession:
         return reply
 
     def _read(self, reply: Reply) -> wire.Answer:
-        if reply.status == UNAUTHORIZED:
-            raise refused(self._server.shown, self._address.token)
-        if reply.status in UNUSABLE and kind(reply) != wire.TOO_MANY_BYTES:
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            raise greeting.refused(self._server.shown, self._address.token)
+        if reply.status in greeting.UNUSABLE and greeting.kind(reply) != wire.TOO_MANY_BYTES:
             raise ImageError(detail(reply))
-        if reply.status != OK:
+        if reply.status != HTTPStatus.OK:
             why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
-            raise Refused(why) if reply.status in UNUSABLE else Unanswered(why)
+            raise Refused(why) if reply.status in greeting.UNUSABLE else Unanswered(why)
         try:
-            answer = wire.Answer.from_json(json.loads(reply.body))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            answer = typed.parse(wire.Answer, reply.body)
+        except ValueError as error:
             raise Unanswered(f"{self._server.shown} answers what we cannot read") from error
         if answer.model_sha256 != self.model.sha256:
             raise PlaceUnavailable(
@@ -190,7 +157,7 @@ class ServerSession:
         times_s = []
         for _ in range(_RTT_PROBES):
             began_s = self._clock()
-            get(self._server, wire.LIVE, self._address)
+            greeting.get(self._server, wire.LIVE, self._address)
             times_s.append(self._clock() - began_s)
         return min(times_s)
 
@@ -202,9 +169,9 @@ def in_flight(info: wire.Info, rtt_s: float) -> int:
     the slowest stage: if that is the server, b = t_s / k of its k slots; if it is the uplink, fewer
     are enough. More than the server's queue takes are never sent.
     """
-    slots, service_s = info.workers, max(info.startup["service_s"], 1e-4)
+    slots, service_s = info.workers, max(info.startup.service_s, 1e-4)
     wanted = slots + math.ceil(slots * rtt_s / service_s) + 2
-    return max(1, min(wanted, slots + info.queue, MOST_IN_FLIGHT))
+    return max(1, min(wanted, slots + info.queue, greeting.MOST_IN_FLIGHT))
 
 
 @dataclass(slots=True)
@@ -223,7 +190,7 @@ class _Trip:
 
 def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
     """The answer with all durations: what the server did not do was the way there and back."""
-    theirs = answer.found.durations
+    theirs = answer.durations
     busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
     durations = Durations(
         prepare_s=trip.prepare_s,
@@ -234,14 +201,12 @@ def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
         infer_s=theirs.infer_s,
         download_s=reply.ended_s - reply.began_s,
     )
-    width, height = trip.size or (answer.found.width, answer.found.height)
-    return replace(
-        answer.found, durations=durations, sent_bytes=trip.sent_bytes, width=width, height=height
-    )
+    width, height = trip.size or (answer.width, answer.height)
+    return Detections(answer.found(), width, height, durations, trip.sent_bytes)
 
 
 def _pause_s(attempt: int, reply: Reply | None) -> float:
     """Exponential back-off, half of it random so that clients do not come back together."""
     longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt, 16))
     pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
-    return max(pause_s, retry_after_s(reply) or 0.0)
+    return max(pause_s, greeting.retry_after_s(reply) or 0.0)

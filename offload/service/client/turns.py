@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 _PIECE_BYTES = 64 * 2**10
 
@@ -39,25 +39,20 @@ class Turns:
             self._waiting.append(gate)
             self._admit()
         gate.acquire()
-        ended: list[bool] = []
-
-        def end() -> None:
-            if not ended:
-                ended.append(True)
-                with self._lock:
-                    self._running -= 1
-                    self._admit()
-
-        try:
-            yield end
-        finally:
-            end()
+        with ExitStack() as turn:
+            turn.callback(self._end)
+            yield turn.close  # which ends it once
 
     def learn(self, upload_s: float) -> None:
         """An upload took so long, the way back included."""
         with self._lock:
             step = 1 if upload_s < self._short_s else -1
             self._width = min(self._most, max(_FEWEST, self._width + step))
+            self._admit()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._running -= 1
             self._admit()
 
     def _admit(self) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -13,26 +12,60 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from offload.domain.errors import ImageError, UsageError
 from offload.domain.vision import Selection, check_classes
 from offload.service import wire
-from offload.service.server import legacy, problems, schemas
-from offload.service.server.core import FILE, FORM, Service, unusable, worked
-from offload.service.server.forms import only_file
+from offload.service.server import legacy, problems
+from offload.service.server.core import FILE, FORM, Service, only_file, sent, taken, worked
 from offload.service.server.metrics import Metrics
-from offload.service.server.problems import Problem
+from offload.service.server.problems import Problem, ProblemDetails
+from offload.version import __version__
+
+Share = Annotated[float, Field(ge=0, le=1)]
+ClassName = Annotated[str, Field(max_length=200)]
 
 _REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
 
 
-def create(service: Service, version: str) -> FastAPI:
+class Wishes(BaseModel):
+    """The query of a detection: which objects to keep, and how large a picture may be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_score: Share | None = Field(None, description="Without it, the model's own.")
+    classes: list[ClassName] = Field([], alias="class", description="Names or ids; all if empty.")
+    max_detections: int = Field(Selection().max_detections, ge=1, le=2**31)
+    iou: Share = Field(
+        Selection().max_iou, description="Drop boxes that overlap a better one more."
+    )
+    max_pixels: int | None = Field(None, ge=1, le=2**62, description="At most the server's own.")
+
+    def selection(self, min_score: float) -> Selection:
+        """The selection; `min_score` where none is wished."""
+        return Selection(
+            min_score=min_score if self.min_score is None else self.min_score,
+            classes=frozenset(name.strip().lower() for name in self.classes),
+            max_detections=self.max_detections,
+            max_iou=self.iou,
+        )
+
+
+class ProbeWishes(BaseModel):
+    """The query of a probe of the way back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="How many to send.")
+
+
+def create(service: Service) -> FastAPI:
     """The application around `service`."""
     app = FastAPIOffline(
         title="offload",
-        version=version,
+        version=__version__,
         description="Object detection: an encoded image in, labelled boxes and durations out.",
         redoc_url=None,
         redirect_slashes=False,
@@ -43,7 +76,7 @@ def create(service: Service, version: str) -> FastAPI:
     refusals: dict[int | str, dict[str, Any]] = {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {wire.PROBLEM_TYPE: {"schema": schemas.ProblemDetails.model_json_schema()}},
+            "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
         for status in _REFUSALS
     }
@@ -60,68 +93,47 @@ def _own(service: Service) -> APIRouter:
 
     @router.post(
         wire.DETECT,
-        responses={200: {"model": schemas.Answer}},
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/octet-stream": FILE,
-                    "image/*": FILE,
-                    "multipart/form-data": FORM,
-                },
-            }
-        },
+        responses={200: {"model": wire.Answer}},
+        openapi_extra=taken(
+            {"application/octet-stream": FILE, "image/*": FILE, "multipart/form-data": FORM}
+        ),
     )
-    async def detect(request: Request, wishes: Annotated[schemas.Wishes, Query()]) -> Response:
+    async def detect(request: Request, wishes: Annotated[Wishes, Query()]) -> Response:
         """Detect the objects of one image: the raw file, or one multipart field of any name."""
-        slots, info = service.ready()
-        selection = wishes.selection(info.min_score)
-        _check_classes(selection, info)
+        slots = service.ready()
+        selection = wishes.selection(slots.info.min_score)
+        check_classes(selection, slots.info.labels)
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
-                try:
-                    answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
-                except ImageError as error:
-                    raise unusable(error) from error
-        return Response(
-            json.dumps(answer.to_json()),
-            media_type="application/json",
-            headers={"Server-Timing": answer.server_timing()},
-        )
+                answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
+        return sent(answer, answer.server_timing())
 
     @router.post(
         wire.PROBE,
-        responses={200: {"model": schemas.Probed}},
-        openapi_extra={
-            "requestBody": {"content": {"application/octet-stream": FILE}, "required": False}
-        },
+        responses={200: {"model": wire.Probed}},
+        openapi_extra=taken({"application/octet-stream": FILE}, required=False),
     )
     async def probe(request: Request) -> Response:
         """Swallow a payload and say how long it took to come in; for measuring the link."""
         async with service.intake.body(request, keep=False) as body:
-            document = {"bytes": body.size_bytes, "recv_s": round(body.recv_s, 6)}
-        return Response(
-            json.dumps(document),
-            media_type="application/json",
-            headers={"Server-Timing": f"recv;dur={body.recv_s * 1000:.3f}"},
-        )
+            probed = wire.Probed(body.size_bytes, round(body.recv_s, 6))
+        return sent(probed, f"recv;dur={body.recv_s * 1000:.3f}")
 
     @router.get(
         wire.PROBE,
         response_class=Response,
         responses={200: {"content": {"application/octet-stream": FILE}}},
     )
-    async def probe_back(wishes: Annotated[schemas.ProbeWishes, Query()]) -> Response:
+    async def probe_back(wishes: Annotated[ProbeWishes, Query()]) -> Response:
         """Send random bytes, which nothing on the way can shorten; for measuring the link."""
         data = await worked(wishes.bytes, lambda: os.urandom(wishes.bytes))
         return Response(data, media_type="application/octet-stream")
 
-    @router.get(wire.INFO, responses={200: {"model": schemas.Info}})
+    @router.get(wire.INFO, responses={200: {"model": wire.Info}})
     async def info() -> Response:
         """What this server is."""
-        _, facts = service.ready()
-        return Response(json.dumps(facts.to_json()), media_type="application/json")
+        return sent(service.ready().info)
 
     @router.get(wire.METRICS, response_class=PlainTextResponse)
     async def metrics() -> Response:
@@ -155,28 +167,16 @@ def _open(service: Service) -> APIRouter:
     @router.get("/", response_class=HTMLResponse)
     async def page() -> HTMLResponse:
         """A page for people."""
-        return HTMLResponse(await asyncio.to_thread(_page))
+        file = resources.files("offload.service") / "page" / "index.html"
+        return HTMLResponse(await asyncio.to_thread(file.read_text, "utf-8"))
 
     return router
-
-
-def _page() -> str:
-    return (resources.files("offload.service") / "page" / "index.html").read_text("utf-8")
-
-
-def _check_classes(selection: Selection, info: wire.Info) -> None:
-    try:
-        check_classes(selection, info.labels)
-    except UsageError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     scheme = HTTPBearer(auto_error=False)
 
-    async def check(
-        sent: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)],
-    ) -> None:
+    async def check(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(scheme)]) -> None:
         # Starlette reads headers as Latin-1; this gives the bytes back that were sent.
         theirs = sent.credentials.encode("latin-1") if sent else b""
         if not hmac.compare_digest(theirs, token.encode()):

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from offload.domain.timing import Clock
 from offload.service import wire
-from offload.service.server.problems import Problem, busy
+from offload.service.server.problems import Problem, later
 
 IDLE_S = 20.0
 """How long a sender may be silent in the middle of a body."""
@@ -72,7 +72,8 @@ class Intake:
                 await self._read(request, body, keep)
         except TimeoutError as error:
             if body.evicted:
-                raise busy("Too much is being sent at once; send again later.", 1.0) from error
+                detail = "Too much is being sent at once; send again later."
+                raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, 1.0) from error
             detail = f"The body stopped coming for {self._idle_s:g} s."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
         self._arriving.pop(body, None)

@@ -5,27 +5,95 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from offload.domain.errors import ImageError
-from offload.domain.results import Json, detections_to_json
-from offload.domain.vision import Detection
 from offload.service import wire
-from offload.service.server import schemas
-from offload.service.server.core import FORM, Service, unusable, worked
-from offload.service.server.forms import only_file
+from offload.service.server.core import FORM, Service, only_file, sent, taken, worked
 from offload.service.server.intake import Body
 from offload.service.server.problems import Problem, sentence
 
 T = TypeVar("T", bound=BaseModel)
 
-_MAX_COMMAS = 4 * schemas.MAX_IMAGES
+MAX_IMAGES = 4096
+"""How many images one document may hold."""
+
+_MAX_COMMAS = 4 * MAX_IMAGES
 """Above this, JSON holds more values than any document of ours; each takes memory to read."""
+
+
+class Batch(BaseModel):
+    """Several images in one document."""
+
+    model_config = ConfigDict(strict=True)
+
+    images: list[str] = Field(
+        min_length=1, max_length=MAX_IMAGES, description="Base64 of each file."
+    )
+    names: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEntry:
+    """One image of a batch; `error` says why there are no detections."""
+
+    name: str
+    detections: Sequence[wire.Found]
+    inference_s: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """An entry per image, in their order, and the totals that clients print."""
+
+    results: Sequence[BatchEntry]
+    total_images: int
+    payload_bytes: int
+    average_inference_s: float
+    total_s: float
+
+
+class Single(BaseModel):
+    """One image and whatever its sender calls it. May itself be sent as a JSON string."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: str | int | None = None
+    image: str = Field(description="Base64 of the file.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """Pixels of the sent image."""
+
+    height: float
+    left: float
+    top: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class SingleObject:
+    """One object."""
+
+    label: str
+    accuracy: float
+    rectangle: Rectangle
+
+
+@dataclass(frozen=True, slots=True)
+class SingleAnswer:
+    """The objects, best first."""
+
+    id: str | int | None
+    objects: Sequence[SingleObject]
 
 
 def routes(service: Service) -> APIRouter:
@@ -34,78 +102,58 @@ def routes(service: Service) -> APIRouter:
 
     @router.post(
         "/api/detect",
-        responses={200: {"model": schemas.BatchAnswer}},
-        openapi_extra=_json_body(schemas.Batch),
+        responses={200: {"model": BatchAnswer}},
+        openapi_extra=taken({"application/json": {"schema": Batch.model_json_schema()}}),
     )
     async def batch(request: Request) -> Response:
         """Several images as base64 in one document. One that is unusable fails alone."""
-        slots, _ = service.ready()
+        slots = service.ready()
         async with service.intake.body(request) as body:
-            asked = await _parsed(schemas.Batch, body)
+            asked = await _parsed(Batch, body)
             names = _names(asked)
             with slots.admission():
                 answers = await _all(service, body, asked.images)
             total_s = service.clock() - body.began_s
         if isinstance(answers[0], ImageError) and all(isinstance(a, ImageError) for a in answers):
-            raise unusable(answers[0])
+            raise answers[0]
         entries = [_entry(name, answer) for name, answer in zip(names, answers, strict=True)]
-        done = [entry["inference_s"] for entry in entries if entry["error"] is None]
-        document = {
-            "results": entries,
-            "total_images": len(entries),
-            "payload_bytes": body.size_bytes,
-            "average_inference_s": sum(done) / len(done),
-            "total_s": total_s,
-        }
-        return Response(json.dumps(document), media_type="application/json")
+        done = [entry.inference_s for entry in entries if entry.error is None]
+        mean_s = sum(done) / len(done)
+        return sent(BatchAnswer(entries, len(entries), body.size_bytes, mean_s, total_s))
 
     @router.post(
         "/api/object_detection",
-        responses={200: {"model": schemas.SingleAnswer}},
-        openapi_extra=_json_body(schemas.Single),
+        responses={200: {"model": SingleAnswer}},
+        openapi_extra=taken({"application/json": {"schema": Single.model_json_schema()}}),
     )
     async def single(request: Request) -> Response:
         """One image as base64, with an id; the document may itself be a JSON string."""
-        slots, _ = service.ready()
+        slots = service.ready()
         async with service.intake.body(request) as body:
-            asked = await _parsed(schemas.Single, body)
+            asked = await _parsed(Single, body)
             with slots.admission():
-                try:
-                    answer = await service.detect(body, lambda: _decoded(asked.image))
-                except ImageError as error:
-                    raise unusable(error) from error
-        found = answer.found
-        objects = [_in_pixels(d, found.width, found.height) for d in found.found]
-        document = {"id": asked.id, "objects": objects}
-        return Response(json.dumps(document), media_type="application/json")
+                answer = await service.detect(body, lambda: _decoded(asked.image))
+        objects = [_in_pixels(found, answer) for found in answer.detections]
+        return sent(SingleAnswer(asked.id, objects))
 
     @router.post(
-        "/",
-        response_class=PlainTextResponse,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": FORM}, "required": True}},
+        "/", response_class=PlainTextResponse, openapi_extra=taken({"multipart/form-data": FORM})
     )
     async def label(request: Request) -> PlainTextResponse:
         """One file of a form; the answer is the label of its best object, or `none`."""
-        slots, _ = service.ready()
+        slots = service.ready()
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
-                try:
-                    answer = await service.detect(body, lambda: file)
-                except ImageError as error:
-                    raise unusable(error) from error
-        best = answer.found.found
+                answer = await service.detect(body, lambda: file)
+        best = answer.detections
         return PlainTextResponse(best[0].label if best else "none")
 
     return router
 
 
 async def _parsed(model: type[T], body: Body) -> T:
-    """The document in `body`, which may be a JSON string that holds it.
-
-    Raises:
-        Problem: it is something else.
-    """
+    """The document in `body`, which may be a JSON string that holds it."""
 
     def parse() -> T:
         text: bytes | str = body.data
@@ -124,7 +172,7 @@ async def _parsed(model: type[T], body: Body) -> T:
     return await worked(body.size_bytes, parse)
 
 
-def _names(asked: schemas.Batch) -> Sequence[str]:
+def _names(asked: Batch) -> Sequence[str]:
     names = asked.names
     if names is None:
         return [str(number) for number in range(len(asked.images))]
@@ -138,8 +186,7 @@ async def _all(
     service: Service, body: Body, images: Sequence[str]
 ) -> list[wire.Answer | ImageError]:
     """An answer or the reason for none for every image, as many at a time as there are slots."""
-    slots, _ = service.ready()
-    turn = asyncio.Semaphore(slots.engine.concurrency)
+    turn = asyncio.Semaphore(service.ready().engine.concurrency)
 
     async def one(image: str) -> wire.Answer | ImageError:
         async with turn:
@@ -152,11 +199,7 @@ async def _all(
 
 
 def _decoded(image: str) -> bytes:
-    """The bytes of a base64 text; a data URL's head is left out.
-
-    Raises:
-        ImageError: it is no base64.
-    """
+    """The bytes of a base64 text; a data URL's head is left out."""
     text = image.partition(",")[2] if image.startswith("data:") else image
     try:
         return base64.b64decode("".join(text.split()) if "\n" in text else text, validate=True)
@@ -164,28 +207,18 @@ def _decoded(image: str) -> bytes:
         raise ImageError(f"the image is not valid base64: {error}") from error
 
 
-def _entry(name: str, answer: wire.Answer | ImageError) -> Json:
+def _entry(name: str, answer: wire.Answer | ImageError) -> BatchEntry:
     if isinstance(answer, ImageError):
-        return {"name": name, "detections": [], "inference_s": 0.0, "error": str(answer)}
-    return {
-        "name": name,
-        "detections": detections_to_json(answer.found.found),
-        "inference_s": answer.found.durations.infer_s,
-        "error": None,
-    }
+        return BatchEntry(name, (), 0.0, str(answer))
+    return BatchEntry(name, answer.detections, answer.durations.infer_s, None)
 
 
-def _in_pixels(d: Detection, width: int, height: int) -> Json:
-    rectangle = {
-        "height": (d.box.ymax - d.box.ymin) * height,
-        "left": d.box.xmin * width,
-        "top": d.box.ymin * height,
-        "width": (d.box.xmax - d.box.xmin) * width,
-    }
-    pixels = {name: round(value, 2) for name, value in rectangle.items()}
-    return {"label": d.label, "accuracy": d.score, "rectangle": pixels}
-
-
-def _json_body(model: type[BaseModel]) -> dict[str, Any]:
-    schema = model.model_json_schema()
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}, "required": True}}
+def _in_pixels(found: wire.Found, answer: wire.Answer) -> SingleObject:
+    box, width, height = found.box, answer.width, answer.height
+    rectangle = Rectangle(
+        height=round((box.ymax - box.ymin) * height, 2),
+        left=round(box.xmin * width, 2),
+        top=round(box.ymin * height, 2),
+        width=round((box.xmax - box.xmin) * width, 2),
+    )
+    return SingleObject(found.label, found.score, rectangle)

@@ -1,5 +1,7 @@
 """What a monitor reads, in Prometheus' text format."""
 
+from dataclasses import astuple
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -14,34 +16,30 @@ class Metrics:
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        kept = self._registry = CollectorRegistry()
         self._answers = Counter(
-            "offload_responses", "Answers by status.", ["status"], registry=self._registry
+            "offload_responses", "Answers by status.", ["status"], registry=kept
         )
-        self._images = Counter("offload_images", "Images detected.", registry=self._registry)
-        self._seconds = Histogram(
+        self._images = Counter("offload_images", "Images detected.", registry=kept)
+        seconds = Histogram(
             "offload_image_seconds",
             "Where an image's seconds went.",
             ["phase"],
             buckets=_BUCKETS_S,
-            registry=self._registry,
+            registry=kept,
         )
-        self._phases = [self._seconds.labels(name) for name in wire.TIMINGS]
-        self.in_hand = Gauge(
-            "offload_requests_in_hand", "Waiting or at work.", registry=self._registry
-        )
-        self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=self._registry)
+        self._phases = [seconds.labels(name) for name in wire.TIMINGS]
+        self.in_hand = Gauge("offload_requests_in_hand", "Waiting or at work.", registry=kept)
+        self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
 
     def answered(self, status: int) -> None:
         """Count a response."""
         self._answers.labels(str(status)).inc()
 
-    def detected(self, answer: wire.Answer) -> None:
+    def detected(self, durations: wire.ServerDurations) -> None:
         """Count an image and its durations."""
         self._images.inc()
-        d = answer.found.durations
-        values = (answer.recv_s, d.queue_s, d.decode_s, d.infer_s)
-        for phase, seconds in zip(self._phases, values, strict=True):
+        for phase, seconds in zip(self._phases, astuple(durations), strict=True):
             phase.observe(seconds)
 
     def text(self) -> bytes:

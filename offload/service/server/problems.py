@@ -1,7 +1,7 @@
 """Failures as problem details (RFC 9457): one JSON shape that names the reason."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +11,22 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 
+from offload.domain import typed
+from offload.domain.errors import ImageError, TooManyPixels, UsageError
 from offload.service import wire
 
 _MOST = 5
 """As many findings as a person reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemDetails:
+    """RFC 9457; `detail` names the reason."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 class Problem(Exception):
@@ -39,13 +51,14 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The problem as it is sent."""
-        return _response(self.status, self.detail, self.kind, self.headers)
+        details = ProblemDetails(self.kind, self.status.phrase, self.status.value, self.detail)
+        body = typed.encoded(details)
+        return Response(body, self.status.value, self.headers, media_type=wire.PROBLEM_TYPE)
 
 
-def busy(detail: str, retry_after_s: float) -> Problem:
-    """429: come again after about `retry_after_s` seconds."""
-    headers = {"Retry-After": str(max(1, round(retry_after_s)))}
-    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
+def later(status: HTTPStatus, detail: str, retry_after_s: float) -> Problem:
+    """Come again after about `retry_after_s` seconds."""
+    return Problem(status, detail, headers={"Retry-After": str(max(1, round(retry_after_s)))})
 
 
 def install(app: FastAPI) -> None:
@@ -55,9 +68,21 @@ def install(app: FastAPI) -> None:
     async def on_problem(_request: Request, problem: Problem) -> Response:
         return problem.response()
 
+    @app.exception_handler(ImageError)
+    async def on_unusable(_request: Request, error: ImageError) -> Response:
+        if isinstance(error, TooManyPixels):
+            status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, wire.TOO_MANY_PIXELS
+        else:
+            status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, wire.NO_PICTURE
+        return Problem(status, str(error), kind=kind).response()
+
+    @app.exception_handler(UsageError)
+    async def on_impossible(_request: Request, error: UsageError) -> Response:
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)).response()
+
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
-        return _response(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error.errors()))
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error.errors())).response()
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> Response:
@@ -66,12 +91,12 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_methods(app, request.scope["path"]))
-        return _response(status, detail, headers=headers)
+        return Problem(status, detail, headers=headers).response()
 
     @app.exception_handler(Exception)
     async def on_bug(_request: Request, _error: Exception) -> Response:
         detail = "The server failed on this request; its log has the traceback."
-        return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:
@@ -94,10 +119,3 @@ def sentence(errors: Sequence[Any]) -> str:
     if len(errors) > _MOST:
         parts.append(f"and {len(errors) - _MOST} more")
     return "; ".join(parts) + "."
-
-
-def _response(
-    status: HTTPStatus, detail: str, kind: str = "about:blank", headers: Mapping[str, str] = {}
-) -> Response:
-    document = {"type": kind, "title": status.phrase, "status": status.value, "detail": detail}
-    return Response(json.dumps(document), status.value, dict(headers), media_type=wire.PROBLEM_TYPE)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import uvicorn
 
@@ -38,17 +38,14 @@ _THIS_MACHINE = "For this machine's own use: offload serve --host 127.0.0.1"
 class Serving:
     """What is served and how.
 
-    `open_engine` brings up what answers; `describe` makes the document about it of the seconds that
-    coming up took. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
+    `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
+    coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
     long requests in hand may take at the end.
     """
 
     open_engine: OpenEngine
-    describe: Callable[[dict[str, float]], wire.Info]
+    info: wire.Info
     sample: bytes
-    version: str
-    queue: int
-    max_bytes: int
     clock: Clock
     token: str | None = field(default=None, repr=False)
     drain_s: int = DRAIN_S
@@ -83,13 +80,11 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
     Raises:
         OffloadError: the model cannot be run.
     """
-    service = Service(
-        Intake(serving.max_bytes, max(_BUDGET_BYTES, 4 * serving.max_bytes), serving.clock),
-        serving.token,
-        serving.clock,
-    )
+    max_bytes, clock = serving.info.max_bytes, serving.clock
+    intake = Intake(max_bytes, max(_BUDGET_BYTES, 4 * max_bytes), clock)
+    service = Service(intake, serving.token, clock)
     config = uvicorn.Config(
-        create(service, serving.version),
+        create(service),
         http=PatientProtocol,
         log_config=None,
         log_level="error",
@@ -108,7 +103,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
     def load() -> None:
         with loading, ExitStack() as stack:
             _bring_up(serving, service, stack)
-            on_ready(service.ready()[1])
+            on_ready(service.ready().info)
             stopped.wait()
         if loading.error is not None:
             server.should_exit = True
@@ -133,13 +128,10 @@ def _ending_well(server: uvicorn.Server) -> Iterator[None]:
     def end(_number: int, _frame: object) -> None:
         server.should_exit = True
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, end) for number in numbers]
-    try:
+    with ExitStack() as before:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before.callback(signal.signal, number, signal.signal(number, end))
         yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
@@ -147,13 +139,10 @@ def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
     began_s = serving.clock()
     service_s = _warm_up(engine, serving.sample)
     warm_up_s = serving.clock() - began_s
-    startup = {"load_s": sum(engine.phases.values()), "warm_up_s": warm_up_s}
-    startup = {
-        name: round(value, 6) for name, value in (startup | {"service_s": service_s}).items()
-    }
-    slots = Slots(engine, serving.queue, serving.clock, service_s)
+    seconds = (sum(engine.phases.values()), warm_up_s, service_s)
+    startup = wire.Startup(*(round(value, 6) for value in seconds))
+    slots = Slots(engine, replace(serving.info, startup=startup), serving.clock)
     stack.callback(slots.close)
-    service.info = serving.describe(startup)
     service.slots = slots
 
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Protocol
 
 from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
-from offload.service.server.problems import busy
+from offload.service import wire
+from offload.service.server.problems import later
 
 
 class SessionFactory(Session, Protocol):
@@ -26,13 +28,12 @@ OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
 
 
 class Slots:
-    """As many images at a time as the engine has slots for; at most `queue` requests waiting."""
+    """As many images at a time as the engine has slots for, and a queue in front."""
 
-    def __init__(self, engine: SessionFactory, queue: int, clock: Clock, service_s: float) -> None:
+    def __init__(self, engine: SessionFactory, info: wire.Info, clock: Clock) -> None:
         self.engine = engine
+        self.info = info
         self.in_hand = 0
-        self.queue = queue
-        self._service_s = service_s
         self._clock = clock
         self._threads = ThreadPoolExecutor(engine.concurrency, "slot")
 
@@ -43,9 +44,10 @@ class Slots:
         Raises:
             Problem: the queue is full.
         """
-        if self.in_hand >= self.engine.concurrency + self.queue:
-            wait_s = self._service_s * self.in_hand / self.engine.concurrency
-            raise busy(f"All slots are busy and the queue of {self.queue} is full.", wait_s)
+        if self.in_hand >= self.engine.concurrency + self.info.queue:
+            wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
+            detail = f"All slots are busy and the queue of {self.info.queue} is full."
+            raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
         self.in_hand += 1
         try:
             yield

@@ -11,7 +11,8 @@ from offload.domain.ports import Model, Place
 from offload.drivers.host import machine
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint
-from offload.providers.config import KEPT, ContainerOptions, LinkOptions, PlaceConfig
+from offload.providers.config import KEPT, ContainerOptions, PlaceConfig
+from offload.service.client.greeting import Address
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
@@ -38,14 +39,14 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
         cores=machine.usable_cores(),
         workers=request.workers or configured.workers,
         threads=request.threads or configured.threads,
-        link=LinkOptions(
-            url=request.url or configured.url,
+        link=Address(
+            url=request.url or configured.url or "",
             token=request.token or configured.token,
             concurrency=request.concurrency,
             timeout_s=request.timeout_s,
             max_retries=request.max_retries,
-            upload=request.upload(),
         ),
+        upload=request.upload(),
         container=ContainerOptions(
             request.image,
             request.cpus,

@@ -19,7 +19,7 @@ from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
 from offload.usecases.experiment.cells import Experiment, StudyPlan
 from offload.usecases.experiment.environment import Environment, Links, now
 from offload.usecases.experiment.sampling import Subset
-from offload.usecases.provision import containers
+from offload.usecases.provision.teardown import containers
 from offload.version import __version__
 
 
@@ -176,7 +176,7 @@ def _take_down(kept_as: str) -> None:
     """Remove the containers that cells left up for the next ones, whatever Ctrl-C says."""
     try:
         with suppress(PlaceUnavailable):  # no engine, no container
-            list(containers.containers(kept_as))
+            list(containers(kept_as))
     except KeyboardInterrupt:
         _take_down(kept_as)
         raise

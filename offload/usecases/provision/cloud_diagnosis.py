@@ -1,9 +1,10 @@
 """What works in the cloud: whose account it is, what there would be, what is permitted."""
 
+from contextlib import suppress
 from typing import get_args
 
 from offload.domain.errors import OffloadError
-from offload.domain.machines import Offer, Spec
+from offload.domain.machines import Offer, Resource, Spec
 from offload.domain.results import Json
 from offload.drivers.aws import iam, quota
 from offload.drivers.aws.ec2 import Cloud
@@ -26,13 +27,9 @@ def facts(
         who = cloud.who()
     except OffloadError as error:
         return {"credentials": None, "region": region}, _wrong(error)
-    found, wrong = looked_at(cloud, context)
-    return {"credentials": who, "region": cloud.region, **found}, wrong
-
-
-def looked_at(cloud: Cloud, context: Context) -> tuple[Json, OffloadError | None]:
-    """The same of one account and region."""
     found: Json = {
+        "credentials": who,
+        "region": cloud.region,
         "price": _price(context, cloud.region),
         "quota": {"on demand": _quota(cloud, spot=False), "spot": _quota(cloud, spot=True)},
     }
@@ -77,14 +74,12 @@ def _quota(cloud: Cloud, *, spot: bool) -> str:
 
 
 def _permissions(cloud: Cloud, offer: Offer | None) -> Json:
-    try:
+    ours: list[Resource] = []
+    with suppress(OffloadError):  # the permissions say why
         ours = cloud.resources()
-    except OffloadError:  # the permissions say why
-        ours = []
-    permissions: Json = {answer: [] for answer in get_args(iam.Answer)}
-    for action, answer in iam.asked(cloud.clients("ec2"), offer, ours).items():
-        permissions[answer].append(action)
-    return permissions
+    found = iam.asked(cloud.clients("ec2"), offer, ours)
+    answers = get_args(iam.Answer)
+    return {each: [action for action in found if found[action] == each] for each in answers}
 
 
 def _wrong(error: OffloadError) -> OffloadError:

@@ -3,24 +3,24 @@
 import hashlib
 import math
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from functools import partial
 
+from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Reporter
 from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
+from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
-from offload.providers.served_files import INSIDE
-from offload.usecases.provision.launch import Phases, Waiter
-
-OnBytes = Callable[[int, int | None], None]
-"""Told the bytes there are so far, and the total."""
-
-Way = Literal["auto", "build", "stream"]
-"""How the image gets to the machine: built there, or sent from here."""
+from offload.drivers.folders import archives
+from offload.drivers.http.web import OnBytes
+from offload.drivers.ssh.login import Shell
+from offload.providers import Phases
+from offload.providers.served_files import INSIDE, ServedFiles
+from offload.usecases.provision.launch import Waiter
 
 
 class ImageOrigin(StrEnum):
@@ -41,23 +41,6 @@ _RELOAD = (
 )
 
 
-class RemoteShell(Protocol):
-    """What equipping asks of a connection; `drivers.ssh.Shell` is one."""
-
-    def run(
-        self,
-        command: str,
-        stdin: Iterable[bytes] = (),
-        on_line: Callable[[str], None] = ...,
-        timeout_s: float | None = None,
-    ) -> str:
-        """What a command prints on standard output.
-
-        Raises:
-            CommandFailed: it ends with another exit code than 0.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class ContainerImage:
     """Our image as the machine is to have it: `digest` is that of its source. `context` is what it
@@ -72,19 +55,34 @@ class ContainerImage:
     context: Callable[[], Iterator[bytes]]
     saved: Callable[[OnBytes], Iterator[bytes]] | None
     is_current: Callable[[], bool] = lambda: True
-    make: Callable[[], None] = lambda: None
+    make: Callable[[Callable[[str], None]], None] = lambda _on_line: None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
-    """Files that the server needs, as a tar stream, None if there are none; `settings` and
-    `options` of `serve` name them. Equal contents have equal keys.
+def container_image(model: ModelSource, *, can_send: bool) -> ContainerImage:
+    """Our image with the runtime that the model takes; `can_send` says that the engine here may
+    make it.
     """
+    runtime = model.runtime
 
-    key: str
-    packed: Callable[[], Iterator[bytes]] | None
-    settings: Mapping[str, str]
-    options: tuple[str, ...] = ()
+    def context() -> Iterator[bytes]:
+        with build_context.opened() as stream:
+            yield from archives.chunks(stream)
+
+    return ContainerImage(
+        name=own_image.name(runtime),
+        runtime=own_image.runtime(runtime),
+        digest=build_context.digest(),
+        context=context,
+        saved=partial(own_image.saved, runtime) if can_send else None,
+        is_current=partial(own_image.is_marked, runtime),
+        make=partial(own_image.make, runtime),
+    )
+
+
+def key_of(model: ModelSource, files: ServedFiles) -> str:
+    """The same for equal files of a server."""
+    text = f"{model.identity.sha256} {sorted(files.files)} {sorted(model.labels.items())}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class Deployment:
     `reporter` is told what happens, and how much of the image has been sent of how much.
     """
 
-    shell: RemoteShell
+    shell: Shell
     patience: Waiter
     phases: Phases
     reporter: Reporter
@@ -106,15 +104,12 @@ class Deployment:
             PlaceUnavailable: it does not come up.
         """
         ask = f"test -e /etc/offload/booted && {_DOCKER} version -f '{{{{.Server.Version}}}}'"
-
-        def answers() -> str | None:
-            return self._says(ask)
-
+        answers = partial(self.says, ask)
         with self.phases.of(StartPhase.ENGINE):
             try:
                 self.patience.until(answers, _ENGINE_S, "The machine's Docker engine stays away.")
             except PlaceUnavailable as error:
-                said = self._says("sudo -n tail -n 3 /var/log/cloud-init-output.log") or ""
+                said = self.says("sudo -n tail -n 3 /var/log/cloud-init-output.log") or ""
                 last = said.strip().splitlines()[-1:]
                 raise PlaceUnavailable(" ".join([str(error), *last])) from error
 
@@ -140,8 +135,9 @@ class Deployment:
         )
         self._sudo(f"( {script} ) 2>/dev/null", [text.encode()])
 
-    def image(self, image: ContainerImage, way: Way) -> ImageOrigin:
-        """Have our image there: as it is, built there, or sent; which of these it was.
+    def image(self, image: ContainerImage, way: str) -> ImageOrigin:
+        """Have our image there: as it is, built there, or sent; which of these it was. `way` is
+        `build`, `stream`, or `auto`: built if the machine reaches the registries.
 
         Raises:
             OffloadError: it cannot be had in the way asked for.
@@ -149,7 +145,7 @@ class Deployment:
         with self.phases.of(StartPhase.IMAGE):
             label = '{{index .Config.Labels "offload.source"}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
-            if (self._says(ask) or "").strip() == image.digest:
+            if (self.says(ask) or "").strip() == image.digest:
                 return ImageOrigin.PRESENT
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
@@ -159,27 +155,49 @@ class Deployment:
                     if way == "build" or image.saved is None:
                         raise
                     self.reporter.warn(f"{error} It is sent instead.")
-        if image.saved is not None and not image.is_current():
-            with self.phases.of(
-                StartPhase.BUILD
-            ):  # apart, as the next machine need not wait for it
-                image.make()
+        if image.saved is None:
+            raise OffloadError(
+                "The machine reaches no registry to build the image from, and there is no Docker "
+                "engine here to send it from.",
+                hint="To start one here: sudo systemctl start docker",
+            )
+        if not image.is_current():
+            # Apart, as the next machine need not wait for it.
+            with self.phases.of(StartPhase.BUILD):
+                image.make(self._build_step)
         with self.phases.of(StartPhase.IMAGE):
-            self._stream(image)
+            sent = self._checked(image.saved(self.reporter.sent))
+            self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
         return ImageOrigin.STREAMED
 
     def container(
-        self, image: ContainerImage, cargo: ModelFiles, token: str, options: Sequence[str]
+        self,
+        image: ContainerImage,
+        files: ServedFiles,
+        key: str,
+        token: str,
+        options: Sequence[str],
     ) -> bool:
         """Have the server run, with these files, this token and these options of `serve`; whether
-        it had to be started for that.
+        it had to be started for that. Equal files have equal keys.
         """
+        home = f"{_CARGO}/{key}"
         with self.phases.of(StartPhase.CONTAINER):
-            if cargo.packed:
-                self._load(cargo, cargo.packed)
-            spec = _spec(image, cargo, token, options)
+            if files.files:
+                self._load(home, files)
+            spec = ContainerSpec(
+                image.name,
+                CONTAINER,
+                (*options, *files.options),
+                environment={"OFFLOAD_TOKEN": token, **files.settings},
+                mounts={home: INSIDE} if files.files else {},
+                host_port=SERVER_PORT,
+                stays=True,
+            )
+            secret = hashlib.sha256(token.encode()).hexdigest()
+            spec = spec.identified(image.digest, image.name, key, dict(files.settings), secret)
             form = f'{{{{.State.Running}}}} {{{{index .Config.Labels "{SPEC}"}}}}'
-            now = self._says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
+            now = self.says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
             if now.split() == ["true", spec.labels[SPEC]]:
                 return False
             run = (
@@ -189,72 +207,44 @@ class Deployment:
             self.shell.run(run, [spec.environment_lines()], self.reporter.step)
             return True
 
-    def logs(self, lines: int) -> str:
-        """The last the server said."""
-        return self._says(log_command(lines)) or ""
-
     def _reaches_registries(self) -> bool:
         ask = "curl -sS -m 5 -o /dev/null"
         both = f"{ask} https://registry-1.docker.io/v2/ && {ask} https://pypi.org/simple/pip/"
-        return self._says(f"{both} 2>/dev/null && echo yes") is not None
+        return self.says(f"{both} 2>/dev/null && echo yes") is not None
 
     def _build(self, image: ContainerImage) -> None:
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
         self.shell.run(build, self._checked(image.context()), self.reporter.step)
 
-    def _stream(self, image: ContainerImage) -> None:
-        if image.saved is None:
-            raise OffloadError(
-                "The machine reaches no registry to build the image from, and there is no Docker "
-                "engine here to send it from.",
-                hint="To start one here: sudo systemctl start docker",
-            )
-        sent = self._checked(image.saved(self.reporter.sent))
-        self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
-
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             self.patience.check()
             yield chunk
 
-    def _load(self, cargo: ModelFiles, packed: Callable[[], Iterator[bytes]]) -> None:
+    def _build_step(self, line: str) -> None:
+        self.patience.check()
+        self.reporter.step(line)
+
+    def _load(self, home: str, files: ServedFiles) -> None:
         """Have the files there; they come whole or not at all."""
-        home = f"{_CARGO}/{cargo.key}"
-        if self._says(f"test -e {home} && echo there"):
+        if self.says(f"test -e {home} && echo there"):
             return
         script = (
             f"umask 022; rm -rf {home}.part; mkdir -p {home}.part && tar -x -C {home}.part && "
             f"chmod -R a+rX {home}.part && mv {home}.part {home}"
         )
-        self._sudo(script, self._checked(packed()))
+        self._sudo(script, self._checked(archives.packed(files.files)))
 
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
         return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.reporter.step)
 
-    def _says(self, command: str) -> str | None:
+    def says(self, command: str) -> str | None:
         """What a command prints; None where it fails."""
         try:
             return self.shell.run(command, (), self.reporter.step)
         except OffloadError:
             return None
-
-
-def _spec(
-    image: ContainerImage, cargo: ModelFiles, token: str, options: Sequence[str]
-) -> ContainerSpec:
-    """The container of the server; it is another if anything of this is."""
-    spec = ContainerSpec(
-        image.name,
-        CONTAINER,
-        (*options, *cargo.options),
-        environment={"OFFLOAD_TOKEN": token, **cargo.settings},
-        mounts={f"{_CARGO}/{cargo.key}": INSIDE} if cargo.packed else {},
-        host_port=SERVER_PORT,
-        stays=True,
-    )
-    secret = hashlib.sha256(token.encode()).hexdigest()
-    return spec.identified(image.digest, image.name, cargo.key, dict(cargo.settings), secret)
 
 
 def log_command(lines: int) -> str:

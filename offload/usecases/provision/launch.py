@@ -1,15 +1,19 @@
 """A machine brought to where it lets us in, from wherever it is now."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.machines import Machine, Offer, Spec
 from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
 from offload.domain.timing import Clock
+from offload.drivers.aws.ec2 import Cloud
+from offload.providers import Phases
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.detect.pipeline import Stop
 
 T = TypeVar("T")
@@ -28,100 +32,20 @@ class TimedOut(PlaceUnavailable):
     """What was waited for takes too long."""
 
 
-class Compute(Protocol):
-    """What renting asks of a cloud; `drivers.ec2.Cloud` is one."""
-
-    def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
-        """Those that there are, newest first."""
-
-    def key_of(self, name: str) -> str | None:
-        """The public key that lets into the machine called so, if there is one."""
-
-    def add_key(self, name: str, public: str) -> None:
-        """Let that key in."""
-
-    def drop_key(self, name: str) -> bool:
-        """Forget the key; whether there was one."""
-
-    def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
-        """Let SSH in from there, and nothing else from anywhere."""
-
-    def launch(
-        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
-    ) -> Machine:
-        """A new machine; asked again with the same token, the same machine."""
-
-    def start(self, machine_id: str) -> None:
-        """Switch a stopped one on."""
-
-
-class LocalState(Protocol):
-    """What renting asks of this computer's memory of a machine."""
-
-    def is_ours(self, public_key: str | None) -> bool:
-        """Whether we have the private part of that key."""
-
-    def intend(self) -> None:
-        """Remember what is asked for, before anything of it is created."""
-
-    def public_key(self) -> str:
-        """The key that the machine is to let in; made if there is none."""
-
-    def user_data(self) -> str:
-        """What a new machine is told; the same text until there is a machine."""
-
-    def client_token(self) -> str:
-        """Likewise."""
-
-    def expires_at(self) -> str:
-        """Likewise: when it ends by itself at the latest."""
-
-    def had_one(self) -> bool:
-        """Whether there ever was a machine."""
-
-    def just_made(self) -> str | None:
-        """The id of one that was made so lately that the cloud may not know it everywhere."""
-
-    def reset(self) -> None:
-        """It is gone: the next machine is another."""
-
-    def seen(self, machine: Machine) -> None:
-        """Remember it."""
-
-
-@dataclass(slots=True)
-class Phases:
-    """Seconds of each phase, in order, on `clock`; `follow` is told each when it begins."""
-
-    clock: Clock
-    follow: Callable[[StartPhase], None]
-    taken_s: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def of(self, phase: StartPhase) -> Iterator[None]:
-        """Meanwhile it is that phase, again if it was before."""
-        self.follow(phase)
-        began_s = self.clock()
-        try:
-            yield
-        finally:
-            self.taken_s[phase] = self.taken_s.get(phase, 0.0) + self.clock() - began_s
-
-
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """How waiting is done: on which clock, with what pauses, until `stop`."""
+    """How waiting is done: until `stop`, on which clock, with what pauses."""
 
-    clock: Clock
-    pause: Callable[[float], None]
     stop: Stop
+    clock: Clock = time.monotonic
+    pause: Callable[[float], None] = time.sleep
 
     def until(self, found: Callable[[], T | None], within_s: float, late: str) -> T:
         """What `found` gives once it gives something.
 
         Raises:
             Interrupted: somebody asked to stop.
-            Late: it takes longer than `within_s`; `late` says what.
+            TimedOut: it takes longer than `within_s`; `late` says what.
         """
         give_up_s = self.clock() + within_s
         while (result := found()) is None:
@@ -132,11 +56,7 @@ class Waiter:
         return result
 
     def check(self) -> None:
-        """Stop here if somebody asked to.
-
-        Raises:
-            Interrupted: somebody did.
-        """
+        """Raise Interrupted if somebody asked to stop."""
         if self.stop:
             raise Interrupted("Interrupted.")
 
@@ -145,8 +65,8 @@ class Waiter:
 class MachineLaunch:
     """Brings a machine up: each step looks at what there is, and does what is missing."""
 
-    cloud: Compute
-    local: LocalState
+    cloud: Cloud
+    local: MachineState
     patience: Waiter
     phases: Phases
 
@@ -165,7 +85,7 @@ class MachineLaunch:
             with self.phases.of(StartPhase.API):
                 machine = self._launched(offer)
         else:
-            check(machine, offer.spec, ours=self.local.is_ours(self.cloud.key_of(name)))
+            check(machine, offer.spec, self.local, self.cloud)
             self.local.seen(machine)
             self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
             if machine.state in {"stopping", "stopped"}:
@@ -187,18 +107,17 @@ class MachineLaunch:
         def known() -> list[Machine] | None:
             return [m for m in self.cloud.machines(name, gone=True) if m.id == made] or None
 
-        try:
+        with suppress(TimedOut):
             return _living(self.patience.until(known, _HEARD_S, name))
-        except TimedOut:
-            return None
+        return None
 
     def _launched(self, offer: Offer) -> Machine:
         name = offer.spec.name
         key = self.cloud.key_of(name)
         if key is not None and not self.local.is_ours(key):
             raise _not_ours(name)
-        self.local.intend()
-        if self.local.had_one():
+        self.local.keep(self.local.record)  # before anything of it is created
+        if self.local.record.id is not None:
             self.local.reset()
         if key is None:
             self.cloud.add_key(name, self.local.public_key())
@@ -233,11 +152,7 @@ class MachineLaunch:
         return there
 
     def _now(self, machine: Machine) -> Machine:
-        """How it is; as it was, where the cloud does not know of it yet.
-
-        Raises:
-            PlaceUnavailable: it has ended.
-        """
+        """How it is; as it was, where the cloud does not know of it yet."""
         found = [m for m in self.cloud.machines(machine.name, gone=True) if m.id == machine.id]
         if found and found[0].state not in _LIVING:
             raise PlaceUnavailable(
@@ -251,13 +166,13 @@ def _living(machines: Sequence[Machine]) -> Machine | None:
     return next((machine for machine in machines if machine.state in _LIVING), None)
 
 
-def check(machine: Machine, spec: Spec, *, ours: bool) -> None:
-    """See that a machine that is there is the one asked for; `ours` says that its key is here.
+def check(machine: Machine, spec: Spec, local: MachineState, cloud: Cloud) -> None:
+    """See that a machine that is there is the one asked for, and that its key is here.
 
     Raises:
         OffloadError: it is another.
     """
-    if not ours:
+    if not local.is_ours(cloud.key_of(machine.name)):
         raise _not_ours(machine.name)
     if machine.instance_type != spec.instance_type:
         raise OffloadError(

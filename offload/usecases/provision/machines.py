@@ -1,17 +1,37 @@
-"""Rented machines as people handle them: listed, stopped, started, let in, removed."""
+"""Rented machines as people handle them: listed, stopped, let in, their logs and shells."""
 
 import datetime
-from collections.abc import Sequence
-from dataclasses import replace
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass, replace
 
-from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.providers.ec2 import caller, registry
+from offload.providers.ec2 import connection, registry
+from offload.providers.ec2.registry import SSH_PORT
 from offload.usecases.context import Context
-from offload.usecases.provision.plans import ListedMachine
+from offload.usecases.provision.deploy import log_command
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMachine:
+    """A machine as `offload machines` shows it: what the cloud says, what this computer knows.
+
+    `machine` is None where there is none any more, `record` where this computer knows of none.
+    `age_s` and `usd` count from when it last began to run; a stopped one costs `usd_per_month`.
+    """
+
+    name: str
+    region: str
+    machine: Machine | None
+    record: MachineRecord | None
+    age_s: float | None = None
+    usd: float | None = None
+    usd_per_month: float | None = None
 
 
 def listed(
@@ -29,10 +49,10 @@ def listed(
     clouds = [context.clouds(region, profile) for region in regions]
     if not regions:
         must = everywhere or not ours  # and says what is missing
-        first = context.clouds(None, profile) if must else _configured(context, profile)
-        clouds = [first] if first else []
-        if everywhere and first:
-            known |= {(region, profile) for region in first.regions()}
+        with nullcontext() if must else suppress(OffloadError):
+            clouds = [context.clouds(None, profile)]
+        if everywhere:
+            known |= {(region, profile) for region in clouds[0].regions()}
         there = {(cloud.region, profile) for cloud in clouds}
         clouds += [context.clouds(r, p) for r, p in sorted(known - there, key=str)]
     # Two profiles may be of one account.
@@ -47,13 +67,6 @@ def listed(
     return sorted(rows, key=lambda row: row.name)
 
 
-def _configured(context: Context, profile: str | None) -> Cloud | None:
-    try:
-        return context.clouds(None, profile)
-    except OffloadError:
-        return None
-
-
 def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
     if record is not None and record.spec.region != machine.region:
         record = None
@@ -62,9 +75,9 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
     if machine.state in {"pending", "running"}:
         age_s = (now - datetime.datetime.fromisoformat(machine.launched_at)).total_seconds()
     if record is not None:
-        parts = Billing(record.usd_per_h, disk_gb=record.disk_gb).parts_usd_per_h()
+        parts = connection.billing(record).parts_usd_per_h()
         usd = age_s and sum(parts.values()) * age_s / 3600
-        monthly = parts.get("disk", 0.0) * 730
+        monthly = _monthly_usd(parts)
     return ListedMachine(machine.name, machine.region, machine, record, age_s, usd, monthly)
 
 
@@ -77,7 +90,7 @@ def stop(context: Context, name: str | None) -> tuple[Machine, float]:
     folder = registry.one(context.settings, name)
     with folder.locked():
         record = registry.record_of(folder)
-        cloud = registry.cloud_of(record, context.clouds)
+        cloud = context.clouds(record.spec.region, record.profile)
         machine = _there(cloud, folder.name)
         if machine.spot:
             raise UsageError(
@@ -86,8 +99,12 @@ def stop(context: Context, name: str | None) -> tuple[Machine, float]:
             )
         cloud.stop(machine.id)
         folder.keep(replace(record, address=None))
-    parts = Billing(record.usd_per_h, disk_gb=record.disk_gb).parts_usd_per_h()
-    return machine, parts.get("disk", 0.0) * 730
+    return machine, _monthly_usd(connection.billing(record).parts_usd_per_h())
+
+
+def _monthly_usd(parts_usd_per_h: Mapping[str, float]) -> float:
+    """What a machine costs that is stopped."""
+    return parts_usd_per_h.get("disk", 0.0) * 730
 
 
 def _there(cloud: Cloud, name: str) -> Machine:
@@ -108,8 +125,9 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
         OffloadError: the cloud refuses.
     """
     folder = registry.one(context.settings, name)
-    wanted = tuple(cidrs) or (caller.cidr(context.settings),)
-    cloud = registry.cloud_of(registry.record_of(folder), context.clouds)
+    wanted = tuple(cidrs) or (connection.caller_cidr(context.settings),)
+    record = registry.record_of(folder)
+    cloud = context.clouds(record.spec.region, record.profile)
     _there(cloud, folder.name)
     cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it
     with folder.locked():
@@ -117,3 +135,46 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
         spec = replace(record.spec, allow_cidrs=wanted)
         folder.keep(replace(record, spec=spec, cidrs_by_hand=bool(cidrs)))
     return wanted
+
+
+def logs(context: Context, name: str | None, lines: int) -> str:
+    """The last that the server on a machine said.
+
+    Raises:
+        PlaceUnavailable: the machine does not answer, and why.
+    """
+    local = registry.connected(context.settings, name)
+    with closing(connection.connected(local, context.settings, context.clouds)) as shell:
+        return shell.run(log_command(lines))
+
+
+def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
+    """A shell on the machine, or one command there; its exit code.
+
+    Raises:
+        OffloadError: there is no `ssh` here, or the machine has no address.
+    """
+    program = shutil.which("ssh")
+    if program is None:
+        raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
+    local = registry.connected(context.settings, name)
+    # Says why, where it does not answer.
+    connection.connected(local, context.settings, context.clouds).close()
+    folder = local.folder
+    options = {
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": f'"{_plain(folder.known_hosts)}"',
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "HostKeyAlias": folder.alias,
+        "HostKeyAlgorithms": "ssh-ed25519",
+    }
+    words = [program, "-F", "/dev/null", "-i", _plain(folder.key), "-p", str(SSH_PORT)]
+    words += [f"-o{option}={value}" for option, value in options.items()]
+    words += ["-l", local.record.login, str(local.record.address), *command]
+    return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command
+
+
+def _plain(path: str) -> str:
+    """A path of which ssh replaces nothing."""
+    return path.replace("%", "%%")

@@ -3,27 +3,27 @@
 import datetime
 import os
 import secrets
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
+from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.machines import Offer, Spec
+from offload.domain.machines import Machine, Offer, Spec
 from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
-from offload.providers.ec2 import caller
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2 import connection
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context
 from offload.usecases.provision import launch
-from offload.usecases.provision.plans import ProvisionPlan
 
 _ENGINE_S = 3
-_IDLE_S, _LIFETIME_S = 20 * 60.0, 4 * 3600.0
+_LASTING = ("instance_type", "ami", "disk_gb", "subnet", "spot", "idle_s", "lifetime_s")
+"""Options that hold until another is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,23 @@ class ProvisionOptions:
     offline: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ProvisionPlan:
+    """What carrying out a wish means: what the cloud offers, what it costs, what is there already.
+
+    `before` is the machine that is there, None where one is created. `can_send` says that this
+    computer has an engine whose images run there.
+    """
+
+    offer: Offer
+    record: MachineRecord
+    model: ModelSource
+    billing: Billing
+    before: Machine | None
+    can_send: bool
+    cloud: Cloud = field(repr=False)
+
+
 def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
     """What would be done, with everything looked up and nothing changed.
 
@@ -62,52 +79,48 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
     """
     configured = context.settings
     folder = machine_files.folder(configured.machines_path, wish.name)
-    known = folder.record()
-    asked = _lasting(wish.model) or (known.model if known else None)
-    labels = _lasting(wish.labels) or (known.labels if known and not wish.model else None)
+    known = folder.record() or _new(wish.name)
+    asked = _lasting(wish.model) or known.model
+    labels = _lasting(wish.labels) or (None if wish.model else known.labels)
     model = source.chosen(asked or configured.model, context.hub, labels)
-    profile = wish.profile or (known.profile if known else None)
-    cloud = context.clouds(wish.region or (known.spec.region if known else None), profile)
-    if known and (known.spec.region, known.profile) != (cloud.region, profile):
+    profile = wish.profile or known.profile
+    cloud = context.clouds(wish.region or known.spec.region or None, profile)
+    if known.spec.region and (known.spec.region, known.profile) != (cloud.region, profile):
         _check_elsewhere(known, cloud, context.clouds)
-    by_hand = wish.allow_cidrs or (known.spec.allow_cidrs if known and known.cidrs_by_hand else ())
-    spec = _spec(wish, known, cloud.region, by_hand or (caller.cidr(configured),))
+    by_hand = wish.allow_cidrs or (known.spec.allow_cidrs if known.cidrs_by_hand else ())
+    spec = _spec(wish, known.spec, cloud.region, by_hand or (connection.caller_cidr(configured),))
     found = cloud.machines(wish.name)
     offer = cloud.offer(spec)
     if not found:
         cloud.allowed(offer)
     billing = _billing(wish, known, offer, context)
-    now = datetime.datetime.now(datetime.UTC)
-    record = MachineRecord(
+    record = replace(
+        known,
         spec=spec,
         login=found[0].login if found else offer.login,
         profile=profile,
         usd_per_h=billing.usd_per_h,
         disk_gb=offer.disk_gb,
-        attempt=known.attempt if known else secrets.token_hex(8),
-        asked_at=known.asked_at if known else now.isoformat(timespec="seconds"),
-        image_way=wish.image_way or (known.image_way if known else "auto"),
+        image_way=wish.image_way or known.image_way,
         model=asked,
         labels=labels,
         cidrs_by_hand=bool(by_hand),
-        id=known.id if known else None,
-        address=known.address if known else None,
-        ready=known.ready if known else False,
     )
     before = found[0] if found else None
     if before is not None:
-        ours = MachineState(folder, record).is_ours(cloud.key_of(wish.name))
-        launch.check(before, spec, ours=ours)
+        launch.check(before, spec, MachineState(folder, record), cloud)
     can_send = _can_send(offer, record.image_way)
     return ProvisionPlan(offer, record, model, billing, before, can_send, cloud)
 
 
-def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None:
-    """See that no machine in another region or account would be lost sight of.
+def _new(name: str) -> MachineRecord:
+    """What is known of a machine that was not asked for before."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return MachineRecord(Spec(name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), now)
 
-    Raises:
-        UsageError: there is one.
-    """
+
+def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None:
+    """See that no machine in another region or account would be lost sight of."""
     name, region = known.spec.name, known.spec.region
     there = clouds(region, known.profile).machines(name)
     if there and there[0].id not in {machine.id for machine in cloud.machines(name)}:
@@ -119,11 +132,8 @@ def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None
 
 
 def _can_send(offer: Offer, way: str) -> bool:
-    """Whether an engine is here whose images run on such a machine.
-
-    Raises:
-        UsageError: none is, and the image is to be sent.
-        PlaceUnavailable: likewise.
+    """Whether an engine is here whose images run on such a machine, as there must be where the
+    image is to be sent.
     """
     try:
         with Engine.connected(timeout_s=_ENGINE_S) as engine:
@@ -141,32 +151,22 @@ def _can_send(offer: Offer, way: str) -> bool:
     return arch == offer.arch
 
 
-def _spec(
-    wish: ProvisionOptions, known: MachineRecord | None, region: str, allow_cidrs: tuple[str, ...]
-) -> Spec:
+def _spec(wish: ProvisionOptions, before: Spec, region: str, allow_cidrs: tuple[str, ...]) -> Spec:
     """What is asked for: what the wish says, else what was asked for the last time, but for where
     in the region.
     """
-    before = known.spec if known else None
-    if before and before.region != region:
-        before = replace(before, ami=None, subnet=None)  # of the other region
-
-    def either(value: Any, name: str, default: Any) -> Any:
-        return value if value is not None else getattr(before, name) if before else default
-
-    return Spec(
-        name=wish.name,
-        region=region,
-        instance_type=either(wish.instance_type, "instance_type", INSTANCE),
+    if before.region != region:
+        before = replace(before, region=region, ami=None, subnet=None)
+    given = {name: getattr(wish, name) for name in _LASTING}
+    spec = replace(before, **{name: value for name, value in given.items() if value is not None})
+    return replace(
+        spec,
+        instance_type=spec.instance_type or INSTANCE,
         allow_cidrs=allow_cidrs,
-        ami=either(wish.ami, "ami", None),
-        disk_gb=either(wish.disk_gb, "disk_gb", None),
         zone=wish.zone,
-        subnet=either(wish.subnet, "subnet", None),
-        spot=either(wish.spot, "spot", False),
-        idle_s=_limit(either(wish.idle_s, "idle_s", _IDLE_S)),
-        lifetime_s=_limit(either(wish.lifetime_s, "lifetime_s", _LIFETIME_S)),
-        tags=dict(wish.tags) or (dict(before.tags) if before else {}),
+        idle_s=spec.idle_s or None,
+        lifetime_s=spec.lifetime_s or None,
+        tags=dict(wish.tags) or before.tags,
     )
 
 
@@ -175,25 +175,17 @@ def _lasting(path: str | None) -> str | None:
     return os.path.abspath(path) if path and os.path.exists(path) else path
 
 
-def _limit(seconds: float | None) -> float | None:
-    return seconds or None
-
-
 def _billing(
-    wish: ProvisionOptions, known: MachineRecord | None, offer: Offer, context: Context
+    wish: ProvisionOptions, known: MachineRecord, offer: Offer, context: Context
 ) -> Billing:
-    """What the machine costs.
-
-    Raises:
-        UsageError: nobody knows, or it is more than the wish allows.
-    """
+    """What the machine costs, which may not be more than the wish allows."""
     spec = offer.spec
     usd_per_h, as_of, how = wish.price_usd_per_h, None, "set by hand"
     if usd_per_h is None:
         try:
             found = prices.find(spec.instance_type, spec.region, context, offline=wish.offline)
         except UsageError:
-            if known is None or known.spec.instance_type != spec.instance_type:
+            if known.spec.instance_type != spec.instance_type:
                 raise
             usd_per_h, how = known.usd_per_h, "set by hand before"
         else:

@@ -2,15 +2,15 @@
 
 import datetime
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict, dataclass, replace
 
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import PhaseBegan
-from offload.domain.machines import SERVER_PORT, SERVER_URL, Resource
-from offload.domain.measurements import Condition, StartPhase
+from offload.domain.machines import SERVER_PORT, SERVER_URL, Machine, Resource
+from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import StartState
 from offload.drivers.docker.container_spec import last_words
 from offload.drivers.folders import machine_files
@@ -22,19 +22,37 @@ from offload.drivers.images import image_files
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
-from offload.providers.ec2.machine_state import MachineState, expires_at
+from offload.providers import Phases
+from offload.providers.ec2.registry import MachineState
+from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
 from offload.usecases.detect.request import REMOTE
-from offload.usecases.provision import shipping
-from offload.usecases.provision.deploy import Deployment, ImageOrigin
-from offload.usecases.provision.launch import MachineLaunch, Phases, TimedOut, Waiter
-from offload.usecases.provision.plans import Provisioned, ProvisionPlan
-from offload.usecases.provision.record import brought_up
+from offload.usecases.provision.deploy import Deployment, container_image, key_of, log_command
+from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
+from offload.usecases.provision.planning import ProvisionPlan
 
 _OPTIONS = ("--max-bytes", str(image_files.MAX_FILE_BYTES))
+_OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
+"""Parts of a record that are not asked for, but came of it."""
+
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """A machine that serves, what it was brought up from, the seconds of each phase, what was done
+    about its image, what its server says of itself, and what was added to the history.
+    """
+
+    machine: Machine
+    record: MachineRecord
+    came_from: StartState
+    phases: Mapping[str, float]
+    image: str
+    info: wire.Info
+    measurement: Measurement | None
 
 
 def carry_out(
@@ -67,35 +85,38 @@ def _carried_out(
 
     configured, reporter = context.settings, context.reporter
     folder = machine_files.folder(configured.machines_path, plan.record.spec.name)
-    patience = Waiter(time.monotonic, time.sleep, context.stop)
-    phases = Phases(time.monotonic, phase_begins)
+    patience, phases = Waiter(context.stop), Phases(time.monotonic, phase_begins)
     if folder.is_locked:
         reporter.warn(f"Another offload is at work on {folder.name}; waiting for it.")
     with folder.locked(patience.check), ExitStack() as stack:
         began_s = time.monotonic()  # whatever was waited for before
-        local = MachineState(folder, _with_latest(plan.record, folder.record()))
+        now = folder.record() or plan.record  # of two processes the second finds what the first did
+        there = {name: getattr(now, name) for name in _OF_THE_MACHINE}
+        local = MachineState(folder, replace(plan.record, **there))
         machine, came_from = MachineLaunch(plan.cloud, local, patience, phases).up(plan.offer)
         with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
-        steps = Deployment(shell, patience, phases, reporter)
-        steps = _secured(steps, local, stack)
-        info, image, is_started = _serving(steps, local, plan, configured.models_path)
+        steps = _secured(Deployment(shell, patience, phases, reporter), local, stack)
+        image = container_image(plan.model, can_send=plan.can_send)
+        origin = steps.image(image, local.record.image_way)
+        asked = (plan.record.model, plan.record.labels)
+        files = served_files(plan.model, *asked, configured.models_path)
+        key = key_of(plan.model, files)
+        is_started = steps.container(image, files, key, local.token, _OPTIONS)
+        info = _greeted(local, steps)
+        expect(info, plan.model, f"The machine {folder.name}")
         if is_started:
-            phases.taken_s[StartPhase.LOAD] = info.startup["load_s"]
-            phases.taken_s[StartPhase.WARM_UP] = info.startup["warm_up_s"]
+            phases.taken_s[StartPhase.LOAD] = info.startup.load_s
+            phases.taken_s[StartPhase.WARM_UP] = info.startup.warm_up_s
         elif came_from is StartState.COLD:
             came_from = StartState.WARM
         local.keep(replace(local.record, ready=True))
-        booted = datetime.datetime.fromisoformat(machine.launched_at)
-        ends = expires_at(local.record.spec, booted)
+        ends = local.expires_at(machine.launched_at)
         if machine.expires_at != ends:  # the first attempt may be long ago
             plan.cloud.retag(machine.id, {machines.EXPIRES: ends})
-    took_s = time.monotonic() - began_s
-    measurement = brought_up(
-        _condition(info, local.record), came_from, phases.taken_s, {"image": image}, context,
-        took_s=took_s,
-    )  # fmt: skip
-    return Provisioned(machine, local.record, came_from, phases.taken_s, image, info, measurement)
+    took_s, under = time.monotonic() - began_s, _condition(info, local.record)
+    measurement = brought_up(under, came_from, phases.taken_s, origin, took_s, context)
+    return Provisioned(machine, local.record, came_from, phases.taken_s, origin, info, measurement)
 
 
 def _secured(steps: Deployment, local: MachineState, stack: ExitStack) -> Deployment:
@@ -109,26 +130,6 @@ def _secured(steps: Deployment, local: MachineState, stack: ExitStack) -> Deploy
     spec = local.record.spec
     steps.limits(spec.idle_s, spec.lifetime_s)
     return steps
-
-
-def _serving(
-    steps: Deployment, local: MachineState, plan: ProvisionPlan, cache: str
-) -> tuple[wire.Info, ImageOrigin, bool]:
-    """With image, model and container there: what the server says of itself, how the machine came
-    by the image, and whether the container had to be started.
-    """
-
-    def follow(line: str) -> None:
-        steps.patience.check()
-        steps.reporter.step(line)
-
-    image = shipping.image(plan.model, plan.can_send, follow)
-    origin = steps.image(image, shipping.way(plan.record.image_way))
-    cargo = shipping.cargo(plan.model, plan.record, cache)
-    is_started = steps.container(image, cargo, local.token, _OPTIONS)
-    info = _greeted(local, steps)
-    expect(info, plan.model, f"The machine {local.folder.name}")
-    return info, origin, is_started
 
 
 def _condition(info: wire.Info, record: MachineRecord) -> Condition:
@@ -145,26 +146,41 @@ def _condition(info: wire.Info, record: MachineRecord) -> Condition:
     )
 
 
-def _with_latest(record: MachineRecord, now: MachineRecord | None) -> MachineRecord:
-    """Of two processes at once, the second finds what the first did."""
-    if now is None:
-        return record
-    return replace(
-        record,
-        attempt=now.attempt,
-        asked_at=now.asked_at,
-        id=now.id,
-        address=now.address,
-        ready=now.ready,
+def brought_up(
+    under: Condition,
+    came_from: StartState,
+    phases: Mapping[str, float],
+    image: str,
+    took_s: float,
+    context: Context,
+) -> Measurement | None:
+    """Add a bring-up to the history, unless the settings say not to; what was added, for the run
+    that it was made for. None for a machine that was warm: nothing was brought up.
+
+    `under` has the machine's label for its `url`. `image` says how that got there. `took_s` is what
+    all phases took together, and between them.
+    """
+    if came_from is StartState.WARM:
+        return None
+    measurement = Measurement(
+        taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        source="provision",
+        condition=under,
+        in_flight=1,
+        starts=(Start(0, took_s, 0.0, phases=dict(phases)),),
+        facts={"from": came_from, "image": image},
     )
+    if context.settings.history:
+        try:
+            with context.history() as store:
+                store.add(measurement)
+        except OffloadError as error:
+            context.reporter.warn(f"This bring-up could not be remembered: {error}")
+    return measurement
 
 
 def _let_in(local: MachineState, patience: Waiter) -> Shell:
-    """A connection, as soon as the machine lets us in.
-
-    Raises:
-        PlaceUnavailable: it does not, and what was the last it did.
-    """
+    """A connection, as soon as the machine lets us in."""
     young, last = local.host_key_pending, ""
 
     def let_in() -> Shell | None:
@@ -191,11 +207,7 @@ def _let_in(local: MachineState, patience: Waiter) -> Shell:
 
 
 def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
-    """What the server says of itself, once its model is warm.
-
-    Raises:
-        PlaceUnavailable: it does not come up; with its own last words.
-    """
+    """What the server says of itself, once its model is warm; its last words if it never is."""
     tunnel = Tunnel(local.connect, SERVER_PORT, lambda: None)
     address = Address(SERVER_URL, local.token, timeout_s=_READY_S, dial=tunnel.dial)
     with closing(tunnel), closing(address.connect(time.perf_counter, 1)) as server:
@@ -211,13 +223,12 @@ def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
                 steps.patience.until(lives, _LIVE_S, "The server on the machine does not answer.")
             return ask(server, address)
         except PlaceUnavailable as error:
-            why = f"{error} {last_words(steps.logs(20))}".strip()
+            why = f"{error} {last_words(steps.says(log_command(20)) or '')}".strip()
             raise PlaceUnavailable(why, hint=error.hint) from error
 
 
 def left(plan: ProvisionPlan) -> list[Resource] | None:
     """What there is of a machine; None where the cloud does not answer."""
-    try:
+    with suppress(OffloadError):
         return plan.cloud.resources(plan.record.spec.name)
-    except OffloadError:
-        return None
+    return None

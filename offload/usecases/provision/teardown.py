@@ -1,20 +1,41 @@
-"""Rented machines removed, with everything that carries their mark."""
+"""Taking down what was left up: containers here, rented machines with all that is theirs."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Resource
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.docker.container_spec import KEEP
+from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.providers.ec2 import registry
-from offload.providers.ec2.machine_state import MachineState
+from offload.providers.ec2.registry import MachineState
 from offload.usecases.context import Context
-from offload.usecases.provision.launch import Waiter
-from offload.usecases.provision.removal import remove_all_of
+from offload.usecases.provision.launch import TimedOut, Waiter
+
+_GONE_S = 300.0
+_FIRST = ("spot request", "instance")
+"""Kinds that others hang on: a group is in use until its machine is gone."""
+
+Told = Callable[[Resource], None]
+"""Told of each thing when it has been asked to go."""
+
+
+def containers(kept_as: str | None = None) -> Iterator[str]:
+    """Remove every container that we started, or those that were kept as this; the name of each
+    when it is gone.
+
+    Raises:
+        PlaceUnavailable: no engine answers.
+    """
+    with Engine.connected() as engine:
+        for container in engine.ours():
+            if kept_as is None or container.labels.get(KEEP) == kept_as:
+                engine.remove(container.id)
+                yield container.name
 
 
 def down(
@@ -22,7 +43,7 @@ def down(
     name: str,
     region: str | None,
     profile: str | None,
-    told: Callable[[Resource], None],
+    told: Told,
     *,
     only_ours: bool = False,
 ) -> None:
@@ -34,7 +55,7 @@ def down(
         OffloadError: something of it does not go.
     """
     folder = machine_files.folder(context.settings.machines_path, name)
-    patience = Waiter(time.monotonic, time.sleep, context.stop)
+    patience = Waiter(context.stop)
     with folder.locked(patience.check):
         record = registry.readable(folder)
         if record is None and folder.exists and region is None:
@@ -73,14 +94,9 @@ def orphans(
         OffloadError: the cloud does not answer.
     """
     first = context.clouds(regions[0] if regions else None, profile)
-    names = list(regions) or [first.region]
-    if everywhere:
-        names = first.regions()
-    elif not regions:
-        names += sorted(
-            {r.spec.region for r in registry.records(context.settings)} - {first.region}
-        )
-    for region in names:
+    known = {record.spec.region for record in registry.records(context.settings)}
+    chosen = regions or [first.region, *sorted(known - {first.region})]
+    for region in first.regions() if everywhere else chosen:
         cloud = first if region == first.region else context.clouds(region, profile)
         living = _living(context.settings, cloud)
         found = [each for each in cloud.resources() if each.name not in living]
@@ -107,18 +123,13 @@ def _is_done(record: MachineRecord, region: str) -> bool:
     return record.ready and record.spec.region == region
 
 
-def remove_orphans(
-    context: Context,
-    cloud: Cloud,
-    found: Sequence[Resource],
-    told: Callable[[Resource], None],
-) -> None:
+def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], told: Told) -> None:
     """Remove everything of the machines that these belong to.
 
     Raises:
         OffloadError: something does not go.
     """
-    patience = Waiter(time.monotonic, time.sleep, context.stop)
+    patience = Waiter(context.stop)
     known = {folder.name: folder for folder in registry.folders(context.settings)}
     for name in dict.fromkeys(resource.name for resource in found):
         folder = known.get(name)  # a name that others gave may be no name for a folder
@@ -129,3 +140,38 @@ def remove_orphans(
             remove_all_of(name, cloud, patience, told)
             if folder and record and record.spec.region == cloud.region:
                 folder.remove()
+
+
+def remove_all_of(name: str, cloud: Cloud, patience: Waiter, told: Told) -> None:
+    """Take away everything of a machine. When this ends well, nothing carries its mark.
+
+    Raises:
+        Interrupted: somebody asked to stop.
+        OffloadError: something does not go.
+    """
+    asked: set[str] = set()
+    refusals: list[OffloadError] = []
+
+    def gone() -> bool | None:
+        refusals.clear()
+        left = cloud.resources(name)
+        for resource in sorted(left, key=lambda each: each.kind not in _FIRST):
+            if resource.id in asked:
+                continue
+            try:
+                cloud.remove(resource)
+            except OffloadError as error:  # in use until the machine is gone
+                refusals.append(error)
+            else:
+                asked.add(resource.id)
+                told(resource)
+        for refusal in refusals:
+            if isinstance(refusal, PlaceUnavailable):  # waiting does not help
+                raise refusal
+        return None if left else True
+
+    try:
+        patience.until(gone, _GONE_S, f"Not everything of the machine {name} is gone.")
+    except TimedOut as error:
+        why = " ".join([str(error), *map(str, refusals[:1])])
+        raise OffloadError(why, hint=f"To try again: offload down {name}") from error

@@ -18,7 +18,7 @@ from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.request import REMOTE
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
-from offload.usecases.provision.plans import ProvisionPlan
+from offload.usecases.provision.planning import ProvisionPlan
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 
