@@ -71,13 +71,3 @@ def each(client: Any, operation: str, key: str, **parameters: Any) -> Iterator[d
     while token := answer.get("NextToken"):
         answer = call(client, operation, **parameters, NextToken=token)
         yield from answer.get(key, ())
-
-
-def wait(client: Any, until: str, **parameters: Any) -> None:
-    """Wait until AWS, whose left hand is slow to hear of the right, knows what was made.
-
-    Raises:
-        OffloadError: it never does.
-    """
-    with explaining():
-        client.get_waiter(until).wait(**parameters)
