@@ -5,14 +5,13 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
 
 from offload.drivers.http.connections import SOCKET_OPTIONS
 from offload.drivers.ssh.errors import HostKeyChanged, NotLetIn, SshUnreachable
-from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
+from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, after, hang_up
 
 # Its threads log what we raise, and without a handler Python prints that on standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -102,7 +101,8 @@ class Connection:
         """
         try:
             channel = self._transport.open_session(timeout=timeout_s)
-            with _released(channel.event, timeout_s):
+            # paramiko waits for ever if the connection breaks off just before it begins to wait.
+            with after(timeout_s, channel.event.set):
                 channel.exec_command(command)
         except BROKEN as error:
             raise SshUnreachable("The SSH connection broke off.") from error
@@ -158,20 +158,6 @@ class Connection:
 
     def _left_s(self) -> float:
         return max(0.0, self._until_s - time.monotonic())
-
-
-@contextmanager
-def _released(event: threading.Event, timeout_s: float) -> Iterator[None]:
-    """Set `event` after `timeout_s`: paramiko waits for ever if the connection breaks off just
-    before it begins to wait.
-    """
-    timer = threading.Timer(timeout_s, event.set)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 def _private(path: str) -> Ed25519Key:

@@ -1,9 +1,9 @@
 """A machine that is logged into with a key of our own, and with nothing of the user's."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from offload.drivers.ssh.connection import Connection
-
-_CHUNK_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +85,17 @@ class Shell:
             CommandFailed: it ends with another code than 0, or not within `timeout_s`.
             Unreachable: the connection broke off.
         """
+        from offload.drivers.ssh.stream import after
+
         opened = closing(self._connection.session(command))
+        limit_s = threading.TIMEOUT_MAX if timeout_s is None else timeout_s
         with (
             ThreadPoolExecutor(2) as readers,
             opened as channel,
-            _within(timeout_s, channel) as late,
+            after(limit_s, channel.close) as late,
         ):
-            output = readers.submit(b"".join, _chunks(channel.recv))
-            complaints = readers.submit(_follow, _chunks(channel.recv_stderr), on_line)
+            output = readers.submit(channel.makefile("rb").read)
+            complaints = readers.submit(_follow, channel.makefile_stderr("rb"), on_line)
             self._feed(channel, stdin)
             said, complaint = output.result().decode(errors="replace"), complaints.result()
             code, broke_off = channel.recv_exit_status(), not channel.eof_received
@@ -135,43 +136,14 @@ class Shell:
         stream.end()
 
 
-@contextmanager
-def _within(timeout_s: float | None, channel: "Channel") -> Iterator[threading.Event]:
-    """Close `channel` after `timeout_s`; the event says that it came to that."""
-    late = threading.Event()
-    if timeout_s is None:
-        yield late
-        return
-
-    def end() -> None:
-        late.set()
-        channel.close()
-
-    timer = threading.Timer(timeout_s, end)
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-        timer.join()
-
-
-def _chunks(receive: Callable[[int], bytes]) -> Iterator[bytes]:
-    return iter(lambda: receive(_CHUNK_BYTES), b"")
-
-
-def _follow(chunks: Iterable[bytes], on_line: Callable[[str], None]) -> str:
+def _follow(lines: Iterable[bytes], on_line: Callable[[str], None]) -> str:
     """Tell each line; the last that is not empty."""
-    last, rest = "", b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            text = line.decode(errors="replace").rstrip()
-            on_line(text)
-            last = text or last
-    if rest:
-        on_line(rest.decode(errors="replace"))
-    return rest.decode(errors="replace").strip() or last
+    last = ""
+    for line in lines:
+        text = line.decode(errors="replace").rstrip()
+        on_line(text)
+        last = text or last
+    return last
 
 
 def _last_line(text: str) -> str:
