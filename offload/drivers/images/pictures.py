@@ -4,6 +4,8 @@
 """
 
 import io
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +21,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
 
-_ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
 
 # `_open` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
+# Else what is odd about a file's metadata is printed on standard error.
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -71,6 +75,17 @@ def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
         return max(source.size)
 
 
+def orientation(data: bytes) -> int:
+    """How the pixels of a picture lie, of which none but those of a PNG are decoded: EXIF's number,
+    1..8.
+
+    Raises:
+        ImageError: the bytes are no picture of a known format, or damaged.
+    """
+    with _opened(data, sys.maxsize) as source:
+        return _orientation(source)
+
+
 @dataclass(frozen=True, slots=True)
 class Smaller:
     """A JPEG copy of a picture, and the upright width and height of the original in pixels."""
@@ -93,14 +108,14 @@ def smaller(
     with _opened(data, max_pixels) as source:
         if max(source.size) <= max_side_px:
             return None
-        orientation = _orientation(source)
-        width, height = source.size[::-1] if orientation in _SIDEWAYS else source.size
+        lies = _orientation(source)
+        width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
         scale = max_side_px / max(source.size)
         target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
         if source.format in {"JPEG", "MPO"}:
             source.draft(None, (2 * target[0], 2 * target[1]))
         small = _bare(_rgb(source).resize(target, Pil.Resampling.LANCZOS))
-        small.getexif()[_ORIENTATION_TAG] = orientation
+        small.getexif()[ORIENTATION_TAG] = lies
         out = io.BytesIO()
         ImageOps.exif_transpose(small).save(out, "JPEG", quality=quality)
         return Smaller(out.getvalue(), width, height)
@@ -117,8 +132,8 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     """
     with _opened(data, max_pixels) as source:
         exif = Pil.Exif()
-        if (orientation := _orientation(source)) != 1:
-            exif[_ORIENTATION_TAG] = orientation
+        if (lies := _orientation(source)) != 1:
+            exif[ORIENTATION_TAG] = lies
         out = io.BytesIO()
         _bare(_rgb(source)).save(out, "PNG", exif=exif)
         return out.getvalue()
@@ -141,7 +156,7 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
 def _orientation(source: Pil.Image) -> int:
     """How the pixels of a picture that is not loaded yet will lie: EXIF's number, 1..8."""
     # Pillow turns TIFFs by itself while it loads them.
-    tag = 1 if source.format == "TIFF" else source.getexif().get(_ORIENTATION_TAG, 1)
+    tag = 1 if source.format == "TIFF" else source.getexif().get(ORIENTATION_TAG, 1)
     return next((number for number in range(2, 9) if number == tag), 1)
 
 
@@ -162,9 +177,8 @@ def _open(data: bytes, max_pixels: int) -> Pil.Image:
 
 
 def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
-    # Pillow turns TIFFs by itself while it loads them.
-    orientation = 1 if source.format == "TIFF" else source.getexif().get(_ORIENTATION_TAG, 1)
-    sideways = orientation in _SIDEWAYS
+    lies = _orientation(source)
+    sideways = lies in _SIDEWAYS
     width, height = source.size[::-1] if sideways else source.size
     fit_width, fit_height = spec.width, spec.height
     if spec.pad is not None:
@@ -175,8 +189,8 @@ def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
     if source.format in {"JPEG", "MPO"}:
         source.draft(None, (2 * target[0], 2 * target[1]))
     small = _rgb(source).resize(target, Pil.Resampling.BILINEAR)
-    if orientation != 1:
-        small.getexif()[_ORIENTATION_TAG] = orientation
+    if lies != 1:
+        small.getexif()[ORIENTATION_TAG] = lies
         small = ImageOps.exif_transpose(small)
     pixels = np.asarray(small)
     if pixels.shape[:2] != (spec.height, spec.width):
