@@ -12,8 +12,9 @@ from offload.detectors.labels import COCO, Labels
 from offload.domain.errors import ModelError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.model_cache import Cached, ModelCache, is_tflite, sha256_of
+from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
 HUB_PATIENCE_S = 3.0
 

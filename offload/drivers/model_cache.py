@@ -1,7 +1,6 @@
 """The folder of downloaded models: fetched once, checked before every use."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import ModelError
 from offload.domain.typed import read
-from offload.drivers.folders.files import atomic_write, explained, locked
+from offload.drivers.folders.files import explained, locked, sha256_of, size_bytes, write_json
 from offload.drivers.http import web
 
 _MANIFEST = "manifest.json"
@@ -100,9 +99,9 @@ class ModelCache:
             _remove(path)
             os.replace(fresh, path)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            cached = Cached(name, path, shown, found, _bytes_of(path), now)
-            with atomic_write(os.path.join(home, _MANIFEST)) as file:
-                json.dump(asdict(cached) | {"path": os.path.relpath(path, home)}, file, indent=1)
+            cached = Cached(name, path, shown, found, size_bytes(path), now)
+            manifest = asdict(cached) | {"path": os.path.relpath(path, home)}
+            write_json(os.path.join(home, _MANIFEST), manifest)
             return cached
 
     def hub_is_silent(self) -> bool:
@@ -142,33 +141,10 @@ class ModelCache:
             return None
 
 
-def sha256_of(path: str) -> str:
-    """SHA-256 of a file, or of a folder: of its sorted lines «SHA-256 of the file, its path»."""
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    lines = [f"{sha256_of(os.path.join(path, name))}  {name}\n" for name in _files_below(path)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def is_tflite(path: str) -> bool:
     """Whether the file begins as a TensorFlow Lite model does."""
     with open(path, "rb") as file:
         return file.read(8)[4:] == b"TFL3"
-
-
-def _files_below(folder: str) -> list[str]:
-    return sorted(
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder)
-        for name in names
-    )
-
-
-def _bytes_of(path: str) -> int:
-    if os.path.isfile(path):
-        return os.path.getsize(path)
-    return sum(os.path.getsize(os.path.join(path, name)) for name in _files_below(path))
 
 
 def _unpack(part: str, home: str) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ModelError
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.model_cache import Cached, ModelCache, sha256_of
+from offload.drivers.model_cache import Cached, ModelCache
 from tests import hub
 from tests.hub import ModelHub
 

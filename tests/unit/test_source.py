@@ -14,8 +14,9 @@ from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED
 from offload.detectors.labels import COCO
 from offload.detectors.source import Hub
 from offload.domain.errors import ModelError, UsageError
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.model_cache import ModelCache, sha256_of
+from offload.drivers.model_cache import ModelCache
 from tests import hub, savedmodels
 from tests.hub import ModelHub
 

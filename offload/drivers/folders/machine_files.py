@@ -106,10 +106,7 @@ class MachineFolder:
         Raises:
             OffloadError: it cannot be written.
         """
-        with _writing(self.path):
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
-            with atomic_write(os.path.join(self.path, "machine.json")) as file:
-                json.dump(asdict(record), file, indent=1)
+        self.write("machine.json", json.dumps(asdict(record), indent=1, ensure_ascii=False))
 
     def read(self, name: str) -> str:
         """The text of a file of it.

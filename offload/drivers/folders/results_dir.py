@@ -5,14 +5,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
-from offload.drivers.folders import documents
-from offload.drivers.folders.files import atomic_write, atomic_write_bytes, explained, folder_locked
-from offload.drivers.model_cache import sha256_of
+from offload.drivers.folders import documents, files
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -69,7 +67,7 @@ class ResultsDir:
             status = os.stat(location)
             if status.st_size != entry.bytes:
                 return False
-            return status.st_mtime_ns == entry.mtime_ns or sha256_of(location) == entry.sha256
+            return status.st_mtime_ns == entry.mtime_ns or files.sha256_of(location) == entry.sha256
         except OSError:
             return False
 
@@ -80,7 +78,7 @@ class ResultsDir:
             OffloadError: the disk is full, or gone.
         """
         line = _line(row)
-        with _explained(self.folder):
+        with files.writing("results", self.folder):
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "No space left on device")
         self._index[row.path] = _Entry(
@@ -101,9 +99,9 @@ class ResultsDir:
             ImageError: its path becomes too long there.
             OffloadError: it cannot be written.
         """
-        with _explained(self.folder):
+        with files.writing("results", self.folder):
             try:
-                atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+                files.atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
             except OSError as error:
                 if error.errno == errno.ENAMETOOLONG:
                     raise ImageError("its name is too long for the results folder") from error
@@ -111,18 +109,18 @@ class ResultsDir:
 
     def write_run(self, document: Json) -> None:
         """Write `run.json`."""
-        with _explained(self.folder), atomic_write(os.path.join(self.folder, _RUN)) as file:
-            json.dump({"schema": SCHEMA} | document, file, indent=1, ensure_ascii=False)
+        with files.writing("results", self.folder):
+            files.write_json(os.path.join(self.folder, _RUN), {"schema": SCHEMA} | document)
 
     def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
         """Write the asked documents, and those that are there, anew from the log, by path."""
-        with _explained(self.folder):
+        with files.writing("results", self.folder):
             if self._lines > len(self._index):
                 self._compact()
             for name, write in _WRITERS.items():
                 path = os.path.join(self.folder, FORMATS[name])
                 if name in formats or os.path.exists(path):
-                    with atomic_write(path) as file:
+                    with files.atomic_write(path) as file:
                         write(file, self._rows, labels, run)
 
     def close(self) -> None:
@@ -139,7 +137,7 @@ class ResultsDir:
     def _compact(self) -> None:
         order = sorted(self._index, key=lambda path: self._index[path].offset)
         self._file.close()
-        with atomic_write(self._log) as file:
+        with files.atomic_write(self._log) as file:
             file.writelines(_line(row).decode() for row in self._rows(order))
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
@@ -154,18 +152,11 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
         OffloadError: another run is writing to it.
     """
     with ExitStack() as stack:
-        with _explained(folder, UsageError):
-            stack.enter_context(folder_locked(folder, "run"))
+        with files.writing("results", folder, UsageError):
+            stack.enter_context(files.folder_locked(folder, "run"))
             _prepare(folder, settings, overwrite)
             results = stack.enter_context(closing(ResultsDir(folder)))
         yield results
-
-
-def _explained(
-    folder: str, kind: type[OffloadError] = OffloadError
-) -> AbstractContextManager[None]:
-    hint = "What was written is whole. Make room, or choose another --out."
-    return explained(f"Cannot write results to {folder}", hint, kind)
 
 
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
