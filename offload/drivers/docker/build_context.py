@@ -1,6 +1,7 @@
 """What our image is built from: the checkout, or what the wheel carries of it.
 
 .dockerignore is the one list; the models of the user's own that it lets in are not ours to send.
+Where offload was installed without what its image is built from, all of this raises OffloadError.
 """
 
 import hashlib
@@ -27,9 +28,6 @@ def files(package: str | None = None) -> Mapping[str, str]:
     """Name in the context -> file on this disk, in order of names.
 
     `package` is the folder of the `offload` that the image is to run, else this one.
-
-    Raises:
-        OffloadError: it was installed without what its image is built from.
     """
     package = package or str(resources.files("offload"))
     listed, dropped = _listed(_located(package, _LIST))
@@ -43,11 +41,7 @@ def files(package: str | None = None) -> Mapping[str, str]:
 
 
 def digest(package: str | None = None) -> str:
-    """SHA-256 over names and contents: the same for a checkout and the wheel made from it.
-
-    Raises:
-        OffloadError: as for `files`.
-    """
+    """SHA-256 over names and contents: the same for a checkout and the wheel made from it."""
     total = hashlib.sha256()
     for name, path in files(package).items():
         with open(path, "rb") as file:
@@ -57,11 +51,7 @@ def digest(package: str | None = None) -> str:
 
 @contextmanager
 def opened(package: str | None = None) -> Iterator[IO[bytes]]:
-    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps.
-
-    Raises:
-        OffloadError: as for `files`.
-    """
+    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps."""
     found = files(package)
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:

@@ -40,7 +40,8 @@ class _Entry:
 
 
 class ResultsDir:
-    """The open folder. `append` writes each row to the log at once, in one piece.
+    """The open folder. `append` writes each row to the log at once, in one piece. What cannot be
+    written raises OffloadError: the disk is full, or gone.
 
     `also_sent` are images that runs before this one sent though their answer came from here.
     """
@@ -72,11 +73,7 @@ class ResultsDir:
             return False
 
     def append(self, row: Row) -> None:
-        """Add a row; a later row of the same path replaces the earlier.
-
-        Raises:
-            OffloadError: the disk is full, or gone.
-        """
+        """Add a row; a later row of the same path replaces the earlier."""
         line = _line(row)
         with files.writing("results", self.folder):
             if self._file.write(line) != len(line):
@@ -97,7 +94,6 @@ class ResultsDir:
 
         Raises:
             ImageError: its path becomes too long there.
-            OffloadError: it cannot be written.
         """
         with files.writing("results", self.folder):
             try:

@@ -25,7 +25,7 @@ class StudyDir:
     """The open folder. `environment` is what was written down of what the study runs on, `done` are
     the numbers of the cells that have a line without an error, `makespans` the lane, number of
     images and seconds of each. Those that failed are to be done again, and keep their line until
-    they are.
+    they are. What cannot be written raises OffloadError: the disk is full, or gone.
     """
 
     def __init__(self, folder: str) -> None:
@@ -40,11 +40,7 @@ class StudyDir:
         self._failed = {line["cell"] for line in found.runs if line["error"]}
 
     def append(self, run: CellRun) -> None:
-        """Add a run: its images first, then the line that makes it count.
-
-        Raises:
-            OffloadError: the disk is full, or gone.
-        """
+        """Add a run: its images first, then the line that makes it count."""
         cell = run.cell.number
         with files.writing("the study", self._folder):
             _append(self._path(_IMAGES), _csv(PER_IMAGE, image_lines(run)))
@@ -57,11 +53,7 @@ class StudyDir:
         (self._failed if run.error else self.done).add(cell)
 
     def write_environment(self, document: Json) -> None:
-        """Write it down.
-
-        Raises:
-            OffloadError: the disk is full, or gone.
-        """
+        """Write it down."""
         with files.writing("the study", self._folder):
             files.write_json(self._path(_ENVIRONMENT), document)
 
@@ -133,11 +125,7 @@ def _parts(fixed: Json) -> Json:
 
 
 def _repair(path: str, columns: Sequence[str]) -> None:
-    """Cut off the half line that a kill can leave, and begin the table where there is none.
-
-    Raises:
-        UsageError: it has other columns.
-    """
+    """Cut off the half line that a kill can leave, and begin the table where there is none."""
     headings = _csv_line(columns)
     with open(path, "a+b") as file:
         file.seek(0)

@@ -1,6 +1,8 @@
 """Pillow: encoded bytes to a detector's pixels, and boxes drawn on a picture.
 
 `decode` is the one way from bytes to pixels; every place uses it, so places differ in speed only.
+All that is done with bytes raises ImageError where they are no picture of a known format, damaged,
+or of more than `max_pixels`.
 """
 
 import io
@@ -36,9 +38,6 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Pictur
 
     A JPEG much larger than the input is decoded at a reduced scale that is still at least twice the
     input, which loses nothing the bilinear resize would keep.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
     with _opened(data, max_pixels) as source:
         return _fit(source, spec)
@@ -48,9 +47,6 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
     """The upright picture with boxes and labels drawn, in the format it came in.
 
     A picture with no side of 320 pixels is enlarged until its labels can be read.
-
-    Raises:
-        ImageError: the bytes cannot be decoded or encoded again.
     """
     with _opened(data, max_pixels) as source:
         kind = "JPEG" if source.format == "MPO" else source.format
@@ -66,11 +62,7 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
-    """The longer side of a picture, of which no pixel is decoded.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, or too large.
-    """
+    """The longer side of a picture, of which no pixel is decoded."""
     with _opened(data, max_pixels) as source:
         return max(source.size)
 
@@ -78,9 +70,6 @@ def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
 def orientation(data: bytes) -> int:
     """How the pixels of a picture lie, of which none but those of a PNG are decoded: EXIF's number,
     1..8.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, or damaged.
     """
     with _opened(data, sys.maxsize) as source:
         return _orientation(source)
@@ -101,9 +90,6 @@ def smaller(
     """The first frame as an upright JPEG without metadata, its longer side `max_side_px`.
 
     None if the picture is no larger than that. `quality` is JPEG's, 1..95.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
     with _opened(data, max_pixels) as source:
         if max(source.size) <= max_side_px:
@@ -126,9 +112,6 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
 
     A photo that says how it is turned is left as it lies and its copy says the same: turned before
     it is scaled, it would not come out of `decode` to the last bit as the original does.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
     with _opened(data, max_pixels) as source:
         exif = Pil.Exif()

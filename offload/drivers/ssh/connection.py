@@ -27,10 +27,8 @@ _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 class Connection:
     """A TCP connection on which, one after the other, an SSH session is negotiated, the host is
-    recognised and we log in, all within `timeout_s`; then it is for several threads.
-
-    Raises:
-        Unreachable: nobody answers.
+    recognised and we log in, all within `timeout_s`; then it is for several threads. Where nobody
+    answers or the other end breaks off, SshUnreachable is raised.
     """
 
     def __init__(self, address: str, port: int, timeout_s: float) -> None:
@@ -43,11 +41,7 @@ class Connection:
         self._packets = self._transport.packetizer
 
     def negotiate(self) -> None:
-        """Agree on keys.
-
-        Raises:
-            Unreachable: the other end does not.
-        """
+        """Agree on keys."""
         transport = self._transport
         options = transport.get_security_options()
         options.key_types = (_KEY_TYPE,)
@@ -79,7 +73,6 @@ class Connection:
 
         Raises:
             NotLetIn: it is not accepted, or cannot be read.
-            Unreachable: the other end breaks off, or is silent.
         """
         key, done = _private(private_key), threading.Event()
         with suppress(*BROKEN):  # said below
@@ -94,11 +87,7 @@ class Connection:
         raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
 
     def session(self, command: str, timeout_s: float = STALL_S) -> Channel:
-        """A command that runs; `timeout_s` is how long it may take to begin.
-
-        Raises:
-            Unreachable: the connection broke off.
-        """
+        """A command that runs; `timeout_s` is how long it may take to begin."""
         try:
             channel = self._transport.open_session(timeout=timeout_s)
             # paramiko waits for ever if the connection breaks off just before it begins to wait.

@@ -56,7 +56,7 @@ class Shell:
         `alias` in the file `known_hosts`.
 
         Raises:
-            Unreachable: there is no such host, or it does not answer in time.
+            SshUnreachable: there is no such host, or it does not answer in time.
             NotLetIn: it does not accept the key, or we cannot read it.
             HostKeyChanged: it is another host.
         """
@@ -83,7 +83,7 @@ class Shell:
 
         Raises:
             CommandFailed: it ends with another code than 0, or not within `timeout_s`.
-            Unreachable: the connection broke off.
+            SshUnreachable: the connection broke off.
         """
         from offload.drivers.ssh.stream import after
 

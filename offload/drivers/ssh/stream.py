@@ -87,19 +87,17 @@ def after(timeout_s: float, act: Callable[[], None]) -> Iterator[threading.Event
 
 
 class ChannelStream:
-    """A connection to a port at the other end, for one thread at a time."""
+    """A connection to a port at the other end, for one thread at a time.
+
+    What takes too long raises TimeoutError, any other end of the connection ConnectionResetError.
+    """
 
     def __init__(self, channel: Channel, packets: Packets) -> None:
         self._channel = channel
         self._packets = packets
 
     def read(self, n: int, timeout_s: float | None) -> bytes:
-        """Up to `n` bytes as soon as there are any; none at the end.
-
-        Raises:
-            TimeoutError: nothing came in time.
-            OSError: the connection broke off.
-        """
+        """Up to `n` bytes as soon as there are any; none at the end."""
         with self._within(timeout_s, "nothing came"):
             data = self._channel.recv(n)
         if not data and not self._channel.eof_received:
@@ -107,12 +105,7 @@ class ChannelStream:
         return data
 
     def write(self, data: bytes, timeout_s: float | None) -> None:
-        """Send it all; `timeout_s` is how long it may make no progress.
-
-        Raises:
-            TimeoutError: the other end takes no more.
-            OSError: the connection broke off.
-        """
+        """Send it all; `timeout_s` is how long it may make no progress."""
         left = memoryview(data)
         with self._within(timeout_s, "nothing was taken"):
             while left:
