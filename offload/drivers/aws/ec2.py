@@ -64,11 +64,7 @@ class Cloud:
         return lookup.offer(self.clients, spec)
 
     def allowed(self, offer: Offer) -> None:
-        """Ask EC2 whether it would create the machine; it creates nothing.
-
-        Raises:
-            OffloadError: it would not.
-        """
+        """Ask EC2 to refuse what it would refuse to create; it creates nothing."""
         wanted = launch_request.request(offer)
         calls.call(self._ec2, "run_instances", fine=[calls.WOULD], DryRun=True, **wanted)
 
@@ -102,11 +98,7 @@ class Cloud:
         return " ".join(keys[0].split()[:2]) if keys else None
 
     def add_key(self, name: str, public: str) -> None:
-        """Give a machine that is to be launched its public key.
-
-        Raises:
-            OffloadError: there is a key of that name already.
-        """
+        """Give a machine that is to be launched its public key; there must be none of its name."""
         calls.call(
             self._ec2,
             "import_key_pair",
@@ -191,11 +183,7 @@ class Cloud:
         return found
 
     def remove(self, resource: Resource) -> None:
-        """Remove it; if it is gone already, all the better.
-
-        Raises:
-            OffloadError: something else still uses it.
-        """
+        """Remove it, which nothing may use any more; if it is gone already, all the better."""
         kind = next(each for each in tagging.KINDS if each.name == resource.kind)
         wanted = {kind.id: resource.id} if kind.one_by_one else {f"{kind.id}s": [resource.id]}
         calls.call(self._ec2, kind.remove, fine=[kind.gone], **wanted)

@@ -43,7 +43,8 @@ class Database:
 
     A transaction is whole or did not happen, however the process ends: SQLite's rollback journal
     sees to that, and leaves one file. Processes wait for each other, up to `patience_s`. `warn` is
-    told when a damaged file is set aside.
+    told when a damaged file is set aside. One that a newer offload made raises UsageError, one that
+    cannot be read or written OffloadError.
     """
 
     def __init__(
@@ -68,12 +69,7 @@ class Database:
         return os.path.exists(self._path)
 
     def read(self, work: Callable[[Connection], T], nothing: T) -> T:
-        """What `work` finds, all of it of one moment; `nothing` where nothing was written.
-
-        Raises:
-            UsageError: the file was made by a newer offload.
-            OffloadError: it cannot be read.
-        """
+        """What `work` finds, all of it of one moment; `nothing` where nothing was written."""
         with self._explained("read"):
             if not self.exists:
                 return nothing
@@ -85,12 +81,7 @@ class Database:
                 return nothing
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Have `work` change the file, wholly or, if it fails, not at all.
-
-        Raises:
-            UsageError: the file was made by a newer offload.
-            OffloadError: it cannot be written.
-        """
+        """Have `work` change the file, wholly or, if it fails, not at all."""
         with self._explained("written"):
             folder = os.path.dirname(os.path.abspath(self._path))
             os.makedirs(folder, mode=0o700, exist_ok=True)
