@@ -93,14 +93,10 @@ def _usual_image(ssm: Any, arch: str) -> str:
 
 
 def _image(ec2: Any, ami: str) -> dict[str, Any]:
-    found = calls.call(ec2, "describe_images", ImageIds=[ami])["Images"]
-    if not found:
-        raise UsageError(
-            f"The region has no such image: {ami}.",
-            hint="To let offload choose it, leave --ami out",
-        )
-    image: dict[str, Any] = found[0]
-    return image
+    for image in calls.each(ec2, "describe_images", "Images", ImageIds=[ami]):
+        return image
+    hint = "To let offload choose it, leave --ami out"
+    raise UsageError(f"The region has no such image: {ami}.", hint=hint)
 
 
 def _check_image(image: dict[str, Any], arch: str, spec: Spec) -> None:

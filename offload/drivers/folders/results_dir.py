@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
@@ -48,7 +48,7 @@ class ResultsDir:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.also_sent = _also_sent(os.path.join(folder, _RUN))
+        self.also_sent: list[str] = list(_run(folder).get("also_sent", ()))
         self._log = os.path.join(folder, FORMATS["jsonl"])
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
@@ -74,13 +74,12 @@ class ResultsDir:
 
     def append(self, row: Row) -> None:
         """Add a row; a later row of the same path replaces the earlier."""
-        line = _line(row)
+        document = row.to_json()
+        line = _line(document)
         with files.writing("results", self.folder):
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "No space left on device")
-        self._index[row.path] = _Entry(
-            self._end, row.bytes, row.mtime_ns, row.sha256, row.error is not None
-        )
+        self._index[row.path] = _entry(self._end, document)
         self._end += len(line)
         self._lines += 1
 
@@ -134,7 +133,7 @@ class ResultsDir:
         order = sorted(self._index, key=lambda path: self._index[path].offset)
         self._file.close()
         with files.atomic_write(self._log) as file:
-            file.writelines(_line(row).decode() for row in self._rows(order))
+            file.writelines(_line(row.to_json()).decode() for row in self._rows(order))
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
 
@@ -156,37 +155,37 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
 
 
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
-    run, log = os.path.join(folder, _RUN), os.path.join(folder, FORMATS["jsonl"])
+    log = os.path.join(folder, FORMATS["jsonl"])
     if overwrite:
         for name in (*FORMATS.values(), _RUN):
-            if os.path.exists(os.path.join(folder, name)):
+            with suppress(FileNotFoundError):
                 os.remove(os.path.join(folder, name))
         shutil.rmtree(os.path.join(folder, ANNOTATED), ignore_errors=True)
     if not os.path.exists(log) or not os.path.getsize(log):
         return  # `run.json` is written before the first row
     hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
-    try:
-        with open(run, encoding="utf-8") as file:
-            before = json.load(file)["settings"]
-    except (OSError, ValueError, KeyError) as error:
-        message = f"{folder} holds detections but no readable {_RUN}."
-        raise UsageError(message, hint=hint) from error
+    if (before := _run(folder).get("settings")) is None:
+        raise UsageError(f"{folder} holds detections but no readable {_RUN}.", hint=hint)
     changed = sorted(key for key in settings if before.get(key) != settings[key])
     if changed:
         differences = "; ".join(f"{k}: {before.get(k)} then, {settings[k]} now" for k in changed)
         raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
 
 
-def _also_sent(run: str) -> list[str]:
-    try:
-        with open(run, encoding="utf-8") as file:
-            return list(json.load(file).get("also_sent", ()))
-    except (FileNotFoundError, ValueError):
-        return []
+def _run(folder: str) -> Json:
+    """The document of the run before; empty if there is none that can be read."""
+    with suppress(OSError, ValueError), open(os.path.join(folder, _RUN), encoding="utf-8") as file:
+        document = json.load(file)
+        return document if isinstance(document, dict) else {}
+    return {}
 
 
-def _line(row: Row) -> bytes:
-    return (json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+def _line(row: Json) -> bytes:
+    return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def _entry(offset: int, row: Json) -> _Entry:
+    return _Entry(offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None)
 
 
 def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
@@ -201,9 +200,7 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
                 break
             try:
                 row = json.loads(line)
-                index[row["path"]] = _Entry(
-                    offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None
-                )
+                index[row["path"]] = _entry(offset, row)
             except (ValueError, KeyError, TypeError) as error:
                 raise OffloadError(
                     f"Line {lines + 1} of {log} is not ours.",
