@@ -10,7 +10,7 @@ from offload.domain.timing import Clock
 from offload.drivers.http.streams import Stream
 
 if TYPE_CHECKING:
-    from offload.drivers.ssh.login import Shell
+    from offload.drivers.ssh.connection import Shell
 
 _LOOPBACK = "127.0.0.1"
 _ATTEMPT_S = 5.0

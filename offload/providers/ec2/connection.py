@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -13,11 +14,13 @@ from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
-from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Endpoint
 from offload.providers.ec2 import caller, registry
 from offload.providers.ec2.machine_state import MachineState
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 _FIRST_S, _CONNECT_S = 4.0, 10.0
 """Seconds before the cloud is asked why a machine does not answer, and after that."""
@@ -34,7 +37,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
     local = registry.connected(configured, name)
     first = [connected(local, configured, clouds)]
 
-    def connect(timeout_s: float) -> Shell:
+    def connect(timeout_s: float) -> "Shell":
         return first.pop() if first else local.connect(timeout_s)
 
     def gone() -> str | None:
@@ -72,7 +75,7 @@ def _notice(record: MachineRecord, clouds: Clouds) -> Callable[[], str | None]:
     return notice
 
 
-def connected(local: MachineState, configured: Settings, clouds: Clouds) -> Shell:
+def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "Shell":
     """A connection to the machine.
 
     Raises:

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from offload.domain.machines import Machine, Spec
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.ssh import login
 from offload.drivers.ssh.errors import SshUnreachable
-from offload.drivers.ssh.login import Shell
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 SSH_PORT = 22
 _LATELY_S = 600.0
@@ -118,7 +121,7 @@ class MachineState:
         self.folder.pin(pair.public)
         self.folder.drop(_HOST_KEY)
 
-    def connect(self, timeout_s: float) -> Shell:
+    def connect(self, timeout_s: float) -> "Shell":
         """A connection to where it was last seen.
 
         Raises:
@@ -127,7 +130,7 @@ class MachineState:
         """
         if self.record.address is None:
             raise SshUnreachable("It has no address.")
-        return Shell.connected(
+        return login.connected(
             self.record.address, SSH_PORT, self.record.login, self.folder.key,
             self.folder.known_hosts, self.folder.alias, timeout_s,
         )  # fmt: skip

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -20,7 +21,6 @@ from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
-from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers.ec2.machine_state import MachineState, expires_at
 from offload.service import wire
@@ -32,6 +32,9 @@ from offload.usecases.provision.deploy import Deployment, ImageOrigin
 from offload.usecases.provision.launch import MachineLaunch, Phases, TimedOut, Waiter
 from offload.usecases.provision.plans import Provisioned, ProvisionPlan
 from offload.usecases.provision.record import brought_up
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 _OPTIONS = ("--max-bytes", str(image_files.MAX_FILE_BYTES))
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
@@ -158,7 +161,7 @@ def _with_latest(record: MachineRecord, now: MachineRecord | None) -> MachineRec
     )
 
 
-def _let_in(local: MachineState, patience: Waiter) -> Shell:
+def _let_in(local: MachineState, patience: Waiter) -> "Shell":
     """A connection, as soon as the machine lets us in.
 
     Raises:
@@ -166,7 +169,7 @@ def _let_in(local: MachineState, patience: Waiter) -> Shell:
     """
     young, last = local.host_key_pending, ""
 
-    def let_in() -> Shell | None:
+    def let_in() -> "Shell | None":
         nonlocal last
         try:
             return local.connect(_TRY_S)
