@@ -121,12 +121,12 @@ def _default(hub: Hub) -> ModelSource:
     why = ""
     if not hub.offline and not hub.cache.hub_is_silent():
         if web.answers(hub.url(row_of(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
-            hub.cache.hub_answered()
+            hub.cache.note_hub(silent=False)
             try:
                 return hub.pull(PREFERRED)
             except ModelError as error:
                 why = f"{error} "
-        hub.cache.hub_was_silent()
+        hub.cache.note_hub(silent=True)
     hub.warn(
         f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
         f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import ModelError
 from offload.domain.typed import read
-from offload.drivers.folders.files import explained, locked, sha256_of, size_bytes, write_json
+from offload.drivers.folders import files
 from offload.drivers.http import web
 
 _MANIFEST = "manifest.json"
@@ -47,7 +47,7 @@ class ModelCache:
         cached = self._manifest(name)
         if cached is None:
             return None
-        if not os.path.exists(cached.path) or sha256_of(cached.path) != cached.sha256:
+        if not os.path.exists(cached.path) or files.sha256_of(cached.path) != cached.sha256:
             raise ModelError(
                 f"The cached model {name} is not what was downloaded: its SHA-256 differs.",
                 hint=f"To fetch it again: offload models pull {name} --force",
@@ -58,8 +58,7 @@ class ModelCache:
         """Every model here, by name, unchecked."""
         with contextlib.suppress(OSError):
             for name in sorted(os.listdir(self.folder)):
-                cached = self._manifest(name)
-                if cached:
+                if cached := self._manifest(name):
                     yield cached
 
     def fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool = False) -> Cached:
@@ -73,20 +72,22 @@ class ModelCache:
             ModelError: what came is damaged, not what came the first time, or cannot be stored.
         """
         said = f"The model cache {self.folder} cannot be written"
-        with explained(said, "To keep models elsewhere: export OFFLOAD_CACHE=DIR", ModelError):
+        with files.explained(
+            said, "To keep models elsewhere: export OFFLOAD_CACHE=DIR", ModelError
+        ):
             return self._fetch(name, url, on_bytes, force=force)
 
     def _fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool) -> Cached:
         home = self._home(name)
         os.makedirs(home, exist_ok=True)
-        with locked(f"{home}.lock"):
+        with files.locked(f"{home}.lock"):
             before = self._manifest(name)
             if before and not force and os.path.exists(before.path):
                 return before
             part = os.path.join(home, "download.part")
             web.download(url, part, on_bytes)
             fresh = _unpack(part, home)
-            found = sha256_of(fresh)
+            found = files.sha256_of(fresh)
             shown = web.without_secrets(url)
             if before and before.url == shown and before.sha256 != found:
                 _remove(fresh)
@@ -99,9 +100,9 @@ class ModelCache:
             _remove(path)
             os.replace(fresh, path)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            cached = Cached(name, path, shown, found, size_bytes(path), now)
+            cached = Cached(name, path, shown, found, files.size_bytes(path), now)
             manifest = asdict(cached) | {"path": os.path.relpath(path, home)}
-            write_json(os.path.join(home, _MANIFEST), manifest)
+            files.write_json(os.path.join(home, _MANIFEST), manifest)
             return cached
 
     def hub_is_silent(self) -> bool:
@@ -110,17 +111,13 @@ class ModelCache:
             return 0 <= time.time() - os.path.getmtime(self._silence_mark) < _SILENCE_S
         return False
 
-    def hub_was_silent(self) -> None:
-        """Remember that the hub did not answer."""
+    def note_hub(self, *, silent: bool) -> None:
+        """Remember that the hub did not answer, or that it did."""
         with contextlib.suppress(OSError):  # an unwritable cache only costs the wait next time
-            os.makedirs(self.folder, exist_ok=True)
-            with open(self._silence_mark, "w", encoding="utf-8"):
-                pass
-
-    def hub_answered(self) -> None:
-        """Forget that the hub was silent."""
-        with contextlib.suppress(OSError):
-            os.remove(self._silence_mark)
+            if silent:
+                files.atomic_write_bytes(self._silence_mark, b"")
+            else:
+                os.remove(self._silence_mark)
 
     @property
     def _silence_mark(self) -> str:

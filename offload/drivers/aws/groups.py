@@ -47,11 +47,7 @@ def made(ec2: Any, name: str, vpc: str) -> str:
 
 
 def ranges(texts: Sequence[str]) -> set[str]:
-    """Ranges of addresses as EC2 writes them: no bits beyond the prefix.
-
-    Raises:
-        UsageError: one of them is none.
-    """
+    """Ranges of addresses as EC2 writes them; UsageError if one of them is none."""
     found = set()
     for text in texts:
         try:

@@ -55,11 +55,7 @@ def policy() -> dict[str, Any]:
         _allow("Look", [*_ec2(_LOOKING), "pricing:GetProducts", "servicequotas:GetServiceQuota"]),
         _allow("FindImages", "ssm:GetParameters", "arn:aws:ssm:*::parameter/aws/service/*"),
         _allow("Make", _ec2(_MAKING)),
-        _allow(
-            "TagWhatIsMade",
-            "ec2:CreateTags",
-            StringEquals={"ec2:CreateAction": list(_MAKING)},
-        ),
+        _allow("TagWhatIsMade", "ec2:CreateTags", StringEquals={"ec2:CreateAction": list(_MAKING)}),
         _allow("HandleOurs", _ec2(_HANDLING), StringLike={f"ec2:ResourceTag/{MARK}": "*"}),
         _allow(
             "FirstSpotMachine",

@@ -38,12 +38,7 @@ _LEAST_DISK_GB = 16
 
 
 def offer(clients: Clients, spec: Spec) -> Offer:
-    """What there would be.
-
-    Raises:
-        UsageError: type, image, subnet and zone do not fit together, or there are none such.
-        PlaceUnavailable: no default network, no quota, or AWS does not answer.
-    """
+    """What there would be, as `Cloud.offer` says it."""
     ec2 = clients("ec2")
     kinds = calls.call(ec2, "describe_instance_types", InstanceTypes=[spec.instance_type])
     kind = kinds["InstanceTypes"][0]

@@ -27,7 +27,7 @@ ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
 
-# `_open` checks the size itself, before a pixel is decoded.
+# `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
 # Else what is odd about a file's metadata is printed on standard error.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
@@ -126,7 +126,14 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
 def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     """The picture; whatever goes wrong while it is used is an ImageError."""
     try:
-        with _open(data, max_pixels) as source:
+        if not data:
+            raise ImageError("empty file")
+        with Pil.open(io.BytesIO(data), formats=FORMATS) as source:
+            width, height = source.size
+            if width * height > max_pixels:
+                raise TooManyPixels(
+                    f"{width} x {height} pixels is more than --max-pixels {max_pixels}"
+                )
             yield source
     except ImageError:
         raise
@@ -147,16 +154,6 @@ def _bare(picture: Pil.Image) -> Pil.Image:
     # Pillow's encoders write some of what a picture was read with: comments, profiles.
     picture.info = {}
     return picture
-
-
-def _open(data: bytes, max_pixels: int) -> Pil.Image:
-    if not data:
-        raise ImageError("empty file")
-    source = Pil.open(io.BytesIO(data), formats=FORMATS)
-    width, height = source.size
-    if width * height > max_pixels:
-        raise TooManyPixels(f"{width} x {height} pixels is more than --max-pixels {max_pixels}")
-    return source
 
 
 def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
