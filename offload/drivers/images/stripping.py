@@ -2,14 +2,13 @@
 
 JPEG, PNG and WebP are taken apart and put together again from what a decoder needs; their pixels
 are never decoded. Of the metadata only the EXIF orientation stays, in an EXIF of its own. Every
-other format, and what cannot be taken apart, becomes a PNG of its first frame.
+other format, animations and what cannot be taken apart become a PNG of their first frame.
 """
 
 import re
 import struct
 import zlib
 from collections.abc import Iterator
-from itertools import takewhile
 
 from offload.drivers.images import pictures
 
@@ -122,6 +121,7 @@ def _segment(marker: int, payload: bytes) -> bytes:
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"pHYs"}
 _PNG_SAYING = {b"IDAT", b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
+_PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT", b"DDAT"}
 _Chunk = tuple[bytes, bytes]
 
 
@@ -132,8 +132,10 @@ def _png(data: bytes) -> bytes:
         raise _CannotWalkError
     first = kinds.index(b"IDAT")
     last = next((n for n in range(first, len(kinds)) if kinds[n] != b"IDAT"), len(kinds))
+    # Pillow heeds a transparent colour wherever it stands.
+    if _PNG_ANIMATED & {*kinds} or b"tRNS" in kinds[last:]:
+        raise _CannotWalkError
     head, pixels, tail = chunks[:first], chunks[first:last], chunks[last:]
-    _check_first_frame(head, tail)
     orientation = _png_orientation(head, tail)
     parts = [_png_chunk(b"eXIf", _exif(orientation))] if orientation != 1 else []
     parts += [chunk for chunk in head if chunk[0] in _PNG_KEPT]
@@ -144,8 +146,7 @@ def _png_orientation(head: list[_Chunk], tail: list[_Chunk]) -> int:
     """What all but the pixels say, asked of a PNG of one pixel: else Pillow decodes them all."""
     header = _png_chunk(b"IHDR", struct.pack(">LL5B", 1, 1, 8, 0, 0, 0, 0))
     pixel = _png_chunk(b"IDAT", zlib.compress(bytes(2)))
-    first = (*head, pixel, *takewhile(lambda chunk: chunk[0] != b"fcTL", tail))
-    saying = [chunk for chunk in first if chunk[0] in _PNG_SAYING]
+    saying = [chunk for chunk in (*head, pixel, *tail) if chunk[0] in _PNG_SAYING]
     return pictures.orientation(_put_together([header, *saying]))
 
 
@@ -173,51 +174,30 @@ def _png_chunks(data: bytes) -> Iterator[_Chunk]:
         position = end
 
 
-def _check_first_frame(head: list[_Chunk], tail: list[_Chunk]) -> None:
-    """See that dropping what is not kept leaves the first frame as it is decoded."""
-    whole = head[0][1][:8] + bytes(8)
-    if any(kind == b"fdAT" or (kind == b"fcTL" and body[4:20] != whole) for kind, body in head):
-        raise _CannotWalkError
-    # Pillow reads on in the former, and heeds the latter wherever it stands.
-    kinds = [kind for kind, _ in tail]
-    if kinds[:1] in ([b"fdAT"], [b"DDAT"]) or b"tRNS" in kinds:
-        raise _CannotWalkError
-
-
-_WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ANMF"}
-_WEBP_FRAME = {b"VP8 ", b"VP8L", b"ALPH"}
-_WEBP_KEPT = {*_WEBP_PIXELS, *_WEBP_FRAME, b"ICCP", b"ANIM"}
+_WEBP_PIXELS = {b"VP8 ", b"VP8L"}
+_WEBP_FRAME = {*_WEBP_PIXELS, b"ALPH"}
 _SAYS_EXIF, _SAYS_XMP = 0x08, 0x04
-_VP8X_BYTES, _ANMF_BYTES = 18, 24
+_VP8X_BYTES = 18
 
 
 def _webp(data: bytes) -> bytes:
     (size,) = struct.unpack_from("<L", data, 4)
     chunks = list(_webp_chunks(data[12 : 8 + size]))
-    if 8 + size > len(data) or not any(kind in _WEBP_PIXELS for kind, _ in chunks):
+    kinds = {kind for kind, _ in chunks}
+    if 8 + size > len(data) or b"ANMF" in kinds or not kinds & _WEBP_PIXELS:
         raise _CannotWalkError
     kind, first = chunks[0]
     if kind in _WEBP_FRAME:
         return _riff(b"RIFF", b"WEBP" + first)
     if kind != b"VP8X" or len(first) < _VP8X_BYTES:
         raise _CannotWalkError
-    kept = [
-        _webp_frame(chunk) if kind == b"ANMF" else chunk
-        for kind, chunk in chunks[1:]
-        if kind in _WEBP_KEPT
-    ]
+    kept = [chunk for kind, chunk in chunks[1:] if kind in {*_WEBP_FRAME, b"ICCP"}]
     says = first[8] & ~(_SAYS_EXIF | _SAYS_XMP)
     if (orientation := pictures.orientation(data)) != 1:
         says |= _SAYS_EXIF
         kept.append(_riff(b"EXIF", _exif(orientation)))
     header = _riff(b"VP8X", bytes((says, 0, 0, 0)) + first[12:_VP8X_BYTES])
     return _riff(b"RIFF", b"".join((b"WEBP", header, *kept)))
-
-
-def _webp_frame(chunk: bytes) -> bytes:
-    """One frame of an animation, which is chunks again behind a header."""
-    kept = (part for kind, part in _webp_chunks(chunk[_ANMF_BYTES:]) if kind in _WEBP_FRAME)
-    return _riff(b"ANMF", chunk[8:_ANMF_BYTES] + b"".join(kept))
 
 
 def _webp_chunks(data: bytes) -> Iterator[_Chunk]:
