@@ -30,21 +30,17 @@ def shipped(instance_type: str, region: str) -> Price:
     Raises:
         UsageError: it names none; the message says what it names.
     """
-    found = list(table())
-    for price in found:
-        if (price.instance_type, price.region) == (instance_type, region):
-            return price
-    regions = [price.region for price in found if price.instance_type == instance_type]
-    if regions:
+    found = {(price.instance_type, price.region): price for price in table()}
+    if price := found.get((instance_type, region)):
+        return price
+    if regions := [where for kind, where in found if kind == instance_type]:
         raise UsageError(
             f"No price of {instance_type} in {region} is known, only in {', '.join(regions)}.",
             hint=BY_HAND,
         )
-    families = dict.fromkeys(price.instance_type.partition(".")[0] for price in found)
     family = instance_type.partition(".")[0]
-    siblings = dict.fromkeys(
-        price.instance_type for price in found if price.instance_type.startswith(f"{family}.")
-    )
+    families = dict.fromkeys(kind.partition(".")[0] for kind, _ in found)
+    siblings = dict.fromkeys(kind for kind, _ in found if kind.startswith(f"{family}."))
     known = ", ".join(siblings) if siblings else f"those of {', '.join(families)}"
     raise UsageError(
         f"No price of an instance type {instance_type!r} is known, only {known}.", hint=BY_HAND

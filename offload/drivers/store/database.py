@@ -23,19 +23,11 @@ _DAMAGE = {
 
 
 class _Damaged(OffloadError):
-    """The file is not, or no longer, what we wrote."""
+    """The file is not, or no longer, what we wrote; what it `was`, and how it is to be called."""
 
-    was, suffix = "was damaged", "damaged"
-
-
-class _Older(_Damaged):
-    """An older offload wrote the file."""
-
-    was = "was made by an older offload"
-
-    def __init__(self, version: int) -> None:
-        super().__init__(self.was)
-        self.suffix = f"version-{version}"
+    def __init__(self, said: str, was: str = "was damaged", suffix: str = "damaged") -> None:
+        super().__init__(said)
+        self.was, self.suffix = was, suffix
 
 
 class Database:
@@ -124,7 +116,8 @@ class Database:
                 hint="To read it: pip install --upgrade offload",
             )
         if owner == _OURS and 0 < version < self._version:
-            raise _Older(version)
+            was = "was made by an older offload"
+            raise _Damaged(was, was, f"version-{version}")
         if (owner, version) != (_OURS, self._version) or not found.issuperset(self._schema):
             raise self._damaged("it holds something else")
         return True
