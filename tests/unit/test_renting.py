@@ -53,9 +53,6 @@ class World:
     def add_key(self, name: str, public: str) -> None:
         self.done.append(f"add key {name} {public}")
 
-    def drop_key(self, name: str) -> bool:
-        raise AssertionError(f"nobody asked to drop the key of {name}")
-
     def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
         self.done.append(f"open {vpc} {name} to {','.join(cidrs)}")
         return "sg-1"

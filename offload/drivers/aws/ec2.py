@@ -107,13 +107,6 @@ class Cloud:
             TagSpecifications=[tagging.tagged("key-pair", {MARK: name})],
         )
 
-    def drop_key(self, name: str) -> bool:
-        """Remove a machine's public key; whether there was one."""
-        if self.key_of(name) is None:
-            return False
-        calls.call(self._ec2, "delete_key_pair", KeyName=tagging.called(name))
-        return True
-
     def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str]) -> str:
         """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
 
@@ -158,11 +151,6 @@ class Cloud:
     def stop(self, machine_id: str) -> None:
         """Switch a machine off; its disk stays."""
         calls.call(self._ec2, "stop_instances", InstanceIds=[machine_id])
-
-    def terminate(self, machine_id: str) -> None:
-        """End a machine, and its disk with it. One that is gone already is fine."""
-        gone = ["InvalidInstanceID.NotFound"]
-        calls.call(self._ec2, "terminate_instances", fine=gone, InstanceIds=[machine_id])
 
     def retag(self, machine_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a machine; the others stay."""

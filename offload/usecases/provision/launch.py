@@ -40,9 +40,6 @@ class Compute(Protocol):
     def add_key(self, name: str, public: str) -> None:
         """Let that key in."""
 
-    def drop_key(self, name: str) -> bool:
-        """Forget the key; whether there was one."""
-
     def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
         """Let SSH in from there, and nothing else from anywhere."""
 
