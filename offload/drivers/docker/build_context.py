@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import IO
 
 from offload.domain.errors import OffloadError
@@ -55,7 +56,8 @@ def opened(package: str | None = None) -> Iterator[IO[bytes]]:
     found = files(package)
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
-            for folder in sorted({above for name in found for above in _above(name)}):
+            above = {str(folder) for name in found for folder in PurePosixPath(name).parents}
+            for folder in sorted(above - {"."}):
                 archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o755))
             for name, path in found.items():
                 entry = _entry(name, tarfile.REGTYPE, 0o644)
@@ -99,12 +101,6 @@ def _below(name: str, path: str, dropped: set[str]) -> Iterator[tuple[str, str]]
         home = os.path.normpath(os.path.join(name, os.path.relpath(parent, path)))
         for child in children:
             yield os.path.join(home, child).replace(os.sep, "/"), os.path.join(parent, child)
-
-
-def _above(name: str) -> Iterator[str]:
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        yield name
 
 
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
