@@ -34,7 +34,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from offload.drivers.http.connections import Server
-from offload.drivers.ssh.login import Shell, new_key
+from offload.drivers.ssh.connection import Shell
+from offload.drivers.ssh.login import connected, new_key
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.service import wire
 from offload.service.client.turns import Pieces
@@ -99,9 +100,7 @@ def _far(host: lab.Host) -> Iterator[dict[str, Server]]:
         private, known = sshd.saved(key, scratch / "key"), str(scratch / "known_hosts")
 
         def connect(timeout_s: float) -> Shell:
-            return Shell.connected(
-                host.address, 22, "ec2-user", private, known, sshd.ALIAS, timeout_s
-            )
+            return connected(host.address, 22, "ec2-user", private, known, sshd.ALIAS, timeout_s)
 
         tunnel = Tunnel(connect, lab.PORT, lambda: None)
         stack.enter_context(closing(tunnel))
@@ -121,7 +120,7 @@ def _near() -> Iterator[dict[str, Server]]:
 
         def connect(timeout_s: float) -> Shell:
             here = ssh_server
-            return Shell.connected(
+            return connected(
                 THERE, here.port, here.login, here.key, here.known_hosts, sshd.ALIAS, timeout_s
             )
 

@@ -24,13 +24,10 @@ class NamedModel:
     classes: str
     input: InputSpec | None
     accuracy: str
-    licence: str
+    licence: str = "Apache-2.0"
     bytes: int | None = None
     min_score: float = 0.25
     note: str = ""
-
-
-_APACHE = "Apache-2.0"
 
 
 def _square(side_px: int, pad: int | None = None) -> InputSpec:
@@ -41,53 +38,39 @@ def _square(side_px: int, pad: int | None = None) -> InputSpec:
 # EfficientDet-Lite page: mean AP over IoU 0.50..0.95 on val2017, in percent. EfficientDets were
 # trained with the aspect ratio kept, so their pictures are padded: Lite0 with its mean colour,
 # D0 and D1 with the zoo's black.
-NAMED = {
-    model.name: model
-    for model in (
-        NamedModel(
-            BUILTIN, "", "tflite", "own", None, "person AP50 27.0", _APACHE, 1_813_440, 0.5,
-            "for trying out; trained on public photos, most of which state no licence",
-        ),
-        NamedModel(
-            PREFERRED, "tensorflow/lite-model/efficientdet/lite0/detection/metadata/1",
-            "tflite", "own", _square(320, 127), "COCO mAP 25.7", _APACHE, 4_400_000,
-        ),
-        NamedModel(
-            "ssd-mobilenet-v2", "tensorflow/ssd_mobilenet_v2/2",
-            "savedmodel", "coco", _square(320), "COCO mAP 20.2", _APACHE,
-        ),
-        NamedModel(
-            "ssd-mobilenet-v2-fpnlite-320", "tensorflow/ssd_mobilenet_v2/fpnlite_320x320/1",
-            "savedmodel", "coco", _square(320), "COCO mAP 22.2", _APACHE,
-        ),
-        NamedModel(
-            "ssd-mobilenet-v2-fpnlite-640", "tensorflow/ssd_mobilenet_v2/fpnlite_640x640/1",
-            "savedmodel", "coco", _square(640), "COCO mAP 28.2", _APACHE,
-        ),
-        NamedModel(
-            "efficientdet-d0", "tensorflow/efficientdet/d0/1",
-            "savedmodel", "coco", _square(512, 0), "COCO mAP 33.6", _APACHE,
-        ),
-        NamedModel(
-            "efficientdet-d1", "tensorflow/efficientdet/d1/1",
-            "savedmodel", "coco", _square(640, 0), "COCO mAP 38.4", _APACHE,
-        ),
-        NamedModel(
-            "faster-rcnn-resnet50-v1-640", "tensorflow/faster_rcnn/resnet50_v1_640x640/1",
-            "savedmodel", "coco", _square(640), "COCO mAP 29.3", _APACHE,
-        ),
-        NamedModel(
-            "centernet-resnet50-v1-512", "tensorflow/centernet/resnet50v1_fpn_512x512/1",
-            "savedmodel", "coco", _square(512), "COCO mAP 31.2", _APACHE,
-        ),
-        NamedModel(
-            "openimages-ssd-mobilenet-v2", "google/openimages_v4/ssd/mobilenet_v2/1",
-            "savedmodel", "named", _square(300), "not published", _APACHE,
-        ),
-        NamedModel(
-            "openimages-faster-rcnn",
-            "google/faster_rcnn/openimages_v4/inception_resnet_v2/1",
-            "savedmodel", "named", _square(640), "not published", _APACHE,
-        ),
-    )
-}  # fmt: skip
+_LITE = (
+    NamedModel(
+        BUILTIN, "", "tflite", "own", None, "person AP50 27.0", bytes=1_813_440, min_score=0.5,
+        note="for trying out; trained on public photos, most of which state no licence",
+    ),
+    NamedModel(
+        PREFERRED, "tensorflow/lite-model/efficientdet/lite0/detection/metadata/1",
+        "tflite", "own", _square(320, 127), "COCO mAP 25.7", bytes=4_400_000,
+    ),
+)  # fmt: skip
+_COCO = (
+    ("ssd-mobilenet-v2", "ssd_mobilenet_v2/2", _square(320), 20.2),
+    ("ssd-mobilenet-v2-fpnlite-320", "ssd_mobilenet_v2/fpnlite_320x320/1", _square(320), 22.2),
+    ("ssd-mobilenet-v2-fpnlite-640", "ssd_mobilenet_v2/fpnlite_640x640/1", _square(640), 28.2),
+    ("efficientdet-d0", "efficientdet/d0/1", _square(512, 0), 33.6),
+    ("efficientdet-d1", "efficientdet/d1/1", _square(640, 0), 38.4),
+    ("faster-rcnn-resnet50-v1-640", "faster_rcnn/resnet50_v1_640x640/1", _square(640), 29.3),
+    ("centernet-resnet50-v1-512", "centernet/resnet50v1_fpn_512x512/1", _square(512), 31.2),
+)
+_OPEN_IMAGES = (
+    ("openimages-ssd-mobilenet-v2", "openimages_v4/ssd/mobilenet_v2/1", _square(300)),
+    ("openimages-faster-rcnn", "faster_rcnn/openimages_v4/inception_resnet_v2/1", _square(640)),
+)
+
+_ROWS = (
+    *_LITE,
+    *(
+        NamedModel(name, f"tensorflow/{path}", "savedmodel", "coco", shape, f"COCO mAP {percent}")
+        for name, path, shape, percent in _COCO
+    ),
+    *(
+        NamedModel(name, f"google/{path}", "savedmodel", "named", shape, "not published")
+        for name, path, shape in _OPEN_IMAGES
+    ),
+)
+NAMED = {row.name: row for row in _ROWS}

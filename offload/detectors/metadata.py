@@ -6,7 +6,9 @@ FlatBuffer. Field numbers are those of TensorFlow Lite's schema.fbs and metadata
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
+from flatbuffers import number_types as types
 from flatbuffers.table import Table
 
 _MODEL_BUFFERS, _MODEL_METADATA = 4, 6
@@ -25,12 +27,12 @@ def normalisation(model: bytes) -> tuple[float, float] | None:
     """
     try:
         for unit in _units(model):
-            if _byte(unit, _UNIT_KIND) == _NORMALISATION:
-                options = _child(unit, _UNIT_OPTIONS)
-                mean, std = _floats(options, _MEAN), _floats(options, _STD)
-                if mean and std and min(std) > 0:
+            if unit.GetSlot(_slot(_UNIT_KIND), 0, types.Uint8Flags) == _NORMALISATION:
+                options = Table(unit.Bytes, unit.Indirect(unit.Pos + _at(unit, _UNIT_OPTIONS)))
+                mean, std = (_vector(options, n, types.Float32Flags) for n in (_MEAN, _STD))
+                if len(mean) and len(std) and min(std) > 0:
                     return sum(mean) / len(mean), sum(std) / len(std)
-    except (struct.error, IndexError, TypeError):
+    except (struct.error, IndexError, TypeError, ValueError):
         pass  # damaged metadata says nothing; the interpreter has accepted the model itself
     return None
 
@@ -39,9 +41,11 @@ def _units(model: bytes) -> Sequence[Table]:
     """The process units of the first input."""
     root = _root(model)
     for entry in _children(root, _MODEL_METADATA):
-        if _bytes(entry, _METADATA_NAME) == b"TFLITE_METADATA":
-            buffer = _children(root, _MODEL_BUFFERS)[_uint32(entry, _METADATA_BUFFER)]
-            subgraph = _children(_root(_bytes(buffer, _BUFFER_DATA)), _SUBGRAPHS)[0]
+        if bytes(_vector(entry, _METADATA_NAME, types.Uint8Flags)) == b"TFLITE_METADATA":
+            number = entry.GetSlot(_slot(_METADATA_BUFFER), 0, types.Uint32Flags)
+            buffer = _children(root, _MODEL_BUFFERS)[number]
+            metadata = _root(bytes(_vector(buffer, _BUFFER_DATA, types.Uint8Flags)))
+            subgraph = _children(metadata, _SUBGRAPHS)[0]
             return _children(_children(subgraph, _INPUTS)[0], _PROCESS_UNITS)
     return []
 
@@ -50,46 +54,23 @@ def _root(data: bytes) -> Table:
     return Table(data, struct.unpack_from("<I", data)[0])
 
 
+def _slot(field: int) -> int:
+    return 4 + 2 * field
+
+
 def _at(table: Table, field: int) -> int:
     """The field's position relative to its table; 0 where it is not set."""
-    return int(table.Offset(4 + 2 * field))
-
-
-def _child(table: Table, field: int) -> Table:
-    return Table(table.Bytes, table.Indirect(table.Pos + _at(table, field)))
+    return int(table.Offset(_slot(field)))
 
 
 def _children(table: Table, field: int) -> Sequence[Table]:
-    offset = _at(table, field)
-    if not offset:
+    if not (offset := _at(table, field)):
         return []
-    start = table.Vector(offset)
-    return [
-        Table(table.Bytes, table.Indirect(start + 4 * number))
-        for number in range(table.VectorLen(offset))
-    ]
+    start, count = table.Vector(offset), table.VectorLen(offset)
+    return [Table(table.Bytes, table.Indirect(start + 4 * number)) for number in range(count)]
 
 
-def _bytes(table: Table, field: int) -> bytes:
+def _vector(table: Table, field: int, kind: Any) -> Any:
+    """A vector of numbers of that kind; empty where it is not set."""
     offset = _at(table, field)
-    if not offset:
-        return b""
-    start = table.Vector(offset)
-    return bytes(table.Bytes[start : start + table.VectorLen(offset)])
-
-
-def _floats(table: Table, field: int) -> Sequence[float]:
-    offset = _at(table, field)
-    if not offset:
-        return ()
-    return struct.unpack_from(f"<{table.VectorLen(offset)}f", table.Bytes, table.Vector(offset))
-
-
-def _byte(table: Table, field: int) -> int:
-    offset = _at(table, field)
-    return int(table.Bytes[table.Pos + offset]) if offset else 0
-
-
-def _uint32(table: Table, field: int) -> int:
-    offset = _at(table, field)
-    return int(struct.unpack_from("<I", table.Bytes, table.Pos + offset)[0]) if offset else 0
+    return table.GetVectorAsNumpy(kind, offset).tolist() if offset else []

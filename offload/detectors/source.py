@@ -1,7 +1,7 @@
 """From what the user calls a model to a file on this disk."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 
@@ -12,10 +12,14 @@ from offload.detectors.labels import COCO, Labels
 from offload.domain.errors import ModelError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.model_cache import Cached, ModelCache, is_tflite, sha256_of
+from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
 HUB_PATIENCE_S = 3.0
+_COMPRESSED = "?tf-hub-format=compressed"
+_LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
+_LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,8 @@ class Hub:
         Raises:
             ModelError: it cannot be had.
         """
-        here = None if force else resolve_here(name, self)
-        if here or name == BUILTIN:
-            return here or _builtin(NAMED[BUILTIN])
+        if here := resolve_here(name, self) if not force or name == BUILTIN else None:
+            return here
         row, shown = row_of(name), web.without_secrets(name)
         if self.offline:
             raise ModelError(f"{shown} is not in the cache, and offline is set.", hint=_help(shown))
@@ -75,9 +78,6 @@ class Hub:
         return _with_row(row, cached)
 
 
-_COMPRESSED = "?tf-hub-format=compressed"
-
-
 def _help(name: str) -> str:
     return (
         f"Once the hub can be reached: offload models pull {name}; "
@@ -86,35 +86,24 @@ def _help(name: str) -> str:
 
 
 def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> ModelSource:
-    """The model `wanted` names, or the default.
+    """The model `wanted` names, never another one: a short name, a `.tflite` file, a SavedModel
+    folder, a hub handle or a URL. The default if it names none.
 
     Raises:
         UsageError: it names nothing we know, or there are labels without a model.
         ModelError: it is known but cannot be had.
     """
     if wanted:
-        return resolve(wanted, hub, labels_file)
+        source = hub.pull(wanted)
+        labels = label_files.read(labels_file) if labels_file else source.labels
+        return replace(source, labels=labels)
     if labels_file:
         raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
-    return resolve_default(hub)
-
-
-def resolve(wanted: str, hub: Hub, labels_file: str | None = None) -> ModelSource:
-    """The model `wanted` names: a short name, a `.tflite` file, a SavedModel folder, a hub handle
-    or a URL. Never another one.
-
-    Raises:
-        UsageError: it names nothing we know.
-        ModelError: it is known but cannot be had.
-    """
-    source = resolve_here(wanted, hub) or hub.pull(wanted)
-    if labels_file:
-        return replace(source, labels=label_files.read(labels_file))
-    return source
+    return _default(hub)
 
 
 def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
-    """As `resolve`, but None where the model would have to be fetched."""
+    """The model `wanted` names; None where it would have to be fetched."""
     path = os.path.expanduser(wanted)
     if os.path.exists(path) and wanted not in NAMED:
         return _from_disk(path)
@@ -122,25 +111,22 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     if row.name == BUILTIN:
         return _builtin(row)
     cached = hub.cache.get(wanted)
-    if cached is None:
-        return None
-    return _with_row(row, cached)
+    return _with_row(row, cached) if cached else None
 
 
-def resolve_default(hub: Hub) -> ModelSource:
+def _default(hub: Hub) -> ModelSource:
     """The preferred model if it is cached or the hub answers in time, else the embedded one."""
-    here = resolve_here(PREFERRED, hub)
-    if here:
+    if here := resolve_here(PREFERRED, hub):
         return here
     why = ""
     if not hub.offline and not hub.cache.hub_is_silent():
         if web.answers(hub.url(row_of(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
-            hub.cache.hub_answered()
+            hub.cache.note_hub(silent=False)
             try:
                 return hub.pull(PREFERRED)
             except ModelError as error:
                 why = f"{error} "
-        hub.cache.hub_was_silent()
+        hub.cache.note_hub(silent=True)
     hub.warn(
         f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
         f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"
@@ -164,8 +150,7 @@ def row_of(name: str) -> NamedModel:
     for row in NAMED.values():
         if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):
             return replace(row, name=name, handle=name)
-    lite = name.endswith(".tflite") or "lite-format=tflite" in name or "/lite-model/" in name
-    lite = lite or "/tfLite/" in name
+    lite = name.endswith(".tflite") or any(sign in name for sign in _LITE_SIGNS)
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
     runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
     return NamedModel(name, name, runtime, classes, None, "unknown", "see its page")
@@ -181,15 +166,12 @@ def _builtin(row: NamedModel) -> ModelSource:
 
 def _from_disk(path: str) -> ModelSource:
     try:
-        return _read_from_disk(path)
+        runtime = _runtime_of(path)
+        name = os.path.basename(os.path.abspath(path)).removesuffix(".tflite")
+        identity = ModelIdentity(name, runtime, sha256_of(path))
+        return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read: {error.strerror or error}.") from error
-
-
-def _read_from_disk(path: str) -> ModelSource:
-    runtime = _runtime_of(path)
-    identity = ModelIdentity(_name_of(path), runtime, sha256_of(path))
-    return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
 
 
 def _runtime_of(path: str) -> str:
@@ -206,14 +188,8 @@ def _runtime_of(path: str) -> str:
     raise UsageError(f"{path} is no {what}.")
 
 
-def _name_of(path: str) -> str:
-    return os.path.basename(os.path.abspath(path)).removesuffix(".tflite")
-
-
 def _with_row(row: NamedModel, cached: Cached) -> ModelSource:
-    labels = {"coco": COCO, "named": {}}.get(row.classes)
-    if labels is None:
-        labels = label_files.inside(cached.path)
+    labels = label_files.inside(cached.path) if row.classes == "own" else _LABELS[row.classes]
     # A URL may carry a password or a token, and the name goes into every result.
     identity = ModelIdentity(web.without_secrets(row.name), row.runtime, cached.sha256)
     return ModelSource(identity, cached.path, labels, row.input, row.min_score)

@@ -1,7 +1,6 @@
 """The folder of downloaded models: fetched once, checked before every use."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import ModelError
 from offload.domain.typed import read
-from offload.drivers.folders.files import atomic_write, explained, locked
+from offload.drivers.folders import files
 from offload.drivers.http import web
 
 _MANIFEST = "manifest.json"
@@ -48,7 +47,7 @@ class ModelCache:
         cached = self._manifest(name)
         if cached is None:
             return None
-        if not os.path.exists(cached.path) or sha256_of(cached.path) != cached.sha256:
+        if not os.path.exists(cached.path) or files.sha256_of(cached.path) != cached.sha256:
             raise ModelError(
                 f"The cached model {name} is not what was downloaded: its SHA-256 differs.",
                 hint=f"To fetch it again: offload models pull {name} --force",
@@ -59,8 +58,7 @@ class ModelCache:
         """Every model here, by name, unchecked."""
         with contextlib.suppress(OSError):
             for name in sorted(os.listdir(self.folder)):
-                cached = self._manifest(name)
-                if cached:
+                if cached := self._manifest(name):
                     yield cached
 
     def fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool = False) -> Cached:
@@ -74,20 +72,22 @@ class ModelCache:
             ModelError: what came is damaged, not what came the first time, or cannot be stored.
         """
         said = f"The model cache {self.folder} cannot be written"
-        with explained(said, "To keep models elsewhere: export OFFLOAD_CACHE=DIR", ModelError):
+        with files.explained(
+            said, "To keep models elsewhere: export OFFLOAD_CACHE=DIR", ModelError
+        ):
             return self._fetch(name, url, on_bytes, force=force)
 
     def _fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool) -> Cached:
         home = self._home(name)
         os.makedirs(home, exist_ok=True)
-        with locked(f"{home}.lock"):
+        with files.locked(f"{home}.lock"):
             before = self._manifest(name)
             if before and not force and os.path.exists(before.path):
                 return before
             part = os.path.join(home, "download.part")
             web.download(url, part, on_bytes)
             fresh = _unpack(part, home)
-            found = sha256_of(fresh)
+            found = files.sha256_of(fresh)
             shown = web.without_secrets(url)
             if before and before.url == shown and before.sha256 != found:
                 _remove(fresh)
@@ -100,9 +100,9 @@ class ModelCache:
             _remove(path)
             os.replace(fresh, path)
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            cached = Cached(name, path, shown, found, _bytes_of(path), now)
-            with atomic_write(os.path.join(home, _MANIFEST)) as file:
-                json.dump(asdict(cached) | {"path": os.path.relpath(path, home)}, file, indent=1)
+            cached = Cached(name, path, shown, found, files.size_bytes(path), now)
+            manifest = asdict(cached) | {"path": os.path.relpath(path, home)}
+            files.write_json(os.path.join(home, _MANIFEST), manifest)
             return cached
 
     def hub_is_silent(self) -> bool:
@@ -111,17 +111,13 @@ class ModelCache:
             return 0 <= time.time() - os.path.getmtime(self._silence_mark) < _SILENCE_S
         return False
 
-    def hub_was_silent(self) -> None:
-        """Remember that the hub did not answer."""
+    def note_hub(self, *, silent: bool) -> None:
+        """Remember that the hub did not answer, or that it did."""
         with contextlib.suppress(OSError):  # an unwritable cache only costs the wait next time
-            os.makedirs(self.folder, exist_ok=True)
-            with open(self._silence_mark, "w", encoding="utf-8"):
-                pass
-
-    def hub_answered(self) -> None:
-        """Forget that the hub was silent."""
-        with contextlib.suppress(OSError):
-            os.remove(self._silence_mark)
+            if silent:
+                files.atomic_write_bytes(self._silence_mark, b"")
+            else:
+                os.remove(self._silence_mark)
 
     @property
     def _silence_mark(self) -> str:
@@ -142,33 +138,10 @@ class ModelCache:
             return None
 
 
-def sha256_of(path: str) -> str:
-    """SHA-256 of a file, or of a folder: of its sorted lines «SHA-256 of the file, its path»."""
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    lines = [f"{sha256_of(os.path.join(path, name))}  {name}\n" for name in _files_below(path)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def is_tflite(path: str) -> bool:
     """Whether the file begins as a TensorFlow Lite model does."""
     with open(path, "rb") as file:
         return file.read(8)[4:] == b"TFL3"
-
-
-def _files_below(folder: str) -> list[str]:
-    return sorted(
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder)
-        for name in names
-    )
-
-
-def _bytes_of(path: str) -> int:
-    if os.path.isfile(path):
-        return os.path.getsize(path)
-    return sum(os.path.getsize(os.path.join(path, name)) for name in _files_below(path))
 
 
 def _unpack(part: str, home: str) -> str:

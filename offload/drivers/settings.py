@@ -34,13 +34,8 @@ _NAMES = {
 _MOST = 1024
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}
-_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
-    ("0", "false", "no", "off"), False
-)
-_DEFAULTS: Mapping[str, str] = {
-    "hub": "https://tfhub.dev",
-    "checkip": "https://checkip.amazonaws.com",
-}
+_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_SWITCH = dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +46,22 @@ class Setting:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything settable; None where nothing is set."""
 
-    model: str | None
+    model: str | None = None
     hub: str
     cache: str
-    offline: bool
-    workers: int | None
-    threads: int | None
-    url: str | None
-    token: str | None = field(repr=False)
+    offline: bool = False
+    workers: int | None = None
+    threads: int | None = None
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
     data: str
-    history: bool
+    history: bool = True
     checkip: str
-    keep_local: list[str]
+    keep_local: list[str] = field(default_factory=list)
     origins: Mapping[str, Setting]
 
     @property
@@ -100,23 +95,25 @@ def load(environment: Mapping[str, str]) -> Settings:
     """
     import platformdirs
 
-    found = {key: Setting(value, "default") for key, value in _DEFAULTS.items()}
-    found["cache"] = Setting(platformdirs.user_cache_dir("offload"), "default")
-    found["data"] = Setting(platformdirs.user_data_dir("offload"), "default")
+    defaults = {
+        "hub": "https://tfhub.dev",
+        "checkip": "https://checkip.amazonaws.com",
+        "cache": platformdirs.user_cache_dir("offload"),
+        "data": platformdirs.user_data_dir("offload"),
+    }
+    found = {key: Setting(value, "default") for key, value in defaults.items()}
     for file in (user_file(), LOCAL_FILE):
         found |= _from_file(file)
-    for key in KEYS:
+    for key, kind in KEYS.items():
         variable = f"OFFLOAD_{key.upper()}"
-        if environment.get(variable):
-            found[key] = Setting(_parsed(environment[variable], KEYS[key], variable), variable)
-    values = {key: setting.value for key, setting in found.items()}
+        if text := environment.get(variable):
+            found[key] = Setting(_checked(_parsed(text, kind), kind, variable), variable)
+    values: dict[str, Any] = {key: setting.value for key, setting in found.items()}
     for key in _SECRET & found.keys():
         found[key] = replace(found[key], value="(hidden)")
     for key in _ADDRESSES & found.keys():
         found[key] = replace(found[key], value=web.without_secrets(str(found[key].value)))
-    blank: dict[str, object] = dict.fromkeys(KEYS)
-    blank |= {"offline": False, "history": True, "keep_local": []}
-    return Settings(**blank | values, origins=found)  # type: ignore[arg-type] # _checked saw to it
+    return Settings(**values, origins=found)
 
 
 def _from_file(file: str) -> dict[str, Setting]:
@@ -127,30 +124,29 @@ def _from_file(file: str) -> dict[str, Setting]:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"The settings file {file} cannot be read: {error}.") from error
-    return {key: Setting(_checked(key, value, file), file) for key, value in table.items()}
-
-
-def _checked(key: str, value: Any, file: str) -> Any:
-    if key not in KEYS:
+    if unknown := [key for key in table if key not in KEYS]:
         raise UsageError(
-            f"{file}: there is no setting {key!r}.", hint=f"There are: {', '.join(KEYS)}."
+            f"{file}: there is no setting {unknown[0]!r}.", hint=f"There are: {', '.join(KEYS)}."
         )
-    kind = KEYS[key]
-    right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
-    if kind is list:
-        right = right and all(isinstance(each, str) and each for each in value)
-    if not right or value == "" or (kind is int and not 1 <= value <= _MOST):
-        raise UsageError(f"{file}: {key} must be {_NAMES[kind]}, not {value!r}.")
+    return {
+        key: Setting(_checked(value, KEYS[key], f"{file}: {key}"), file)
+        for key, value in table.items()
+    }
+
+
+def _checked(value: Any, kind: type, name: str) -> Any:
+    right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool) and value != ""
+    if right and kind is list:
+        right = all(isinstance(each, str) and each for each in value)
+    if not right or (kind is int and not 1 <= value <= _MOST):
+        raise UsageError(f"{name} must be {_NAMES[kind]}, not {value!r}.")
     return value
 
 
-def _parsed(text: str, kind: type, variable: str) -> str | bool | int | list[str]:
-    if kind is str:
-        return text
+def _parsed(text: str, kind: type) -> Any:
+    """The value of a variable as a file has it; what cannot be of its kind stays text."""
     if kind is list:
         return [each.strip() for each in text.split(",") if each.strip()]
-    if kind is bool and text.lower() in _SWITCH:
-        return _SWITCH[text.lower()]
-    if kind is int and text.isdecimal() and 1 <= int(text) <= _MOST:
-        return int(text)
-    raise UsageError(f"{variable} must be {_NAMES[kind]}, not {text!r}.")
+    if kind is bool:
+        return _SWITCH.get(text.lower(), text)
+    return int(text) if kind is int and text.isdecimal() else text

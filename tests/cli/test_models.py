@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from offload.detectors.catalogue import NAMED, PREFERRED
-from offload.drivers.model_cache import sha256_of
+from offload.drivers.folders.files import sha256_of
 from tests import hub, savedmodels
 from tests.conftest import Offload, on_a_terminal
 from tests.drawing import saved

@@ -347,7 +347,7 @@ def test_named_outputs_are_found_whatever_their_order_in_the_file(models: Models
 
     first = Interpreter(models["builtin"].path).get_output_details()[0]
     assert first["shape"].tolist() == [1]  # by order, the number of detections would be the boxes
-    model = source.resolve("builtin", _no_hub())
+    model = source.chosen("builtin", _no_hub())
     (answer,) = loaded(model).detect([noise(loaded(model).input, 1)])
     assert len(answer.scores) > 0
     assert set(answer.class_ids.tolist()) <= set(model.labels)
@@ -374,7 +374,7 @@ def test_a_float_input_is_handed_minus_one_to_one(models: Models) -> None:
 def test_labels_packed_into_a_file_name_what_is_found(tmp_path: Path, examples: Path) -> None:
     names = "\n".join(f"thing {number}" for number in range(1, 21))
     file = savedmodels.tflite_with_metadata(tmp_path / "packed.tflite", names)
-    model = source.resolve(str(file), _no_hub())
+    model = source.chosen(str(file), _no_hub())
     photo = min(examples.glob("*.jpg"))
     with in_process(lambda: detectors.load(model, 1, 1)) as session:
         assert session.labels[17] == "thing 17"

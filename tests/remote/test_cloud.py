@@ -86,7 +86,6 @@ def test_a_machine_lives_and_leaves_nothing(cloud: Cloud, spec: Spec) -> None:
     assert not cloud.resources(name)
     assert not cloud.machines(name)
     assert cloud.key_of(name) is None
-    assert not cloud.drop_key(name)
 
 
 @pytest.mark.parametrize(

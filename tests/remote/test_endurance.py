@@ -16,7 +16,7 @@ import pytest
 from offload.domain.ports import ModelIdentity
 from offload.domain.typed import encoded
 from offload.domain.vision import Detections
-from offload.drivers.model_cache import sha256_of
+from offload.drivers.folders.files import sha256_of
 from offload.service import wire
 from tests.conftest import Offload
 from tests.drawing import saved, scene

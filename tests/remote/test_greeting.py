@@ -21,7 +21,7 @@ from offload.detectors.catalogue import BUILTIN
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.typed import encoded, parse
-from offload.drivers.model_cache import sha256_of
+from offload.drivers.folders.files import sha256_of
 from offload.service.client.greeting import Address, ask
 from offload.service.wire import Info
 from tests.conftest import Offload

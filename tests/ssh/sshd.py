@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from offload.drivers.ssh.login import KeyPair, Shell, new_key
+from offload.drivers.ssh.connection import Shell
+from offload.drivers.ssh.login import KeyPair, connected, new_key
 from offload.drivers.ssh.tunnel import Tunnel
 
 PROGRAM = Path("/usr/sbin/sshd")
@@ -40,9 +41,7 @@ class Sshd:
     def shell(self, port: int | None = None, timeout_s: float = 10.0, **other: str) -> Shell:
         """A login, by way of another port if one is given, or with `other` files."""
         files = {"private_key": self.key, "known_hosts": self.known_hosts, "alias": ALIAS} | other
-        return Shell.connected(
-            "127.0.0.1", port or self.port, self.login, timeout_s=timeout_s, **files
-        )
+        return connected("127.0.0.1", port or self.port, self.login, timeout_s=timeout_s, **files)
 
     def tunnel(self, to: int, port: int | None = None, patience_s: float = 30.0) -> Tunnel:
         """A way to port `to`, by way of another port if one is given."""

@@ -16,7 +16,7 @@ from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.vision import Image
 from offload.drivers.http.web import Unreachable
-from offload.drivers.ssh.login import Shell
+from offload.drivers.ssh.connection import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.service import wire
 from offload.service.client.greeting import Address

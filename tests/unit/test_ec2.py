@@ -422,7 +422,7 @@ class TestMachines:
 
     def test_ending_what_is_gone_is_fine(self, aws: Aws, cloud: Cloud) -> None:
         aws.refuses("terminate_instances", "InvalidInstanceID.NotFound")
-        cloud.terminate("i-1")
+        cloud.remove(Resource("instance", "i-1", "bee", REGION))
 
 
 class TestKeys:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ModelError
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.model_cache import Cached, ModelCache, sha256_of
+from offload.drivers.model_cache import Cached, ModelCache
 from tests import hub
 from tests.hub import ModelHub
 
@@ -315,12 +316,12 @@ def test_a_hub_that_answers_slowly_counts_as_silent(served: ModelHub) -> None:
 
 def test_silence_is_remembered_for_an_hour(cache: ModelCache) -> None:
     assert not cache.hub_is_silent()
-    cache.hub_was_silent()
+    cache.note_hub(silent=True)
     assert cache.hub_is_silent()
-    cache.hub_answered()
-    cache.hub_answered()
+    cache.note_hub(silent=False)
+    cache.note_hub(silent=False)
     assert not cache.hub_is_silent()
-    cache.hub_was_silent()
+    cache.note_hub(silent=True)
     (mark,) = Path(cache.folder).iterdir()
     long_ago_s = mark.stat().st_mtime - 3700
     os.utime(mark, (long_ago_s, long_ago_s))

@@ -16,7 +16,7 @@ import pytest
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.prices import Price, age_days
 from offload.drivers import settings
-from offload.drivers.aws import account, pricelist, prices
+from offload.drivers.aws import account, prices
 from offload.usecases.advise.prices import find
 from tests.contexts import context
 
@@ -124,7 +124,7 @@ class TestAws:
         client.close()
 
     def asked(self, stubbed: Any) -> Price:
-        return pricelist.price("m7g.large", "eu-west-1", client=stubbed.client)
+        return prices.listed("m7g.large", "eu-west-1", client=stubbed.client)
 
     def test_the_price_list_is_asked_for_linux_on_shared_hardware(self, stubbed: Any) -> None:
         wanted = {
@@ -180,7 +180,7 @@ class TestAws:
 
     def test_without_credentials_nobody_is_asked(self) -> None:
         with pytest.raises(PlaceUnavailable, match="Unable to locate credentials"):
-            pricelist.price("m7g.large", "eu-west-1")
+            prices.listed("m7g.large", "eu-west-1")
 
     def test_an_endpoint_that_is_not_there_is_explained(
         self, monkeypatch: pytest.MonkeyPatch
@@ -190,7 +190,7 @@ class TestAws:
         for endpoint in ("http://127.0.0.1:9", "nonsense"):
             monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", endpoint)
             with pytest.raises(PlaceUnavailable, match=f"AWS names no price: .*{endpoint}"):
-                pricelist.price("m7g.large", "eu-west-1")
+                prices.listed("m7g.large", "eu-west-1")
 
     def test_somebody_elses_page_is_explained(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in KEYS.items():
@@ -200,7 +200,7 @@ class TestAws:
             endpoint = f"http://127.0.0.1:{server.server_port}"
             monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", endpoint)
             with pytest.raises(PlaceUnavailable, match="AWS names no price"):
-                pricelist.price("m7g.large", "eu-west-1")
+                prices.listed("m7g.large", "eu-west-1")
             server.shutdown()
 
     def test_credentials_show_in_variables_and_files(self, home: Path) -> None:

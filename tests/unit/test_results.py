@@ -72,7 +72,7 @@ def test_an_image_that_changed_since_is_done_again(tmp_path: Path) -> None:
 
 
 def test_an_image_that_was_only_touched_is_not(tmp_path: Path) -> None:
-    from offload.drivers.model_cache import sha256_of
+    from offload.drivers.folders.files import sha256_of
 
     photos = tmp_path / "photos"
     photo = saved(photos / "a.jpg")

@@ -14,8 +14,9 @@ from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED
 from offload.detectors.labels import COCO
 from offload.detectors.source import Hub
 from offload.domain.errors import ModelError, UsageError
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.model_cache import ModelCache, sha256_of
+from offload.drivers.model_cache import ModelCache
 from tests import hub, savedmodels
 from tests.hub import ModelHub
 
@@ -59,7 +60,7 @@ def one_sentence(error: Exception) -> bool:
 
 
 def test_the_default_is_fetched_from_a_hub_that_answers(asking: Asking, served: ModelHub) -> None:
-    model = source.resolve_default(asking.at(served.url))
+    model = source.chosen(None, asking.at(served.url))
     assert model.identity.name == PREFERRED
     assert model.identity.sha256 == sha256_of(model.path)
     assert model.labels == {1: "zebra", 3: "lion", 4: "ape", 5: "yak"}
@@ -68,10 +69,10 @@ def test_the_default_is_fetched_from_a_hub_that_answers(asking: Asking, served: 
 
 
 def test_the_default_in_the_cache_is_used_without_asking(asking: Asking, served: ModelHub) -> None:
-    first = source.resolve_default(asking.at(served.url))
+    first = source.chosen(None, asking.at(served.url))
     served.asked.clear()
     for here in (asking.at(served.url), asking.at(NOWHERE), asking.at(served.url, offline=True)):
-        assert source.resolve_default(here) == first
+        assert source.chosen(None, here) == first
     assert served.asked == []
     assert asking.warnings == []
 
@@ -81,7 +82,7 @@ def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
 ) -> None:
     served.hanging = True
     began_s = time.monotonic()
-    model = source.resolve_default(asking.at(served.url))
+    model = source.chosen(None, asking.at(served.url))
     assert 2.5 < time.monotonic() - began_s < 4.5
     assert model.identity.name == BUILTIN
     (warning,) = asking.warnings
@@ -89,7 +90,7 @@ def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
     assert len(served.asked) == 1
 
     began_s = time.monotonic()
-    assert source.resolve_default(asking.at(served.url)) == model
+    assert source.chosen(None, asking.at(served.url)) == model
     assert time.monotonic() - began_s < 1
     assert len(served.asked) == 1
     assert asking.warnings == [warning] * 2
@@ -98,7 +99,7 @@ def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
     (mark,) = asking.folder.iterdir()
     long_ago_s = mark.stat().st_mtime - 3700
     os.utime(mark, (long_ago_s, long_ago_s))
-    assert source.resolve_default(asking.at(served.url)).identity.name == PREFERRED
+    assert source.chosen(None, asking.at(served.url)).identity.name == PREFERRED
     assert [*asking.folder.glob("hub-silent")] == []
 
 
@@ -108,7 +109,7 @@ def test_a_hub_without_the_default_leads_to_the_embedded_model(
 ) -> None:
     served.status = status
     for _ in range(2):
-        assert source.resolve_default(asking.at(served.url)).identity.name == BUILTIN
+        assert source.chosen(None, asking.at(served.url)).identity.name == BUILTIN
     assert len(asking.warnings) == 2
     assert len(served.asked) == 1
 
@@ -117,16 +118,16 @@ def test_a_login_page_instead_of_the_default_leads_to_the_embedded_model(
     asking: Asking, served: ModelHub
 ) -> None:
     served.put_tflite(LITE, b"<html>Welcome to our wireless network</html>")
-    assert source.resolve_default(asking.at(served.url)).identity.name == BUILTIN
+    assert source.chosen(None, asking.at(served.url)).identity.name == BUILTIN
     assert "neither a .tflite file nor an archive" in asking.warnings[0]
     assert f"offload models pull {PREFERRED}" in asking.warnings[0]
     assert len(asking.warnings) == 1
 
 
 def test_offline_the_hub_is_not_asked(asking: Asking, served: ModelHub) -> None:
-    assert source.resolve_default(asking.at(served.url, offline=True)).identity.name == BUILTIN
+    assert source.chosen(None, asking.at(served.url, offline=True)).identity.name == BUILTIN
     with pytest.raises(ModelError, match="offline is set") as caught:
-        source.resolve(PREFERRED, asking.at(served.url, offline=True))
+        source.chosen(PREFERRED, asking.at(served.url, offline=True))
     assert one_sentence(caught.value)
     assert served.asked == []
 
@@ -136,7 +137,7 @@ def test_a_cache_that_cannot_be_written_leads_to_the_embedded_model(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     asking = Asking(tmp_path / "file" / "models")
-    assert source.resolve_default(asking.at(served.url)).identity.name == BUILTIN
+    assert source.chosen(None, asking.at(served.url)).identity.name == BUILTIN
     assert "cannot be written" in asking.warnings[0]
 
 
@@ -145,7 +146,7 @@ def test_a_cache_that_cannot_be_written_leads_to_the_embedded_model(
 )
 def test_a_model_asked_for_is_never_replaced_by_another(asking: Asking, wanted: str) -> None:
     with pytest.raises(ModelError) as caught:
-        source.resolve(wanted, asking.at(NOWHERE))
+        source.chosen(wanted, asking.at(NOWHERE))
     assert str(caught.value).startswith(f"{wanted} cannot be fetched: ")
     assert one_sentence(caught.value)
     assert f"offload models pull {wanted};" in caught.value.hint
@@ -156,12 +157,12 @@ def test_a_model_asked_for_is_never_replaced_by_another(asking: Asking, wanted: 
 def test_a_damaged_copy_is_never_replaced_by_another_model(
     asking: Asking, served: ModelHub
 ) -> None:
-    model = source.resolve(PREFERRED, asking.at(served.url))
+    model = source.chosen(PREFERRED, asking.at(served.url))
     with open(model.path, "ab") as file:
         file.write(b"more")
     uses: Sequence[Callable[[], object]] = (
-        lambda: source.resolve(PREFERRED, asking.at(served.url)),
-        lambda: source.resolve_default(asking.at(served.url)),
+        lambda: source.chosen(PREFERRED, asking.at(served.url)),
+        lambda: source.chosen(None, asking.at(served.url)),
         lambda: asking.at(served.url).pull(PREFERRED),
     )
     for use in uses:
@@ -177,7 +178,7 @@ def test_a_damaged_copy_is_never_replaced_by_another_model(
 )
 def test_an_unknown_name_is_a_usage_error(asking: Asking, wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
-        source.resolve(wanted, asking.at(NOWHERE))
+        asking.at(NOWHERE).pull(wanted)
     assert one_sentence(caught.value)
     assert "offload models list" in caught.value.hint
 
@@ -187,7 +188,7 @@ def test_a_short_name_a_handle_and_an_address_lead_to_the_same_bytes(
 ) -> None:
     handle = NAMED[ZOO].handle
     models = [
-        source.resolve(wanted, asking.at(served.url))
+        source.chosen(wanted, asking.at(served.url))
         for wanted in (ZOO, handle, f"{served.url}/{handle}")
     ]
     assert len({model.identity.sha256 for model in models}) == 1
@@ -195,20 +196,20 @@ def test_a_short_name_a_handle_and_an_address_lead_to_the_same_bytes(
     assert [model.labels for model in models] == [COCO, COCO, COCO]
     assert [model.identity.name for model in models] == [ZOO, handle, f"{served.url}/{handle}"]
     assert len(served.asked) == 3
-    assert source.resolve(handle, asking.at(NOWHERE)) == models[1]
+    assert source.chosen(handle, asking.at(NOWHERE)) == models[1]
 
 
 def test_the_address_of_a_tflite_file_is_fetched_as_it_stands(
     asking: Asking, served: ModelHub, tmp_path: Path
 ) -> None:
     served.put("/models/detector.tflite", (tmp_path / "served.tflite").read_bytes())
-    model = source.resolve(f"{served.url}/models/detector.tflite", asking.at(NOWHERE))
+    model = source.chosen(f"{served.url}/models/detector.tflite", asking.at(NOWHERE))
     assert model.runtime == "tflite"
     assert model.labels[1] == "zebra"
 
 
 def test_the_embedded_model_needs_neither_hub_nor_cache(asking: Asking) -> None:
-    model = source.resolve(BUILTIN, asking.at(NOWHERE))
+    model = source.chosen(BUILTIN, asking.at(NOWHERE))
     assert model == asking.at(NOWHERE).pull(BUILTIN, force=True)
     assert model.labels == {1: "person", 4: "motorcycle", 6: "bus", 17: "cat", 18: "dog"}
     assert model.min_score == 0.5
@@ -219,34 +220,34 @@ def test_a_file_is_used_where_it_lies_with_the_labels_inside(
     asking: Asking, tmp_path: Path
 ) -> None:
     file = savedmodels.tflite_with_metadata(tmp_path / "mine.tflite")
-    model = source.resolve(str(file), asking.at(NOWHERE))
+    model = source.chosen(str(file), asking.at(NOWHERE))
     assert (model.identity.name, model.runtime, model.path) == ("mine", "tflite", str(file))
     assert model.labels[4] == "ape"
-    assert source.resolve(str(savedmodels.BUILTIN), asking.at(NOWHERE)).labels == {}
+    assert source.chosen(str(savedmodels.BUILTIN), asking.at(NOWHERE)).labels == {}
 
 
 def test_a_labels_file_wins_over_the_labels_inside(asking: Asking, tmp_path: Path) -> None:
     file = savedmodels.tflite_with_metadata(tmp_path / "mine.tflite")
     (tmp_path / "labels.txt").write_text("5 wolf\n9 hare\n")
-    model = source.resolve(str(file), asking.at(NOWHERE), str(tmp_path / "labels.txt"))
+    model = source.chosen(str(file), asking.at(NOWHERE), str(tmp_path / "labels.txt"))
     assert model.labels == {5: "wolf", 9: "hare"}
-    assert source.resolve(str(file), asking.at(NOWHERE), "coco").labels == COCO
+    assert source.chosen(str(file), asking.at(NOWHERE), "coco").labels == COCO
 
 
 def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     folder.mkdir()
     with pytest.raises(UsageError, match="no SavedModel"):
-        source.resolve(str(folder), asking.at(NOWHERE))
+        source.chosen(str(folder), asking.at(NOWHERE))
     (folder / "saved_model.pb").write_bytes(b"graph")
-    model = source.resolve(f"{folder}/", asking.at(NOWHERE))
+    model = source.chosen(f"{folder}/", asking.at(NOWHERE))
     assert (model.identity.name, model.runtime) == ("exported", "savedmodel")
 
 
 def test_a_file_that_is_no_model_is_a_usage_error(asking: Asking, tmp_path: Path) -> None:
     (tmp_path / "photo.tflite").write_bytes(b"\xff\xd8\xff\xe0 a JPEG")
     with pytest.raises(UsageError, match=r"is no \.tflite model"):
-        source.resolve(str(tmp_path / "photo.tflite"), asking.at(NOWHERE))
+        source.chosen(str(tmp_path / "photo.tflite"), asking.at(NOWHERE))
 
 
 def test_labels_with_ids_keep_them() -> None:
@@ -319,6 +320,6 @@ def test_the_handle_of_a_named_model_is_known_for_what_it_is(
     row = NAMED["efficientdet-d0"]
     handle = prefix.replace("https://tfhub.dev", served.url) + row.handle
     served.put_saved_model(row.handle, savedmodels.zoo(tmp_path / "zoo"))
-    found = source.resolve(handle, asking.at(served.url))
+    found = source.chosen(handle, asking.at(served.url))
     assert found.identity.name == handle
     assert (found.input, found.labels) == (row.input, COCO)

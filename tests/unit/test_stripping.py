@@ -470,6 +470,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     ],
     ids=["fill", "stuffing", "restarts", "exif", "large exif", "comments"],
 )
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_a_jpeg_of_very_many_parts_is_walked_once(many: bytes) -> None:
     jpeg = encoded(photo(), "JPEG")
     assert strip(with_segments(jpeg, many)) == strip(jpeg)

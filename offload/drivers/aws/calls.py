@@ -1,4 +1,4 @@
-"""Every call to AWS: what goes wrong is explained, pages are joined."""
+"""Every call to AWS: pages are joined; a refusal, or no answer, is an OffloadError."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -26,11 +26,7 @@ def explaining() -> Iterator[None]:
 def call(
     client: Any, operation: str, *, fine: Collection[str] = (), **parameters: Any
 ) -> dict[str, Any]:
-    """What AWS answers; nothing where it refuses with one of the codes that are `fine`.
-
-    Raises:
-        OffloadError: it refuses, or does not answer.
-    """
+    """What AWS answers; nothing where it refuses with one of the codes that are `fine`."""
     from botocore.exceptions import ClientError
 
     with explaining():
@@ -44,11 +40,7 @@ def call(
 
 
 def dry_run(client: Any, operation: str, **parameters: Any) -> dict[str, str] | None:
-    """The `Code` and `Message` with which EC2 would refuse; None if it would do it.
-
-    Raises:
-        OffloadError: it does not answer.
-    """
+    """The `Code` and `Message` with which EC2 would refuse; None if it would do it."""
     from botocore.exceptions import ClientError
 
     with explaining():
@@ -61,23 +53,9 @@ def dry_run(client: Any, operation: str, **parameters: Any) -> dict[str, str] | 
 
 
 def each(client: Any, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """Everything that AWS lists under `key`, over all pages.
-
-    Raises:
-        OffloadError: it refuses, or does not answer.
-    """
+    """Everything that AWS lists under `key`, over all pages."""
     answer = call(client, operation, **parameters)
     yield from answer.get(key, ())
     while token := answer.get("NextToken"):
         answer = call(client, operation, **parameters, NextToken=token)
         yield from answer.get(key, ())
-
-
-def wait(client: Any, until: str, **parameters: Any) -> None:
-    """Wait until AWS, whose left hand is slow to hear of the right, knows what was made.
-
-    Raises:
-        OffloadError: it never does.
-    """
-    with explaining():
-        client.get_waiter(until).wait(**parameters)

@@ -7,7 +7,7 @@ from typing import Any
 from offload.domain.errors import OffloadError
 from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec, State
 from offload.drivers.aws import account, calls, groups, launch_request, lookup, tagging
-from offload.drivers.aws.quota import Clients
+from offload.drivers.aws.lookup import Clients
 
 _STATES: Mapping[str, State] = {
     "pending": "pending",
@@ -49,7 +49,7 @@ class Cloud:
 
     def regions(self) -> list[str]:
         """Those that are enabled for the account."""
-        found = calls.call(self._ec2, "describe_regions")["Regions"]
+        found = calls.each(self._ec2, "describe_regions", "Regions")
         return sorted(region["RegionName"] for region in found)
 
     def offer(self, spec: Spec) -> Offer:
@@ -64,28 +64,15 @@ class Cloud:
         return lookup.offer(self.clients, spec)
 
     def allowed(self, offer: Offer) -> None:
-        """Ask EC2 whether it would create the machine; it creates nothing.
-
-        Raises:
-            OffloadError: it would not.
-        """
-        calls.call(
-            self._ec2,
-            "run_instances",
-            fine=[calls.WOULD],
-            DryRun=True,
-            **launch_request.request(offer),
-        )
+        """Ask EC2 to refuse what it would refuse to create; it creates nothing."""
+        wanted = launch_request.request(offer)
+        calls.call(self._ec2, "run_instances", fine=[calls.WOULD], DryRun=True, **wanted)
 
     def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
         """Those that there are, newest first; those that have just ended too, if `gone`."""
         states = {"Name": "instance-state-name", "Values": list(_STATES) if gone else _LIVING}
-        found = calls.each(
-            self._ec2,
-            "describe_instances",
-            "Reservations",
-            Filters=[tagging.marked(name), states],
-        )
+        filters = [tagging.marked(name), states]
+        found = calls.each(self._ec2, "describe_instances", "Reservations", Filters=filters)
         machines = [self._machine(each) for some in found for each in some["Instances"]]
         return sorted(machines, key=lambda machine: machine.launched_at, reverse=True)
 
@@ -93,26 +80,25 @@ class Cloud:
         """What EC2 says of taking a spot machine away, which it does two minutes after; None as
         long as it does not.
         """
-        requests = calls.each(
-            self._ec2,
-            "describe_spot_instance_requests",
-            "SpotInstanceRequests",
-            Filters=[{"Name": "instance-id", "Values": [machine]}],
-        )
-        told = [request.get("Status", {}) for request in requests]
-        marked = [each for each in told if each.get("Code", "").startswith("marked-for-")]
-        return str(marked[0].get("Message") or marked[0]["Code"]) if marked else None
+        filters = [{"Name": "instance-id", "Values": [machine]}]
+        operation, key = "describe_spot_instance_requests", "SpotInstanceRequests"
+        for request in calls.each(self._ec2, operation, key, Filters=filters):
+            told = request.get("Status", {})
+            if told.get("Code", "").startswith("marked-for-"):
+                return str(told.get("Message") or told["Code"])
+        return None
 
     def key_of(self, name: str) -> str | None:
-        """The public key that a machine was given; None if there is none of ours."""
-        return tagging.key(self._ec2, name)
+        """The public key that a machine was given, without its comment; None if there is none of
+        ours.
+        """
+        filters = [tagging.marked(name), {"Name": "key-name", "Values": [tagging.called(name)]}]
+        found = calls.call(self._ec2, "describe_key_pairs", Filters=filters, IncludePublicKey=True)
+        keys = [key["PublicKey"] for key in found["KeyPairs"]]
+        return " ".join(keys[0].split()[:2]) if keys else None
 
     def add_key(self, name: str, public: str) -> None:
-        """Give a machine that is to be launched its public key.
-
-        Raises:
-            OffloadError: there is a key of that name already.
-        """
+        """Give a machine that is to be launched its public key; there must be none of its name."""
         calls.call(
             self._ec2,
             "import_key_pair",
@@ -120,13 +106,6 @@ class Cloud:
             PublicKeyMaterial=public.encode(),
             TagSpecifications=[tagging.tagged("key-pair", {MARK: name})],
         )
-
-    def drop_key(self, name: str) -> bool:
-        """Remove a machine's public key; whether there was one."""
-        if self.key_of(name) is None:
-            return False
-        calls.call(self._ec2, "delete_key_pair", KeyName=tagging.called(name))
-        return True
 
     def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str]) -> str:
         """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
@@ -137,10 +116,7 @@ class Cloud:
             UsageError: one of them is no range of addresses.
         """
         wanted = groups.ranges(cidrs)
-        if vpc is None:
-            group, *_ = self._groups(name, None)
-        else:
-            group = groups.made(self._ec2, name, vpc)
+        group = groups.made(self._ec2, name, vpc) if vpc else self._group(name, None)
         groups.open_to(self._ec2, group, wanted)
         return group
 
@@ -157,14 +133,14 @@ class Cloud:
         Its key and its security group must be there.
         """
         name = offer.spec.name
-        group, *_ = self._groups(name, offer.vpc)
+        wanted = launch_request.request(offer, self._group(name, offer.vpc), expires_at)
         answer = calls.call(
             self._ec2,
             "run_instances",
             KeyName=tagging.called(name),
             UserData=user_data,
             ClientToken=client_token,
-            **launch_request.request(offer, group, expires_at),
+            **wanted,
         )
         return self._machine(answer["Instances"][0])
 
@@ -176,15 +152,6 @@ class Cloud:
         """Switch a machine off; its disk stays."""
         calls.call(self._ec2, "stop_instances", InstanceIds=[machine_id])
 
-    def terminate(self, machine_id: str) -> None:
-        """End a machine, and its disk with it. One that is gone already is fine."""
-        calls.call(
-            self._ec2,
-            "terminate_instances",
-            fine=["InvalidInstanceID.NotFound"],
-            InstanceIds=[machine_id],
-        )
-
     def retag(self, machine_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a machine; the others stay."""
         wanted = tagging.tagged("instance", tags)["Tags"]
@@ -192,19 +159,26 @@ class Cloud:
 
     def resources(self, name: str | None = None) -> list[Resource]:
         """Everything that carries our mark and is not gone, in the order to remove it in."""
-        return list(tagging.resources(self._ec2, self.region, name))
+        found = []
+        for kind in tagging.KINDS:
+            living = [{"Name": key, "Values": list(wanted)} for key, wanted in kind.living.items()]
+            filters = [tagging.marked(name), *living]
+            for thing in calls.each(self._ec2, kind.list, kind.key, Filters=filters):
+                for each in thing.get("Instances", [thing]):
+                    owner = tagging.tags_of(each)[MARK]
+                    if name in {None, owner}:  # to a filter, a * that others gave is any name
+                        found.append(Resource(kind.name, each[kind.id], owner, self.region))
+        return found
 
     def remove(self, resource: Resource) -> None:
-        """Remove it; if it is gone already, all the better.
+        """Remove it, which nothing may use any more; if it is gone already, all the better."""
+        kind = next(each for each in tagging.KINDS if each.name == resource.kind)
+        wanted = {kind.id: resource.id} if kind.one_by_one else {f"{kind.id}s": [resource.id]}
+        calls.call(self._ec2, kind.remove, fine=[kind.gone], **wanted)
 
-        Raises:
-            OffloadError: something else still uses it.
-        """
-        tagging.remove(self._ec2, resource)
-
-    def _groups(self, name: str, vpc: str | None) -> list[str]:
+    def _group(self, name: str, vpc: str | None) -> str:
         if found := groups.of(self._ec2, name, vpc):
-            return found
+            return found[0]
         raise OffloadError(
             f"The machine {name} has no security group.",
             hint=f"To make one: offload provision ec2 --name {name}",

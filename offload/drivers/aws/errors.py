@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
@@ -37,21 +36,14 @@ _POLICY = (
 _ACTION = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: \S*?:([\w-]+)/)?")
 
 
-@dataclass(frozen=True, slots=True)
-class _Sentence:
-    """`text` may hold {said}, {operation} and what the library's own exception knows by name."""
-
-    kind: _Kind
-    text: str
-    hint: str
+_Row = tuple[_Kind, str, str]
+"""A kind, a sentence that may hold {said}, {action} and what the library's own exception knows by
+name, and a hint.
+"""
 
 
-def _table(*rows: tuple[str, _Kind, str, str]) -> Mapping[str, _Sentence]:
-    return {
-        name: _Sentence(kind, text, hint)
-        for names, kind, text, hint in rows
-        for name in names.split()
-    }
+def _table(*rows: tuple[str, _Kind, str, str]) -> Mapping[str, _Row]:
+    return {name: (kind, text, hint) for names, kind, text, hint in rows for name in names.split()}
 
 
 _EXCEPTIONS = _table(
@@ -138,8 +130,7 @@ def explained(error: Exception) -> OffloadError:
     said = _line(str(error))
     for known in type(error).__mro__:
         if row := _EXCEPTIONS.get(known.__name__):
-            about = {"said": said, **getattr(error, "kwargs", {})}
-            return row.kind(row.text.format_map(about), hint=row.hint)
+            return _filled(row, {"said": said, **getattr(error, "kwargs", {})})
     return PlaceUnavailable(f"AWS cannot be asked: {said}.", hint=_DOCTOR)
 
 
@@ -149,13 +140,17 @@ def lacking(message: str) -> str | None:
     return found[1] if found else None
 
 
-def _refusal(said: Mapping[str, Any], operation: str) -> OffloadError:
-    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
-    row = _CODES.get(code)
-    if row is None:
-        return OffloadError(f"AWS refuses {operation}: {_line(message) or code}.", hint=_DOCTOR)
-    about = {"said": f"{_line(message) or code}.", "action": _action(message, operation)}
-    return row.kind(row.text.format_map(about), hint=row.hint)
+def _refusal(answer: Mapping[str, Any], operation: str) -> OffloadError:
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
+    said = f"{_line(message) or code}."
+    if row := _CODES.get(code):
+        return _filled(row, {"said": said, "action": _action(message, operation)})
+    return OffloadError(f"AWS refuses {operation}: {said}", hint=_DOCTOR)
+
+
+def _filled(row: _Row, about: Mapping[str, Any]) -> OffloadError:
+    kind, text, hint = row
+    return kind(text.format_map(about), hint=hint)
 
 
 def _action(message: str, operation: str) -> str:

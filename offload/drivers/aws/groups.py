@@ -1,8 +1,7 @@
 """EC2's security groups: from where machines let SSH in."""
 
 import ipaddress
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
@@ -36,7 +35,8 @@ def made(ec2: Any, name: str, vpc: str) -> str:
         TagSpecifications=[tagged("security-group", {MARK: name})],
     )
     if answer:
-        calls.wait(ec2, "security_group_exists", GroupIds=[answer["GroupId"]])
+        with calls.explaining():  # AWS' left hand is slow to hear of the right
+            ec2.get_waiter("security_group_exists").wait(GroupIds=[answer["GroupId"]])
         return str(answer["GroupId"])
     if found := of(ec2, name, vpc):
         return found[0]
@@ -47,27 +47,29 @@ def made(ec2: Any, name: str, vpc: str) -> str:
 
 
 def ranges(texts: Sequence[str]) -> set[str]:
-    """Ranges of addresses as EC2 writes them: no bits beyond the prefix.
-
-    Raises:
-        UsageError: one of them is none.
-    """
-    return {_cidr(text) for text in texts}
+    """Ranges of addresses as EC2 writes them; UsageError if one of them is none."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(str(ipaddress.ip_network(text, strict=False)))
+        except ValueError as error:
+            hint = "For one address: --allow-cidr ADDRESS/32"
+            raise UsageError(f"{text!r} is no range of addresses.", hint=hint) from error
+    return found
 
 
 def open_to(ec2: Any, group_id: str, wanted: set[str]) -> None:
     """Let SSH in from there, and nothing else from anywhere. What is let in stays so meanwhile."""
-    rules = list(_ingress(ec2, group_id))
-    for cidr in sorted(wanted - {rule.cidr for rule in rules}):
+    rules = _ingress(ec2, group_id)
+    for cidr in sorted(wanted - set(rules.values())):
         calls.call(
             ec2,
             "authorize_security_group_ingress",
             fine=["InvalidPermission.Duplicate"],
             GroupId=group_id,
-            IpPermissions=[_ssh_from(cidr)],
+            IpPermissions=[ssh_from(cidr)],
         )
-    others = [rule.id for rule in rules if rule.cidr not in wanted]
-    if others:
+    if others := [rule for rule, cidr in rules.items() if cidr not in wanted]:
         calls.call(
             ec2,
             "revoke_security_group_ingress",
@@ -79,44 +81,24 @@ def open_to(ec2: Any, group_id: str, wanted: set[str]) -> None:
 
 def cidrs(ec2: Any, name: str) -> tuple[str, ...]:
     """From where SSH is let in now."""
-    found = {rule.cidr for each in of(ec2, name) for rule in _ingress(ec2, each)}
+    found = {cidr for group in of(ec2, name) for cidr in _ingress(ec2, group).values()}
     return tuple(sorted(cidr for cidr in found if cidr is not None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """What a security group lets in; `cidr` is None where it is anything but SSH from addresses."""
+def ssh_from(cidr: str) -> dict[str, Any]:
+    """The permission of SSH from a range of addresses, as EC2 takes it."""
+    kind, key = ("Ipv6Ranges", "CidrIpv6") if ":" in cidr else ("IpRanges", "CidrIp")
+    addresses = {kind: [{key: cidr, "Description": "offload"}]}
+    return {"IpProtocol": "tcp", "FromPort": _SSH, "ToPort": _SSH, **addresses}
 
-    id: str
-    cidr: str | None
 
-
-def _ingress(ec2: Any, group_id: str) -> Iterator[_Rule]:
+def _ingress(ec2: Any, group_id: str) -> dict[str, str | None]:
+    """The id of each rule that lets something in, and from where: None for all but SSH."""
     filters = [{"Name": "group-id", "Values": [group_id]}]
-    for rule in calls.each(
-        ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=filters
-    ):
-        if not rule["IsEgress"]:
-            lets_in = (rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort"))
-            cidr = rule.get("CidrIpv4") or rule.get("CidrIpv6")
-            is_ssh = lets_in == ("tcp", _SSH, _SSH)
-            yield _Rule(rule["SecurityGroupRuleId"], cidr if is_ssh else None)
+    rules = calls.each(ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=filters)
+    return {rule["SecurityGroupRuleId"]: _cidr(rule) for rule in rules if not rule["IsEgress"]}
 
 
-def _ssh_from(cidr: str) -> dict[str, Any]:
-    about = {"Description": "offload"}
-    ranges = (
-        {"Ipv6Ranges": [{"CidrIpv6": cidr, **about}]}
-        if ":" in cidr
-        else {"IpRanges": [{"CidrIp": cidr, **about}]}
-    )
-    return {"IpProtocol": "tcp", "FromPort": _SSH, "ToPort": _SSH, **ranges}
-
-
-def _cidr(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text, strict=False))
-    except ValueError as error:
-        raise UsageError(
-            f"{text!r} is no range of addresses.", hint="For one address: --allow-cidr ADDRESS/32"
-        ) from error
+def _cidr(rule: dict[str, Any]) -> str | None:
+    lets_in = (rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort"))
+    return rule.get("CidrIpv4") or rule.get("CidrIpv6") if lets_in == ("tcp", _SSH, _SSH) else None

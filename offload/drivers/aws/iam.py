@@ -1,11 +1,12 @@
 """What AWS has to permit for machines to be rented, and what it does permit."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from offload.domain.machines import MARK, Offer, Resource
 from offload.drivers.aws import calls, errors, launch_request
+from offload.drivers.aws.groups import ssh_from
 from offload.drivers.aws.tagging import called, tagged
 
 Answer = Literal["allowed", "missing", "unknown"]
@@ -20,27 +21,23 @@ _LOOKING = (
     "DescribeVolumes", "DescribeVpcs",
 )  # fmt: skip
 _MAKING = ("RunInstances", "CreateSecurityGroup", "ImportKeyPair")
-_SSH = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
-_HANDLING: Mapping[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
-    "StartInstances": ("instance", lambda it: {"InstanceIds": [it]}),
-    "StopInstances": ("instance", lambda it: {"InstanceIds": [it]}),
-    "TerminateInstances": ("instance", lambda it: {"InstanceIds": [it]}),
-    "CreateTags": ("instance", lambda it: {"Resources": [it], "Tags": [{"Key": "a", "Value": ""}]}),
-    "AuthorizeSecurityGroupIngress": (
-        "security group", lambda it: {"GroupId": it, "IpPermissions": _SSH},
-    ),
-    "RevokeSecurityGroupIngress": (
-        "security group", lambda it: {"GroupId": it, "IpPermissions": _SSH},
-    ),
-    "DeleteSecurityGroup": ("security group", lambda it: {"GroupId": it}),
-    "DeleteKeyPair": ("key pair", lambda it: {"KeyName": it}),
-    "DeleteVolume": ("volume", lambda it: {"VolumeId": it}),
-    "DeleteNetworkInterface": ("network interface", lambda it: {"NetworkInterfaceId": it}),
-    "CancelSpotInstanceRequests": (
-        "spot request", lambda it: {"SpotInstanceRequestIds": [it]},
-    ),
-}  # fmt: skip
-"""What is done to things of ours: which kind of thing, and how EC2 is told which one."""
+_SSH = {"IpPermissions": [ssh_from("0.0.0.0/0")]}
+_HANDLING: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
+    "StartInstances": ("instance", "InstanceIds", {}),
+    "StopInstances": ("instance", "InstanceIds", {}),
+    "TerminateInstances": ("instance", "InstanceIds", {}),
+    "CreateTags": ("instance", "Resources", {"Tags": [{"Key": "a", "Value": ""}]}),
+    "AuthorizeSecurityGroupIngress": ("security group", "GroupId", _SSH),
+    "RevokeSecurityGroupIngress": ("security group", "GroupId", _SSH),
+    "DeleteSecurityGroup": ("security group", "GroupId", {}),
+    "DeleteKeyPair": ("key pair", "KeyName", {}),
+    "DeleteVolume": ("volume", "VolumeId", {}),
+    "DeleteNetworkInterface": ("network interface", "NetworkInterfaceId", {}),
+    "CancelSpotInstanceRequests": ("spot request", "SpotInstanceRequestIds", {}),
+}
+"""What is done to things of ours: which kind of thing, how EC2 is told which one (a plural takes a
+list), and what else it is told.
+"""
 
 _NOBODYS = {
     "instance": "i-00000000000000000",
@@ -54,45 +51,26 @@ _NOBODYS = {
 
 def policy() -> dict[str, Any]:
     """The least that renting machines needs, as an IAM policy: only what is ours may be touched."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Look",
-                "Effect": "Allow",
-                "Action": [*_ec2(_LOOKING), "pricing:GetProducts", "servicequotas:GetServiceQuota"],
-                "Resource": "*",
-            },
-            {
-                "Sid": "FindImages",
-                "Effect": "Allow",
-                "Action": "ssm:GetParameters",
-                "Resource": "arn:aws:ssm:*::parameter/aws/service/*",
-            },
-            {"Sid": "Make", "Effect": "Allow", "Action": _ec2(_MAKING), "Resource": "*"},
-            {
-                "Sid": "TagWhatIsMade",
-                "Effect": "Allow",
-                "Action": "ec2:CreateTags",
-                "Resource": "*",
-                "Condition": {"StringEquals": {"ec2:CreateAction": list(_MAKING)}},
-            },
-            {
-                "Sid": "HandleOurs",
-                "Effect": "Allow",
-                "Action": _ec2(_HANDLING),
-                "Resource": "*",
-                "Condition": {"StringLike": {f"ec2:ResourceTag/{MARK}": "*"}},
-            },
-            {
-                "Sid": "FirstSpotMachine",
-                "Effect": "Allow",
-                "Action": "iam:CreateServiceLinkedRole",
-                "Resource": "*",
-                "Condition": {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}},
-            },
-        ],
-    }
+    statements = (
+        _allow("Look", [*_ec2(_LOOKING), "pricing:GetProducts", "servicequotas:GetServiceQuota"]),
+        _allow("FindImages", "ssm:GetParameters", "arn:aws:ssm:*::parameter/aws/service/*"),
+        _allow("Make", _ec2(_MAKING)),
+        _allow("TagWhatIsMade", "ec2:CreateTags", StringEquals={"ec2:CreateAction": list(_MAKING)}),
+        _allow("HandleOurs", _ec2(_HANDLING), StringLike={f"ec2:ResourceTag/{MARK}": "*"}),
+        _allow(
+            "FirstSpotMachine",
+            "iam:CreateServiceLinkedRole",
+            StringEquals={"iam:AWSServiceName": "spot.amazonaws.com"},
+        ),
+    )
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(
+    name: str, actions: str | list[str], resource: str = "*", **condition: Mapping[str, Any]
+) -> dict[str, Any]:
+    said = {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return said | ({"Condition": condition} if condition else {})
 
 
 def asked(ec2: Any, offer: Offer | None, ours: list[Resource]) -> dict[str, Answer]:
@@ -105,8 +83,9 @@ def asked(ec2: Any, offer: Offer | None, ours: list[Resource]) -> dict[str, Answ
         answers |= _answers(ec2, action, {})
     answers["ec2:RunInstances"] = "unknown"
     there = {resource.kind: resource.id for resource in ours}
-    for action, (kind, told) in _HANDLING.items():
-        answers |= _answers(ec2, action, told(there.get(kind, _NOBODYS[kind])))
+    for action, (kind, key, more) in _HANDLING.items():
+        which = there.get(kind, _NOBODYS[kind])
+        answers |= _answers(ec2, action, {key: [which] if key.endswith("s") else which, **more})
         if kind not in there and answers[f"ec2:{action}"] == "missing":
             answers[f"ec2:{action}"] = "unknown"
     for action, parameters in _making(offer).items():

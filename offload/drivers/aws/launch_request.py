@@ -12,12 +12,14 @@ def request(
 ) -> dict[str, Any]:
     """The parameters of RunInstances, but for key, user data and token."""
     spec = offer.spec
+    disk = {"VolumeSize": offer.disk_gb, "VolumeType": "gp3", "Encrypted": True}
+    disk["DeleteOnTermination"] = True
     wanted: dict[str, Any] = {
         "ImageId": offer.ami,
         "InstanceType": spec.instance_type,
         "MinCount": 1,
         "MaxCount": 1,
-        "BlockDeviceMappings": [{"DeviceName": offer.root_device, "Ebs": _disk(offer)}],
+        "BlockDeviceMappings": [{"DeviceName": offer.root_device, "Ebs": disk}],
         # Hop limit 1: containers on the machine do not reach the metadata service.
         "MetadataOptions": {
             "HttpEndpoint": "enabled",
@@ -39,15 +41,6 @@ def request(
         once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
         wanted["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
     return wanted
-
-
-def _disk(offer: Offer) -> dict[str, Any]:
-    return {
-        "VolumeSize": offer.disk_gb,
-        "VolumeType": "gp3",
-        "Encrypted": True,
-        "DeleteOnTermination": True,
-    }
 
 
 def _tags(offer: Offer, expires_at: str | None) -> Iterator[dict[str, Any]]:

@@ -1,11 +1,24 @@
 """What EC2 would give for what is asked: looked up, nothing created."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
-from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Offer, Spec
-from offload.drivers.aws import calls, quota
-from offload.drivers.aws.quota import Clients
+from offload.drivers.aws import calls
+
+Clients = Callable[[str], Any]
+"""The name of a service -> boto3's client of it."""
+
+_QUOTAS = (
+    (re.compile(r"(?:[acdhimrtz]|im|is)\d"), "L-1216C47A", "L-34B43A08"),
+    (re.compile(r"(?:g|gr|vt)\d"), "L-DB2E81BA", "L-3819A6DF"),
+)
+"""Which instance types share a quota of vCPUs, and its codes: on demand, and spot.
+
+https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+"""
 
 USUAL_LOGIN = "ec2-user"
 """The user that Amazon's own images let in."""
@@ -25,19 +38,15 @@ _LEAST_DISK_GB = 16
 
 
 def offer(clients: Clients, spec: Spec) -> Offer:
-    """What there would be.
-
-    Raises:
-        UsageError: type, image, subnet and zone do not fit together, or there are none such.
-        PlaceUnavailable: no default network, no quota, or AWS does not answer.
-    """
+    """What there would be, as `Cloud.offer` says it."""
     ec2 = clients("ec2")
-    kind = _kind(ec2, spec.instance_type)
+    kinds = calls.call(ec2, "describe_instance_types", InstanceTypes=[spec.instance_type])
+    kind = kinds["InstanceTypes"][0]
     arch, vcpus = _arch(kind), int(kind["VCpuInfo"]["DefaultVCpus"])
     image = _image(ec2, spec.ami or _usual_image(clients("ssm"), arch))
     _check_image(image, arch, spec)
     vpc = _subnet_vpc(ec2, spec) if spec.subnet else _default_vpc(ec2, spec.region)
-    quota.check(clients, spec, vcpus)
+    _check_quota(clients, spec, vcpus)
     about = f"{image.get('Name', '')} {image.get('Description', '')}".lower()
     return Offer(
         spec=spec,
@@ -53,12 +62,6 @@ def offer(clients: Clients, spec: Spec) -> Offer:
         subnet=spec.subnet,
         burstable=bool(kind.get("BurstablePerformanceSupported")),
     )
-
-
-def _kind(ec2: Any, instance_type: str) -> dict[str, Any]:
-    found = calls.call(ec2, "describe_instance_types", InstanceTypes=[instance_type])
-    kind: dict[str, Any] = found["InstanceTypes"][0]
-    return kind
 
 
 def _arch(kind: dict[str, Any]) -> str:
@@ -85,14 +88,10 @@ def _usual_image(ssm: Any, arch: str) -> str:
 
 
 def _image(ec2: Any, ami: str) -> dict[str, Any]:
-    found = calls.call(ec2, "describe_images", ImageIds=[ami])["Images"]
-    if not found:
-        raise UsageError(
-            f"The region has no such image: {ami}.",
-            hint="To let offload choose it, leave --ami out",
-        )
-    image: dict[str, Any] = found[0]
-    return image
+    for image in calls.each(ec2, "describe_images", "Images", ImageIds=[ami]):
+        return image
+    hint = "To let offload choose it, leave --ami out"
+    raise UsageError(f"The region has no such image: {ami}.", hint=hint)
 
 
 def _check_image(image: dict[str, Any], arch: str, spec: Spec) -> None:
@@ -114,27 +113,21 @@ def _check_image(image: dict[str, Any], arch: str, spec: Spec) -> None:
 
 
 def _disk_gb(image: dict[str, Any]) -> int:
-    return max(
-        (
-            int(each.get("Ebs", {}).get("VolumeSize", 0))
-            for each in image.get("BlockDeviceMappings", ())
-            if each.get("DeviceName") == image["RootDeviceName"]
-        ),
-        default=0,
-    )
+    for disk in image.get("BlockDeviceMappings", ()):
+        if disk.get("DeviceName") == image["RootDeviceName"]:
+            return int(disk.get("Ebs", {}).get("VolumeSize", 0))
+    return 0
 
 
 def _default_vpc(ec2: Any, region: str) -> str:
-    found = calls.call(ec2, "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])[
-        "Vpcs"
-    ]
-    if not found:
-        raise PlaceUnavailable(
-            f"The region {region} has no default network.",
-            hint=f"To make one: aws ec2 create-default-vpc --region {region}; to use another: "
-            "--subnet SUBNET",
-        )
-    return str(found[0]["VpcId"])
+    usual = [{"Name": "is-default", "Values": ["true"]}]
+    for vpc in calls.each(ec2, "describe_vpcs", "Vpcs", Filters=usual):
+        return str(vpc["VpcId"])
+    raise PlaceUnavailable(
+        f"The region {region} has no default network.",
+        hint=f"To make one: aws ec2 create-default-vpc --region {region}; to use another: "
+        "--subnet SUBNET",
+    )
 
 
 def _subnet_vpc(ec2: Any, spec: Spec) -> str:
@@ -146,3 +139,36 @@ def _subnet_vpc(ec2: Any, spec: Spec) -> str:
             hint="To have the subnet's zone, leave --zone out",
         )
     return str(subnet["VpcId"])
+
+
+def quota(clients: Clients, instance_type: str, *, spot: bool) -> float | None:
+    """How many vCPUs of that kind the account may have at a time; None if nobody says."""
+    if (code := _quota_code(instance_type, spot=spot)) is None:
+        return None
+    wanted = {"ServiceCode": "ec2", "QuotaCode": code}
+    try:
+        answer = calls.call(clients("service-quotas"), "get_service_quota", **wanted)
+        return float(answer["Quota"]["Value"])
+    except (KeyError, OffloadError):  # whoever may not ask is told by EC2 itself
+        return None
+
+
+def _check_quota(clients: Clients, spec: Spec, vcpus: int) -> None:
+    most = quota(clients, spec.instance_type, spot=spec.spot)
+    if most is None or most >= vcpus:
+        return
+    what = "spot machines" if spec.spot else "machines"
+    code = _quota_code(spec.instance_type, spot=spec.spot)
+    raise PlaceUnavailable(
+        f"The account may have {most:.0f} vCPUs of such {what} in {spec.region}, a "
+        f"{spec.instance_type} takes {vcpus}.",
+        hint="To ask for more: aws service-quotas request-service-quota-increase --service-code "
+        f"ec2 --quota-code {code} --desired-value {vcpus} --region {spec.region}",
+    )
+
+
+def _quota_code(instance_type: str, *, spot: bool) -> str | None:
+    for types, on_demand, at_spot in _QUOTAS:
+        if types.match(instance_type):
+            return at_spot if spot else on_demand
+    return None

@@ -1,14 +1,27 @@
-"""The table of EC2 prices beside this module, for whoever cannot or may not ask AWS."""
+"""What EC2 costs: by AWS' own list, or by the table beside this module for whoever may not ask."""
 
 import csv
+import json
+import math
 import os
 from collections.abc import Iterator
+from datetime import date
+from typing import Any
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.prices import BY_HAND, Price
+from offload.drivers.aws import account
 from offload.version import __version__
 
 _TABLE = os.path.join(os.path.dirname(__file__), "prices.csv")
+_REGION = "us-east-1"
+"""The price list is served in few regions; each knows the prices of all."""
+_USUAL = {
+    "operatingSystem": "Linux",
+    "tenancy": "Shared",
+    "preInstalledSw": "NA",
+    "capacitystatus": "Used",
+}
 
 
 def shipped(instance_type: str, region: str) -> Price:
@@ -17,21 +30,17 @@ def shipped(instance_type: str, region: str) -> Price:
     Raises:
         UsageError: it names none; the message says what it names.
     """
-    found = list(table())
-    for price in found:
-        if (price.instance_type, price.region) == (instance_type, region):
-            return price
-    regions = [price.region for price in found if price.instance_type == instance_type]
-    if regions:
+    found = {(price.instance_type, price.region): price for price in table()}
+    if price := found.get((instance_type, region)):
+        return price
+    if regions := [where for kind, where in found if kind == instance_type]:
         raise UsageError(
             f"No price of {instance_type} in {region} is known, only in {', '.join(regions)}.",
             hint=BY_HAND,
         )
-    families = dict.fromkeys(price.instance_type.partition(".")[0] for price in found)
     family = instance_type.partition(".")[0]
-    siblings = dict.fromkeys(
-        price.instance_type for price in found if price.instance_type.startswith(f"{family}.")
-    )
+    families = dict.fromkeys(kind.partition(".")[0] for kind, _ in found)
+    siblings = dict.fromkeys(kind for kind, _ in found if kind.startswith(f"{family}."))
     known = ", ".join(siblings) if siblings else f"those of {', '.join(families)}"
     raise UsageError(
         f"No price of an instance type {instance_type!r} is known, only {known}.", hint=BY_HAND
@@ -52,3 +61,58 @@ def table() -> Iterator[Price]:
                 row["as_of"],
                 f"table shipped with offload {__version__} (from {row['source']})",
             )
+
+
+def listed(instance_type: str, region: str, timeout_s: float = 3.0, client: Any = None) -> Price:
+    """What AWS' price list names; `client` is boto3's of the service `pricing`.
+
+    Raises:
+        PlaceUnavailable: no credentials, no permission, no answer within `timeout_s` or no such
+            instance type.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    wanted = {"instanceType": instance_type, "regionCode": region} | _USUAL
+    filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
+    try:
+        client = client or account.client(
+            account.session(_REGION), "pricing", timeout_s, attempts=1
+        )
+        answer = client.get_products(ServiceCode="AmazonEC2", Filters=filters)
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        raise _unnamed(said.get("Message") or said.get("Code") or str(error)) from error
+    except (BotoCoreError, OffloadError, ValueError) as error:
+        raise _unnamed(str(error)) from error
+    products = answer.get("PriceList")
+    if not products:
+        raise _unnamed(f"its list has no {instance_type} in {region}")
+    try:
+        return _parsed(json.loads(products[0]), instance_type, region)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unnamed("its list has changed its form") from error
+
+
+def _unnamed(why: str) -> PlaceUnavailable:
+    return PlaceUnavailable(f"AWS names no price: {why.rstrip('.')}.", hint=BY_HAND)
+
+
+def _parsed(product: Any, instance_type: str, region: str) -> Price:
+    attributes = product["product"]["attributes"]
+    usd_per_h = max(
+        float(dimension["pricePerUnit"]["USD"])
+        for term in product["terms"]["OnDemand"].values()
+        for dimension in term["priceDimensions"].values()
+    )
+    if not 0 < usd_per_h < math.inf:
+        raise ValueError(usd_per_h)
+    return Price(
+        instance_type,
+        region,
+        usd_per_h,
+        int(attributes["vcpu"]),
+        float(attributes["memory"].removesuffix("GiB").replace(",", "")),
+        "arm64" if "Graviton" in attributes["physicalProcessor"] else "x86_64",
+        date.fromisoformat(product["publicationDate"][:10]).isoformat(),
+        "AWS price list",
+    )

@@ -1,11 +1,9 @@
-"""What carries our mark in EC2: how it is told, listed and removed."""
+"""What carries our mark in EC2: how it is told, and what kinds of things there are."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from offload.domain.machines import MARK, Resource
-from offload.drivers.aws import calls
+from offload.domain.machines import MARK
 
 
 def called(name: str) -> str:
@@ -34,17 +32,7 @@ def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in listed}
 
 
-def key(ec2: Any, name: str) -> str | None:
-    """The public key that the cloud has for a machine, without its comment."""
-    filters = [marked(name), {"Name": "key-name", "Values": [called(name)]}]
-    found = calls.call(ec2, "describe_key_pairs", Filters=filters, IncludePublicKey=True)[
-        "KeyPairs"
-    ]
-    return " ".join(found[0]["PublicKey"].split()[:2]) if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class ThingKind(NamedTuple):
     """How things of one kind are listed, named and removed, and which codes say they are gone."""
 
     name: str
@@ -57,43 +45,21 @@ class _Kind:
     one_by_one: bool = True
 
 
-_KINDS = (
-    _Kind("spot request", "describe_spot_instance_requests", "SpotInstanceRequests",
+KINDS = (
+    ThingKind("spot request", "describe_spot_instance_requests", "SpotInstanceRequests",
           "SpotInstanceRequestId", "cancel_spot_instance_requests",
           "InvalidSpotInstanceRequestID.NotFound", {"state": ("open", "active")}, False),
-    _Kind("instance", "describe_instances", "Reservations", "InstanceId", "terminate_instances",
+    ThingKind("instance", "describe_instances", "Reservations", "InstanceId", "terminate_instances",
           "InvalidInstanceID.NotFound",
           {"instance-state-name": ("pending", "running", "stopping", "stopped")}, False),
-    _Kind("volume", "describe_volumes", "Volumes", "VolumeId", "delete_volume",
+    ThingKind("volume", "describe_volumes", "Volumes", "VolumeId", "delete_volume",
           "InvalidVolume.NotFound", {"status": ("creating", "available", "in-use", "error")}),
-    _Kind("network interface", "describe_network_interfaces", "NetworkInterfaces",
+    ThingKind("network interface", "describe_network_interfaces", "NetworkInterfaces",
           "NetworkInterfaceId", "delete_network_interface", "InvalidNetworkInterfaceID.NotFound",
           {}),
-    _Kind("security group", "describe_security_groups", "SecurityGroups", "GroupId",
+    ThingKind("security group", "describe_security_groups", "SecurityGroups", "GroupId",
           "delete_security_group", "InvalidGroup.NotFound", {}),
-    _Kind("key pair", "describe_key_pairs", "KeyPairs", "KeyName", "delete_key_pair",
+    ThingKind("key pair", "describe_key_pairs", "KeyPairs", "KeyName", "delete_key_pair",
           "InvalidKeyPair.NotFound", {}),
 )  # fmt: skip
 """In the order in which they can be removed."""
-
-
-def resources(ec2: Any, region: str, name: str | None) -> Iterator[Resource]:
-    """Everything that carries our mark and is not gone, in the order to remove it in."""
-    for kind in _KINDS:
-        living = [{"Name": key, "Values": list(values)} for key, values in kind.living.items()]
-        for thing in calls.each(ec2, kind.list, kind.key, Filters=[marked(name), *living]):
-            for each in thing.get("Instances", [thing]):
-                owner = tags_of(each)[MARK]
-                if name in {None, owner}:  # to a filter, a * that others gave is any name
-                    yield Resource(kind.name, each[kind.id], owner, region)
-
-
-def remove(ec2: Any, resource: Resource) -> None:
-    """Remove it; if it is gone already, all the better.
-
-    Raises:
-        OffloadError: something else still uses it.
-    """
-    kind = next(each for each in _KINDS if each.name == resource.kind)
-    wanted = {kind.id: resource.id} if kind.one_by_one else {f"{kind.id}s": [resource.id]}
-    calls.call(ec2, kind.remove, fine=[kind.gone], **wanted)

@@ -1,6 +1,7 @@
 """What our image is built from: the checkout, or what the wheel carries of it.
 
 .dockerignore is the one list; the models of the user's own that it lets in are not ours to send.
+Where offload was installed without what its image is built from, all of this raises OffloadError.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import IO
 
 from offload.domain.errors import OffloadError
@@ -27,9 +29,6 @@ def files(package: str | None = None) -> Mapping[str, str]:
     """Name in the context -> file on this disk, in order of names.
 
     `package` is the folder of the `offload` that the image is to run, else this one.
-
-    Raises:
-        OffloadError: it was installed without what its image is built from.
     """
     package = package or str(resources.files("offload"))
     listed, dropped = _listed(_located(package, _LIST))
@@ -43,11 +42,7 @@ def files(package: str | None = None) -> Mapping[str, str]:
 
 
 def digest(package: str | None = None) -> str:
-    """SHA-256 over names and contents: the same for a checkout and the wheel made from it.
-
-    Raises:
-        OffloadError: as for `files`.
-    """
+    """SHA-256 over names and contents: the same for a checkout and the wheel made from it."""
     total = hashlib.sha256()
     for name, path in files(package).items():
         with open(path, "rb") as file:
@@ -57,15 +52,12 @@ def digest(package: str | None = None) -> str:
 
 @contextmanager
 def opened(package: str | None = None) -> Iterator[IO[bytes]]:
-    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps.
-
-    Raises:
-        OffloadError: as for `files`.
-    """
+    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps."""
     found = files(package)
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
-            for folder in sorted({above for name in found for above in _above(name)}):
+            above = {str(folder) for name in found for folder in PurePosixPath(name).parents}
+            for folder in sorted(above - {"."}):
                 archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o755))
             for name, path in found.items():
                 entry = _entry(name, tarfile.REGTYPE, 0o644)
@@ -109,12 +101,6 @@ def _below(name: str, path: str, dropped: set[str]) -> Iterator[tuple[str, str]]
         home = os.path.normpath(os.path.join(name, os.path.relpath(parent, path)))
         for child in children:
             yield os.path.join(home, child).replace(os.sep, "/"), os.path.join(parent, child)
-
-
-def _above(name: str) -> Iterator[str]:
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        yield name
 
 
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:

@@ -85,11 +85,8 @@ class Engine:
     def is_here(self) -> bool:
         """Whether its containers' ports are this machine's."""
         host = urlsplit(os.environ.get("DOCKER_HOST") or "unix://")
-        return host.scheme in {"unix", "npipe"} or host.hostname in {
-            "localhost",
-            "127.0.0.1",
-            "::1",
-        }
+        here = {"localhost", "127.0.0.1", "::1"}
+        return host.scheme in {"unix", "npipe"} or host.hostname in here
 
     def image_labels(self, image: str) -> Mapping[str, str] | None:
         """The labels of an image that is here; None if it is not."""
@@ -196,9 +193,8 @@ class Engine:
 
 
 def _running(container: Any) -> RunningContainer:
-    settings = container.attrs["Config"]
-    pairs = (text.partition("=") for text in settings["Env"] or [])
-    ports = container.attrs["NetworkSettings"]["Ports"] or {}
+    pairs = (text.partition("=") for text in container.attrs["Config"]["Env"] or [])
+    ports = container.ports or {}
     published = [binding["HostPort"] for bindings in ports.values() for binding in bindings or []]
     return RunningContainer(
         id=container.id,
@@ -207,7 +203,7 @@ def _running(container: Any) -> RunningContainer:
         state=container.status,
         starved=bool(container.attrs["State"].get("OOMKilled")),
         port=int(published[0]) if published else None,
-        labels=dict(settings["Labels"] or {}),
+        labels=container.labels or {},
         environment={name: value for name, _, value in pairs},
     )
 
@@ -218,13 +214,11 @@ def _unavailable(reason: str) -> PlaceUnavailable:
             "You may not use the Docker engine.",
             hint="To be allowed from the next login on: sudo usermod -aG docker $USER",
         )
-    if os.environ.get("DOCKER_HOST"):
-        where = os.environ["DOCKER_HOST"]
+    if where := os.environ.get("DOCKER_HOST"):
         return PlaceUnavailable(
             f"No Docker engine answers at DOCKER_HOST={where}.", hint="To try: docker version"
         )
+    hint = "To install one: sudo apt-get install docker.io (or see docs.docker.com/engine)"
     if shutil.which("dockerd"):
         hint = "To start one: sudo systemctl start docker"
-    else:
-        hint = "To install one: sudo apt-get install docker.io (or see docs.docker.com/engine)"
     return PlaceUnavailable("No Docker engine answers.", hint=hint)

@@ -1,11 +1,14 @@
-"""The image of our own server: its name, whether it is that of our source, how it is built."""
+"""The image of our own server: its name, whether it is that of our source, how it is built.
 
+Where no engine answers, PlaceUnavailable is raised; where it cannot build, OffloadError.
+"""
+
+import zlib
 from collections.abc import Callable, Iterator
 
 from offload.domain.errors import PlaceUnavailable
 from offload.drivers.docker import build_context
 from offload.drivers.docker.engine import Engine
-from offload.drivers.folders.archives import gzipped
 
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
@@ -39,11 +42,7 @@ def is_current(engine: Engine, image: str) -> bool:
 
 
 def build(engine: Engine, of: str, follow: Callable[[str], None]) -> None:
-    """Build the image with the runtime of a model.
-
-    Raises:
-        OffloadError: it cannot be built.
-    """
+    """Build the image with the runtime of a model."""
     with build_context.opened() as context:
         labels = {SOURCE: build_context.digest()}
         engine.build(context, name(of), {"RUNTIME": runtime(of)}, labels, follow)
@@ -59,21 +58,14 @@ def is_marked(of: str) -> bool:
 
 
 def make(of: str, follow: Callable[[str], None]) -> None:
-    """Have this machine's engine build it.
-
-    Raises:
-        PlaceUnavailable: no engine answers.
-        OffloadError: it cannot be built.
-    """
+    """Have this machine's engine build it."""
     with Engine.connected() as engine:
         build(engine, of, follow)
 
 
 def saved(of: str, on_bytes: Callable[[int, int | None], None]) -> Iterator[bytes]:
-    """The image with the runtime of a model as this machine's engine has it, compressed.
-
-    Raises:
-        PlaceUnavailable: no engine answers.
-    """
+    """The image with the runtime of a model as this machine's engine has it, compressed."""
+    pack = zlib.compressobj(level=1, wbits=31)  # as fast as gzip can
     with Engine.connected() as engine:
-        yield from gzipped(engine.saved(name(of), on_bytes))
+        yield from map(pack.compress, engine.saved(name(of), on_bytes))
+    yield pack.flush()

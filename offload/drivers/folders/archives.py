@@ -1,10 +1,9 @@
-"""Streams of bytes: files as a tar archive, and any of them compressed."""
+"""Streams of bytes, and files as one: a tar archive."""
 
 import os
 import tarfile
 import tempfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO
 
 _CHUNK_BYTES = 2**18
@@ -24,12 +23,3 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
     """What a stream holds, piece by piece."""
     while piece := stream.read(_CHUNK_BYTES):
         yield piece
-
-
-def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The stream, compressed as fast as gzip can."""
-    pack = zlib.compressobj(level=1, wbits=31)
-    for piece in pieces:
-        if data := pack.compress(piece):
-            yield data
-    yield pack.flush()

@@ -1,9 +1,11 @@
-"""Files that are either whole or not there, and locks between processes."""
+"""Files that are either whole or not there, what is in them, and locks between processes."""
 
+import hashlib
+import json
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import TextIO
 
@@ -43,6 +45,36 @@ def _replacing(path: str) -> Iterator[str]:
     finally:
         with suppress(OSError):  # unless it was replaced
             os.remove(temporary)
+
+
+def write_json(path: str, document: Mapping[str, object], mode: int = 0o666) -> None:
+    """`document` as the file `path`, whole or not at all."""
+    with atomic_write(path, mode) as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+
+
+def sha256_of(path: str) -> str:
+    """SHA-256 of a file, or of a folder: of its sorted lines «SHA-256 of the file, its path»."""
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    lines = [f"{sha256_of(os.path.join(path, name))}  {name}\n" for name in _files_below(path)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def size_bytes(path: str) -> int:
+    """What a file, or all that is in a folder, weighs."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(path, name)) for name in _files_below(path))
+
+
+def _files_below(folder: str) -> list[str]:
+    return sorted(
+        os.path.relpath(os.path.join(parent, name), folder)
+        for parent, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 @contextmanager
@@ -111,3 +143,11 @@ def explained(said: str, hint: str, kind: type[OffloadError] = OffloadError) -> 
         yield
     except OSError as error:
         raise kind(f"{said}: {error.strerror or error}.", hint=hint) from error
+
+
+def writing(
+    what: str, folder: str, kind: type[OffloadError] = OffloadError
+) -> AbstractContextManager[None]:
+    """`explained`, while `what` is written to the folder that the user names with `--out`."""
+    hint = "What was written is whole. Make room, or choose another --out."
+    return explained(f"Cannot write {what} to {folder}", hint, kind)

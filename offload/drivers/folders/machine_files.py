@@ -59,7 +59,10 @@ class MachineRecord:
 
 @dataclass(frozen=True, slots=True)
 class MachineFolder:
-    """The folder of one machine, readable by its owner only."""
+    """The folder of one machine, readable by its owner only.
+
+    What cannot be read or written raises OffloadError.
+    """
 
     path: str
     name: str
@@ -85,11 +88,7 @@ class MachineFolder:
         return f"offload-{self.name}"
 
     def record(self) -> MachineRecord | None:
-        """What is known of it; None if nothing is.
-
-        Raises:
-            OffloadError: the record cannot be read.
-        """
+        """What is known of it; None if nothing is."""
         try:
             with open(os.path.join(self.path, "machine.json"), encoding="utf-8") as file:
                 document = json.load(file)
@@ -106,22 +105,11 @@ class MachineFolder:
             ) from error
 
     def keep(self, record: MachineRecord) -> None:
-        """Write the record.
-
-        Raises:
-            OffloadError: it cannot be written.
-        """
-        with _writing(self.path):
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
-            with atomic_write(os.path.join(self.path, "machine.json")) as file:
-                json.dump(asdict(record), file, indent=1)
+        """Write the record."""
+        self.write("machine.json", json.dumps(asdict(record), indent=1, ensure_ascii=False))
 
     def read(self, name: str) -> str:
-        """The text of a file of it.
-
-        Raises:
-            OffloadError: it is not there, or cannot be read.
-        """
+        """The text of a file of it."""
         try:
             with open(os.path.join(self.path, name), encoding="utf-8") as file:
                 return file.read()
@@ -136,11 +124,7 @@ class MachineFolder:
         return os.path.exists(os.path.join(self.path, name))
 
     def write(self, name: str, text: str) -> None:
-        """Write a file that nobody else may read.
-
-        Raises:
-            OffloadError: it cannot be written.
-        """
+        """Write a file that nobody else may read."""
         with _writing(self.path):
             os.makedirs(self.path, mode=0o700, exist_ok=True)
             with atomic_write(os.path.join(self.path, name), mode=0o600) as file:
@@ -163,9 +147,6 @@ class MachineFolder:
     def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Meanwhile no other process of this computer changes the machine. While another one does,
         `waiting` is called now and then; it may raise.
-
-        Raises:
-            OffloadError: the folder cannot be written.
         """
         with ExitStack() as stack:
             with _writing(self.path):

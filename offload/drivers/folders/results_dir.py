@@ -5,14 +5,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
-from offload.drivers.folders import documents
-from offload.drivers.folders.files import atomic_write, atomic_write_bytes, explained, folder_locked
-from offload.drivers.model_cache import sha256_of
+from offload.drivers.folders import documents, files
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -42,14 +40,15 @@ class _Entry:
 
 
 class ResultsDir:
-    """The open folder. `append` writes each row to the log at once, in one piece.
+    """The open folder. `append` writes each row to the log at once, in one piece. What cannot be
+    written raises OffloadError: the disk is full, or gone.
 
     `also_sent` are images that runs before this one sent though their answer came from here.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.also_sent = _also_sent(os.path.join(folder, _RUN))
+        self.also_sent: list[str] = list(_run(folder).get("also_sent", ()))
         self._log = os.path.join(folder, FORMATS["jsonl"])
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
@@ -69,23 +68,18 @@ class ResultsDir:
             status = os.stat(location)
             if status.st_size != entry.bytes:
                 return False
-            return status.st_mtime_ns == entry.mtime_ns or sha256_of(location) == entry.sha256
+            return status.st_mtime_ns == entry.mtime_ns or files.sha256_of(location) == entry.sha256
         except OSError:
             return False
 
     def append(self, row: Row) -> None:
-        """Add a row; a later row of the same path replaces the earlier.
-
-        Raises:
-            OffloadError: the disk is full, or gone.
-        """
-        line = _line(row)
-        with _explained(self.folder):
+        """Add a row; a later row of the same path replaces the earlier."""
+        document = row.to_json()
+        line = _line(document)
+        with files.writing("results", self.folder):
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "No space left on device")
-        self._index[row.path] = _Entry(
-            self._end, row.bytes, row.mtime_ns, row.sha256, row.error is not None
-        )
+        self._index[row.path] = _entry(self._end, document)
         self._end += len(line)
         self._lines += 1
 
@@ -99,11 +93,10 @@ class ResultsDir:
 
         Raises:
             ImageError: its path becomes too long there.
-            OffloadError: it cannot be written.
         """
-        with _explained(self.folder):
+        with files.writing("results", self.folder):
             try:
-                atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+                files.atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
             except OSError as error:
                 if error.errno == errno.ENAMETOOLONG:
                     raise ImageError("its name is too long for the results folder") from error
@@ -111,18 +104,18 @@ class ResultsDir:
 
     def write_run(self, document: Json) -> None:
         """Write `run.json`."""
-        with _explained(self.folder), atomic_write(os.path.join(self.folder, _RUN)) as file:
-            json.dump({"schema": SCHEMA} | document, file, indent=1, ensure_ascii=False)
+        with files.writing("results", self.folder):
+            files.write_json(os.path.join(self.folder, _RUN), {"schema": SCHEMA} | document)
 
     def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
         """Write the asked documents, and those that are there, anew from the log, by path."""
-        with _explained(self.folder):
+        with files.writing("results", self.folder):
             if self._lines > len(self._index):
                 self._compact()
             for name, write in _WRITERS.items():
                 path = os.path.join(self.folder, FORMATS[name])
                 if name in formats or os.path.exists(path):
-                    with atomic_write(path) as file:
+                    with files.atomic_write(path) as file:
                         write(file, self._rows, labels, run)
 
     def close(self) -> None:
@@ -139,8 +132,8 @@ class ResultsDir:
     def _compact(self) -> None:
         order = sorted(self._index, key=lambda path: self._index[path].offset)
         self._file.close()
-        with atomic_write(self._log) as file:
-            file.writelines(_line(row).decode() for row in self._rows(order))
+        with files.atomic_write(self._log) as file:
+            file.writelines(_line(row.to_json()).decode() for row in self._rows(order))
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
 
@@ -154,52 +147,45 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
         OffloadError: another run is writing to it.
     """
     with ExitStack() as stack:
-        with _explained(folder, UsageError):
-            stack.enter_context(folder_locked(folder, "run"))
+        with files.writing("results", folder, UsageError):
+            stack.enter_context(files.folder_locked(folder, "run"))
             _prepare(folder, settings, overwrite)
             results = stack.enter_context(closing(ResultsDir(folder)))
         yield results
 
 
-def _explained(
-    folder: str, kind: type[OffloadError] = OffloadError
-) -> AbstractContextManager[None]:
-    hint = "What was written is whole. Make room, or choose another --out."
-    return explained(f"Cannot write results to {folder}", hint, kind)
-
-
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
-    run, log = os.path.join(folder, _RUN), os.path.join(folder, FORMATS["jsonl"])
+    log = os.path.join(folder, FORMATS["jsonl"])
     if overwrite:
         for name in (*FORMATS.values(), _RUN):
-            if os.path.exists(os.path.join(folder, name)):
+            with suppress(FileNotFoundError):
                 os.remove(os.path.join(folder, name))
         shutil.rmtree(os.path.join(folder, ANNOTATED), ignore_errors=True)
     if not os.path.exists(log) or not os.path.getsize(log):
         return  # `run.json` is written before the first row
     hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
-    try:
-        with open(run, encoding="utf-8") as file:
-            before = json.load(file)["settings"]
-    except (OSError, ValueError, KeyError) as error:
-        message = f"{folder} holds detections but no readable {_RUN}."
-        raise UsageError(message, hint=hint) from error
+    if (before := _run(folder).get("settings")) is None:
+        raise UsageError(f"{folder} holds detections but no readable {_RUN}.", hint=hint)
     changed = sorted(key for key in settings if before.get(key) != settings[key])
     if changed:
         differences = "; ".join(f"{k}: {before.get(k)} then, {settings[k]} now" for k in changed)
         raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
 
 
-def _also_sent(run: str) -> list[str]:
-    try:
-        with open(run, encoding="utf-8") as file:
-            return list(json.load(file).get("also_sent", ()))
-    except (FileNotFoundError, ValueError):
-        return []
+def _run(folder: str) -> Json:
+    """The document of the run before; empty if there is none that can be read."""
+    with suppress(OSError, ValueError), open(os.path.join(folder, _RUN), encoding="utf-8") as file:
+        document = json.load(file)
+        return document if isinstance(document, dict) else {}
+    return {}
 
 
-def _line(row: Row) -> bytes:
-    return (json.dumps(row.to_json(), ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+def _line(row: Json) -> bytes:
+    return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def _entry(offset: int, row: Json) -> _Entry:
+    return _Entry(offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None)
 
 
 def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
@@ -214,9 +200,7 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
                 break
             try:
                 row = json.loads(line)
-                index[row["path"]] = _Entry(
-                    offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None
-                )
+                index[row["path"]] = _entry(offset, row)
             except (ValueError, KeyError, TypeError) as error:
                 raise OffloadError(
                     f"Line {lines + 1} of {log} is not ours.",

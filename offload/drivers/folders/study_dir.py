@@ -6,15 +6,14 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
-from offload.domain.errors import OffloadError, UsageError
+from offload.domain.errors import UsageError
 from offload.domain.results import SCHEMA, Json
 from offload.domain.studies import CellRun, lane_of_line
 from offload.domain.study_tables import PER_IMAGE, RUNS, Line, image_lines, run_line, shown
-from offload.drivers.folders import study_files
-from offload.drivers.folders.files import atomic_write, explained, folder_locked
+from offload.drivers.folders import files, study_files
 
 _STUDY, _ENVIRONMENT = "study.json", "environment.json"
 _RUNS, _IMAGES = "runs.csv", "per_image.csv"
@@ -23,60 +22,47 @@ _ANOTHER = "To keep it, choose another --out; to continue it, repeat its command
 
 
 class StudyDir:
-    """The open folder. `done` are the numbers of the cells that have a line without an error,
-    `makespans` the lane, number of images and seconds of each. Those that failed are to be done
-    again, and keep their line until they are.
+    """The open folder. `environment` is what was written down of what the study runs on, `done` are
+    the numbers of the cells that have a line without an error, `makespans` the lane, number of
+    images and seconds of each. Those that failed are to be done again, and keep their line until
+    they are. What cannot be written raises OffloadError: the disk is full, or gone.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        files = study_files.read(folder)
-        self._environment = files.environment
-        well = [line for line in files.runs if not line["error"]]
+        found = study_files.read(folder)
+        self.environment = found.environment
+        well = [line for line in found.runs if not line["error"]]
         self.done = {line["cell"] for line in well}
         self.makespans = [
             (lane_of_line(line), int(line["images"]), float(line["makespan_s"])) for line in well
         ]
-        self._failed = {line["cell"] for line in files.runs if line["error"]}
+        self._failed = {line["cell"] for line in found.runs if line["error"]}
 
     def append(self, run: CellRun) -> None:
-        """Add a run: its images first, then the line that makes it count.
-
-        Raises:
-            OffloadError: the disk is full, or gone.
-        """
+        """Add a run: its images first, then the line that makes it count."""
         cell = run.cell.number
-        with _explained(self._folder):
+        with files.writing("the study", self._folder):
             _append(self._path(_IMAGES), _csv(PER_IMAGE, image_lines(run)))
             if cell in self._failed:
-                others = [line for line in self._lines() if line["cell"] != cell]
+                runs = study_files.read(self._folder).runs
+                others = [line for line in runs if line["cell"] != cell]
                 _rewrite(self._path(_RUNS), RUNS, [*others, run_line(run)])
             else:
                 _append(self._path(_RUNS), _csv(RUNS, [run_line(run)]))
         (self._failed if run.error else self.done).add(cell)
 
-    def _lines(self) -> Sequence[Line]:
-        return study_files.read(self._folder).runs
-
-    def environment(self) -> Json:
-        """What was written down of what the study runs on."""
-        return self._environment
-
     def write_environment(self, document: Json) -> None:
-        """Write it down.
-
-        Raises:
-            OffloadError: the disk is full, or gone.
-        """
-        with _explained(self._folder):
-            _write_json(self._path(_ENVIRONMENT), document)
+        """Write it down."""
+        with files.writing("the study", self._folder):
+            files.write_json(self._path(_ENVIRONMENT), document)
 
     @contextmanager
     def work(self) -> Iterator[str]:
         """A folder for what is of no use later; a killed process leaves it to the next one."""
         folder = self._path(_WORK)
         shutil.rmtree(folder, ignore_errors=True)
-        with _explained(self._folder):
+        with files.writing("the study", self._folder):
             os.makedirs(folder, exist_ok=True)  # what a killed one started may still write there
         try:
             yield folder
@@ -97,8 +83,8 @@ def opened(folder: str, fixed: Json, about: Json) -> Iterator[StudyDir]:
         OffloadError: another experiment is writing to it.
     """
     with ExitStack() as stack:
-        with _explained(folder, UsageError):
-            stack.enter_context(folder_locked(folder, "experiment"))
+        with files.writing("the study", folder, UsageError):
+            stack.enter_context(files.folder_locked(folder, "experiment"))
             _prepare(folder, fixed, about)
             found = StudyDir(folder)
         yield found
@@ -111,7 +97,7 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
     elif any(os.path.exists(os.path.join(folder, name)) for name in (_RUNS, _IMAGES, _ENVIRONMENT)):
         raise UsageError(f"{folder} holds runs of no known study.", hint=_ANOTHER)
     else:
-        _write_json(study, {"schema": SCHEMA, "kind": "study"} | about | {"fixed": fixed})
+        files.write_json(study, {"schema": SCHEMA, "kind": "study"} | about | {"fixed": fixed})
     for name, columns in ((_RUNS, RUNS), (_IMAGES, PER_IMAGE)):
         _repair(os.path.join(folder, name), columns)
     _drop_halves(folder)
@@ -139,11 +125,7 @@ def _parts(fixed: Json) -> Json:
 
 
 def _repair(path: str, columns: Sequence[str]) -> None:
-    """Cut off the half line that a kill can leave, and begin the table where there is none.
-
-    Raises:
-        UsageError: it has other columns.
-    """
+    """Cut off the half line that a kill can leave, and begin the table where there is none."""
     headings = _csv_line(columns)
     with open(path, "a+b") as file:
         file.seek(0)
@@ -158,15 +140,15 @@ def _repair(path: str, columns: Sequence[str]) -> None:
 
 def _drop_halves(folder: str) -> None:
     """Drop the images of runs that did not come to their own line."""
-    files = study_files.read(folder)
-    done = {line["cell"] for line in files.runs if not line["error"]}
-    kept = [line for line in files.images if line["cell"] in done]
-    if len(kept) < len(files.images):
+    found = study_files.read(folder)
+    done = {line["cell"] for line in found.runs if not line["error"]}
+    kept = [line for line in found.images if line["cell"] in done]
+    if len(kept) < len(found.images):
         _rewrite(os.path.join(folder, _IMAGES), PER_IMAGE, kept)
 
 
 def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
-    with atomic_write(path) as file:
+    with files.atomic_write(path) as file:
         file.write((_csv_line(columns) + _csv(columns, lines)).decode())
         file.flush()
         os.fsync(file.fileno())
@@ -187,15 +169,3 @@ def _append(path: str, data: bytes) -> None:
         if file.write(data) != len(data):
             raise OSError(errno.ENOSPC, "No space left on device")
         os.fsync(file.fileno())
-
-
-def _write_json(path: str, document: Mapping[str, object]) -> None:
-    with atomic_write(path) as file:
-        json.dump(document, file, indent=1, ensure_ascii=False)
-
-
-def _explained(
-    folder: str, kind: type[OffloadError] = OffloadError
-) -> AbstractContextManager[None]:
-    hint = "What was written is whole. Make room, or choose another --out."
-    return explained(f"Cannot write the study to {folder}", hint, kind)

@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 
 _NICENESS = 19
@@ -92,7 +93,7 @@ def burstable() -> str | None:
 def on_battery() -> bool:
     """Whether a battery is being emptied, which slows most machines down."""
     states = glob.glob("/sys/class/power_supply/*/status")
-    return any(_text(state).strip() == "Discharging" for state in states)
+    return any(_words(state) == ["Discharging"] for state in states)
 
 
 def _quota_cores() -> float | None:
@@ -115,10 +116,9 @@ def _cpu_model() -> str:
 
 
 def _memory_bytes() -> int | None:
-    try:
+    with suppress(ValueError, OSError, AttributeError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return None
+    return None
 
 
 def _words(path: str) -> list[str]:
@@ -126,11 +126,9 @@ def _words(path: str) -> list[str]:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
+    with suppress(OSError), open(path, encoding="utf-8") as file:
+        return file.read()
+    return ""
 
 
 def lower_thread_priority() -> None:

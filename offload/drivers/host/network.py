@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import sys
+from contextlib import suppress
 
 _ROUTES, _NEIGHBOURS = "/proc/net/route", "/proc/net/arp"
 _DEFAULT, _UP_AND_GATEWAY = "00000000", 3
@@ -36,8 +37,6 @@ def _gateway(routes: list[list[str]]) -> str | None:
 
 def _lines(path: str) -> list[list[str]]:
     """A table of the kernel's without its heading, in columns."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [line.split() for line in file][1:]
-    except OSError:
-        return []
+    with suppress(OSError), open(path, encoding="utf-8") as file:
+        return [line.split() for line in file][1:]
+    return []

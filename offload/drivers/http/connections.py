@@ -59,7 +59,7 @@ class Server:
         self._clock = clock
         self._base = url.rstrip("/")
         try:
-            transport = _dialled(dial, connections) if dial else _direct(url, connections)
+            transport = _transport(url, connections, dial)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
             raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
         self._is_closed = False
@@ -113,9 +113,13 @@ class Server:
         self._client.close()
 
 
-def _direct(url: str, connections: int) -> "httpx.BaseTransport":
+def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTransport":
     import httpx
 
+    if dial:
+        from offload.drivers.http.dialled import DialledTransport
+
+        return DialledTransport(dial, connections, _KEEP_ALIVE_S)
     limits = httpx.Limits(
         max_connections=connections,
         max_keepalive_connections=connections,
@@ -127,12 +131,6 @@ def _direct(url: str, connections: int) -> "httpx.BaseTransport":
         proxy=_proxy_for(httpx.URL(url)),
         socket_options=SOCKET_OPTIONS,
     )
-
-
-def _dialled(dial: Dial, connections: int) -> "httpx.BaseTransport":
-    from offload.drivers.http.dialled import DialledTransport
-
-    return DialledTransport(dial, connections, _KEEP_ALIVE_S)
 
 
 def _proxy_for(url: "httpx.URL") -> str | None:

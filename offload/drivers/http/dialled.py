@@ -10,60 +10,18 @@ import httpx
 from offload.drivers.http.streams import Dial, Stream
 
 
-class DialledTransport(httpx.BaseTransport):
+class DialledTransport(httpx.HTTPTransport):
     """Requests over kept-alive connections that `dial` makes, whatever host they name."""
 
     def __init__(self, dial: Dial, connections: int, keep_alive_s: float) -> None:
+        super().__init__(verify=False)  # else certificates are loaded for nothing
+        # httpx has no parameter for who makes the connections of its pool.
         self._pool = httpcore.ConnectionPool(
             max_connections=connections,
             max_keepalive_connections=connections,
             keepalive_expiry=keep_alive_s,
             network_backend=_Backend(dial),
         )
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer.
-
-        Raises:
-            httpx.TransportError: there is none.
-        """
-        assert isinstance(request.stream, httpx.SyncByteStream)
-        url = request.url
-        target = httpcore.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-        )
-        with _told():
-            answer = self._pool.handle_request(
-                httpcore.Request(
-                    request.method,
-                    target,
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(answer),
-            extensions=answer.extensions,
-        )
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[bytes]:
-        with _told():
-            yield from self._answer.iter_stream()
-
-    def close(self) -> None:
-        self._answer.close()
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -110,12 +68,3 @@ def _as(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
         raise late(str(error)) from error
     except OSError as error:
         raise broken(str(error)) from error
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What httpcore raises, as httpx says it."""
-    try:
-        yield
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise httpx.TransportError(str(error)) from error

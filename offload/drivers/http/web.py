@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError
@@ -52,19 +53,17 @@ def answers(url: str, within_s: float) -> bool:
     verdict: list[bool] = []
 
     def ask() -> None:
-        try:
-            with (
-                httpx.Client(timeout=within_s, follow_redirects=True) as client,
-                client.stream("GET", url) as response,
-            ):
-                verdict.append(response.is_success)
-        except (httpx.HTTPError, httpx.InvalidURL):
-            verdict.append(False)
+        with (
+            suppress(httpx.HTTPError, httpx.InvalidURL),
+            httpx.Client(timeout=within_s, follow_redirects=True) as client,
+            client.stream("GET", url) as response,
+        ):
+            verdict.append(response.is_success)
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(within_s)
-    return bool(verdict and verdict[0])
+    return any(verdict)
 
 
 def text(url: str, timeout_s: float) -> str:
@@ -133,11 +132,9 @@ def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) ->
 
 
 def _version_of(part: str) -> str:
-    try:
-        with open(part + ".etag", encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
+    with suppress(OSError), open(part + ".etag", encoding="utf-8") as file:
+        return file.read()
+    return ""
 
 
 def _remember_version(part: str, response: "httpx.Response") -> None:

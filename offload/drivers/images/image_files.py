@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,13 +24,14 @@ _RESULTS = {"run.json", "detections.jsonl"}
 MAX_FILE_BYTES = 512 * 2**20
 """No picture within the pixel limit comes near this; larger files are refused unread."""
 
-_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
+"""By the letters of `stat.filemode`."""
+
+_REASONS = {
+    errno.ENOENT: "no such file: vanished, or a link to nothing",
+    errno.ELOOP: "a link that leads back to itself",
+    errno.EACCES: "no permission to read it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def read(root: str, path: str) -> FileImage:
     try:
         status = os.stat(location)
         if not stat.S_ISREG(status.st_mode):
-            kind = next((name for test, name in _KINDS if test(status.st_mode)), "special")
+            kind = _KINDS.get(stat.filemode(status.st_mode)[0], "special")
             raise ImageError(f"not a file but {kind}")
         if status.st_size > MAX_FILE_BYTES:
             raise ImageError(f"{status.st_size} bytes is too large for a picture")
@@ -189,10 +190,9 @@ def _walk(
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
+    with suppress(OSError):  # a link that leads to itself: reading it says so
         return entry.is_dir()
-    except OSError:  # a link that leads to itself: reading it says so
-        return False
+    return False
 
 
 def _root(only_folder: str | None, places: list[str]) -> str:
@@ -212,9 +212,4 @@ def _identity(path: str, root: str) -> str:
 def _os_reason(error: OSError | ValueError) -> str:
     if isinstance(error, ValueError):
         return f"not a usable file name: {error}"
-    reasons = {
-        errno.ENOENT: "no such file: vanished, or a link to nothing",
-        errno.ELOOP: "a link that leads back to itself",
-        errno.EACCES: "no permission to read it",
-    }
-    return reasons.get(error.errno or 0, error.strerror or str(error))
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))

@@ -1,9 +1,13 @@
 """Pillow: encoded bytes to a detector's pixels, and boxes drawn on a picture.
 
 `decode` is the one way from bytes to pixels; every place uses it, so places differ in speed only.
+All that is done with bytes raises ImageError where they are no picture of a known format, damaged,
+or of more than `max_pixels`.
 """
 
 import io
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +23,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
 
-_ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
 
-# `_open` checks the size itself, before a pixel is decoded.
+# `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
+# Else what is odd about a file's metadata is printed on standard error.
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -32,9 +38,6 @@ def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Pictur
 
     A JPEG much larger than the input is decoded at a reduced scale that is still at least twice the
     input, which loses nothing the bilinear resize would keep.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
     with _opened(data, max_pixels) as source:
         return _fit(source, spec)
@@ -44,9 +47,6 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
     """The upright picture with boxes and labels drawn, in the format it came in.
 
     A picture with no side of 320 pixels is enlarged until its labels can be read.
-
-    Raises:
-        ImageError: the bytes cannot be decoded or encoded again.
     """
     with _opened(data, max_pixels) as source:
         kind = "JPEG" if source.format == "MPO" else source.format
@@ -62,13 +62,17 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
-    """The longer side of a picture, of which no pixel is decoded.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, or too large.
-    """
+    """The longer side of a picture, of which no pixel is decoded."""
     with _opened(data, max_pixels) as source:
         return max(source.size)
+
+
+def orientation(data: bytes) -> int:
+    """How the pixels of a picture lie, of which none but those of a PNG are decoded: EXIF's number,
+    1..8.
+    """
+    with _opened(data, sys.maxsize) as source:
+        return _orientation(source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +90,18 @@ def smaller(
     """The first frame as an upright JPEG without metadata, its longer side `max_side_px`.
 
     None if the picture is no larger than that. `quality` is JPEG's, 1..95.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
     with _opened(data, max_pixels) as source:
         if max(source.size) <= max_side_px:
             return None
-        orientation = _orientation(source)
-        width, height = source.size[::-1] if orientation in _SIDEWAYS else source.size
+        lies = _orientation(source)
+        width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
         scale = max_side_px / max(source.size)
         target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
         if source.format in {"JPEG", "MPO"}:
             source.draft(None, (2 * target[0], 2 * target[1]))
         small = _bare(_rgb(source).resize(target, Pil.Resampling.LANCZOS))
-        small.getexif()[_ORIENTATION_TAG] = orientation
+        small.getexif()[ORIENTATION_TAG] = lies
         out = io.BytesIO()
         ImageOps.exif_transpose(small).save(out, "JPEG", quality=quality)
         return Smaller(out.getvalue(), width, height)
@@ -111,14 +112,11 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
 
     A photo that says how it is turned is left as it lies and its copy says the same: turned before
     it is scaled, it would not come out of `decode` to the last bit as the original does.
-
-    Raises:
-        ImageError: the bytes are no picture of a known format, damaged, or too large.
     """
     with _opened(data, max_pixels) as source:
         exif = Pil.Exif()
-        if (orientation := _orientation(source)) != 1:
-            exif[_ORIENTATION_TAG] = orientation
+        if (lies := _orientation(source)) != 1:
+            exif[ORIENTATION_TAG] = lies
         out = io.BytesIO()
         _bare(_rgb(source)).save(out, "PNG", exif=exif)
         return out.getvalue()
@@ -128,7 +126,14 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
 def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     """The picture; whatever goes wrong while it is used is an ImageError."""
     try:
-        with _open(data, max_pixels) as source:
+        if not data:
+            raise ImageError("empty file")
+        with Pil.open(io.BytesIO(data), formats=FORMATS) as source:
+            width, height = source.size
+            if width * height > max_pixels:
+                raise TooManyPixels(
+                    f"{width} x {height} pixels is more than --max-pixels {max_pixels}"
+                )
             yield source
     except ImageError:
         raise
@@ -141,7 +146,7 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
 def _orientation(source: Pil.Image) -> int:
     """How the pixels of a picture that is not loaded yet will lie: EXIF's number, 1..8."""
     # Pillow turns TIFFs by itself while it loads them.
-    tag = 1 if source.format == "TIFF" else source.getexif().get(_ORIENTATION_TAG, 1)
+    tag = 1 if source.format == "TIFF" else source.getexif().get(ORIENTATION_TAG, 1)
     return next((number for number in range(2, 9) if number == tag), 1)
 
 
@@ -151,20 +156,9 @@ def _bare(picture: Pil.Image) -> Pil.Image:
     return picture
 
 
-def _open(data: bytes, max_pixels: int) -> Pil.Image:
-    if not data:
-        raise ImageError("empty file")
-    source = Pil.open(io.BytesIO(data), formats=FORMATS)
-    width, height = source.size
-    if width * height > max_pixels:
-        raise TooManyPixels(f"{width} x {height} pixels is more than --max-pixels {max_pixels}")
-    return source
-
-
 def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
-    # Pillow turns TIFFs by itself while it loads them.
-    orientation = 1 if source.format == "TIFF" else source.getexif().get(_ORIENTATION_TAG, 1)
-    sideways = orientation in _SIDEWAYS
+    lies = _orientation(source)
+    sideways = lies in _SIDEWAYS
     width, height = source.size[::-1] if sideways else source.size
     fit_width, fit_height = spec.width, spec.height
     if spec.pad is not None:
@@ -175,8 +169,8 @@ def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
     if source.format in {"JPEG", "MPO"}:
         source.draft(None, (2 * target[0], 2 * target[1]))
     small = _rgb(source).resize(target, Pil.Resampling.BILINEAR)
-    if orientation != 1:
-        small.getexif()[_ORIENTATION_TAG] = orientation
+    if lies != 1:
+        small.getexif()[ORIENTATION_TAG] = lies
         small = ImageOps.exif_transpose(small)
     pixels = np.asarray(small)
     if pixels.shape[:2] != (spec.height, spec.width):

@@ -2,14 +2,13 @@
 
 JPEG, PNG and WebP are taken apart and put together again from what a decoder needs; their pixels
 are never decoded. Of the metadata only the EXIF orientation stays, in an EXIF of its own. Every
-other format, and what cannot be taken apart, becomes a PNG of its first frame.
+other format, animations and what cannot be taken apart become a PNG of their first frame.
 """
 
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from collections.abc import Iterator
 
 from offload.drivers.images import pictures
 
@@ -41,57 +40,16 @@ class _CannotWalkError(Exception):
     """Not put together as the format prescribes, or in a way that cannot be kept."""
 
 
-_ORIENTATION_TAG = 0x0112
-_TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_TIFF_INLINE_BYTES = 4
-_TIFF_WHOLE_NUMBERS = {3: "H", 4: "L"}
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
-
-
-def _orientation(exif: bytes, xmp: bytes) -> int:
-    """How the pixels lie, 1..8; XMP is heard where EXIF is silent, as in Pillow."""
-    try:
-        tag = _exif_orientation(exif)
-    except struct.error:
-        tag = None
-    if tag is None:
-        found = _XMP_ORIENTATION.search(xmp)
-        tag = int(found[1]) if found else 1
-    return tag if tag in range(2, 9) else 1
-
-
-def _exif_orientation(exif: bytes) -> int | None:
-    """The tag's value; None, or struct.error, if the EXIF ends or breaks off before it."""
-    tiff = exif.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or tiff[2:4] not in {b"*\0", b"\0*"}:
-        return 1 if tiff else None
-    (start,) = struct.unpack_from(order + "L", tiff, 4)
-    (entries,) = struct.unpack_from(order + "H", tiff, start)
-    apart_bytes = 0
-    for entry in range(start + 2, start + 2 + 12 * entries, 12):
-        tag, kind, count, value = struct.unpack_from(order + "HHLL", tiff, entry)
-        if tag == _ORIENTATION_TAG:
-            if kind not in _TIFF_WHOLE_NUMBERS or count != 1:
-                raise _CannotWalkError
-            return int(*struct.unpack_from(order + _TIFF_WHOLE_NUMBERS[kind], tiff, entry + 8))
-        size = _TIFF_BYTES.get(kind, 0) * count
-        apart_bytes += size if size > _TIFF_INLINE_BYTES else 0
-        # Pillow passes over a value for which there cannot be room, and stops at one cut off.
-        if size > _TIFF_INLINE_BYTES and apart_bytes <= len(tiff) < value + size:
-            return None
-    return None
-
-
 def _exif(orientation: int) -> bytes:
     """A TIFF header and a directory of one entry."""
-    entry = struct.pack(">HHLHH", _ORIENTATION_TAG, 3, 1, orientation, 0)
+    entry = struct.pack(">HHLHH", pictures.ORIENTATION_TAG, 3, 1, orientation, 0)
     return struct.pack(">2sHLH", b"MM", 42, 8, 1) + entry + bytes(4)
 
 
 _APP0, _APP1, _APP2, _APP14, _SOS, _EOI = 0xE0, 0xE1, 0xE2, 0xEE, 0xDA, 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _DECODING = {*_FRAMES, 0xC4, 0xCC, 0xDB, 0xDC, 0xDD, _SOS}
+_SAYING = {*_FRAMES, _APP1, _SOS}
 _SEGMENTS = {*_DECODING, *range(0xE0, 0xF0), 0xFE}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
@@ -99,28 +57,23 @@ _JFIF_BYTES, _ADOBE_BYTES = 14, 12
 # Decoders skip what stands between two segments, and within a scan stop at no marker but these.
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _END_OF_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-_JPEG_EXIF, _JPEG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def _jpeg(data: bytes) -> bytes:
-    exif: list[bytes] = []
-    xmp = b""
     kept: list[bytes] = []
+    header = [b"\xff\xd8"]
     markers: set[int] = set()
     for marker, payload, scan in _segments(data):
+        if _SOS not in markers and marker in _SAYING:
+            header.append(_segment(marker, payload))
         markers.add(marker)
-        if marker == _APP1 and _SOS not in markers:
-            if payload.startswith(_JPEG_EXIF):
-                exif.append(payload.removeprefix(_JPEG_EXIF))
-            elif payload.startswith(_JPEG_XMP):
-                xmp = payload
         if (needed := _needed(marker, payload)) is not None:
             kept += _segment(marker, needed), scan
     if _SOS not in markers or not markers & _FRAMES:
         raise _CannotWalkError
-    if (orientation := _orientation(b"".join(exif), xmp)) != 1:
+    if (orientation := pictures.orientation(b"".join(header))) != 1:
         behind_jfif = 2 if kept[0][1] == _APP0 else 0
-        kept.insert(behind_jfif, _segment(_APP1, _JPEG_EXIF + _exif(orientation)))
+        kept.insert(behind_jfif, _segment(_APP1, b"Exif\0\0" + _exif(orientation)))
     return b"".join((b"\xff\xd8", *kept, b"\xff\xd9"))
 
 
@@ -167,8 +120,8 @@ def _segment(marker: int, payload: bytes) -> bytes:
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"pHYs"}
-_PNG_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-_PNG_XMP = b"XML:com.adobe.xmp"
+_PNG_SAYING = {b"IDAT", b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
+_PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT", b"DDAT"}
 _Chunk = tuple[bytes, bytes]
 
 
@@ -179,16 +132,27 @@ def _png(data: bytes) -> bytes:
         raise _CannotWalkError
     first = kinds.index(b"IDAT")
     last = next((n for n in range(first, len(kinds)) if kinds[n] != b"IDAT"), len(kinds))
+    # Pillow heeds a transparent colour wherever it stands.
+    if _PNG_ANIMATED & {*kinds} or b"tRNS" in kinds[last:]:
+        raise _CannotWalkError
     head, pixels, tail = chunks[:first], chunks[first:last], chunks[last:]
-    _check_first_frame(head, tail)
-    told = _told(head)
-    if b"eXIf" not in told:
-        told |= _told(takewhile(lambda chunk: chunk[0] != b"fcTL", tail))
-    orientation = _orientation(told.get(b"eXIf", b""), told.get(_PNG_XMP, b""))
+    orientation = _png_orientation(head, tail)
     parts = [_png_chunk(b"eXIf", _exif(orientation))] if orientation != 1 else []
     parts += [chunk for chunk in head if chunk[0] in _PNG_KEPT]
-    parts = [head[0], *parts, *pixels, _png_chunk(b"IEND", b"")]
-    sized = (struct.pack(">L", len(body) - 4) + kind + body for kind, body in parts)
+    return _put_together([head[0], *parts, *pixels])
+
+
+def _png_orientation(head: list[_Chunk], tail: list[_Chunk]) -> int:
+    """What all but the pixels say, asked of a PNG of one pixel: else Pillow decodes them all."""
+    header = _png_chunk(b"IHDR", struct.pack(">LL5B", 1, 1, 8, 0, 0, 0, 0))
+    pixel = _png_chunk(b"IDAT", zlib.compress(bytes(2)))
+    saying = [chunk for chunk in (*head, pixel, *tail) if chunk[0] in _PNG_SAYING]
+    return pictures.orientation(_put_together([header, *saying]))
+
+
+def _put_together(chunks: list[_Chunk]) -> bytes:
+    whole = (*chunks, _png_chunk(b"IEND", b""))
+    sized = (struct.pack(">L", len(body) - 4) + kind + body for kind, body in whole)
     return _PNG_SIGNATURE + b"".join(sized)
 
 
@@ -210,74 +174,30 @@ def _png_chunks(data: bytes) -> Iterator[_Chunk]:
         position = end
 
 
-def _check_first_frame(head: list[_Chunk], tail: list[_Chunk]) -> None:
-    """See that dropping what is not kept leaves the first frame as it is decoded."""
-    whole = head[0][1][:8] + bytes(8)
-    if any(kind == b"fdAT" or (kind == b"fcTL" and body[4:20] != whole) for kind, body in head):
-        raise _CannotWalkError
-    # Pillow reads on in the former, and heeds the latter wherever it stands.
-    kinds = [kind for kind, _ in tail]
-    if kinds[:1] in ([b"fdAT"], [b"DDAT"]) or b"tRNS" in kinds:
-        raise _CannotWalkError
-
-
-def _told(chunks: Iterable[_Chunk]) -> dict[bytes, bytes]:
-    """What the last chunks of EXIF and XMP say."""
-    told = {}
-    for kind, body in chunks:
-        if kind == b"eXIf":
-            told[kind] = body[:-4]
-        elif kind in _PNG_TEXTS:
-            keyword, _, text = body[:-4].partition(b"\0")
-            packed = kind == b"zTXt" or (kind == b"iTXt" and text[:1] != b"\0")
-            # Pillow looks for EXIF here too, and unpacks.
-            if keyword in {b"exif", b"Raw profile type exif"} or (keyword == _PNG_XMP and packed):
-                raise _CannotWalkError
-            told[keyword] = text
-    return told
-
-
-_WEBP_PIXELS = {b"VP8 ", b"VP8L", b"ANMF"}
-_WEBP_FRAME = {b"VP8 ", b"VP8L", b"ALPH"}
-_WEBP_KEPT = {*_WEBP_PIXELS, *_WEBP_FRAME, b"ICCP", b"ANIM"}
+_WEBP_PIXELS = {b"VP8 ", b"VP8L"}
+_WEBP_FRAME = {*_WEBP_PIXELS, b"ALPH"}
 _SAYS_EXIF, _SAYS_XMP = 0x08, 0x04
-_VP8X_BYTES, _ANMF_BYTES = 18, 24
+_VP8X_BYTES = 18
 
 
 def _webp(data: bytes) -> bytes:
     (size,) = struct.unpack_from("<L", data, 4)
     chunks = list(_webp_chunks(data[12 : 8 + size]))
-    if 8 + size > len(data) or not any(kind in _WEBP_PIXELS for kind, _ in chunks):
+    kinds = {kind for kind, _ in chunks}
+    if 8 + size > len(data) or b"ANMF" in kinds or not kinds & _WEBP_PIXELS:
         raise _CannotWalkError
     kind, first = chunks[0]
     if kind in _WEBP_FRAME:
         return _riff(b"RIFF", b"WEBP" + first)
     if kind != b"VP8X" or len(first) < _VP8X_BYTES:
         raise _CannotWalkError
-    return _riff(b"RIFF", b"WEBP" + _extended_webp(first[8:_VP8X_BYTES], chunks[1:]))
-
-
-def _extended_webp(header: bytes, chunks: list[_Chunk]) -> bytes:
-    says = header[0]
-    first = dict(reversed(chunks))
-    exif = first.get(b"EXIF", b"")[8:] if says & _SAYS_EXIF else b""
-    xmp = first.get(b"XMP ", b"")[8:] if says & _SAYS_XMP else b""
-    says &= ~(_SAYS_EXIF | _SAYS_XMP)
-    kept = [
-        _webp_frame(chunk) if kind == b"ANMF" else chunk
-        for kind, chunk in chunks
-        if kind in _WEBP_KEPT
-    ]
-    if (orientation := _orientation(exif, xmp)) != 1:
+    kept = [chunk for kind, chunk in chunks[1:] if kind in {*_WEBP_FRAME, b"ICCP"}]
+    says = first[8] & ~(_SAYS_EXIF | _SAYS_XMP)
+    if (orientation := pictures.orientation(data)) != 1:
         says |= _SAYS_EXIF
         kept.append(_riff(b"EXIF", _exif(orientation)))
-    return _riff(b"VP8X", bytes((says, 0, 0, 0)) + header[4:]) + b"".join(kept)
-
-
-def _webp_frame(chunk: bytes) -> bytes:
-    """One frame of an animation, which is chunks again behind a header."""
-    kept = (part for kind, part in _webp_chunks(chunk[_ANMF_BYTES:]) if kind in _WEBP_FRAME)
-    return _riff(b"ANMF", chunk[8:_ANMF_BYTES] + b"".join(kept))
+    header = _riff(b"VP8X", bytes((says, 0, 0, 0)) + first[12:_VP8X_BYTES])
+    return _riff(b"RIFF", b"".join((b"WEBP", header, *kept)))
 
 
 def _webp_chunks(data: bytes) -> Iterator[_Chunk]:

@@ -5,14 +5,15 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
 
 from offload.drivers.http.connections import SOCKET_OPTIONS
-from offload.drivers.ssh.errors import HostKeyChanged, NotLetIn, SshUnreachable
-from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
+from offload.drivers.ssh.errors import CommandFailed, HostKeyChanged, NotLetIn, SshUnreachable
+from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, after, hang_up
 
 # Its threads log what we raise, and without a handler Python prints that on standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -26,12 +27,10 @@ _REFUSALS = {1: "its SSH server lets nothing through", 2: "nothing answers there
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
-class Connection:
-    """A TCP connection on which, one after the other, an SSH session is negotiated, the host is
-    recognised and we log in, all within `timeout_s`; then it is for several threads.
-
-    Raises:
-        Unreachable: nobody answers.
+class Shell:
+    """A machine that is logged into, over one connection, for several threads: first, one after the
+    other and all within `timeout_s`, an SSH session is negotiated, the host is recognised and we
+    log in. Where nobody answers or the other end breaks off, SshUnreachable is raised.
     """
 
     def __init__(self, address: str, port: int, timeout_s: float) -> None:
@@ -44,11 +43,7 @@ class Connection:
         self._packets = self._transport.packetizer
 
     def negotiate(self) -> None:
-        """Agree on keys.
-
-        Raises:
-            Unreachable: the other end does not.
-        """
+        """Agree on keys."""
         transport = self._transport
         options = transport.get_security_options()
         options.key_types = (_KEY_TYPE,)
@@ -80,7 +75,6 @@ class Connection:
 
         Raises:
             NotLetIn: it is not accepted, or cannot be read.
-            Unreachable: the other end breaks off, or is silent.
         """
         key, done = _private(private_key), threading.Event()
         with suppress(*BROKEN):  # said below
@@ -94,22 +88,42 @@ class Connection:
             raise NotLetIn(f"{login}@{self._address} does not accept our key.")
         raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
 
-    def session(self, command: str, timeout_s: float = STALL_S) -> Channel:
-        """A command that runs; `timeout_s` is how long it may take to begin.
+    def run(
+        self,
+        command: str,
+        stdin: Iterable[bytes] = (),
+        on_line: Callable[[str], None] = lambda _line: None,
+        timeout_s: float | None = None,
+    ) -> str:
+        """Run `command` in the login's shell; what it prints. `on_line` is told each line of its
+        standard error. `command` is seen by all on that machine: secrets belong in `stdin`.
 
         Raises:
-            Unreachable: the connection broke off.
+            CommandFailed: it ends with another code than 0, or not within `timeout_s`.
+            SshUnreachable: the connection broke off.
         """
-        try:
-            channel = self._transport.open_session(timeout=timeout_s)
-            with _released(channel.event, timeout_s):
-                channel.exec_command(command)
-        except BROKEN as error:
-            raise SshUnreachable("The SSH connection broke off.") from error
-        return channel
+        opened = closing(self._session(command))
+        limit_s = threading.TIMEOUT_MAX if timeout_s is None else timeout_s
+        with (
+            ThreadPoolExecutor(2) as readers,
+            opened as channel,
+            after(limit_s, channel.close) as late,
+        ):
+            output = readers.submit(channel.makefile("rb").read)
+            complaints = readers.submit(_follow, channel.makefile_stderr("rb"), on_line)
+            self._feed(channel, stdin)
+            said, complaint = output.result().decode(errors="replace"), complaints.result()
+            code, broke_off = channel.recv_exit_status(), not channel.eof_received
+        if code == 0:
+            return said
+        if code < 0 and broke_off and not late.is_set():
+            raise SshUnreachable("The SSH connection broke off.")
+        killed = "It did not end by itself." if code < 0 else f"It ended with code {code}."
+        last = complaint or _last_line(said) or killed
+        raise CommandFailed(last, code if code >= 0 else None)
 
-    def direct(self, host: str, port: int, timeout_s: float) -> ChannelStream:
-        """A connection from there to `port` of `host`.
+    def channel(self, host: str, port: int, timeout_s: float) -> ChannelStream:
+        """A connection from the machine to `port` of `host`.
 
         Raises:
             TimeoutError: no answer in time.
@@ -129,10 +143,6 @@ class Connection:
             if time.monotonic() >= until_s:
                 raise TimeoutError(f"no SSH answer for {timeout_s:g} s") from error
             raise ConnectionRefusedError(f"port {port} of the machine: {error}") from error
-        return self.stream(channel)
-
-    def stream(self, channel: Channel) -> ChannelStream:
-        """The bytes of a channel."""
         return ChannelStream(channel, self._packets)
 
     @property
@@ -149,29 +159,36 @@ class Connection:
         self._packets.complete_handshake()  # else its timer lives on
         self._wire.close()
 
+    def _session(self, command: str, timeout_s: float = STALL_S) -> Channel:
+        """A command that runs; `timeout_s` is how long it may take to begin."""
+        try:
+            channel = self._transport.open_session(timeout=timeout_s)
+            # paramiko waits for ever if the connection breaks off just before it begins to wait.
+            with after(timeout_s, channel.event.set):
+                channel.exec_command(command)
+        except BROKEN as error:
+            raise SshUnreachable("The SSH connection broke off.") from error
+        return channel
+
+    def _feed(self, channel: Channel, stdin: Iterable[bytes]) -> None:
+        """Send `stdin` until it ends, or nobody wants it any more."""
+        stream = ChannelStream(channel, self._packets)
+        for piece in stdin:
+            try:
+                stream.write(piece, None)
+            except OSError:
+                return
+        stream.end()
+
     def _hurry(self) -> None:
         """Have OpenSSH's server send small packets at once, which it does from the first command
         on; else most answers are 40 ms late, held back until what was sent before has come.
         """
         with suppress(*BROKEN):
-            self.session("true", self._left_s()).close()
+            self._session("true", self._left_s()).close()
 
     def _left_s(self) -> float:
         return max(0.0, self._until_s - time.monotonic())
-
-
-@contextmanager
-def _released(event: threading.Event, timeout_s: float) -> Iterator[None]:
-    """Set `event` after `timeout_s`: paramiko waits for ever if the connection breaks off just
-    before it begins to wait.
-    """
-    timer = threading.Timer(timeout_s, event.set)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 def _private(path: str) -> Ed25519Key:
@@ -203,3 +220,17 @@ def _wire(address: str, port: int, timeout_s: float) -> socket.socket:
     if _USER_TIMEOUT is not None:  # else a link that is gone is noticed late
         wire.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(STALL_S * 1000))
     return wire
+
+
+def _follow(lines: Iterable[bytes], on_line: Callable[[str], None]) -> str:
+    """Tell each line; the last that is not empty."""
+    last = ""
+    for line in lines:
+        text = line.decode(errors="replace").rstrip()
+        on_line(text)
+        last = text or last
+    return last
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,8 +1,9 @@
 """paramiko: how bytes leave and come, without ever waiting for longer than was allowed."""
 
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from paramiko import Channel, SSHException
@@ -67,20 +68,36 @@ def hang_up(wire: socket.socket) -> None:
         wire.shutdown(socket.SHUT_RDWR)
 
 
+@contextmanager
+def after(timeout_s: float, act: Callable[[], None]) -> Iterator[threading.Event]:
+    """Call `act` if the block takes longer than `timeout_s`; the event says that it did."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        act()
+
+    timer = threading.Timer(timeout_s, end)
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 class ChannelStream:
-    """A connection to a port at the other end, for one thread at a time."""
+    """A connection to a port at the other end, for one thread at a time.
+
+    What takes too long raises TimeoutError, any other end of the connection ConnectionResetError.
+    """
 
     def __init__(self, channel: Channel, packets: Packets) -> None:
         self._channel = channel
         self._packets = packets
 
     def read(self, n: int, timeout_s: float | None) -> bytes:
-        """Up to `n` bytes as soon as there are any; none at the end.
-
-        Raises:
-            TimeoutError: nothing came in time.
-            OSError: the connection broke off.
-        """
+        """Up to `n` bytes as soon as there are any; none at the end."""
         with self._within(timeout_s, "nothing came"):
             data = self._channel.recv(n)
         if not data and not self._channel.eof_received:
@@ -88,12 +105,7 @@ class ChannelStream:
         return data
 
     def write(self, data: bytes, timeout_s: float | None) -> None:
-        """Send it all; `timeout_s` is how long it may make no progress.
-
-        Raises:
-            TimeoutError: the other end takes no more.
-            OSError: the connection broke off.
-        """
+        """Send it all; `timeout_s` is how long it may make no progress."""
         left = memoryview(data)
         with self._within(timeout_s, "nothing was taken"):
             while left:

@@ -10,7 +10,7 @@ from offload.domain.timing import Clock
 from offload.drivers.http.streams import Stream
 
 if TYPE_CHECKING:
-    from offload.drivers.ssh.login import Shell
+    from offload.drivers.ssh.connection import Shell
 
 _LOOPBACK = "127.0.0.1"
 _ATTEMPT_S = 5.0
@@ -98,25 +98,18 @@ class Tunnel:
         try:
             self._shell = self._connect(max(0.0, min(_ATTEMPT_S, until_s - began_s)))
         except OSError as error:
-            self._failed(str(error), began_s)
-            now_s = self._clock()
-            if now_s >= until_s or self._is_over(now_s):
-                raise ConnectionError(self._why) from error
-            self._pause(min(_PAUSE_S, until_s - now_s))
-            return
+            never, now_s = self._gone(), self._clock()
+            self._why = (never or str(error)).rstrip(".")
+            self._since_s = began_s if self._since_s is None else self._since_s
+            if never or self._is_over(now_s):
+                self._not_before_s = math.inf if never else now_s + self._patience_s
+            elif now_s < until_s:
+                self._pause(min(_PAUSE_S, until_s - now_s))
+                return
+            raise ConnectionError(self._why) from error
         self._since_s, self._not_before_s = None, -math.inf
         if self._closed:
             self._shell.close()
-
-    def _failed(self, why: str, began_s: float) -> None:
-        """Note an attempt in vain, and find out whether there may be another."""
-        never, now_s = self._gone(), self._clock()
-        self._why = (never or why).rstrip(".")
-        self._since_s = began_s if self._since_s is None else self._since_s
-        if never:
-            self._since_s, self._not_before_s = -math.inf, math.inf
-        elif self._is_over(now_s):
-            self._not_before_s = now_s + self._patience_s
 
     def _check(self) -> None:
         if self._closed:

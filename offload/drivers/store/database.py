@@ -23,19 +23,11 @@ _DAMAGE = {
 
 
 class _Damaged(OffloadError):
-    """The file is not, or no longer, what we wrote."""
+    """The file is not, or no longer, what we wrote; what it `was`, and how it is to be called."""
 
-    was, suffix = "was damaged", "damaged"
-
-
-class _Older(_Damaged):
-    """An older offload wrote the file."""
-
-    was = "was made by an older offload"
-
-    def __init__(self, version: int) -> None:
-        super().__init__(self.was)
-        self.suffix = f"version-{version}"
+    def __init__(self, said: str, was: str = "was damaged", suffix: str = "damaged") -> None:
+        super().__init__(said)
+        self.was, self.suffix = was, suffix
 
 
 class Database:
@@ -43,7 +35,8 @@ class Database:
 
     A transaction is whole or did not happen, however the process ends: SQLite's rollback journal
     sees to that, and leaves one file. Processes wait for each other, up to `patience_s`. `warn` is
-    told when a damaged file is set aside.
+    told when a damaged file is set aside. One that a newer offload made raises UsageError, one that
+    cannot be read or written OffloadError.
     """
 
     def __init__(
@@ -68,12 +61,7 @@ class Database:
         return os.path.exists(self._path)
 
     def read(self, work: Callable[[Connection], T], nothing: T) -> T:
-        """What `work` finds, all of it of one moment; `nothing` where nothing was written.
-
-        Raises:
-            UsageError: the file was made by a newer offload.
-            OffloadError: it cannot be read.
-        """
+        """What `work` finds, all of it of one moment; `nothing` where nothing was written."""
         with self._explained("read"):
             if not self.exists:
                 return nothing
@@ -85,12 +73,7 @@ class Database:
                 return nothing
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Have `work` change the file, wholly or, if it fails, not at all.
-
-        Raises:
-            UsageError: the file was made by a newer offload.
-            OffloadError: it cannot be written.
-        """
+        """Have `work` change the file, wholly or, if it fails, not at all."""
         with self._explained("written"):
             folder = os.path.dirname(os.path.abspath(self._path))
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -133,7 +116,8 @@ class Database:
                 hint="To read it: pip install --upgrade offload",
             )
         if owner == _OURS and 0 < version < self._version:
-            raise _Older(version)
+            was = "was made by an older offload"
+            raise _Damaged(was, was, f"version-{version}")
         if (owner, version) != (_OURS, self._version) or not found.issuperset(self._schema):
             raise self._damaged("it holds something else")
         return True

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -14,11 +15,13 @@ from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.http import web
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
-from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.providers.ec2.registry import MachineState
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 _CHECK_S = 5.0
 _FIRST_S, _CONNECT_S = 4.0, 10.0
@@ -36,7 +39,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
     local = registry.connected(configured, name)
     first = [connected(local, configured, clouds)]
 
-    def connect(timeout_s: float) -> Shell:
+    def connect(timeout_s: float) -> "Shell":
         return first.pop() if first else local.connect(timeout_s)
 
     def gone() -> str | None:
@@ -70,7 +73,7 @@ def _notice(record: MachineRecord, clouds: Clouds) -> str | None:
     return None
 
 
-def connected(local: MachineState, configured: Settings, clouds: Clouds) -> Shell:
+def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "Shell":
     """A connection to the machine.
 
     Raises:

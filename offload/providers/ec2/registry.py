@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
@@ -16,7 +17,9 @@ from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
 from offload.drivers.ssh import login
 from offload.drivers.ssh.errors import SshUnreachable
-from offload.drivers.ssh.login import Shell
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 SSH_PORT = 22
 _LATELY_S = 600.0
@@ -119,7 +122,7 @@ class MachineState:
         self.folder.pin(pair.public)
         self.folder.drop(_HOST_KEY)
 
-    def connect(self, timeout_s: float) -> Shell:
+    def connect(self, timeout_s: float) -> "Shell":
         """A connection to where it was last seen.
 
         Raises:
@@ -128,7 +131,7 @@ class MachineState:
         """
         if self.record.address is None:
             raise SshUnreachable("It has no address.")
-        return Shell.connected(
+        return login.connected(
             self.record.address, SSH_PORT, self.record.login, self.folder.key,
             self.folder.known_hosts, self.folder.alias, timeout_s,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.prices import Price
-from offload.drivers.aws import account, pricelist, prices
+from offload.drivers.aws import account, prices
 from offload.drivers.folders.files import atomic_write
 from offload.usecases.context import Context
 
@@ -25,7 +25,7 @@ def find(
     offline: bool = False,
     environment: Mapping[str, str] = os.environ,
     now: datetime.datetime | None = None,
-    ask: Callable[[str, str], Price] = pricelist.price,
+    ask: Callable[[str, str], Price] = prices.listed,
 ) -> Price:
     """The price of an instance; its `source` says who named it.
 

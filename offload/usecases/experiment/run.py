@@ -72,7 +72,7 @@ class StudySetup:
                 stack.callback(_take_down, kept_as)  # also what a killed one left
             if todo:
                 work = stack.enter_context(study.work())
-                environment = Environment(study.environment(), study.write_environment)
+                environment = Environment(study.environment, study.write_environment)
                 stack.callback(environment.end)
                 hands = _Hands(self, environment, work, kept_as)
                 made = hands.experiment(study.append).runs(todo)

@@ -6,7 +6,7 @@ from typing import get_args
 from offload.domain.errors import OffloadError
 from offload.domain.machines import Offer, Resource, Spec
 from offload.domain.results import Json
-from offload.drivers.aws import iam, quota
+from offload.drivers.aws import iam, lookup
 from offload.drivers.aws.ec2 import Cloud
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
@@ -69,7 +69,7 @@ def _price(context: Context, region: str) -> str:
 
 
 def _quota(cloud: Cloud, *, spot: bool) -> str:
-    vcpus = quota.quota(cloud.clients, INSTANCE, spot=spot)
+    vcpus = lookup.quota(cloud.clients, INSTANCE, spot=spot)
     return "not known" if vcpus is None else f"{vcpus:.0f} vCPUs"
 
 

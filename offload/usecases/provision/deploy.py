@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import TYPE_CHECKING
 
 from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -17,10 +18,12 @@ from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.drivers.folders import archives
 from offload.drivers.http.web import OnBytes
-from offload.drivers.ssh.login import Shell
 from offload.providers import Phases
 from offload.providers.served_files import INSIDE, ServedFiles
 from offload.usecases.provision.launch import Waiter
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 
 class ImageOrigin(StrEnum):
@@ -92,7 +95,7 @@ class Deployment:
     `reporter` is told what happens, and how much of the image has been sent of how much.
     """
 
-    shell: Shell
+    shell: "Shell"
     patience: Waiter
     phases: Phases
     reporter: Reporter

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -20,7 +21,6 @@ from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
-from offload.drivers.ssh.login import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Phases
 from offload.providers.ec2.registry import MachineState
@@ -32,6 +32,9 @@ from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision.deploy import Deployment, container_image, key_of, log_command
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
 from offload.usecases.provision.planning import ProvisionPlan
+
+if TYPE_CHECKING:
+    from offload.drivers.ssh.connection import Shell
 
 _OPTIONS = ("--max-bytes", str(image_files.MAX_FILE_BYTES))
 _OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
@@ -179,11 +182,11 @@ def brought_up(
     return measurement
 
 
-def _let_in(local: MachineState, patience: Waiter) -> Shell:
+def _let_in(local: MachineState, patience: Waiter) -> "Shell":
     """A connection, as soon as the machine lets us in."""
     young, last = local.host_key_pending, ""
 
-    def let_in() -> Shell | None:
+    def let_in() -> "Shell | None":
         nonlocal last
         try:
             return local.connect(_TRY_S)
