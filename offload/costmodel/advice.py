@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offload.costmodel import accuracy, breakeven
+from offload.costmodel import accuracy, breakeven, split_option
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
-from offload.costmodel.split import split_option
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.places import SPLIT, KnownPlaces

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.kinds import UNITS, SplitCandidate
 from offload.costmodel.decide import Option
+from offload.costmodel.split.throughput import UNITS, SplitCandidate
 from offload.costmodel.terms import Term
 from offload.domain.results import SCHEMA, Json
 

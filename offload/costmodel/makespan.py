@@ -64,7 +64,7 @@ def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> s
     most = max(parts, key=lambda name: parts[name])
     if stages["start-up"] > sum(parts.values()):
         return "start-up"
-    return most if lane.uses_link or most == "downlink" else "inference"
+    return most if lane.traits.uses_link or most == "downlink" else "inference"
 
 
 def per_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
@@ -137,7 +137,7 @@ def _way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
 
 def _scaled_bytes(lane: Candidate, image_bytes: float | None) -> Draws:
     """What is sent of an image of `image_bytes`: itself, or a copy, if that is smaller."""
-    if image_bytes is None or not lane.uses_link:
+    if image_bytes is None or not lane.traits.uses_link:
         return lane.sent_bytes.draws
     if lane.upload_max_side_px is None:
         return np.full_like(lane.sent_bytes.draws, image_bytes)

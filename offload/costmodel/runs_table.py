@@ -23,6 +23,7 @@ import numpy as np
 from offload.costmodel import sheet
 from offload.costmodel.statistics import Values
 from offload.domain.errors import UsageError
+from offload.domain.measurements import Total
 from offload.domain.places import is_name
 from offload.domain.units import duration_s, rate_bytes_per_s, size_bytes
 
@@ -45,28 +46,12 @@ Settings = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class TableRun:
-    """One line of a table; None for what it leaves open. `taken_at` is the date as it was typed."""
+    """One line of a table: a job at a place. `taken_at` is the date as it was typed."""
 
     taken_at: str
     place: str
     url: str | None
-    images: int
-    payload_bytes: float | None
-    transfer_bytes_per_s: float | None
-    execution_s: float
-    infer_s: float | None
-
-    @property
-    def transfer_s(self) -> float:
-        """Payload over speed; 0 for a run on this machine, and where either is not known."""
-        if not self.payload_bytes or not self.transfer_bytes_per_s:
-            return 0.0
-        return self.payload_bytes / self.transfer_bytes_per_s
-
-    @property
-    def total_s(self) -> float:
-        """Transfer and execution."""
-        return self.transfer_s + self.execution_s
+    job: Total
 
 
 def read(text: str) -> list[TableRun]:
@@ -97,7 +82,7 @@ def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
 
     def merit(way: tuple[str, Settings]) -> tuple[int, float]:
         same = [run for settings, run in runs if (run.place, settings) == way]
-        per_image_s = sum(run.total_s for run in same) / sum(run.images for run in same)
+        per_image_s = sum(run.job.total_s for run in same) / sum(run.job.images for run in same)
         return -sum(map(bool, way[1])), -per_image_s
 
     ways = sorted({(run.place, settings) for settings, run in runs})
@@ -108,16 +93,12 @@ def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
 def _run(line: sheet.SheetRow) -> TableRun:
     place, url = _place(line)
     value = line.needed if place == _AWAY else line.value
-    return TableRun(
-        taken_at=line.cells.get(_DATE, ""),
-        place=place,
-        url=url,
-        images=line.needed(_IMAGES, _count),
-        payload_bytes=value(_PAYLOAD, size_bytes),
-        transfer_bytes_per_s=None if place in _ON_THIS_MACHINE else value(_SPEED, _speed),
-        execution_s=line.needed(_EXECUTION, duration_s),
-        infer_s=line.value(_INFERENCE, _any_duration_s),
-    )
+    images, payload_bytes = line.needed(_IMAGES, _count), value(_PAYLOAD, size_bytes)
+    speed = None if place in _ON_THIS_MACHINE else value(_SPEED, _speed)
+    transfer_s = payload_bytes / speed if payload_bytes and speed else 0.0
+    job = Total(images, payload_bytes, transfer_s, line.needed(_EXECUTION, duration_s))
+    line.value(_INFERENCE, _any_duration_s)  # part of the execution: no more than looked at
+    return TableRun(line.cells.get(_DATE, ""), place, url, job)
 
 
 def _place(line: sheet.SheetRow) -> tuple[str, str | None]:
@@ -191,9 +172,9 @@ class LineFit:
         return float(np.median(np.abs(self.errors))) if self.errors else None
 
 
-def fit(runs: Sequence[TableRun]) -> LineFit:
-    """The line without negative coefficients that is nearest to `runs`: least squares of what it
-    misses over each run's total.
+def fit(jobs: Sequence[Total]) -> LineFit:
+    """The line without negative coefficients that is nearest to `jobs`: least squares of what it
+    misses over each one's total.
 
     Execution is fitted on images and transfer on bytes, as the table tells one from the other; from
     the totals they could not be told where all images are about as large. Where the number of
@@ -202,17 +183,17 @@ def fit(runs: Sequence[TableRun]) -> LineFit:
     Raises:
         UsageError: there is no run.
     """
-    if not runs:
+    if not jobs:
         raise UsageError("There is no run to fit.", hint=_COLUMNS.hint)
     table = np.array(
-        [(r.images, r.payload_bytes or 0.0, r.execution_s, r.transfer_s) for r in runs], float
+        [(job.images, job.bytes or 0.0, job.execution_s, job.transfer_s) for job in jobs], float
     )
-    if len(runs) == 1:
+    if len(jobs) == 1:
         return _line(table)
-    others = [_line(np.delete(table, row, axis=0)) for row in range(len(runs))]
+    others = [_line(np.delete(table, row, axis=0)) for row in range(len(jobs))]
     errors = [
-        line.total_s(run.images, run.payload_bytes or 0.0) / run.total_s - 1
-        for line, run in zip(others, runs, strict=True)
+        line.total_s(job.images, job.bytes or 0.0) / job.total_s - 1
+        for line, job in zip(others, jobs, strict=True)
     ]
     return replace(_line(table), errors=tuple(errors))
 

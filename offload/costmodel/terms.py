@@ -110,11 +110,6 @@ class Candidate:
         """The name of the place."""
         return self.traits.name
 
-    @property
-    def uses_link(self) -> bool:
-        """Whether the uplink is a term of it."""
-        return self.traits.uses_link
-
     def terms(self) -> dict[str, Term]:
         """The terms by name."""
         return {name: getattr(self, name) for name in TERMS}

@@ -138,6 +138,11 @@ class Total:
     transfer_s: float
     execution_s: float
 
+    @property
+    def total_s(self) -> float:
+        """Transfer and execution."""
+        return self.transfer_s + self.execution_s
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

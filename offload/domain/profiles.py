@@ -95,7 +95,7 @@ def _is_meant(entry: Measurement | Outcome, places: KnownPlaces) -> bool:
         and max(entry.folder_images, entry.folder_bytes) < 2**63
         and min(seconds, default=0.0) >= 0
         and numbers == sorted(set(numbers))
-        and all(total.transfer_s + total.execution_s > 0 for total in entry.totals)
+        and all(total.total_s > 0 for total in entry.totals)
         and (not entry.is_bring_up or _is_one_start(entry, places))
     )
 

@@ -42,7 +42,8 @@ def expected(
     at_most: int | None = None,
     total_bytes: float | None = None,
 ) -> Shares:
-    return throughput.expected(local, remote, images, total_bytes, phi or contention(), at_most)
+    way = throughput.SplitCandidate(local, remote, phi or contention(), at_most)
+    return way.shares(images, total_bytes)
 
 
 def least_s(

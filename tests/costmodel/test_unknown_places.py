@@ -34,7 +34,11 @@ def found(*measurements: Measurement, places: KnownPlaces = PLACES) -> list[Cand
 def test_it_has_a_row_of_its_own_with_the_terms_of_a_link() -> None:
     (there,) = found(local(), moon())
     assert there.choosable
-    assert (there.uses_link, there.traits.leaves_machine, there.state) == (True, True, "warm")
+    assert (there.traits.uses_link, there.traits.leaves_machine, there.state) == (
+        True,
+        True,
+        "warm",
+    )
     assert there.goodput.median == pytest.approx(2.5e6, rel=0.1)
     assert there.rtt_s.median == pytest.approx(0.02, rel=0.2)
 

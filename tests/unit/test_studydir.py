@@ -207,10 +207,10 @@ def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> No
     assert {(each.place, each.url) for each in runs} == {
         ("local", None), ("container", None), ("remote", "http://far:8080"),
     }  # fmt: skip
-    assert [each.total_s for each in runs] == pytest.approx([1.8] * len(runs))
+    assert [each.job.total_s for each in runs] == pytest.approx([1.8] * len(runs))
     away = next(each for each in runs if each.place == "remote")
-    assert away.transfer_s == pytest.approx(1.8 * 0.3 / 0.6, rel=1e-5)
-    assert away.payload_bytes == 100_000 * away.images
+    assert away.job.transfer_s == pytest.approx(1.8 * 0.3 / 0.6, rel=1e-5)
+    assert away.job.bytes == 100_000 * away.job.images
 
 
 def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_path: Path) -> None:
@@ -227,7 +227,8 @@ def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_p
                 photos=(quick,) * cell.images,
             )
             study.append(replace(made, outcome=outcome, goodput_bytes_per_s=2e6))
-    found = runs_table.fit(runs_table.read((tmp_path / "runs.csv").read_text()))
+    runs = runs_table.read((tmp_path / "runs.csv").read_text())
+    found = runs_table.fit([each.job for each in runs])
     assert 1 / found.per_byte_s == pytest.approx(2e6, rel=1e-3)
     assert found.startup_s == pytest.approx(0.12, rel=0.01)
     assert found.per_image_s == pytest.approx(0.008, rel=0.01)
@@ -239,8 +240,8 @@ def test_a_link_that_carried_more_than_when_it_was_probed_leaves_time_to_execute
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(replace(run(Cell("0000", 1, KNOWN["remote"], 2)), goodput_bytes_per_s=1e4))
     (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
-    assert found.total_s == pytest.approx(1.8, rel=1e-4)
-    assert found.execution_s == pytest.approx(0.09 + 0.2)
+    assert found.job.total_s == pytest.approx(1.8, rel=1e-4)
+    assert found.job.execution_s == pytest.approx(0.09 + 0.2)
 
 
 def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path
         for cell in [*sides.cells(), Cell("0099", 1, KNOWN["container"], 1, replicas=2)]:
             study.append(run(cell))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
-    assert sorted((each.place, each.images) for each in runs) == [
+    assert sorted((each.place, each.job.images) for each in runs) == [
         ("container", 1), ("local", 1), ("local", 2), ("remote", 1), ("remote", 2)
     ]  # fmt: skip
 
@@ -266,7 +267,7 @@ def test_of_links_that_differ_the_runs_over_the_quickest_are_imported(tmp_path: 
             slower = replace(made.outcome, detect_s=1.8 * 100 / (cell.link_mbit or 1))
             study.append(replace(made, outcome=slower))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
-    assert [each.total_s for each in runs] == pytest.approx([1.8] * 4)
+    assert [each.job.total_s for each in runs] == pytest.approx([1.8] * 4)
 
 
 @pytest.mark.parametrize(

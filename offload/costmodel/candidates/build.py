@@ -198,9 +198,9 @@ def _link_of(copies: Sequence[Candidate]) -> dict[str, Any]:
 def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     """The lane with what was set by hand."""
     terms: dict[str, Term] = {}
-    if lane.uses_link and by_hand.uplink_bytes_per_s is not None:
+    if lane.traits.uses_link and by_hand.uplink_bytes_per_s is not None:
         terms["goodput"] = given(by_hand.uplink_bytes_per_s, "set by hand")
-    if lane.uses_link and by_hand.rtt_s is not None:
+    if lane.traits.uses_link and by_hand.rtt_s is not None:
         terms["rtt_s"] = given(by_hand.rtt_s, "set by hand")
     if by_hand.image_bytes is not None and lane.upload_max_side_px is None:
         terms["sent_bytes"] = given(by_hand.image_bytes, "set by hand")

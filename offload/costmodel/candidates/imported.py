@@ -5,33 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from offload.costmodel.candidates import priors
-from offload.costmodel.runs_table import LineFit, TableRun, fit
+from offload.costmodel.runs_table import fit
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
 from offload.domain.measurements import Measurement
 from offload.domain.places import PlaceTraits
-
-
-def line(measurements: Sequence[Measurement]) -> LineFit:
-    """The line through all runs of one place."""
-    return fit([run for m in measurements for run in _runs(m)])
-
-
-def _runs(m: Measurement) -> list[TableRun]:
-    return [
-        TableRun(
-            taken_at=m.taken_at,
-            place=m.condition.place,
-            url=m.condition.url,
-            images=total.images,
-            payload_bytes=total.bytes,
-            transfer_bytes_per_s=total.bytes / total.transfer_s
-            if total.bytes and total.transfer_s
-            else None,
-            execution_s=total.execution_s,
-            infer_s=None,
-        )
-        for total in m.totals
-    ]
 
 
 def lane(
@@ -42,15 +19,15 @@ def lane(
     In such runs transfer and execution follow each other. What one run differs by is what the line
     through the others misses it by, and no less than `sigma`, the usual spread.
     """
-    fitted = line(measurements)
     newest = max(measurements, key=lambda m: m.taken_at)
-    runs = [total for m in measurements for total in m.totals]
-    weights = [total.bytes / total.images for total in runs if total.bytes]
+    jobs = [job for m in measurements for job in m.totals]
+    fitted = fit(jobs)
+    weights = [job.bytes / job.images for job in jobs if job.bytes]
     errors = np.log1p(np.clip(fitted.errors, -0.9, None)) if fitted.errors else np.zeros(1)
     noise = np.exp(max(sigma, float(np.sqrt(np.mean(errors**2)))) * luck)
 
     def term(value: float) -> Term:
-        return Term(np.full(DRAWS, value), "measured", len(runs), newest.taken_at, "table of runs")
+        return Term(np.full(DRAWS, value), "measured", len(jobs), newest.taken_at, "table of runs")
 
     rng = np.random.default_rng(0)
     goodput = priors.no_link()

@@ -34,9 +34,6 @@ STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """Our image got to a new machine."""
 
-NOISE, LINK_NOISE = 0.05, 0.1
-"""Standard deviation of the logarithm of one run over the next, until runs tell; over a link."""
-
 Rng = np.random.Generator
 
 

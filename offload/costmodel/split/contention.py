@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 
 from offload.costmodel import fit
-from offload.costmodel.candidates.priors import Rng
 from offload.costmodel.fit import Pool
 from offload.costmodel.makespan import per_image_s
 from offload.costmodel.split.throughput import Contention
@@ -37,7 +36,7 @@ def contention(
 
 
 def _measured(
-    measurements: Sequence[Measurement], lane: Candidate, beside: str, rng: Rng
+    measurements: Sequence[Measurement], lane: Candidate, beside: str, rng: np.random.Generator
 ) -> Term | None:
     group = [m for m in measurements if _is_beside(m, lane, beside)]
 

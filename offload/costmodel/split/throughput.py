@@ -12,12 +12,15 @@ a place takes phi longer: T + phi max(0, T - max A) for what it would be done wi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from offload.costmodel import makespan
 from offload.costmodel.makespan import job_s, one_image_s, per_image_s
-from offload.costmodel.terms import HIGH, LOW, Candidate, Draws, Term
+from offload.costmodel.terms import HIGH, LOW, TERMS, Candidate, Draws, Term
+from offload.domain.places import SPLIT, PlaceTraits
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,43 +62,119 @@ class Shares:
         return Count(middle, low, high), Count(total - middle, total - high, total - low)
 
 
-def expected(
-    local: Candidate,
-    remote: Candidate,
-    images: int,
-    total_bytes: float | None,
-    contention: Contention,
-    at_most: int | None = None,
-) -> Shares:
-    """How `images`, at least one, that weigh `total_bytes` (None: as those measured) come out, of
-    which `remote` may get `at_most`.
+@dataclass(frozen=True, slots=True)
+class SplitCandidate:
+    """Two lanes at once. The remote one gets `at_most` so many images, if that is a number."""
 
-    Shares are rounded both ways, and those kept with which the last result comes earlier.
-    """
-    image_bytes = None if total_bytes is None else total_bytes / max(1, images)
-    lanes = local, remote
-    slowed = np.stack([contention.local.draws, contention.remote.draws])
-    each_s = np.stack([np.maximum(per_image_s(lane, image_bytes), 1e-12) for lane in lanes])
-    start_s = np.stack([job_s(lane, 1, image_bytes) for lane in lanes]) - each_s
-    both_s = np.maximum(0, start_s.max(axis=0))
-    late_s = start_s - slowed * (both_s - start_s)
-    _, there = ending_together(late_s, each_s * (1 + slowed), images)
-    there = np.clip(there, 0, images if at_most is None else min(at_most, images))
+    place: ClassVar[str] = SPLIT
 
-    def alone_s(lane: Candidate, count: Draws) -> Draws:
-        return np.where(count > 0, job_s(lane, np.maximum(count, 1), image_bytes), 0.0)
+    local: Candidate
+    remote: Candidate
+    contention: Contention
+    at_most: int | None = None
+    choosable: bool = True
 
-    def rounded(how: Callable[[Draws], Draws]) -> Draws:
-        counts = np.stack([images - how(there), how(there)])
-        ends_s = np.stack([alone_s(*each) for each in zip(lanes, counts, strict=True)])
-        # The place that is done first was held up to its end, the other one for as long.
-        first_s = (ends_s + slowed * np.maximum(0, ends_s - both_s)).min(axis=0)
-        ends_s += slowed / (1 + slowed) * np.maximum(0, first_s - both_s)
-        return np.stack([ends_s.max(axis=0), *counts, *ends_s])
+    def shares(self, images: int, total_bytes: float | None = None) -> Shares:
+        """How `images`, at least one, that weigh `total_bytes` (None: as those measured) come out.
 
-    down, up = rounded(np.floor), rounded(np.ceil)
-    seconds, here, away, here_s, away_s = np.where(down[0] <= up[0], down, up)
-    return Shares(seconds, here, away, here_s, away_s, at_most)
+        Shares are rounded both ways, and those kept with which the last result comes earlier.
+        """
+        image_bytes = None if total_bytes is None else total_bytes / max(1, images)
+        lanes = self.local, self.remote
+        slowed = np.stack([self.contention.local.draws, self.contention.remote.draws])
+        each_s = np.stack([np.maximum(per_image_s(lane, image_bytes), 1e-12) for lane in lanes])
+        start_s = np.stack([job_s(lane, 1, image_bytes) for lane in lanes]) - each_s
+        both_s = np.maximum(0, start_s.max(axis=0))
+        late_s = start_s - slowed * (both_s - start_s)
+        _, there = ending_together(late_s, each_s * (1 + slowed), images)
+        there = np.clip(there, 0, images if self.at_most is None else min(self.at_most, images))
+
+        def alone_s(lane: Candidate, count: Draws) -> Draws:
+            return np.where(count > 0, job_s(lane, np.maximum(count, 1), image_bytes), 0.0)
+
+        def rounded(how: Callable[[Draws], Draws]) -> Draws:
+            counts = np.stack([images - how(there), how(there)])
+            ends_s = np.stack([alone_s(*each) for each in zip(lanes, counts, strict=True)])
+            # The place that is done first was held up to its end, the other one for as long.
+            first_s = (ends_s + slowed * np.maximum(0, ends_s - both_s)).min(axis=0)
+            ends_s += slowed / (1 + slowed) * np.maximum(0, first_s - both_s)
+            return np.stack([ends_s.max(axis=0), *counts, *ends_s])
+
+        down, up = rounded(np.floor), rounded(np.ceil)
+        seconds, here, away, here_s, away_s = np.where(down[0] <= up[0], down, up)
+        return Shares(seconds, here, away, here_s, away_s, self.at_most)
+
+    def terms(self) -> dict[str, Term]:
+        """The terms that neither lane has."""
+        contention = self.contention
+        return {"local_contention": contention.local, "remote_contention": contention.remote}
+
+    @property
+    def name(self) -> str:
+        """What the option is called."""
+        return f"{SPLIT}: {self.local.name} and {self.remote.name}"
+
+    @property
+    def traits(self) -> PlaceTraits:
+        """Those of the other place: what is sent away, and billed, is so there."""
+        return self.remote.traits
+
+    @property
+    def state(self) -> str:
+        """The start state of the other place."""
+        return self.remote.state
+
+    @property
+    def slots(self) -> int:
+        """How many images both work on at a time."""
+        return self.local.slots + self.remote.slots
+
+    @property
+    def in_flight(self) -> int:
+        """How many images are under way at a time."""
+        return self.local.in_flight + self.remote.in_flight
+
+    @property
+    def upload_max_side_px(self) -> int | None:
+        """What the remote place is sent."""
+        return self.remote.upload_max_side_px
+
+    @property
+    def agreement(self) -> float | None:
+        """How far what is found in smaller copies agrees, if those are sent."""
+        return self.remote.agreement
+
+    @property
+    def key(self) -> str:
+        """Of both conditions; empty if either was not measured."""
+        keys = self.local.key, self.remote.key
+        return " ".join(keys) if all(keys) else ""
+
+    @property
+    def assumptions(self) -> list[str]:
+        """The names of terms, of both lanes too, that were never measured nor given."""
+        own = [name for name, term in self.terms().items() if term.origin == "assumed"]
+        return list(dict.fromkeys([*self.local.assumptions, *self.remote.assumptions, *own]))
+
+
+AnyCandidate = Candidate | SplitCandidate
+"""A way to do a job: a lane, or two at once."""
+UNITS = {**TERMS, "local_contention": "share", "remote_contention": "share"}
+"""The name and unit of every term of a way."""
+
+
+def makespan_s(way: AnyCandidate, images: int, total_bytes: float | None = None) -> Draws:
+    """Seconds from the command's first line to the last result, one number per draw."""
+    if isinstance(way, SplitCandidate):
+        return way.shares(images, total_bytes).seconds
+    return makespan.makespan_s(way, images, total_bytes)
+
+
+def at_uplink(way: AnyCandidate, goodput: Term) -> AnyCandidate:
+    """The way with another uplink, if it uses one."""
+    if isinstance(way, SplitCandidate):
+        return replace(way, remote=way.remote.with_terms(goodput=goodput))
+    return way.with_terms(goodput=goodput) if way.traits.uses_link else way
 
 
 def ending_together(start_s: Draws, each_s: Draws, images: float) -> Draws:

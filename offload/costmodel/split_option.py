@@ -5,12 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Goal, Option, expectation, summed
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.split.contention import contention
-from offload.costmodel.split.throughput import Shares
+from offload.costmodel.split.throughput import Shares, SplitCandidate
 from offload.costmodel.terms import Candidate, Draws
 from offload.domain.measurements import Measurement
 from offload.domain.places import StartState
