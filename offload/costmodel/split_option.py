@@ -1,5 +1,6 @@
 """The option to split a job: its dollars, what a budget leaves of it, whether it gains enough."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -97,11 +98,8 @@ def _affordable(way: SplitCandidate, goal: Goal, billing: Billing) -> int | None
 
     if is_within(goal.images):
         return None
-    low, high = 0, goal.images
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if is_within(middle) else (low, middle)
-    return low
+    numbers = range(1, goal.images)
+    return bisect_left(numbers, True, key=lambda number: not is_within(number))
 
 
 def _pays(found: Option, singles: Sequence[Option], goal: Goal) -> bool:
