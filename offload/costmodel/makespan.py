@@ -70,7 +70,7 @@ def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> s
 def per_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     """Seconds that one more image costs once the pipeline is full."""
     sent_bytes = _scaled_bytes(lane, image_bytes)
-    latency_s = _way_s(lane, sent_bytes)
+    latency_s = way_s(lane, sent_bytes)
     stages = [
         lane.prepare_s.draws / lane.clients,
         sent_bytes / lane.goodput.draws,
@@ -86,7 +86,7 @@ def one_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     """Seconds from an image being taken to its answer, while as many are under way as may be: its
     way unhindered, or its place among the others (Little 1961).
     """
-    unhindered_s = _way_s(lane, _scaled_bytes(lane, image_bytes))
+    unhindered_s = way_s(lane, _scaled_bytes(lane, image_bytes))
     one_s: Draws = np.maximum(unhindered_s, lane.in_flight * per_image_s(lane, image_bytes))
     return one_s
 
@@ -101,7 +101,7 @@ def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -
     """Seconds of each part of the formula, one number per draw."""
     sent_bytes = _scaled_bytes(lane, image_bytes)
     bytes_cv = lane.bytes_cv if image_bytes is None else 0.0
-    latency_s = _way_s(lane, sent_bytes, first=True)
+    latency_s = way_s(lane, sent_bytes, first=True)
     link_s = np.maximum(sent_bytes / lane.goodput.draws, lane.download_s.draws)
     each_s = np.maximum(lane.service_s.draws, 1e-12) / lane.slots
     rounds_s = _rounds_s(images, lane.slots, lane.service_s.draws, link_s)
@@ -113,7 +113,7 @@ def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -
         "uplink": _sum_of(images - 1, bytes_cv, 1) * sent_bytes / lane.goodput.draws * e,
         "server": _sum_of(rounds_s / each_s, lane.service_cv, 2) * each_s * e,
         "downlink": (images - 1) * lane.download_s.draws * e,
-        "latency": _rounds_s(images, lane.in_flight, _way_s(lane, sent_bytes), link_s)
+        "latency": _rounds_s(images, lane.in_flight, way_s(lane, sent_bytes), link_s)
         * e
         * (not lane.serial),
     }
@@ -126,7 +126,7 @@ def _rounds_s(images: int | Draws, room: int, each_s: Draws, link_s: Draws) -> D
     return total_s
 
 
-def _way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
+def way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
     """One image's way through all stages, unhindered; the `first` one has luck of its own."""
     service_s, upload_s = lane.service_s.draws, sent_bytes / lane.goodput.draws
     if first:

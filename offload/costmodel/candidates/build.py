@@ -11,7 +11,7 @@ from offload.costmodel import accuracy
 from offload.costmodel.candidates import imported, priors
 from offload.costmodel.candidates.measured import Fitted
 from offload.costmodel.candidates.start_up import Starts
-from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
+from offload.costmodel.terms import DRAWS, Candidate, Draws, given
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
 from offload.domain.places import KnownPlaces, PlaceTraits, StartState
 
@@ -113,8 +113,9 @@ def _in_all_states(
     others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
     if not ready.key:
         ready = replace(ready, name=f"{ready.name}, {priors.STATES[StartState.WARM]}")
+    is_warm, least = state == StartState.WARM, by_hand.min_agreement
     smaller = [
-        replace(lane, choosable=state == StartState.WARM and agrees(lane, by_hand.min_agreement))
+        replace(lane, choosable=is_warm and (lane.agreement or 0.0) >= least)
         for lane in of_place
         if lane.upload_max_side_px is not None
     ]
@@ -131,11 +132,6 @@ def server(
     """
     groups = _groups([m for m in measurements if m.is_of_a_place], by_hand, places)
     return next((c.url for group in groups if (c := group[0].condition).url), None)
-
-
-def agrees(lane: Candidate, least: float) -> bool:
-    """Whether what is sent is found to be answered as the images themselves are."""
-    return (lane.agreement or 0.0) >= least
 
 
 def _groups(
@@ -197,11 +193,10 @@ def _link_of(copies: Sequence[Candidate]) -> dict[str, Any]:
 
 def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     """The lane with what was set by hand."""
-    terms: dict[str, Term] = {}
-    if lane.traits.uses_link and by_hand.uplink_bytes_per_s is not None:
-        terms["goodput"] = given(by_hand.uplink_bytes_per_s, "set by hand")
-    if lane.traits.uses_link and by_hand.rtt_s is not None:
-        terms["rtt_s"] = given(by_hand.rtt_s, "set by hand")
-    if by_hand.image_bytes is not None and lane.upload_max_side_px is None:
-        terms["sent_bytes"] = given(by_hand.image_bytes, "set by hand")
-    return lane.with_terms(**terms) if terms else lane
+    said: dict[str, float | None] = {}
+    if lane.traits.uses_link:
+        said = {"goodput": by_hand.uplink_bytes_per_s, "rtt_s": by_hand.rtt_s}
+    if lane.upload_max_side_px is None:
+        said["sent_bytes"] = by_hand.image_bytes
+    terms = {name: given(value, "set by hand") for name, value in said.items() if value is not None}
+    return lane.with_terms(**terms)

@@ -9,6 +9,7 @@ from offload.costmodel import fit
 from offload.costmodel.agreement import f1
 from offload.costmodel.candidates import priors
 from offload.costmodel.fit import Pool, Steady
+from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
 from offload.domain.measurements import Condition, Measurement, StartPhase
 from offload.domain.places import PlaceTraits
@@ -16,6 +17,7 @@ from offload.domain.places import PlaceTraits
 _EFFICIENCY = (0.25, 4.0)
 """What lies beyond is no property of a pipeline but a disturbed measurement."""
 _FEWEST = 3
+_MEANS = ("prepare_s", "sent_bytes", "service_s", "download_s")
 
 
 class Fitted:
@@ -36,9 +38,9 @@ class Fitted:
         self._group = group
         self._pool = Pool.of(group, rng)
         self._newest = self._pool.newest
-        self.condition = self._newest.condition
+        self._condition = self._newest.condition
         self._traits = traits
-        kin = [m for m in everything if m not in group and _kin(m.condition, self.condition)]
+        kin = [m for m in everything if m not in group and _kin(m.condition, self._condition)]
         self._wider = Pool.of([*group, *kin], rng)
         members = {id(m): m for m in (*self._pool.measurements, *self._wider.measurements)}
         self._steady = {
@@ -47,12 +49,13 @@ class Fitted:
 
     def lane(self, noise: Draws) -> Candidate:
         """All terms put together."""
-        condition, newest = self.condition, self._newest
+        condition, newest = self._condition, self._newest
+        side = condition.upload_max_side_px
         in_flight = condition.slots if self._traits.in_process else max(1, newest.in_flight)
         cores = int(condition.client.get("usable_cores") or 1)
         goodput, rtt = self._goodput(), self._rtt()
         lane = Candidate(
-            name=name_of(condition),
+            name=condition.place if side is None else f"{condition.place}, {side} px",
             traits=self._traits,
             state=priors.state_in_use(self._traits),
             slots=condition.slots,
@@ -70,7 +73,7 @@ class Fitted:
             noise=noise,
             service_cv=self._cv("service_cv"),
             bytes_cv=self._cv("bytes_cv"),
-            upload_max_side_px=condition.upload_max_side_px,
+            upload_max_side_px=side,
             agreement=f1([a for m in self._group for a in m.agreements]),
             machine=condition.host,
             key=condition.key,
@@ -79,19 +82,18 @@ class Fitted:
         return lane.with_terms(first_s=self._first(lane), efficiency=self._efficiency(lane))
 
     def _mean(self, name: str, what: str, prior: tuple[float, float]) -> Term:
-        def values(m: Measurement) -> Draws | None:
-            steady = self._steady.get(id(m))
-            draws: Draws | None = getattr(steady, name) if steady else None
-            return draws
+        return self._known(lambda m: getattr(self._steady[id(m)], name, None), _images, what, prior)
 
-        return self._first_known(values, _images) or priors.term(what, prior, self._rng)
-
-    def _first_known(
+    def _known(
         self,
         values: Callable[[Measurement], Draws | None],
         samples: Callable[[Measurement], int],
-    ) -> Term | None:
-        return self._pool.term(values, samples) or self._wider.term(values, samples)
+        what: str,
+        prior: tuple[float, float],
+    ) -> Term:
+        """What the condition says, else its kin, else the prior."""
+        found = self._pool.term(values, samples) or self._wider.term(values, samples)
+        return found or priors.term(what, prior, self._rng)
 
     def _cv(self, name: str) -> float:
         steady = [s for m in self._pool.measurements if (s := self._steady[id(m)])]
@@ -103,30 +105,28 @@ class Fitted:
 
         def values(m: Measurement) -> Draws | None:
             probed = fit.goodput(m, "up", self._rng)
-            steady = self._steady.get(id(m))
-            if probed is None and steady is not None:
-                return fit.job_goodput(m, steady)
-            return probed
+            steady = self._steady[id(m)]
+            return fit.job_goodput(m, steady) if probed is None and steady else probed
 
         def samples(m: Measurement) -> int:
             return sum(p.kind == "up" for p in m.probes) or len(m.images)
 
-        known = self._first_known(values, samples)
-        return known or priors.term("uplink", priors.UPLINK_BYTES_PER_S, self._rng)
+        return self._known(values, samples, "uplink", priors.UPLINK_BYTES_PER_S)
 
     def _rtt(self) -> Term:
         if not self._traits.uses_link:
             return given(0.0, "nothing crosses a link")
-        known = self._first_known(
+        return self._known(
             lambda m: fit.round_trip_s(m, self._rng),
             lambda m: sum(p.kind == "rtt" for p in m.probes),
+            "round trip",
+            priors.RTT_S,
         )
-        return known or priors.term("round trip", priors.RTT_S, self._rng)
 
     def _sent_bytes(self) -> Term:
         """What an image weighs on the wire: the folder's own mean, if files are sent."""
         newest = self._newest
-        if newest.folder_images and self.condition.upload_max_side_px is None:
+        if newest.folder_images and self._condition.upload_max_side_px is None:
             mean = newest.folder_bytes / newest.folder_images
             draws = np.full(DRAWS, mean)
             return Term(draws, "measured", newest.folder_images, newest.taken_at)
@@ -179,25 +179,17 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
     """Measured time per image over that of the slowest stage, for the images that completed; None
     of too few. Of a job too short to fill the pipeline, all that came after one image's way.
     """
-    upload_s = steady.sent_bytes / goodput
-    latency_s = (
-        steady.prepare_s + upload_s + lane.rtt_s.median + steady.service_s + steady.download_s
-    )
-    slowest_s: Draws = np.maximum.reduce(
-        [
-            steady.prepare_s / lane.clients,
-            upload_s,
-            steady.service_s / lane.slots,
-            steady.download_s,
-            latency_s / lane.in_flight,
-        ]
-    )
+    means = {name: Term(getattr(steady, name), "measured") for name in _MEANS}
+    rtt_s = given(lane.rtt_s.median, "")
+    seen = lane.with_terms(**means, goodput=Term(goodput, "measured"), rtt_s=rtt_s)
+    slowest_s = per_image_s(replace(seen, noise=np.ones(DRAWS)))
     if steady.gap_s is not None:
         ratio: Draws = steady.gap_s / slowest_s
         return ratio
     if steady.images < max(_FEWEST, lane.in_flight + 1):
         return None
-    return (steady.span_s - latency_s) / ((steady.images - 1) * slowest_s)
+    beyond_s = steady.span_s - way_s(seen, seen.sent_bytes.draws)
+    return beyond_s / ((steady.images - 1) * slowest_s)
 
 
 def _images(m: Measurement) -> int:
@@ -211,9 +203,3 @@ def _starts(m: Measurement) -> int:
 def _kin(one: Condition, other: Condition) -> bool:
     """The same model at the same place, whatever is sent there."""
     return replace(one, upload_max_side_px=None).key == replace(other, upload_max_side_px=None).key
-
-
-def name_of(condition: Condition) -> str:
-    """What the lane of a condition is called."""
-    side = condition.upload_max_side_px
-    return condition.place if side is None else f"{condition.place}, {side} px"
