@@ -32,11 +32,8 @@ class Advice:
     @property
     def rival(self) -> Option | None:
         """The best of the other options that may be chosen."""
-        others = [
-            o
-            for o in self.options
-            if o.lane.choosable and o.lane.name != self.choice.chosen.lane.name
-        ]
+        name = self.choice.chosen.lane.name
+        others = [o for o in self.options if o.lane.choosable and o.lane.name != name]
         return min(others, key=lambda option: option.seconds, default=None)
 
     @property
@@ -46,9 +43,14 @@ class Advice:
 
     @property
     def usd_per_saved_s(self) -> float | None:
-        """Dollars for each second that a split saves over this process alone; None without such."""
+        """Dollars for each second that a split saves over this process alone; None if it saves none
+        or is no dearer.
+        """
+        if self.split is None:
+            return None
         alone = next(o for o in self.options if o.lane.traits.in_process)
-        return None if self.split is None else split_option.usd_per_saved_s(self.split, alone)
+        saved_s, more_usd = alone.seconds - self.split.seconds, self.split.usd - alone.usd
+        return more_usd / saved_s if saved_s > 0 and more_usd > 0 else None
 
 
 def advise(
@@ -91,7 +93,7 @@ def _break_evens(
     found += [
         breakeven.images(base, lane, mean_bytes)
         for lane, _ in singles
-        if lane.place == other.place and _is_state_of(lane, other)
+        if lane.place == other.place and lane.name != other.name and lane.upload_max_side_px is None
     ]
     found.append(breakeven.uplink(base, other, goal))
     if other.upload_max_side_px is None:
@@ -102,10 +104,6 @@ def _break_evens(
             worth = goal.value_of_time_usd_per_h
             found.append(breakeven.price(here, there, billing, worth))
     return found
-
-
-def _is_state_of(lane: Candidate, other: Candidate) -> bool:
-    return lane.upload_max_side_px is None and lane.name != other.name
 
 
 def _best(singles: Sequence[Single], choice: Choice, *, leaves_machine: bool) -> Single | None:

@@ -10,7 +10,7 @@ import numpy as np
 from offload.costmodel.decide import Goal, Option
 from offload.costmodel.dollars import Billing
 from offload.costmodel.makespan import makespan_s, per_image_s
-from offload.costmodel.split.throughput import AnyCandidate
+from offload.costmodel.split import AnyCandidate
 from offload.costmodel.terms import DRAWS, HIGH, LOW, Candidate, Draws, Term
 
 MOST_IMAGES = 1_000_000

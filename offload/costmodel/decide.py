@@ -14,7 +14,7 @@ import numpy as np
 from offload.costmodel.accuracy import widened
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import binding, makespan_s
-from offload.costmodel.split.throughput import AnyCandidate, Shares
+from offload.costmodel.split import AnyCandidate, Shares
 from offload.costmodel.terms import HIGH, LOW, Candidate, Draws
 
 SURE = 0.8

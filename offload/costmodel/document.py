@@ -5,7 +5,7 @@ from typing import Any
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
-from offload.costmodel.split.throughput import UNITS, SplitCandidate
+from offload.costmodel.split import UNITS, SplitCandidate
 from offload.costmodel.terms import Term
 from offload.domain.results import SCHEMA, Json
 

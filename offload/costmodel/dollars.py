@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offload.costmodel.split.throughput import AnyCandidate, SplitCandidate
+from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.costmodel.terms import Draws
 from offload.domain.places import StartState
 from offload.domain.prices import (

@@ -9,8 +9,7 @@ import numpy as np
 from offload.costmodel.decide import Goal, Option, expectation, summed
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
-from offload.costmodel.split.contention import contention
-from offload.costmodel.split.throughput import Shares, SplitCandidate
+from offload.costmodel.split import Shares, SplitCandidate, contention
 from offload.costmodel.terms import Candidate, Draws
 from offload.domain.measurements import Measurement
 from offload.domain.places import StartState
@@ -107,11 +106,3 @@ def _pays(found: Option, singles: Sequence[Option], goal: Goal) -> bool:
     rivals = [o for o in singles if o.lane.choosable and o.keeps_limits >= found.keeps_limits]
     bearable_s = WORTH * expectation(found.draws_s, goal)
     return all(expectation(rival.draws_s, goal) > bearable_s for rival in rivals)
-
-
-def usd_per_saved_s(found: Option, alone: Option) -> float | None:
-    """Dollars for each second that a split saves over this process alone, None if it saves none or
-    is no dearer.
-    """
-    saved_s, more_usd = alone.seconds - found.seconds, found.usd - alone.usd
-    return more_usd / saved_s if saved_s > 0 and more_usd > 0 else None

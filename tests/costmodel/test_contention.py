@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from offload.costmodel.candidates.build import Overrides, lanes, server
-from offload.costmodel.split.contention import contention
-from offload.costmodel.split.throughput import Contention
+from offload.costmodel.split import Contention, contention
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Condition, Measurement
 from offload.domain.typed import read

@@ -10,7 +10,7 @@ from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.decide import Option
 from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing
-from offload.costmodel.split.throughput import Shares, SplitCandidate, makespan_s
+from offload.costmodel.split import Shares, SplitCandidate, makespan_s
 from offload.costmodel.split_option import bill_usd
 from offload.domain.measurements import Agreement, Measurement, Outcome
 from tests.costmodel.test_contention import here as beside_remote

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from offload.costmodel import accuracy
-from offload.costmodel.candidates import imported, priors
-from offload.costmodel.candidates.measured import Fitted
+from offload.costmodel.candidates import priors
+from offload.costmodel.candidates.measured import Fitted, of_jobs
 from offload.costmodel.candidates.start_up import Starts
 from offload.costmodel.terms import DRAWS, Candidate, Draws, given
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
@@ -65,7 +65,7 @@ def lanes(
         traits = places[group[0].condition.place]
         if group[0].totals:
             sigma = accuracy.sigma(outcomes, traits)
-            return imported.lane(group, traits, luck[traits.name], sigma)
+            return of_jobs(group, traits, luck[traits.name], sigma)
         return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
     measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]

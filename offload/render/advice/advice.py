@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from offload.costmodel import document
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
-from offload.costmodel.split.throughput import AnyCandidate, SplitCandidate
+from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.domain.units import show_usd
 from offload.render import tables
 from offload.render.advice import breakevens, explained, option_table, splits

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from offload.costmodel.advice import Advice
 from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Option
-from offload.costmodel.split.throughput import UNITS, AnyCandidate, SplitCandidate
+from offload.costmodel.split import UNITS, AnyCandidate, SplitCandidate
 from offload.domain.machines import Kind
 from offload.domain.places import StartState
 from offload.domain.units import show_s, show_usd

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.decide import Option
-from offload.costmodel.split.throughput import Count, SplitCandidate
+from offload.costmodel.split import Count, SplitCandidate
 from offload.domain.units import show_usd
 from offload.render.words import between, count, spoken
 

@@ -11,16 +11,23 @@ what the first image takes less b, and b what one more does. While both work, fr
 a place takes phi longer: T + phi max(0, T - max A) for what it would be done with at T.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from offload.costmodel import makespan
+from offload.costmodel import fit, makespan
 from offload.costmodel.makespan import job_s, one_image_s, per_image_s
-from offload.costmodel.terms import HIGH, LOW, TERMS, Candidate, Draws, Term
+from offload.costmodel.terms import HIGH, LOW, TERMS, Candidate, Draws, Term, assumed
+from offload.domain.measurements import Measurement
 from offload.domain.places import SPLIT, PlaceTraits
+
+_CLIENT_CORES = (0.02, 0.35)
+"""Of a core, what reading, preparing and sending images takes away from inference."""
+_STARVED = (0.005, 0.1)
+"""What images take longer remotely where preparing and sending them waits for a core."""
+_SEED = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +212,42 @@ def speed(lane: Candidate, image_bytes: float | None = None, slowed: Term | None
     longer = 1.0 if slowed is None else 1 + slowed.draws
     rate = 1 / np.median(per_image_s(lane, image_bytes) * longer)
     return Speed(float(rate), float(np.median(one_image_s(lane, image_bytes) * longer)))
+
+
+def contention(
+    measurements: Sequence[Measurement], local: Candidate, remote: Candidate
+) -> Contention:
+    """Seconds per image beside the other place over those alone, less one; as jobs that were split
+    before had it, else assumed.
+    """
+    rng = np.random.default_rng(_SEED)
+    low, high = (cores / local.slots for cores in _CLIENT_CORES)
+    here = assumed(low, high, rng, f"sending takes 2 to 35 % of a core; local uses {local.slots}")
+    there = assumed(*_STARVED, rng, "prior of sending beside inference")
+    return Contention(
+        _measured(measurements, local, remote.place, rng) or here,
+        _measured(measurements, remote, local.place, rng) or there,
+    )
+
+
+def _measured(
+    measurements: Sequence[Measurement], lane: Candidate, beside: str, rng: np.random.Generator
+) -> Term | None:
+    group = [m for m in measurements if _is_beside(m, lane, beside)]
+
+    def values(m: Measurement) -> Draws | None:
+        steady = fit.steady(m, rng, in_process=lane.traits.in_process)
+        if steady is None or steady.gap_s is None:
+            return None
+        alone_s = per_image_s(lane, float(np.median(steady.sent_bytes))) / lane.noise
+        longer: Draws = steady.gap_s / alone_s - 1
+        return longer
+
+    found = fit.Pool.of(group, rng).term(values, lambda m: len(m.images))
+    return None if found is None else replace(found, draws=np.maximum(found.draws, 0.0))
+
+
+def _is_beside(m: Measurement, lane: Candidate, beside: str) -> bool:
+    """Whether it is of the lane's condition, but for what worked meanwhile."""
+    condition = m.condition
+    return condition.beside == beside and replace(condition, beside=None).key == lane.key
