@@ -144,8 +144,7 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
     losses = {option.lane.name: _loss(option, goal) for option in within}
     least = np.minimum.reduce(list(losses.values()))
     winner = np.argmin(list(losses.values()), axis=0)
-    names = list(losses)
-    p_best = {name: float(np.mean(winner == i)) for i, name in enumerate(names)}
+    p_best = {name: float(np.mean(winner == i)) for i, name in enumerate(losses)}
     regret = {name: float(np.mean(lost - least)) for name, lost in losses.items()}
     best = min(within, key=lambda option: expectation(losses[option.lane.name], goal))
     chosen, too_close = _unless_close(best, within, losses, p_best, goal)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
-from offload.domain.results import Json, Row
+from offload.domain.results import Row
 from offload.domain.timing import Durations
 
 Source = Literal["profile", "run", "import", "provision"]
@@ -181,10 +181,6 @@ class Measurement:
         """Whether it tells what a place is like: no bring-up, and nothing else worked meanwhile."""
         return not self.is_bring_up and self.condition.beside is None
 
-    def to_json(self) -> Json:
-        """The measurement as JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -209,7 +205,3 @@ class Outcome:
     predicted_usd: float = 0.0
     actual_usd: float = 0.0
     assumed: bool = False
-
-    def to_json(self) -> Json:
-        """The outcome as JSON types."""
-        return asdict(self)

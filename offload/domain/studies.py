@@ -117,8 +117,7 @@ class Design:
 
     def to_json(self) -> Json:
         """The design as JSON types."""
-        document = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in document.items()}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +187,7 @@ class CellRun:
         """
         if self.outcome is None:
             return None
-        return makespan_s(self.cell, self.outcome)
-
-
-def makespan_s(cell: Cell, outcome: CellOutcome) -> float:
-    """What a run is said to have taken."""
-    return outcome.detect_s + (outcome.startup_s if cell.cold else 0.0)
+        return self.outcome.detect_s + (self.outcome.startup_s if self.cell.cold else 0.0)
 
 
 @dataclass(slots=True)

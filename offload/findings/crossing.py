@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from offload.costmodel.terms import Draws
 from offload.findings import estimates
-from offload.findings.estimates import Draws, Estimate
+from offload.findings.estimates import Estimate
 from offload.findings.study import Group, Study, Variant
 
 _M = "makespan_s"

@@ -24,15 +24,12 @@ class HostFacts:
         """Out of a document; None if it is none."""
         if not isinstance(document, Mapping) or not document:
             return None
-        return cls(
-            cpu=text(document, "cpu"),
-            cores=_whole(document, "cores"),
-            usable_cores=_whole(document, "usable_cores"),
-            memory_bytes=_whole(document, "memory_bytes"),
-            system=text(document, "system"),
-            python=text(document, "python"),
-            gpu=text(document, "gpu"),
-        )
+        known: dict[str, Any] = {
+            name: round(value) if (value := _number(document, name)) else None
+            for name in ("cores", "usable_cores", "memory_bytes")
+        }
+        texts = {name: text(document, name) for name in ("cpu", "system", "python", "gpu")}
+        return cls(**known | texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +98,3 @@ def _number(document: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
         return float(value)
     return None
-
-
-def _whole(document: Mapping[str, Any], name: str) -> int | None:
-    value = _number(document, name)
-    return None if value is None else round(value)

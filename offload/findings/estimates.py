@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Draws = npt.NDArray[np.float64]
-"""One median for each resample of the same few values."""
+from offload.costmodel.terms import HIGH, LOW, Draws
 
 RESAMPLES = 2000
-LOW, HIGH = 0.05, 0.95
-"""The quantiles between which 90 % of the resampled medians lie."""
 CLEAR = 0.9
 """A difference is one if this share of resamples has it."""
 

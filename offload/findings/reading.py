@@ -6,6 +6,7 @@ from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, is_name
+from offload.domain.studies import LEVELS
 from offload.domain.study_tables import HINT, NUMBERS
 from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, plain
 
@@ -40,10 +41,10 @@ def study(
 
 
 def _run(row: Row, line: int) -> MeasuredRun:
+    where = f"Line {line} of runs.csv"
     for name in _NEEDED:
         if row.get(name) is None:
-            raise UsageError(f"Line {line} of runs.csv has no column {name!r}.", hint=HINT)
-    where = f"Line {line} of runs.csv"
+            raise UsageError(f"{where} has no column {name!r}.", hint=HINT)
     numbers = {name: value for name in NUMBERS if (value := _number(row, name, where)) is not None}
     images = _number(row, "images", where)
     if images is None or images < 1:
@@ -58,26 +59,21 @@ def _run(row: Row, line: int) -> MeasuredRun:
         lane=_lane(row, where),
         images=int(images),
         numbers={} if error else numbers,
-        assumed=(row.get("assumed") or "").strip().lower() in _TRUE,
+        assumed=_is_true(row, "assumed"),
         error=error,
     )
 
 
 def _lane(row: Row, where: str) -> Variant:
-    def whole(name: str) -> int | None:
-        value = _number(row, name, where)
-        return None if value is None else int(value)
+    levels: dict[str, Any] = {name: _number(row, name, where) for name in LEVELS}
+    for name in ("concurrency", "replicas", "upload_max_side_px"):
+        levels[name] = None if levels[name] is None else int(levels[name])
+    cold = _is_true(row, "cold")
+    return Variant(row["place"], plain(row.get("label") or ""), **levels, cold=cold)
 
-    return Variant(
-        place=row["place"],
-        label=plain(row.get("label") or ""),
-        concurrency=whole("concurrency"),
-        replicas=whole("replicas"),
-        cpus=_number(row, "cpus", where),
-        upload_max_side_px=whole("upload_max_side_px"),
-        link_mbit=_number(row, "link_mbit", where),
-        cold=(row.get("cold") or "").strip().lower() in _TRUE,
-    )
+
+def _is_true(row: Row, name: str) -> bool:
+    return (row.get(name) or "").strip().lower() in _TRUE
 
 
 def _photo(row: Row, lane: Variant, line: int) -> TransferPoint:

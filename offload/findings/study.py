@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from offload.costmodel.terms import Draws
 from offload.domain.places import KnownPlaces
 from offload.domain.study_tables import shown
-from offload.findings.estimates import Draws, Estimate, draws, estimate
+from offload.findings.estimates import Estimate, draws, estimate
 
 
 @dataclass(frozen=True, slots=True)

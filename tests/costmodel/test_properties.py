@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -282,7 +282,7 @@ measurements = st.builds(
 
 @given(measurements)
 def test_a_measurement_survives_being_written_down(measurement: Measurement) -> None:
-    found = read(Measurement, json.loads(json.dumps(measurement.to_json())))
+    found = read(Measurement, json.loads(json.dumps(asdict(measurement))))
     assert found == measurement
     assert found.condition.key == measurement.condition.key
 
@@ -304,7 +304,7 @@ def test_a_measurement_survives_being_written_down(measurement: Measurement) -> 
     )
 )
 def test_an_outcome_survives_being_written_down(outcome: Outcome) -> None:
-    assert read(Outcome, json.loads(json.dumps(outcome.to_json()))) == outcome
+    assert read(Outcome, json.loads(json.dumps(asdict(outcome)))) == outcome
 
 
 def test_hardware_alone_tells_machines_apart() -> None:

@@ -76,7 +76,6 @@ class Fitted:
             bytes_cv=self._cv("bytes_cv"),
             upload_max_side_px=side,
             agreement=f1([a for m in self._group for a in m.agreements]),
-            machine=condition.host,
             key=condition.key,
             phases=self._phases(),
         )
@@ -102,7 +101,7 @@ class Fitted:
 
     def _goodput(self) -> Term:
         if not self._traits.uses_link:
-            return priors.no_link()
+            return priors.NO_LINK
 
         def values(m: Measurement) -> Draws | None:
             probed = fit.goodput(m, "up", self._rng)
@@ -225,13 +224,16 @@ def of_jobs(
         return Term(np.full(DRAWS, value), "measured", len(jobs), newest.taken_at, "table of runs")
 
     rng = np.random.default_rng(0)
-    goodput = priors.no_link()
+    goodput = priors.NO_LINK
     if fitted.per_byte_s:
         goodput = term(1 / fitted.per_byte_s)
     elif traits.uses_link:
         goodput = priors.term("uplink", priors.UPLINK_BYTES_PER_S, rng)
-    nothing = given(0.0, "not told apart")
-    condition = newest.condition
+    if weights:
+        sent_bytes = term(float(np.mean(weights)))
+    else:
+        sent_bytes = priors.term("bytes", priors.IMAGE_BYTES, rng)
+    nothing, condition = given(0.0, "not told apart"), newest.condition
     return Candidate(
         name=condition.place,
         traits=traits,
@@ -242,9 +244,7 @@ def of_jobs(
         startup_s=term(fitted.startup_s),
         first_s=nothing,
         prepare_s=nothing,
-        sent_bytes=term(float(np.mean(weights)))
-        if weights
-        else priors.term("bytes", priors.IMAGE_BYTES, rng),
+        sent_bytes=sent_bytes,
         goodput=goodput,
         rtt_s=nothing,
         service_s=term(fitted.per_image_s),
@@ -252,6 +252,5 @@ def of_jobs(
         efficiency=given(1.0, "in the line"),
         noise=noise,
         serial=True,
-        machine=condition.host,
         key=condition.key,
     )
