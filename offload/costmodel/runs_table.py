@@ -1,4 +1,4 @@
-"""Tables of runs that people took by hand, and the line through them.
+"""Tables of runs that people took by hand.
 
 A table is CSV with these columns among any others: `Date`, `Total Images`, `Payload Size` (of all
 images of the run together), `Transfer Speed`, `Total Execution time on server (s)`,
@@ -14,14 +14,10 @@ there, and of several such ways the quickest.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from offload.costmodel import sheet
-from offload.costmodel.statistics import Values
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Total
 from offload.domain.places import is_name
@@ -147,80 +143,3 @@ def _location(text: str, *, option: str) -> tuple[str, str | None]:
         f"{option} takes a place, not {text!r}.",
         hint="It is AWS, a server's URL, container, or local.",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class LineFit:
-    """A line through runs of one place: `startup_s + per_image_s * images + per_byte_s * bytes`.
-
-    `errors` has for each run what the line through all the others says too much (negative: too
-    little), over the seconds it took. A single run has no error.
-    """
-
-    startup_s: float
-    per_image_s: float
-    per_byte_s: float
-    errors: tuple[float, ...] = ()
-
-    def total_s(self, images: float, payload_bytes: float = 0.0) -> float:
-        """The seconds that a run takes by this line."""
-        return self.startup_s + self.per_image_s * images + self.per_byte_s * payload_bytes
-
-    @property
-    def median_error(self) -> float | None:
-        """The median of the errors without their signs; None where there is none."""
-        return float(np.median(np.abs(self.errors))) if self.errors else None
-
-
-def fit(jobs: Sequence[Total]) -> LineFit:
-    """The line without negative coefficients that is nearest to `jobs`: least squares of what it
-    misses over each one's total.
-
-    Execution is fitted on images and transfer on bytes, as the table tells one from the other; from
-    the totals they could not be told where all images are about as large. Where the number of
-    images does not vary, there is no start-up.
-
-    Raises:
-        UsageError: there is no run.
-    """
-    if not jobs:
-        raise UsageError("There is no run to fit.", hint=_COLUMNS.hint)
-    table = np.array(
-        [(job.images, job.bytes or 0.0, job.execution_s, job.transfer_s) for job in jobs], float
-    )
-    if len(jobs) == 1:
-        return _line(table)
-    others = [_line(np.delete(table, row, axis=0)) for row in range(len(jobs))]
-    errors = [
-        line.total_s(job.images, job.bytes or 0.0) / job.total_s - 1
-        for line, job in zip(others, jobs, strict=True)
-    ]
-    return replace(_line(table), errors=tuple(errors))
-
-
-def _line(table: Values) -> LineFit:
-    """Of rows of images, bytes, seconds of execution and of transfer."""
-    weights = 1 / table[:, 2:].sum(axis=1)
-    images, payload_bytes, execution_s, transfer_s = table.T * weights
-    per_image_s, startup_s = _nnls(np.column_stack([images, weights]), execution_s)
-    (per_byte_s,) = _nnls(payload_bytes[:, None], transfer_s)
-    return LineFit(startup_s, per_image_s, per_byte_s)
-
-
-def _nnls(columns: Values, target: Values) -> list[float]:
-    """Non-negative least squares (Lawson and Hanson 1974, chapter 23). Its solution is that of
-    plain least squares on some of the columns, and so few columns allow to try every choice; of
-    choices that are as good as each other, the first with the fewest columns is taken.
-    """
-    scale = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
-    best, least = np.zeros(len(scale)), float(target @ target)
-    same = 1e-12 * least
-    for size in range(1, len(scale) + 1):
-        for chosen in map(list, combinations(range(len(scale)), size)):
-            part = columns[:, chosen] / scale[chosen]
-            found, _, rank, _ = np.linalg.lstsq(part, target, rcond=None)
-            missed = float(((target - part @ found) ** 2).sum())
-            if rank == size and (found >= 0).all() and missed < least - same:
-                best, least = np.zeros(len(scale)), missed
-                best[chosen] = found / scale[chosen]
-    return [float(value) for value in best]

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from offload.costmodel.terms import Draws
+import numpy as np
+
 from offload.domain.places import KnownPlaces
 from offload.domain.study_tables import shown
-from offload.findings.estimates import Estimate, draws, estimate
+from offload.findings.estimates import Estimate, estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,7 @@ class Group:
 
     def median(self, column: str) -> float | None:
         """The median alone."""
-        found = self.estimate(column)
-        return found.value if found else None
-
-    def draws(self, column: str) -> Draws | None:
-        """Resampled medians of a column; None where it is empty."""
-        values = self.values(column)
-        return draws(values) if values else None
+        return float(np.median(values)) if (values := self.values(column)) else None
 
 
 @dataclass(frozen=True)

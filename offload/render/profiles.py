@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 
 from offload.costmodel import statistics
 from offload.costmodel.agreement import f1
-from offload.costmodel.runs_table import LineFit
+from offload.costmodel.statistics import LineFit
 from offload.domain import profiles
 from offload.domain.measurements import ImageSample, Measurement, ProbeKind, StartPhase
 from offload.domain.places import StartState

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.costmodel.runs_table import LineFit, TableRun, fit, read
+from offload.costmodel.runs_table import TableRun, read
+from offload.costmodel.statistics import LineFit
+from offload.costmodel.statistics import line_through as fit
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Total
 

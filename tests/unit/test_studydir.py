@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from offload.costmodel import runs_table
+from offload.costmodel.statistics import line_through
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
 from offload.domain.study_tables import PER_IMAGE, RUNS
@@ -228,7 +229,7 @@ def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_p
             )
             study.append(replace(made, outcome=outcome, goodput_bytes_per_s=2e6))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
-    found = runs_table.fit([each.job for each in runs])
+    found = line_through([each.job for each in runs])
     assert 1 / found.per_byte_s == pytest.approx(2e6, rel=1e-3)
     assert found.startup_s == pytest.approx(0.12, rel=0.01)
     assert found.per_image_s == pytest.approx(0.008, rel=0.01)

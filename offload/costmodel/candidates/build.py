@@ -82,18 +82,17 @@ def lanes(
             starts = Starts(ups, by_hand.kind, container_s, rng)
             of_place = [lane for lane in found if lane.traits == traits]
             here += _in_all_states(of_place, starts, by_hand)
-    return [_if_allowed(lane, by_hand) for lane in here]
+    allowed = by_hand.places
+    return [
+        lane if allowed is None or lane.place in allowed else replace(lane, choosable=False)
+        for lane in here
+    ]
 
 
 def _every_place(jobs: Sequence[Measurement], places: KnownPlaces) -> list[PlaceTraits]:
     """What is known and what was measured, the simplest first."""
     names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
     return sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
-
-
-def _if_allowed(lane: Candidate, by_hand: Overrides) -> Candidate:
-    allowed = by_hand.places is None or lane.place in by_hand.places
-    return lane if allowed else replace(lane, choosable=False)
 
 
 def _in_all_states(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from offload.costmodel.candidates import priors
-from offload.costmodel.terms import Candidate, Term, assumed, given
+from offload.costmodel.terms import Candidate, assumed, given
 from offload.domain.places import StartState
 from offload.domain.studies import Cell
 
@@ -64,17 +64,13 @@ def _boxed(cell: Cell, lane: Candidate, cores: int, limited: bool) -> Candidate:
     alone, together = (max(1.0, number * slots * share / cores) for number in (1, replicas))
     slower = together / alone if limited or cell.cpus is None else together / share
     in_flight = max(1, lane.in_flight - lane.slots + slots)
+    service_s = lane.service_s
+    if slower != 1:
+        how = "scaled to its share of the cores"
+        service_s = replace(service_s, draws=service_s.draws * slower, origin="assumed", how=how)
     return replace(
-        lane,
-        slots=replicas * slots,
-        in_flight=replicas * in_flight,
-        service_s=lane.service_s if slower == 1 else _guessed(lane.service_s, slower),
+        lane, slots=replicas * slots, in_flight=replicas * in_flight, service_s=service_s
     )
-
-
-def _guessed(term: Term, factor: float) -> Term:
-    how = "scaled to its share of the cores"
-    return Term(term.draws * factor, "assumed", term.samples, term.taken_at, how)
 
 
 def busy_s(lane: Candidate, seconds: float, *, cold: bool) -> float:

@@ -10,7 +10,7 @@ from offload.costmodel.agreement import f1
 from offload.costmodel.candidates import priors
 from offload.costmodel.fit import Pool, Steady
 from offload.costmodel.makespan import per_image_s, way_s
-from offload.costmodel.runs_table import fit as line_through
+from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
 from offload.domain.measurements import Condition, Measurement, StartPhase
 from offload.domain.places import PlaceTraits

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from offload.costmodel import runs_table
-from offload.costmodel.runs_table import LineFit, TableRun
+from offload.costmodel.runs_table import TableRun
+from offload.costmodel.statistics import LineFit, line_through
 from offload.domain import profiles
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition, Measurement
@@ -97,7 +98,7 @@ def import_file(store: Store, file: str, model: str) -> ImportedFile:
     for run in runs_table.read(_text(file)):
         groups.setdefault((run.place, run.url), []).append(run)
     fits = [
-        (shown(url) if url else place, runs_table.fit([run.job for run in runs]))
+        (shown(url) if url else place, line_through([run.job for run in runs]))
         for (place, url), runs in groups.items()
     ]
     added = [_measurement(runs, model) for runs in groups.values()]
