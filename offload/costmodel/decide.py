@@ -157,8 +157,7 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
 def _loss(option: Option, goal: Goal) -> Draws:
     """What is to be small: seconds, dollars, or dollars with an hour's value."""
     if goal.value_of_time_usd_per_h is not None:
-        worth: Draws = option.draws_usd + goal.value_of_time_usd_per_h * option.draws_s / 3600
-        return worth
+        return option.draws_usd + goal.value_of_time_usd_per_h * option.draws_s / 3600
     if goal.optimize == "cost":
         # Between two that cost the same, the faster one: a second weighs as good as nothing.
         return option.draws_usd + 1e-9 * option.draws_s

@@ -184,8 +184,7 @@ def goodput(measurement: Measurement, kind: str, rng: np.random.Generator) -> Dr
     count = (dx != 0).sum(axis=1)
     rows = np.arange(DRAWS)
     medians = (slopes[rows, (count - 1) // 2] + slopes[rows, count // 2]) / 2
-    draws: Draws = 1 / np.where((count > 0) & (medians > 0), medians, point)
-    return draws
+    return 1 / np.where((count > 0) & (medians > 0), medians, point)
 
 
 def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
@@ -194,8 +193,7 @@ def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
     sent = sum(i.durations.upload_s for i in measurement.images)
     if seen.gap_s is None or not sent or waited < sent:
         return None
-    rate: Draws = seen.sent_bytes / seen.gap_s
-    return rate
+    return seen.sent_bytes / seen.gap_s
 
 
 def _goodput_point(measurement: Measurement) -> float | None:

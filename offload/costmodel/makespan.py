@@ -40,8 +40,7 @@ def job_s(lane: Candidate, images: int | Draws, image_bytes: float | None = None
     """
     stages = _stages_s(lane, images, image_bytes)
     bottleneck_s = _together(lane, [stages[name] for name in _STAGES])
-    total_s: Draws = (stages["start-up"] + stages["one image"] + bottleneck_s) * lane.noise
-    return total_s
+    return (stages["start-up"] + stages["one image"] + bottleneck_s) * lane.noise
 
 
 def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> str:
@@ -78,8 +77,7 @@ def per_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
         lane.download_s.draws,
         0 * latency_s if lane.serial else latency_s / lane.in_flight,
     ]
-    slowest_s: Draws = _together(lane, stages) * lane.efficiency.draws * lane.noise
-    return slowest_s
+    return _together(lane, stages) * lane.efficiency.draws * lane.noise
 
 
 def one_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
@@ -87,8 +85,7 @@ def one_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     way unhindered, or its place among the others (Little 1961).
     """
     unhindered_s = way_s(lane, _scaled_bytes(lane, image_bytes))
-    one_s: Draws = np.maximum(unhindered_s, lane.in_flight * per_image_s(lane, image_bytes))
-    return one_s
+    return np.maximum(unhindered_s, lane.in_flight * per_image_s(lane, image_bytes))
 
 
 def _together(lane: Candidate, stages: Sequence[Draws]) -> Draws:
@@ -122,8 +119,7 @@ def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -
 def _rounds_s(images: int | Draws, room: int, each_s: Draws, link_s: Draws) -> Draws:
     """Seconds from the first of `images` to the last, where `room` at a time take `each_s`."""
     whole, rest = (images - 1) // room, (images - 1) % room
-    total_s: Draws = whole * each_s + rest * np.minimum(link_s, each_s / room)
-    return total_s
+    return whole * each_s + rest * np.minimum(link_s, each_s / room)
 
 
 def way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:

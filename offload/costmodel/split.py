@@ -240,8 +240,7 @@ def _measured(
         if steady is None or steady.gap_s is None:
             return None
         alone_s = per_image_s(lane, float(np.median(steady.sent_bytes))) / lane.noise
-        longer: Draws = steady.gap_s / alone_s - 1
-        return longer
+        return steady.gap_s / alone_s - 1
 
     found = fit.Pool.of(group, rng).term(values, lambda m: len(m.images))
     return None if found is None else replace(found, draws=np.maximum(found.draws, 0.0))

@@ -184,8 +184,7 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
     seen = lane.with_terms(**means, goodput=Term(goodput, "measured"), rtt_s=rtt_s)
     slowest_s = per_image_s(replace(seen, noise=np.ones(DRAWS)))
     if steady.gap_s is not None:
-        ratio: Draws = steady.gap_s / slowest_s
-        return ratio
+        return steady.gap_s / slowest_s
     if steady.images < max(_FEWEST, lane.in_flight + 1):
         return None
     beyond_s = steady.span_s - way_s(seen, seen.sent_bytes.draws)
