@@ -11,13 +11,14 @@ import pytest
 from offload.costmodel import runs_table
 from offload.costmodel.statistics import line_through
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.study_tables import PER_IMAGE, RUNS
 from offload.domain.timing import Durations, Spread
 from offload.drivers.folders import study_dir, study_files
 from offload.findings import reading
 from tests import studies
 from tests.measured import PLACES as KNOWN
+from tests.studies import photo
 
 DESIGN = Design((1, 2), ("local", "container", "remote"), repeats=2, known=KNOWN)
 FIXED = {"design": DESIGN.to_json(), "images": {"drawn": "f00d"}}
@@ -33,8 +34,7 @@ def run(cell: Cell, error: str = "", label: str = "http://far:8080") -> CellRun:
         return CellRun(cell, at, predicted, label=label, error=error)
     durations = Durations(read_s=0.01, upload_s=0.3 if away else 0.0, decode_s=0.09, infer_s=0.2)
     photos = tuple(
-        ImageTransfer(f"{number}.jpg", 100_000, 100_000 * away, durations)
-        for number in range(cell.images)
+        photo(f"{number}.jpg", 100_000, 100_000 * away, durations) for number in range(cell.images)
     )
     outcome = CellOutcome(0.5, 1.8, Spread(0.2, 0.2, 0.3), 0, 100_000 * away * cell.images, photos)
     return CellRun(cell, at, predicted, outcome, label, usd=0.002 * away)
@@ -288,8 +288,8 @@ def test_names_with_line_ends_and_commas_stay_one_line(tmp_path: Path) -> None:
     cell = Cell("0000", 1, KNOWN["local"], 1)
     made = run(cell)
     assert made.outcome is not None
-    photo = ImageTransfer('a,"b"\nc.jpg', 5, 0, Durations())
-    outcome = CellOutcome(0.1, 0.2, None, 0, 0, (photo,))
+    image = photo('a,"b"\nc.jpg', 5, 0, Durations())
+    outcome = CellOutcome(0.1, 0.2, None, 0, 0, (image,))
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(CellRun(cell, made.at, None, outcome))
     with (tmp_path / "per_image.csv").open(newline="") as file:
