@@ -43,9 +43,7 @@ class Advice:
 
     @property
     def usd_per_saved_s(self) -> float | None:
-        """Dollars for each second that a split saves over this process alone; None if it saves none
-        or is no dearer.
-        """
+        """Dollars for each second a split saves over this process; None if none, or no dearer."""
         if self.split is None:
             return None
         alone = next(o for o in self.options if o.lane.traits.in_process)
@@ -80,9 +78,7 @@ def advise(
 def _break_evens(
     singles: Sequence[Single], choice: Choice, goal: Goal, billing: Billing
 ) -> list[BreakEven]:
-    """Where the best option here and the best one elsewhere meet; and for each start state of the
-    place there, the number of images.
-    """
+    """Where the best here and the best elsewhere meet; by images for each start state there too."""
     best_here = _best(singles, choice, leaves_machine=False)
     best_there = _best(singles, choice, leaves_machine=True)
     if best_here is None or best_there is None:

@@ -199,9 +199,7 @@ def ending_together(start_s: Draws, each_s: Draws, images: float) -> Draws:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What is expected of a place that works: its rate, and what an image takes from being taken
-    to its answer.
-    """
+    """What is expected of a place: its rate, and what an image takes until its answer."""
 
     images_per_s: float
     latency_s: float
@@ -217,9 +215,7 @@ def speed(lane: Candidate, image_bytes: float | None = None, slowed: Term | None
 def contention(
     measurements: Sequence[Measurement], local: Candidate, remote: Candidate
 ) -> Contention:
-    """Seconds per image beside the other place over those alone, less one; as jobs that were split
-    before had it, else assumed.
-    """
+    """By how much longer an image takes beside the other place: as past splits had it, or assumed."""
     rng = np.random.default_rng(_SEED)
     low, high = (cores / local.slots for cores in _CLIENT_CORES)
     here = assumed(low, high, rng, f"sending takes 2 to 35 % of a core; local uses {local.slots}")

@@ -83,9 +83,7 @@ def binding(way: SplitCandidate, shares: Shares) -> str:
 
 
 def _affordable(way: SplitCandidate, goal: Goal, billing: Billing) -> int | None:
-    """The most images that the remote place can do within the budget; None if that is all it would
-    get anyway.
-    """
+    """The most images that the budget lets the remote place do; None if it does not limit them."""
     limit_usd = goal.max_cost_usd
     if limit_usd is None:
         return None

@@ -69,9 +69,7 @@ def drift(values: Sequence[float]) -> float:
 
 
 def gaps(finished_s: Sequence[float], skip: int) -> list[float]:
-    """Seconds between consecutive completions, in order, but for those of the first `skip`, which
-    fill the pipeline.
-    """
+    """Seconds between consecutive completions after the first `skip`, which fill the pipeline."""
     ordered = sorted(finished_s)[skip:]
     return [later - earlier for earlier, later in pairwise(ordered)]
 

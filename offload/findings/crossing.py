@@ -81,9 +81,7 @@ def _start_of_last_run(numbers: Sequence[int], true: Sequence[bool]) -> int | No
 
 
 def _last_roots(gaps: Draws, numbers: Sequence[int]) -> Draws:
-    """Where each row of gaps last changes its sign, on straight lines between the numbers of
-    images; not a number where it never does.
-    """
+    """Where each row of gaps last changes its sign, linearly between `numbers`; nan where never."""
     found = np.full(len(gaps), np.nan)
     for left, (few, many) in enumerate(pairwise(numbers)):
         low, high = gaps[:, left], gaps[:, left + 1]

@@ -30,9 +30,7 @@ class Estimate:
 
 
 def draws(values: Sequence[float]) -> Draws:
-    """Medians of resamples with replacement (Efron's bootstrap, 1979); equal for equal values, in
-    any order.
-    """
+    """Medians of resamples (Efron's bootstrap, 1979); equal for equal values, in any order."""
     array = np.sort(np.asarray(values, float))
     rng = np.random.default_rng(hash(tuple(array.tolist())) & 0xFFFFFFFF)
     medians: Draws = np.median(rng.choice(array, (RESAMPLES, len(array))), axis=1)
@@ -55,9 +53,7 @@ def of_draws(value: float, drawn: Draws, n: int) -> Estimate:
 
 
 def chance_less(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """The share of resamples in which the median of `one` is the smaller one, ties counting half;
-    None where either has a single value.
-    """
+    """Share of resamples with the smaller median in `one`, ties half; None of a single value."""
     if min(len(one), len(other)) < 2:  # noqa: PLR2004 - a single value says nothing of chance
         return None
     difference = draws(one) - draws(other)

@@ -126,9 +126,7 @@ def _in_all_states(
 def server(
     measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
 ) -> str | None:
-    """The address, or the label, of the place elsewhere that lanes are made of; None if none was
-    measured.
-    """
+    """Address or label of the measured place elsewhere that lanes are made of, if there is one."""
     groups = _groups([m for m in measurements if m.is_of_a_place], by_hand, places)
     return next((c.url for group in groups if (c := group[0].condition).url), None)
 

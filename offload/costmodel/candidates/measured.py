@@ -104,7 +104,7 @@ class Fitted:
             return priors.NO_LINK
 
         def values(m: Measurement) -> Draws | None:
-            probed = fit.goodput(m, "up", self._rng)
+            probed = fit.goodput(m, self._rng)
             steady = self._steady[id(m)]
             return fit.job_goodput(m, steady) if probed is None and steady else probed
 
@@ -116,9 +116,13 @@ class Fitted:
     def _rtt(self) -> Term:
         if not self._traits.uses_link:
             return given(0.0, "nothing crosses a link")
+
+        def trips_s(m: Measurement) -> list[float]:
+            return [p.seconds for p in m.probes if p.kind == "rtt"]
+
         return self._known(
-            lambda m: fit.round_trip_s(m, self._rng),
-            lambda m: sum(p.kind == "rtt" for p in m.probes),
+            lambda m: fit.medians(trips_s(m), self._rng),
+            lambda m: len(trips_s(m)),
             "round trip",
             priors.RTT_S,
         )
@@ -133,9 +137,7 @@ class Fitted:
         return self._mean("sent_bytes", "bytes", priors.IMAGE_BYTES)
 
     def _started(self) -> Pool:
-        """The occasions, those that share their starts once: copies come with those of the images
-        themselves.
-        """
+        """The occasions, those that share their starts once, as copies and whole images do."""
         distinct = {
             tuple((s.startup_s, s.first_s) for s in m.starts): m
             for m in reversed(self._wider.measurements)
@@ -143,7 +145,12 @@ class Fitted:
         return replace(self._wider, measurements=tuple(reversed(distinct.values())))
 
     def _startup(self) -> Term:
-        known = self._started().term(lambda m: fit.startup_s(m, self._rng), _starts)
+        def values(m: Measurement) -> Draws | None:
+            # Without building an image, which happens once.
+            usual_s = [s.startup_s - s.phases.get(StartPhase.BUILD, 0.0) for s in m.starts]
+            return fit.medians(usual_s, self._rng)
+
+        known = self._started().term(values, _starts)
         return known or priors.term("start-up", priors.CLIENT_STARTUP_S, self._rng)
 
     def _first(self, lane: Candidate) -> Term:
@@ -151,8 +158,9 @@ class Fitted:
         rest_s = lane.prepare_s.median + lane.service_s.median + link_s
 
         def values(m: Measurement) -> Draws | None:
-            beyond_s = fit.first_s(m, lambda sent: rest_s + sent / lane.goodput.median)
-            return None if beyond_s is None else np.full(DRAWS, beyond_s)
+            bytes_per_s = lane.goodput.median
+            beyond_s = [s.first_s - (rest_s + s.sent_bytes / bytes_per_s) for s in m.starts]
+            return np.full(DRAWS, max(0.0, float(np.median(beyond_s)))) if beyond_s else None
 
         known = self._started().term(values, _starts)
         return known or priors.term("first image", priors.FIRST_S, self._rng)
@@ -162,7 +170,7 @@ class Fitted:
             steady = self._steady[id(m)]
             if steady is None:
                 return None
-            rate = fit.goodput(m, "up", self._rng) if self._traits.uses_link else None
+            rate = fit.goodput(m, self._rng) if self._traits.uses_link else None
             found = _efficiency(lane, steady, lane.goodput.draws if rate is None else rate)
             return None if found is None else np.clip(found, *_EFFICIENCY)
 

@@ -108,9 +108,7 @@ STATES: Mapping[str, str] = {
 
 
 def cold(container_s: float | None, rng: Rng) -> Term:
-    """Starting a container on a machine that runs; `container_s` is what it takes here, if that was
-    measured.
-    """
+    """Starting a container on a machine that runs; it takes `container_s` here, if measured."""
     if container_s is None:
         return assumed(*COLD_S, rng, "prior of a container's start")
     low, high = OTHER_START

@@ -134,9 +134,7 @@ class Starts:
         return assumed(*(priors.INSTALL_S if name == _IMAGE else machine_s), self._rng, "")
 
     def _like(self, name: str, state: str) -> tuple[Sequence[BringUp], bool]:
-        """The newest bring-ups that tell of a part, and whether they are of this kind of machine
-        and did just that; rather machines of this kind than others.
-        """
+        """The newest bring-ups that tell of a part; whether they are of our kind and did that."""
 
         def same(known: BringUp) -> bool:
             return {_MACHINE: known.state == state, _IMAGE: known.way == self._way}.get(name, True)
