@@ -13,7 +13,7 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.costmodel.terms import DRAWS, Draws, Term
-from offload.domain.measurements import Measurement
+from offload.domain.measurements import ImageSample, Measurement
 
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5
@@ -117,19 +117,7 @@ def steady(
     # Those in flight at first arrive in a bunch: they say how long they took together, and no more.
     full = len(later_on) > max(_FEWEST_GAPS, measurement.in_flight)
     use = later_on[1:] if full else images
-    columns = np.array(
-        [
-            (
-                (i.durations.read_s if in_process else 0.0)
-                + i.durations.decode_s
-                + i.durations.infer_s,
-                0.0 if in_process else i.durations.read_s + i.durations.prepare_s,
-                i.sent_bytes or i.bytes,
-                i.durations.download_s,
-            )
-            for i in use
-        ]
-    )
+    columns = np.array([_stages(image, in_process) for image in use])
     if full:
         gaps = [
             (later.finished_s - earlier.finished_s) / (later.number - earlier.number)
@@ -150,6 +138,14 @@ def steady(
         span_s=images[-1].finished_s,
         images=images[-1].number,
     )
+
+
+def _stages(image: ImageSample, in_process: bool) -> tuple[float, float, float, float]:
+    """Seconds of service and of preparing, bytes sent, and seconds of the answer."""
+    d = image.durations
+    here_s, before_s = (d.read_s, 0.0) if in_process else (0.0, d.read_s + d.prepare_s)
+    sent_bytes = image.sent_bytes or image.bytes
+    return here_s + d.decode_s + d.infer_s, before_s, sent_bytes, d.download_s
 
 
 def _block_means(columns: Draws, block: int, rng: np.random.Generator) -> Draws:

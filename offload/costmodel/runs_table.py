@@ -15,6 +15,7 @@ there, and of several such ways the quickest.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from offload.costmodel import sheet
@@ -93,7 +94,7 @@ def _run(line: sheet.SheetRow) -> TableRun:
     speed = None if place in _ON_THIS_MACHINE else value(_SPEED, _speed)
     transfer_s = payload_bytes / speed if payload_bytes and speed else 0.0
     job = Total(images, payload_bytes, transfer_s, line.needed(_EXECUTION, duration_s))
-    line.value(_INFERENCE, _any_duration_s)  # part of the execution: no more than looked at
+    line.value(_INFERENCE, partial(duration_s, zero_ok=True))  # part of the execution
     return TableRun(line.cells.get(_DATE, ""), place, url, job)
 
 
@@ -118,10 +119,6 @@ def _speed(text: str, *, option: str) -> float:
             f"{option} names no unit: {text!r} may be bits or bytes.", hint="For instance: 1.2MB/s"
         )
     return rate_bytes_per_s(text, option=option)
-
-
-def _any_duration_s(text: str, *, option: str) -> float:
-    return duration_s(text, option=option, zero_ok=True)
 
 
 def _location(text: str, *, option: str) -> tuple[str, str | None]:

@@ -215,7 +215,7 @@ def speed(lane: Candidate, image_bytes: float | None = None, slowed: Term | None
 def contention(
     measurements: Sequence[Measurement], local: Candidate, remote: Candidate
 ) -> Contention:
-    """By how much longer an image takes beside the other place: as past splits had it, or assumed."""
+    """By how much longer an image takes beside the other place, as in past splits or assumed."""
     rng = np.random.default_rng(_SEED)
     low, high = (cores / local.slots for cores in _CLIENT_CORES)
     here = assumed(low, high, rng, f"sending takes 2 to 35 % of a core; local uses {local.slots}")
@@ -229,7 +229,8 @@ def contention(
 def _measured(
     measurements: Sequence[Measurement], lane: Candidate, beside: str, rng: np.random.Generator
 ) -> Term | None:
-    group = [m for m in measurements if _is_beside(m, lane, beside)]
+    besides = [m for m in measurements if m.condition.beside == beside]
+    group = [m for m in besides if replace(m.condition, beside=None).key == lane.key]
 
     def values(m: Measurement) -> Draws | None:
         steady = fit.steady(m, rng, in_process=lane.traits.in_process)
@@ -240,9 +241,3 @@ def _measured(
 
     found = fit.Pool.of(group, rng).term(values, lambda m: len(m.images))
     return None if found is None else replace(found, draws=np.maximum(found.draws, 0.0))
-
-
-def _is_beside(m: Measurement, lane: Candidate, beside: str) -> bool:
-    """Whether it is of the lane's condition, but for what worked meanwhile."""
-    condition = m.condition
-    return condition.beside == beside and replace(condition, beside=None).key == lane.key

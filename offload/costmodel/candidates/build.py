@@ -16,6 +16,11 @@ from offload.domain.measurements import Condition, Measurement, Outcome, StartPh
 from offload.domain.places import KnownPlaces, PlaceTraits, StartState
 
 _SEED = 20_000
+_SHARED = (
+    "slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s", "service_s",
+    "download_s",
+)  # fmt: skip
+"""What a place is like whatever it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ def lanes(
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
-    every = _every_place(jobs, places)
+    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
+    every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
     luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
     noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
 
@@ -87,12 +93,6 @@ def lanes(
         lane if allowed is None or lane.place in allowed else replace(lane, choosable=False)
         for lane in here
     ]
-
-
-def _every_place(jobs: Sequence[Measurement], places: KnownPlaces) -> list[PlaceTraits]:
-    """What is known and what was measured, the simplest first."""
-    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
-    return sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
 
 
 def _in_all_states(
@@ -173,19 +173,11 @@ def _with_unmeasured(
         if not lanes or (traits.leaves_machine and not whole):
             slots = by_hand.remote_slots if traits.leaves_machine else by_hand.slots
             new = priors.candidate(traits, rng, noise[traits.name], slots, known)
-            new = replace(new, choosable=traits.in_process, **_link_of(lanes))
-            lanes.append(new)
+            # What is known of a server that was only ever sent smaller copies.
+            shared: dict[str, Any] = {name: getattr(lanes[0], name) for name in _SHARED if lanes}
+            lanes.append(replace(new, choosable=traits.in_process, **shared))
         found += lanes
     return found
-
-
-def _link_of(copies: Sequence[Candidate]) -> dict[str, Any]:
-    """What is known of a server that was only ever sent smaller copies."""
-    shared = (
-        "slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s", "service_s",
-        "download_s",
-    )  # fmt: skip
-    return {name: getattr(copies[0], name) for name in shared} if copies else {}
 
 
 def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:

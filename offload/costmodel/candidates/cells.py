@@ -80,10 +80,8 @@ def busy_s(lane: Candidate, seconds: float, *, cold: bool) -> float:
     if cold:
         return seconds
     up_s = max(0.0, lane.startup_s.median - sum(lane.phases.values()))
-    warm_ups = 0 if lane.traits.in_process else 1
-    return seconds + up_s + warm_ups * (up_s + lane.first_s.median + _one_s(lane))
-
-
-def _one_s(lane: Candidate) -> float:
+    if lane.traits.in_process:
+        return seconds + up_s
     upload_s = lane.sent_bytes.median / lane.goodput.median
-    return lane.prepare_s.median + upload_s + lane.rtt_s.median + lane.service_s.median
+    one_s = lane.prepare_s.median + upload_s + lane.rtt_s.median + lane.service_s.median
+    return seconds + up_s + (up_s + lane.first_s.median + one_s)

@@ -12,7 +12,7 @@ from offload.costmodel.fit import Pool, Steady
 from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Condition, Measurement, StartPhase
+from offload.domain.measurements import Measurement, StartPhase
 from offload.domain.places import PlaceTraits
 
 _EFFICIENCY = (0.25, 4.0)
@@ -41,7 +41,9 @@ class Fitted:
         self._newest = self._pool.newest
         self._condition = self._newest.condition
         self._traits = traits
-        kin = [m for m in everything if m not in group and _kin(m.condition, self._condition)]
+        whole = replace(self._condition, upload_max_side_px=None).key
+        others = (m for m in everything if m not in group)
+        kin = [m for m in others if replace(m.condition, upload_max_side_px=None).key == whole]
         self._wider = Pool.of([*group, *kin], rng)
         members = {id(m): m for m in (*self._pool.measurements, *self._wider.measurements)}
         self._steady = {
@@ -205,11 +207,6 @@ def _images(m: Measurement) -> int:
 
 def _starts(m: Measurement) -> int:
     return len(m.starts)
-
-
-def _kin(one: Condition, other: Condition) -> bool:
-    """The same model at the same place, whatever is sent there."""
-    return replace(one, upload_max_side_px=None).key == replace(other, upload_max_side_px=None).key
 
 
 def of_jobs(
