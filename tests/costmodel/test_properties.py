@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.costmodel import breakeven
+from offload.costmodel.advice import document as as_document
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, Option, options
-from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term

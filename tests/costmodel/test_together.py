@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from offload.costmodel.advice import Advice
+from offload.costmodel.advice import document as as_document
 from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.decide import Option
-from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split import Shares, SplitCandidate, makespan_s
 from offload.costmodel.split_option import bill_usd

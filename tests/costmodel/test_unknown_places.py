@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offload.costmodel.advice import advise
+from offload.costmodel.advice import advise, document
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, choose, options
-from offload.costmodel.document import document
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Measurement, Total

@@ -15,7 +15,7 @@ from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Predictio
 from offload.domain.study_tables import PER_IMAGE, RUNS
 from offload.domain.timing import Durations, Spread
 from offload.drivers.folders import study_dir, study_files
-from offload.findings import reading
+from offload.findings.study import of_tables
 from tests import studies
 from tests.measured import PLACES as KNOWN
 from tests.studies import photo
@@ -189,7 +189,7 @@ def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells)
     files = study_files.read(str(tmp_path))
-    study = reading.study(files.runs, files.images, files.design, files.environment, KNOWN)
+    study = of_tables(files.runs, files.images, files.design, files.environment, KNOWN)
     assert len(study.done) == len(cells)
     assert {lane.place for lane in study.lanes} == {"local", "container", "remote"}
     assert {each.numbers["makespan_s"] for each in study.done} == {1.8}

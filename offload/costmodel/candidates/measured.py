@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from offload.costmodel import fit
-from offload.costmodel.agreement import f1
 from offload.costmodel.candidates import priors
 from offload.costmodel.fit import Pool, Steady
 from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.measurements import Measurement, StartPhase, f1
 from offload.domain.places import PlaceTraits
 
 _EFFICIENCY = (0.25, 4.0)
