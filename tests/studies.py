@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from offload.domain.results import Row
 from offload.domain.studies import factors
 from offload.domain.timing import Durations
 from tests.measured import PLACES as KNOWN
@@ -25,6 +26,13 @@ RUNS = (
 IMAGES = ("cell", "path", "bytes", "sent_bytes", *PHASES)
 NUMBERS = (1, 2, 5, 10, 20, 50, 100, 200)
 IMAGE_BYTES = 170_000
+
+
+def photo(path: str, size_bytes: int, sent_bytes: int, durations: Durations) -> Row:
+    """What became of one image."""
+    return Row(
+        path, "builtin", "", "", bytes=size_bytes, sent_bytes=sent_bytes, durations=durations
+    )
 
 
 @dataclass(frozen=True)

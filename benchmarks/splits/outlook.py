@@ -10,10 +10,9 @@ import numpy as np
 from decisions.bed import exported
 
 from offload import bootstrap
-from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Goal, Option
 from offload.costmodel.makespan import per_image_s
-from offload.costmodel.split.throughput import Shares
+from offload.costmodel.split import Shares, SplitCandidate
 from offload.costmodel.terms import Candidate, Draws
 from offload.domain.results import Json
 from offload.usecases.advise import advise

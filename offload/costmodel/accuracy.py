@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offload.costmodel.candidates.priors import LINK_NOISE, NOISE
 from offload.domain.measurements import Outcome
 from offload.domain.places import PlaceTraits
 from offload.domain.timing import quantile
 
+NOISE, LINK_NOISE = 0.05, 0.1
+"""Standard deviation of the logarithm of one run over the next, until runs tell; over a link."""
 _PRIOR_WEIGHT = 5
 """Runs that the prior spread counts for."""
 _FEWEST_CONFORMAL = 20

@@ -1,17 +1,21 @@
 """The whole answer: what was asked, every option, the choice, and where it would flip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from offload.costmodel import accuracy, breakeven
+from offload.costmodel import accuracy, breakeven, split_option
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
-from offload.costmodel.split import split_option
-from offload.costmodel.terms import Candidate
+from offload.costmodel.split import UNITS, SplitCandidate
+from offload.costmodel.terms import Candidate, Term
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.places import SPLIT, KnownPlaces
+from offload.domain.results import SCHEMA, Json
+
+_SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_agreement")
+"""What of `Overrides` was said, or is the machine's; the rest is where it was asked."""
 
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
@@ -33,11 +37,8 @@ class Advice:
     @property
     def rival(self) -> Option | None:
         """The best of the other options that may be chosen."""
-        others = [
-            o
-            for o in self.options
-            if o.lane.choosable and o.lane.name != self.choice.chosen.lane.name
-        ]
+        name = self.choice.chosen.lane.name
+        others = [o for o in self.options if o.lane.choosable and o.lane.name != name]
         return min(others, key=lambda option: option.seconds, default=None)
 
     @property
@@ -47,9 +48,12 @@ class Advice:
 
     @property
     def usd_per_saved_s(self) -> float | None:
-        """Dollars for each second that a split saves over this process alone; None without such."""
+        """Dollars for each second a split saves over this process; None if none, or no dearer."""
+        if self.split is None:
+            return None
         alone = next(o for o in self.options if o.lane.traits.in_process)
-        return None if self.split is None else split_option.usd_per_saved_s(self.split, alone)
+        saved_s, more_usd = alone.seconds - self.split.seconds, self.split.usd - alone.usd
+        return more_usd / saved_s if saved_s > 0 and more_usd > 0 else None
 
 
 def advise(
@@ -79,9 +83,7 @@ def advise(
 def _break_evens(
     singles: Sequence[Single], choice: Choice, goal: Goal, billing: Billing
 ) -> list[BreakEven]:
-    """Where the best option here and the best one elsewhere meet; and for each start state of the
-    place there, the number of images.
-    """
+    """Where the best here and the best elsewhere meet; by images for each start state there too."""
     best_here = _best(singles, choice, leaves_machine=False)
     best_there = _best(singles, choice, leaves_machine=True)
     if best_here is None or best_there is None:
@@ -92,7 +94,7 @@ def _break_evens(
     found += [
         breakeven.images(base, lane, mean_bytes)
         for lane, _ in singles
-        if lane.place == other.place and _is_state_of(lane, other)
+        if lane.place == other.place and lane.name != other.name and lane.upload_max_side_px is None
     ]
     found.append(breakeven.uplink(base, other, goal))
     if other.upload_max_side_px is None:
@@ -105,11 +107,87 @@ def _break_evens(
     return found
 
 
-def _is_state_of(lane: Candidate, other: Candidate) -> bool:
-    return lane.upload_max_side_px is None and lane.name != other.name
-
-
 def _best(singles: Sequence[Single], choice: Choice, *, leaves_machine: bool) -> Single | None:
     """The chosen option if it is on that side, else the fastest that may be chosen there."""
     side = [s for s in singles if s[0].traits.leaves_machine == leaves_machine and s[0].choosable]
     return min(side, key=lambda s: (s[1] is not choice.chosen, s[1].seconds), default=None)
+
+
+def document(advice: Advice) -> Json:
+    """An advice as JSON types; documents of one schema version keep their names."""
+    choice = advice.choice
+    chosen = choice.chosen
+    return {
+        "schema": SCHEMA,
+        "kind": "advice",
+        "model": advice.model,
+        "goal": asdict(advice.goal),
+        "given": {k: v for k, v in asdict(advice.by_hand).items() if k in _SAID},
+        "billing": asdict(advice.billing) | {"parts_usd_per_h": advice.billing.parts_usd_per_h()},
+        "choice": {
+            "where": chosen.lane.name,
+            "place": chosen.lane.place,
+            "state": chosen.lane.state,
+            "upload_max_side_px": chosen.lane.upload_max_side_px,
+            "best": choice.best.lane.name,
+            "too_close_to_call": choice.too_close,
+            "binds": chosen.binds,
+            "keeps_limits": chosen.keeps_limits,
+            "unit": choice.unit,
+        },
+        "options": [_option(advice, option) for option in advice.options],
+        "break_evens": [asdict(each) for each in advice.break_evens],
+        "notes": list(advice.stale),
+    }
+
+
+def _option(advice: Advice, option: Option) -> Json:
+    lane = option.lane
+    return {
+        "name": lane.name,
+        "place": lane.place,
+        "state": lane.state,
+        "upload_max_side_px": lane.upload_max_side_px,
+        "agreement_f1": lane.agreement,
+        "choosable": lane.choosable,
+        "seconds": option.seconds,
+        "seconds_interval": [option.low_s, option.high_s],
+        "usd": option.usd,
+        "usd_interval": [option.low_usd, option.high_usd],
+        "binds": option.binds,
+        "late_s": option.late_s,
+        "over_usd": option.over_usd,
+        "p_best": advice.choice.p_best.get(lane.name),
+        "expected_regret": advice.choice.regret.get(lane.name),
+        "slots": lane.slots,
+        "in_flight": lane.in_flight,
+        "terms": {name: _term(term, UNITS[name]) for name, term in lane.terms().items()},
+    } | _of_split(advice, option)
+
+
+def _of_split(advice: Advice, option: Option) -> Json:
+    """What only a split has."""
+    lane = option.lane
+    if option.shares is None or not isinstance(lane, SplitCandidate):
+        return {}
+    counts = dict(zip((lane.local.place, lane.remote.place), option.shares.counts, strict=True))
+    return {
+        "images": {place: count.images for place, count in counts.items()},
+        "images_interval": {place: [count.low, count.high] for place, count in counts.items()},
+        "remote_images_at_most": option.shares.at_most,
+        "usd_per_saved_s": advice.usd_per_saved_s,
+    }
+
+
+def _term(term: Term, unit: str) -> Json:
+    low, high = term.interval
+    endless = term.median == float("inf")
+    return {
+        "value": None if endless else term.median,
+        "interval": None if endless else [low, high],
+        "unit": unit,
+        "origin": term.origin,
+        "samples": term.samples,
+        "taken_at": term.taken_at,
+        "how": term.how,
+    }

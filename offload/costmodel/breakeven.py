@@ -1,15 +1,16 @@
 """Where the answer flips: the numbers at which two lanes take the same time."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from offload.costmodel.candidates.kinds import AnyCandidate
 from offload.costmodel.decide import Goal, Option
 from offload.costmodel.dollars import Billing
 from offload.costmodel.makespan import makespan_s, per_image_s
+from offload.costmodel.split import AnyCandidate
 from offload.costmodel.terms import DRAWS, HIGH, LOW, Candidate, Draws, Term
 
 MOST_IMAGES = 1_000_000
@@ -39,25 +40,15 @@ class BreakEven:
     faster: str
 
 
-Difference = Callable[[Draws], Draws]
-"""Seconds that `other` takes longer than `base`, at one value of a quantity per draw."""
-
-
 def images(base: Candidate, other: Candidate, mean_bytes: float | None) -> BreakEven:
     """The number of images from which on `other` is faster, or up to which."""
     count = first_crossing(base, other, mean_bytes)
-
     # Steps left out, so that each draw has one crossing at most.
     start_s = makespan_s(other, 1, mean_bytes) - makespan_s(base, 1, mean_bytes)
     slope_s = per_image_s(other, mean_bytes) - per_image_s(base, mean_bytes)
-
-    def difference(numbers: Draws) -> Draws:
-        return start_s + (numbers - 1) * slope_s
-
-    ends = 1.0, float(MOST_IMAGES)
-    crossings, never = _solved(difference, *ends)
+    values = _roots(lambda numbers: start_s + (numbers - 1) * slope_s, 1.0, float(MOST_IMAGES))
     small = _median_s(other, 1, mean_bytes) > _median_s(base, 1, mean_bytes)
-    return _point("images", "", base, other, count, crossings, never, "above" if small else "below")
+    return _point("images", "", base, other, count, values, "above" if small else "below")
 
 
 def first_crossing(base: Candidate, other: Candidate, mean_bytes: float | None) -> int | None:
@@ -74,17 +65,10 @@ def first_crossing(base: Candidate, other: Candidate, mean_bytes: float | None) 
     while low < MOST_IMAGES:
         high = low + 1 if low < 64 else min(2 * low, MOST_IMAGES)  # noqa: PLR2004 - says the docstring
         if ahead(high) != at_first:
-            return _bisected(lambda n: ahead(n) != at_first, low, high)
+            numbers = range(low + 1, high)
+            return low + 1 + bisect_left(numbers, True, key=lambda n: ahead(n) != at_first)
         low = high
     return None
-
-
-def _bisected(true_at: Callable[[int], bool], low: int, high: int) -> int:
-    """The least number in (low, high] from which `true_at` holds, holding at `high`."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if true_at(middle) else (middle, high)
-    return high
 
 
 def _median_s(lane: Candidate, number: int, mean_bytes: float | None) -> float:
@@ -94,20 +78,21 @@ def _median_s(lane: Candidate, number: int, mean_bytes: float | None) -> float:
 
 def uplink(base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
     """The uplink in bytes per second from which on `other`, which uses it, is faster."""
+    base_s = makespan_s(base, goal.images, goal.total_bytes)
 
     def difference(rates: Draws) -> Draws:
-        return _seconds(other.with_terms(goodput=Term(rates, "given")), goal) - _seconds(base, goal)
+        at_rates = other.with_terms(goodput=Term(rates, "given"))
+        return makespan_s(at_rates, goal.images, goal.total_bytes) - base_s
 
     return _along("uplink", "bytes/s", base, other, difference, _LINK, "above")
 
 
 def image_bytes(base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
     """The bytes of an image up to which `other`, which sends them, is faster."""
+    base_s = makespan_s(base, goal.images, goal.total_bytes)
 
     def difference(sizes: Draws) -> Draws:
-        sent = other.with_terms(sent_bytes=Term(sizes, "given"))
-        unknown = Goal(goal.images)
-        return _seconds(sent, unknown) - _seconds(base, goal)
+        return makespan_s(other.with_terms(sent_bytes=Term(sizes, "given")), goal.images) - base_s
 
     return _along("image size", "bytes", base, other, difference, _BYTES, "below")
 
@@ -122,7 +107,7 @@ def value_of_hour(base: Option, other: Option) -> BreakEven:
         values = np.where((gain_s > 0) & (extra_usd >= 0), 3600 * extra_usd / gain_s, np.nan)
     gain, extra = base.seconds - other.seconds, other.usd - base.usd
     central = 3600 * extra / gain if gain > 0 and extra >= 0 else None
-    return _summed("value of an hour", "usd", base.lane, other.lane, central, values, "above")
+    return _point("value of an hour", "usd", base.lane, other.lane, central, values, "above")
 
 
 def price(base: Option, other: Option, billing: Billing, value_usd_per_h: float) -> BreakEven:
@@ -136,56 +121,42 @@ def price(base: Option, other: Option, billing: Billing, value_usd_per_h: float)
     values = np.where((values > 0) & (other.draws_usd > 0), values, np.nan)
     known = values[np.isfinite(values)]
     central = float(np.median(known)) if len(known) * 2 > len(values) else None
-    return _summed("price", "usd/h", base.lane, other.lane, central, values, "below")
-
-
-def _seconds(lane: Candidate, goal: Goal) -> Draws:
-    return makespan_s(lane, goal.images, goal.total_bytes)
+    return _point("price", "usd/h", base.lane, other.lane, central, values, "below")
 
 
 def _along(
-    quantity: str, unit: str, base: Candidate, other: Candidate, difference: Difference,
-    ends: tuple[float, float], faster: str,
+    quantity: str, unit: str, base: Candidate, other: Candidate,
+    difference: Callable[[Draws], Draws], ends: tuple[float, float], faster: str,
 ) -> BreakEven:  # fmt: skip
-    """A break-even on a quantity along which the difference rises or falls throughout."""
-    values, _ = _solved(difference, *ends)
-
-    def middle(value: float) -> float:
-        return float(np.median(difference(np.full(DRAWS, value))))
-
-    central = _root(middle, *ends)
-    return _summed(quantity, unit, base, other, central, values, faster)
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float | None:
-    """Where a monotone function changes its sign, in the middle between logarithms."""
-    at_low = function(low) > 0
-    if (function(high) > 0) == at_low:
-        return None
-    for _ in range(_STEPS):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if (function(middle) > 0) == at_low else (low, middle)
-    return math.sqrt(low * high)
-
-
-def _solved(difference: Difference, low: float, high: float) -> tuple[Draws, float]:
-    """Each draw's root by bisection of logarithms, not a number where it has none; and the share of
-    those.
+    """A break-even on a quantity along which the `difference` rises or falls throughout: seconds
+    that `other` takes longer than `base`, at one value per draw.
     """
-    lows, highs = np.full(DRAWS, low), np.full(DRAWS, high)
-    at_low = difference(lows) > 0
-    crosses = (difference(highs) > 0) != at_low
+
+    def middle(value: Draws) -> Draws:
+        return np.array([np.median(difference(np.full(DRAWS, value)))])
+
+    [central] = _roots(middle, *ends, count=1)
+    value = float(central) if np.isfinite(central) else None
+    return _point(quantity, unit, base, other, value, _roots(difference, *ends), faster)
+
+
+def _roots(
+    function: Callable[[Draws], Draws], low: float, high: float, count: int = DRAWS
+) -> Draws:
+    """Each of `count` roots by bisection of logarithms, not a number where there is none."""
+    lows, highs = np.full(count, low), np.full(count, high)
+    at_low = function(lows) > 0
+    crosses = (function(highs) > 0) != at_low
     for _ in range(_STEPS):
         middles = np.sqrt(lows * highs)
-        same = (difference(middles) > 0) == at_low
+        same = (function(middles) > 0) == at_low
         lows, highs = np.where(same, middles, lows), np.where(same, highs, middles)
-    return np.where(crosses, np.sqrt(lows * highs), np.nan), float(1 - crosses.mean())
+    return np.where(crosses, np.sqrt(lows * highs), np.nan)
 
 
 def _point(
     quantity: str, unit: str, base: AnyCandidate, other: AnyCandidate, value: float | None,
-    values: Draws,
-    never: float, faster: str,
+    values: Draws, faster: str,
 ) -> BreakEven:  # fmt: skip
     known = values[np.isfinite(values)]
     low, high = np.quantile(known, (LOW, HIGH)) if len(known) else (None, None)
@@ -193,14 +164,5 @@ def _point(
         quantity, unit, base.name, other.name, value,
         None if low is None else min(float(low), value or math.inf),
         None if high is None else max(float(high), value or -math.inf),
-        never, faster,
+        float(1 - np.isfinite(values).mean()), faster,
     )  # fmt: skip
-
-
-def _summed(
-    quantity: str, unit: str, base: AnyCandidate, other: AnyCandidate, value: float | None,
-    values: Draws,
-    faster: str,
-) -> BreakEven:  # fmt: skip
-    never = float(1 - np.isfinite(values).mean())
-    return _point(quantity, unit, base, other, value, values, never, faster)

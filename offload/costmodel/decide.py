@@ -12,10 +12,9 @@ from typing import Literal
 import numpy as np
 
 from offload.costmodel.accuracy import widened
-from offload.costmodel.candidates.kinds import AnyCandidate
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import binding, makespan_s
-from offload.costmodel.split.throughput import Shares
+from offload.costmodel.split import AnyCandidate, Shares
 from offload.costmodel.terms import HIGH, LOW, Candidate, Draws
 
 SURE = 0.8
@@ -145,8 +144,7 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
     losses = {option.lane.name: _loss(option, goal) for option in within}
     least = np.minimum.reduce(list(losses.values()))
     winner = np.argmin(list(losses.values()), axis=0)
-    names = list(losses)
-    p_best = {name: float(np.mean(winner == i)) for i, name in enumerate(names)}
+    p_best = {name: float(np.mean(winner == i)) for i, name in enumerate(losses)}
     regret = {name: float(np.mean(lost - least)) for name, lost in losses.items()}
     best = min(within, key=lambda option: expectation(losses[option.lane.name], goal))
     chosen, too_close = _unless_close(best, within, losses, p_best, goal)
@@ -159,8 +157,7 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
 def _loss(option: Option, goal: Goal) -> Draws:
     """What is to be small: seconds, dollars, or dollars with an hour's value."""
     if goal.value_of_time_usd_per_h is not None:
-        worth: Draws = option.draws_usd + goal.value_of_time_usd_per_h * option.draws_s / 3600
-        return worth
+        return option.draws_usd + goal.value_of_time_usd_per_h * option.draws_s / 3600
     if goal.optimize == "cost":
         # Between two that cost the same, the faster one: a second weighs as good as nothing.
         return option.draws_usd + 1e-9 * option.draws_s

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate
+from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.costmodel.terms import Draws
 from offload.domain.places import StartState
 from offload.domain.prices import (
@@ -64,5 +64,4 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
         billed_s = np.maximum(MINIMUM_BILLED_S, makespan_s + idle_s)
     egress_gb = max(0, images * ANSWER_BYTES - EGRESS_FREE_BYTES) / 1e9
     hourly = sum(billing.parts_usd_per_h().values())
-    total: Draws = billed_s * hourly / 3600 + egress_gb * EGRESS_USD_PER_GB * (hourly > 0)
-    return total
+    return billed_s * hourly / 3600 + egress_gb * EGRESS_USD_PER_GB * (hourly > 0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.costmodel.terms import DRAWS, Draws, Term
-from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.measurements import ImageSample, Measurement
 
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5
@@ -70,8 +70,8 @@ def _since_change(newest: Sequence[Measurement]) -> Sequence[Measurement]:
     """Without those before the latest change of the link: two occasions in a row that lie outside
     of what 99 % of the older ones would (Wolski et al. 2008 forget what was before a change).
     """
-    rates = [np.log(rate) if (rate := _goodput_point(m)) else None for m in newest]
-    known = [(i, rate) for i, rate in enumerate(rates) if rate is not None]
+    slopes = [theil_sen(*_uploads(m))[0] for m in newest]
+    known = [(i, np.log(1 / slope)) for i, slope in enumerate(slopes) if slope > 0]
     for first in range(len(known) - 3):  # two against at least two older ones
         (_, one), (last, two), *older = known[first:]
         old = [rate for _, rate in older]
@@ -117,19 +117,7 @@ def steady(
     # Those in flight at first arrive in a bunch: they say how long they took together, and no more.
     full = len(later_on) > max(_FEWEST_GAPS, measurement.in_flight)
     use = later_on[1:] if full else images
-    columns = np.array(
-        [
-            (
-                (i.durations.read_s if in_process else 0.0)
-                + i.durations.decode_s
-                + i.durations.infer_s,
-                0.0 if in_process else i.durations.read_s + i.durations.prepare_s,
-                i.sent_bytes or i.bytes,
-                i.durations.download_s,
-            )
-            for i in use
-        ]
-    )
+    columns = np.array([_stages(image, in_process) for image in use])
     if full:
         gaps = [
             (later.finished_s - earlier.finished_s) / (later.number - earlier.number)
@@ -152,6 +140,14 @@ def steady(
     )
 
 
+def _stages(image: ImageSample, in_process: bool) -> tuple[float, float, float, float]:
+    """Seconds of service and of preparing, bytes sent, and seconds of the answer."""
+    d = image.durations
+    here_s, before_s = (d.read_s, 0.0) if in_process else (0.0, d.read_s + d.prepare_s)
+    sent_bytes = image.sent_bytes or image.bytes
+    return here_s + d.decode_s + d.infer_s, before_s, sent_bytes, d.download_s
+
+
 def _block_means(columns: Draws, block: int, rng: np.random.Generator) -> Draws:
     """Column means over circular blocks of rows drawn with replacement: [DRAWS, columns]."""
     count = len(columns)
@@ -163,19 +159,16 @@ def _block_means(columns: Draws, block: int, rng: np.random.Generator) -> Draws:
     return drawn
 
 
-def goodput(measurement: Measurement, kind: str, rng: np.random.Generator) -> Draws | None:
-    """Bytes per second up or down the link: one over the slope of seconds over bytes, by Theil-Sen
-    on resampled probes. None with fewer than three sizes, or where larger payloads took no longer.
+def goodput(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
+    """Bytes per second up the link: one over the slope of seconds over bytes, by Theil-Sen on
+    resampled probes. None with fewer than three sizes, or where larger payloads took no longer.
     """
-    probes = [p for p in measurement.probes if p.kind == kind]
-    if len({p.bytes for p in probes}) < 3:  # noqa: PLR2004 - a line through two says nothing
+    sizes, seconds = _uploads(measurement)
+    point, _ = theil_sen(sizes, seconds)
+    if len(set(sizes)) < 3 or point <= 0:  # noqa: PLR2004 - a line through two says nothing
         return None
-    x = np.array([p.bytes for p in probes], float)
-    y = np.array([p.seconds for p in probes])
+    x, y = np.array(sizes, float), np.array(seconds)
     i, j = np.triu_indices(len(x), 1)
-    point, _ = theil_sen(list(x), list(y))
-    if point <= 0:
-        return None
     drawn = rng.integers(len(x), size=(DRAWS, len(x)))
     dx, dy = x[drawn][:, j] - x[drawn][:, i], y[drawn][:, j] - y[drawn][:, i]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -184,8 +177,12 @@ def goodput(measurement: Measurement, kind: str, rng: np.random.Generator) -> Dr
     count = (dx != 0).sum(axis=1)
     rows = np.arange(DRAWS)
     medians = (slopes[rows, (count - 1) // 2] + slopes[rows, count // 2]) / 2
-    draws: Draws = 1 / np.where((count > 0) & (medians > 0), medians, point)
-    return draws
+    return 1 / np.where((count > 0) & (medians > 0), medians, point)
+
+
+def _uploads(measurement: Measurement) -> tuple[list[int], list[float]]:
+    probes = [p for p in measurement.probes if p.kind == "up"]
+    return [p.bytes for p in probes], [p.seconds for p in probes]
 
 
 def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
@@ -194,38 +191,13 @@ def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
     sent = sum(i.durations.upload_s for i in measurement.images)
     if seen.gap_s is None or not sent or waited < sent:
         return None
-    rate: Draws = seen.sent_bytes / seen.gap_s
-    return rate
+    return seen.sent_bytes / seen.gap_s
 
 
-def _goodput_point(measurement: Measurement) -> float | None:
-    probes = [p for p in measurement.probes if p.kind == "up"]
-    slope, _ = theil_sen([p.bytes for p in probes], [p.seconds for p in probes])
-    return 1 / slope if slope > 0 else None
-
-
-def round_trip_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
-    """Medians of resampled round trips."""
-    return _medians([p.seconds for p in measurement.probes if p.kind == "rtt"], rng)
-
-
-def startup_s(measurement: Measurement, rng: np.random.Generator) -> Draws | None:
-    """Medians of resampled start-ups, without building an image, which happens once."""
-    starts = measurement.starts
-    return _medians([s.startup_s - s.phases.get(StartPhase.BUILD, 0.0) for s in starts], rng)
-
-
-def _medians(seconds: Sequence[float], rng: np.random.Generator) -> Draws | None:
+def medians(seconds: Sequence[float], rng: np.random.Generator) -> Draws | None:
+    """Medians of resampled durations; None of none."""
     if not seconds:
         return None
     drawn = np.array(seconds)[rng.integers(len(seconds), size=(DRAWS, len(seconds)))]
     draws: Draws = np.median(drawn, axis=1)
     return draws
-
-
-def first_s(measurement: Measurement, latency_s: Callable[[int], float]) -> float | None:
-    """The median of what the first image of a start took beyond `latency_s(sent_bytes)`, one
-    image's way later on; never less than nothing.
-    """
-    beyond_s = [s.first_s - latency_s(s.sent_bytes) for s in measurement.starts]
-    return max(0.0, float(np.median(beyond_s))) if beyond_s else None

@@ -40,8 +40,7 @@ def job_s(lane: Candidate, images: int | Draws, image_bytes: float | None = None
     """
     stages = _stages_s(lane, images, image_bytes)
     bottleneck_s = _together(lane, [stages[name] for name in _STAGES])
-    total_s: Draws = (stages["start-up"] + stages["one image"] + bottleneck_s) * lane.noise
-    return total_s
+    return (stages["start-up"] + stages["one image"] + bottleneck_s) * lane.noise
 
 
 def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> str:
@@ -64,13 +63,13 @@ def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> s
     most = max(parts, key=lambda name: parts[name])
     if stages["start-up"] > sum(parts.values()):
         return "start-up"
-    return most if lane.uses_link or most == "downlink" else "inference"
+    return most if lane.traits.uses_link or most == "downlink" else "inference"
 
 
 def per_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     """Seconds that one more image costs once the pipeline is full."""
     sent_bytes = _scaled_bytes(lane, image_bytes)
-    latency_s = _way_s(lane, sent_bytes)
+    latency_s = way_s(lane, sent_bytes)
     stages = [
         lane.prepare_s.draws / lane.clients,
         sent_bytes / lane.goodput.draws,
@@ -78,17 +77,15 @@ def per_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
         lane.download_s.draws,
         0 * latency_s if lane.serial else latency_s / lane.in_flight,
     ]
-    slowest_s: Draws = _together(lane, stages) * lane.efficiency.draws * lane.noise
-    return slowest_s
+    return _together(lane, stages) * lane.efficiency.draws * lane.noise
 
 
 def one_image_s(lane: Candidate, image_bytes: float | None = None) -> Draws:
     """Seconds from an image being taken to its answer, while as many are under way as may be: its
     way unhindered, or its place among the others (Little 1961).
     """
-    unhindered_s = _way_s(lane, _scaled_bytes(lane, image_bytes))
-    one_s: Draws = np.maximum(unhindered_s, lane.in_flight * per_image_s(lane, image_bytes))
-    return one_s
+    unhindered_s = way_s(lane, _scaled_bytes(lane, image_bytes))
+    return np.maximum(unhindered_s, lane.in_flight * per_image_s(lane, image_bytes))
 
 
 def _together(lane: Candidate, stages: Sequence[Draws]) -> Draws:
@@ -101,7 +98,7 @@ def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -
     """Seconds of each part of the formula, one number per draw."""
     sent_bytes = _scaled_bytes(lane, image_bytes)
     bytes_cv = lane.bytes_cv if image_bytes is None else 0.0
-    latency_s = _way_s(lane, sent_bytes, first=True)
+    latency_s = way_s(lane, sent_bytes, first=True)
     link_s = np.maximum(sent_bytes / lane.goodput.draws, lane.download_s.draws)
     each_s = np.maximum(lane.service_s.draws, 1e-12) / lane.slots
     rounds_s = _rounds_s(images, lane.slots, lane.service_s.draws, link_s)
@@ -113,7 +110,7 @@ def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -
         "uplink": _sum_of(images - 1, bytes_cv, 1) * sent_bytes / lane.goodput.draws * e,
         "server": _sum_of(rounds_s / each_s, lane.service_cv, 2) * each_s * e,
         "downlink": (images - 1) * lane.download_s.draws * e,
-        "latency": _rounds_s(images, lane.in_flight, _way_s(lane, sent_bytes), link_s)
+        "latency": _rounds_s(images, lane.in_flight, way_s(lane, sent_bytes), link_s)
         * e
         * (not lane.serial),
     }
@@ -122,11 +119,10 @@ def _stages_s(lane: Candidate, images: int | Draws, image_bytes: float | None) -
 def _rounds_s(images: int | Draws, room: int, each_s: Draws, link_s: Draws) -> Draws:
     """Seconds from the first of `images` to the last, where `room` at a time take `each_s`."""
     whole, rest = (images - 1) // room, (images - 1) % room
-    total_s: Draws = whole * each_s + rest * np.minimum(link_s, each_s / room)
-    return total_s
+    return whole * each_s + rest * np.minimum(link_s, each_s / room)
 
 
-def _way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
+def way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
     """One image's way through all stages, unhindered; the `first` one has luck of its own."""
     service_s, upload_s = lane.service_s.draws, sent_bytes / lane.goodput.draws
     if first:
@@ -137,7 +133,7 @@ def _way_s(lane: Candidate, sent_bytes: Draws, *, first: bool = False) -> Draws:
 
 def _scaled_bytes(lane: Candidate, image_bytes: float | None) -> Draws:
     """What is sent of an image of `image_bytes`: itself, or a copy, if that is smaller."""
-    if image_bytes is None or not lane.uses_link:
+    if image_bytes is None or not lane.traits.uses_link:
         return lane.sent_bytes.draws
     if lane.upload_max_side_px is None:
         return np.full_like(lane.sent_bytes.draws, image_bytes)

@@ -1,4 +1,4 @@
-"""Tables of runs that people took by hand, and the line through them.
+"""Tables of runs that people took by hand.
 
 A table is CSV with these columns among any others: `Date`, `Total Images`, `Payload Size` (of all
 images of the run together), `Transfer Speed`, `Total Execution time on server (s)`,
@@ -10,63 +10,92 @@ and URLs of these are this machine; `container` is a container on it. A remote r
 study's `runs.csv`, whose lines have a `cell`, the column `place` decides, a line with an `error` is
 no run, and of each place only runs count for which the same was set: as little as for any other
 there, and of several such ways the quickest.
+
+Columns come in any order, their headings in any case; a unit in a heading's parentheses is that of
+cells which name none. Blank lines mean nothing.
 """
 
+import csv
+import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-import numpy as np
-
-from offload.costmodel import sheet
-from offload.costmodel.statistics import Values
 from offload.domain.errors import UsageError
+from offload.domain.measurements import Total
 from offload.domain.places import is_name
+from offload.domain.studies import LEVELS
 from offload.domain.units import duration_s, rate_bytes_per_s, size_bytes
 
 _DATE, _IMAGES, _LOCATION = "Date", "Total Images", "Location"
 _PAYLOAD, _SPEED = "Payload Size", "Transfer Speed"
 _EXECUTION, _INFERENCE = "Total Execution time on server", "Avg Inference Time"
 _CELL, _PLACE, _ERROR = "cell", "place", "error"
-_SETTINGS = ("concurrency", "replicas", "cpus", "upload_max_side_px", "link_mbit")
-_COLUMNS = sheet.Columns(
-    names=(_DATE, _IMAGES, _PAYLOAD, _SPEED, _EXECUTION, _INFERENCE, _LOCATION),
-    needed=(_IMAGES, _EXECUTION, _LOCATION),
-    measured=(_PAYLOAD, _SPEED, _EXECUTION, _INFERENCE),
-)
+_NAMES = (_DATE, _IMAGES, _PAYLOAD, _SPEED, _EXECUTION, _INFERENCE, _LOCATION)
+_NEEDED = (_IMAGES, _EXECUTION, _LOCATION)
+_MEASURED = (_PAYLOAD, _SPEED, _EXECUTION, _INFERENCE)
+_HINT = f"The columns are: {', '.join(_NAMES)}."
+_NOTHING = {"", "-", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na", "nan", "none", "null"}
 _ON_THIS_MACHINE, _AWAY = ("local", "container"), "remote"
 """What such tables call places."""
 _HERE = {_ON_THIS_MACHINE[0], "localhost", "127.0.0.1", "::1"}
 
 Settings = tuple[str, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class TableRun:
-    """One line of a table; None for what it leaves open. `taken_at` is the date as it was typed."""
+    """One line of a table: a job at a place. `taken_at` is the date as it was typed."""
 
     taken_at: str
     place: str
     url: str | None
-    images: int
-    payload_bytes: float | None
-    transfer_bytes_per_s: float | None
-    execution_s: float
-    infer_s: float | None
+    job: Total
 
-    @property
-    def transfer_s(self) -> float:
-        """Payload over speed; 0 for a run on this machine, and where either is not known."""
-        if not self.payload_bytes or not self.transfer_bytes_per_s:
-            return 0.0
-        return self.payload_bytes / self.transfer_bytes_per_s
 
-    @property
-    def total_s(self) -> float:
-        """Transfer and execution."""
-        return self.transfer_s + self.execution_s
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """One line's number, its cells by column, and the units that cells without one are in."""
+
+    number: int
+    cells: Mapping[str, str]
+    units: Mapping[str, str]
+
+    def value(self, column: str, parse: Callable[..., T]) -> T | None:
+        """What `parse(text, option=...)` makes of a cell; None of one that says nothing.
+
+        Raises:
+            UsageError: of `parse`, which is told line and column.
+        """
+        text = self.cells.get(column, "")
+        if text.casefold() in _NOTHING:
+            return None
+        unit = self.units.get(column, "") if text[-1].isdecimal() else ""
+        return parse(text + unit, option=self._name(column))
+
+    def needed(self, column: str, parse: Callable[..., T]) -> T:
+        """The same of a cell that has to say something.
+
+        Raises:
+            UsageError: it does not, or not what `parse` takes.
+        """
+        value = self.value(column, parse)
+        if value is None:
+            raise UsageError(
+                f"{self._name(column)} is empty.", hint="Fill it in, or take the line out."
+            )
+        return value
+
+    def told(self, column: str) -> str:
+        """What a study's line says; nothing in other people's tables."""
+        return self.cells.get(column, "") if self.cells.get(_CELL) else ""
+
+    def _name(self, column: str) -> str:
+        return f"Line {self.number}, column '{column}',"
 
 
 def read(text: str) -> list[TableRun]:
@@ -77,19 +106,10 @@ def read(text: str) -> list[TableRun]:
     Raises:
         UsageError: naming the first line and column that cannot be meant; or there is no run.
     """
-    lines = [
-        line
-        for line in sheet.lines(text, _COLUMNS)
-        if not (line.cells.get(_CELL) and line.cells.get(_ERROR))
-    ]
+    lines = [line for line in _lines(text) if not line.told(_ERROR)]
     if not lines:
-        raise UsageError("The table holds no run.", hint=_COLUMNS.hint)
-    return _set_alike([(_settings(line), _run(line)) for line in lines])
-
-
-def _settings(line: sheet.SheetRow) -> Settings:
-    """What was set for a study's line; other people's have no settings that we know."""
-    return tuple(line.cells.get(name, "") if line.cells.get(_CELL) else "" for name in _SETTINGS)
+        raise UsageError("The table holds no run.", hint=_HINT)
+    return _set_alike([(tuple(map(line.told, LEVELS)), _run(line)) for line in lines])
 
 
 def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
@@ -97,7 +117,7 @@ def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
 
     def merit(way: tuple[str, Settings]) -> tuple[int, float]:
         same = [run for settings, run in runs if (run.place, settings) == way]
-        per_image_s = sum(run.total_s for run in same) / sum(run.images for run in same)
+        per_image_s = sum(run.job.total_s for run in same) / sum(run.job.images for run in same)
         return -sum(map(bool, way[1])), -per_image_s
 
     ways = sorted({(run.place, settings) for settings, run in runs})
@@ -105,27 +125,22 @@ def _set_alike(runs: Sequence[tuple[Settings, TableRun]]) -> list[TableRun]:
     return [run for settings, run in runs if settings == best[run.place]]
 
 
-def _run(line: sheet.SheetRow) -> TableRun:
+def _run(line: SheetRow) -> TableRun:
     place, url = _place(line)
     value = line.needed if place == _AWAY else line.value
-    return TableRun(
-        taken_at=line.cells.get(_DATE, ""),
-        place=place,
-        url=url,
-        images=line.needed(_IMAGES, _count),
-        payload_bytes=value(_PAYLOAD, size_bytes),
-        transfer_bytes_per_s=None if place in _ON_THIS_MACHINE else value(_SPEED, _speed),
-        execution_s=line.needed(_EXECUTION, duration_s),
-        infer_s=line.value(_INFERENCE, _any_duration_s),
-    )
+    images, payload_bytes = line.needed(_IMAGES, _count), value(_PAYLOAD, size_bytes)
+    speed = None if place in _ON_THIS_MACHINE else value(_SPEED, _speed)
+    transfer_s = payload_bytes / speed if payload_bytes and speed else 0.0
+    job = Total(images, payload_bytes, transfer_s, line.needed(_EXECUTION, duration_s))
+    line.value(_INFERENCE, partial(duration_s, zero_ok=True))  # part of the execution
+    return TableRun(line.cells.get(_DATE, ""), place, url, job)
 
 
-def _place(line: sheet.SheetRow) -> tuple[str, str | None]:
+def _place(line: SheetRow) -> tuple[str, str | None]:
     """Where a run was, and its address: of a study's as it says, as a tunnel's end is here."""
-    told = line.cells.get(_PLACE, "") if line.cells.get(_CELL) else ""
+    told, location = line.told(_PLACE), line.cells.get(_LOCATION, "")
     if not is_name(told):
         return line.needed(_LOCATION, _location)
-    location = line.cells.get(_LOCATION, "")
     return told, location if "://" in location else None
 
 
@@ -141,10 +156,6 @@ def _speed(text: str, *, option: str) -> float:
             f"{option} names no unit: {text!r} may be bits or bytes.", hint="For instance: 1.2MB/s"
         )
     return rate_bytes_per_s(text, option=option)
-
-
-def _any_duration_s(text: str, *, option: str) -> float:
-    return duration_s(text, option=option, zero_ok=True)
 
 
 def _location(text: str, *, option: str) -> tuple[str, str | None]:
@@ -168,78 +179,50 @@ def _location(text: str, *, option: str) -> tuple[str, str | None]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LineFit:
-    """A line through runs of one place: `startup_s + per_image_s * images + per_byte_s * bytes`.
-
-    `errors` has for each run what the line through all the others says too much (negative: too
-    little), over the seconds it took. A single run has no error.
+def _lines(text: str) -> Iterator[SheetRow]:
+    """The lines under the headings, of text separated by commas, semicolons or tabs. Between
+    semicolons a comma may be the decimal point.
     """
-
-    startup_s: float
-    per_image_s: float
-    per_byte_s: float
-    errors: tuple[float, ...] = ()
-
-    def total_s(self, images: float, payload_bytes: float = 0.0) -> float:
-        """The seconds that a run takes by this line."""
-        return self.startup_s + self.per_image_s * images + self.per_byte_s * payload_bytes
-
-    @property
-    def median_error(self) -> float | None:
-        """The median of the errors without their signs; None where there is none."""
-        return float(np.median(np.abs(self.errors))) if self.errors else None
-
-
-def fit(runs: Sequence[TableRun]) -> LineFit:
-    """The line without negative coefficients that is nearest to `runs`: least squares of what it
-    misses over each run's total.
-
-    Execution is fitted on images and transfer on bytes, as the table tells one from the other; from
-    the totals they could not be told where all images are about as large. Where the number of
-    images does not vary, there is no start-up.
-
-    Raises:
-        UsageError: there is no run.
-    """
-    if not runs:
-        raise UsageError("There is no run to fit.", hint=_COLUMNS.hint)
-    table = np.array(
-        [(r.images, r.payload_bytes or 0.0, r.execution_s, r.transfer_s) for r in runs], float
-    )
-    if len(runs) == 1:
-        return _line(table)
-    others = [_line(np.delete(table, row, axis=0)) for row in range(len(runs))]
-    errors = [
-        line.total_s(run.images, run.payload_bytes or 0.0) / run.total_s - 1
-        for line, run in zip(others, runs, strict=True)
-    ]
-    return replace(_line(table), errors=tuple(errors))
+    text = text.removeprefix("\ufeff")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t", key=first.count)
+    rows = _rows(text, delimiter)
+    number, headings = next(rows, (1, []))
+    names, units = _headings(number, headings)
+    for number, cells in rows:
+        if any(cells[len(names) :]):
+            raise UsageError(
+                f"Line {number} has {len(cells)} cells under {len(names)} headings.",
+                hint=f"Put a cell that holds {delimiter!r} in quotes.",
+            )
+        points = [cell.replace(",", ".") for cell in cells] if delimiter == ";" else cells
+        yield SheetRow(number, dict(zip(names, points, strict=False)), units)
 
 
-def _line(table: Values) -> LineFit:
-    """Of rows of images, bytes, seconds of execution and of transfer."""
-    weights = 1 / table[:, 2:].sum(axis=1)
-    images, payload_bytes, execution_s, transfer_s = table.T * weights
-    per_image_s, startup_s = _nnls(np.column_stack([images, weights]), execution_s)
-    (per_byte_s,) = _nnls(payload_bytes[:, None], transfer_s)
-    return LineFit(startup_s, per_image_s, per_byte_s)
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    # Universal newlines, or a table saved on an old Mac would be one line.
+    stream = io.StringIO(text, newline=None)
+    reader = csv.reader(stream, delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise UsageError(f"Line {reader.line_num} is no CSV: {error}.") from error
 
 
-def _nnls(columns: Values, target: Values) -> list[float]:
-    """Non-negative least squares (Lawson and Hanson 1974, chapter 23). Its solution is that of
-    plain least squares on some of the columns, and so few columns allow to try every choice; of
-    choices that are as good as each other, the first with the fewest columns is taken.
-    """
-    scale = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
-    best, least = np.zeros(len(scale)), float(target @ target)
-    same = 1e-12 * least
-    for size in range(1, len(scale) + 1):
-        for chosen in map(list, combinations(range(len(scale)), size)):
-            part = columns[:, chosen] / scale[chosen]
-            found, _, rank, _ = np.linalg.lstsq(part, target, rcond=None)
-            missed = float(((target - part @ found) ** 2).sum())
-            if rank == size and (found >= 0).all() and missed < least - same:
-                best, least = np.zeros(len(scale)), missed
-                best[chosen] = found / scale[chosen]
-    return [float(value) for value in best]
+def _headings(number: int, cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    known = {name.casefold(): name for name in _NAMES}
+    names, units = [], {}
+    for cell in cells:
+        bare, _, unit = cell.partition("(")
+        names.append(known.get(" ".join(bare.split()).casefold(), cell))
+        if names[-1] in _MEASURED:
+            units[names[-1]] = unit.rstrip(") ")
+    for name in _NAMES:
+        if name in _NEEDED and name not in names:
+            raise UsageError(f"Line {number} has no column '{name}'.", hint=_HINT)
+        if names.count(name) > 1:
+            raise UsageError(f"Line {number} has column '{name}' twice.", hint=_HINT)
+    return names, units

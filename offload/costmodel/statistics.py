@@ -1,13 +1,15 @@
-"""Estimators that a few bad samples do not move, and how sure they are."""
+"""Estimators that a few bad samples do not move, and how sure they are; the line through jobs."""
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from offload.costmodel.terms import Draws
+from offload.domain.errors import UsageError
+from offload.domain.measurements import Total
 
 _MAD_TO_SD = 1.4826
 """Standard deviation over median absolute deviation, for a normal distribution."""
@@ -67,8 +69,83 @@ def drift(values: Sequence[float]) -> float:
 
 
 def gaps(finished_s: Sequence[float], skip: int) -> list[float]:
-    """Seconds between consecutive completions, in order, but for those of the first `skip`, which
-    fill the pipeline.
-    """
+    """Seconds between consecutive completions after the first `skip`, which fill the pipeline."""
     ordered = sorted(finished_s)[skip:]
     return [later - earlier for earlier, later in pairwise(ordered)]
+
+
+@dataclass(frozen=True, slots=True)
+class LineFit:
+    """A line through runs of one place: `startup_s + per_image_s * images + per_byte_s * bytes`.
+
+    `errors` has for each run what the line through all the others says too much (negative: too
+    little), over the seconds it took. A single run has no error.
+    """
+
+    startup_s: float
+    per_image_s: float
+    per_byte_s: float
+    errors: tuple[float, ...] = ()
+
+    def total_s(self, images: float, payload_bytes: float = 0.0) -> float:
+        """The seconds that a run takes by this line."""
+        return self.startup_s + self.per_image_s * images + self.per_byte_s * payload_bytes
+
+    @property
+    def median_error(self) -> float | None:
+        """The median of the errors without their signs; None where there is none."""
+        return float(np.median(np.abs(self.errors))) if self.errors else None
+
+
+def line_through(jobs: Sequence[Total]) -> LineFit:
+    """The line without negative coefficients that is nearest to `jobs`: least squares of what it
+    misses over each one's total.
+
+    Execution is fitted on images and transfer on bytes, as the table tells one from the other; from
+    the totals they could not be told where all images are about as large. Where the number of
+    images does not vary, there is no start-up.
+
+    Raises:
+        UsageError: there is no run.
+    """
+    if not jobs:
+        raise UsageError("There is no run to fit.")
+    table = np.array(
+        [(job.images, job.bytes or 0.0, job.execution_s, job.transfer_s) for job in jobs], float
+    )
+    if len(jobs) == 1:
+        return _line(table)
+    others = [_line(np.delete(table, row, axis=0)) for row in range(len(jobs))]
+    errors = [
+        line.total_s(job.images, job.bytes or 0.0) / job.total_s - 1
+        for line, job in zip(others, jobs, strict=True)
+    ]
+    return replace(_line(table), errors=tuple(errors))
+
+
+def _line(table: Draws) -> LineFit:
+    """Of rows of images, bytes, seconds of execution and of transfer."""
+    weights = 1 / table[:, 2:].sum(axis=1)
+    images, payload_bytes, execution_s, transfer_s = table.T * weights
+    per_image_s, startup_s = _nnls(np.column_stack([images, weights]), execution_s)
+    (per_byte_s,) = _nnls(payload_bytes[:, None], transfer_s)
+    return LineFit(startup_s, per_image_s, per_byte_s)
+
+
+def _nnls(columns: Draws, target: Draws) -> list[float]:
+    """Non-negative least squares (Lawson and Hanson 1974, chapter 23). Its solution is that of
+    plain least squares on some of the columns, and so few columns allow to try every choice; of
+    choices that are as good as each other, the first with the fewest columns is taken.
+    """
+    scale = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
+    best, least = np.zeros(len(scale)), float(target @ target)
+    same = 1e-12 * least
+    for size in range(1, len(scale) + 1):
+        for chosen in map(list, combinations(range(len(scale)), size)):
+            part = columns[:, chosen] / scale[chosen]
+            found, _, rank, _ = np.linalg.lstsq(part, target, rcond=None)
+            missed = float(((target - part @ found) ** 2).sum())
+            if rank == size and (found >= 0).all() and missed < least - same:
+                best, least = np.zeros(len(scale)), missed
+                best[chosen] = found / scale[chosen]
+    return [float(value) for value in best]

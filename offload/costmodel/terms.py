@@ -56,11 +56,6 @@ def given(value: float, how: str) -> Term:
     return Term(np.full(DRAWS, value), "given", how=how)
 
 
-def nothing() -> Term:
-    """What a place does not do takes nothing."""
-    return given(0.0, "not done here")
-
-
 def assumed(low: float, high: float, rng: np.random.Generator, how: str) -> Term:
     """A prior: log-normal, with 90 % between `low` and `high`."""
     middle = (np.log(low) + np.log(high)) / 2
@@ -101,7 +96,6 @@ class Candidate:
     agreement: float | None = None
     choosable: bool = True
     serial: bool = False
-    machine: Mapping[str, object] = field(default_factory=dict)
     key: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
 
@@ -109,11 +103,6 @@ class Candidate:
     def place(self) -> str:
         """The name of the place."""
         return self.traits.name
-
-    @property
-    def uses_link(self) -> bool:
-        """Whether the uplink is a term of it."""
-        return self.traits.uses_link
 
     def terms(self) -> dict[str, Term]:
         """The terms by name."""

@@ -2,15 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+import numpy as np
+
 from offload.domain.machines import Kind
 from offload.domain.ports import ModelIdentity
-from offload.domain.results import Json, Row
+from offload.domain.results import Row
 from offload.domain.timing import Durations
+from offload.domain.vision import Detection, iou
+
+_SAME = 0.5
+"""The overlap from which two boxes are one object (PASCAL VOC, Everingham et al. 2010)."""
 
 Source = Literal["profile", "run", "import", "provision"]
 ProbeKind = Literal["rtt", "up", "down"]
@@ -138,6 +144,31 @@ class Agreement:
     only_smaller: int
 
 
+def agreement(full: Sequence[Detection], smaller: Sequence[Detection]) -> Agreement:
+    """Match the smaller copy's objects, best score first, each with the free one of the same label
+    in the image itself that overlaps it most.
+    """
+    free = list(full)
+    matched = 0
+    for found in sorted(smaller, key=lambda d: -d.score):
+        rivals = [d for d in free if d.label == found.label]
+        if not rivals:
+            continue
+        overlaps = iou(np.array(found.box), np.array([d.box for d in rivals]))
+        best = int(overlaps.argmax())
+        if overlaps[best] >= _SAME:
+            free.remove(rivals[best])
+            matched += 1
+    return Agreement(matched, len(full) - matched, len(smaller) - matched)
+
+
+def f1(agreements: Sequence[Agreement]) -> float | None:
+    """The harmonic mean of precision and recall over all images; None without any object."""
+    matched = 2 * sum(each.matched for each in agreements)
+    missed = sum(each.only_full + each.only_smaller for each in agreements)
+    return matched / (matched + missed) if matched + missed else None
+
+
 @dataclass(frozen=True, slots=True)
 class Total:
     """A whole job that somebody else timed."""
@@ -146,6 +177,11 @@ class Total:
     bytes: float | None
     transfer_s: float
     execution_s: float
+
+    @property
+    def total_s(self) -> float:
+        """Transfer and execution."""
+        return self.transfer_s + self.execution_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +221,6 @@ class Measurement:
         """Whether it tells what a place is like: no bring-up, and nothing else worked meanwhile."""
         return not self.is_bring_up and self.condition.beside is None
 
-    def to_json(self) -> Json:
-        """The measurement as JSON types."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -213,7 +245,3 @@ class Outcome:
     predicted_usd: float = 0.0
     actual_usd: float = 0.0
     assumed: bool = False
-
-    def to_json(self) -> Json:
-        """The outcome as JSON types."""
-        return asdict(self)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -24,8 +24,8 @@ def document(measurements: Iterable[Measurement], outcomes: Iterable[Outcome]) -
     return {
         "schema": SCHEMA,
         "kind": _KIND,
-        "measurements": [measurement.to_json() for measurement in measurements],
-        "outcomes": [outcome.to_json() for outcome in outcomes],
+        "measurements": [asdict(measurement) for measurement in measurements],
+        "outcomes": [asdict(outcome) for outcome in outcomes],
     }
 
 
@@ -70,7 +70,8 @@ def _entries(document: Json, name: str, kind: type[Entry], places: KnownPlaces) 
 def _entry(document: Any, kind: type[Entry], places: KnownPlaces) -> Entry:
     text = json.dumps(document, allow_nan=False)
     entry = read(kind, json.loads(text, object_hook=with_new_names))
-    if not (_is_utc(entry.taken_at) and _is_meant(entry, places)):
+    utc = datetime.fromisoformat(entry.taken_at).utcoffset() == timedelta(0)
+    if not (utc and _is_meant(entry, places)):
         raise ValueError(entry)
     return entry
 
@@ -95,7 +96,7 @@ def _is_meant(entry: Measurement | Outcome, places: KnownPlaces) -> bool:
         and max(entry.folder_images, entry.folder_bytes) < 2**63
         and min(seconds, default=0.0) >= 0
         and numbers == sorted(set(numbers))
-        and all(total.transfer_s + total.execution_s > 0 for total in entry.totals)
+        and all(total.total_s > 0 for total in entry.totals)
         and (not entry.is_bring_up or _is_one_start(entry, places))
     )
 
@@ -105,7 +106,3 @@ def _is_one_start(entry: Measurement, places: KnownPlaces) -> bool:
     begun = entry.facts.get("from") in {StartState.ABSENT, StartState.STOPPED, StartState.COLD}
     elsewhere = places[entry.condition.place].leaves_machine
     return begun and elsewhere and len(entry.starts) == 1
-
-
-def _is_utc(text: str) -> bool:
-    return datetime.fromisoformat(text).utcoffset() == timedelta(0)

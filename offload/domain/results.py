@@ -1,8 +1,7 @@
 """One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from offload.domain.timing import Durations, with_new_names
@@ -39,13 +38,10 @@ class Row:
 
     def to_json(self) -> Json:
         """The row as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
-        document: Json = {"schema": SCHEMA}
-        document |= {f: getattr(self, f) for f in _PLAIN_FIELDS}
-        document["detections"] = detections_to_json(self.detections)
-        document["durations"] = {
-            name: round(getattr(self.durations, name), 6) for name in _DURATIONS
-        }
-        return document
+        plain = {f: getattr(self, f) for f in _PLAIN_FIELDS}
+        durations = {name: round(s, 6) for name, s in asdict(self.durations).items()}
+        found = detections_to_json(self.detections)
+        return {"schema": SCHEMA, **plain, "detections": found, "durations": durations}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Row":
@@ -56,9 +52,8 @@ class Row:
         """
         plain = {f: document[f] for f in _PLAIN_FIELDS if f in document}
         found = detections_from_json(document["detections"])
-        return cls(
-            **plain, detections=found, durations=Durations(**with_new_names(document["durations"]))
-        )
+        durations = Durations(**with_new_names(document["durations"]))
+        return cls(**plain, detections=found, durations=durations)
 
 
 def detections_to_json(found: Iterable[Detection]) -> list[Json]:
@@ -80,23 +75,19 @@ def detections_from_json(document: Iterable[Mapping[str, Any]]) -> tuple[Detecti
     )
 
 
-_DURATIONS = tuple(f.name for f in dataclasses.fields(Durations))
-_PLAIN_FIELDS = tuple(
-    f.name for f in dataclasses.fields(Row) if f.name not in {"detections", "durations"}
-)
+_PLAIN_FIELDS = tuple(f.name for f in fields(Row) if f.name not in {"detections", "durations"})
 
 CSV_COLUMNS = (
     "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
     "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
-    "decode_s",
-    "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
+    "decode_s", "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
 )  # fmt: skip
 
 
 def csv_lines(row: Row) -> Iterator[Json]:
     """A line for each detection; one line without label for an image that has none."""
     shared: Json = {name: getattr(row, name) for name in CSV_COLUMNS if name in _PLAIN_FIELDS}
-    shared |= dataclasses.asdict(row.durations)
+    shared |= asdict(row.durations)
     for d in row.detections:
         yield shared | d.box._asdict() | {"label": d.label, "id": d.class_id, "score": d.score}
     if not row.detections:

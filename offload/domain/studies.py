@@ -2,15 +2,15 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from itertools import product
 from statistics import median
 from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, PlaceTraits
-from offload.domain.results import Json
-from offload.domain.timing import Durations, Spread
+from offload.domain.results import Json, Row
+from offload.domain.timing import Spread
 
 LEVELS = ("concurrency", "replicas", "cpus", "upload_max_side_px", "link_mbit")
 """What may be varied beside the place and the number of images."""
@@ -117,8 +117,7 @@ class Design:
 
     def to_json(self) -> Json:
         """The design as JSON types."""
-        document = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in document.items()}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,32 +136,15 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageTransfer:
-    """One image of a run: what was sent of it, and where its seconds went."""
-
-    path: str
-    bytes: int
-    sent_bytes: int
-    durations: Durations
-
-    @property
-    def response_s(self) -> float:
-        """From when the image was taken until its answer was there."""
-        return float(sum(asdict(self.durations).values()))
-
-
-@dataclass(frozen=True, slots=True)
 class CellOutcome:
-    """What a run took; `photos` are its images but for those that failed, `infer` leaves the first
-    calls out.
-    """
+    """What a run took; `photos` are images that did not fail, `infer` leaves first calls out."""
 
     startup_s: float
     detect_s: float
     infer: Spread | None
     failed: int
     sent_bytes: int
-    photos: tuple[ImageTransfer, ...]
+    photos: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +165,10 @@ class CellRun:
 
     @property
     def makespan_s(self) -> float | None:
-        """From the command's first line to the last result where the place was cold, else from when
-        it was ready; None of one that failed.
-        """
+        """Until the last result: from the first line if cold, else once ready; None if failed."""
         if self.outcome is None:
             return None
-        return makespan_s(self.cell, self.outcome)
-
-
-def makespan_s(cell: Cell, outcome: CellOutcome) -> float:
-    """What a run is said to have taken."""
-    return outcome.detect_s + (outcome.startup_s if cell.cold else 0.0)
+        return self.outcome.detect_s + (self.outcome.startup_s if self.cell.cold else 0.0)
 
 
 @dataclass(slots=True)
@@ -218,18 +193,10 @@ class StudyStatus:
         return lane, max(several), medians[lane]
 
 
-def lane(cell: Cell) -> str:
-    """A cell's place with what is set for it: `container, replicas 2, cpus 0.5`."""
-    return _lane(cell.place, cell.varied)
-
-
-def lane_of_line(line: Mapping[str, str]) -> str:
-    """The same of a line of a study's table."""
-    return _lane(line["place"], {name: float(line[name]) for name in LEVELS if line.get(name)})
-
-
-def _lane(place: str, varied: Mapping[str, float]) -> str:
-    return ", ".join([place, *(f"{_SAID[name]} {level:g}" for name, level in varied.items())])
+def lane(place: str, levels: Mapping[str, Any]) -> str:
+    """A place with what is set there, also in text: `container, replicas 2, cores 0.5`."""
+    known = ((name, float(levels[name])) for name in LEVELS if levels.get(name))
+    return ", ".join([place, *(f"{_SAID[name]} {level:g}" for name, level in known)])
 
 
 _SAID = {"concurrency": "in flight", "replicas": "replicas", "cpus": "cores",

@@ -70,7 +70,7 @@ def image_lines(run: CellRun) -> Iterator[Line]:
 def _measured(run: CellRun, outcome: CellOutcome) -> Line:
     photos, infer = outcome.photos, outcome.infer or _NONE
     means = {name: _of([getattr(each.durations, name) for each in photos]).mean for name in PHASES}
-    response = _of([photo.response_s for photo in photos])
+    response = _of([photo.durations.total_s for photo in photos])
     return {
         **_as_by_hand(run, outcome, means),
         "makespan_s": run.makespan_s,
@@ -96,7 +96,7 @@ def _as_by_hand(run: CellRun, outcome: CellOutcome, means: Mapping[str, float]) 
     probed, the transfer is the share of the makespan that images were on their way.
     """
     away, makespan_s = run.cell.traits.uses_link, run.makespan_s or 0.0
-    payload_bytes = sum(each.sent_bytes if away else each.bytes for each in outcome.photos)
+    payload_bytes = sum(each.sent_bytes if away else each.bytes or 0 for each in outcome.photos)
     latency_s, all_s = sum(means[name] for name in _ON_THE_WAY), sum(means.values())
     transfer_s = makespan_s * latency_s / all_s if away and all_s else 0.0
     rest_s = makespan_s - means["decode_s"] - means["infer_s"]

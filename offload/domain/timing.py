@@ -1,7 +1,7 @@
 """Durations of one image and what they add up to. All in seconds of one monotonic clock."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 Clock = Callable[[], float]
@@ -27,6 +27,11 @@ class Durations:
     decode_s: float = 0.0
     infer_s: float = 0.0
     download_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """From when the image was taken until its answer was there."""
+        return float(sum(astuple(self)))
 
 
 def with_new_names(document: Mapping[str, Any]) -> dict[str, Any]:

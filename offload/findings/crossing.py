@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from offload.costmodel.terms import Draws
 from offload.findings import estimates
-from offload.findings.estimates import Draws, Estimate
-from offload.findings.study import Group, Study, Variant
+from offload.findings.estimates import Estimate, draws
+from offload.findings.study import Study, Variant
 
 _M = "makespan_s"
 
@@ -42,8 +43,9 @@ def between(study: Study, one: Variant, other: Variant) -> Crossing | None:
     numbers = sorted(set(first) & set(second))
     if len(numbers) < 2:  # noqa: PLR2004 - a single number has nothing beside it
         return None
-    medians = np.array([[_gap(first[n], second[n]) for n in numbers]])
-    drawn = np.stack([_drawn_gap(first[n], second[n]) for n in numbers], axis=1)
+    seconds = [(first[n].values(_M), second[n].values(_M)) for n in numbers]
+    medians = np.array([[np.median(one_s) - np.median(other_s) for one_s, other_s in seconds]])
+    drawn = np.stack([draws(one_s) - draws(other_s) for one_s, other_s in seconds], axis=1)
     root = float(_last_roots(medians, numbers)[0])
     slow, fast = (other, one) if medians[0, -1] < 0 else (one, other)
     ahead, behind = study.series(fast), study.series(slow)
@@ -78,25 +80,8 @@ def _start_of_last_run(numbers: Sequence[int], true: Sequence[bool]) -> int | No
     return start
 
 
-def _gap(one: Group, other: Group) -> float:
-    """Seconds by which `one` is slower."""
-    first, second = one.median(_M), other.median(_M)
-    assert first is not None  # a group is of runs that came to an end
-    assert second is not None
-    return first - second
-
-
-def _drawn_gap(one: Group, other: Group) -> Draws:
-    first, second = one.draws(_M), other.draws(_M)
-    assert first is not None
-    assert second is not None
-    return first - second
-
-
 def _last_roots(gaps: Draws, numbers: Sequence[int]) -> Draws:
-    """Where each row of gaps last changes its sign, on straight lines between the numbers of
-    images; not a number where it never does.
-    """
+    """Where each row of gaps last changes its sign, linearly between `numbers`; nan where never."""
     found = np.full(len(gaps), np.nan)
     for left, (few, many) in enumerate(pairwise(numbers)):
         low, high = gaps[:, left], gaps[:, left + 1]

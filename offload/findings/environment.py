@@ -22,17 +22,14 @@ class HostFacts:
     @classmethod
     def of(cls, document: Any) -> "HostFacts | None":
         """Out of a document; None if it is none."""
-        if not isinstance(document, Mapping) or not document:
+        if not _part(document):
             return None
-        return cls(
-            cpu=text(document, "cpu"),
-            cores=_whole(document, "cores"),
-            usable_cores=_whole(document, "usable_cores"),
-            memory_bytes=_whole(document, "memory_bytes"),
-            system=text(document, "system"),
-            python=text(document, "python"),
-            gpu=text(document, "gpu"),
-        )
+        known: dict[str, Any] = {
+            name: round(value) if (value := _number(document, name)) else None
+            for name in ("cores", "usable_cores", "memory_bytes")
+        }
+        texts = {name: text(document, name) for name in ("cpu", "system", "python", "gpu")}
+        return cls(**known | texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +51,17 @@ def client(study: Study) -> HostFacts | None:
 
 
 def site(study: Study, lane: Variant) -> PlaceFacts:
-    """What is known of the place of a lane."""
-    places = study.environment.get("places")
-    found = places.get(lane.place) if isinstance(places, Mapping) else None
-    if not isinstance(found, Mapping):
+    """What is known of the place of a lane; of the link, when it was as it is for the lane."""
+    found = _part(study.environment, "places", lane.place)
+    if not found:
         return PlaceFacts()
-    link = _link(found, lane)
+    link, mbit = found, lane.link_mbit
+    if mbit is not None:
+        link = _part(found, "links", f"{mbit:g}") or {"rtt_s": found.get("rtt_s")}
+    shaped = mbit * 1e6 / 8 if mbit and study.places[lane.place].uses_link else None
     return PlaceFacts(
         host=HostFacts.of(found.get("host")),
-        goodput_bytes_per_s=_number(link, "goodput_bytes_per_s") or _shaped(study, lane),
+        goodput_bytes_per_s=_number(link, "goodput_bytes_per_s") or shaped,
         rtt_s=_number(link, "rtt_s"),
         instance_type=text(found, "instance_type"),
         region=text(found, "region"),
@@ -71,29 +70,16 @@ def site(study: Study, lane: Variant) -> PlaceFacts:
     )
 
 
-def _link(found: Mapping[str, Any], lane: Variant) -> Mapping[str, Any]:
-    """What was measured of the link when it was as it is for the lane."""
-    links = found.get("links")
-    if lane.link_mbit is None:
-        return found
-    shaped = links.get(f"{lane.link_mbit:g}") if isinstance(links, Mapping) else None
-    if isinstance(shaped, Mapping):
-        return shaped
-    return {name: value for name, value in found.items() if name != "goodput_bytes_per_s"}
-
-
-def _shaped(study: Study, lane: Variant) -> float | None:
-    """What the link was shaped to, if there is one."""
-    used = study.places[lane.place].uses_link
-    return lane.link_mbit * 1e6 / 8 if lane.link_mbit and used else None
-
-
 def text(document: Mapping[str, Any], *path: str) -> str:
     """A text at a path of a document; empty where there is none."""
-    found: Any = document
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
+    found = _part(document, *path[:-1]).get(path[-1])
     return plain(found) if isinstance(found, str) else ""
+
+
+def _part(document: Any, *path: str) -> Mapping[str, Any]:
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document if isinstance(document, Mapping) else {}
 
 
 def _number(document: Mapping[str, Any], name: str) -> float | None:
@@ -101,8 +87,3 @@ def _number(document: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
         return float(value)
     return None
-
-
-def _whole(document: Mapping[str, Any], name: str) -> int | None:
-    value = _number(document, name)
-    return None if value is None else round(value)

@@ -4,14 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Draws = npt.NDArray[np.float64]
-"""One median for each resample of the same few values."""
+from offload.costmodel.terms import HIGH, LOW, Draws
 
 RESAMPLES = 2000
-LOW, HIGH = 0.05, 0.95
-"""The quantiles between which 90 % of the resampled medians lie."""
 CLEAR = 0.9
 """A difference is one if this share of resamples has it."""
 
@@ -34,9 +30,7 @@ class Estimate:
 
 
 def draws(values: Sequence[float]) -> Draws:
-    """Medians of resamples with replacement (Efron's bootstrap, 1979); equal for equal values, in
-    any order.
-    """
+    """Medians of resamples (Efron's bootstrap, 1979); equal for equal values, in any order."""
     array = np.sort(np.asarray(values, float))
     rng = np.random.default_rng(hash(tuple(array.tolist())) & 0xFFFFFFFF)
     medians: Draws = np.median(rng.choice(array, (RESAMPLES, len(array))), axis=1)
@@ -59,9 +53,7 @@ def of_draws(value: float, drawn: Draws, n: int) -> Estimate:
 
 
 def chance_less(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """The share of resamples in which the median of `one` is the smaller one, ties counting half;
-    None where either has a single value.
-    """
+    """Share of resamples with the smaller median in `one`, ties half; None of a single value."""
     if min(len(one), len(other)) < 2:  # noqa: PLR2004 - a single value says nothing of chance
         return None
     difference = draws(one) - draws(other)

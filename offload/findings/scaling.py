@@ -1,8 +1,9 @@
 """What more replicas and more requests in flight bring."""
 
 from dataclasses import dataclass
+from statistics import median
 
-from offload.findings.estimates import Estimate, of_draws
+from offload.findings.estimates import Estimate, draws, of_draws
 from offload.findings.study import Group, Study, Variant
 
 _KNEE = 0.95
@@ -42,15 +43,12 @@ class Sweep:
 
     def speed_up(self, concurrency: int) -> Estimate | None:
         """How many times as many images a second most replicas do as fewest."""
-        few = self.groups[self.replicas[0]].get(concurrency)
-        many = self.groups[self.replicas[-1]].get(concurrency)
-        if few is None or many is None:
+        groups = [self.groups[number].get(concurrency) for number in self.replicas]
+        few, many = (g.values("images_per_s") if g else [] for g in (groups[0], groups[-1]))
+        if not (few and many and median(few)):
             return None
-        low, high = few.median("images_per_s"), many.median("images_per_s")
-        drawn = few.draws("images_per_s"), many.draws("images_per_s")
-        if not low or high is None or drawn[0] is None or drawn[1] is None:
-            return None
-        return of_draws(high / low, drawn[1] / drawn[0], min(len(few.runs), len(many.runs)))
+        drawn = draws(many) / draws(few)
+        return of_draws(median(many) / median(few), drawn, min(len(few), len(many)))
 
 
 def sweeps(study: Study) -> list[Sweep]:

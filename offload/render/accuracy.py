@@ -19,7 +19,7 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     """A line for each run, then a summary for each place."""
     places = [asdict(summary) for summary in accuracy(outcomes)]
     if as_json:
-        runs = [outcome.to_json() for outcome in outcomes]
+        runs = [asdict(outcome) for outcome in outcomes]
         return tables.write_json({"kind": "accuracy", "runs": runs, "places": places})
     if not outcomes:
         return tables.print_lines(_NOTHING)

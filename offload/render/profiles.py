@@ -7,10 +7,9 @@ from dataclasses import asdict
 from statistics import fmean, median, stdev
 
 from offload.costmodel import statistics
-from offload.costmodel.agreement import f1
-from offload.costmodel.runs_table import LineFit
+from offload.costmodel.statistics import LineFit
 from offload.domain import profiles
-from offload.domain.measurements import ImageSample, Measurement, ProbeKind, StartPhase
+from offload.domain.measurements import ImageSample, Measurement, ProbeKind, StartPhase, f1
 from offload.domain.places import StartState
 from offload.domain.units import show_bytes, show_rate, show_s
 from offload.drivers.store.store import ListedMeasurement

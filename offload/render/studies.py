@@ -42,7 +42,7 @@ def _print_cells(plan: StudyPlan) -> None:
     """A line for each combination, in the order of the grid."""
     times: dict[tuple[str, int], list[Prediction]] = {}
     for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
-        times.setdefault((lane(cell), cell.images), []).append(predicted)
+        times.setdefault((lane(cell.place, cell.varied), cell.images), []).append(predicted)
     columns = ("place", "images", "times", "takes (90 %)", *(["costs"] if plan.usd_per_h else []))
     rows = []
     for (name, images), same in times.items():
@@ -95,7 +95,7 @@ def best(standing: StudyStatus) -> str:
 def cell_line(run: "CellRun") -> str:
     """What one run came to."""
     cell = run.cell
-    what = f"cell {cell.number}: {lane(cell)}, {count(cell.images, 'image')}"
+    what = f"cell {cell.number}: {lane(cell.place, cell.varied)}, {count(cell.images, 'image')}"
     if run.makespan_s is None:
         return f"{what}: failed: {run.error}"
     expected = f", predicted {_takes(run.predicted)}" if run.predicted else ""

@@ -17,7 +17,7 @@ import pytest
 
 from offload import bootstrap
 from offload.domain.machines import Spec
-from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design
 from offload.domain.timing import Durations
 from offload.drivers.folders import machine_files, study_dir
 from offload.drivers.folders.machine_files import MachineRecord
@@ -26,6 +26,7 @@ from offload.usecases.experiment import designing, sampling
 from tests.conftest import PROJECT, Offload
 from tests.measured import PLACES as KNOWN
 from tests.remote.served import served
+from tests.studies import photo
 
 BUILTIN = ("-m", "builtin")
 REMOTE = ("--where", "remote", "--url", "http://h:1")
@@ -292,9 +293,9 @@ def test_a_study_is_imported_on_another_machine_and_leads_to_the_advice_it_tells
 def by_law(cell: Cell) -> CellRun:
     away = cell.place == "remote"
     each = Durations(upload_s=0.05, infer_s=0.05) if away else Durations(infer_s=0.5)
-    photo = ImageTransfer("a.jpg", 100_000, 100_000 * away, each)
+    image = photo("a.jpg", 100_000, 100_000 * away, each)
     seconds = law_s(cell.place, cell.images)
-    outcome = CellOutcome(0.5, seconds, None, 0, photo.sent_bytes, (photo,) * cell.images)
+    outcome = CellOutcome(0.5, seconds, None, 0, image.sent_bytes, (image,) * cell.images)
     return CellRun(cell, NOW, None, outcome, FAR if away else "", goodput_bytes_per_s=2e6)
 
 

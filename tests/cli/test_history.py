@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(
     assert outcome.actual_s > measurements[-1].starts[0].startup_s
     document = json.loads(offload("accuracy", "--json").stdout)
     assert (document["schema"], document["kind"]) == (2, "accuracy")
-    assert document["runs"] == [outcome.to_json()]
+    assert document["runs"] == [asdict(outcome)]
     [place] = document["places"]
     assert (place["place"], place["runs"], place["assumed"]) == ("local", 1, 0)
     assert place["median_error"] == pytest.approx(abs(outcome.actual_s / outcome.predicted_s - 1))

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.costmodel.accuracy import accuracy, residuals, sigma, widened
-from offload.costmodel.candidates.priors import LINK_NOISE, NOISE
+from offload.costmodel.accuracy import (
+    LINK_NOISE,
+    NOISE,
+    accuracy,
+    residuals,
+    sigma,
+    widened,
+)
 from offload.domain.measurements import Outcome
 from tests.measured import PLACES, TAKEN_AT, advised, local, remote
 

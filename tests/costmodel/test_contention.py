@@ -1,13 +1,12 @@
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.split.contention import contention
-from offload.costmodel.split.throughput import Contention
+from offload.costmodel.split import Contention, contention
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Condition, Measurement
 from offload.domain.typed import read
@@ -113,7 +112,7 @@ def test_keys_of_conditions_are_what_they_were_before_jobs_were_split() -> None:
 
 
 def test_a_condition_without_the_field_is_of_a_place_alone() -> None:
-    document = here(0.02).to_json()
+    document = asdict(here(0.02))
     assert read(Measurement, document) == here(0.02)
     assert not here(0.02).is_of_a_place
     del document["condition"]["beside"]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.costmodel.advice import document as as_document
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
-from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import DRAWS, Candidate, Draws
 from offload.domain.measurements import Agreement

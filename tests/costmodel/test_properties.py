@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.costmodel import breakeven
+from offload.costmodel.advice import document as as_document
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, Option, options
-from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term
@@ -282,7 +282,7 @@ measurements = st.builds(
 
 @given(measurements)
 def test_a_measurement_survives_being_written_down(measurement: Measurement) -> None:
-    found = read(Measurement, json.loads(json.dumps(measurement.to_json())))
+    found = read(Measurement, json.loads(json.dumps(asdict(measurement))))
     assert found == measurement
     assert found.condition.key == measurement.condition.key
 
@@ -304,7 +304,7 @@ def test_a_measurement_survives_being_written_down(measurement: Measurement) -> 
     )
 )
 def test_an_outcome_survives_being_written_down(outcome: Outcome) -> None:
-    assert read(Outcome, json.loads(json.dumps(outcome.to_json()))) == outcome
+    assert read(Outcome, json.loads(json.dumps(asdict(outcome)))) == outcome
 
 
 def test_hardware_alone_tells_machines_apart() -> None:

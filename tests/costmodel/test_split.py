@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offload.costmodel.makespan import makespan_s, one_image_s
-from offload.costmodel.split import throughput
-from offload.costmodel.split.throughput import Contention, Shares, ending_together
+from offload.costmodel.split import Contention, Shares, SplitCandidate, ending_together, speed
 from offload.costmodel.terms import DRAWS, Candidate, Draws
 from offload.costmodel.terms import given as known
 from tests.costmodel import worlds
@@ -42,7 +41,8 @@ def expected(
     at_most: int | None = None,
     total_bytes: float | None = None,
 ) -> Shares:
-    return throughput.expected(local, remote, images, total_bytes, phi or contention(), at_most)
+    way = SplitCandidate(local, remote, phi or contention(), at_most)
+    return way.shares(images, total_bytes)
 
 
 def least_s(
@@ -190,11 +190,11 @@ def test_counts_add_up_to_all_images() -> None:
 
 
 def test_what_is_expected_of_a_place_is_its_rate_and_what_an_image_takes_under_load() -> None:
-    here = throughput.speed(worlds.lane(worlds.LOCAL, "local"))
+    here = speed(worlds.lane(worlds.LOCAL, "local"))
     assert (here.images_per_s, here.latency_s) == pytest.approx((50, 0.04))
-    there = throughput.speed(worlds.lane(), 340_000)
+    there = speed(worlds.lane(), 340_000)
     assert (there.images_per_s, there.latency_s) == pytest.approx((1 / 0.136, 1.36))
-    held_up = throughput.speed(worlds.lane(worlds.LOCAL, "local"), slowed=known(0.25, ""))
+    held_up = speed(worlds.lane(worlds.LOCAL, "local"), slowed=known(0.25, ""))
     assert (held_up.images_per_s, held_up.latency_s) == pytest.approx((40, 0.05))
 
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from offload.costmodel.advice import Advice
+from offload.costmodel.advice import document as as_document
 from offload.costmodel.candidates.build import Overrides
-from offload.costmodel.candidates.kinds import SplitCandidate, makespan_s
 from offload.costmodel.decide import Option
-from offload.costmodel.document import document as as_document
 from offload.costmodel.dollars import Billing
-from offload.costmodel.split.split_option import bill_usd
-from offload.costmodel.split.throughput import Shares
+from offload.costmodel.split import Shares, SplitCandidate, makespan_s
+from offload.costmodel.split_option import bill_usd
 from offload.domain.measurements import Agreement, Measurement, Outcome
 from tests.costmodel.test_contention import here as beside_remote
 from tests.costmodel.test_contention import there as beside_local

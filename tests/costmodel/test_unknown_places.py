@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offload.costmodel.advice import advise
+from offload.costmodel.advice import advise, document
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, choose, options
-from offload.costmodel.document import document
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import Candidate
 from offload.domain.measurements import Measurement, Total
@@ -34,7 +33,11 @@ def found(*measurements: Measurement, places: KnownPlaces = PLACES) -> list[Cand
 def test_it_has_a_row_of_its_own_with_the_terms_of_a_link() -> None:
     (there,) = found(local(), moon())
     assert there.choosable
-    assert (there.uses_link, there.traits.leaves_machine, there.state) == (True, True, "warm")
+    assert (there.traits.uses_link, there.traits.leaves_machine, there.state) == (
+        True,
+        True,
+        "warm",
+    )
     assert there.goodput.median == pytest.approx(2.5e6, rel=0.1)
     assert there.rtt_s.median == pytest.approx(0.02, rel=0.2)
 

@@ -13,10 +13,9 @@ from offload.findings import (
     money,
     phases,
     predictions,
-    reading,
     scaling,
 )
-from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, plain
+from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, of_tables, plain
 from tests.measured import PLACES as KNOWN
 from tests.studies import RUNS
 
@@ -342,14 +341,14 @@ def row(**cells: object) -> dict[str, str]:
 
 
 def test_a_failed_run_has_no_numbers() -> None:
-    study = reading.study([row(), row(cell="2", error="It broke.")], [], {}, {}, KNOWN)
+    study = of_tables([row(), row(cell="2", error="It broke.")], [], {}, {}, KNOWN)
     assert [run.numbers for run in study.runs] == [{"makespan_s": 2.5}, {}]
     assert len(study.failed) == 1
 
 
 @pytest.mark.parametrize("makespan_s", ["", "0"])
 def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
-    study = reading.study([row(), row(makespan_s=makespan_s)], [], {}, {}, KNOWN)
+    study = of_tables([row(), row(makespan_s=makespan_s)], [], {}, {}, KNOWN)
     assert [run.error for run in study.runs] == ["", "It has no makespan."]
     assert len(study.failed) == 1
 
@@ -367,7 +366,7 @@ def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
 )
 def test_what_is_no_study_is_refused(rows: list[dict[str, str]], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        reading.study(rows, [], {}, {}, KNOWN)
+        of_tables(rows, [], {}, {}, KNOWN)
     assert str(caught.value) == said
     assert "offload experiment" in caught.value.hint
 

@@ -11,8 +11,8 @@ import matplotlib as mpl
 import pytest
 from PIL import Image
 
-from offload.costmodel import document as advice_document
 from offload.costmodel.advice import Advice
+from offload.costmodel.advice import document as as_document
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.dollars import Billing
@@ -328,7 +328,7 @@ def test_json_holds_nothing_but_numbers_that_json_has(
     advice = advised(*measured)
     rendered.as_json(advice)
     document = json.loads(capsys.readouterr().out, parse_constant=refuse)
-    assert document == json.loads(json.dumps(advice_document.document(advice), allow_nan=False))
+    assert document == json.loads(json.dumps(as_document(advice), allow_nan=False))
     assert document["kind"] == "advice"
     assert {o["name"] for o in document["options"]} == {o.lane.name for o in advice.options}
 

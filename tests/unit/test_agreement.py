@@ -1,7 +1,6 @@
 import pytest
 
-from offload.costmodel.agreement import agreement, f1
-from offload.domain.measurements import Agreement
+from offload.domain.measurements import Agreement, agreement, f1
 from offload.domain.vision import Box, Detection
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.timing import Durations, Spread
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.experiment.cells import Experiment, StudyPlan, StudyProgress
 from tests.measured import PLACES as KNOWN
+from tests.studies import photo
 
 DESIGN = Design((1, 2), ("local", "remote"), repeats=2, known=KNOWN)
 
@@ -19,8 +20,8 @@ def predicted(seconds: float) -> Prediction:
 
 
 def outcome(images: int, detect_s: float = 2.0) -> CellOutcome:
-    photo = ImageTransfer("a.jpg", 1000, 1000, Durations(upload_s=0.5, infer_s=0.1))
-    return CellOutcome(0.7, detect_s, Spread(0.1, 0.1, 0.2), 0, 1000 * images, (photo,) * images)
+    image = photo("a.jpg", 1000, 1000, Durations(upload_s=0.5, infer_s=0.1))
+    return CellOutcome(0.7, detect_s, Spread(0.1, 0.1, 0.2), 0, 1000 * images, (image,) * images)
 
 
 @dataclass

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.timing import Durations
 from offload.drivers.folders import study_dir
 from offload.drivers.folders.study_dir import StudyDir
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.experiment.cells import Experiment
 from tests.measured import PLACES as KNOWN
+from tests.studies import photo
 
 DESIGN = Design((1, 3), ("local", "remote"), concurrency=(1, 4), repeats=2, seed=3, known=KNOWN)
 FIXED = {"design": DESIGN.to_json()}
@@ -44,7 +45,7 @@ class Sitting:
         if self.done > self.ends and self.torn is None:
             raise Killed
         each = Durations(infer_s=0.1 * cell.images)
-        photos = tuple(ImageTransfer(f"{n}.jpg", 1000, 0, each) for n in range(cell.images))
+        photos = tuple(photo(f"{n}.jpg", 1000, 0, each) for n in range(cell.images))
         return CellOutcome(0.5, 0.2 * cell.images, None, 0, 0, photos)
 
     def keep(self, study: StudyDir, folder: str, run: CellRun) -> None:

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.costmodel.runs_table import LineFit, TableRun, fit, read
+from offload.costmodel.runs_table import TableRun, read
+from offload.costmodel.statistics import LineFit
+from offload.costmodel.statistics import line_through as fit
 from offload.domain.errors import UsageError
+from offload.domain.measurements import Total
 
 BY_HAND = Path(__file__).with_name("runs_by_hand.csv")
 HEADINGS = (
@@ -24,13 +27,13 @@ def table(*lines: str, headings: str = HEADINGS) -> str:
     return "\n".join((headings, *lines))
 
 
-def run(images: int, execution_s: float, payload_bytes: float = 0, speed: float = 1e6) -> TableRun:
-    return TableRun("", "remote", None, images, payload_bytes, speed, execution_s, None)
+def run(images: int, execution_s: float, payload_bytes: float = 0, speed: float = 1e6) -> Total:
+    return Total(images, payload_bytes, payload_bytes / speed, execution_s)
 
 
 def line(
     rng: np.random.Generator, *, count: int = 12, noise: float = 0.0, spread: float = 0.3
-) -> list[TableRun]:
+) -> list[Total]:
     """Runs of 3 s, 0.25 s an image and 1.2 MB/s, whose images are 200 kB give or take `spread`."""
     runs = []
     for _ in range(count):
@@ -44,15 +47,17 @@ def line(
 def test_a_table_kept_by_hand_is_read() -> None:
     runs = read(BY_HAND.read_text(encoding="utf-8"))
     assert [r.place for r in runs] == ["remote"] * 5 + ["local"] * 4
-    assert runs[0] == TableRun("03/11/2026", "remote", None, 10, 2_710_000, 1.2e6, 4.9, 0.31)
+    assert runs[0] == TableRun("03/11/2026", "remote", None, Total(10, 2_710_000, 2.71 / 1.2, 4.9))
     assert runs[4].url == "http://203.0.113.7:5000/api/detect"
-    assert runs[4].total_s == pytest.approx(43.57 / 1.25 + 52.1)
-    assert runs[5] == TableRun("05/11/2026", "local", None, 10, 2_710_000, None, 7.6, 0.62)
+    assert runs[4].job.total_s == pytest.approx(43.57 / 1.25 + 52.1)
+    assert runs[5] == TableRun("05/11/2026", "local", None, Total(10, 2_710_000, 0.0, 7.6))
 
 
 def test_the_lines_through_it_tell_its_places_apart() -> None:
     runs = read(BY_HAND.read_text(encoding="utf-8"))
-    remote, local = (fit([r for r in runs if r.place == place]) for place in ("remote", "local"))
+    remote, local = (
+        fit([r.job for r in runs if r.place == place]) for place in ("remote", "local")
+    )
     assert remote.per_image_s == pytest.approx(0.31, rel=0.05)
     assert 1 / remote.per_byte_s == pytest.approx(1.2e6, rel=0.05)
     assert local.per_image_s == pytest.approx(0.64, rel=0.05)
@@ -64,8 +69,8 @@ def test_the_lines_through_it_tell_its_places_apart() -> None:
 
 def test_a_remote_run_took_its_transfer_and_the_execution_and_a_local_one_the_latter() -> None:
     remote, local = read(table(REMOTE, "3 Nov,50,14MB,1.4MB/s,17.5,0.3,localhost"))
-    assert (remote.transfer_s, remote.total_s) == pytest.approx((10, 27.5))
-    assert (local.transfer_s, local.total_s) == (0, 17.5)
+    assert (remote.job.transfer_s, remote.job.total_s) == pytest.approx((10, 27.5))
+    assert (local.job.transfer_s, local.job.total_s) == (0, 17.5)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -85,7 +90,7 @@ def test_columns_may_come_in_any_order_and_case_among_others() -> None:
 def test_between_semicolons_a_comma_is_the_decimal_point() -> None:
     text = table("3 Nov;50;14,5 MB;1,4 MB/s;17,5;0,3;AWS", headings=HEADINGS.replace(",", ";"))
     (found,) = read(text)
-    assert (found.payload_bytes, found.execution_s, found.infer_s) == (14_500_000, 17.5, 0.3)
+    assert found.job == Total(50, 14_500_000, 14.5 / 1.4, 17.5)
 
 
 def test_a_unit_in_a_heading_is_that_of_cells_without_one() -> None:
@@ -94,8 +99,7 @@ def test_a_unit_in_a_heading_is_that_of_cells_without_one() -> None:
         "Total Execution time on server (ms),Avg Inference Time ( ms )"
     )
     (found,) = read(table("http://203.0.113.7,50.0,14.5,12,1.5 min,310", headings=headings))
-    assert (found.payload_bytes, found.transfer_bytes_per_s) == (14_500_000, 1_500_000)
-    assert (found.execution_s, found.infer_s) == (90, 0.31)
+    assert found.job == Total(50, 14_500_000, 14.5 / 1.5, 90)
     assert found.url == "http://203.0.113.7"
 
 
@@ -224,7 +228,7 @@ def test_where_images_do_not_vary_the_execution_is_put_down_to_them() -> None:
 
 def test_what_no_run_says_of_the_transfer_is_none() -> None:
     runs = read(table("3 Nov,10,,,5,,local", "3 Nov,20,5MB,,10,,local"))
-    assert fit(runs).per_byte_s == 0
+    assert fit([run.job for run in runs]).per_byte_s == 0
 
 
 def test_a_single_run_has_a_line_but_nothing_to_judge_it_by() -> None:
@@ -242,7 +246,7 @@ runs_of_any_kind = st.builds(
 
 
 @given(st.lists(runs_of_any_kind, min_size=1, max_size=6))
-def test_no_coefficient_is_ever_negative_and_every_error_is_a_number(runs: list[TableRun]) -> None:
+def test_no_coefficient_is_ever_negative_and_every_error_is_a_number(runs: list[Total]) -> None:
     found = fit(runs)
     assert min(found.startup_s, found.per_image_s, found.per_byte_s) >= 0
     assert np.isfinite([found.startup_s, found.per_image_s, found.per_byte_s, *found.errors]).all()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import UsageError
-from offload.domain.studies import Cell, Design, StudyStatus, lane, lane_of_line
+from offload.domain.studies import Cell, Design, StudyStatus, lane
 from tests.measured import PLACES as KNOWN
 
 PLACES = ("local", "container", "remote")
@@ -24,7 +24,9 @@ def test_every_combination_is_there_as_often_as_it_is_to_be_repeated() -> None:
     counts = Counter(cell.place for cell in cells)
     assert counts == {"local": 2 * 2, "container": 2 * 2 * 2 * 3, "remote": 2 * 2 * 2}
     assert len({cell.number for cell in cells}) == len(cells)
-    assert len({(cell.round, cell.images, lane(cell)) for cell in cells}) == len(cells)
+    assert len({(cell.round, cell.images, lane(cell.place, cell.varied)) for cell in cells}) == len(
+        cells
+    )
 
 
 def test_what_does_nothing_at_a_place_is_not_varied_there() -> None:
@@ -108,5 +110,5 @@ def test_ahead_is_who_has_the_least_median_of_the_most_images_compared() -> None
 def test_a_lane_is_called_the_same_before_and_after_it_was_written_down() -> None:
     cell = Cell("0000", 1, KNOWN["container"], 5, concurrency=4, cpus=0.5)
     line = {"place": "container", "concurrency": "4", "cpus": "0.5", "replicas": ""}
-    assert lane(cell) == lane_of_line(line)
-    assert lane(Cell("0000", 1, KNOWN["local"], 5)) == "local"
+    assert lane(cell.place, cell.varied) == lane("container", line)
+    assert lane("local", {}) == "local"

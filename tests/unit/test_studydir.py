@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from offload.costmodel import runs_table
+from offload.costmodel.statistics import line_through
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.studies import Cell, CellOutcome, CellRun, Design, ImageTransfer, Prediction
+from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.study_tables import PER_IMAGE, RUNS
 from offload.domain.timing import Durations, Spread
 from offload.drivers.folders import study_dir, study_files
-from offload.findings import reading
+from offload.findings.study import of_tables
 from tests import studies
 from tests.measured import PLACES as KNOWN
+from tests.studies import photo
 
 DESIGN = Design((1, 2), ("local", "container", "remote"), repeats=2, known=KNOWN)
 FIXED = {"design": DESIGN.to_json(), "images": {"drawn": "f00d"}}
@@ -32,8 +34,7 @@ def run(cell: Cell, error: str = "", label: str = "http://far:8080") -> CellRun:
         return CellRun(cell, at, predicted, label=label, error=error)
     durations = Durations(read_s=0.01, upload_s=0.3 if away else 0.0, decode_s=0.09, infer_s=0.2)
     photos = tuple(
-        ImageTransfer(f"{number}.jpg", 100_000, 100_000 * away, durations)
-        for number in range(cell.images)
+        photo(f"{number}.jpg", 100_000, 100_000 * away, durations) for number in range(cell.images)
     )
     outcome = CellOutcome(0.5, 1.8, Spread(0.2, 0.2, 0.3), 0, 100_000 * away * cell.images, photos)
     return CellRun(cell, at, predicted, outcome, label, usd=0.002 * away)
@@ -188,7 +189,7 @@ def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells)
     files = study_files.read(str(tmp_path))
-    study = reading.study(files.runs, files.images, files.design, files.environment, KNOWN)
+    study = of_tables(files.runs, files.images, files.design, files.environment, KNOWN)
     assert len(study.done) == len(cells)
     assert {lane.place for lane in study.lanes} == {"local", "container", "remote"}
     assert {each.numbers["makespan_s"] for each in study.done} == {1.8}
@@ -207,10 +208,10 @@ def test_the_table_of_runs_is_one_that_people_keep_by_hand(tmp_path: Path) -> No
     assert {(each.place, each.url) for each in runs} == {
         ("local", None), ("container", None), ("remote", "http://far:8080"),
     }  # fmt: skip
-    assert [each.total_s for each in runs] == pytest.approx([1.8] * len(runs))
+    assert [each.job.total_s for each in runs] == pytest.approx([1.8] * len(runs))
     away = next(each for each in runs if each.place == "remote")
-    assert away.transfer_s == pytest.approx(1.8 * 0.3 / 0.6, rel=1e-5)
-    assert away.payload_bytes == 100_000 * away.images
+    assert away.job.transfer_s == pytest.approx(1.8 * 0.3 / 0.6, rel=1e-5)
+    assert away.job.bytes == 100_000 * away.job.images
 
 
 def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_path: Path) -> None:
@@ -227,7 +228,8 @@ def test_the_line_through_runs_over_a_link_that_was_probed_has_its_goodput(tmp_p
                 photos=(quick,) * cell.images,
             )
             study.append(replace(made, outcome=outcome, goodput_bytes_per_s=2e6))
-    found = runs_table.fit(runs_table.read((tmp_path / "runs.csv").read_text()))
+    runs = runs_table.read((tmp_path / "runs.csv").read_text())
+    found = line_through([each.job for each in runs])
     assert 1 / found.per_byte_s == pytest.approx(2e6, rel=1e-3)
     assert found.startup_s == pytest.approx(0.12, rel=0.01)
     assert found.per_image_s == pytest.approx(0.008, rel=0.01)
@@ -239,8 +241,8 @@ def test_a_link_that_carried_more_than_when_it_was_probed_leaves_time_to_execute
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(replace(run(Cell("0000", 1, KNOWN["remote"], 2)), goodput_bytes_per_s=1e4))
     (found,) = runs_table.read((tmp_path / "runs.csv").read_text())
-    assert found.total_s == pytest.approx(1.8, rel=1e-4)
-    assert found.execution_s == pytest.approx(0.09 + 0.2)
+    assert found.job.total_s == pytest.approx(1.8, rel=1e-4)
+    assert found.job.execution_s == pytest.approx(0.09 + 0.2)
 
 
 def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_of_a_sweep_the_plainest_runs_of_each_place_are_those_to_import(tmp_path
         for cell in [*sides.cells(), Cell("0099", 1, KNOWN["container"], 1, replicas=2)]:
             study.append(run(cell))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
-    assert sorted((each.place, each.images) for each in runs) == [
+    assert sorted((each.place, each.job.images) for each in runs) == [
         ("container", 1), ("local", 1), ("local", 2), ("remote", 1), ("remote", 2)
     ]  # fmt: skip
 
@@ -266,7 +268,7 @@ def test_of_links_that_differ_the_runs_over_the_quickest_are_imported(tmp_path: 
             slower = replace(made.outcome, detect_s=1.8 * 100 / (cell.link_mbit or 1))
             study.append(replace(made, outcome=slower))
     runs = runs_table.read((tmp_path / "runs.csv").read_text())
-    assert [each.total_s for each in runs] == pytest.approx([1.8] * 4)
+    assert [each.job.total_s for each in runs] == pytest.approx([1.8] * 4)
 
 
 @pytest.mark.parametrize(
@@ -286,8 +288,8 @@ def test_names_with_line_ends_and_commas_stay_one_line(tmp_path: Path) -> None:
     cell = Cell("0000", 1, KNOWN["local"], 1)
     made = run(cell)
     assert made.outcome is not None
-    photo = ImageTransfer('a,"b"\nc.jpg', 5, 0, Durations())
-    outcome = CellOutcome(0.1, 0.2, None, 0, 0, (photo,))
+    image = photo('a,"b"\nc.jpg', 5, 0, Durations())
+    outcome = CellOutcome(0.1, 0.2, None, 0, 0, (image,))
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         study.append(CellRun(cell, made.at, None, outcome))
     with (tmp_path / "per_image.csv").open(newline="") as file:

@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 
 from offload.costmodel import accuracy
-from offload.costmodel.candidates import imported, priors
-from offload.costmodel.candidates.measured import Fitted
+from offload.costmodel.candidates import priors
+from offload.costmodel.candidates.measured import Fitted, of_jobs
 from offload.costmodel.candidates.start_up import Starts
-from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
+from offload.costmodel.terms import DRAWS, Candidate, Draws, given
 from offload.domain.machines import Kind
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
 from offload.domain.places import KnownPlaces, PlaceTraits, StartState
 
 _SEED = 20_000
+_SHARED = (
+    "slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s", "service_s",
+    "download_s",
+)  # fmt: skip
+"""What a place is like whatever it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ def lanes(
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
-    every = _every_place(jobs, places)
+    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
+    every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
     luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
     noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
 
@@ -66,7 +72,7 @@ def lanes(
         traits = places[group[0].condition.place]
         if group[0].totals:
             sigma = accuracy.sigma(outcomes, traits)
-            return imported.lane(group, traits, luck[traits.name], sigma)
+            return of_jobs(group, traits, luck[traits.name], sigma)
         return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
     measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]
@@ -83,18 +89,11 @@ def lanes(
             starts = Starts(ups, by_hand.kind, container_s, rng)
             of_place = [lane for lane in found if lane.traits == traits]
             here += _in_all_states(of_place, starts, by_hand)
-    return [_if_allowed(lane, by_hand) for lane in here]
-
-
-def _every_place(jobs: Sequence[Measurement], places: KnownPlaces) -> list[PlaceTraits]:
-    """What is known and what was measured, the simplest first."""
-    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
-    return sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
-
-
-def _if_allowed(lane: Candidate, by_hand: Overrides) -> Candidate:
-    allowed = by_hand.places is None or lane.place in by_hand.places
-    return lane if allowed else replace(lane, choosable=False)
+    allowed = by_hand.places
+    return [
+        lane if allowed is None or lane.place in allowed else replace(lane, choosable=False)
+        for lane in here
+    ]
 
 
 def _in_all_states(
@@ -114,8 +113,9 @@ def _in_all_states(
     others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
     if not ready.key:
         ready = replace(ready, name=f"{ready.name}, {priors.STATES[StartState.WARM]}")
+    is_warm, least = state == StartState.WARM, by_hand.min_agreement
     smaller = [
-        replace(lane, choosable=state == StartState.WARM and agrees(lane, by_hand.min_agreement))
+        replace(lane, choosable=is_warm and (lane.agreement or 0.0) >= least)
         for lane in of_place
         if lane.upload_max_side_px is not None
     ]
@@ -127,16 +127,9 @@ def _in_all_states(
 def machine(
     measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
 ) -> Kind | None:
-    """The kind of the machine elsewhere that lanes are made of; None if that is a server at an
-    address, or none was measured.
-    """
+    """Kind of the rented machine that lanes are made of, if one was measured."""
     groups = _groups([m for m in measurements if m.is_of_a_place], by_hand, places)
     return next((c.machine for group in groups if (c := group[0].condition).url), None)
-
-
-def agrees(lane: Candidate, least: float) -> bool:
-    """Whether what is sent is found to be answered as the images themselves are."""
-    return (lane.agreement or 0.0) >= least
 
 
 def _groups(
@@ -181,28 +174,19 @@ def _with_unmeasured(
         if not lanes or (traits.leaves_machine and not whole):
             slots = by_hand.remote_slots if traits.leaves_machine else by_hand.slots
             new = priors.candidate(traits, rng, noise[traits.name], slots, known)
-            new = replace(new, choosable=traits.in_process, **_link_of(lanes))
-            lanes.append(new)
+            # What is known of a server that was only ever sent smaller copies.
+            shared: dict[str, Any] = {name: getattr(lanes[0], name) for name in _SHARED if lanes}
+            lanes.append(replace(new, choosable=traits.in_process, **shared))
         found += lanes
     return found
 
 
-def _link_of(copies: Sequence[Candidate]) -> dict[str, Any]:
-    """What is known of a server that was only ever sent smaller copies."""
-    shared = (
-        "slots", "clients", "in_flight", "startup_s", "first_s", "goodput", "rtt_s", "service_s",
-        "download_s",
-    )  # fmt: skip
-    return {name: getattr(copies[0], name) for name in shared} if copies else {}
-
-
 def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     """The lane with what was set by hand."""
-    terms: dict[str, Term] = {}
-    if lane.uses_link and by_hand.uplink_bytes_per_s is not None:
-        terms["goodput"] = given(by_hand.uplink_bytes_per_s, "set by hand")
-    if lane.uses_link and by_hand.rtt_s is not None:
-        terms["rtt_s"] = given(by_hand.rtt_s, "set by hand")
-    if by_hand.image_bytes is not None and lane.upload_max_side_px is None:
-        terms["sent_bytes"] = given(by_hand.image_bytes, "set by hand")
-    return lane.with_terms(**terms) if terms else lane
+    said: dict[str, float | None] = {}
+    if lane.traits.uses_link:
+        said = {"goodput": by_hand.uplink_bytes_per_s, "rtt_s": by_hand.rtt_s}
+    if lane.upload_max_side_px is None:
+        said["sent_bytes"] = by_hand.image_bytes
+    terms = {name: given(value, "set by hand") for name, value in said.items() if value is not None}
+    return lane.with_terms(**terms)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from offload.costmodel.candidates import priors
-from offload.costmodel.terms import Candidate, Term, assumed, given
+from offload.costmodel.terms import Candidate, assumed, given
 from offload.domain.places import StartState
 from offload.domain.studies import Cell
 
@@ -64,17 +64,13 @@ def _boxed(cell: Cell, lane: Candidate, cores: int, limited: bool) -> Candidate:
     alone, together = (max(1.0, number * slots * share / cores) for number in (1, replicas))
     slower = together / alone if limited or cell.cpus is None else together / share
     in_flight = max(1, lane.in_flight - lane.slots + slots)
+    service_s = lane.service_s
+    if slower != 1:
+        how = "scaled to its share of the cores"
+        service_s = replace(service_s, draws=service_s.draws * slower, origin="assumed", how=how)
     return replace(
-        lane,
-        slots=replicas * slots,
-        in_flight=replicas * in_flight,
-        service_s=lane.service_s if slower == 1 else _guessed(lane.service_s, slower),
+        lane, slots=replicas * slots, in_flight=replicas * in_flight, service_s=service_s
     )
-
-
-def _guessed(term: Term, factor: float) -> Term:
-    how = "scaled to its share of the cores"
-    return Term(term.draws * factor, "assumed", term.samples, term.taken_at, how)
 
 
 def busy_s(lane: Candidate, seconds: float, *, cold: bool) -> float:
@@ -84,10 +80,8 @@ def busy_s(lane: Candidate, seconds: float, *, cold: bool) -> float:
     if cold:
         return seconds
     up_s = max(0.0, lane.startup_s.median - sum(lane.phases.values()))
-    warm_ups = 0 if lane.traits.in_process else 1
-    return seconds + up_s + warm_ups * (up_s + lane.first_s.median + _one_s(lane))
-
-
-def _one_s(lane: Candidate) -> float:
+    if lane.traits.in_process:
+        return seconds + up_s
     upload_s = lane.sent_bytes.median / lane.goodput.median
-    return lane.prepare_s.median + upload_s + lane.rtt_s.median + lane.service_s.median
+    one_s = lane.prepare_s.median + upload_s + lane.rtt_s.median + lane.service_s.median
+    return seconds + up_s + (up_s + lane.first_s.median + one_s)

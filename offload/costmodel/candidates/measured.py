@@ -1,4 +1,4 @@
-"""The lane of a condition that was measured."""
+"""The lane of a condition that was measured, or of a table of jobs that somebody took by hand."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,16 +6,18 @@ from dataclasses import replace
 import numpy as np
 
 from offload.costmodel import fit
-from offload.costmodel.agreement import f1
 from offload.costmodel.candidates import priors
 from offload.costmodel.fit import Pool, Steady
+from offload.costmodel.makespan import per_image_s, way_s
+from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Condition, Measurement, StartPhase
+from offload.domain.measurements import Measurement, StartPhase, f1
 from offload.domain.places import PlaceTraits
 
 _EFFICIENCY = (0.25, 4.0)
 """What lies beyond is no property of a pipeline but a disturbed measurement."""
 _FEWEST = 3
+_MEANS = ("prepare_s", "sent_bytes", "service_s", "download_s")
 
 
 class Fitted:
@@ -36,9 +38,11 @@ class Fitted:
         self._group = group
         self._pool = Pool.of(group, rng)
         self._newest = self._pool.newest
-        self.condition = self._newest.condition
+        self._condition = self._newest.condition
         self._traits = traits
-        kin = [m for m in everything if m not in group and _kin(m.condition, self.condition)]
+        whole = replace(self._condition, upload_max_side_px=None).key
+        others = (m for m in everything if m not in group)
+        kin = [m for m in others if replace(m.condition, upload_max_side_px=None).key == whole]
         self._wider = Pool.of([*group, *kin], rng)
         members = {id(m): m for m in (*self._pool.measurements, *self._wider.measurements)}
         self._steady = {
@@ -47,12 +51,13 @@ class Fitted:
 
     def lane(self, noise: Draws) -> Candidate:
         """All terms put together."""
-        condition, newest = self.condition, self._newest
+        condition, newest = self._condition, self._newest
+        side = condition.upload_max_side_px
         in_flight = condition.slots if self._traits.in_process else max(1, newest.in_flight)
         cores = int(condition.client.get("usable_cores") or 1)
         goodput, rtt = self._goodput(), self._rtt()
         lane = Candidate(
-            name=name_of(condition),
+            name=condition.place if side is None else f"{condition.place}, {side} px",
             traits=self._traits,
             state=priors.state_in_use(self._traits),
             slots=condition.slots,
@@ -70,28 +75,26 @@ class Fitted:
             noise=noise,
             service_cv=self._cv("service_cv"),
             bytes_cv=self._cv("bytes_cv"),
-            upload_max_side_px=condition.upload_max_side_px,
+            upload_max_side_px=side,
             agreement=f1([a for m in self._group for a in m.agreements]),
-            machine=condition.host,
             key=condition.key,
             phases=self._phases(),
         )
         return lane.with_terms(first_s=self._first(lane), efficiency=self._efficiency(lane))
 
     def _mean(self, name: str, what: str, prior: tuple[float, float]) -> Term:
-        def values(m: Measurement) -> Draws | None:
-            steady = self._steady.get(id(m))
-            draws: Draws | None = getattr(steady, name) if steady else None
-            return draws
+        return self._known(lambda m: getattr(self._steady[id(m)], name, None), _images, what, prior)
 
-        return self._first_known(values, _images) or priors.term(what, prior, self._rng)
-
-    def _first_known(
+    def _known(
         self,
         values: Callable[[Measurement], Draws | None],
         samples: Callable[[Measurement], int],
-    ) -> Term | None:
-        return self._pool.term(values, samples) or self._wider.term(values, samples)
+        what: str,
+        prior: tuple[float, float],
+    ) -> Term:
+        """What the condition says, else its kin, else the prior."""
+        found = self._pool.term(values, samples) or self._wider.term(values, samples)
+        return found or priors.term(what, prior, self._rng)
 
     def _cv(self, name: str) -> float:
         steady = [s for m in self._pool.measurements if (s := self._steady[id(m)])]
@@ -99,43 +102,43 @@ class Fitted:
 
     def _goodput(self) -> Term:
         if not self._traits.uses_link:
-            return priors.no_link()
+            return priors.NO_LINK
 
         def values(m: Measurement) -> Draws | None:
-            probed = fit.goodput(m, "up", self._rng)
-            steady = self._steady.get(id(m))
-            if probed is None and steady is not None:
-                return fit.job_goodput(m, steady)
-            return probed
+            probed = fit.goodput(m, self._rng)
+            steady = self._steady[id(m)]
+            return fit.job_goodput(m, steady) if probed is None and steady else probed
 
         def samples(m: Measurement) -> int:
             return sum(p.kind == "up" for p in m.probes) or len(m.images)
 
-        known = self._first_known(values, samples)
-        return known or priors.term("uplink", priors.UPLINK_BYTES_PER_S, self._rng)
+        return self._known(values, samples, "uplink", priors.UPLINK_BYTES_PER_S)
 
     def _rtt(self) -> Term:
         if not self._traits.uses_link:
             return given(0.0, "nothing crosses a link")
-        known = self._first_known(
-            lambda m: fit.round_trip_s(m, self._rng),
-            lambda m: sum(p.kind == "rtt" for p in m.probes),
+
+        def trips_s(m: Measurement) -> list[float]:
+            return [p.seconds for p in m.probes if p.kind == "rtt"]
+
+        return self._known(
+            lambda m: fit.medians(trips_s(m), self._rng),
+            lambda m: len(trips_s(m)),
+            "round trip",
+            priors.RTT_S,
         )
-        return known or priors.term("round trip", priors.RTT_S, self._rng)
 
     def _sent_bytes(self) -> Term:
         """What an image weighs on the wire: the folder's own mean, if files are sent."""
         newest = self._newest
-        if newest.folder_images and self.condition.upload_max_side_px is None:
+        if newest.folder_images and self._condition.upload_max_side_px is None:
             mean = newest.folder_bytes / newest.folder_images
             draws = np.full(DRAWS, mean)
             return Term(draws, "measured", newest.folder_images, newest.taken_at)
         return self._mean("sent_bytes", "bytes", priors.IMAGE_BYTES)
 
     def _started(self) -> Pool:
-        """The occasions, those that share their starts once: copies come with those of the images
-        themselves.
-        """
+        """The occasions, those that share their starts once, as copies and whole images do."""
         distinct = {
             tuple((s.startup_s, s.first_s) for s in m.starts): m
             for m in reversed(self._wider.measurements)
@@ -143,7 +146,12 @@ class Fitted:
         return replace(self._wider, measurements=tuple(reversed(distinct.values())))
 
     def _startup(self) -> Term:
-        known = self._started().term(lambda m: fit.startup_s(m, self._rng), _starts)
+        def values(m: Measurement) -> Draws | None:
+            # Without building an image, which happens once.
+            usual_s = [s.startup_s - s.phases.get(StartPhase.BUILD, 0.0) for s in m.starts]
+            return fit.medians(usual_s, self._rng)
+
+        known = self._started().term(values, _starts)
         return known or priors.term("start-up", priors.CLIENT_STARTUP_S, self._rng)
 
     def _first(self, lane: Candidate) -> Term:
@@ -151,8 +159,9 @@ class Fitted:
         rest_s = lane.prepare_s.median + lane.service_s.median + link_s
 
         def values(m: Measurement) -> Draws | None:
-            beyond_s = fit.first_s(m, lambda sent: rest_s + sent / lane.goodput.median)
-            return None if beyond_s is None else np.full(DRAWS, beyond_s)
+            bytes_per_s = lane.goodput.median
+            beyond_s = [s.first_s - (rest_s + s.sent_bytes / bytes_per_s) for s in m.starts]
+            return np.full(DRAWS, max(0.0, float(np.median(beyond_s)))) if beyond_s else None
 
         known = self._started().term(values, _starts)
         return known or priors.term("first image", priors.FIRST_S, self._rng)
@@ -162,7 +171,7 @@ class Fitted:
             steady = self._steady[id(m)]
             if steady is None:
                 return None
-            rate = fit.goodput(m, "up", self._rng) if self._traits.uses_link else None
+            rate = fit.goodput(m, self._rng) if self._traits.uses_link else None
             found = _efficiency(lane, steady, lane.goodput.draws if rate is None else rate)
             return None if found is None else np.clip(found, *_EFFICIENCY)
 
@@ -179,25 +188,16 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
     """Measured time per image over that of the slowest stage, for the images that completed; None
     of too few. Of a job too short to fill the pipeline, all that came after one image's way.
     """
-    upload_s = steady.sent_bytes / goodput
-    latency_s = (
-        steady.prepare_s + upload_s + lane.rtt_s.median + steady.service_s + steady.download_s
-    )
-    slowest_s: Draws = np.maximum.reduce(
-        [
-            steady.prepare_s / lane.clients,
-            upload_s,
-            steady.service_s / lane.slots,
-            steady.download_s,
-            latency_s / lane.in_flight,
-        ]
-    )
+    means = {name: Term(getattr(steady, name), "measured") for name in _MEANS}
+    rtt_s = given(lane.rtt_s.median, "")
+    seen = lane.with_terms(**means, goodput=Term(goodput, "measured"), rtt_s=rtt_s)
+    slowest_s = per_image_s(replace(seen, noise=np.ones(DRAWS)))
     if steady.gap_s is not None:
-        ratio: Draws = steady.gap_s / slowest_s
-        return ratio
+        return steady.gap_s / slowest_s
     if steady.images < max(_FEWEST, lane.in_flight + 1):
         return None
-    return (steady.span_s - latency_s) / ((steady.images - 1) * slowest_s)
+    beyond_s = steady.span_s - way_s(seen, seen.sent_bytes.draws)
+    return beyond_s / ((steady.images - 1) * slowest_s)
 
 
 def _images(m: Measurement) -> int:
@@ -208,12 +208,52 @@ def _starts(m: Measurement) -> int:
     return len(m.starts)
 
 
-def _kin(one: Condition, other: Condition) -> bool:
-    """The same model at the same place, whatever is sent there."""
-    return replace(one, upload_max_side_px=None).key == replace(other, upload_max_side_px=None).key
+def of_jobs(
+    measurements: Sequence[Measurement], traits: PlaceTraits, luck: Draws, sigma: float
+) -> Candidate:
+    """The lane of a table: start-up, per-image and per-byte terms as the line has them.
 
+    In such jobs transfer and execution follow each other. What one differs by is what the line
+    through the others misses it by, and no less than `sigma`, the usual spread.
+    """
+    newest = max(measurements, key=lambda m: m.taken_at)
+    jobs = [job for m in measurements for job in m.totals]
+    fitted = line_through(jobs)
+    weights = [job.bytes / job.images for job in jobs if job.bytes]
+    errors = np.log1p(np.clip(fitted.errors, -0.9, None)) if fitted.errors else np.zeros(1)
+    noise = np.exp(max(sigma, float(np.sqrt(np.mean(errors**2)))) * luck)
 
-def name_of(condition: Condition) -> str:
-    """What the lane of a condition is called."""
-    side = condition.upload_max_side_px
-    return condition.place if side is None else f"{condition.place}, {side} px"
+    def term(value: float) -> Term:
+        return Term(np.full(DRAWS, value), "measured", len(jobs), newest.taken_at, "table of runs")
+
+    rng = np.random.default_rng(0)
+    goodput = priors.NO_LINK
+    if fitted.per_byte_s:
+        goodput = term(1 / fitted.per_byte_s)
+    elif traits.uses_link:
+        goodput = priors.term("uplink", priors.UPLINK_BYTES_PER_S, rng)
+    if weights:
+        sent_bytes = term(float(np.mean(weights)))
+    else:
+        sent_bytes = priors.term("bytes", priors.IMAGE_BYTES, rng)
+    nothing, condition = given(0.0, "not told apart"), newest.condition
+    return Candidate(
+        name=condition.place,
+        traits=traits,
+        state=priors.state_in_use(traits),
+        slots=1,
+        clients=1,
+        in_flight=1,
+        startup_s=term(fitted.startup_s),
+        first_s=nothing,
+        prepare_s=nothing,
+        sent_bytes=sent_bytes,
+        goodput=goodput,
+        rtt_s=nothing,
+        service_s=term(fitted.per_image_s),
+        download_s=nothing,
+        efficiency=given(1.0, "in the line"),
+        noise=noise,
+        serial=True,
+        key=condition.key,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from offload.costmodel.terms import Candidate, Draws, Term, assumed, given, nothing
+from offload.costmodel.terms import Candidate, Draws, Term, assumed, given
 from offload.domain.places import PlaceTraits, StartState
 
 UPLINK_BYTES_PER_S = (2e6 / 8, 100e6 / 8)
@@ -34,8 +34,9 @@ STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """Our image got to a new machine."""
 
-NOISE, LINK_NOISE = 0.05, 0.1
-"""Standard deviation of the logarithm of one run over the next, until runs tell; over a link."""
+NO_LINK = given(float("inf"), "nothing crosses a link")
+"""The uplink of a place that needs none."""
+_NOTHING = given(0.0, "not done here")
 
 Rng = np.random.Generator
 
@@ -62,12 +63,12 @@ def candidate(
         in_flight=in_flight if here else in_flight + 2,
         startup_s=term("start-up", startup_s if here else CLIENT_STARTUP_S, rng),
         first_s=term("first", FIRST_S, rng),
-        prepare_s=nothing() if traits.in_process else term("preparing", PREPARE_S, rng),
-        sent_bytes=_sent_bytes(known, rng) if link else nothing(),
-        goodput=term("uplink", UPLINK_BYTES_PER_S, rng) if link else no_link(),
-        rtt_s=term("round trip", RTT_S, rng) if link else nothing(),
+        prepare_s=_NOTHING if traits.in_process else term("preparing", PREPARE_S, rng),
+        sent_bytes=_sent_bytes(known, rng) if link else _NOTHING,
+        goodput=term("uplink", UPLINK_BYTES_PER_S, rng) if link else NO_LINK,
+        rtt_s=term("round trip", RTT_S, rng) if link else _NOTHING,
         service_s=_service(traits, known, rng),
-        download_s=term("answer", DOWNLINK_S, rng) if link else nothing(),
+        download_s=term("answer", DOWNLINK_S, rng) if link else _NOTHING,
         efficiency=term("efficiency", EFFICIENCY, rng),
         noise=noise,
     )
@@ -90,11 +91,6 @@ def _service(traits: PlaceTraits, known: Candidate | None, rng: Rng) -> Term:
     return Term(known.service_s.draws * assumed(*factor, rng, "").draws, "assumed", how=how)
 
 
-def no_link() -> Term:
-    """The uplink of a place that needs none."""
-    return given(float("inf"), "nothing crosses a link")
-
-
 def state_in_use(traits: PlaceTraits) -> str:
     """The state in which a place was measured."""
     return StartState.WARM if traits.leaves_machine else HERE
@@ -112,9 +108,7 @@ STATES: Mapping[str, str] = {
 
 
 def cold(container_s: float | None, rng: Rng) -> Term:
-    """Starting a container on a machine that runs; `container_s` is what it takes here, if that was
-    measured.
-    """
+    """Starting a container on a machine that runs; it takes `container_s` here, if measured."""
     if container_s is None:
         return assumed(*COLD_S, rng, "prior of a container's start")
     low, high = OTHER_START

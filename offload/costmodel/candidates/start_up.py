@@ -83,9 +83,8 @@ class Starts:
         rng: np.random.Generator,
     ) -> None:
         self._known = sorted(bring_ups(measurements), key=lambda known: known.kind != kind)
-        self._way = next(
-            (known.way for known in self._known if known.state == StartState.ABSENT), ""
-        )
+        ways = (known.way for known in self._known if known.state == StartState.ABSENT)
+        self._way = next(ways, "")
         self._kind = kind
         self._container_s = container_s
         self._rng = rng
@@ -132,16 +131,11 @@ class Starts:
     def _prior(self, name: str, state: str) -> Term:
         if name == _CONTAINER:
             return priors.cold(self._container_s, self._rng)
-        if name == _IMAGE:
-            return assumed(*priors.INSTALL_S, self._rng, "")
-        return assumed(
-            *(priors.BOOT_S if state == StartState.ABSENT else priors.STOPPED_S), self._rng, ""
-        )
+        machine_s = priors.BOOT_S if state == StartState.ABSENT else priors.STOPPED_S
+        return assumed(*(priors.INSTALL_S if name == _IMAGE else machine_s), self._rng, "")
 
     def _like(self, name: str, state: str) -> tuple[Sequence[BringUp], bool]:
-        """The newest bring-ups that tell of a part, and whether they are of this kind of machine
-        and did just that; rather machines of this kind than others.
-        """
+        """The newest bring-ups that tell of a part; whether they are of our kind and did that."""
 
         def same(known: BringUp) -> bool:
             return {_MACHINE: known.state == state, _IMAGE: known.way == self._way}.get(name, True)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from offload.domain.errors import UsageError
 from offload.domain.results import SCHEMA, Json
-from offload.domain.studies import CellRun, lane_of_line
+from offload.domain.studies import CellRun, lane
 from offload.domain.study_tables import PER_IMAGE, RUNS, Line, image_lines, run_line, shown
 from offload.drivers.folders import files, study_files
 
@@ -35,7 +35,8 @@ class StudyDir:
         well = [line for line in found.runs if not line["error"]]
         self.done = {line["cell"] for line in well}
         self.makespans = [
-            (lane_of_line(line), int(line["images"]), float(line["makespan_s"])) for line in well
+            (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
+            for line in well
         ]
         self._failed = {line["cell"] for line in found.runs if line["error"]}
 

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from offload.domain.measurements import Measurement, Outcome, Source
@@ -154,7 +154,7 @@ class Store:
 
     def note(self, outcome: Outcome) -> None:
         """Keep an outcome."""
-        row = (outcome.taken_at, _json(outcome.to_json()))
+        row = (outcome.taken_at, _json(asdict(outcome)))
         self._database.write(lambda db: db.execute("INSERT INTO outcome VALUES (NULL, ?, ?)", row))
 
     def outcomes(self, limit: int = 200) -> list[Outcome]:
@@ -192,7 +192,7 @@ class Store:
 
 def _row(measurement: Measurement) -> Cells:
     condition = measurement.condition
-    document = measurement.to_json()
+    document = asdict(measurement)
     samples = {name: document.pop(name) for name in _SAMPLES}
     begun = measurement.facts.get("from")
     return (

@@ -2,10 +2,9 @@
 
 from datetime import UTC, datetime
 
-from offload.costmodel import document
-from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate
+from offload.costmodel.advice import Advice, document
 from offload.costmodel.decide import Option
+from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.domain.units import show_usd
 from offload.render import tables
 from offload.render.advice import breakevens, explained, option_table, splits
@@ -28,7 +27,7 @@ _MEANS = {
 
 def as_json(advice: Advice) -> None:
     """The answer as one JSON document."""
-    tables.write_json(document.document(advice))
+    tables.write_json(document(advice))
 
 
 def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.kinds import UNITS, AnyCandidate
 from offload.costmodel.dollars import Billing
+from offload.costmodel.split import UNITS, AnyCandidate
 from offload.costmodel.terms import Term
 from offload.domain import prices
 from offload.domain.units import show_bytes, show_s, show_usd

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.kinds import UNITS, AnyCandidate, SplitCandidate
 from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Option
+from offload.costmodel.split import UNITS, AnyCandidate, SplitCandidate
 from offload.domain.places import StartState
 from offload.domain.units import show_s, show_usd
 from offload.render import tables

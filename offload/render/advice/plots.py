@@ -13,8 +13,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.breakeven import BreakEven
-from offload.costmodel.candidates.kinds import AnyCandidate, SplitCandidate, at_uplink, makespan_s
 from offload.costmodel.decide import Option
+from offload.costmodel.split import AnyCandidate, SplitCandidate, at_uplink, makespan_s
 from offload.costmodel.terms import HIGH, LOW, Candidate, Draws, given
 from offload.domain.errors import UsageError
 from offload.domain.units import show_rate, show_s

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Option
-from offload.costmodel.split.throughput import Count
+from offload.costmodel.split import Count, SplitCandidate
 from offload.domain.units import show_usd
 from offload.render.words import between, count, spoken
 

@@ -11,7 +11,7 @@ from offload.domain.places import PlaceTraits
 from offload.domain.units import show_s
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
-from offload.findings.estimates import Estimate, chance_less, of_draws, surely_less
+from offload.findings.estimates import Estimate, chance_less, draws, of_draws, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Study, Variant
@@ -48,10 +48,9 @@ class Pair:
     def ratio(self) -> Estimate:
         """Seconds of the variant over those of the base."""
         variant, base = self.seconds
-        drawn = self.candidate.draws("makespan_s"), self.base.draws("makespan_s")
-        assert drawn[0] is not None
-        assert drawn[1] is not None
-        return of_draws(variant.value / base.value, drawn[0] / drawn[1], min(variant.n, base.n))
+        sides = self.candidate.values("makespan_s"), self.base.values("makespan_s")
+        drawn = draws(sides[0]) / draws(sides[1])
+        return of_draws(variant.value / base.value, drawn, min(variant.n, base.n))
 
     @property
     def chance(self) -> float | None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.kinds import SplitCandidate
+from offload.costmodel.split import SplitCandidate
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.domain.places import SPLIT

@@ -12,7 +12,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
-from offload.domain.studies import Cell, CellOutcome, ImageTransfer
+from offload.domain.studies import Cell, CellOutcome
 from offload.domain.timing import Spread
 from offload.drivers.host import processes
 from offload.places import known
@@ -89,13 +89,13 @@ class CellRunner:
             raise OffloadError(f"Cannot write to {self.work}: {error.strerror}.") from error
         return subprocess_run.detect(sources, self.request(cell), self.reporter, self.work)
 
-    def _photos(self, folder: str, root: str) -> Iterator[ImageTransfer]:
+    def _photos(self, folder: str, root: str) -> Iterator[Row]:
         with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
             for line in file:
                 row = Row.from_json(json.loads(line))
                 if row.error is None:
                     path = os.path.relpath(os.path.join(root, row.path), self.images.root)
-                    yield ImageTransfer(path, row.bytes or 0, row.sent_bytes, row.durations)
+                    yield replace(row, path=path)
 
 
 def _done(detected: Detected) -> None:

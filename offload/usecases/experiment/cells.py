@@ -1,10 +1,10 @@
 """A study done cell by cell, each on record before the next begins."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from offload.domain.errors import OffloadError
-from offload.domain.studies import Cell, CellOutcome, CellRun, Prediction, makespan_s
+from offload.domain.studies import Cell, CellOutcome, CellRun, Prediction
 from offload.domain.timing import Clock
 from offload.usecases.detect.pipeline import Stop
 
@@ -44,8 +44,8 @@ class Experiment:
             outcome = self.perform(cell)
         except OffloadError as error:
             return CellRun(cell, at, predicted, label=label, error=str(error))
-        usd = self.usd(cell, makespan_s(cell, outcome))
-        return CellRun(cell, at, predicted, outcome, label, usd, goodput_bytes_per_s=goodput)
+        run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
+        return replace(run, usd=self.usd(cell, run.makespan_s or 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from offload import places
 from offload.drivers.folders import study_files
-from offload.findings import reading
-from offload.findings.study import Study
+from offload.findings.study import Study, of_tables
 
 
 def study(folder: str) -> Study:
@@ -13,4 +12,4 @@ def study(folder: str) -> Study:
         UsageError: there is none, or it is damaged.
     """
     files = study_files.read(folder)
-    return reading.study(files.runs, files.images, files.design, files.environment, places.known())
+    return of_tables(files.runs, files.images, files.design, files.environment, places.known())

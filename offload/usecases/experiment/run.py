@@ -122,7 +122,7 @@ class RunningStudy:
 def _standing(runs: Iterator[CellRun], standing: StudyStatus) -> Iterator[CellRun]:
     for run in runs:
         if run.makespan_s is not None:
-            standing.add(lane(run.cell), run.cell.images, run.makespan_s)
+            standing.add(lane(run.cell.place, run.cell.varied), run.cell.images, run.makespan_s)
         yield run
 
 

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from offload.costmodel import runs_table
-from offload.costmodel.runs_table import LineFit, TableRun
+from offload.costmodel.runs_table import TableRun
+from offload.costmodel.statistics import LineFit, line_through
 from offload.domain import profiles
 from offload.domain.errors import UsageError
-from offload.domain.measurements import Condition, Measurement, Total
+from offload.domain.measurements import Condition, Measurement
 from offload.domain.ports import ModelIdentity
 from offload.drivers.folders import files
 from offload.drivers.host import machine
@@ -97,7 +98,7 @@ def import_file(store: Store, file: str, model: str) -> ImportedFile:
     for run in runs_table.read(_text(file)):
         groups.setdefault((run.place, run.url), []).append(run)
     fits = [
-        (shown(url) if url else place, runs_table.fit(runs))
+        (shown(url) if url else place, line_through([run.job for run in runs]))
         for (place, url), runs in groups.items()
     ]
     added = [_measurement(runs, model) for runs in groups.values()]
@@ -124,13 +125,12 @@ def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:
         slots=1,
         url=shown(first.url) if first.url else None,
     )
-    totals = [Total(r.images, r.payload_bytes, r.transfer_s, r.execution_s) for r in runs]
     return Measurement(
         taken_at=max(_utc(run.taken_at) for run in runs),
         source="import",
         condition=condition,
         in_flight=1,
-        totals=tuple(totals),
+        totals=tuple(run.job for run in runs),
         facts={"dates": [run.taken_at for run in runs]},
     )
 

@@ -6,9 +6,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from offload.costmodel.agreement import agreement
 from offload.domain.events import PhaseBegan, Reporter
-from offload.domain.measurements import Condition, Measurement, Probe, Start, StartPhase
+from offload.domain.measurements import (
+    Condition,
+    Measurement,
+    Probe,
+    Start,
+    StartPhase,
+    agreement,
+)
 from offload.domain.ports import Session
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job

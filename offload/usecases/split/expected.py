@@ -1,8 +1,7 @@
 """How fast the other place of a split is expected to be, as it was when it was measured."""
 
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.split.contention import contention
-from offload.costmodel.split.throughput import Speed, speed
+from offload.costmodel.split import Speed, contention, speed
 from offload.domain.ports import Session
 from offload.places import known as known_places
 from offload.providers import Endpoint

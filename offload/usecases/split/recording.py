@@ -4,11 +4,10 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 
-from offload.costmodel import accuracy
+from offload.costmodel import accuracy, split_option
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing
-from offload.costmodel.split import split_option
 from offload.domain.measurements import Condition, Measurement, Outcome
 from offload.domain.places import SPLIT
 from offload.drivers.settings import Settings

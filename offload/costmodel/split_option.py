@@ -1,16 +1,15 @@
 """The option to split a job: its dollars, what a budget leaves of it, whether it gains enough."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from offload.costmodel.candidates.kinds import SplitCandidate
 from offload.costmodel.decide import Goal, Option, expectation, summed
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
-from offload.costmodel.split.contention import contention
-from offload.costmodel.split.throughput import Shares
+from offload.costmodel.split import Shares, SplitCandidate, contention
 from offload.costmodel.terms import Candidate, Draws
 from offload.domain.measurements import Measurement
 from offload.domain.places import StartState
@@ -84,9 +83,7 @@ def binding(way: SplitCandidate, shares: Shares) -> str:
 
 
 def _affordable(way: SplitCandidate, goal: Goal, billing: Billing) -> int | None:
-    """The most images that the remote place can do within the budget; None if that is all it would
-    get anyway.
-    """
+    """The most images that the budget lets the remote place do; None if it does not limit them."""
     limit_usd = goal.max_cost_usd
     if limit_usd is None:
         return None
@@ -98,11 +95,8 @@ def _affordable(way: SplitCandidate, goal: Goal, billing: Billing) -> int | None
 
     if is_within(goal.images):
         return None
-    low, high = 0, goal.images
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if is_within(middle) else (low, middle)
-    return low
+    numbers = range(1, goal.images)
+    return bisect_left(numbers, True, key=lambda number: not is_within(number))
 
 
 def _pays(found: Option, singles: Sequence[Option], goal: Goal) -> bool:
@@ -110,11 +104,3 @@ def _pays(found: Option, singles: Sequence[Option], goal: Goal) -> bool:
     rivals = [o for o in singles if o.lane.choosable and o.keeps_limits >= found.keeps_limits]
     bearable_s = WORTH * expectation(found.draws_s, goal)
     return all(expectation(rival.draws_s, goal) > bearable_s for rival in rivals)
-
-
-def usd_per_saved_s(found: Option, alone: Option) -> float | None:
-    """Dollars for each second that a split saves over this process alone, None if it saves none or
-    is no dearer.
-    """
-    saved_s, more_usd = alone.seconds - found.seconds, found.usd - alone.usd
-    return more_usd / saved_s if saved_s > 0 and more_usd > 0 else None

@@ -1,1 +1,0 @@
-"""A job at two places at once."""
