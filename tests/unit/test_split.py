@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.events import Event, Reporter
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
 from offload.usecases.detect.pipeline import Stop
+from offload.usecases.split.events import PlaceReleased
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.work_queue import WorkItem
 from offload.usecases.split.workers import SplitJob
@@ -341,9 +343,9 @@ def test_an_image_that_cannot_be_read_fails_once() -> None:
 
 
 def test_a_place_is_let_go_long_before_the_end_if_most_images_are_to_stay() -> None:
-    wanted, said = items(400, stays=380), list[str]()
+    wanted, heard = items(400, stays=380), list[Event]()
     work = split(wanted)
-    monitor = SplitMonitor(work, time.perf_counter, 0.0, said.append)
+    monitor = SplitMonitor(work, time.perf_counter, 0.0, Reporter(heard.append))
     work.join("local", Slow(takes_s=0.005), here=True)
     work.join("remote", Slow(takes_s=0.005), here=False)
     left = None
@@ -352,7 +354,7 @@ def test_a_place_is_let_go_long_before_the_end_if_most_images_are_to_stay() -> N
             left = number
     assert left is not None
     assert left < 300
-    assert "remote is not needed any more" in said[0]
+    assert heard[0] == PlaceReleased("remote")
 
 
 def test_a_hundred_thousand_images_need_no_more_memory_as_they_are_done() -> None:

@@ -1,8 +1,8 @@
-"""What is worth a line: changes that are large, and last; and figures as such lines have them."""
+"""What is worth telling: changes that are large, and last."""
 
 from dataclasses import dataclass
 
-from offload.domain.units import show_s
+from offload.usecases.split.events import DeadlineChanged
 from offload.usecases.split.forecast import View
 from offload.usecases.split.workers import WorkerStatus
 
@@ -65,8 +65,8 @@ class DeadlineAlert:
     broken: bool = False
     since_s: float | None = None
 
-    def declared(self, view: View) -> str | None:
-        """What is to be said of the deadline, if it is to be declared anew."""
+    def declared(self, view: View) -> DeadlineChanged | None:
+        """What is to be told of the deadline, if it is to be declared anew."""
         deadline_s = view.limits.deadline_s
         left_s = view.left_s or 0.0
         busy = [place for place in view.places if place.is_open and place.in_hand]
@@ -75,15 +75,7 @@ class DeadlineAlert:
             return None
         if not self.turns(view.spent_s, left_s, deadline_s, known=known):
             return None
-        late_s = view.spent_s + left_s - deadline_s
-        end = f": the end is in {about(left_s)}" if view.ahead else ""
-        if not self.broken:
-            text = f"will be kept after all, with about {about(-late_s)} to spare"
-        elif view.spent_s > deadline_s:
-            text = f"has passed{end}"
-        else:
-            text = f"will be missed by about {about(late_s)}{end}"
-        return f"The deadline of {show_s(deadline_s)} {text}"
+        return DeadlineChanged(deadline_s, view.spent_s, view.left_s)
 
     def turns(self, spent_s: float, left_s: float, deadline_s: float, *, known: bool) -> bool:
         """Whether that is to be declared anew: at once when the deadline passes, else if it has
@@ -100,18 +92,3 @@ class DeadlineAlert:
             return False
         self.broken, self.since_s = not self.broken, None
         return True
-
-
-def rate(images_per_s: float) -> str:
-    """Two digits of a rate."""
-    return f"{float(f'{images_per_s:.2g}'):g}"
-
-
-def instead(text: str, now: str, before: str) -> str:
-    """What is true now, and what was before if that was something else."""
-    return text if now == before else f"{text} instead of {before}"
-
-
-def about(seconds: float) -> str:
-    """Two digits of a duration."""
-    return show_s(float(f"{max(seconds, 0.0):.2g}"))

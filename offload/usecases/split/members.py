@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
+from offload.domain.events import failed
 from offload.domain.ports import Model, ModelIdentity, Place, Session
-from offload.domain.units import show_s
 from offload.drivers.host.capture import Captured
 from offload.providers import Endpoint
 from offload.usecases.context import Context
@@ -15,6 +15,7 @@ from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
+from offload.usecases.split.events import NotRented, PlaceFailed, ServerAwaited
 from offload.usecases.split.expected import expected
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
@@ -90,8 +91,8 @@ class RemoteMember:
                     self.times_lost += 1
             except OffloadError as error:
                 if not self._over.is_set():
-                    said = f"{error} All is detected here. {error.hint}"
-                    self.context.reporter.warn(said.strip())
+                    cause = failed(error, self.request.where)
+                    self.context.reporter.emit(PlaceFailed(cause))
                     if self.rental is not None:
                         self.rental.is_told = True
         if self._caught.error is not None:
@@ -129,7 +130,7 @@ class RemoteMember:
         _check_alike(request.where, session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
-            if not affords(self.monitor, costs, USEFUL_S, self.context.reporter):
+            if not affords(self.monitor, request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
         label = via.label if via else None
@@ -153,9 +154,8 @@ class RemoteMember:
                 return place.model
             except NoServer as error:
                 if not is_told:
-                    self.context.reporter.warn(
-                        f"{error} Until one does, all is detected here. {error.hint}"
-                    )
+                    cause = failed(error, self.request.where)
+                    self.context.reporter.emit(ServerAwaited(cause))
                 is_told = True
             wait_s = self._again_s
         return None
@@ -174,14 +174,11 @@ class RemoteMember:
         return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 
     def _tell_why_not(self) -> None:
-        """Say that all was done before it paid to rent a machine, unless that was said before."""
+        """Tell that all was done before it paid to rent a machine, unless that was said before."""
         view, rental = self.monitor.view(), self.rental
         if rental is None or rental.is_told or self._joined or view.undone:
             return
-        needs = rental.needs_s and f", and one takes about {show_s(rental.needs_s)} to come up"
-        self.context.reporter.note(
-            f"No machine was rented: all was done here in {show_s(view.spent_s)}{needs or ''}"
-        )
+        self.context.reporter.emit(NotRented(view.spent_s, rental.needs_s, is_over=True))
 
 
 def attend(

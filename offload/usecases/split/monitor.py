@@ -1,16 +1,29 @@
-"""A split watched on its way: what changes is seen to, and said."""
+"""A split watched on its way: what changes is seen to, and told."""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.events import Reporter
 from offload.domain.timing import Clock
 from offload.domain.units import show_usd
-from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack, about, instead, rate
+from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack
+from offload.usecases.split.events import (
+    BudgetReached,
+    Outlook,
+    PlaceEnding,
+    PlaceEvent,
+    PlaceJoined,
+    PlaceLost,
+    PlaceReleased,
+    PlaceSilent,
+    PlaceStopped,
+    RateChanged,
+)
 from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
 from offload.usecases.split.workers import WorkerStatus
 
@@ -38,14 +51,14 @@ class WatchedSplit(Protocol):
 @dataclass(slots=True)
 class SplitMonitor:
     """Watches a split: `watch` is for `Split.rows`, `lost` for `Split`, and each change of plan is
-    a line that is told to `say`. A place costs nothing unless it has a bill. `began_s` is when the
+    an event. A place costs nothing unless it has a bill. `began_s` is when the
     command began. Any thread may call any method.
     """
 
     split: WatchedSplit
     clock: Clock
     began_s: float
-    say: Callable[[str], None]
+    reporter: Reporter
     limits: Limits = field(default_factory=Limits)
     _bills: dict[str, MachineBill] = field(default_factory=dict, init=False)
     _ended_s: dict[str, float] = field(default_factory=dict, init=False)
@@ -53,7 +66,7 @@ class SplitMonitor:
     _tracks: dict[str, RateTrack] = field(default_factory=dict, init=False)
     _lost: set[str] = field(default_factory=set, init=False)
     _drained: dict[str, str] = field(default_factory=dict, init=False)
-    _news: deque[tuple[str, str]] = field(default_factory=deque, init=False)
+    _news: deque[PlaceStopped] = field(default_factory=deque, init=False)
     _promise: DeadlineAlert = field(default_factory=DeadlineAlert, init=False)
     _last: View | None = field(default=None, init=False)
     _closed_s: float | None = field(default=None, init=False)
@@ -78,11 +91,11 @@ class SplitMonitor:
     def lost(self, name: str, why: str) -> None:
         """A place gives no answer any more."""
         self._lost.add(name)
-        self._news.append((name, f"{name} gives no answer any more ({why.rstrip('.')})"))
+        self._news.append(PlaceLost(name, why))
 
     def warned(self, name: str, why: str) -> None:
         """A place will end soon: it is drained."""
-        self._drain(name, why, f"{name} will end soon ({why.rstrip('.')}) and takes no more images")
+        self._drain(PlaceEnding(name, why), why)
 
     def may_return(self, name: str) -> bool:
         """Whether a place that was lost may take part again: it is free, and was not drained."""
@@ -129,7 +142,7 @@ class SplitMonitor:
         self._tell()
         self._compare(view)
         if (declared := self._promise.declared(view)) is not None:
-            self.say(declared)
+            self.reporter.emit(declared)
         self._last = view
         if self._drained and view.left and not any(p.is_open or p.in_hand for p in view.places):
             whys = "; ".join(f"{name}: {why}" for name, why in self._drained.items())
@@ -151,8 +164,8 @@ class SplitMonitor:
             if place.name in self._drained:
                 self.split.drain(place.name)
             elif not first and place.is_open:
-                effects = self._effects(view, self._before(view), place)
-                self._line(f"{place.name} takes part {'again' if is_back else 'now'}", effects)
+                outlook = _outlook(view, self._before(view), place)
+                self.reporter.emit(PlaceJoined(place.name, is_back, outlook=outlook))
 
     def _release(self, view: View) -> None:
         """Drain what has nothing to do any more, as all that is left is for the place here."""
@@ -162,15 +175,15 @@ class SplitMonitor:
             if not place.is_here and place.is_open and not place.in_hand:
                 self._drained[place.name] = "what is left is to stay here"
                 self.split.drain(place.name)
-                self.say(f"{place.name} is not needed any more: what is left is to stay here")
+                self.reporter.emit(PlaceReleased(place.name))
 
     def _spend(self, view: View) -> None:
         """Drain what costs before the images that it has in hand would cost more than is left."""
         for place in view.places:
             if place.is_open and self._lasts_s(place, view.now_s, view.places) <= 0:
-                limit = f"--max-cost {show_usd(self.limits.max_usd or 0.0)}"
-                head = f"{place.name} takes no more images so as to cost no more than {limit}"
-                self._drain(place.name, f"{limit} is spent", head)
+                max_usd = self.limits.max_usd or 0.0
+                why = f"--max-cost {show_usd(max_usd)} is spent"
+                self._drain(BudgetReached(place.name, max_usd), why)
             if place.in_hand and not place.is_open and self._is_spent(place.name, view.now_s):
                 self.split.abandon(place.name)
 
@@ -190,49 +203,25 @@ class SplitMonitor:
                 old = replace(place, images_per_s=said_per_s)
                 places = [old if each is place else each for each in view.places]
                 before = self._forecast(view.now_s, view.left, view.free, places)
-                head = f"{place.name} {self._does(place, said_per_s, view.now_s)}"
-                self._line(head, self._effects(view, before, place))
+                changed = self._changed(place, said_per_s, view.now_s)
+                self.reporter.emit(replace(changed, outlook=_outlook(view, before, place)))
 
-    def _does(self, place: WorkerStatus, said_per_s: float, now_s: float) -> str:
+    def _changed(self, place: WorkerStatus, said_per_s: float, now_s: float) -> PlaceEvent:
         quiet_s = now_s - self._came[place.name][1]
         if quiet_s > max(
             MOMENT_S, 2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s
         ):
-            return f"has not answered for {about(quiet_s)}"
-        return f"does {rate(place.images_per_s or 0.0)} images/s instead of {rate(said_per_s)}"
+            return PlaceSilent(place.name, quiet_s)
+        return RateChanged(place.name, place.images_per_s or 0.0, said_per_s)
 
     def _tell(self) -> None:
-        """Say which places end, and what follows from that."""
+        """Tell which places end, and what follows from that."""
         while self._news:
-            name, head = self._news.popleft()
-            view = self.view()
-            effects = self._effects(view, self._before(view))
-            others = [place for place in view.places if place.is_open and place.name != name]
-            if others and view.undone:
-                what = "the rest is" if name in self._drained else "its images are"
-                where = "here" if any(each.is_here for each in others) else "elsewhere"
-                effects.insert(0, f"{what} done {where}")
-            self._line(head, effects)
-
-    def _effects(
-        self, view: View, before: Forecast | None, place: WorkerStatus | None = None
-    ) -> list[str]:
-        """What follows for the share of `place`, and for the end."""
-        ahead, effects = view.ahead, []
-        if not ahead or not view.undone or (place and not place.images_per_s):
-            return []
-        if place and place.name in ahead.images and len(ahead.images) > 1:
-            images = round(ahead.images[place.name])
-            then = round(before.images.get(place.name, images)) if before else images
-            where = "stay here" if place.is_here else "go there"
-            share = f"about {images} of the {view.undone} images left {where}"
-            effects.append(instead(share, str(images), str(then)))
-        end = about(ahead.seconds)
-        then_s = about(before.seconds) if before else end
-        return [*effects, instead(f"the end is in {end}", end, then_s)]
-
-    def _line(self, head: str, effects: Sequence[str]) -> None:
-        self.say(f"{head}: {', '.join(effects)}" if effects else head)
+            news, view = self._news.popleft(), self.view()
+            others = [place for place in view.places if place.is_open and place.name != news.place]
+            is_here = any(each.is_here for each in others) if others and view.undone else None
+            outlook = _outlook(view, self._before(view))
+            self.reporter.emit(replace(news, outlook=outlook, rest_is_here=is_here))
 
     def _before(self, view: View) -> Forecast | None:
         """What was ahead at the last look."""
@@ -241,12 +230,12 @@ class SplitMonitor:
             return None
         return replace(last.ahead, seconds=last.ahead.seconds - (view.now_s - last.now_s))
 
-    def _drain(self, name: str, why: str, head: str) -> None:
+    def _drain(self, news: PlaceStopped, why: str) -> None:
         with self._turn:
-            if name not in self._drained:
-                self._drained[name] = why.rstrip(".")
-                self.split.drain(name)
-                self._news.append((name, head))
+            if news.place not in self._drained:
+                self._drained[news.place] = why.rstrip(".")
+                self.split.drain(news.place)
+                self._news.append(news)
 
     def _usd(self, name: str, until_s: float) -> float:
         return self._bills[name].usd(min(until_s, self._ended_s.get(name, inf)))
@@ -295,3 +284,19 @@ class SplitMonitor:
         latency_s = now_s - since_s if place.latency_s is None else place.latency_s
         alone_s = place.in_hand / place.images_per_s if place.images_per_s else 0.0
         return _MARGIN * max(latency_s, alone_s) + MOMENT_S
+
+
+def _outlook(
+    view: View, before: Forecast | None, place: WorkerStatus | None = None
+) -> Outlook | None:
+    """What follows for the share of `place`, and for the end; None where nothing is known."""
+    ahead = view.ahead
+    if not ahead or not view.undone or (place and not place.images_per_s):
+        return None
+    before = before or ahead
+    known = Outlook(ahead.seconds, before.seconds, view.undone)
+    if not place or place.name not in ahead.images or len(ahead.images) == 1:
+        return known
+    images = ahead.images[place.name]
+    then = before.images.get(place.name, images)
+    return replace(known, images=round(images), images_before=round(then), is_here=place.is_here)

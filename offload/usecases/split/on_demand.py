@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.events import Reporter
+from offload.domain.events import failed
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
-from offload.domain.units import show_s, show_usd
+from offload.domain.units import show_usd
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect.pipeline import Stop
@@ -18,9 +18,10 @@ from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
 from offload.usecases.split import rental
+from offload.usecases.split.events import MachineLeft, MachineReturned, NotRented
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.rental import UNDONE, BudgetStop, HiredMachine
+from offload.usecases.split.rental import BudgetStop, HiredMachine
 
 LOOK_S = 0.1
 _SURER = 1.5
@@ -47,9 +48,9 @@ class OnDemandMachine:
         """
         if rental.is_up(self.plan):
             self.rental.is_told = True
-            return rental.affords(self.monitor, self._billed(), rental.USEFUL_S, self._reporter)
+            return rental.affords(self.monitor, REMOTE, self._billed(), rental.USEFUL_S)
         needs_s = self.rental.needs_s = rental.needs_s(self.plan, self.context)
-        if not rental.affords(self.monitor, self._billed(), needs_s, self._reporter):
+        if not rental.affords(self.monitor, REMOTE, self._billed(), needs_s):
             self.rental.is_told = True
             return False
         while not self.over.wait(LOOK_S):
@@ -60,10 +61,7 @@ class OnDemandMachine:
                 return True
             if known and not self.rental.is_told and left_s <= needs_s:
                 self.rental.is_told = True
-                self._reporter.note(
-                    f"No machine is rented: what is left takes about {show_s(left_s)} here, and "
-                    f"one takes about {show_s(needs_s)} to come up"
-                )
+                self.context.reporter.emit(NotRented(left_s, needs_s))
         return False
 
     @contextmanager
@@ -118,15 +116,12 @@ class OnDemandMachine:
             elif name in registry.names(context.settings):  # else it was refused, and is not ours
                 teardown.down(context, name, None, None, self._told, only_ours=True)
         except OffloadError as error:
-            self._reporter.warn(
-                f"{error} The machine {name} may cost money still. To see: offload machines; to "
-                f"remove it: offload down {name}"
-            )
+            context.reporter.emit(MachineLeft(name, failed(error)))
             return
         self.rental.begun = None
         self._pays_no_more()
         if self._bill is not None:
-            self._reporter.note(f"The machine {name} is {UNDONE[begun]} again")
+            context.reporter.emit(MachineReturned(name, begun is StartPhase.API))
 
     def _told(self, resource: Resource) -> None:
         if resource.kind == "instance":  # it has been asked to go, which may take a while
@@ -137,10 +132,6 @@ class OnDemandMachine:
             self._is_paid = True
             self._charge(replace(self._bill, tail_s=0.0))
             self.monitor.released(REMOTE)
-
-    @property
-    def _reporter(self) -> Reporter:
-        return self.context.reporter
 
     def _billed(self) -> MachineBill:
         return rental.billed(self.plan, self.monitor.clock(), keep=self.rental.keep)

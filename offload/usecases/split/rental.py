@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.dollars import Billing
-from offload.domain.events import Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
 from offload.domain.prices import MINIMUM_BILLED_S
-from offload.domain.units import show_usd
 from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.usecases.context import Context
@@ -19,11 +17,12 @@ from offload.usecases.detect.request import REMOTE
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
+from offload.usecases.split.events import TooExpensive
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 
-UNDONE = {StartPhase.API: "removed", StartPhase.START: "stopped"}
-"""Phases that begin what is to be undone, and what the machine is afterwards."""
+_UNDONE = {StartPhase.API, StartPhase.START}
+"""Phases that begin what is to be undone."""
 _UP = {"pending", "running"}
 _RELEASE_S = 5.0
 """How long a machine may cost yet once it has nothing more to do."""
@@ -63,7 +62,7 @@ class HiredMachine:
         with self._turn:
             if self._is_closed:
                 raise Interrupted("Interrupted.")
-            if phase in UNDONE:
+            if phase in _UNDONE:
                 self.begun = phase
 
     def close(self) -> bool:
@@ -105,18 +104,12 @@ def bill(
     return MachineBill(usd_per_h=usd_per_h, since_s=since_s, least_s=least_s, tail_s=tail_s)
 
 
-def affords(
-    monitor: SplitMonitor, would_be: MachineBill, seconds: float, reporter: Reporter
-) -> bool:
-    """Whether the place may cost what it does in so many seconds; said if it may not."""
+def affords(monitor: SplitMonitor, name: str, would_be: MachineBill, seconds: float) -> bool:
+    """Whether the place may cost what it does in so many seconds; told if it may not."""
     if monitor.affords(would_be, seconds):
         return True
-    least = show_usd(would_be.usd(monitor.clock() + seconds))
-    most = show_usd(monitor.limits.max_usd or 0.0)
-    reporter.warn(
-        f"The remote place is left out: it would cost {least} at least, and --max-cost is {most}. "
-        "All is done here."
-    )
+    least_usd = would_be.usd(monitor.clock() + seconds)
+    monitor.reporter.emit(TooExpensive(name, least_usd, monitor.limits.max_usd or 0.0))
     return False
 
 

@@ -19,6 +19,7 @@ from offload.usecases.detect import endpoints
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job, problems
+from offload.usecases.split.events import NoOtherPlace, NothingLeaves
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
 from offload.usecases.split.monitor import SplitMonitor
@@ -92,16 +93,14 @@ def shared(
         monitor.lost(name, why)
 
     work = SplitJob(job, queue, context.clock, context.stop, lost)
-    monitor = SplitMonitor(work, context.clock, here.began_s, context.reporter.note, limits)
+    monitor = SplitMonitor(work, context.clock, here.began_s, context.reporter, limits)
     sizes = [item.bytes for item in queue if not item.stays]
     begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
     work.join(here.name, here.session, here=True, begin=begin)
     found = SplitRun(job, here, work, monitor)
     if elsewhere is None or not sizes:
         if elsewhere is not None and queue:
-            context.reporter.warn(
-                "Every image is to stay here, so nothing leaves and nothing is rented."
-            )
+            context.reporter.emit(NothingLeaves())
         yield found
         return
     each = sum(sizes) / len(sizes)
@@ -130,8 +129,5 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
         if endpoints.is_asked(remote, configured):
             registry.one(configured, remote.machine)  # which is meant must be clear
         return remote
-    context.reporter.warn(
-        "There is no remote place, so all is done here. To name one: --url http://HOST:8080; to "
-        "rent one: --provision"
-    )
+    context.reporter.emit(NoOtherPlace())
     return None
