@@ -527,7 +527,7 @@ def test_a_place_that_may_be_needed_stays(staying: int, in_hand: int, left: int)
 
 @dataclass
 class Simulated:
-    """The very board, worked off in a time of its own. Images at a place take their turn in a
+    """The very queue, worked off in a time of its own. Images at a place take their turn in a
     queue, if it has one, and then `takes_s` more, both as good as a generator has it.
     """
 
@@ -537,7 +537,7 @@ class Simulated:
 
     def __post_init__(self) -> None:
         """Nothing is done yet."""
-        self.board = WorkQueue([WorkItem(str(n), n) for n in range(self.images)])
+        self.work_queue = WorkQueue([WorkItem(str(n), n) for n in range(self.images)])
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.number = count()
         self.idle: list[Callable[[], None]] = []
@@ -545,35 +545,35 @@ class Simulated:
 
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
         """As `Split` has it."""
-        board, now_s = self.board, self.now_s
+        work_queue, now_s = self.work_queue, self.now_s
         return (
-            board.left,
+            work_queue.left,
             0,
             [
                 WorkerStatus(
                     side.name,
                     side.done,
-                    board.held_by(side),
+                    work_queue.held_by(side),
                     side.pace.images_per_s(now_s),
                     side.pace.latency_s,
                     side.open,
                     side.pace.is_known,
                 )
-                for side in board.sides
+                for side in work_queue.sides
             ],
         )
 
     def drain(self, name: str) -> None:
         """As `Split` does."""
-        for side in self.board.sides:
+        for side in self.work_queue.sides:
             side.open = side.open and side.name != name
 
     def abandon(self, name: str) -> None:
         """As `Split` does."""
         self.drain(name)
-        for side in self.board.sides:
+        for side in self.work_queue.sides:
             if side.name == name:
-                self.board.taken_from(side)
+                self.work_queue.taken_from(side)
 
     def at(self, at_s: float, do: Callable[[], None]) -> None:
         heapq.heappush(self.events, (at_s, next(self.number), do))
@@ -589,11 +589,11 @@ class Simulated:
     ) -> None:
         pace = ThroughputEstimator(workers, self.now_s, expected_per_s, None)
         side = Worker(name, name == "local", pace)
-        self.board.sides.append(side)
+        self.work_queue.sides.append(side)
         free_s = [0.0]
 
         def pull() -> None:
-            item = self.board.take(side, self.now_s) if side.open else None
+            item = self.work_queue.take(side, self.now_s) if side.open else None
             if item is None:
                 self.idle.append(pull)
                 return
@@ -602,7 +602,7 @@ class Simulated:
             free_s[0] = begin_s + upload_wait_s(begin_s) * luck
 
             def done() -> None:
-                self.board.answered(side, item, self.now_s)
+                self.work_queue.answered(side, item, self.now_s)
                 pull()
                 self.wake()
 
@@ -625,7 +625,7 @@ class Simulated:
             self.at(self.now_s + 0.1, tick)
 
         tick()
-        while not self.board.over:
+        while not self.work_queue.over:
             self.now_s, _, do = heapq.heappop(self.events)
             do()
         return self.now_s

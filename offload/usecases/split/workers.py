@@ -1,4 +1,4 @@
-"""Detect at several places at once: each pulls from one board as fast as it can."""
+"""Detect at several places at once: each pulls from one queue as fast as it can."""
 
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -60,7 +60,7 @@ class SplitJob:
         self.duplicate_uploads: list[str] = []
         self.sessions: dict[str, Session] = {}
         self._job = job
-        self._board = WorkQueue(items)
+        self._work_queue = WorkQueue(items)
         self._clock = clock
         self._stop = stop
         self._lost = lost
@@ -87,7 +87,7 @@ class SplitJob:
         pace = ThroughputEstimator(session.concurrency, self._clock(), expected_per_s, expected_s)
         side = Worker(name, here, pace)
         with self._changed:
-            self._board.add(side)
+            self._work_queue.add(side)
             self.sessions[name] = session
         for number in range(session.concurrency):
             arguments = (side, session, begin)
@@ -97,7 +97,7 @@ class SplitJob:
     def drain(self, name: str) -> None:
         """Have a place take nothing more; what it has in hand it finishes."""
         with self._changed:
-            for side in self._board.sides:
+            for side in self._work_queue.sides:
                 if side.name == name:
                     side.open = False
             self._changed.notify_all()
@@ -107,24 +107,24 @@ class SplitJob:
         count any more.
         """
         with self._changed:
-            for side in self._board.sides:
+            for side in self._work_queue.sides:
                 if side.name == name:
                     side.open = False
-                    for item in self._board.taken_from(side):
+                    for item in self._work_queue.taken_from(side):
                         self.duplicate_uploads += [self._job.printable(item.path)] * (not side.here)
             self._changed.notify_all()
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
         with self._changed:
-            sides = [side for side in self._board.sides if side.name == name]
-            busy = any(side.open or self._board.held_by(side) for side in sides)
-            return self._board.over or not busy
+            sides = [side for side in self._work_queue.sides if side.name == name]
+            busy = any(side.open or self._work_queue.held_by(side) for side in sides)
+            return self._work_queue.over or not busy
 
     def has_failed(self, name: str) -> bool:
         """Whether a place takes nothing more because it failed."""
         with self._changed:
-            return any(side.failed for side in self._board.sides if side.name == name)
+            return any(side.failed for side in self._work_queue.sides if side.name == name)
 
     @property
     def is_ending(self) -> bool:
@@ -140,22 +140,22 @@ class SplitJob:
         the places stand.
         """
         with self._changed:
-            now_s, board = self._clock(), self._board
+            now_s, work_queue = self._clock(), self._work_queue
             return (
-                board.left,
-                board.staying,
+                work_queue.left,
+                work_queue.staying,
                 [
                     WorkerStatus(
                         name=side.name,
                         done=side.done,
-                        in_hand=board.held_by(side),
+                        in_hand=work_queue.held_by(side),
                         images_per_s=side.pace.images_per_s(now_s),
                         latency_s=side.pace.latency_s,
                         is_open=side.open,
                         is_known=side.pace.is_known,
                         is_here=side.here,
                     )
-                    for side in board.sides
+                    for side in work_queue.sides
                 ],
             )
 
@@ -191,15 +191,15 @@ class SplitJob:
         """Give up what does not come though the run is to end."""
         now_s = self._clock()
         self._stopped_s = self._stopped_s or now_s
-        for side in list(self._board.sides):
+        for side in list(self._work_queue.sides):
             patience_s = _PATIENCE_S if side.pace.latency_s is None else 2 * side.pace.latency_s
             if not side.here and now_s - self._stopped_s > max(_PATIENCE_S, patience_s):
                 self.abandon(side.name)
 
     def _is_over(self, given: int) -> bool:
         with self._changed:
-            board = self._board
-            ended = board.over or (bool(self._stop) and board.is_idle)
+            work_queue = self._work_queue
+            ended = work_queue.over or (bool(self._stop) and work_queue.is_idle)
             return ended and given == self._counted
 
     def _work(self, side: Worker, session: Session, begin: Callable[[], None]) -> None:
@@ -213,8 +213,8 @@ class SplitJob:
     def _taken(self, side: Worker) -> WorkItem | None:
         """The next image for `side`, waited for; None if there will be none."""
         with self._changed:
-            while side.open and not self._stop and not self._board.over:
-                item = self._board.take(side, self._clock())
+            while side.open and not self._stop and not self._work_queue.over:
+                item = self._work_queue.take(side, self._clock())
                 if item is not None:
                     return item
                 self._changed.wait(TICK_S)
@@ -255,7 +255,7 @@ class SplitJob:
     def _claim(self, side: Worker, item: WorkItem) -> bool:
         """Whether this is the first answer for an image, which counts."""
         with self._changed:
-            others = self._board.answered(side, item, self._clock())
+            others = self._work_queue.answered(side, item, self._clock())
             if others is None:
                 return False
             if side.here and not all(other.here for other in others):
@@ -268,7 +268,7 @@ class SplitJob:
         self, side: Worker, item: WorkItem, sent_bytes: int, *, stays: bool = False
     ) -> None:
         with self._changed:
-            self._board.give_back(side, item, stays=stays)
+            self._work_queue.give_back(side, item, stays=stays)
             self._sent_bytes[item.path] = self._sent_bytes.get(item.path, 0) + sent_bytes
             self._changed.notify_all()
 
@@ -276,7 +276,7 @@ class SplitJob:
         """A place that fails takes nothing more."""
         with self._changed:
             first, side.open, side.failed = side.open, False, True
-            is_stuck = self._board.is_stuck
+            is_stuck = self._work_queue.is_stuck
             self._changed.notify_all()
         if first and not self._closed:
             self._lost(side.name, str(error))
@@ -286,7 +286,7 @@ class SplitJob:
     def _is_another(self, side: Worker, *, here: bool = False) -> bool:
         """Whether there is another place that takes images, `here` if that matters."""
         with self._changed:
-            others = (each for each in self._board.sides if each is not side and each.open)
+            others = (each for each in self._work_queue.sides if each is not side and each.open)
             return any(each.here or not here for each in others)
 
     def _hand_over(self, answer: Row | BaseException) -> None:
