@@ -551,29 +551,29 @@ class Simulated:
             0,
             [
                 WorkerStatus(
-                    side.name,
-                    side.done,
-                    work_queue.held_by(side),
-                    side.pace.images_per_s(now_s),
-                    side.pace.latency_s,
-                    side.open,
-                    side.pace.is_known,
+                    worker.name,
+                    worker.done,
+                    work_queue.held_by(worker),
+                    worker.pace.images_per_s(now_s),
+                    worker.pace.latency_s,
+                    worker.open,
+                    worker.pace.is_known,
                 )
-                for side in work_queue.sides
+                for worker in work_queue.workers
             ],
         )
 
     def drain(self, name: str) -> None:
         """As `Split` does."""
-        for side in self.work_queue.sides:
-            side.open = side.open and side.name != name
+        for worker in self.work_queue.workers:
+            worker.open = worker.open and worker.name != name
 
     def abandon(self, name: str) -> None:
         """As `Split` does."""
         self.drain(name)
-        for side in self.work_queue.sides:
-            if side.name == name:
-                self.work_queue.taken_from(side)
+        for worker in self.work_queue.workers:
+            if worker.name == name:
+                self.work_queue.taken_from(worker)
 
     def at(self, at_s: float, do: Callable[[], None]) -> None:
         heapq.heappush(self.events, (at_s, next(self.number), do))
@@ -581,19 +581,19 @@ class Simulated:
     def join(
         self,
         name: str,
-        workers: int,
+        concurrency: int,
         takes_s: float,
         upload_wait_s: Callable[[float], float] = lambda _now_s: 0.0,
         spread: float = 0.3,
         expected_per_s: float | None = None,
     ) -> None:
-        pace = ThroughputEstimator(workers, self.now_s, expected_per_s, None)
-        side = Worker(name, name == "local", pace)
-        self.work_queue.sides.append(side)
+        pace = ThroughputEstimator(concurrency, self.now_s, expected_per_s, None)
+        worker = Worker(name, name == "local", pace)
+        self.work_queue.workers.append(worker)
         free_s = [0.0]
 
         def pull() -> None:
-            item = self.work_queue.take(side, self.now_s) if side.open else None
+            item = self.work_queue.take(worker, self.now_s) if worker.open else None
             if item is None:
                 self.idle.append(pull)
                 return
@@ -602,13 +602,13 @@ class Simulated:
             free_s[0] = begin_s + upload_wait_s(begin_s) * luck
 
             def done() -> None:
-                self.work_queue.answered(side, item, self.now_s)
+                self.work_queue.answered(worker, item, self.now_s)
                 pull()
                 self.wake()
 
             self.at(free_s[0] + takes_s * more, done)
 
-        for _ in range(workers):
+        for _ in range(concurrency):
             pull()
 
     def wake(self) -> None:

@@ -8,17 +8,17 @@ def item(size: int, *, stays: bool = False) -> WorkItem:
     return WorkItem(f"{size}.jpg", size, stays)
 
 
-def a_side(work_queue: WorkQueue, name: str, *, here: bool, workers: int = 2) -> Worker:
-    side = Worker(name, here, ThroughputEstimator(workers, 0.0))
-    work_queue.sides.append(side)
-    return side
+def a_worker(work_queue: WorkQueue, name: str, *, here: bool, concurrency: int = 2) -> Worker:
+    worker = Worker(name, here, ThroughputEstimator(concurrency, 0.0))
+    work_queue.workers.append(worker)
+    return worker
 
 
-def paced(side: Worker, images_per_s: float, latency_s: float, until_s: float) -> None:
+def paced(worker: Worker, images_per_s: float, latency_s: float, until_s: float) -> None:
     """It has done twenty images at this rate, the last one just now."""
     for number in range(20):
         ended_s = until_s - (19 - number) / images_per_s
-        side.pace.add(ended_s - latency_s, ended_s)
+        worker.pace.add(ended_s - latency_s, ended_s)
 
 
 def sizes(found: list[WorkItem | None]) -> list[int]:
@@ -27,14 +27,20 @@ def sizes(found: list[WorkItem | None]) -> list[int]:
 
 def test_a_place_here_takes_the_largest_image_and_another_the_smallest() -> None:
     work_queue = WorkQueue([item(n) for n in (3, 1, 4, 2, 5)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     assert sizes([work_queue.take(here, 0.0), work_queue.take(here, 0.0)]) == [5, 4]
     assert sizes([work_queue.take(there, 0.0), work_queue.take(there, 0.0)]) == [1, 2]
 
 
 def test_images_that_stay_are_taken_here_first_and_nowhere_else() -> None:
     work_queue = WorkQueue([item(9), item(1, stays=True), item(2, stays=True)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     assert sizes([work_queue.take(there, 0.0), work_queue.take(there, 0.0)]) == [9]
     assert sizes([work_queue.take(here, 0.0), work_queue.take(here, 0.0)]) == [2, 1]
     paced(there, 100.0, 0.01, 5.0)
@@ -43,7 +49,10 @@ def test_images_that_stay_are_taken_here_first_and_nowhere_else() -> None:
 
 def test_an_image_is_answered_once() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     paced(here, 10.0, 0.1, 0.0)
     [taken] = [work_queue.take(there, 0.0)]
     assert taken is not None
@@ -56,42 +65,53 @@ def test_an_image_is_answered_once() -> None:
 
 def test_a_slow_place_leaves_the_last_images_to_a_fast_one() -> None:
     work_queue = WorkQueue([item(n) for n in range(1, 11)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     paced(here, 10.0, 0.1, 0.0)
     paced(there, 1.0, 2.0, 0.0)
     assert work_queue.take(there, 0.0) is None, (
         "ten images take a second here and one takes two there"
     )
     more = WorkQueue([item(n) for n in range(1, 31)])
-    more.sides = work_queue.sides
+    more.workers = work_queue.workers
     assert more.take(there, 0.0) is not None
 
 
 def test_a_place_nobody_knows_takes_no_more_than_its_share() -> None:
     work_queue = WorkQueue([item(n) for n in range(1, 11)])
-    a_side(work_queue, "local", here=True)
-    there = a_side(work_queue, "remote", here=False, workers=8)
+    a_worker(work_queue, "local", here=True)
+    there = a_worker(work_queue, "remote", here=False, concurrency=8)
     taken = [work_queue.take(there, 0.0) for _ in range(8)]
     assert sizes(taken) == [1, 2, 3, 4, 5]
 
 
 @given(
     ways_s=st.tuples(st.floats(0.01, 10), st.floats(0.01, 10)),
-    workers=st.tuples(st.integers(1, 32), st.integers(1, 32)),
+    concurrency=st.tuples(st.integers(1, 32), st.integers(1, 32)),
     left=st.integers(1, 50),
 )
 def test_no_image_lies_about_while_nobody_does_anything(
-    ways_s: tuple[float, float], workers: tuple[int, int], left: int
+    ways_s: tuple[float, float], concurrency: tuple[int, int], left: int
 ) -> None:
     work_queue = WorkQueue([item(n) for n in range(left)])
-    for latency_s, count, here in zip(ways_s, workers, (True, False), strict=True):
-        paced(a_side(work_queue, "x", here=here, workers=count), count / latency_s, latency_s, 0.0)
-    assert any(work_queue.take(side, 0.0) for side in work_queue.sides)
+    for latency_s, count, here in zip(ways_s, concurrency, (True, False), strict=True):
+        paced(
+            a_worker(work_queue, "x", here=here, concurrency=count),
+            count / latency_s,
+            latency_s,
+            0.0,
+        )
+    assert any(work_queue.take(worker, 0.0) for worker in work_queue.workers)
 
 
 def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     taken = work_queue.take(there, 0.0)
     paced(here, 10.0, 0.2, 0.0)
     paced(there, 10.0, 1.0, 0.0)
@@ -101,7 +121,10 @@ def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
 
 def test_an_image_that_is_nearly_done_is_not_done_twice() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     work_queue.take(there, 0.0)
     paced(here, 10.0, 0.2, 0.0)
     paced(there, 10.0, 1.0, 0.0)
@@ -111,7 +134,10 @@ def test_an_image_that_is_nearly_done_is_not_done_twice() -> None:
 
 def test_what_got_no_answer_is_anybodys_again_but_once_only() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     taken = work_queue.take(there, 0.0)
     assert taken is not None
     work_queue.give_back(there, taken)
@@ -125,7 +151,10 @@ def test_what_got_no_answer_is_anybodys_again_but_once_only() -> None:
 
 def test_what_another_machine_cannot_use_is_for_places_here_from_then_on() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = a_side(work_queue, "local", here=True), a_side(work_queue, "remote", here=False)
+    here, there = (
+        a_worker(work_queue, "local", here=True),
+        a_worker(work_queue, "remote", here=False),
+    )
     taken = work_queue.take(there, 0.0)
     assert taken is not None
     work_queue.give_back(there, taken, stays=True)
@@ -135,7 +164,7 @@ def test_what_another_machine_cannot_use_is_for_places_here_from_then_on() -> No
 
 def test_a_closed_place_takes_nothing() -> None:
     work_queue = WorkQueue([item(1)])
-    there = a_side(work_queue, "remote", here=False)
+    there = a_worker(work_queue, "remote", here=False)
     there.open = False
     assert work_queue.take(there, 0.0) is None
     assert work_queue.left == 1

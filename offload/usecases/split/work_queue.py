@@ -31,7 +31,7 @@ class ThroughputEstimator:
     where none came in twice that, no more than one in the time since.
     """
 
-    workers: int
+    concurrency: int
     since_s: float
     expected_per_s: float | None = None
     expected_s: float | None = None
@@ -47,7 +47,7 @@ class ThroughputEstimator:
         """One image more."""
         self._done.append((began_s, ended_s))
         self._ways_s += ended_s - began_s
-        least = max(_LEAST, 2 * self.workers)
+        least = max(_LEAST, 2 * self.concurrency)
         while len(self._done) > least and self._done[0][1] < ended_s - _LATE_S:
             first_s, self._from_s = self._done.popleft()
             self._ways_s -= self._from_s - first_s
@@ -103,7 +103,7 @@ class WorkQueue:
         self._free = deque(item for item in ordered if not item.stays)
         self._staying = deque(item for item in ordered if item.stays)
         self._held: dict[WorkItem, dict[Worker, float]] = {}
-        self.sides: list[Worker] = []
+        self.workers: list[Worker] = []
 
     @property
     def left(self) -> int:
@@ -118,9 +118,9 @@ class WorkQueue:
     @property
     def is_stuck(self) -> bool:
         """Whether there are images left that nobody will take any more."""
-        open_sides = [side for side in self.sides if side.open]
-        nobody_here = not any(side.here for side in open_sides)
-        return bool((self._free and not open_sides) or (self._staying and nobody_here))
+        open_workers = [worker for worker in self.workers if worker.open]
+        nobody_here = not any(worker.here for worker in open_workers)
+        return bool((self._free and not open_workers) or (self._staying and nobody_here))
 
     @property
     def over(self) -> bool:
@@ -132,87 +132,89 @@ class WorkQueue:
         """Whether nobody has an image in hand."""
         return not self._held
 
-    def add(self, side: Worker) -> None:
+    def add(self, worker: Worker) -> None:
         """A place more, or one that left and is here again: it goes on counting."""
-        for before in [each for each in self.sides if each.name == side.name]:
-            side.done += before.done
-            self.sides.remove(before)
-        self.sides.append(side)
+        for before in [each for each in self.workers if each.name == worker.name]:
+            worker.done += before.done
+            self.workers.remove(before)
+        self.workers.append(worker)
 
-    def held_by(self, side: Worker) -> int:
+    def held_by(self, worker: Worker) -> int:
         """How many images it has in hand."""
-        return sum(side in holders for holders in self._held.values())
+        return sum(worker in holders for holders in self._held.values())
 
-    def take(self, side: Worker, now_s: float) -> WorkItem | None:
-        """An image for `side`; None if there is none for it now, or another will be done sooner."""
-        if not side.open:
+    def take(self, worker: Worker, now_s: float) -> WorkItem | None:
+        """An image for it; None if there is none now, or another will be done sooner."""
+        if not worker.open:
             return None
-        item = self._fresh(side, now_s) or self._doubled(side, now_s)
+        item = self._fresh(worker, now_s) or self._doubled(worker, now_s)
         if item is not None:
-            self._held.setdefault(item, {})[side] = now_s
+            self._held.setdefault(item, {})[worker] = now_s
         return item
 
-    def answered(self, side: Worker, item: WorkItem, now_s: float) -> list[Worker] | None:
+    def answered(self, worker: Worker, item: WorkItem, now_s: float) -> list[Worker] | None:
         """An answer came: who else has the image in hand; None if an answer came before."""
         holders = self._held.get(item)
-        if holders is None or side not in holders:
+        if holders is None or worker not in holders:
             return None
-        side.pace.add(holders.pop(side), now_s)
-        side.done += 1
+        worker.pace.add(holders.pop(worker), now_s)
+        worker.done += 1
         del self._held[item]
         return list(holders)
 
-    def give_back(self, side: Worker, item: WorkItem, *, stays: bool = False) -> None:
+    def give_back(self, worker: Worker, item: WorkItem, *, stays: bool = False) -> None:
         """No answer came: the image is anybody's again, unless somebody else has it or had an
         answer; `stays` if it is to be detected here now.
         """
         holders = self._held.get(item, {})
-        if holders.pop(side, None) is None or holders:
+        if holders.pop(worker, None) is None or holders:
             return
         del self._held[item]
         item = replace(item, stays=item.stays or stays)
         (self._staying if item.stays else self._free).append(item)
 
-    def taken_from(self, side: Worker) -> list[WorkItem]:
-        """Everything that `side` has in hand, given back."""
-        held = [item for item, holders in self._held.items() if side in holders]
+    def taken_from(self, worker: Worker) -> list[WorkItem]:
+        """Everything that `worker` has in hand, given back."""
+        held = [item for item, holders in self._held.items() if worker in holders]
         for item in held:
-            self.give_back(side, item)
+            self.give_back(worker, item)
         return held
 
-    def _fresh(self, side: Worker, now_s: float) -> WorkItem | None:
-        if side.here and self._staying:
+    def _fresh(self, worker: Worker, now_s: float) -> WorkItem | None:
+        if worker.here and self._staying:
             return self._staying.pop()
-        if not self._free or not self._pays(side, now_s):
+        if not self._free or not self._pays(worker, now_s):
             return None
-        return self._free.pop() if side.here else self._free.popleft()
+        return self._free.pop() if worker.here else self._free.popleft()
 
-    def _pays(self, side: Worker, now_s: float) -> bool:
-        """Whether `side` would have an image done before the others had done all that is left."""
-        others = [other for other in self.sides if other.open and other is not side]
+    def _pays(self, worker: Worker, now_s: float) -> bool:
+        """Whether `worker` would have an image done before the others had done all that is left."""
+        others = [other for other in self.workers if other.open and other is not worker]
         rate_per_s = sum(other.pace.images_per_s(now_s) or 0.0 for other in others)
         theirs = self.left + sum(self.held_by(other) for other in others)
-        latency_s = side.pace.latency_s
+        latency_s = worker.pace.latency_s
         if latency_s is None:  # it may be slow: no more than a fair share until that is known
-            return self.held_by(side) * len(others) < theirs
+            return self.held_by(worker) * len(others) < theirs
         if not rate_per_s:
             return True
         # No image is done sooner than one takes there; else each might leave the last to the other.
         least_s = min(other.pace.latency_s or 0.0 for other in others)
         return latency_s <= max(theirs / rate_per_s, least_s)
 
-    def _doubled(self, side: Worker, now_s: float) -> WorkItem | None:
-        """The image in another's hand that will take longest, if `side` would be done before."""
-        latency_s = side.pace.latency_s
+    def _doubled(self, worker: Worker, now_s: float) -> WorkItem | None:
+        """The image in another's hand that will take longest, if `worker` would be done before."""
+        latency_s = worker.pace.latency_s
         if latency_s is None or self._free:
             return None
-        ends = [(self._expected_s(holders, now_s), item) for item, holders in self._elsewhere(side)]
+        ends = [
+            (self._expected_s(holders, now_s), item) for item, holders in self._elsewhere(worker)
+        ]
         longest_s, item = max(ends, key=lambda end: end[0], default=(0.0, None))
         return item if latency_s < longest_s else None
 
-    def _elsewhere(self, side: Worker) -> Iterator[tuple[WorkItem, dict[Worker, float]]]:
+    def _elsewhere(self, worker: Worker) -> Iterator[tuple[WorkItem, dict[Worker, float]]]:
         for item, holders in self._held.items():
-            if len(holders) == 1 and side not in holders and (side.here or not item.stays):
+            if len(holders) == 1 and worker not in holders and (worker.here or not item.stays):
                 yield item, holders
 
     @staticmethod

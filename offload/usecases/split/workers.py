@@ -85,21 +85,21 @@ class SplitJob:
         first. One that has left may join again.
         """
         pace = ThroughputEstimator(session.concurrency, self._clock(), expected_per_s, expected_s)
-        side = Worker(name, here, pace)
+        worker = Worker(name, here, pace)
         with self._changed:
-            self._work_queue.add(side)
+            self._work_queue.add(worker)
             self.sessions[name] = session
         for number in range(session.concurrency):
-            arguments = (side, session, begin)
+            arguments = (worker, session, begin)
             label = f"{name}-{number}"
             threading.Thread(target=self._work, args=arguments, name=label, daemon=True).start()
 
     def drain(self, name: str) -> None:
         """Have a place take nothing more; what it has in hand it finishes."""
         with self._changed:
-            for side in self._work_queue.sides:
-                if side.name == name:
-                    side.open = False
+            for worker in self._work_queue.workers:
+                if worker.name == name:
+                    worker.open = False
             self._changed.notify_all()
 
     def abandon(self, name: str) -> None:
@@ -107,24 +107,26 @@ class SplitJob:
         count any more.
         """
         with self._changed:
-            for side in self._work_queue.sides:
-                if side.name == name:
-                    side.open = False
-                    for item in self._work_queue.taken_from(side):
-                        self.duplicate_uploads += [self._job.printable(item.path)] * (not side.here)
+            for worker in self._work_queue.workers:
+                if worker.name == name:
+                    worker.open = False
+                    for item in self._work_queue.taken_from(worker):
+                        self.duplicate_uploads += [self._job.printable(item.path)] * (
+                            not worker.here
+                        )
             self._changed.notify_all()
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
         with self._changed:
-            sides = [side for side in self._work_queue.sides if side.name == name]
-            busy = any(side.open or self._work_queue.held_by(side) for side in sides)
+            workers = [worker for worker in self._work_queue.workers if worker.name == name]
+            busy = any(worker.open or self._work_queue.held_by(worker) for worker in workers)
             return self._work_queue.over or not busy
 
     def has_failed(self, name: str) -> bool:
         """Whether a place takes nothing more because it failed."""
         with self._changed:
-            return any(side.failed for side in self._work_queue.sides if side.name == name)
+            return any(worker.failed for worker in self._work_queue.workers if worker.name == name)
 
     @property
     def is_ending(self) -> bool:
@@ -146,16 +148,16 @@ class SplitJob:
                 work_queue.staying,
                 [
                     WorkerStatus(
-                        name=side.name,
-                        done=side.done,
-                        in_hand=work_queue.held_by(side),
-                        images_per_s=side.pace.images_per_s(now_s),
-                        latency_s=side.pace.latency_s,
-                        is_open=side.open,
-                        is_known=side.pace.is_known,
-                        is_here=side.here,
+                        name=worker.name,
+                        done=worker.done,
+                        in_hand=work_queue.held_by(worker),
+                        images_per_s=worker.pace.images_per_s(now_s),
+                        latency_s=worker.pace.latency_s,
+                        is_open=worker.open,
+                        is_known=worker.pace.is_known,
+                        is_here=worker.here,
                     )
-                    for side in work_queue.sides
+                    for worker in work_queue.workers
                 ],
             )
 
@@ -191,10 +193,10 @@ class SplitJob:
         """Give up what does not come though the run is to end."""
         now_s = self._clock()
         self._stopped_s = self._stopped_s or now_s
-        for side in list(self._work_queue.sides):
-            patience_s = _PATIENCE_S if side.pace.latency_s is None else 2 * side.pace.latency_s
-            if not side.here and now_s - self._stopped_s > max(_PATIENCE_S, patience_s):
-                self.abandon(side.name)
+        for worker in list(self._work_queue.workers):
+            patience_s = _PATIENCE_S if worker.pace.latency_s is None else 2 * worker.pace.latency_s
+            if not worker.here and now_s - self._stopped_s > max(_PATIENCE_S, patience_s):
+                self.abandon(worker.name)
 
     def _is_over(self, given: int) -> bool:
         with self._changed:
@@ -202,91 +204,93 @@ class SplitJob:
             ended = work_queue.over or (bool(self._stop) and work_queue.is_idle)
             return ended and given == self._counted
 
-    def _work(self, side: Worker, session: Session, begin: Callable[[], None]) -> None:
+    def _work(self, worker: Worker, session: Session, begin: Callable[[], None]) -> None:
         with Captured() as caught:
             begin()
-            while (item := self._taken(side)) is not None:
-                self._attempt(side, session, item)
+            while (item := self._taken(worker)) is not None:
+                self._attempt(worker, session, item)
         if caught.error is not None:
             self._hand_over(caught.error)
 
-    def _taken(self, side: Worker) -> WorkItem | None:
-        """The next image for `side`, waited for; None if there will be none."""
+    def _taken(self, worker: Worker) -> WorkItem | None:
+        """The next image for `worker`, waited for; None if there will be none."""
         with self._changed:
-            while side.open and not self._stop and not self._work_queue.over:
-                item = self._work_queue.take(side, self._clock())
+            while worker.open and not self._stop and not self._work_queue.over:
+                item = self._work_queue.take(worker, self._clock())
                 if item is not None:
                     return item
                 self._changed.wait(TICK_S)
         return None
 
-    def _attempt(self, side: Worker, session: Session, item: WorkItem) -> None:
+    def _attempt(self, worker: Worker, session: Session, item: WorkItem) -> None:
         """Have an image detected; where that fails for reasons of the place, others have a try."""
         claims: list[bool] = []
 
         def counts() -> bool:
-            claims.append(self._claim(side, item))
+            claims.append(self._claim(worker, item))
             return claims[0]
 
         try:
-            row, unanswered = attempt(self._job, item.path, session, side.name, self._clock, counts)
+            row, unanswered = attempt(
+                self._job, item.path, session, worker.name, self._clock, counts
+            )
         except OffloadError as error:
-            self._give_back(side, item, 0)
-            self._leave(side, error)
+            self._give_back(worker, item, 0)
+            self._leave(worker, error)
             return
-        if not claims and not self._is_passed_on(side, item, row, unanswered=unanswered):
+        if not claims and not self._is_passed_on(worker, item, row, unanswered=unanswered):
             counts()
         if any(claims):
             sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
             self._hand_over(replace(row, sent_bytes=sent_bytes))
 
-    def _is_passed_on(self, side: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
+    def _is_passed_on(self, worker: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
         """Whether others are given a try at an image that nothing was detected in here."""
-        if unanswered and self._is_another(side):
-            self._give_back(side, item, row.sent_bytes)
-            self._leave(side, PlaceUnavailable(row.error or ""))
+        if unanswered and self._is_another(worker):
+            self._give_back(worker, item, row.sent_bytes)
+            self._leave(worker, PlaceUnavailable(row.error or ""))
             return True
-        if row.error is not None and not side.here and self._is_another(side, here=True):
+        if row.error is not None and not worker.here and self._is_another(worker, here=True):
             # A server may have narrower limits than we have here.
-            self._give_back(side, item, row.sent_bytes, stays=True)
+            self._give_back(worker, item, row.sent_bytes, stays=True)
             return True
         return False
 
-    def _claim(self, side: Worker, item: WorkItem) -> bool:
+    def _claim(self, worker: Worker, item: WorkItem) -> bool:
         """Whether this is the first answer for an image, which counts."""
         with self._changed:
-            others = self._work_queue.answered(side, item, self._clock())
+            others = self._work_queue.answered(worker, item, self._clock())
             if others is None:
                 return False
-            if side.here and not all(other.here for other in others):
+            if worker.here and not all(other.here for other in others):
                 self.duplicate_uploads.append(self._job.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
             return True
 
     def _give_back(
-        self, side: Worker, item: WorkItem, sent_bytes: int, *, stays: bool = False
+        self, worker: Worker, item: WorkItem, sent_bytes: int, *, stays: bool = False
     ) -> None:
         with self._changed:
-            self._work_queue.give_back(side, item, stays=stays)
+            self._work_queue.give_back(worker, item, stays=stays)
             self._sent_bytes[item.path] = self._sent_bytes.get(item.path, 0) + sent_bytes
             self._changed.notify_all()
 
-    def _leave(self, side: Worker, error: OffloadError) -> None:
+    def _leave(self, worker: Worker, error: OffloadError) -> None:
         """A place that fails takes nothing more."""
         with self._changed:
-            first, side.open, side.failed = side.open, False, True
+            first, worker.open, worker.failed = worker.open, False, True
             is_stuck = self._work_queue.is_stuck
             self._changed.notify_all()
         if first and not self._closed:
-            self._lost(side.name, str(error))
+            self._lost(worker.name, str(error))
         if is_stuck:
             self._hand_over(error)
 
-    def _is_another(self, side: Worker, *, here: bool = False) -> bool:
+    def _is_another(self, worker: Worker, *, here: bool = False) -> bool:
         """Whether there is another place that takes images, `here` if that matters."""
         with self._changed:
-            others = (each for each in self._work_queue.sides if each is not side and each.open)
+            others = (each for each in self._work_queue.workers if each is not worker and each.open)
             return any(each.here or not here for each in others)
 
     def _hand_over(self, answer: Row | BaseException) -> None:
