@@ -554,10 +554,10 @@ class Simulated:
                     worker.name,
                     worker.done,
                     work_queue.held_by(worker),
-                    worker.pace.images_per_s(now_s),
-                    worker.pace.latency_s,
+                    worker.estimator.images_per_s(now_s),
+                    worker.estimator.latency_s,
                     worker.open,
-                    worker.pace.is_known,
+                    worker.estimator.is_known,
                 )
                 for worker in work_queue.workers
             ],
@@ -587,8 +587,8 @@ class Simulated:
         spread: float = 0.3,
         expected_per_s: float | None = None,
     ) -> None:
-        pace = ThroughputEstimator(concurrency, self.now_s, expected_per_s, None)
-        worker = Worker(name, name == "local", pace)
+        estimator = ThroughputEstimator(concurrency, self.now_s, expected_per_s, None)
+        worker = Worker(name, name == "local", estimator)
         self.work_queue.workers.append(worker)
         free_s = [0.0]
 

@@ -18,7 +18,7 @@ def paced(worker: Worker, images_per_s: float, latency_s: float, until_s: float)
     """It has done twenty images at this rate, the last one just now."""
     for number in range(20):
         ended_s = until_s - (19 - number) / images_per_s
-        worker.pace.add(ended_s - latency_s, ended_s)
+        worker.estimator.add(ended_s - latency_s, ended_s)
 
 
 def sizes(found: list[WorkItem | None]) -> list[int]:
@@ -88,15 +88,15 @@ def test_a_place_nobody_knows_takes_no_more_than_its_share() -> None:
 
 
 @given(
-    ways_s=st.tuples(st.floats(0.01, 10), st.floats(0.01, 10)),
+    latencies_s=st.tuples(st.floats(0.01, 10), st.floats(0.01, 10)),
     concurrency=st.tuples(st.integers(1, 32), st.integers(1, 32)),
     left=st.integers(1, 50),
 )
 def test_no_image_lies_about_while_nobody_does_anything(
-    ways_s: tuple[float, float], concurrency: tuple[int, int], left: int
+    latencies_s: tuple[float, float], concurrency: tuple[int, int], left: int
 ) -> None:
     work_queue = WorkQueue([item(n) for n in range(left)])
-    for latency_s, count, here in zip(ways_s, concurrency, (True, False), strict=True):
+    for latency_s, count, here in zip(latencies_s, concurrency, (True, False), strict=True):
         paced(
             a_worker(work_queue, "x", here=here, concurrency=count),
             count / latency_s,
@@ -170,16 +170,16 @@ def test_a_closed_place_takes_nothing() -> None:
     assert work_queue.left == 1
 
 
-def test_a_pace_is_that_of_the_last_images_and_sinks_while_nothing_comes() -> None:
-    pace = ThroughputEstimator(2, 0.0, expected_per_s=3.0, expected_s=0.5)
-    assert (pace.images_per_s(0.9), pace.latency_s) == (3.0, 0.5)
-    assert pace.images_per_s(10.0) == 0.1, "what is hoped for does not come"
+def test_a_rate_is_that_of_the_last_images_and_sinks_while_nothing_comes() -> None:
+    estimator = ThroughputEstimator(2, 0.0, expected_per_s=3.0, expected_s=0.5)
+    assert (estimator.images_per_s(0.9), estimator.latency_s) == (3.0, 0.5)
+    assert estimator.images_per_s(10.0) == 0.1, "what is expected does not come"
     for number in range(1, 101):
-        pace.add(number - 2.0, float(number))
-    assert pace.images_per_s(100.0) == 1.0
-    assert pace.images_per_s(100.9) == 1.0, "the next is not late yet"
-    assert pace.images_per_s(108.0) == 8 / 15
-    assert pace.latency_s == 2.0
+        estimator.add(number - 2.0, float(number))
+    assert estimator.images_per_s(100.0) == 1.0
+    assert estimator.images_per_s(100.9) == 1.0, "the next is not late yet"
+    assert estimator.images_per_s(108.0) == 8 / 15
+    assert estimator.latency_s == 2.0
     for number in range(1, 9):
-        pace.add(100.0 + number / 2 - 2.0, 100.0 + number / 2)
-    assert pace.images_per_s(104.0) == 2.0
+        estimator.add(100.0 + number / 2 - 2.0, 100.0 + number / 2)
+    assert estimator.images_per_s(104.0) == 2.0

@@ -11,7 +11,7 @@ from offload.usecases.detect.request import Request
 from offload.usecases.history import query
 
 
-def expected(
+def expected_speed(
     session: Session,
     request: Request,
     context: Context,

@@ -16,7 +16,7 @@ from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.events import NotRented, PlaceFailed, ServerAwaited
-from offload.usecases.split.expected import expected
+from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
 from offload.usecases.split.rental import USEFUL_S, HiredMachine, affords, bill
@@ -134,14 +134,14 @@ class RemoteMember:
                 return False
             self.monitor.bill(request.where, costs)
         label = via.label if via else None
-        hope = expected(session, request, self.context, label, self.image_bytes)
+        speed = expected_speed(session, request, self.context, label, self.image_bytes)
         self.via, self._joined = via, True
         self.work.join(
             request.where,
             session,
             here=False,
-            expected_per_s=hope.images_per_s if hope else None,
-            expected_s=hope.latency_s if hope else None,
+            expected_per_s=speed.images_per_s if speed else None,
+            expected_s=speed.latency_s if speed else None,
         )
         return True
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 _LEAST = 8
-"""Images that a pace is taken over at least."""
+"""Images that a rate is taken over at least."""
 _LATE_S = 1.0
 """Seconds that it is taken over at least, or the rate of fast places would flicker."""
 
@@ -37,7 +37,7 @@ class ThroughputEstimator:
     expected_s: float | None = None
     _done: deque[tuple[float, float]] = field(default_factory=deque)
     _from_s: float = field(init=False)
-    _ways_s: float = 0.0
+    _latencies_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Nothing is done yet."""
@@ -46,22 +46,22 @@ class ThroughputEstimator:
     def add(self, began_s: float, ended_s: float) -> None:
         """One image more."""
         self._done.append((began_s, ended_s))
-        self._ways_s += ended_s - began_s
+        self._latencies_s += ended_s - began_s
         least = max(_LEAST, 2 * self.concurrency)
         while len(self._done) > least and self._done[0][1] < ended_s - _LATE_S:
             first_s, self._from_s = self._done.popleft()
-            self._ways_s -= self._from_s - first_s
+            self._latencies_s -= self._from_s - first_s
 
     def images_per_s(self, now_s: float) -> float | None:
         """The rate; it sinks while nothing comes. None where nothing is known."""
         if not self._done:
-            return self._hoped_per_s(now_s - self.since_s)
+            return self._expected_rate_per_s(now_s - self.since_s)
         done = len(self._done)
         last_s = self._done[-1][1]
         spent_s = max(last_s - self._from_s, 1e-9)
         return done / max(spent_s, now_s - self._from_s - spent_s / done)
 
-    def _hoped_per_s(self, quiet_s: float) -> float | None:
+    def _expected_rate_per_s(self, quiet_s: float) -> float | None:
         if self.expected_per_s is None or quiet_s <= 2 * (self.expected_s or 0.0):
             return self.expected_per_s
         return min(self.expected_per_s, 1 / quiet_s)
@@ -71,7 +71,7 @@ class ThroughputEstimator:
         """What an image takes from being taken to its answer; None where none came yet."""
         if not self._done:
             return self.expected_s
-        return self._ways_s / len(self._done)
+        return self._latencies_s / len(self._done)
 
     @property
     def is_known(self) -> bool:
@@ -87,7 +87,7 @@ class Worker:
 
     name: str
     here: bool
-    pace: ThroughputEstimator
+    estimator: ThroughputEstimator
     open: bool = True
     failed: bool = False
     done: int = 0
@@ -157,7 +157,7 @@ class WorkQueue:
         holders = self._held.get(item)
         if holders is None or worker not in holders:
             return None
-        worker.pace.add(holders.pop(worker), now_s)
+        worker.estimator.add(holders.pop(worker), now_s)
         worker.done += 1
         del self._held[item]
         return list(holders)
@@ -190,20 +190,20 @@ class WorkQueue:
     def _pays(self, worker: Worker, now_s: float) -> bool:
         """Whether `worker` would have an image done before the others had done all that is left."""
         others = [other for other in self.workers if other.open and other is not worker]
-        rate_per_s = sum(other.pace.images_per_s(now_s) or 0.0 for other in others)
+        rate_per_s = sum(other.estimator.images_per_s(now_s) or 0.0 for other in others)
         theirs = self.left + sum(self.held_by(other) for other in others)
-        latency_s = worker.pace.latency_s
+        latency_s = worker.estimator.latency_s
         if latency_s is None:  # it may be slow: no more than a fair share until that is known
             return self.held_by(worker) * len(others) < theirs
         if not rate_per_s:
             return True
         # No image is done sooner than one takes there; else each might leave the last to the other.
-        least_s = min(other.pace.latency_s or 0.0 for other in others)
+        least_s = min(other.estimator.latency_s or 0.0 for other in others)
         return latency_s <= max(theirs / rate_per_s, least_s)
 
     def _doubled(self, worker: Worker, now_s: float) -> WorkItem | None:
         """The image in another's hand that will take longest, if `worker` would be done before."""
-        latency_s = worker.pace.latency_s
+        latency_s = worker.estimator.latency_s
         if latency_s is None or self._free:
             return None
         ends = [
@@ -223,5 +223,5 @@ class WorkQueue:
         much again as it is late by.
         """
         [(holder, since_s)] = holders.items()
-        latency_s = holder.pace.latency_s or 0.0
+        latency_s = holder.estimator.latency_s or 0.0
         return abs(latency_s - (now_s - since_s))

@@ -84,8 +84,10 @@ class SplitJob:
         """Have a place pull from now on, with as many threads as keep it busy; each calls `begin`
         first. One that has left may join again.
         """
-        pace = ThroughputEstimator(session.concurrency, self._clock(), expected_per_s, expected_s)
-        worker = Worker(name, here, pace)
+        estimator = ThroughputEstimator(
+            session.concurrency, self._clock(), expected_per_s, expected_s
+        )
+        worker = Worker(name, here, estimator)
         with self._changed:
             self._work_queue.add(worker)
             self.sessions[name] = session
@@ -151,10 +153,10 @@ class SplitJob:
                         name=worker.name,
                         done=worker.done,
                         in_hand=work_queue.held_by(worker),
-                        images_per_s=worker.pace.images_per_s(now_s),
-                        latency_s=worker.pace.latency_s,
+                        images_per_s=worker.estimator.images_per_s(now_s),
+                        latency_s=worker.estimator.latency_s,
                         is_open=worker.open,
-                        is_known=worker.pace.is_known,
+                        is_known=worker.estimator.is_known,
                         is_here=worker.here,
                     )
                     for worker in work_queue.workers
@@ -194,7 +196,11 @@ class SplitJob:
         now_s = self._clock()
         self._stopped_s = self._stopped_s or now_s
         for worker in list(self._work_queue.workers):
-            patience_s = _PATIENCE_S if worker.pace.latency_s is None else 2 * worker.pace.latency_s
+            patience_s = (
+                _PATIENCE_S
+                if worker.estimator.latency_s is None
+                else 2 * worker.estimator.latency_s
+            )
             if not worker.here and now_s - self._stopped_s > max(_PATIENCE_S, patience_s):
                 self.abandon(worker.name)
 
