@@ -14,6 +14,12 @@ def a_worker(work_queue: WorkQueue, name: str, *, here: bool, concurrency: int =
     return worker
 
 
+def two_workers(work_queue: WorkQueue) -> tuple[Worker, Worker]:
+    """One here and one elsewhere."""
+    here = a_worker(work_queue, "local", here=True)
+    return here, a_worker(work_queue, "remote", here=False)
+
+
 def paced(worker: Worker, images_per_s: float, latency_s: float, until_s: float) -> None:
     """It has done twenty images at this rate, the last one just now."""
     for number in range(20):
@@ -27,20 +33,14 @@ def sizes(found: list[WorkItem | None]) -> list[int]:
 
 def test_a_place_here_takes_the_largest_image_and_another_the_smallest() -> None:
     work_queue = WorkQueue([item(n) for n in (3, 1, 4, 2, 5)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     assert sizes([work_queue.take(here, 0.0), work_queue.take(here, 0.0)]) == [5, 4]
     assert sizes([work_queue.take(there, 0.0), work_queue.take(there, 0.0)]) == [1, 2]
 
 
 def test_images_that_stay_are_taken_here_first_and_nowhere_else() -> None:
     work_queue = WorkQueue([item(9), item(1, stays=True), item(2, stays=True)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     assert sizes([work_queue.take(there, 0.0), work_queue.take(there, 0.0)]) == [9]
     assert sizes([work_queue.take(here, 0.0), work_queue.take(here, 0.0)]) == [2, 1]
     paced(there, 100.0, 0.01, 5.0)
@@ -49,10 +49,7 @@ def test_images_that_stay_are_taken_here_first_and_nowhere_else() -> None:
 
 def test_an_image_is_answered_once() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     paced(here, 10.0, 0.1, 0.0)
     [taken] = [work_queue.take(there, 0.0)]
     assert taken is not None
@@ -65,10 +62,7 @@ def test_an_image_is_answered_once() -> None:
 
 def test_a_slow_place_leaves_the_last_images_to_a_fast_one() -> None:
     work_queue = WorkQueue([item(n) for n in range(1, 11)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     paced(here, 10.0, 0.1, 0.0)
     paced(there, 1.0, 2.0, 0.0)
     assert work_queue.take(there, 0.0) is None, (
@@ -108,10 +102,7 @@ def test_no_image_lies_about_while_nobody_does_anything(
 
 def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     taken = work_queue.take(there, 0.0)
     paced(here, 10.0, 0.2, 0.0)
     paced(there, 10.0, 1.0, 0.0)
@@ -121,10 +112,7 @@ def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
 
 def test_an_image_that_is_nearly_done_is_not_done_twice() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     work_queue.take(there, 0.0)
     paced(here, 10.0, 0.2, 0.0)
     paced(there, 10.0, 1.0, 0.0)
@@ -134,10 +122,7 @@ def test_an_image_that_is_nearly_done_is_not_done_twice() -> None:
 
 def test_what_got_no_answer_is_anybodys_again_but_once_only() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     taken = work_queue.take(there, 0.0)
     assert taken is not None
     work_queue.give_back(there, taken)
@@ -151,10 +136,7 @@ def test_what_got_no_answer_is_anybodys_again_but_once_only() -> None:
 
 def test_what_another_machine_cannot_use_is_for_places_here_from_then_on() -> None:
     work_queue = WorkQueue([item(1)])
-    here, there = (
-        a_worker(work_queue, "local", here=True),
-        a_worker(work_queue, "remote", here=False),
-    )
+    here, there = two_workers(work_queue)
     taken = work_queue.take(there, 0.0)
     assert taken is not None
     work_queue.give_back(there, taken, stays=True)

@@ -26,9 +26,16 @@ def expected_speed(
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, configured)
     by_hand = Overrides(slots=slots, network=under.network, kind=under.url)
-    ways = lanes(known.measurements, known.outcomes, by_hand, known_places())
-    here = next(way for way in ways if way.traits.in_process)
-    there = next((way for way in ways if way.key == under.key and way.state == "warm"), None)
+    candidates = lanes(known.measurements, known.outcomes, by_hand, known_places())
+    here = next(candidate for candidate in candidates if candidate.traits.in_process)
+    there = next(
+        (
+            candidate
+            for candidate in candidates
+            if candidate.key == under.key and candidate.state == "warm"
+        ),
+        None,
+    )
     if there is None:
         return None
     return speed(there, image_bytes, contention(known.measurements, here, there).remote)

@@ -95,12 +95,12 @@ def _prediction(
     past = [o for o in outcomes if o.model == here.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
     by_hand = Overrides(slots=here.slots, network=there.network, kind=there.url)
-    ways = lanes(known, past, by_hand, known_places())
-    way = split_option.split(ways, known, goal, [there.place])
-    if way is None or way.key != _key(under):
+    candidates = lanes(known, past, by_hand, known_places())
+    together = split_option.split(candidates, known, goal, [there.place])
+    if together is None or together.key != _key(under):
         return None
     errors = accuracy.residuals(past, SPLIT)
-    return split_option.joint(way, options(ways, goal, billing), goal, billing, errors)
+    return split_option.joint(together, options(candidates, goal, billing), goal, billing, errors)
 
 
 def _key(under: Sequence[Condition]) -> str:

@@ -77,10 +77,10 @@ class BudgetStop(Stop):
 
     def __init__(self, over: threading.Event, monitor: SplitMonitor) -> None:
         self._over = over
-        self._overseer = monitor
+        self._monitor = monitor
 
     def __bool__(self) -> bool:
-        return self._over.is_set() or not self._overseer.affords(MachineBill(0.0, 0.0), _STEP_S)
+        return self._over.is_set() or not self._monitor.affords(MachineBill(0.0, 0.0), _STEP_S)
 
 
 def is_up(plan: ProvisionPlan) -> bool:
@@ -119,6 +119,6 @@ def needs_s(plan: ProvisionPlan, context: Context) -> float:
     known = query.of_model(identity, label, context)
     given = Overrides(kind=label, network=network.fingerprint())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
-    ways = lanes(known.measurements, known.outcomes, given, known_places())
-    lane = next(each for each in ways if each.place == REMOTE and each.state == state)
-    return lane.startup_s.median + lane.first_s.median
+    candidates = lanes(known.measurements, known.outcomes, given, known_places())
+    candidate = next(each for each in candidates if each.place == REMOTE and each.state == state)
+    return candidate.startup_s.median + candidate.first_s.median

@@ -35,7 +35,7 @@ THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
 
 @dataclass
 class Watched:
-    """Places that stand as a test says, and an monitor whose clock is the test's too."""
+    """Places that stand as a test says, and a monitor whose clock is the test's too."""
 
     left: int = 100
     places: dict[str, WorkerStatus] = field(default_factory=dict)
