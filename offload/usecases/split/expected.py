@@ -25,8 +25,8 @@ def expected_speed(
     under = condition(session, request, configured, label)
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, configured)
-    by_hand = Overrides(slots=slots, network=under.network, kind=under.url)
-    candidates = lanes(known.measurements, known.outcomes, by_hand, known_places())
+    overrides = Overrides(slots=slots, network=under.network, kind=under.url)
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
     here = next(candidate for candidate in candidates if candidate.traits.in_process)
     there = next(
         (

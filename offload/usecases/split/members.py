@@ -38,7 +38,7 @@ _NOTICE_S = 5.0
 
 @dataclass(slots=True)
 class RemoteMember:
-    """What bringing it up takes, for so many `images` that weigh so much each. `request` is that of
+    """What machine it up takes, for so many `images` that weigh so much each. `request` is that of
     the remote place; `via` the machine that it is, if any, once it joined; `times_lost` how often
     it was lost and looked for again.
     """
@@ -115,14 +115,14 @@ class RemoteMember:
         """Whether the place joined."""
         request = self.request
         if self.rental is not None:
-            bringing = self._bringing(self.rental)
-            if not bringing.pays():
+            machine = self._machine(self.rental)
+            if not machine.pays():
                 return False
-            stack.enter_context(bringing.up())
+            stack.enter_context(machine.up())
             request = replace(request, url=None, machine=self.rental.name)
         via = stack.enter_context(endpoints.endpoint(request, self.context))
-        kit = places.kit(request, self.context, via)
-        place = places.place(request.where, kit)
+        config = places.kit(request, self.context, via)
+        place = places.place(request.where, config)
         model = self._model(place) if via is None else place.model
         if model is None:
             return False
@@ -160,16 +160,16 @@ class RemoteMember:
             wait_s = self._again_s
         return None
 
-    def _bringing(self, rental: HiredMachine) -> OnDemandMachine:
+    def _machine(self, rental: HiredMachine) -> OnDemandMachine:
         """The machine as it is to be: with the model that is at work here."""
         request, context = self.request, self.context
-        wish = ProvisionOptions(
+        options = ProvisionOptions(
             name=rental.name,
             model=request.model or context.settings.model or self.here.model.name,
             labels=request.labels,
             offline=request.offline,
         )
-        plan = rental.plan = planning.planned(wish, context)
+        plan = rental.plan = planning.planned(options, context)
         _check_alike(self.request.where, plan.model.identity, self.here.model)
         return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 

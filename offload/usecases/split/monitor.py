@@ -67,7 +67,7 @@ class SplitMonitor:
     _lost: set[str] = field(default_factory=set, init=False)
     _drained: dict[str, str] = field(default_factory=dict, init=False)
     _news: deque[PlaceStopped] = field(default_factory=deque, init=False)
-    _promise: DeadlineAlert = field(default_factory=DeadlineAlert, init=False)
+    _deadline: DeadlineAlert = field(default_factory=DeadlineAlert, init=False)
     _last: View | None = field(default=None, init=False)
     _closed_s: float | None = field(default=None, init=False)
     _turn: threading.RLock = field(default_factory=threading.RLock, init=False)
@@ -141,7 +141,7 @@ class SplitMonitor:
         self._spend(view)
         self._tell()
         self._compare(view)
-        if (declared := self._promise.declared(view)) is not None:
+        if (declared := self._deadline.declared(view)) is not None:
             self.reporter.emit(declared)
         self._last = view
         if self._drained and view.left and not any(p.is_open or p.in_hand for p in view.places):

@@ -94,8 +94,8 @@ def _prediction(
     here, there = under
     past = [o for o in outcomes if o.model == here.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
-    by_hand = Overrides(slots=here.slots, network=there.network, kind=there.url)
-    candidates = lanes(known, past, by_hand, known_places())
+    overrides = Overrides(slots=here.slots, network=there.network, kind=there.url)
+    candidates = lanes(known, past, overrides, known_places())
     together = split_option.split(candidates, known, goal, [there.place])
     if together is None or together.key != _key(under):
         return None

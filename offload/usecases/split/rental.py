@@ -117,8 +117,8 @@ def needs_s(plan: ProvisionPlan, context: Context) -> float:
     """Seconds until its first result, as such machines took, else assumed."""
     label, identity = plan.record.label, plan.model.identity
     known = query.of_model(identity, label, context)
-    given = Overrides(kind=label, network=network.fingerprint())
+    overrides = Overrides(kind=label, network=network.fingerprint())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
-    candidates = lanes(known.measurements, known.outcomes, given, known_places())
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
     candidate = next(each for each in candidates if each.place == REMOTE and each.state == state)
     return candidate.startup_s.median + candidate.first_s.median
