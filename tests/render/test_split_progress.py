@@ -10,7 +10,7 @@ from offload.domain.timing import Durations
 from offload.render import split_progress
 from offload.render.split_progress import SplitProgress
 from offload.usecases.split.forecast import Forecast, Limits, View
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 HERE = WorkerStatus("local", 20, 2, 5.04, 0.4, is_open=True, is_known=True, is_here=True)
 THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)

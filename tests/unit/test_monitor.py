@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.costmodel.split.throughput import Speed
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import Event, Reporter
 from offload.usecases.split.events import (
@@ -24,8 +25,13 @@ from offload.usecases.split.events import (
 )
 from offload.usecases.split.forecast import Limits, MachineBill, forecast
 from offload.usecases.split.monitor import EVERY_S, SplitMonitor
-from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import (
+    ThroughputEstimator,
+    Worker,
+    WorkerStatus,
+    WorkItem,
+    WorkQueue,
+)
 
 approx: Any = pytest.approx
 HOUR_S = 3600.0
@@ -544,36 +550,17 @@ class Simulated:
         self.dice = random.Random(1)
 
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
-        """As `Split` has it."""
-        work_queue, now_s = self.work_queue, self.now_s
-        return (
-            work_queue.left,
-            0,
-            [
-                WorkerStatus(
-                    worker.name,
-                    worker.done,
-                    work_queue.held_by(worker),
-                    worker.estimator.images_per_s(now_s),
-                    worker.estimator.latency_s,
-                    worker.open,
-                    worker.estimator.is_known,
-                )
-                for worker in work_queue.workers
-            ],
-        )
+        """As `SplitJob` has it."""
+        return self.work_queue.standing(self.now_s)
 
     def drain(self, name: str) -> None:
-        """As `Split` does."""
-        for worker in self.work_queue.workers:
-            worker.open = worker.open and worker.name != name
+        """As `SplitJob` does."""
+        self.work_queue.workers[name].open = False
 
     def abandon(self, name: str) -> None:
-        """As `Split` does."""
+        """As `SplitJob` does."""
         self.drain(name)
-        for worker in self.work_queue.workers:
-            if worker.name == name:
-                self.work_queue.taken_from(worker)
+        self.work_queue.taken_from(self.work_queue.workers[name])
 
     def at(self, at_s: float, do: Callable[[], None]) -> None:
         heapq.heappush(self.events, (at_s, next(self.number), do))
@@ -585,11 +572,11 @@ class Simulated:
         takes_s: float,
         upload_wait_s: Callable[[float], float] = lambda _now_s: 0.0,
         spread: float = 0.3,
-        expected_per_s: float | None = None,
+        expected: Speed | None = None,
     ) -> None:
-        estimator = ThroughputEstimator(concurrency, self.now_s, expected_per_s, None)
+        estimator = ThroughputEstimator(concurrency, self.now_s, expected)
         worker = Worker(name, name == "local", estimator)
-        self.work_queue.workers.append(worker)
+        self.work_queue.add(worker)
         free_s = [0.0]
 
         def pull() -> None:
@@ -646,7 +633,7 @@ def test_the_end_of_a_steady_job_is_predicted_and_nothing_is_said_on_the_way(
 ) -> None:
     job = Simulated(300)
     job.join("local", 2, 0.4)
-    job.join("remote", 6, 0.25, uplink(upload_wait_s), expected_per_s=1 / upload_wait_s)
+    job.join("remote", 6, 0.25, uplink(upload_wait_s), expected=Speed(1 / upload_wait_s, 1.0))
     monitor = job.monitor()
     ends_s: list[float] = []
 
@@ -665,7 +652,7 @@ def test_the_end_of_a_steady_job_is_predicted_and_nothing_is_said_on_the_way(
 def test_a_link_that_breaks_down_is_told_of_within_seconds(after_s: float, most: int) -> None:
     job = Simulated(400)
     job.join("local", 2, 0.4)
-    job.join("remote", 6, 0.25, uplink(0.1, after_s, until_s=8.0), expected_per_s=10.0)
+    job.join("remote", 6, 0.25, uplink(0.1, after_s, until_s=8.0), expected=Speed(10.0, 1.0))
     said_s: list[float] = []
     monitor = job.monitor()
     monitor.reporter = Reporter(job.told.append, lambda _event: said_s.append(job.now_s))

@@ -34,7 +34,7 @@ from offload.usecases.split.forecast import Limits
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import OnDemandMachine
 from offload.usecases.split.rental import HiredMachine
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 from tests.contexts import context
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from offload.costmodel.split.throughput import Speed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.events import Event, Reporter
 from offload.domain.results import Row
@@ -159,7 +160,7 @@ def test_a_place_that_was_expected_to_be_fast_and_never_answers_holds_up_nobody(
     wanted = items(100)
     work = split(wanted)
     hanging = Hanging(concurrency=4)
-    work.join("remote", hanging, here=False, expected_per_s=1000.0, expected_s=0.1)
+    work.join("remote", hanging, here=False, expected=Speed(1000.0, 0.1))
     work.join("local", Slow(takes_s=0.002), here=True)
     began_s = time.perf_counter()
     assert_each_once(list(work.rows()), wanted)

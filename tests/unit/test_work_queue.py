@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.costmodel.split.throughput import Speed
 from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
 
 
@@ -10,7 +11,7 @@ def item(size: int, *, stays: bool = False) -> WorkItem:
 
 def a_worker(work_queue: WorkQueue, name: str, *, here: bool, concurrency: int = 2) -> Worker:
     worker = Worker(name, here, ThroughputEstimator(concurrency, 0.0))
-    work_queue.workers.append(worker)
+    work_queue.add(worker)
     return worker
 
 
@@ -91,13 +92,9 @@ def test_no_image_lies_about_while_nobody_does_anything(
 ) -> None:
     work_queue = WorkQueue([item(n) for n in range(left)])
     for latency_s, count, here in zip(latencies_s, concurrency, (True, False), strict=True):
-        paced(
-            a_worker(work_queue, "x", here=here, concurrency=count),
-            count / latency_s,
-            latency_s,
-            0.0,
-        )
-    assert any(work_queue.take(worker, 0.0) for worker in work_queue.workers)
+        worker = a_worker(work_queue, str(here), here=here, concurrency=count)
+        paced(worker, count / latency_s, latency_s, 0.0)
+    assert any(work_queue.take(worker, 0.0) for worker in work_queue.workers.values())
 
 
 def test_the_last_image_is_done_twice_where_it_would_take_long() -> None:
@@ -153,7 +150,7 @@ def test_a_closed_place_takes_nothing() -> None:
 
 
 def test_a_rate_is_that_of_the_last_images_and_sinks_while_nothing_comes() -> None:
-    estimator = ThroughputEstimator(2, 0.0, expected_per_s=3.0, expected_s=0.5)
+    estimator = ThroughputEstimator(2, 0.0, Speed(3.0, 0.5))
     assert (estimator.images_per_s(0.9), estimator.latency_s) == (3.0, 0.5)
     assert estimator.images_per_s(10.0) == 0.1, "what is expected does not come"
     for number in range(1, 101):

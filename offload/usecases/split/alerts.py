@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from offload.usecases.split.events import DeadlineChanged
 from offload.usecases.split.forecast import View
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 MOMENT_S = 1.0
 """How long what is said must hold at least."""

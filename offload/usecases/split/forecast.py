@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)

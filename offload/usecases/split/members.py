@@ -96,7 +96,7 @@ class RemoteMember:
                     if self.rental is not None:
                         self.rental.is_told = True
         if self._caught.error is not None:
-            self.work.fail(self._caught.error)
+            self.work.hand_over(self._caught.error)
 
     def _takes_part(self) -> bool:
         """Whether the place joined; only when it has left again, or all is over."""
@@ -136,13 +136,7 @@ class RemoteMember:
         label = via.label if via else None
         speed = expected_speed(session, request, self.context, label, self.image_bytes)
         self.via, self._joined = via, True
-        self.work.join(
-            request.where,
-            session,
-            here=False,
-            expected_per_s=speed.images_per_s if speed else None,
-            expected_s=speed.latency_s if speed else None,
-        )
+        self.work.join(request.where, session, here=False, expected=speed)
         return True
 
     def _model(self, place: Place) -> Model | None:

@@ -25,7 +25,7 @@ from offload.usecases.split.events import (
     RateChanged,
 )
 from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 EVERY_S = 0.25
 """How often the places are looked at."""

@@ -4,8 +4,10 @@ Pure: the time is handed in, and one thread at a time is here.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+
+from offload.costmodel.split.throughput import Speed
 
 _LEAST = 8
 """Images that a rate is taken over at least."""
@@ -25,23 +27,17 @@ class WorkItem:
 @dataclass(slots=True)
 class ThroughputEstimator:
     """How fast a place is of late: over its last images, twice as many as it has in hand, or those
-    of the last second.
+    of the last second; these began at `since_s`.
 
-    Before there are any, it is taken to be `expected_per_s`, and an image to take `expected_s`;
-    where none came in twice that, no more than one in the time since.
+    Before there are any, it is as `expected`; where none came in twice the time that an image is
+    expected to take, no more than one in the time since.
     """
 
     concurrency: int
     since_s: float
-    expected_per_s: float | None = None
-    expected_s: float | None = None
+    expected: Speed | None = None
     _done: deque[tuple[float, float]] = field(default_factory=deque)
-    _from_s: float = field(init=False)
     _latencies_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Nothing is done yet."""
-        self._from_s = self.since_s
 
     def add(self, began_s: float, ended_s: float) -> None:
         """One image more."""
@@ -49,29 +45,26 @@ class ThroughputEstimator:
         self._latencies_s += ended_s - began_s
         least = max(_LEAST, 2 * self.concurrency)
         while len(self._done) > least and self._done[0][1] < ended_s - _LATE_S:
-            first_s, self._from_s = self._done.popleft()
-            self._latencies_s -= self._from_s - first_s
+            first_s, self.since_s = self._done.popleft()
+            self._latencies_s -= self.since_s - first_s
 
     def images_per_s(self, now_s: float) -> float | None:
         """The rate; it sinks while nothing comes. None where nothing is known."""
-        if not self._done:
-            return self._expected_rate_per_s(now_s - self.since_s)
-        done = len(self._done)
-        last_s = self._done[-1][1]
-        spent_s = max(last_s - self._from_s, 1e-9)
-        return done / max(spent_s, now_s - self._from_s - spent_s / done)
-
-    def _expected_rate_per_s(self, quiet_s: float) -> float | None:
-        if self.expected_per_s is None or quiet_s <= 2 * (self.expected_s or 0.0):
-            return self.expected_per_s
-        return min(self.expected_per_s, 1 / quiet_s)
+        quiet_s, done, expected = now_s - self.since_s, len(self._done), self.expected
+        if done:
+            spent_s = max(self._done[-1][1] - self.since_s, 1e-9)
+            return done / max(spent_s, quiet_s - spent_s / done)
+        if expected is None:
+            return None
+        late = quiet_s > 2 * expected.latency_s
+        return min(expected.images_per_s, 1 / quiet_s) if late else expected.images_per_s
 
     @property
     def latency_s(self) -> float | None:
-        """What an image takes from being taken to its answer; None where none came yet."""
-        if not self._done:
-            return self.expected_s
-        return self._latencies_s / len(self._done)
+        """What an image takes from being taken to its answer; None where nothing is known."""
+        if self._done:
+            return self._latencies_s / len(self._done)
+        return self.expected.latency_s if self.expected else None
 
     @property
     def is_known(self) -> bool:
@@ -93,6 +86,23 @@ class Worker:
     done: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How a place stands: images done and in hand, its rate of late and what an image takes, None
+    as long as that is not known; whether it takes more, enough was seen of it to go by, and it is
+    on this machine.
+    """
+
+    name: str
+    done: int
+    in_hand: int
+    images_per_s: float | None
+    latency_s: float | None
+    is_open: bool
+    is_known: bool
+    is_here: bool = False
+
+
 class WorkQueue:
     """Images by size: places here take the largest first, others the smallest, as bytes are free
     here.
@@ -103,7 +113,7 @@ class WorkQueue:
         self._free = deque(item for item in ordered if not item.stays)
         self._staying = deque(item for item in ordered if item.stays)
         self._held: dict[WorkItem, dict[Worker, float]] = {}
-        self.workers: list[Worker] = []
+        self.workers: dict[str, Worker] = {}
 
     @property
     def left(self) -> int:
@@ -111,14 +121,9 @@ class WorkQueue:
         return len(self._free) + len(self._staying)
 
     @property
-    def staying(self) -> int:
-        """How many of those only a place here may take."""
-        return len(self._staying)
-
-    @property
     def is_stuck(self) -> bool:
         """Whether there are images left that nobody will take any more."""
-        open_workers = [worker for worker in self.workers if worker.open]
+        open_workers = [worker for worker in self.workers.values() if worker.open]
         nobody_here = not any(worker.here for worker in open_workers)
         return bool((self._free and not open_workers) or (self._staying and nobody_here))
 
@@ -134,10 +139,28 @@ class WorkQueue:
 
     def add(self, worker: Worker) -> None:
         """A place more, or one that left and is here again: it goes on counting."""
-        for before in [each for each in self.workers if each.name == worker.name]:
+        if before := self.workers.get(worker.name):
             worker.done += before.done
-            self.workers.remove(before)
-        self.workers.append(worker)
+        self.workers[worker.name] = worker
+
+    def standing(self, now_s: float) -> tuple[int, int, list[WorkerStatus]]:
+        """How many images nobody has taken, how many of those only a place here may take, and how
+        the places stand.
+        """
+        places = [
+            WorkerStatus(
+                name=worker.name,
+                done=worker.done,
+                in_hand=self.held_by(worker),
+                images_per_s=worker.estimator.images_per_s(now_s),
+                latency_s=worker.estimator.latency_s,
+                is_open=worker.open,
+                is_known=worker.estimator.is_known,
+                is_here=worker.here,
+            )
+            for worker in self.workers.values()
+        ]
+        return self.left, len(self._staying), places
 
     def held_by(self, worker: Worker) -> int:
         """How many images it has in hand."""
@@ -189,7 +212,7 @@ class WorkQueue:
 
     def _pays(self, worker: Worker, now_s: float) -> bool:
         """Whether `worker` would have an image done before the others had done all that is left."""
-        others = [other for other in self.workers if other.open and other is not worker]
+        others = [each for each in self.workers.values() if each.open and each is not worker]
         rate_per_s = sum(other.estimator.images_per_s(now_s) or 0.0 for other in others)
         theirs = self.left + sum(self.held_by(other) for other in others)
         latency_s = worker.estimator.latency_s
@@ -203,25 +226,15 @@ class WorkQueue:
 
     def _doubled(self, worker: Worker, now_s: float) -> WorkItem | None:
         """The image in another's hand that will take longest, if `worker` would be done before."""
-        latency_s = worker.estimator.latency_s
-        if latency_s is None or self._free:
+        longest_s, found = worker.estimator.latency_s, None
+        if longest_s is None or self._free:
             return None
-        ends = [
-            (self._expected_s(holders, now_s), item) for item, holders in self._elsewhere(worker)
-        ]
-        longest_s, item = max(ends, key=lambda end: end[0], default=(0.0, None))
-        return item if latency_s < longest_s else None
-
-    def _elsewhere(self, worker: Worker) -> Iterator[tuple[WorkItem, dict[Worker, float]]]:
         for item, holders in self._held.items():
-            if len(holders) == 1 and worker not in holders and (worker.here or not item.stays):
-                yield item, holders
-
-    @staticmethod
-    def _expected_s(holders: dict[Worker, float], now_s: float) -> float:
-        """Seconds until an answer: the rest of what one takes there, and if it is late already, as
-        much again as it is late by.
-        """
-        [(holder, since_s)] = holders.items()
-        latency_s = holder.estimator.latency_s or 0.0
-        return abs(latency_s - (now_s - since_s))
+            if len(holders) > 1 or worker in holders or (item.stays and not worker.here):
+                continue
+            [(holder, since_s)] = holders.items()
+            # The rest of what one takes there; if it is late, as much again as it is late by.
+            expected_s = abs((holder.estimator.latency_s or 0.0) - (now_s - since_s))
+            if expected_s > longest_s:
+                longest_s, found = expected_s, item
+        return found

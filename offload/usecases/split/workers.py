@@ -1,10 +1,12 @@
 """Detect at several places at once: each pulls from one queue as fast as it can."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from queue import Empty, Full, Queue
 
+from offload.costmodel.split.throughput import Speed
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.ports import Session
 from offload.domain.results import Row
@@ -12,7 +14,13 @@ from offload.domain.timing import Clock
 from offload.drivers.host.capture import Captured
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, attempt
-from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
+from offload.usecases.split.work_queue import (
+    ThroughputEstimator,
+    Worker,
+    WorkerStatus,
+    WorkItem,
+    WorkQueue,
+)
 
 TICK_S = 0.1
 """How often those who wait look again."""
@@ -22,31 +30,12 @@ _MOST_WAITING = 16
 """Rows that wait for a slow reader before places do."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """How a place stands: images done and in hand, its rate of late and what an image takes, None
-    as long as that is not known; whether it takes more, enough was seen of it to go by, and it is
-    on this machine.
-    """
-
-    name: str
-    done: int
-    in_hand: int
-    images_per_s: float | None
-    latency_s: float | None
-    is_open: bool
-    is_known: bool
-    is_here: bool = False
-
-
 class SplitJob:
     """A job over places that come and go. `lost` is told of each that gives no answer any more, and
-    why.
+    why. Rows are those of first answers, and each image has one.
 
-    Rows are those of first answers, and each image has one. `duplicate_uploads` are the paths of
-    images that
-    were sent to a place, or about to be, while the answer that counts came from here; `sessions`
-    are those of the places that joined, by name.
+    `duplicate_uploads` are the paths of images that were sent to a place, or about to be, while the
+    answer that counts came from here; `sessions` are those of the places that joined, by name.
     """
 
     def __init__(
@@ -66,7 +55,7 @@ class SplitJob:
         self._lost = lost
         self._changed = threading.Condition()
         self._answers: Queue[Row | BaseException] = Queue(maxsize=_MOST_WAITING)
-        self._sent_bytes: dict[str, int] = {}
+        self._sent_bytes = Counter[str]()
         self._counted = 0
         self._stopped_s: float | None = None
         self._closed = False
@@ -77,16 +66,13 @@ class SplitJob:
         session: Session,
         *,
         here: bool,
-        expected_per_s: float | None = None,
-        expected_s: float | None = None,
+        expected: Speed | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         """Have a place pull from now on, with as many threads as keep it busy; each calls `begin`
         first. One that has left may join again.
         """
-        estimator = ThroughputEstimator(
-            session.concurrency, self._clock(), expected_per_s, expected_s
-        )
+        estimator = ThroughputEstimator(session.concurrency, self._clock(), expected)
         worker = Worker(name, here, estimator)
         with self._changed:
             self._work_queue.add(worker)
@@ -97,11 +83,10 @@ class SplitJob:
             threading.Thread(target=self._work, args=arguments, name=label, daemon=True).start()
 
     def drain(self, name: str) -> None:
-        """Have a place take nothing more; what it has in hand it finishes."""
+        """Have a place, if it joined, take nothing more; what it has in hand it finishes."""
         with self._changed:
-            for worker in self._work_queue.workers:
-                if worker.name == name:
-                    worker.open = False
+            if worker := self._work_queue.workers.get(name):
+                worker.open = False
             self._changed.notify_all()
 
     def abandon(self, name: str) -> None:
@@ -109,59 +94,32 @@ class SplitJob:
         count any more.
         """
         with self._changed:
-            for worker in self._work_queue.workers:
-                if worker.name == name:
-                    worker.open = False
-                    for item in self._work_queue.taken_from(worker):
-                        self.duplicate_uploads += [self._job.printable(item.path)] * (
-                            not worker.here
-                        )
-            self._changed.notify_all()
+            self.drain(name)
+            worker = self._work_queue.workers[name]
+            items = self._work_queue.taken_from(worker)
+            if not worker.here:
+                self.duplicate_uploads += [self._job.printable(item.path) for item in items]
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
         with self._changed:
-            workers = [worker for worker in self._work_queue.workers if worker.name == name]
-            busy = any(worker.open or self._work_queue.held_by(worker) for worker in workers)
+            worker = self._work_queue.workers[name]
+            busy = worker.open or self._work_queue.held_by(worker)
             return self._work_queue.over or not busy
 
     def has_failed(self, name: str) -> bool:
         """Whether a place takes nothing more because it failed."""
-        with self._changed:
-            return any(worker.failed for worker in self._work_queue.workers if worker.name == name)
+        return self._work_queue.workers[name].failed
 
     @property
     def is_ending(self) -> bool:
         """Whether nothing new is begun any more."""
         return bool(self._stop)
 
-    def fail(self, error: BaseException) -> None:
-        """Raise `error` in the thread that reads the rows."""
-        self._hand_over(error)
-
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
-        """How many images nobody has taken, how many of those only the place here may take, and how
-        the places stand.
-        """
+        """As `WorkQueue.standing` has it now."""
         with self._changed:
-            now_s, work_queue = self._clock(), self._work_queue
-            return (
-                work_queue.left,
-                work_queue.staying,
-                [
-                    WorkerStatus(
-                        name=worker.name,
-                        done=worker.done,
-                        in_hand=work_queue.held_by(worker),
-                        images_per_s=worker.estimator.images_per_s(now_s),
-                        latency_s=worker.estimator.latency_s,
-                        is_open=worker.open,
-                        is_known=worker.estimator.is_known,
-                        is_here=worker.here,
-                    )
-                    for worker in work_queue.workers
-                ],
-            )
+            return self._work_queue.standing(self._clock())
 
     def rows(self, watch: Callable[[], None] = lambda: None) -> Generator[Row]:
         """A row for every image, in order of completion; `watch` is called now and then.
@@ -195,13 +153,9 @@ class SplitJob:
         """Give up what does not come though the run is to end."""
         now_s = self._clock()
         self._stopped_s = self._stopped_s or now_s
-        for worker in list(self._work_queue.workers):
-            patience_s = (
-                _PATIENCE_S
-                if worker.estimator.latency_s is None
-                else 2 * worker.estimator.latency_s
-            )
-            if not worker.here and now_s - self._stopped_s > max(_PATIENCE_S, patience_s):
+        for worker in list(self._work_queue.workers.values()):
+            patience_s = max(_PATIENCE_S, 2 * (worker.estimator.latency_s or 0.0))
+            if not worker.here and now_s - self._stopped_s > patience_s:
                 self.abandon(worker.name)
 
     def _is_over(self, given: int) -> bool:
@@ -216,7 +170,7 @@ class SplitJob:
             while (item := self._taken(worker)) is not None:
                 self._attempt(worker, session, item)
         if caught.error is not None:
-            self._hand_over(caught.error)
+            self.hand_over(caught.error)
 
     def _taken(self, worker: Worker) -> WorkItem | None:
         """The next image for `worker`, waited for; None if there will be none."""
@@ -248,7 +202,7 @@ class SplitJob:
             counts()
         if any(claims):
             sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
-            self._hand_over(replace(row, sent_bytes=sent_bytes))
+            self.hand_over(replace(row, sent_bytes=sent_bytes))
 
     def _is_passed_on(self, worker: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
         """Whether others are given a try at an image that nothing was detected in here."""
@@ -279,7 +233,7 @@ class SplitJob:
     ) -> None:
         with self._changed:
             self._work_queue.give_back(worker, item, stays=stays)
-            self._sent_bytes[item.path] = self._sent_bytes.get(item.path, 0) + sent_bytes
+            self._sent_bytes[item.path] += sent_bytes
             self._changed.notify_all()
 
     def _leave(self, worker: Worker, error: OffloadError) -> None:
@@ -291,15 +245,16 @@ class SplitJob:
         if first and not self._closed:
             self._lost(worker.name, str(error))
         if is_stuck:
-            self._hand_over(error)
+            self.hand_over(error)
 
     def _is_another(self, worker: Worker, *, here: bool = False) -> bool:
         """Whether there is another place that takes images, `here` if that matters."""
         with self._changed:
-            others = (each for each in self._work_queue.workers if each is not worker and each.open)
-            return any(each.here or not here for each in others)
+            workers = self._work_queue.workers.values()
+            return any(w.open and w is not worker and (w.here or not here) for w in workers)
 
-    def _hand_over(self, answer: Row | BaseException) -> None:
+    def hand_over(self, answer: Row | BaseException) -> None:
+        """Give a row, or an error that is raised there, to the thread that reads the rows."""
         while not self._closed:
             try:
                 self._answers.put(answer, timeout=TICK_S)
