@@ -3,7 +3,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,9 @@ class Watched:
     def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         """One that has looked at nothing yet."""
         clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
-        return SplitMonitor(self, clock, 0.0, Reporter(self.told.append), limits or Limits())
+        return SplitMonitor(
+            cast("Any", self), clock, 0.0, Reporter(self.told.append), limits or Limits()
+        )
 
     def goes_on(self, monitor: SplitMonitor, seconds: float) -> None:
         """Nothing stalls meanwhile, and nothing else changes."""
@@ -619,7 +621,9 @@ class Simulated:
 
     def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
-        return SplitMonitor(self, clock, 0.0, Reporter(self.told.append), limits or Limits())
+        return SplitMonitor(
+            cast("Any", self), clock, 0.0, Reporter(self.told.append), limits or Limits()
+        )
 
 
 def uplink(before_s: float, after_s: float = 0.0, until_s: float = 1e9) -> Callable[[float], float]:

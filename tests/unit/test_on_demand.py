@@ -92,7 +92,7 @@ class Run:
             OFFER, RECORD, cast("Any", model), billing, before, False, cast("Any", cloud)
         )
         limits, reporter = Limits(max_usd=max_usd), Reporter(self.told.append)
-        monitor = SplitMonitor(self, lambda: self.now_s, 0.0, reporter, limits)
+        monitor = SplitMonitor(cast("Any", self), lambda: self.now_s, 0.0, reporter, limits)
         rental = HiredMachine("big", self.announced.append, keep, plan)
         given = context(self.configured, reporter=reporter)
         return OnDemandMachine(rental, plan, given, monitor, self.over)
@@ -180,7 +180,7 @@ def test_a_machine_may_pay_after_all_if_it_is_slower_here_than_it_was(run: Run) 
         return view
 
     machine.monitor = cast("Any", SimpleNamespace(
-        view=slower, affords=lambda *_: True, clock=lambda: 0.0
+        view=slower, admits=lambda *_: True, clock=lambda: 0.0
     ))  # fmt: skip
     assert machine.pays()
     assert [type(event) for event in run.told] == [NotRented]

@@ -19,7 +19,7 @@ from offload.usecases.split.events import NotRented, PlaceFailed, ServerAwaited
 from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
-from offload.usecases.split.rental import USEFUL_S, HiredMachine, affords, bill
+from offload.usecases.split.rental import USEFUL_S, HiredMachine, bill
 from offload.usecases.split.workers import SplitJob
 
 _CLOSING_S = 5.0
@@ -130,7 +130,7 @@ class RemoteMember:
         _check_alike(request.where, session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
-            if not affords(self.monitor, request.where, costs, USEFUL_S):
+            if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
         label = via.label if via else None

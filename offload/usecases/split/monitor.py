@@ -5,27 +5,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Protocol
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import Reporter
 from offload.domain.timing import Clock
 from offload.domain.units import show_usd
+from offload.usecases.split import events
 from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack
-from offload.usecases.split.events import (
-    BudgetReached,
-    Outlook,
-    PlaceEnding,
-    PlaceEvent,
-    PlaceJoined,
-    PlaceLost,
-    PlaceReleased,
-    PlaceSilent,
-    PlaceStopped,
-    RateChanged,
-)
+from offload.usecases.split.events import Outlook, PlaceEvent, PlaceStopped
 from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
 from offload.usecases.split.work_queue import WorkerStatus
+from offload.usecases.split.workers import SplitJob
 
 EVERY_S = 0.25
 """How often the places are looked at."""
@@ -33,29 +23,13 @@ _MARGIN = 1.25
 """By how much longer a place may take for what it has in hand than it takes of late."""
 
 
-class WatchedSplit(Protocol):
-    """What is watched."""
-
-    def standing(self) -> tuple[int, int, list[WorkerStatus]]:
-        """How many images nobody has taken, how many of those only the place here may take, and how
-        the places stand.
-        """
-
-    def drain(self, name: str) -> None:
-        """Have a place take nothing more."""
-
-    def abandon(self, name: str) -> None:
-        """Have the others do what it has in hand, too."""
-
-
 @dataclass(slots=True)
 class SplitMonitor:
-    """Watches a split: `watch` is for `Split.rows`, `lost` for `Split`, and each change of plan is
-    an event. A place costs nothing unless it has a bill. `began_s` is when the
-    command began. Any thread may call any method.
+    """Watches a split: `watch` is for `SplitJob.rows`, `lost` for `SplitJob`, and each change of
+    plan is an event. `began_s` is when the command began. Any thread may call any method.
     """
 
-    split: WatchedSplit
+    split: SplitJob
     clock: Clock
     began_s: float
     reporter: Reporter
@@ -73,7 +47,7 @@ class SplitMonitor:
     _turn: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def bill(self, name: str, bill: MachineBill) -> None:
-        """What a place costs, told when it begins to."""
+        """A place, which costs nothing else, begins to be billed."""
         self._bills[name] = bill
 
     def released(self, name: str) -> None:
@@ -84,18 +58,25 @@ class SplitMonitor:
 
     def affords(self, bill: MachineBill, seconds: float) -> bool:
         """Whether a place that is billed so may be used for so long from now on."""
-        until_s = self.clock() + seconds
-        usd = bill.usd(until_s) + sum(self._usd(name, until_s) for name in list(self._bills))
-        return self.limits.max_usd is None or usd <= self.limits.max_usd
+        until_s, max_usd = self.clock() + seconds, self.limits.max_usd
+        return max_usd is None or bill.usd(until_s) + self._all_usd(until_s) <= max_usd
+
+    def admits(self, name: str, bill: MachineBill, seconds: float) -> bool:
+        """The same, and told if it may not."""
+        if self.affords(bill, seconds):
+            return True
+        least_usd, max_usd = bill.usd(self.clock() + seconds), self.limits.max_usd or 0.0
+        self.reporter.emit(events.TooExpensive(name, least_usd, max_usd))
+        return False
 
     def lost(self, name: str, why: str) -> None:
         """A place gives no answer any more."""
         self._lost.add(name)
-        self._news.append(PlaceLost(name, why))
+        self._news.append(events.PlaceLost(name, why))
 
     def warned(self, name: str, why: str) -> None:
         """A place will end soon: it is drained."""
-        self._drain(PlaceEnding(name, why), why)
+        self._drain(events.PlaceEnding(name, why), why)
 
     def may_return(self, name: str) -> bool:
         """Whether a place that was lost may take part again: it is free, and was not drained."""
@@ -164,8 +145,8 @@ class SplitMonitor:
             if place.name in self._drained:
                 self.split.drain(place.name)
             elif not first and place.is_open:
-                outlook = _outlook(view, self._before(view), place)
-                self.reporter.emit(PlaceJoined(place.name, is_back, outlook=outlook))
+                outlook = self._outlook(view, place)
+                self.reporter.emit(events.PlaceJoined(place.name, is_back, outlook=outlook))
 
     def _release(self, view: View) -> None:
         """Drain what has nothing to do any more, as all that is left is for the place here."""
@@ -175,7 +156,7 @@ class SplitMonitor:
             if not place.is_here and place.is_open and not place.in_hand:
                 self._drained[place.name] = "what is left is to stay here"
                 self.split.drain(place.name)
-                self.reporter.emit(PlaceReleased(place.name))
+                self.reporter.emit(events.PlaceReleased(place.name))
 
     def _spend(self, view: View) -> None:
         """Drain what costs before the images that it has in hand would cost more than is left."""
@@ -183,14 +164,10 @@ class SplitMonitor:
             if place.is_open and self._lasts_s(place, view.now_s, view.places) <= 0:
                 max_usd = self.limits.max_usd or 0.0
                 why = f"--max-cost {show_usd(max_usd)} is spent"
-                self._drain(BudgetReached(place.name, max_usd), why)
-            if place.in_hand and not place.is_open and self._is_spent(place.name, view.now_s):
+                self._drain(events.BudgetReached(place.name, max_usd), why)
+            is_ending = place.in_hand and not place.is_open and place.name in self._bills
+            if is_ending and self._all_usd(view.now_s + 2 * EVERY_S) > (self.limits.max_usd or inf):
                 self.split.abandon(place.name)
-
-    def _is_spent(self, name: str, now_s: float) -> bool:
-        """Whether a place would have cost too much by the next look."""
-        spent_usd = sum(self._usd(each, now_s + 2 * EVERY_S) for each in list(self._bills))
-        return name in self._bills and spent_usd > (self.limits.max_usd or inf)
 
     def _compare(self, view: View) -> None:
         """See whether rates are what was said, but for the last images."""
@@ -204,15 +181,16 @@ class SplitMonitor:
                 places = [old if each is place else each for each in view.places]
                 before = self._forecast(view.now_s, view.left, view.free, places)
                 changed = self._changed(place, said_per_s, view.now_s)
-                self.reporter.emit(replace(changed, outlook=_outlook(view, before, place)))
+                outlook = self._outlook(view, place, before)
+                self.reporter.emit(replace(changed, outlook=outlook))
 
     def _changed(self, place: WorkerStatus, said_per_s: float, now_s: float) -> PlaceEvent:
         quiet_s = now_s - self._came[place.name][1]
         if quiet_s > max(
             MOMENT_S, 2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s
         ):
-            return PlaceSilent(place.name, quiet_s)
-        return RateChanged(place.name, place.images_per_s or 0.0, said_per_s)
+            return events.PlaceSilent(place.name, quiet_s)
+        return events.RateChanged(place.name, place.images_per_s or 0.0, said_per_s)
 
     def _tell(self) -> None:
         """Tell which places end, and what follows from that."""
@@ -220,15 +198,30 @@ class SplitMonitor:
             news, view = self._news.popleft(), self.view()
             others = [place for place in view.places if place.is_open and place.name != news.place]
             is_here = any(each.is_here for each in others) if others and view.undone else None
-            outlook = _outlook(view, self._before(view))
+            outlook = self._outlook(view)
             self.reporter.emit(replace(news, outlook=outlook, rest_is_here=is_here))
 
-    def _before(self, view: View) -> Forecast | None:
-        """What was ahead at the last look."""
-        last = self._last
-        if not last or not last.ahead:
+    def _outlook(
+        self, view: View, place: WorkerStatus | None = None, before: Forecast | None = None
+    ) -> Outlook | None:
+        """What follows for the share of `place`, and for the end; None where nothing is known. What
+        is not said to have been ahead `before` is what was at the last look.
+        """
+        ahead, last = view.ahead, self._last
+        if not ahead or not view.undone or (place and not place.images_per_s):
             return None
-        return replace(last.ahead, seconds=last.ahead.seconds - (view.now_s - last.now_s))
+        if before is None and last and last.ahead:
+            seconds = last.ahead.seconds - (view.now_s - last.now_s)
+            before = replace(last.ahead, seconds=seconds)
+        before = before or ahead
+        known = Outlook(ahead.seconds, before.seconds, view.undone)
+        if not place or place.name not in ahead.images or len(ahead.images) == 1:
+            return known
+        images = ahead.images[place.name]
+        then = before.images.get(place.name, images)
+        return replace(
+            known, images=round(images), images_before=round(then), is_here=place.is_here
+        )
 
     def _drain(self, news: PlaceStopped, why: str) -> None:
         with self._turn:
@@ -239,6 +232,9 @@ class SplitMonitor:
 
     def _usd(self, name: str, until_s: float) -> float:
         return self._bills[name].usd(min(until_s, self._ended_s.get(name, inf)))
+
+    def _all_usd(self, until_s: float) -> float:
+        return sum(self._usd(name, until_s) for name in list(self._bills))
 
     def _of_late(self, place: WorkerStatus, now_s: float) -> WorkerStatus:
         """A place that is overdue by an image's whole way does no more than one in that time, and
@@ -284,19 +280,3 @@ class SplitMonitor:
         latency_s = now_s - since_s if place.latency_s is None else place.latency_s
         alone_s = place.in_hand / place.images_per_s if place.images_per_s else 0.0
         return _MARGIN * max(latency_s, alone_s) + MOMENT_S
-
-
-def _outlook(
-    view: View, before: Forecast | None, place: WorkerStatus | None = None
-) -> Outlook | None:
-    """What follows for the share of `place`, and for the end; None where nothing is known."""
-    ahead = view.ahead
-    if not ahead or not view.undone or (place and not place.images_per_s):
-        return None
-    before = before or ahead
-    known = Outlook(ahead.seconds, before.seconds, view.undone)
-    if not place or place.name not in ahead.images or len(ahead.images) == 1:
-        return known
-    images = ahead.images[place.name]
-    then = before.images.get(place.name, images)
-    return replace(known, images=round(images), images_before=round(then), is_here=place.is_here)

@@ -48,9 +48,9 @@ class OnDemandMachine:
         """
         if rental.is_up(self.plan):
             self.rental.is_told = True
-            return rental.affords(self.monitor, REMOTE, self._billed(), rental.USEFUL_S)
+            return self.monitor.admits(REMOTE, self._billed(), rental.USEFUL_S)
         needs_s = self.rental.needs_s = rental.needs_s(self.plan, self.context)
-        if not rental.affords(self.monitor, REMOTE, self._billed(), needs_s):
+        if not self.monitor.admits(REMOTE, self._billed(), needs_s):
             self.rental.is_told = True
             return False
         while not self.over.wait(LOOK_S):

@@ -17,7 +17,6 @@ from offload.usecases.detect.request import REMOTE
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
-from offload.usecases.split.events import TooExpensive
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 
@@ -102,15 +101,6 @@ def bill(
     """What a machine costs from `since_s` on."""
     usd_per_h = sum(billing.parts_usd_per_h().values())
     return MachineBill(usd_per_h=usd_per_h, since_s=since_s, least_s=least_s, tail_s=tail_s)
-
-
-def affords(monitor: SplitMonitor, name: str, would_be: MachineBill, seconds: float) -> bool:
-    """Whether the place may cost what it does in so many seconds; told if it may not."""
-    if monitor.affords(would_be, seconds):
-        return True
-    least_usd = would_be.usd(monitor.clock() + seconds)
-    monitor.reporter.emit(TooExpensive(name, least_usd, monitor.limits.max_usd or 0.0))
-    return False
 
 
 def needs_s(plan: ProvisionPlan, context: Context) -> float:
