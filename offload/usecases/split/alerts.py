@@ -66,29 +66,22 @@ class DeadlineAlert:
     since_s: float | None = None
 
     def declared(self, view: View) -> DeadlineChanged | None:
-        """What is to be told of the deadline, if it is to be declared anew."""
-        deadline_s = view.limits.deadline_s
-        left_s = view.left_s or 0.0
-        busy = [place for place in view.places if place.is_open and place.in_hand]
-        known = all(place.is_known and place.done >= 2 * place.in_hand for place in busy)
+        """What is to be told of the deadline: at once when it passes, else if it has looked so for
+        a while, which is longer where it is close, much is left or little known.
+        """
+        deadline_s, left_s = view.limits.deadline_s, view.left_s or 0.0
         if deadline_s is None or not view.undone:
             return None
-        if not self.turns(view.spent_s, left_s, deadline_s, known=known):
-            return None
-        return DeadlineChanged(deadline_s, view.spent_s, view.left_s)
-
-    def turns(self, spent_s: float, left_s: float, deadline_s: float, *, known: bool) -> bool:
-        """Whether that is to be declared anew: at once when the deadline passes, else if it has
-        looked so for a while, which is longer where it is close, much is left or little known.
-        """
-        beyond = (spent_s + left_s) / deadline_s - 1
-        passed = spent_s > deadline_s and not self.broken
-        if not passed and (-beyond if self.broken else beyond) <= _CLOSE:
-            self.since_s = None
-            return False
-        self.since_s = spent_s if self.since_s is None else self.since_s
-        hold_s = max(MOMENT_S, 0.015 * left_s / max(abs(beyond), _CLOSE)) * (1 if known else 3)
-        if not passed and spent_s - self.since_s < hold_s:
-            return False
+        beyond = (view.spent_s + left_s) / deadline_s - 1
+        if view.spent_s <= deadline_s or self.broken:
+            if (-beyond if self.broken else beyond) <= _CLOSE:
+                self.since_s = None
+                return None
+            self.since_s = view.spent_s if self.since_s is None else self.since_s
+            busy = [place for place in view.places if place.is_open and place.in_hand]
+            known = all(place.is_known and place.done >= 2 * place.in_hand for place in busy)
+            hold_s = max(MOMENT_S, 0.015 * left_s / max(abs(beyond), _CLOSE)) * (1 if known else 3)
+            if view.spent_s - self.since_s < hold_s:
+                return None
         self.broken, self.since_s = not self.broken, None
-        return True
+        return DeadlineChanged(deadline_s, view.spent_s, view.left_s)

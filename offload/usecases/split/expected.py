@@ -1,14 +1,19 @@
-"""How fast the other place of a split is expected to be, as it was when it was measured."""
+"""What is expected of the other place of a split, as such places were when they were measured."""
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Speed, speed
+from offload.costmodel.terms import Candidate
+from offload.domain.places import StartState
 from offload.domain.ports import Session
+from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
-from offload.usecases.detect.request import Request
+from offload.usecases.detect.request import REMOTE, Request
 from offload.usecases.history import query
+from offload.usecases.history.query import History
+from offload.usecases.provision.plans import ProvisionPlan
 
 
 def expected_speed(
@@ -21,21 +26,26 @@ def expected_speed(
     """The remote place's speed beside this process; None if it was never measured. `label` stands
     for the address of a rented machine.
     """
-    configured = context.settings
-    under = condition(session, request, configured, label)
+    under = condition(session, request, context.settings, label)
     known = query.of_model(session.model, under.url, context)
-    slots = local_slots(request, configured)
-    overrides = Overrides(slots=slots, network=under.network, kind=under.url)
-    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
-    here = next(candidate for candidate in candidates if candidate.traits.in_process)
-    there = next(
-        (
-            candidate
-            for candidate in candidates
-            if candidate.key == under.key and candidate.state == "warm"
-        ),
-        None,
-    )
-    if there is None:
-        return None
-    return speed(there, image_bytes, contention(known.measurements, here, there).remote)
+    slots = local_slots(request, context.settings)
+    candidates = _candidates(known, Overrides(slots=slots, network=under.network, kind=under.url))
+    here = next(each for each in candidates if each.traits.in_process)
+    for there in candidates:
+        if there.key == under.key and there.state == StartState.WARM:
+            return speed(there, image_bytes, contention(known.measurements, here, there).remote)
+    return None
+
+
+def startup_s(plan: ProvisionPlan, context: Context) -> float:
+    """Seconds until a machine's first result, as such machines took, else assumed."""
+    known = query.of_model(plan.model.identity, plan.record.label, context)
+    overrides = Overrides(kind=plan.record.label, network=network.fingerprint())
+    state = StartState.ABSENT if plan.before is None else StartState.STOPPED
+    found = _candidates(known, overrides)
+    machine = next(each for each in found if each.place == REMOTE and each.state == state)
+    return machine.startup_s.median + machine.first_s.median
+
+
+def _candidates(known: History, overrides: Overrides) -> list[Candidate]:
+    return lanes(known.measurements, known.outcomes, overrides, known_places())

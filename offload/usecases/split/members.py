@@ -18,8 +18,7 @@ from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.events import NotRented, PlaceFailed, ServerAwaited
 from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
-from offload.usecases.split.rental import USEFUL_S, HiredMachine, bill
+from offload.usecases.split.rental import LOOK_S, USEFUL_S, HiredMachine, OnDemandMachine, bill
 from offload.usecases.split.workers import SplitJob
 
 _CLOSING_S = 5.0
@@ -172,7 +171,7 @@ class RemoteMember:
         view, rental = self.monitor.view(), self.rental
         if rental is None or rental.is_told or self._joined or view.undone:
             return
-        self.context.reporter.emit(NotRented(view.spent_s, rental.needs_s, is_over=True))
+        self.context.reporter.emit(NotRented(view.spent_s, rental.startup_s, is_over=True))
 
 
 def attend(

@@ -32,8 +32,7 @@ from offload.usecases.split.events import (
 )
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.on_demand import OnDemandMachine
-from offload.usecases.split.rental import HiredMachine
+from offload.usecases.split.rental import HiredMachine, OnDemandMachine
 from offload.usecases.split.work_queue import WorkerStatus
 from tests.contexts import context
 
@@ -152,7 +151,7 @@ def test_it_is_said_once_that_none_is_rented(run: Run) -> None:
     run.left = 10
     machine = run.machine()
     assert not machine.pays()
-    assert run.told == [NotRented(11.0, machine.rental.needs_s)]
+    assert run.told == [NotRented(11.0, machine.rental.startup_s)]
     assert machine.rental.is_told
 
 
@@ -162,7 +161,7 @@ def test_what_is_not_known_well_is_no_reason_to_rent_or_to_say_so(run: Run) -> N
     run.left = 10
     assert not machine.pays()
     assert run.told == []
-    needs_s = machine.rental.needs_s
+    needs_s = machine.rental.startup_s
     assert needs_s is not None
     for left, pays in ((needs_s * 1.2, False), (needs_s * 1.6, True)):
         run.left, run.over = round(left), Over()
