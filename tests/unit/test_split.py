@@ -126,7 +126,8 @@ def test_what_a_place_that_fails_had_in_hand_is_done_elsewhere(
 ) -> None:
     wanted = items(100)
     lost: list[tuple[str, str]] = []
-    work = split(wanted, lost=lambda *told: lost.append(told))
+    work = split(wanted)
+    work.lost = lambda *told: lost.append(told)
     work.join("local", Slow(takes_s=0.003), here=True)
     work.join("remote", Slow(answers=10, failure=failure, concurrency=4), here=False)
     rows = list(work.rows())
@@ -145,7 +146,8 @@ def test_what_a_place_refuses_others_do_and_it_goes_on() -> None:
 
     wanted = items(100)
     lost: list[tuple[str, str]] = []
-    work = split(wanted, lost=lambda *told: lost.append(told))
+    work = split(wanted)
+    work.lost = lambda *told: lost.append(told)
     work.join("local", Slow(takes_s=0.003), here=True)
     work.join("remote", Strict(), here=False)
     rows = list(work.rows())

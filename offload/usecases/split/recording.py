@@ -20,6 +20,7 @@ from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import View
+from offload.usecases.split.splitting import SplitRun
 
 _LEAST = 8
 """Images that a place has done, if it is to say how fast it was."""
@@ -37,50 +38,47 @@ def remember(
     was `rented` for it took is not what is predicted of one that is up; nor is anything known of a
     place that was away for a while.
     """
+    shared, members = run.shared, request.members
+    if request.where != SPLIT or shared is None or not context.settings.history:
+        return None
     done = {place.name: place.done for place in ended.places if place.is_open}
-    shared = all(done.get(place, 0) >= _LEAST for place in request.members)
-    was_away = run.shared and run.shared.other and run.shared.other.times_lost
-    if not context.settings.history or not shared or was_away or not is_plain(run, request):
+    was_away = shared.other and shared.other.times_lost
+    too_few = any(done.get(place, 0) < _LEAST for place in members)
+    if was_away or too_few or not is_plain(run, request):
         return None
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    under = [_condition(run, place, request, context.settings) for place in request.members]
-    samples = [_sample(run, each, taken_at) for each in under]
+    under = [_condition(shared, place, request, context.settings) for place in members]
+    samples = [
+        Measurement(
+            taken_at=taken_at,
+            source="run",
+            condition=each,
+            in_flight=shared.work.sessions[each.place].concurrency,
+            folder_images=run.tally.images,
+            folder_bytes=run.tally.bytes,
+            images=tuple(run.samples[each.place].images),
+        )
+        for each in under
+    ]
 
     def compared(store: Store) -> Outcome | None:
         if not run.complete or rented or "-" in request.sources:
             return None
         known = [m for _, m in store.measurements(model=under[0].model.sha256)]
-        via = run.shared.via if run.shared else None
-        billing = via.billing if via else Billing()
+        billing = shared.via.billing if shared.via else Billing()
         predicted = _prediction(known, store.outcomes(), run, under, billing)
         if predicted is None:
             return None
-        spent_usd = sum(ended.usd.values())
-        return outcome_of(run, predicted, SPLIT, spent_usd, taken_at)
+        return outcome_of(run, predicted, SPLIT, sum(ended.usd.values()), taken_at)
 
     return kept_in_store(samples, compared, context)
 
 
-def _condition(run: DetectRun, place: str, request: Request, configured: Settings) -> Condition:
-    assert run.shared is not None  # it is a split
-    via = run.shared.via
+def _condition(shared: SplitRun, place: str, request: Request, configured: Settings) -> Condition:
     other = next(each for each in request.members if each != place)
-    session = run.shared.work.sessions[place]
-    label = via.label if via and place == request.member else None
+    label = shared.via.label if shared.via and place == request.member else None
+    session = shared.work.sessions[place]
     return replace(condition(session, alone(request, place), configured, label), beside=other)
-
-
-def _sample(run: DetectRun, under: Condition, taken_at: str) -> Measurement:
-    assert run.shared is not None
-    return Measurement(
-        taken_at=taken_at,
-        source="run",
-        condition=under,
-        in_flight=run.shared.work.sessions[under.place].concurrency,
-        folder_images=run.tally.images,
-        folder_bytes=run.tally.bytes,
-        images=tuple(run.samples[under.place].images),
-    )
 
 
 def _prediction(
@@ -97,11 +95,8 @@ def _prediction(
     overrides = Overrides(slots=here.slots, network=there.network, kind=there.url)
     candidates = lanes(known, past, overrides, known_places())
     together = split_option.split(candidates, known, goal, [there.place])
-    if together is None or together.key != _key(under):
+    key = " ".join(replace(each, beside=None).key for each in under)
+    if together is None or together.key != key:
         return None
     errors = accuracy.residuals(past, SPLIT)
     return split_option.joint(together, options(candidates, goal, billing), goal, billing, errors)
-
-
-def _key(under: Sequence[Condition]) -> str:
-    return " ".join(replace(each, beside=None).key for each in under)

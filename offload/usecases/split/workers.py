@@ -38,21 +38,14 @@ class SplitJob:
     answer that counts came from here; `sessions` are those of the places that joined, by name.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        items: Sequence[WorkItem],
-        clock: Clock,
-        stop: Stop,
-        lost: Callable[[str, str], None] = lambda _name, _why: None,
-    ) -> None:
+    def __init__(self, job: Job, items: Sequence[WorkItem], clock: Clock, stop: Stop) -> None:
+        self.lost: Callable[[str, str], None] = lambda _name, _why: None
         self.duplicate_uploads: list[str] = []
         self.sessions: dict[str, Session] = {}
         self._job = job
         self._work_queue = WorkQueue(items)
         self._clock = clock
         self._stop = stop
-        self._lost = lost
         self._changed = threading.Condition()
         self._answers: Queue[Row | BaseException] = Queue(maxsize=_MOST_WAITING)
         self._sent_bytes = Counter[str]()
@@ -243,7 +236,7 @@ class SplitJob:
             is_stuck = self._work_queue.is_stuck
             self._changed.notify_all()
         if first and not self._closed:
-            self._lost(worker.name, str(error))
+            self.lost(worker.name, str(error))
         if is_stuck:
             self.hand_over(error)
 
