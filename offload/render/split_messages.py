@@ -39,17 +39,16 @@ def _warning(event: SplitEvent) -> str:
                 f"{cause.text} The machine {machine} may cost money still. To see: offload "
                 f"machines; to remove it: offload down {machine}"
             )
-        case split.NoOtherPlace():
+        case split.NothingLeaves(is_asked=True):
+            return "Every image is to stay here, so nothing leaves and nothing is rented."
+        case split.NothingLeaves():
             return (
                 "There is no remote place, so all is done here. To name one: --url "
                 "http://HOST:8080; to rent one: --provision"
             )
-        case split.NothingLeaves():
-            return "Every image is to stay here, so nothing leaves and nothing is rented."
-        case split.ServerAwaited(cause):
-            return f"{cause.text} Until one does, all is detected here. {cause.hint}".strip()
-        case split.PlaceFailed(cause):
-            return f"{cause.text} All is detected here. {cause.hint}".strip()
+        case split.PlaceFailed(cause, is_awaited):
+            here = "Until one does, all is" if is_awaited else "All is"
+            return f"{cause.text} {here} detected here. {cause.hint}".strip()
         case split.TooExpensive(place, least_usd, max_usd):
             return (
                 f"The {place} place is left out: it would cost {show_usd(least_usd)} at least, and "
@@ -63,10 +62,10 @@ def _change(event: split.PlaceEvent) -> str:
         case split.PlaceJoined():
             return f"takes part {'again' if event.again else 'now'}"
         case split.RateChanged():
+            if event.quiet_s is not None:
+                return f"has not answered for {_about(event.quiet_s)}"
             before = _rate(event.before_per_s)
             return f"does {_rate(event.images_per_s)} images/s instead of {before}"
-        case split.PlaceSilent():
-            return f"has not answered for {_about(event.quiet_s)}"
         case split.PlaceReleased():
             return "is not needed any more: what is left is to stay here"
     raise AssertionError(event)

@@ -12,7 +12,6 @@ from offload.usecases.split.events import (
     DeadlineChanged,
     MachineLeft,
     MachineReturned,
-    NoOtherPlace,
     NothingLeaves,
     NotRented,
     Outlook,
@@ -21,9 +20,7 @@ from offload.usecases.split.events import (
     PlaceJoined,
     PlaceLost,
     PlaceReleased,
-    PlaceSilent,
     RateChanged,
-    ServerAwaited,
     SplitEvent,
     SplitWarning,
     TooExpensive,
@@ -48,7 +45,7 @@ NOTES = [
             "end is in 12 s instead of 7.2 s"
         ),
     ),
-    (PlaceSilent("remote", 3.75), "remote has not answered for 3.8 s"),
+    (RateChanged("remote", 0.1, 10.0, quiet_s=3.75), "remote has not answered for 3.8 s"),
     (
         PlaceReleased("remote"),
         "remote is not needed any more: what is left is to stay here",
@@ -109,14 +106,20 @@ WARNINGS = [
         ),
     ),
     (
-        NoOtherPlace(),
+        NothingLeaves(is_asked=False),
         (
             "There is no remote place, so all is done here. To name one: --url http://HOST:8080; "
             "to rent one: --provision"
         ),
     ),
-    (NothingLeaves(), "Every image is to stay here, so nothing leaves and nothing is rented."),
-    (ServerAwaited(CAUSE), "It is gone. Until one does, all is detected here. Look for it."),
+    (
+        NothingLeaves(is_asked=True),
+        "Every image is to stay here, so nothing leaves and nothing is rented.",
+    ),
+    (
+        PlaceFailed(CAUSE, is_awaited=True),
+        "It is gone. Until one does, all is detected here. Look for it.",
+    ),
     (PlaceFailed(CAUSE), "It is gone. All is detected here. Look for it."),
     (PlaceFailed(Failed("It is gone.", "")), "It is gone. All is detected here."),
     (

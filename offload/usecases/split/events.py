@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from offload.domain.events import Event, Failed
 
 
-@dataclass(frozen=True, slots=True)
 class SplitEvent(Event):
     """Something happened to a split, or its plan changed."""
 
 
-@dataclass(frozen=True, slots=True)
 class SplitWarning(SplitEvent):
     """The user should know this, also in the process that started this one."""
 
@@ -46,20 +44,15 @@ class PlaceJoined(PlaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class RateChanged(PlaceEvent):
-    """It does so many images per second instead of what was told before."""
+    """It does so many images per second instead of what was told before; or it gave no answer for
+    `quiet_s`.
+    """
 
     images_per_s: float
     before_per_s: float
+    quiet_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceSilent(PlaceEvent):
-    """No answer came from it for so long."""
-
-    quiet_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class PlaceReleased(PlaceEvent):
     """It is not needed any more, as all that is left is to stay here."""
 
@@ -136,27 +129,18 @@ class MachineLeft(SplitWarning):
 
 
 @dataclass(frozen=True, slots=True)
-class NoOtherPlace(SplitWarning):
-    """There is no remote place to share with."""
-
-
-@dataclass(frozen=True, slots=True)
 class NothingLeaves(SplitWarning):
-    """Every image is to stay on this machine."""
+    """There is no other place to share with; or there is, and every image is to stay here."""
 
-
-@dataclass(frozen=True, slots=True)
-class ServerAwaited(SplitWarning):
-    """The server does not answer yet."""
-
-    cause: Failed
+    is_asked: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceFailed(SplitWarning):
-    """The other place takes no part."""
+    """The other place takes no part, or does not yet, as its server is waited for."""
 
     cause: Failed
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

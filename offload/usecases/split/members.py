@@ -15,7 +15,7 @@ from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
-from offload.usecases.split.events import NotRented, PlaceFailed, ServerAwaited
+from offload.usecases.split.events import NotRented, PlaceFailed
 from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.rental import LOOK_S, USEFUL_S, HiredMachine, OnDemandMachine, bill
@@ -148,7 +148,7 @@ class RemoteMember:
             except NoServer as error:
                 if not is_told:
                     cause = failed(error, self.request.where)
-                    self.context.reporter.emit(ServerAwaited(cause))
+                    self.context.reporter.emit(PlaceFailed(cause, is_awaited=True))
                 is_told = True
             wait_s = self._again_s
         return None

@@ -12,7 +12,7 @@ from offload.domain.timing import Clock
 from offload.domain.units import show_usd
 from offload.usecases.split import events
 from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack
-from offload.usecases.split.events import Outlook, PlaceEvent, PlaceStopped
+from offload.usecases.split.events import Outlook, PlaceStopped
 from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
 from offload.usecases.split.work_queue import WorkerStatus
 from offload.usecases.split.workers import SplitJob
@@ -180,17 +180,17 @@ class SplitMonitor:
                 old = replace(place, images_per_s=said_per_s)
                 places = [old if each is place else each for each in view.places]
                 before = self._forecast(view.now_s, view.left, view.free, places)
-                changed = self._changed(place, said_per_s, view.now_s)
-                outlook = self._outlook(view, place, before)
-                self.reporter.emit(replace(changed, outlook=outlook))
-
-    def _changed(self, place: WorkerStatus, said_per_s: float, now_s: float) -> PlaceEvent:
-        quiet_s = now_s - self._came[place.name][1]
-        if quiet_s > max(
-            MOMENT_S, 2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s
-        ):
-            return events.PlaceSilent(place.name, quiet_s)
-        return events.RateChanged(place.name, place.images_per_s or 0.0, said_per_s)
+                quiet_s = view.now_s - self._came[place.name][1]
+                due_s = max(2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s)
+                self.reporter.emit(
+                    events.RateChanged(
+                        place.name,
+                        place.images_per_s or 0.0,
+                        said_per_s,
+                        quiet_s if quiet_s > max(MOMENT_S, due_s) else None,
+                        outlook=self._outlook(view, place, before),
+                    )
+                )
 
     def _tell(self) -> None:
         """Tell which places end, and what follows from that."""

@@ -18,7 +18,7 @@ from offload.usecases.detect import endpoints
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job
-from offload.usecases.split.events import NoOtherPlace, NothingLeaves
+from offload.usecases.split.events import NothingLeaves
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
 from offload.usecases.split.monitor import SplitMonitor
@@ -84,7 +84,7 @@ def shared(
             yield found
         return
     if elsewhere is not None and items:
-        context.reporter.emit(NothingLeaves())
+        context.reporter.emit(NothingLeaves(is_asked=True))
     yield found
 
 
@@ -104,5 +104,5 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
         return remote
     if request.url or configured.url:
         return remote
-    context.reporter.emit(NoOtherPlace())
+    context.reporter.emit(NothingLeaves(is_asked=False))
     return None
