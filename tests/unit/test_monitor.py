@@ -25,8 +25,6 @@ from offload.usecases.split.events import (
 from offload.usecases.split.forecast import Limits, MachineBill, forecast
 from offload.usecases.split.monitor import EVERY_S, SplitMonitor
 from offload.usecases.split.work_queue import (
-    ThroughputEstimator,
-    Worker,
     WorkerStatus,
     WorkItem,
     WorkQueue,
@@ -575,9 +573,8 @@ class Simulated:
         spread: float = 0.3,
         expected: Speed | None = None,
     ) -> None:
-        estimator = ThroughputEstimator(concurrency, self.now_s, expected)
-        worker = Worker(name, name == "local", estimator)
-        self.work_queue.add(worker)
+        here = name == "local"
+        worker = self.work_queue.add(name, concurrency, self.now_s, here=here, expected=expected)
         free_s = [0.0]
 
         def pull() -> None:

@@ -10,9 +10,7 @@ def item(size: int, *, stays: bool = False) -> WorkItem:
 
 
 def a_worker(work_queue: WorkQueue, name: str, *, here: bool, concurrency: int = 2) -> Worker:
-    worker = Worker(name, here, ThroughputEstimator(concurrency, 0.0))
-    work_queue.add(worker)
-    return worker
+    return work_queue.add(name, concurrency, 0.0, here=here)
 
 
 def two_workers(work_queue: WorkQueue) -> tuple[Worker, Worker]:

@@ -37,7 +37,7 @@ _NOTICE_S = 5.0
 
 @dataclass(slots=True)
 class RemoteMember:
-    """What machine it up takes, for so many `images` that weigh so much each. `request` is that of
+    """What bringing it up takes, for so many `images` that weigh so much each. `request` is that of
     the remote place; `via` the machine that it is, if any, once it joined; `times_lost` how often
     it was lost and looked for again.
     """
@@ -187,7 +187,7 @@ def attend(
     """
     asked_s = monitor.clock()
     while not (work.has_left(name) or over.wait(LOOK_S)):
-        if not work.is_ending:
+        if not work.stop:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too
                 monitor.watch()
         if monitor.clock() < asked_s + _NOTICE_S:

@@ -137,11 +137,15 @@ class WorkQueue:
         """Whether nobody has an image in hand."""
         return not self._held
 
-    def add(self, worker: Worker) -> None:
+    def add(
+        self, name: str, threads: int, now_s: float, *, here: bool, expected: Speed | None = None
+    ) -> Worker:
         """A place more, or one that left and is here again: it goes on counting."""
-        if before := self.workers.get(worker.name):
-            worker.done += before.done
-        self.workers[worker.name] = worker
+        before = self.workers.get(name)
+        estimator = ThroughputEstimator(threads, now_s, expected)
+        worker = Worker(name, here, estimator, done=before.done if before else 0)
+        self.workers[name] = worker
+        return worker
 
     def standing(self, now_s: float) -> tuple[int, int, list[WorkerStatus]]:
         """How many images nobody has taken, how many of those only a place here may take, and how

@@ -14,13 +14,7 @@ from offload.domain.timing import Clock
 from offload.drivers.host.capture import Captured
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, attempt
-from offload.usecases.split.work_queue import (
-    ThroughputEstimator,
-    Worker,
-    WorkerStatus,
-    WorkItem,
-    WorkQueue,
-)
+from offload.usecases.split.work_queue import Worker, WorkerStatus, WorkItem, WorkQueue
 
 TICK_S = 0.1
 """How often those who wait look again."""
@@ -45,7 +39,7 @@ class SplitJob:
         self._job = job
         self._work_queue = WorkQueue(items)
         self._clock = clock
-        self._stop = stop
+        self.stop = stop
         self._changed = threading.Condition()
         self._answers: Queue[Row | BaseException] = Queue(maxsize=_MOST_WAITING)
         self._sent_bytes = Counter[str]()
@@ -65,12 +59,11 @@ class SplitJob:
         """Have a place pull from now on, with as many threads as keep it busy; each calls `begin`
         first. One that has left may join again.
         """
-        estimator = ThroughputEstimator(session.concurrency, self._clock(), expected)
-        worker = Worker(name, here, estimator)
+        threads, now_s = session.concurrency, self._clock()
         with self._changed:
-            self._work_queue.add(worker)
+            worker = self._work_queue.add(name, threads, now_s, here=here, expected=expected)
             self.sessions[name] = session
-        for number in range(session.concurrency):
+        for number in range(threads):
             arguments = (worker, session, begin)
             label = f"{name}-{number}"
             threading.Thread(target=self._work, args=arguments, name=label, daemon=True).start()
@@ -104,11 +97,6 @@ class SplitJob:
         """Whether a place takes nothing more because it failed."""
         return self._work_queue.workers[name].failed
 
-    @property
-    def is_ending(self) -> bool:
-        """Whether nothing new is begun any more."""
-        return bool(self._stop)
-
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
         """As `WorkQueue.standing` has it now."""
         with self._changed:
@@ -126,7 +114,7 @@ class SplitJob:
         given = 0
         try:
             while not self._is_over(given):
-                if self._stop:
+                if self.stop:
                     self._hurry()
                 else:
                     watch()
@@ -140,7 +128,7 @@ class SplitJob:
                 yield answer
         finally:
             self._closed = True  # whoever is at work still ends by itself, or with the process
-            self._stop.ask()
+            self.stop.ask()
 
     def _hurry(self) -> None:
         """Give up what does not come though the run is to end."""
@@ -154,7 +142,7 @@ class SplitJob:
     def _is_over(self, given: int) -> bool:
         with self._changed:
             work_queue = self._work_queue
-            ended = work_queue.over or (bool(self._stop) and work_queue.is_idle)
+            ended = work_queue.over or (bool(self.stop) and work_queue.is_idle)
             return ended and given == self._counted
 
     def _work(self, worker: Worker, session: Session, begin: Callable[[], None]) -> None:
@@ -168,7 +156,7 @@ class SplitJob:
     def _taken(self, worker: Worker) -> WorkItem | None:
         """The next image for `worker`, waited for; None if there will be none."""
         with self._changed:
-            while worker.open and not self._stop and not self._work_queue.over:
+            while worker.open and not self.stop and not self._work_queue.over:
                 item = self._work_queue.take(worker, self._clock())
                 if item is not None:
                     return item
@@ -203,7 +191,7 @@ class SplitJob:
             self._give_back(worker, item, row.sent_bytes)
             self._leave(worker, PlaceUnavailable(row.error or ""))
             return True
-        if row.error is not None and not worker.here and self._is_another(worker, here=True):
+        if row.error and not worker.here and self._is_another(worker, here=True):
             # A server may have narrower limits than we have here.
             self._give_back(worker, item, row.sent_bytes, stays=True)
             return True
@@ -219,7 +207,7 @@ class SplitJob:
                 self.duplicate_uploads.append(self._job.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
-            return True
+        return True
 
     def _give_back(
         self, worker: Worker, item: WorkItem, sent_bytes: int, *, stays: bool = False
