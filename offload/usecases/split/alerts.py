@@ -13,9 +13,7 @@ _PAUSE_S = 5.0
 _LEAST = 8
 """Images that a change is seen in at least."""
 _CHANGED, _STEADY = 1.8, 1.5
-"""A rate this many times the one that was said may have doubled or halved, until it is closer than
-the second of these again.
-"""
+"""A rate has changed if it differs by the first factor, and not if by less than the second."""
 _CLOSE = 0.03
 """The share of the deadline that the end is to be beyond it, or before it after all."""
 
@@ -66,9 +64,7 @@ class DeadlineAlert:
     since_s: float | None = None
 
     def declared(self, view: View) -> DeadlineChanged | None:
-        """What is to be told of the deadline: at once when it passes, else if it has looked so for
-        a while, which is longer where it is close, much is left or little known.
-        """
+        """The deadline, if it looked otherwise than told for long enough, or has just passed."""
         deadline_s, left_s = view.limits.deadline_s, view.left_s or 0.0
         if deadline_s is None or not view.undone:
             return None

@@ -15,9 +15,7 @@ class SplitWarning(SplitEvent):
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """When all is done, and how many of the `undone` images the place that an event is about then
-    does, if that is meant; `before` is what was expected at the last look.
-    """
+    """When all is done, and a place's share of the `undone` images; `before` at the last look."""
 
     end_s: float
     end_before_s: float
@@ -44,9 +42,7 @@ class PlaceJoined(PlaceEvent):
 
 @dataclass(frozen=True, slots=True)
 class RateChanged(PlaceEvent):
-    """It does so many images per second instead of what was told before; or it gave no answer for
-    `quiet_s`.
-    """
+    """Its rate is another than was told before, or no answer came from it for `quiet_s`."""
 
     images_per_s: float
     before_per_s: float
@@ -87,9 +83,7 @@ class BudgetReached(PlaceStopped):
 
 @dataclass(frozen=True, slots=True)
 class DeadlineChanged(SplitEvent):
-    """The deadline will be missed, has passed, or will be kept after all. `spent_s` is since the
-    command began, as `deadline_s` is; `left_s` is None as long as no rate is known.
-    """
+    """It will be missed, or kept after all. `spent_s` is since the command began."""
 
     deadline_s: float
     spent_s: float
@@ -103,9 +97,7 @@ class DeadlineChanged(SplitEvent):
 
 @dataclass(frozen=True, slots=True)
 class NotRented(SplitEvent):
-    """What is left takes `here_s` here, or took that if it `is_over`; a machine takes `startup_s`
-    to come up.
-    """
+    """What is left takes `here_s` here, or all took that if it `is_over`; a machine `startup_s`."""
 
     here_s: float
     startup_s: float | None

@@ -23,9 +23,7 @@ def expected_speed(
     label: str | None,
     image_bytes: float | None,
 ) -> Speed | None:
-    """The remote place's speed beside this process; None if it was never measured. `label` stands
-    for the address of a rented machine.
-    """
+    """The remote place's speed beside this process; None if unknown. `label` is its machine's."""
     under = condition(session, request, context.settings, label)
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, context.settings)

@@ -28,9 +28,7 @@ _LEAVING_S = 0.2
 _NOW_S = 1.0
 """How long a call that may create a machine is waited for where everything is to end now."""
 _AGAIN_S, _LATEST_S = 1.0, 60.0
-"""How long until a server that did not answer is asked again; that doubles, up to the second of
-these, each time it takes part and is lost.
-"""
+"""Until a silent server is asked again: doubled each time that it is lost, up to the latter."""
 _NOTICE_S = 5.0
 """How often the cloud is asked whether it takes a machine away, as AWS advises for such notices."""
 
@@ -181,10 +179,7 @@ def attend(
     over: threading.Event,
     notice: Callable[[], str | None],
 ) -> None:
-    """Wait until the place `name` takes part no more, or all is over. It is watched from here too,
-    as it costs money though nobody reads the rows; when there is notice that it is about to be
-    taken away, it is drained.
-    """
+    """Watch the place `name`, as it may cost money, until it has left or all is over."""
     asked_s = monitor.clock()
     while not (work.has_left(name) or over.wait(LOOK_S)):
         if not work.stop:

@@ -51,9 +51,7 @@ class SplitMonitor:
         self._bills[name] = bill
 
     def released(self, name: str) -> None:
-        """A place costs no more but its tail. Unless told, that is when it has no images any more,
-        and takes none.
-        """
+        """A place costs no more but its tail: from now on, not from when it had nothing to do."""
         self._ended_s[name] = self.clock()
 
     def affords(self, bill: MachineBill, seconds: float) -> bool:
@@ -93,9 +91,7 @@ class SplitMonitor:
         return View(now_s, spent_s, left, left - staying, places, usd, ahead, self.limits)
 
     def close(self) -> None:
-        """The last row is there: what is spent from now on is no part of the job, but for a place
-        of which it will be told when it is `released`.
-        """
+        """The last row is there: no place costs more from now on, unless it is `released` later."""
         with self._turn:
             self._tell()
             self._closed_s = self.clock()
@@ -204,9 +200,7 @@ class SplitMonitor:
     def _outlook(
         self, view: View, place: WorkerStatus | None = None, before: Forecast | None = None
     ) -> Outlook | None:
-        """What follows for the share of `place`, and for the end; None where nothing is known. What
-        is not said to have been ahead `before` is what was at the last look.
-        """
+        """What follows for `place` and for the end; `before` is as the last look had it."""
         ahead, last = view.ahead, self._last
         if not ahead or not view.undone or (place and not place.images_per_s):
             return None
@@ -237,9 +231,7 @@ class SplitMonitor:
         return sum(self._usd(name, until_s) for name in list(self._bills))
 
     def _of_late(self, place: WorkerStatus, now_s: float) -> WorkerStatus:
-        """A place that is overdue by an image's whole way does no more than one in that time, and
-        one that nothing came from, no more than what it has in hand.
-        """
+        """The place; if overdue by an image's whole way, with the rate that its silence allows."""
         done, since_s = self._came.get(place.name, (-1, now_s))
         quiet_s = now_s - since_s
         if place.done != done or not place.in_hand:
@@ -260,9 +252,7 @@ class SplitMonitor:
         return forecast(left, places, max(0.0, min(free, affordable)))
 
     def _lasts_s(self, place: WorkerStatus, now_s: float, places: Sequence[WorkerStatus]) -> float:
-        """How long a place may go on taking images, if those that it then has in hand are to be
-        paid for too.
-        """
+        """How long a place may take images, if those that it then has in hand are paid for too."""
         bill, most_usd = self._bills.get(place.name), self.limits.max_usd
         if bill is None or most_usd is None:
             return inf

@@ -32,9 +32,7 @@ _RELEASE_S = 5.0
 _STEP_S = 10.0
 """How long a step of coming up may take that nobody can interrupt."""
 _SURER = 1.5
-"""By how much longer the rest must take here than a machine needs, while little is known of that,
-or after it was said that none is rented.
-"""
+"""Factor on what a machine needs, while little is known or once it was told that none is rented."""
 
 
 @dataclass(slots=True)
@@ -100,9 +98,7 @@ class OnDemandMachine:
     _is_paid: bool = False
 
     def pays(self) -> bool:
-        """Whether the machine would work before all is done here, and within the limits; waits
-        until that is so, or the run is over.
-        """
+        """Wait until renting pays and is within the limits; False if the run is over before."""
         hired = self.rental
         if self._is_up:
             hired.is_told = True

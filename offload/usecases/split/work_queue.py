@@ -74,9 +74,7 @@ class ThroughputEstimator:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """A place that pulls. Only what is `here` gets images that stay; one that is not `open` takes
-    nothing more, for one because it `failed`.
-    """
+    """A place that pulls. Only one `here` gets images that stay, and only an `open` one any."""
 
     name: str
     here: bool
@@ -88,10 +86,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """How a place stands: images done and in hand, its rate of late and what an image takes, None
-    as long as that is not known; whether it takes more, enough was seen of it to go by, and it is
-    on this machine.
-    """
+    """How a place stands; `is_known` once enough was seen of it. What is not known yet is None."""
 
     name: str
     done: int
@@ -104,9 +99,7 @@ class WorkerStatus:
 
 
 class WorkQueue:
-    """Images by size: places here take the largest first, others the smallest, as bytes are free
-    here.
-    """
+    """Images by size: the largest are done here, where bytes are free, the smallest elsewhere."""
 
     def __init__(self, items: Iterable[WorkItem]) -> None:
         ordered = sorted(items, key=lambda item: item.bytes)
@@ -148,9 +141,7 @@ class WorkQueue:
         return worker
 
     def standing(self, now_s: float) -> tuple[int, int, list[WorkerStatus]]:
-        """How many images nobody has taken, how many of those only a place here may take, and how
-        the places stand.
-        """
+        """How many images nobody has taken, how many of those are to stay here, and the places."""
         places = [
             WorkerStatus(
                 name=worker.name,
@@ -190,9 +181,7 @@ class WorkQueue:
         return list(holders)
 
     def give_back(self, worker: Worker, item: WorkItem, *, stays: bool = False) -> None:
-        """No answer came: the image is anybody's again, unless somebody else has it or had an
-        answer; `stays` if it is to be detected here now.
-        """
+        """No answer came: the image is anybody's again, but only for a place here if it `stays`."""
         holders = self._held.get(item, {})
         if holders.pop(worker, None) is None or holders:
             return

@@ -56,9 +56,7 @@ class SplitJob:
         expected: Speed | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """Have a place pull from now on, with as many threads as keep it busy; each calls `begin`
-        first. One that has left may join again.
-        """
+        """Have a place pull, again if it left. Each of its threads calls `begin` first."""
         threads, now_s = session.concurrency, self._clock()
         with self._changed:
             worker = self._work_queue.add(name, threads, now_s, here=here, expected=expected)
@@ -76,9 +74,7 @@ class SplitJob:
             self._changed.notify_all()
 
     def abandon(self, name: str) -> None:
-        """Have a place take nothing more, and the others do what it has in hand; its answers do not
-        count any more.
-        """
+        """Drain a place, and have the others do what it has in hand; its answers count no more."""
         with self._changed:
             self.drain(name)
             worker = self._work_queue.workers[name]
