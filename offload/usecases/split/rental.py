@@ -100,13 +100,12 @@ class OnDemandMachine:
     def pays(self) -> bool:
         """Wait until renting pays and is within the limits; False if the run is over before."""
         hired = self.rental
-        if self._is_up:
+        needs_s = USEFUL_S if self._is_up else startup_s(self.plan, self.context)
+        hired.startup_s = needs_s
+        is_admitted = self.monitor.admits(REMOTE, self._billed(), needs_s)
+        if self._is_up or not is_admitted:
             hired.is_told = True
-            return self.monitor.admits(REMOTE, self._billed(), USEFUL_S)
-        needs_s = hired.startup_s = startup_s(self.plan, self.context)
-        if not self.monitor.admits(REMOTE, self._billed(), needs_s):
-            hired.is_told = True
-            return False
+            return is_admitted
         while not self.over.wait(LOOK_S):
             view = self.monitor.view()
             known = any(place.is_known for place in view.places if place.is_here)
