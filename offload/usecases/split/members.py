@@ -18,8 +18,8 @@ from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.events import NotRented, PlaceFailed
 from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.rental import LOOK_S, USEFUL_S, HiredMachine, OnDemandMachine, bill
-from offload.usecases.split.workers import SplitJob
+from offload.usecases.split.rental import USEFUL_S, HiredMachine, OnDemandMachine, bill
+from offload.usecases.split.workers import TICK_S, SplitJob
 
 _CLOSING_S = 5.0
 """How long the way to the other place may take to close; else it goes with the process."""
@@ -81,31 +81,27 @@ class RemoteMember:
     def _run(self) -> None:
         with self._caught:
             try:
-                while self._takes_part() and self._may_return():
+                while self._takes_part():
                     if self.times_lost:
                         self._again_s = min(2 * self._again_s, _LATEST_S)
                     self._joined = False
                     self.times_lost += 1
             except OffloadError as error:
                 if not self._over.is_set():
-                    cause = failed(error, self.request.where)
-                    self.context.reporter.emit(PlaceFailed(cause))
+                    self.context.reporter.emit(PlaceFailed(failed(error, self.request.where)))
                     if self.rental is not None:
                         self.rental.is_told = True
         if self._caught.error is not None:
             self.work.hand_over(self._caught.error)
 
     def _takes_part(self) -> bool:
-        """Whether the place joined; only when it has left again, or all is over."""
+        """Have the place join, until it has left again or all is over; whether it may return."""
+        name = self.request.where
         with ExitStack() as stack:
             if not self._joins(stack):
                 return False
             notice = self.via.notice if self.via else lambda: None
-            attend(self.request.where, self.work, self.monitor, self._over, notice)
-        return True
-
-    def _may_return(self) -> bool:
-        name = self.request.where
+            attend(name, self.work, self.monitor, self._over, notice)
         return self.work.has_failed(name) and self.monitor.may_return(name)
 
     def _joins(self, stack: ExitStack) -> bool:
@@ -118,8 +114,7 @@ class RemoteMember:
             stack.enter_context(machine.up())
             request = replace(request, url=None, machine=self.rental.name)
         via = stack.enter_context(endpoints.endpoint(request, self.context))
-        config = places.kit(request, self.context, via)
-        place = places.place(request.where, config)
+        place = places.place(request.where, places.kit(request, self.context, via))
         model = self._model(place) if via is None else place.model
         if model is None:
             return False
@@ -181,7 +176,7 @@ def attend(
 ) -> None:
     """Watch the place `name`, as it may cost money, until it has left or all is over."""
     asked_s = monitor.clock()
-    while not (work.has_left(name) or over.wait(LOOK_S)):
+    while not (work.has_left(name) or over.wait(TICK_S)):
         if not work.stop:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too
                 monitor.watch()

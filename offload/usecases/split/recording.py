@@ -27,12 +27,7 @@ _LEAST = 8
 
 
 def remember(
-    run: DetectRun,
-    ended: View,
-    request: Request,
-    context: Context,
-    *,
-    rented: bool,
+    run: DetectRun, ended: View, request: Request, context: Context, *, rented: bool
 ) -> Outcome | None:
     """Add a run at both places to the history, unless the settings say not to. What a machine that
     was `rented` for it took is not what is predicted of one that is up; nor is anything known of a

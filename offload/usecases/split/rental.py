@@ -23,8 +23,8 @@ from offload.usecases.split import events
 from offload.usecases.split.expected import startup_s
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
+from offload.usecases.split.workers import TICK_S
 
-LOOK_S = 0.1
 USEFUL_S = 5.0
 """A place that may not cost so many seconds takes no part."""
 _RELEASE_S = 5.0
@@ -106,7 +106,7 @@ class OnDemandMachine:
         if self._is_up or not is_admitted:
             hired.is_told = True
             return is_admitted
-        while not self.over.wait(LOOK_S):
+        while not self.over.wait(TICK_S):
             view = self.monitor.view()
             known = any(place.is_known for place in view.places if place.is_here)
             left_s = view.left_s or 0.0
