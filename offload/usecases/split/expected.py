@@ -3,7 +3,6 @@
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split.contention import contention
 from offload.costmodel.split.throughput import Speed, speed
-from offload.costmodel.terms import Candidate
 from offload.domain.places import StartState
 from offload.domain.ports import Session
 from offload.drivers.host import network
@@ -12,7 +11,6 @@ from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.request import REMOTE, Request
 from offload.usecases.history import query
-from offload.usecases.history.query import History
 from offload.usecases.provision.plans import ProvisionPlan
 
 
@@ -27,7 +25,8 @@ def expected_speed(
     under = condition(session, request, context.settings, label)
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, context.settings)
-    candidates = _candidates(known, Overrides(slots=slots, network=under.network, kind=under.url))
+    overrides = Overrides(slots=slots, network=under.network, kind=under.url)
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
     here = next(each for each in candidates if each.traits.in_process)
     for there in candidates:
         if there.key == under.key and there.state == StartState.WARM:
@@ -40,10 +39,6 @@ def startup_s(plan: ProvisionPlan, context: Context) -> float:
     known = query.of_model(plan.model.identity, plan.record.label, context)
     overrides = Overrides(kind=plan.record.label, network=network.fingerprint())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
-    found = _candidates(known, overrides)
-    machine = next(each for each in found if each.place == REMOTE and each.state == state)
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
+    machine = next(each for each in candidates if each.place == REMOTE and each.state == state)
     return machine.startup_s.median + machine.first_s.median
-
-
-def _candidates(known: History, overrides: Overrides) -> list[Candidate]:
-    return lanes(known.measurements, known.outcomes, overrides, known_places())
