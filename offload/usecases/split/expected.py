@@ -7,6 +7,7 @@ from offload.domain.places import StartState
 from offload.domain.ports import Session
 from offload.drivers.host import network
 from offload.places import known as known_places
+from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.request import REMOTE, Request
@@ -18,11 +19,11 @@ def expected_speed(
     session: Session,
     request: Request,
     context: Context,
-    label: str | None,
+    via: Endpoint | None,
     image_bytes: float | None,
 ) -> Speed | None:
-    """The remote place's speed beside this process; None if unknown. `label` is its machine's."""
-    under = condition(session, request, context.settings, label)
+    """The remote place's speed beside this process; None if unknown. `via` is its machine."""
+    under = condition(session, request, context.settings, via.label if via else None)
     known = query.of_model(session.model, under.url, context)
     slots = local_slots(request, context.settings)
     overrides = Overrides(slots=slots, network=under.network, kind=under.url)

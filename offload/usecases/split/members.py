@@ -125,8 +125,7 @@ class RemoteMember:
             if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
-        label = via.label if via else None
-        speed = expected_speed(session, request, self.context, label, self.image_bytes)
+        speed = expected_speed(session, request, self.context, via, self.image_bytes)
         self.via, self._joined = via, True
         self.work.join(request.where, session, here=False, expected=speed)
         return True
@@ -180,11 +179,10 @@ def attend(
         if not work.stop:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too
                 monitor.watch()
-        if monitor.clock() < asked_s + _NOTICE_S:
-            continue
-        asked_s = monitor.clock()
-        if why := notice():
-            monitor.warned(name, why)
+        if monitor.clock() >= asked_s + _NOTICE_S:
+            asked_s = monitor.clock()
+            if why := notice():
+                monitor.warned(name, why)
 
 
 def _check_alike(name: str, theirs: ModelIdentity, ours: ModelIdentity) -> None:

@@ -167,7 +167,7 @@ class OnDemandMachine:
             if begun is StartPhase.START:
                 machines.stop(context, name)
             elif name in registry.names(context.settings):  # else it was refused, and is not ours
-                teardown.down(context, name, None, None, self._told, only_ours=True)
+                teardown.down(context, name, None, None, self._pays_no_more, only_ours=True)
         except OffloadError as error:
             context.reporter.emit(events.MachineLeft(name, failed(error)))
             return
@@ -177,12 +177,10 @@ class OnDemandMachine:
             is_removed = begun is StartPhase.API
             context.reporter.emit(events.MachineReturned(name, is_removed=is_removed))
 
-    def _told(self, resource: Resource) -> None:
-        if resource.kind == "instance":  # it has been asked to go, which may take a while
-            self._pays_no_more()
-
-    def _pays_no_more(self) -> None:
-        if self._bill is not None and not self._is_paid:
+    def _pays_no_more(self, gone: Resource | None = None) -> None:
+        """It is as before, or the instance was asked to go, which may take a while."""
+        is_ended = gone is None or gone.kind == "instance"
+        if is_ended and self._bill is not None and not self._is_paid:
             self._is_paid = True
             self._charge(replace(self._bill, tail_s=0.0))
             self.monitor.released(REMOTE)

@@ -97,12 +97,10 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
     if request.where != SPLIT:
         return None
     configured, remote = context.settings, alone(request, request.member)
-    if not known()[request.member].takes("url") or rental is not None:
-        return remote
-    if endpoints.is_asked(remote, configured):
-        registry.one(configured, remote.machine)  # which is meant must be clear
-        return remote
-    if request.url or configured.url:
-        return remote
-    context.reporter.emit(NothingLeaves(is_asked=False))
-    return None
+    if known()[request.member].takes("url") and rental is None:
+        if endpoints.is_asked(remote, configured):
+            registry.one(configured, remote.machine)  # which is meant must be clear
+        elif not (request.url or configured.url):
+            context.reporter.emit(NothingLeaves(is_asked=False))
+            return None
+    return remote
