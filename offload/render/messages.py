@@ -10,6 +10,7 @@ from offload.domain import events
 from offload.domain.errors import OffloadError
 from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Stepped, Warned
 from offload.domain.units import show_s, show_usd
+from offload.render.split_messages import worded
 
 if TYPE_CHECKING:
     from offload.domain.measurements import Outcome
@@ -44,6 +45,7 @@ class Messages:
 
     def hear(self, event: Event) -> None:
         """Say what happened: failures always, steps and phases with -v, the rest unless quiet."""
+        event = worded(event)
         match event:
             case Failed(text, hint):
                 say_line(f"error: {text}")
@@ -109,7 +111,7 @@ class EventLines(Messages):
 
     def hear(self, event: Event) -> None:
         """Write the event, if it crosses."""
-        if line := events.to_line(event):
+        if line := events.to_line(worded(event)):
             say_line(line)
 
 

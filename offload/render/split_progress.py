@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from offload.domain.results import Row
     from offload.usecases.split.forecast import View
     from offload.usecases.split.monitor import SplitMonitor
-    from offload.usecases.split.workers import WorkerStatus
+    from offload.usecases.split.work_queue import WorkerStatus
 
 _OF_LATE = 32
 """Rows of a place that tell its bottleneck."""

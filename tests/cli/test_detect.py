@@ -82,6 +82,16 @@ def test_people_get_a_table_and_a_summary(offload: Offload, examples: Path) -> N
     assert re.search(r"SHA-256 [0-9a-f]{12}", done.stderr)
 
 
+def test_a_job_with_a_deadline_at_one_place_is_a_sample_like_any_other(
+    offload: Offload, examples: Path
+) -> None:
+    done = offload("detect", examples, *BUILTIN, "--deadline", "5m")
+    assert done.returncode == 0, done.stderr
+    assert "deadline of 5 min kept" in done.stderr
+    [sample] = json.loads(offload("profile", "list", "--json").stdout)["measurements"]
+    assert sample["images"] >= 8
+
+
 def test_a_list_on_standard_input_is_detected(offload: Offload, tmp_path: Path) -> None:
     saved(tmp_path / "a" / "x.jpg")
     saved(tmp_path / "b" / "x.jpg")

@@ -9,7 +9,7 @@ from offload.domain.results import Row
 from offload.render.messages import Messages, summary_lines
 from offload.usecases.detect.rows import Tally
 from offload.usecases.split.forecast import Limits, View
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 from tests.fakes import FakeSession
 
 HERE = WorkerStatus("local", 70, 0, 5.0, 0.4, is_open=True, is_known=True, is_here=True)

@@ -10,7 +10,7 @@ from offload.domain.timing import Durations
 from offload.render import split_progress
 from offload.render.split_progress import SplitProgress
 from offload.usecases.split.forecast import Forecast, Limits, View
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 HERE = WorkerStatus("local", 20, 2, 5.04, 0.4, is_open=True, is_known=True, is_here=True)
 THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
@@ -35,7 +35,7 @@ class Terminal(io.StringIO):
 
 
 @dataclass
-class Overseen:
+class Monitored:
     """What stands as it stood; `often` is set once it was looked at for the fourth time."""
 
     looks: int = 0
@@ -126,10 +126,10 @@ def test_what_binds_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> No
 def test_a_person_who_watches_sees_the_places_also_while_no_row_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terminal, overseen = watched(monkeypatch), Overseen()
-    with split_progress.images(200, overseen, quiet=False) as add:  # type: ignore[arg-type]
+    terminal, monitored = watched(monkeypatch), Monitored()
+    with split_progress.images(200, monitored, quiet=False) as add:  # type: ignore[arg-type]
         add(row(upload_s=1.0))
-        assert overseen.often.wait(10)
+        assert monitored.often.wait(10)
     seen = terminal.getvalue()
     assert "local " in seen
     assert "uplink 100 %" in seen
@@ -142,10 +142,10 @@ def test_where_nobody_watches_nothing_is_shown(
 ) -> None:
     seen = Terminal() if quiet else io.StringIO()
     monkeypatch.setattr(sys, "stderr", seen)
-    overseen = Overseen()
-    with split_progress.images(200, overseen, quiet=quiet) as add:  # type: ignore[arg-type]
+    monitored = Monitored()
+    with split_progress.images(200, monitored, quiet=quiet) as add:  # type: ignore[arg-type]
         add(row())
-    assert (seen.getvalue(), overseen.looks) == ("", 0)
+    assert (seen.getvalue(), monitored.looks) == ("", 0)
 
 
 def test_rows_that_go_to_a_file_get_there_while_the_places_are_shown(
@@ -153,7 +153,7 @@ def test_rows_that_go_to_a_file_get_there_while_the_places_are_shown(
 ) -> None:
     terminal, file = watched(monkeypatch), io.StringIO()
     monkeypatch.setattr(sys, "stdout", file)
-    with split_progress.images(200, Overseen(), quiet=False):  # type: ignore[arg-type]
+    with split_progress.images(200, Monitored(), quiet=False):  # type: ignore[arg-type]
         sys.stdout.write('{"path": "a.jpg"}\n')
     assert file.getvalue() == '{"path": "a.jpg"}\n'
     assert "0/200 images" in terminal.getvalue()
@@ -163,7 +163,7 @@ def test_rows_that_go_to_a_file_get_there_while_the_places_are_shown(
 def test_before_any_place_is_there_the_whole_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = watched(monkeypatch)
 
-    class Empty(Overseen):
+    class Empty(Monitored):
         def view(self) -> View:
             return replace(VIEW, places=(), ahead=None, limits=Limits())
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from offload.costmodel.split import Speed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.events import Event, Reporter
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
 from offload.usecases.detect.pipeline import Stop
+from offload.usecases.split.events import PlaceReleased
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.work_queue import WorkItem
 from offload.usecases.split.workers import SplitJob
@@ -123,7 +126,8 @@ def test_what_a_place_that_fails_had_in_hand_is_done_elsewhere(
 ) -> None:
     wanted = items(100)
     lost: list[tuple[str, str]] = []
-    work = split(wanted, lost=lambda *told: lost.append(told))
+    work = split(wanted)
+    work.lost = lambda *told: lost.append(told)
     work.join("local", Slow(takes_s=0.003), here=True)
     work.join("remote", Slow(answers=10, failure=failure, concurrency=4), here=False)
     rows = list(work.rows())
@@ -142,7 +146,8 @@ def test_what_a_place_refuses_others_do_and_it_goes_on() -> None:
 
     wanted = items(100)
     lost: list[tuple[str, str]] = []
-    work = split(wanted, lost=lambda *told: lost.append(told))
+    work = split(wanted)
+    work.lost = lambda *told: lost.append(told)
     work.join("local", Slow(takes_s=0.003), here=True)
     work.join("remote", Strict(), here=False)
     rows = list(work.rows())
@@ -157,7 +162,7 @@ def test_a_place_that_was_expected_to_be_fast_and_never_answers_holds_up_nobody(
     wanted = items(100)
     work = split(wanted)
     hanging = Hanging(concurrency=4)
-    work.join("remote", hanging, here=False, expected_per_s=1000.0, expected_s=0.1)
+    work.join("remote", hanging, here=False, expected=Speed(1000.0, 0.1))
     work.join("local", Slow(takes_s=0.002), here=True)
     began_s = time.perf_counter()
     assert_each_once(list(work.rows()), wanted)
@@ -341,9 +346,9 @@ def test_an_image_that_cannot_be_read_fails_once() -> None:
 
 
 def test_a_place_is_let_go_long_before_the_end_if_most_images_are_to_stay() -> None:
-    wanted, said = items(400, stays=380), list[str]()
+    wanted, heard = items(400, stays=380), list[Event]()
     work = split(wanted)
-    monitor = SplitMonitor(work, time.perf_counter, 0.0, said.append)
+    monitor = SplitMonitor(work, time.perf_counter, 0.0, Reporter(heard.append))
     work.join("local", Slow(takes_s=0.005), here=True)
     work.join("remote", Slow(takes_s=0.005), here=False)
     left = None
@@ -352,7 +357,7 @@ def test_a_place_is_let_go_long_before_the_end_if_most_images_are_to_stay() -> N
             left = number
     assert left is not None
     assert left < 300
-    assert "remote is not needed any more" in said[0]
+    assert heard[0] == PlaceReleased("remote")
 
 
 def test_a_hundred_thousand_images_need_no_more_memory_as_they_are_done() -> None:

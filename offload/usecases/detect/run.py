@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from offload.domain.places import SPLIT
@@ -110,10 +111,10 @@ def detection(
         if is_shared:
             from offload.usecases.split import splitting
 
-            here = splitting.LocalMember(place.name, session, began_s)
-            job_and = splitting.shared(request, context, here, job, todo, rental)
+            job_and = splitting.shared(request, context, session, began_s, job, todo, rental)
             shared = stack.enter_context(job_and)
-            detected = use_case.limited(job, shared.rows(), stop)
+            known = use_case.problems(job, session, place.name)
+            detected = use_case.limited(job, chain(known, shared.rows()), stop)
         else:
             detected = use_case.detect(job, session, place.name, clock, stop)
         # Closed before the place is: a consumer that fails leaves no worker behind.

@@ -1,10 +1,10 @@
-"""What is worth a line: changes that are large, and last; and figures as such lines have them."""
+"""What is worth telling: changes that are large, and last."""
 
 from dataclasses import dataclass
 
-from offload.domain.units import show_s
+from offload.usecases.split.events import DeadlineChanged
 from offload.usecases.split.forecast import View
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 MOMENT_S = 1.0
 """How long what is said must hold at least."""
@@ -13,9 +13,7 @@ _PAUSE_S = 5.0
 _LEAST = 8
 """Images that a change is seen in at least."""
 _CHANGED, _STEADY = 1.8, 1.5
-"""A rate this many times the one that was said may have doubled or halved, until it is closer than
-the second of these again.
-"""
+"""A rate has changed if it differs by the first factor, and not if by less than the second."""
 _CLOSE = 0.03
 """The share of the deadline that the end is to be beyond it, or before it after all."""
 
@@ -65,53 +63,21 @@ class DeadlineAlert:
     broken: bool = False
     since_s: float | None = None
 
-    def declared(self, view: View) -> str | None:
-        """What is to be said of the deadline, if it is to be declared anew."""
-        deadline_s = view.limits.deadline_s
-        left_s = view.left_s or 0.0
-        busy = [place for place in view.places if place.is_open and place.in_hand]
-        known = all(place.is_known and place.done >= 2 * place.in_hand for place in busy)
+    def declared(self, view: View) -> DeadlineChanged | None:
+        """The deadline, if it looked otherwise than told for long enough, or has just passed."""
+        deadline_s, left_s = view.limits.deadline_s, view.left_s or 0.0
         if deadline_s is None or not view.undone:
             return None
-        if not self.turns(view.spent_s, left_s, deadline_s, known=known):
-            return None
-        late_s = view.spent_s + left_s - deadline_s
-        end = f": the end is in {about(left_s)}" if view.ahead else ""
-        if not self.broken:
-            text = f"will be kept after all, with about {about(-late_s)} to spare"
-        elif view.spent_s > deadline_s:
-            text = f"has passed{end}"
-        else:
-            text = f"will be missed by about {about(late_s)}{end}"
-        return f"The deadline of {show_s(deadline_s)} {text}"
-
-    def turns(self, spent_s: float, left_s: float, deadline_s: float, *, known: bool) -> bool:
-        """Whether that is to be declared anew: at once when the deadline passes, else if it has
-        looked so for a while, which is longer where it is close, much is left or little known.
-        """
-        beyond = (spent_s + left_s) / deadline_s - 1
-        passed = spent_s > deadline_s and not self.broken
-        if not passed and (-beyond if self.broken else beyond) <= _CLOSE:
-            self.since_s = None
-            return False
-        self.since_s = spent_s if self.since_s is None else self.since_s
-        hold_s = max(MOMENT_S, 0.015 * left_s / max(abs(beyond), _CLOSE)) * (1 if known else 3)
-        if not passed and spent_s - self.since_s < hold_s:
-            return False
+        beyond = (view.spent_s + left_s) / deadline_s - 1
+        if view.spent_s <= deadline_s or self.broken:
+            if (-beyond if self.broken else beyond) <= _CLOSE:
+                self.since_s = None
+                return None
+            self.since_s = view.spent_s if self.since_s is None else self.since_s
+            busy = [place for place in view.places if place.is_open and place.in_hand]
+            known = all(place.is_known and place.done >= 2 * place.in_hand for place in busy)
+            hold_s = max(MOMENT_S, 0.015 * left_s / max(abs(beyond), _CLOSE)) * (1 if known else 3)
+            if view.spent_s - self.since_s < hold_s:
+                return None
         self.broken, self.since_s = not self.broken, None
-        return True
-
-
-def rate(images_per_s: float) -> str:
-    """Two digits of a rate."""
-    return f"{float(f'{images_per_s:.2g}'):g}"
-
-
-def instead(text: str, now: str, before: str) -> str:
-    """What is true now, and what was before if that was something else."""
-    return text if now == before else f"{text} instead of {before}"
-
-
-def about(seconds: float) -> str:
-    """Two digits of a duration."""
-    return show_s(float(f"{max(seconds, 0.0):.2g}"))
+        return DeadlineChanged(deadline_s, view.spent_s, view.left_s)

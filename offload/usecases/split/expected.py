@@ -1,34 +1,44 @@
-"""How fast the other place of a split is expected to be, as it was when it was measured."""
+"""What is expected of the other place of a split, as such places were when they were measured."""
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split import Speed, contention, speed
+from offload.domain.places import StartState
 from offload.domain.ports import Session
+from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect.conditions import condition, local_slots
-from offload.usecases.detect.request import Request
+from offload.usecases.detect.request import REMOTE, Request
 from offload.usecases.history import query
+from offload.usecases.provision.planning import ProvisionPlan
 
 
-def expected(
+def expected_speed(
     session: Session,
     request: Request,
     context: Context,
     via: Endpoint | None,
     image_bytes: float | None,
 ) -> Speed | None:
-    """The remote place's speed beside this process; None if it was never measured. `via` is
-    the machine where it is a rented one.
-    """
-    configured = context.settings
-    under = condition(session, request, configured, via)
+    """The remote place's speed beside this process; None if unknown. `via` is its machine."""
+    under = condition(session, request, context.settings, via)
     known = query.of_model(session.model, under.url, context)
-    slots = local_slots(request, configured)
-    by_hand = Overrides(slots=slots, network=under.network, kind=under.machine)
-    ways = lanes(known.measurements, known.outcomes, by_hand, known_places())
-    here = next(way for way in ways if way.traits.in_process)
-    there = next((way for way in ways if way.key == under.key and way.state == "warm"), None)
-    if there is None:
-        return None
-    return speed(there, image_bytes, contention(known.measurements, here, there).remote)
+    slots = local_slots(request, context.settings)
+    overrides = Overrides(slots=slots, network=under.network, kind=under.machine)
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
+    here = next(each for each in candidates if each.traits.in_process)
+    for there in candidates:
+        if there.key == under.key and there.state == StartState.WARM:
+            return speed(there, image_bytes, contention(known.measurements, here, there).remote)
+    return None
+
+
+def startup_s(plan: ProvisionPlan, context: Context) -> float:
+    """Seconds until a machine's first result, as such machines took, else assumed."""
+    known = query.of_model(plan.model.identity, plan.record.label, context)
+    overrides = Overrides(kind=plan.record.kind, network=network.fingerprint())
+    state = StartState.ABSENT if plan.before is None else StartState.STOPPED
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
+    machine = next(each for each in candidates if each.place == REMOTE and each.state == state)
+    return machine.startup_s.median + machine.first_s.median

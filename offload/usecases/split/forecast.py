@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class MachineBill:
-    """What a place costs: `usd_per_h` from `since_s` on the clock until `tail_s` after its last
-    image, and for `least_s` at least.
-    """
+    """What a place costs from `since_s` until `tail_s` after its last image, `least_s` at least."""
 
     usd_per_h: float
     since_s: float

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
+from offload.domain.events import failed
 from offload.domain.ports import Model, ModelIdentity, Place, Session
-from offload.domain.units import show_s
 from offload.drivers.host.capture import Captured
 from offload.providers import Endpoint
 from offload.usecases.context import Context
@@ -15,11 +15,11 @@ from offload.usecases.detect import endpoints, places
 from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
-from offload.usecases.split.expected import expected
+from offload.usecases.split.events import NotRented, PlaceFailed
+from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.on_demand import LOOK_S, OnDemandMachine
-from offload.usecases.split.rental import USEFUL_S, HiredMachine, affords, bill
-from offload.usecases.split.workers import SplitJob
+from offload.usecases.split.rental import USEFUL_S, HiredMachine, OnDemandMachine, bill
+from offload.usecases.split.workers import TICK_S, SplitJob
 
 _CLOSING_S = 5.0
 """How long the way to the other place may take to close; else it goes with the process."""
@@ -28,9 +28,7 @@ _LEAVING_S = 0.2
 _NOW_S = 1.0
 """How long a call that may create a machine is waited for where everything is to end now."""
 _AGAIN_S, _LATEST_S = 1.0, 60.0
-"""How long until a server that did not answer is asked again; that doubles, up to the second of
-these, each time it takes part and is lost.
-"""
+"""Until a silent server is asked again: doubled each time that it is lost, up to the latter."""
 _NOTICE_S = 5.0
 """How often the cloud is asked whether it takes a machine away, as AWS advises for such notices."""
 
@@ -83,45 +81,40 @@ class RemoteMember:
     def _run(self) -> None:
         with self._caught:
             try:
-                while self._takes_part() and self._may_return():
+                while self._takes_part():
                     if self.times_lost:
                         self._again_s = min(2 * self._again_s, _LATEST_S)
                     self._joined = False
                     self.times_lost += 1
             except OffloadError as error:
                 if not self._over.is_set():
-                    said = f"{error} All is detected here. {error.hint}"
-                    self.context.reporter.warn(said.strip())
+                    self.context.reporter.emit(PlaceFailed(failed(error, self.request.where)))
                     if self.rental is not None:
                         self.rental.is_told = True
         if self._caught.error is not None:
-            self.work.fail(self._caught.error)
+            self.work.hand_over(self._caught.error)
 
     def _takes_part(self) -> bool:
-        """Whether the place joined; only when it has left again, or all is over."""
+        """Have the place join, until it has left again or all is over; whether it may return."""
+        name = self.request.where
         with ExitStack() as stack:
             if not self._joins(stack):
                 return False
             notice = self.via.notice if self.via else lambda: None
-            attend(self.request.where, self.work, self.monitor, self._over, notice)
-        return True
-
-    def _may_return(self) -> bool:
-        name = self.request.where
+            attend(name, self.work, self.monitor, self._over, notice)
         return self.work.has_failed(name) and self.monitor.may_return(name)
 
     def _joins(self, stack: ExitStack) -> bool:
         """Whether the place joined."""
         request = self.request
         if self.rental is not None:
-            bringing = self._bringing(self.rental)
-            if not bringing.pays():
+            machine = self._machine(self.rental)
+            if not machine.pays():
                 return False
-            stack.enter_context(bringing.up())
+            stack.enter_context(machine.up())
             request = replace(request, url=None, machine=self.rental.name)
         via = stack.enter_context(endpoints.endpoint(request, self.context))
-        kit = places.kit(request, self.context, via)
-        place = places.place(request.where, kit)
+        place = places.place(request.where, places.kit(request, self.context, via))
         model = self._model(place) if via is None else place.model
         if model is None:
             return False
@@ -129,18 +122,12 @@ class RemoteMember:
         _check_alike(request.where, session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
-            if not affords(self.monitor, costs, USEFUL_S, self.context.reporter):
+            if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
-        hope = expected(session, request, self.context, via, self.image_bytes)
+        speed = expected_speed(session, request, self.context, via, self.image_bytes)
         self.via, self._joined = via, True
-        self.work.join(
-            request.where,
-            session,
-            here=False,
-            expected_per_s=hope.images_per_s if hope else None,
-            expected_s=hope.latency_s if hope else None,
-        )
+        self.work.join(request.where, session, here=False, expected=speed)
         return True
 
     def _model(self, place: Place) -> Model | None:
@@ -152,35 +139,31 @@ class RemoteMember:
                 return place.model
             except NoServer as error:
                 if not is_told:
-                    self.context.reporter.warn(
-                        f"{error} Until one does, all is detected here. {error.hint}"
-                    )
+                    cause = failed(error, self.request.where)
+                    self.context.reporter.emit(PlaceFailed(cause, is_awaited=True))
                 is_told = True
             wait_s = self._again_s
         return None
 
-    def _bringing(self, rental: HiredMachine) -> OnDemandMachine:
+    def _machine(self, rental: HiredMachine) -> OnDemandMachine:
         """The machine as it is to be: with the model that is at work here."""
         request, context = self.request, self.context
-        wish = ProvisionOptions(
+        options = ProvisionOptions(
             name=rental.name,
             model=request.model or context.settings.model or self.here.model.name,
             labels=request.labels,
             offline=request.offline,
         )
-        plan = rental.plan = planning.planned(wish, context)
+        plan = rental.plan = planning.planned(options, context)
         _check_alike(self.request.where, plan.model.identity, self.here.model)
         return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 
     def _tell_why_not(self) -> None:
-        """Say that all was done before it paid to rent a machine, unless that was said before."""
+        """Tell that all was done before it paid to rent a machine, unless that was said before."""
         view, rental = self.monitor.view(), self.rental
         if rental is None or rental.is_told or self._joined or view.undone:
             return
-        needs = rental.needs_s and f", and one takes about {show_s(rental.needs_s)} to come up"
-        self.context.reporter.note(
-            f"No machine was rented: all was done here in {show_s(view.spent_s)}{needs or ''}"
-        )
+        self.context.reporter.emit(NotRented(view.spent_s, rental.startup_s, is_over=True))
 
 
 def attend(
@@ -190,20 +173,16 @@ def attend(
     over: threading.Event,
     notice: Callable[[], str | None],
 ) -> None:
-    """Wait until the place `name` takes part no more, or all is over. It is watched from here too,
-    as it costs money though nobody reads the rows; when there is notice that it is about to be
-    taken away, it is drained.
-    """
+    """Watch the place `name`, as it may cost money, until it has left or all is over."""
     asked_s = monitor.clock()
-    while not (work.has_left(name) or over.wait(LOOK_S)):
-        if not work.is_ending:
+    while not (work.has_left(name) or over.wait(TICK_S)):
+        if not work.stop:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too
                 monitor.watch()
-        if monitor.clock() < asked_s + _NOTICE_S:
-            continue
-        asked_s = monitor.clock()
-        if why := notice():
-            monitor.warned(name, why)
+        if monitor.clock() >= asked_s + _NOTICE_S:
+            asked_s = monitor.clock()
+            if why := notice():
+                monitor.warned(name, why)
 
 
 def _check_alike(name: str, theirs: ModelIdentity, ours: ModelIdentity) -> None:

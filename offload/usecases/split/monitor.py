@@ -1,18 +1,21 @@
-"""A split watched on its way: what changes is seen to, and said."""
+"""A split watched on its way: what changes is seen to, and told."""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Protocol
 
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.events import Reporter
 from offload.domain.timing import Clock
 from offload.domain.units import show_usd
-from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack, about, instead, rate
+from offload.usecases.split import events
+from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack
+from offload.usecases.split.events import Outlook, PlaceStopped
 from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import WorkerStatus
+from offload.usecases.split.workers import SplitJob
 
 EVERY_S = 0.25
 """How often the places are looked at."""
@@ -20,32 +23,16 @@ _MARGIN = 1.25
 """By how much longer a place may take for what it has in hand than it takes of late."""
 
 
-class WatchedSplit(Protocol):
-    """What is watched."""
-
-    def standing(self) -> tuple[int, int, list[WorkerStatus]]:
-        """How many images nobody has taken, how many of those only the place here may take, and how
-        the places stand.
-        """
-
-    def drain(self, name: str) -> None:
-        """Have a place take nothing more."""
-
-    def abandon(self, name: str) -> None:
-        """Have the others do what it has in hand, too."""
-
-
 @dataclass(slots=True)
 class SplitMonitor:
-    """Watches a split: `watch` is for `Split.rows`, `lost` for `Split`, and each change of plan is
-    a line that is told to `say`. A place costs nothing unless it has a bill. `began_s` is when the
-    command began. Any thread may call any method.
+    """Watches a split: `watch` is for `SplitJob.rows`, `lost` for `SplitJob`, and each change of
+    plan is an event. `began_s` is when the command began. Any thread may call any method.
     """
 
-    split: WatchedSplit
+    split: SplitJob
     clock: Clock
     began_s: float
-    say: Callable[[str], None]
+    reporter: Reporter
     limits: Limits = field(default_factory=Limits)
     _bills: dict[str, MachineBill] = field(default_factory=dict, init=False)
     _ended_s: dict[str, float] = field(default_factory=dict, init=False)
@@ -53,36 +40,41 @@ class SplitMonitor:
     _tracks: dict[str, RateTrack] = field(default_factory=dict, init=False)
     _lost: set[str] = field(default_factory=set, init=False)
     _drained: dict[str, str] = field(default_factory=dict, init=False)
-    _news: deque[tuple[str, str]] = field(default_factory=deque, init=False)
-    _promise: DeadlineAlert = field(default_factory=DeadlineAlert, init=False)
+    _news: deque[PlaceStopped] = field(default_factory=deque, init=False)
+    _deadline: DeadlineAlert = field(default_factory=DeadlineAlert, init=False)
     _last: View | None = field(default=None, init=False)
     _closed_s: float | None = field(default=None, init=False)
     _turn: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def bill(self, name: str, bill: MachineBill) -> None:
-        """What a place costs, told when it begins to."""
+        """A place, which costs nothing else, begins to be billed."""
         self._bills[name] = bill
 
     def released(self, name: str) -> None:
-        """A place costs no more but its tail. Unless told, that is when it has no images any more,
-        and takes none.
-        """
+        """A place costs no more but its tail: from now on, not from when it had nothing to do."""
         self._ended_s[name] = self.clock()
 
     def affords(self, bill: MachineBill, seconds: float) -> bool:
         """Whether a place that is billed so may be used for so long from now on."""
-        until_s = self.clock() + seconds
-        usd = bill.usd(until_s) + sum(self._usd(name, until_s) for name in list(self._bills))
-        return self.limits.max_usd is None or usd <= self.limits.max_usd
+        until_s, max_usd = self.clock() + seconds, self.limits.max_usd
+        return max_usd is None or bill.usd(until_s) + self._all_usd(until_s) <= max_usd
+
+    def admits(self, name: str, bill: MachineBill, seconds: float) -> bool:
+        """The same, and told if it may not."""
+        if self.affords(bill, seconds):
+            return True
+        least_usd, max_usd = bill.usd(self.clock() + seconds), self.limits.max_usd or 0.0
+        self.reporter.emit(events.TooExpensive(name, least_usd, max_usd))
+        return False
 
     def lost(self, name: str, why: str) -> None:
         """A place gives no answer any more."""
         self._lost.add(name)
-        self._news.append((name, f"{name} gives no answer any more ({why.rstrip('.')})"))
+        self._news.append(events.PlaceLost(name, why))
 
     def warned(self, name: str, why: str) -> None:
         """A place will end soon: it is drained."""
-        self._drain(name, why, f"{name} will end soon ({why.rstrip('.')}) and takes no more images")
+        self._drain(events.PlaceEnding(name, why), why)
 
     def may_return(self, name: str) -> bool:
         """Whether a place that was lost may take part again: it is free, and was not drained."""
@@ -99,9 +91,7 @@ class SplitMonitor:
         return View(now_s, spent_s, left, left - staying, places, usd, ahead, self.limits)
 
     def close(self) -> None:
-        """The last row is there: what is spent from now on is no part of the job, but for a place
-        of which it will be told when it is `released`.
-        """
+        """The last row is there: no place costs more from now on, unless it is `released` later."""
         with self._turn:
             self._tell()
             self._closed_s = self.clock()
@@ -128,8 +118,8 @@ class SplitMonitor:
         self._spend(view)
         self._tell()
         self._compare(view)
-        if (declared := self._promise.declared(view)) is not None:
-            self.say(declared)
+        if (declared := self._deadline.declared(view)) is not None:
+            self.reporter.emit(declared)
         self._last = view
         if self._drained and view.left and not any(p.is_open or p.in_hand for p in view.places):
             whys = "; ".join(f"{name}: {why}" for name, why in self._drained.items())
@@ -151,8 +141,8 @@ class SplitMonitor:
             if place.name in self._drained:
                 self.split.drain(place.name)
             elif not first and place.is_open:
-                effects = self._effects(view, self._before(view), place)
-                self._line(f"{place.name} takes part {'again' if is_back else 'now'}", effects)
+                outlook = self._outlook(view, place)
+                self.reporter.emit(events.PlaceJoined(place.name, is_back, outlook=outlook))
 
     def _release(self, view: View) -> None:
         """Drain what has nothing to do any more, as all that is left is for the place here."""
@@ -162,22 +152,18 @@ class SplitMonitor:
             if not place.is_here and place.is_open and not place.in_hand:
                 self._drained[place.name] = "what is left is to stay here"
                 self.split.drain(place.name)
-                self.say(f"{place.name} is not needed any more: what is left is to stay here")
+                self.reporter.emit(events.PlaceReleased(place.name))
 
     def _spend(self, view: View) -> None:
         """Drain what costs before the images that it has in hand would cost more than is left."""
         for place in view.places:
             if place.is_open and self._lasts_s(place, view.now_s, view.places) <= 0:
-                limit = f"--max-cost {show_usd(self.limits.max_usd or 0.0)}"
-                head = f"{place.name} takes no more images so as to cost no more than {limit}"
-                self._drain(place.name, f"{limit} is spent", head)
-            if place.in_hand and not place.is_open and self._is_spent(place.name, view.now_s):
+                max_usd = self.limits.max_usd or 0.0
+                why = f"--max-cost {show_usd(max_usd)} is spent"
+                self._drain(events.BudgetReached(place.name, max_usd), why)
+            is_ending = place.in_hand and not place.is_open and place.name in self._bills
+            if is_ending and self._all_usd(view.now_s + 2 * EVERY_S) > (self.limits.max_usd or inf):
                 self.split.abandon(place.name)
-
-    def _is_spent(self, name: str, now_s: float) -> bool:
-        """Whether a place would have cost too much by the next look."""
-        spent_usd = sum(self._usd(each, now_s + 2 * EVERY_S) for each in list(self._bills))
-        return name in self._bills and spent_usd > (self.limits.max_usd or inf)
 
     def _compare(self, view: View) -> None:
         """See whether rates are what was said, but for the last images."""
@@ -190,71 +176,62 @@ class SplitMonitor:
                 old = replace(place, images_per_s=said_per_s)
                 places = [old if each is place else each for each in view.places]
                 before = self._forecast(view.now_s, view.left, view.free, places)
-                head = f"{place.name} {self._does(place, said_per_s, view.now_s)}"
-                self._line(head, self._effects(view, before, place))
-
-    def _does(self, place: WorkerStatus, said_per_s: float, now_s: float) -> str:
-        quiet_s = now_s - self._came[place.name][1]
-        if quiet_s > max(
-            MOMENT_S, 2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s
-        ):
-            return f"has not answered for {about(quiet_s)}"
-        return f"does {rate(place.images_per_s or 0.0)} images/s instead of {rate(said_per_s)}"
+                quiet_s = view.now_s - self._came[place.name][1]
+                due_s = max(2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s)
+                self.reporter.emit(
+                    events.RateChanged(
+                        place.name,
+                        place.images_per_s or 0.0,
+                        said_per_s,
+                        quiet_s if quiet_s > max(MOMENT_S, due_s) else None,
+                        outlook=self._outlook(view, place, before),
+                    )
+                )
 
     def _tell(self) -> None:
-        """Say which places end, and what follows from that."""
+        """Tell which places end, and what follows from that."""
         while self._news:
-            name, head = self._news.popleft()
-            view = self.view()
-            effects = self._effects(view, self._before(view))
-            others = [place for place in view.places if place.is_open and place.name != name]
-            if others and view.undone:
-                what = "the rest is" if name in self._drained else "its images are"
-                where = "here" if any(each.is_here for each in others) else "elsewhere"
-                effects.insert(0, f"{what} done {where}")
-            self._line(head, effects)
+            news, view = self._news.popleft(), self.view()
+            others = [place for place in view.places if place.is_open and place.name != news.place]
+            is_here = any(each.is_here for each in others) if others and view.undone else None
+            outlook = self._outlook(view)
+            self.reporter.emit(replace(news, outlook=outlook, rest_is_here=is_here))
 
-    def _effects(
-        self, view: View, before: Forecast | None, place: WorkerStatus | None = None
-    ) -> list[str]:
-        """What follows for the share of `place`, and for the end."""
-        ahead, effects = view.ahead, []
+    def _outlook(
+        self, view: View, place: WorkerStatus | None = None, before: Forecast | None = None
+    ) -> Outlook | None:
+        """What follows for `place` and for the end; `before` is as the last look had it."""
+        ahead, last = view.ahead, self._last
         if not ahead or not view.undone or (place and not place.images_per_s):
-            return []
-        if place and place.name in ahead.images and len(ahead.images) > 1:
-            images = round(ahead.images[place.name])
-            then = round(before.images.get(place.name, images)) if before else images
-            where = "stay here" if place.is_here else "go there"
-            share = f"about {images} of the {view.undone} images left {where}"
-            effects.append(instead(share, str(images), str(then)))
-        end = about(ahead.seconds)
-        then_s = about(before.seconds) if before else end
-        return [*effects, instead(f"the end is in {end}", end, then_s)]
-
-    def _line(self, head: str, effects: Sequence[str]) -> None:
-        self.say(f"{head}: {', '.join(effects)}" if effects else head)
-
-    def _before(self, view: View) -> Forecast | None:
-        """What was ahead at the last look."""
-        last = self._last
-        if not last or not last.ahead:
             return None
-        return replace(last.ahead, seconds=last.ahead.seconds - (view.now_s - last.now_s))
+        if before is None and last and last.ahead:
+            seconds = last.ahead.seconds - (view.now_s - last.now_s)
+            before = replace(last.ahead, seconds=seconds)
+        before = before or ahead
+        known = Outlook(ahead.seconds, before.seconds, view.undone)
+        if not place or place.name not in ahead.images or len(ahead.images) == 1:
+            return known
+        images = ahead.images[place.name]
+        then = before.images.get(place.name, images)
+        return replace(
+            known, images=round(images), images_before=round(then), is_here=place.is_here
+        )
 
-    def _drain(self, name: str, why: str, head: str) -> None:
+    def _drain(self, news: PlaceStopped, why: str) -> None:
         with self._turn:
-            if name not in self._drained:
-                self._drained[name] = why.rstrip(".")
-                self.split.drain(name)
-                self._news.append((name, head))
+            if news.place not in self._drained:
+                self._drained[news.place] = why.rstrip(".")
+                self.split.drain(news.place)
+                self._news.append(news)
 
     def _usd(self, name: str, until_s: float) -> float:
         return self._bills[name].usd(min(until_s, self._ended_s.get(name, inf)))
 
+    def _all_usd(self, until_s: float) -> float:
+        return sum(self._usd(name, until_s) for name in list(self._bills))
+
     def _of_late(self, place: WorkerStatus, now_s: float) -> WorkerStatus:
-        """A place that is overdue by an image's whole way does no more than one in that time, and
-        one that nothing came from, no more than what it has in hand.
-        """
+        """The place; if overdue by an image's whole way, with the rate that its silence allows."""
         done, since_s = self._came.get(place.name, (-1, now_s))
         quiet_s = now_s - since_s
         if place.done != done or not place.in_hand:
@@ -275,9 +252,7 @@ class SplitMonitor:
         return forecast(left, places, max(0.0, min(free, affordable)))
 
     def _lasts_s(self, place: WorkerStatus, now_s: float, places: Sequence[WorkerStatus]) -> float:
-        """How long a place may go on taking images, if those that it then has in hand are to be
-        paid for too.
-        """
+        """How long a place may take images, if those that it then has in hand are paid for too."""
         bill, most_usd = self._bills.get(place.name), self.limits.max_usd
         if bill is None or most_usd is None:
             return inf

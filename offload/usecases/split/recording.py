@@ -19,68 +19,60 @@ from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import View
+from offload.usecases.split.splitting import SplitRun
 
 _LEAST = 8
 """Images that a place has done, if it is to say how fast it was."""
 
 
 def remember(
-    run: DetectRun,
-    ended: View,
-    request: Request,
-    context: Context,
-    *,
-    rented: bool,
+    run: DetectRun, ended: View, request: Request, context: Context, *, rented: bool
 ) -> Outcome | None:
     """Add a run at both places to the history, unless the settings say not to. What a machine that
     was `rented` for it took is not what is predicted of one that is up; nor is anything known of a
     place that was away for a while.
     """
+    shared, members = run.shared, request.members
+    if request.where != SPLIT or shared is None or not context.settings.history:
+        return None
     done = {place.name: place.done for place in ended.places if place.is_open}
-    both = len(request.members) > 1  # a job here that has a deadline is watched like a split
-    shared = both and all(done.get(place, 0) >= _LEAST for place in request.members)
-    was_away = run.shared and run.shared.other and run.shared.other.times_lost
-    if not context.settings.history or not shared or was_away or not is_plain(run, request):
+    was_away = shared.other and shared.other.times_lost
+    too_few = any(done.get(place, 0) < _LEAST for place in members)
+    if was_away or too_few or not is_plain(run, request):
         return None
     taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    under = [_condition(run, place, request, context.settings) for place in request.members]
-    samples = [_sample(run, each, taken_at) for each in under]
+    under = [_condition(shared, place, request, context.settings) for place in members]
+    samples = [
+        Measurement(
+            taken_at=taken_at,
+            source="run",
+            condition=each,
+            in_flight=shared.work.sessions[each.place].concurrency,
+            folder_images=run.tally.images,
+            folder_bytes=run.tally.bytes,
+            images=tuple(run.samples[each.place].images),
+        )
+        for each in under
+    ]
 
     def compared(store: Store) -> Outcome | None:
         if not run.complete or rented or "-" in request.sources:
             return None
         known = [m for _, m in store.measurements(model=under[0].model.sha256)]
-        via = run.shared.via if run.shared else None
-        billing = via.billing if via else Billing()
+        billing = shared.via.billing if shared.via else Billing()
         predicted = _prediction(known, store.outcomes(), run, under, billing)
         if predicted is None:
             return None
-        spent_usd = sum(ended.usd.values())
-        return outcome_of(run, predicted, SPLIT, spent_usd, taken_at)
+        return outcome_of(run, predicted, SPLIT, sum(ended.usd.values()), taken_at)
 
     return kept_in_store(samples, compared, context)
 
 
-def _condition(run: DetectRun, place: str, request: Request, configured: Settings) -> Condition:
-    assert run.shared is not None  # it is a split
-    via = run.shared.via
+def _condition(shared: SplitRun, place: str, request: Request, configured: Settings) -> Condition:
     other = next(each for each in request.members if each != place)
-    session = run.shared.work.sessions[place]
-    there = via if place == request.member else None
-    return replace(condition(session, alone(request, place), configured, there), beside=other)
-
-
-def _sample(run: DetectRun, under: Condition, taken_at: str) -> Measurement:
-    assert run.shared is not None
-    return Measurement(
-        taken_at=taken_at,
-        source="run",
-        condition=under,
-        in_flight=run.shared.work.sessions[under.place].concurrency,
-        folder_images=run.tally.images,
-        folder_bytes=run.tally.bytes,
-        images=tuple(run.samples[under.place].images),
-    )
+    via = shared.via if place == request.member else None
+    session = shared.work.sessions[place]
+    return replace(condition(session, alone(request, place), configured, via), beside=other)
 
 
 def _prediction(
@@ -94,14 +86,11 @@ def _prediction(
     here, there = under
     past = [o for o in outcomes if o.model == here.model.name]
     goal = Goal(run.tally.images, float(run.tally.bytes))
-    by_hand = Overrides(slots=here.slots, network=there.network, kind=there.machine)
-    ways = lanes(known, past, by_hand, known_places())
-    way = split_option.split(ways, known, goal, [there.place])
-    if way is None or way.key != _key(under):
+    overrides = Overrides(slots=here.slots, network=there.network, kind=there.machine)
+    candidates = lanes(known, past, overrides, known_places())
+    together = split_option.split(candidates, known, goal, [there.place])
+    key = " ".join(replace(each, beside=None).key for each in under)
+    if together is None or together.key != key:
         return None
     errors = accuracy.residuals(past, SPLIT)
-    return split_option.joint(way, options(ways, goal, billing), goal, billing, errors)
-
-
-def _key(under: Sequence[Condition]) -> str:
-    return " ".join(replace(each, beside=None).key for each in under)
+    return split_option.joint(together, options(candidates, goal, billing), goal, billing, errors)

@@ -10,7 +10,6 @@ from offload.domain.results import Row
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
-from offload.drivers.settings import Settings
 from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
@@ -18,7 +17,8 @@ from offload.usecases.context import Context
 from offload.usecases.detect import endpoints
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
 from offload.usecases.detect.request import Request, alone
-from offload.usecases.detect.rows import Job, problems
+from offload.usecases.detect.rows import Job
+from offload.usecases.split.events import NothingLeaves
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
 from offload.usecases.split.monitor import SplitMonitor
@@ -27,33 +27,10 @@ from offload.usecases.split.work_queue import WorkItem
 from offload.usecases.split.workers import SplitJob
 
 
-def items(request: Request, configured: Settings, todo: ImageList) -> list[WorkItem]:
-    """The images with their sizes, and whether they stay."""
-    among = patterns(request, configured) if request.where == SPLIT else ()
-    staying = KeepLocalRules(todo.root, among)
-    root = todo.root
-    return [
-        WorkItem(path, image_files.size_bytes(root, path), path in staying) for path in todo.paths
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class LocalMember:
-    """The place on this machine that works from the first image on, by its name, and when the
-    command began.
-    """
-
-    name: str
-    session: Session
-    began_s: float
-
-
 @dataclass(slots=True)
 class SplitRun:
     """A split that is ready to go, what watches it, and the place that may join it."""
 
-    job: Job
-    here: LocalMember
     work: SplitJob
     monitor: SplitMonitor
     other: RemoteMember | None = None
@@ -64,8 +41,7 @@ class SplitRun:
         return self.other.via if self.other else None
 
     def rows(self) -> Iterator[Row]:
-        """The rows, those first of what is known to be no image."""
-        yield from problems(self.job, self.here.session, self.here.name)
+        """The rows of all images."""
         yield from self.work.rows(self.monitor.watch)
         self.monitor.close()
 
@@ -74,46 +50,46 @@ class SplitRun:
 def shared(
     request: Request,
     context: Context,
-    here: LocalMember,
+    here: Session,
+    began_s: float,
     job: Job,
     todo: ImageList,
     rental: HiredMachine | None,
 ) -> Iterator[SplitRun]:
-    """The place here at work on the job, and the other one on its way, if there is one.
+    """The place of this machine, whose session is `here`, at work on the job, and the other one on
+    its way, if there is one. The command began at `began_s`.
 
     Raises:
         UsageError: it is not clear which one.
     """
     elsewhere = _elsewhere(request, context, rental)
-    queue = items(request, context.settings, todo)
+    keep_local = patterns(request, context.settings) if request.where == SPLIT else ()
+    staying, root = KeepLocalRules(todo.root, keep_local), todo.root
+    items = [
+        WorkItem(path, image_files.size_bytes(root, path), path in staying) for path in todo.paths
+    ]
     limits = Limits(request.deadline_s, request.max_cost_usd)
 
-    def lost(name: str, why: str) -> None:
-        monitor.lost(name, why)
-
-    work = SplitJob(job, queue, context.clock, context.stop, lost)
-    monitor = SplitMonitor(work, context.clock, here.began_s, context.reporter.note, limits)
-    sizes = [item.bytes for item in queue if not item.stays]
+    work = SplitJob(job, items, context.clock, context.stop)
+    monitor = SplitMonitor(work, context.clock, began_s, context.reporter, limits)
+    work.lost = monitor.lost
+    sizes = [item.bytes for item in items if not item.stays]
     begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
-    work.join(here.name, here.session, here=True, begin=begin)
-    found = SplitRun(job, here, work, monitor)
-    if elsewhere is None or not sizes:
-        if elsewhere is not None and queue:
-            context.reporter.warn(
-                "Every image is to stay here, so nothing leaves and nothing is rented."
-            )
-        yield found
+    work.join(request.members[0], here, here=True, begin=begin)
+    found = SplitRun(work, monitor)
+    if elsewhere is not None and sizes:
+        each, count = sum(sizes) / len(sizes), len(sizes)
+        found.other = RemoteMember(elsewhere, context, count, each, work, monitor, here, rental)
+        with found.other.joining():
+            yield found
         return
-    each = sum(sizes) / len(sizes)
-    found.other = RemoteMember(
-        elsewhere, context, len(sizes), each, work, monitor, here.session, rental
-    )
-    with found.other.joining():
-        yield found
+    if elsewhere is not None and items:
+        context.reporter.emit(NothingLeaves(is_asked=True))
+    yield found
 
 
 def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) -> Request | None:
-    """The request of the other place; None if there is none, which is said.
+    """The request of the other place; None if there is none, which is told.
 
     Raises:
         UsageError: there is no such machine, or more than one.
@@ -121,17 +97,10 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
     if request.where != SPLIT:
         return None
     configured, remote = context.settings, alone(request, request.member)
-    if not known()[request.member].takes("url"):
-        return remote
-    asked = request.url or configured.url or endpoints.is_asked(remote, configured)
-    if rental is not None:
-        return remote
-    if asked:
+    if known()[request.member].takes("url") and rental is None:
         if endpoints.is_asked(remote, configured):
             registry.one(configured, remote.machine)  # which is meant must be clear
-        return remote
-    context.reporter.warn(
-        "There is no remote place, so all is done here. To name one: --url http://HOST:8080; to "
-        "rent one: --provision"
-    )
-    return None
+        elif not (request.url or configured.url):
+            context.reporter.emit(NothingLeaves(is_asked=False))
+            return None
+    return remote

@@ -4,11 +4,13 @@ Pure: the time is handed in, and one thread at a time is here.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from offload.costmodel.split import Speed
+
 _LEAST = 8
-"""Images that a pace is taken over at least."""
+"""Images that a rate is taken over at least."""
 _LATE_S = 1.0
 """Seconds that it is taken over at least, or the rate of fast places would flicker."""
 
@@ -25,53 +27,44 @@ class WorkItem:
 @dataclass(slots=True)
 class ThroughputEstimator:
     """How fast a place is of late: over its last images, twice as many as it has in hand, or those
-    of the last second.
+    of the last second; these began at `since_s`.
 
-    Before there are any, it is taken to be `expected_per_s`, and an image to take `expected_s`;
-    where none came in twice that, no more than one in the time since.
+    Before there are any, it is as `expected`; where none came in twice the time that an image is
+    expected to take, no more than one in the time since.
     """
 
-    workers: int
+    concurrency: int
     since_s: float
-    expected_per_s: float | None = None
-    expected_s: float | None = None
+    expected: Speed | None = None
     _done: deque[tuple[float, float]] = field(default_factory=deque)
-    _from_s: float = field(init=False)
-    _ways_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Nothing is done yet."""
-        self._from_s = self.since_s
+    _latencies_s: float = 0.0
 
     def add(self, began_s: float, ended_s: float) -> None:
         """One image more."""
         self._done.append((began_s, ended_s))
-        self._ways_s += ended_s - began_s
-        least = max(_LEAST, 2 * self.workers)
+        self._latencies_s += ended_s - began_s
+        least = max(_LEAST, 2 * self.concurrency)
         while len(self._done) > least and self._done[0][1] < ended_s - _LATE_S:
-            first_s, self._from_s = self._done.popleft()
-            self._ways_s -= self._from_s - first_s
+            first_s, self.since_s = self._done.popleft()
+            self._latencies_s -= self.since_s - first_s
 
     def images_per_s(self, now_s: float) -> float | None:
         """The rate; it sinks while nothing comes. None where nothing is known."""
-        if not self._done:
-            return self._hoped_per_s(now_s - self.since_s)
-        done = len(self._done)
-        last_s = self._done[-1][1]
-        spent_s = max(last_s - self._from_s, 1e-9)
-        return done / max(spent_s, now_s - self._from_s - spent_s / done)
-
-    def _hoped_per_s(self, quiet_s: float) -> float | None:
-        if self.expected_per_s is None or quiet_s <= 2 * (self.expected_s or 0.0):
-            return self.expected_per_s
-        return min(self.expected_per_s, 1 / quiet_s)
+        quiet_s, done, expected = now_s - self.since_s, len(self._done), self.expected
+        if done:
+            spent_s = max(self._done[-1][1] - self.since_s, 1e-9)
+            return done / max(spent_s, quiet_s - spent_s / done)
+        if expected is None:
+            return None
+        late = quiet_s > 2 * expected.latency_s
+        return min(expected.images_per_s, 1 / quiet_s) if late else expected.images_per_s
 
     @property
     def latency_s(self) -> float | None:
-        """What an image takes from being taken to its answer; None where none came yet."""
-        if not self._done:
-            return self.expected_s
-        return self._ways_s / len(self._done)
+        """What an image takes from being taken to its answer; None where nothing is known."""
+        if self._done:
+            return self._latencies_s / len(self._done)
+        return self.expected.latency_s if self.expected else None
 
     @property
     def is_known(self) -> bool:
@@ -81,29 +74,39 @@ class ThroughputEstimator:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """A place that pulls. Only what is `here` gets images that stay; one that is not `open` takes
-    nothing more, for one because it `failed`.
-    """
+    """A place that pulls. Only one `here` gets images that stay, and only an `open` one any."""
 
     name: str
     here: bool
-    pace: ThroughputEstimator
+    estimator: ThroughputEstimator
     open: bool = True
     failed: bool = False
     done: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """How a place stands; `is_known` once enough was seen of it. What is not known yet is None."""
+
+    name: str
+    done: int
+    in_hand: int
+    images_per_s: float | None
+    latency_s: float | None
+    is_open: bool
+    is_known: bool
+    is_here: bool = False
+
+
 class WorkQueue:
-    """Images by size: places here take the largest first, others the smallest, as bytes are free
-    here.
-    """
+    """Images by size: the largest are done here, where bytes are free, the smallest elsewhere."""
 
     def __init__(self, items: Iterable[WorkItem]) -> None:
         ordered = sorted(items, key=lambda item: item.bytes)
         self._free = deque(item for item in ordered if not item.stays)
         self._staying = deque(item for item in ordered if item.stays)
         self._held: dict[WorkItem, dict[Worker, float]] = {}
-        self.sides: list[Worker] = []
+        self.workers: dict[str, Worker] = {}
 
     @property
     def left(self) -> int:
@@ -111,16 +114,11 @@ class WorkQueue:
         return len(self._free) + len(self._staying)
 
     @property
-    def staying(self) -> int:
-        """How many of those only a place here may take."""
-        return len(self._staying)
-
-    @property
     def is_stuck(self) -> bool:
         """Whether there are images left that nobody will take any more."""
-        open_sides = [side for side in self.sides if side.open]
-        nobody_here = not any(side.here for side in open_sides)
-        return bool((self._free and not open_sides) or (self._staying and nobody_here))
+        open_workers = [worker for worker in self.workers.values() if worker.open]
+        nobody_here = not any(worker.here for worker in open_workers)
+        return bool((self._free and not open_workers) or (self._staying and nobody_here))
 
     @property
     def over(self) -> bool:
@@ -132,94 +130,104 @@ class WorkQueue:
         """Whether nobody has an image in hand."""
         return not self._held
 
-    def add(self, side: Worker) -> None:
+    def add(
+        self, name: str, threads: int, now_s: float, *, here: bool, expected: Speed | None = None
+    ) -> Worker:
         """A place more, or one that left and is here again: it goes on counting."""
-        for before in [each for each in self.sides if each.name == side.name]:
-            side.done += before.done
-            self.sides.remove(before)
-        self.sides.append(side)
+        before = self.workers.get(name)
+        estimator = ThroughputEstimator(threads, now_s, expected)
+        worker = Worker(name, here, estimator, done=before.done if before else 0)
+        self.workers[name] = worker
+        return worker
 
-    def held_by(self, side: Worker) -> int:
+    def standing(self, now_s: float) -> tuple[int, int, list[WorkerStatus]]:
+        """How many images nobody has taken, how many of those are to stay here, and the places."""
+        places = [
+            WorkerStatus(
+                name=worker.name,
+                done=worker.done,
+                in_hand=self.held_by(worker),
+                images_per_s=worker.estimator.images_per_s(now_s),
+                latency_s=worker.estimator.latency_s,
+                is_open=worker.open,
+                is_known=worker.estimator.is_known,
+                is_here=worker.here,
+            )
+            for worker in self.workers.values()
+        ]
+        return self.left, len(self._staying), places
+
+    def held_by(self, worker: Worker) -> int:
         """How many images it has in hand."""
-        return sum(side in holders for holders in self._held.values())
+        return sum(worker in holders for holders in self._held.values())
 
-    def take(self, side: Worker, now_s: float) -> WorkItem | None:
-        """An image for `side`; None if there is none for it now, or another will be done sooner."""
-        if not side.open:
+    def take(self, worker: Worker, now_s: float) -> WorkItem | None:
+        """An image for it; None if there is none now, or another will be done sooner."""
+        if not worker.open:
             return None
-        item = self._fresh(side, now_s) or self._doubled(side, now_s)
+        item = self._fresh(worker, now_s) or self._doubled(worker, now_s)
         if item is not None:
-            self._held.setdefault(item, {})[side] = now_s
+            self._held.setdefault(item, {})[worker] = now_s
         return item
 
-    def answered(self, side: Worker, item: WorkItem, now_s: float) -> list[Worker] | None:
+    def answered(self, worker: Worker, item: WorkItem, now_s: float) -> list[Worker] | None:
         """An answer came: who else has the image in hand; None if an answer came before."""
         holders = self._held.get(item)
-        if holders is None or side not in holders:
+        if holders is None or worker not in holders:
             return None
-        side.pace.add(holders.pop(side), now_s)
-        side.done += 1
+        worker.estimator.add(holders.pop(worker), now_s)
+        worker.done += 1
         del self._held[item]
         return list(holders)
 
-    def give_back(self, side: Worker, item: WorkItem, *, stays: bool = False) -> None:
-        """No answer came: the image is anybody's again, unless somebody else has it or had an
-        answer; `stays` if it is to be detected here now.
-        """
+    def give_back(self, worker: Worker, item: WorkItem, *, stays: bool = False) -> None:
+        """No answer came: the image is anybody's again, but only for a place here if it `stays`."""
         holders = self._held.get(item, {})
-        if holders.pop(side, None) is None or holders:
+        if holders.pop(worker, None) is None or holders:
             return
         del self._held[item]
         item = replace(item, stays=item.stays or stays)
         (self._staying if item.stays else self._free).append(item)
 
-    def taken_from(self, side: Worker) -> list[WorkItem]:
-        """Everything that `side` has in hand, given back."""
-        held = [item for item, holders in self._held.items() if side in holders]
+    def taken_from(self, worker: Worker) -> list[WorkItem]:
+        """Everything that `worker` has in hand, given back."""
+        held = [item for item, holders in self._held.items() if worker in holders]
         for item in held:
-            self.give_back(side, item)
+            self.give_back(worker, item)
         return held
 
-    def _fresh(self, side: Worker, now_s: float) -> WorkItem | None:
-        if side.here and self._staying:
+    def _fresh(self, worker: Worker, now_s: float) -> WorkItem | None:
+        if worker.here and self._staying:
             return self._staying.pop()
-        if not self._free or not self._pays(side, now_s):
+        if not self._free or not self._pays(worker, now_s):
             return None
-        return self._free.pop() if side.here else self._free.popleft()
+        return self._free.pop() if worker.here else self._free.popleft()
 
-    def _pays(self, side: Worker, now_s: float) -> bool:
-        """Whether `side` would have an image done before the others had done all that is left."""
-        others = [other for other in self.sides if other.open and other is not side]
-        rate_per_s = sum(other.pace.images_per_s(now_s) or 0.0 for other in others)
+    def _pays(self, worker: Worker, now_s: float) -> bool:
+        """Whether `worker` would have an image done before the others had done all that is left."""
+        others = [each for each in self.workers.values() if each.open and each is not worker]
+        rate_per_s = sum(other.estimator.images_per_s(now_s) or 0.0 for other in others)
         theirs = self.left + sum(self.held_by(other) for other in others)
-        latency_s = side.pace.latency_s
+        latency_s = worker.estimator.latency_s
         if latency_s is None:  # it may be slow: no more than a fair share until that is known
-            return self.held_by(side) * len(others) < theirs
+            return self.held_by(worker) * len(others) < theirs
         if not rate_per_s:
             return True
         # No image is done sooner than one takes there; else each might leave the last to the other.
-        least_s = min(other.pace.latency_s or 0.0 for other in others)
+        least_s = min(other.estimator.latency_s or 0.0 for other in others)
         return latency_s <= max(theirs / rate_per_s, least_s)
 
-    def _doubled(self, side: Worker, now_s: float) -> WorkItem | None:
-        """The image in another's hand that will take longest, if `side` would be done before."""
-        latency_s = side.pace.latency_s
-        if latency_s is None or self._free:
+    def _doubled(self, worker: Worker, now_s: float) -> WorkItem | None:
+        """The image in another's hand that will take longest, if `worker` would be done before."""
+        longest_s, found = worker.estimator.latency_s, None
+        if longest_s is None or self._free:
             return None
-        ends = [(self._expected_s(holders, now_s), item) for item, holders in self._elsewhere(side)]
-        longest_s, item = max(ends, key=lambda end: end[0], default=(0.0, None))
-        return item if latency_s < longest_s else None
-
-    def _elsewhere(self, side: Worker) -> Iterator[tuple[WorkItem, dict[Worker, float]]]:
         for item, holders in self._held.items():
-            if len(holders) == 1 and side not in holders and (side.here or not item.stays):
-                yield item, holders
-
-    @staticmethod
-    def _expected_s(holders: dict[Worker, float], now_s: float) -> float:
-        """Seconds until an answer: the rest of what one takes there, and if it is late already, as
-        much again as it is late by.
-        """
-        [(holder, since_s)] = holders.items()
-        latency_s = holder.pace.latency_s or 0.0
-        return abs(latency_s - (now_s - since_s))
+            if len(holders) > 1 or worker in holders or (item.stays and not worker.here):
+                continue
+            [(holder, since_s)] = holders.items()
+            # The rest of what one takes there; if it is late, as much again as it is late by.
+            expected_s = abs((holder.estimator.latency_s or 0.0) - (now_s - since_s))
+            if expected_s > longest_s:
+                longest_s, found = expected_s, item
+        return found

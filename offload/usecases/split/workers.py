@@ -1,10 +1,12 @@
-"""Detect at several places at once: each pulls from one board as fast as it can."""
+"""Detect at several places at once: each pulls from one queue as fast as it can."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from queue import Empty, Full, Queue
 
+from offload.costmodel.split import Speed
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.ports import Session
 from offload.domain.results import Row
@@ -12,7 +14,7 @@ from offload.domain.timing import Clock
 from offload.drivers.host.capture import Captured
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, attempt
-from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
+from offload.usecases.split.work_queue import Worker, WorkerStatus, WorkItem, WorkQueue
 
 TICK_S = 0.1
 """How often those who wait look again."""
@@ -22,51 +24,25 @@ _MOST_WAITING = 16
 """Rows that wait for a slow reader before places do."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """How a place stands: images done and in hand, its rate of late and what an image takes, None
-    as long as that is not known; whether it takes more, enough was seen of it to go by, and it is
-    on this machine.
-    """
-
-    name: str
-    done: int
-    in_hand: int
-    images_per_s: float | None
-    latency_s: float | None
-    is_open: bool
-    is_known: bool
-    is_here: bool = False
-
-
 class SplitJob:
     """A job over places that come and go. `lost` is told of each that gives no answer any more, and
-    why.
+    why. Rows are those of first answers, and each image has one.
 
-    Rows are those of first answers, and each image has one. `duplicate_uploads` are the paths of
-    images that
-    were sent to a place, or about to be, while the answer that counts came from here; `sessions`
-    are those of the places that joined, by name.
+    `duplicate_uploads` are the paths of images that were sent to a place, or about to be, while the
+    answer that counts came from here; `sessions` are those of the places that joined, by name.
     """
 
-    def __init__(
-        self,
-        job: Job,
-        items: Sequence[WorkItem],
-        clock: Clock,
-        stop: Stop,
-        lost: Callable[[str, str], None] = lambda _name, _why: None,
-    ) -> None:
+    def __init__(self, job: Job, items: Sequence[WorkItem], clock: Clock, stop: Stop) -> None:
+        self.lost: Callable[[str, str], None] = lambda _name, _why: None
         self.duplicate_uploads: list[str] = []
         self.sessions: dict[str, Session] = {}
         self._job = job
-        self._board = WorkQueue(items)
+        self._work_queue = WorkQueue(items)
         self._clock = clock
-        self._stop = stop
-        self._lost = lost
+        self.stop = stop
         self._changed = threading.Condition()
         self._answers: Queue[Row | BaseException] = Queue(maxsize=_MOST_WAITING)
-        self._sent_bytes: dict[str, int] = {}
+        self._sent_bytes = Counter[str]()
         self._counted = 0
         self._stopped_s: float | None = None
         self._closed = False
@@ -77,87 +53,50 @@ class SplitJob:
         session: Session,
         *,
         here: bool,
-        expected_per_s: float | None = None,
-        expected_s: float | None = None,
+        expected: Speed | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """Have a place pull from now on, with as many threads as keep it busy; each calls `begin`
-        first. One that has left may join again.
-        """
-        pace = ThroughputEstimator(session.concurrency, self._clock(), expected_per_s, expected_s)
-        side = Worker(name, here, pace)
+        """Have a place pull, again if it left. Each of its threads calls `begin` first."""
+        threads, now_s = session.concurrency, self._clock()
         with self._changed:
-            self._board.add(side)
+            worker = self._work_queue.add(name, threads, now_s, here=here, expected=expected)
             self.sessions[name] = session
-        for number in range(session.concurrency):
-            arguments = (side, session, begin)
+        for number in range(threads):
+            arguments = (worker, session, begin)
             label = f"{name}-{number}"
             threading.Thread(target=self._work, args=arguments, name=label, daemon=True).start()
 
     def drain(self, name: str) -> None:
-        """Have a place take nothing more; what it has in hand it finishes."""
+        """Have a place, if it joined, take nothing more; what it has in hand it finishes."""
         with self._changed:
-            for side in self._board.sides:
-                if side.name == name:
-                    side.open = False
+            if worker := self._work_queue.workers.get(name):
+                worker.open = False
             self._changed.notify_all()
 
     def abandon(self, name: str) -> None:
-        """Have a place take nothing more, and the others do what it has in hand; its answers do not
-        count any more.
-        """
+        """Drain a place, and have the others do what it has in hand; its answers count no more."""
         with self._changed:
-            for side in self._board.sides:
-                if side.name == name:
-                    side.open = False
-                    for item in self._board.taken_from(side):
-                        self.duplicate_uploads += [self._job.printable(item.path)] * (not side.here)
-            self._changed.notify_all()
+            self.drain(name)
+            worker = self._work_queue.workers[name]
+            items = self._work_queue.taken_from(worker)
+            if not worker.here:
+                self.duplicate_uploads += [self._job.printable(item.path) for item in items]
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
         with self._changed:
-            sides = [side for side in self._board.sides if side.name == name]
-            busy = any(side.open or self._board.held_by(side) for side in sides)
-            return self._board.over or not busy
+            worker = self._work_queue.workers[name]
+            busy = worker.open or self._work_queue.held_by(worker)
+            return self._work_queue.over or not busy
 
     def has_failed(self, name: str) -> bool:
         """Whether a place takes nothing more because it failed."""
-        with self._changed:
-            return any(side.failed for side in self._board.sides if side.name == name)
-
-    @property
-    def is_ending(self) -> bool:
-        """Whether nothing new is begun any more."""
-        return bool(self._stop)
-
-    def fail(self, error: BaseException) -> None:
-        """Raise `error` in the thread that reads the rows."""
-        self._hand_over(error)
+        return self._work_queue.workers[name].failed
 
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
-        """How many images nobody has taken, how many of those only the place here may take, and how
-        the places stand.
-        """
+        """As `WorkQueue.standing` has it now."""
         with self._changed:
-            now_s, board = self._clock(), self._board
-            return (
-                board.left,
-                board.staying,
-                [
-                    WorkerStatus(
-                        name=side.name,
-                        done=side.done,
-                        in_hand=board.held_by(side),
-                        images_per_s=side.pace.images_per_s(now_s),
-                        latency_s=side.pace.latency_s,
-                        is_open=side.open,
-                        is_known=side.pace.is_known,
-                        is_here=side.here,
-                    )
-                    for side in board.sides
-                ],
-            )
+            return self._work_queue.standing(self._clock())
 
     def rows(self, watch: Callable[[], None] = lambda: None) -> Generator[Row]:
         """A row for every image, in order of completion; `watch` is called now and then.
@@ -171,7 +110,7 @@ class SplitJob:
         given = 0
         try:
             while not self._is_over(given):
-                if self._stop:
+                if self.stop:
                     self._hurry()
                 else:
                     watch()
@@ -185,111 +124,114 @@ class SplitJob:
                 yield answer
         finally:
             self._closed = True  # whoever is at work still ends by itself, or with the process
-            self._stop.ask()
+            self.stop.ask()
 
     def _hurry(self) -> None:
         """Give up what does not come though the run is to end."""
         now_s = self._clock()
         self._stopped_s = self._stopped_s or now_s
-        for side in list(self._board.sides):
-            patience_s = _PATIENCE_S if side.pace.latency_s is None else 2 * side.pace.latency_s
-            if not side.here and now_s - self._stopped_s > max(_PATIENCE_S, patience_s):
-                self.abandon(side.name)
+        for worker in list(self._work_queue.workers.values()):
+            patience_s = max(_PATIENCE_S, 2 * (worker.estimator.latency_s or 0.0))
+            if not worker.here and now_s - self._stopped_s > patience_s:
+                self.abandon(worker.name)
 
     def _is_over(self, given: int) -> bool:
         with self._changed:
-            board = self._board
-            ended = board.over or (bool(self._stop) and board.is_idle)
+            work_queue = self._work_queue
+            ended = work_queue.over or (bool(self.stop) and work_queue.is_idle)
             return ended and given == self._counted
 
-    def _work(self, side: Worker, session: Session, begin: Callable[[], None]) -> None:
+    def _work(self, worker: Worker, session: Session, begin: Callable[[], None]) -> None:
         with Captured() as caught:
             begin()
-            while (item := self._taken(side)) is not None:
-                self._attempt(side, session, item)
+            while (item := self._taken(worker)) is not None:
+                self._attempt(worker, session, item)
         if caught.error is not None:
-            self._hand_over(caught.error)
+            self.hand_over(caught.error)
 
-    def _taken(self, side: Worker) -> WorkItem | None:
-        """The next image for `side`, waited for; None if there will be none."""
+    def _taken(self, worker: Worker) -> WorkItem | None:
+        """The next image for `worker`, waited for; None if there will be none."""
         with self._changed:
-            while side.open and not self._stop and not self._board.over:
-                item = self._board.take(side, self._clock())
+            while worker.open and not self.stop and not self._work_queue.over:
+                item = self._work_queue.take(worker, self._clock())
                 if item is not None:
                     return item
                 self._changed.wait(TICK_S)
         return None
 
-    def _attempt(self, side: Worker, session: Session, item: WorkItem) -> None:
+    def _attempt(self, worker: Worker, session: Session, item: WorkItem) -> None:
         """Have an image detected; where that fails for reasons of the place, others have a try."""
         claims: list[bool] = []
 
         def counts() -> bool:
-            claims.append(self._claim(side, item))
+            claims.append(self._claim(worker, item))
             return claims[0]
 
         try:
-            row, unanswered = attempt(self._job, item.path, session, side.name, self._clock, counts)
+            row, unanswered = attempt(
+                self._job, item.path, session, worker.name, self._clock, counts
+            )
         except OffloadError as error:
-            self._give_back(side, item, 0)
-            self._leave(side, error)
+            self._give_back(worker, item, 0)
+            self._leave(worker, error)
             return
-        if not claims and not self._is_passed_on(side, item, row, unanswered=unanswered):
+        if not claims and not self._is_passed_on(worker, item, row, unanswered=unanswered):
             counts()
         if any(claims):
             sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
-            self._hand_over(replace(row, sent_bytes=sent_bytes))
+            self.hand_over(replace(row, sent_bytes=sent_bytes))
 
-    def _is_passed_on(self, side: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
+    def _is_passed_on(self, worker: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
         """Whether others are given a try at an image that nothing was detected in here."""
-        if unanswered and self._is_another(side):
-            self._give_back(side, item, row.sent_bytes)
-            self._leave(side, PlaceUnavailable(row.error or ""))
+        if unanswered and self._is_another(worker):
+            self._give_back(worker, item, row.sent_bytes)
+            self._leave(worker, PlaceUnavailable(row.error or ""))
             return True
-        if row.error is not None and not side.here and self._is_another(side, here=True):
+        if row.error and not worker.here and self._is_another(worker, here=True):
             # A server may have narrower limits than we have here.
-            self._give_back(side, item, row.sent_bytes, stays=True)
+            self._give_back(worker, item, row.sent_bytes, stays=True)
             return True
         return False
 
-    def _claim(self, side: Worker, item: WorkItem) -> bool:
+    def _claim(self, worker: Worker, item: WorkItem) -> bool:
         """Whether this is the first answer for an image, which counts."""
         with self._changed:
-            others = self._board.answered(side, item, self._clock())
+            others = self._work_queue.answered(worker, item, self._clock())
             if others is None:
                 return False
-            if side.here and not all(other.here for other in others):
+            if worker.here and not all(other.here for other in others):
                 self.duplicate_uploads.append(self._job.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
-            return True
+        return True
 
     def _give_back(
-        self, side: Worker, item: WorkItem, sent_bytes: int, *, stays: bool = False
+        self, worker: Worker, item: WorkItem, sent_bytes: int, *, stays: bool = False
     ) -> None:
         with self._changed:
-            self._board.give_back(side, item, stays=stays)
-            self._sent_bytes[item.path] = self._sent_bytes.get(item.path, 0) + sent_bytes
+            self._work_queue.give_back(worker, item, stays=stays)
+            self._sent_bytes[item.path] += sent_bytes
             self._changed.notify_all()
 
-    def _leave(self, side: Worker, error: OffloadError) -> None:
+    def _leave(self, worker: Worker, error: OffloadError) -> None:
         """A place that fails takes nothing more."""
         with self._changed:
-            first, side.open, side.failed = side.open, False, True
-            is_stuck = self._board.is_stuck
+            first, worker.open, worker.failed = worker.open, False, True
+            is_stuck = self._work_queue.is_stuck
             self._changed.notify_all()
         if first and not self._closed:
-            self._lost(side.name, str(error))
+            self.lost(worker.name, str(error))
         if is_stuck:
-            self._hand_over(error)
+            self.hand_over(error)
 
-    def _is_another(self, side: Worker, *, here: bool = False) -> bool:
+    def _is_another(self, worker: Worker, *, here: bool = False) -> bool:
         """Whether there is another place that takes images, `here` if that matters."""
         with self._changed:
-            others = (each for each in self._board.sides if each is not side and each.open)
-            return any(each.here or not here for each in others)
+            workers = self._work_queue.workers.values()
+            return any(w.open and w is not worker and (w.here or not here) for w in workers)
 
-    def _hand_over(self, answer: Row | BaseException) -> None:
+    def hand_over(self, answer: Row | BaseException) -> None:
+        """Give a row, or an error that is raised there, to the thread that reads the rows."""
         while not self._closed:
             try:
                 self._answers.put(answer, timeout=TICK_S)

@@ -3,17 +3,34 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.costmodel.split import Speed
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.events import Event, Reporter
+from offload.usecases.split.events import (
+    BudgetReached,
+    DeadlineChanged,
+    Outlook,
+    PlaceEnding,
+    PlaceJoined,
+    PlaceLost,
+    PlaceReleased,
+    RateChanged,
+)
 from offload.usecases.split.forecast import Limits, MachineBill, forecast
 from offload.usecases.split.monitor import EVERY_S, SplitMonitor
-from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.work_queue import (
+    WorkerStatus,
+    WorkItem,
+    WorkQueue,
+)
 
+approx: Any = pytest.approx
 HOUR_S = 3600.0
 HERE = WorkerStatus("local", 20, 2, 5.0, 0.4, is_open=True, is_known=True, is_here=True)
 THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
@@ -21,13 +38,13 @@ THERE = WorkerStatus("remote", 40, 6, 10.0, 0.6, is_open=True, is_known=True)
 
 @dataclass
 class Watched:
-    """Places that stand as a test says, and an monitor whose clock is the test's too."""
+    """Places that stand as a test says, and a monitor whose clock is the test's too."""
 
     left: int = 100
     places: dict[str, WorkerStatus] = field(default_factory=dict)
     staying: int = 0
     now_s: float = 0.0
-    lines: list[str] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
     drained: list[str] = field(default_factory=list)
     looks: int = 0
 
@@ -51,7 +68,9 @@ class Watched:
     def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         """One that has looked at nothing yet."""
         clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
-        return SplitMonitor(self, clock, 0.0, self.lines.append, limits or Limits())
+        return SplitMonitor(
+            cast("Any", self), clock, 0.0, Reporter(self.told.append), limits or Limits()
+        )
 
     def goes_on(self, monitor: SplitMonitor, seconds: float) -> None:
         """Nothing stalls meanwhile, and nothing else changes."""
@@ -72,7 +91,7 @@ def test_all_places_end_together() -> None:
     ahead = forecast(97, [HERE, THERE])
     assert ahead is not None
     assert ahead.seconds == 105 / 15
-    assert ahead.images == {"local": pytest.approx(35), "remote": pytest.approx(70)}
+    assert ahead.images == {"local": approx(35), "remote": approx(70)}
 
 
 def test_where_no_rate_is_known_there_is_no_forecast() -> None:
@@ -84,7 +103,7 @@ def test_where_no_rate_is_known_there_is_no_forecast() -> None:
 def test_a_place_that_takes_no_more_finishes_what_it_has_in_hand() -> None:
     ahead = forecast(38, [HERE, replace(THERE, is_open=False, images_per_s=0.5)])
     assert ahead is not None
-    assert ahead.images == {"local": pytest.approx(40), "remote": 6}
+    assert ahead.images == {"local": approx(40), "remote": 6}
     assert ahead.seconds == 46 / 5, "the place here does those too before they are done there"
     alone = forecast(38, [HERE, replace(THERE, is_open=False)])
     assert alone is not None
@@ -101,7 +120,7 @@ def test_images_that_stay_here_may_decide_the_end() -> None:
     ahead = forecast(100, [HERE, THERE], elsewhere=20)
     assert ahead is not None
     assert ahead.seconds == 82 / 5
-    assert ahead.images == {"local": pytest.approx(82), "remote": pytest.approx(26)}
+    assert ahead.images == {"local": approx(82), "remote": approx(26)}
     assert forecast(100, [HERE, THERE], elsewhere=90) == forecast(100, [HERE, THERE])
 
 
@@ -124,7 +143,7 @@ def test_shares_add_up_and_nobody_does_less_than_it_has_in_hand(
     ahead = forecast(left, found)
     assert ahead is not None
     undone = left + sum(place.in_hand for place in found)
-    assert sum(ahead.images.values()) == pytest.approx(undone, abs=1e-6)
+    assert sum(ahead.images.values()) == approx(undone, abs=1e-6)
     rate_per_s = sum(place.images_per_s or 0.0 for place in found)
     assert ahead.seconds >= undone / rate_per_s * (1 - 1e-9)
     for place in found:
@@ -137,11 +156,8 @@ def test_a_halved_rate_is_said_once_with_what_it_means() -> None:
     split.goes_on(monitor, 3)
     split.places["remote"] = replace(split.places["remote"], images_per_s=4.0)
     split.goes_on(monitor, 10)
-    [line] = split.lines
-    assert line == (
-        "remote does 4 images/s instead of 10: about 48 of the 108 images left go there instead "
-        "of 72, the end is in 12 s instead of 7.2 s"
-    )
+    outlook = Outlook(approx(12.0), approx(7.2), 108, images=48, images_before=72)
+    assert split.told == [RateChanged("remote", 4.0, 10.0, outlook=outlook)]
 
 
 def test_a_doubled_rate_here_is_said_too() -> None:
@@ -150,11 +166,8 @@ def test_a_doubled_rate_here_is_said_too() -> None:
     split.goes_on(monitor, 3)
     split.places["local"] = replace(split.places["local"], images_per_s=10.0)
     split.goes_on(monitor, 10)
-    [line] = split.lines
-    assert line == (
-        "local does 10 images/s instead of 5: about 54 of the 108 images left stay here instead "
-        "of 36, the end is in 5.4 s instead of 7.2 s"
-    )
+    outlook = Outlook(approx(5.4), approx(7.2), 108, images=54, images_before=36, is_here=True)
+    assert split.told == [RateChanged("local", 10.0, 5.0, outlook=outlook)]
 
 
 def test_what_was_expected_of_a_place_counts_as_said() -> None:
@@ -163,8 +176,8 @@ def test_what_was_expected_of_a_place_counts_as_said() -> None:
     monitor.watch()
     split.places["remote"] = THERE
     split.goes_on(monitor, 4)
-    [line] = split.lines
-    assert line.startswith("remote does 10 images/s instead of 30: about 72 of the 108 images")
+    outlook = Outlook(approx(7.2), approx(108 / 35), 108, images=72, images_before=93)
+    assert split.told == [RateChanged("remote", 10.0, 30.0, outlook=outlook)]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +196,7 @@ def test_a_rate_that_says_little_is_not_said(change: dict[str, float]) -> None:
     split.goes_on(monitor, 3)
     split.places["remote"] = replace(split.places["remote"], **change)  # type: ignore[arg-type]
     split.goes_on(monitor, 20)
-    assert split.lines == []
+    assert split.told == []
 
 
 def test_a_blip_is_not_said() -> None:
@@ -192,7 +205,7 @@ def test_a_blip_is_not_said() -> None:
     for images_per_s in (10.0, 3.0, 9.0, 3.0, 10.0):
         split.places["remote"] = replace(split.places["remote"], images_per_s=images_per_s)
         split.goes_on(monitor, 1.5)
-    assert split.lines == []
+    assert split.told == []
 
 
 def test_a_rate_that_swings_does_not_flood() -> None:
@@ -202,7 +215,7 @@ def test_a_rate_that_swings_does_not_flood() -> None:
         rate_per_s = 2.0 if number % 2 else 10.0
         split.places["remote"] = replace(split.places["remote"], images_per_s=rate_per_s)
         split.goes_on(monitor, 3)
-    assert 1 <= len(split.lines) <= 60 / 5
+    assert 1 <= len(split.told) <= 60 / 5
 
 
 def test_a_stalled_place_is_told_of_before_its_average_knows() -> None:
@@ -214,8 +227,11 @@ def test_a_stalled_place_is_told_of_before_its_average_knows() -> None:
         split.now_s += EVERY_S
         split.places["local"] = replace(split.places["local"], done=50 + number)
         monitor.watch()
-    [line] = split.lines
-    assert line.startswith("remote has not answered for 3.8 s: about 6 of the 108 images left go")
+    [silent] = split.told
+    assert isinstance(silent, RateChanged)
+    assert (silent.place, silent.quiet_s) == ("remote", 3.75)
+    assert silent.outlook is not None
+    assert (silent.outlook.images, silent.outlook.undone) == (6, 108)
 
 
 def test_a_place_that_joins_is_told_of_with_its_share() -> None:
@@ -224,11 +240,8 @@ def test_a_place_that_joins_is_told_of_with_its_share() -> None:
     split.goes_on(monitor, 1)
     split.places["remote"] = replace(THERE, done=0, in_hand=0, is_known=False)
     split.goes_on(monitor, 1)
-    [line] = split.lines
-    assert line == (
-        "remote takes part now: about 68 of the 102 images left go there, the end is in 6.8 s "
-        "instead of 20 s"
-    )
+    outlook = Outlook(approx(6.8), approx(20.15), 102, images=68, images_before=68)
+    assert split.told == [PlaceJoined("remote", False, outlook=outlook)]
 
 
 def test_a_place_of_which_nothing_is_known_joins_without_a_forecast() -> None:
@@ -237,13 +250,13 @@ def test_a_place_of_which_nothing_is_known_joins_without_a_forecast() -> None:
     split.goes_on(monitor, 1)
     split.places["remote"] = replace(THERE, done=0, images_per_s=None, is_known=False)
     split.goes_on(monitor, 1)
-    assert split.lines == ["remote takes part now"]
+    assert split.told == [PlaceJoined("remote", False)]
 
 
 def test_the_places_that_a_job_begins_with_are_no_news() -> None:
     split = watched(HERE, THERE)
     split.goes_on(split.monitor(), 5)
-    assert split.lines == []
+    assert split.told == []
 
 
 def test_a_lost_place_is_told_of_at_once() -> None:
@@ -254,11 +267,9 @@ def test_a_lost_place_is_told_of_at_once() -> None:
     split.places["remote"] = replace(split.places["remote"], is_open=False, in_hand=0)
     monitor.lost("remote", "no answer: connection reset.")
     monitor.watch()
-    [line] = split.lines
-    assert line == (
-        "remote gives no answer any more (no answer: connection reset): its images are done here, "
-        "the end is in 22 s instead of 7.2 s"
-    )
+    outlook = Outlook(approx(21.6), approx(7.2), 108)
+    why = "no answer: connection reset."
+    assert split.told == [PlaceLost("remote", why, outlook=outlook, rest_is_here=True)]
 
 
 def test_a_lost_place_that_is_back_is_told_of_with_its_share() -> None:
@@ -270,11 +281,14 @@ def test_a_lost_place_that_is_back_is_told_of_with_its_share() -> None:
     monitor.lost("remote", "gone")
     split.goes_on(monitor, 5)
     assert monitor.may_return("remote")
-    split.lines.clear()
+    split.told.clear()
     split.places["remote"] = was
     split.goes_on(monitor, 5)
-    [line] = split.lines
-    assert line.startswith("remote takes part again: about 72 of the 108 images left go there, ")
+    [joined] = split.told
+    assert isinstance(joined, PlaceJoined)
+    assert (joined.place, joined.again) == ("remote", True)
+    assert joined.outlook is not None
+    assert (joined.outlook.images, joined.outlook.undone) == (72, 108)
 
 
 def test_a_place_that_was_lost_before_the_first_look_is_told_of_when_it_is_back() -> None:
@@ -282,11 +296,12 @@ def test_a_place_that_was_lost_before_the_first_look_is_told_of_when_it_is_back(
     monitor = split.monitor()
     monitor.lost("remote", "gone")
     split.goes_on(monitor, 1)
-    split.lines.clear()
+    split.told.clear()
     split.places["remote"] = THERE
     split.goes_on(monitor, 1)
-    [line] = split.lines
-    assert line.startswith("remote takes part again: ")
+    [joined] = split.told
+    assert isinstance(joined, PlaceJoined)
+    assert joined.again
 
 
 def test_what_was_drained_or_costs_money_is_not_to_return() -> None:
@@ -307,11 +322,9 @@ def test_a_place_that_will_end_soon_is_drained_at_once_and_told_of_once() -> Non
     monitor.warned("remote", "it is reclaimed at 12:03:10")
     split.goes_on(monitor, 1)
     assert split.drained == ["remote"]
-    [line] = split.lines
-    assert line == (
-        "remote will end soon (it is reclaimed at 12:03:10) and takes no more images: the rest is "
-        "done here, the end is in 20 s instead of 7 s"
-    )
+    outlook = Outlook(approx(20.4), approx(6.95), 108)
+    why = "it is reclaimed at 12:03:10"
+    assert split.told == [PlaceEnding("remote", why, outlook=outlook, rest_is_here=True)]
 
 
 def test_a_place_that_was_warned_of_before_it_joined_takes_nothing() -> None:
@@ -328,9 +341,9 @@ def test_news_of_the_last_moment_is_said_at_the_end() -> None:
     split = watched(replace(HERE, in_hand=0), left=0)
     monitor = split.monitor()
     monitor.lost("remote", "gone")
-    assert split.lines == []
+    assert split.told == []
     monitor.close()
-    assert split.lines == ["remote gives no answer any more (gone)"]
+    assert split.told == [PlaceLost("remote", "gone")]
     assert monitor.view().undone == 0
 
 
@@ -346,7 +359,7 @@ def test_what_comes_after_the_last_row_takes_and_costs_nothing_unless_it_is_told
     split.now_s = 9.0
     view = monitor.view()
     assert view.spent_s == 2.0
-    assert view.usd == {"remote": pytest.approx(2.0), "rented": pytest.approx(5.0)}
+    assert view.usd == {"remote": approx(2.0), "rented": approx(5.0)}
 
 
 def test_if_all_that_was_left_had_to_be_drained_the_run_ends_with_the_reason() -> None:
@@ -371,7 +384,10 @@ def test_looks_are_rare() -> None:
 def test_a_deadline_that_cannot_be_kept_is_declared_broken_early() -> None:
     split = watched(HERE, left=198)
     split.goes_on(split.monitor(Limits(deadline_s=30)), 5)
-    assert split.lines == ["The deadline of 30 s will be missed by about 12 s: the end is in 40 s"]
+    [missed] = split.told
+    assert isinstance(missed, DeadlineChanged)
+    assert (missed.deadline_s, missed.left_s) == (30, 40.0)
+    assert missed.late_s == approx(12, abs=2)
     assert split.now_s < 6
 
 
@@ -382,7 +398,7 @@ def test_a_deadline_that_is_kept_or_just_about_is_not_declared_broken(left: int)
     while split.left > 1:
         split.left -= 5
         split.goes_on(monitor, 1)
-    assert split.lines == []
+    assert split.told == []
 
 
 def test_a_deadline_that_will_be_kept_after_all_is_taken_back() -> None:
@@ -391,31 +407,37 @@ def test_a_deadline_that_will_be_kept_after_all_is_taken_back() -> None:
     split.goes_on(monitor, 5)
     split.places["remote"] = THERE
     split.goes_on(monitor, 5)
-    *_, last = split.lines
-    assert last == "The deadline of 30 s will be kept after all, with about 10 s to spare"
-    assert len(split.lines) == 3, "broken, joined, kept"
+    broken, joined, kept = split.told
+    assert isinstance(broken, DeadlineChanged)
+    assert isinstance(joined, PlaceJoined)
+    assert isinstance(kept, DeadlineChanged)
+    assert broken.late_s > 0 > kept.late_s
 
 
 def test_a_deadline_that_passes_is_declared_broken_whatever_is_known() -> None:
     split = watched(replace(HERE, images_per_s=None))
     split.goes_on(split.monitor(Limits(deadline_s=2)), 4)
-    assert split.lines == ["The deadline of 2 s has passed"]
+    [passed] = split.told
+    assert isinstance(passed, DeadlineChanged)
+    assert passed.spent_s > passed.deadline_s == 2
+    assert passed.left_s is None
 
 
 def test_a_deadline_counts_from_the_commands_first_line() -> None:
     split = watched(HERE, left=98)
     split.now_s = 15.0
     split.goes_on(split.monitor(Limits(deadline_s=30)), 3)
-    [line] = split.lines
-    assert "missed" in line
+    [missed] = split.told
+    assert isinstance(missed, DeadlineChanged)
+    assert missed.late_s > 0
 
 
 def test_a_bill_has_a_least_and_a_tail() -> None:
     bill = MachineBill(usd_per_h=3.6, since_s=100.0, least_s=60.0, tail_s=5.0)
-    assert bill.usd(110.0) == pytest.approx(0.06)
-    assert bill.usd(200.0) == pytest.approx(0.105)
-    assert bill.until_s(0.105) == pytest.approx(200.0)
-    assert bill.until_s(0.01) == pytest.approx(155.0), "so much is paid anyway"
+    assert bill.usd(110.0) == approx(0.06)
+    assert bill.usd(200.0) == approx(0.105)
+    assert bill.until_s(0.105) == approx(200.0)
+    assert bill.until_s(0.01) == approx(155.0), "so much is paid anyway"
 
 
 def test_money_that_is_spent_is_known_by_place() -> None:
@@ -424,7 +446,7 @@ def test_money_that_is_spent_is_known_by_place() -> None:
     monitor.bill("remote", MachineBill(3.6, since_s=0.0))
     monitor.bill("coming", MachineBill(3.6, since_s=10.0, least_s=60.0))
     split.now_s = 20.0
-    assert monitor.view().usd == {"remote": pytest.approx(0.02), "coming": pytest.approx(0.06)}
+    assert monitor.view().usd == {"remote": approx(0.02), "coming": approx(0.06)}
 
 
 def test_a_place_that_is_drained_and_done_costs_no_more() -> None:
@@ -432,10 +454,10 @@ def test_a_place_that_is_drained_and_done_costs_no_more() -> None:
     monitor = split.monitor()
     monitor.bill("remote", MachineBill(3.6, since_s=0.0))
     split.goes_on(monitor, 10)
-    assert monitor.view().usd["remote"] == pytest.approx(0.00025), "the first look"
+    assert monitor.view().usd["remote"] == approx(0.00025), "the first look"
     monitor.released("remote")
     split.now_s += 10
-    assert monitor.view().usd["remote"] == pytest.approx(0.01), "it was up until then"
+    assert monitor.view().usd["remote"] == approx(0.01), "it was up until then"
 
 
 def test_a_place_that_is_not_billed_is_never_drained_for_money() -> None:
@@ -454,11 +476,9 @@ def test_what_is_paid_anyway_is_used() -> None:
     assert split.drained == []
     split.goes_on(monitor, 3)
     assert split.drained == ["remote"]
-    [line] = split.lines
-    assert line == (
-        "remote takes no more images so as to cost no more than --max-cost $0.06: the rest is "
-        "done here, the end is in 20 s"
-    )
+    [reached] = split.told
+    assert isinstance(reached, BudgetReached)
+    assert (reached.place, reached.max_usd, reached.rest_is_here) == ("remote", 0.06, True)
 
 
 def test_a_place_can_be_afforded_only_with_its_least_and_beside_the_others() -> None:
@@ -482,8 +502,8 @@ def test_what_money_allows_elsewhere_is_part_of_the_forecast() -> None:
     ahead = monitor.view().ahead
     assert ahead is not None
     taken = 10 * (20 - 1.25 * 0.6 - 1) + 6
-    assert ahead.images["remote"] == pytest.approx(taken)
-    assert ahead.seconds == pytest.approx((1008 - taken) / 5)
+    assert ahead.images["remote"] == approx(taken)
+    assert ahead.seconds == approx((1008 - taken) / 5)
 
 
 def test_images_that_stay_are_done_here_first() -> None:
@@ -491,7 +511,7 @@ def test_images_that_stay_are_done_here_first() -> None:
     split.staying = 80
     ahead = split.monitor().view().ahead
     assert ahead is not None
-    assert ahead.images["local"] == pytest.approx(82), "22 of them are done or in hand"
+    assert ahead.images["local"] == approx(82), "22 of them are done or in hand"
 
 
 def test_a_place_is_let_go_when_all_that_is_left_is_to_stay_here() -> None:
@@ -499,8 +519,7 @@ def test_a_place_is_let_go_when_all_that_is_left_is_to_stay_here() -> None:
     split.staying = 100
     split.monitor().watch()
     assert split.drained == ["remote"]
-    [line] = split.lines
-    assert line == "remote is not needed any more: what is left is to stay here"
+    assert split.told == [PlaceReleased("remote")]
 
 
 @pytest.mark.parametrize(("staying", "in_hand", "left"), [(100, 1, 100), (99, 0, 100), (0, 0, 0)])
@@ -513,53 +532,34 @@ def test_a_place_that_may_be_needed_stays(staying: int, in_hand: int, left: int)
 
 @dataclass
 class Simulated:
-    """The very board, worked off in a time of its own. Images at a place take their turn in a
+    """The very queue, worked off in a time of its own. Images at a place take their turn in a
     queue, if it has one, and then `takes_s` more, both as good as a generator has it.
     """
 
     images: int
     now_s: float = 0.0
-    lines: list[str] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Nothing is done yet."""
-        self.board = WorkQueue([WorkItem(str(n), n) for n in range(self.images)])
+        self.work_queue = WorkQueue([WorkItem(str(n), n) for n in range(self.images)])
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.number = count()
         self.idle: list[Callable[[], None]] = []
         self.dice = random.Random(1)
 
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
-        """As `Split` has it."""
-        board, now_s = self.board, self.now_s
-        return (
-            board.left,
-            0,
-            [
-                WorkerStatus(
-                    side.name,
-                    side.done,
-                    board.held_by(side),
-                    side.pace.images_per_s(now_s),
-                    side.pace.latency_s,
-                    side.open,
-                    side.pace.is_known,
-                )
-                for side in board.sides
-            ],
-        )
+        """As `SplitJob` has it."""
+        return self.work_queue.standing(self.now_s)
 
     def drain(self, name: str) -> None:
-        """As `Split` does."""
-        for side in self.board.sides:
-            side.open = side.open and side.name != name
+        """As `SplitJob` does."""
+        self.work_queue.workers[name].open = False
 
     def abandon(self, name: str) -> None:
-        """As `Split` does."""
+        """As `SplitJob` does."""
         self.drain(name)
-        for side in self.board.sides:
-            if side.name == name:
-                self.board.taken_from(side)
+        self.work_queue.taken_from(self.work_queue.workers[name])
 
     def at(self, at_s: float, do: Callable[[], None]) -> None:
         heapq.heappush(self.events, (at_s, next(self.number), do))
@@ -567,19 +567,18 @@ class Simulated:
     def join(
         self,
         name: str,
-        workers: int,
+        concurrency: int,
         takes_s: float,
         upload_wait_s: Callable[[float], float] = lambda _now_s: 0.0,
         spread: float = 0.3,
-        expected_per_s: float | None = None,
+        expected: Speed | None = None,
     ) -> None:
-        pace = ThroughputEstimator(workers, self.now_s, expected_per_s, None)
-        side = Worker(name, name == "local", pace)
-        self.board.sides.append(side)
+        here = name == "local"
+        worker = self.work_queue.add(name, concurrency, self.now_s, here=here, expected=expected)
         free_s = [0.0]
 
         def pull() -> None:
-            item = self.board.take(side, self.now_s) if side.open else None
+            item = self.work_queue.take(worker, self.now_s) if worker.open else None
             if item is None:
                 self.idle.append(pull)
                 return
@@ -588,13 +587,13 @@ class Simulated:
             free_s[0] = begin_s + upload_wait_s(begin_s) * luck
 
             def done() -> None:
-                self.board.answered(side, item, self.now_s)
+                self.work_queue.answered(worker, item, self.now_s)
                 pull()
                 self.wake()
 
             self.at(free_s[0] + takes_s * more, done)
 
-        for _ in range(workers):
+        for _ in range(concurrency):
             pull()
 
     def wake(self) -> None:
@@ -611,14 +610,16 @@ class Simulated:
             self.at(self.now_s + 0.1, tick)
 
         tick()
-        while not self.board.over:
+        while not self.work_queue.over:
             self.now_s, _, do = heapq.heappop(self.events)
             do()
         return self.now_s
 
     def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         clock: Callable[[], float] = lambda: self.now_s  # noqa: E731
-        return SplitMonitor(self, clock, 0.0, self.lines.append, limits or Limits())
+        return SplitMonitor(
+            cast("Any", self), clock, 0.0, Reporter(self.told.append), limits or Limits()
+        )
 
 
 def uplink(before_s: float, after_s: float = 0.0, until_s: float = 1e9) -> Callable[[float], float]:
@@ -632,7 +633,7 @@ def test_the_end_of_a_steady_job_is_predicted_and_nothing_is_said_on_the_way(
 ) -> None:
     job = Simulated(300)
     job.join("local", 2, 0.4)
-    job.join("remote", 6, 0.25, uplink(upload_wait_s), expected_per_s=1 / upload_wait_s)
+    job.join("remote", 6, 0.25, uplink(upload_wait_s), expected=Speed(1 / upload_wait_s, 1.0))
     monitor = job.monitor()
     ends_s: list[float] = []
 
@@ -641,9 +642,9 @@ def test_the_end_of_a_steady_job_is_predicted_and_nothing_is_said_on_the_way(
         ends_s.append(job.now_s + (monitor.view().left_s or 0.0))
 
     end_s = job.run(watch)
-    assert job.lines == []
+    assert job.told == []
     halves = ends_s[len(ends_s) // 2 :]
-    assert sum(halves) / len(halves) == pytest.approx(end_s, rel=0.05)
+    assert sum(halves) / len(halves) == approx(end_s, rel=0.05)
     assert max(abs(each - end_s) for each in halves) < 0.15 * end_s
 
 
@@ -651,16 +652,15 @@ def test_the_end_of_a_steady_job_is_predicted_and_nothing_is_said_on_the_way(
 def test_a_link_that_breaks_down_is_told_of_within_seconds(after_s: float, most: int) -> None:
     job = Simulated(400)
     job.join("local", 2, 0.4)
-    job.join("remote", 6, 0.25, uplink(0.1, after_s, until_s=8.0), expected_per_s=10.0)
+    job.join("remote", 6, 0.25, uplink(0.1, after_s, until_s=8.0), expected=Speed(10.0, 1.0))
     said_s: list[float] = []
     monitor = job.monitor()
-    monitor.say = lambda line: said_s.append(job.now_s) or job.lines.append(line)  # type: ignore[func-returns-value]
+    monitor.reporter = Reporter(job.told.append, lambda _event: said_s.append(job.now_s))
     job.run(monitor.watch)
     assert 8 < said_s[0] < 8 + 5
-    assert job.lines[0].startswith(
-        "remote does " if after_s < 10 else "remote has not answered for "
-    )
-    assert len(job.lines) <= most
+    assert isinstance(job.told[0], RateChanged)
+    assert (job.told[0].quiet_s is None) == (after_s < 10)
+    assert len(job.told) <= most
 
 
 @pytest.mark.parametrize(
@@ -681,11 +681,11 @@ def test_no_more_is_spent_than_is_allowed_and_most_of_it_is_used(
     assert spent_usd <= max_usd
     in_time_usd = MachineBill(1.8, 0.0).usd(min(end_s, 3600 * max_usd / 1.8 - 12))
     assert spent_usd >= in_time_usd
-    assert sum("--max-cost" in line for line in job.lines) <= 1
+    assert sum(isinstance(event, BudgetReached) for event in job.told) <= 1
 
 
-@pytest.mark.parametrize(("share", "lines"), [(1.15, 0), (0.85, 1)])
-def test_a_deadline_is_declared_broken_only_if_it_will_be(share: float, lines: int) -> None:
+@pytest.mark.parametrize(("share", "broken"), [(1.15, 0), (0.85, 1)])
+def test_a_deadline_is_declared_broken_only_if_it_will_be(share: float, broken: int) -> None:
     def job() -> Simulated:
         made = Simulated(300)
         made.join("local", 2, 0.4)
@@ -695,5 +695,4 @@ def test_a_deadline_is_declared_broken_only_if_it_will_be(share: float, lines: i
     deadline_s = share * job().run(lambda: None)
     again = job()
     again.run(again.monitor(Limits(deadline_s=deadline_s)).watch)
-    assert [line for line in again.lines if "missed" in line] == again.lines
-    assert len(again.lines) == lines
+    assert [type(event) for event in again.told] == [DeadlineChanged] * broken

@@ -12,6 +12,7 @@ import typer
 from offload.cli.provisioning import hire
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Event, Failed, Reporter
 from offload.domain.machines import Machine, Offer, Resource, Spec
 from offload.domain.measurements import StartPhase
 from offload.domain.ports import ModelIdentity
@@ -23,11 +24,16 @@ from offload.usecases.context import Context
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.planning import ProvisionPlan
+from offload.usecases.split.events import (
+    MachineLeft,
+    MachineReturned,
+    NotRented,
+    TooExpensive,
+)
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.monitor import SplitMonitor
-from offload.usecases.split.on_demand import OnDemandMachine
-from offload.usecases.split.rental import HiredMachine
-from offload.usecases.split.workers import WorkerStatus
+from offload.usecases.split.rental import HiredMachine, OnDemandMachine
+from offload.usecases.split.work_queue import WorkerStatus
 from tests.contexts import context
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))
@@ -61,8 +67,8 @@ class Run:
     left: int = 1000
     now_s: float = 0.0
     here: WorkerStatus = HERE
-    said: list[str] = field(default_factory=list)
-    warned: list[str] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
+    announced: list[ProvisionPlan] = field(default_factory=list)
     undone: list[str] = field(default_factory=list)
     over: Over = field(default_factory=Over)
 
@@ -84,12 +90,11 @@ class Run:
         plan = ProvisionPlan(
             OFFER, RECORD, cast("Any", model), billing, before, False, cast("Any", cloud)
         )
-        monitor = SplitMonitor(
-            self, lambda: self.now_s, 0.0, self.said.append, Limits(max_usd=max_usd)
-        )
-        rental = HiredMachine("big", lambda _plan: self.said.append("announced"), keep, plan)
-        told = context(self.configured, self.warned.append, self.said.append)
-        return OnDemandMachine(rental, plan, told, monitor, self.over)
+        limits, reporter = Limits(max_usd=max_usd), Reporter(self.told.append)
+        monitor = SplitMonitor(cast("Any", self), lambda: self.now_s, 0.0, reporter, limits)
+        rental = HiredMachine("big", self.announced.append, keep, plan)
+        given = context(self.configured, reporter=reporter)
+        return OnDemandMachine(rental, plan, given, monitor, self.over)
 
 
 @pytest.fixture
@@ -139,15 +144,14 @@ NEW = {"api": 1.0, "pending": 5.0, "boot": 20.0, "image": 20.0}
 def test_a_machine_pays_if_the_rest_takes_longer_here_than_one_takes_to_come_up(run: Run) -> None:
     """Nothing is known of machines, so one takes a minute or so."""
     assert run.machine().pays()
-    assert run.said == []
+    assert run.told == []
 
 
 def test_it_is_said_once_that_none_is_rented(run: Run) -> None:
     run.left = 10
     machine = run.machine()
     assert not machine.pays()
-    [line] = run.said
-    assert line.startswith("No machine is rented: what is left takes about 11 s here, and one ")
+    assert run.told == [NotRented(11.0, machine.rental.startup_s)]
     assert machine.rental.is_told
 
 
@@ -156,8 +160,8 @@ def test_what_is_not_known_well_is_no_reason_to_rent_or_to_say_so(run: Run) -> N
     run.here = replace(HERE, is_known=False)
     run.left = 10
     assert not machine.pays()
-    assert run.said == []
-    needs_s = machine.rental.needs_s
+    assert run.told == []
+    needs_s = machine.rental.startup_s
     assert needs_s is not None
     for left, pays in ((needs_s * 1.2, False), (needs_s * 1.6, True)):
         run.left, run.over = round(left), Over()
@@ -175,18 +179,19 @@ def test_a_machine_may_pay_after_all_if_it_is_slower_here_than_it_was(run: Run) 
         return view
 
     machine.monitor = cast("Any", SimpleNamespace(
-        view=slower, affords=lambda *_: True, clock=lambda: 0.0
+        view=slower, admits=lambda *_: True, clock=lambda: 0.0
     ))  # fmt: skip
     assert machine.pays()
-    assert len(run.said) == 1
+    assert [type(event) for event in run.told] == [NotRented]
 
 
 def test_a_machine_that_would_cost_too_much_is_not_rented(run: Run) -> None:
     machine = run.machine(max_usd=0.05)  # a minute costs six cents
     assert not machine.pays()
-    [warning] = run.warned
-    assert warning.startswith("The remote place is left out: it would cost $0.0")
-    assert "--max-cost is $0.05" in warning
+    [told] = run.told
+    assert isinstance(told, TooExpensive)
+    assert (told.place, told.max_usd) == ("remote", 0.05)
+    assert 0.05 < told.least_usd < 0.1
     assert machine.rental.is_told
 
 
@@ -206,7 +211,8 @@ def test_a_new_machine_is_removed_in_the_end_and_costs_nothing_while_it_goes(
     assert run.undone == ["big is removed"]
     assert machine.rental.begun is None
     assert machine.monitor.view().usd["remote"] == pytest.approx(100 / CENT_S / 100, rel=0.01)
-    assert run.said == ["announced", "The machine big is removed again"]
+    assert run.announced == [machine.plan]
+    assert run.told == [MachineReturned("big", is_removed=True)]
 
 
 def test_it_costs_a_minute_at_least(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +228,8 @@ def test_a_stopped_machine_is_stopped_again(run: Run, monkeypatch: pytest.Monkey
     with run.machine(before=STOPPED).up():
         assert run.undone == []
     assert run.undone == ["big is stopped"]
-    assert run.said == ["The machine big is stopped again"]
+    assert run.announced == []
+    assert run.told == [MachineReturned("big", is_removed=False)]
 
 
 def test_a_machine_that_somebody_else_has_started_stays(
@@ -313,9 +320,7 @@ def test_a_machine_that_does_not_go_is_not_kept_quiet_about(
     machine = run.machine()
     with machine.up():
         pass
-    [warning] = run.warned
-    assert warning.startswith("AWS does not answer. The machine big may cost money still.")
-    assert warning.endswith("to remove it: offload down big")
+    assert run.told == [MachineLeft("big", Failed("AWS does not answer.", ""))]
     assert machine.rental.begun == "api"
 
 
