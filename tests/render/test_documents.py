@@ -15,7 +15,7 @@ from offload.render.report import build, figures, html, pdf
 from offload.render.report.comparisons import Comparisons, thinned
 from offload.render.report.document import (
     Block,
-    Commands,
+    Code,
     Document,
     Figure,
     Paragraph,
@@ -243,7 +243,7 @@ def test_failed_runs_are_listed_with_their_reasons(documents: dict[str, Document
 
 
 def test_the_command_that_made_the_study_is_told(documents: dict[str, Document]) -> None:
-    (commands,) = (b for b in documents["replicas"].blocks() if isinstance(b, Commands))
+    (commands,) = (b for b in documents["replicas"].blocks() if isinstance(b, Code))
     assert commands.lines[0].startswith("offload experiment photos/ --images 50")
     assert "offload profile import study/runs.csv" in commands.lines
 

@@ -7,6 +7,7 @@ from offload.domain.units import show_bytes, show_rate, show_s
 from offload.findings import environment
 from offload.findings.environment import HostFacts
 from offload.findings.study import Study, Variant, levels
+from offload.render import drawing
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Figure, cut, listing
@@ -57,9 +58,9 @@ def _lines(machine: HostFacts | None, longest: int) -> list[str]:
 
 def _target(study: Study, place: str) -> diagram.Target:
     """What detects at a place on the machine with the images."""
-    look = study.known_names().index(place)
+    colour = drawing.look(study.known_names().index(place)).colour
     if study.places[place].in_process:
-        return diagram.Target(look, "detector", ["in the same process"], "in memory")
+        return diagram.Target(colour, "detector", ["in the same process"], "in memory")
     runs = [run for run in study.done if run.lane.place == place]
     replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
     many = bool(replicas) and max(replicas) > 1
@@ -67,7 +68,7 @@ def _target(study: Study, place: str) -> diagram.Target:
     if cpus:
         lines.append(f"{_levels(cpus)} CPU{'s' * (max(cpus) > 1)}{' each' * many}")
     number = f"{_levels(replicas)} {place}s" if many else place
-    return diagram.Target(look, number, lines, "HTTP", stacked=many)
+    return diagram.Target(colour, number, lines, "HTTP", stacked=many)
 
 
 def _levels(values: Sequence[float]) -> str:
@@ -88,6 +89,7 @@ def _site(study: Study, variant: Variant) -> diagram.DiagramSite:
     way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
     rented = ", ".join(filter(None, (site.instance_type, site.region)))
     lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
-    look, where = study.known_names().index(variant.place), ["in a container"] * tunnel
-    target = diagram.Target(look, "offload serve", where, way)
+    colour = drawing.look(study.known_names().index(variant.place)).colour
+    where = ["in a container"] * tunnel
+    target = diagram.Target(colour, "offload serve", where, way)
     return diagram.DiagramSite(bare(study.places[variant.place]), lines, [target])

@@ -11,7 +11,7 @@ from offload.findings.environment import HostFacts, PlaceFacts
 from offload.findings.study import Study, levels
 from offload.render.report.chapters import architecture
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, Commands, Table, cut, listing, paragraph
+from offload.render.report.document import Block, Code, Table, cut, listing, paragraph
 from offload.render.report.naming import bare
 
 _FACTORS = {
@@ -170,7 +170,7 @@ def reproduction(compared: Comparisons) -> list[Block]:
         f"offload profile import {shlex.quote(folder.rstrip('/') + '/runs.csv')}",
     ]
     text = compared.say("reproduction", version=f" {version}" if version else "")
-    return [*paragraph(text), Commands(lines)]
+    return [*paragraph(text), Code(lines)]
 
 
 def _folder(words: Sequence[str]) -> str:
