@@ -100,12 +100,12 @@ def _decided(request: "Request", context: "Context") -> "Request":
 
 
 def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) -> None:
-    from offload.render import leaving
+    from offload.render import detections
     from offload.usecases.detect import privacy
 
     found, paths, total_bytes = privacy.leaving(request, context.settings)
     privacy.tell_of_idle(request, found, context.reporter)
-    leaving.show(found, paths, total_bytes, context.reporter, as_json=as_json)
+    detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
 
 
 def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":

@@ -213,10 +213,10 @@ def forget(
 ) -> None:
     """Forget measurements."""
     from offload import bootstrap
-    from offload.render import messages, profiles
+    from offload.render import messages
     from offload.usecases.history import history_io
 
     if bool(numbers) == everything:
         raise typer.BadParameter("Give the numbers to forget, or --all.")
     with bootstrap.context(messages.Messages().hear).history() as store:
-        profiles.forgotten(history_io.forget(store, numbers or ()))
+        typer.echo(f"{history_io.forget(store, numbers or ())} forgotten")

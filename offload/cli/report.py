@@ -24,10 +24,10 @@ def report(
 
     A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
     """
-    from offload.render.report import writing
+    from offload.render.report import build
     from offload.usecases.experiment import report_data
 
-    paths = writing.targets(study if out is None else out)
-    writing.write(report_data.study(study), paths)
+    paths = build.targets(study if out is None else out)
+    build.write(report_data.study(study), paths)
     for path in paths:
         typer.echo(path)

@@ -17,9 +17,9 @@ _NOTHING = (
 
 def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     """A line for each run, then a summary for each place."""
-    places = [asdict(summary) for summary in accuracy(outcomes)]
     if as_json:
         runs = [asdict(outcome) for outcome in outcomes]
+        places = [asdict(summary) for summary in accuracy(outcomes)]
         return tables.write_json({"kind": "accuracy", "runs": runs, "places": places})
     if not outcomes:
         return tables.print_lines(_NOTHING)

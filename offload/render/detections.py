@@ -1,17 +1,21 @@
-"""Rows on standard output: JSON lines for programs, a table for people."""
+"""Rows on standard output, JSON lines for programs, a table for people; and what could leave."""
 
 import json
 import sys
 from collections import Counter
-from typing import Protocol
+from collections.abc import Sequence
 
-from offload.domain.errors import OffloadError
+from offload.domain.events import Reporter
 from offload.domain.results import Row
+from offload.domain.units import show_bytes
+from offload.drivers.images.image_files import ImageList, printable
+from offload.render import tables
 from offload.render.messages import shown
+from offload.render.words import count
 
 
-class Sink(Protocol):
-    """Takes rows as they come."""
+class Sink:
+    """Takes rows as they come. This one forgets them, for runs whose results are files."""
 
     def add(self, row: Row) -> None:
         """Take one row."""
@@ -24,10 +28,10 @@ def sink(*, as_json: bool, to_folder: bool) -> Sink:
     """Where rows go: JSON lines if asked for, nowhere if a folder has them, else a table."""
     if as_json:
         return JsonLines()
-    return Nowhere() if to_folder else DetectionTable()
+    return Sink() if to_folder else DetectionTable()
 
 
-class JsonLines:
+class JsonLines(Sink):
     """A JSON object a line, each written at once."""
 
     def __init__(self) -> None:
@@ -36,23 +40,10 @@ class JsonLines:
 
     def add(self, row: Row) -> None:
         """Write the row."""
-        write(json.dumps(row.to_json(), ensure_ascii=self._ascii) + "\n")
-
-    def close(self) -> None:
-        """Nothing is left to do."""
+        tables.write(json.dumps(row.to_json(), ensure_ascii=self._ascii) + "\n")
 
 
-class Nowhere:
-    """For runs whose results are files."""
-
-    def add(self, row: Row) -> None:
-        """Forget the row."""
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
-class DetectionTable:
+class DetectionTable(Sink):
     """A line for each image, by path, once all are there.
 
     Plain columns: they need no terminal, and ten thousand lines take no time.
@@ -70,30 +61,13 @@ class DetectionTable:
     def close(self) -> None:
         """Write the table."""
         lines = [("image", "pixels", "infer ms", "objects"), *sorted(self._lines)]
-        widths = [max(len(line[column]) for line in lines) for column in range(3)]
-        write(
+        wide, *widths = (max(len(line[column]) for line in lines) for column in range(3))
+        tables.write(
             "".join(
-                f"{path:<{widths[0]}}  {size:>{widths[1]}}  {infer:>{widths[2]}}  {found}\n"
+                f"{path:<{wide}}  {size:>{widths[0]}}  {infer:>{widths[1]}}  {found}\n"
                 for path, size, infer, found in lines
             )
         )
-
-
-def write(text: str) -> None:
-    """Write to standard output, at once.
-
-    Raises:
-        OffloadError: it is closed or full. A reader that has gone is left to the command line.
-    """
-    if sys.stdout is None:
-        raise OffloadError("Standard output is closed.", hint="For results in files: --out DIR")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OffloadError(f"Cannot write to standard output: {error.strerror}.") from error
 
 
 def _found(row: Row) -> str:
@@ -101,8 +75,19 @@ def _found(row: Row) -> str:
     if row.error is not None:
         return shown(f"FAILED: {row.error}")
     counts = Counter(d.label for d in row.detections)
-    best: dict[str, float] = {}
-    for d in row.detections:
-        best.setdefault(d.label, d.score)
-    found = ", ".join(f"{n} {label} {best[label]:.2f}" for label, n in counts.items())
-    return shown(found) or "-"
+    best = {d.label: d.score for d in reversed(row.detections)}
+    return shown(", ".join(f"{n} {label} {best[label]:.2f}" for label, n in counts.items())) or "-"
+
+
+def leaving(
+    found: ImageList, paths: Sequence[str], total_bytes: int, reporter: Reporter, *, as_json: bool
+) -> None:
+    """What could leave this machine: paths on standard output; how many of all, as a note."""
+    if as_json:
+        tables.write("".join(json.dumps({"path": printable(path)}) + "\n" for path in paths))
+    else:
+        tables.print_lines(map(printable, paths))
+    reporter.note(
+        f"{count(len(paths), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "
+        f"{len(found.paths) - len(paths)} would not; nothing was sent"
+    )

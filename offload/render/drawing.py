@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -31,6 +31,20 @@ _WIDE = 12
 _APART = 0.05
 """The least share of an axis between two labels on it."""
 _ID = re.compile(r'\b(id="|xlink:href="#|href="#|url\(#)')
+
+
+class Look(NamedTuple):
+    """What tells a line or a mark from others."""
+
+    colour: str
+    marker: str
+    dashes: Sequence[float]
+
+
+def look(number: int) -> Look:
+    """One of eight, over and over."""
+    each = number % len(COLOURS)
+    return Look(COLOURS[each], MARKERS[each], DASHES[each])
 
 
 @contextmanager
@@ -86,21 +100,14 @@ def plain(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
 def key(figure: Figure, axes: Axes) -> None:
     """What each line is, at the right, in the order of their ends."""
     handles, labels = axes.get_legend_handles_labels()
-    ends = [_end(handle) for handle in handles]
+    lines: list[Any] = [h[0] if isinstance(h, ErrorbarContainer) else h for h in handles]
+    ends = [line.get_ydata()[-1] for line in lines]
     order = sorted(range(len(ends)), key=lambda number: -ends[number])
     if len(labels) > 1:
         figure.legend(
             [handles[i] for i in order], [labels[i] for i in order], loc="outside right upper",
             frameon=False, handlelength=3.6, labelspacing=0.8,
         )  # fmt: skip
-
-
-def _end(handle: object) -> float:
-    """The height at which a line with error bars ends."""
-    assert isinstance(handle, ErrorbarContainer)
-    line = handle.lines[0]
-    assert line is not None
-    return float(np.asarray(line.get_ydata())[-1])
 
 
 def log_if_wide(axes: Axes, axis: Literal["x", "y"], values: Sequence[float]) -> None:

@@ -1,14 +1,15 @@
 """Rented machines: what one would cost, what came up, which there are, what is left."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from offload.domain.machines import Machine, Resource
+from offload.domain.machines import Resource
 from offload.domain.places import StartState
 from offload.domain.units import show_s
 from offload.render import tables
-from offload.render.messages import say_line
+from offload.render.messages import say_lines
+from offload.render.words import moment
 
 if TYPE_CHECKING:
     from offload.costmodel.dollars import Billing
@@ -19,75 +20,73 @@ if TYPE_CHECKING:
 _HOURS_PER_MONTH = 730
 _CREATED = "a key pair, a security group, an instance with an encrypted disk"
 _CALLS = (
-    "ImportKeyPair", "CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances",
-    "CreateTags",
-)  # fmt: skip
+    "ImportKeyPair, CreateSecurityGroup, AuthorizeSecurityGroupIngress, RunInstances, CreateTags"
+)
 
 
 def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
     """What would be created, on standard output."""
-    if as_json:
-        offer, spec = asdict(plan.offer), asdict(plan.offer.spec)
-        cost = {
-            "usd_per_h": _hourly(plan.billing), "parts_usd_per_h": _parts(plan.billing),
-            "stopped_usd_per_month": _monthly(plan.billing), "most_usd": _most(plan),
-        }  # fmt: skip
-        there = asdict(plan.before) if plan.before else None
-        document = {"kind": "plan", "offer": offer | {"spec": spec}, "cost": cost, "there": there}
-        return tables.write_json(document | {"serves": plan.model.identity.name})
-    tables.print_lines(_plan_lines(plan))
-    return None
+    if not as_json:
+        return tables.print_lines(_plan_lines(plan))
+    billing = plan.billing
+    return tables.write_json({
+        "kind": "plan",
+        "offer": asdict(plan.offer),
+        "cost": {
+            "usd_per_h": _hourly(billing), "parts_usd_per_h": billing.parts_usd_per_h(),
+            "stopped_usd_per_month": _monthly(billing), "most_usd": _most(plan),
+        },
+        "there": asdict(plan.before) if plan.before else None,
+        "serves": plan.model.identity.name,
+    })  # fmt: skip
 
 
 def announce(plan: "ProvisionPlan", *, quiet: bool) -> None:
     """The same on standard error, before the question."""
     if not quiet:
-        _say(_plan_lines(plan))
+        say_lines(*_plan_lines(plan))
 
 
-def _plan_lines(plan: "ProvisionPlan") -> list[str]:
-    offer, spec = plan.offer, plan.offer.spec
+def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
+    offer, spec, serves = plan.offer, plan.offer.spec, plan.model.identity.name
     kind = "spot instance" if spec.spot else "instance"
     engine = "with Docker" if offer.has_engine else "Docker is installed at its first boot"
-    where = spec.zone or spec.region
-    lines = [f"{spec.name}: a {spec.instance_type} {kind} in {where}, {offer.vcpus} vCPUs"]
-    lines[0] += f", {offer.memory_gib:g} GiB, {offer.arch}, {offer.disk_gb} GB of disk"
-    lines[0] += f"; image {offer.ami} ({engine})"
-    lines += [_price(plan), _end(spec.idle_s, spec.lifetime_s, plan)]
+    yield (
+        f"{spec.name}: a {spec.instance_type} {kind} in {spec.zone or spec.region}, "
+        f"{offer.vcpus} vCPUs, {offer.memory_gib:g} GiB, {offer.arch}, {offer.disk_gb} GB of disk; "
+        f"image {offer.ami} ({engine})"
+    )
+    yield _price(plan)
+    yield _end(plan)
     if offer.burstable:
-        lines.append(
+        yield (
             f"A {spec.instance_type} is fast for minutes only, until its credits are used up; "
             "c and m types stay as fast as they are."
         )
-    lines.append(f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open.")
-    serves = plan.model.identity.name
-    if plan.before is None:
-        lines.append(f"Created: {_CREATED}; it serves {serves}. Calls: {', '.join(_CALLS)}.")
+    yield f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open."
+    if there := plan.before:
+        yield f"{there.id} is there, {there.state}; it is made to serve {serves}."
     else:
-        there = plan.before
-        lines.append(f"{there.id} is there, {there.state}; it is made to serve {serves}.")
-    return lines
+        yield f"Created: {_CREATED}; it serves {serves}. Calls: {_CALLS}."
 
 
 def _price(plan: "ProvisionPlan") -> str:
     billing, most = plan.billing, " at most" if plan.offer.spec.spot else ""
-    parts = " + ".join(f"${value:.4f} {name}" for name, value in _parts(billing).items())
+    parts = " + ".join(f"${usd:.4f} {name}" for name, usd in billing.parts_usd_per_h().items())
     how = f"{billing.how}, {billing.as_of}" if billing.as_of else billing.how
     stopped = f"${_monthly(billing):.2f} a month while it is stopped"
     return f"${_hourly(billing):.4f} an hour{most} ({parts}; {how}), {stopped}"
 
 
-def _end(idle_s: float | None, lifetime_s: float | None, plan: "ProvisionPlan") -> str:
-    idle = f"{show_s(idle_s)} after the last connection" if idle_s else ""
-    most = _most(plan)
-    life = f"{show_s(lifetime_s)} after its boot" if lifetime_s else ""
-    if most is not None:
-        life += f", ${most:.2f} later at most"
-    when = ", at the latest ".join(part for part in (idle, life) if part)
-    if not when:
+def _end(plan: "ProvisionPlan") -> str:
+    idle_s, lifetime_s, most_usd = plan.offer.spec.idle_s, plan.offer.spec.lifetime_s, _most(plan)
+    ends = [f"{show_s(idle_s)} after the last connection"] if idle_s else []
+    if lifetime_s and most_usd is not None:
+        ends.append(f"{show_s(lifetime_s)} after its boot, ${most_usd:.2f} later at most")
+    if not ends:
         return "It never ends by itself: it costs until offload down."
     tail = f"; that idle tail costs ${_hourly(plan.billing) * idle_s / 3600:.3f}" if idle_s else ""
-    return f"It ends by itself {when}{tail}."
+    return f"It ends by itself {', at the latest '.join(ends)}{tail}."
 
 
 def _most(plan: "ProvisionPlan") -> float | None:
@@ -97,11 +96,10 @@ def _most(plan: "ProvisionPlan") -> float | None:
 
 def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: bool) -> None:
     """A machine that serves."""
-    total_s = sum(up.phases.values())
     if as_json:
         return tables.write_json({
             "kind": "machine", "machine": asdict(up.machine), "from": up.came_from,
-            "phases": up.phases, "total_s": total_s, "image": up.image,
+            "phases": up.phases, "total_s": sum(up.phases.values()), "image": up.image,
             "usd_per_h": _hourly(billing), "model": asdict(up.info.identity),
         })  # fmt: skip
     if quiet:
@@ -111,12 +109,8 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
     lines = [came_up(up), f"{phases}; image {up.image}"]
     if spec.idle_s is None and spec.lifetime_s is None:
         lines.append(f"It costs ${_hourly(billing):.4f} an hour until: offload down {spec.name}")
-    lines += [
-        "To use it:    offload detect photos/ --where remote",
-        f"To remove it: offload down {spec.name}",
-    ]
-    tables.print_lines(lines)
-    return None
+    lines.append("To use it:    offload detect photos/ --where remote")
+    return tables.print_lines([*lines, f"To remove it: offload down {spec.name}"])
 
 
 def came_up(up: "Provisioned") -> str:
@@ -139,19 +133,19 @@ _FROM = {
 def left(name: str, resources: Sequence[Resource] | None) -> None:
     """What there is of a machine that was not brought up to the end, on standard error."""
     if resources is None:
-        _say([f"What there is of {name} could not be asked. To see: offload machines"])
+        say_lines(f"What there is of {name} could not be asked. To see: offload machines")
     elif resources:
         things = ", ".join(f"{each.kind} {each.id}" for each in resources)
         remove = f"offload down {name} --region {resources[0].region}"
         hint = f"  To go on: the same command; to remove all of it: {remove}"
-        _say([f"What there is of {name}: {things}.", hint])
+        say_lines(f"What there is of {name}: {things}.", hint)
     else:
-        _say([f"Nothing was created of {name}, or it is gone."])
+        say_lines(f"Nothing was created of {name}, or it is gone.")
 
 
 def left_running(name: str) -> None:
     """That a machine which was stopped may not be any more, on standard error."""
-    _say([f"The machine {name} was started for this run.", f"  To stop it: offload stop {name}"])
+    say_lines(f"The machine {name} was started for this run.", f"  To stop it: offload stop {name}")
 
 
 def listed(rows: "Sequence[ListedMachine]", *, as_json: bool) -> None:
@@ -174,18 +168,12 @@ def _cells(row: "ListedMachine") -> Sequence[str]:
     if machine.state == "stopped" and row.usd_per_month is not None:
         cost = f"${row.usd_per_month:.2f} a month"
     state = machine.state if row.record else f"{machine.state}, not from here"
+    expires_at = None if machine.state == "stopped" else machine.expires_at
+    ends = f"by {moment(expires_at)} UTC" if expires_at else ""
     return (
         row.name, state, machine.instance_type, machine.region, machine.address or "", age, cost,
-        _ends(machine),
+        "never by itself" if expires_at == "never" else ends,
     )  # fmt: skip
-
-
-def _ends(machine: Machine) -> str:
-    if machine.state == "stopped" or machine.expires_at is None:
-        return ""
-    if machine.expires_at == "never":
-        return "never by itself"
-    return f"by {machine.expires_at.replace('T', ' ')[:16]} UTC"
 
 
 def _row(row: "ListedMachine") -> dict[str, Any]:
@@ -197,18 +185,9 @@ def _row(row: "ListedMachine") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _parts(billing: "Billing") -> dict[str, float]:
-    return dict(billing.parts_usd_per_h())
-
-
 def _hourly(billing: "Billing") -> float:
-    return sum(_parts(billing).values())
+    return sum(billing.parts_usd_per_h().values())
 
 
 def _monthly(billing: "Billing") -> float:
-    return _parts(billing).get("disk", 0.0) * _HOURS_PER_MONTH
-
-
-def _say(lines: Iterable[str]) -> None:
-    for line in lines:
-        say_line(line)
+    return billing.parts_usd_per_h().get("disk", 0.0) * _HOURS_PER_MONTH

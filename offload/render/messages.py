@@ -1,9 +1,9 @@
 """Sentences on standard error."""
 
-import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain import events
@@ -11,11 +11,11 @@ from offload.domain.errors import OffloadError
 from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Stepped, Warned
 from offload.domain.units import show_s, show_usd
 from offload.render.split_messages import worded
+from offload.render.words import count
 
 if TYPE_CHECKING:
     from offload.domain.measurements import Outcome
     from offload.domain.results import Row
-    from offload.domain.timing import Spread
     from offload.service.wire import Info
     from offload.usecases.detect.rows import Summary
     from offload.usecases.split.forecast import View
@@ -48,27 +48,25 @@ class Messages:
         event = worded(event)
         match event:
             case Failed(text, hint):
-                say_line(f"error: {text}")
-                if hint:
-                    say_line(f"  {hint}")
+                say_lines(f"error: {text}", *[f"  {hint}"] * bool(hint))
             case Stepped(text) if self.verbose:
-                say_line(f"  {text}")
+                say_lines(f"  {text}")
             case PhaseBegan() if self.verbose:
-                say_line(f"  {phase(event)} …")
+                say_lines(f"  {phase(event)} …")
             case Warned(text) if not self.quiet:
-                say_line(f"warning: {text}")
+                say_lines(f"warning: {text}")
             case Noted(text) if not self.quiet:
-                say_line(text)
+                say_lines(text)
             case ImageFailed(path, reason) if not self.quiet:
-                say_line(f"failed: {path}: {reason}")
+                say_lines(f"failed: {path}: {reason}")
 
     def serving(self, address: str, info: "Info") -> None:
         """A server is ready."""
+        model = info.identity
         if not self.quiet:
-            model = info.identity
-            say_line(
+            say_lines(
                 f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
-                f"{address}, {_count(info.workers, 'detector')}; Ctrl-C ends it"
+                f"{address}, {count(info.workers, 'detector')}; Ctrl-C ends it"
             )
 
     def row(self, row: "Row") -> None:
@@ -76,13 +74,12 @@ class Messages:
         if row.error is not None:
             self.hear(ImageFailed(row.path, row.error))
         elif self.verbose and not self.quiet:
-            d = row.durations
             spent = [
                 f"{name.removesuffix('_s')} {_ms(seconds)}"
-                for name, seconds in dataclasses.asdict(d).items()
+                for name, seconds in asdict(row.durations).items()
                 if seconds or not row.sent_bytes
             ]
-            say_line(f"{shown(row.path)}: {', '.join(spent)}")
+            say_lines(f"{shown(row.path)}: {', '.join(spent)}")
 
     def summary(
         self,
@@ -93,14 +90,15 @@ class Messages:
         duplicate_uploads: int = 0,
     ) -> None:
         """What the run came to, and what was predicted of it."""
-        if not self.quiet:
-            for line in summary_lines(summary, out, split, duplicate_uploads):
-                say_line(line)
-            if outcome is not None:
-                say_line(
-                    f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
-                    f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){_dollars(outcome)}"
-                )
+        if self.quiet:
+            return
+        say_lines(*summary_lines(summary, out, split, duplicate_uploads))
+        if outcome is not None:
+            usd = f"; {show_usd(outcome.actual_usd)}, predicted {show_usd(outcome.predicted_usd)}"
+            say_lines(
+                f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
+                f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){usd if outcome.actual_usd else ''}"
+            )
 
 
 class EventLines(Messages):
@@ -112,7 +110,7 @@ class EventLines(Messages):
     def hear(self, event: Event) -> None:
         """Write the event, if it crosses."""
         if line := events.to_line(worded(event)):
-            say_line(line)
+            say_lines(line)
 
 
 def chosen(*, quiet: bool = False, verbose: bool = False) -> Messages:
@@ -137,7 +135,7 @@ def summary_lines(
     kept = f", {summary.kept} done before" if summary.kept else ""
     objects = ", ".join(f"{n} {label}" for label, n in list(summary.objects_by_label.items())[:8])
     found = f" ({objects})" if objects else ""
-    images, things = _count(summary.images, "image"), _count(summary.objects, "object")
+    images, things = count(summary.images, "image"), count(summary.objects, "object")
     lines = [
         f"{images}{kept}, {summary.failed} failed, {things}{found}",
         f"{model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at {summary.where}",
@@ -147,7 +145,9 @@ def summary_lines(
         phases = [f"{name} {seconds:.2f}" for name, seconds in summary.phases.items()]
         parts = f" ({', '.join(phases)})" if len(phases) > 1 else ""
         lines.append(f"start-up {summary.startup_s:.2f} s{parts}, {first}")
-        lines.append(f"inference {_spread(summary.infer)}, {summary.concurrency} at a time")
+        spread = asdict(summary.infer).items()
+        infer = ", ".join(f"{name} {_ms(seconds)}" for name, seconds in spread)
+        lines.append(f"inference {infer}, {summary.concurrency} at a time")
     if summary.images_per_s is not None:
         lines.append(f"{summary.images_per_s:.1f} images/s over {summary.detect_s:.2f} s")
     if summary.sent_bytes:
@@ -155,7 +155,7 @@ def summary_lines(
     if split is not None:
         lines += _split_lines(split, duplicate_uploads)
     if summary.fallen_back:
-        lines.append(f"{_count(summary.fallen_back, 'image')} detected here for want of an answer")
+        lines.append(f"{count(summary.fallen_back, 'image')} detected here for want of an answer")
     if out is not None:
         lines.append(f"results in {out}")
     return lines
@@ -166,13 +166,17 @@ def _split_lines(split: "View", duplicate_uploads: int) -> Iterator[str]:
         yield "images: " + ", ".join(f"{place.done} at {place.name}" for place in split.places)
     if duplicate_uploads:
         were = "was" if duplicate_uploads == 1 else "were"
-        more = _count(duplicate_uploads, "more image")
+        more = count(duplicate_uploads, "more image")
         yield f"{more} {were} sent, and no answer from there was used"
     limits, spent_usd = split.limits, sum(split.usd.values())
     if split.usd:
         each = ", ".join(f"{name} {show_usd(usd)}" for name, usd in split.usd.items())
         parts = f" ({each})" if len(split.usd) > 1 else ""
-        yield f"{show_usd(spent_usd)} spent{parts}{_allowed(spent_usd, limits.max_usd)}"
+        within = "" if limits.max_usd is None else f" of the {show_usd(limits.max_usd)} allowed"
+        if limits.max_usd is not None and spent_usd > limits.max_usd:
+            more = show_usd(spent_usd - limits.max_usd)
+            within = f", {more} more than the {show_usd(limits.max_usd)} allowed"
+        yield f"{show_usd(spent_usd)} spent{parts}{within}"
     if limits.deadline_s is not None and not split.undone:
         late_s = split.spent_s - limits.deadline_s
         by = show_s(abs(late_s))
@@ -180,33 +184,12 @@ def _split_lines(split: "View", duplicate_uploads: int) -> Iterator[str]:
         yield f"deadline of {show_s(limits.deadline_s)} {kept}"
 
 
-def _allowed(usd: float, most_usd: float | None) -> str:
-    if most_usd is None:
-        return ""
-    if usd > most_usd:
-        return f", {show_usd(usd - most_usd)} more than the {show_usd(most_usd)} allowed"
-    return f" of the {show_usd(most_usd)} allowed"
-
-
-def _dollars(outcome: "Outcome") -> str:
-    if not outcome.actual_usd:
-        return ""
-    return f"; {show_usd(outcome.actual_usd)}, predicted {show_usd(outcome.predicted_usd)}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _spread(infer: "Spread") -> str:
-    return f"mean {_ms(infer.mean)}, median {_ms(infer.median)}, p95 {_ms(infer.p95)}"
-
-
 def _ms(seconds: float | None) -> str:
     return "none" if seconds is None else f"{seconds * 1000:.1f} ms"
 
 
-def say_line(line: str) -> None:
-    """A line on standard error, control characters escaped."""
-    sys.stderr.write(f"{shown(line)}\n")  # at once, or those of two threads would mix
-    sys.stderr.flush()
+def say_lines(*lines: str) -> None:
+    """Lines on standard error, control characters escaped."""
+    for line in lines:
+        sys.stderr.write(f"{shown(line)}\n")  # at once, or those of two threads would mix
+        sys.stderr.flush()

@@ -9,7 +9,7 @@ from statistics import fmean, median, stdev
 from offload.costmodel import statistics
 from offload.costmodel.statistics import LineFit
 from offload.domain import profiles
-from offload.domain.measurements import ImageSample, Measurement, ProbeKind, StartPhase, f1
+from offload.domain.measurements import ImageSample, Measurement, StartPhase, f1
 from offload.domain.places import StartState
 from offload.domain.units import show_bytes, show_rate, show_s
 from offload.drivers.store.store import ListedMeasurement
@@ -34,21 +34,15 @@ Line = tuple[str, str]
 def summaries(found: Sequence[tuple[int, Measurement]]) -> None:
     """A short table for each measurement, on standard output."""
     told: list[tuple[str, list[Line]]] = []
-    said: set[Line] = set()
+    said: list[Line] = []
     for number, each in found:
         # Copies share the starts and the link of what was measured with them.
-        all_lines = list(lines(each))
-        fresh = [line for line in all_lines if not each.agreements or line not in said]
-        told.append((heading(number, each), fresh))
-        said = set(all_lines)
+        before, said = said if each.agreements else [], list(lines(each))
+        told.append((heading(number, each), [line for line in said if line not in before]))
     width = max((len(name) for _, pairs in told for name, _ in pairs), default=0)
     for title, pairs in told:
         text = "".join(f"  {name:<{width}}  {value}\n" for name, value in pairs)
-        _write(f"{shown(title)}\n{text}")
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
+        tables.write(f"{shown(title)}\n{text}")
 
 
 def heading(number: int, found: Measurement) -> str:
@@ -73,8 +67,8 @@ def lines(found: Measurement) -> Iterator[Line]:
 def _bring_up(found: Measurement) -> Iterator[Line]:
     for start in found.starts:
         parts = ", ".join(f"{name} {show_s(s)}" for name, s in start.phases.items())
-        took = f"{show_s(start.startup_s)}{f' ({parts})' * bool(parts)}"
-        yield "brought up", f"{_FROM.get(str(found.facts.get('from')), 'somehow')} in {took}"
+        how = _FROM.get(str(found.facts.get("from")), "somehow")
+        yield "brought up", f"{how} in {show_s(start.startup_s)}{f' ({parts})' * bool(parts)}"
     yield "image", shown(str(found.facts.get("image")))
 
 
@@ -83,16 +77,13 @@ def _starts(found: Measurement) -> Iterator[Line]:
     if not starts:
         return
     names = dict.fromkeys(name for start in starts for name in start.phases if name != _ONCE)
-    parts = [
+    parts = ", ".join(
         f"{name} {show_s(median(s.phases[name] for s in starts if name in s.phases))}"
         for name in names
-    ]
+    )
     of = f"median of {len(starts)}" if len(starts) > 1 else "once"
     usual_s = median(start.startup_s - start.phases.get(_ONCE, 0.0) for start in starts)
-    yield (
-        "cold start",
-        f"{show_s(usual_s)} ({'; '.join([of, ', '.join(parts)] if parts else [of])})",
-    )
+    yield "cold start", f"{show_s(usual_s)} ({'; '.join(filter(None, (of, parts)))})"
     for start in starts:
         if _ONCE in start.phases:
             yield "image", f"built in {show_s(start.phases[_ONCE])}, once"
@@ -139,12 +130,11 @@ def _link(found: Measurement) -> Iterator[Line]:
     trips_s = [probe.seconds for probe in found.probes if probe.kind == "rtt"]
     if trips_s:
         yield "round trip", show_s(median(trips_s))
-    kinds: tuple[tuple[str, ProbeKind], ...] = (("uplink", "up"), ("downlink", "down"))
-    for name, kind in kinds:
+    for kind in ("up", "down"):
         chosen = [probe for probe in found.probes if probe.kind == kind]
         slope, _ = statistics.theil_sen([p.bytes for p in chosen], [p.seconds for p in chosen])
         if slope > 0:
-            yield name, f"{show_rate(1 / slope)} ({len(chosen)} payloads)"
+            yield f"{kind}link", f"{show_rate(1 / slope)} ({len(chosen)} payloads)"
 
 
 def _mean(images: Sequence[ImageSample], duration: str) -> str:
@@ -160,17 +150,12 @@ def document(found: Sequence[Measurement]) -> None:
 
 def samples(found: Sequence[Measurement]) -> None:
     """Every sample as a line of CSV on standard output."""
-    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS)
-    writer.writeheader()
+    writer = csv.writer(sys.stdout)
+    writer.writerow(CSV_COLUMNS)
     for measurement in found:
         c = measurement.condition
-        head = {"place": c.place, "url": c.url, "upload_max_side_px": c.upload_max_side_px}
-        for quantity, number, size_bytes, seconds in _samples(measurement):
-            writer.writerow(
-                head
-                | {"quantity": quantity, "number": number, "bytes": size_bytes}
-                | {"seconds": f"{seconds:.6f}"}
-            )
+        for *which, seconds in _samples(measurement):
+            writer.writerow([c.place, c.url, c.upload_max_side_px, *which, f"{seconds:.6f}"])
 
 
 def _samples(found: Measurement) -> Iterator[tuple[str, int, int, float]]:
@@ -198,21 +183,17 @@ def taken_in(
 ) -> None:
     """What an import added; of a table of jobs the line through those of each place."""
     numbers = ", ".join(str(number) for number, _ in found) or "none"
-    _write(f"measurements: {numbers}; outcomes of predictions: {outcomes}\n")
-    for name in dict.fromkeys(each.condition.model.name for _, each in found):
-        _write(f"to ask it: offload advise --images 200 -m {shown(name)}\n")
+    told = [f"measurements: {numbers}; outcomes of predictions: {outcomes}"]
+    models = dict.fromkeys(shown(each.condition.model.name) for _, each in found)
+    told += [f"to ask it: offload advise --images 200 -m {name}" for name in models]
     for (place, line), (_, measurement) in zip(fits, found, strict=False):
         error = line.median_error
         missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"
-        _write(
+        told.append(
             f"{shown(place)}: {len(measurement.totals)} jobs, {show_s(line.startup_s)} + "
-            f"{show_s(line.per_image_s)} an image + {show_s(line.per_byte_s * 1e6)} a MB{missed}\n"
+            f"{show_s(line.per_image_s)} an image + {show_s(line.per_byte_s * 1e6)} a MB{missed}"
         )
-
-
-def forgotten(measurements: int) -> None:
-    """How many there were."""
-    _write(f"{measurements} forgotten\n")
+    tables.print_lines(told)
 
 
 def listing(rows: Sequence[ListedMeasurement], *, as_json: bool) -> None:

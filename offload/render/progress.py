@@ -1,9 +1,9 @@
 """Progress on standard error, where a person is watching."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from offload.domain.events import Downloaded, Event, Listener, PhaseBegan, Sent
 from offload.render.messages import phase
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TextColumn
 
     from offload.domain.results import Row
+
+E = TypeVar("E", bound=Event)
 
 
 def is_watched(quiet: bool) -> bool:
@@ -62,72 +64,56 @@ def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
         yield advance
 
 
-@contextmanager
-def transfer(kind: type[Downloaded | Sent], quiet: bool) -> Iterator[Listener]:
+def transfer(kind: type[Downloaded | Sent], quiet: bool) -> AbstractContextManager[Listener]:
     """A bar that appears when bytes are moved; hand what is given to a Reporter."""
-    with _on_demand(_transfer_bar) as (start, stop):
 
-        def hear(event: Event) -> None:
-            if isinstance(event, kind):
-                shown = start()
-                done_bytes, total_bytes = event.done_bytes, event.total_bytes
-                shown.update(shown.task_ids[0], completed=done_bytes, total=total_bytes)
-                if done_bytes == total_bytes:
-                    stop()
+    def columns() -> "Sequence[ProgressColumn]":
+        from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
-        yield hear if is_watched(quiet) else _ignored
+        return BarColumn(), DownloadColumn(), TransferSpeedColumn()
+
+    return _on_demand(
+        kind, columns, lambda e: {"completed": e.done_bytes, "total": e.total_bytes}, quiet
+    )
 
 
-@contextmanager
-def phases(quiet: bool) -> Iterator[Listener]:
+def phases(quiet: bool) -> AbstractContextManager[Listener]:
     """A line that appears with the first phase; hand what is given to a Reporter."""
-    with _on_demand(_steps_bar) as (start, _):
 
-        def hear(event: Event) -> None:
-            if isinstance(event, PhaseBegan):
-                shown = start()
-                shown.update(shown.task_ids[0], description=phase(event))
+    def columns() -> "Sequence[ProgressColumn]":
+        from rich.progress import SpinnerColumn
 
-        yield hear if is_watched(quiet) else _ignored
+        return SpinnerColumn(), description()
+
+    return _on_demand(PhaseBegan, columns, lambda e: {"description": phase(e)}, quiet)
 
 
 @contextmanager
 def _on_demand(
-    make: Callable[[], "Progress"],
-) -> Iterator[tuple[Callable[[], "Progress"], Callable[[], None]]]:
-    """Two functions: one shows and gives a bar of one task, the other takes it away. Nothing is
-    imported before it is shown.
+    kind: type[E],
+    columns: "Callable[[], Sequence[ProgressColumn]]",
+    values: Callable[[E], Mapping[str, Any]],
+    quiet: bool,
+) -> Iterator[Listener]:
+    """A bar of one task that appears with an event of a kind and goes once it is done. Nothing is
+    imported before it appears.
     """
     shown: list[Progress] = []
+    watched = is_watched(quiet)
 
-    def start() -> "Progress":
+    def hear(event: Event) -> None:
+        if not (watched and isinstance(event, kind)):
+            return
         if not shown:
-            shown.append(make())
+            shown.append(bar(*columns()))
             shown[0].add_task("")
             shown[0].start()
-        return shown[0]
-
-    def stop() -> None:
-        while shown:
+        shown[0].update(shown[0].task_ids[0], **values(event))
+        if shown[0].finished:
             shown.pop().stop()
 
     try:
-        yield start, stop
+        yield hear
     finally:
-        stop()
-
-
-def _transfer_bar() -> "Progress":
-    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
-
-    return bar(BarColumn(), DownloadColumn(), TransferSpeedColumn())
-
-
-def _steps_bar() -> "Progress":
-    from rich.progress import SpinnerColumn
-
-    return bar(SpinnerColumn(), description())
-
-
-def _ignored(event: Event) -> None:
-    del event
+        for each in shown:
+            each.stop()

@@ -10,7 +10,7 @@ from offload.render.progress import is_watched, keeps_stdout
 from offload.render.words import percent
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from offload.domain.results import Row
     from offload.usecases.split.forecast import View
@@ -33,7 +33,7 @@ def images(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callabl
 
     status = SplitProgress(total)
     with Live(
-        get_renderable=lambda: _table(status.cells(monitor.view())),
+        get_renderable=lambda: _lines(status.cells(monitor.view())),
         console=Console(stderr=True),
         refresh_per_second=_PER_S,
         transient=True,
@@ -105,20 +105,18 @@ def _stages(row: "Row") -> Mapping[str, float]:
     }
 
 
-def _table(lines: tuple[Sequence[Sequence[str]], str]) -> "Table":
+def _lines(lines: tuple[Sequence[Sequence[str]], str]) -> "RenderableType":
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     places, whole = lines
-    table = Table.grid(padding=(0, 2, 0, 0))
     grid = Table.grid(padding=(0, 2, 0, 0))
     for number in range(len(places[0]) if places else 0):
         grid.add_column(justify="right" if number in {1, 2, 3} else "left", no_wrap=True)
     for cells in places:
         grid.add_row(*map(Text, cells))
-    table.add_row(grid)
-    table.add_row(Text(whole))
-    return table
+    return Group(grid, Text(whole))
 
 
 def _whole_s(seconds: float) -> str:

@@ -16,9 +16,21 @@ if TYPE_CHECKING:
 
 
 def plan(plan: StudyPlan) -> None:
-    """The cells, and what they take and cost, on standard output."""
-    if plan.cells:
-        _print_cells(plan)
+    """The cells, a line for each combination in the order of the grid, and what they take and cost,
+    on standard output.
+    """
+    times: dict[tuple[str, int], list[Prediction]] = {}
+    for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
+        times.setdefault((lane(cell.place, cell.varied), cell.images), []).append(predicted)
+    rows = [
+        (name, str(images), str(len(same)), _takes(same[0]), show_usd(same[0].usd))
+        for (name, images), same in times.items()
+    ]
+    columns = ("place", "images", "times", "takes (90 %)", "costs")
+    shown = len(columns) - (not plan.usd_per_h)
+    if rows:
+        cells = (row[:shown] for row in rows)
+        tables.print_table(columns[:shown], cells, right=columns[1:], folded=columns)
     tables.print_lines(plan_lines(plan))
 
 
@@ -36,19 +48,6 @@ def plan_lines(plan: StudyPlan) -> list[str]:
             f"those places: offload profile PHOTOS --where {places}"
         )
     return lines
-
-
-def _print_cells(plan: StudyPlan) -> None:
-    """A line for each combination, in the order of the grid."""
-    times: dict[tuple[str, int], list[Prediction]] = {}
-    for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
-        times.setdefault((lane(cell.place, cell.varied), cell.images), []).append(predicted)
-    columns = ("place", "images", "times", "takes (90 %)", *(["costs"] if plan.usd_per_h else []))
-    rows = []
-    for (name, images), same in times.items():
-        costs = [show_usd(same[0].usd)] if plan.usd_per_h else []
-        rows.append((name, str(images), str(len(same)), _takes(same[0]), *costs))
-    tables.print_table(columns, rows, right=columns[1:], folded=columns)
 
 
 def _takes(predicted: Prediction) -> str:
@@ -109,9 +108,6 @@ def summary_lines(
     failed = sum(bool(run.error) for run in runs)
     so_far = done + len(runs) - failed
     lines = [f"{so_far} of {count(total, 'cell')} done" + (f", {failed} failed" if failed else "")]
-    found = best(standing)
-    if found:
-        lines.append(found)
-    if so_far < total:
-        lines.append("The same command goes on.")
-    return [*lines, f"study in {out}; to have it written up: offload report {out}"]
+    lines += [best(standing), "The same command goes on." * (so_far < total)]
+    lines.append(f"study in {out}; to have it written up: offload report {out}")
+    return [line for line in lines if line]

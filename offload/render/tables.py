@@ -5,14 +5,11 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import OffloadError, UsageError
 from offload.domain.results import SCHEMA
 from offload.drivers.folders.files import atomic_write_bytes
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def models(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -51,7 +48,24 @@ def _text(value: object) -> str:
 
 def write_json(document: Mapping[str, Any]) -> None:
     """A document on standard output, with its schema version."""
-    sys.stdout.write(json.dumps({"schema": SCHEMA, **document}, indent=1, allow_nan=False) + "\n")
+    write(json.dumps({"schema": SCHEMA, **document}, indent=1, allow_nan=False) + "\n")
+
+
+def write(text: str) -> None:
+    """Write to standard output, at once.
+
+    Raises:
+        OffloadError: it is closed or full. A reader that has gone is left to the command line.
+    """
+    if sys.stdout is None:
+        raise OffloadError("Standard output is closed.", hint="For results in files: --out DIR")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OffloadError(f"Cannot write to standard output: {error.strerror}.") from error
 
 
 def print_table(
@@ -66,6 +80,7 @@ def print_table(
     """A table on standard output: the columns `right` ranged right, those `folded` broken into
     lines where a terminal is too narrow, each row in its style.
     """
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -78,14 +93,15 @@ def print_table(
     for row, style in zip(rows, styles, strict=False):
         table.add_row(*map(Text, row), style=style)
     # Piped, rich would cut lines at 80 columns.
-    _console(None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Lines on standard output; those too long for a terminal go on below, words kept whole."""
+    from rich.console import Console
     from rich.text import Text
 
-    console = _console(None)
+    console = Console()
     for line in lines:
         console.print(Text(line), soft_wrap=not sys.stdout.isatty())
 
@@ -101,9 +117,3 @@ def write_file(what: str, path: str, content: bytes) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"The {what} {path!r} cannot be written: {reason}.") from error
-
-
-def _console(width: int | None) -> "Console":
-    from rich.console import Console
-
-    return Console(width=width)

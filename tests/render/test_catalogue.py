@@ -17,7 +17,6 @@ from offload.places import inprocess
 from offload.providers.config import PlaceConfig
 from offload.render import (
     detections,
-    leaving,
     machines,
     messages,
     progress,
@@ -28,7 +27,7 @@ from offload.render import (
 
 TRAITS = PlaceTraits("twin", title="another process", rented=False)
 CATALOGUE = (
-    detections, leaving, machines, messages, progress, split_messages, split_progress, words,
+    detections, machines, messages, progress, split_messages, split_progress, words,
 )  # fmt: skip
 SAID = "x"
 NOWHERE = "http://127.0.0.1:9"

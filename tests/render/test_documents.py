@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from offload.findings.phases import STAGES
 from offload.findings.study import MeasuredRun, Study, Variant
 from offload.render.report import build, figures, html, pdf
-from offload.render.report.comparisons import Comparisons, digits, round_images, thinned
+from offload.render.report.comparisons import Comparisons, thinned
 from offload.render.report.document import (
     Block,
-    Commands,
+    Code,
     Document,
     Figure,
     Paragraph,
@@ -26,7 +26,8 @@ from offload.render.report.document import (
     referring,
     spans,
 )
-from offload.render.report.sentences import say, templates
+from offload.render.report.naming import Names
+from offload.render.report.sentences import Sentences, digits, round_images, templates
 from offload.usecases.experiment import report_data
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
@@ -242,7 +243,7 @@ def test_failed_runs_are_listed_with_their_reasons(documents: dict[str, Document
 
 
 def test_the_command_that_made_the_study_is_told(documents: dict[str, Document]) -> None:
-    (commands,) = (b for b in documents["replicas"].blocks() if isinstance(b, Commands))
+    (commands,) = (b for b in documents["replicas"].blocks() if isinstance(b, Code))
     assert commands.lines[0].startswith("offload experiment photos/ --images 50")
     assert "offload profile import study/runs.csv" in commands.lines
 
@@ -390,8 +391,12 @@ def test_figures_look_the_same_whatever_matplotlib_is_set_to(studies: dict[str, 
 
 
 def test_a_sentence_needs_all_of_its_fields() -> None:
-    assert say("worth", fast="It", usd="$3") == "It pays if an hour of waiting is worth $3 or more."
-    assert say("worth", fast="It", usd=None) == ""
+    say = Sentences(Names.of(KNOWN)).say
+    known = {"fast": Variant("remote"), "usd": 3.1}
+    told = "The remote server pays if an hour of waiting is worth $3.10 or more."
+    assert say("worth", **known) == told
+    assert say("worth", **known | {"usd": None}) == ""
+    assert say("beyond", limits=[]) == ""
     assert paragraph("", "") == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from offload.domain.errors import UsageError
 from offload.domain.study_tables import shown
-from offload.render.report import build, html, pdf, writing
+from offload.render.report import build, html, pdf
 from offload.render.report.document import Document, Figure, Paragraph, Section
 from offload.usecases.experiment import report_data
 from tests.browser import launched
@@ -161,10 +161,10 @@ def test_a_browser_shows_it_without_asking_anybody(scaling: Document, tmp_path: 
     ],
 )
 def test_a_report_goes_to_a_file_or_into_a_folder(out: str, files: list[str]) -> None:
-    assert writing.targets(out) == files
+    assert build.targets(out) == files
 
 
 def test_other_kinds_of_report_are_refused() -> None:
     with pytest.raises(UsageError, match=r"A report is a \.pdf or an \.html file, not ") as caught:
-        writing.targets("report.docx")
+        build.targets("report.docx")
     assert "-o report.pdf" in caught.value.hint

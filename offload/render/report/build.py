@@ -1,17 +1,17 @@
-"""The document of a study."""
+"""The report of a study, as a document and as files."""
 
+import os
+
+from offload.domain.errors import UsageError
 from offload.findings.study import Study
-from offload.render.report.chapters import (
-    conclusions,
-    evidence,
-    method,
-    opening,
-    replicas,
-    results,
-    setup,
-)
+from offload.render.report import html
+from offload.render.report.chapters import conclusions, evidence, method, opening, results
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Document, Section, referring, section
+from offload.render.tables import write_file
+
+_NAMES = ("report.pdf", "report.html")
+_KINDS = {".pdf", ".html"}
 
 
 def document(study: Study) -> Document:
@@ -22,12 +22,12 @@ def document(study: Study) -> Document:
         *section("Problem overview", opening.problem(compared)),
         *section("Methodology and approach", method.design(compared)),
         *section("Measures", method.measures(compared), level=2),
-        *section("Set-up", setup.setup(compared), level=2),
-        *section("How to do it again", setup.reproduction(compared), level=2),
+        *section("Set-up", method.setup(compared), level=2),
+        *section("How to do it again", method.reproduction(compared), level=2),
         Section("Results", results.opening(compared)),
         *section("Total time", results.makespan(compared), level=2),
         *section("Where the time goes", results.where(compared), level=2),
-        *section("Replicas and requests in flight", replicas.scaling(compared), level=2),
+        *section("Replicas and requests in flight", results.scaling(compared), level=2),
         *section("Transfer", evidence.transfer(compared), level=2),
         *section("Predictions", evidence.predicted(compared), level=2),
         *section("Dollars", evidence.dollars(compared), level=2),
@@ -35,3 +35,37 @@ def document(study: Study) -> Document:
         *section("Conclusions", conclusions.conclusions(compared)),
     ])  # fmt: skip
     return referring(made)
+
+
+def targets(out: str) -> list[str]:
+    """The files that `out` stands for: itself, or both kinds in a folder.
+
+    Raises:
+        UsageError: it is a file of another kind.
+    """
+    kind = os.path.splitext(out)[1].lower()
+    if kind in _KINDS and not os.path.isdir(out):
+        return [out]
+    if kind and not os.path.isdir(out) and not out.endswith(os.sep):
+        raise UsageError(
+            f"A report is a .pdf or an .html file, not {out!r}.",
+            hint="For instance: offload report STUDY -o report.pdf",
+        )
+    return [os.path.join(out, name) for name in _NAMES]
+
+
+def write(study: Study, paths: list[str]) -> None:
+    """The report of a study as each of the files.
+
+    Raises:
+        UsageError: one cannot be written.
+    """
+    made = document(study)
+    for path in paths:
+        if path.lower().endswith(".html"):
+            content = html.page(made).encode()
+        else:
+            from offload.render.report import pdf
+
+            content = pdf.pages(made)
+        write_file("report", path, content)

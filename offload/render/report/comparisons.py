@@ -1,14 +1,12 @@
 """What the sections of a report tell of: the study's comparisons, each made once."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import TypeVar
 
 from offload.domain.places import PlaceTraits
-from offload.domain.units import show_s
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate, chance_less, draws, of_draws, surely_less
@@ -16,7 +14,7 @@ from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Study, Variant
 from offload.render.report.naming import Names
-from offload.render.words import between
+from offload.render.report.sentences import Sentences
 
 _MOST_VARIANTS = 5
 """Lines that a figure, and columns that a table, can hold and still be read."""
@@ -37,6 +35,11 @@ class Pair:
         return self.candidate.images
 
     @property
+    def values(self) -> tuple[list[float], list[float]]:
+        """Seconds of each run of either."""
+        return self.candidate.values("makespan_s"), self.base.values("makespan_s")
+
+    @property
     def seconds(self) -> tuple[Estimate, Estimate]:
         """What either takes."""
         variant, base = self.candidate.estimate("makespan_s"), self.base.estimate("makespan_s")
@@ -48,22 +51,20 @@ class Pair:
     def ratio(self) -> Estimate:
         """Seconds of the variant over those of the base."""
         variant, base = self.seconds
-        sides = self.candidate.values("makespan_s"), self.base.values("makespan_s")
-        drawn = draws(sides[0]) / draws(sides[1])
-        return of_draws(variant.value / base.value, drawn, min(variant.n, base.n))
+        drawn, base_drawn = map(draws, self.values)
+        return of_draws(variant.value / base.value, drawn / base_drawn, min(variant.n, base.n))
 
     @property
     def chance(self) -> float | None:
         """The share of resamples in which the variant is the faster one; None where either was run
         once.
         """
-        return chance_less(self.candidate.values("makespan_s"), self.base.values("makespan_s"))
+        return chance_less(*self.values)
 
     @property
     def clear(self) -> bool:
         """Whether the one that is faster is so beyond what chance does."""
-        values = self.candidate.values("makespan_s"), self.base.values("makespan_s")
-        return surely_less(*values) or surely_less(*values[::-1])
+        return surely_less(*self.values) or surely_less(*self.values[::-1])
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,6 @@ class Comparisons:
         return [variant for variant in found if variant in shown]
 
     @cached_property
-    def left_out(self) -> int:
-        """How many would have been compared if more could be shown."""
-        return len(headline.lanes(self.study)) - len(self.variants)
-
-    @cached_property
     def names(self) -> Names:
         """What they are called."""
         return self.named(self.variants)
@@ -102,9 +98,19 @@ class Comparisons:
         """Names that tell some variants apart."""
         return Names.of(self.study.places, variants)
 
+    @cached_property
+    def say(self) -> Callable[..., str]:
+        """Gives a sentence by its name, with what it is filled in with."""
+        return Sentences(self.names).say
+
     def traits(self, variant: Variant) -> PlaceTraits:
         """What the place of a variant is."""
         return self.study.places[variant.place]
+
+    def link_rates(self, variants: Iterable[Variant]) -> list[float]:
+        """The rates of the links to these, in bytes a second, rising."""
+        sites = [environment.site(self.study, variant) for variant in variants]
+        return sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
 
     @cached_property
     def images(self) -> int | None:
@@ -177,43 +183,9 @@ class Comparisons:
         """What the largest job cost."""
         return money.bills(self.study, self.variants, self.images) if self.images else []
 
-    @cached_property
-    def model(self) -> str:
-        """The detector's name; empty where it is not known."""
-        design = self.study.design
-        return environment.text(design, "model") or environment.text(design, "model", "name")
-
-
-def took(estimate: Estimate | None) -> str | None:
-    """`2.4 s (2.2 to 2.7)`, or the value alone where chance is not known."""
-    if estimate is None:
-        return None
-    return between(estimate.value, estimate.interval or (estimate.value,) * 2, show_s)
-
-
-def times(factor: Estimate) -> str:
-    """`2.4 (2.3 to 2.5)`."""
-    return between(factor.value, factor.interval or (factor.value,) * 2, digits)
-
 
 def thinned(items: Sequence[T], most: int) -> list[T]:
     """At most so many of the items, the first and the last among them, evenly."""
     if len(items) <= most:
         return list(items)
     return [items[round(i * (len(items) - 1) / max(1, most - 1))] for i in range(most)]
-
-
-def rate(images_per_s: Estimate | None) -> str | None:
-    """Images a second: `2.4 (2.3 to 2.5)`."""
-    return None if images_per_s is None else times(images_per_s)
-
-
-def round_images(number: float) -> str:
-    """The next whole number of images, with two digits that say something."""
-    return f"{float(f'{math.ceil(number):.2g}'):,.0f}"
-
-
-def digits(value: float) -> str:
-    """A number as units are shown: two digits below 10, three from there on."""
-    rounded = float(f"{value:.{2 if value < 10 else 3}g}")  # noqa: PLR2004 - as units are shown
-    return f"{rounded:,.6f}".rstrip("0").rstrip(".")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from offload.render import drawing
-from offload.render.drawing import COLOURS, GREY, INK
+from offload.render.drawing import GREY, INK
 
 # Millimetres on paper.
 _WIDTH, _LEFT, _RIGHT = 160.0, 103.0, 46.0
@@ -23,20 +23,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that detects: the number of its place's colour, a bold line and plain ones, and
-    `way`, how images get there; `stacked` if there are several of it.
+    """Something that detects: the colour of its place, a bold line and plain ones, and `way`, how
+    images get there; `stacked` if there are several of it.
     """
 
-    look: int
+    colour: str
     name: str
     lines: Sequence[str]
     way: str
     stacked: bool = False
-
-    @property
-    def colour(self) -> str:
-        """That of its place in all figures."""
-        return COLOURS[self.look % len(COLOURS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True, slots=True)
-class Commands:
+class Code:
     """Lines to type."""
 
     lines: Sequence[str]
@@ -31,26 +31,32 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells below a header. All columns but the first are ranged right if `numbers`."""
+    """Cells below a header. All columns but the first are ranged right if `numbers`. `number` is
+    the table's own, from 1 on.
+    """
 
     name: str
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: bool = True
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An SVG element with what it says. `width` is the share of the text's that it takes."""
+    """An SVG element with what it says. `width` is the share of the text's that it takes, `number`
+    its own, from 1 on.
+    """
 
     name: str
     svg: str
     caption: str
     width: float = 1.0
+    number: int = 0
 
 
-Block = Paragraph | Commands | Table | Figure
+Block = Paragraph | Code | Table | Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +111,30 @@ def _together(text: str) -> str:
 
 
 def referring(document: Document) -> Document:
-    """The document with `@name` replaced by the figure's or table's number: `Figure 2`."""
-    numbers: dict[str, str] = {}
+    """The document with its figures and tables numbered, and each `@name` replaced by what the
+    figure or table of that name then is: `Figure 2`.
+    """
     kinds = Counter[str]()
-    for block in document.blocks():
-        if isinstance(block, Figure | Table):
-            kind = type(block).__name__
-            kinds[kind] += 1
-            numbers[f"@{block.name}"] = f"{kind}\u00a0{kinds[kind]}"
+    names: dict[str, str] = {}
+
+    def numbered(block: Block) -> Block:
+        if not isinstance(block, Figure | Table):
+            return block
+        kind = type(block).__name__
+        kinds[kind] += 1
+        names[f"@{block.name}"] = f"{kind}\u00a0{kinds[kind]}"
+        return replace(block, number=kinds[kind])
 
     def referred(block: Block) -> Block:
         if not isinstance(block, Paragraph):
             return block
         # What data says may look like a name.
-        text = _NAMED.sub(lambda found: numbers.get(found[0], found[0]), block.text)
-        return replace(block, text=text)
+        return replace(block, text=_NAMED.sub(lambda n: names.get(n[0], n[0]), block.text))
 
-    sections = [
-        replace(s, blocks=[referred(block) for block in s.blocks]) for s in document.sections
-    ]
-    return replace(document, sections=sections)
+    for change in (numbered, referred):
+        changed = [replace(s, blocks=[*map(change, s.blocks)]) for s in document.sections]
+        document = replace(document, sections=changed)
+    return document
 
 
 def cut(text: str, longest: int) -> str:

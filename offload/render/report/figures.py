@@ -16,7 +16,7 @@ from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
-from offload.render.drawing import COLOURS, DASHES, GREY, HATCHES, INK, MARKERS
+from offload.render.drawing import COLOURS, GREY, HATCHES, INK
 from offload.render.report.comparisons import thinned
 from offload.render.report.naming import Names
 
@@ -60,13 +60,11 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
                 continue
             bars = axes.barh(
                 range(len(groups)), shares, left=left, height=0.62, label=phase,
-                color=_colour(look), hatch=HATCHES[look], edgecolor="white", linewidth=0.6,
+                color=COLOURS[look], hatch=HATCHES[look], edgecolor="white", linewidth=0.6,
             )  # fmt: skip
             texts = [f"{100 * s:.0f} %" if s >= _SHORT_LABEL else "" for s in shares]
-            for label in axes.bar_label(
-                bars, texts, label_type="center", color=INK, fontsize=8
-            ):  # fmt: skip
-                label.set_bbox({"color": "white", "alpha": 0.85, "pad": 0.8})
+            paper = {"color": "white", "alpha": 0.85, "pad": 0.8}
+            axes.bar_label(bars, texts, label_type="center", color=INK, fontsize=8, bbox=paper)
             left += shares
         for row, total in enumerate(totals):
             axes.text(1.012, row, f"{show_s(total)} an image", va="center", color=INK)
@@ -113,19 +111,20 @@ def transfer(
     with drawing.panel(2.7) as (figure, axes):
         top = 0.0
         for variant, line in lines.items():
-            look, sent = looks[variant], photos[variant]
+            look, sent = drawing.look(looks[variant]), photos[variant]
             some = np.linspace(0, len(sent) - 1, min(len(sent), _MOST_POINTS)).astype(int)
             x = np.array([sent[i].sent_bytes for i in some]) / 1e3
             y = np.array([sent[i].transfer_s for i in some])
             axes.plot(
-                x, y, _marker(look), color=_colour(look), markersize=3, alpha=0.45,
-                markeredgewidth=0, zorder=1,
+                x, y, look.marker, color=look.colour, markersize=3, alpha=0.45, markeredgewidth=0,
+                zorder=1,
             )  # fmt: skip
             over = np.array([x.min(), x.max()])
             fitted = line.start_s + line.per_byte_s * 1e3 * over
-            axes.errorbar(over, fitted, color=INK, linewidth=1.3, label=names.short(variant)).lines[
-                0
-            ].set_dashes(_dashes(look))
+            axes.plot(
+                over, fitted, color=INK, dashes=look.dashes, linewidth=1.3,
+                label=names.short(variant),
+            )  # fmt: skip
             top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))
         axes.set(xlim=(0, None), ylim=(0, 1.08 * top or 1))
         drawing.key(figure, axes)
@@ -136,16 +135,17 @@ def transfer(
 def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
     """What runs took over what was predicted of them."""
     with drawing.panel(3.0) as (figure, axes):
-        for look, place in enumerate(places):
+        for number, place in enumerate(places):
+            look = drawing.look(number)
             for assumed in (False, True):
                 these = [r for r in runs if r.lane.place == place and r.assumed == assumed]
                 x = [run.numbers["predicted_s"] for run in these]
                 y = [run.numbers["makespan_s"] for run in these]
-                fill = "white" if assumed else _colour(look)
+                fill = "white" if assumed else look.colour
                 name = f"{place}, in part assumed" if assumed else place
                 if these:
                     axes.plot(
-                        x, y, _marker(look), color=_colour(look), markerfacecolor=fill,
+                        x, y, look.marker, color=look.colour, markerfacecolor=fill,
                         markersize=4.5, label=name, markeredgewidth=0.9,
                     )  # fmt: skip
         values = [run.numbers[name] for run in runs for name in ("predicted_s", "makespan_s")]
@@ -175,14 +175,14 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
         slowest = max(bill.seconds.value for bill in bills)
         dearest = max(bill.usd.high for bill in bills)
         for bill in bills:
-            colour, marker = _colour(looks[bill.lane]), _marker(looks[bill.lane])
+            look, point = drawing.look(looks[bill.lane]), (bill.seconds.value, bill.usd.value)
             axes.plot(
-                bill.seconds.value, bill.usd.value, marker, color=colour, markersize=7,
-                markerfacecolor=colour if bill.best else "white", label=names.short(bill.lane),
+                *point, look.marker, color=look.colour, markersize=7,
+                markerfacecolor=look.colour if bill.best else "white", label=names.short(bill.lane),
             )  # fmt: skip
             axes.errorbar(
-                bill.seconds.value, bill.usd.value, xerr=_arms(bill.seconds),
-                yerr=_arms(bill.usd), color=colour, capsize=2, linewidth=1, zorder=1,
+                *point, xerr=_arms(bill.seconds), yerr=_arms(bill.usd), color=look.colour,
+                capsize=2, linewidth=1, zorder=1,
             )  # fmt: skip
         axes.set(xlim=(0, 1.12 * slowest), ylim=(-0.07 * dearest, 1.15 * dearest))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
@@ -194,28 +194,14 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
         return drawing.finished(figure, "dollars", *what)
 
 
-def _colour(look: int) -> str:
-    return COLOURS[look % len(COLOURS)]
-
-
-def _marker(look: int) -> str:
-    return MARKERS[look % len(MARKERS)]
-
-
-def _dashes(look: int) -> Sequence[float]:
-    return DASHES[look % len(DASHES)]
-
-
-def _line(axes: Axes, points: Mapping[int, Estimate], look: int, name: str) -> Line2D:
-    arms = np.hstack([_arms(point) for point in points.values()])
-    bars = axes.errorbar(
-        list(points), [point.value for point in points.values()], yerr=arms, color=_colour(look),
-        marker=_marker(look), markersize=4.5, linewidth=1.5, capsize=2.5,
-        label=name,
-    )  # fmt: skip
-    line = bars.lines[0]
-    assert line is not None
-    line.set_dashes(_dashes(look))
+def _line(axes: Axes, points: Mapping[int, Estimate], number: int, name: str) -> Line2D:
+    """A line through the points with bars for what is likely, in the look of a number."""
+    look, arms = drawing.look(number), np.hstack([_arms(point) for point in points.values()])
+    line: Line2D = axes.errorbar(
+        list(points), [point.value for point in points.values()], yerr=arms, color=look.colour,
+        marker=look.marker, markersize=4.5, linewidth=1.5, capsize=2.5, label=name,
+    ).lines[0]  # fmt: skip
+    line.set_dashes(look.dashes)
     return line
 
 

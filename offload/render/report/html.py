@@ -5,15 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from string import Template
 
-from offload.render.report.document import (
-    Block,
-    Commands,
-    Document,
-    Figure,
-    Paragraph,
-    Table,
-    spans,
-)
+from offload.render.report.document import Block, Code, Document, Figure, Paragraph, Table, spans
 
 
 def page(document: Document) -> str:
@@ -27,36 +19,29 @@ def page(document: Document) -> str:
 
 
 def _body(document: Document) -> Iterator[str]:
-    figures, tables, chapters, parts = 0, 0, 0, 0
     for section in document.sections:
-        if section.level == 1:
-            chapters, parts = chapters + 1, 0
-            number = f"{chapters}"
-        else:
-            parts += 1
-            number = f"{chapters}.{parts}"
         tag = f"h{section.level + 1}"
-        yield f"<{tag}>{number}&ensp;{html.escape(section.heading)}</{tag}>"
-        for block in section.blocks:
-            figures += isinstance(block, Figure)
-            tables += isinstance(block, Table)
-            yield _block(block, figures, tables)
+        yield f"<{tag}>{html.escape(section.heading)}</{tag}>"
+        yield from map(_block, section.blocks)
 
 
-def _block(block: Block, figures: int, tables: int) -> str:
+def _block(block: Block) -> str:
     match block:
         case Paragraph(text, lead):
             strong = f"<strong>{html.escape(lead)}</strong> " if lead else ""
             return f"<p>{strong}{_inline(text)}</p>"
-        case Commands(lines):
+        case Code(lines):
             return f"<pre>{chr(10).join(map(_command, lines))}</pre>"
         case Figure():
-            caption = f"<figcaption>Figure {figures}. {_inline(block.caption)}</figcaption>"
             label = html.escape(block.caption)
             svg = block.svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-            return f"<figure>{svg}{caption}</figure>"
+            return f"<figure>{svg}<figcaption>{_caption(block)}</figcaption></figure>"
         case Table():
-            return _table(block, tables)
+            return _table(block)
+
+
+def _caption(block: Figure | Table) -> str:
+    return f"{type(block).__name__} {block.number}. {_inline(block.caption)}"
 
 
 def _command(line: str) -> str:
@@ -64,16 +49,15 @@ def _command(line: str) -> str:
     return " ".join(f"<span>{html.escape(word)}</span>" for word in line.split(" "))
 
 
-def _table(table: Table, number: int) -> str:
+def _table(table: Table) -> str:
     kind = ' class="numbers"' if table.numbers else ""
     head = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in table.header)
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>"
         for row in table.rows
     )
-    caption = f"Table {number}. {_inline(table.caption)}"
     return (
-        f'<div class="table"><table{kind}><caption>{caption}</caption>'
+        f'<div class="table"><table{kind}><caption>{_caption(table)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

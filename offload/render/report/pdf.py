@@ -8,15 +8,7 @@ from typing import Any
 import typst
 
 from offload.domain.results import Json
-from offload.render.report.document import (
-    Block,
-    Commands,
-    Document,
-    Figure,
-    Paragraph,
-    Table,
-    spans,
-)
+from offload.render.report.document import Block, Code, Document, Figure, Paragraph, Table, spans
 
 Sources = Any
 """Names -> contents; typst's own types know of a single source only."""
@@ -61,38 +53,33 @@ def _options(scale: float) -> dict[str, Any]:
 
 
 def _document(document: Document) -> Json:
-    return {
-        "title": document.title,
-        "subtitle": document.subtitle,
-        "sections": [
-            {
-                "heading": section.heading,
-                "level": section.level,
-                "blocks": [_block(block) for block in section.blocks],
-            }
-            for section in document.sections
-        ],
-    }
+    sections = [
+        {"heading": s.heading, "level": s.level, "blocks": [*map(_block, s.blocks)]}
+        for s in document.sections
+    ]
+    return {"title": document.title, "subtitle": document.subtitle, "sections": sections}
 
 
 def _block(block: Block) -> Json:
+    """A block as what `report.typ` shows, by its kind."""
     match block:
         case Paragraph(text, lead):
-            return {"kind": "paragraph", "lead": lead, "text": _inline(text)}
-        case Commands(lines):
+            known: Json = {"lead": lead, "text": _inline(text)}
+        case Code(lines):
             words = [[_LONG_WORD.findall(word) for word in line.split(" ")] for line in lines]
-            return {"kind": "commands", "lines": words}
+            known = {"lines": words}
         case Figure():
-            return {
-                "kind": "figure", "file": f"{block.name}.svg", "caption": _inline(block.caption),
+            known = {
+                "file": f"{block.name}.svg", "caption": _inline(block.caption),
                 "width": block.width,
             }  # fmt: skip
         case Table():
-            return {
-                "kind": "table", "caption": _inline(block.caption), "numbers": block.numbers,
-                "header": [_inline(cell) for cell in block.header],
-                "rows": [[_inline(cell) for cell in row] for row in block.rows],
+            known = {
+                "caption": _inline(block.caption), "numbers": block.numbers,
+                "header": [*map(_inline, block.header)],
+                "rows": [[*map(_inline, row)] for row in block.rows],
             }  # fmt: skip
+    return {"kind": type(block).__name__.lower(), **known}
 
 
 def _inline(text: str) -> list[list[object]]:

@@ -2,82 +2,47 @@
 
 from collections.abc import Iterator
 
-from offload.domain.units import show_usd
 from offload.findings import headline, money, phases
 from offload.findings.crossing import Crossing
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Variant
-from offload.render.report.comparisons import Comparisons, Pair, digits, round_images, times, took
+from offload.render.report.comparisons import Comparisons, Pair
 from offload.render.report.document import listing
 from offload.render.report.naming import setting
-from offload.render.report.sentences import say
+from offload.render.report.sentences import round_images
 from offload.render.words import capital, count, percent
 
 
 def alone(compared: Comparisons, group: Group) -> str:
     """What a job takes."""
-    name, images = capital(compared.names.spoken(group.lane)), count(group.images, "image")
-    seconds = took(group.estimate("makespan_s"))
-    return say("alone", name=name, seconds=seconds, images=images, setting=setting(group.lane))
-
-
-def pair_values(compared: Comparisons, pair: Pair) -> dict[str, str]:
-    """What sentences on a pair are filled with: its names, images, and what each takes."""
-    candidate_s, base_s = pair.seconds
-    return {
-        "images": count(pair.images, "image"),
-        "name": compared.names.spoken(pair.candidate.lane),
-        "base": compared.names.spoken(pair.base.lane),
-        "candidate_s": took(candidate_s) or "",
-        "base_s": took(base_s) or "",
-        "longer": longer(pair.ratio.value),
-    }
+    return compared.say("alone", group=group, seconds=group.estimate("makespan_s"))
 
 
 def pair_sentence(compared: Comparisons, pair: Pair) -> str:
     """How two variants compare with the most images that both did."""
-    return say("pair" if pair.clear else "pair_unclear", **pair_values(compared, pair))
-
-
-def longer(ratio: float) -> str:
-    """`1.7 times as long as`, `12 % longer than`, `12 % less than`."""
-    if ratio < 1:
-        return f"{percent(1 - ratio)} less than"
-    if ratio < 1.5:  # noqa: PLR2004 - from there on people say so
-        return f"{percent(ratio - 1)} longer than"
-    return f"{digits(ratio)} times as long as"
-
-
-def off(error: float) -> str:
-    """An error without its sign: `12 %`, `a factor of 4.7`."""
-    return percent(error) if error < 1 else f"a factor of {digits(1 + error)}"
+    return compared.say("pair" if pair.clear else "pair_unclear", pair=pair)
 
 
 def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
     """From how many images on which of two variants is faster."""
-    slow, fast = compared.names.spoken(crossing.slow), compared.names.spoken(crossing.fast)
-    if crossing.clear_from is None:
-        return _unclear(crossing, slow, fast)
-    if crossing.clear_from == crossing.least:
+    clear_from, crossed, ahead = crossing.clear_from, crossing.images, crossing.ahead
+    if clear_from is None and ahead is None:
+        return compared.say("crossing_none", crossing=crossing)
+    if clear_from is None and ahead is not None:
+        number, fast = ahead
+        slow = crossing.slow if fast == crossing.fast else crossing.fast
+        return compared.say(
+            "crossing_lost", images=number, most=crossing.most, fast=fast, slow=slow
+        )
+    if clear_from == crossing.least:
         return _throughout(compared, [crossing])
-    clear, both = crossing.clear_from, {"fast": fast, "slow": slow}
-    if crossing.images is None:
-        return say("crossing_from", images=clear, unclear=crossing.unclear, **both)
-    images = round_images(crossing.images.value)
-    low, high = map(round_images, crossing.images.interval or (0, 0))
+    if crossed is None:
+        return compared.say("crossing_from", crossing=crossing)
+    low, high = map(round_images, crossed.interval or (0, 0))
     interval = f" ({low} to {high})" if low != high else ""
-    late = say("crossing_clear", images=clear) if clear > crossing.after else ""
-    return say("crossing", images=images, interval=interval, clear=late, **both)
-
-
-def _unclear(crossing: Crossing, slow: str, fast: str) -> str:
-    """Two variants that cannot be told apart with the most images."""
-    most = crossing.most
-    if crossing.ahead is None:
-        return say("crossing_none", least=crossing.least, most=most, fast=fast, slow=slow)
-    number, ahead = crossing.ahead
-    fast, slow = (fast, slow) if ahead == crossing.fast else (slow, fast)
-    return say("crossing_lost", images=count(number, "image"), most=most, fast=fast, slow=slow)
+    late = clear_from is not None and clear_from > crossing.after
+    clear = compared.say("crossing_clear", images=clear_from) if late else ""
+    return compared.say("crossing", crossing=crossing, interval=interval, clear=clear)
 
 
 def crossing_sentences(compared: Comparisons) -> list[str]:
@@ -94,29 +59,27 @@ def crossing_sentences(compared: Comparisons) -> list[str]:
 
 
 def _throughout(compared: Comparisons, same: list[Crossing]) -> str:
-    first, slow = same[0], listing([compared.names.spoken(each.slow) for each in same])
-    fast = compared.names.spoken(first.fast)
-    return say("throughout", least=first.least, most=first.most, fast=fast, slow=slow)
+    slow = [compared.names.spoken(each.slow) for each in same]
+    return compared.say("throughout", crossing=same[0], slow=slow)
 
 
 def bottleneck_sentences(compared: Comparisons) -> Iterator[str]:
-    """What the jobs wait for most: a sentence for each stage that is the bottleneck somewhere."""
-    found: dict[str, list[tuple[Group, float]]] = {}
+    """What the jobs wait for most: a sentence for each stage that is the bottleneck somewhere, its
+    variants with their knobs if others were turned.
+    """
+    found: dict[str, list[tuple[Variant, str]]] = {}
     for group in compared.groups:
         if stage := phases.binding(group):
-            found.setdefault(stage[0], []).append((group, stage[1]))
-    for name, groups in found.items():
-        where = capital(listing([_at_its_best(compared, group.lane) for group, _ in groups]))
-        shares = [percent(share) for _, share in groups]
+            found.setdefault(stage[0], []).append((group.lane, percent(stage[1])))
+    for name, binding in found.items():
+        variants, shares = zip(*binding, strict=True)
+        where = [
+            compared.names.at(each) + setting(each) * (headline.settings(compared.study, each) > 1)
+            for each in variants
+        ]
         alike = len(set(shares)) == 1
-        told = say(f"bottleneck_{name}", shares[0] if alike else listing(shares))
-        yield f"{where}, {told}{'' if alike else ', in this order'}."
-
-
-def _at_its_best(compared: Comparisons, variant: Variant) -> str:
-    """A variant, with its knobs if others were turned."""
-    several = headline.settings(compared.study, variant) > 1
-    return compared.names.at(variant) + setting(variant) * several
+        told = compared.say(f"bottleneck_{name}", share=shares[0] if alike else listing(shares))
+        yield f"{capital(listing(where))}, {told}{'' if alike else ', in this order'}."
 
 
 def scaling_sentence(compared: Comparisons, number: int) -> str:
@@ -127,22 +90,19 @@ def scaling_sentence(compared: Comparisons, number: int) -> str:
     gain = sweep.speed_up(most)
     if few == many or gain is None:
         return ""
-    several = len(compared.sweeps) > 1
-    text = say(
+    text = compared.say(
         "scaling",
-        going=f"{capital(swept(compared, sweep))}: going" if several else "Going",
+        where=f"{swept(compared, sweep)}: " * (len(compared.sweeps) > 1),
         few=few,
-        many=count(many, "replica"),
-        gain=times(gain),
+        many=many,
+        gain=gain,
         flying=flying(most),
-        proportion=digits(many / few),
+        proportion=many / few,
     )
     if gain.interval and gain.low <= 1 <= gain.high:
-        return say("scaling_chance", text=text)
-    gain = sweep.speed_up(least)
-    if least < most and gain is not None:
-        return say("scaling_least", text=text, requests=least, gain=times(gain))
-    return f"{text}."
+        return compared.say("scaling_chance", text=text)
+    alone = sweep.speed_up(least) if least < most else None
+    return compared.say("scaling_least", text=text, requests=least, gain=alone) or f"{text}."
 
 
 def flying(requests: int) -> str:
@@ -167,5 +127,4 @@ def worth_sentence(compared: Comparisons) -> str:
     if bills[0].seconds.high >= cheapest.seconds.low:
         return ""
     hour = money.worth_usd_per_h(bills[0], cheapest)
-    fast = capital(compared.names.spoken(bills[0].lane))
-    return say("worth", fast=fast, usd=show_usd(hour) if hour else None)
+    return compared.say("worth", fast=bills[0].lane, usd=hour or None)

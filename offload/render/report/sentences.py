@@ -1,9 +1,51 @@
-"""The sentences of a report, from `sentences.toml`."""
+"""The sentences of a report, from `sentences.toml`, and the numbers within them."""
 
+import math
+import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from offload.domain.units import show_bytes, show_rate, show_s, show_usd
+from offload.findings.estimates import Estimate
+from offload.findings.study import Variant
+from offload.render.report.document import listing
+from offload.render.report.naming import Names, setting
+from offload.render.words import between, capital, count, percent
+
+
+class Unknown(Exception):
+    """A field has no value."""
+
+
+class Sentences(string.Formatter):
+    """Fills sentences in; `names` are what variants are called in them."""
+
+    def __init__(self, names: Names) -> None:
+        self._variants = {"": names.spoken, "at": names.at, "setting": setting}
+
+    def say(self, name: str, /, **values: object) -> str:
+        """The sentence of that name, its fields filled in, its first letter large if it begins with
+        one of them; nothing if one is None or an empty list.
+        """
+        template = templates()[name]
+        try:
+            text = self.vformat(template, (), values)
+        except Unknown:
+            return ""
+        return capital(text) if template.startswith("{") else text
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """A value as what follows the colon says: a unit, a form of `SHOWN`, or what is counted."""
+        if value is None or value == []:
+            raise Unknown
+        if isinstance(value, Variant):
+            return self._variants[format_spec](value)
+        if format_spec in SHOWN:
+            return SHOWN[format_spec](value)
+        return count(value, format_spec) if format_spec.isalpha() else format(value, format_spec)
 
 
 @cache
@@ -13,8 +55,43 @@ def templates() -> Mapping[str, str]:
     return tomllib.loads(text)
 
 
-def say(name: str, /, *positional: str, **values: object) -> str:
-    """The sentence of that name, its fields filled in; nothing if a value is None."""
-    if any(value is None for value in values.values()):
-        return ""
-    return templates()[name].format(*positional, **values)
+def took(estimate: Estimate) -> str:
+    """`2.4 s (2.2 to 2.7)`, or the value alone where chance is not known."""
+    return between(estimate.value, estimate.interval or (estimate.value,) * 2, show_s)
+
+
+def times(factor: Estimate) -> str:
+    """`2.4 (2.3 to 2.5)`."""
+    return between(factor.value, factor.interval or (factor.value,) * 2, digits)
+
+
+def longer(ratio: float) -> str:
+    """`1.7 times as long as`, `12 % longer than`, `12 % less than`."""
+    if ratio < 1:
+        return f"{percent(1 - ratio)} less than"
+    if ratio < 1.5:  # noqa: PLR2004 - from there on people say so
+        return f"{percent(ratio - 1)} longer than"
+    return f"{digits(ratio)} times as long as"
+
+
+def off(error: float) -> str:
+    """An error without its sign: `12 %`, `a factor of 4.7`."""
+    return percent(error) if error < 1 else f"a factor of {digits(1 + error)}"
+
+
+def round_images(number: float) -> str:
+    """The next whole number of images, with two digits that say something."""
+    return f"{float(f'{math.ceil(number):.2g}'):,.0f}"
+
+
+def digits(value: float) -> str:
+    """A number as units are shown: two digits below 10, three from there on."""
+    rounded = float(f"{value:.{2 if value < 10 else 3}g}")  # noqa: PLR2004 - as units are shown
+    return f"{rounded:,.6f}".rstrip("0").rstrip(".")
+
+
+SHOWN: Mapping[str, Callable[[Any], str]] = {
+    "s": show_s, "bytes": show_bytes, "rate": show_rate, "usd": show_usd, "share": percent,
+    "took": took, "times": times, "longer": longer, "off": off, "digits": digits,
+    "about": round_images, "and": listing, "or": lambda items: listing(items, "or"),
+}  # fmt: skip

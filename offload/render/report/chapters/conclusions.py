@@ -1,22 +1,24 @@
-"""Conclusions: computed, each with its number, and what the study cannot say."""
+"""Conclusions: computed, each with its number, what would change the answer, and what the study
+cannot say.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from offload.domain.units import show_rate, show_s
-from offload.findings import environment, predictions
+from offload.domain.units import show_rate
+from offload.findings import environment, headline, link, phases, predictions
 from offload.render.report import prose
-from offload.render.report.chapters import changes
-from offload.render.report.comparisons import Comparisons, Pair, rate
+from offload.render.report.comparisons import Comparisons, Pair
 from offload.render.report.document import Block, listing, paragraph
-from offload.render.report.sentences import say
-from offload.render.words import capital, count, percent
+from offload.render.report.sentences import longer
+from offload.render.words import count
 
 _FEW = 3
 """With fewer repeats, all of one place are faster than all of another in a third of cases by chance
 alone.
 """
+_BUT_KNOBS: dict[str, None] = dict.fromkeys(headline.KNOBS)
 
 
 def short(compared: Comparisons) -> str:
@@ -45,7 +47,7 @@ def conclusions(compared: Comparisons) -> list[Block]:
         "Is it worth offloading?" if away else "What does it take?": worth,
         "From how many images on?": prose.crossing_sentences(compared),
         "What is the bottleneck?": prose.bottleneck_sentences(compared),
-        "What would change it?": changes.changes(compared),
+        "What would change it?": _changes(compared),
         "How sure is this?": _sure(compared),
         "What this study cannot say.": _unknown(compared),
     }
@@ -54,18 +56,17 @@ def conclusions(compared: Comparisons) -> list[Block]:
 
 def _verdict(compared: Comparisons, pair: Pair) -> str:
     """Whether to offload the largest job."""
-    ratio, known = pair.ratio.value, prose.pair_values(compared, pair)
+    ratio = pair.ratio.value
     if not pair.clear or round(ratio, 2) == 1:
         chance = (
             "hardly a difference" if pair.clear else "no difference that could be told from chance"
         )
-        at, base_at = (compared.names.at(group.lane) for group in (pair.candidate, pair.base))
-        return say("verdict_same", difference=chance, at=at, base_at=base_at, **known)
+        return compared.say("verdict_same", difference=chance, pair=pair)
     if ratio > 1:
-        return say("verdict_no", **known)
+        return compared.say("verdict_no", pair=pair)
     candidate_s, base_s = pair.seconds
-    saved = show_s(base_s.value - candidate_s.value)
-    return say("verdict_yes", saved=saved, share=percent(1 - ratio), **known)
+    saved_s = base_s.value - candidate_s.value
+    return compared.say("verdict_yes", saved=saved_s, share=1 - ratio, pair=pair)
 
 
 def _best_throughput(compared: Comparisons) -> str:
@@ -85,8 +86,8 @@ def _best_throughput(compared: Comparisons) -> str:
     replicas, concurrency = min(key for key, each in rates.items() if each.value >= 0.95 * best)
     enough = [count(replicas, "replica")] * (len(sweep.replicas) > 1)
     enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
-    where, most = capital(prose.swept(compared, sweep)), rate(rates[replicas, concurrency])
-    return say("best_throughput", where=where, throughput=most, enough=listing(enough))
+    most, where = rates[replicas, concurrency], prose.swept(compared, sweep)
+    return compared.say("best_throughput", where=where, throughput=most, enough=enough)
 
 
 def _from(compared: Comparisons, pair: Pair) -> str:
@@ -95,49 +96,98 @@ def _from(compared: Comparisons, pair: Pair) -> str:
     return prose.crossing_sentence(compared, found[0]) if found else ""
 
 
+def _changes(compared: Comparisons) -> Iterator[str]:
+    """Another link, smaller uploads, more replicas, an hour that is worth more."""
+    told = set()
+    for pair in compared.away:
+        alike = pair.candidate.lane.but(link_mbit=None, **_BUT_KNOBS)
+        if alike not in told and (sentence := _link_sentence(compared, pair)):
+            told.add(alike)
+            yield sentence
+    yield from _uploads(compared)
+    for number in range(min(2, len(compared.sweeps))):
+        yield prose.scaling_sentence(compared, number)
+    yield prose.worth_sentence(compared)
+
+
+def _link_sentence(compared: Comparisons, pair: Pair) -> str:
+    variant = pair.candidate.lane
+    site = environment.site(compared.study, variant)
+    cores = site.host.usable_cores if site.host else None
+    needed = link.needed(compared.study, variant, pair.base, site.goodput_bytes_per_s, cores)
+    if needed is None:
+        return _no_link_sentence(compared, pair)
+    if not (needed.swept or pair.clear):  # the rate would be the one that there is
+        return ""
+    rate = needed.bytes_per_s
+    more = rate is not None and rate > needed.measured_bytes_per_s
+    which = "link_needed" if more else "link_enough"
+    which = "link_never" if rate is None else "link_swept" if needed.swept else which
+    name = compared.names.spoken(variant, "link_mbit")
+    return compared.say(which, needed=needed, name=name, base=pair.base.lane)
+
+
+def _no_link_sentence(compared: Comparisons, pair: Pair) -> str:
+    found, spent = phases.binding(pair.candidate), phases.of(pair.candidate)
+    if found is None or found[0] != "detector":
+        return ""
+    on_link = sum(spent.get(phase, 0.0) for phase in phases.STAGES["link"]) / sum(spent.values())
+    lane = pair.candidate.lane
+    return compared.say("link_useless", lane=lane, link=on_link, detector=found[1])
+
+
+def _uploads(compared: Comparisons) -> Iterator[str]:
+    """What smaller copies take beside whole images."""
+    whole = {
+        variant.but(**_BUT_KNOBS): compared.study.series(variant)
+        for variant in compared.variants
+        if variant.upload_max_side_px is None
+    }
+    for variant in compared.variants:
+        one = compared.study.series(variant)
+        other = whole.get(variant.but(upload_max_side_px=None, **_BUT_KNOBS), {})
+        both = set(one) & set(other)
+        if variant.upload_max_side_px is not None and both:
+            pair = Pair(one[max(both)], other[max(both)])
+            at = compared.names.at(variant, "upload_max_side_px")
+            how = f"{longer(pair.ratio.value)} " if pair.clear else "not to be told apart from "
+            yield compared.say("uploads", at=at, pair=pair, how=how)
+
+
 def _sure(compared: Comparisons) -> Iterator[str]:
     study = compared.study
-    yield _spread(compared)
+    timed = [group.values("makespan_s") for group in study.groups.values()]
+    spreads = [max(values) / min(values) for values in timed if len(values) > 1]
+    if spreads:
+        usual, most = float(np.median(spreads)), max(spreads)
+        yield compared.say("spread", cells=len(spreads), usual=usual, most=most)
     for pair in compared.pairs[:2]:
         yield _chance(compared, pair)
     if known := predictions.accuracy(study.done):
-        error = prose.off(known.median_error)
-        yield say("predicted_runs", runs=count(known.runs, "run"), error=error)
-    if study.failed:
-        number, runs = len(study.failed), count(len(study.runs), "run")
-        yield say("failed_runs", failed=number, runs=runs, s="s" * (number == 1))
+        yield compared.say("predicted_runs", known=known)
+    if failed := len(study.failed):
+        yield compared.say(
+            "failed_runs", failed=failed, runs=len(study.runs), s="s" * (failed == 1)
+        )
 
 
 def _chance(compared: Comparisons, pair: Pair) -> str:
     chance = pair.chance
     if chance is None:
         return ""
-    groups = [pair.candidate, pair.base][:: 1 if chance >= 0.5 else -1]  # noqa: PLR2004
-    ahead, behind = (compared.names.at(group.lane) for group in groups)
-    times_s, others_s = (group.values("makespan_s") for group in groups)
-    known = {"images": count(pair.images, "image"), "ahead": ahead, "behind": behind}
+    ahead, behind = [pair.candidate, pair.base][:: 1 if chance >= 0.5 else -1]  # noqa: PLR2004
+    times_s, others_s = (group.values("makespan_s") for group in (ahead, behind))
+    known = {"ahead": ahead, "behind": behind}
     if max(times_s) < min(others_s):
-        return say("order_certain", runs=len(times_s), others=len(others_s), **known)
-    return say("order_likely", share=percent(max(chance, 1 - chance)), **known)
-
-
-def _spread(compared: Comparisons) -> str:
-    spreads = [
-        max(values) / min(values)
-        for group in compared.study.groups.values()
-        if len(values := group.values("makespan_s")) > 1
-    ]
-    if not spreads:
-        return ""
-    usual, most = prose.longer(float(np.median(spreads))), prose.longer(max(spreads))
-    return say("spread", cells=count(len(spreads), "cell"), usual=usual, most=most)
+        return compared.say("order_certain", runs=len(times_s), others=len(others_s), **known)
+    return compared.say("order_likely", share=max(chance, 1 - chance), **known)
 
 
 def _unknown(compared: Comparisons) -> Iterator[str]:
-    study = compared.study
+    study, say = compared.study, compared.say
     places = study.place_names()
     if not study.done:
-        yield say("nothing_done", runs=count(len(study.runs), "run"))
+        yield say("nothing_done", runs=len(study.runs))
         return
     if len(places) == 1:
         yield say("one_place", place=places[0])
@@ -145,25 +195,21 @@ def _unknown(compared: Comparisons) -> Iterator[str]:
         yield say("one_machine", places=len(places))
     done = {run.lane.place for run in study.done}
     for place in (place for place in places if place not in done):
-        runs = [run for run in study.runs if run.lane.place == place]
-        yield say("lost_place", place=place, runs=count(len(runs), "run"))
+        yield say("lost_place", place=place, runs=sum(r.lane.place == place for r in study.runs))
     if len(compared.measured) == 1:
-        images = count(compared.measured[0], "image")
-        yield say("one_number" if len(places) > 1 else "one_number_alone", images=images)
+        which = "one_number" if len(places) > 1 else "one_number_alone"
+        yield say(which, images=compared.measured[0])
     if study.repeats < _FEW:
-        yield say("few_repeats", times=count(study.repeats, "time"))
-    yield _beyond(compared)
+        yield say("few_repeats", times=study.repeats)
+    yield say("beyond", limits=list(_limits(compared)))
 
 
-def _beyond(compared: Comparisons) -> str:
+def _limits(compared: Comparisons) -> Iterator[str]:
     """Jobs and links beyond those measured."""
-    limits = []
     if len(compared.measured) > 1:
-        limits.append(f"jobs of more than {count(max(compared.measured), 'image')}")
-    sites = [environment.site(compared.study, variant) for variant in compared.study.lanes]
-    rates = sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
+        yield f"jobs of more than {count(max(compared.measured), 'image')}"
+    rates = compared.link_rates(compared.study.lanes)
     if len(rates) > _FEW:
-        limits.append(f"links below {show_rate(rates[0])} or above {show_rate(rates[-1])}")
+        yield f"links below {show_rate(rates[0])} or above {show_rate(rates[-1])}"
     elif rates:
-        limits.append(f"links other than {listing([show_rate(rate) for rate in rates])}")
-    return say("beyond", limits=listing(limits) or None)
+        yield f"links other than {listing([show_rate(rate) for rate in rates])}"

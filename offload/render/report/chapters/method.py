@@ -1,13 +1,18 @@
-"""Methodology and approach: what was varied, and what was measured."""
+"""Methodology and approach: what was varied, measured and used, and how to do it again."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from offload.findings import predictions
+from offload.domain.study_tables import shown
+from offload.domain.units import show_rate, show_s, show_usd
+from offload.findings import environment, predictions
+from offload.findings.environment import HostFacts, PlaceFacts
 from offload.findings.study import Study, levels
+from offload.render.report.chapters import architecture
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, Table, paragraph
-from offload.render.report.sentences import say
-from offload.render.words import count, percent
+from offload.render.report.document import Block, Code, Table, cut, listing, paragraph
+from offload.render.report.naming import bare
 
 _FACTORS = {
     "link_mbit": ("link, shaped to", "Mbit/s"),
@@ -16,11 +21,13 @@ _FACTORS = {
     "replicas": ("replicas (containers)", ""),
     "cpus": ("CPUs of each container", ""),
 }
+_LIBRARIES = ("ai-edge-litert", "tensorflow")
+_LONGEST = 30
 
 
 def design(compared: Comparisons) -> list[Block]:
     """What was varied, and in which order."""
-    study = compared.study
+    study, say = compared.study, compared.say
     seed = study.design.get("seed")
     seeded = f" (seed {seed})" if isinstance(seed, int) else ""
     rounds = ", one whole round of repeats after another" if study.attempts > 1 else ""
@@ -29,7 +36,7 @@ def design(compared: Comparisons) -> list[Block]:
     rows = [*_factors(compared)]
     table = Table("factors", "What was varied.", ("factor", "levels"), rows, numbers=False)
     seen = "@factors shows what was varied."
-    return [*paragraph(seen, order, say("same_images"), *_starts(study)), table]
+    return [*paragraph(seen, order, say("same_images"), *_starts(compared)), table]
 
 
 def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
@@ -53,40 +60,124 @@ def _sent_whole(study: Study) -> bool:
     return any(None in found and len(found) > 1 for found in sides.values())
 
 
-def _starts(study: Study) -> Iterator[str]:
-    warm = {run.lane.place for run in study.runs if not run.lane.cold}
-    cold = {run.lane.place for run in study.runs if run.lane.cold}
-    if any(not study.places[place].in_process for place in warm):
-        yield say("warm_elsewhere")
+def _starts(compared: Comparisons) -> Iterator[str]:
+    warm = [compared.traits(run.lane) for run in compared.study.runs if not run.lane.cold]
+    cold = [compared.traits(run.lane) for run in compared.study.runs if run.lane.cold]
+    if any(not traits.in_process for traits in warm):
+        yield compared.say("warm_elsewhere")
     if warm:
-        yield say("warm")
+        yield compared.say("warm")
     if cold:
-        away = any(study.places[place].leaves_machine for place in cold)
-        yield say("cold", server=" but the server" if away else "")
+        server = " but the server" * any(traits.leaves_machine for traits in cold)
+        yield compared.say("cold", server=server)
 
 
 def measures(compared: Comparisons) -> list[Block]:
     """How each quantity is defined and taken."""
-    study = compared.study
+    study, say = compared.study, compared.say
     away = any(not compared.traits(run.lane).in_process for run in study.runs)
     quantities = ["Total time", "Inference time", *["Transfer time"] * away, "Response time"]
     defined = {lead: say(lead.lower().replace(" ", "_")) for lead in quantities}
     blocks = [block for lead, text in defined.items() for block in paragraph(text, lead=lead)]
-    return [*blocks, *_statistics(compared)]
-
-
-def _statistics(compared: Comparisons) -> list[Block]:
-    repeats, known = compared.study.repeats, len(predictions.predicted(compared.study.done))
+    repeats, known = study.repeats, len(predictions.predicted(study.done))
     told = [say("no_intervals")] * (repeats == 1)
     if repeats > 1:
-        told += [say("intervals", repeats=repeats, range=_range(repeats))]
+        # The extreme medians are more than a tenth up to three repeats.
+        sure = 1 - 0.5 ** (repeats - 1) if repeats <= 3 else None  # noqa: PLR2004
+        told += [say("intervals", repeats=repeats, range=say("range", repeats=repeats, sure=sure))]
         told += [say("comparison")] * bool(compared.pairs)
-    told += [say("beforehand", runs=count(known, "run"))] * bool(known)
-    return paragraph(*told, lead="Statistics.")
+    told += [say("beforehand", runs=known)] * bool(known)
+    return [*blocks, *paragraph(*told, lead="Statistics.")]
 
 
-def _range(repeats: int) -> str:
-    """What the interval of few repeats is."""
-    if repeats > 3:  # noqa: PLR2004 - the extreme medians are more than a tenth up to there
-        return ""
-    return say("range", repeats=repeats, sure=percent(1 - 0.5 ** (repeats - 1)))
+def setup(compared: Comparisons) -> list[Block]:
+    """The machines and what lay between them."""
+    study = compared.study
+    drawn = architecture.drawn(compared)
+    blocks: list[Block] = [drawn] if drawn else []
+    seen = ["@architecture"] * bool(drawn)
+    if machines := _machines(study):
+        facts = {name: _facts(study, *known) for name, known in machines.items()}
+        names = list(dict.fromkeys(name for each in facts.values() for name in each))
+        rows = [(name, *(each.get(name, "") for each in facts.values())) for name in names]
+        blocks.append(Table("machines", "The set-up.", ("", *facts), rows, numbers=False))
+        seen.append("@machines")
+    told = f"{listing(seen)} show{'s' * (len(seen) == 1)} what was used." if seen else ""
+    return [*paragraph(told), *blocks]
+
+
+def _machines(study: Study) -> dict[str, tuple[HostFacts, PlaceFacts]]:
+    found: dict[str, tuple[HostFacts, PlaceFacts]] = {}
+    here = environment.client(study)
+    if here:
+        found["machine with the images"] = here, PlaceFacts()
+    away = [each for each in study.lanes if study.places[each.place].leaves_machine]
+    labels = {(variant.place, variant.label) for variant in away}
+    for variant in away:
+        site = environment.site(study, variant)
+        if site.host or site.goodput_bytes_per_s:
+            name, several = bare(study.places[variant.place]), len(labels) > 1
+            name = f"{name} {cut(variant.label, _LONGEST)}".strip() if several else name
+            found.setdefault(name, (site.host or HostFacts(), site))
+    return dict(list(found.items())[:3])
+
+
+def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]:
+    cores = machine.cores
+    usable = machine.usable_cores
+    part = f", {usable} of them usable" if cores and usable and usable != cores else ""
+    known = {name: environment.text(study.environment, "versions", name) for name in _LIBRARIES}
+    libraries = ", ".join(f"{name} {version}" for name, version in known.items() if version)
+    facts = {
+        "CPU": machine.cpu,
+        "cores": f"{cores}{part}" if cores else "",
+        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else "",
+        "GPU": machine.gpu,
+        "system": machine.system,
+        "Python": machine.python,
+        "libraries": libraries if site == PlaceFacts() else "",
+        "rented as": " in ".join(filter(None, (site.instance_type, site.region))),
+        "price": f"{show_usd(site.usd_per_h)} an hour" if site.usd_per_h else "",
+        "uplink": _uplink(study) if site.goodput_bytes_per_s else "",
+        "round trip": show_s(site.rtt_s) if site.rtt_s else "",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _uplink(study: Study) -> str:
+    """What was measured of the link, each way it was shaped."""
+    found = {}
+    for variant in study.lanes:
+        rate = environment.site(study, variant).goodput_bytes_per_s
+        if study.places[variant.place].uses_link and rate:
+            shaped = f" (shaped to {variant.link_mbit:g})" if variant.link_mbit else ""
+            found[variant.link_mbit] = f"{show_rate(rate)}{shaped}"
+    return ", ".join(found.values())
+
+
+def reproduction(compared: Comparisons) -> list[Block]:
+    """What to type to do it again."""
+    study = compared.study
+    typed = study.design.get("command")
+    if not isinstance(typed, list):
+        return []
+    words = [shown(word) for word in typed]
+    folder = _folder(words)
+    version = environment.text(study.environment, "versions", "offload")
+    lines = [
+        shlex.join(words),
+        f"offload report {shlex.quote(folder)} -o report.pdf",
+        f"offload profile import {shlex.quote(folder.rstrip('/') + '/runs.csv')}",
+    ]
+    text = compared.say("reproduction", version=f" {version}" if version else "")
+    return [*paragraph(text), Code(lines)]
+
+
+def _folder(words: Sequence[str]) -> str:
+    """What the command names as its folder."""
+    for word, following in pairwise([*words, ""]):
+        if word in {"-o", "--out"}:
+            return following
+        if word.startswith("--out="):
+            return word.partition("=")[2]
+    return "study/"

@@ -1,17 +1,15 @@
 """Introduction and problem overview."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
 from offload.domain.places import PlaceTraits
-from offload.domain.units import show_bytes, show_rate, show_s
+from offload.domain.units import show_rate, show_s
 from offload.findings import environment, phases
-from offload.findings.study import Study, Variant
+from offload.findings.study import Group, Study, Variant
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, listing, paragraph
-from offload.render.report.sentences import say
 from offload.render.words import capital, count
 
 _MOST_NUMBERS = 12
@@ -37,14 +35,18 @@ def subtitle(study: Study) -> str:
 
 def introduction(compared: Comparisons, short: str) -> list[Block]:
     """What was asked and what was done; `short` is the answer in a sentence."""
-    study = compared.study
+    study, say = compared.study, compared.say
     places = [study.places[name] for name in study.place_names()]
     numbers = listing([f"{number:,}" for number in compared.numbers])
     if len(compared.numbers) > _MOST_NUMBERS:
         numbers = f"jobs of {min(compared.numbers)} to {max(compared.numbers):,}"
-    model = f" of the model `{compared.model}`" if compared.model else ""
+    name = environment.text(study.design, "model") or environment.text(
+        study.design, "model", "name"
+    )
+    model = f" of the model `{name}`" if name else ""
+    question = "away_asked" if any(each.leaves_machine for each in places) else "here_asked"
     asked = say(
-        _question(places),
+        question if len(places) > 1 else "one_place_asked",
         at=compared.named().at(Variant(places[0].name)),
         measured=f"This study measures it with {count(len(study.runs), 'run')}{model}",
         places=len(places),
@@ -55,12 +57,6 @@ def introduction(compared: Comparisons, short: str) -> list[Block]:
         *paragraph(asked, _when(study), _ended(study), meant),
         *paragraph(short, lead="In short." if short else ""),
     ]
-
-
-def _question(places: Sequence[PlaceTraits]) -> str:
-    if len(places) == 1:
-        return "one_place_asked"
-    return "away_asked" if any(traits.leaves_machine for traits in places) else "here_asked"
 
 
 def _kind(traits: PlaceTraits) -> str:
@@ -101,23 +97,21 @@ def _moment(study: Study, name: str) -> datetime | None:
 
 def problem(compared: Comparisons) -> list[Block]:
     """Why the answer is not obvious, in this study's own numbers."""
-    study = compared.study
-    weight, links = _weight(study), _links(compared)
+    study, say = compared.study, compared.say
+    links = compared.link_rates(v for v in compared.variants if compared.traits(v).uses_link)
     text = ""
-    if weight:
+    if weight := _weight(study):
         carried = [f"{show_rate(rate)} carries in {show_s(weight / rate)}" for rate in links]
         name, known = "weight_links" if links else "weight", listing(carried, "and one of")
-        text = say(name, weight=show_bytes(weight), links=known)
+        text = say(name, weight=weight, links=known)
     away = any(study.places[place].leaves_machine for place in study.place_names())
     trade = say("trade_away" if away else "trade_here")
-    return [*paragraph(trade, text, _work(compared)), *paragraph(_overlap(compared))]
-
-
-def _links(compared: Comparisons) -> list[float]:
-    """The rates of the links, in bytes a second."""
-    linked = (each for each in compared.variants if compared.traits(each).uses_link)
-    sites = [environment.site(compared.study, variant) for variant in linked]
-    return sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
+    least, most = min(compared.numbers), max(compared.numbers)
+    looked = say("looked_at_one" if least == most else "looked_at_many", images=least, most=most)
+    return [
+        *paragraph(trade, text, say("work", parts=_work(compared))),
+        *paragraph(say("overlap", looked=looked)),
+    ]
 
 
 def _weight(study: Study) -> float | None:
@@ -129,18 +123,15 @@ def _weight(study: Study) -> float | None:
     return float(np.mean(sent)) if sent else None
 
 
-def _work(compared: Comparisons) -> str:
-    firsts = {group.lane.place: group for group in reversed(compared.groups)}
+def _work(compared: Comparisons) -> list[str]:
+    """`60 ms at the remote server`, decoding and inference of an image at each place."""
+    firsts: dict[str, Group] = {}
+    for group in compared.groups:
+        firsts.setdefault(group.lane.place, group)
     parts = []
-    for place in dict.fromkeys(group.lane.place for group in compared.groups):
-        spent = phases.of(firsts[place])
+    for group in firsts.values():
+        spent = phases.of(group)
         work_s = spent.get("decoding", 0.0) + spent.get("inference", 0.0)
         if work_s:
-            parts.append(f"{show_s(work_s)} {compared.named().at(firsts[place].lane)}")
-    return say("work", parts=listing(parts) or None)
-
-
-def _overlap(compared: Comparisons) -> str:
-    least, most = min(compared.numbers), max(compared.numbers)
-    which = "looked_at_one" if least == most else "looked_at_many"
-    return say("overlap", looked=say(which, images=count(least, "image"), most=most))
+            parts.append(f"{show_s(work_s)} {compared.named().at(group.lane)}")
+    return parts

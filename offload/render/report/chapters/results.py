@@ -1,14 +1,18 @@
-"""Results: total time, and where the time goes."""
+"""Results: total time, where the time goes, and what replicas and requests in flight bring."""
+
+from collections.abc import Iterator
 
 from offload.findings import headline, phases
+from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Variant
 from offload.render.report import figures, prose
-from offload.render.report.comparisons import Comparisons, thinned, took
+from offload.render.report.comparisons import Comparisons, thinned
 from offload.render.report.document import Block, Figure, Table, paragraph
 from offload.render.report.naming import setting
+from offload.render.report.sentences import times, took
 from offload.render.words import capital, count, percent
 
-_MOST_ROWS, _MOST_BARS = 12, 6
+_MOST_ROWS, _MOST_BARS, _MOST_LEVELS = 12, 6, 6
 
 
 def opening(compared: Comparisons) -> list[Block]:
@@ -29,18 +33,15 @@ def makespan(compared: Comparisons) -> list[Block]:
     blocks: list[Block] = []
     if lines:
         shown = [c for c in compared.crossings if c.slow in lines and c.fast in lines]
-        caption = f"{_order(compared)} {_bars(compared)}".strip()
         svg = figures.makespan(lines, compared.names, compared.looks, shown)
-        blocks.append(Figure("makespan", svg, caption))
+        blocks.append(Figure("makespan", svg, f"{_order(compared)} {_bars(compared)}".strip()))
     seen = ""
     if len(series) > 1 or lines:  # a single number stands in the text
         blocks.append(_makespans(compared))
         seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the total time."
     told = [prose.pair_sentence(compared, pair) for pair in compared.pairs]
-    crossed = prose.crossing_sentences(compared)
-    if not compared.pairs:
-        told = [prose.alone(compared, group) for group in compared.groups]
-    return [*paragraph(seen, *told, *crossed), *blocks]
+    told = told or [prose.alone(compared, group) for group in compared.groups]
+    return [*paragraph(seen, *told, *prose.crossing_sentences(compared)), *blocks]
 
 
 def _order(compared: Comparisons) -> str:
@@ -52,37 +53,33 @@ def _order(compared: Comparisons) -> str:
 
 def _bars(compared: Comparisons) -> str:
     """What the bars are, and how the knobs were set if they were turned."""
-    bars = f"Bars: 90 % of the resampled medians of {compared.study.repeats} runs."
-    settings = max(headline.settings(compared.study, variant) for variant in compared.variants)
+    study, variants = compared.study, compared.variants
+    bars = f"Bars: 90 % of the resampled medians of {study.repeats} runs." * (study.repeats > 1)
+    settings = max(headline.settings(study, variant) for variant in variants)
     best = f" Each place is shown at the fastest of up to {settings} settings." * (settings > 1)
-    more = (
-        f" Not shown: {count(compared.left_out, 'more combination')}." if compared.left_out else ""
-    )
-    return (bars if compared.study.repeats > 1 else "") + best + more
+    left_out = len(headline.lanes(study)) - len(variants)
+    return bars + best + f" Not shown: {count(left_out, 'more combination')}." * (left_out > 0)
 
 
 def _makespans(compared: Comparisons) -> Table:
     variants = compared.variants
-    rows = []
-    for number in thinned(compared.numbers, _MOST_ROWS):
-        groups = [compared.study.series(variant).get(number) for variant in variants]
-        known = zip(groups, variants, strict=True)
-        rows.append((f"{number:,}", *(_cell(compared, *each, number) for each in known)))
+    rows = [
+        (f"{number:,}", *(_cell(compared, variant, number) for variant in variants))
+        for number in thinned(compared.numbers, _MOST_ROWS)
+    ]
     header = ("images", *(compared.names.short(variant) for variant in variants))
     repeats = compared.study.repeats
-    meant = (
-        f"median of up to {repeats} runs, and what 90 % of resamples hold"
-        if repeats > 1
-        else "1 run each"
-    )
+    many = f"median of up to {repeats} runs, and what 90 % of resamples hold"
     some = len(compared.numbers) - len(rows)
     more = f" {count(some, 'more number')} of images not shown." if some else ""
+    meant = many if repeats > 1 else "1 run each"
     return Table("makespans", f"Total time by number of images: {meant}.{more}", header, rows)
 
 
-def _cell(compared: Comparisons, group: Group | None, variant: Variant, number: int) -> str:
-    if group is not None:
-        return took(group.estimate("makespan_s")) or ""
+def _cell(compared: Comparisons, variant: Variant, number: int) -> str:
+    group = compared.study.series(variant).get(number)
+    if group is not None and (makespan := group.estimate("makespan_s")):
+        return took(makespan)
     # A run that failed early does not know its server's address.
     ran = any(
         run.lane.but(label=variant.label) == variant and run.images == number
@@ -109,12 +106,9 @@ def where(compared: Comparisons) -> list[Block]:
 
 def _phase_rows(compared: Comparisons) -> dict[str, Group]:
     """A bar's name -> its group: the variants, or each number of requests in flight."""
-    if (
-        len(compared.variants) == 1
-        and compared.sweeps
-        and len(compared.sweeps[0].concurrencies) > 1
-    ):
-        most = compared.sweeps[0].groups[compared.sweeps[0].replicas[-1]]
+    sweep = compared.sweeps[0] if len(compared.variants) == 1 and compared.sweeps else None
+    if sweep and len(sweep.concurrencies) > 1:
+        most = sweep.groups[sweep.replicas[-1]]
         found = {f"{c} in flight": most[c] for c in thinned(sorted(most), _MOST_BARS)}
     else:
         found = {compared.names.short(group.lane): group for group in compared.groups}
@@ -125,8 +119,80 @@ def _phase_message(compared: Comparisons, group: Group) -> str:
     spent = phases.of(group)
     phase = max(spent, key=lambda each: spent[each])
     share = percent(spent[phase] / sum(spent.values()))
-    variant = group.lane
-    where = capital(compared.names.at(variant))
-    if len(compared.variants) == 1:
-        where += setting(variant)
+    where = capital(compared.names.at(group.lane))
+    where += setting(group.lane) * (len(compared.variants) == 1)
     return f"{where}, {share} of an image's time is {phase}."
+
+
+def scaling(compared: Comparisons) -> list[Block]:
+    """What replicas and requests in flight bring."""
+    blocks: list[Block] = []
+    for number, sweep in enumerate(compared.sweeps[:2]):
+        name, rates = f"response{number or ''}", _rates(compared, number)
+        message = _response_message(compared, sweep)
+        drawn = f"@{name} shows the response time, " if message else ""
+        seen = f"{drawn}@{rates.name} {'' if drawn else 'shows '}throughput."
+        told = [prose.scaling_sentence(compared, number), *_saturation(compared, sweep)]
+        blocks += paragraph(seen, *told)
+        if message:
+            bars = " Bars: 90 % of the resampled medians." * (compared.study.repeats > 1)
+            caption = f"{message} Medians of jobs of {count(sweep.images, 'image')}.{bars}"
+            blocks.append(Figure(name, figures.response(sweep, name), caption))
+        blocks.append(rates)
+    return blocks
+
+
+def _rates(compared: Comparisons, number: int) -> Table:
+    sweep = compared.sweeps[number]
+    levels = thinned(sweep.concurrencies, _MOST_LEVELS)
+    rows = []
+    for replicas in thinned(sweep.replicas, _MOST_LEVELS):
+        row = sweep.groups[replicas]
+        known = (row[c].estimate("images_per_s") if c in row else None for c in levels)
+        rows.append((str(replicas), *(times(each) if each else "not known" for each in known)))
+    some = len(levels) < len(sweep.concurrencies) or len(rows) < len(sweep.replicas)
+    where = prose.swept(compared, sweep)
+    caption = compared.say("throughputs", where=where, some=", some of each" * some)
+    header = ("", *(str(level or "automatic") for level in levels))
+    return Table(f"rates{number or ''}", caption, header, rows)
+
+
+def _saturation(compared: Comparisons, sweep: Sweep) -> Iterator[str]:
+    """What is gained, and what is paid for it, by more requests in flight than are needed."""
+    for replicas in sorted({sweep.replicas[0], sweep.replicas[-1]}):
+        knee = sweep.saturated_from(replicas)
+        if knee is None:
+            continue
+        known = {c: g for c, g in sweep.groups[replicas].items() if g.values("images_per_s")}
+        enough, last = known[knee], known[max(known)]
+        several = len(sweep.replicas) > 1
+        where = f"with {count(replicas, 'replica')}" if several else prose.swept(compared, sweep)
+        if enough is last:
+            yield compared.say("grows", where=where, requests=knee)
+            continue
+        low, high = (group.median("response_p50_s") or None for group in (enough, last))
+        yield compared.say(
+            "saturated",
+            where=where,
+            requests=knee,
+            enough=enough.estimate("images_per_s"),
+            most=max(known),
+            last=last.estimate("images_per_s"),
+            slower=compared.say("slower", low=low, high=high),
+        )
+
+
+def _response_message(compared: Comparisons, sweep: Sweep) -> str:
+    """How the response time changes along the figure; empty where too little is known of it."""
+    where, most = prose.swept(compared, sweep), sweep.concurrencies[-1]
+    if len(sweep.replicas) > 1:
+        where = prose.flying(most).strip() or where
+        row = {count(r, "replica"): sweep.groups[r].get(most) for r in sweep.replicas}
+    else:
+        [groups] = sweep.groups.values()
+        row = {f"{c} in flight": groups[c] for c in sweep.concurrencies}
+    known = [(name, s) for name, g in row.items() if g and (s := g.median("response_p50_s"))]
+    if len(known) < 2:  # noqa: PLR2004 - nothing changes
+        return ""
+    (few, first_s), (many, last_s) = known[0], known[-1]
+    return compared.say("response", where=where, few=few, many=many, first=first_s, last=last_s)
