@@ -4,14 +4,14 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.becoming import Done, Spawner
 from tests.conftest import PROJECT
 from tests.contract import toy_place
 
@@ -23,8 +23,8 @@ COPIES = 40
 pytestmark = pytest.mark.xdist_group("toy")
 
 
-def in_registry(folder: Path) -> list[str]:
-    """A copy of the package with one line more; its path."""
+def in_registry(folder: Path) -> None:
+    """A copy of the package with one line more."""
     shutil.copytree(PROJECT / "offload", folder / "offload")
     shutil.copy(toy_place.__file__, folder / "offload" / "places" / "toy.py")
     registry = folder / "offload" / "places" / "__init__.py"
@@ -32,17 +32,15 @@ def in_registry(folder: Path) -> list[str]:
     line = "PLACES = {\n"
     assert text.count(line) == 1
     registry.write_text(text.replace(line, f'{line}    "toy": "offload.places.toy",\n'))
-    return [str(folder)]
 
 
-def as_entry_point(folder: Path) -> list[str]:
-    """The package as it is, and another that was installed; their paths."""
+def as_entry_point(folder: Path) -> None:
+    """Another package that was installed beside ours."""
     shutil.copy(toy_place.__file__, folder)
     about = folder / "offload_toy-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offload-toy\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[offload.places]\ntoy = toy_place\n")
-    return [str(folder), str(PROJECT)]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,8 @@ class Commands:
     """
 
     home: Path
-    paths: list[str]
+    code: Path
+    spawner: Spawner
     photos: Path
     many: Path
 
@@ -62,19 +61,13 @@ class Commands:
         file = self.home / "given.txt"
         return file.read_text().splitlines() if file.exists() else []
 
-    def __call__(
-        self, *arguments: object, code: int = 0, **settings: str
-    ) -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *arguments: object, code: int = 0, **settings: str) -> Done:
         (self.home / "given.txt").unlink(missing_ok=True)
         environment = {
-            **os.environ, "HOME": str(self.home), "PYTHONPATH": os.pathsep.join(self.paths),
+            **os.environ, "HOME": str(self.home), "PYTHONPATH": f"{self.code}:{PROJECT}",
             toy_place.GIVEN: str(self.home / "given.txt"), **settings,
         }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "offload", *map(str, arguments)],
-            check=False, cwd=self.home, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = self.spawner.run(*arguments, cwd=self.home, env=environment)
         assert done.returncode == code, done.stderr
         return done
 
@@ -87,7 +80,9 @@ class Commands:
 
 
 @pytest.fixture(scope="module", params=[in_registry, as_entry_point], ids=lambda way: way.__name__)
-def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Commands:
+def toy(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Commands]:
     """The commands, with the place added in one way or the other."""
     folder = tmp_path_factory.mktemp("toy")
     home, photos, many, code = (folder / name for name in ("home", "photos", "many", "code"))
@@ -99,7 +94,10 @@ def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         shutil.copy(picture, photos)
         for number in range(COPIES):
             shutil.copy(picture, many / f"{number}-{picture.name}")
-    return Commands(home, request.param(code), photos, many)
+    request.param(code)
+    spawner = Spawner([str(code), str(PROJECT)])
+    yield Commands(home, code, spawner, photos, many)
+    spawner.close()
 
 
 @pytest.fixture(scope="module")
