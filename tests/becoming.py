@@ -29,8 +29,9 @@ from typing import IO, Any
 import offload
 
 IMPORTED = (
-    "PIL.Image", "PIL.ImageDraw", "ai_edge_litert.interpreter", "boto3", "httpx", "numpy",
-    "paramiko", "rich.console", "rich.progress", "rich.table", "typer",
+    "PIL.Image", "PIL.ImageDraw", "ai_edge_litert.interpreter", "boto3", "fastapi",
+    "fastapi_offline", "httptools", "httpx", "numpy", "paramiko", "prometheus_client",
+    "python_multipart", "rich.console", "rich.progress", "rich.table", "typer", "uvicorn", "uvloop",
 )  # fmt: skip
 """What is imported as it is needed. Our own modules come on top."""
 NOT_IMPORTED = ("offload.__main__", "offload.cli", "offload.service.server")
@@ -109,9 +110,8 @@ class Spawner:
     def __init__(self, paths: Sequence[str] = ()) -> None:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
-        self._environment = dict(os.environ)
-        if paths:
-            self._environment["PYTHONPATH"] = os.pathsep.join(paths)
+        self._paths = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+        self._environment = os.environ | self._paths
         # A library's threads would not be there in a child.
         self._process = subprocess.Popen(
             command, env=self._environment | {"OPENBLAS_NUM_THREADS": "1"},
@@ -147,7 +147,7 @@ class Spawner:
         assert self._understands(env), "Python would have to start anew"
         request = {
             "arguments": list(map(str, words)),
-            "environment": dict(os.environ if env is None else env),
+            "environment": {**(os.environ if env is None else env), **self._paths},
             "folder": os.fspath(cwd or Path.cwd()),
         }
         with tempfile.TemporaryFile("w+", encoding="utf-8") as asked:
@@ -164,7 +164,7 @@ class Spawner:
     def _understands(self, env: Mapping[str, str] | None = None, **others: Any) -> bool:
         here, there = (
             {name: value for name, value in each.items() if name.startswith(AT_START)}
-            for each in (self._environment, os.environ if env is None else env)
+            for each in (self._environment, {**(os.environ if env is None else env), **self._paths})
         )
         return here == there and others.keys() <= {"cwd", "timeout"}
 

@@ -50,7 +50,6 @@ class Commands:
     """
 
     home: Path
-    code: Path
     spawner: Spawner
     photos: Path
     many: Path
@@ -64,7 +63,7 @@ class Commands:
     def __call__(self, *arguments: object, code: int = 0, **settings: str) -> Done:
         (self.home / "given.txt").unlink(missing_ok=True)
         environment = {
-            **os.environ, "HOME": str(self.home), "PYTHONPATH": f"{self.code}:{PROJECT}",
+            **os.environ, "HOME": str(self.home),
             toy_place.GIVEN: str(self.home / "given.txt"), **settings,
         }  # fmt: skip
         done = self.spawner.run(*arguments, cwd=self.home, env=environment)
@@ -77,6 +76,15 @@ class Commands:
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         assert not any(row["error"] for row in rows)
         return {row["path"]: row["where"] for row in rows}
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The commands after a profile, what was measured, and what the place was given meanwhile."""
+
+    toy: Commands
+    measurements: list[dict[str, Any]]
+    given: list[str]
 
 
 @pytest.fixture(scope="module", params=[in_registry, as_entry_point], ids=lambda way: way.__name__)
@@ -96,17 +104,16 @@ def toy(
             shutil.copy(picture, many / f"{number}-{picture.name}")
     request.param(code)
     spawner = Spawner([str(code), str(PROJECT)])
-    yield Commands(home, code, spawner, photos, many)
+    yield Commands(home, spawner, photos, many)
     spawner.close()
 
 
 @pytest.fixture(scope="module")
-def profiled(toy: Commands) -> tuple[Commands, list[dict[str, Any]]]:
+def profiled(toy: Commands) -> Profiled:
     """The commands after `offload profile` has measured this process and the place."""
-    done = toy(
-        "profile", toy.photos, *MODEL, "--where", "local,toy", "--budget", "0.5s", "--json", "--yes"
-    )
-    return toy, json.loads(done.stdout)["measurements"]
+    asked = ("--where", "local,toy", "--budget", "0.5s", "--json", "--yes")
+    done = toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
+    return Profiled(toy, json.loads(done.stdout)["measurements"], toy.given)
 
 
 @pytest.fixture(scope="module")
@@ -138,19 +145,16 @@ def test_detect_goes_there_and_a_folder_of_results_goes_on(toy: Commands) -> Non
     assert json.loads((out / "run.json").read_text())["place"] == "toy"
 
 
-def test_profile_measures_it_and_its_link(
-    profiled: tuple[Commands, list[dict[str, Any]]],
-) -> None:
-    _, measurements = profiled
-    there = next(m for m in measurements if m["condition"]["place"] == "toy")
+def test_profile_measures_it_and_its_link(profiled: Profiled) -> None:
+    there = next(m for m in profiled.measurements if m["condition"]["place"] == "toy")
     assert there["images"]
     assert {probe["kind"] for probe in there["probes"]} >= {"rtt", "up"}
 
 
 def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
-    profiled: tuple[Commands, list[dict[str, Any]]],
+    profiled: Profiled,
 ) -> None:
-    toy, _ = profiled
+    toy = profiled.toy
     advice = json.loads(toy("advise", toy.photos, "--json", "--offline").stdout)
     there = next(option for option in advice["options"] if option["place"] == "toy")
     for term in ("goodput", "rtt_s", "sent_bytes"):
@@ -161,9 +165,9 @@ def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
 
 
 def test_auto_goes_there_if_it_is_named_and_only_then(
-    profiled: tuple[Commands, list[dict[str, Any]]],
+    profiled: Profiled,
 ) -> None:
-    toy, _ = profiled
+    toy = profiled.toy
     auto = (toy.photos, "--where", "auto")
     assert set(toy.wheres(*auto, "--with", "toy", "--yes").values()) == {"toy"}
     assert set(toy.wheres(*auto).values()) == {"local"}
@@ -206,19 +210,17 @@ def test_a_split_keeps_local_what_is_to_stay(toy: Commands) -> None:
 
 
 def test_auto_keeps_local_what_is_to_stay(
-    profiled: tuple[Commands, list[dict[str, Any]]],
+    profiled: Profiled,
 ) -> None:
-    toy, _ = profiled
+    toy = profiled.toy
     asked = ("--where", "auto", "--with", "toy", "--yes", "--keep-local", STAYS)
     assert toy.wheres(toy.photos, *asked)[STAYS] == "local"
     assert not any(STAYS in path for path in toy.given)
 
 
-def test_a_profile_keeps_local_what_is_to_stay(toy: Commands) -> None:
-    asked = ("--where", "toy", "--budget", "0.3s", "--yes")
-    toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
-    assert toy_place.OPENED in toy.given
-    assert not any(STAYS in path for path in toy.given)
+def test_a_profile_keeps_local_what_is_to_stay(profiled: Profiled) -> None:
+    assert toy_place.OPENED in profiled.given
+    assert not any(STAYS in path for path in profiled.given)
 
 
 @pytest.mark.parametrize(

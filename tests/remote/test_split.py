@@ -5,8 +5,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.becoming import Begun, spawner
 from tests.conftest import Offload
 from tests.remote.rows import Rows, assert_same, rows
 from tests.remote.served import Served, served
@@ -211,7 +210,6 @@ def test_a_server_that_dies_and_comes_back_takes_part_again(
     with Proxy(server.port) as way, splitting(lots, way.port, out, *given) as process:
         wait_for(lambda: text_of(out).count('"remote"') > 10)
         way.refuse()
-        assert process.stderr is not None
         before: list[str] = []
         while not before or "remote gives no answer any more" not in before[-1]:
             before.append(process.stderr.readline())
@@ -246,9 +244,7 @@ def test_a_server_that_dies_or_hangs_costs_no_image(
 ) -> None:
     with served() as server:
         out = tmp_path / "out"
-        words = ("detect", many, "-r", *BUILTIN, "--where", "split", "--url", server.url)
-        command = [sys.executable, "-m", "offload", *map(str, words), "-o", str(out)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with splitting(many, server.port, out) as process:
             wait_for(lambda: '"remote"' in text_of(out))
             server.process.send_signal(how)
             _, said = process.communicate(timeout=300)
@@ -261,12 +257,11 @@ def test_a_server_that_dies_or_hangs_costs_no_image(
 
 
 def test_an_interrupted_split_is_continued_anywhere(
-    offload: Offload, many: Path, split: tuple[str, ...], tmp_path: Path
+    offload: Offload, many: Path, server: Served, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "offload", "detect", str(many), "-r", *split, "-o", str(out)]
     for how in (signal.SIGINT, signal.SIGKILL):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with splitting(many, server.port, out) as process:
             before = text_of(out).count("\n")
             wait_for(lambda: text_of(out).count("\n") > before + 40)  # noqa: B023 - used at once
             process.send_signal(how)
@@ -327,8 +322,9 @@ def test_whatever_ends_whenever_each_image_has_one_row(
     random moments; left alone, a job then comes to its end with a part done by the server.
     """
     luck, out, began_s = random.Random(7), tmp_path / "out", time.monotonic()
-    port = 0
-    while time.monotonic() < began_s + lasts_s:
+    port = there = 0
+    while time.monotonic() < began_s + lasts_s or not there:
+        assert time.monotonic() < began_s + lasts_s + 120, "no server took part"
         with served(port=port) as server:
             port = server.port
             with kept_local(many, port, out) as client:
@@ -344,6 +340,7 @@ def test_whatever_ends_whenever_each_image_has_one_row(
         if client.returncode != -signal.SIGINT:  # that came before Python was up
             assert client.returncode in {0, 130, -signal.SIGKILL}, said
             assert "Traceback" not in said
+        there += text_of(out).count('"where":"remote"')
         if client.returncode == 0:
             assert_whole(rows(text_of(out)), many)
     shutil.rmtree(out)
@@ -354,7 +351,7 @@ def test_whatever_ends_whenever_each_image_has_one_row(
     assert places(rows(text_of(out)))["remote"] > 0
 
 
-def kept_local(many: Path, port: int, out: Path) -> "subprocess.Popen[str]":
+def kept_local(many: Path, port: int, out: Path) -> Begun:
     """A job of which the faces are to stay here, continued, or anew if it is done."""
     done = text_of(out).count("\n") >= MANY
     given = ("--keep-local", "faces/**", *(["--overwrite"] if done else []))
@@ -370,11 +367,10 @@ def assert_whole(found: Rows, many: Path) -> None:
     assert {row["sent_bytes"] for row in staying} == {0}
 
 
-def splitting(folder: Path, port: int, out: Path, *words: str) -> "subprocess.Popen[str]":
+def splitting(folder: Path, port: int, out: Path, *words: str) -> Begun:
     """A job that is shared with whoever answers at a port of this machine."""
     given = (*BUILTIN, "--where", "split", "--url", f"http://127.0.0.1:{port}", "-o", str(out))
-    command = [sys.executable, "-m", "offload", "detect", str(folder), "-r", *given, *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return spawner().begin(("detect", folder, "-r", *given, *words))
 
 
 def text_of(out: Path) -> str:

@@ -52,7 +52,6 @@ class Renter:
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
-            **({"PYTHONPATH": ":".join(self.paths)} if self.paths else {}),
             **self.extra,
         }
 
