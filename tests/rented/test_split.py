@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,62 +19,17 @@ import pytest
 from offload.domain import profiles
 from offload.domain.ports import ModelIdentity
 from offload.drivers.host import machine as this_machine
-from tests.conftest import PROJECT
 from tests.measured import bring_up
+from tests.paced import Pace
 from tests.rented.pictures import lines
 from tests.rented.renter import Rented, Renter, comes_to, shape, until
 
 pytestmark = pytest.mark.xdist_group("rented machines")
 
 SPLIT = ("--model", "builtin", "--workers", 1, "--where", "split")
-PACED = """\
-import pathlib, time
-from ai_edge_litert.interpreter import Interpreter
-
-infer, pace = Interpreter.invoke, pathlib.Path(__file__).with_name("pace")
-
-
-def paced(self):
-    time.sleep(float(pace.read_text() or 0))
-    infer(self)
-
-
-Interpreter.invoke = paced
-"""
-"""A computer on which each picture takes as many seconds as a file says, as a sitecustomize.py."""
 MANY = 2000
 """More pictures than can be done before anybody notices that some are."""
 Pictures = Callable[[int], Path]
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long a picture takes here; elsewhere it takes what it takes."""
-
-    folder: Path
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where Python looks first, to be slowed down."""
-        return str(self.folder), str(PROJECT)
-
-    def __call__(self, seconds: float) -> None:
-        (self.folder / "pace").write_text(str(seconds))
-
-
-@pytest.fixture(scope="module")
-def paced(tmp_path_factory: pytest.TempPathFactory) -> Pace:
-    """That of all renters here."""
-    folder = tmp_path_factory.mktemp("paced")
-    (folder / "sitecustomize.py").write_text(PACED)
-    return Pace(folder)
-
-
-@pytest.fixture
-def pace(paced: Pace) -> Pace:
-    """The same, as fast as can be."""
-    paced(0)
-    return paced
 
 
 @pytest.fixture(scope="module")
@@ -412,8 +367,9 @@ def test_whatever_ends_whenever_no_image_is_lost_and_nothing_is_left_that_is_not
         if hopeful.carrying(name):
             assert hopeful.machine(name) is not None
     hopeful("down", name)
+    shutil.rmtree(out)
     pace(1)
-    process = hopeful.begun(*given, "--overwrite")
+    process = hopeful.begun(*given)
     until(lambda: done_there(out))
     pace(0)
     _, said = process.communicate(timeout=300)
