@@ -188,7 +188,7 @@ def test_a_machine_that_was_stopped_is_stopped_again(
 ) -> None:
     renter, out = up.renter, tmp_path / "out"
     renter.well("stop", up.name)
-    until(lambda: state(renter, up.name) == "stopped")
+    until(lambda: renter.instances(up.name)[0]["State"]["Name"] == "stopped")
     pace(0.5)
     process = renter.begun("detect", pictures(MANY), *SPLIT, "--provision", "-o", out)
     until(lambda: done_there(out) > 10)
