@@ -195,12 +195,12 @@ def shape(machine_id: str, **limits: float) -> None:
     Host(machine_id).shape(limits)
 
 
-def until(found: Callable[[], Any], within_s: float = 180.0) -> Any:
+def until(found: Callable[[], Any], within_s: float = 180.0, every_s: float = 0.2) -> Any:
     """What `found` gives, once it gives something."""
     give_up_s = time.monotonic() + within_s
     while not (result := found()):
         assert time.monotonic() < give_up_s, "waited in vain"
-        time.sleep(0.2)
+        time.sleep(every_s)
     return result
 
 
