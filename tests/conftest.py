@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 from tests.becoming import spawner
 from tests.engine import bed, docker_engine
+
+if TYPE_CHECKING:
+    from tests.paced import Pace
 
 __all__ = ["bed", "docker_engine"]
 
@@ -118,6 +121,21 @@ def ssd_labels(assets: Path) -> Path:
 def offload() -> Offload:
     """The command, in a process of its own."""
     return spawner().run
+
+
+@pytest.fixture(scope="session")
+def paced(tmp_path_factory: pytest.TempPathFactory) -> "Pace":
+    """A slow computer; whoever slows it down wants `pace`."""
+    from tests.paced import Pace
+
+    return Pace(tmp_path_factory.mktemp("paced"))
+
+
+@pytest.fixture
+def pace(paced: "Pace") -> "Pace":
+    """The same, as fast as it can be."""
+    paced(0)
+    return paced
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """This process: when it began, how Ctrl-C ends it, and its exit codes besides those of errors."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -29,13 +30,15 @@ def stopping_on_interrupt(
     The list given holds the signals that came, those in `came` before.
     """
     came = [] if came is None else came
+    said = f"{doing}; Ctrl-C again stops now."
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
         context.stop.ask()
-        context.reporter.warn(f"{doing}; Ctrl-C again stops now.")
+        # What is interrupted may be in the middle of a line, which only another thread waits for.
+        threading.Thread(target=context.reporter.warn, args=(said,)).start()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, on_signal) for number in numbers]

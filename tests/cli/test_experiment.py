@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from offload.drivers.folders import machine_files, study_dir
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.usecases.detect.request import at_each
 from offload.usecases.experiment import designing, sampling
+from tests.becoming import Begun, spawner
 from tests.conftest import PROJECT, Offload
 from tests.measured import PLACES as KNOWN
 from tests.remote.served import served
@@ -47,9 +49,8 @@ def cells(folder: Path) -> list[tuple[str, ...]]:
     return sorted(tuple(line[name] for name in names) for line in runs(folder))
 
 
-def started(*arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "offload", "experiment", *map(str, arguments), *BUILTIN]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def started(*arguments: object) -> Begun:
+    return spawner().begin(("experiment", *arguments, *BUILTIN))
 
 
 def until_cells(folder: Path, count: int) -> None:
@@ -119,7 +120,6 @@ def test_killed_at_any_point_the_same_command_comes_to_the_same_set_of_cells(
             for each in (psutil.Process(process.pid), *children):
                 if each.is_running():
                     each.kill()
-            assert process.stderr is not None
             process.stderr.read()
     done = offload("experiment", *grid, "-o", broken, *BUILTIN)
     assert done.returncode == 0, done.stderr
@@ -221,8 +221,9 @@ def test_cells_of_a_place_that_is_not_there_fail_until_it_is(
     offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
     study = tmp_path / "study"
-    with served("--workers", 1) as server:
-        url = server.url
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     grid = (examples, "--images", "1", "--where", "local,remote", "--url", url, "--repeats", 1)
     done = offload("experiment", *grid, "-o", study, *BUILTIN)
     assert done.returncode == 3, done.stderr
@@ -231,7 +232,7 @@ def test_cells_of_a_place_that_is_not_there_fail_until_it_is(
     assert by_place["remote"]["makespan_s"] == ""
     assert url.removeprefix("http://") in by_place["remote"]["error"]
     assert (by_place["remote"]["label"], by_place["remote"]["Location"]) == (url, url)
-    with served("--workers", 1, port=int(url.rpartition(":")[2])):
+    with served("--workers", 1, port=port):
         done = offload("experiment", *grid, "-o", study, *BUILTIN)
     assert done.returncode == 0, done.stderr
     assert sorted(line["error"] for line in runs(study)) == ["", ""]

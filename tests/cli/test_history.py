@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from dataclasses import asdict, replace
@@ -18,7 +16,8 @@ import pytest
 from offload.domain import profiles
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.typed import read
-from tests.conftest import Offload
+from tests.becoming import spawner
+from tests.conftest import PROJECT, Offload
 from tests.drawing import saved, scene
 from tests.remote.served import served
 
@@ -155,15 +154,12 @@ def test_a_list_that_somebody_was_waited_for_says_nothing_of_start_ups(
 def test_a_run_that_was_interrupted_is_a_sample_without_an_outcome(
     offload: Offload, tmp_path: Path
 ) -> None:
-    for number in range(400):
-        saved(tmp_path / f"{number:03}.jpg", scene(640, 480))
+    original = saved(tmp_path / "000.jpg", scene(640, 480))
+    for number in range(1, 400):
+        (tmp_path / f"{number:03}.jpg").hardlink_to(original)
     measured = offload("detect", tmp_path / "000.jpg", *BUILTIN)
     assert measured.returncode == 0, measured.stderr
-    command = [sys.executable, "-m", "offload", "detect", str(tmp_path), *BUILTIN, "--json"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
+    with spawner().begin(("detect", tmp_path, *BUILTIN, "--json")) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]
@@ -222,12 +218,10 @@ def test_the_history_holds_no_name_of_an_image_and_no_token(
 
 
 def test_a_server_whose_clock_is_hours_fast_changes_nothing(
-    offload: Offload, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SHIFTED)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with served("--workers", 2) as server:
-        monkeypatch.delenv("PYTHONPATH")
+    with served("--workers", 2, paths=(str(tmp_path), str(PROJECT))) as server:
         with urllib.request.urlopen(f"{server.url}/livez") as answer:
             theirs = parsedate_to_datetime(answer.headers["Date"])
         assert theirs - datetime.now(UTC) > timedelta(hours=HOURS - 1), "its clock is fast"
@@ -235,7 +229,7 @@ def test_a_server_whose_clock_is_hours_fast_changes_nothing(
         began_s = time.monotonic()
         done = offload("detect", examples, *elsewhere, "--json")
         wall_s = time.monotonic() - began_s
-        profiled = offload("profile", examples, *elsewhere, *BUDGET)
+        profiled = offload("profile", examples, *elsewhere, "--budget", "60s", "-q")
     assert done.returncode == profiled.returncode == 0, done.stderr + profiled.stderr
     durations: list[dict[str, Any]] = [
         json.loads(line)["durations"] for line in done.stdout.splitlines()

@@ -5,8 +5,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,15 @@ from offload.domain import profiles
 from offload.domain.measurements import Measurement
 from offload.domain.typed import read
 from offload.render.profiles import CSV_COLUMNS
+from tests.becoming import spawner
 from tests.conftest import Offload, on_a_terminal
 from tests.drawing import saved, scene
 from tests.measured import LABEL, bring_up
 from tests.remote.served import served
 
-BUILTIN = ("-m", "builtin", "--budget", "2s")
+BUILTIN = ("-m", "builtin", "--budget", "60s")
+"""More than it takes for every picture there is, however slow a machine."""
+HASTY = ("-m", "builtin", "--budget", "1s")
 TOKEN = "a-token-nobody-may-see"
 
 
@@ -34,8 +35,9 @@ def exported(offload: Offload) -> list[Measurement]:
 
 
 def test_this_machine_is_measured_and_what_was_measured_is_kept(
-    offload: Offload, examples: Path
+    offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
+    assert listed(offload) == []
     done = offload("profile", examples, *BUILTIN)
     assert done.returncode == 0, done.stderr
     for wanted in ("builtin at local", "cold start", "first result", "inference", "images/s"):
@@ -52,6 +54,29 @@ def test_this_machine_is_measured_and_what_was_measured_is_kept(
     assert found.images[-1].finished_s > found.images[0].finished_s > 0
     assert (found.folder_images, found.probes) == (12, ())
     assert found.facts["versions"]["offload"]
+    assert_listed_shown_carried_elsewhere_and_forgotten(offload, tmp_path / "profile.json")
+
+
+def assert_listed_shown_carried_elsewhere_and_forgotten(offload: Offload, file: Path) -> None:
+    (entry,) = listed(offload)
+    assert (entry["place"], entry["model"], entry["images"]) == ("local", "builtin", 12)
+    number = entry["id"]
+    assert "builtin" in offload("profile", "list").stdout
+    shown = offload("profile", "show", number)
+    assert "cold start" in shown.stdout
+    as_json = json.loads(offload("profile", "show", number, "--json").stdout)
+    assert len(as_json["measurements"]) == 1
+    assert offload("profile", "export", file).returncode == 0
+    assert json.loads(file.read_text())["measurements"] == as_json["measurements"]
+    assert offload("profile", "forget", number).returncode == 0
+    assert listed(offload) == []
+    assert offload("profile", "show", number).returncode == 2
+    taken = offload("profile", "import", file)
+    assert taken.returncode == 0, taken.stderr
+    assert len(listed(offload)) == 1
+    assert offload("profile", "forget", "--all").returncode == 0
+    assert listed(offload) == []
+    assert offload("profile", "forget").returncode == 2
 
 
 def test_a_server_is_measured_beside_this_machine(offload: Offload, examples: Path) -> None:
@@ -78,8 +103,7 @@ def test_smaller_copies_that_are_asked_for_are_measured_beside_the_images(
 ) -> None:
     with served() as server:
         command = ("profile", examples, "--where", "remote", "--url", server.url)
-        more = ("--upload-max-side", 320, "--budget", "60s")  # no more than it takes for all
-        done = offload(*command, *BUILTIN, *more)
+        done = offload(*command, *BUILTIN, "--upload-max-side", 320)
     assert done.returncode == 0, done.stderr
     full, copies = sorted(exported(offload), key=lambda each: len(each.agreements))
     assert (full.condition.upload_max_side_px, copies.condition.upload_max_side_px) == (None, 320)
@@ -92,7 +116,7 @@ def test_smaller_copies_that_are_asked_for_are_measured_beside_the_images(
 
 
 def test_a_place_that_is_not_there_loses_no_other(offload: Offload, examples: Path) -> None:
-    done = offload("profile", "--where", "remote,local", examples, "--url", "127.0.0.1:9", *BUILTIN)
+    done = offload("profile", "--where", "remote,local", examples, "--url", "127.0.0.1:9", *HASTY)
     assert done.returncode == 4
     assert done.stderr.startswith("error: No server answers")
     assert "builtin at local" in done.stdout
@@ -102,10 +126,9 @@ def test_a_place_that_is_not_there_loses_no_other(offload: Offload, examples: Pa
 
 def test_the_token_is_on_no_command_line(examples: Path) -> None:
     with served(token=TOKEN) as server:
-        command = [sys.executable, "-m", "offload", "profile", str(examples), "--where", "remote"]
-        command += ["--url", server.url, *BUILTIN]
+        words = ("profile", examples, "--where", "remote", "--url", server.url, *HASTY)
         environment = {**os.environ, "OFFLOAD_TOKEN": TOKEN}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        with spawner().begin(words, environment) as process:
             lines = set()
             while process.poll() is None:
                 for child in psutil.Process(process.pid).children():
@@ -184,15 +207,16 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_measured(
 
 
 def test_every_sample_is_to_be_had_as_json_and_as_csv(offload: Offload, examples: Path) -> None:
-    done = offload("profile", examples, *BUILTIN, "--json")
+    done = offload("profile", examples, *HASTY, "--json")
     (found,) = (read(Measurement, m) for m in json.loads(done.stdout)["measurements"])
-    lines = list(
-        csv.DictReader(io.StringIO(offload("profile", examples, *BUILTIN, "--csv").stdout))
-    )
+    assert exported(offload) == [found]
+    done = offload("profile", examples, *HASTY, "--csv")
+    lines = list(csv.DictReader(io.StringIO(done.stdout)))
     assert tuple(lines[0]) == CSV_COLUMNS
     assert {line["place"] for line in lines} == {"local"}
     infer_s = [float(line["seconds"]) for line in lines if line["quantity"] == "infer"]
-    assert len(infer_s) == len(found.images) == 12
+    (kept,) = (each for each in exported(offload) if each != found)
+    assert len(infer_s) == len(kept.images) > 0
     assert all(seconds > 0 for seconds in infer_s)
     assert offload("profile", examples, "--json", "--csv").returncode == 2
 
@@ -202,33 +226,6 @@ def listed(offload: Offload) -> list[dict[str, Any]]:
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)["measurements"]
     return found
-
-
-def test_what_was_measured_is_listed_shown_carried_elsewhere_and_forgotten(
-    offload: Offload, examples: Path, tmp_path: Path
-) -> None:
-    assert listed(offload) == []
-    assert offload("profile", examples, *BUILTIN, "-q").returncode == 0
-    (entry,) = listed(offload)
-    assert (entry["place"], entry["model"], entry["images"]) == ("local", "builtin", 12)
-    number = entry["id"]
-    assert "builtin" in offload("profile", "list").stdout
-    shown = offload("profile", "show", number)
-    assert "cold start" in shown.stdout
-    as_json = json.loads(offload("profile", "show", number, "--json").stdout)
-    assert len(as_json["measurements"]) == 1
-    file = tmp_path / "profile.json"
-    assert offload("profile", "export", file).returncode == 0
-    assert json.loads(file.read_text())["measurements"] == as_json["measurements"]
-    assert offload("profile", "forget", number).returncode == 0
-    assert listed(offload) == []
-    assert offload("profile", "show", number).returncode == 2
-    taken = offload("profile", "import", file)
-    assert taken.returncode == 0, taken.stderr
-    assert len(listed(offload)) == 1
-    assert offload("profile", "forget", "--all").returncode == 0
-    assert listed(offload) == []
-    assert offload("profile", "forget").returncode == 2
 
 
 TABLE = """\
@@ -267,20 +264,17 @@ def test_what_is_no_profile_is_refused(offload: Offload, tmp_path: Path, name: s
 
 
 def test_a_person_who_watches_sees_what_is_being_done(examples: Path) -> None:
-    code, seen = on_a_terminal("profile", examples, *BUILTIN)
+    code, seen = on_a_terminal("profile", examples, *HASTY)
     assert code == 0, seen
     assert "local: start 1" in seen
     assert "local: images as they are" in seen
 
 
 def test_who_interrupts_keeps_what_is_measured(offload: Offload, tmp_path: Path) -> None:
-    for number in range(300):
-        saved(tmp_path / f"{number:03}.jpg", scene(1600, 1200))
-    command = [sys.executable, "-m", "offload", "profile", str(tmp_path), "-m", "builtin", "-v"]
-    with subprocess.Popen(
-        [*command, "--budget", "60s"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
+    original = saved(tmp_path / "000.jpg", scene(1600, 1200))
+    for number in range(1, 300):
+        (tmp_path / f"{number:03}.jpg").hardlink_to(original)
+    with spawner().begin(("profile", tmp_path, *BUILTIN, "-v")) as process:
         while "images as they are" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
@@ -292,8 +286,7 @@ def test_who_interrupts_keeps_what_is_measured(offload: Offload, tmp_path: Path)
 
 
 def test_who_interrupts_twice_leaves_no_process_behind(examples: Path) -> None:
-    command = [sys.executable, "-m", "offload", "profile", str(examples), "-m", "builtin", "-v"]
-    with subprocess.Popen([*command, "--budget", "60s"], stderr=subprocess.PIPE) as process:
+    with spawner().begin(("profile", examples, *BUILTIN, "-v")) as process:
         while not (children := psutil.Process(process.pid).children()):
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)

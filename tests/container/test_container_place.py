@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 
 from offload.drivers.docker.container_spec import MARK
+from tests.becoming import Begun, Done, spawner
 from tests.conftest import Offload
 from tests.drawing import saved, scene
 
@@ -37,7 +36,7 @@ def clean(docker_engine: Any) -> Iterator[None]:
 def detect(offload: Offload) -> Offload:
     """`offload detect --where container`, with time to build the image."""
 
-    def run(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: object, **options: Any) -> Done:
         return offload("detect", *arguments, *IN_CONTAINER, timeout=600, **options)
 
     return run
@@ -64,9 +63,8 @@ def rows(folder: Path) -> dict[str, Any]:
     return {row["path"]: row for row in map(json.loads, lines)}
 
 
-def started(*arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "offload", "detect", *map(str, arguments), *IN_CONTAINER]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def started(*arguments: object) -> Begun:
+    return spawner().begin(("detect", *arguments, *IN_CONTAINER))
 
 
 def until_gone(engine: Any) -> None:
@@ -191,7 +189,7 @@ def test_a_container_that_dies_loses_no_image(
         for container in ours(docker_engine):
             with contextlib.suppress(Exception):
                 container.kill()
-        assert process.wait(300) == 0, process.stderr and process.stderr.read()
+        assert process.wait(300) == 0, process.stderr.read()
     found = rows(out)
     assert len(found) == 400
     by_place = {row["where"] for row in found.values()}

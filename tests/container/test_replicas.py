@@ -5,8 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.becoming import Begun, spawner
 from tests.conftest import Offload
 from tests.container.test_container_place import ours, rows, sweep
 
@@ -131,9 +130,8 @@ def lines(study: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def started(*arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "offload", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def started(*arguments: object) -> Begun:
+    return spawner().begin(arguments)
 
 
 def test_a_cold_study_counts_the_start_of_its_container(

@@ -4,14 +4,14 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.becoming import Done, Spawner
 from tests.conftest import PROJECT
 from tests.contract import toy_place
 
@@ -23,8 +23,8 @@ COPIES = 40
 pytestmark = pytest.mark.xdist_group("toy")
 
 
-def in_registry(folder: Path) -> list[str]:
-    """A copy of the package with one line more; its path."""
+def in_registry(folder: Path) -> None:
+    """A copy of the package with one line more."""
     shutil.copytree(PROJECT / "offload", folder / "offload")
     shutil.copy(toy_place.__file__, folder / "offload" / "places" / "toy.py")
     registry = folder / "offload" / "places" / "__init__.py"
@@ -32,17 +32,15 @@ def in_registry(folder: Path) -> list[str]:
     line = "PLACES = {\n"
     assert text.count(line) == 1
     registry.write_text(text.replace(line, f'{line}    "toy": "offload.places.toy",\n'))
-    return [str(folder)]
 
 
-def as_entry_point(folder: Path) -> list[str]:
-    """The package as it is, and another that was installed; their paths."""
+def as_entry_point(folder: Path) -> None:
+    """Another package that was installed beside ours."""
     shutil.copy(toy_place.__file__, folder)
     about = folder / "offload_toy-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offload-toy\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[offload.places]\ntoy = toy_place\n")
-    return [str(folder), str(PROJECT)]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Commands:
     """
 
     home: Path
-    paths: list[str]
+    spawner: Spawner
     photos: Path
     many: Path
 
@@ -62,19 +60,13 @@ class Commands:
         file = self.home / "given.txt"
         return file.read_text().splitlines() if file.exists() else []
 
-    def __call__(
-        self, *arguments: object, code: int = 0, **settings: str
-    ) -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *arguments: object, code: int = 0, **settings: str) -> Done:
         (self.home / "given.txt").unlink(missing_ok=True)
         environment = {
-            **os.environ, "HOME": str(self.home), "PYTHONPATH": os.pathsep.join(self.paths),
+            **os.environ, "HOME": str(self.home),
             toy_place.GIVEN: str(self.home / "given.txt"), **settings,
         }  # fmt: skip
-        done = subprocess.run(
-            [sys.executable, "-m", "offload", *map(str, arguments)],
-            check=False, cwd=self.home, env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = self.spawner.run(*arguments, cwd=self.home, env=environment)
         assert done.returncode == code, done.stderr
         return done
 
@@ -86,8 +78,19 @@ class Commands:
         return {row["path"]: row["where"] for row in rows}
 
 
+@dataclass(frozen=True)
+class Profiled:
+    """The commands after a profile, what was measured, and what the place was given meanwhile."""
+
+    toy: Commands
+    measurements: list[dict[str, Any]]
+    given: list[str]
+
+
 @pytest.fixture(scope="module", params=[in_registry, as_entry_point], ids=lambda way: way.__name__)
-def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Commands:
+def toy(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Commands]:
     """The commands, with the place added in one way or the other."""
     folder = tmp_path_factory.mktemp("toy")
     home, photos, many, code = (folder / name for name in ("home", "photos", "many", "code"))
@@ -99,16 +102,18 @@ def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         shutil.copy(picture, photos)
         for number in range(COPIES):
             shutil.copy(picture, many / f"{number}-{picture.name}")
-    return Commands(home, request.param(code), photos, many)
+    request.param(code)
+    spawner = Spawner([str(code), str(PROJECT)])
+    yield Commands(home, spawner, photos, many)
+    spawner.close()
 
 
 @pytest.fixture(scope="module")
-def profiled(toy: Commands) -> tuple[Commands, list[dict[str, Any]]]:
+def profiled(toy: Commands) -> Profiled:
     """The commands after `offload profile` has measured this process and the place."""
-    done = toy(
-        "profile", toy.photos, *MODEL, "--where", "local,toy", "--budget", "0.5s", "--json", "--yes"
-    )
-    return toy, json.loads(done.stdout)["measurements"]
+    asked = ("--where", "local,toy", "--budget", "0.5s", "--json", "--yes")
+    done = toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
+    return Profiled(toy, json.loads(done.stdout)["measurements"], toy.given)
 
 
 @pytest.fixture(scope="module")
@@ -140,19 +145,16 @@ def test_detect_goes_there_and_a_folder_of_results_goes_on(toy: Commands) -> Non
     assert json.loads((out / "run.json").read_text())["place"] == "toy"
 
 
-def test_profile_measures_it_and_its_link(
-    profiled: tuple[Commands, list[dict[str, Any]]],
-) -> None:
-    _, measurements = profiled
-    there = next(m for m in measurements if m["condition"]["place"] == "toy")
+def test_profile_measures_it_and_its_link(profiled: Profiled) -> None:
+    there = next(m for m in profiled.measurements if m["condition"]["place"] == "toy")
     assert there["images"]
     assert {probe["kind"] for probe in there["probes"]} >= {"rtt", "up"}
 
 
 def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
-    profiled: tuple[Commands, list[dict[str, Any]]],
+    profiled: Profiled,
 ) -> None:
-    toy, _ = profiled
+    toy = profiled.toy
     advice = json.loads(toy("advise", toy.photos, "--json", "--offline").stdout)
     there = next(option for option in advice["options"] if option["place"] == "toy")
     for term in ("goodput", "rtt_s", "sent_bytes"):
@@ -163,9 +165,9 @@ def test_advise_knows_it_and_the_link_is_a_term_of_its_prediction(
 
 
 def test_auto_goes_there_if_it_is_named_and_only_then(
-    profiled: tuple[Commands, list[dict[str, Any]]],
+    profiled: Profiled,
 ) -> None:
-    toy, _ = profiled
+    toy = profiled.toy
     auto = (toy.photos, "--where", "auto")
     assert set(toy.wheres(*auto, "--with", "toy", "--yes").values()) == {"toy"}
     assert set(toy.wheres(*auto).values()) == {"local"}
@@ -208,19 +210,17 @@ def test_a_split_keeps_local_what_is_to_stay(toy: Commands) -> None:
 
 
 def test_auto_keeps_local_what_is_to_stay(
-    profiled: tuple[Commands, list[dict[str, Any]]],
+    profiled: Profiled,
 ) -> None:
-    toy, _ = profiled
+    toy = profiled.toy
     asked = ("--where", "auto", "--with", "toy", "--yes", "--keep-local", STAYS)
     assert toy.wheres(toy.photos, *asked)[STAYS] == "local"
     assert not any(STAYS in path for path in toy.given)
 
 
-def test_a_profile_keeps_local_what_is_to_stay(toy: Commands) -> None:
-    asked = ("--where", "toy", "--budget", "0.3s", "--yes")
-    toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
-    assert toy_place.OPENED in toy.given
-    assert not any(STAYS in path for path in toy.given)
+def test_a_profile_keeps_local_what_is_to_stay(profiled: Profiled) -> None:
+    assert toy_place.OPENED in profiled.given
+    assert not any(STAYS in path for path in profiled.given)
 
 
 @pytest.mark.parametrize(

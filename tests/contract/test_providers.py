@@ -3,43 +3,43 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.becoming import Done, spawner
 from tests.conftest import PROJECT
 from tests.contract import toy_provider
 
-Toy = Callable[..., "subprocess.CompletedProcess[str]"]
+Toy = Callable[..., Done]
 
 pytestmark = pytest.mark.xdist_group("toy provider")
 
 
-@pytest.fixture
-def toy(tmp_path: Path, home: Path) -> Toy:
-    """`offload` beside a package that brings both."""
-    code = tmp_path / "code"
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a package that brings both is installed."""
+    code = tmp_path_factory.mktemp("code")
     about = code / "offload_toy-1.0.dist-info"
-    about.mkdir(parents=True)
+    about.mkdir()
     for module in ("toy_provider.py", "toy_runtime.py"):
         shutil.copy(PROJECT / "tests" / "contract" / module, code)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offload-toy\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
         "[offload.providers]\ntoy = toy_provider\n[offload.detectors]\ntoy = toy_runtime\n"
     )
+    return code
 
-    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        environment = {
-            **os.environ, "PYTHONPATH": os.pathsep.join([str(code), str(PROJECT)]),
-            toy_provider.ENDED: str(home / "ended"),
-        }  # fmt: skip
-        return subprocess.run(
-            [sys.executable, "-m", "offload", *map(str, arguments)],
-            check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+
+@pytest.fixture
+def toy(code: Path, tmp_path: Path, home: Path) -> Toy:
+    """`offload` beside that package."""
+
+    def run(*arguments: object) -> Done:
+        environment = {**os.environ, toy_provider.ENDED: str(home / "ended")}
+        there = spawner(str(code), str(PROJECT))
+        return there.run(*arguments, cwd=tmp_path, env=environment)
 
     return run
 
@@ -93,10 +93,14 @@ def test_the_doctor_says_which_package_brings_what(toy: Toy) -> None:
 
 
 def test_what_cannot_be_imported_is_named_with_its_package(
-    toy: Toy, examples: Path, tmp_path: Path
+    toy: Toy, code: Path, examples: Path
 ) -> None:
-    (tmp_path / "code" / "toy_provider.py").unlink()
-    done = toy("detect", examples, "-m", "builtin", "--where", "toy")
+    provider = code / "toy_provider.py"
+    elsewhere = provider.rename(code / "elsewhere.py")
+    try:
+        done = toy("detect", examples, "-m", "builtin", "--where", "toy")
+    finally:
+        elsewhere.rename(provider)
     assert done.returncode == 2
     assert "toy of the package offload-toy 1.0 cannot be imported" in done.stderr
 

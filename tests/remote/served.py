@@ -2,18 +2,18 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from tests.becoming import Begun, spawner
 
 
 @dataclass
 class Served:
     """A server that is ready."""
 
-    process: "subprocess.Popen[str]"
+    process: Begun
     url: str
 
     @property
@@ -27,18 +27,16 @@ class Served:
 
 
 @contextmanager
-def served(*options: object, port: int = 0, token: str = "") -> Iterator[Served]:
-    """A server with the embedded model, unless `options` say another."""
-    command = [sys.executable, "-m", "offload", "serve", "--port", str(port), "--model", "builtin"]
+def served(
+    *options: object, port: int = 0, token: str = "", paths: tuple[str, ...] = ()
+) -> Iterator[Served]:
+    """A server with the embedded model, unless `options` say another; its Python looks for modules
+    in `paths` first.
+    """
+    words = ("serve", "--port", port, "--model", "builtin", *options)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OFFLOAD_")}
-    with subprocess.Popen(
-        [*command, *map(str, options)],
-        env=environment | {"OFFLOAD_TOKEN": token},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
+    environment["OFFLOAD_TOKEN"] = token
+    with spawner(*paths).begin(words, environment) as process:
         said = process.stderr.readline()  # it says where it is once it is ready
         address = re.search(r" at (http://\S+?),", said)
         try:

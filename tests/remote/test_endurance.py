@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,6 +16,7 @@ from offload.domain.typed import encoded
 from offload.domain.vision import Detections
 from offload.drivers.folders.files import sha256_of
 from offload.service import wire
+from tests.becoming import Begun, spawner
 from tests.conftest import Offload
 from tests.drawing import saved, scene
 from tests.remote.flaky import (
@@ -51,14 +50,12 @@ def many(tmp_path: Path) -> Path:
     return folder
 
 
-def start(*arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "offload", "detect", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(*arguments: object) -> Begun:
+    return spawner().begin(("detect", *arguments))
 
 
-def under_way(process: "subprocess.Popen[str]", images: int = 20) -> None:
+def under_way(process: Begun, images: int = 20) -> None:
     """So many images have their row when this returns."""
-    assert process.stdout is not None
     for _ in range(images):
         assert process.stdout.readline()
 
@@ -177,7 +174,6 @@ def test_an_answer_that_comes_after_ctrl_c_still_has_its_row(many: Path, tmp_pat
             while not server.images and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
-            assert process.stderr is not None
             assert "Finishing" in process.stderr.readline()
             told.set()
             process.communicate()

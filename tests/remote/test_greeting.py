@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -24,6 +22,7 @@ from offload.domain.typed import encoded, parse
 from offload.drivers.folders.files import sha256_of
 from offload.service.client.greeting import Address, ask
 from offload.service.wire import Info
+from tests.becoming import Done, spawner
 from tests.conftest import Offload
 from tests.drawing import saved
 from tests.remote.flaky import Act, Flaky, info, never_ends, refuses, says
@@ -44,7 +43,7 @@ def refusal(photo: Path, **wishes: Any) -> OffloadError:
     return failure.value
 
 
-def refused(done: "subprocess.CompletedProcess[str]", exit_code: int) -> str:
+def refused(done: Done, exit_code: int) -> str:
     """The one sentence, and what to type, of a command that ended so."""
     assert done.returncode == exit_code, done.stderr
     assert done.stdout == ""
@@ -264,14 +263,14 @@ def test_a_server_that_loads_forever_is_not() -> None:
 
 def test_ctrl_c_ends_the_wait_for_a_server(photo: Path) -> None:
     with Flaky(greetings=[refuses(503)] * 100_000) as server:
-        command = [sys.executable, "-m", "offload", "detect", str(photo), "--where", "remote"]
-        with subprocess.Popen([*command, "--url", server.url], stderr=subprocess.PIPE) as process:
+        words = ("detect", photo, "--where", "remote", "--url", server.url)
+        with spawner().begin(words) as process:
             while not server.seen:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             _, said = process.communicate()
     assert process.returncode == 130
-    assert b"Traceback" not in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

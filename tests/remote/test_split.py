@@ -1,12 +1,9 @@
 """One job here and at a server together."""
 
 import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.becoming import Begun, spawner
 from tests.conftest import Offload
+from tests.paced import Pace
 from tests.remote.rows import Rows, assert_same, rows
 from tests.remote.served import Served, served
 from tests.ssh.proxy import Proxy
@@ -24,12 +23,14 @@ from tests.ssh.proxy import Proxy
 pytestmark = pytest.mark.xdist_group("remote and local")
 
 BUILTIN = ("--model", "builtin")
-MANY = 400
+MANY = 120
+FACES = MANY // 4
+Split = Callable[..., Begun]
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures for two seconds of work, a quarter of them in a folder of their own."""
+    """Pictures, a quarter of them in a folder of their own."""
     folder = tmp_path_factory.mktemp("many")
     (folder / "faces").mkdir()
     noise = Image.frombytes("RGB", (640, 480), random.Random(1).randbytes(640 * 480 * 3))
@@ -40,12 +41,22 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def lots(many: Path, tmp_path: Path) -> Path:
-    """The same twice: more than it takes to ask a server again."""
-    folder = tmp_path / "lots"
-    for number in range(2):
-        shutil.copytree(many, folder / str(number), copy_function=os.link)
-    return folder
+def offload(pace: Pace) -> Offload:
+    """The command, on a computer that does at most some fifty pictures a second."""
+    pace(0.04)
+    return spawner(*pace.paths).run
+
+
+@pytest.fixture
+def splitting(pace: Pace) -> Split:
+    """Begins a job there that is shared with whoever answers at a port of this machine."""
+    pace(0.04)
+
+    def begin(folder: Path, port: int, out: Path, *words: object) -> Begun:
+        given = (*BUILTIN, "--where", "split", "--url", f"http://127.0.0.1:{port}", "-o", out)
+        return spawner(*pace.paths).begin(("detect", folder, "-r", *given, *words))
+
+    return begin
 
 
 @pytest.fixture
@@ -63,11 +74,12 @@ def places(found: Rows) -> Counter[str]:
 
 
 def test_both_places_work_and_every_picture_has_the_objects_it_has_here(
-    offload: Offload, many: Path, split: tuple[str, ...], tmp_path: Path
+    offload: Offload, pace: Pace, many: Path, split: tuple[str, ...], tmp_path: Path
 ) -> None:
     both = offload("detect", many, "-r", "--json", *split, "-o", tmp_path / "out")
     assert both.returncode == 0, both.stderr
     found = rows(both.stdout)
+    pace(0)
     here = rows(offload("detect", many, "-r", "--json", *BUILTIN).stdout)
     assert_same(found, here)
     by_place = places(found)
@@ -102,7 +114,7 @@ def test_what_is_to_stay_never_leaves(
     found = rows(offload("detect", many, "-r", "--json", *split, "--keep-local", "faces/**").stdout)
     assert_each_once(found, many)
     staying = {path: row for path, row in found.items() if path.startswith("faces/")}
-    assert len(staying) == MANY // 4
+    assert len(staying) == FACES
     assert set(places(staying)) == {"local"}
     assert {row["sent_bytes"] for row in staying.values()} == {0}
     assert places(found)["remote"] > 0
@@ -116,7 +128,8 @@ def test_the_setting_counts_too_and_where_remote_refuses(
     refused = offload(*given, "--where", "remote", cwd=tmp_path)
     assert refused.returncode == 2
     error, hint = refused.stderr.splitlines()
-    assert error == "error: 100 of 400 images are to stay here, and --where remote sends all."
+    few = f"{FACES} of {MANY} images"
+    assert error == f"error: {few} are to stay here, and --where remote sends all."
     assert "--where split" in hint
     found = rows(offload(*given, "--where", "split", cwd=tmp_path).stdout)
     assert {row["where"] for path, row in found.items() if "faces" in path} == {"local"}
@@ -130,8 +143,8 @@ def test_a_dry_run_lists_what_could_leave_and_does_nothing(
     assert listed.returncode == 0, listed.stderr
     paths = listed.stdout.splitlines()
     assert sorted(paths) == sorted(path.name for path in many.glob("*.jpg"))
-    assert "300 images (" in listed.stderr
-    assert "100 would not; nothing was sent" in listed.stderr
+    assert f"{MANY - FACES} images (" in listed.stderr
+    assert f"{FACES} would not; nothing was sent" in listed.stderr
     as_json = offload("detect", many, "-r", *given, "--keep-local", "faces", "--dry-run", "--json")
     assert [json.loads(line) for line in as_json.stdout.splitlines()] == [
         {"path": path} for path in paths
@@ -187,43 +200,48 @@ def test_a_pattern_that_names_nothing_is_told_of(offload: Offload, examples: Pat
 
 
 def test_a_server_that_answers_late_takes_part_from_then_on(
-    server: Served, lots: Path, tmp_path: Path
+    server: Served, splitting: Split, pace: Pace, many: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    pace(0.5)
     with Proxy(server.port) as way:
         way.refuse()
-        with splitting(lots, way.port, out, "--workers", "1") as process:
+        with splitting(many, way.port, out, "--workers", "1") as process:
             wait_for(lambda: '"local"' in text_of(out))
             way.admit()
+            wait_for(lambda: '"remote"' in text_of(out))
+            pace(0)
             _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert "Until one does, all is detected here" in said
     assert "remote takes part now" in said
     found = rows(text_of(out))
-    assert_each_once(found, lots)
+    assert_each_once(found, many)
     assert places(found)["remote"] > 0
 
 
 def test_a_server_that_dies_and_comes_back_takes_part_again(
-    server: Served, lots: Path, tmp_path: Path
+    server: Served, splitting: Split, pace: Pace, many: Path, tmp_path: Path
 ) -> None:
     out, given = tmp_path / "out", ("--workers", "1", "--max-retries", "0")
-    with Proxy(server.port) as way, splitting(lots, way.port, out, *given) as process:
-        wait_for(lambda: text_of(out).count('"remote"') > 10)
+    pace(0.5)
+    with Proxy(server.port) as way, splitting(many, way.port, out, *given) as process:
+        wait_for(lambda: '"remote"' in text_of(out))
         way.refuse()
-        assert process.stderr is not None
         before: list[str] = []
         while not before or "remote gives no answer any more" not in before[-1]:
             before.append(process.stderr.readline())
             assert before[-1], before
         done_before = text_of(out).count('"remote"')
         way.admit()
+        wait_for(lambda: text_of(out).count('"remote"') > done_before)
+        pace(0)
         _, after = process.communicate(timeout=300)
     assert process.returncode == 0, after
     assert "remote takes part again" in after
     assert not [line for line in before if "remote takes part again" in line]
     found = rows(text_of(out))
-    assert_each_once(found, lots)
+    assert_each_once(found, many)
     assert places(found)["remote"] > done_before
     assert not [row for row in found.values() if row["error"]]
 
@@ -242,13 +260,11 @@ def test_a_server_with_another_model_takes_no_part(
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_dies_or_hangs_costs_no_image(
-    offload: Offload, many: Path, tmp_path: Path, how: signal.Signals
+    splitting: Split, many: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     with served() as server:
         out = tmp_path / "out"
-        words = ("detect", many, "-r", *BUILTIN, "--where", "split", "--url", server.url)
-        command = [sys.executable, "-m", "offload", *map(str, words), "-o", str(out)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with splitting(many, server.port, out) as process:
             wait_for(lambda: '"remote"' in text_of(out))
             server.process.send_signal(how)
             _, said = process.communicate(timeout=300)
@@ -261,14 +277,13 @@ def test_a_server_that_dies_or_hangs_costs_no_image(
 
 
 def test_an_interrupted_split_is_continued_anywhere(
-    offload: Offload, many: Path, split: tuple[str, ...], tmp_path: Path
+    offload: Offload, splitting: Split, many: Path, server: Served, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "offload", "detect", str(many), "-r", *split, "-o", str(out)]
     for how in (signal.SIGINT, signal.SIGKILL):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with splitting(many, server.port, out) as process:
             before = text_of(out).count("\n")
-            wait_for(lambda: text_of(out).count("\n") > before + 40)  # noqa: B023 - used at once
+            wait_for(lambda: text_of(out).count("\n") > before + 15)  # noqa: B023 - used at once
             process.send_signal(how)
             _, said = process.communicate(timeout=300)
         assert "Traceback" not in said
@@ -287,7 +302,7 @@ def test_a_deadline_that_cannot_be_kept_is_declared_broken_on_the_way(
 ) -> None:
     late = offload("detect", many, "-r", *split, "--deadline", "0.2s")
     assert late.returncode == 0, late.stderr
-    assert "deadline" in late.stderr.partition("400 images")[0], "before the summary"
+    assert "deadline" in late.stderr.partition(f"{MANY} images")[0], "before the summary"
     assert "deadline of 0.2 s missed by" in late.stderr
     for where in (split, (*BUILTIN, "--where", "local")):
         kept = offload("detect", many, "-r", *where, "--deadline", "5m")
@@ -323,17 +338,18 @@ def test_what_does_nothing_or_cannot_be_is_refused(
 
 @pytest.mark.parametrize("lasts_s", [6, pytest.param(120, marks=pytest.mark.soak)])
 def test_whatever_ends_whenever_each_image_has_one_row(
-    many: Path, tmp_path: Path, lasts_s: float
+    splitting: Split, many: Path, tmp_path: Path, lasts_s: float
 ) -> None:
     """Clients interrupted and killed, servers stopped, continued, killed and started anew, at
     random moments; left alone, a job then comes to its end with a part done by the server.
     """
     luck, out, began_s = random.Random(7), tmp_path / "out", time.monotonic()
-    port = 0
-    while time.monotonic() < began_s + lasts_s:
+    port = there = 0
+    while time.monotonic() < began_s + lasts_s or not there:
+        assert time.monotonic() < began_s + lasts_s + 120, "no server took part"
         with served(port=port) as server:
             port = server.port
-            with kept_local(many, port, out) as client:
+            with splitting(many, port, out, *keeping(out)) as client:
                 for _ in range(luck.randrange(4)):
                     time.sleep(luck.random() * 0.5)
                     server.process.send_signal(luck.choice([signal.SIGSTOP, signal.SIGCONT]))
@@ -346,21 +362,21 @@ def test_whatever_ends_whenever_each_image_has_one_row(
         if client.returncode != -signal.SIGINT:  # that came before Python was up
             assert client.returncode in {0, 130, -signal.SIGKILL}, said
             assert "Traceback" not in said
+        there += text_of(out).count('"where":"remote"')
         if client.returncode == 0:
             assert_whole(rows(text_of(out)), many)
     shutil.rmtree(out)
-    with served(port=port), kept_local(many, port, out) as client:
+    with served(port=port), splitting(many, port, out, *keeping(out)) as client:
         _, said = client.communicate(timeout=300)
     assert client.returncode == 0, said
     assert_whole(rows(text_of(out)), many)
     assert places(rows(text_of(out)))["remote"] > 0
 
 
-def kept_local(many: Path, port: int, out: Path) -> "subprocess.Popen[str]":
-    """A job of which the faces are to stay here, continued, or anew if it is done."""
+def keeping(out: Path) -> tuple[str, ...]:
+    """Options of a job of which the faces are to stay here, continued, or anew if it is done."""
     done = text_of(out).count("\n") >= MANY
-    given = ("--keep-local", "faces/**", *(["--overwrite"] if done else []))
-    return splitting(many, port, out, *given)
+    return ("--keep-local", "faces/**", *(["--overwrite"] if done else []))
 
 
 def assert_whole(found: Rows, many: Path) -> None:
@@ -370,13 +386,6 @@ def assert_whole(found: Rows, many: Path) -> None:
     staying = [row for path, row in found.items() if path.startswith("faces/")]
     assert {row["where"] for row in staying} == {"local"}
     assert {row["sent_bytes"] for row in staying} == {0}
-
-
-def splitting(folder: Path, port: int, out: Path, *words: str) -> "subprocess.Popen[str]":
-    """A job that is shared with whoever answers at a port of this machine."""
-    given = (*BUILTIN, "--where", "split", "--url", f"http://127.0.0.1:{port}", "-o", str(out))
-    command = [sys.executable, "-m", "offload", "detect", str(folder), "-r", *given, *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def text_of(out: Path) -> str:

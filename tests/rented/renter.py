@@ -4,11 +4,9 @@ import base64
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from offload.domain.machines import MARK
-from tests.becoming import Done, spawner
-from tests.conftest import PROJECT
+from tests.becoming import Begun, Done, spawner
 from tests.testbed import lab
 from tests.testbed.host import EDGE, Host
 
@@ -38,6 +35,7 @@ class Renter:
     region: str = "us-east-1"
     seen_at: str = EDGE
     extra: dict[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,7 +43,6 @@ class Renter:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_THEIRS)}
         return kept | {
             "HOME": str(self.home),
-            "PYTHONPATH": str(PROJECT),
             "OFFLOAD_HUB": "http://127.0.0.1:9",
             "OFFLOAD_OFFLINE": "1",  # no prices: the bed's AWS has none
             "OFFLOAD_DATA": str(self.home / "data"),
@@ -60,7 +57,7 @@ class Renter:
 
     def __call__(self, *words: object, **options: Any) -> Done:
         """`offload` with these words, to its end."""
-        return spawner().run(*words, env=self.environment, **options)
+        return spawner(*self.paths).run(*words, env=self.environment, **options)
 
     def well(self, *words: object, **options: Any) -> str:
         """The same, which must succeed: its standard output."""
@@ -68,23 +65,20 @@ class Renter:
         assert done.returncode == 0, f"{words}: {done.stderr}{done.stdout}"
         return done.stdout
 
-    def begun(self, *words: object) -> "subprocess.Popen[str]":
+    def begun(self, *words: object) -> Begun:
         """The same, while it runs; in a group of its own."""
-        return subprocess.Popen(
-            _command(words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL, text=True, start_new_session=True,
-        )  # fmt: skip
+        return spawner(*self.paths).begin(words, env=self.environment)
 
     def provision(self, name: str, *words: object) -> str:
         """A machine that serves the embedded model."""
         given = ("provision", "ec2", "--name", name, "-y", "--offline", *words)
         return self.well(*given, timeout=300)
 
-    def provisioning(self, name: str, *words: object) -> "subprocess.Popen[str]":
+    def provisioning(self, name: str, *words: object) -> Begun:
         """The same, while it runs."""
         return self.begun("provision", "ec2", "--name", name, "-y", "-v", "--offline", *words)
 
-    def reached(self, name: str, phase: str, *words: object) -> "subprocess.Popen[str]":
+    def reached(self, name: str, phase: str, *words: object) -> Begun:
         """A provisioning that has just begun a phase."""
         return comes_to(phase, self.provisioning(name, *words))
 
@@ -180,13 +174,8 @@ class Rented:
         return str(self.renter.there(self.name)["address"])
 
 
-def _command(words: Sequence[object]) -> list[str]:
-    return [sys.executable, "-m", "offload", *map(str, words)]
-
-
-def comes_to(phase: str, process: "subprocess.Popen[str]") -> "subprocess.Popen[str]":
+def comes_to(phase: str, process: Begun) -> Begun:
     """The process, which says with `-v` that the phase has just begun."""
-    assert process.stderr is not None
     seen = []
     too_long = threading.Timer(300, process.kill)  # it may wait for somebody to read its rows
     too_long.start()
@@ -206,12 +195,12 @@ def shape(machine_id: str, **limits: float) -> None:
     Host(machine_id).shape(limits)
 
 
-def until(found: Callable[[], Any], within_s: float = 180.0) -> Any:
+def until(found: Callable[[], Any], within_s: float = 180.0, every_s: float = 0.2) -> Any:
     """What `found` gives, once it gives something."""
     give_up_s = time.monotonic() + within_s
     while not (result := found()):
         assert time.monotonic() < give_up_s, "waited in vain"
-        time.sleep(0.2)
+        time.sleep(every_s)
     return result
 
 
