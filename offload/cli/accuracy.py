@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from offload.cli import options
+
 
 def accuracy(
     last: Annotated[
         int, typer.Option("--last", "-n", min=1, help="Look at this many runs, the newest.")
     ] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """How good the last predictions were: each detect run beside what was predicted for it."""
     from offload import bootstrap

@@ -9,6 +9,7 @@ from offload.domain import units
 
 
 def advise(
+    ctx: typer.Context,
     sources: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SOURCE]", help="The images the job is about; or give --images."),
@@ -24,32 +25,32 @@ def advise(
         ),
     ] = None,
     optimize: Annotated[str, typer.Option(help="What is to be small: time or cost.")] = "time",
-    deadline: Annotated[
+    deadline_s: Annotated[
         float | None,
         options.duration("--deadline", "By when it must be done, such as 90s.", "DURATION"),
     ] = None,
-    max_cost: Annotated[
+    max_cost_usd: Annotated[
         float | None,
         options.dollars("--max-cost", "What it may cost at most."),
     ] = None,
-    value_of_time: Annotated[
+    value_of_time_usd_per_h: Annotated[
         float | None,
         options.dollars("--value-of-time", "What an hour of waiting is worth: weighs both."),
     ] = None,
     risk: Annotated[
         str, typer.Option(help="mean, or averse: what nine runs of ten stay below.")
     ] = "mean",
-    uplink: Annotated[
+    uplink_bytes_per_s: Annotated[
         float | None,
         options.quantity(
             "--uplink", units.rate_bytes_per_s, "RATE", "Instead of a measurement, such as 20Mbit."
         ),
     ] = None,
-    rtt: Annotated[
+    rtt_s: Annotated[
         float | None,
         options.duration_or_0("--rtt", "The round trip, such as 30ms."),
     ] = None,
-    image_size: Annotated[
+    image_bytes: Annotated[
         float | None,
         options.quantity(
             "--image-size", units.size_bytes, "SIZE", "What an image weighs, such as 2.5MB."
@@ -71,7 +72,7 @@ def advise(
             show_default=False,
         ),
     ] = None,
-    price: Annotated[
+    price_usd_per_h: Annotated[
         float | None,
         options.dollars("--price", "The remote machine's price per hour."),
     ] = None,
@@ -83,7 +84,7 @@ def advise(
         ),
     ] = None,
     region: Annotated[str, typer.Option(help="Where it runs.")] = "us-east-1",
-    idle: Annotated[
+    idle_s: Annotated[
         float,
         options.duration_or_0(
             "--idle", "How long a machine started for the job stays.", show_default="20m"
@@ -126,29 +127,7 @@ def advise(
     from offload.usecases.advise import advise
     from offload.usecases.advise.question import Question
 
-    question = Question(
-        sources=tuple(sources or ()),
-        recursive=recursive,
-        images=images,
-        model=model,
-        optimize=optimize,
-        risk=risk,
-        deadline_s=deadline,
-        max_cost_usd=max_cost,
-        value_of_time_usd_per_h=value_of_time,
-        uplink_bytes_per_s=uplink,
-        rtt_s=rtt,
-        image_bytes=image_size,
-        state=state,
-        url=url,
-        price_usd_per_h=price,
-        instance_type=instance_type,
-        region=region,
-        idle_s=idle,
-        min_agreement=min_agreement,
-        from_file=from_file,
-        offline=offline,
-    )
+    question = Question(**options.fields(ctx, Question))
     if what_if is not None:
         question = question.what_if(what_if)
     say = messages.Messages(quiet=quiet)

@@ -1,14 +1,26 @@
 """`offload detect`."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offload.cli import consent, options
+from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from offload.domain.results import Row
+    from offload.render.messages import Messages
+    from offload.usecases.context import Context
+    from offload.usecases.detect.request import Request
+    from offload.usecases.detect.run import DetectRun
 
 
 def detect(
+    ctx: typer.Context,
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -171,56 +183,15 @@ def detect(
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
     there, 130 interrupted.
     """
-    from offload.cli import detection
     from offload.render import messages
     from offload.usecases.detect.request import Request
 
-    request = Request(
-        sources=tuple(sources),
-        recursive=recursive,
-        where=where,
-        others=_names(others or ()),
-        model=model,
-        labels=labels,
-        min_score=min_score,
-        classes=tuple(classes or ()),
-        max_detections=max_detections,
-        max_iou=max_iou,
-        max_pixels=max_pixels,
-        max_failures=max_failures,
-        out=out,
-        formats=_formats(formats),
-        annotate=annotate,
-        overwrite=overwrite,
-        offline=offline,
-        workers=workers,
-        threads=threads,
-        url=url,
-        token=token,
-        machine=machine,
-        concurrency=concurrency,
-        timeout_s=timeout_s,
-        max_retries=max_retries,
-        fallback=fallback,
-        upload_max_side=upload_max_side,
-        upload_quality=upload_quality,
-        strip_metadata=strip_metadata,
-        image=image,
-        cpus=cpus,
-        memory=memory,
-        replicas=replicas,
-        keep=keep,
-        keep_as=keep_as,
-        deadline_s=deadline_s,
-        max_cost_usd=max_cost_usd,
-        keep_local=tuple(keep_local or ()),
-    )
+    named = {"others": _names(others or ()), "formats": _formats(formats)}
+    request = Request(**options.fields(ctx, Request) | named)
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.chosen(quiet=quiet, verbose=verbose)
-    detection.carry_out(
-        request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes
-    )
+    _carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes)
 
 
 def _names(texts: Sequence[str]) -> tuple[str, ...]:
@@ -236,3 +207,97 @@ def _formats(text: str) -> tuple[str, ...]:
         if name not in FORMATS:
             raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")
     return names
+
+
+def _carry_out(
+    request: "Request",
+    say: "Messages",
+    *,
+    as_json: bool,
+    provision: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Do what is requested, or list what would leave."""
+    from contextlib import ExitStack
+
+    from offload import bootstrap
+    from offload.cli.process import stopping_on_interrupt
+    from offload.cli.provisioning.hire import asked_for, renting
+    from offload.domain.events import Downloaded, Event
+    from offload.domain.places import AUTO
+    from offload.render import detections, messages, progress
+    from offload.usecases.detect import record
+    from offload.usecases.detect.run import detection
+
+    context = bootstrap.context(say.hear, offline=request.offline)
+    if request.where == AUTO:
+        request = _decided(request, context)
+    if dry_run:
+        _list_what_leaves(request, context, as_json=as_json)
+        return
+    consent.to_rented(request.members, yes=yes)
+    bring_up, rental = asked_for(request, say, provision=provision)
+    fetched: list[Event] = []  # what a download took is no part of any other start-up
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Downloaded):
+            fetched[:] = [event]
+
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
+        context = bootstrap.context(say.hear, bar, hear, offline=request.offline)
+        interrupted = stack.enter_context(renting(rental, context))
+        run = stack.enter_context(detection(request, context, BEGAN_S, rental))
+        stack.enter_context(stopping_on_interrupt(context, came=interrupted))
+        sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
+        with _shown(run, say.quiet) as advance:
+            for row in run:
+                sink.add(row)
+                say.row(row)
+                advance(row)
+    sink.close()
+    summary = run.summary()
+    outcome = record.remember(run, request, context, is_usual_start=not fetched, bring_up=bring_up)
+    split, duplicate_uploads = None, 0
+    if run.shared:
+        from offload.usecases.split import recording
+
+        split, duplicate_uploads = run.shared.monitor.view(), len(run.shared.work.duplicate_uploads)
+        outcome = outcome or recording.remember(
+            run, split, request, context, rented=rental is not None
+        )
+    say.summary(summary, request.out, outcome, split, duplicate_uploads)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not run.complete:
+        messages.stopped_early(summary, request.max_failures)
+    if summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _decided(request: "Request", context: "Context") -> "Request":
+    """The request with the place that is best for it now, which is said."""
+    from offload.render.advice.advice import one_line
+    from offload.usecases.detect import choose
+
+    decided, advice = choose.decided(request, context)
+    context.reporter.note(one_line(advice))
+    return decided
+
+
+def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) -> None:
+    from offload.render import leaving
+    from offload.usecases.detect import privacy
+
+    found, paths, total_bytes = privacy.leaving(request, context.settings)
+    privacy.tell_of_idle(request, found, context.reporter)
+    leaving.show(found, paths, total_bytes, context.reporter, as_json=as_json)
+
+
+def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":
+    from offload.render import progress, split_progress
+
+    if run.shared:
+        return split_progress.images(run.total, run.shared.monitor, quiet)
+    return progress.images(run.total, quiet)

@@ -17,7 +17,7 @@ def doctor(
     policy: Annotated[
         bool, typer.Option("--policy", help="Print the least IAM policy that renting needs, only.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show what works here: cores, runtimes, models, the model hub, Docker, AWS credentials.
 
@@ -54,9 +54,7 @@ def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool
     return None
 
 
-def config(
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-) -> None:
+def config(as_json: options.AsJson = False) -> None:
     """Show every setting, its value and where it was set.
 
     Settings come from OFFLOAD_* variables, then ./offload.toml, then your own settings file.

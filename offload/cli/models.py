@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
+from offload.cli import options
+
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The detectors there are, and fetching them."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
-
 
 @app.command("list")
-def list_models(as_json: AsJson = False) -> None:
+def list_models(as_json: options.AsJson = False) -> None:
     """Show the models that have a name, and which of them are on this machine."""
     from offload import bootstrap
     from offload.render import tables
@@ -24,7 +24,7 @@ def list_models(as_json: AsJson = False) -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A name from the list, a file, or a folder.")],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show what is known of one model: source, licence, classes, SHA-256."""
     from offload import bootstrap

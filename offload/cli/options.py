@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -7,12 +8,25 @@ from typing import Annotated, Any
 import typer
 
 from offload.domain import units
+from offload.domain.errors import UsageError
 
 MAX_PIXELS = 80_000_000
 """As `offload.drivers.images.pictures` has it, which no command may import before it runs."""
 
 MACHINE = "main"
 """What a rented machine is called unless it is called something else."""
+
+
+def fields(context: typer.Context, kind: type[Any], *besides: str) -> dict[str, Any]:
+    """What was typed, by the fields of `kind` that the command's parameters are called like, but
+    for some of them. What may be given several times is a tuple.
+    """
+    names = {field.name for field in dataclasses.fields(kind)} - {*besides}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in context.params.items()
+        if name in names and value is not None
+    }
 
 
 def quantity(option: str, parse: Callable[..., float], metavar: str, text: str, **more: Any) -> Any:
@@ -41,6 +55,37 @@ def duration_or_0(option: str, text: str, **more: Any) -> Any:
     return quantity(option, partial(units.duration_s, zero_ok=True), "DURATION", text, **more)
 
 
+def levels(
+    option: str,
+    metavar: str,
+    text: str,
+    kind: Callable[[str], float | None] = int,
+    least: float = 1,
+    most: float = 1_000_000,
+    **more: Any,
+) -> Any:
+    """An option that is typed as numbers with commas between, and comes as a tuple of them, each
+    once.
+    """
+
+    def parsed(typed: str) -> tuple[float | None, ...]:
+        try:
+            values = tuple(dict.fromkeys(kind(word) for word in typed.split(",")))
+        except ValueError as error:
+            wrong = f"{option} takes numbers, such as 1,2,5, not {typed!r}."
+            raise UsageError(wrong) from error
+        if any(value is not None and not least <= value <= most for value in values):
+            raise UsageError(f"{option} takes numbers from {least} to {most}, not {typed!r}.")
+        return values
+
+    return typer.Option(option, parser=parsed, metavar=metavar, help=text, **more)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
+]
+Model = Annotated[str | None, typer.Option("--model", "-m", help="As for offload detect.")]
 Labels = Annotated[
     str | None,
     typer.Option(help="File with the model's class names; the word coco for COCO's."),

@@ -26,15 +26,13 @@ app = typer.Typer(
     "short for offload profile run photos/.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="A number from the list.")]
 
 
 @app.command()
 def run(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
-    ],
+    ctx: typer.Context,
+    sources: options.Sources,
     recursive: options.Recursive = False,
     where: Annotated[
         str, typer.Option(help="The places to measure, such as local,container,remote.")
@@ -45,9 +43,7 @@ def run(
             "--budget", "What measuring one place may take, about.", show_default="10s"
         ),
     ] = 10.0,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="As for offload detect.")
-    ] = None,
+    model: options.Model = None,
     labels: options.Labels = None,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
@@ -91,33 +87,13 @@ def run(
     from offload.cli.process import stopping_on_interrupt
     from offload.domain.events import Downloaded
     from offload.render import messages, profiles, progress
-    from offload.usecases.detect.request import at_each
+    from offload.usecases.detect.request import Request, at_each
     from offload.usecases.profile import profile
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
-    requests = at_each(
-        [name.strip() for name in where.split(",") if name.strip()],
-        sources,
-        recursive=recursive,
-        model=model,
-        labels=labels,
-        max_pixels=max_pixels,
-        workers=workers,
-        threads=threads,
-        url=url,
-        token=token,
-        machine=machine,
-        concurrency=concurrency,
-        timeout_s=timeout_s,
-        upload_max_side=upload_max_side,
-        upload_quality=upload_quality,
-        strip_metadata=strip_metadata,
-        image=image,
-        cpus=cpus,
-        memory=memory,
-        offline=offline,
-    )
+    places = [name.strip() for name in where.split(",") if name.strip()]
+    requests = at_each(places, **options.fields(ctx, Request, "where"))
     consent.to_rented((request.where for request in requests), yes=yes)
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
@@ -141,7 +117,7 @@ def run(
 
 
 @app.command("list")
-def list_measurements(as_json: AsJson = False) -> None:
+def list_measurements(as_json: options.AsJson = False) -> None:
     """Show what has been measured, the newest first."""
     from offload import bootstrap
     from offload.render import messages, profiles
@@ -151,7 +127,7 @@ def list_measurements(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(number: Id, as_json: AsJson = False) -> None:
+def show(number: Id, as_json: options.AsJson = False) -> None:
     """Show one measurement."""
     from offload import bootstrap
     from offload.render import messages, profiles

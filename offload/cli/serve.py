@@ -8,14 +8,12 @@ from offload.cli import options
 
 
 def serve(
+    ctx: typer.Context,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="As for offload detect."),
-    ] = None,
+    model: options.Model = None,
     labels: options.Labels = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
@@ -44,17 +42,6 @@ def serve(
     from offload.usecases import serve
 
     say = messages.Messages(quiet=quiet)
-    wanted = serve.Options(
-        host=host,
-        port=port,
-        model=model,
-        labels=labels,
-        workers=workers,
-        threads=threads,
-        queue=queue,
-        max_bytes=max_bytes,
-        max_pixels=max_pixels,
-        token=token,
-    )
+    wanted = serve.Options(**options.fields(ctx, serve.Options))
     with progress.transfer(Downloaded, quiet) as bar:
         serve.run(wanted, bootstrap.context(say.hear, bar, offline=offline), say.serving)
