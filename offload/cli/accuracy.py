@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from offload.cli import options
 
 
 def accuracy(
     last: Annotated[
-        int, typer.Option("--last", "-n", min=1, help="Look at this many runs, the newest.")
+        int, Option("--last", "-n", min=1, help="Look at this many runs, the newest.")
     ] = 50,
     as_json: options.AsJson = False,
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from offload.cli import options
 from offload.domain import units
@@ -12,19 +13,19 @@ def advise(
     ctx: typer.Context,
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]", help="The images the job is about; or give --images."),
+        Argument(metavar="[SOURCE]", help="The images the job is about; or give --images."),
     ] = None,
     images: Annotated[
-        int | None, typer.Option("--images", "-n", help="How many images the job has.")
+        int | None, Option("--images", "-n", help="How many images the job has.")
     ] = None,
     recursive: options.Recursive = False,
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--model", "-m", help="The model. [default: the setting, else the last one measured]"
         ),
     ] = None,
-    optimize: Annotated[str, typer.Option(help="What is to be small: time or cost.")] = "time",
+    optimize: Annotated[str, Option(help="What is to be small: time or cost.")] = "time",
     deadline_s: Annotated[
         float | None,
         options.duration("--deadline", "By when it must be done, such as 90s.", "DURATION"),
@@ -38,7 +39,7 @@ def advise(
         options.dollars("--value-of-time", "What an hour of waiting is worth: weighs both."),
     ] = None,
     risk: Annotated[
-        str, typer.Option(help="mean, or averse: what nine runs of ten stay below.")
+        str, Option(help="mean, or averse: what nine runs of ten stay below.")
     ] = "mean",
     uplink_bytes_per_s: Annotated[
         float | None,
@@ -58,18 +59,16 @@ def advise(
     ] = None,
     state: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The remote machine before the job: warm, cold, stopped or new. [default: that of "
-            "a rented one; of a server warm if it was measured; else new]",
-            show_default=False,
+            "a rented one; of a server warm if it was measured; else new]"
         ),
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The server that is meant, or the kind of machine, such as "
-            "ec2:c7i.large@us-east-1. [default: the last one measured]",
-            show_default=False,
+            "ec2:c7i.large@us-east-1. [default: the last one measured]"
         ),
     ] = None,
     price_usd_per_h: Annotated[
@@ -78,12 +77,12 @@ def advise(
     ] = None,
     instance_type: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="The EC2 instance type that is priced. [default: that of a rented machine; "
             "c7i.large, if new]"
         ),
     ] = None,
-    region: Annotated[str, typer.Option(help="Where it runs.")] = "us-east-1",
+    region: Annotated[str, Option(help="Where it runs.")] = "us-east-1",
     idle_s: Annotated[
         float,
         options.duration_or_0(
@@ -92,28 +91,24 @@ def advise(
     ] = 20 * 60.0,
     min_agreement: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="Smaller uploads must agree with full ones by this F1 at least."
-        ),
+        Option(min=0, max=1, help="Smaller uploads must agree with full ones by this F1 at least."),
     ] = 0.97,
     what_if: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME=VALUE,…", help="Other values, such as uplink=20Mbit,price=0.17."
-        ),
+        Option(metavar="NAME=VALUE,…", help="Other values, such as uplink=20Mbit,price=0.17."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Every term: value, source, samples, age.")
+        bool, Option("--explain", help="Every term: value, source, samples, age.")
     ] = False,
     plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Draw it to a .png or .svg file.")
+        str | None, Option(metavar="FILE", help="Draw it to a .png or .svg file.")
     ] = None,
     from_file: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE", help="Use an exported profile instead of ours."),
+        Option("--from", metavar="FILE", help="Use an exported profile instead of ours."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask AWS for prices.")] = False,
+    as_json: Annotated[bool, Option("--json", help="JSON instead of text.")] = False,
+    offline: Annotated[bool, Option("--offline", help="Do not ask AWS for prices.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Say where to run a job: in how many seconds and dollars, how sure, and what would change it.

@@ -1,9 +1,9 @@
 """`offload detect`."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from offload.cli import consent, options
 from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
@@ -23,7 +23,7 @@ def detect(
     ctx: typer.Context,
     sources: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="Image, folder, glob pattern, .txt file with a path a line, or - for such a list "
             "on standard input.",
@@ -32,7 +32,7 @@ def detect(
     recursive: options.Recursive = False,
     where: Annotated[
         str,
-        typer.Option(
+        Option(
             help="The place to run at: local, in this process; container, on this machine; remote, "
             "a machine that runs offload serve; split, local and another together, with the "
             "options of both; auto, what "
@@ -41,7 +41,7 @@ def detect(
     ] = "local",
     others: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--with",
             metavar="PLACE",
             help="split: the other place, remote if none is named; auto: places that may be "
@@ -50,7 +50,7 @@ def detect(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--model",
             "-m",
             help="Short name (offload models list), .tflite file, SavedModel folder, hub handle or "
@@ -61,29 +61,28 @@ def detect(
     labels: options.Labels = None,
     min_score: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0,
             max=1,
             help="Drop detections below this score. [default: the model's, 0.25 or 0.5]",
-            show_default=False,
         ),
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="Keep only this class, by name or id; repeatable."),
+        Option("--class", help="Keep only this class, by name or id; repeatable."),
     ] = None,
     max_detections: Annotated[
-        int, typer.Option(min=1, help="Keep at most this many per image, the best.")
+        int, Option(min=1, help="Keep at most this many per image, the best.")
     ] = 300,
     max_iou: Annotated[
         float,
-        typer.Option(
+        Option(
             "--iou", min=0, max=1, help="Drop a box that overlaps a better one of its class more."
         ),
     ] = 0.7,
     out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--out",
             "-o",
             metavar="DIR",
@@ -93,20 +92,20 @@ def detect(
     ] = None,
     formats: Annotated[
         str,
-        typer.Option("--format", help="What --out writes, of jsonl,coco,csv,json."),
+        Option("--format", help="What --out writes, of jsonl,coco,csv,json."),
     ] = "jsonl",
     annotate: Annotated[
-        bool, typer.Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
+        bool, Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Discard the results that --out holds.")
+        bool, Option("--overwrite", help="Discard the results that --out holds.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per image on standard output.")
+        bool, Option("--json", help="One JSON object per image on standard output.")
     ] = False,
     max_failures: Annotated[
         str | None,
-        typer.Option(metavar="N|P%", help="Stop when more images than this have failed."),
+        Option(metavar="N|P%", help="Stop when more images than this have failed."),
     ] = None,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
@@ -116,7 +115,7 @@ def detect(
     machine: options.MachineName = None,
     provision: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--provision",
             help="remote: rent a machine first if there is none, or bring up the one there is; "
             "split: meanwhile work here, if it pays, and leave it as it was in the end.",
@@ -134,27 +133,27 @@ def detect(
     ] = None,
     keep_local: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="PATTERN",
             help="split, remote: images that never leave, such as 'faces/**'; repeatable, besides "
             "those of the setting keep_local.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List what could leave this machine, and do nothing.")
+        bool, Option("--dry-run", help="List what could leave this machine, and do nothing.")
     ] = False,
     concurrency: options.Concurrency = None,
     timeout_s: options.TimeoutS = 60.0,
     max_retries: Annotated[
-        int, typer.Option(min=0, help="remote, container: attempts after the first.")
+        int, Option(min=0, help="remote, container: attempts after the first.")
     ] = 5,
     fallback: Annotated[
         str | None,
-        typer.Option(help="remote, container: local detects here what gets no answer there."),
+        Option(help="remote, container: local detects here what gets no answer there."),
     ] = None,
     upload_max_side: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=16, metavar="PX", help="remote, container: send smaller copies of larger pictures."
         ),
     ] = None,
@@ -166,7 +165,7 @@ def detect(
     replicas: options.Replicas = None,
     keep: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--keep",
             help="container, split: leave up what was brought up; offload down ends it.",
         ),
@@ -186,7 +185,7 @@ def detect(
     from offload.render import messages
     from offload.usecases.detect.request import Request
 
-    named = {"others": _names(others or ()), "formats": _formats(formats)}
+    named = {"others": options.names(*others or ()), "formats": _formats(formats)}
     request = Request(**options.fields(ctx, Request) | named)
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
@@ -194,15 +193,10 @@ def detect(
     _carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes)
 
 
-def _names(texts: Sequence[str]) -> tuple[str, ...]:
-    names = (name.strip() for text in texts for name in text.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
 def _formats(text: str) -> tuple[str, ...]:
     from offload.drivers.folders.results_dir import FORMATS
 
-    names = _names([text])
+    names = options.names(text)
     for name in names:
         if name not in FORMATS:
             raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")

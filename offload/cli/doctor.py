@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from offload.cli import options
 
@@ -10,12 +10,12 @@ from offload.cli import options
 def doctor(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="aws", help="What renting machines there needs, instead."),
+        Argument(metavar="aws", help="What renting machines there needs, instead."),
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,
     policy: Annotated[
-        bool, typer.Option("--policy", help="Print the least IAM policy that renting needs, only.")
+        bool, Option("--policy", help="Print the least IAM policy that renting needs, only.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import typer
+from typer import Argument
 
 
 def examples(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to put them.")],
+    folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")],
 ) -> None:
     """Lay out pictures to try the tool on, and print their paths.
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED
@@ -20,7 +21,7 @@ def experiment(
     sources: options.Sources,
     out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--out",
             "-o",
             metavar="DIR",
@@ -33,13 +34,10 @@ def experiment(
             "--images",
             "N,…",
             "Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
-            show_default=False,
         ),
     ] = None,
-    where: Annotated[
-        str, typer.Option(metavar="PLACE,…", help="Of local, container, remote.")
-    ] = "local",
-    repeats: Annotated[int, typer.Option(min=1, max=1000, help="How often each cell is done.")] = 3,
+    where: Annotated[str, Option(metavar="PLACE,…", help="Of local, container, remote.")] = "local",
+    repeats: Annotated[int, Option(min=1, max=1000, help="How often each cell is done.")] = 3,
     concurrency: Annotated[
         Any,
         options.levels("--concurrency", "N,…", "remote, container: requests in flight.", most=1024),
@@ -72,15 +70,15 @@ def experiment(
     ] = None,
     link_command: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
+        Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
     ] = None,
     cold: Annotated[
         bool,
-        typer.Option("--cold", help="Bring each place up anew for every cell, and count it in."),
+        Option("--cold", help="Bring each place up anew for every cell, and count it in."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Draws the images and the order of the cells.")] = 0,
+    seed: Annotated[int, Option(help="Draws the images and the order of the cells.")] = 0,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Show the cells, what they take and cost, only.")
+        bool, Option("--plan", help="Show the cells, what they take and cost, only.")
     ] = False,
     yes: consent.Yes = False,
     recursive: options.Recursive = False,
@@ -115,7 +113,7 @@ def experiment(
 
     if out is None and not plan:
         raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
-    places = tuple(dict.fromkeys(name.strip() for name in where.split(",") if name.strip()))
+    places = options.names(where)
     varied = "where", "out", "concurrency", "replicas", "cpus"
     requests = at_each(places, **options.fields(ctx, Request, *varied))
     most = max(images or (), default=1)

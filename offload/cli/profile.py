@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
 from offload.cli import consent, options
@@ -26,7 +27,7 @@ app = typer.Typer(
     "short for offload profile run photos/.",
 )
 
-Id = Annotated[int, typer.Argument(metavar="ID", help="A number from the list.")]
+Id = Annotated[int, Argument(metavar="ID", help="A number from the list.")]
 
 
 @app.command()
@@ -35,7 +36,7 @@ def run(
     sources: options.Sources,
     recursive: options.Recursive = False,
     where: Annotated[
-        str, typer.Option(help="The places to measure, such as local,container,remote.")
+        str, Option(help="The places to measure, such as local,container,remote.")
     ] = "local",
     budget_s: Annotated[
         float,
@@ -55,12 +56,11 @@ def run(
     timeout_s: options.TimeoutS = 60.0,
     upload_max_side: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=16,
             metavar="PX",
             help="remote, container: smaller copies to measure beside the images themselves. "
             "[default: some, if the link is the limit]",
-            show_default=False,
         ),
     ] = None,
     upload_quality: options.UploadQuality = 90,
@@ -69,9 +69,9 @@ def run(
     cpus: options.Cpus = None,
     memory: options.Memory = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Every sample as JSON, as offload profile export.")
+        bool, Option("--json", help="Every sample as JSON, as offload profile export.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Every sample as a line of CSV.")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="Every sample as a line of CSV.")] = False,
     offline: options.Offline = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
@@ -92,8 +92,7 @@ def run(
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
-    places = [name.strip() for name in where.split(",") if name.strip()]
-    requests = at_each(places, **options.fields(ctx, Request, "where"))
+    requests = at_each(options.names(where), **options.fields(ctx, Request, "where"))
     consent.to_rented((request.where for request in requests), yes=yes)
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
@@ -144,7 +143,7 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 @app.command()
 def export(
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="Where to; standard output if left out.")
+        str, Argument(metavar="[FILE]", help="Where to; standard output if left out.")
     ] = "-",
 ) -> None:
     """Write everything measured as JSON, for offload profile import or a program of yours."""
@@ -160,12 +159,10 @@ def export(
 def import_measurements(
     file: Annotated[
         str,
-        typer.Argument(
-            metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."
-        ),
+        Argument(metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."),
     ],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="CSV: the model those jobs ran.")
+        str, Option("--model", "-m", help="CSV: the model those jobs ran.")
     ] = "imported",
 ) -> None:
     """Keep what was measured elsewhere, or jobs timed by other means."""
@@ -181,10 +178,10 @@ def import_measurements(
 @app.command()
 def forget(
     numbers: Annotated[
-        list[int] | None, typer.Argument(metavar="ID…", help="Numbers from the list.")
+        list[int] | None, Argument(metavar="ID…", help="Numbers from the list.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All measurements, and how predictions turned out.")
+        bool, Option("--all", help="All measurements, and how predictions turned out.")
     ] = False,
 ) -> None:
     """Forget measurements."""

@@ -3,20 +3,20 @@
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 
 def report(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="The folder that offload experiment wrote.")
+        str, Argument(metavar="STUDY", help="The folder that offload experiment wrote.")
     ],
     out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--out",
             "-o",
             metavar="FILE",
             help="A .pdf or an .html file, or a folder for both. [default: the study's]",
-            show_default=False,
         ),
     ] = None,
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.usecases.detect.pipeline import Stop
+from offload.domain.events import Stop
 from offload.usecases.provision.deploy import ContainerImage, Deployment, ModelFiles, OnBytes
 from offload.usecases.provision.launch import Interrupted, Phases, Waiter
 from tests.contexts import context

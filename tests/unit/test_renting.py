@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.machines import Machine, Offer, Spec, State
 from offload.domain.measurements import StartPhase
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision.launch import Interrupted, MachineLaunch, Phases, Waiter
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.events import Stop
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.work_queue import WorkItem
 from offload.usecases.split.workers import SplitJob

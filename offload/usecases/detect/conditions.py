@@ -3,13 +3,12 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from offload.domain.machines import Kind
 from offload.domain.measurements import Condition
 from offload.domain.ports import Session
 from offload.drivers.host import machine, network
-from offload.drivers.http import web
 from offload.drivers.settings import Settings
 from offload.places import known
+from offload.usecases.history.query import shown
 
 if TYPE_CHECKING:
     from offload.usecases.detect.request import Request
@@ -46,10 +45,3 @@ def condition(
 def local_slots(request: "Request", configured: Settings) -> int:
     """How many images this process works on at a time if there are as many."""
     return request.workers or configured.workers or machine.usable_cores()
-
-
-def shown(url: str) -> str:
-    """One spelling of an address, without what is secret; of a kind of machine its label."""
-    if Kind.of(url):
-        return url
-    return web.without_secrets(url if "://" in url else f"http://{url}").rstrip("/")

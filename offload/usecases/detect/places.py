@@ -1,5 +1,6 @@
-"""Places put together."""
+"""Places put together, and the server of the rented machine that a request means."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from offload import detectors, places
@@ -9,9 +10,10 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.ports import Model, Place
 from offload.drivers.host import machine
-from offload.places.served import ServedPlace
+from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.providers.config import KEPT, ContainerOptions, LinkOptions, PlaceConfig
+from offload.providers.ec2 import connection, registry
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
@@ -58,12 +60,34 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
     )
 
 
-place = places.make
+def made(request: Request, context: Context, via: Endpoint | None) -> Place:
+    """The place of a request.
+
+    Raises:
+        UsageError: there is no such place, or the request cannot be meant.
+    """
+    return places.make(request.where, kit(request, context, via))
 
 
-def endpoint(of: Place) -> Endpoint | None:
-    """The server that a place is, once it was opened; None of a place that is none."""
-    return of.endpoint if isinstance(of, ServedPlace) else None
+def means_rented(request: Request, configured: Settings) -> bool:
+    """Whether the request means a rented machine: it names one, or it wants the remote place, no
+    server is named, and there is a machine.
+    """
+    if request.machine is not None or not places.known()[request.where].takes("machine"):
+        return request.machine is not None
+    return not (request.url or configured.url) and bool(registry.names(configured))
+
+
+def endpoint(request: Request, context: Context) -> AbstractContextManager[Endpoint | None]:
+    """The machine that the request means, connected to; None if it means none.
+
+    Raises:
+        UsageError: it is not clear which.
+        PlaceUnavailable: it does not answer, and why.
+    """
+    if means_rented(request, context.settings):
+        return connection.endpoint(request.machine, context.settings, context.clouds)
+    return nullcontext()
 
 
 def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
@@ -79,7 +103,7 @@ def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
     if asked is None:
         raise UsageError(f"--fallback {name} has no model to detect with.", hint=hint)
     try:
-        other = place(name, replace(of, asked=asked, endpoint=None))
+        other = places.make(name, replace(of, asked=asked, endpoint=None))
         ours, theirs = other.model.identity, model.identity
     except UsageError as error:
         raise UsageError(f"--fallback {name} has no model: {error}", hint=hint) from error

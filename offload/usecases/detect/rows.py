@@ -1,32 +1,23 @@
 """Detect objects in many images at one place, losing none."""
 
+import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Protocol
 
 from offload.domain.errors import ImageError, Refused, Unanswered
+from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock, Spread, spread
 from offload.domain.vision import Detections, Image
-from offload.usecases.detect.pipeline import Stop, pull
-
-
-class ReadImage(Protocol):
-    """What reading an image file gives."""
-
-    @property
-    def image(self) -> Image:
-        """The image."""
-
-    @property
-    def mtime_ns(self) -> int:
-        """When the file last changed, in nanoseconds of the file system's clock."""
+from offload.drivers.images import image_files
+from offload.drivers.images.image_files import FileImage
+from offload.usecases.detect.pipeline import pull
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +30,7 @@ class Job:
     """
 
     paths: Sequence[str]
-    read: Callable[[str], ReadImage]
-    digest: Callable[[bytes], str]
-    printable: Callable[[str], str]
+    read: Callable[[str], FileImage]
     problems: Sequence[tuple[str, str]] = ()
     max_failures: int | None = None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
@@ -85,11 +74,13 @@ def attempt(
     kept if it `counts`.
     """
     started_s = clock()
-    row = _blank(job, path, session, where)
+    row = _blank(path, session, where)
     try:
         file = job.read(path)
         data = file.image.data
-        row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
+        row = replace(
+            row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mtime_ns=file.mtime_ns
+        )
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
@@ -118,11 +109,11 @@ def attempt(
 def problems(job: Job, session: Session, where: str) -> Generator[Row]:
     """The rows of what was known beforehand to be no image."""
     for path, reason in job.problems:
-        yield replace(_blank(job, path, session, where), error=reason)
+        yield replace(_blank(path, session, where), error=reason)
 
 
-def _blank(job: Job, path: str, session: Session, where: str) -> Row:
-    return Row(job.printable(path), session.model.name, session.model.sha256, where)
+def _blank(path: str, session: Session, where: str) -> Row:
+    return Row(image_files.printable(path), session.model.name, session.model.sha256, where)
 
 
 @dataclass(frozen=True, slots=True)

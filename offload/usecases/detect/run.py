@@ -1,11 +1,10 @@
 """Detection put together: model, place, files, results folder."""
 
-import datetime
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from offload.domain.places import SPLIT
@@ -17,10 +16,11 @@ from offload.drivers.folders import results_dir
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
-from offload.drivers.images.image_files import ImageList
+from offload.places import make
+from offload.places.served import ServedPlace
 from offload.providers import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places, privacy
+from offload.usecases.detect import places, privacy
 from offload.usecases.detect import rows as use_case
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary, Tally
@@ -85,9 +85,9 @@ def detection(
     privacy.tell_of_idle(request, found, context.reporter)
     is_shared = request.where == SPLIT or request.deadline_s is not None
     with ExitStack() as stack:
-        via = None if is_shared else stack.enter_context(endpoints.endpoint(request, context))
+        via = None if is_shared else stack.enter_context(places.endpoint(request, context))
         kit = places.kit(request, context, via)
-        place = places.place(request.members[0], kit)
+        place = make(request.members[0], kit)
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
@@ -105,7 +105,14 @@ def detection(
         fallback = None
         if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, total)))
-        job = _job(request, todo, results, fallback)
+        job = Job(
+            paths=todo.paths,
+            problems=todo.problems,
+            read=partial(image_files.read, todo.root),
+            max_failures=request.failure_limit(total),
+            keep=_annotator(request, results),
+            fallback=fallback,
+        )
         shared: SplitRun | None = None
         if is_shared:
             from offload.usecases.split import splitting
@@ -120,7 +127,7 @@ def detection(
         rows: Iterator[Row] = stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
         tally = Tally(session, request.where)
-        via = via or places.endpoint(place)
+        via = via or (place.endpoint if isinstance(place, ServedPlace) else None)
         run = DetectRun(total, kept, clock() - began_s, tally, rows, clock, via=via, shared=shared)
         if results is None:
             yield run
@@ -128,24 +135,6 @@ def detection(
         run.rows = _logged(rows, results)
         with _documented(results, request, fixed, session, run):
             yield run
-
-
-def _job(
-    request: Request,
-    todo: ImageList,
-    results: ResultsDir | None,
-    fallback: tuple[str, Session] | None,
-) -> Job:
-    return Job(
-        paths=todo.paths,
-        problems=todo.problems,
-        read=lambda path: image_files.read(todo.root, path),
-        digest=lambda data: hashlib.sha256(data).hexdigest(),
-        printable=image_files.printable,
-        max_failures=request.failure_limit(len(todo.paths) + len(todo.problems)),
-        keep=_annotator(request, results),
-        fallback=fallback,
-    )
 
 
 @contextmanager
@@ -160,7 +149,7 @@ def _documented(
         "settings": fixed,
         "host": asdict(machine.describe()),
         "detected_on": dict(session.host),
-        "started_at": _now(),
+        "started_at": machine.now(),
         "finished_at": None,
         "complete": False,
     }
@@ -178,7 +167,11 @@ def _documented(
             raise
     if nothing_to_do:
         return
-    outcome = {"finished_at": _now(), "complete": run.complete, "totals": asdict(run.summary())}
+    outcome = {
+        "finished_at": machine.now(),
+        "complete": run.complete,
+        "totals": asdict(run.summary()),
+    }
     if run.shared:
         sessions = run.shared.work.sessions
         outcome["detected_on"] = {name: dict(each.host) for name, each in sessions.items()}
@@ -200,7 +193,3 @@ def _logged(rows: Iterator[Row], results: ResultsDir) -> Iterator[Row]:
     for row in rows:
         results.append(row)
         yield row
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

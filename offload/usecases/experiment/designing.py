@@ -14,14 +14,14 @@ from offload.providers import url
 from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places
-from offload.usecases.detect.conditions import local_slots, shown
+from offload.usecases.detect import places
+from offload.usecases.detect.conditions import local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.experiment.cell_runner import LinkShaper
 from offload.usecases.experiment.run import StudySetup
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.history import query
-from offload.usecases.history.query import History
+from offload.usecases.history.query import History, shown
 
 
 def study(
@@ -78,7 +78,7 @@ def _billing(
     Raises:
         UsageError: a price is given where nothing is priced.
     """
-    rented = remote is not None and endpoints.is_asked(remote, configured)
+    rented = remote is not None and places.means_rented(remote, configured)
     if price_usd_per_h is not None and (remote is None or rented):
         raise UsageError("--price is that of a server at --url.", hint="Leave it out here.")
     if remote is None or not rented:

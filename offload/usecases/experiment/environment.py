@@ -1,7 +1,6 @@
 """What a study runs on, as it is found on the way: machines, links, versions."""
 
 import dataclasses
-import datetime
 import random
 import statistics
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from offload.domain.machines import Kind
 from offload.domain.results import Json
 from offload.drivers.host import machine, network
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places
+from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from offload.usecases.history.versions import versions
 from offload.usecases.profile import probing
@@ -27,7 +26,7 @@ class Environment:
     def __init__(self, before: Json, write: Callable[[Json], None]) -> None:
         self._write = write
         self._document: Json = {
-            "started_at": before.get("started_at") or now(),
+            "started_at": before.get("started_at") or machine.now(),
             "ended_at": before.get("ended_at"),
             "client": dataclasses.asdict(machine.describe()),
             "network": network.fingerprint(),
@@ -56,7 +55,7 @@ class Environment:
 
     def end(self) -> None:
         """The study has ended, or paused."""
-        self._document["ended_at"] = now()
+        self._document["ended_at"] = machine.now()
         self._write(self._document)
 
 
@@ -81,8 +80,8 @@ class Links:
 
     def _looked(self, mbit: float | None) -> float | None:
         request, context = self._request, self._context
-        with endpoints.endpoint(request, context) as via:
-            place = places.place(request.where, places.kit(request, context, via))
+        with places.endpoint(request, context) as via:
+            place = places.made(request, context, via)
             with place.open(request.selection(place.model), 1) as session:
                 budget = Budget(_PROBE_S, context.clock)
                 luck = random.Random()  # noqa: S311 - what cannot be compressed will do
@@ -110,8 +109,3 @@ def _rented(label: str | None, billing: Billing) -> Json:
         "usd_per_h": sum(billing.parts_usd_per_h().values()),
         "tunnel": True,
     }
-
-
-def now() -> str:
-    """UTC in ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

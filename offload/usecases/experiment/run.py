@@ -2,11 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from offload.domain.errors import PlaceUnavailable
 from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
 from offload.drivers.folders import study_dir
@@ -15,11 +14,16 @@ from offload.places import known
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
-from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
-from offload.usecases.experiment.cells import Experiment, StudyPlan
-from offload.usecases.experiment.environment import Environment, Links, now
+from offload.usecases.experiment.cell_runner import (
+    CellRunner,
+    LinkShaper,
+    at_server,
+    stays_up,
+    take_down,
+)
+from offload.usecases.experiment.cells import StudyPlan, runs
+from offload.usecases.experiment.environment import Environment, Links
 from offload.usecases.experiment.sampling import Subset
-from offload.usecases.provision import containers
 from offload.version import __version__
 
 
@@ -49,7 +53,7 @@ class StudySetup:
     def plan(self, cells: Sequence[Cell] | None = None) -> StudyPlan:
         """What is expected of these cells; of all, if none are named."""
         chosen = self.design.cells() if cells is None else cells
-        hourly = self.predictor.billing.parts_usd_per_h() if any(map(_at_server, chosen)) else {}
+        hourly = self.predictor.billing.parts_usd_per_h() if any(map(at_server, chosen)) else {}
         expected = [(cell, self.predictor.predict(cell)) for cell in chosen]
         return StudyPlan(expected, sum(hourly.values()))
 
@@ -68,15 +72,31 @@ class StudySetup:
             for each in study.makespans:
                 running.standing.add(*each)
             kept_as = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
-            if any(_stays_up(place) for place in self.requests):
-                stack.callback(_take_down, kept_as)  # also what a killed one left
+            if any(map(stays_up, self.requests)):
+                stack.callback(take_down, kept_as)  # also what a killed one left
             if todo:
                 work = stack.enter_context(study.work())
                 environment = Environment(study.environment(), study.write_environment)
                 stack.callback(environment.end)
-                hands = _Hands(self, environment, work, kept_as)
-                made = hands.experiment(study.append).runs(todo)
-                running.runs = _standing(made, running.standing)
+                asked = next(filter(_takes_url, self.requests.values()), None)
+                runner = CellRunner(
+                    requests=self.requests,
+                    images=self.images,
+                    work=work,
+                    kept_as=kept_as,
+                    shaper=self.shaper,
+                    server=self.server or "",
+                    environment=environment,
+                    links=Links(asked, self.context, environment) if asked else None,
+                    reporter=self.context.reporter,
+                )
+
+                def record(run: CellRun) -> None:
+                    study.append(run)
+                    if run.makespan_s is not None:
+                        running.standing.add(lane(run.cell), run.cell.images, run.makespan_s)
+
+                running.runs = runs(todo, self.predictor, runner, record, self.context.stop)
             yield running
 
     def _fixed(self) -> Json:
@@ -119,74 +139,5 @@ class RunningStudy:
     runs: Iterator[CellRun] = field(default_factory=lambda: iter(()))
 
 
-def _standing(runs: Iterator[CellRun], standing: StudyStatus) -> Iterator[CellRun]:
-    for run in runs:
-        if run.makespan_s is not None:
-            standing.add(lane(run.cell), run.cell.images, run.makespan_s)
-        yield run
-
-
-class _Hands:
-    """What does the cells of a study; its containers are `kept_as` its own."""
-
-    def __init__(
-        self, study: StudySetup, environment: Environment, work: str, kept_as: str
-    ) -> None:
-        self._study = study
-        self._kept_as = kept_as
-        self._built = False
-        self._performer = CellRunner(
-            study.requests, study.images, work, kept_as, study.context.reporter,
-            lambda place, host: environment.add(place, {"host": dict(host)}),
-        )  # fmt: skip
-        self._links: Links | None = None
-        for place, request in study.requests.items():
-            if known()[place].takes("url"):
-                self._links = Links(request, study.context, environment)
-
-    def experiment(self, record: Callable[[CellRun], None]) -> Experiment:
-        """The use case, handed all it touches."""
-        predictor = self._study.predictor
-        return Experiment(
-            predictor.predict, self._prepare, self._performer.perform, self._label, predictor.usd,
-            record, now, self._study.context.stop,
-        )  # fmt: skip
-
-    def _label(self, cell: Cell) -> str:
-        return (self._study.server or "") if _at_server(cell) else ""
-
-    def _prepare(self, cell: Cell) -> float | None:
-        goodput = None
-        if cell.link_mbit is not None:
-            self._study.shaper.shape(cell.link_mbit)
-        if self._links is not None and _at_server(cell):
-            goodput = self._links.goodput_bytes_per_s(cell.link_mbit)
-        stays_up = _stays_up(cell.place)
-        if (stays_up or known()[cell.place].leaves_machine) and not cell.cold:
-            self._performer.warm_up(cell)
-        elif stays_up:
-            if not self._built:  # the image may have to be, which is no part of any start
-                self._performer.warm_up(cell)
-                self._built = True
-            _take_down(self._kept_as)
-        return goodput
-
-
-def _take_down(kept_as: str) -> None:
-    """Remove the containers that cells left up for the next ones, whatever Ctrl-C says."""
-    try:
-        with suppress(PlaceUnavailable):  # no engine, no container
-            list(containers.containers(kept_as))
-    except KeyboardInterrupt:
-        _take_down(kept_as)
-        raise
-
-
-def _at_server(cell: Cell) -> bool:
-    """Whether a cell is done at the server of the study."""
-    return known()[cell.place].takes("url")
-
-
-def _stays_up(place: str) -> bool:
-    """Whether what cells bring up there stays for the next ones."""
-    return known()[place].takes("keep_as")
+def _takes_url(request: Request) -> bool:
+    return known()[request.where].takes("url")

@@ -18,8 +18,8 @@ from offload.drivers.folders import files
 from offload.drivers.host import machine
 from offload.drivers.store.store import Store
 from offload.places import known
-from offload.usecases.detect.conditions import shown
 from offload.usecases.history import query
+from offload.usecases.history.query import shown
 
 _ALL = -1
 _TO_LIST = "To see what there is: offload profile list"

@@ -5,11 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from offload.costmodel import statistics
+from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detection
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, detect
 
 _PRECISE = 0.03

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from offload.costmodel.statistics import theil_sen
 from offload.domain.errors import PlaceUnavailable, Unanswered
+from offload.domain.events import Stop
 from offload.domain.measurements import Probe, ProbeKind
 from offload.domain.ports import Session
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.profile.budget import Budget
 
 _ROUND_TRIPS = 5

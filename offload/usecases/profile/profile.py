@@ -1,34 +1,32 @@
 """Profiling put together: places, images drawn from the folder, the state of this machine."""
 
-import datetime
-import hashlib
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from offload.domain.errors import ImageError, PlaceUnavailable, UsageError
+from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import failed
-from offload.domain.measurements import Condition, Measurement
-from offload.domain.ports import Place, Session
+from offload.domain.measurements import Measurement, Start
+from offload.domain.ports import Session
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places
+from offload.usecases.detect import places, subprocess_run
 from offload.usecases.detect.conditions import condition, local_slots
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 from offload.usecases.history.versions import versions
+from offload.usecases.profile import quality_warnings
 from offload.usecases.profile.budget import Budget
-from offload.usecases.profile.measure import Measurer, SampledImage, Subject
-from offload.usecases.profile.quality_warnings import HostState
-from offload.usecases.profile.starts import Starter
+from offload.usecases.profile.measure import Measurer, SampledImage
 
 _DRAWN, _MOST_TRIED = 10, 200
 
@@ -41,10 +39,6 @@ class SampledFolder:
     paths: Sequence[str]
     drawn: Sequence[SampledImage]
     bytes: int
-
-    def located(self, drawn: Sequence[SampledImage]) -> list[str]:
-        """Their absolute paths."""
-        return [os.path.join(self.root, each.path) for each in drawn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,71 +60,107 @@ class Profiler:
         most = max(local_slots(request, configured) for request in requests)
         away = any(request.leaves_machine for request in requests)
         images = folder(requests[0], self.rng, most, configured.keep_local if away else ())
-        around = HostState(
-            machine.usable_cores(), machine.load(), machine.burstable(), machine.on_battery()
+        load = machine.load()
+        doubts = list(
+            quality_warnings.of_machine(
+                machine.usable_cores(), load, machine.burstable(), on_battery=machine.on_battery()
+            )
         )
         for request in requests:  # what cannot be meant is refused before anything is measured
-            if endpoints.is_asked(request, configured):
+            if places.means_rented(request, configured):
                 registry.connected(configured, request.machine)
             else:
-                self._place(_as_is(request), None)
+                places.made(_as_is(request), self.context, None)
         for request in requests:
             if self.context.stop:
                 return
             try:
-                with endpoints.endpoint(request, self.context) as via:
-                    yield from self._measuring(request, via, images, around).measurements()
+                with places.endpoint(request, self.context) as via:
+                    yield from self._measurer(request, via, images, load, doubts).measurements()
             except PlaceUnavailable as error:
                 self.lost.append(request.where)
                 self.context.reporter.emit(failed(error, request.where))
 
-    def _measuring(
-        self, request: Request, via: Endpoint | None, images: SampledFolder, around: HostState
+    def _measurer(
+        self,
+        request: Request,
+        via: Endpoint | None,
+        images: SampledFolder,
+        load: float | None,
+        warnings: Sequence[str],
     ) -> Measurer:
-        place = self._place(_as_is(request), via)
+        context, as_is = self.context, _as_is(request)
+        place = places.made(as_is, context, via)
         selection = request.selection(place.model)  # asked for or fetched before the time counts
+        taken_at = machine.now()
+        facts = _facts(load)
 
         def of_side(side_px: int | None) -> Request:
-            return replace(request, upload_max_side=side_px) if side_px else _as_is(request)
+            return replace(request, upload_max_side=side_px) if side_px else as_is
 
         def session(side_px: int | None) -> AbstractContextManager[Session]:
-            there = self._place(of_side(side_px), via) if side_px else place
+            there = places.made(of_side(side_px), context, via) if side_px else place
             return there.open(selection, len(images.paths))
 
-        def made(at: Session, side_px: int | None) -> Condition:
-            return condition(
-                at, of_side(side_px), self.context.settings, via.label if via else None
+        def blank(at: Session, side_px: int | None) -> Measurement:
+            label = via.label if via else None
+            return Measurement(
+                taken_at=taken_at,
+                source="profile",
+                condition=condition(at, of_side(side_px), context.settings, label),
+                in_flight=at.concurrency,
+                folder_images=len(images.paths),
+                folder_bytes=images.bytes,
+                facts=facts(),
             )
 
-        subject = Subject(
+        return Measurer(
             place=place.name,
             paths=images.paths,
             drawn=images.drawn,
             folder_bytes=images.bytes,
-            start=self._starter(request, images),
+            start=self._starter(as_is, images),
             session=session,
-            condition=made,
-            job=lambda paths: _job(images.root, paths),
-            facts=_facts(around),
-            taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            surroundings=around,
+            blank=blank,
+            job=lambda paths: Job(paths, partial(image_files.read, images.root)),
+            budget=Budget(self.budget_s, context.clock),
+            rng=self.rng,
+            stop=context.stop,
+            reporter=context.reporter,
+            warnings=warnings,
             max_side_px=request.upload_max_side,
             takes_copies=known()[request.where].takes("upload_max_side"),
         )
-        budget = Budget(self.budget_s, self.context.clock)
-        return Measurer(subject, budget, self.rng, self.context.stop, self.context.reporter)
 
-    def _place(self, request: Request, via: Endpoint | None) -> Place:
-        return places.place(request.where, places.kit(request, self.context, via))
-
-    def _starter(self, request: Request, images: SampledFolder) -> Starter:
-        """With an image for every detector that loads; elsewhere with one that is soon sent."""
+    def _starter(self, request: Request, images: SampledFolder) -> Callable[[], Start]:
+        """Starts with an image for every detector that loads; elsewhere with one that is soon sent.
+        Files that cannot be used are left out from then on.
+        """
         drawn, together = images.drawn, 1
         if known()[request.where].in_process:
             together = local_slots(request, self.context.settings)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)
-        return Starter(_as_is(request), images.located(drawn), together, self.context.reporter)
+        left = [os.path.join(images.root, each.path) for each in drawn]
+
+        def start() -> Start:
+            reason = ""
+            while left:
+                files = left[:together]
+                with subprocess_run.detect(files, request, self.context.reporter) as detected:
+                    totals, reason = detected.totals, detected.reason
+                if totals["failed"] < totals["images"]:
+                    return Start(
+                        images=len(files),
+                        startup_s=totals["startup_s"],
+                        first_s=totals["detect_s"],
+                        sent_bytes=totals["sent_bytes"],
+                        phases=totals["phases"],
+                    )
+                del left[:together]
+            raise OffloadError(f"None of the images drawn can be used; {reason}.")
+
+        return start
 
 
 def folder(
@@ -158,9 +188,8 @@ def folder(
     for path in paths[:_MOST_TRIED]:
         try:
             data = image_files.read(found.root, path).image.data
-            drawn.append(
-                SampledImage(path, len(data), pictures.longest_px(data, request.max_pixels))
-            )
+            longest_px = pictures.longest_px(data, request.max_pixels)
+            drawn.append(SampledImage(path, len(data), longest_px))
         except ImageError as error:
             why = f"{path}: {error}"
         if len(drawn) == max(_DRAWN, wanted):
@@ -176,16 +205,7 @@ def _as_is(request: Request) -> Request:
     return replace(request, upload_max_side=None, upload_quality=Request(()).upload_quality)
 
 
-def _job(root: str, paths: Sequence[str]) -> Job:
-    return Job(
-        paths=paths,
-        read=lambda path: image_files.read(root, path),
-        digest=lambda data: hashlib.sha256(data).hexdigest(),
-        printable=image_files.printable,
-    )
-
-
-def _facts(around: HostState) -> Callable[[], Mapping[str, Any]]:
+def _facts(load: float | None) -> Callable[[], Mapping[str, Any]]:
     """What explains a number later, from now on until it is asked for."""
     before = machine.cpu_s()
 
@@ -195,7 +215,7 @@ def _facts(around: HostState) -> Callable[[], Mapping[str, Any]]:
             share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
         return {
             "versions": versions(),
-            "load_before": around.load,
+            "load_before": load,
             "load_after": machine.load(),
             "cpu_busy_share": share,
         }

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.machines import Machine, Offer, Spec
 from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
 from offload.domain.timing import Clock
-from offload.usecases.detect.pipeline import Stop
 
 T = TypeVar("T")
 

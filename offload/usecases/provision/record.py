@@ -1,12 +1,12 @@
 """Bringing a machine up is a measurement: it goes into the history with every phase."""
 
-import datetime
 from collections.abc import Mapping
 from typing import Any
 
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Start
 from offload.domain.places import StartState
+from offload.drivers.host import machine
 from offload.usecases.context import Context
 
 
@@ -28,7 +28,7 @@ def brought_up(
     if came_from is StartState.WARM:
         return None
     measurement = Measurement(
-        taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        taken_at=machine.now(),
         source="provision",
         condition=under,
         in_flight=1,

@@ -1,6 +1,5 @@
 """Split runs are samples too: of either place beside the other, and of the prediction of both."""
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from offload.costmodel.dollars import Billing
 from offload.costmodel.split import split_option
 from offload.domain.measurements import Condition, Measurement, Outcome
 from offload.domain.places import SPLIT
+from offload.drivers.host import machine
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
@@ -42,7 +42,7 @@ def remember(
     was_away = run.shared and run.shared.other and run.shared.other.times_lost
     if not context.settings.history or not shared or was_away or not is_plain(run, request):
         return None
-    taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    taken_at = machine.now()
     under = [_condition(run, place, request, context.settings) for place in request.members]
     samples = [_sample(run, each, taken_at) for each in under]
 

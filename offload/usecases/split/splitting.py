@@ -15,7 +15,7 @@ from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints
+from offload.usecases.detect import places
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job, problems
@@ -123,11 +123,11 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
     configured, remote = context.settings, alone(request, request.member)
     if not known()[request.member].takes("url"):
         return remote
-    asked = request.url or configured.url or endpoints.is_asked(remote, configured)
+    asked = request.url or configured.url or places.means_rented(remote, configured)
     if rental is not None:
         return remote
     if asked:
-        if endpoints.is_asked(remote, configured):
+        if places.means_rented(remote, configured):
             registry.one(configured, remote.machine)  # which is meant must be clear
         return remote
     context.reporter.warn(

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock
 from offload.drivers.host.capture import Captured
-from offload.usecases.detect.pipeline import Stop
+from offload.drivers.images import image_files
 from offload.usecases.detect.rows import Job, attempt
 from offload.usecases.split.work_queue import ThroughputEstimator, Worker, WorkItem, WorkQueue
 
@@ -111,7 +112,9 @@ class SplitJob:
                 if side.name == name:
                     side.open = False
                     for item in self._board.taken_from(side):
-                        self.duplicate_uploads += [self._job.printable(item.path)] * (not side.here)
+                        self.duplicate_uploads += [image_files.printable(item.path)] * (
+                            not side.here
+                        )
             self._changed.notify_all()
 
     def has_left(self, name: str) -> bool:
@@ -259,7 +262,7 @@ class SplitJob:
             if others is None:
                 return False
             if side.here and not all(other.here for other in others):
-                self.duplicate_uploads.append(self._job.printable(item.path))
+                self.duplicate_uploads.append(image_files.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
             return True
