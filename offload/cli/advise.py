@@ -31,8 +31,7 @@ def advise(
         options.duration("--deadline", "By when it must be done, such as 90s.", "DURATION"),
     ] = None,
     max_cost_usd: Annotated[
-        float | None,
-        options.dollars("--max-cost", "What it may cost at most."),
+        float | None, options.dollars("--max-cost", "What it may cost at most.")
     ] = None,
     value_of_time_usd_per_h: Annotated[
         float | None,
@@ -48,8 +47,7 @@ def advise(
         ),
     ] = None,
     rtt_s: Annotated[
-        float | None,
-        options.duration_or_0("--rtt", "The round trip, such as 30ms."),
+        float | None, options.duration_or_0("--rtt", "The round trip, such as 30ms.")
     ] = None,
     image_bytes: Annotated[
         float | None,
@@ -72,8 +70,7 @@ def advise(
         ),
     ] = None,
     price_usd_per_h: Annotated[
-        float | None,
-        options.dollars("--price", "The remote machine's price per hour."),
+        float | None, options.dollars("--price", "The remote machine's price per hour.")
     ] = None,
     instance_type: Annotated[
         str | None,

@@ -68,8 +68,7 @@ def detect(
         ),
     ] = None,
     classes: Annotated[
-        list[str] | None,
-        Option("--class", help="Keep only this class, by name or id; repeatable."),
+        list[str] | None, Option("--class", help="Keep only this class, by name or id; repeatable.")
     ] = None,
     max_detections: Annotated[
         int, Option(min=1, help="Keep at most this many per image, the best.")
@@ -91,8 +90,7 @@ def detect(
         ),
     ] = None,
     formats: Annotated[
-        str,
-        Option("--format", help="What --out writes, of jsonl,coco,csv,json."),
+        str, Option("--format", help="What --out writes, of jsonl,coco,csv,json.")
     ] = "jsonl",
     annotate: Annotated[
         bool, Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
@@ -104,8 +102,7 @@ def detect(
         bool, Option("--json", help="One JSON object per image on standard output.")
     ] = False,
     max_failures: Annotated[
-        str | None,
-        Option(metavar="N|P%", help="Stop when more images than this have failed."),
+        str | None, Option(metavar="N|P%", help="Stop when more images than this have failed.")
     ] = None,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
@@ -148,8 +145,7 @@ def detect(
         int, Option(min=0, help="remote, container: attempts after the first.")
     ] = 5,
     fallback: Annotated[
-        str | None,
-        Option(help="remote, container: local detects here what gets no answer there."),
+        str | None, Option(help="remote, container: local detects here what gets no answer there.")
     ] = None,
     upload_max_side: Annotated[
         int | None,
@@ -166,8 +162,7 @@ def detect(
     keep: Annotated[
         bool,
         Option(
-            "--keep",
-            help="container, split: leave up what was brought up; offload down ends it.",
+            "--keep", help="container, split: leave up what was brought up; offload down ends it."
         ),
     ] = False,
     keep_as: options.KeepAs = None,
@@ -204,13 +199,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _carry_out(
-    request: "Request",
-    say: "Messages",
-    *,
-    as_json: bool,
-    provision: bool,
-    dry_run: bool,
-    yes: bool,
+    request: "Request", say: "Messages", *, as_json: bool, provision: bool, dry_run: bool, yes: bool
 ) -> None:
     """Do what is requested, or list what would leave."""
     from contextlib import ExitStack

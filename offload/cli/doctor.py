@@ -9,8 +9,7 @@ from offload.cli import options
 
 def doctor(
     what: Annotated[
-        str | None,
-        Argument(metavar="aws", help="What renting machines there needs, instead."),
+        str | None, Argument(metavar="aws", help="What renting machines there needs, instead.")
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,

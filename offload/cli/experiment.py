@@ -43,8 +43,7 @@ def experiment(
         options.levels("--concurrency", "N,…", "remote, container: requests in flight.", most=1024),
     ] = None,
     replicas: Annotated[
-        Any,
-        options.levels("--replicas", "N,…", "container: how many share the images.", most=64),
+        Any, options.levels("--replicas", "N,…", "container: how many share the images.", most=64)
     ] = None,
     cpus: Annotated[
         Any,
@@ -73,8 +72,7 @@ def experiment(
         Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
     ] = None,
     cold: Annotated[
-        bool,
-        Option("--cold", help="Bring each place up anew for every cell, and count it in."),
+        bool, Option("--cold", help="Bring each place up anew for every cell, and count it in.")
     ] = False,
     seed: Annotated[int, Option(help="Draws the images and the order of the cells.")] = 0,
     plan: Annotated[
@@ -86,8 +84,7 @@ def experiment(
     labels: options.Labels = None,
     url: options.Url = None,
     price: Annotated[
-        float | None,
-        options.dollars("--price", "remote: what the server at --url costs per hour."),
+        float | None, options.dollars("--price", "remote: what the server at --url costs per hour.")
     ] = None,
     machine: options.MachineName = None,
     memory: options.Memory = None,

@@ -92,17 +92,14 @@ AsJson = Annotated[bool, Option("--json", help="JSON instead of a table.")]
 Sources = Annotated[list[str], Argument(metavar="SOURCE", help="Images, as for offload detect.")]
 Model = Annotated[str | None, Option("--model", "-m", help="As for offload detect.")]
 Labels = Annotated[
-    str | None,
-    Option(help="File with the model's class names; the word coco for COCO's."),
+    str | None, Option(help="File with the model's class names; the word coco for COCO's.")
 ]
 MaxPixels = Annotated[int, Option(min=1, help="Refuse larger pictures (width times height).")]
 Workers = Annotated[
-    int | None,
-    Option(min=1, max=1024, help="Detectors at work. [default: one per core]"),
+    int | None, Option(min=1, max=1024, help="Detectors at work. [default: one per core]")
 ]
 Threads = Annotated[
-    int | None,
-    Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]"),
+    int | None, Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]")
 ]
 Offline = Annotated[bool, Option("--offline", help="Do not ask the model hub.")]
 Region = Annotated[str | None, Option(help="AWS region. [default: as AWS' own tools have it]")]
@@ -126,8 +123,7 @@ Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing on standard er
 Recursive = Annotated[bool, Option("--recursive", "-r", help="Look into the folders' folders too.")]
 Url = Annotated[str | None, Option(help="remote: the server's address. [default: the setting url]")]
 Token = Annotated[
-    str | None,
-    Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN."),
+    str | None, Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN.")
 ]
 MachineName = Annotated[
     str | None,
@@ -153,8 +149,7 @@ StripMetadata = Annotated[
     ),
 ]
 ContainerImage = Annotated[
-    str | None,
-    Option(help="container: the image. [default: offload, built if it is not there]"),
+    str | None, Option(help="container: the image. [default: offload, built if it is not there]")
 ]
 Cpus = Annotated[float | None, Option(min=0.01, help="container: cores it may use at most.")]
 Memory = Annotated[str | None, Option(metavar="SIZE", help="container: its limit, such as 512m.")]

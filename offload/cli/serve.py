@@ -27,7 +27,7 @@ def serve(
         str | None,
         Option(
             help="What clients must know. Better given as OFFLOAD_TOKEN: other users of this "
-            "machine can read command lines.",
+            "machine can read command lines."
         ),
     ] = None,
     offline: options.Offline = False,
