@@ -9,7 +9,7 @@ from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
-    from offload.usecases.experiment.run import StudySetup
+    from offload.usecases.experiment.study import StudySetup
 
 
 def _side_px(text: str) -> int | None:
@@ -106,7 +106,8 @@ def experiment(
     from offload.places import known
     from offload.render import messages, progress
     from offload.usecases.detect.request import Request, at_each
-    from offload.usecases.experiment import designing, sampling
+    from offload.usecases.experiment import sampling
+    from offload.usecases.experiment.study import designed
 
     if out is None and not plan:
         raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
@@ -121,7 +122,7 @@ def experiment(
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar:
         context = bootstrap.context(say.hear, bar, offline=offline)
-        study = designing.study(
+        study = designed(
             design, requests, drawn, context,
             link_command=link_command,
             price_usd_per_h=price,

@@ -20,9 +20,6 @@ from offload.service.wire import Info
 from offload.usecases.context import Context
 from offload.version import __version__
 
-MAX_BYTES = 32 * 2**20
-QUEUE = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -34,8 +31,8 @@ class Options:
     labels: str | None = None
     workers: int | None = None
     threads: int | None = None
-    queue: int = QUEUE
-    max_bytes: int = MAX_BYTES
+    queue: int = 64
+    max_bytes: int = 32 * 2**20
     max_pixels: int = pictures.MAX_PIXELS
     token: str | None = field(default=None, repr=False)
 

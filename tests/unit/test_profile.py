@@ -16,8 +16,8 @@ from offload.domain.vision import Box, Detection, Detections, Image
 from offload.drivers.images.image_files import FileImage
 from offload.usecases.detect.rows import Job
 from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.budget import Budget
 from offload.usecases.profile.measure import Measurer, SampledImage
+from offload.usecases.profile.probing import Budget
 from tests.fakes import IDENTITY, FakeSession
 
 WORK_S = 0.02

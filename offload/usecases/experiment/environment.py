@@ -15,7 +15,7 @@ from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from offload.usecases.history.versions import versions
 from offload.usecases.profile import probing
-from offload.usecases.profile.budget import Budget
+from offload.usecases.profile.probing import Budget
 
 _PROBE_S = 10.0
 

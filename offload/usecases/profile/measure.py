@@ -12,8 +12,8 @@ from offload.domain.measurements import ImageSample, Measurement, Probe, Start, 
 from offload.domain.ports import Session
 from offload.usecases.detect.rows import Job
 from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.budget import Budget
 from offload.usecases.profile.burst import Burst, burst
+from offload.usecases.profile.probing import Budget
 
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
 _LEAST_SHARE = 0.4

@@ -8,7 +8,7 @@ from offload.domain.errors import PlaceUnavailable, Unanswered
 from offload.domain.events import Stop
 from offload.domain.measurements import Probe, ProbeKind
 from offload.domain.ports import Session
-from offload.usecases.profile.budget import Budget
+from offload.domain.timing import Clock
 
 _ROUND_TRIPS = 5
 _UP_BYTES = tuple(kib * 2**10 for kib in (16, 64, 128, 256, 1024))
@@ -20,6 +20,33 @@ _UP_SHARE, _ALL_SHARE = 0.25, 0.3
 """Of the budget: for the way there, and for all probes together; answers are small."""
 _FEWEST, _ALIKE = 6, 0.05
 """So many payloads are enough if every other one tells the same seconds per byte as all do."""
+
+
+class Budget:
+    """`whole_s` seconds from now on."""
+
+    def __init__(self, whole_s: float, clock: Clock) -> None:
+        self.whole_s = whole_s
+        self.clock = clock
+        self._began_s = clock()
+
+    @property
+    def spent_s(self) -> float:
+        """What has gone."""
+        return self.clock() - self._began_s
+
+    @property
+    def left_s(self) -> float:
+        """What is left; negative when it is overdrawn."""
+        return self.whole_s - self.spent_s
+
+    def forgive(self, seconds: float) -> None:
+        """Take so many of the spent seconds for unspent."""
+        self._began_s += seconds
+
+    def see_to(self, share: float) -> None:
+        """Have at least this share of the whole left."""
+        self.forgive(max(0.0, share * self.whole_s - self.left_s))
 
 
 def link(session: Session, budget: Budget, rng: random.Random, stop: Stop) -> list[Probe]:

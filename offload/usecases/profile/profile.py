@@ -25,8 +25,8 @@ from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 from offload.usecases.history.versions import versions
 from offload.usecases.profile import quality_warnings
-from offload.usecases.profile.budget import Budget
 from offload.usecases.profile.measure import Measurer, SampledImage
+from offload.usecases.profile.probing import Budget
 
 _DRAWN, _MOST_TRIED = 10, 200
 
