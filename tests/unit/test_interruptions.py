@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Sitting:
     def keep(self, study: StudyDir, folder: str, run: CellRun) -> None:
         paths = [os.path.join(folder, name) for name in TABLES]
         before = [os.path.getsize(path) for path in paths]
-        study.append(run)
+        study.append(replace(run, at="now"))
         if self.done <= self.ends or self.torn is None:
             return
         grown = [os.path.getsize(path) - size for path, size in zip(paths, before, strict=True)]
