@@ -58,14 +58,26 @@ def link(session: Session, budget: Budget, rng: random.Random, stop: Stop) -> li
     began_s = budget.spent_s
 
     def crossings(
-        kind: ProbeKind, sizes: tuple[int, ...], ask: Callable[[int], float], share: float
+        kind: ProbeKind, sizes: Sequence[int], ask: Callable[[int], float], share: float
     ) -> list[Probe]:
-        def left_s() -> float:
-            return share * budget.whole_s - (budget.spent_s - began_s)
-
-        smallest, *others = sorted(sizes * _TIMES_EACH)
-        order = [smallest, *rng.sample(others, len(others))]
-        return _crossings(kind, order, ask, trips, left_s, stop)
+        """Each size twice, the smallest first, the others in random order; those put off that by
+        what is known would take too long.
+        """
+        done: list[Probe] = []
+        smallest, *others = sorted([*sizes] * _TIMES_EACH)
+        pending = [smallest, *rng.sample(others, len(others))]
+        while pending and not stop and not _enough(done, kind):
+            left_s = share * budget.whole_s - (budget.spent_s - began_s)
+            known = [*trips, *done]
+            size = next((size for size in pending if expected_s(known, kind, size) <= left_s), None)
+            if size is None:
+                break
+            pending.remove(size)
+            try:
+                done.append(Probe(kind, size, ask(size)))
+            except Unanswered:  # a server may refuse large bodies
+                pending = [other for other in pending if other < size]
+        return done
 
     try:
         trips = [Probe("rtt", 0, session.probe(b"")) for _ in range(_ROUND_TRIPS)]
@@ -93,30 +105,6 @@ def expected_s(probes: Sequence[Probe], kind: ProbeKind, size_bytes: float) -> f
     """What so many bytes will take, round trip included, as far as probes tell."""
     slope, intercept = _line(probe for probe in probes if probe.kind in {kind, "rtt"})
     return intercept + slope * size_bytes
-
-
-def _crossings(
-    kind: ProbeKind,
-    sizes: Sequence[int],
-    ask: Callable[[int], float],
-    trips: Sequence[Probe],
-    left_s: Callable[[], float],
-    stop: Stop,
-) -> list[Probe]:
-    """Probes in the order of `sizes`, those put off that by what is known would take too long."""
-    done: list[Probe] = []
-    pending = list(sizes)
-    while pending and not stop and not _enough(done, kind):
-        known = [*trips, *done]
-        size = next((size for size in pending if expected_s(known, kind, size) <= left_s()), None)
-        if size is None:
-            break
-        pending.remove(size)
-        try:
-            done.append(Probe(kind, size, ask(size)))
-        except Unanswered:  # a server may refuse large bodies
-            pending = [other for other in pending if other < size]
-    return done
 
 
 def _line(probes: Iterable[Probe]) -> tuple[float, float]:
