@@ -221,15 +221,11 @@ def _carry_out(
         return
     consent.to_rented(request.members, yes=yes)
     bring_up, rental = asked_for(request, say, provision=provision)
-    fetched: list[Event] = []  # what a download took is no part of any other start-up
-
-    def hear(event: Event) -> None:
-        if isinstance(event, Downloaded):
-            fetched[:] = [event]
-
+    heard: set[type[Event]] = set()
     with ExitStack() as stack:
         bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
-        context = bootstrap.context(say.hear, bar, hear, offline=request.offline)
+        listeners = say.hear, bar, lambda event: heard.add(type(event))
+        context = bootstrap.context(*listeners, offline=request.offline)
         interrupted = stack.enter_context(renting(rental, context))
         run = stack.enter_context(detection(request, context, BEGAN_S, rental))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
@@ -241,7 +237,8 @@ def _carry_out(
                 advance(row)
     sink.close()
     summary = run.summary()
-    outcome = record.remember(run, request, context, is_usual_start=not fetched, bring_up=bring_up)
+    usual = Downloaded not in heard  # what a download took is no part of any other start-up
+    outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
     split, duplicate_uploads = None, 0
     if run.shared:
         from offload.usecases.split import recording

@@ -30,20 +30,15 @@ _OLD = datetime.timedelta(days=7)
 _UNKNOWN_SLOTS = 2
 
 
-def advice(
-    question: Question,
-    context: Context,
-) -> Advice:
+def advice(question: Question, context: Context) -> Advice:
     """The answer to a question.
 
     Raises:
         UsageError: what is asked cannot be meant, or a file of measurements cannot be read.
     """
-    configured = context.settings
-    known = query.known(
-        question.from_file, question.model or configured.model, question.url, context
-    )
-    if question.from_file is None:
+    configured, file = context.settings, question.from_file
+    known = query.known(file, question.model or configured.model, question.url, context)
+    if file is None:
         question = replace(question, machines=_machines(configured))
     return answer(question, context, known)
 
@@ -61,11 +56,7 @@ def _machines(configured: Settings) -> dict[str, str]:
     return found
 
 
-def answer(
-    question: Question,
-    context: Context,
-    known: History,
-) -> Advice:
+def answer(question: Question, context: Context, known: History) -> Advice:
     """The answer to a question from what is `known`.
 
     Raises:
@@ -143,13 +134,9 @@ def _billing(question: Question, kind: Kind | None, context: Context) -> tuple[B
     rented = None if named else kind
     priced = rented or _priced(question)
     try:
-        found = prices.find(
-            priced.instance_type,
-            priced.region,
-            # Where nobody named a machine, nobody is asked what it costs.
-            context,
-            offline=question.offline or not (named or meant),
-        )
+        # Where nobody named a machine, nobody is asked what it costs.
+        offline = question.offline or not (named or meant)
+        found = prices.find(priced.instance_type, priced.region, context, offline=offline)
     except UsageError as error:
         if rented is None:
             raise

@@ -18,6 +18,7 @@ from offload.usecases.profile import probing
 from offload.usecases.profile.probing import Budget
 
 _PROBE_S = 10.0
+_NONE: Mapping[str, Json] = {}
 
 
 class Environment:
@@ -37,21 +38,17 @@ class Environment:
         }
         write(self._document)
 
-    def add(self, place: str, facts: Mapping[str, Any]) -> None:
-        """What was found of a place, unless it is known already."""
+    def add(self, place: str, facts: Mapping[str, Any], links: Mapping[str, Json] = _NONE) -> None:
+        """What was found of a place, unless it is known already; and what crossed its `links`, by
+        how they were shaped.
+        """
         known = self._document["places"].setdefault(place, {})
         new = {name: value for name, value in facts.items() if name not in known}
-        if new:
-            known.update(new)
+        known.update(new)
+        for shaped, found in links.items():
+            known.setdefault("links", {}).setdefault(shaped, {}).update(found)
+        if new or links:
             self._write(self._document)
-
-    def add_link(self, place: str, mbit: float | None, found: Mapping[str, float]) -> None:
-        """What crossed the link when it was shaped so."""
-        known = self._document["places"].setdefault(place, {})
-        links = known.setdefault("links", {})
-        links.setdefault(f"{mbit:g}" if mbit else "as it is", {}).update(found)
-        known |= {name: value for name, value in found.items() if name not in known}
-        self._write(self._document)
 
     def end(self) -> None:
         """The study has ended, or paused."""
@@ -86,16 +83,17 @@ class Links:
                 budget = Budget(_PROBE_S, context.clock)
                 luck = random.Random()  # noqa: S311 - what cannot be compressed will do
                 probes = probing.link(session, budget, luck, context.stop)
-                host = dict(session.host)
+                facts: Json = {"host": dict(session.host)}
         slope = probing.seconds_per_byte(probes, "up")
         trips_s = [probe.seconds for probe in probes if probe.kind == "rtt"]
         found = {"rtt_s": statistics.median(trips_s)} if trips_s else {}
         if slope:
             found["goodput_bytes_per_s"] = 1 / slope
-        self._environment.add_link(request.where, mbit, found)
-        self._environment.add(request.where, {"host": host})
         if via is not None:
-            self._environment.add(request.where, _rented(via.label, via.billing))
+            facts |= _rented(via.label, via.billing)
+        self._environment.add(
+            request.where, facts | found, {f"{mbit:g}" if mbit else "as it is": found}
+        )
         return found.get("goodput_bytes_per_s")
 
 
