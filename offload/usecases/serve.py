@@ -1,9 +1,9 @@
 """A server put together: model, detectors, limits, the socket it listens on."""
 
 import ipaddress
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from offload import detectors
 from offload.detectors import source
@@ -15,7 +15,6 @@ from offload.drivers.host import machine
 from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess
 from offload.service.server.run import Serving, listen, serve
-from offload.service.server.slots import SessionFactory
 from offload.service.wire import Info
 from offload.usecases.context import Context
 from offload.version import __version__
@@ -58,13 +57,13 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     workers = options.workers or configured.workers or cores
     threads = options.threads or configured.threads or max(1, cores // workers)
 
-    def load(_images: int) -> Sequence[Detector]:
-        return detectors.load(model, workers, threads)
-
-    place = InProcess(model, load, options.max_pixels, clock, _wide(model, threads, cores))
-
-    def open_engine() -> AbstractContextManager[SessionFactory]:
-        return place.open(Selection(min_score=model.min_score), workers)
+    place = InProcess(
+        model,
+        lambda _images: detectors.load(model, workers, threads),
+        options.max_pixels,
+        clock,
+        _wide(model, threads, cores),
+    )
 
     def describe(startup: dict[str, float]) -> Info:
         return Info(
@@ -83,7 +82,7 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
 
     address = _address(options.host, listener.getsockname()[1])
     serving = Serving(
-        open_engine,
+        partial(place.open, Selection(min_score=model.min_score), workers),
         describe,
         pictures.sample(),
         __version__,

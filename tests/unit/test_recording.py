@@ -16,7 +16,7 @@ from offload.drivers.http.streams import Stream
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.render.messages import Messages
-from offload.usecases.detect.conditions import condition
+from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import remember
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Samples, Tally

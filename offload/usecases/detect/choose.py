@@ -14,7 +14,7 @@ from offload.usecases.advise.advise import answer
 from offload.usecases.advise.question import Question
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy
-from offload.usecases.detect.conditions import local_slots
+from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import REMOTE, Request, moved
 from offload.usecases.history import query
 

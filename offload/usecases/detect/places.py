@@ -1,21 +1,23 @@
-"""Places put together, and the server of the rented machine that a request means."""
+"""Places put together, the servers that requests mean, and what measurements there depend on."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from offload import detectors, places
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
 from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
-from offload.domain.ports import Model, Place
-from offload.drivers.host import machine
+from offload.domain.measurements import Condition
+from offload.domain.ports import Model, Place, Session
+from offload.drivers.host import machine, network
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.providers.config import KEPT, ContainerOptions, LinkOptions, PlaceConfig
 from offload.providers.ec2 import connection, registry
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
+from offload.usecases.history.query import shown
 
 
 def kit(request: Request, context: Context, via: Endpoint | None = None) -> PlaceConfig:
@@ -114,3 +116,36 @@ def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
             hint=hint,
         )
     return other
+
+
+def condition(
+    session: Session, request: Request, configured: Settings, label: str | None = None
+) -> Condition:
+    """The condition of what `session` is asked for on behalf of `request`; `label` stands for the
+    address of a rented machine.
+    """
+    client, host = asdict(machine.describe()), dict(session.host)
+    place = places.known()[request.where]
+    if not place.leaves_machine:
+        host["name"] = client["name"]  # a container calls itself something else every time
+    slots = session.slots
+    if place.in_process:  # fewer images take fewer detectors at what is the same place
+        slots = max(slots, local_slots(request, configured))
+    return Condition(
+        model=session.model,
+        place=request.where,
+        client=client,
+        host=host,
+        slots=slots,
+        url=label or (shown(request.url or configured.url or "") if place.takes("url") else None),
+        network=network.fingerprint() if place.uses_link else None,
+        upload_max_side_px=request.upload_max_side,
+        upload_quality=request.upload_quality,
+        strip_metadata=request.strip_metadata,
+        cpus=request.cpus,
+    )
+
+
+def local_slots(request: Request, configured: Settings) -> int:
+    """How many images this process works on at a time if there are as many."""
+    return request.workers or configured.workers or machine.usable_cores()

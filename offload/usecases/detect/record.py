@@ -17,7 +17,7 @@ from offload.drivers.host import machine
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
 from offload.usecases.context import Context
-from offload.usecases.detect.conditions import condition
+from offload.usecases.detect.places import condition
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.run import DetectRun
 

@@ -20,7 +20,7 @@ from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect import places
-from offload.usecases.detect.conditions import local_slots
+from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.experiment import cell_runner
 from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper

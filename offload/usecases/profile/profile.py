@@ -19,7 +19,7 @@ from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect import places, subprocess_run
-from offload.usecases.detect.conditions import condition, local_slots
+from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job

@@ -6,7 +6,7 @@ from offload.costmodel.split.throughput import Speed, speed
 from offload.domain.ports import Session
 from offload.places import known as known_places
 from offload.usecases.context import Context
-from offload.usecases.detect.conditions import condition, local_slots
+from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.history import query
 

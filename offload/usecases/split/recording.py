@@ -15,7 +15,7 @@ from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
 from offload.usecases.context import Context
-from offload.usecases.detect.conditions import condition
+from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
