@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,8 +123,8 @@ class CellRunner:
         is_warm = (stays or known()[cell.place].leaves_machine) and not cell.cold
         may_build = stays and not self._built  # the image, which is no part of any start
         if is_warm or may_build:
-            with self._detected(cell, 1) as detected:
-                _done(detected)
+            with self._detected(cell, 1):
+                pass
         if stays and cell.cold:
             self._built = True
             take_down(self.kept_as)
@@ -137,7 +137,6 @@ class CellRunner:
             OffloadError: the command fails, or all images do.
         """
         with self._detected(cell, cell.images) as detected:
-            _done(detected)
             totals, document = detected.totals, detected.document
             was_there = StartPhase.CREATE not in totals["phases"]
             if stays_up(cell.place) and cell.cold == was_there:
@@ -154,12 +153,17 @@ class CellRunner:
                 photos=tuple(self._photos(detected.folder, root)),
             )
 
-    def _detected(self, cell: Cell, images: int) -> AbstractContextManager[Detected]:
+    @contextmanager
+    def _detected(self, cell: Cell, images: int) -> Iterator[Detected]:
         try:
             sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
         except OSError as error:
             raise OffloadError(f"Cannot write to {self.work}: {error.strerror}.") from error
-        return subprocess_run.detect(sources, self.request(cell), self.reporter, self.work)
+        request = self.request(cell)
+        with subprocess_run.detect(sources, request, self.reporter, self.work) as detected:
+            if detected.totals["failed"] == detected.totals["images"]:
+                raise OffloadError(f"No image could be used; {detected.reason}.")
+            yield detected
 
     def _photos(self, folder: str, root: str) -> Iterator[ImageTransfer]:
         with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
@@ -168,12 +172,6 @@ class CellRunner:
                 if row.error is None:
                     path = os.path.relpath(os.path.join(root, row.path), self.images.root)
                     yield ImageTransfer(path, row.bytes or 0, row.sent_bytes, row.durations)
-
-
-def _done(detected: Detected) -> None:
-    totals = detected.totals
-    if totals["failed"] == totals["images"]:
-        raise OffloadError(f"No image could be used; {detected.reason}.")
 
 
 def at_server(cell: Cell) -> bool:
