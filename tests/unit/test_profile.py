@@ -16,7 +16,7 @@ from offload.domain.vision import Box, Detection, Detections, Image
 from offload.drivers.images.image_files import FileImage
 from offload.usecases.detect.rows import Job
 from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.measure import Measurer, SampledImage
+from offload.usecases.profile.measure import Measurer, SampledFolder, SampledImage
 from offload.usecases.profile.probing import Budget
 from tests.fakes import IDENTITY, FakeSession
 
@@ -97,11 +97,10 @@ class Bench:
 
     def measure(self, budget_s: float = 10.0) -> list[Measurement]:
         paths = [f"{number}.jpg" for number in range(self.images)]
+        drawn = [SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]]
         measuring = Measurer(
             place="here",
-            paths=paths,
-            drawn=[SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]],
-            folder_bytes=self.images * self.image_bytes,
+            images=SampledFolder("", paths, drawn, self.images * self.image_bytes),
             start=self._start,
             session=self._open,
             blank=self._blank,

@@ -41,21 +41,35 @@ class SampledImage:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledFolder:
+    """The images to measure with in random order, the first of them that can be opened, and what
+    all of them take.
+    """
+
+    root: str
+    paths: Sequence[str]
+    drawn: Sequence[SampledImage]
+    bytes: int
+
+    @property
+    def mean_bytes(self) -> float:
+        """What an image takes."""
+        return self.bytes / len(self.paths)
+
+
+@dataclass(frozen=True, slots=True)
 class Measurer:
     """A place to measure, what with, and for how long.
 
-    `paths` are the folder's images in the order they were drawn, `drawn` some of them that can be
-    opened, `folder_bytes` what all of them take. `start` brings the place up in a process of its
-    own. `session` brings it up in this one; what is sent there are the images themselves, or copies
-    of the longest side given; `blank` is the measurement of such a session without what was
-    measured. `max_side_px` is such a side that was asked for; `takes_copies` says whether the place
-    may be sent any. `warnings` are about this machine. `stop` ends it early with what there is.
+    `start` brings the place up in a process of its own. `session` brings it up in this one; what is
+    sent there are the images themselves, or copies of the longest side given; `blank` is the
+    measurement of such a session without what was measured. `max_side_px` is such a side that was
+    asked for; `takes_copies` says whether the place may be sent any. `warnings` are about this
+    machine. `stop` ends it early with what there is.
     """
 
     place: str
-    paths: Sequence[str]
-    drawn: Sequence[SampledImage]
-    folder_bytes: int
+    images: SampledFolder
     start: Callable[[], Start]
     session: Callable[[int | None], AbstractContextManager[Session]]
     blank: Callable[[Session, int | None], Measurement]
@@ -112,7 +126,7 @@ class Measurer:
     def _full(self, session: Session, probes: Sequence[Probe], warnings: list[str]) -> Burst:
         """Images as they are, until their speed is known or the budget is spent."""
         left_s = self.budget.left_s
-        one_s = probing.expected_s(probes, "up", self.folder_bytes / len(self.paths))
+        one_s = probing.expected_s(probes, "up", self.images.mean_bytes)
         if probes and one_s > left_s:
             longer_s = 2 * (one_s + self.budget.spent_s)
             warnings.append(
@@ -129,7 +143,7 @@ class Measurer:
             return late or (so_far.precise and long_enough)
 
         self._begins("images as they are")
-        done = self._burst(session, self.paths[: self._most(probes)], enough)
+        done = self._burst(session, self.images.paths[: self._most(probes)], enough)
         if done.failures:
             path, reason = next(iter(done.failures.items()))
             # Warnings are kept, and names of images are not.
@@ -140,9 +154,9 @@ class Measurer:
 
     def _most(self, probes: Sequence[Probe]) -> int:
         """How many images the link carries in time: those in flight all want to arrive."""
-        one_s = probing.seconds_per_byte(probes, "up") * self.folder_bytes / len(self.paths)
+        one_s = probing.seconds_per_byte(probes, "up") * self.images.mean_bytes
         if not one_s:
-            return len(self.paths)
+            return len(self.images.paths)
         return max(_FEWEST, int(_FULL_SHARE * self.budget.left_s / one_s))
 
     def _sides_px(self, done: Burst, probes: Sequence[Probe]) -> list[int]:
@@ -154,7 +168,7 @@ class Measurer:
             return [asked_px] if probes else []
         if not _uplink_binds(done.samples, probes, done.slots):
             return []
-        usual_px = median(drawn.longest_px for drawn in self.drawn)
+        usual_px = median(drawn.longest_px for drawn in self.images.drawn)
         return [side_px for side_px in _SIDES_PX if side_px < usual_px][:_MOST_SIDES]
 
     def _smaller(
@@ -169,7 +183,7 @@ class Measurer:
         self._begins(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
         compared = list(full.found)[:_COMPARED]
-        others = [path for path in self.paths if path not in compared]
+        others = [path for path in self.images.paths if path not in compared]
 
         def enough(so_far: Burst) -> bool:
             late = self.budget.spent_s + so_far.drain_s > until_s

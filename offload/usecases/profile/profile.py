@@ -25,20 +25,10 @@ from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 from offload.usecases.history.versions import versions
 from offload.usecases.profile import quality_warnings
-from offload.usecases.profile.measure import Measurer, SampledImage
+from offload.usecases.profile.measure import Measurer, SampledFolder, SampledImage
 from offload.usecases.profile.probing import Budget
 
 _DRAWN, _MOST_TRIED = 10, 200
-
-
-@dataclass(frozen=True, slots=True)
-class SampledFolder:
-    """The images to measure with in random order, and the first of them that can be opened."""
-
-    root: str
-    paths: Sequence[str]
-    drawn: Sequence[SampledImage]
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +106,7 @@ class Profiler:
 
         return Measurer(
             place=place.name,
-            paths=images.paths,
-            drawn=images.drawn,
-            folder_bytes=images.bytes,
+            images=images,
             start=self._starter(as_is, images),
             session=session,
             blank=blank,
@@ -188,8 +176,8 @@ def folder(
     for path in paths[:_MOST_TRIED]:
         try:
             data = image_files.read(found.root, path).image.data
-            longest_px = pictures.longest_px(data, request.max_pixels)
-            drawn.append(SampledImage(path, len(data), longest_px))
+            side_px = pictures.longest_px(data, request.max_pixels)
+            drawn.append(SampledImage(path, len(data), side_px))
         except ImageError as error:
             why = f"{path}: {error}"
         if len(drawn) == max(_DRAWN, wanted):
