@@ -2,19 +2,23 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
+from offload.costmodel import statistics
 from offload.costmodel.agreement import agreement
 from offload.domain.events import PhaseBegan, Reporter, Stop
-from offload.domain.measurements import ImageSample, Measurement, Probe, Start, StartPhase
+from offload.domain.measurements import ImageSample, Measurement, Probe, Start, StartPhase, sample
 from offload.domain.ports import Session
-from offload.usecases.detect.rows import Job
+from offload.domain.vision import Detection
+from offload.usecases.detect.rows import Job, detect
 from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.burst import Burst, burst
 from offload.usecases.profile.probing import Budget
 
+_PRECISE = 0.03
+"""Half the 95 % interval of the mean gap between completions, over the mean, that is enough."""
+_SMALLEST_BLOCK = 5
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
 _LEAST_SHARE = 0.4
 """Of the budget: what slow starts leave of it at least, or all that was known would be starts."""
@@ -29,6 +33,37 @@ longer than a few images.
 """
 _FULL_SHARE = 0.6
 """Of the budget left, for images as they are where smaller copies come after them."""
+
+
+@dataclass(slots=True)
+class Burst:
+    """What became of the images so far: samples of those that were detected, what was found in
+    them, and why others failed. The first `in_flight` samples are warm-up.
+    """
+
+    slots: int
+    in_flight: int
+    samples: list[ImageSample] = field(default_factory=list)
+    found: dict[str, tuple[Detection, ...]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def drain_s(self) -> float:
+        """What the images in hand will still take."""
+        if len(self.samples) < 2:  # noqa: PLR2004 - a rate takes two
+            return 0.0
+        first, last = self.samples[0].finished_s, self.samples[-1].finished_s
+        return self.in_flight * (last - first) / (len(self.samples) - 1)
+
+    @property
+    def precise(self) -> bool:
+        """Whether more images would hardly tell more; looked at once a block."""
+        block = max(self.slots, _SMALLEST_BLOCK)
+        if len(self.samples) % block:
+            return False
+        finished_s = [image.finished_s for image in self.samples]
+        between_s = statistics.gaps(finished_s, skip=self.in_flight)
+        return statistics.relative_half_width(between_s, block) <= _PRECISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +237,23 @@ class Measurer:
     def _burst(
         self, session: Session, paths: Sequence[str], enough: Callable[[Burst], bool]
     ) -> Burst:
-        return burst(self.job(paths), session, self.budget.clock, self.stop, enough)
+        """Do the images until there are no more, `enough` of them are done, or `stop` is asked;
+        those in hand by then are finished and count.
+        """
+        ours, clock = Stop(), self.budget.clock
+        so_far = Burst(session.slots, session.concurrency)
+        began_s = clock()
+        with closing(detect(self.job(paths), session, "", clock, ours)) as rows:
+            for row in rows:
+                finished_s = clock() - began_s
+                if row.error is not None:
+                    so_far.failures[row.path] = row.error
+                else:
+                    so_far.samples.append(sample(row, len(so_far.samples) + 1, finished_s))
+                    so_far.found[row.path] = row.detections
+                if self.stop or enough(so_far):
+                    ours.ask()
+        return so_far
 
     def _measurement(
         self,
