@@ -1,4 +1,4 @@
-"""`offload advise`."""
+"""`offload advise`, `accuracy`."""
 
 from typing import Annotated
 
@@ -132,3 +132,18 @@ def advise(
         rendered.as_json(answer)
     else:
         rendered.show(answer, explain=explain)
+
+
+def accuracy(
+    last: Annotated[
+        int, Option("--last", "-n", min=1, help="Look at this many runs, the newest.")
+    ] = 50,
+    as_json: options.AsJson = False,
+) -> None:
+    """How good the last predictions were: each detect run beside what was predicted for it."""
+    from offload import bootstrap
+    from offload.render import accuracy as rendered
+    from offload.render import messages
+
+    with bootstrap.context(messages.Messages().hear).history() as store:
+        rendered.show(store.outcomes(last), as_json=as_json)

@@ -1,7 +1,8 @@
-"""`offload doctor`, `config`."""
+"""`offload doctor`, `config`, `examples`."""
 
 from typing import Annotated
 
+import typer
 from typer import Argument, Option
 
 from offload.cli import options
@@ -62,3 +63,15 @@ def config(as_json: options.AsJson = False) -> None:
     from offload.render import tables
 
     tables.facts(bootstrap.facts(bootstrap.load()), as_json=as_json)
+
+
+def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:
+    """Lay out pictures to try the tool on, and print their paths.
+
+    A dozen are the project's own; the photographs come from matplotlib and scikit-image as far as
+    those are installed. Nothing is downloaded.
+    """
+    from offload.usecases import examples
+
+    for path in examples.lay_out(folder):
+        typer.echo(path)

@@ -25,12 +25,6 @@ class History:
     outcomes: Sequence[Outcome]
 
 
-def outcomes(context: Context, last: int) -> list[Outcome]:
-    """The newest predictions with their outcomes, newest first."""
-    with context.history() as store:
-        return store.outcomes(last)
-
-
 def known(file: str | None, model: str | None, url: str | None, context: Context) -> History:
     """What was measured on this machine, or what a `file` of exported measurements holds.
 
