@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import cast
 
 from offload.costmodel.advice import Advice, advise
 from offload.costmodel.candidates.build import Overrides, server
@@ -21,7 +20,7 @@ from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
 from offload.places import known as known_places
 from offload.usecases.advise import prices
-from offload.usecases.advise.question import INSTANCE, Optimize, Question, Risk
+from offload.usecases.advise.question import INSTANCE, Question
 from offload.usecases.context import Context
 from offload.usecases.history import query
 from offload.usecases.history.query import History
@@ -85,11 +84,11 @@ def answer(question: Question, context: Context, known: History) -> Advice:
     goal = Goal(
         images=images,
         total_bytes=total_bytes if question.image_bytes is None else images * question.image_bytes,
-        optimize=cast("Optimize", question.optimize),
+        optimize=question.optimize,
         deadline_s=question.deadline_s,
         max_cost_usd=question.max_cost_usd,
         value_of_time_usd_per_h=question.value_of_time_usd_per_h,
-        risk=cast("Risk", question.risk),
+        risk=question.risk,
     )
     notes = () if question.from_file else _notes(known.measurements)
     return advise(

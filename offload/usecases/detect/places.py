@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from offload import detectors, places
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
-from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.domain.ports import Model, Place, Session
@@ -26,15 +25,11 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
     """
     hub, configured = context.hub, context.settings
     asked = request.model or configured.model
-
-    def here() -> ModelSource | None:
-        return source.resolve_here(asked, hub) if asked else None
-
     return PlaceConfig(
         asked=asked,
         labels=request.labels,
         resolve=lambda name: source.chosen(name, hub, request.labels),
-        here=here,
+        here=lambda: source.resolve_here(asked, hub) if asked else None,
         cache=hub.cache.folder,
         load=detectors.load,
         max_pixels=request.max_pixels,

@@ -271,8 +271,8 @@ REMOTE = "remote"
 """The other place of a split unless another is named: a server, or a machine that is rented."""
 
 _MOST_CPUS = 1024
-_WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
 _DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
+_WISHES = [name for name in _DEFAULTS if name not in {"sources", "where"}]
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _SPLIT_ONLY = {"others", "keep", "deadline_s", "max_cost_usd", "keep_local"}
 """What a split takes besides what its places take."""
