@@ -5,7 +5,8 @@ from offload.domain.events import Stop
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
 from offload.drivers.images.image_files import FileImage
-from offload.usecases.detect.rows import Job, Tally, detect
+from offload.usecases.detect.rows import Job, detect
+from offload.usecases.detect.run import DetectRun
 from tests.fakes import FakeSession
 
 
@@ -71,11 +72,11 @@ def test_a_picture_that_cannot_be_kept_is_a_failed_row() -> None:
 
 def test_the_summary_reports_the_first_inference_apart() -> None:
     session = FakeSession(concurrency=1)
-    tally = Tally(session, "local")
-    rows = run(job(["a", "b", "gone"]), session)
-    for row in rows.values():
-        tally.add(row)
-    summary = tally.summary(startup_s=0.5, detect_s=2.0)
+    rows = run(job(["a", "b", "gone"]), session).values()
+    ticks = iter(range(100))
+    made = DetectRun(session, "local", 3, 0, 0.5, iter(rows), lambda: next(ticks) * 2 / 7)
+    assert list(made) == list(rows)
+    summary = made.summary()
     assert (summary.images, summary.failed, summary.objects) == (3, 1, 2)
     assert summary.first_infer_s == 0.01
     assert summary.infer is not None

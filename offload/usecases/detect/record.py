@@ -48,7 +48,7 @@ def remember(
     samples = run.samples[request.where]
     if not context.settings.history or samples.first_s is None or not is_plain(run, request):
         return None
-    session = run.tally.session
+    session = run.session
     kept = known_places()[request.where].takes("keep") and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, context.settings, run.via.label if run.via else None)
@@ -60,8 +60,8 @@ def remember(
         source="run",
         condition=under,
         in_flight=session.concurrency,
-        folder_images=run.tally.images,
-        folder_bytes=run.tally.bytes,
+        folder_images=run.images,
+        folder_bytes=run.bytes,
         starts=(start,) if usual and bring_up is None else (),
         images=tuple(samples.images),
     )
@@ -71,7 +71,7 @@ def remember(
             return None
         known = [m for _, m in store.measurements(model=under.model.sha256) if m != bring_up]
         past = [o for o in store.outcomes() if o.model == under.model.name]
-        goal = Goal(run.tally.images, float(run.tally.bytes))
+        goal = Goal(run.images, float(run.bytes))
         billing = run.via.billing if run.via else Billing()
         state = bring_up.facts["from"] if bring_up else None
         # Where a machine was brought up for the run, predictions are not as good as others.
@@ -115,9 +115,9 @@ def outcome_of(
         taken_at=taken_at,
         key=predicted.lane.key,
         place=place,
-        model=run.tally.session.model.name,
-        images=run.tally.images,
-        bytes=run.tally.bytes,
+        model=run.session.model.name,
+        images=run.images,
+        bytes=run.bytes,
         predicted_s=predicted.seconds,
         low_s=predicted.low_s,
         high_s=predicted.high_s,
@@ -130,10 +130,9 @@ def outcome_of(
 
 def is_plain(run: DetectRun, request: Request) -> bool:
     """Whether the pace of a run was that of its place."""
-    tally = run.tally
     waited = run.waited_s > max(_WAITED_S, _WAITED_SHARE * run.detect_s)
     several = (request.replicas or 1) > 1  # no condition tells how many
-    return not (several or request.annotate or tally.failed or tally.fallen_back or waited)
+    return not (several or request.annotate or run.failed or run.fallen_back or waited)
 
 
 def _lane(

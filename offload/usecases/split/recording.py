@@ -77,8 +77,8 @@ def _sample(run: DetectRun, under: Condition, taken_at: str) -> Measurement:
         source="run",
         condition=under,
         in_flight=run.shared.work.sessions[under.place].concurrency,
-        folder_images=run.tally.images,
-        folder_bytes=run.tally.bytes,
+        folder_images=run.images,
+        folder_bytes=run.bytes,
         images=tuple(run.samples[under.place].images),
     )
 
@@ -93,7 +93,7 @@ def _prediction(
     """What advice would have said of both together; None where one of them was not measured."""
     here, there = under
     past = [o for o in outcomes if o.model == here.model.name]
-    goal = Goal(run.tally.images, float(run.tally.bytes))
+    goal = Goal(run.images, float(run.bytes))
     by_hand = Overrides(slots=here.slots, network=there.network, kind=there.url)
     ways = lanes(known, past, by_hand, known_places())
     way = split_option.split(ways, known, goal, [there.place])
