@@ -172,7 +172,7 @@ def import_measurements(
 
     with bootstrap.context(messages.Messages().hear).history() as store:
         added = history_io.import_file(store, file, model)
-    profiles.taken_in(added.measurements, added.outcomes, added.fits)
+    profiles.taken_in(*added)
 
 
 @app.command()

@@ -24,21 +24,15 @@ from offload.usecases.experiment.sampling import Subset
 from offload.usecases.provision import containers
 
 
-@dataclass(slots=True)
 class LinkShaper:
-    """Has the link shaped by a command of the user's, in whose `words` `{mbit}` is the rate."""
+    """Has the link shaped to some rates, if any, by a command of the user's, in which `{mbit}` is
+    the rate.
 
-    command: str | None
-    words: Sequence[str]
-    last_mbit: float | None = None
+    Raises:
+        UsageError: there is no such command for rates, or no rate for the command.
+    """
 
-    @classmethod
-    def of(cls, command: str | None, rates: Sequence[float]) -> "LinkShaper":
-        """The one that a command line is, for links of these rates if any.
-
-        Raises:
-            UsageError: there is no such command for rates, or no rate for the command.
-        """
+    def __init__(self, command: str | None, rates: Sequence[float]) -> None:
         hint = "For instance: --link 10,100 --link-command 'my-shaper --rate {mbit}'"
         try:
             words = shlex.split(command or "")
@@ -50,7 +44,8 @@ class LinkShaper:
         if words and not (rates and any("{mbit}" in word for word in words)):
             what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
             raise UsageError(f"--link-command {what}.", hint=hint)
-        return cls(command, words)
+        self.command, self._words = command, words
+        self._last_mbit: float | None = None
 
     def shape(self, mbit: float) -> None:
         """Shape it, unless it is what it was shaped to last.
@@ -58,10 +53,10 @@ class LinkShaper:
         Raises:
             OffloadError: the command fails.
         """
-        if mbit == self.last_mbit:
+        if mbit == self._last_mbit:
             return
-        self.last_mbit = None
-        words = [word.replace("{mbit}", f"{mbit:g}") for word in self.words]
+        self._last_mbit = None
+        words = [word.replace("{mbit}", f"{mbit:g}") for word in self._words]
         try:
             ended = processes.run(words, os.environ)
         except OSError as error:
@@ -69,7 +64,7 @@ class LinkShaper:
         if ended.code:
             said = ended.said[-1] if ended.said else "it said nothing"
             raise OffloadError(f"--link-command ended with exit code {ended.code}: {said}")
-        self.last_mbit = mbit
+        self._last_mbit = mbit
 
 
 @dataclass(slots=True)

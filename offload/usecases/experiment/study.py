@@ -162,7 +162,7 @@ def designed(
     Raises:
         UsageError: something cannot be meant: links, the model, the server, or its price.
     """
-    shaper = LinkShaper.of(link_command, design.link_mbit)
+    shaper = LinkShaper(link_command, design.link_mbit)
     configured, model = context.settings, _model(requests, context)
     if model is not None:  # what is left open may be decided otherwise next time
         named = requests[0].model or configured.model or model.identity.name
