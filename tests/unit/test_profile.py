@@ -14,10 +14,12 @@ from offload.domain.ports import Session
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection, Detections, Image
 from offload.drivers.images.image_files import FileImage
+from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 from offload.usecases.profile import probing, quality_warnings
 from offload.usecases.profile.measure import Measurer, SampledFolder, SampledImage
 from offload.usecases.profile.probing import Budget
+from tests.contexts import context
 from tests.fakes import IDENTITY, FakeSession
 
 WORK_S = 0.02
@@ -99,7 +101,8 @@ class Bench:
         paths = [f"{number}.jpg" for number in range(self.images)]
         drawn = [SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]]
         measuring = Measurer(
-            place="here",
+            request=Request(("photos",), where="remote", upload_max_side=self.max_side_px),
+            context=context(stop=self.stop, reporter=Reporter(self._hear)),
             images=SampledFolder("", paths, drawn, self.images * self.image_bytes),
             start=self._start,
             session=self._open,
@@ -107,10 +110,7 @@ class Bench:
             job=lambda chosen: Job(chosen, self._read),
             budget=Budget(budget_s, self.clock),
             rng=random.Random(7),
-            stop=self.stop,
-            reporter=Reporter(self._hear),
             warnings=self.warnings,
-            max_side_px=self.max_side_px,
         )
         return list(measuring.measurements())
 

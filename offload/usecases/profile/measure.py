@@ -8,10 +8,13 @@ from statistics import fmean, median
 
 from offload.costmodel import statistics
 from offload.costmodel.agreement import agreement
-from offload.domain.events import PhaseBegan, Reporter, Stop
+from offload.domain.events import PhaseBegan, Stop
 from offload.domain.measurements import ImageSample, Measurement, Probe, Start, StartPhase, sample
 from offload.domain.ports import Session
 from offload.domain.vision import Detection
+from offload.places import known
+from offload.usecases.context import Context
+from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, detect
 from offload.usecases.profile import probing, quality_warnings
 from offload.usecases.profile.probing import Budget
@@ -94,16 +97,16 @@ class SampledFolder:
 
 @dataclass(frozen=True, slots=True)
 class Measurer:
-    """A place to measure, what with, and for how long.
+    """The place of a request to be measured, what with, and for how long.
 
     `start` brings the place up in a process of its own. `session` brings it up in this one; what is
     sent there are the images themselves, or copies of the longest side given; `blank` is the
-    measurement of such a session without what was measured. `max_side_px` is such a side that was
-    asked for; `takes_copies` says whether the place may be sent any. `warnings` are about this
-    machine. `stop` ends it early with what there is.
+    measurement of such a session without what was measured. `warnings` are about this machine. The
+    context's `stop` ends it early with what there is.
     """
 
-    place: str
+    request: Request
+    context: Context
     images: SampledFolder
     start: Callable[[], Start]
     session: Callable[[int | None], AbstractContextManager[Session]]
@@ -111,11 +114,7 @@ class Measurer:
     job: Callable[[Sequence[str]], Job]
     budget: Budget
     rng: random.Random
-    stop: Stop
-    reporter: Reporter
     warnings: Sequence[str] = ()
-    max_side_px: int | None = None
-    takes_copies: bool = True
 
     def measurements(self) -> Iterator[Measurement]:
         """The place with images as they are, then with smaller copies where they may be worth it.
@@ -125,28 +124,28 @@ class Measurer:
             OffloadError: what is asked for cannot be done.
         """
         starts = self._starts()
-        if self.stop:
+        if self.context.stop:
             return
         warnings = list(self.warnings)
         with self.session(None) as session:
             self.budget.see_to(_LEAST_SHARE)
             self._begins("the link")
-            probes = probing.link(session, self.budget, self.rng, self.stop)
+            probes = probing.link(session, self.budget, self.rng, self.context.stop)
             full = self._full(session, probes, warnings)
             whole = self._measurement(session, None, full, starts, probes)
         sides = self._sides_px(full, probes)
         yield replace(whole, warnings=(*warnings, *whole.warnings))
-        while sides and not self.stop:
+        while sides and not self.context.stop:
             share_s = self.budget.left_s / len(sides)
             yield self._smaller(sides.pop(0), share_s, full, starts, probes)
 
     def _begins(self, phase: str) -> None:
-        self.reporter.emit(PhaseBegan(phase, self.place))
+        self.context.reporter.emit(PhaseBegan(phase, self.request.where))
 
     def _starts(self) -> list[Start]:
         starts: list[Start] = []
         took_s = 0.0
-        while len(starts) < _MOST_STARTS and not self.stop:
+        while len(starts) < _MOST_STARTS and not self.context.stop:
             if starts and self.budget.spent_s + took_s > _STARTS_SHARE * self.budget.whole_s:
                 break
             self._begins(f"start {len(starts) + 1}")
@@ -182,7 +181,7 @@ class Measurer:
         if done.failures:
             path, reason = next(iter(done.failures.items()))
             # Warnings are kept, and names of images are not.
-            self.reporter.step(f"{self.place}: {path}: {reason}")
+            self.context.reporter.step(f"{self.request.where}: {path}: {reason}")
             tried = len(done.failures) + len(done.samples)
             warnings.append(f"{len(done.failures)} of {tried} images failed; to see which: -v.")
         return done
@@ -196,9 +195,9 @@ class Measurer:
 
     def _sides_px(self, done: Burst, probes: Sequence[Probe]) -> list[int]:
         """Longest sides of copies to measure: the one asked for, or some where the link binds."""
-        if not self.takes_copies:
+        if not known()[self.request.where].takes("upload_max_side"):
             return []
-        asked_px = self.max_side_px
+        asked_px = self.request.upload_max_side
         if asked_px:
             return [asked_px] if probes else []
         if not _uplink_binds(done.samples, probes, done.slots):
@@ -251,7 +250,7 @@ class Measurer:
                 else:
                     so_far.samples.append(sample(row, len(so_far.samples) + 1, finished_s))
                     so_far.found[row.path] = row.detections
-                if self.stop or enough(so_far):
+                if self.context.stop or enough(so_far):
                     ours.ask()
         return so_far
 

@@ -105,7 +105,8 @@ class Profiler:
             )
 
         return Measurer(
-            place=place.name,
+            request=request,
+            context=context,
             images=images,
             start=self._starter(as_is, images),
             session=session,
@@ -113,11 +114,7 @@ class Profiler:
             job=lambda paths: Job(paths, partial(image_files.read, images.root)),
             budget=Budget(self.budget_s, context.clock),
             rng=self.rng,
-            stop=context.stop,
-            reporter=context.reporter,
             warnings=warnings,
-            max_side_px=request.upload_max_side,
-            takes_copies=known()[request.where].takes("upload_max_side"),
         )
 
     def _starter(self, request: Request, images: SampledFolder) -> Callable[[], Start]:
