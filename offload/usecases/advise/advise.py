@@ -104,11 +104,7 @@ def _job(question: Question) -> tuple[int, float | None]:
     """
     if question.images is not None:
         return question.images, None
-    try:
-        found = image_files.find(question.sources, recursive=question.recursive)
-    except UsageError as error:
-        error.hint = error.hint.replace("offload detect", "offload advise")
-        raise
+    found = image_files.find(question.sources, recursive=question.recursive, command="advise")
     sizes = [os.stat(path).st_size for path in found.located() if os.path.exists(path)]
     if not sizes:
         raise UsageError("There is no image to advise on.", hint="offload advise --images 200")

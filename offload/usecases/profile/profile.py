@@ -157,11 +157,7 @@ def folder(
     Raises:
         UsageError: they name no image, or none that can be opened.
     """
-    try:
-        found = image_files.find(request.sources, recursive=request.recursive)
-    except UsageError as error:
-        error.hint = error.hint.replace("offload detect", "offload profile")
-        raise
+    found = image_files.find(request.sources, recursive=request.recursive, command="profile")
     staying = KeepLocalRules(found.root, stay)
     paths = [path for path in rng.sample(found.paths, len(found.paths)) if path not in staying]
     if not paths and found.paths:
