@@ -163,8 +163,11 @@ def designed(
         UsageError: something cannot be meant: links, the model, the server, or its price.
     """
     shaper = LinkShaper(link_command, design.link_mbit)
-    configured, model = context.settings, _model(requests, context)
-    if model is not None:  # what is left open may be decided otherwise next time
+    configured, model = context.settings, None
+    here = next((each for each in requests if not known()[each.where].has_own_model), None)
+    if here is not None:  # else the server alone decides
+        model = places.kit(here, context).resolve(here.model or configured.model)
+        # What is left open may be decided otherwise next time.
         named = requests[0].model or configured.model or model.identity.name
         requests = [replace(request, model=named) for request in requests]
     at = {request.where: request for request in requests}
@@ -182,14 +185,6 @@ def designed(
     return StudySetup(
         design, at, images, predictor, shaper, context, sha256, remote, server, command
     )  # fmt: skip
-
-
-def _model(requests: Sequence[Request], context: Context) -> ModelSource | None:
-    """The model of the places here, fetched if need be; None if the server alone decides."""
-    here = next((request for request in requests if not known()[request.where].has_own_model), None)
-    if here is None:
-        return None
-    return places.kit(here, context).resolve(here.model or context.settings.model)
 
 
 def _billing(
@@ -210,10 +205,7 @@ def _billing(
 
 
 def _known(
-    model: ModelSource | None,
-    asked: str | None,
-    server: str | None,
-    context: Context,
+    model: ModelSource | None, asked: str | None, server: str | None, context: Context
 ) -> History:
     """What is known of the model at the places here, and at the server."""
     if model is not None:
