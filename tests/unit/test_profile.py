@@ -2,25 +2,26 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
 from offload.domain.events import Event, PhaseBegan, Reporter, Stepped, Stop
-from offload.domain.measurements import Condition, ImageSample, Measurement, Probe, Start
+from offload.domain.measurements import ImageSample, Measurement, Probe, Start
 from offload.domain.ports import Session
 from offload.domain.timing import Durations
-from offload.domain.vision import Box, Detection, Detections, Image
+from offload.domain.vision import Box, Detection, Detections, Image, Selection
 from offload.drivers.images.image_files import FileImage
+from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
-from offload.usecases.detect.rows import Job
 from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.measure import Measurer, SampledFolder, SampledImage
+from offload.usecases.profile.images import SampledFolder, SampledImage
+from offload.usecases.profile.measure import Measurer
 from offload.usecases.profile.probing import Budget
 from tests.contexts import context
-from tests.fakes import IDENTITY, FakeSession
+from tests.fakes import FakeSession
 
 WORK_S = 0.02
 """What one image takes the fake's only slot."""
@@ -100,32 +101,22 @@ class Bench:
     def measure(self, budget_s: float = 10.0) -> list[Measurement]:
         paths = [f"{number}.jpg" for number in range(self.images)]
         drawn = [SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]]
-        measuring = Measurer(
-            request=Request(("photos",), where="remote", upload_max_side=self.max_side_px),
-            context=context(stop=self.stop, reporter=Reporter(self._hear)),
-            images=SampledFolder("", paths, drawn, self.images * self.image_bytes),
-            start=self._start,
-            session=self._open,
-            blank=self._blank,
-            job=lambda chosen: Job(chosen, self._read),
-            budget=Budget(budget_s, self.clock),
-            rng=random.Random(7),
+        request = Request(
+            ("photos",), where="remote", url="http://far:1", upload_max_side=self.max_side_px
+        )
+        measurer = Benched(
+            request,
+            context(stop=self.stop, reporter=Reporter(self._hear)),
+            None,
+            places.made(request, context(), None),
+            Selection(),
+            SampledFolder("", paths, drawn, self.images * self.image_bytes),
+            Budget(budget_s, self.clock),
+            random.Random(7),
             warnings=self.warnings,
         )
-        return list(measuring.measurements())
-
-    def _blank(self, session: Session, side_px: int | None) -> Measurement:
-        under = Condition(
-            IDENTITY, "there", {}, session.host, session.slots, upload_max_side_px=side_px
-        )
-        return Measurement(
-            "2026-11-21T09:00:00+00:00",
-            "profile",
-            under,
-            session.concurrency,
-            self.images,
-            self.images * self.image_bytes,
-        )
+        measurer.bench = self
+        return list(measurer.measurements())
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, PhaseBegan):
@@ -133,23 +124,38 @@ class Bench:
         elif isinstance(event, Stepped):
             self.steps.append(event.text)
 
-    def _start(self) -> Start:
+    def start(self) -> Start:
         self.clock.now_s += self.start_s
         return Start(1, self.start_s / 2, self.start_s / 2)
 
     @contextmanager
-    def _open(self, side_px: int | None) -> Iterator[Session]:
+    def open(self, side_px: int | None) -> Iterator[Session]:
         self.steps.append(f"open {side_px}")
         if isinstance(self.session, Link):
             self.session.side_px = side_px
         yield self.session
 
-    def _read(self, path: str) -> FileImage:
+    def read(self, path: str) -> FileImage:
         if path in self.bad:
             raise ImageError("empty file")
         if not isinstance(self.session, Link):
             self.clock.now_s += WORK_S
         return FileImage(Image(path, bytes(self.image_bytes)), mtime_ns=7)
+
+
+class Benched(Measurer):
+    """Measures what is on a bench."""
+
+    bench: Bench
+
+    def start(self) -> Start:
+        return self.bench.start()
+
+    def session(self, side_px: int | None) -> AbstractContextManager[Session]:
+        return self.bench.open(side_px)
+
+    def read(self, path: str) -> FileImage:
+        return self.bench.read(path)
 
 
 def linked(budget_s: float = 10.0, *, bytes_per_s: float = 1e6, **rest: object) -> Bench:
@@ -202,7 +208,7 @@ def test_an_image_that_is_built_once_costs_no_budget() -> None:
         bench.clock.now_s += built_s + 1
         return Start(1, built_s + 0.5, 0.5, phases={"build": built_s} if built_s else {})
 
-    bench._start = start  # type: ignore[method-assign]
+    bench.start = start  # type: ignore[method-assign]
     (found,) = bench.measure()
     assert len(found.starts) == 3
     assert found.images
@@ -332,7 +338,7 @@ def test_who_stops_keeps_what_is_measured() -> None:
             ask()
         return FileImage(Image(path, bytes(1000)), mtime_ns=7)
 
-    bench._start, bench._read = start, read  # type: ignore[method-assign]
+    bench.start, bench.read = start, read  # type: ignore[method-assign]
     (found,) = bench.measure()
     assert 4 <= len(found.images) <= 6
     assert sides([found]) == [None]

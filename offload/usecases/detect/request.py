@@ -122,6 +122,13 @@ class Request:
         """Whether images may be sent to another computer."""
         return any(known()[name].leaves_machine for name in self.members)
 
+    @property
+    def as_is(self) -> "Request":
+        """The same without smaller copies."""
+        return dataclasses.replace(
+            self, upload_max_side=None, upload_quality=_DEFAULTS["upload_quality"]
+        )
+
     def as_options(self) -> list[str]:
         """The options of `offload detect` that ask for the same, but for where results go; and for
         the token, as every user of a machine can read its command lines.
@@ -271,7 +278,7 @@ REMOTE = "remote"
 """The other place of a split unless another is named: a server, or a machine that is rented."""
 
 _MOST_CPUS = 1024
-_DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Request)}
 _WISHES = [name for name in _DEFAULTS if name not in {"sources", "where"}]
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _SPLIT_ONLY = {"others", "keep", "deadline_s", "max_cost_usd", "keep_local"}

@@ -1,27 +1,35 @@
 """Measure one place: how it comes up, its link, and a stretch of the job itself."""
 
+import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from statistics import fmean, median
+from typing import Any
 
-from offload.costmodel import statistics
 from offload.costmodel.agreement import agreement
+from offload.domain.errors import OffloadError
 from offload.domain.events import PhaseBegan, Stop
 from offload.domain.measurements import ImageSample, Measurement, Probe, Start, StartPhase, sample
-from offload.domain.ports import Session
-from offload.domain.vision import Detection
+from offload.domain.ports import Place, Session
+from offload.domain.vision import Selection
+from offload.drivers.host import machine
+from offload.drivers.images import image_files
+from offload.drivers.images.image_files import FileImage
 from offload.places import known
+from offload.providers import Endpoint
 from offload.usecases.context import Context
+from offload.usecases.detect import places, subprocess_run
+from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, detect
+from offload.usecases.history.versions import versions
 from offload.usecases.profile import probing, quality_warnings
+from offload.usecases.profile.burst import Burst
+from offload.usecases.profile.images import SampledFolder
 from offload.usecases.profile.probing import Budget
 
-_PRECISE = 0.03
-"""Half the 95 % interval of the mean gap between completions, over the mean, that is enough."""
-_SMALLEST_BLOCK = 5
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
 _LEAST_SHARE = 0.4
 """Of the budget: what slow starts leave of it at least, or all that was known would be starts."""
@@ -39,82 +47,65 @@ _FULL_SHARE = 0.6
 
 
 @dataclass(slots=True)
-class Burst:
-    """What became of the images so far: samples of those that were detected, what was found in
-    them, and why others failed. The first `in_flight` samples are warm-up.
-    """
-
-    slots: int
-    in_flight: int
-    samples: list[ImageSample] = field(default_factory=list)
-    found: dict[str, tuple[Detection, ...]] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def drain_s(self) -> float:
-        """What the images in hand will still take."""
-        if len(self.samples) < 2:  # noqa: PLR2004 - a rate takes two
-            return 0.0
-        first, last = self.samples[0].finished_s, self.samples[-1].finished_s
-        return self.in_flight * (last - first) / (len(self.samples) - 1)
-
-    @property
-    def precise(self) -> bool:
-        """Whether more images would hardly tell more; looked at once a block."""
-        block = max(self.slots, _SMALLEST_BLOCK)
-        if len(self.samples) % block:
-            return False
-        finished_s = [image.finished_s for image in self.samples]
-        between_s = statistics.gaps(finished_s, skip=self.in_flight)
-        return statistics.relative_half_width(between_s, block) <= _PRECISE
-
-
-@dataclass(frozen=True, slots=True)
-class SampledImage:
-    """An image that can be opened: its path, the file's size and the picture's longest side."""
-
-    path: str
-    bytes: int
-    longest_px: int
-
-
-@dataclass(frozen=True, slots=True)
-class SampledFolder:
-    """The images to measure with in random order, the first of them that can be opened, and what
-    all of them take.
-    """
-
-    root: str
-    paths: Sequence[str]
-    drawn: Sequence[SampledImage]
-    bytes: int
-
-    @property
-    def mean_bytes(self) -> float:
-        """What an image takes."""
-        return self.bytes / len(self.paths)
-
-
-@dataclass(frozen=True, slots=True)
 class Measurer:
-    """The place of a request to be measured, what with, and for how long.
-
-    `start` brings the place up in a process of its own. `session` brings it up in this one; what is
-    sent there are the images themselves, or copies of the longest side given; `blank` is the
-    measurement of such a session without what was measured. `warnings` are about this machine. The
-    context's `stop` ends it early with what there is.
+    """Measures the place of a request with a folder's images, as long as the budget lasts or until
+    the context's `stop` is asked. `via` is the machine that is meant, if it is a rented one; `load`
+    and `warnings` are of this machine.
     """
 
     request: Request
     context: Context
+    via: Endpoint | None
+    place: Place
+    selection: Selection
     images: SampledFolder
-    start: Callable[[], Start]
-    session: Callable[[int | None], AbstractContextManager[Session]]
-    blank: Callable[[Session, int | None], Measurement]
-    job: Callable[[Sequence[str]], Job]
     budget: Budget
     rng: random.Random
+    load: float | None = None
     warnings: Sequence[str] = ()
+    taken_at: str = field(default_factory=machine.now)
+    _cpu_s: tuple[float, float] | None = field(default_factory=machine.cpu_s)
+    _unusable: int = 0
+
+    def start(self) -> Start:
+        """Bring the place up in a process of its own, with an image for every detector that loads;
+        elsewhere with one that is soon sent. Those that cannot be used are left out from then on.
+
+        Raises:
+            PlaceUnavailable: the place is not there.
+            OffloadError: the command fails, or no image can be used.
+        """
+        drawn, together, reason = self.images.drawn, 1, ""
+        if known()[self.request.where].in_process:
+            together = local_slots(self.request, self.context.settings)
+        else:
+            drawn = sorted(drawn, key=lambda each: each.bytes)
+        located = [os.path.join(self.images.root, each.path) for each in drawn]
+        while files := located[self._unusable :][:together]:
+            request, reporter = self.request.as_is, self.context.reporter
+            with subprocess_run.detect(files, request, reporter) as detected:
+                totals, reason = detected.totals, detected.reason
+            if totals["failed"] < totals["images"]:
+                return Start(
+                    images=len(files),
+                    startup_s=totals["startup_s"],
+                    first_s=totals["detect_s"],
+                    sent_bytes=totals["sent_bytes"],
+                    phases=totals["phases"],
+                )
+            self._unusable += together
+        raise OffloadError(f"None of the images drawn can be used; {reason}.")
+
+    def session(self, side_px: int | None) -> AbstractContextManager[Session]:
+        """Bring it up in this process, to be sent the images themselves or smaller copies."""
+        place = self.place
+        if side_px:
+            place = places.made(self._request(side_px), self.context, self.via)
+        return place.open(self.selection, len(self.images.paths))
+
+    def read(self, path: str) -> FileImage:
+        """An image of the folder."""
+        return image_files.read(self.images.root, path)
 
     def measurements(self) -> Iterator[Measurement]:
         """The place with images as they are, then with smaller copies where they may be worth it.
@@ -242,7 +233,7 @@ class Measurer:
         ours, clock = Stop(), self.budget.clock
         so_far = Burst(session.slots, session.concurrency)
         began_s = clock()
-        with closing(detect(self.job(paths), session, "", clock, ours)) as rows:
+        with closing(detect(Job(paths, self.read), session, "", clock, ours)) as rows:
             for row in rows:
                 finished_s = clock() - began_s
                 if row.error is not None:
@@ -262,13 +253,36 @@ class Measurer:
         starts: Sequence[Start],
         probes: Sequence[Probe],
     ) -> Measurement:
-        return replace(
-            self.blank(session, side_px),
+        label = self.via.label if self.via else None
+        under = condition(session, self._request(side_px), self.context.settings, label)
+        return Measurement(
+            taken_at=self.taken_at,
+            source="profile",
+            condition=under,
+            in_flight=session.concurrency,
+            folder_images=len(self.images.paths),
+            folder_bytes=self.images.bytes,
             starts=tuple(starts),
             images=tuple(done.samples),
             probes=tuple(probes),
+            facts=self._facts(),
             warnings=tuple(quality_warnings.of_samples(done.samples, probes, session.concurrency)),
         )
+
+    def _request(self, side_px: int | None) -> Request:
+        return replace(self.request, upload_max_side=side_px) if side_px else self.request.as_is
+
+    def _facts(self) -> Mapping[str, Any]:
+        """What explains a number later."""
+        before, after, share = self._cpu_s, machine.cpu_s(), None
+        if before and after and after[1] > before[1]:
+            share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
+        return {
+            "versions": versions(),
+            "load_before": self.load,
+            "load_after": machine.load(),
+            "cpu_busy_share": share,
+        }
 
 
 def _uplink_binds(images: Sequence[ImageSample], probes: Sequence[Probe], slots: int) -> bool:

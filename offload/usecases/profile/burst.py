@@ -1,0 +1,42 @@
+"""A stretch of the job itself, as long as it takes to know its speed."""
+
+from dataclasses import dataclass, field
+
+from offload.costmodel import statistics
+from offload.domain.measurements import ImageSample
+from offload.domain.vision import Detection
+
+_PRECISE = 0.03
+"""Half the 95 % interval of the mean gap between completions, over the mean, that is enough."""
+_SMALLEST_BLOCK = 5
+
+
+@dataclass(slots=True)
+class Burst:
+    """What became of the images so far: samples of those that were detected, what was found in
+    them, and why others failed. The first `in_flight` samples are warm-up.
+    """
+
+    slots: int
+    in_flight: int
+    samples: list[ImageSample] = field(default_factory=list)
+    found: dict[str, tuple[Detection, ...]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def drain_s(self) -> float:
+        """What the images in hand will still take."""
+        if len(self.samples) < 2:  # noqa: PLR2004 - a rate takes two
+            return 0.0
+        first, last = self.samples[0].finished_s, self.samples[-1].finished_s
+        return self.in_flight * (last - first) / (len(self.samples) - 1)
+
+    @property
+    def precise(self) -> bool:
+        """Whether more images would hardly tell more; looked at once a block."""
+        block = max(self.slots, _SMALLEST_BLOCK)
+        if len(self.samples) % block:
+            return False
+        finished_s = [image.finished_s for image in self.samples]
+        between_s = statistics.gaps(finished_s, skip=self.in_flight)
+        return statistics.relative_half_width(between_s, block) <= _PRECISE
