@@ -38,12 +38,9 @@ class Profiler:
         most = max(local_slots(request, configured) for request in requests)
         away = any(request.leaves_machine for request in requests)
         images = folder(requests[0], self.rng, most, configured.keep_local if away else ())
-        load = machine.load()
-        doubts = list(
-            quality_warnings.of_machine(
-                machine.usable_cores(), load, machine.burstable(), on_battery=machine.on_battery()
-            )
-        )
+        cores, load, kind = machine.usable_cores(), machine.load(), machine.burstable()
+        on_battery = machine.on_battery()
+        doubts = list(quality_warnings.of_machine(cores, load, kind, on_battery=on_battery))
         for request in requests:  # what cannot be meant is refused before anything is measured
             if places.means_rented(request, configured):
                 registry.connected(configured, request.machine)
@@ -55,13 +52,19 @@ class Profiler:
             try:
                 with places.endpoint(request, self.context) as via:
                     place = places.made(request.as_is, self.context, via)
-                    # Asked for or fetched before the time counts.
-                    selection = request.selection(place.model)
-                    budget = Budget(self.budget_s, self.context.clock)
                     measurer = Measurer(
-                        request, self.context, via, place, selection, images, budget, self.rng,
-                        load, doubts,
-                    )  # fmt: skip
+                        request=request,
+                        context=self.context,
+                        via=via,
+                        place=place,
+                        selection=request.selection(place.model),
+                        images=images,
+                        # From now on: the model may have to be asked for or fetched.
+                        budget=Budget(self.budget_s, self.context.clock),
+                        rng=self.rng,
+                        load=load,
+                        warnings=doubts,
+                    )
                     yield from measurer.measurements()
             except PlaceUnavailable as error:
                 self.lost.append(request.where)
