@@ -26,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from offload import bootstrap
+from offload.domain.events import Stop
 from offload.domain.ports import Session
 from offload.domain.timing import quantile
 from offload.domain.vision import Image
@@ -37,7 +38,7 @@ from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession
 from offload.usecases.detect import places
-from offload.usecases.detect.pipeline import Stop, pull
+from offload.usecases.detect.pipeline import pull
 from offload.usecases.detect.request import Request
 
 OURS = "client"

@@ -3,19 +3,9 @@
 from typing import Annotated
 
 import typer
+from typer import Option
 
-from offload.cli import (
-    accuracy,
-    advise,
-    detect,
-    doctor,
-    examples,
-    experiment,
-    models,
-    profile,
-    report,
-    serve,
-)
+from offload.cli import advise, detect, doctor, experiment, models, profile, serve
 from offload.cli.provisioning import machines, provision
 from offload.version import __version__
 
@@ -37,8 +27,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        bool, Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Detect objects in folders of images, here or wherever measurement says it is better."""
@@ -47,9 +36,9 @@ def root(
 app.command("detect")(detect.detect)
 app.add_typer(profile.app, name="profile")
 app.command("advise")(advise.advise)
-app.command("accuracy")(accuracy.accuracy)
+app.command("accuracy")(advise.accuracy)
 app.command("experiment")(experiment.experiment)
-app.command("report")(report.report)
+app.command("report")(experiment.report)
 app.command("serve")(serve.serve)
 app.add_typer(provision.app, name="provision")
 app.command("machines")(machines.machines)
@@ -62,4 +51,4 @@ app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.s
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("config")(doctor.config)
-app.command("examples")(examples.examples)
+app.command("examples")(doctor.examples)

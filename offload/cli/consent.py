@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
+from typer import Option
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before what costs money.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before what costs money.")]
 
 
 def given(question: str, refusal: str) -> bool:

@@ -1,17 +1,29 @@
 """`offload detect`."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from offload.cli import consent, options
+from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from offload.domain.results import Row
+    from offload.render.messages import Messages
+    from offload.usecases.context import Context
+    from offload.usecases.detect.request import Request
+    from offload.usecases.detect.run import DetectRun
 
 
 def detect(
+    ctx: typer.Context,
     sources: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="Image, folder, glob pattern, .txt file with a path a line, or - for such a list "
             "on standard input.",
@@ -20,7 +32,7 @@ def detect(
     recursive: options.Recursive = False,
     where: Annotated[
         str,
-        typer.Option(
+        Option(
             help="The place to run at: local, in this process; container, on this machine; remote, "
             "a machine that runs offload serve; split, local and another together, with the "
             "options of both; auto, what "
@@ -29,7 +41,7 @@ def detect(
     ] = "local",
     others: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--with",
             metavar="PLACE",
             help="split: the other place, remote if none is named; auto: places that may be "
@@ -38,7 +50,7 @@ def detect(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--model",
             "-m",
             help="Short name (offload models list), .tflite file, SavedModel folder, hub handle or "
@@ -49,29 +61,27 @@ def detect(
     labels: options.Labels = None,
     min_score: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0,
             max=1,
             help="Drop detections below this score. [default: the model's, 0.25 or 0.5]",
-            show_default=False,
         ),
     ] = None,
     classes: Annotated[
-        list[str] | None,
-        typer.Option("--class", help="Keep only this class, by name or id; repeatable."),
+        list[str] | None, Option("--class", help="Keep only this class, by name or id; repeatable.")
     ] = None,
     max_detections: Annotated[
-        int, typer.Option(min=1, help="Keep at most this many per image, the best.")
+        int, Option(min=1, help="Keep at most this many per image, the best.")
     ] = 300,
     max_iou: Annotated[
         float,
-        typer.Option(
+        Option(
             "--iou", min=0, max=1, help="Drop a box that overlaps a better one of its class more."
         ),
     ] = 0.7,
     out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--out",
             "-o",
             metavar="DIR",
@@ -80,21 +90,19 @@ def detect(
         ),
     ] = None,
     formats: Annotated[
-        str,
-        typer.Option("--format", help="What --out writes, of jsonl,coco,csv,json."),
+        str, Option("--format", help="What --out writes, of jsonl,coco,csv,json.")
     ] = "jsonl",
     annotate: Annotated[
-        bool, typer.Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
+        bool, Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Discard the results that --out holds.")
+        bool, Option("--overwrite", help="Discard the results that --out holds.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per image on standard output.")
+        bool, Option("--json", help="One JSON object per image on standard output.")
     ] = False,
     max_failures: Annotated[
-        str | None,
-        typer.Option(metavar="N|P%", help="Stop when more images than this have failed."),
+        str | None, Option(metavar="N|P%", help="Stop when more images than this have failed.")
     ] = None,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
@@ -104,7 +112,7 @@ def detect(
     machine: options.MachineName = None,
     provision: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--provision",
             help="remote: rent a machine first if there is none, or bring up the one there is; "
             "split: meanwhile work here, if it pays, and leave it as it was in the end.",
@@ -122,27 +130,26 @@ def detect(
     ] = None,
     keep_local: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="PATTERN",
             help="split, remote: images that never leave, such as 'faces/**'; repeatable, besides "
             "those of the setting keep_local.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List what could leave this machine, and do nothing.")
+        bool, Option("--dry-run", help="List what could leave this machine, and do nothing.")
     ] = False,
     concurrency: options.Concurrency = None,
     timeout_s: options.TimeoutS = 60.0,
     max_retries: Annotated[
-        int, typer.Option(min=0, help="remote, container: attempts after the first.")
+        int, Option(min=0, help="remote, container: attempts after the first.")
     ] = 5,
     fallback: Annotated[
-        str | None,
-        typer.Option(help="remote, container: local detects here what gets no answer there."),
+        str | None, Option(help="remote, container: local detects here what gets no answer there.")
     ] = None,
     upload_max_side: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=16, metavar="PX", help="remote, container: send smaller copies of larger pictures."
         ),
     ] = None,
@@ -154,9 +161,8 @@ def detect(
     replicas: options.Replicas = None,
     keep: Annotated[
         bool,
-        typer.Option(
-            "--keep",
-            help="container, split: leave up what was brought up; offload down ends it.",
+        Option(
+            "--keep", help="container, split: leave up what was brought up; offload down ends it."
         ),
     ] = False,
     keep_as: options.KeepAs = None,
@@ -171,68 +177,107 @@ def detect(
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
     there, 130 interrupted.
     """
-    from offload.cli import detection
     from offload.render import messages
     from offload.usecases.detect.request import Request
 
-    request = Request(
-        sources=tuple(sources),
-        recursive=recursive,
-        where=where,
-        others=_names(others or ()),
-        model=model,
-        labels=labels,
-        min_score=min_score,
-        classes=tuple(classes or ()),
-        max_detections=max_detections,
-        max_iou=max_iou,
-        max_pixels=max_pixels,
-        max_failures=max_failures,
-        out=out,
-        formats=_formats(formats),
-        annotate=annotate,
-        overwrite=overwrite,
-        offline=offline,
-        workers=workers,
-        threads=threads,
-        url=url,
-        token=token,
-        machine=machine,
-        concurrency=concurrency,
-        timeout_s=timeout_s,
-        max_retries=max_retries,
-        fallback=fallback,
-        upload_max_side=upload_max_side,
-        upload_quality=upload_quality,
-        strip_metadata=strip_metadata,
-        image=image,
-        cpus=cpus,
-        memory=memory,
-        replicas=replicas,
-        keep=keep,
-        keep_as=keep_as,
-        deadline_s=deadline_s,
-        max_cost_usd=max_cost_usd,
-        keep_local=tuple(keep_local or ()),
-    )
+    named = {"others": options.names(*others or ()), "formats": _formats(formats)}
+    request = Request(**options.fields(ctx, Request) | named)
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.chosen(quiet=quiet, verbose=verbose)
-    detection.carry_out(
-        request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes
-    )
-
-
-def _names(texts: Sequence[str]) -> tuple[str, ...]:
-    names = (name.strip() for text in texts for name in text.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
+    _carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes)
 
 
 def _formats(text: str) -> tuple[str, ...]:
     from offload.drivers.folders.results_dir import FORMATS
 
-    names = _names([text])
+    names = options.names(text)
     for name in names:
         if name not in FORMATS:
             raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")
     return names
+
+
+def _carry_out(
+    request: "Request", say: "Messages", *, as_json: bool, provision: bool, dry_run: bool, yes: bool
+) -> None:
+    """Do what is requested, or list what would leave."""
+    from contextlib import ExitStack
+
+    from offload import bootstrap
+    from offload.cli.process import stopping_on_interrupt
+    from offload.cli.provisioning.hire import asked_for, renting
+    from offload.domain.events import Downloaded, Event
+    from offload.domain.places import AUTO
+    from offload.render import detections, messages, progress
+    from offload.usecases.detect import record
+    from offload.usecases.detect.run import detection
+
+    context = bootstrap.context(say.hear, offline=request.offline)
+    if request.where == AUTO:
+        request = _decided(request, context)
+    if dry_run:
+        _list_what_leaves(request, context, as_json=as_json)
+        return
+    consent.to_rented(request.members, yes=yes)
+    bring_up, rental = asked_for(request, say, provision=provision)
+    heard: set[type[Event]] = set()
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
+        listeners = say.hear, bar, lambda event: heard.add(type(event))
+        context = bootstrap.context(*listeners, offline=request.offline)
+        interrupted = stack.enter_context(renting(rental, context))
+        run = stack.enter_context(detection(request, context, BEGAN_S, rental))
+        stack.enter_context(stopping_on_interrupt(context, came=interrupted))
+        sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
+        with _shown(run, say.quiet) as advance:
+            for row in run:
+                sink.add(row)
+                say.row(row)
+                advance(row)
+    sink.close()
+    summary = run.summary()
+    usual = Downloaded not in heard  # what a download took is no part of any other start-up
+    outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
+    split, duplicate_uploads = None, 0
+    if run.shared:
+        from offload.usecases.split import recording
+
+        split, duplicate_uploads = run.shared.monitor.view(), len(run.shared.work.duplicate_uploads)
+        outcome = outcome or recording.remember(
+            run, split, request, context, rented=rental is not None
+        )
+    say.summary(summary, request.out, outcome, split, duplicate_uploads)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not run.complete:
+        messages.stopped_early(summary, request.max_failures)
+    if summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _decided(request: "Request", context: "Context") -> "Request":
+    """The request with the place that is best for it now, which is said."""
+    from offload.render.advice.advice import one_line
+    from offload.usecases.detect import choose
+
+    decided, advice = choose.decided(request, context)
+    context.reporter.note(one_line(advice))
+    return decided
+
+
+def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) -> None:
+    from offload.render import detections
+    from offload.usecases.detect import privacy
+
+    found, paths, total_bytes = privacy.leaving(request, context.settings)
+    privacy.tell_of_idle(request, found, context.reporter)
+    detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
+
+
+def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":
+    from offload.render import progress, split_progress
+
+    if run.shared:
+        return split_progress.images(run.total, run.shared.monitor, quiet)
+    return progress.images(run.total, quiet)

@@ -1,23 +1,23 @@
-"""`offload doctor`, `config`."""
+"""`offload doctor`, `config`, `examples`."""
 
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from offload.cli import options
 
 
 def doctor(
     what: Annotated[
-        str | None,
-        typer.Argument(metavar="aws", help="What renting machines there needs, instead."),
+        str | None, Argument(metavar="aws", help="What renting machines there needs, instead.")
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,
     policy: Annotated[
-        bool, typer.Option("--policy", help="Print the least IAM policy that renting needs, only.")
+        bool, Option("--policy", help="Print the least IAM policy that renting needs, only.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show what works here: cores, runtimes, models, the model hub, Docker, AWS credentials.
 
@@ -54,9 +54,7 @@ def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool
     return None
 
 
-def config(
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-) -> None:
+def config(as_json: options.AsJson = False) -> None:
     """Show every setting, its value and where it was set.
 
     Settings come from OFFLOAD_* variables, then ./offload.toml, then your own settings file.
@@ -65,3 +63,15 @@ def config(
     from offload.render import tables
 
     tables.facts(bootstrap.facts(bootstrap.load()), as_json=as_json)
+
+
+def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:
+    """Lay out pictures to try the tool on, and print their paths.
+
+    A dozen are the project's own; the photographs come from matplotlib and scikit-image as far as
+    those are installed. Nothing is downloaded.
+    """
+    from offload.usecases import examples
+
+    for path in examples.lay_out(folder):
+        typer.echo(path)

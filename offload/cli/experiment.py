@@ -1,26 +1,27 @@
-"""`offload experiment`."""
+"""`offload experiment`, `report`."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
-    from offload.usecases.experiment.run import StudySetup
+    from offload.usecases.experiment.study import StudySetup
 
-T = TypeVar("T")
+
+def _side_px(text: str) -> int | None:
+    return None if text.strip() == "full" else int(text)
 
 
 def experiment(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
-    ],
+    ctx: typer.Context,
+    sources: options.Sources,
     out: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--out",
             "-o",
             metavar="DIR",
@@ -28,58 +29,62 @@ def experiment(
         ),
     ] = None,
     images: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,…",
-            help="Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
-            show_default=False,
+        Any,
+        options.levels(
+            "--images",
+            "N,…",
+            "Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
         ),
     ] = None,
-    where: Annotated[
-        str, typer.Option(metavar="PLACE,…", help="Of local, container, remote.")
-    ] = "local",
-    repeats: Annotated[int, typer.Option(min=1, max=1000, help="How often each cell is done.")] = 3,
+    where: Annotated[str, Option(metavar="PLACE,…", help="Of local, container, remote.")] = "local",
+    repeats: Annotated[int, Option(min=1, max=1000, help="How often each cell is done.")] = 3,
     concurrency: Annotated[
-        str | None, typer.Option(metavar="N,…", help="remote, container: requests in flight.")
+        Any,
+        options.levels("--concurrency", "N,…", "remote, container: requests in flight.", most=1024),
     ] = None,
     replicas: Annotated[
-        str | None, typer.Option(metavar="N,…", help="container: how many share the images.")
+        Any, options.levels("--replicas", "N,…", "container: how many share the images.", most=64)
     ] = None,
     cpus: Annotated[
-        str | None, typer.Option(metavar="CORES,…", help="container: what each may use at most.")
-    ] = None,
-    upload_max_side: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PX,…",
-            help="remote, container: longest sides of smaller copies; full for none.",
+        Any,
+        options.levels(
+            "--cpus", "CORES,…", "container: what each may use at most.", float, 0.01, 1024
         ),
     ] = None,
-    link: Annotated[
-        str | None, typer.Option(metavar="MBIT,…", help="remote: rates to shape the link to.")
+    upload_max_side_px: Annotated[
+        Any,
+        options.levels(
+            "--upload-max-side",
+            "PX,…",
+            "remote, container: longest sides of smaller copies; full for none.",
+            _side_px,
+            least=16,
+        ),
+    ] = None,
+    link_mbit: Annotated[
+        Any,
+        options.levels(
+            "--link", "MBIT,…", "remote: rates to shape the link to.", float, least=0.001
+        ),
     ] = None,
     link_command: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
+        Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
     ] = None,
     cold: Annotated[
-        bool,
-        typer.Option("--cold", help="Bring each place up anew for every cell, and count it in."),
+        bool, Option("--cold", help="Bring each place up anew for every cell, and count it in.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Draws the images and the order of the cells.")] = 0,
+    seed: Annotated[int, Option(help="Draws the images and the order of the cells.")] = 0,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Show the cells, what they take and cost, only.")
+        bool, Option("--plan", help="Show the cells, what they take and cost, only.")
     ] = False,
     yes: consent.Yes = False,
     recursive: options.Recursive = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="As for offload detect.")
-    ] = None,
+    model: options.Model = None,
     labels: options.Labels = None,
     url: options.Url = None,
     price: Annotated[
-        float | None,
-        options.dollars("--price", "remote: what the server at --url costs per hour."),
+        float | None, options.dollars("--price", "remote: what the server at --url costs per hour.")
     ] = None,
     machine: options.MachineName = None,
     memory: options.Memory = None,
@@ -100,42 +105,24 @@ def experiment(
     from offload.domain.studies import Design
     from offload.places import known
     from offload.render import messages, progress
-    from offload.usecases.detect.request import at_each
-    from offload.usecases.experiment import designing, sampling
+    from offload.usecases.detect.request import Request, at_each
+    from offload.usecases.experiment import sampling
+    from offload.usecases.experiment.study import designed
 
     if out is None and not plan:
         raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
-    places = tuple(dict.fromkeys(name.strip() for name in where.split(",") if name.strip()))
-    requests = at_each(
-        places,
-        sources,
-        recursive=recursive,
-        model=model,
-        labels=labels,
-        url=url,
-        machine=machine,
-        memory=memory,
-        offline=offline,
-    )
-    numbers = _levels(images, "--images", int)
-    drawn = sampling.drawn(sources, seed, max(numbers, default=1), recursive=recursive, skip=out)
-    design = Design(
-        images=numbers or sampling.usual(len(drawn.paths)),
-        places=places,
-        concurrency=_levels(concurrency, "--concurrency", int, most=1024),
-        replicas=_levels(replicas, "--replicas", int, most=64),
-        cpus=_levels(cpus, "--cpus", float, least=0.01, most=1024),
-        upload_max_side_px=_levels(upload_max_side, "--upload-max-side", _side_px, least=16),
-        link_mbit=_levels(link, "--link", float, least=0.001),
-        cold=cold,
-        repeats=repeats,
-        seed=seed,
-        known=known(),
-    )
+    places = options.names(where)
+    varied = "where", "out", "concurrency", "replicas", "cpus"
+    requests = at_each(places, **options.fields(ctx, Request, *varied))
+    most = max(images or (), default=1)
+    drawn = sampling.drawn(sources, seed, most, recursive=recursive, skip=out)
+    grid = options.fields(ctx, Design)
+    grid["images"] = images or sampling.usual(len(drawn.paths))
+    design = Design(**grid, places=places, known=known())
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar:
         context = bootstrap.context(say.hear, bar, offline=offline)
-        study = designing.study(
+        study = designed(
             design, requests, drawn, context,
             link_command=link_command,
             price_usd_per_h=price,
@@ -185,20 +172,28 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _levels(
-    text: str | None, option: str, kind: Callable[[str], T], least: float = 1, most: int = 1_000_000
-) -> tuple[T, ...]:
-    """The values of a list, each once; none of a list that was left out."""
-    if text is None:
-        return ()
-    try:
-        values = tuple(dict.fromkeys(kind(word) for word in text.split(",")))
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} takes numbers, such as 1,2,5, not {text!r}.") from error
-    if any(value is not None and not least <= value <= most for value in values):  # type: ignore[operator] # numbers
-        raise typer.BadParameter(f"{option} takes numbers from {least} to {most}, not {text!r}.")
-    return values
+def report(
+    study: Annotated[
+        str, Argument(metavar="STUDY", help="The folder that offload experiment wrote.")
+    ],
+    out: Annotated[
+        str | None,
+        Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="A .pdf or an .html file, or a folder for both. [default: the study's]",
+        ),
+    ] = None,
+) -> None:
+    """Write up a study: figures, conclusions with their numbers, and what it cannot say.
 
+    A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
+    """
+    from offload.render.report import build
+    from offload.usecases.experiment import report_data
 
-def _side_px(text: str) -> int | None:
-    return None if text.strip() == "full" else int(text)
+    paths = build.targets(study if out is None else out)
+    build.write(report_data.study(study), paths)
+    for path in paths:
+        typer.echo(path)

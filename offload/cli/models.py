@@ -3,16 +3,17 @@
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
+
+from offload.cli import options
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="The detectors there are, and fetching them."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
-
 
 @app.command("list")
-def list_models(as_json: AsJson = False) -> None:
+def list_models(as_json: options.AsJson = False) -> None:
     """Show the models that have a name, and which of them are on this machine."""
     from offload import bootstrap
     from offload.render import tables
@@ -23,8 +24,8 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A name from the list, a file, or a folder.")],
-    as_json: AsJson = False,
+    name: Annotated[str, Argument(help="A name from the list, a file, or a folder.")],
+    as_json: options.AsJson = False,
 ) -> None:
     """Show what is known of one model: source, licence, classes, SHA-256."""
     from offload import bootstrap
@@ -36,9 +37,9 @@ def show(
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="A name from the list, a hub handle or a URL.")],
-    force: Annotated[bool, typer.Option("--force", help="Fetch it although it is here.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    name: Annotated[str, Argument(help="A name from the list, a hub handle or a URL.")],
+    force: Annotated[bool, Option("--force", help="Fetch it although it is here.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Fetch a model, so that it can be used offline."""
     from offload import bootstrap

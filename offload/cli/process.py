@@ -21,9 +21,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def stopping_on_interrupt(
-    context: "Context",
-    doing: str = "Finishing what is in hand",
-    came: list[int] | None = None,
+    context: "Context", doing: str = "Finishing what is in hand", came: list[int] | None = None
 ) -> Iterator[list[int]]:
     """Meanwhile the first SIGINT or SIGTERM asks what is under way to stop; the next interrupts.
 

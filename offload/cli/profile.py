@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 from typer.core import TyperGroup
 
 from offload.cli import consent, options
@@ -26,18 +27,16 @@ app = typer.Typer(
     "short for offload profile run photos/.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
-Id = Annotated[int, typer.Argument(metavar="ID", help="A number from the list.")]
+Id = Annotated[int, Argument(metavar="ID", help="A number from the list.")]
 
 
 @app.command()
 def run(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help="Images, as for offload detect.")
-    ],
+    ctx: typer.Context,
+    sources: options.Sources,
     recursive: options.Recursive = False,
     where: Annotated[
-        str, typer.Option(help="The places to measure, such as local,container,remote.")
+        str, Option(help="The places to measure, such as local,container,remote.")
     ] = "local",
     budget_s: Annotated[
         float,
@@ -45,9 +44,7 @@ def run(
             "--budget", "What measuring one place may take, about.", show_default="10s"
         ),
     ] = 10.0,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="As for offload detect.")
-    ] = None,
+    model: options.Model = None,
     labels: options.Labels = None,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     workers: options.Workers = None,
@@ -59,12 +56,11 @@ def run(
     timeout_s: options.TimeoutS = 60.0,
     upload_max_side: Annotated[
         int | None,
-        typer.Option(
+        Option(
             min=16,
             metavar="PX",
             help="remote, container: smaller copies to measure beside the images themselves. "
             "[default: some, if the link is the limit]",
-            show_default=False,
         ),
     ] = None,
     upload_quality: options.UploadQuality = 90,
@@ -73,9 +69,9 @@ def run(
     cpus: options.Cpus = None,
     memory: options.Memory = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Every sample as JSON, as offload profile export.")
+        bool, Option("--json", help="Every sample as JSON, as offload profile export.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Every sample as a line of CSV.")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="Every sample as a line of CSV.")] = False,
     offline: options.Offline = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
@@ -91,33 +87,12 @@ def run(
     from offload.cli.process import stopping_on_interrupt
     from offload.domain.events import Downloaded
     from offload.render import messages, profiles, progress
-    from offload.usecases.detect.request import at_each
+    from offload.usecases.detect.request import Request, at_each
     from offload.usecases.profile import profile
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
-    requests = at_each(
-        [name.strip() for name in where.split(",") if name.strip()],
-        sources,
-        recursive=recursive,
-        model=model,
-        labels=labels,
-        max_pixels=max_pixels,
-        workers=workers,
-        threads=threads,
-        url=url,
-        token=token,
-        machine=machine,
-        concurrency=concurrency,
-        timeout_s=timeout_s,
-        upload_max_side=upload_max_side,
-        upload_quality=upload_quality,
-        strip_metadata=strip_metadata,
-        image=image,
-        cpus=cpus,
-        memory=memory,
-        offline=offline,
-    )
+    requests = at_each(options.names(where), **options.fields(ctx, Request, "where"))
     consent.to_rented((request.where for request in requests), yes=yes)
     say = messages.Messages(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
@@ -141,7 +116,7 @@ def run(
 
 
 @app.command("list")
-def list_measurements(as_json: AsJson = False) -> None:
+def list_measurements(as_json: options.AsJson = False) -> None:
     """Show what has been measured, the newest first."""
     from offload import bootstrap
     from offload.render import messages, profiles
@@ -151,7 +126,7 @@ def list_measurements(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(number: Id, as_json: AsJson = False) -> None:
+def show(number: Id, as_json: options.AsJson = False) -> None:
     """Show one measurement."""
     from offload import bootstrap
     from offload.render import messages, profiles
@@ -168,7 +143,7 @@ def show(number: Id, as_json: AsJson = False) -> None:
 @app.command()
 def export(
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="Where to; standard output if left out.")
+        str, Argument(metavar="[FILE]", help="Where to; standard output if left out.")
     ] = "-",
 ) -> None:
     """Write everything measured as JSON, for offload profile import or a program of yours."""
@@ -184,12 +159,10 @@ def export(
 def import_measurements(
     file: Annotated[
         str,
-        typer.Argument(
-            metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."
-        ),
+        Argument(metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."),
     ],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="CSV: the model those jobs ran.")
+        str, Option("--model", "-m", help="CSV: the model those jobs ran.")
     ] = "imported",
 ) -> None:
     """Keep what was measured elsewhere, or jobs timed by other means."""
@@ -199,16 +172,16 @@ def import_measurements(
 
     with bootstrap.context(messages.Messages().hear).history() as store:
         added = history_io.import_file(store, file, model)
-    profiles.taken_in(added.measurements, added.outcomes, added.fits)
+    profiles.taken_in(*added)
 
 
 @app.command()
 def forget(
     numbers: Annotated[
-        list[int] | None, typer.Argument(metavar="ID…", help="Numbers from the list.")
+        list[int] | None, Argument(metavar="ID…", help="Numbers from the list.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All measurements, and how predictions turned out.")
+        bool, Option("--all", help="All measurements, and how predictions turned out.")
     ] = False,
 ) -> None:
     """Forget measurements."""

@@ -3,32 +3,31 @@
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from offload.cli import options
 
 
 def serve(
+    ctx: typer.Context,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine's need a token.")
+        str, Option(help="Address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="As for offload detect."),
-    ] = None,
+    port: Annotated[int, Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    model: options.Model = None,
     labels: options.Labels = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
     queue: Annotated[
-        int, typer.Option(min=0, help="Requests that may wait for a detector; more get 429.")
+        int, Option(min=0, help="Requests that may wait for a detector; more get 429.")
     ] = 64,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Refuse larger requests.")] = 32 * 2**20,
+    max_bytes: Annotated[int, Option(min=1, help="Refuse larger requests.")] = 32 * 2**20,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     token: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="What clients must know. Better given as OFFLOAD_TOKEN: other users of this "
-            "machine can read command lines.",
+            "machine can read command lines."
         ),
     ] = None,
     offline: options.Offline = False,
@@ -44,17 +43,6 @@ def serve(
     from offload.usecases import serve
 
     say = messages.Messages(quiet=quiet)
-    wanted = serve.Options(
-        host=host,
-        port=port,
-        model=model,
-        labels=labels,
-        workers=workers,
-        threads=threads,
-        queue=queue,
-        max_bytes=max_bytes,
-        max_pixels=max_pixels,
-        token=token,
-    )
+    wanted = serve.Options(**options.fields(ctx, serve.Options))
     with progress.transfer(Downloaded, quiet) as bar:
         serve.run(wanted, bootstrap.context(say.hear, bar, offline=offline), say.serving)

@@ -1,4 +1,5 @@
-"""What a long job tells of itself: events with values, which `render` puts into words.
+"""What a long job tells of itself: events with values, which `render` puts into words. And how it
+is asked to stop.
 
 Some cross from one process to another as lines of JSON; none of them holds a secret.
 """
@@ -138,3 +139,17 @@ class Reporter:
     def sent(self, done_bytes: int, total_bytes: int | None) -> None:
         """Bytes of an image went."""
         self.emit(Sent(done_bytes, total_bytes))
+
+
+class Stop:
+    """Asked to stop, a pipeline finishes what it holds and takes nothing more."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self) -> None:
+        """Take nothing more from now on."""
+        self._asked = True
+
+    def __bool__(self) -> bool:
+        return self._asked

@@ -5,12 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from offload.detectors.source import Hub
-from offload.domain.events import Reporter
+from offload.domain.events import Reporter, Stop
 from offload.domain.timing import Clock
 from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
-from offload.usecases.detect.pipeline import Stop
 
 
 @dataclass(frozen=True, slots=True)

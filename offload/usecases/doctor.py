@@ -1,7 +1,6 @@
 """What works on this machine."""
 
 from dataclasses import asdict
-from importlib import metadata
 
 from offload import places
 from offload.detectors import DETECTORS
@@ -15,6 +14,7 @@ from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
 from offload.drivers.settings import Settings
 from offload.providers import PROVIDERS
+from offload.usecases.history.versions import versions
 from offload.version import __version__
 
 _LIBRARIES = ("ai-edge-litert", "tensorflow", "tensorflow-hub")
@@ -25,10 +25,12 @@ def facts(configured: Settings) -> Json:
     """A line for each thing that detection here or elsewhere may need; of places, providers of
     servers and runtimes, the package that brings them.
     """
+    installed = versions()
+    missing = "not installed; to install it: pip install {}"
     return {
         "offload": __version__,
         "machine": asdict(machine.describe()),
-        "runtimes": {name: _version(name) for name in _LIBRARIES},
+        "runtimes": {name: installed.get(name, missing.format(name)) for name in _LIBRARIES},
         "places": {name: places.source(name) for name in places.names()},
         "providers": {name: PROVIDERS.source(name) for name in PROVIDERS.names()},
         "detectors": {name: DETECTORS.source(name) for name in DETECTORS.names()},
@@ -44,13 +46,6 @@ def facts(configured: Settings) -> Json:
             name: f"{found.value} ({found.source})" for name, found in configured.origins.items()
         },
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return f"not installed; to install it: pip install {package}"
 
 
 def _engine() -> str:

@@ -1,9 +1,9 @@
 """A server put together: model, detectors, limits, the socket it listens on."""
 
 import ipaddress
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from offload import detectors
 from offload.detectors import source
@@ -15,13 +15,9 @@ from offload.drivers.host import machine
 from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess
 from offload.service.server.run import Serving, listen, serve
-from offload.service.server.slots import SessionFactory
 from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
-
-MAX_BYTES = 32 * 2**20
-QUEUE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +30,8 @@ class Options:
     labels: str | None = None
     workers: int | None = None
     threads: int | None = None
-    queue: int = QUEUE
-    max_bytes: int = MAX_BYTES
+    queue: int = 64
+    max_bytes: int = 32 * 2**20
     max_pixels: int = pictures.MAX_PIXELS
     token: str | None = field(default=None, repr=False)
 
@@ -61,13 +57,13 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     workers = options.workers or configured.workers or cores
     threads = options.threads or configured.threads or max(1, cores // workers)
 
-    def load(_images: int) -> Sequence[Detector]:
-        return detectors.load(model, workers, threads)
-
-    place = InProcess(model, load, options.max_pixels, clock, _wide(model, threads, cores))
-
-    def open_engine() -> AbstractContextManager[SessionFactory]:
-        return place.open(Selection(min_score=model.min_score), workers)
+    place = InProcess(
+        model,
+        lambda _images: detectors.load(model, workers, threads),
+        options.max_pixels,
+        clock,
+        _wide(model, threads, cores),
+    )
 
     info = Info(
         service="offload",
@@ -84,7 +80,8 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         startup=Startup(0.0, 0.0, 0.0),  # not known before
     )
     address = _address(options.host, listener.getsockname()[1])
-    serving = Serving(open_engine, info, pictures.sample(), clock, token)
+    opens = partial(place.open, Selection(min_score=model.min_score), workers)
+    serving = Serving(opens, info, pictures.sample(), clock, token)
     serve(serving, listener, lambda info: announce(address, info))
 
 

@@ -23,7 +23,8 @@ from offload.domain.timing import Durations
 from offload.drivers.folders import machine_files, study_dir
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.usecases.detect.request import at_each
-from offload.usecases.experiment import designing, sampling
+from offload.usecases.experiment import sampling
+from offload.usecases.experiment.study import designed
 from tests.becoming import Begun, spawner
 from tests.conftest import PROJECT, Offload
 from tests.measured import PLACES as KNOWN
@@ -332,7 +333,7 @@ def test_money_is_asked_for_only_while_cells_are_left_that_cost_some(
     priced = offload("experiment", examples, *remote, *BUILTIN)
     assert "the machine costs $0." in priced.stdout
     requests = at_each(("local", "remote"), [str(examples)], model="builtin", url="http://h:1")
-    study = designing.study(
+    study = designed(
         Design((1,), ("local", "remote"), repeats=1, known=KNOWN), requests,
         sampling.drawn([str(examples)], 0, 1, recursive=False, skip=None),
         bootstrap.context(), price_usd_per_h=0.36,

@@ -7,7 +7,7 @@ import pytest
 
 from offload.domain.results import Row
 from offload.render.messages import Messages, summary_lines
-from offload.usecases.detect.rows import Tally
+from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import Limits, View
 from offload.usecases.split.work_queue import WorkerStatus
 from tests.fakes import FakeSession
@@ -24,9 +24,12 @@ VIEW = View(
     ahead=None,
     limits=Limits(),
 )
-TALLY = Tally(FakeSession(), "split")
-TALLY.add(Row("a.jpg", "fake", "0" * 64, "remote", sent_bytes=2_000_000))
-SUMMARY = TALLY.summary(1.0, 24.0)
+ROW = Row("a.jpg", "fake", "0" * 64, "remote", sent_bytes=2_000_000)
+RUN = DetectRun(
+    FakeSession(), "split", 1, 0, 1.0, iter([ROW]), iter([0.0, 24.0, 24.0, 24.0]).__next__
+)
+assert [*RUN] == [ROW]
+SUMMARY = RUN.summary()
 
 
 def of_split(view: View, duplicate_uploads: int = 0) -> Sequence[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.results import Row
 from offload.domain.vision import Selection
 from offload.drivers.http.streams import Dial
@@ -18,7 +19,6 @@ from offload.places.served import ServedPlace
 from offload.providers import Endpoint
 from offload.providers import url as provider
 from offload.providers.config import PlaceConfig
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, detect
 from tests.remote.served import Served, served
 from tests.ssh.proxy import Proxy
@@ -60,7 +60,7 @@ def _unused(*_: object) -> Any:
 
 def rows(place: ServedPlace, folder: Path) -> dict[str, Row]:
     paths = sorted(path.name for path in folder.glob("*.jpg"))
-    job = Job(paths, partial(image_files.read, str(folder)), lambda data: str(len(data)), str)
+    job = Job(paths, partial(image_files.read, str(folder)))
     with place.open(Selection(), len(paths)) as session:
         found = list(detect(job, session, place.name, time.perf_counter, Stop()))
     assert len(found) == len(paths)

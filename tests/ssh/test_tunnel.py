@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import Unanswered
+from offload.domain.events import Stop
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.vision import Image
 from offload.drivers.http.web import Unreachable
+from offload.drivers.images.image_files import FileImage
 from offload.drivers.ssh.connection import Shell
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.service import wire
 from offload.service.client.greeting import Address
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job, detect
 from tests.fakes import FakeSession
 from tests.remote.flaky import Act, Exchange, Flaky, after, answers, ignores, info, stalls
@@ -54,20 +55,12 @@ def way(sshd: Sshd, server: Flaky, patience_s: float = 30.0, **how: Any) -> Iter
         yield Way(server, proxy, tunnel, here)
 
 
-@dataclass(frozen=True)
-class Memory:
-    image: Image
-    mtime_ns: int = 7
-
-
 def rows(session: Session, images: int, fallback: Session | None = None) -> dict[str, Row]:
     """What becomes of so many images, each of which has exactly one row."""
     other = ("local", fallback) if fallback else None
     job = Job(
         [str(n) for n in range(images)],
-        lambda path: Memory(Image(path, path.encode() * 50_000)),
-        lambda data: data[:9].decode(),
-        str,
+        lambda path: FileImage(Image(path, path.encode() * 50_000), mtime_ns=7),
         fallback=other,
     )
     found = list(detect(job, session, "remote", time.perf_counter, Stop()))

@@ -17,9 +17,8 @@ from offload.drivers.host import machine
 from offload.drivers.settings import Settings
 from offload.usecases.advise.advise import advice, answer
 from offload.usecases.advise.question import Question
-from offload.usecases.detect.conditions import shown
 from offload.usecases.history import query
-from offload.usecases.history.query import History
+from offload.usecases.history.query import History, shown
 from tests.contexts import context
 from tests.measured import KIND, LABEL, MODEL, URL, bring_up, local, remote
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from offload.domain.errors import ImageError, Unanswered
+from offload.domain.events import Stop
 from offload.domain.vision import Detections, Image
 from offload.service.client.balanced import BalancedSession
-from offload.usecases.detect.pipeline import Stop, pull
+from offload.usecases.detect.pipeline import pull
 from tests.fakes import FakeSession
 
 

@@ -1,27 +1,23 @@
-from dataclasses import dataclass
+import hashlib
 
 from offload.domain.errors import ImageError
+from offload.domain.events import Stop
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.detect.rows import Job, Tally, detect
+from offload.drivers.images.image_files import FileImage
+from offload.usecases.detect.rows import Job, detect
+from offload.usecases.detect.run import DetectRun
 from tests.fakes import FakeSession
 
 
-@dataclass(frozen=True)
-class Memory:
-    image: Image
-    mtime_ns: int = 7
-
-
-def read(path: str) -> Memory:
+def read(path: str) -> FileImage:
     if path == "gone":
         raise ImageError("no such file")
-    return Memory(Image(path, path.encode()))
+    return FileImage(Image(path, path.encode()), mtime_ns=7)
 
 
 def job(paths: list[str], **rest: object) -> Job:
-    return Job(paths, read, lambda data: f"sha of {data.decode()}", str, **rest)  # type: ignore[arg-type]
+    return Job(paths, read, **rest)  # type: ignore[arg-type]
 
 
 def run(wanted: Job, session: FakeSession, stop: Stop | None = None) -> dict[str, Row]:
@@ -34,7 +30,7 @@ def test_every_image_has_a_row_that_says_what_where_and_how_long() -> None:
     row = run(job(["a"]), FakeSession())["a"]
     assert [d.label for d in row.detections] == ["dog"]
     assert (row.width, row.height, row.bytes, row.mtime_ns) == (640, 480, 1, 7)
-    assert (row.where, row.model, row.sha256) == ("local", "fake", "sha of a")
+    assert (row.where, row.model, row.sha256) == ("local", "fake", hashlib.sha256(b"a").hexdigest())
     assert row.durations.read_s == 1
     assert row.durations.infer_s == 0.01
 
@@ -76,11 +72,11 @@ def test_a_picture_that_cannot_be_kept_is_a_failed_row() -> None:
 
 def test_the_summary_reports_the_first_inference_apart() -> None:
     session = FakeSession(concurrency=1)
-    tally = Tally(session, "local")
-    rows = run(job(["a", "b", "gone"]), session)
-    for row in rows.values():
-        tally.add(row)
-    summary = tally.summary(startup_s=0.5, detect_s=2.0)
+    rows = run(job(["a", "b", "gone"]), session).values()
+    ticks = iter(range(100))
+    made = DetectRun(session, "local", 3, 0, 0.5, iter(rows), lambda: next(ticks) * 2 / 7)
+    assert list(made) == list(rows)
+    summary = made.summary()
     assert (summary.images, summary.failed, summary.objects) == (3, 1, 2)
     assert summary.first_infer_s == 0.01
     assert summary.infer is not None

@@ -1,14 +1,17 @@
 """Cells done one by one, by hands of our own making."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.timing import Durations, Spread
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.experiment.cells import Experiment, StudyPlan, StudyProgress
+from offload.usecases.experiment import cells
+from offload.usecases.experiment.cells import StudyPlan, StudyProgress
 from tests.measured import PLACES as KNOWN
 from tests.studies import photo
 
@@ -53,70 +56,73 @@ class Hands:
             raise ZeroDivisionError
         return outcome(cell.images)
 
+    def label(self, cell: Cell) -> str:
+        return f"at {cell.place}"
+
+    def usd(self, _cell: Cell, seconds: float) -> float:
+        return seconds / 100
+
     def keep(self, run: CellRun) -> None:
         self.diary.append(f"keep {run.cell.number}")
         self.kept.append(run)
 
-    def experiment(self) -> Experiment:
-        return Experiment(
-            self.predict, self.prepare, self.perform, lambda cell: f"at {cell.place}",
-            lambda _cell, seconds: seconds / 100, self.keep, lambda: "2026-11-21T12:00:00+00:00",
-            self.stop,
-        )  # fmt: skip
+    def runs(self, todo: Sequence[Cell]) -> Iterator[CellRun]:
+        hands: Any = self
+        return cells.runs(todo, hands, hands, self.keep, self.stop)
 
 
 def test_a_cell_is_predicted_before_it_is_done_and_kept_before_the_next() -> None:
-    hands, cells = Hands(), DESIGN.cells()
-    runs = hands.experiment().runs(cells)
+    hands, todo = Hands(), DESIGN.cells()
+    runs = hands.runs(todo)
     next(runs)
-    first = cells[0].number
+    first = todo[0].number
     assert hands.diary == [f"{what} {first}" for what in ("predict", "prepare", "perform", "keep")]
-    assert [run.cell for run in [hands.kept[0], *runs]] == cells
-    assert [run.cell for run in hands.kept] == cells
+    assert [run.cell for run in [hands.kept[0], *runs]] == todo
+    assert [run.cell for run in hands.kept] == todo
 
 
 def test_a_run_has_what_it_took_and_cost_beside_what_was_predicted() -> None:
-    (run,) = Hands().experiment().runs([Cell("0001", 1, KNOWN["remote"], 2)])
+    (run,) = Hands().runs([Cell("0001", 1, KNOWN["remote"], 2)])
     assert (run.makespan_s, run.usd, run.label) == (2.0, 0.02, "at remote")
     assert run.goodput_bytes_per_s == 1e6
     assert (run.predicted, run.error) == (predicted(2), "")
 
 
 def test_start_up_counts_where_the_place_was_cold() -> None:
-    (run,) = Hands().experiment().runs([Cell("0001", 1, KNOWN["local"], 2, cold=True)])
+    (run,) = Hands().runs([Cell("0001", 1, KNOWN["local"], 2, cold=True)])
     assert run.makespan_s == pytest.approx(2.7)
 
 
 def test_a_cell_that_fails_is_kept_with_its_reason_and_the_others_go_on() -> None:
-    cells = DESIGN.cells()
-    hands = Hands(failing=frozenset({cells[1].number}))
-    runs = list(hands.experiment().runs(cells))
-    assert len(runs) == len(cells)
+    todo = DESIGN.cells()
+    hands = Hands(failing=frozenset({todo[1].number}))
+    runs = list(hands.runs(todo))
+    assert len(runs) == len(todo)
     assert [run.error for run in runs if run.error] == ["It is gone."]
     assert (runs[1].makespan_s, runs[1].outcome) == (None, None)
-    assert runs[1].label == f"at {cells[1].place}"
+    assert runs[1].label == f"at {todo[1].place}"
     assert hands.kept == runs
 
 
 def test_asked_to_stop_the_cell_in_hand_is_finished_and_kept() -> None:
-    cells = DESIGN.cells()
-    hands = Hands(stop_at=cells[2].number)
-    assert [run.cell for run in hands.experiment().runs(cells)] == cells[:3]
+    todo = DESIGN.cells()
+    hands = Hands(stop_at=todo[2].number)
+    assert [run.cell for run in hands.runs(todo)] == todo[:3]
     assert len(hands.kept) == 3
 
 
 def test_what_nobody_explains_is_not_taken_for_a_failed_cell() -> None:
     hands = Hands(broken=True)
     with pytest.raises(ZeroDivisionError):
-        list(hands.experiment().runs(DESIGN.cells()))
+        list(hands.runs(DESIGN.cells()))
     assert hands.kept == []
 
 
 def plan(*seconds: float, usd_per_h: float = 0.0) -> StudyPlan:
-    cells = [Cell(f"{n:04d}", 1, KNOWN["local"], 1) for n in range(len(seconds))]
-    return StudyPlan(
-        [(cell, predicted(s)) for cell, s in zip(cells, seconds, strict=True)], usd_per_h
-    )
+    expected = [
+        (Cell(f"{n:04d}", 1, KNOWN["local"], 1), predicted(s)) for n, s in enumerate(seconds)
+    ]
+    return StudyPlan(expected, usd_per_h)
 
 
 def test_a_plan_costs_what_the_machine_does_for_as_long_as_all_of_it_takes() -> None:

@@ -2,19 +2,21 @@
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.timing import Durations
 from offload.drivers.folders import study_dir
 from offload.drivers.folders.study_dir import StudyDir
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.experiment.cells import Experiment
+from offload.usecases.experiment import cells
 from tests.measured import PLACES as KNOWN
 from tests.studies import photo
 
@@ -38,6 +40,18 @@ class Sitting:
     failing: frozenset[int] = frozenset()
     done: int = field(default=0, init=False)
 
+    def predict(self, _cell: Cell) -> Prediction:
+        return Prediction(1, 1, 1, 1, 0, assumed=False)
+
+    def prepare(self, _cell: Cell) -> None:
+        """Nothing is to be."""
+
+    def label(self, _cell: Cell) -> str:
+        return ""
+
+    def usd(self, _cell: Cell, _seconds: float) -> float:
+        return 0.0
+
     def perform(self, cell: Cell) -> CellOutcome:
         self.done += 1
         if self.done - 1 in self.failing:
@@ -51,7 +65,7 @@ class Sitting:
     def keep(self, study: StudyDir, folder: str, run: CellRun) -> None:
         paths = [os.path.join(folder, name) for name in TABLES]
         before = [os.path.getsize(path) for path in paths]
-        study.append(run)
+        study.append(replace(run, at="now"))
         if self.done <= self.ends or self.torn is None:
             return
         grown = [os.path.getsize(path) - size for path, size in zip(paths, before, strict=True)]
@@ -64,12 +78,8 @@ class Sitting:
     def sit(self, folder: str) -> None:
         with study_dir.opened(folder, FIXED, {}) as study:
             todo = [cell for cell in DESIGN.cells() if cell.number not in study.done]
-            experiment = Experiment(
-                lambda _cell: Prediction(1, 1, 1, 1, 0, assumed=False), lambda _cell: None,
-                self.perform, lambda _cell: "", lambda _cell, _seconds: 0.0,
-                lambda run: self.keep(study, folder, run), lambda: "now", Stop(),
-            )  # fmt: skip
-            list(experiment.runs(todo))
+            hands: Any = self
+            list(cells.runs(todo, hands, hands, partial(self.keep, study, folder), Stop()))
 
 
 def lines(folder: str) -> list[list[str]]:

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from offload.usecases.detect.pipeline import Stop, pull
+from offload.domain.events import Stop
+from offload.usecases.detect.pipeline import pull
 
 
 def test_every_item_is_worked_on_once() -> None:

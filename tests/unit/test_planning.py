@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.events import Stop
 from offload.domain.machines import Machine, Offer, Spec
 from offload.drivers import settings
 from offload.drivers.folders import machine_files
@@ -15,7 +16,6 @@ from offload.drivers.settings import Settings
 from offload.drivers.ssh.errors import SshUnreachable
 from offload.providers.ec2 import connection
 from offload.providers.ec2.registry import MachineState
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision import planning, provisioning
 from offload.usecases.provision.launch import Waiter
 from offload.usecases.provision.planning import ProvisionOptions, ProvisionPlan

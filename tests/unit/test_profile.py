@@ -2,24 +2,26 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Unanswered
-from offload.domain.events import Event, PhaseBegan, Reporter, Stepped
-from offload.domain.measurements import Condition, ImageSample, Measurement, Probe, Start
+from offload.domain.events import Event, PhaseBegan, Reporter, Stepped, Stop
+from offload.domain.measurements import ImageSample, Measurement, Probe, Start
 from offload.domain.ports import Session
 from offload.domain.timing import Durations
-from offload.domain.vision import Box, Detection, Detections, Image
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.detect.rows import Job
+from offload.domain.vision import Box, Detection, Detections, Image, Selection
+from offload.drivers.images.image_files import FileImage
+from offload.usecases.detect import places
+from offload.usecases.detect.request import Request
 from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.budget import Budget
-from offload.usecases.profile.measure import Measurer, SampledImage, Subject
-from offload.usecases.profile.quality_warnings import HostState
-from tests.fakes import IDENTITY, FakeSession
+from offload.usecases.profile.images import SampledFolder, SampledImage
+from offload.usecases.profile.measure import Measurer
+from offload.usecases.profile.probing import Budget
+from tests.contexts import context
+from tests.fakes import FakeSession
 
 WORK_S = 0.02
 """What one image takes the fake's only slot."""
@@ -80,12 +82,6 @@ class Link(FakeSession):
         return seconds
 
 
-@dataclass(frozen=True)
-class Memory:
-    image: Image
-    mtime_ns: int = 7
-
-
 @dataclass
 class Bench:
     """A place to measure, and what became of it."""
@@ -97,30 +93,30 @@ class Bench:
     longest_px: int = 1000
     start_s: float = 1.0
     max_side_px: int | None = None
-    around: HostState = field(default_factory=lambda: HostState(cores=2))
+    warnings: Sequence[str] = ()
     stop: Stop = field(default_factory=Stop)
     bad: frozenset[str] = frozenset()
     steps: list[str] = field(default_factory=list)
 
     def measure(self, budget_s: float = 10.0) -> list[Measurement]:
         paths = [f"{number}.jpg" for number in range(self.images)]
-        subject = Subject(
-            place="here",
-            paths=paths,
-            drawn=[SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]],
-            folder_bytes=self.images * self.image_bytes,
-            start=self._start,
-            session=self._open,
-            condition=_condition,
-            job=lambda chosen: Job(chosen, self._read, lambda _data: "sha", str),
-            facts=dict,
-            taken_at="2026-11-21T09:00:00+00:00",
-            surroundings=self.around,
-            max_side_px=self.max_side_px,
+        drawn = [SampledImage(path, self.image_bytes, self.longest_px) for path in paths[:10]]
+        request = Request(
+            ("photos",), where="remote", url="http://far:1", upload_max_side=self.max_side_px
         )
-        budget = Budget(budget_s, self.clock)
-        measuring = Measurer(subject, budget, random.Random(7), self.stop, Reporter(self._hear))
-        return list(measuring.measurements())
+        measurer = Benched(
+            request,
+            context(stop=self.stop, reporter=Reporter(self._hear)),
+            None,
+            places.made(request, context(), None),
+            Selection(),
+            SampledFolder("", paths, drawn, self.images * self.image_bytes),
+            Budget(budget_s, self.clock),
+            random.Random(7),
+            warnings=self.warnings,
+        )
+        measurer.bench = self
+        return list(measurer.measurements())
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, PhaseBegan):
@@ -128,27 +124,38 @@ class Bench:
         elif isinstance(event, Stepped):
             self.steps.append(event.text)
 
-    def _start(self) -> Start:
+    def start(self) -> Start:
         self.clock.now_s += self.start_s
         return Start(1, self.start_s / 2, self.start_s / 2)
 
     @contextmanager
-    def _open(self, side_px: int | None) -> Iterator[Session]:
+    def open(self, side_px: int | None) -> Iterator[Session]:
         self.steps.append(f"open {side_px}")
         if isinstance(self.session, Link):
             self.session.side_px = side_px
         yield self.session
 
-    def _read(self, path: str) -> Memory:
+    def read(self, path: str) -> FileImage:
         if path in self.bad:
             raise ImageError("empty file")
         if not isinstance(self.session, Link):
             self.clock.now_s += WORK_S
-        return Memory(Image(path, bytes(self.image_bytes)))
+        return FileImage(Image(path, bytes(self.image_bytes)), mtime_ns=7)
 
 
-def _condition(session: Session, side_px: int | None) -> Condition:
-    return Condition(IDENTITY, "there", {}, session.host, session.slots, upload_max_side_px=side_px)
+class Benched(Measurer):
+    """Measures what is on a bench."""
+
+    bench: Bench
+
+    def start(self) -> Start:
+        return self.bench.start()
+
+    def session(self, side_px: int | None) -> AbstractContextManager[Session]:
+        return self.bench.open(side_px)
+
+    def read(self, path: str) -> FileImage:
+        return self.bench.read(path)
 
 
 def linked(budget_s: float = 10.0, *, bytes_per_s: float = 1e6, **rest: object) -> Bench:
@@ -201,7 +208,7 @@ def test_an_image_that_is_built_once_costs_no_budget() -> None:
         bench.clock.now_s += built_s + 1
         return Start(1, built_s + 0.5, 0.5, phases={"build": built_s} if built_s else {})
 
-    bench._start = start  # type: ignore[method-assign]
+    bench.start = start  # type: ignore[method-assign]
     (found,) = bench.measure()
     assert len(found.starts) == 3
     assert found.images
@@ -326,12 +333,12 @@ def test_who_stops_keeps_what_is_measured() -> None:
     def start() -> Start:
         return Start(1, 0.5, 0.5)
 
-    def read(path: str) -> Memory:
+    def read(path: str) -> FileImage:
         if path == "3.jpg":
             ask()
-        return Memory(Image(path, bytes(1000)))
+        return FileImage(Image(path, bytes(1000)), mtime_ns=7)
 
-    bench._start, bench._read = start, read  # type: ignore[method-assign]
+    bench.start, bench.read = start, read  # type: ignore[method-assign]
     (found,) = bench.measure()
     assert 4 <= len(found.images) <= 6
     assert sides([found]) == [None]
@@ -344,20 +351,25 @@ def test_who_stops_before_anything_is_measured_has_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("around", "word"),
+    ("load", "burstable", "on_battery", "word"),
     [
-        (HostState(cores=2, load=1.4), "busy"),
-        (HostState(cores=2, burstable="t3.micro"), "credits"),
-        (HostState(cores=2, on_battery=True), "battery"),
+        (1.4, None, False, "busy"),
+        (0.9, "t3.micro", False, "credits"),
+        (None, None, True, "battery"),
     ],
 )
-def test_what_makes_this_machine_doubtful_is_said_with_advice(around: HostState, word: str) -> None:
-    (found,) = linked(bytes_per_s=1e8, around=around).measure()
+def test_what_makes_this_machine_doubtful_is_said_with_advice(
+    load: float | None, burstable: str | None, on_battery: bool, word: str
+) -> None:
+    said = list(quality_warnings.of_machine(2, load, burstable, on_battery=on_battery))
+    (found,) = linked(bytes_per_s=1e8, warnings=said).measure()
     (warning,) = found.warnings
     assert word in warning
     assert ": " in warning, "what to do follows"
-    (quiet,) = linked(bytes_per_s=1e8, around=HostState(cores=2, load=0.9)).measure()
-    assert quiet.warnings == ()
+
+
+def test_a_machine_with_little_to_do_is_not_doubtful() -> None:
+    assert list(quality_warnings.of_machine(2, 0.9)) == []
 
 
 def images_of(infer_s: Sequence[float]) -> list[ImageSample]:

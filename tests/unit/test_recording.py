@@ -16,10 +16,10 @@ from offload.drivers.http.streams import Stream
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.render.messages import Messages
-from offload.usecases.detect.conditions import condition
+from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import remember
 from offload.usecases.detect.request import Request
-from offload.usecases.detect.rows import Samples, Tally
+from offload.usecases.detect.rows import Samples
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.provision.provisioning import brought_up
 from tests.contexts import context
@@ -55,16 +55,15 @@ VIA = Endpoint("http://machine", "", unused, LABEL, BILLING, machine=KIND)
 def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     """One of images that took 0.1 s each, at a machine of the kind LABEL."""
     session = Rented()
-    tally = Tally(session, "remote", images=images, bytes=images * 170_000)
     seconds = Durations(upload_s=0.05, infer_s=0.2)
     samples = Samples(first_s=0.3, first_sent_bytes=170_000)
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    of_places = {"remote": samples}
-    return DetectRun(
-        images, 0, startup_s, tally, iter(()), lambda: 0.0, images / 10, samples=of_places, via=VIA
-    )
+    made = DetectRun(session, "remote", images, 0, startup_s, iter(()), lambda: 0.0, VIA)
+    made.detect_s, made.images, made.bytes = images / 10, images, images * 170_000
+    made.samples["remote"] = samples
+    return made
 
 
 def up(

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.machines import Resource
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision.launch import Interrupted, Waiter
 from offload.usecases.provision.teardown import remove_all_of
 

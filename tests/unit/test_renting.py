@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.machines import Machine, Offer, Spec, State
 from offload.domain.measurements import StartPhase
 from offload.providers import Phases
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.provision.launch import Interrupted, MachineLaunch, Waiter
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))

@@ -11,10 +11,9 @@ import pytest
 
 from offload.costmodel.split import Speed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
-from offload.domain.events import Event, Reporter
+from offload.domain.events import Event, Reporter, Stop
 from offload.domain.results import Row
 from offload.domain.vision import Detections, Image
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.split.events import PlaceReleased
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.work_queue import WorkItem

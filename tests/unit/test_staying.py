@@ -12,7 +12,7 @@ from offload.drivers.images import image_files
 from offload.usecases.detect import privacy
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
-from offload.usecases.profile import profile
+from offload.usecases.profile.images import folder
 from tests.drawing import saved, scene
 
 ROOT = "/home/me/photos"
@@ -186,9 +186,9 @@ def test_a_profile_of_another_machine_sends_nothing_that_is_to_stay(photos: Path
     for name in ("photos/a.jpg", "photos/faces/b.jpg", "photos/faces/c.jpg"):
         saved(photos.parent / name, scene(32, 24))
     request = Request((str(photos),), recursive=True, where="remote", url="http://there")
-    everything = profile.folder(request, random.Random(1), 3)
+    everything = folder(request, random.Random(1), 3)
     assert len(everything.paths) == len(everything.drawn) == 3
-    some = profile.folder(request, random.Random(1), 3, ["faces"])
+    some = folder(request, random.Random(1), 3, ["faces"])
     assert [*some.paths] == [each.path for each in some.drawn] == ["a.jpg"]
     with pytest.raises(UsageError, match="All of the images are to stay here"):
-        profile.folder(request, random.Random(1), 3, ["*.jpg"])
+        folder(request, random.Random(1), 3, ["*.jpg"])

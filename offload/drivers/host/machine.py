@@ -1,5 +1,6 @@
 """This computer: what it is, and how much of it is ours to use."""
 
+import datetime
 import glob
 import os
 import platform
@@ -23,6 +24,11 @@ class HostInfo:
     cores: int
     usable_cores: int
     memory_bytes: int | None
+
+
+def now() -> str:
+    """This moment: UTC in ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def describe() -> HostInfo:

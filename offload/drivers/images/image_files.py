@@ -62,13 +62,20 @@ def size_bytes(root: str, path: str) -> int:
     return 0
 
 
-def find(sources: Sequence[str], *, recursive: bool = False, skip: str | None = None) -> ImageList:
+def find(
+    sources: Sequence[str],
+    *,
+    recursive: bool = False,
+    skip: str | None = None,
+    command: str = "detect",
+) -> ImageList:
     """Every image that `sources` name, each once, folders sorted by name.
 
     A source is an image file, a folder, a glob pattern, a `.txt` file with a path a line, or `-`
     for such a list on standard input (NUL-separated lists work too). Paths are relative to the
     folder when one folder is the only source, else to the current directory, or, when some lie
-    outside it, to their common folder. `skip` is a folder left out of every listing.
+    outside it, to their common folder. `skip` is a folder left out of every listing, `command` the
+    one that hints are to name.
 
     Raises:
         UsageError: a source does not exist or names nothing.
@@ -77,7 +84,7 @@ def find(sources: Sequence[str], *, recursive: bool = False, skip: str | None = 
     problems: list[tuple[str, str]] = []
     files: list[str] = []
     for source in sources:
-        files += _expand(source, recursive, out_of_bounds, problems)
+        files += _expand(source, recursive, out_of_bounds, problems, command)
     if not files and not problems:
         raise UsageError("The list names no image.")
     only_folder = sources[0] if len(sources) == 1 and os.path.isdir(sources[0]) else None
@@ -119,7 +126,7 @@ def printable(path: str) -> str:
 
 
 def _expand(
-    source: str, recursive: bool, skip: str | None, problems: list[tuple[str, str]]
+    source: str, recursive: bool, skip: str | None, problems: list[tuple[str, str]], command: str
 ) -> Iterable[str]:
     if source == "-":
         if sys.stdin is None:
@@ -128,8 +135,8 @@ def _expand(
     if os.path.isdir(source):
         found = list(_walk(source, recursive, skip, problems, ()))
         if not found and not problems:
-            hint = "" if recursive else f"To look into its folders too: offload detect -r {source}"
-            raise UsageError(f"No images in {source}.", hint=hint)
+            deeper = f"To look into its folders too: offload {command} -r {source}"
+            raise UsageError(f"No images in {source}.", hint="" if recursive else deeper)
         return found
     if os.path.lexists(source):
         if source.lower().endswith(".txt"):

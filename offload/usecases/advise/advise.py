@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import cast
 
 from offload.costmodel.advice import Advice, advise
 from offload.costmodel.candidates.build import Overrides
@@ -22,7 +21,7 @@ from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
 from offload.places import known as known_places
 from offload.usecases.advise import prices
-from offload.usecases.advise.question import INSTANCE, Optimize, Question, Risk
+from offload.usecases.advise.question import INSTANCE, Question
 from offload.usecases.context import Context
 from offload.usecases.history import query
 from offload.usecases.history.query import History
@@ -31,20 +30,15 @@ _OLD = datetime.timedelta(days=7)
 _UNKNOWN_SLOTS = 2
 
 
-def advice(
-    question: Question,
-    context: Context,
-) -> Advice:
+def advice(question: Question, context: Context) -> Advice:
     """The answer to a question.
 
     Raises:
         UsageError: what is asked cannot be meant, or a file of measurements cannot be read.
     """
-    configured = context.settings
-    known = query.known(
-        question.from_file, question.model or configured.model, question.url, context
-    )
-    if question.from_file is None:
+    configured, file = context.settings, question.from_file
+    known = query.known(file, question.model or configured.model, question.url, context)
+    if file is None:
         question = replace(question, machines=_machines(configured))
     return answer(question, context, known)
 
@@ -66,11 +60,7 @@ def _machines(configured: Settings) -> dict[Kind, StartState]:
     return found
 
 
-def answer(
-    question: Question,
-    context: Context,
-    known: History,
-) -> Advice:
+def answer(question: Question, context: Context, known: History) -> Advice:
     """The answer to a question from what is `known`.
 
     Raises:
@@ -98,11 +88,11 @@ def answer(
     goal = Goal(
         images=images,
         total_bytes=total_bytes if question.image_bytes is None else images * question.image_bytes,
-        optimize=cast("Optimize", question.optimize),
+        optimize=question.optimize,
         deadline_s=question.deadline_s,
         max_cost_usd=question.max_cost_usd,
         value_of_time_usd_per_h=question.value_of_time_usd_per_h,
-        risk=cast("Risk", question.risk),
+        risk=question.risk,
     )
     notes = () if question.from_file else _notes(known.measurements)
     return advise(
@@ -118,11 +108,7 @@ def _job(question: Question) -> tuple[int, float | None]:
     """
     if question.images is not None:
         return question.images, None
-    try:
-        found = image_files.find(question.sources, recursive=question.recursive)
-    except UsageError as error:
-        error.hint = error.hint.replace("offload detect", "offload advise")
-        raise
+    found = image_files.find(question.sources, recursive=question.recursive, command="advise")
     sizes = [os.stat(path).st_size for path in found.located() if os.path.exists(path)]
     if not sizes:
         raise UsageError("There is no image to advise on.", hint="offload advise --images 200")
@@ -147,13 +133,9 @@ def _billing(question: Question, kind: Kind | None, context: Context) -> tuple[B
     rented = None if named else kind
     priced = rented or _priced(question)
     try:
-        found = prices.find(
-            priced.instance_type,
-            priced.region,
-            # Where nobody named a machine, nobody is asked what it costs.
-            context,
-            offline=question.offline or not (named or meant),
-        )
+        # Where nobody named a machine, nobody is asked what it costs.
+        offline = question.offline or not (named or meant)
+        found = prices.find(priced.instance_type, priced.region, context, offline=offline)
     except UsageError as error:
         if rented is None:
             raise

@@ -38,6 +38,7 @@ class Predictor:
     def predict(self, cell: Cell) -> Prediction:
         """What is thought of the cell."""
         lane = self._lane(cell)
+        ready = next(each for each in self._known(cell.cpus) if each.place == cell.place)
         past = {cell.place: accuracy.residuals(self.known.outcomes, cell.place)}
         goal = Goal(cell.images, float(self.total_bytes[cell.images]))
         [option] = options([lane], goal, self.billing, past)
@@ -45,7 +46,7 @@ class Predictor:
             seconds=option.seconds,
             low_s=option.low_s,
             high_s=option.high_s,
-            busy_s=busy_s(self._ready(cell), option.seconds, cold=cell.cold),
+            busy_s=busy_s(ready, option.seconds, cold=cell.cold),
             usd=option.usd,
             assumed=bool(lane.assumptions),
         )
@@ -56,28 +57,25 @@ class Predictor:
         return float(usd)
 
     def _lane(self, cell: Cell) -> Candidate:
-        limited = bool(self._limited(cell.cpus))
+        limited = self._is_measured(cell.cpus)
         return lane_of(cell, self._known(cell.cpus), machine.usable_cores(), limited=limited)
-
-    def _ready(self, cell: Cell) -> Candidate:
-        return next(lane for lane in self._known(cell.cpus) if lane.place == cell.place)
 
     def _known(self, cpus: float | None) -> list[Candidate]:
         """The lanes, containers under this limit of cores if any was measured."""
         if cpus not in self._lanes:
-            limited = {id(m) for m in self._limited(cpus)}
+            limited = self._is_measured(cpus)
             fitting = [
                 m
                 for m in self.known.measurements
-                if not limited or not _is_limited(m) or id(m) in limited
+                if not limited or not _is_limited(m) or m.condition.cpus == cpus
             ]
             given = Overrides(slots=self.slots, network=network.fingerprint(), kind=self.kind)
             self._lanes[cpus] = lanes(fitting, self.known.outcomes, given, known_places())
         return self._lanes[cpus]
 
-    def _limited(self, cpus: float | None) -> list[Measurement]:
+    def _is_measured(self, cpus: float | None) -> bool:
         limited = filter(_is_limited, self.known.measurements)
-        return [each for each in limited if cpus and each.condition.cpus == cpus]
+        return cpus is not None and any(each.condition.cpus == cpus for each in limited)
 
 
 def _is_limited(measurement: Measurement) -> bool:

@@ -10,9 +10,8 @@ from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.places import StartState
 
-STATES = tuple(StartState)
-INSTANCE, REGION = "c7i.large", "us-east-1"
-IDLE_S = 20 * 60.0
+INSTANCE = "c7i.large"
+_MOST_IMAGES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class Question:
     recursive: bool = False
     images: int | None = None
     model: str | None = None
-    optimize: str = "time"
-    risk: str = "mean"
+    optimize: Literal["time", "cost"] = "time"
+    risk: Literal["mean", "averse"] = "mean"
     deadline_s: float | None = None
     max_cost_usd: float | None = None
     value_of_time_usd_per_h: float | None = None
@@ -41,8 +40,8 @@ class Question:
     url: str | None = None
     price_usd_per_h: float | None = None
     instance_type: str | None = None
-    region: str = REGION
-    idle_s: float = IDLE_S
+    region: str = "us-east-1"
+    idle_s: float = 20 * 60.0
     min_agreement: float = 0.97
     from_file: str | None = None
     offline: bool = False
@@ -60,7 +59,7 @@ class Question:
         for option, value, known in (
             ("--optimize", self.optimize, ("time", "cost")),
             ("--risk", self.risk, ("mean", "averse")),
-            ("--state", self.state or "warm", STATES),
+            ("--state", self.state or "warm", tuple(StartState)),
         ):
             if value not in known:
                 raise UsageError(f"{option} takes one of {', '.join(known)}, not {value!r}.")
@@ -94,11 +93,6 @@ class Question:
         if "images" in changes:
             changes["sources"] = ()
         return replace(self, **changes)
-
-
-Optimize = Literal["time", "cost"]
-Risk = Literal["mean", "averse"]
-_MOST_IMAGES = 100_000_000
 
 
 def _number(text: str) -> int:

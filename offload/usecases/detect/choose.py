@@ -14,7 +14,7 @@ from offload.usecases.advise.advise import answer
 from offload.usecases.advise.question import Question
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy
-from offload.usecases.detect.conditions import local_slots
+from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import REMOTE, Request, moved
 from offload.usecases.history import query
 
@@ -57,7 +57,7 @@ def decided(request: Request, context: Context) -> tuple[Request, Advice]:
         "upload_max_side": request.upload_max_side or chosen.upload_max_side_px,
     }
     if changed["upload_max_side"] is None:
-        changed["upload_quality"] = Request(()).upload_quality
+        changed["upload_quality"] = request.as_is.upload_quality
     where = chosen.place
     if isinstance(chosen, SplitCandidate):
         changed["others"] = (chosen.remote.place,)

@@ -1,20 +1,23 @@
-"""Places put together."""
+"""Places put together, the servers that requests mean, and what measurements there depend on."""
 
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 
 from offload import detectors, places
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
-from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
-from offload.domain.ports import Model, Place
-from offload.drivers.host import machine
-from offload.places.served import ServedPlace
+from offload.domain.measurements import Condition
+from offload.domain.ports import Model, Place, Session
+from offload.drivers.host import machine, network
+from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.providers.config import KEPT, ContainerOptions, PlaceConfig
+from offload.providers.ec2 import connection, registry
 from offload.service.client.greeting import Address
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
+from offload.usecases.history.query import shown
 
 
 def kit(request: Request, context: Context, via: Endpoint | None = None) -> PlaceConfig:
@@ -23,15 +26,11 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
     """
     hub, configured = context.hub, context.settings
     asked = request.model or configured.model
-
-    def here() -> ModelSource | None:
-        return source.resolve_here(asked, hub) if asked else None
-
     return PlaceConfig(
         asked=asked,
         labels=request.labels,
         resolve=lambda name: source.chosen(name, hub, request.labels),
-        here=here,
+        here=lambda: source.resolve_here(asked, hub) if asked else None,
         cache=hub.cache.folder,
         load=detectors.load,
         max_pixels=request.max_pixels,
@@ -59,12 +58,34 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
     )
 
 
-place = places.make
+def made(request: Request, context: Context, via: Endpoint | None) -> Place:
+    """The place of a request.
+
+    Raises:
+        UsageError: there is no such place, or the request cannot be meant.
+    """
+    return places.make(request.where, kit(request, context, via))
 
 
-def endpoint(of: Place) -> Endpoint | None:
-    """The server that a place is, once it was opened; None of a place that is none."""
-    return of.endpoint if isinstance(of, ServedPlace) else None
+def means_rented(request: Request, configured: Settings) -> bool:
+    """Whether the request means a rented machine: it names one, or it wants the remote place, no
+    server is named, and there is a machine.
+    """
+    if request.machine is not None or not places.known()[request.where].takes("machine"):
+        return request.machine is not None
+    return not (request.url or configured.url) and bool(registry.names(configured))
+
+
+def endpoint(request: Request, context: Context) -> AbstractContextManager[Endpoint | None]:
+    """The machine that the request means, connected to; None if it means none.
+
+    Raises:
+        UsageError: it is not clear which.
+        PlaceUnavailable: it does not answer, and why.
+    """
+    if means_rented(request, context.settings):
+        return connection.endpoint(request.machine, context.settings, context.clouds)
+    return nullcontext()
 
 
 def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
@@ -80,7 +101,7 @@ def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
     if asked is None:
         raise UsageError(f"--fallback {name} has no model to detect with.", hint=hint)
     try:
-        other = place(name, replace(of, asked=asked, endpoint=None))
+        other = places.make(name, replace(of, asked=asked, endpoint=None))
         ours, theirs = other.model.identity, model.identity
     except UsageError as error:
         raise UsageError(f"--fallback {name} has no model: {error}", hint=hint) from error
@@ -91,3 +112,38 @@ def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
             hint=hint,
         )
     return other
+
+
+def condition(
+    session: Session, request: Request, configured: Settings, via: Endpoint | None = None
+) -> Condition:
+    """The condition of what `session` is asked for on behalf of `request`; `via` is the machine
+    where it is a rented one.
+    """
+    client, host = asdict(machine.describe()), dict(session.host)
+    place = places.known()[request.where]
+    if not place.leaves_machine:
+        host["name"] = client["name"]  # a container calls itself something else every time
+    slots = session.slots
+    if place.in_process:  # fewer images take fewer detectors at what is the same place
+        slots = max(slots, local_slots(request, configured))
+    return Condition(
+        model=session.model,
+        place=request.where,
+        client=client,
+        host=host,
+        slots=slots,
+        url=(via and via.label)
+        or (shown(request.url or configured.url or "") if place.takes("url") else None),
+        network=network.fingerprint() if place.uses_link else None,
+        upload_max_side_px=request.upload_max_side,
+        upload_quality=request.upload_quality,
+        strip_metadata=request.strip_metadata,
+        cpus=request.cpus,
+        machine=via.machine if via else None,
+    )
+
+
+def local_slots(request: Request, configured: Settings) -> int:
+    """How many images this process works on at a time if there are as many."""
+    return request.workers or configured.workers or machine.usable_cores()

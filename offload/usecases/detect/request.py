@@ -2,8 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from offload.domain.errors import UsageError
@@ -66,56 +67,45 @@ class Request:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is touched."""
         self.failure_limit(0)
-        if self.model == "":
-            raise UsageError("--model is empty.", hint="To see the models: offload models list")
-        if not all(self.keep_local):
-            raise UsageError("--keep-local is empty.", hint="For instance: --keep-local 'faces/**'")
         _check_names([self.where], (SPLIT, AUTO))
-        self._check_others()
-        if self.url is not None and self.machine is not None:
-            raise UsageError(
-                "--url and --machine name two servers.", hint="Leave one of the two out."
-            )
-        here = known().in_process.name
-        if self.fallback not in {None, here}:
-            raise UsageError(f"There is no fallback {self.fallback!r}.", hint=f"There is: {here}.")
-        if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
-            raise UsageError(
-                f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
-            )
-        if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
-            raise UsageError(f"--cpus takes a number of cores, not {self.cpus}.")
-        self._refuse_idle_options()
+        _check_names(self.others)
+        for wrong, hint in chain(self._contradictions(), self._idle_options()):
+            raise UsageError(wrong, hint=hint)
 
-    def _refuse_idle_options(self) -> None:
+    def _contradictions(self) -> Iterator[tuple[str, str]]:
+        """What is wrong by itself, and a hint to each."""
+        here = known().in_process.name
+        if self.model == "":
+            yield "--model is empty.", "To see the models: offload models list"
+        if not all(self.keep_local):
+            yield "--keep-local is empty.", "For instance: --keep-local 'faces/**'"
+        if self.where == SPLIT and (len(self.others) > 1 or here in self.others):
+            hint = f"For instance: --where split --with {REMOTE}"
+            yield "A split is between this process and one other place.", hint
+        if self.url is not None and self.machine is not None:
+            yield "--url and --machine name two servers.", "Leave one of the two out."
+        if self.fallback not in {None, here}:
+            yield f"There is no fallback {self.fallback!r}.", f"There is: {here}."
+        if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
+            yield f"--memory takes a size, not {self.memory!r}.", "For instance: --memory 512m"
+        if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
+            yield f"--cpus takes a number of cores, not {self.cpus}.", ""
+
+    def _idle_options(self) -> Iterator[tuple[str, str]]:
         """An option that would do nothing at the place is a misunderstanding."""
         if self.where == AUTO:
             return  # each may do something at the place that will be chosen
-        used = [*_used(self.where, self.others), self.fallback or self.where]
         for name in _of_places():
-            idle = not any(_takes(each, name) for each in used)
+            used = self.where, self.fallback or self.where
+            idle = not any(_takes(each, self.others, name) for each in used)
             if idle and getattr(self, name) != _DEFAULTS[name]:
-                raise UsageError(
-                    f"{_option(name)} does nothing with --where {self.where}.",
-                    hint=f"It goes with --where {_either(name)}.",
-                )
+                wrong = f"{_option(name)} does nothing with --where {self.where}."
+                yield wrong, f"It goes with --where {_either(name)}."
         if self.where == SPLIT and self.fallback is not None:
-            raise UsageError(
-                "--fallback is what --where split does anyway.", hint="Leave --fallback out."
-            )
+            yield "--fallback is what --where split does anyway.", "Leave --fallback out."
         if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
-            raise UsageError(
-                "--upload-quality is that of the smaller copy that --upload-max-side asks for.",
-                hint="For instance: --upload-max-side 640 --upload-quality 85",
-            )
-
-    def _check_others(self) -> None:
-        _check_names(self.others)
-        if self.where == SPLIT and (len(self.others) > 1 or known().in_process.name in self.others):
-            raise UsageError(
-                "A split is between this process and one other place.",
-                hint=f"For instance: --where split --with {REMOTE}",
-            )
+            wrong = "--upload-quality is that of the smaller copy that --upload-max-side asks for."
+            yield wrong, "For instance: --upload-max-side 640 --upload-quality 85"
 
     @property
     def member(self) -> str:
@@ -125,12 +115,19 @@ class Request:
     @property
     def members(self) -> Sequence[str]:
         """The places that are used: two, if it is a split."""
-        return [name for name in _used(self.where, self.others) if name != SPLIT]
+        return _members(self.where, self.others)
 
     @property
     def leaves_machine(self) -> bool:
         """Whether images may be sent to another computer."""
         return any(known()[name].leaves_machine for name in self.members)
+
+    @property
+    def as_is(self) -> "Request":
+        """The same without smaller copies."""
+        return dataclasses.replace(
+            self, upload_max_side=None, upload_quality=_DEFAULTS["upload_quality"]
+        )
 
     def as_options(self) -> list[str]:
         """The options of `offload detect` that ask for the same, but for where results go; and for
@@ -209,14 +206,12 @@ def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any)
     """A request for one place, or a split, without the options that do something at others of
     `places` only.
     """
-    named = wishes.get("others", ())
-
-    def others_only(name: str) -> bool:
-        if any(_takes(each, name) for each in _used(where, named)):
-            return False
-        return any(_takes(each, name) for place in places for each in _used(place, named))
-
-    kept = {name: value for name, value in wishes.items() if not others_only(name)}
+    others = wishes.get("others", ())
+    kept = {
+        name: value
+        for name, value in wishes.items()
+        if _takes(where, others, name) or not any(_takes(each, others, name) for each in places)
+    }
     return Request(tuple(sources), where=where, **kept)
 
 
@@ -234,8 +229,7 @@ def _check_names(names: Sequence[str], besides: Sequence[str] = ()) -> None:
 
 def _either(name: str) -> str:
     """Where a field does something, in words."""
-    split = [SPLIT] if any(_takes(each, name) for each in _used(SPLIT)) else []
-    return f"{', '.join([place for place in known() if _takes(place, name)] + split)} or {AUTO}"
+    return f"{', '.join(at for at in [*known(), SPLIT] if _takes(at, (), name))} or {AUTO}"
 
 
 def moved(request: Request, where: str, **changed: Any) -> Request:
@@ -249,21 +243,21 @@ def alone(request: Request, where: str) -> Request:
     return moved(request, where, keep_local=())
 
 
-def _used(where: str, others: Sequence[str] = ()) -> Sequence[str]:
-    """What takes options: a place; or a split, and both of its places."""
-    return [SPLIT, known().in_process.name, *(others or [REMOTE])] if where == SPLIT else [where]
+def _members(where: str, others: Sequence[str]) -> Sequence[str]:
+    return [known().in_process.name, *(others or [REMOTE])] if where == SPLIT else [where]
 
 
-def _takes(where: str, name: str) -> bool:
-    """Whether a field does something at a place, or with a way to use several."""
-    ways = _WAYS_ONLY.get(where)
-    return known()[where].takes(name) if ways is None else name in ways
+def _takes(where: str, others: Sequence[str], name: str) -> bool:
+    """Whether a field does something at a place, or with a split and the places it uses."""
+    if where == SPLIT and name in _SPLIT_ONLY:
+        return True
+    return any(known()[each].takes(name) for each in _members(where, others))
 
 
 def _of_places() -> Sequence[str]:
     """The fields that do something at some places only."""
-    ways = {*_WAYS_ONLY[SPLIT], *_WAYS_ONLY[AUTO]}
-    return [n for n in _WISHES if n in ways or any(each.takes(n) for each in known().values())]
+    takers = [traits.takes for traits in known().values()]
+    return [n for n in _WISHES if n in _SPLIT_ONLY or any(takes(n) for takes in takers)]
 
 
 def _option(name: str) -> str:
@@ -284,11 +278,8 @@ REMOTE = "remote"
 """The other place of a split unless another is named: a server, or a machine that is rented."""
 
 _MOST_CPUS = 1024
-_WISHES = tuple(f.name for f in dataclasses.fields(Request) if f.name not in {"sources", "where"})
-_DEFAULTS = {f.name: f.default for f in dataclasses.fields(Request)}
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Request)}
+_WISHES = [name for name in _DEFAULTS if name not in {"sources", "where"}]
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
-_WAYS_ONLY = {
-    SPLIT: {"others", "keep", "deadline_s", "max_cost_usd", "keep_local"},
-    AUTO: {"others", "deadline_s", "max_cost_usd"},
-}
-"""What ways to use several places take besides what those take."""
+_SPLIT_ONLY = {"others", "keep", "deadline_s", "max_cost_usd", "keep_local"}
+"""What a split takes besides what its places take."""

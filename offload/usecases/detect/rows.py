@@ -1,32 +1,21 @@
 """Detect objects in many images at one place, losing none."""
 
-from array import array
-from collections import Counter
+import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Protocol
 
 from offload.domain.errors import ImageError, Refused, Unanswered
+from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
-from offload.domain.timing import Clock, Spread, spread
+from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
-from offload.usecases.detect.pipeline import Stop, pull
-
-
-class ReadImage(Protocol):
-    """What reading an image file gives."""
-
-    @property
-    def image(self) -> Image:
-        """The image."""
-
-    @property
-    def mtime_ns(self) -> int:
-        """When the file last changed, in nanoseconds of the file system's clock."""
+from offload.drivers.images import image_files
+from offload.drivers.images.image_files import FileImage
+from offload.usecases.detect.pipeline import pull
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +28,7 @@ class Job:
     """
 
     paths: Sequence[str]
-    read: Callable[[str], ReadImage]
-    digest: Callable[[bytes], str]
-    printable: Callable[[str], str]
+    read: Callable[[str], FileImage]
     problems: Sequence[tuple[str, str]] = ()
     max_failures: int | None = None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
@@ -85,11 +72,13 @@ def attempt(
     kept if it `counts`.
     """
     started_s = clock()
-    row = _blank(job, path, session, where)
+    row = _blank(path, session, where)
     try:
         file = job.read(path)
         data = file.image.data
-        row = replace(row, bytes=len(data), sha256=job.digest(data), mtime_ns=file.mtime_ns)
+        row = replace(
+            row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mtime_ns=file.mtime_ns
+        )
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
@@ -118,11 +107,11 @@ def attempt(
 def problems(job: Job, session: Session, where: str) -> Generator[Row]:
     """The rows of what was known beforehand to be no image."""
     for path, reason in job.problems:
-        yield replace(_blank(job, path, session, where), error=reason)
+        yield replace(_blank(path, session, where), error=reason)
 
 
-def _blank(job: Job, path: str, session: Session, where: str) -> Row:
-    return Row(job.printable(path), session.model.name, session.model.sha256, where)
+def _blank(path: str, session: Session, where: str) -> Row:
+    return Row(image_files.printable(path), session.model.name, session.model.sha256, where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,61 +161,3 @@ class Samples:
         if len(self.images) == self.most:
             self.images = self.images[1::2]
             self.stride *= 2
-
-
-@dataclass(slots=True)
-class Tally:
-    """Adds rows up to a Summary.
-
-    The first call of each detector is slower by initialisation the others do not pay: the very
-    first is reported apart, and as many as run at a time are left out of the spread unless there is
-    nothing else.
-    """
-
-    session: Session
-    where: str
-    images: int = 0
-    places: Counter[str] = field(default_factory=Counter)
-    failed: int = 0
-    objects: Counter[str] = field(default_factory=Counter)
-    infer_s: "array[float]" = field(default_factory=lambda: array("d"))
-    bytes: int = 0
-    sent_bytes: int = 0
-    fallen_back: int = 0
-
-    def add(self, row: Row) -> None:
-        """Count one row."""
-        self.images += 1
-        self.places[row.where] += 1
-        self.bytes += row.bytes or 0
-        self.sent_bytes += row.sent_bytes
-        if row.error is not None:
-            self.failed += 1
-            return
-        self.fallen_back += row.fallback is not None
-        self.objects.update(d.label for d in row.detections)
-        self.infer_s.append(row.durations.infer_s)
-
-    def summary(self, startup_s: float, detect_s: float, kept: int = 0) -> Summary:
-        """The sum so far, for a run that took `detect_s` after starting up in `startup_s`."""
-        done = self.images - self.failed
-        return Summary(
-            model=self.session.model,
-            where=self.where,
-            concurrency=self.session.concurrency,
-            images=self.images,
-            images_by_place=dict(self.places),
-            failed=self.failed,
-            kept=kept,
-            fallen_back=self.fallen_back,
-            objects=self.objects.total(),
-            objects_by_label=dict(self.objects.most_common()),
-            startup_s=startup_s,
-            phases=dict(self.session.phases),
-            first_infer_s=self.infer_s[0] if self.infer_s else None,
-            infer=spread(self.infer_s[self.session.concurrency :] or self.infer_s),
-            detect_s=detect_s,
-            images_per_s=done / detect_s if done and detect_s > 0 else None,
-            bytes=self.bytes,
-            sent_bytes=self.sent_bytes,
-        )

@@ -1,30 +1,31 @@
 """Detection put together: model, place, files, results folder."""
 
-import datetime
-import hashlib
-from collections import defaultdict
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
-from offload.domain.timing import Clock
+from offload.domain.timing import Clock, spread
 from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers.folders import results_dir
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
-from offload.drivers.images.image_files import ImageList
+from offload.places import make
+from offload.places.served import ServedPlace
 from offload.providers import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places, privacy
+from offload.usecases.detect import places, privacy
 from offload.usecases.detect import rows as use_case
 from offload.usecases.detect.request import Request
-from offload.usecases.detect.rows import Job, Samples, Summary, Tally
+from offload.usecases.detect.rows import Job, Samples, Summary
 from offload.version import __version__
 
 if TYPE_CHECKING:
@@ -34,38 +35,85 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class DetectRun:
-    """A detection that is ready to go: iterate over its rows, then ask for its summary."""
+    """A detection that is ready to go: iterate over its rows, then ask for its summary. `total`
+    images are to be done, `kept` were done before.
 
+    The first call of each detector is slower by initialisation the others do not pay: the very
+    first is reported apart, and as many as run at a time are left out of the spread unless there is
+    nothing else.
+    """
+
+    session: Session
+    where: str
     total: int
     kept: int
     startup_s: float
-    tally: Tally
     rows: Iterator[Row]
     clock: Clock
+    via: Endpoint | None = None
+    shared: "SplitRun | None" = None
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
-    via: Endpoint | None = None
-    shared: "SplitRun | None" = None
+    images: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    objects: Counter[str] = field(default_factory=Counter)
+    infer_s: "array[float]" = field(default_factory=lambda: array("d"))
+    bytes: int = 0
+    sent_bytes: int = 0
+    fallen_back: int = 0
 
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
         for row in self.rows:
-            self.tally.add(row)
+            self._count(row)
             self.detect_s = self.clock() - began_s
             self.samples[row.where].add(row, self.detect_s)
             before_s = self.clock()
             yield row
             self.waited_s += self.clock() - before_s
 
+    def _count(self, row: Row) -> None:
+        self.images += 1
+        self.places[row.where] += 1
+        self.bytes += row.bytes or 0
+        self.sent_bytes += row.sent_bytes
+        if row.error is not None:
+            self.failed += 1
+            return
+        self.fallen_back += row.fallback is not None
+        self.objects.update(d.label for d in row.detections)
+        self.infer_s.append(row.durations.infer_s)
+
     @property
     def complete(self) -> bool:
         """Whether every image has its row."""
-        return self.tally.images == self.total
+        return self.images == self.total
 
     def summary(self) -> Summary:
         """What came of it so far."""
-        return self.tally.summary(self.startup_s, self.detect_s, self.kept)
+        done, infer_s = self.images - self.failed, self.infer_s
+        return Summary(
+            model=self.session.model,
+            where=self.where,
+            concurrency=self.session.concurrency,
+            images=self.images,
+            images_by_place=dict(self.places),
+            failed=self.failed,
+            kept=self.kept,
+            fallen_back=self.fallen_back,
+            objects=self.objects.total(),
+            objects_by_label=dict(self.objects.most_common()),
+            startup_s=self.startup_s,
+            phases=dict(self.session.phases),
+            first_infer_s=infer_s[0] if infer_s else None,
+            infer=spread(infer_s[self.session.concurrency :] or infer_s),
+            detect_s=self.detect_s,
+            images_per_s=done / self.detect_s if done and self.detect_s > 0 else None,
+            bytes=self.bytes,
+            sent_bytes=self.sent_bytes,
+        )
 
 
 @contextmanager
@@ -86,9 +134,9 @@ def detection(
     privacy.tell_of_idle(request, found, context.reporter)
     is_shared = request.where == SPLIT or request.deadline_s is not None
     with ExitStack() as stack:
-        via = None if is_shared else stack.enter_context(endpoints.endpoint(request, context))
+        via = None if is_shared else stack.enter_context(places.endpoint(request, context))
         kit = places.kit(request, context, via)
-        place = places.place(request.members[0], kit)
+        place = make(request.members[0], kit)
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
@@ -106,7 +154,14 @@ def detection(
         fallback = None
         if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, total)))
-        job = _job(request, todo, results, fallback)
+        job = Job(
+            paths=todo.paths,
+            problems=todo.problems,
+            read=partial(image_files.read, todo.root),
+            max_failures=request.failure_limit(total),
+            keep=_annotator(request, results),
+            fallback=fallback,
+        )
         shared: SplitRun | None = None
         if is_shared:
             from offload.usecases.split import splitting
@@ -120,33 +175,15 @@ def detection(
         # Closed before the place is: a consumer that fails leaves no worker behind.
         rows: Iterator[Row] = stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
-        tally = Tally(session, request.where)
-        via = via or places.endpoint(place)
-        run = DetectRun(total, kept, clock() - began_s, tally, rows, clock, via=via, shared=shared)
+        via = via or (place.endpoint if isinstance(place, ServedPlace) else None)
+        startup_s = clock() - began_s
+        run = DetectRun(session, request.where, total, kept, startup_s, rows, clock, via, shared)
         if results is None:
             yield run
             return
         run.rows = _logged(rows, results)
         with _documented(results, request, fixed, session, run):
             yield run
-
-
-def _job(
-    request: Request,
-    todo: ImageList,
-    results: ResultsDir | None,
-    fallback: tuple[str, Session] | None,
-) -> Job:
-    return Job(
-        paths=todo.paths,
-        problems=todo.problems,
-        read=lambda path: image_files.read(todo.root, path),
-        digest=lambda data: hashlib.sha256(data).hexdigest(),
-        printable=image_files.printable,
-        max_failures=request.failure_limit(len(todo.paths) + len(todo.problems)),
-        keep=_annotator(request, results),
-        fallback=fallback,
-    )
 
 
 @contextmanager
@@ -161,7 +198,7 @@ def _documented(
         "settings": fixed,
         "host": asdict(machine.describe()),
         "detected_on": dict(session.host),
-        "started_at": _now(),
+        "started_at": machine.now(),
         "finished_at": None,
         "complete": False,
     }
@@ -179,7 +216,11 @@ def _documented(
             raise
     if nothing_to_do:
         return
-    outcome = {"finished_at": _now(), "complete": run.complete, "totals": asdict(run.summary())}
+    outcome = {
+        "finished_at": machine.now(),
+        "complete": run.complete,
+        "totals": asdict(run.summary()),
+    }
     if run.shared:
         sessions = run.shared.work.sessions
         outcome["detected_on"] = {name: dict(each.host) for name, each in sessions.items()}
@@ -201,7 +242,3 @@ def _logged(rows: Iterator[Row], results: ResultsDir) -> Iterator[Row]:
     for row in rows:
         results.append(row)
         yield row
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -22,19 +22,14 @@ _ERRORS: Mapping[int, type[OffloadError]] = {2: UsageError, 4: PlaceUnavailable}
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What `offload detect` left: its `run.json`, the folder of its results, and the `reason` why
-    the last image failed that did; empty if none did.
+    """What `offload detect` left: its `run.json` and the `totals` there, the folder of its results,
+    and the `reason` why the last image failed that did; empty if none did.
     """
 
     document: Mapping[str, Any]
+    totals: Mapping[str, Any]
     folder: str
     reason: str
-
-    @property
-    def totals(self) -> Mapping[str, Any]:
-        """The summary of the run."""
-        totals: Mapping[str, Any] = self.document["totals"]
-        return totals
 
 
 @contextmanager
@@ -70,7 +65,7 @@ def detect(
             document = json.load(file)
         failures = [event for event in heard if isinstance(event, ImageFailed)]
         reason = f"{failures[-1].path}: {failures[-1].reason}" if failures else ""
-        yield Detected(document, folder, reason)
+        yield Detected(document, document["totals"], folder, reason)
 
 
 def _environment(request: Request) -> dict[str, str]:

@@ -3,12 +3,12 @@
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from offload.domain.errors import OffloadError, UsageError
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
@@ -19,22 +19,75 @@ from offload.places import known
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.subprocess_run import Detected
+from offload.usecases.experiment.environment import Environment, Links
 from offload.usecases.experiment.sampling import Subset
+from offload.usecases.provision.teardown import containers
 
 
-@dataclass(frozen=True, slots=True)
+class LinkShaper:
+    """Has the link shaped to some rates, if any, by a command of the user's, in which `{mbit}` is
+    the rate.
+
+    Raises:
+        UsageError: there is no such command for rates, or no rate for the command.
+    """
+
+    def __init__(self, command: str | None, rates: Sequence[float]) -> None:
+        hint = "For instance: --link 10,100 --link-command 'my-shaper --rate {mbit}'"
+        try:
+            words = shlex.split(command or "")
+        except ValueError as error:
+            raise UsageError(f"--link-command cannot be read: {error}.", hint=hint) from error
+        if rates and not words:
+            said = "--link names rates, and --link-command is not there to shape the link to them."
+            raise UsageError(said, hint=hint)
+        if words and not (rates and any("{mbit}" in word for word in words)):
+            what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
+            raise UsageError(f"--link-command {what}.", hint=hint)
+        self.command, self._words = command, words
+        self._last_mbit: float | None = None
+
+    def shape(self, mbit: float) -> None:
+        """Shape it, unless it is what it was shaped to last.
+
+        Raises:
+            OffloadError: the command fails.
+        """
+        if mbit == self._last_mbit:
+            return
+        self._last_mbit = None
+        words = [word.replace("{mbit}", f"{mbit:g}") for word in self._words]
+        try:
+            ended = processes.run(words, os.environ)
+        except OSError as error:
+            raise UsageError(f"--link-command cannot be run: {error.strerror}.") from error
+        if ended.code:
+            said = ended.said[-1] if ended.said else "it said nothing"
+            raise OffloadError(f"--link-command ended with exit code {ended.code}: {said}")
+        self._last_mbit = mbit
+
+
+@dataclass(slots=True)
 class CellRunner:
     """Does cells with the images that were drawn. `requests` are by place; `work` is a folder for
-    what a cell leaves, `kept_as` what its containers are kept as; `on_machine` is told of each
-    place what machine detected there.
+    what a cell leaves, `kept_as` what its containers are kept as; `server` is the address of the
+    study's server or the label of its machine, `links` the ways there; empty and None without one.
     """
 
     requests: Mapping[str, Request]
     images: Subset
     work: str
     kept_as: str
+    shaper: LinkShaper
+    server: str
+    environment: Environment
+    links: Links | None
     reporter: Reporter
-    on_machine: Callable[[str, Mapping[str, Any]], None]
+    _built: bool = False
+
+    def label(self, cell: Cell) -> str:
+        """What tells the cell's place from others of the kind."""
+        return self.server if at_server(cell) else ""
 
     def request(self, cell: Cell) -> Request:
         """What the cell asks of `offload detect`."""
@@ -49,14 +102,28 @@ class CellRunner:
         taken = {name: value for name, value in varied.items() if place.takes(name)}
         return replace(request, **taken)
 
-    def warm_up(self, cell: Cell) -> None:
-        """Have one image detected, so that what serves the cell is up and has worked before.
+    def prepare(self, cell: Cell) -> float | None:
+        """See that the cell can begin: shape the link, and have an image detected, so that what is
+        to be up is up and has worked before. How many bytes per second cross the link to its
+        server, if that is known.
 
         Raises:
             OffloadError: the command fails, or the image does.
         """
-        with self._detected(cell, 1) as detected:
-            _done(detected)
+        goodput, stays = None, stays_up(cell.place)
+        if cell.link_mbit is not None:
+            self.shaper.shape(cell.link_mbit)
+        if self.links is not None and at_server(cell):
+            goodput = self.links.goodput_bytes_per_s(cell.link_mbit)
+        is_warm = (stays or known()[cell.place].leaves_machine) and not cell.cold
+        may_build = stays and not self._built  # the image, which is no part of any start
+        if is_warm or may_build:
+            with self._detected(cell, 1):
+                pass
+        if stays and cell.cold:
+            self._built = True
+            take_down(self.kept_as)
+        return goodput
 
     def perform(self, cell: Cell) -> CellOutcome:
         """Do the cell.
@@ -65,13 +132,12 @@ class CellRunner:
             OffloadError: the command fails, or all images do.
         """
         with self._detected(cell, cell.images) as detected:
-            _done(detected)
             totals, document = detected.totals, detected.document
             was_there = StartPhase.CREATE not in totals["phases"]
-            if known()[cell.place].takes("keep_as") and cell.cold == was_there:
+            if stays_up(cell.place) and cell.cold == was_there:
                 how = "was there already" if cell.cold else "was not there any more"
                 raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
-            self.on_machine(cell.place, document["detected_on"])
+            self.environment.add(cell.place, {"host": dict(document["detected_on"])})
             root = document["settings"]["root"]
             return CellOutcome(
                 startup_s=totals["startup_s"],
@@ -82,12 +148,17 @@ class CellRunner:
                 photos=tuple(self._photos(detected.folder, root)),
             )
 
-    def _detected(self, cell: Cell, images: int) -> AbstractContextManager[Detected]:
+    @contextmanager
+    def _detected(self, cell: Cell, images: int) -> Iterator[Detected]:
         try:
             sources = [self.images.listed(images, os.path.join(self.work, "list.txt"))]
         except OSError as error:
             raise OffloadError(f"Cannot write to {self.work}: {error.strerror}.") from error
-        return subprocess_run.detect(sources, self.request(cell), self.reporter, self.work)
+        request = self.request(cell)
+        with subprocess_run.detect(sources, request, self.reporter, self.work) as detected:
+            if detected.totals["failed"] == detected.totals["images"]:
+                raise OffloadError(f"No image could be used; {detected.reason}.")
+            yield detected
 
     def _photos(self, folder: str, root: str) -> Iterator[Row]:
         with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
@@ -98,55 +169,21 @@ class CellRunner:
                     yield replace(row, path=path)
 
 
-def _done(detected: Detected) -> None:
-    totals = detected.totals
-    if totals["failed"] == totals["images"]:
-        raise OffloadError(f"No image could be used; {detected.reason}.")
+def at_server(cell: Cell) -> bool:
+    """Whether a cell is done at the server of the study."""
+    return known()[cell.place].takes("url")
 
 
-@dataclass(slots=True)
-class LinkShaper:
-    """Has the link shaped by a command of the user's, in whose `words` `{mbit}` is the rate."""
+def stays_up(place: str) -> bool:
+    """Whether what cells bring up there stays for the next ones."""
+    return known()[place].takes("keep_as")
 
-    command: str | None
-    words: Sequence[str]
-    last_mbit: float | None = None
 
-    @classmethod
-    def of(cls, command: str | None, rates: Sequence[float]) -> "LinkShaper":
-        """The one that a command line is, for links of these rates if any.
-
-        Raises:
-            UsageError: there is no such command for rates, or no rate for the command.
-        """
-        hint = "For instance: --link 10,100 --link-command 'my-shaper --rate {mbit}'"
-        try:
-            words = shlex.split(command or "")
-        except ValueError as error:
-            raise UsageError(f"--link-command cannot be read: {error}.", hint=hint) from error
-        if rates and not words:
-            said = "--link names rates, and --link-command is not there to shape the link to them."
-            raise UsageError(said, hint=hint)
-        if words and not (rates and any("{mbit}" in word for word in words)):
-            what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
-            raise UsageError(f"--link-command {what}.", hint=hint)
-        return cls(command, words)
-
-    def shape(self, mbit: float) -> None:
-        """Shape it, unless it is what it was shaped to last.
-
-        Raises:
-            OffloadError: the command fails.
-        """
-        if mbit == self.last_mbit:
-            return
-        self.last_mbit = None
-        words = [word.replace("{mbit}", f"{mbit:g}") for word in self.words]
-        try:
-            ended = processes.run(words, os.environ)
-        except OSError as error:
-            raise UsageError(f"--link-command cannot be run: {error.strerror}.") from error
-        if ended.code:
-            said = ended.said[-1] if ended.said else "it said nothing"
-            raise OffloadError(f"--link-command ended with exit code {ended.code}: {said}")
-        self.last_mbit = mbit
+def take_down(kept_as: str) -> None:
+    """Remove the containers that cells left up for the next ones, whatever Ctrl-C says."""
+    try:
+        with suppress(PlaceUnavailable):  # no engine, no container
+            list(containers(kept_as))
+    except KeyboardInterrupt:
+        take_down(kept_as)
+        raise

@@ -4,48 +4,39 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from offload.domain.errors import OffloadError
-from offload.domain.studies import Cell, CellOutcome, CellRun, Prediction
+from offload.domain.events import Stop
+from offload.domain.studies import Cell, CellRun, Prediction
 from offload.domain.timing import Clock
-from offload.usecases.detect.pipeline import Stop
+from offload.drivers.host import machine
+from offload.usecases.advise.predict import Predictor
+from offload.usecases.experiment.cell_runner import CellRunner
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """What does cells, and what is done with them.
+def runs(
+    cells: Sequence[Cell],
+    predictor: Predictor,
+    runner: CellRunner,
+    record: Callable[[CellRun], None],
+    stop: Stop,
+) -> Iterator[CellRun]:
+    """The runs of `cells`, each handed to `record` before it is given, until `stop` is asked."""
+    for cell in cells:
+        if stop:
+            return
+        run = _run(cell, predictor, runner)
+        record(run)
+        yield run
 
-    `prepare` sees that a cell can begin, and says how many bytes per second cross the link to its
-    server if that is known; `perform` does it. `label` tells its place from others of the kind,
-    `usd` says what so many seconds of it cost, `record` keeps a run, `now` is the time of day in
-    ISO 8601.
-    """
 
-    predict: Callable[[Cell], Prediction]
-    prepare: Callable[[Cell], float | None]
-    perform: Callable[[Cell], CellOutcome]
-    label: Callable[[Cell], str]
-    usd: Callable[[Cell, float], float]
-    record: Callable[[CellRun], None]
-    now: Callable[[], str]
-    stop: Stop
-
-    def runs(self, cells: Sequence[Cell]) -> Iterator[CellRun]:
-        """The runs of `cells`, each recorded before it is given, until `stop` is asked."""
-        for cell in cells:
-            if self.stop:
-                return
-            run = self._run(cell)
-            self.record(run)
-            yield run
-
-    def _run(self, cell: Cell) -> CellRun:
-        predicted, at, label = self.predict(cell), self.now(), self.label(cell)
-        try:
-            goodput = self.prepare(cell)
-            outcome = self.perform(cell)
-        except OffloadError as error:
-            return CellRun(cell, at, predicted, label=label, error=str(error))
-        run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
-        return replace(run, usd=self.usd(cell, run.makespan_s or 0.0))
+def _run(cell: Cell, predictor: Predictor, runner: CellRunner) -> CellRun:
+    predicted, at, label = predictor.predict(cell), machine.now(), runner.label(cell)
+    try:
+        goodput = runner.prepare(cell)
+        outcome = runner.perform(cell)
+    except OffloadError as error:
+        return CellRun(cell, at, predicted, label=label, error=str(error))
+    run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
+    return replace(run, usd=predictor.usd(cell, run.makespan_s or 0.0))
 
 
 @dataclass(frozen=True, slots=True)

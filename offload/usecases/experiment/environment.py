@@ -1,7 +1,6 @@
 """What a study runs on, as it is found on the way: machines, links, versions."""
 
 import dataclasses
-import datetime
 import random
 import statistics
 from collections.abc import Callable, Mapping
@@ -12,13 +11,14 @@ from offload.domain.machines import Kind
 from offload.domain.results import Json
 from offload.drivers.host import machine, network
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places
+from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from offload.usecases.history.versions import versions
 from offload.usecases.profile import probing
-from offload.usecases.profile.budget import Budget
+from offload.usecases.profile.probing import Budget
 
 _PROBE_S = 10.0
+_NONE: Mapping[str, Json] = {}
 
 
 class Environment:
@@ -27,7 +27,7 @@ class Environment:
     def __init__(self, before: Json, write: Callable[[Json], None]) -> None:
         self._write = write
         self._document: Json = {
-            "started_at": before.get("started_at") or now(),
+            "started_at": before.get("started_at") or machine.now(),
             "ended_at": before.get("ended_at"),
             "client": dataclasses.asdict(machine.describe()),
             "network": network.fingerprint(),
@@ -38,25 +38,21 @@ class Environment:
         }
         write(self._document)
 
-    def add(self, place: str, facts: Mapping[str, Any]) -> None:
-        """What was found of a place, unless it is known already."""
+    def add(self, place: str, facts: Mapping[str, Any], links: Mapping[str, Json] = _NONE) -> None:
+        """What was found of a place, unless it is known already; and what crossed its `links`, by
+        how they were shaped.
+        """
         known = self._document["places"].setdefault(place, {})
         new = {name: value for name, value in facts.items() if name not in known}
-        if new:
-            known.update(new)
+        known.update(new)
+        for shaped, found in links.items():
+            known.setdefault("links", {}).setdefault(shaped, {}).update(found)
+        if new or links:
             self._write(self._document)
-
-    def add_link(self, place: str, mbit: float | None, found: Mapping[str, float]) -> None:
-        """What crossed the link when it was shaped so."""
-        known = self._document["places"].setdefault(place, {})
-        links = known.setdefault("links", {})
-        links.setdefault(f"{mbit:g}" if mbit else "as it is", {}).update(found)
-        known |= {name: value for name, value in found.items() if name not in known}
-        self._write(self._document)
 
     def end(self) -> None:
         """The study has ended, or paused."""
-        self._document["ended_at"] = now()
+        self._document["ended_at"] = machine.now()
         self._write(self._document)
 
 
@@ -81,22 +77,23 @@ class Links:
 
     def _looked(self, mbit: float | None) -> float | None:
         request, context = self._request, self._context
-        with endpoints.endpoint(request, context) as via:
-            place = places.place(request.where, places.kit(request, context, via))
+        with places.endpoint(request, context) as via:
+            place = places.made(request, context, via)
             with place.open(request.selection(place.model), 1) as session:
                 budget = Budget(_PROBE_S, context.clock)
                 luck = random.Random()  # noqa: S311 - what cannot be compressed will do
                 probes = probing.link(session, budget, luck, context.stop)
-                host = dict(session.host)
+                facts: Json = {"host": dict(session.host)}
         slope = probing.seconds_per_byte(probes, "up")
         trips_s = [probe.seconds for probe in probes if probe.kind == "rtt"]
         found = {"rtt_s": statistics.median(trips_s)} if trips_s else {}
         if slope:
             found["goodput_bytes_per_s"] = 1 / slope
-        self._environment.add_link(request.where, mbit, found)
-        self._environment.add(request.where, {"host": host})
         if via is not None:
-            self._environment.add(request.where, _rented(via.machine, via.billing))
+            facts |= _rented(via.machine, via.billing)
+        self._environment.add(
+            request.where, facts | found, {f"{mbit:g}" if mbit else "as it is": found}
+        )
         return found.get("goodput_bytes_per_s")
 
 
@@ -109,8 +106,3 @@ def _rented(kind: Kind | None, billing: Billing) -> Json:
         "usd_per_h": sum(billing.parts_usd_per_h().values()),
         "tunnel": True,
     }
-
-
-def now() -> str:
-    """UTC in ISO 8601."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -50,11 +50,7 @@ def drawn(
     Raises:
         UsageError: they name fewer.
     """
-    try:
-        found = image_files.find(sources, recursive=recursive, skip=skip)
-    except UsageError as error:
-        error.hint = error.hint.replace("offload detect", "offload experiment")
-        raise
+    found = image_files.find(sources, recursive=recursive, skip=skip, command="experiment")
     have = len(found.paths)
     if have < wanted:
         raise UsageError(

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from offload.costmodel import runs_table
@@ -19,22 +19,17 @@ from offload.drivers.folders import files
 from offload.drivers.host import machine
 from offload.drivers.store.store import Store
 from offload.places import known
-from offload.usecases.detect.conditions import shown
 from offload.usecases.history import query
+from offload.usecases.history.query import shown
 
 _ALL = -1
 _TO_LIST = "To see what there is: offload profile list"
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedFile:
-    """What an import added: measurements with their new numbers, how many outcomes, and for a table
-    of jobs the line through those of each place.
-    """
-
-    measurements: Sequence[tuple[int, Measurement]]
-    outcomes: int = 0
-    fits: Sequence[tuple[str, LineFit]] = ()
+Added = tuple[Sequence[tuple[int, Measurement]], int, Sequence[tuple[str, LineFit]]]
+"""What an import added: measurements with their new numbers, how many outcomes, and for a table of
+jobs the line through those of each place.
+"""
 
 
 def measurement(store: Store, number: int) -> Measurement:
@@ -82,7 +77,7 @@ def export(store: Store, file: str) -> None:
         raise UsageError(f"Cannot write {file}: {error.strerror or error}.") from error
 
 
-def import_file(store: Store, file: str, model: str) -> ImportedFile:
+def import_file(store: Store, file: str, model: str) -> Added:
     """Add the measurements and outcomes of an exported document, or the jobs of a CSV table, which
     ran `model`.
 
@@ -93,7 +88,7 @@ def import_file(store: Store, file: str, model: str) -> ImportedFile:
         measurements, outcomes = query.read(file)
         for outcome in outcomes:
             store.note(outcome)
-        return ImportedFile([(store.add(each), each) for each in measurements], len(outcomes))
+        return [(store.add(each), each) for each in measurements], len(outcomes), []
     groups: dict[tuple[str, str | None], list[TableRun]] = {}
     for run in runs_table.read(_text(file)):
         groups.setdefault((run.place, run.url), []).append(run)
@@ -102,7 +97,7 @@ def import_file(store: Store, file: str, model: str) -> ImportedFile:
         for (place, url), runs in groups.items()
     ]
     added = [_measurement(runs, model) for runs in groups.values()]
-    return ImportedFile([(store.add(each), each) for each in added], fits=fits)
+    return [(store.add(each), each) for each in added], 0, fits
 
 
 def _text(file: str) -> str:

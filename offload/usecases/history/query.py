@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from offload import places
 from offload.domain import profiles
 from offload.domain.errors import OffloadError, UsageError
+from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.ports import ModelIdentity
 from offload.drivers.host import machine
+from offload.drivers.http import web
 from offload.usecases.context import Context
-from offload.usecases.detect.conditions import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,6 @@ class History:
     model: str
     measurements: Sequence[Measurement]
     outcomes: Sequence[Outcome]
-
-
-def outcomes(context: Context, last: int) -> list[Outcome]:
-    """The newest predictions with their outcomes, newest first."""
-    with context.history() as store:
-        return store.outcomes(last)
 
 
 def known(file: str | None, model: str | None, url: str | None, context: Context) -> History:
@@ -124,6 +119,13 @@ def _of_one_model(
         return [], asked or "unknown"
     named = [m for m in newest_first if m.condition.model.name in names]
     return [m for m in named if m.condition.model.sha256 == model.sha256], model.name
+
+
+def shown(url: str) -> str:
+    """One spelling of an address, without what is secret; of a kind of machine its label."""
+    if Kind.of(url):
+        return url
+    return web.without_secrets(url if "://" in url else f"http://{url}").rstrip("/")
 
 
 def _is_ours(measurement: Measurement) -> bool:

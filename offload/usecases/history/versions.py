@@ -5,7 +5,7 @@ from importlib import metadata
 
 from offload.version import __version__
 
-_LIBRARIES = ("ai-edge-litert", "tensorflow", "numpy", "pillow", "httpx")
+_LIBRARIES = ("ai-edge-litert", "tensorflow", "tensorflow-hub", "numpy", "pillow", "httpx")
 
 
 def versions() -> dict[str, str]:

@@ -1,16 +1,10 @@
 """A stretch of the job itself, as long as it takes to know its speed."""
 
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 
 from offload.costmodel import statistics
-from offload.domain.measurements import ImageSample, sample
-from offload.domain.ports import Session
-from offload.domain.timing import Clock
+from offload.domain.measurements import ImageSample
 from offload.domain.vision import Detection
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.detect.rows import Job, detect
 
 _PRECISE = 0.03
 """Half the 95 % interval of the mean gap between completions, over the mean, that is enough."""
@@ -46,25 +40,3 @@ class Burst:
         finished_s = [image.finished_s for image in self.samples]
         between_s = statistics.gaps(finished_s, skip=self.in_flight)
         return statistics.relative_half_width(between_s, block) <= _PRECISE
-
-
-def burst(
-    job: Job, session: Session, clock: Clock, stop: Stop, enough: Callable[[Burst], bool]
-) -> Burst:
-    """Do the images of `job` until there are no more, `enough` of them are done, or `stop` is
-    asked; those in hand by then are finished and count.
-    """
-    ours = Stop()
-    so_far = Burst(session.slots, session.concurrency)
-    began_s = clock()
-    with closing(detect(job, session, "", clock, ours)) as rows:
-        for row in rows:
-            finished_s = clock() - began_s
-            if row.error is not None:
-                so_far.failures[row.path] = row.error
-            else:
-                so_far.samples.append(sample(row, len(so_far.samples) + 1, finished_s))
-                so_far.found[row.path] = row.detections
-            if stop or enough(so_far):
-                ours.ask()
-    return so_far

@@ -1,31 +1,48 @@
 """Measure one place: how it comes up, its link, and a stretch of the job itself."""
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field, replace
+from statistics import fmean, median
 from typing import Any
 
-from offload.domain.events import PhaseBegan, Reporter
+from offload.domain.errors import OffloadError
+from offload.domain.events import PhaseBegan, Stop
 from offload.domain.measurements import (
-    Condition,
+    ImageSample,
     Measurement,
     Probe,
     Start,
     StartPhase,
     agreement,
+    sample,
 )
-from offload.domain.ports import Session
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.detect.rows import Job
-from offload.usecases.profile import copies, probing, quality_warnings
-from offload.usecases.profile.budget import Budget
-from offload.usecases.profile.burst import Burst, burst
-from offload.usecases.profile.quality_warnings import HostState
+from offload.domain.ports import Place, Session
+from offload.domain.vision import Selection
+from offload.drivers.host import machine
+from offload.drivers.images import image_files
+from offload.drivers.images.image_files import FileImage
+from offload.places import known
+from offload.providers import Endpoint
+from offload.usecases.context import Context
+from offload.usecases.detect import places, subprocess_run
+from offload.usecases.detect.places import condition, local_slots
+from offload.usecases.detect.request import Request
+from offload.usecases.detect.rows import Job, detect
+from offload.usecases.history.versions import versions
+from offload.usecases.profile import probing, quality_warnings
+from offload.usecases.profile.burst import Burst
+from offload.usecases.profile.images import SampledFolder
+from offload.usecases.profile.probing import Budget
 
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
 _LEAST_SHARE = 0.4
 """Of the budget: what slow starts leave of it at least, or all that was known would be starts."""
+_SIDES_PX = (1280, 640, 320)
+"""Longest sides of copies; no detector we know takes less than 300 pixels."""
+_MOST_SIDES = 2
 _FEWEST, _COMPARED = 3, 10
 """Images to send as they are at least, and to send as smaller copies at most."""
 _LEAST_BURST_SHARE = 0.4
@@ -36,53 +53,66 @@ _FULL_SHARE = 0.6
 """Of the budget left, for images as they are where smaller copies come after them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SampledImage:
-    """An image that can be opened: its path, the file's size and the picture's longest side."""
-
-    path: str
-    bytes: int
-    longest_px: int
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A place to measure, and what with.
-
-    `paths` are the folder's images in the order they were drawn, `drawn` some of them that can be
-    opened, `folder_bytes` what all of them take. `start` brings the place up in a process of its
-    own. `session` brings it up in this one; what is sent there are the images themselves, or copies
-    of the longest side given. `max_side_px` is such a side that was asked for; `takes_copies` says
-    whether the place may be sent any.
-    """
-
-    place: str
-    paths: Sequence[str]
-    drawn: Sequence[SampledImage]
-    folder_bytes: int
-    start: Callable[[], Start]
-    session: Callable[[int | None], AbstractContextManager[Session]]
-    condition: Callable[[Session, int | None], Condition]
-    job: Callable[[Sequence[str]], Job]
-    facts: Callable[[], Mapping[str, Any]]
-    taken_at: str
-    surroundings: HostState
-    max_side_px: int | None = None
-    takes_copies: bool = True
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Measurer:
-    """A measurement to be made.
-
-    `stop` ends it early with what there is.
+    """Measures the place of a request with a folder's images, as long as the budget lasts or until
+    the context's `stop` is asked. `via` is the machine that is meant, if it is a rented one; `load`
+    and `warnings` are of this machine.
     """
 
-    subject: Subject
+    request: Request
+    context: Context
+    via: Endpoint | None
+    place: Place
+    selection: Selection
+    images: SampledFolder
     budget: Budget
     rng: random.Random
-    stop: Stop
-    reporter: Reporter
+    load: float | None = None
+    warnings: Sequence[str] = ()
+    taken_at: str = field(default_factory=machine.now)
+    _cpu_s: tuple[float, float] | None = field(default_factory=machine.cpu_s)
+    _unusable: int = 0
+
+    def start(self) -> Start:
+        """Bring the place up in a process of its own, with an image for every detector that loads;
+        elsewhere with one that is soon sent. Those that cannot be used are left out from then on.
+
+        Raises:
+            PlaceUnavailable: the place is not there.
+            OffloadError: the command fails, or no image can be used.
+        """
+        drawn, together, reason = self.images.drawn, 1, ""
+        if known()[self.request.where].in_process:
+            together = local_slots(self.request, self.context.settings)
+        else:
+            drawn = sorted(drawn, key=lambda each: each.bytes)
+        located = [os.path.join(self.images.root, each.path) for each in drawn]
+        while files := located[self._unusable :][:together]:
+            request, reporter = self.request.as_is, self.context.reporter
+            with subprocess_run.detect(files, request, reporter) as detected:
+                totals, reason = detected.totals, detected.reason
+            if totals["failed"] < totals["images"]:
+                return Start(
+                    images=len(files),
+                    startup_s=totals["startup_s"],
+                    first_s=totals["detect_s"],
+                    sent_bytes=totals["sent_bytes"],
+                    phases=totals["phases"],
+                )
+            self._unusable += together
+        raise OffloadError(f"None of the images drawn can be used; {reason}.")
+
+    def session(self, side_px: int | None) -> AbstractContextManager[Session]:
+        """Bring it up in this process, to be sent the images themselves or smaller copies."""
+        place = self.place
+        if side_px:
+            place = places.made(self._request(side_px), self.context, self.via)
+        return place.open(self.selection, len(self.images.paths))
+
+    def read(self, path: str) -> FileImage:
+        """An image of the folder."""
+        return image_files.read(self.images.root, path)
 
     def measurements(self) -> Iterator[Measurement]:
         """The place with images as they are, then with smaller copies where they may be worth it.
@@ -92,33 +122,33 @@ class Measurer:
             OffloadError: what is asked for cannot be done.
         """
         starts = self._starts()
-        if self.stop:
+        if self.context.stop:
             return
-        warnings = list(quality_warnings.of_machine(self.subject.surroundings))
-        with self.subject.session(None) as session:
+        warnings = list(self.warnings)
+        with self.session(None) as session:
             self.budget.see_to(_LEAST_SHARE)
             self._begins("the link")
-            probes = probing.link(session, self.budget, self.rng, self.stop)
-            done = self._full(session, probes, warnings)
-            whole = self._measurement(session, None, done, starts, probes)
-        sides = self._sides_px(done, probes)
+            probes = probing.link(session, self.budget, self.rng, self.context.stop)
+            full = self._full(session, probes, warnings)
+            whole = self._measurement(session, None, full, starts, probes)
+        sides = self._sides_px(full, probes)
         yield replace(whole, warnings=(*warnings, *whole.warnings))
-        while sides and not self.stop:
+        while sides and not self.context.stop:
             share_s = self.budget.left_s / len(sides)
-            yield self._smaller(sides.pop(0), share_s, done, starts, probes)
+            yield self._smaller(sides.pop(0), share_s, full, starts, probes)
 
     def _begins(self, phase: str) -> None:
-        self.reporter.emit(PhaseBegan(phase, self.subject.place))
+        self.context.reporter.emit(PhaseBegan(phase, self.request.where))
 
     def _starts(self) -> list[Start]:
         starts: list[Start] = []
         took_s = 0.0
-        while len(starts) < _MOST_STARTS and not self.stop:
+        while len(starts) < _MOST_STARTS and not self.context.stop:
             if starts and self.budget.spent_s + took_s > _STARTS_SHARE * self.budget.whole_s:
                 break
             self._begins(f"start {len(starts) + 1}")
             began_s = self.budget.clock()
-            start = self.subject.start()
+            start = self.start()
             built_s = start.phases.get(StartPhase.BUILD, 0.0)  # once and never again
             self.budget.forgive(built_s)
             took_s = self.budget.clock() - began_s - built_s
@@ -127,8 +157,8 @@ class Measurer:
 
     def _full(self, session: Session, probes: Sequence[Probe], warnings: list[str]) -> Burst:
         """Images as they are, until their speed is known or the budget is spent."""
-        subject, left_s = self.subject, self.budget.left_s
-        one_s = probing.expected_s(probes, "up", subject.folder_bytes / len(subject.paths))
+        left_s = self.budget.left_s
+        one_s = probing.expected_s(probes, "up", self.images.mean_bytes)
         if probes and one_s > left_s:
             longer_s = 2 * (one_s + self.budget.spent_s)
             warnings.append(
@@ -145,33 +175,33 @@ class Measurer:
             return late or (so_far.precise and long_enough)
 
         self._begins("images as they are")
-        done = self._burst(session, subject.paths[: self._most(probes)], enough)
+        done = self._burst(session, self.images.paths[: self._most(probes)], enough)
         if done.failures:
             path, reason = next(iter(done.failures.items()))
-            self.reporter.step(
-                f"{subject.place}: {path}: {reason}"
-            )  # warnings are kept, and names of images are not
+            # Warnings are kept, and names of images are not.
+            self.context.reporter.step(f"{self.request.where}: {path}: {reason}")
             tried = len(done.failures) + len(done.samples)
             warnings.append(f"{len(done.failures)} of {tried} images failed; to see which: -v.")
         return done
 
     def _most(self, probes: Sequence[Probe]) -> int:
         """How many images the link carries in time: those in flight all want to arrive."""
-        subject = self.subject
-        one_s = probing.seconds_per_byte(probes, "up") * subject.folder_bytes / len(subject.paths)
+        one_s = probing.seconds_per_byte(probes, "up") * self.images.mean_bytes
         if not one_s:
-            return len(subject.paths)
+            return len(self.images.paths)
         return max(_FEWEST, int(_FULL_SHARE * self.budget.left_s / one_s))
 
     def _sides_px(self, done: Burst, probes: Sequence[Probe]) -> list[int]:
         """Longest sides of copies to measure: the one asked for, or some where the link binds."""
-        if not self.subject.takes_copies:
+        if not known()[self.request.where].takes("upload_max_side"):
             return []
-        asked_px = self.subject.max_side_px
+        asked_px = self.request.upload_max_side
         if asked_px:
             return [asked_px] if probes else []
-        binds = copies.uplink_binds(done.samples, probes, done.slots)
-        return copies.sides_px([drawn.longest_px for drawn in self.subject.drawn]) if binds else []
+        if not _uplink_binds(done.samples, probes, done.slots):
+            return []
+        usual_px = median(drawn.longest_px for drawn in self.images.drawn)
+        return [side_px for side_px in _SIDES_PX if side_px < usual_px][:_MOST_SIDES]
 
     def _smaller(
         self,
@@ -185,13 +215,13 @@ class Measurer:
         self._begins(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
         compared = list(full.found)[:_COMPARED]
-        others = [path for path in self.subject.paths if path not in compared]
+        others = [path for path in self.images.paths if path not in compared]
 
         def enough(so_far: Burst) -> bool:
             late = self.budget.spent_s + so_far.drain_s > until_s
             return late or (so_far.precise and len(so_far.samples) >= len(compared))
 
-        with self.subject.session(side_px) as session:
+        with self.session(side_px) as session:
             done = self._burst(session, [*compared, *others], enough)
             measured = self._measurement(session, side_px, done, starts, probes)
         agreements = tuple(
@@ -204,7 +234,23 @@ class Measurer:
     def _burst(
         self, session: Session, paths: Sequence[str], enough: Callable[[Burst], bool]
     ) -> Burst:
-        return burst(self.subject.job(paths), session, self.budget.clock, self.stop, enough)
+        """Do the images until there are no more, `enough` of them are done, or `stop` is asked;
+        those in hand by then are finished and count.
+        """
+        ours, clock = Stop(), self.budget.clock
+        so_far = Burst(session.slots, session.concurrency)
+        began_s = clock()
+        with closing(detect(Job(paths, self.read), session, "", clock, ours)) as rows:
+            for row in rows:
+                finished_s = clock() - began_s
+                if row.error is not None:
+                    so_far.failures[row.path] = row.error
+                else:
+                    so_far.samples.append(sample(row, len(so_far.samples) + 1, finished_s))
+                    so_far.found[row.path] = row.detections
+                if self.context.stop or enough(so_far):
+                    ours.ask()
+        return so_far
 
     def _measurement(
         self,
@@ -214,17 +260,41 @@ class Measurer:
         starts: Sequence[Start],
         probes: Sequence[Probe],
     ) -> Measurement:
-        subject = self.subject
+        under = condition(session, self._request(side_px), self.context.settings, self.via)
         return Measurement(
-            taken_at=subject.taken_at,
+            taken_at=self.taken_at,
             source="profile",
-            condition=subject.condition(session, side_px),
+            condition=under,
             in_flight=session.concurrency,
-            folder_images=len(subject.paths),
-            folder_bytes=subject.folder_bytes,
+            folder_images=len(self.images.paths),
+            folder_bytes=self.images.bytes,
             starts=tuple(starts),
             images=tuple(done.samples),
             probes=tuple(probes),
-            facts=subject.facts(),
+            facts=self._facts(),
             warnings=tuple(quality_warnings.of_samples(done.samples, probes, session.concurrency)),
         )
+
+    def _request(self, side_px: int | None) -> Request:
+        return replace(self.request, upload_max_side=side_px) if side_px else self.request.as_is
+
+    def _facts(self) -> Mapping[str, Any]:
+        """What explains a number later."""
+        before, after, share = self._cpu_s, machine.cpu_s(), None
+        if before and after and after[1] > before[1]:
+            share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
+        return {
+            "versions": versions(),
+            "load_before": self.load,
+            "load_after": machine.load(),
+            "cpu_busy_share": share,
+        }
+
+
+def _uplink_binds(images: Sequence[ImageSample], probes: Sequence[Probe], slots: int) -> bool:
+    """Whether images take longer to send than the place's slots take to decode and infer them."""
+    if not images:
+        return False
+    per_byte_s = probing.seconds_per_byte(probes, "up")
+    working_s = fmean(image.durations.decode_s + image.durations.infer_s for image in images)
+    return fmean(image.sent_bytes for image in images) * per_byte_s > working_s / slots

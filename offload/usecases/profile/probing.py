@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from offload.costmodel.statistics import theil_sen
 from offload.domain.errors import PlaceUnavailable, Unanswered
+from offload.domain.events import Stop
 from offload.domain.measurements import Probe, ProbeKind
 from offload.domain.ports import Session
-from offload.usecases.detect.pipeline import Stop
-from offload.usecases.profile.budget import Budget
+from offload.domain.timing import Clock
 
 _ROUND_TRIPS = 5
 _UP_BYTES = tuple(kib * 2**10 for kib in (16, 64, 128, 256, 1024))
@@ -22,6 +22,33 @@ _FEWEST, _ALIKE = 6, 0.05
 """So many payloads are enough if every other one tells the same seconds per byte as all do."""
 
 
+class Budget:
+    """`whole_s` seconds from now on."""
+
+    def __init__(self, whole_s: float, clock: Clock) -> None:
+        self.whole_s = whole_s
+        self.clock = clock
+        self._began_s = clock()
+
+    @property
+    def spent_s(self) -> float:
+        """What has gone."""
+        return self.clock() - self._began_s
+
+    @property
+    def left_s(self) -> float:
+        """What is left; negative when it is overdrawn."""
+        return self.whole_s - self.spent_s
+
+    def forgive(self, seconds: float) -> None:
+        """Take so many of the spent seconds for unspent."""
+        self._began_s += seconds
+
+    def see_to(self, share: float) -> None:
+        """Have at least this share of the whole left."""
+        self.forgive(max(0.0, share * self.whole_s - self.left_s))
+
+
 def link(session: Session, budget: Budget, rng: random.Random, stop: Stop) -> list[Probe]:
     """Round trips, then payloads there and back; none where nothing is moved.
 
@@ -31,14 +58,26 @@ def link(session: Session, budget: Budget, rng: random.Random, stop: Stop) -> li
     began_s = budget.spent_s
 
     def crossings(
-        kind: ProbeKind, sizes: tuple[int, ...], ask: Callable[[int], float], share: float
+        kind: ProbeKind, sizes: Sequence[int], ask: Callable[[int], float], share: float
     ) -> list[Probe]:
-        def left_s() -> float:
-            return share * budget.whole_s - (budget.spent_s - began_s)
-
-        smallest, *others = sorted(sizes * _TIMES_EACH)
-        order = [smallest, *rng.sample(others, len(others))]
-        return _crossings(kind, order, ask, trips, left_s, stop)
+        """Each size twice, the smallest first, the others in random order; those put off that by
+        what is known would take too long.
+        """
+        done: list[Probe] = []
+        smallest, *others = sorted([*sizes] * _TIMES_EACH)
+        pending = [smallest, *rng.sample(others, len(others))]
+        while pending and not stop and not _enough(done, kind):
+            left_s = share * budget.whole_s - (budget.spent_s - began_s)
+            known = [*trips, *done]
+            size = next((size for size in pending if expected_s(known, kind, size) <= left_s), None)
+            if size is None:
+                break
+            pending.remove(size)
+            try:
+                done.append(Probe(kind, size, ask(size)))
+            except Unanswered:  # a server may refuse large bodies
+                pending = [other for other in pending if other < size]
+        return done
 
     try:
         trips = [Probe("rtt", 0, session.probe(b"")) for _ in range(_ROUND_TRIPS)]
@@ -66,30 +105,6 @@ def expected_s(probes: Sequence[Probe], kind: ProbeKind, size_bytes: float) -> f
     """What so many bytes will take, round trip included, as far as probes tell."""
     slope, intercept = _line(probe for probe in probes if probe.kind in {kind, "rtt"})
     return intercept + slope * size_bytes
-
-
-def _crossings(
-    kind: ProbeKind,
-    sizes: Sequence[int],
-    ask: Callable[[int], float],
-    trips: Sequence[Probe],
-    left_s: Callable[[], float],
-    stop: Stop,
-) -> list[Probe]:
-    """Probes in the order of `sizes`, those put off that by what is known would take too long."""
-    done: list[Probe] = []
-    pending = list(sizes)
-    while pending and not stop and not _enough(done, kind):
-        known = [*trips, *done]
-        size = next((size for size in pending if expected_s(known, kind, size) <= left_s()), None)
-        if size is None:
-            break
-        pending.remove(size)
-        try:
-            done.append(Probe(kind, size, ask(size)))
-        except Unanswered:  # a server may refuse large bodies
-            pending = [other for other in pending if other < size]
-    return done
 
 
 def _line(probes: Iterable[Probe]) -> tuple[float, float]:

@@ -1,7 +1,6 @@
 """What was unusual about a measurement, and what to do about it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from offload.costmodel import statistics
 from offload.domain.measurements import ImageSample, Probe
@@ -10,31 +9,24 @@ _DRIFT = 0.1
 _BUSY = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class HostState:
-    """The state of this machine before a measurement: `load` is how many programs wanted one of its
-    `cores`, `burstable` its kind if its full speed lasts only as long as its credits.
+def of_machine(
+    cores: int, load: float | None = None, burstable: str | None = None, *, on_battery: bool = False
+) -> Iterator[str]:
+    """A sentence with advice for each thing about this machine that makes its numbers doubtful:
+    `load` is how many programs wanted one of its `cores` before a measurement, `burstable` its kind
+    if its full speed lasts only as long as its credits.
     """
-
-    cores: int
-    load: float | None = None
-    burstable: str | None = None
-    on_battery: bool = False
-
-
-def of_machine(around: HostState) -> Iterator[str]:
-    """A sentence with advice for each thing about this machine that makes its numbers doubtful."""
-    if around.load is not None and around.load / around.cores > _BUSY:
+    if load is not None and load / cores > _BUSY:
         yield (
-            f"This machine was busy before we began (load {around.load:.1f} on {around.cores} "
+            f"This machine was busy before we began (load {load:.1f} on {cores} "
             "cores): close what else is running and profile again."
         )
-    if around.burstable:
+    if burstable:
         yield (
-            f"A {around.burstable} keeps its full speed only as long as its CPU credits last: "
+            f"A {burstable} keeps its full speed only as long as its CPU credits last: "
             "profile with a --budget as long as the job, or measure on another kind."
         )
-    if around.on_battery:
+    if on_battery:
         yield "This machine runs on battery, which slows it down: plug it in and profile again."
 
 

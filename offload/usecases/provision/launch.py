@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.machines import Machine, Offer, Spec
 from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
@@ -14,7 +15,6 @@ from offload.domain.timing import Clock
 from offload.drivers.aws.ec2 import Cloud
 from offload.providers import Phases
 from offload.providers.ec2.registry import MachineState
-from offload.usecases.detect.pipeline import Stop
 
 T = TypeVar("T")
 

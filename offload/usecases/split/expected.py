@@ -8,7 +8,7 @@ from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.providers import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect.conditions import condition, local_slots
+from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.request import REMOTE, Request
 from offload.usecases.history import query
 from offload.usecases.provision.planning import ProvisionPlan

@@ -11,7 +11,7 @@ from offload.domain.ports import Model, ModelIdentity, Place, Session
 from offload.drivers.host.capture import Captured
 from offload.providers import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints, places
+from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
@@ -113,8 +113,8 @@ class RemoteMember:
                 return False
             stack.enter_context(machine.up())
             request = replace(request, url=None, machine=self.rental.name)
-        via = stack.enter_context(endpoints.endpoint(request, self.context))
-        place = places.place(request.where, places.kit(request, self.context, via))
+        via = stack.enter_context(places.endpoint(request, self.context))
+        place = places.made(request, self.context, via)
         model = self._model(place) if via is None else place.model
         if model is None:
             return False

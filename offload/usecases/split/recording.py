@@ -1,6 +1,5 @@
 """Split runs are samples too: of either place beside the other, and of the prediction of both."""
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,11 +9,12 @@ from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing
 from offload.domain.measurements import Condition, Measurement, Outcome
 from offload.domain.places import SPLIT
+from offload.drivers.host import machine
 from offload.drivers.settings import Settings
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
 from offload.usecases.context import Context
-from offload.usecases.detect.conditions import condition
+from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
@@ -40,7 +40,7 @@ def remember(
     too_few = any(done.get(place, 0) < _LEAST for place in members)
     if was_away or too_few or not is_plain(run, request):
         return None
-    taken_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    taken_at = machine.now()
     under = [_condition(shared, place, request, context.settings) for place in members]
     samples = [
         Measurement(
@@ -48,8 +48,8 @@ def remember(
             source="run",
             condition=each,
             in_flight=shared.work.sessions[each.place].concurrency,
-            folder_images=run.tally.images,
-            folder_bytes=run.tally.bytes,
+            folder_images=run.images,
+            folder_bytes=run.bytes,
             images=tuple(run.samples[each.place].images),
         )
         for each in under
@@ -85,7 +85,7 @@ def _prediction(
     """What advice would have said of both together; None where one of them was not measured."""
     here, there = under
     past = [o for o in outcomes if o.model == here.model.name]
-    goal = Goal(run.tally.images, float(run.tally.bytes))
+    goal = Goal(run.images, float(run.bytes))
     overrides = Overrides(slots=here.slots, network=there.network, kind=there.machine)
     candidates = lanes(known, past, overrides, known_places())
     together = split_option.split(candidates, known, goal, [there.place])

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.events import failed
+from offload.domain.events import Stop, failed
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
-from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted

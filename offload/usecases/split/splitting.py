@@ -14,7 +14,7 @@ from offload.places import known
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
-from offload.usecases.detect import endpoints
+from offload.usecases.detect import places
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job
@@ -98,7 +98,7 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
         return None
     configured, remote = context.settings, alone(request, request.member)
     if known()[request.member].takes("url") and rental is None:
-        if endpoints.is_asked(remote, configured):
+        if places.means_rented(remote, configured):
             registry.one(configured, remote.machine)  # which is meant must be clear
         elif not (request.url or configured.url):
             context.reporter.emit(NothingLeaves(is_asked=False))

@@ -8,11 +8,12 @@ from queue import Empty, Full, Queue
 
 from offload.costmodel.split import Speed
 from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock
 from offload.drivers.host.capture import Captured
-from offload.usecases.detect.pipeline import Stop
+from offload.drivers.images import image_files
 from offload.usecases.detect.rows import Job, attempt
 from offload.usecases.split.work_queue import Worker, WorkerStatus, WorkItem, WorkQueue
 
@@ -80,7 +81,7 @@ class SplitJob:
             worker = self._work_queue.workers[name]
             items = self._work_queue.taken_from(worker)
             if not worker.here:
-                self.duplicate_uploads += [self._job.printable(item.path) for item in items]
+                self.duplicate_uploads += [image_files.printable(item.path) for item in items]
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
@@ -200,7 +201,7 @@ class SplitJob:
             if others is None:
                 return False
             if worker.here and not all(other.here for other in others):
-                self.duplicate_uploads.append(self._job.printable(item.path))
+                self.duplicate_uploads.append(image_files.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
         return True

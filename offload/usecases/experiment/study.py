@@ -1,0 +1,219 @@
+"""A study put together, and under way: its cells done in their order, in its folder."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from offload.costmodel.dollars import Billing
+from offload.detectors.source import ModelSource
+from offload.domain.errors import UsageError
+from offload.domain.machines import Kind
+from offload.domain.results import Json
+from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
+from offload.drivers.folders import study_dir
+from offload.drivers.host import machine
+from offload.drivers.settings import Settings
+from offload.places import known
+from offload.providers import url
+from offload.providers.ec2 import connection, registry
+from offload.usecases.advise.predict import Predictor
+from offload.usecases.context import Context
+from offload.usecases.detect import places
+from offload.usecases.detect.places import local_slots
+from offload.usecases.detect.request import Request
+from offload.usecases.experiment import cell_runner
+from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
+from offload.usecases.experiment.cells import StudyPlan, runs
+from offload.usecases.experiment.environment import Environment, Links
+from offload.usecases.experiment.sampling import Subset
+from offload.usecases.history import query
+from offload.usecases.history.query import History, shown
+from offload.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class StudySetup:
+    """A design, and what its cells are done with: a request for each place, images, predictions.
+
+    `model_sha256` is that of the model at places here. `remote` is the request at a server, if the
+    study has one; `server` its address, or the label of the machine that is rented. `command` is
+    what was typed.
+    """
+
+    design: Design
+    requests: Mapping[str, Request]
+    images: Subset
+    predictor: Predictor
+    shaper: LinkShaper
+    context: Context
+    model_sha256: str | None
+    remote: Request | None
+    server: str | None
+    command: Sequence[str]
+
+    @property
+    def rents(self) -> bool:
+        """Whether a rented machine is used."""
+        return self.predictor.kind is not None
+
+    def plan(self, cells: Sequence[Cell] | None = None) -> StudyPlan:
+        """What is expected of these cells; of all, if none are named."""
+        chosen = self.design.cells() if cells is None else cells
+        parts_usd_per_h = self.predictor.billing.parts_usd_per_h().values()
+        is_billed = any(map(cell_runner.at_server, chosen))
+        expected = [(cell, self.predictor.predict(cell)) for cell in chosen]
+        return StudyPlan(expected, sum(parts_usd_per_h) if is_billed else 0.0)
+
+    @contextmanager
+    def opened(self, folder: str) -> Iterator["RunningStudy"]:
+        """The study in its folder, begun or continued; containers that it left up go at the end.
+
+        Raises:
+            UsageError: the folder holds another study, or something else.
+            OffloadError: another command is writing to it.
+        """
+        with ExitStack() as stack:
+            study = stack.enter_context(study_dir.opened(folder, self._fixed(), self._about()))
+            todo = [cell for cell in self.design.cells() if cell.number not in study.done]
+            running = RunningStudy(self.plan(todo), len(study.done))
+            for each in study.makespans:
+                running.standing.add(*each)
+            kept_as = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
+            if any(map(cell_runner.stays_up, self.requests)):
+                stack.callback(cell_runner.take_down, kept_as)  # also what a killed one left
+            if todo:
+                work = stack.enter_context(study.work())
+                environment = Environment(study.environment, study.write_environment)
+                stack.callback(environment.end)
+                runner = CellRunner(
+                    requests=self.requests,
+                    images=self.images,
+                    work=work,
+                    kept_as=kept_as,
+                    shaper=self.shaper,
+                    server=self.server or "",
+                    environment=environment,
+                    links=Links(self.remote, self.context, environment) if self.remote else None,
+                    reporter=self.context.reporter,
+                )
+
+                def record(run: CellRun) -> None:
+                    study.append(run)
+                    if run.makespan_s is not None:
+                        running.standing.add(
+                            lane(run.cell.place, run.cell.varied), run.cell.images, run.makespan_s
+                        )
+
+                running.runs = runs(todo, self.predictor, runner, record, self.context.stop)
+            yield running
+
+    def _fixed(self) -> Json:
+        """What may not change when it is continued."""
+        here = machine.describe()
+        return {
+            "design": self.design.to_json(),
+            "images": {
+                "root": self.images.root,
+                "drawn": self.images.digest,
+                "bytes": self.predictor.total_bytes[max(self.design.images)],
+            },
+            "asked": {place: request.as_options() for place, request in self.requests.items()},
+            "model": {"sha256": self.model_sha256},
+            "remote": {"server": self.server},
+            "computer": {"cpu": here.cpu, "cores": here.usable_cores},
+        }
+
+    def _about(self) -> Json:
+        return {
+            "version": __version__,
+            "command": list(self.command),
+            "seed": self.design.seed,
+            "repeats": self.design.repeats,
+            "model": self.predictor.known.model,
+            "cells": len(self.design.cells()),
+            "link_command": self.shaper.command,
+        }
+
+
+@dataclass(slots=True)
+class RunningStudy:
+    """A study that is under way: the plan of what is left, how many cells were done before, how
+    places stand so far, and the runs as they are made.
+    """
+
+    plan: StudyPlan
+    done: int
+    standing: StudyStatus = field(default_factory=StudyStatus)
+    runs: Iterator[CellRun] = field(default_factory=lambda: iter(()))
+
+
+def designed(
+    design: Design,
+    requests: Sequence[Request],
+    images: Subset,
+    context: Context,
+    *,
+    link_command: str | None = None,
+    price_usd_per_h: float | None = None,
+    command: Sequence[str] = (),
+) -> StudySetup:
+    """A study of `design` with a request for each of its places; the price is that of a server that
+    nobody rented through us.
+
+    Raises:
+        UsageError: something cannot be meant: links, the model, the server, or its price.
+    """
+    shaper = LinkShaper(link_command, design.link_mbit)
+    configured, model = context.settings, None
+    here = next((each for each in requests if not known()[each.where].has_own_model), None)
+    if here is not None:  # else the server alone decides
+        model = places.kit(here, context).resolve(here.model or configured.model)
+        # What is left open may be decided otherwise next time.
+        named = requests[0].model or configured.model or model.identity.name
+        requests = [replace(request, model=named) for request in requests]
+    at = {request.where: request for request in requests}
+    remote = next((each for each in requests if known()[each.where].takes("url")), None)
+    billing, kind = _billing(remote, configured, price_usd_per_h)
+    address = shown(url.checked(remote.url or configured.url)) if remote and not kind else None
+    server = kind.label if kind else address
+    predictor = Predictor(
+        known=_known(model, requests[0].model or configured.model, server, context),
+        total_bytes=images.total_bytes(),
+        billing=billing,
+        slots=local_slots(requests[0], configured),
+        kind=kind,
+    )
+    sha256 = model.identity.sha256 if model else None
+    return StudySetup(
+        design, at, images, predictor, shaper, context, sha256, remote, server, command
+    )  # fmt: skip
+
+
+def _billing(
+    remote: Request | None, configured: Settings, price_usd_per_h: float | None
+) -> tuple[Billing, Kind | None]:
+    """What the remote machine costs, and its kind if it is a rented one.
+
+    Raises:
+        UsageError: a price is given where nothing is priced.
+    """
+    rented = remote is not None and places.means_rented(remote, configured)
+    if price_usd_per_h is not None and (remote is None or rented):
+        raise UsageError("--price is that of a server at --url.", hint="Leave it out here.")
+    if remote is None or not rented:
+        return Billing(price_usd_per_h or 0.0, "set by hand"), None
+    record = registry.connected(configured, remote.machine).record
+    return connection.billing(record), record.kind
+
+
+def _known(
+    model: ModelSource | None, asked: str | None, server: str | None, context: Context
+) -> History:
+    """What is known of the model at the places here, and at the server."""
+    if model is not None:
+        return query.of_model(model.identity, server, context)
+    with suppress(UsageError):  # nothing was measured with it
+        return query.known(None, asked, server, context)
+    return History(asked or "unknown", [], [])

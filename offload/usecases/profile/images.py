@@ -1,0 +1,71 @@
+"""The images to measure with, drawn from a folder."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from offload.domain.errors import ImageError, UsageError
+from offload.drivers.images import image_files, pictures
+from offload.usecases.detect.privacy import KeepLocalRules
+from offload.usecases.detect.request import Request
+
+_DRAWN, _MOST_TRIED = 10, 200
+
+
+@dataclass(frozen=True, slots=True)
+class SampledImage:
+    """An image that can be opened: its path, the file's size and the picture's longest side."""
+
+    path: str
+    bytes: int
+    longest_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampledFolder:
+    """The images to measure with in random order, the first of them that can be opened, and what
+    all of them take.
+    """
+
+    root: str
+    paths: Sequence[str]
+    drawn: Sequence[SampledImage]
+    bytes: int
+
+    @property
+    def mean_bytes(self) -> float:
+        """What an image takes."""
+        return self.bytes / len(self.paths)
+
+
+def folder(
+    request: Request, rng: random.Random, wanted: int, stay: Sequence[str] = ()
+) -> SampledFolder:
+    """What the request's sources hold, drawn without replacement; at least `wanted` or ten of them
+    are opened. Images that the patterns `stay` name are left out.
+
+    Raises:
+        UsageError: they name no image, or none that can be opened.
+    """
+    found = image_files.find(request.sources, recursive=request.recursive, command="profile")
+    staying = KeepLocalRules(found.root, stay)
+    paths = [path for path in rng.sample(found.paths, len(found.paths)) if path not in staying]
+    if not paths and found.paths:
+        raise UsageError(
+            "All of the images are to stay here.", hint="To measure this machine: --where local"
+        )
+    drawn: list[SampledImage] = []
+    why = "".join(f"{path}: {reason}" for path, reason in found.problems[:1])
+    for path in paths[:_MOST_TRIED]:
+        try:
+            data = image_files.read(found.root, path).image.data
+            side_px = pictures.longest_px(data, request.max_pixels)
+            drawn.append(SampledImage(path, len(data), side_px))
+        except ImageError as error:
+            why = f"{path}: {error}"
+        if len(drawn) == max(_DRAWN, wanted):
+            break
+    if not drawn:
+        raise UsageError(f"No image can be opened; {image_files.printable(why)}.")
+    total_bytes = sum(image_files.size_bytes(found.root, path) for path in paths)
+    return SampledFolder(found.root, paths, drawn, total_bytes)
