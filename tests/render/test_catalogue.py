@@ -3,7 +3,7 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,6 @@ import pytest
 from PIL import Image
 
 import offload.cli
-from offload import places
-from offload.domain.places import PlaceTraits
-from offload.places import inprocess
-from offload.providers.config import PlaceConfig
 from offload.render import (
     detections,
     machines,
@@ -24,8 +20,10 @@ from offload.render import (
     split_progress,
     words,
 )
+from tests.twin import twin
 
-TRAITS = PlaceTraits("twin", title="another process", rented=False)
+__all__ = ["twin"]
+
 CATALOGUE = (
     detections, machines, messages, progress, split_messages, split_progress, words,
 )  # fmt: skip
@@ -37,21 +35,6 @@ VOLATILE = {
     "phases", "sent_bytes", "started_at", "startup_s", "where",
 }  # fmt: skip
 """What differs from run to run: times, the order, and where an image of a split is done."""
-
-
-def make(config: PlaceConfig) -> inprocess.InProcess:
-    """A place that answers as the one here does."""
-    return inprocess.make(config)
-
-
-@pytest.fixture(autouse=True)
-def twin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """There is such a place."""
-    monkeypatch.setitem(places.PLACES, "twin", __name__)
-    places.known.cache_clear()
-    yield
-    monkeypatch.undo()
-    places.known.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +105,7 @@ def documents(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("twin")
 @pytest.mark.parametrize(
     ("given", "code"),
     [

@@ -9,8 +9,10 @@ from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Reporter, Warned
 from offload.render import messages
 from offload.render.messages import EventLines, Messages
+from offload.render.split_messages import worded
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
+from offload.usecases.split.events import NothingLeaves
 
 
 @pytest.mark.parametrize(
@@ -75,3 +77,12 @@ def test_a_process_of_its_own_says_what_failed(home: Path) -> None:
     with subprocess_run.detect([str(home)], request, Reporter()) as done:
         assert done.totals["failed"] == 1
     assert done.reason.startswith("a.jpg: ")
+
+
+def test_what_a_split_warns_of_in_a_process_of_its_own_is_heard_here(examples: Path) -> None:
+    heard: list[Event] = []
+    request = Request((), where="split", model="builtin")
+    with subprocess_run.detect([str(examples)], request, Reporter(heard.append)) as done:
+        assert done.totals["failed"] == 0
+    assert heard == [worded(NothingLeaves(is_asked=False))]
+    assert isinstance(heard[0], Warned)

@@ -143,14 +143,14 @@ NEW = {"api": 1.0, "pending": 5.0, "boot": 20.0, "image": 20.0}
 
 def test_a_machine_pays_if_the_rest_takes_longer_here_than_one_takes_to_come_up(run: Run) -> None:
     """Nothing is known of machines, so one takes a minute or so."""
-    assert run.machine().pays()
+    assert run.machine().worth_starting()
     assert run.told == []
 
 
 def test_it_is_said_once_that_none_is_rented(run: Run) -> None:
     run.left = 10
     machine = run.machine()
-    assert not machine.pays()
+    assert not machine.worth_starting()
     assert run.told == [NotRented(11.0, machine.rental.startup_s)]
     assert machine.rental.is_told
 
@@ -159,13 +159,13 @@ def test_what_is_not_known_well_is_no_reason_to_rent_or_to_say_so(run: Run) -> N
     machine = run.machine()
     run.here = replace(HERE, is_known=False)
     run.left = 10
-    assert not machine.pays()
+    assert not machine.worth_starting()
     assert run.told == []
     needs_s = machine.rental.startup_s
     assert needs_s is not None
     for left, pays in ((needs_s * 1.2, False), (needs_s * 1.6, True)):
         run.left, run.over = round(left), Over()
-        assert run.machine().pays() == pays
+        assert run.machine().worth_starting() == pays
 
 
 def test_a_machine_may_pay_after_all_if_it_is_slower_here_than_it_was(run: Run) -> None:
@@ -181,13 +181,13 @@ def test_a_machine_may_pay_after_all_if_it_is_slower_here_than_it_was(run: Run) 
     machine.monitor = cast("Any", SimpleNamespace(
         view=slower, admits=lambda *_: True, clock=lambda: 0.0
     ))  # fmt: skip
-    assert machine.pays()
+    assert machine.worth_starting()
     assert [type(event) for event in run.told] == [NotRented]
 
 
 def test_a_machine_that_would_cost_too_much_is_not_rented(run: Run) -> None:
     machine = run.machine(max_usd=0.05)  # a minute costs six cents
-    assert not machine.pays()
+    assert not machine.worth_starting()
     [told] = run.told
     assert isinstance(told, TooExpensive)
     assert (told.place, told.max_usd) == ("remote", 0.05)
@@ -197,7 +197,7 @@ def test_a_machine_that_would_cost_too_much_is_not_rented(run: Run) -> None:
 
 def test_a_machine_that_is_up_pays_at_once(run: Run) -> None:
     run.left = 1
-    assert run.machine(before=replace(STOPPED, state="running")).pays()
+    assert run.machine(before=replace(STOPPED, state="running")).worth_starting()
 
 
 def test_a_new_machine_is_removed_in_the_end_and_costs_nothing_while_it_goes(

@@ -109,7 +109,7 @@ class RemoteMember:
         request = self.request
         if self.rental is not None:
             machine = self._machine(self.rental)
-            if not machine.pays():
+            if not machine.worth_starting():
                 return False
             stack.enter_context(machine.up())
             request = replace(request, url=None, machine=self.rental.name)

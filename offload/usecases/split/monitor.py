@@ -12,7 +12,6 @@ from offload.domain.timing import Clock
 from offload.domain.units import show_usd
 from offload.usecases.split import events
 from offload.usecases.split.alerts import MOMENT_S, DeadlineAlert, RateTrack
-from offload.usecases.split.events import Outlook, PlaceStopped
 from offload.usecases.split.forecast import Forecast, Limits, MachineBill, View, forecast
 from offload.usecases.split.work_queue import WorkerStatus
 from offload.usecases.split.workers import SplitJob
@@ -40,7 +39,7 @@ class SplitMonitor:
     _tracks: dict[str, RateTrack] = field(default_factory=dict, init=False)
     _lost: set[str] = field(default_factory=set, init=False)
     _drained: dict[str, str] = field(default_factory=dict, init=False)
-    _news: deque[PlaceStopped] = field(default_factory=deque, init=False)
+    _news: deque[events.PlaceStopped] = field(default_factory=deque, init=False)
     _deadline: DeadlineAlert = field(default_factory=DeadlineAlert, init=False)
     _last: View | None = field(default=None, init=False)
     _closed_s: float | None = field(default=None, init=False)
@@ -199,7 +198,7 @@ class SplitMonitor:
 
     def _outlook(
         self, view: View, place: WorkerStatus | None = None, before: Forecast | None = None
-    ) -> Outlook | None:
+    ) -> events.Outlook | None:
         """What follows for `place` and for the end; `before` is as the last look had it."""
         ahead, last = view.ahead, self._last
         if not ahead or not view.undone or (place and not place.images_per_s):
@@ -208,7 +207,7 @@ class SplitMonitor:
             seconds = last.ahead.seconds - (view.now_s - last.now_s)
             before = replace(last.ahead, seconds=seconds)
         before = before or ahead
-        known = Outlook(ahead.seconds, before.seconds, view.undone)
+        known = events.Outlook(ahead.seconds, before.seconds, view.undone)
         if not place or place.name not in ahead.images or len(ahead.images) == 1:
             return known
         images = ahead.images[place.name]
@@ -217,7 +216,7 @@ class SplitMonitor:
             known, images=round(images), images_before=round(then), is_here=place.is_here
         )
 
-    def _drain(self, news: PlaceStopped, why: str) -> None:
+    def _drain(self, news: events.PlaceStopped, why: str) -> None:
         with self._turn:
             if news.place not in self._drained:
                 self._drained[news.place] = why.rstrip(".")

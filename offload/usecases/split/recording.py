@@ -19,7 +19,7 @@ from offload.usecases.detect.record import is_plain, kept_in_store, outcome_of
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import View
-from offload.usecases.split.splitting import SplitRun
+from offload.usecases.split.members import RemoteMember
 
 _LEAST = 8
 """Images that a place has done, if it is to say how fast it was."""
@@ -32,22 +32,21 @@ def remember(
     was `rented` for it took is not what is predicted of one that is up; nor is anything known of a
     place that was away for a while.
     """
-    shared, members = run.shared, request.members
-    if request.where != SPLIT or shared is None or not context.settings.history:
+    member = run.shared.other if run.shared else None
+    if member is None or not context.settings.history:
         return None
     done = {place.name: place.done for place in ended.places if place.is_open}
-    was_away = shared.other and shared.other.times_lost
-    too_few = any(done.get(place, 0) < _LEAST for place in members)
-    if was_away or too_few or not is_plain(run, request):
+    too_few = any(done.get(place, 0) < _LEAST for place in request.members)
+    if member.times_lost or too_few or not is_plain(run, request):
         return None
     taken_at = machine.now()
-    under = [_condition(shared, place, request, context.settings) for place in members]
+    under = [_condition(member, place, request, context.settings) for place in request.members]
     samples = [
         Measurement(
             taken_at=taken_at,
             source="run",
             condition=each,
-            in_flight=shared.work.sessions[each.place].concurrency,
+            in_flight=member.work.sessions[each.place].concurrency,
             folder_images=run.images,
             folder_bytes=run.bytes,
             images=tuple(run.samples[each.place].images),
@@ -59,7 +58,7 @@ def remember(
         if not run.complete or rented or "-" in request.sources:
             return None
         known = [m for _, m in store.measurements(model=under[0].model.sha256)]
-        billing = shared.via.billing if shared.via else Billing()
+        billing = member.via.billing if member.via else Billing()
         predicted = _prediction(known, store.outcomes(), run, under, billing)
         if predicted is None:
             return None
@@ -68,11 +67,12 @@ def remember(
     return kept_in_store(samples, compared, context)
 
 
-def _condition(shared: SplitRun, place: str, request: Request, configured: Settings) -> Condition:
-    other = next(each for each in request.members if each != place)
-    via = shared.via if place == request.member else None
-    session = shared.work.sessions[place]
-    return replace(condition(session, alone(request, place), configured, via), beside=other)
+def _condition(
+    member: RemoteMember, place: str, request: Request, configured: Settings
+) -> Condition:
+    via = member.via if place == request.member else None
+    found = condition(member.work.sessions[place], alone(request, place), configured, via)
+    return replace(found, beside=next(each for each in request.members if each != place))
 
 
 def _prediction(

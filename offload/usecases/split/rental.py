@@ -96,7 +96,7 @@ class OnDemandMachine:
     _bill: MachineBill | None = None
     _is_paid: bool = False
 
-    def pays(self) -> bool:
+    def worth_starting(self) -> bool:
         """Wait until renting pays and is within the limits; False if the run is over before."""
         hired = self.rental
         needs_s = USEFUL_S if self._is_up else startup_s(self.plan, self.context)
@@ -166,17 +166,17 @@ class OnDemandMachine:
             if begun is StartPhase.START:
                 machines.stop(context, name)
             elif name in registry.names(context.settings):  # else it was refused, and is not ours
-                teardown.down(context, name, None, None, self._pays_no_more, only_ours=True)
+                teardown.down(context, name, None, None, self._stop_billing, only_ours=True)
         except OffloadError as error:
             context.reporter.emit(events.MachineLeft(name, failed(error)))
             return
         self.rental.begun = None
-        self._pays_no_more()
+        self._stop_billing()
         if self._bill is not None:
             is_removed = begun is StartPhase.API
             context.reporter.emit(events.MachineReturned(name, is_removed=is_removed))
 
-    def _pays_no_more(self, gone: Resource | None = None) -> None:
+    def _stop_billing(self, gone: Resource | None = None) -> None:
         """It is as before, or the instance was asked to go, which may take a while."""
         is_ended = gone is None or gone.kind == "instance"
         if is_ended and self._bill is not None and not self._is_paid:

@@ -11,7 +11,6 @@ from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.places import known
-from offload.providers import Endpoint
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect import places
@@ -34,11 +33,6 @@ class SplitRun:
     work: SplitJob
     monitor: SplitMonitor
     other: RemoteMember | None = None
-
-    @property
-    def via(self) -> Endpoint | None:
-        """The machine that took part, if one did."""
-        return self.other.via if self.other else None
 
     def rows(self) -> Iterator[Row]:
         """The rows of all images."""
@@ -69,7 +63,6 @@ def shared(
         WorkItem(path, image_files.size_bytes(root, path), path in staying) for path in todo.paths
     ]
     limits = Limits(request.deadline_s, request.max_cost_usd)
-
     work = SplitJob(job, items, context.clock, context.stop)
     monitor = SplitMonitor(work, context.clock, began_s, context.reporter, limits)
     work.lost = monitor.lost
