@@ -11,7 +11,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import PhaseBegan
 from offload.domain.machines import SERVER_PORT, SERVER_URL, Resource
 from offload.domain.measurements import Condition, StartPhase
-from offload.domain.places import StartState
+from offload.domain.places import REMOTE, StartState
 from offload.drivers.docker.container_spec import last_words
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
@@ -26,7 +26,6 @@ from offload.providers.ec2.machine_state import MachineState, expires_at
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
-from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision import shipping
 from offload.usecases.provision.deploy import Deployment, ImageOrigin
 from offload.usecases.provision.launch import MachineLaunch, Phases, TimedOut, Waiter

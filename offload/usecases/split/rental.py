@@ -8,13 +8,12 @@ from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.dollars import Billing
 from offload.domain.events import Reporter, Stop
 from offload.domain.measurements import StartPhase
-from offload.domain.places import StartState
+from offload.domain.places import REMOTE, StartState
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
 from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.usecases.context import Context
-from offload.usecases.detect.request import REMOTE
 from offload.usecases.history import query
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.plans import ProvisionPlan
