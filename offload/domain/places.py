@@ -10,6 +10,9 @@ SPLIT, AUTO = "split", "auto"
 measurements decide.
 """
 
+REMOTE = "remote"
+"""The other place of a split unless another is named: a server, or a machine that is rented."""
+
 
 def is_name(text: str) -> bool:
     """Whether data may call a place so."""

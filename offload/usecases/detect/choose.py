@@ -7,7 +7,7 @@ from offload.costmodel.advice import Advice
 from offload.costmodel.split import SplitCandidate
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
-from offload.domain.places import SPLIT
+from offload.domain.places import REMOTE, SPLIT
 from offload.places import known as known_places
 from offload.providers.ec2 import registry
 from offload.usecases.advise.advise import answer
@@ -15,7 +15,7 @@ from offload.usecases.advise.question import Question
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy
 from offload.usecases.detect.places import local_slots
-from offload.usecases.detect.request import REMOTE, Request, moved
+from offload.usecases.detect.request import Request, moved
 from offload.usecases.history import query
 
 

@@ -9,11 +9,11 @@ from fnmatch import translate
 
 from offload.domain.errors import UsageError
 from offload.domain.events import Reporter
-from offload.domain.places import SPLIT
+from offload.domain.places import REMOTE, SPLIT
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
-from offload.usecases.detect.request import REMOTE, Request
+from offload.usecases.detect.request import Request
 
 _MOST_LINKS = 40
 """As many as Linux follows."""

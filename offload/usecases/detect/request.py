@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from offload.domain.errors import UsageError
-from offload.domain.places import AUTO, SPLIT
+from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.domain.vision import Selection
@@ -273,9 +273,6 @@ def _class(wanted: str) -> str:
     name = wanted.strip().lower()
     return str(int(name)) if name.isdecimal() else name
 
-
-REMOTE = "remote"
-"""The other place of a split unless another is named: a server, or a machine that is rented."""
 
 _MOST_CPUS = 1024
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Request)}

@@ -12,7 +12,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import PhaseBegan
 from offload.domain.machines import SERVER_PORT, SERVER_URL, Machine, Resource
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
-from offload.domain.places import StartState
+from offload.domain.places import REMOTE, StartState
 from offload.drivers.docker.container_spec import last_words
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
@@ -28,7 +28,6 @@ from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
-from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision.deploy import Deployment, container_image, key_of, log_command
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
 from offload.usecases.provision.planning import ProvisionPlan

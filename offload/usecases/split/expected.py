@@ -2,14 +2,14 @@
 
 from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split import Speed, contention, speed
-from offload.domain.places import StartState
+from offload.domain.places import REMOTE, StartState
 from offload.domain.ports import Session
 from offload.drivers.host import network
 from offload.places import known as known_places
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect.places import condition, local_slots
-from offload.usecases.detect.request import REMOTE, Request
+from offload.usecases.detect.request import Request
 from offload.usecases.history import query
 from offload.usecases.provision.planning import ProvisionPlan
 

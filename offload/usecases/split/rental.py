@@ -10,11 +10,11 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop, failed
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
+from offload.domain.places import REMOTE
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
-from offload.usecases.detect.request import REMOTE
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.planning import ProvisionPlan
