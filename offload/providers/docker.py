@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from offload.detectors.catalogue import BUILTIN
@@ -225,14 +226,14 @@ def _wanted(
         "--workers": config.workers,
         "--threads": config.threads,
     }
-    given = [(option, str(value)) for option, value in options.items() if value is not None]
+    given = {option: str(value) for option, value in options.items() if value is not None}
     if model.identity.name != BUILTIN:
         _check_readable(model.path)
     own = config.container
     spec = ContainerSpec(
         image,
         "",
-        (*(word for pair in given for word in pair), *needed.options),
+        (*chain.from_iterable(given.items()), *needed.options),
         environment={"OFFLOAD_TOKEN": secrets.token_hex(16), **needed.settings},
         mounts={here: f"{INSIDE}/{there}" for there, here in needed.files.items()},
         labels={KEEP: own.keep} if own.keep else {},

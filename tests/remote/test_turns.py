@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from offload.service.client.session import in_flight
 from offload.service.client.turns import Pieces, Turns
+from offload.service.wire import Startup
 from tests.remote.flaky import info
 
 
@@ -181,7 +182,7 @@ def test_as_many_requests_are_in_flight_as_hide_the_latency(
     facts = info(
         workers=slots,
         queue=queue,
-        startup={"load_s": 0.1, "warm_up_s": 0.1, "service_s": service_s},
+        startup=Startup(0.1, 0.1, service_s),
     )
     assert in_flight(facts, rtt_s) == requests, case
 
@@ -200,7 +201,7 @@ def test_the_rule_of_the_pipeline_holds_within_the_limits(
         info(
             workers=slots,
             queue=queue,
-            startup={"load_s": 0.1, "warm_up_s": 0.1, "service_s": service_s},
+            startup=Startup(0.1, 0.1, service_s),
         ),
         rtt_s,
     )

@@ -126,8 +126,8 @@ class MachineState:
         """A connection to where it was last seen.
 
         Raises:
-            ssh.Unreachable: it has no address, as far as is known, or does not answer.
-            ssh.HostKeyChanged: something else answers.
+            SshUnreachable: it has no address, as far as is known, or does not answer.
+            HostKeyChanged: something else answers.
         """
         if self.record.address is None:
             raise SshUnreachable("It has no address.")

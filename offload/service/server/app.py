@@ -106,7 +106,7 @@ def _own(service: Service) -> APIRouter:
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
-                answer = await service.detect(body, lambda: file, selection, wishes.max_pixels)
+                answer = await slots.detect(body, lambda: file, selection, wishes.max_pixels)
         return sent(answer, answer.server_timing())
 
     @router.post(

@@ -12,9 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from offload.domain import typed
 from offload.domain.timing import Clock
-from offload.domain.vision import Image, Selection
-from offload.service import wire
-from offload.service.server.intake import Body, Intake
+from offload.service.server.intake import Intake
 from offload.service.server.metrics import Metrics
 from offload.service.server.problems import Problem, later
 from offload.service.server.slots import Slots
@@ -55,26 +53,6 @@ class Service:
         if self.slots is None:
             raise later(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still loading.", 1.0)
         return self.slots
-
-    async def detect(
-        self,
-        body: Body,
-        make: Callable[[], bytes],
-        selection: Selection | None = None,
-        max_pixels: int | None = None,
-    ) -> wire.Answer:
-        """The answer for the image file that `make` gives; it is called in the slot.
-
-        `body` is what the file came in.
-
-        Raises:
-            ImageError: the image cannot be used.
-        """
-        slots = self.ready()
-        found = await slots.detect(lambda: Image("", make()), selection, max_pixels)
-        answer = wire.Answer.of(found, body.recv_s, slots.info.model.sha256)
-        self.metrics.detected(answer.durations)
-        return answer
 
 
 async def worked(size_bytes: int, work: Callable[[], T]) -> T:

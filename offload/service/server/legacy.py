@@ -18,6 +18,7 @@ from offload.service import wire
 from offload.service.server.core import FORM, Service, only_file, sent, taken, worked
 from offload.service.server.intake import Body
 from offload.service.server.problems import Problem, sentence
+from offload.service.server.slots import Slots
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -112,7 +113,7 @@ def routes(service: Service) -> APIRouter:
             asked = await _parsed(Batch, body)
             names = _names(asked)
             with slots.admission():
-                answers = await _all(service, body, asked.images)
+                answers = await _all(slots, body, asked.images)
             total_s = service.clock() - body.began_s
         if isinstance(answers[0], ImageError) and all(isinstance(a, ImageError) for a in answers):
             raise answers[0]
@@ -132,7 +133,7 @@ def routes(service: Service) -> APIRouter:
         async with service.intake.body(request) as body:
             asked = await _parsed(Single, body)
             with slots.admission():
-                answer = await service.detect(body, lambda: _decoded(asked.image))
+                answer = await slots.detect(body, lambda: _decoded(asked.image))
         objects = [_in_pixels(found, answer) for found in answer.detections]
         return sent(SingleAnswer(asked.id, objects))
 
@@ -145,7 +146,7 @@ def routes(service: Service) -> APIRouter:
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
             with slots.admission():
-                answer = await service.detect(body, lambda: file)
+                answer = await slots.detect(body, lambda: file)
         best = answer.detections
         return PlainTextResponse(best[0].label if best else "none")
 
@@ -182,16 +183,14 @@ def _names(asked: Batch) -> Sequence[str]:
     return names
 
 
-async def _all(
-    service: Service, body: Body, images: Sequence[str]
-) -> list[wire.Answer | ImageError]:
+async def _all(slots: Slots, body: Body, images: Sequence[str]) -> list[wire.Answer | ImageError]:
     """An answer or the reason for none for every image, as many at a time as there are slots."""
-    turn = asyncio.Semaphore(service.ready().engine.concurrency)
+    turn = asyncio.Semaphore(slots.engine.concurrency)
 
     async def one(image: str) -> wire.Answer | ImageError:
         async with turn:
             try:
-                return await service.detect(body, lambda: _decoded(image))
+                return await slots.detect(body, lambda: _decoded(image))
             except ImageError as error:
                 return error
 

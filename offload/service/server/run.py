@@ -141,7 +141,8 @@ def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
     warm_up_s = serving.clock() - began_s
     seconds = (sum(engine.phases.values()), warm_up_s, service_s)
     startup = wire.Startup(*(round(value, 6) for value in seconds))
-    slots = Slots(engine, replace(serving.info, startup=startup), serving.clock)
+    info = replace(serving.info, startup=startup)
+    slots = Slots(engine, info, service.metrics, serving.clock)
     stack.callback(slots.close)
     service.slots = slots
 

@@ -12,6 +12,8 @@ from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
+from offload.service.server.intake import Body
+from offload.service.server.metrics import Metrics
 from offload.service.server.problems import later
 
 
@@ -30,10 +32,13 @@ OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
 class Slots:
     """As many images at a time as the engine has slots for, and a queue in front."""
 
-    def __init__(self, engine: SessionFactory, info: wire.Info, clock: Clock) -> None:
+    def __init__(
+        self, engine: SessionFactory, info: wire.Info, metrics: Metrics, clock: Clock
+    ) -> None:
         self.engine = engine
         self.info = info
         self.in_hand = 0
+        self._metrics = metrics
         self._clock = clock
         self._threads = ThreadPoolExecutor(engine.concurrency, "slot")
 
@@ -55,25 +60,30 @@ class Slots:
             self.in_hand -= 1
 
     async def detect(
-        self, make: Callable[[], Image], selection: Selection | None, max_pixels: int | None
-    ) -> Detections:
-        """The answer for the image that `make` gives, which runs in the slot too.
-
-        `queue_s` is the wait for a slot and, inside it, for a detector.
+        self,
+        body: Body,
+        make: Callable[[], bytes],
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+    ) -> wire.Answer:
+        """The answer for the image file that `make` gives, which runs in the slot too; `body` is
+        what the file came in. `queue_s` is the wait for a slot and, inside it, for a detector.
 
         Raises:
             ImageError: the image cannot be used.
         """
         asked_s = self._clock()
 
-        def work() -> Detections:
+        def work() -> wire.Answer:
             begun_s = self._clock()
-            found = self.engine.detect(make(), selection, max_pixels)
-            durations = found.durations
-            queue_s = durations.queue_s + begun_s - asked_s
-            return replace(found, durations=replace(durations, queue_s=queue_s))
+            found = self.engine.detect(Image("", make()), selection, max_pixels)
+            queue_s = found.durations.queue_s + begun_s - asked_s
+            found = replace(found, durations=replace(found.durations, queue_s=queue_s))
+            return wire.Answer.of(found, body.recv_s, self.info.model.sha256)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        answer = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._metrics.detected(answer.durations)
+        return answer
 
     def close(self) -> None:
         """Let the threads go."""

@@ -7,10 +7,9 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from offload.domain import machines
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import PhaseBegan
-from offload.domain.machines import SERVER_PORT, SERVER_URL, Machine, Resource
+from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Machine, Resource
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import REMOTE, StartState
 from offload.drivers.docker.container_spec import last_words
@@ -115,7 +114,7 @@ def _carried_out(
         local.keep(replace(local.record, ready=True))
         ends = local.expires_at(machine.launched_at)
         if machine.expires_at != ends:  # the first attempt may be long ago
-            plan.cloud.retag(machine.id, {machines.EXPIRES: ends})
+            plan.cloud.retag(machine.id, {EXPIRES: ends})
     took_s, under = time.monotonic() - began_s, _condition(info, local.record)
     measurement = brought_up(under, came_from, phases.taken_s, origin, took_s, context)
     return Provisioned(machine, local.record, came_from, phases.taken_s, origin, info, measurement)
