@@ -23,9 +23,6 @@ def load(model: ModelSource, count: int, threads: int) -> Sequence["SavedModelDe
 
     TensorFlow's thread pools are the process's own and set when it starts, so `threads` is what
     each operator may use of the machine.
-
-    Raises:
-        ModelError: the folder cannot be loaded or is no detector.
     """
     with native_chatter_muted():
         _configure(count, threads)

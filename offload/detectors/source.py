@@ -60,11 +60,7 @@ class Hub:
         return address + ("?lite-format=tflite" if runtime == "tflite" else _COMPRESSED)
 
     def pull(self, name: str, *, force: bool = False) -> ModelSource:
-        """The named model, downloaded if it is not here.
-
-        Raises:
-            ModelError: it cannot be had.
-        """
+        """The named model, downloaded if it is not here; ModelError if it cannot be had."""
         if here := resolve_here(name, self) if not force or name == BUILTIN else None:
             return here
         row, shown = row_of(name), web.without_secrets(name)

@@ -18,11 +18,7 @@ _TO_MINUS_ONE_TO_ONE = (127.5, 127.5)
 
 
 def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
-    """`count` interpreters of one file, each with `threads` threads.
-
-    Raises:
-        ModelError: the file is damaged or no detector.
-    """
+    """`count` interpreters of one file, each with `threads` threads."""
     with native_chatter_muted():
         return [TFLiteDetector(model, threads) for _ in range(count)]
 

@@ -130,12 +130,11 @@ class ModelCache:
 
     def _manifest(self, name: str) -> Cached | None:
         home = self._home(name)
-        try:
-            with open(os.path.join(home, _MANIFEST), encoding="utf-8") as file:
-                cached = read(Cached, json.load(file))
+        path = os.path.join(home, _MANIFEST)
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+            cached = read(Cached, json.load(file))
             return replace(cached, path=os.path.join(home, cached.path))
-        except (OSError, ValueError):
-            return None
+        return None
 
 
 def is_tflite(path: str) -> bool:

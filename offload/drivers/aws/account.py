@@ -1,4 +1,7 @@
-"""AWS: whose credentials are here, and boto3 with them."""
+"""AWS: whose credentials are here, and boto3 with them.
+
+A profile or a region that cannot be raises UsageError, one that is missing PlaceUnavailable.
+"""
 
 import os
 from collections.abc import Mapping
@@ -47,11 +50,7 @@ def may_have_credentials(environment: Mapping[str, str]) -> bool:
 
 
 def session(region: str | None = None, profile: str | None = None) -> Any:
-    """boto3's session as AWS' variables and files have it; what is named here goes before them.
-
-    Raises:
-        UsageError: there is no such profile.
-    """
+    """boto3's session as AWS' variables and files have it; what is named here goes before them."""
     import boto3
 
     # boto3 alone among AWS' tools does not read AWS_REGION.
@@ -61,11 +60,7 @@ def session(region: str | None = None, profile: str | None = None) -> Any:
 
 
 def region(session: Any) -> str:
-    """Where a session asks, once it has all it needs to ask.
-
-    Raises:
-        PlaceUnavailable: it has no credentials, or no region.
-    """
+    """Where a session asks, once it has all it needs to ask."""
     from botocore.exceptions import NoCredentialsError, NoRegionError
 
     with explaining():
@@ -77,11 +72,7 @@ def region(session: Any) -> str:
 
 
 def client(session: Any, service: str, timeout_s: float = 30.0, attempts: int = 4) -> Any:
-    """boto3's client of a service; it tries again where that helps.
-
-    Raises:
-        OffloadError: the region or the endpoint that is set cannot be meant.
-    """
+    """boto3's client of a service; it tries again where that helps."""
     from botocore.config import Config
 
     patience = Config(

@@ -79,11 +79,9 @@ def listed(instance_type: str, region: str, timeout_s: float = 3.0, client: Any 
             account.session(_REGION), "pricing", timeout_s, attempts=1
         )
         answer = client.get_products(ServiceCode="AmazonEC2", Filters=filters)
-    except ClientError as error:
-        said = error.response.get("Error", {})
+    except (BotoCoreError, ClientError, OffloadError, ValueError) as error:
+        said = getattr(error, "response", {}).get("Error", {})
         raise _unnamed(said.get("Message") or said.get("Code") or str(error)) from error
-    except (BotoCoreError, OffloadError, ValueError) as error:
-        raise _unnamed(str(error)) from error
     products = answer.get("PriceList")
     if not products:
         raise _unnamed(f"its list has no {instance_type} in {region}")

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from offload.domain.errors import OffloadError
+from offload.drivers.folders.files import sha256_of
 
 _LIST = ".dockerignore"
 _NOT_OURS = "models"
@@ -43,11 +44,8 @@ def files(package: str | None = None) -> Mapping[str, str]:
 
 def digest(package: str | None = None) -> str:
     """SHA-256 over names and contents: the same for a checkout and the wheel made from it."""
-    total = hashlib.sha256()
-    for name, path in files(package).items():
-        with open(path, "rb") as file:
-            total.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n".encode())
-    return total.hexdigest()
+    lines = [f"{sha256_of(path)}  {name}\n" for name, path in files(package).items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @contextmanager

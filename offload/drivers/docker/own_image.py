@@ -1,6 +1,7 @@
 """The image of our own server: its name, whether it is that of our source, how it is built.
 
-Where no engine answers, PlaceUnavailable is raised; where it cannot build, OffloadError.
+Where no engine answers, or our image has no such runtime, PlaceUnavailable is raised; where it
+cannot be built, OffloadError.
 """
 
 import zlib
@@ -17,11 +18,7 @@ _RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
 
 
 def runtime(of: str) -> str:
-    """What the Dockerfile calls the runtime of a model.
-
-    Raises:
-        PlaceUnavailable: our image has none that is called so.
-    """
+    """What the Dockerfile calls the runtime of a model."""
     if of not in _RUNTIMES:
         raise PlaceUnavailable(
             f"The image of offload has no runtime {of}.",

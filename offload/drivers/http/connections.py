@@ -77,11 +77,7 @@ class Server:
         body: Iterable[bytes] | None = None,
         size_bytes: int = 0,
     ) -> Reply:
-        """The answer to one request; `body` is sent piece by piece.
-
-        Raises:
-            Unreachable: there was none.
-        """
+        """The answer to one request, Unreachable if there is none; `body` is sent in pieces."""
         import httpx
 
         headers = {"Content-Length": str(size_bytes)} if body is not None else {}

@@ -1,4 +1,7 @@
-"""httpx: does a server answer, and one file from it, resumed where it broke off."""
+"""httpx: does a server answer, and one file from it, resumed where it broke off.
+
+No answer, an error status or a transfer that breaks off three times is Unreachable.
+"""
 
 import os
 import re
@@ -67,11 +70,7 @@ def answers(url: str, within_s: float) -> bool:
 
 
 def text(url: str, timeout_s: float) -> str:
-    """What a short page says.
-
-    Raises:
-        Unreachable: no answer, or an error status.
-    """
+    """What a short page says."""
     import httpx
 
     try:
@@ -84,9 +83,6 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
     """Fetch `url` into the file `part`, continuing one that is there.
 
     `part` keeps what has come if the transfer breaks off, and `part`.etag which version it was.
-
-    Raises:
-        Unreachable: no answer, an error status, or the transfer broke off three times.
     """
     import httpx
 

@@ -200,12 +200,10 @@ def _private(path: str) -> Ed25519Key:
 
 def _known(path: str, alias: str) -> set[str]:
     """The keys of `alias`, in base64."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.split() for line in file]
-    except FileNotFoundError:
-        return set()
-    return {line[2] for line in lines if line[:2] == [alias, _KEY_TYPE] and line[2:]}
+    with suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
+        lines = [line.split() for line in file]
+        return {line[2] for line in lines if line[:2] == [alias, _KEY_TYPE] and line[2:]}
+    return set()
 
 
 def _wire(address: str, port: int, timeout_s: float) -> socket.socket:

@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 from offload.domain.timing import Clock
@@ -17,6 +18,7 @@ _ATTEMPT_S = 5.0
 _PAUSE_S = 1.0
 
 
+@dataclass(eq=False, slots=True)
 class Tunnel:
     """Connections to `port` there, for several threads, which share one SSH connection.
 
@@ -26,30 +28,21 @@ class Tunnel:
     fails at once, but for one attempt in as many seconds.
     """
 
-    def __init__(
-        self,
-        connect: "Callable[[float], Shell]",
-        port: int,
-        gone: Callable[[], str | None],
-        *,
-        patience_s: float = 30.0,
-        clock: Clock = time.monotonic,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._connect = connect
-        self._port = port
-        self._gone = gone
-        self._patience_s = patience_s
-        self._clock = clock
-        self._pause = pause
-        self._turn = threading.Lock()
-        self._shell: Shell | None = None
-        self._closed = False
-        self._why = "the SSH connection is not up yet"
-        self._since_s: float | None = None
-        """When the first attempt in vain began."""
-        self._not_before_s = -math.inf
-        """When the next attempt may be made, once patience is over."""
+    connect: "Callable[[float], Shell]"
+    port: int
+    gone: Callable[[], str | None]
+    _: KW_ONLY
+    patience_s: float = 30.0
+    clock: Clock = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _shell: "Shell | None" = field(default=None, init=False)
+    _closed: bool = field(default=False, init=False)
+    _why: str = field(default="the SSH connection is not up yet", init=False)
+    _since_s: float | None = field(default=None, init=False)
+    """When the first attempt in vain began."""
+    _not_before_s: float = field(default=-math.inf, init=False)
+    """When the next attempt may be made, once patience is over."""
 
     def dial(self, timeout_s: float) -> Stream:
         """One more connection.
@@ -58,13 +51,13 @@ class Tunnel:
             OSError: there is none within `timeout_s`, or patience is over; why.
             OffloadError: whatever else `connect` raises.
         """
-        until_s = self._clock() + timeout_s
+        until_s = self.clock() + timeout_s
         while True:
             shell = self._alive() or self._awaited(until_s)
             try:
-                return shell.channel(_LOOPBACK, self._port, max(0.0, until_s - self._clock()))
+                return shell.channel(_LOOPBACK, self.port, max(0.0, until_s - self.clock()))
             except OSError:
-                if shell.is_alive or self._clock() >= until_s:
+                if shell.is_alive or self.clock() >= until_s:
                     raise
 
     def close(self) -> None:
@@ -79,7 +72,7 @@ class Tunnel:
     def _awaited(self, until_s: float) -> "Shell":
         """The connection as soon as it stands: one thread sees to it, the others wait."""
         self._check()
-        if not self._turn.acquire(timeout=max(0.0, until_s - self._clock())):
+        if not self._turn.acquire(timeout=max(0.0, until_s - self.clock())):
             raise TimeoutError(self._why)
         try:
             while (shell := self._alive()) is None:
@@ -90,21 +83,21 @@ class Tunnel:
 
     def _attempt(self, until_s: float) -> None:
         self._check()
-        began_s = self._clock()
+        began_s = self.clock()
         if self._is_over(began_s):  # nobody else waits for one more attempt
-            self._not_before_s = began_s + self._patience_s
+            self._not_before_s = began_s + self.patience_s
         if self._shell is not None:
             self._shell.close()
         try:
-            self._shell = self._connect(max(0.0, min(_ATTEMPT_S, until_s - began_s)))
+            self._shell = self.connect(max(0.0, min(_ATTEMPT_S, until_s - began_s)))
         except OSError as error:
-            never, now_s = self._gone(), self._clock()
+            never, now_s = self.gone(), self.clock()
             self._why = (never or str(error)).rstrip(".")
             self._since_s = began_s if self._since_s is None else self._since_s
             if never or self._is_over(now_s):
-                self._not_before_s = math.inf if never else now_s + self._patience_s
+                self._not_before_s = math.inf if never else now_s + self.patience_s
             elif now_s < until_s:
-                self._pause(min(_PAUSE_S, until_s - now_s))
+                self.pause(min(_PAUSE_S, until_s - now_s))
                 return
             raise ConnectionError(self._why) from error
         self._since_s, self._not_before_s = None, -math.inf
@@ -114,9 +107,9 @@ class Tunnel:
     def _check(self) -> None:
         if self._closed:
             raise ConnectionAbortedError("the tunnel is closed")
-        if self._clock() < self._not_before_s:
+        if self.clock() < self._not_before_s:
             raise ConnectionError(self._why)
 
     def _is_over(self, now_s: float) -> bool:
         """Whether patience is."""
-        return self._since_s is not None and now_s - self._since_s >= self._patience_s
+        return self._since_s is not None and now_s - self._since_s >= self.patience_s

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ class _Damaged(OffloadError):
         self.was, self.suffix = was, suffix
 
 
+@dataclass(eq=False, slots=True)
 class Database:
     """The file at `path`, made by the statements of `schema`, whose `version` it carries.
 
@@ -39,26 +41,18 @@ class Database:
     cannot be read or written OffloadError.
     """
 
-    def __init__(
-        self,
-        path: str,
-        schema: Sequence[str],
-        version: int,
-        warn: Callable[[str], None],
-        patience_s: float,
-    ) -> None:
-        self._path = path
-        self._schema = schema
-        self._version = version
-        self._warn = warn
-        self._patience_s = patience_s
-        self._connection: Connection | None = None
-        self._inode = 0
+    path: str
+    schema: Sequence[str]
+    version: int
+    warn: Callable[[str], None]
+    patience_s: float
+    _connection: Connection | None = field(default=None, init=False)
+    _inode: int = field(default=0, init=False)
 
     @property
     def exists(self) -> bool:
         """Whether there is a file."""
-        return os.path.exists(self._path)
+        return os.path.exists(self.path)
 
     def read(self, work: Callable[[Connection], T], nothing: T) -> T:
         """What `work` finds, all of it of one moment; `nothing` where nothing was written."""
@@ -75,7 +69,7 @@ class Database:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Have `work` change the file, wholly or, if it fails, not at all."""
         with self._explained("written"):
-            folder = os.path.dirname(os.path.abspath(self._path))
+            folder = os.path.dirname(os.path.abspath(self.path))
             os.makedirs(folder, mode=0o700, exist_ok=True)
             try:
                 return self._written(work)
@@ -92,10 +86,10 @@ class Database:
     def _written(self, work: Callable[[Connection], T]) -> T:
         with self._transaction("BEGIN IMMEDIATE") as db:
             if not self._is_made(db):
-                for statement in self._schema:
+                for statement in self.schema:
                     db.execute(statement)
                 db.execute(f"PRAGMA application_id = {_OURS}")
-                db.execute(f"PRAGMA user_version = {self._version}")
+                db.execute(f"PRAGMA user_version = {self.version}")
             return work(db)
 
     def _is_made(self, db: Connection) -> bool:
@@ -110,15 +104,15 @@ class Database:
             raise
         if not (owner or version or found):
             return False
-        if owner == _OURS and version > self._version:
+        if owner == _OURS and version > self.version:
             raise UsageError(
-                f"The history {self._path} was made by a newer offload.",
+                f"The history {self.path} was made by a newer offload.",
                 hint="To read it: pip install --upgrade offload",
             )
-        if owner == _OURS and 0 < version < self._version:
+        if owner == _OURS and 0 < version < self.version:
             was = "was made by an older offload"
             raise _Damaged(was, was, f"version-{version}")
-        if (owner, version) != (_OURS, self._version) or not found.issuperset(self._schema):
+        if (owner, version) != (_OURS, self.version) or not found.issuperset(self.schema):
             raise self._damaged("it holds something else")
         return True
 
@@ -138,12 +132,12 @@ class Database:
             raise
 
     def _damaged(self, reason: object) -> _Damaged:
-        return _Damaged(f"The history {self._path} is damaged: {reason}.")
+        return _Damaged(f"The history {self.path} is damaged: {reason}.")
 
     def _connected(self) -> Connection:
-        db = sqlite3.connect(self._path, timeout=self._patience_s, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=self.patience_s, isolation_level=None)
         db.text_factory = _text
-        self._inode = os.stat(self._path).st_ino
+        self._inode = os.stat(self.path).st_ino
         return db
 
     def _set_aside(self, error: _Damaged) -> None:
@@ -151,15 +145,15 @@ class Database:
         self.close()
         failing = self._explained(f"set aside; it {error.was}")
         with failing, contextlib.suppress(FileNotFoundError):
-            if os.stat(self._path).st_ino != self._inode:
+            if os.stat(self.path).st_ino != self._inode:
                 return
-            aside = f"{self._path}.{error.suffix}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+            aside = f"{self.path}.{error.suffix}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
             # A journal that stayed would be taken for that of the next file.
             for suffix in ("-journal", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
-                    os.replace(self._path + suffix, aside + suffix)
-            os.replace(self._path, aside)
-            self._warn(f"The history {error.was}: it is kept as {aside}, and a new one is begun.")
+                    os.replace(self.path + suffix, aside + suffix)
+            os.replace(self.path, aside)
+            self.warn(f"The history {error.was}: it is kept as {aside}, and a new one is begun.")
 
     @contextlib.contextmanager
     def _explained(self, done: str) -> Iterator[None]:
@@ -172,7 +166,7 @@ class Database:
             busy = _code(error) & 0xFF == sqlite3.SQLITE_BUSY
             why = "another process keeps it locked" if busy else getattr(error, "strerror", error)
             raise OffloadError(
-                f"The history {self._path} cannot be {done}: {why}.",
+                f"The history {self.path} cannot be {done}: {why}.",
                 hint="To keep it elsewhere: export OFFLOAD_DATA=DIR",
             ) from error
 
