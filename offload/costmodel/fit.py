@@ -45,7 +45,9 @@ class Pool:
         return next((m for m in found if len(m.images) >= SUBSTANTIAL), found[0])
 
     def term(
-        self, values: Callable[[Measurement], Draws | None], samples: Callable[[Measurement], int]
+        self,
+        values: Callable[[Measurement], Draws | None],
+        samples: Callable[[Measurement], int] = lambda m: len(m.images),
     ) -> Term | None:
         """The term that `values` gives the draws of for one occasion; None where none says."""
         said = [(m, v) for m in self.measurements if (v := values(m)) is not None]

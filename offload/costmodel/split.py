@@ -239,5 +239,5 @@ def _measured(
         alone_s = per_image_s(lane, float(np.median(steady.sent_bytes))) / lane.noise
         return steady.gap_s / alone_s - 1
 
-    found = fit.Pool.of(group, rng).term(values, lambda m: len(m.images))
+    found = fit.Pool.of(group, rng).term(values)
     return None if found is None else replace(found, draws=np.maximum(found.draws, 0.0))

@@ -40,10 +40,8 @@ def from_document(document: Any, places: KnownPlaces) -> tuple[list[Measurement]
         raise UsageError("This is not a profile that offload exported.", hint=_HINT)
     schema = document.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
-        raise UsageError(
-            "This profile was exported by a newer offload.",
-            hint="To read it: pip install --upgrade offload",
-        )
+        hint = "To read it: pip install --upgrade offload"
+        raise UsageError("This profile was exported by a newer offload.", hint=hint)
     if schema not in {1, SCHEMA}:
         raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
     return (

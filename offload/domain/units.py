@@ -41,8 +41,7 @@ def duration_s(text: str, *, option: str = "This", zero_ok: bool = False) -> flo
     if found and any(found.groups()):
         counts = zip(found.groups(), _UNITS_S.values(), strict=True)
         seconds = sum(float(count) * unit_s for count, unit_s in counts if count)
-    zero = "" if zero_ok else "zero time"
-    return _checked(seconds, text, option, "a duration", "90s", zero)
+    return _checked(seconds, text, option, "a duration", "90s", "zero time" * (not zero_ok))
 
 
 def rate_bytes_per_s(text: str, *, option: str = "This", zero_ok: bool = False) -> float:
@@ -58,7 +57,7 @@ def rate_bytes_per_s(text: str, *, option: str = "This", zero_ok: bool = False) 
         count, prefix, unit = found.groups(default="")
         bits = 8 if unit == "B" or unit.lower().startswith("byte") else 1
         rate = float(count) * (_scale(prefix) if unit else 1e6) * bits / 8
-    zero = "" if zero_ok else "zero bandwidth"
+    zero = "zero bandwidth" * (not zero_ok)
     return _checked(rate, text, option, "a transfer rate", "20Mbit/s", zero)
 
 
