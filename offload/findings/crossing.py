@@ -50,8 +50,8 @@ def between(study: Study, one: Variant, other: Variant) -> Crossing | None:
     root = float(_last_roots(medians, numbers)[0])
     slow, fast = (other, one) if medians[0, -1] < 0 else (one, other)
     ahead, behind = study.series(fast), study.series(slow)
-    clear = [estimates.surely_less(ahead[n].values(_M), behind[n].values(_M)) for n in numbers]
-    lost = [estimates.surely_less(behind[n].values(_M), ahead[n].values(_M)) for n in numbers]
+    clear = [ahead[n].is_faster(behind[n]) for n in numbers]
+    lost = [behind[n].is_faster(ahead[n]) for n in numbers]
     each = list(zip(numbers, clear, lost, strict=True))
     after = next((n for n in numbers if n >= root), numbers[0])
     roots = _last_roots(drawn, numbers)
