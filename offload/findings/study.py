@@ -230,13 +230,12 @@ def _is_true(row: Row, name: str) -> bool:
 
 
 def _photo(row: Row, lane: Variant, line: int) -> TransferPoint:
-    where = f"Line {line} of per_image.csv"
-
-    def number(name: str) -> float:
-        return _number(row, name, where) or 0.0
-
-    transfer_s = number("upload_s") + number("download_s")
-    return TransferPoint(lane, int(number("bytes")), int(number("sent_bytes")), transfer_s)
+    where, names = (
+        f"Line {line} of per_image.csv",
+        ("upload_s", "download_s", "bytes", "sent_bytes"),
+    )
+    up_s, down_s, size_bytes, sent_bytes = (_number(row, name, where) or 0.0 for name in names)
+    return TransferPoint(lane, int(size_bytes), int(sent_bytes), up_s + down_s)
 
 
 def _number(row: Row, name: str, where: str) -> float | None:
