@@ -188,9 +188,9 @@ class StudyStatus:
         several = [images for images, lanes in self._seen.items() if len(lanes) > 1]
         if not several:
             return None
-        medians = {lane: median(seen) for lane, seen in self._seen[max(several)].items()}
-        lane = min(medians, key=lambda each: medians[each])
-        return lane, max(several), medians[lane]
+        most = max(several)
+        seconds, lane = min((median(seen), lane) for lane, seen in self._seen[most].items())
+        return lane, most, seconds
 
 
 def lane(place: str, levels: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
 """The lane of a condition that was measured, or of a table of jobs that somebody took by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from offload.costmodel import fit
 from offload.costmodel.candidates import priors
-from offload.costmodel.fit import Pool, Steady
+from offload.costmodel.fit import Pool, Samples, Steady, Values
 from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
@@ -21,10 +21,8 @@ _MEANS = ("prepare_s", "sent_bytes", "service_s", "download_s")
 
 
 class Fitted:
-    """Measurements of one condition, and what they say of each term.
-
-    What a condition lacks its kin has: the same model at the same place, where something else was
-    sent.
+    """Measurements of one condition, and what they say of each term. What it lacks its kin has: the
+    same model at the same place, where something else was sent.
     """
 
     def __init__(
@@ -87,10 +85,10 @@ class Fitted:
 
     def _known(
         self,
-        values: Callable[[Measurement], Draws | None],
+        values: Values,
         what: str,
         prior: tuple[float, float],
-        samples: Callable[[Measurement], int] = lambda m: len(m.images),
+        samples: Samples = lambda m: len(m.images),
         pools: Sequence[Pool] = (),
     ) -> Term:
         """What `pools` say, which are the condition, then its kin; else the prior."""
@@ -133,14 +131,11 @@ class Fitted:
         """What an image weighs on the wire: the folder's own mean, if files are sent."""
         newest = self._newest
         if newest.folder_images and self._condition.upload_max_side_px is None:
-            mean = newest.folder_bytes / newest.folder_images
-            draws = np.full(DRAWS, mean)
+            draws = np.full(DRAWS, newest.folder_bytes / newest.folder_images)
             return Term(draws, "measured", newest.folder_images, newest.taken_at)
         return self._mean("sent_bytes", "bytes", priors.IMAGE_BYTES)
 
-    def _of_starts(
-        self, values: Callable[[Measurement], Draws | None], what: str, prior: tuple[float, float]
-    ) -> Term:
+    def _of_starts(self, values: Values, what: str, prior: tuple[float, float]) -> Term:
         """The same of starts, which copies share with whole images: each is looked at once."""
         distinct = {
             tuple((s.startup_s, s.first_s) for s in m.starts): m
