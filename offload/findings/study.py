@@ -230,10 +230,8 @@ def _is_true(row: Row, name: str) -> bool:
 
 
 def _photo(row: Row, lane: Variant, line: int) -> TransferPoint:
-    where, names = (
-        f"Line {line} of per_image.csv",
-        ("upload_s", "download_s", "bytes", "sent_bytes"),
-    )
+    where = f"Line {line} of per_image.csv"
+    names = "upload_s", "download_s", "bytes", "sent_bytes"
     up_s, down_s, size_bytes, sent_bytes = (_number(row, name, where) or 0.0 for name in names)
     return TransferPoint(lane, int(size_bytes), int(sent_bytes), up_s + down_s)
 
