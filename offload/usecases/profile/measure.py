@@ -7,14 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain.events import PhaseBegan, Reporter
-from offload.domain.measurements import (
-    Condition,
-    Measurement,
-    Probe,
-    Start,
-    StartPhase,
-    agreement,
-)
+from offload.domain.measurements import Condition, Measurement, Probe, Start, StartPhase, agreement
 from offload.domain.ports import Session
 from offload.usecases.detect.pipeline import Stop
 from offload.usecases.detect.rows import Job
