@@ -16,6 +16,8 @@ from offload.domain.results import SCHEMA, Json
 
 _SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_agreement")
 """What of `Overrides` was said, or is the machine's; the rest is where it was asked."""
+_OF_LANE = ("name", "place", "state", "upload_max_side_px", "choosable", "slots", "in_flight")
+_OF_OPTION = ("seconds", "usd", "binds", "late_s", "over_usd")
 
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
@@ -90,20 +92,16 @@ def _break_evens(
         return []
     mean_bytes = None if goal.total_bytes is None else goal.total_bytes / max(1, goal.images)
     (base, here), (other, there) = best_here, best_there
-    found = [breakeven.images(base, other, mean_bytes)]
-    found += [
-        breakeven.images(base, lane, mean_bytes)
-        for lane, _ in singles
-        if lane.place == other.place and lane.name != other.name and lane.upload_max_side_px is None
-    ]
+    there_too = [lane for lane, _ in singles if lane.place == other.place and lane is not other]
+    states = [lane for lane in there_too if lane.upload_max_side_px is None]
+    found = [breakeven.images(base, lane, mean_bytes) for lane in (other, *states)]
     found.append(breakeven.uplink(base, other, goal))
     if other.upload_max_side_px is None:
         found.append(breakeven.image_bytes(base, other, goal))
     if billing.usd_per_h:
         found.append(breakeven.value_of_hour(here, there))
         if goal.value_of_time_usd_per_h is not None:
-            worth = goal.value_of_time_usd_per_h
-            found.append(breakeven.price(here, there, billing, worth))
+            found.append(breakeven.price(here, there, billing, goal.value_of_time_usd_per_h))
     return found
 
 
@@ -142,27 +140,18 @@ def document(advice: Advice) -> Json:
 
 
 def _option(advice: Advice, option: Option) -> Json:
-    lane = option.lane
-    return {
-        "name": lane.name,
-        "place": lane.place,
-        "state": lane.state,
-        "upload_max_side_px": lane.upload_max_side_px,
+    lane, choice = option.lane, advice.choice
+    document = {name: getattr(lane, name) for name in _OF_LANE}
+    document |= {name: getattr(option, name) for name in _OF_OPTION}
+    return document | {
         "agreement_f1": lane.agreement,
-        "choosable": lane.choosable,
-        "seconds": option.seconds,
         "seconds_interval": [option.low_s, option.high_s],
-        "usd": option.usd,
         "usd_interval": [option.low_usd, option.high_usd],
-        "binds": option.binds,
-        "late_s": option.late_s,
-        "over_usd": option.over_usd,
-        "p_best": advice.choice.p_best.get(lane.name),
-        "expected_regret": advice.choice.regret.get(lane.name),
-        "slots": lane.slots,
-        "in_flight": lane.in_flight,
+        "p_best": choice.p_best.get(lane.name),
+        "expected_regret": choice.regret.get(lane.name),
         "terms": {name: _term(term, UNITS[name]) for name, term in lane.terms().items()},
-    } | _of_split(advice, option)
+        **_of_split(advice, option),
+    }
 
 
 def _of_split(advice: Advice, option: Option) -> Json:
@@ -180,14 +169,7 @@ def _of_split(advice: Advice, option: Option) -> Json:
 
 
 def _term(term: Term, unit: str) -> Json:
-    low, high = term.interval
     endless = term.median == float("inf")
-    return {
-        "value": None if endless else term.median,
-        "interval": None if endless else [low, high],
-        "unit": unit,
-        "origin": term.origin,
-        "samples": term.samples,
-        "taken_at": term.taken_at,
-        "how": term.how,
-    }
+    value, interval = (None, None) if endless else (term.median, [*term.interval])
+    origin = {name: getattr(term, name) for name in ("origin", "samples", "taken_at", "how")}
+    return {"value": value, "interval": interval, "unit": unit, **origin}

@@ -91,14 +91,13 @@ def options(
     errors: dict[str, list[float]] | None = None,
 ) -> list[Option]:
     """What the job would take at each lane; `errors` are past ones by place, as logarithms."""
-
-    def of(lane: Candidate) -> Option:
+    found = []
+    for lane in lanes:
         draws_s = makespan_s(lane, goal.images, goal.total_bytes)
         draws_usd = cost_usd(lane, draws_s, goal.images, billing)
-        binds = binding(lane, goal.images, goal.total_bytes)
-        return summed(lane, draws_s, draws_usd, binds, goal, (errors or {}).get(lane.place, []))
-
-    return [of(lane) for lane in lanes]
+        binds, past = binding(lane, goal.images, goal.total_bytes), (errors or {}).get(lane.place)
+        found.append(summed(lane, draws_s, draws_usd, binds, goal, past or []))
+    return found
 
 
 def summed(

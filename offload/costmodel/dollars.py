@@ -6,14 +6,8 @@ import numpy as np
 
 from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.costmodel.terms import Draws
+from offload.domain import prices
 from offload.domain.places import StartState
-from offload.domain.prices import (
-    DISK_USD_PER_GB_MONTH,
-    EGRESS_FREE_BYTES,
-    EGRESS_USD_PER_GB,
-    IPV4_USD_PER_H,
-    MINIMUM_BILLED_S,
-)
 
 DISK_GB = 8
 ANSWER_BYTES = 2000
@@ -41,8 +35,8 @@ class Billing:
         """What an hour consists of. A machine that nobody bills has no billed address either."""
         if not self.usd_per_h:
             return {"instance": 0.0}
-        disk = self.disk_gb * DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
-        return {"instance": self.usd_per_h, "IPv4": IPV4_USD_PER_H, "disk": disk}
+        disk = self.disk_gb * prices.DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
+        return {"instance": self.usd_per_h, "IPv4": prices.IPV4_USD_PER_H, "disk": disk}
 
 
 def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing) -> Draws:
@@ -61,7 +55,7 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
         return np.zeros_like(makespan_s)
     billed_s = makespan_s
     if lane.state in {StartState.STOPPED, StartState.ABSENT}:
-        billed_s = np.maximum(MINIMUM_BILLED_S, makespan_s + idle_s)
-    egress_gb = max(0, images * ANSWER_BYTES - EGRESS_FREE_BYTES) / 1e9
+        billed_s = np.maximum(prices.MINIMUM_BILLED_S, makespan_s + idle_s)
+    egress_gb = max(0, images * ANSWER_BYTES - prices.EGRESS_FREE_BYTES) / 1e9
     hourly = sum(billing.parts_usd_per_h().values())
-    return billed_s * hourly / 3600 + egress_gb * EGRESS_USD_PER_GB * (hourly > 0)
+    return billed_s * hourly / 3600 + egress_gb * prices.EGRESS_USD_PER_GB * (hourly > 0)

@@ -24,6 +24,11 @@ older ones say little of today.
 _FULL_WEIGHT = 50
 """Samples with which an occasion weighs as much as any other."""
 
+Values = Callable[[Measurement], Draws | None]
+"""The draws of a term for one occasion, None where it does not say."""
+Samples = Callable[[Measurement], int]
+"""How many samples those rest on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -44,9 +49,7 @@ class Pool:
         found = self.measurements
         return next((m for m in found if len(m.images) >= SUBSTANTIAL), found[0])
 
-    def term(
-        self, values: Callable[[Measurement], Draws | None], samples: Callable[[Measurement], int]
-    ) -> Term | None:
+    def term(self, values: Values, samples: Samples = lambda m: len(m.images)) -> Term | None:
         """The term that `values` gives the draws of for one occasion; None where none says."""
         said = [(m, v) for m in self.measurements if (v := values(m)) is not None]
         if not said:

@@ -85,9 +85,8 @@ class SheetRow:
         """
         value = self.value(column, parse)
         if value is None:
-            raise UsageError(
-                f"{self._name(column)} is empty.", hint="Fill it in, or take the line out."
-            )
+            hint = "Fill it in, or take the line out."
+            raise UsageError(f"{self._name(column)} is empty.", hint=hint)
         return value
 
     def told(self, column: str) -> str:
@@ -152,9 +151,8 @@ def _count(text: str, *, option: str) -> int:
 
 def _speed(text: str, *, option: str) -> float:
     if text[-1].isdecimal():
-        raise UsageError(
-            f"{option} names no unit: {text!r} may be bits or bytes.", hint="For instance: 1.2MB/s"
-        )
+        said = f"{option} names no unit: {text!r} may be bits or bytes."
+        raise UsageError(said, hint="For instance: 1.2MB/s")
     return rate_bytes_per_s(text, option=option)
 
 
@@ -173,10 +171,8 @@ def _location(text: str, *, option: str) -> tuple[str, str | None]:
         return _AWAY, text
     if text.casefold().split()[0] == "aws":
         return _AWAY, None
-    raise UsageError(
-        f"{option} takes a place, not {text!r}.",
-        hint="It is AWS, a server's URL, container, or local.",
-    )
+    hint = "It is AWS, a server's URL, container, or local."
+    raise UsageError(f"{option} takes a place, not {text!r}.", hint=hint)
 
 
 def _lines(text: str) -> Iterator[SheetRow]:
@@ -191,10 +187,8 @@ def _lines(text: str) -> Iterator[SheetRow]:
     names, units = _headings(number, headings)
     for number, cells in rows:
         if any(cells[len(names) :]):
-            raise UsageError(
-                f"Line {number} has {len(cells)} cells under {len(names)} headings.",
-                hint=f"Put a cell that holds {delimiter!r} in quotes.",
-            )
+            said = f"Line {number} has {len(cells)} cells under {len(names)} headings."
+            raise UsageError(said, hint=f"Put a cell that holds {delimiter!r} in quotes.")
         points = [cell.replace(",", ".") for cell in cells] if delimiter == ";" else cells
         yield SheetRow(number, dict(zip(names, points, strict=False)), units)
 

@@ -220,10 +220,8 @@ def contention(
     low, high = (cores / local.slots for cores in _CLIENT_CORES)
     here = assumed(low, high, rng, f"sending takes 2 to 35 % of a core; local uses {local.slots}")
     there = assumed(*_STARVED, rng, "prior of sending beside inference")
-    return Contention(
-        _measured(measurements, local, remote.place, rng) or here,
-        _measured(measurements, remote, local.place, rng) or there,
-    )
+    here = _measured(measurements, local, remote.place, rng) or here
+    return Contention(here, _measured(measurements, remote, local.place, rng) or there)
 
 
 def _measured(
@@ -239,5 +237,5 @@ def _measured(
         alone_s = per_image_s(lane, float(np.median(steady.sent_bytes))) / lane.noise
         return steady.gap_s / alone_s - 1
 
-    found = fit.Pool.of(group, rng).term(values, lambda m: len(m.images))
+    found = fit.Pool.of(group, rng).term(values)
     return None if found is None else replace(found, draws=np.maximum(found.draws, 0.0))

@@ -33,11 +33,8 @@ def split(
 
     usable = [lane for lane in ways if lane.choosable]
     here = next((lane for lane in usable if lane.traits.in_process), None)
-    beside = [
-        lane
-        for lane in usable
-        if (lane.place in others if others else lane.traits.leaves_machine) and lane is not here
-    ]
+    rest = [lane for lane in usable if lane is not here]
+    beside = [x for x in rest if (x.place in others if others else x.traits.leaves_machine)]
     if here is None or not beside:
         return None
     there = min(beside, key=seconds)

@@ -14,12 +14,8 @@ Draws = npt.NDArray[np.float64]
 """One number per draw. Draw i of every term belongs to the same imagined world, so terms that
 places share move together.
 """
-
 DRAWS = 500
 """Enough for a 90 % interval whose ends are sure to a few per cent of its width."""
-
-Origin = Literal["measured", "assumed", "given"]
-
 LOW, HIGH = 0.05, 0.95
 """The quantiles between which 90 % of the draws lie."""
 
@@ -32,7 +28,7 @@ class Term:
     """
 
     draws: Draws
-    origin: Origin
+    origin: Literal["measured", "assumed", "given"]
     samples: int = 0
     taken_at: str | None = None
     how: str = ""

@@ -10,14 +10,10 @@ State = Literal["pending", "running", "stopping", "stopped", "ending", "gone"]
 
 MARK = "offload:machine"
 """The tag that everything of ours carries; its value is the machine's name."""
-
 EXPIRES = "offload:expires"
 """The tag with the latest time, UTC in ISO 8601, at which a machine ends by itself, or `never`."""
-
 LOGIN = "offload:login"
 """The tag with the name of the user that the machine lets in."""
-
-
 SERVER_PORT = 8080
 """The port of the machine's own loopback that our server answers on."""
 SERVER_URL = f"http://127.0.0.1:{SERVER_PORT}"

@@ -5,21 +5,16 @@ from datetime import date
 
 IPV4_USD_PER_H = 0.005
 """A public IPv4 address, in every region (https://aws.amazon.com/vpc/pricing/)."""
-
 DISK_USD_PER_GB_MONTH = 0.08
 """A gp3 volume in us-east-1, while it exists (https://aws.amazon.com/ebs/pricing/)."""
-
 EGRESS_USD_PER_GB = 0.09
 """What leaves us-east-1 for the internet (https://aws.amazon.com/ec2/pricing/on-demand/)."""
-
 EGRESS_FREE_BYTES = 100 * 10**9
 """What may leave each month at no charge (https://aws.amazon.com/ec2/pricing/on-demand/)."""
-
 MINIMUM_BILLED_S = 60.0
 """Linux is billed by the second, and for so many at each start
 (https://aws.amazon.com/ec2/pricing/on-demand/).
 """
-
 BY_HAND = "To name the price yourself: --price USD_PER_HOUR"
 """The hint of every error about a price."""
 

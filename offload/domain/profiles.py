@@ -40,16 +40,12 @@ def from_document(document: Any, places: KnownPlaces) -> tuple[list[Measurement]
         raise UsageError("This is not a profile that offload exported.", hint=_HINT)
     schema = document.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
-        raise UsageError(
-            "This profile was exported by a newer offload.",
-            hint="To read it: pip install --upgrade offload",
-        )
+        hint = "To read it: pip install --upgrade offload"
+        raise UsageError("This profile was exported by a newer offload.", hint=hint)
     if schema not in {1, SCHEMA}:
         raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
-    return (
-        _entries(document, "measurements", Measurement, places),
-        _entries(document, "outcomes", Outcome, places),
-    )
+    measurements = _entries(document, "measurements", Measurement, places)
+    return measurements, _entries(document, "outcomes", Outcome, places)
 
 
 def _entries(document: Json, name: str, kind: type[Entry], places: KnownPlaces) -> list[Entry]:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import product
+from itertools import count, product
 from statistics import median
 from typing import Any
 
@@ -86,23 +86,18 @@ class Design:
             takers = [place for place, traits in self.known.items() if name in factors(traits)]
             if getattr(self, name) and not set(takers) & set(self.places):
                 option = name.removesuffix("_mbit").removesuffix("_px").replace("_", "-")
-                raise UsageError(
-                    f"--{option} does nothing with --where {','.join(self.places)}.",
-                    hint=f"It goes with --where {' or '.join(takers)}.",
-                )
+                said = f"--{option} does nothing with --where {','.join(self.places)}."
+                raise UsageError(said, hint=f"It goes with --where {' or '.join(takers)}.")
 
     def cells(self) -> list[Cell]:
         """All cells in the order in which they are run: each round shuffled by itself, so that no
         place or size has the better hours. A cell's name does not depend on the seed.
         """
         ordered: list[Cell] = []
-        combinations = list(self._combinations())
+        combinations, numbers = list(self._combinations()), count()
         for turn in range(1, self.repeats + 1):
-            first = (turn - 1) * len(combinations)
-            cells = [
-                Cell(f"{first + number:04d}", turn, cold=self.cold, **each)
-                for number, each in enumerate(combinations)
-            ]
+            named = ((f"{next(numbers):04d}", each) for each in combinations)
+            cells = [Cell(number, turn, cold=self.cold, **each) for number, each in named]
             random.Random(f"{self.seed} {turn}").shuffle(cells)  # noqa: S311 - an order, no secret
             ordered += cells
         return ordered
@@ -188,9 +183,9 @@ class StudyStatus:
         several = [images for images, lanes in self._seen.items() if len(lanes) > 1]
         if not several:
             return None
-        medians = {lane: median(seen) for lane, seen in self._seen[max(several)].items()}
-        lane = min(medians, key=lambda each: medians[each])
-        return lane, max(several), medians[lane]
+        most = max(several)
+        seconds, lane = min((median(seen), lane) for lane, seen in self._seen[most].items())
+        return lane, most, seconds
 
 
 def lane(place: str, levels: Mapping[str, Any]) -> str:

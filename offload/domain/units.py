@@ -41,25 +41,23 @@ def duration_s(text: str, *, option: str = "This", zero_ok: bool = False) -> flo
     if found and any(found.groups()):
         counts = zip(found.groups(), _UNITS_S.values(), strict=True)
         seconds = sum(float(count) * unit_s for count, unit_s in counts if count)
-    zero = "" if zero_ok else "zero time"
-    return _checked(seconds, text, option, "a duration", "90s", zero)
+    return _checked(seconds, text, option, "a duration", "90s", "zero time" * (not zero_ok))
 
 
-def rate_bytes_per_s(text: str, *, option: str = "This", zero_ok: bool = False) -> float:
+def rate_bytes_per_s(text: str, *, option: str = "This") -> float:
     """Bytes per second of `20Mbit`, `20 Mbit/s`, `20 Mbps`, `1.2MB/s` or `512 KiB/s`.
 
     `b` and `bit` are bits, `B` and `byte` bytes; a number alone is in Mbit/s.
 
     Raises:
-        UsageError: it is no transfer rate, or zero and not `zero_ok`.
+        UsageError: it is no transfer rate, or zero.
     """
     rate = None
     if found := _RATE.fullmatch(text.strip()):
         count, prefix, unit = found.groups(default="")
         bits = 8 if unit == "B" or unit.lower().startswith("byte") else 1
         rate = float(count) * (_scale(prefix) if unit else 1e6) * bits / 8
-    zero = "" if zero_ok else "zero bandwidth"
-    return _checked(rate, text, option, "a transfer rate", "20Mbit/s", zero)
+    return _checked(rate, text, option, "a transfer rate", "20Mbit/s", "zero bandwidth")
 
 
 def size_bytes(text: str, *, option: str = "This") -> int:

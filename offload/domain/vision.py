@@ -178,12 +178,8 @@ def check_classes(selection: Selection, labels: Mapping[int, str]) -> None:
     for wanted in sorted(selection.classes):
         if not labels or wanted in known or (wanted.isdecimal() and int(wanted) in labels):
             continue
-        if "," in wanted:
-            raise UsageError(
-                f"The model has no class {wanted!r}.", hint="Give each class its own --class."
-            )
         near = difflib.get_close_matches(wanted, known) or sorted(known)[:8]
-        raise UsageError(
-            f"The model has no class {wanted!r}.",
-            hint=f"Near it: {', '.join(near)}. For all of them: offload models show NAME",
-        )
+        hint = f"Near it: {', '.join(near)}. For all of them: offload models show NAME"
+        if "," in wanted:
+            hint = "Give each class its own --class."
+        raise UsageError(f"The model has no class {wanted!r}.", hint=hint)

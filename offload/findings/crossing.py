@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
+from operator import itemgetter
 
 import numpy as np
 
@@ -49,8 +50,8 @@ def between(study: Study, one: Variant, other: Variant) -> Crossing | None:
     root = float(_last_roots(medians, numbers)[0])
     slow, fast = (other, one) if medians[0, -1] < 0 else (one, other)
     ahead, behind = study.series(fast), study.series(slow)
-    clear = [estimates.surely_less(ahead[n].values(_M), behind[n].values(_M)) for n in numbers]
-    lost = [estimates.surely_less(behind[n].values(_M), ahead[n].values(_M)) for n in numbers]
+    clear = [ahead[n].is_faster(behind[n]) for n in numbers]
+    lost = [behind[n].is_faster(ahead[n]) for n in numbers]
     each = list(zip(numbers, clear, lost, strict=True))
     after = next((n for n in numbers if n >= root), numbers[0])
     roots = _last_roots(drawn, numbers)
@@ -61,23 +62,13 @@ def between(study: Study, one: Variant, other: Variant) -> Crossing | None:
         fast=fast,
         least=numbers[0],
         most=numbers[-1],
-        clear_from=_start_of_last_run(numbers, clear),
+        clear_from=min((n for n, *_ in takewhile(itemgetter(1), each[::-1])), default=None),
         unclear=max((n for n, c, x in each if not (c or x)), default=None),
         ahead=max(((n, fast if c else slow) for n, c, x in each if c or x), default=None),
         images=estimates.of_draws(root, roots[np.isfinite(roots)], runs) if crosses else None,
         before=max((n for n in numbers if n < after), default=after),
         after=after,
     )
-
-
-def _start_of_last_run(numbers: Sequence[int], true: Sequence[bool]) -> int | None:
-    """The number from which on all to the last are true; None if the last is not."""
-    start = None
-    for number, holds in zip(numbers[::-1], true[::-1], strict=True):
-        if not holds:
-            break
-        start = number
-    return start
 
 
 def _last_roots(gaps: Draws, numbers: Sequence[int]) -> Draws:

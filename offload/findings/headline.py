@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from offload.findings.estimates import surely_less
 from offload.findings.study import Study, Variant
 
 KNOBS = ("concurrency", "replicas", "cpus")
@@ -59,9 +58,7 @@ def _beats(study: Study, one: Variant, other: Variant) -> bool:
     """Whether `one` is surely the faster one with the most images that both did."""
     ours, theirs = study.series(one), study.series(other)
     most = max(set(ours) & set(theirs), default=0)
-    return bool(most) and surely_less(
-        ours[most].values("makespan_s"), theirs[most].values("makespan_s")
-    )
+    return bool(most) and ours[most].is_faster(theirs[most])
 
 
 def most_images(study: Study, among: Sequence[Variant]) -> int | None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.findings import phases
-from offload.findings.estimates import surely_less
 from offload.findings.study import Group, Study, TransferPoint, Variant
 
 _M = "makespan_s"
@@ -94,7 +93,9 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
         if other.link_mbit and other.but(link_mbit=lane.link_mbit) == lane
         if (group := study.series(other).get(base.images))
     }
-    if not groups or not (_less(base, groups[min(groups)]) and _less(groups[max(groups)], base)):
+    if not groups:
+        return None
+    if not (base.is_faster(groups[min(groups)]) and groups[max(groups)].is_faster(base)):
         return None
     base_s = base.median(_M) or 0.0
     points = [(rate, groups[rate].median(_M) or 0.0) for rate in sorted(groups)]
@@ -104,10 +105,6 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
             per_byte_s = 1 / slow + share * (1 / fast - 1 / slow)
             return Needed(lane, base.images, base_s, 1 / per_byte_s, 0.0, slow, swept=True)
     return None
-
-
-def _less(one: Group, other: Group) -> bool:
-    return surely_less(one.values(_M), other.values(_M))
 
 
 def _by_rest(

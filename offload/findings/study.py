@@ -13,7 +13,7 @@ from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, is_name
 from offload.domain.studies import LEVELS
 from offload.domain.study_tables import HINT, NUMBERS, shown
-from offload.findings.estimates import Estimate, estimate
+from offload.findings.estimates import Estimate, estimate, surely_less
 
 _NEEDED = ("cell", "place", "images", "makespan_s", "error")
 _TRUE = {"true", "yes", "1"}
@@ -79,6 +79,10 @@ class Group:
     def values(self, column: str) -> list[float]:
         """A column's numbers, a run each."""
         return [run.numbers[column] for run in self.runs if column in run.numbers]
+
+    def is_faster(self, other: "Group") -> bool:
+        """Whether its runs surely take less time than the other's."""
+        return surely_less(self.values("makespan_s"), other.values("makespan_s"))
 
     def estimate(self, column: str) -> Estimate | None:
         """The median of a column; None where it is empty."""
@@ -227,12 +231,9 @@ def _is_true(row: Row, name: str) -> bool:
 
 def _photo(row: Row, lane: Variant, line: int) -> TransferPoint:
     where = f"Line {line} of per_image.csv"
-
-    def number(name: str) -> float:
-        return _number(row, name, where) or 0.0
-
-    transfer_s = number("upload_s") + number("download_s")
-    return TransferPoint(lane, int(number("bytes")), int(number("sent_bytes")), transfer_s)
+    names = "upload_s", "download_s", "bytes", "sent_bytes"
+    up_s, down_s, size_bytes, sent_bytes = (_number(row, name, where) or 0.0 for name in names)
+    return TransferPoint(lane, int(size_bytes), int(sent_bytes), up_s + down_s)
 
 
 def _number(row: Row, name: str, where: str) -> float | None:

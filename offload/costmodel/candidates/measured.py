@@ -1,13 +1,13 @@
 """The lane of a condition that was measured, or of a table of jobs that somebody took by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from offload.costmodel import fit
 from offload.costmodel.candidates import priors
-from offload.costmodel.fit import Pool, Steady
+from offload.costmodel.fit import Pool, Samples, Steady, Values
 from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
@@ -21,10 +21,8 @@ _MEANS = ("prepare_s", "sent_bytes", "service_s", "download_s")
 
 
 class Fitted:
-    """Measurements of one condition, and what they say of each term.
-
-    What a condition lacks its kin has: the same model at the same place, where something else was
-    sent.
+    """Measurements of one condition, and what they say of each term. What it lacks its kin has: the
+    same model at the same place, where something else was sent.
     """
 
     def __init__(
@@ -83,18 +81,19 @@ class Fitted:
         return lane.with_terms(first_s=self._first(lane), efficiency=self._efficiency(lane))
 
     def _mean(self, name: str, what: str, prior: tuple[float, float]) -> Term:
-        return self._known(lambda m: getattr(self._steady[id(m)], name, None), _images, what, prior)
+        return self._known(lambda m: getattr(self._steady[id(m)], name, None), what, prior)
 
     def _known(
         self,
-        values: Callable[[Measurement], Draws | None],
-        samples: Callable[[Measurement], int],
+        values: Values,
         what: str,
         prior: tuple[float, float],
+        samples: Samples = lambda m: len(m.images),
+        pools: Sequence[Pool] = (),
     ) -> Term:
-        """What the condition says, else its kin, else the prior."""
-        found = self._pool.term(values, samples) or self._wider.term(values, samples)
-        return found or priors.term(what, prior, self._rng)
+        """What `pools` say, which are the condition, then its kin; else the prior."""
+        found = (pool.term(values, samples) for pool in pools or (self._pool, self._wider))
+        return next(filter(None, found), None) or priors.term(what, prior, self._rng)
 
     def _cv(self, name: str) -> float:
         steady = [s for m in self._pool.measurements if (s := self._steady[id(m)])]
@@ -112,7 +111,7 @@ class Fitted:
         def samples(m: Measurement) -> int:
             return sum(p.kind == "up" for p in m.probes) or len(m.images)
 
-        return self._known(values, samples, "uplink", priors.UPLINK_BYTES_PER_S)
+        return self._known(values, "uplink", priors.UPLINK_BYTES_PER_S, samples)
 
     def _rtt(self) -> Term:
         if not self._traits.uses_link:
@@ -123,27 +122,27 @@ class Fitted:
 
         return self._known(
             lambda m: fit.medians(trips_s(m), self._rng),
-            lambda m: len(trips_s(m)),
             "round trip",
             priors.RTT_S,
+            lambda m: len(trips_s(m)),
         )
 
     def _sent_bytes(self) -> Term:
         """What an image weighs on the wire: the folder's own mean, if files are sent."""
         newest = self._newest
         if newest.folder_images and self._condition.upload_max_side_px is None:
-            mean = newest.folder_bytes / newest.folder_images
-            draws = np.full(DRAWS, mean)
+            draws = np.full(DRAWS, newest.folder_bytes / newest.folder_images)
             return Term(draws, "measured", newest.folder_images, newest.taken_at)
         return self._mean("sent_bytes", "bytes", priors.IMAGE_BYTES)
 
-    def _started(self) -> Pool:
-        """The occasions, those that share their starts once, as copies and whole images do."""
+    def _of_starts(self, values: Values, what: str, prior: tuple[float, float]) -> Term:
+        """The same of starts, which copies share with whole images: each is looked at once."""
         distinct = {
             tuple((s.startup_s, s.first_s) for s in m.starts): m
             for m in reversed(self._wider.measurements)
         }
-        return replace(self._wider, measurements=tuple(reversed(distinct.values())))
+        pool = replace(self._wider, measurements=tuple(reversed(distinct.values())))
+        return self._known(values, what, prior, lambda m: len(m.starts), [pool])
 
     def _startup(self) -> Term:
         def values(m: Measurement) -> Draws | None:
@@ -151,8 +150,7 @@ class Fitted:
             usual_s = [s.startup_s - s.phases.get(StartPhase.BUILD, 0.0) for s in m.starts]
             return fit.medians(usual_s, self._rng)
 
-        known = self._started().term(values, _starts)
-        return known or priors.term("start-up", priors.CLIENT_STARTUP_S, self._rng)
+        return self._of_starts(values, "start-up", priors.CLIENT_STARTUP_S)
 
     def _first(self, lane: Candidate) -> Term:
         link_s = lane.rtt_s.median + lane.download_s.median
@@ -163,8 +161,7 @@ class Fitted:
             beyond_s = [s.first_s - (rest_s + s.sent_bytes / bytes_per_s) for s in m.starts]
             return np.full(DRAWS, max(0.0, float(np.median(beyond_s)))) if beyond_s else None
 
-        known = self._started().term(values, _starts)
-        return known or priors.term("first image", priors.FIRST_S, self._rng)
+        return self._of_starts(values, "first image", priors.FIRST_S)
 
     def _efficiency(self, lane: Candidate) -> Term:
         def values(m: Measurement) -> Draws | None:
@@ -175,8 +172,7 @@ class Fitted:
             found = _efficiency(lane, steady, lane.goodput.draws if rate is None else rate)
             return None if found is None else np.clip(found, *_EFFICIENCY)
 
-        known = self._pool.term(values, _images)
-        return known or priors.term("efficiency", priors.EFFICIENCY, self._rng)
+        return self._known(values, "efficiency", priors.EFFICIENCY, pools=[self._pool])
 
     def _phases(self) -> dict[str, float]:
         """Seconds of each phase of the latest start that has any."""
@@ -198,14 +194,6 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
         return None
     beyond_s = steady.span_s - way_s(seen, seen.sent_bytes.draws)
     return beyond_s / ((steady.images - 1) * slowest_s)
-
-
-def _images(m: Measurement) -> int:
-    return len(m.images)
-
-
-def _starts(m: Measurement) -> int:
-    return len(m.starts)
 
 
 def of_jobs(

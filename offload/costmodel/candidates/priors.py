@@ -54,6 +54,7 @@ def candidate(
     link, here = traits.uses_link, not traits.leaves_machine
     startup_s = LOCAL_STARTUP_S if traits.in_process else CONTAINER_STARTUP_S
     in_flight = slots if traits.in_process else 2 * slots
+    sent_bytes = known.sent_bytes if known and known.sent_bytes.median > 0 else None
     return Candidate(
         name=traits.name,
         traits=traits,
@@ -64,7 +65,7 @@ def candidate(
         startup_s=term("start-up", startup_s if here else CLIENT_STARTUP_S, rng),
         first_s=term("first", FIRST_S, rng),
         prepare_s=_NOTHING if traits.in_process else term("preparing", PREPARE_S, rng),
-        sent_bytes=_sent_bytes(known, rng) if link else _NOTHING,
+        sent_bytes=(sent_bytes or term("bytes", IMAGE_BYTES, rng)) if link else _NOTHING,
         goodput=term("uplink", UPLINK_BYTES_PER_S, rng) if link else NO_LINK,
         rtt_s=term("round trip", RTT_S, rng) if link else _NOTHING,
         service_s=_service(traits, known, rng),
@@ -72,12 +73,6 @@ def candidate(
         efficiency=term("efficiency", EFFICIENCY, rng),
         noise=noise,
     )
-
-
-def _sent_bytes(known: Candidate | None, rng: Rng) -> Term:
-    if known is not None and known.sent_bytes.median > 0:
-        return known.sent_bytes
-    return term("bytes", IMAGE_BYTES, rng)
 
 
 def _service(traits: PlaceTraits, known: Candidate | None, rng: Rng) -> Term:
