@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 """Okabe and Ito 2008, in an order in which neighbours differ in lightness too."""
@@ -123,13 +123,13 @@ def ticks(axes: Axes, numbers: Sequence[int]) -> None:
     """Plain numbers on both axes, on the horizontal one as many of `numbers` as do not touch."""
     if numbers:
         axes.xaxis.set_major_locator(FixedLocator(_apart(axes, numbers)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_locator(NullLocator())
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "log" and not (numbers and axis is axes.xaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+            axis.set_major_formatter("{x:,.12g}")
 
 
 def _apart(axes: Axes, numbers: Sequence[int]) -> list[int]:

@@ -7,10 +7,6 @@ from offload.domain.units import show_bytes, show_rate, show_s
 Show = Callable[[float], str]
 
 
-def _factor(value: float) -> str:
-    return f"{value:.3g}"
-
-
 def between(value: float, interval: tuple[float, float], show: Show) -> str:
     """`2.4 s (2.2 to 2.7)`, or the value alone where its interval looks the same."""
     text, low, high = _bare([show(each) for each in (value, *interval)])
@@ -41,7 +37,7 @@ def percent(share: float) -> str:
 
 
 SHOW: Mapping[str, Show] = {
-    "s": show_s, "bytes": show_bytes, "bytes/s": show_rate, "": _factor, "share": percent,
+    "s": show_s, "bytes": show_bytes, "bytes/s": show_rate, "": "{:.3g}".format, "share": percent,
 }  # fmt: skip
 """How a value of a term's unit is shown."""
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from offload.domain import profiles
 from offload.domain.measurements import Measurement
-from offload.render.advice.explained import NAMES
+from offload.render.advice.options import NAMES
 from tests.cli.test_help import modules_after
 from tests.conftest import Offload
 from tests.measured import LABEL, bring_up, local, remote

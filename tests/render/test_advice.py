@@ -21,8 +21,8 @@ from offload.domain.errors import UsageError
 from offload.domain.measurements import Agreement
 from offload.render import words
 from offload.render.advice import advice as rendered
-from offload.render.advice import breakevens, explained, plots
-from offload.render.advice.explained import NAMES
+from offload.render.advice import breakevens, options, plots
+from offload.render.advice.options import NAMES
 from tests.measured import PLACES, advised, container, local, measurement, remote
 
 NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
@@ -313,7 +313,7 @@ def test_an_old_price_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
 )  # fmt: skip
 def test_ages_are_told_in_their_largest_unit(seconds: float, text: str) -> None:
     taken = NOW - datetime.timedelta(seconds=seconds)
-    assert explained.ago(taken.isoformat(), NOW) == text
+    assert options.ago(taken.isoformat(), NOW) == text
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
 """An advice for people, and as JSON."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from offload.costmodel.advice import Advice, document
 from offload.costmodel.decide import Option
-from offload.costmodel.split import AnyCandidate, SplitCandidate
+from offload.costmodel.split import AnyCandidate, Count, SplitCandidate
 from offload.domain.units import show_usd
 from offload.render import tables
-from offload.render.advice import breakevens, explained, option_table, splits
-from offload.render.advice.option_table import missed, regret, seconds
-from offload.render.advice.splits import subject
+from offload.render.advice import breakevens, options
+from offload.render.advice.options import missed, regret, seconds
 from offload.render.messages import shown
-from offload.render.words import capital, count, percent, spoken
+from offload.render.words import between, capital, count, percent, spoken
 
 _SURE, _LIKELY = 0.95, 0.8
 _MEANS = {
@@ -36,16 +36,16 @@ def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) 
     With `explain` also every term with its age at `now`, which knows its time zone, and the bill.
     """
     tables.print_lines([sentence(advice), ""])
-    option_table.show(advice)
+    options.show(advice)
     notes = [f"note: {shown(note)}" for note in advice.stale]
-    parts = splits.lines(advice), breakevens.lines(advice), option_table.assumptions(advice), notes
+    parts = _split(advice), breakevens.lines(advice), options.assumptions(advice), notes
     for lines in map(list, parts):
         tables.print_lines(["", *lines] if lines else [])
     if explain:
         now = now or datetime.now(UTC)
         tables.print_lines([""])
-        explained.terms(advice, now)
-        tables.print_lines(["", *explained.billing(advice.billing, now)])
+        options.terms(advice, now)
+        tables.print_lines(["", *options.billing(advice.billing, now)])
 
 
 def sentence(advice: Advice) -> str:
@@ -55,7 +55,7 @@ def sentence(advice: Advice) -> str:
     if rival is not None:
         late = "" if rival.keeps_limits else f", {missed(rival)}"
         means = "" if rival.binds == advice.choice.chosen.binds else _means(rival)
-        name = capital(subject(rival.lane.name))
+        name = capital(_subject(rival.lane.name))
         said.append(f"{name} would take {_amounts(rival)}{late}{means}.")
     return " ".join(said)
 
@@ -66,10 +66,11 @@ def one_line(advice: Advice) -> str:
 
 
 def _plan(advice: Advice) -> str:
-    """Where, and what it takes there."""
+    """Where, and what it takes there; of a split how many images are done here."""
     chosen = advice.choice.chosen
     takes = f"{count(advice.goal.images, 'image')} take{'s' * (advice.goal.images == 1)}"
-    return f"{_where(chosen.lane)}: {takes} {_amounts(chosen)}{splits.share(chosen)}"
+    here = f", about {chosen.shares.counts[0].images:,} of them here" if chosen.shares else ""
+    return f"{_where(chosen.lane)}: {takes} {_amounts(chosen)}{here}"
 
 
 def _where(candidate: AnyCandidate) -> str:
@@ -102,17 +103,40 @@ def _sure(advice: Advice) -> str:
     confidence = f"confidence {percent(p)}"
     risk = f", expected regret {regret(advice, name)}" if choice.regret[name] else ""
     if choice.too_close:
-        second = f"{confidence}, {_second(advice)}"
-        return f"too close to call: {second}; it is the simpler place{risk}"
+        others_p = {other: p for other, p in choice.p_best.items() if other != name}
+        second = max(others_p, key=lambda other: others_p[other])
+        said = f"{confidence}, {_subject(second)} {percent(others_p[second])}"
+        return f"too close to call: {said}; it is the simpler place{risk}"
     how = "sure" if p >= _SURE else "likely" if p >= _LIKELY else "unsure"
     if not choice.chosen.lane.key:
         how = "as far as assumptions go"
     return f"{how}: {confidence}{risk}"
 
 
-def _second(advice: Advice) -> str:
-    """The most probable of the others."""
-    choice = advice.choice
-    others = {name: p for name, p in choice.p_best.items() if name != choice.chosen.lane.name}
-    name = max(others, key=lambda name: others[name])
-    return f"{subject(name)} {percent(others[name])}"
+def _subject(name: str) -> str:
+    """An option's name in the middle of a sentence; of a split `local and remote at once`."""
+    _, _, both = name.rpartition("split: ")
+    return spoken(name) if both == name else f"{spoken(both)} at once"
+
+
+def _split(advice: Advice) -> Iterator[str]:
+    """Images of each place of a split that may be chosen, what saving a second costs, and where
+    the budget ends it.
+    """
+    option = advice.split
+    if option is None or option.shares is None or not isinstance(option.lane, SplitCandidate):
+        return
+    local, remote = option.lane.local.place, option.lane.remote.place
+    if option.lane.choosable:
+        here, there = map(_images, option.shares.counts)
+        yield f"Of the images of a split, {local} gets {here} and {remote} {there}."
+        if (usd := advice.usd_per_saved_s) is not None:
+            yield f"  Each second that this saves over {local} alone costs {show_usd(usd)}."
+    at_most, limit = option.shares.at_most, advice.goal.max_cost_usd
+    if at_most is not None and limit is not None:
+        can = f"{count(at_most, 'image')} at most" if at_most else "no image"
+        yield f"For {show_usd(limit)}, {remote} can do {can} of a split."
+
+
+def _images(found: Count) -> str:
+    return between(found.images, (found.low, found.high), lambda number: f"{number:,.0f}")

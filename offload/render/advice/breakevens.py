@@ -35,9 +35,11 @@ def sentence(advice: Advice, flip: BreakEven) -> str:
         sure = f", in {percent(flip.never)} of cases" if _RARE < flip.never < 1 - _RARE else ""
         return f"{said}{sure}."
     later, sooner = (other, base) if flip.faster == "above" else (base, other)
-    value, interval = _value(flip)
+    low, high = flip.low, flip.high
+    known = (flip.value, flip.value) if low is None or high is None else (low, high)
+    value, _, interval = between(flip.value, known, _SHOW[flip.quantity]).partition(" (")
     never = f"no such value in {percent(flip.never)} of cases" if flip.never > _RARE else ""
-    beside = "; ".join(filter(None, (interval, never)))
+    beside = "; ".join(filter(None, (interval.removesuffix(")"), never)))
     words = _STAYS if gains and flip.quantity in _STAYS else _WORDS
     said = words[flip.quantity].format(
         value=value, base=base, other=other, later=later, sooner=sooner
@@ -45,21 +47,8 @@ def sentence(advice: Advice, flip: BreakEven) -> str:
     return f"{said} ({beside})." if beside else f"{said}."
 
 
-def _value(flip: BreakEven) -> tuple[str, str]:
-    """The value and its interval, which is empty where it says nothing more."""
-    value = flip.value or 0.0
-    low, high = flip.low, flip.high
-    interval = (value, value) if low is None or high is None else (low, high)
-    text, _, rest = between(value, interval, _SHOW[flip.quantity]).partition(" (")
-    return text, rest.removesuffix(")")
-
-
-def _images(number: float) -> str:
-    return f"{float(f'{number:.3g}'):,.0f}"
-
-
 _SHOW: Mapping[str, Show] = {
-    "images": _images,
+    "images": lambda number: f"{float(f'{number:.3g}'):,.0f}",
     "uplink": show_rate,
     "image size": show_bytes,
     "value of an hour": show_usd,

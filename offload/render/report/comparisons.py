@@ -9,7 +9,7 @@ from typing import TypeVar
 from offload.domain.places import PlaceTraits
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
-from offload.findings.estimates import Estimate, chance_less, draws, of_draws, surely_less
+from offload.findings.estimates import Estimate, draws, of_draws, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Study, Variant
@@ -30,11 +30,6 @@ class Pair:
     base: Group
 
     @property
-    def images(self) -> int:
-        """How many images."""
-        return self.candidate.images
-
-    @property
     def values(self) -> tuple[list[float], list[float]]:
         """Seconds of each run of either."""
         return self.candidate.values("makespan_s"), self.base.values("makespan_s")
@@ -53,13 +48,6 @@ class Pair:
         variant, base = self.seconds
         drawn, base_drawn = map(draws, self.values)
         return of_draws(variant.value / base.value, drawn / base_drawn, min(variant.n, base.n))
-
-    @property
-    def chance(self) -> float | None:
-        """The share of resamples in which the variant is the faster one; None where either was run
-        once.
-        """
-        return chance_less(*self.values)
 
     @property
     def clear(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from offload.domain.units import show_s, show_usd
 from offload.findings import phases
@@ -20,6 +20,9 @@ from offload.render.drawing import COLOURS, GREY, HATCHES, INK
 from offload.render.report.comparisons import thinned
 from offload.render.report.naming import Names
 
+Series = Mapping[Variant, Mapping[int, Group]]
+"""A variant's groups by their number of images."""
+
 _MOST_POINTS = 250
 _POINTS = 90
 _SHORT_LABEL = 0.05
@@ -27,7 +30,7 @@ _SHORT_LABEL = 0.05
 
 
 def makespan(
-    series: Mapping[Variant, Mapping[int, Group]],
+    series: Series,
     names: Names,
     looks: Mapping[Variant, int],
     crossings: Sequence[Crossing],
@@ -70,7 +73,7 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
             axes.text(1.012, row, f"{show_s(total)} an image", va="center", color=INK)
         axes.set_yticks(range(len(groups)), names)
         axes.set(xlim=(0, 1))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}"))
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}")
         axes.invert_yaxis()
         figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
         return drawing.finished(figure, "phases", "share of an image's time in %", grid="x")
@@ -186,9 +189,7 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
             )  # fmt: skip
         axes.set(xlim=(0, 1.12 * slowest), ylim=(-0.07 * dearest, 1.15 * dearest))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
-        axes.yaxis.set_major_formatter(
-            FuncFormatter(lambda usd, _: show_usd(usd) if usd >= 0 else "")
-        )
+        axes.yaxis.set_major_formatter(lambda usd, _: show_usd(usd) if usd >= 0 else "")
         figure.legend(loc="outside right upper", frameon=False, labelspacing=0.8)
         what = "total time in seconds", "cost of the job in US dollars"
         return drawing.finished(figure, "dollars", *what)
@@ -218,9 +219,7 @@ def _arms(point: Estimate) -> np.ndarray:
     return np.array([[point.value - point.low], [point.high - point.value]])
 
 
-def _mark(
-    axes: Axes, crossing: Crossing, series: Mapping[Variant, Mapping[int, Group]]
-) -> None:  # fmt: skip
+def _mark(axes: Axes, crossing: Crossing, series: Series) -> None:
     """A ring where the lines cross."""
     if crossing.images is None:
         return

@@ -38,22 +38,18 @@ class Names:
     @classmethod
     def of(cls, places: KnownPlaces, variants: Iterable[Variant] = ()) -> "Names":
         """Names that tell these variants apart."""
-        values: dict[str, dict[str, set[Any]]] = {}
+        alike: dict[str, list[Variant]] = {}
         for variant in variants:
-            fields = values.setdefault(variant.place, {name: set() for name in _NAMING})
-            for name, found in fields.items():
-                found.add(getattr(variant, name))
+            alike.setdefault(variant.place, []).append(variant)
         return cls(places, {
-            place: tuple(name for name, found in fields.items() if len(found) > 1)
-            for place, fields in values.items()
+            place: tuple(name for name in _NAMING if len({getattr(v, name) for v in same}) > 1)
+            for place, same in alike.items()
         })  # fmt: skip
 
     def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
         fields = self.varying.get(variant.place, ())
-        return ", ".join(
-            [variant.place, *(_SHORT[each](getattr(variant, each)) for each in fields)]
-        )
+        return ", ".join([variant.place, *(_SHORT[f](getattr(variant, f)) for f in fields)])
 
     def spoken(self, variant: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
@@ -70,9 +66,8 @@ class Names:
 
 def bare(traits: PlaceTraits) -> str:
     """`remote server`, a place's title without its article; `farm place` of one that has none."""
-    return (
-        traits.title.removeprefix("the ") if traits.title != traits.name else f"{traits.name} place"
-    )
+    named = traits.title != traits.name
+    return traits.title.removeprefix("the ") if named else f"{traits.name} place"
 
 
 def setting(variant: Variant) -> str:

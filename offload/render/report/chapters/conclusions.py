@@ -8,6 +8,7 @@ import numpy as np
 
 from offload.domain.units import show_rate
 from offload.findings import environment, headline, link, phases, predictions
+from offload.findings.estimates import chance_less
 from offload.render.report import prose
 from offload.render.report.comparisons import Comparisons, Pair
 from offload.render.report.document import Block, listing, paragraph
@@ -26,8 +27,11 @@ def short(compared: Comparisons) -> str:
     away = compared.away
     if away:
         unlike = (away[0].ratio.value < 1) != (away[-1].ratio.value < 1)
-        second = _verdict(compared, away[-1]) if unlike else _from(compared, away[0])
-        return " ".join(filter(None, (_verdict(compared, away[0]), second)))
+        variants = {away[0].candidate.lane, away[0].base.lane}
+        crossed = [c for c in compared.crossings if {c.slow, c.fast} == variants]
+        second = [_verdict(compared, away[-1])] if unlike else []
+        second = second or [prose.crossing_sentence(compared, each) for each in crossed[:1]]
+        return " ".join([_verdict(compared, away[0]), *second])
     if compared.pairs:
         return prose.pair_sentence(compared, compared.pairs[0])
     if compared.sweeps and (told := prose.scaling_sentence(compared, 0)):
@@ -88,12 +92,6 @@ def _best_throughput(compared: Comparisons) -> str:
     enough += [f"{count(concurrency, 'request')} in flight"] * (len(sweep.concurrencies) > 1)
     most, where = rates[replicas, concurrency], prose.swept(compared, sweep)
     return compared.say("best_throughput", where=where, throughput=most, enough=enough)
-
-
-def _from(compared: Comparisons, pair: Pair) -> str:
-    variants = {pair.candidate.lane, pair.base.lane}
-    found = [each for each in compared.crossings if {each.slow, each.fast} == variants]
-    return prose.crossing_sentence(compared, found[0]) if found else ""
 
 
 def _changes(compared: Comparisons) -> Iterator[str]:
@@ -172,11 +170,14 @@ def _sure(compared: Comparisons) -> Iterator[str]:
 
 
 def _chance(compared: Comparisons, pair: Pair) -> str:
-    chance = pair.chance
+    chance = chance_less(*pair.values)
     if chance is None:
         return ""
-    ahead, behind = [pair.candidate, pair.base][:: 1 if chance >= 0.5 else -1]  # noqa: PLR2004
-    times_s, others_s = (group.values("makespan_s") for group in (ahead, behind))
+    order = 1 if chance >= 0.5 else -1  # noqa: PLR2004
+    (ahead, behind), (times_s, others_s) = (
+        (pair.candidate, pair.base)[::order],
+        pair.values[::order],
+    )
     known = {"ahead": ahead, "behind": behind}
     if max(times_s) < min(others_s):
         return compared.say("order_certain", runs=len(times_s), others=len(others_s), **known)

@@ -34,7 +34,10 @@ def makespan(compared: Comparisons) -> list[Block]:
     if lines:
         shown = [c for c in compared.crossings if c.slow in lines and c.fast in lines]
         svg = figures.makespan(lines, compared.names, compared.looks, shown)
-        blocks.append(Figure("makespan", svg, f"{_order(compared)} {_bars(compared)}".strip()))
+        order = prose.alone(compared, compared.groups[-1])
+        if compared.crossings:
+            order = prose.crossing_sentence(compared, compared.crossings[0])
+        blocks.append(Figure("makespan", svg, f"{order} {_bars(compared)}".strip()))
     seen = ""
     if len(series) > 1 or lines:  # a single number stands in the text
         blocks.append(_makespans(compared))
@@ -42,13 +45,6 @@ def makespan(compared: Comparisons) -> list[Block]:
     told = [prose.pair_sentence(compared, pair) for pair in compared.pairs]
     told = told or [prose.alone(compared, group) for group in compared.groups]
     return [*paragraph(seen, *told, *prose.crossing_sentences(compared)), *blocks]
-
-
-def _order(compared: Comparisons) -> str:
-    """What the figure shows, in one sentence."""
-    if compared.crossings:
-        return prose.crossing_sentence(compared, compared.crossings[0])
-    return prose.alone(compared, compared.groups[-1])
 
 
 def _bars(compared: Comparisons) -> str:
@@ -94,14 +90,20 @@ def where(compared: Comparisons) -> list[Block]:
     if not rows:
         return []
     groups = list(rows.values())
-    svg = figures.where_time_goes(groups, list(rows))
+    spent = phases.of(groups[-1])
+    phase = max(spent, key=lambda each: spent[each])
+    share = percent(spent[phase] / sum(spent.values()))
+    where = capital(compared.names.at(groups[-1].lane))
+    where += setting(groups[-1].lane) * (len(compared.variants) == 1)
     images = {group.images for group in groups}
     over = f", jobs of {count(images.pop(), 'image')}" if len(images) == 1 else ""
-    message = _phase_message(compared, groups[-1])
-    caption = f"{message} Mean share of an image's time{over}, waiting included."
+    caption = (
+        f"{where}, {share} of an image's time is {phase}. Mean share of an image's time{over}, "
+        "waiting included."
+    )
     seen = "@phases shows what an image spends its time on."
-    text = paragraph(seen, *prose.bottleneck_sentences(compared))
-    return [*text, Figure("phases", svg, caption.strip())]
+    svg = figures.where_time_goes(groups, list(rows))
+    return [*paragraph(seen, *prose.bottleneck_sentences(compared)), Figure("phases", svg, caption)]
 
 
 def _phase_rows(compared: Comparisons) -> dict[str, Group]:
@@ -113,15 +115,6 @@ def _phase_rows(compared: Comparisons) -> dict[str, Group]:
     else:
         found = {compared.names.short(group.lane): group for group in compared.groups}
     return {name: group for name, group in found.items() if phases.of(group)}
-
-
-def _phase_message(compared: Comparisons, group: Group) -> str:
-    spent = phases.of(group)
-    phase = max(spent, key=lambda each: spent[each])
-    share = percent(spent[phase] / sum(spent.values()))
-    where = capital(compared.names.at(group.lane))
-    where += setting(group.lane) * (len(compared.variants) == 1)
-    return f"{where}, {share} of an image's time is {phase}."
 
 
 def scaling(compared: Comparisons) -> list[Block]:
