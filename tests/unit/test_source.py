@@ -82,7 +82,7 @@ def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
     served.hanging = True
     began_s = time.monotonic()
     model = source.resolve_default(asking.at(served.url))
-    assert 2.5 < time.monotonic() - began_s < 10  # and not a minute
+    assert 2.5 < time.monotonic() - began_s < 4.5
     assert model.identity.name == BUILTIN
     (warning,) = asking.warnings
     assert f"offload models pull {PREFERRED}" in warning
@@ -90,7 +90,7 @@ def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
 
     began_s = time.monotonic()
     assert source.resolve_default(asking.at(served.url)) == model
-    assert time.monotonic() - began_s < 2.5
+    assert time.monotonic() - began_s < 1
     assert len(served.asked) == 1
     assert asking.warnings == [warning] * 2
 
