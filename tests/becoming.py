@@ -85,7 +85,7 @@ class Begun:
             try:
                 self.wait(timeout)
             except subprocess.TimeoutExpired:
-                self.kill()
+                os.killpg(self.pid, signal.SIGKILL)  # with whoever else might write
                 raise
             return out.result(), err.result()
 
@@ -177,8 +177,8 @@ def spawner(*paths: str) -> Spawner:
     return one
 
 
-def _serve(requests: socket.socket) -> None:
-    """Become what is asked for until nobody asks any more."""
+def _import_all() -> None:
+    """What any command may want, in one thread: others would not survive in a child."""
     ours = (found.name for found in pkgutil.walk_packages(offload.__path__, "offload."))
     for name in (*IMPORTED, *ours):
         if not name.startswith(NOT_IMPORTED):
@@ -186,13 +186,17 @@ def _serve(requests: socket.socket) -> None:
     for name in [name for name in sys.modules if name.startswith(NOT_IMPORTED)]:
         del sys.modules[name]
     gc.freeze()
-    alone = len(os.listdir("/proc/self/task")) == 1
-    assert alone, "threads do not survive in a child"
+    assert len(os.listdir("/proc/self/task")) == 1
+
+
+def _serve(requests: socket.socket) -> None:
+    """Become what is asked for until nobody asks any more."""
     running: dict[int, int] = {}
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks will be interrupted, and end
     while True:
         ready, _, _ = select.select([requests.fileno(), reader], [], [])
         if reader in ready:
@@ -201,14 +205,18 @@ def _serve(requests: socket.socket) -> None:
             continue
         word, files, _flags, _address = socket.recv_fds(requests, 1, 4)
         if not word:
+            for child in running:
+                with suppress(ProcessLookupError):
+                    os.killpg(child, signal.SIGKILL)
             return
         *streams, status = files
         child = os.fork()
         if not child:
             os.setsid()
-            os.write(status, _NUMBER.pack(os.getpid()))
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.write(status, _NUMBER.pack(os.getpid()))
             requests.close()
             for each in (reader, writer, status, *running.values()):
                 os.close(each)
@@ -249,4 +257,5 @@ def _turn_into(asked: int, out: int, err: int) -> None:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as _requests:
+        _import_all()
         _serve(_requests)
