@@ -1,19 +1,13 @@
 """WHAT runs: model runtimes behind one protocol. A runtime is one module and one line here, or an
-entry point of another package. Its module has `load`, which is a `Loader`; one of another package
-also has `recognises(path)`, which says whether a model on this disk is one of its own.
+entry point of another package. Its module has `load`, which takes a `source.ModelSource` and
+otherwise what `load` here does; one of another package also has `recognises(path)`, which says
+whether a model on this disk is one of its own.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from offload.domain.ports import Detector
+from offload.domain.ports import Detector, Model
 from offload.drivers.host.plugins import Registry
-
-if TYPE_CHECKING:
-    from offload.detectors.source import ModelSource
-
-Loader = Callable[["ModelSource", int, int], Sequence[Detector]]
-"""(model, number of detectors, threads of each) -> detectors that may run at the same time."""
 
 DETECTORS = Registry(
     "runtime",
@@ -23,12 +17,14 @@ DETECTORS = Registry(
 """Runtime name -> its module, imported when first asked for."""
 
 
-def load(model: "ModelSource", count: int, threads: int) -> Sequence[Detector]:
-    """`count` detectors of one model, each with `threads` threads of its own.
+def load(model: Model, count: int, threads: int) -> Sequence[Detector]:
+    """`count` detectors of one model, each with `threads` threads of its own, that may run at the
+    same time.
 
     Raises:
         UsageError: there is no such runtime.
         ModelError: the file cannot be run or does not answer as a detector does.
     """
-    loader: Loader = DETECTORS.module(model.runtime).load
-    return loader(model, count, threads)
+    runtime = DETECTORS.module(model.identity.runtime)
+    loaded: Sequence[Detector] = runtime.load(model, count, threads)
+    return loaded
