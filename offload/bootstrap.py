@@ -2,15 +2,21 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offload.detectors.source import Hub
 from offload.domain.events import Listener, Reporter
+from offload.domain.places import SPLIT
 from offload.domain.results import Json, Row
 from offload.drivers import settings
 from offload.drivers.model_cache import ModelCache
 from offload.drivers.settings import Settings
 from offload.usecases.context import Context
+
+if TYPE_CHECKING:
+    from offload.usecases.detect.request import Request
+    from offload.usecases.split.rental import HiredMachine
+    from offload.usecases.split.splitting import SplitRun
 
 
 def load() -> Settings:
@@ -51,6 +57,17 @@ def facts(configured: Settings) -> Json:
     return document | {"files": [settings.LOCAL_FILE, settings.user_file()]}
 
 
+def shared(
+    request: "Request", context: Context, began_s: float, rental: "HiredMachine | None" = None
+) -> "SplitRun | None":
+    """How the job is shared or watched; None if one place does it and there is no deadline."""
+    if request.where != SPLIT and request.deadline_s is None:
+        return None
+    from offload.usecases.split.splitting import SplitRun
+
+    return SplitRun(request, context, began_s, rental)
+
+
 def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
     """A row for every image that `sources` name; `wishes` are the fields of Request.
 
@@ -60,6 +77,7 @@ def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
     from offload.usecases.detect.request import Request
     from offload.usecases.detect.run import detection
 
-    made = context()
-    with detection(Request(sources, **wishes), made, made.clock()) as run:
+    made, request = context(), Request(sources, **wishes)
+    began_s = made.clock()
+    with detection(request, made, began_s, shared(request, made, began_s)) as run:
         yield from run

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
     from offload.usecases.detect.run import DetectRun
+    from offload.usecases.split.splitting import SplitRun
 
 
 def detect(
@@ -227,10 +228,11 @@ def _carry_out(
         listeners = say.hear, bar, lambda event: heard.add(type(event))
         context = bootstrap.context(*listeners, offline=request.offline)
         interrupted = stack.enter_context(renting(rental, context))
-        run = stack.enter_context(detection(request, context, BEGAN_S, rental))
+        shared = bootstrap.shared(request, context, BEGAN_S, rental)
+        run = stack.enter_context(detection(request, context, BEGAN_S, shared))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
         sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
-        with _shown(run, say.quiet) as advance:
+        with _shown(run, shared, say.quiet) as advance:
             for row in run:
                 sink.add(row)
                 say.row(row)
@@ -240,13 +242,11 @@ def _carry_out(
     usual = Downloaded not in heard  # what a download took is no part of any other start-up
     outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
     split, duplicate_uploads = None, 0
-    if run.shared:
+    if shared:
         from offload.usecases.split import recording
 
-        split, duplicate_uploads = run.shared.monitor.view(), len(run.shared.work.duplicate_uploads)
-        outcome = outcome or recording.remember(
-            run, split, request, context, rented=rental is not None
-        )
+        split, duplicate_uploads = shared.monitor.view(), len(shared.duplicate_uploads)
+        outcome = outcome or recording.remember(run, shared, split, request, context)
     say.summary(summary, request.out, outcome, split, duplicate_uploads)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -275,9 +275,11 @@ def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) 
     detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
 
 
-def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":
+def _shown(
+    run: "DetectRun", shared: "SplitRun | None", quiet: bool
+) -> "AbstractContextManager[Callable[[Row], None]]":
     from offload.render import progress, split_progress
 
-    if run.shared:
-        return split_progress.images(run.total, run.shared.monitor, quiet)
+    if shared:
+        return split_progress.images(run.total, shared.monitor, quiet)
     return progress.images(run.total, quiet)

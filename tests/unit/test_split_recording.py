@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -30,11 +31,13 @@ def photos(tmp_path: Path, examples: Path) -> str:
 def ran(request: Request, *, rented: bool = False) -> Outcome | None:
     """What is remembered of a run, once it is over."""
     context = bootstrap.context()
-    with detection(request, context, context.clock()) as run:
+    shared = bootstrap.shared(request, context, context.clock())
+    assert shared is not None
+    with detection(request, context, context.clock(), shared) as run:
         assert len(list(run)) == 60
-        assert run.shared is not None
-        ended = run.shared.monitor.view()
-        return recording.remember(run, ended, request, context, rented=rented)
+        if rented:
+            shared.rental = cast("Any", object())
+        return recording.remember(run, shared, shared.monitor.view(), request, context)
 
 
 def test_a_split_is_a_sample_of_either_place_beside_the_other_and_of_its_prediction(

@@ -2,14 +2,13 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock, spread
@@ -28,9 +27,25 @@ from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary
 from offload.version import __version__
 
-if TYPE_CHECKING:
-    from offload.usecases.split.rental import HiredMachine
-    from offload.usecases.split.splitting import SplitRun
+
+class SharedJob(Protocol):
+    """A job that several places may work on."""
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Those of the places that took part."""
+
+    @property
+    def duplicate_uploads(self) -> Sequence[str]:
+        """The images that were sent though their answer here came first."""
+
+    def begun(
+        self, here: Session, job: Job, todo: image_files.ImageList
+    ) -> AbstractContextManager[None]:
+        """Meanwhile the place here is at work on it, and another may join."""
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of all images."""
 
 
 @dataclass(slots=True)
@@ -51,7 +66,7 @@ class DetectRun:
     rows: Iterator[Row]
     clock: Clock
     via: Endpoint | None = None
-    shared: "SplitRun | None" = None
+    shared: SharedJob | None = None
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
@@ -118,12 +133,12 @@ class DetectRun:
 
 @contextmanager
 def detection(
-    request: Request, context: Context, began_s: float, rental: "HiredMachine | None" = None
+    request: Request, context: Context, began_s: float, shared: SharedJob | None = None
 ) -> Iterator[DetectRun]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
-    `began_s` is when the process began, on the context's clock. `rental` is a machine that may be
-    brought up for a split.
+    `began_s` is when the process began, on the context's clock. `shared` is how
+    several places share the job, if they do.
 
     Raises:
         OffloadError: what is asked for cannot be done.
@@ -132,9 +147,8 @@ def detection(
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
     privacy.check(request, configured, found)
     privacy.tell_of_idle(request, found, context.reporter)
-    is_shared = request.where == SPLIT or request.deadline_s is not None
     with ExitStack() as stack:
-        via = None if is_shared else stack.enter_context(places.endpoint(request, context))
+        via = None if shared else stack.enter_context(places.endpoint(request, context))
         kit = places.kit(request, context, via)
         place = make(request.members[0], kit)
         model = place.model
@@ -162,12 +176,8 @@ def detection(
             keep=_annotator(request, results),
             fallback=fallback,
         )
-        shared: SplitRun | None = None
-        if is_shared:
-            from offload.usecases.split import splitting
-
-            job_and = splitting.shared(request, context, session, began_s, job, todo, rental)
-            shared = stack.enter_context(job_and)
+        if shared:
+            stack.enter_context(shared.begun(session, job, todo))
             known = use_case.problems(job, session, place.name)
             detected = use_case.limited(job, chain(known, shared.rows()), stop)
         else:
@@ -222,9 +232,9 @@ def _documented(
         "totals": asdict(run.summary()),
     }
     if run.shared:
-        sessions = run.shared.work.sessions
+        sessions = run.shared.sessions
         outcome["detected_on"] = {name: dict(each.host) for name, each in sessions.items()}
-        outcome["also_sent"] = sorted({*results.also_sent, *run.shared.work.duplicate_uploads})
+        outcome["also_sent"] = sorted({*results.also_sent, *run.shared.duplicate_uploads})
     results.write_run(document | outcome | {"in_folder": results.counts()})
 
 

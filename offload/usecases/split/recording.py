@@ -20,19 +20,20 @@ from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import View
 from offload.usecases.split.members import RemoteMember
+from offload.usecases.split.splitting import SplitRun
 
 _LEAST = 8
 """Images that a place has done, if it is to say how fast it was."""
 
 
 def remember(
-    run: DetectRun, ended: View, request: Request, context: Context, *, rented: bool
+    run: DetectRun, split: SplitRun, ended: View, request: Request, context: Context
 ) -> Outcome | None:
     """Add a run at both places to the history, unless the settings say not to. What a machine that
-    was `rented` for it took is not what is predicted of one that is up; nor is anything known of a
+    was rented for it took is not what is predicted of one that is up; nor is anything known of a
     place that was away for a while.
     """
-    member = run.shared.other if run.shared else None
+    member, rented = split.other, split.rental is not None
     if member is None or not context.settings.history:
         return None
     done = {place.name: place.done for place in ended.places if place.is_open}

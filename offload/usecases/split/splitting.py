@@ -1,8 +1,8 @@
 """A split put together: the place here works at once, the other joins when it is up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from offload.domain.places import SPLIT
 from offload.domain.ports import Session
@@ -28,57 +28,69 @@ from offload.usecases.split.workers import SplitJob
 
 @dataclass(slots=True)
 class SplitRun:
-    """A split that is ready to go, what watches it, and the place that may join it."""
+    """A job that this machine and another place share, or that is watched for its deadline.
 
-    work: SplitJob
-    monitor: SplitMonitor
+    The command began at `began_s`; `rental` is a machine that may be brought up for it. Once it is
+    begun, `work` is the job, `monitor` what watches it, `other` the place that may join.
+    """
+
+    request: Request
+    context: Context
+    began_s: float
+    rental: HiredMachine | None = None
+    work: SplitJob = field(init=False)
+    monitor: SplitMonitor = field(init=False)
     other: RemoteMember | None = None
+
+    @contextmanager
+    def begun(self, here: Session, job: Job, todo: ImageList) -> Iterator[None]:
+        """The place of this machine, whose session is `here`, at work on the job, and the other one
+        on its way, if there is one.
+
+        Raises:
+            UsageError: it is not clear which one.
+        """
+        request, context = self.request, self.context
+        elsewhere = _elsewhere(request, context, self.rental)
+        keep_local = patterns(request, context.settings) if request.where == SPLIT else ()
+        staying, root = KeepLocalRules(todo.root, keep_local), todo.root
+        items = [
+            WorkItem(path, image_files.size_bytes(root, path), path in staying)
+            for path in todo.paths
+        ]
+        limits = Limits(request.deadline_s, request.max_cost_usd)
+        self.work = work = SplitJob(job, items, context.clock, context.stop)
+        self.monitor = SplitMonitor(work, context.clock, self.began_s, context.reporter, limits)
+        work.lost = self.monitor.lost
+        sizes = [item.bytes for item in items if not item.stays]
+        begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
+        work.join(request.members[0], here, here=True, begin=begin)
+        if elsewhere is not None and sizes:
+            each, count = sum(sizes) / len(sizes), len(sizes)
+            self.other = RemoteMember(
+                elsewhere, context, count, each, work, self.monitor, here, self.rental
+            )
+            with self.other.joining():
+                yield
+            return
+        if elsewhere is not None and items:
+            context.reporter.emit(NothingLeaves(is_asked=True))
+        yield
 
     def rows(self) -> Iterator[Row]:
         """The rows of all images."""
         yield from self.work.rows(self.monitor.watch)
         self.monitor.close()
 
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Those of the places that took part."""
+        return self.work.sessions
 
-@contextmanager
-def shared(
-    request: Request,
-    context: Context,
-    here: Session,
-    began_s: float,
-    job: Job,
-    todo: ImageList,
-    rental: HiredMachine | None,
-) -> Iterator[SplitRun]:
-    """The place of this machine, whose session is `here`, at work on the job, and the other one on
-    its way, if there is one. The command began at `began_s`.
-
-    Raises:
-        UsageError: it is not clear which one.
-    """
-    elsewhere = _elsewhere(request, context, rental)
-    keep_local = patterns(request, context.settings) if request.where == SPLIT else ()
-    staying, root = KeepLocalRules(todo.root, keep_local), todo.root
-    items = [
-        WorkItem(path, image_files.size_bytes(root, path), path in staying) for path in todo.paths
-    ]
-    limits = Limits(request.deadline_s, request.max_cost_usd)
-    work = SplitJob(job, items, context.clock, context.stop)
-    monitor = SplitMonitor(work, context.clock, began_s, context.reporter, limits)
-    work.lost = monitor.lost
-    sizes = [item.bytes for item in items if not item.stays]
-    begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
-    work.join(request.members[0], here, here=True, begin=begin)
-    found = SplitRun(work, monitor)
-    if elsewhere is not None and sizes:
-        each, count = sum(sizes) / len(sizes), len(sizes)
-        found.other = RemoteMember(elsewhere, context, count, each, work, monitor, here, rental)
-        with found.other.joining():
-            yield found
-        return
-    if elsewhere is not None and items:
-        context.reporter.emit(NothingLeaves(is_asked=True))
-    yield found
+    @property
+    def duplicate_uploads(self) -> Sequence[str]:
+        """The images that were sent though their answer here came first."""
+        return self.work.duplicate_uploads
 
 
 def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) -> Request | None:
