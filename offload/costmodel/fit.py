@@ -43,12 +43,6 @@ class Pool:
         newest = sorted(measurements, key=lambda m: m.taken_at, reverse=True)
         return cls(_since_change(newest), rng)
 
-    @property
-    def newest(self) -> Measurement:
-        """The newest that is more than a glimpse, else the newest."""
-        found = self.measurements
-        return next((m for m in found if len(m.images) >= SUBSTANTIAL), found[0])
-
     def term(self, values: Values, samples: Samples = lambda m: len(m.images)) -> Term | None:
         """The term that `values` gives the draws of for one occasion; None where none says."""
         said = [(m, v) for m in self.measurements if (v := values(m)) is not None]

@@ -7,7 +7,7 @@ import numpy as np
 
 from offload.costmodel import fit
 from offload.costmodel.candidates import priors
-from offload.costmodel.fit import Pool, Samples, Steady, Values
+from offload.costmodel.fit import SUBSTANTIAL, Pool, Samples, Steady, Values
 from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
@@ -35,7 +35,8 @@ class Fitted:
         self._rng = rng
         self._group = group
         self._pool = Pool.of(group, rng)
-        self._newest = self._pool.newest
+        seen = self._pool.measurements
+        self._newest = next((m for m in seen if len(m.images) >= SUBSTANTIAL), seen[0])
         self._condition = self._newest.condition
         self._traits = traits
         whole = replace(self._condition, upload_max_side_px=None).key
