@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -78,55 +79,51 @@ def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite])
 
 
 def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
-    _rounded(axes, corner, size, 2.0, face=_PAPER, edge=GREY, line=0.8)
-    top = corner[1] + size[1]
-    axes.text(corner[0] + 3, top - 2.2, site.name, weight="bold", va="top", color=INK)
-    axes.text(
-        corner[0] + 3, top - 6.2, "\n".join(site.lines), va="top", color=INK, fontsize=_SMALL_PT,
-        linespacing=1.15,
-    )  # fmt: skip
+    _rounded(axes, corner, size, GREY, _PAPER, radius=2.0, linewidth=0.8, zorder=1)
+    x, top = corner[0] + 3, corner[1] + size[1]
+    axes.text(x, top - 2.2, site.name, weight="bold", va="top", color=INK)
+    lines = "\n".join(site.lines)
+    axes.text(x, top - 6.2, lines, va="top", color=INK, fontsize=_SMALL_PT, linespacing=1.15)
 
 
 def _target(axes: Axes, target: Target, corner: Point, width: float) -> None:
-    colour = target.colour
+    size, colour = (width, _BOX), target.colour
     for shift in (1.6, 0.8) if target.stacked else ():
-        _box(axes, (corner[0] + shift, corner[1] - shift), (width, _BOX), "", (), colour)
-    _box(axes, corner, (width, _BOX), target.name, target.lines, colour)
+        _box(axes, (corner[0] + shift, corner[1] - shift), size, "", (), colour)
+    _box(axes, corner, size, target.name, target.lines, colour)
 
 
 def _box(
     axes: Axes, corner: Point, size: Point, name: str, lines: Sequence[str], colour: str
 ) -> None:
-    _rounded(axes, corner, size, 1.2, face="white", edge=colour, line=1.3)
+    _rounded(axes, corner, size, colour, "white", radius=1.2, linewidth=1.3, zorder=3)
     x = corner[0] + size[0] / 2
     y = corner[1] + size[1] / 2 + 1.65 * len(lines)
-    axes.text(x, y, name, weight="bold", ha="center", va="center_baseline", zorder=4, color=INK)
+    _centred(axes, x, y, name, weight="bold", zorder=4)
     for number, line in enumerate(lines, 1):
-        axes.text(
-            x, y - 3.5 * number, line, ha="center", va="center_baseline", zorder=4, color=INK,
-            fontsize=_SMALL_PT,
-        )  # fmt: skip
+        _centred(axes, x, y - 3.5 * number, line, fontsize=_SMALL_PT, zorder=4)
+
+
+def _centred(axes: Axes, x: float, y: float, text: str, **how: Any) -> None:
+    axes.text(x, y, text, ha="center", va="center_baseline", color=INK, **how)
 
 
 def _rounded(
-    axes: Axes, corner: Point, size: Point, radius: float, *, face: str, edge: str, line: float
-) -> None:
-    axes.add_patch(
-        FancyBboxPatch(
-            corner, *size, boxstyle=f"round,pad=0,rounding_size={radius}", facecolor=face,
-            edgecolor=edge, linewidth=line, zorder=1 if face == _PAPER else 3,
-        )
-    )  # fmt: skip
+    axes: Axes, corner: Point, size: Point, edge: str, face: str,
+    *, radius: float, linewidth: float, zorder: int,
+) -> None:  # fmt: skip
+    shape = f"round,pad=0,rounding_size={radius}"
+    box = FancyBboxPatch(corner, *size, boxstyle=shape, linewidth=linewidth, zorder=zorder)
+    box.set(facecolor=face, edgecolor=edge)
+    axes.add_patch(box)
 
 
 def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
     """From the client to a target on the same machine, the way written on it."""
     _arrow(axes, start, end, target)
-    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-    axes.text(
-        *middle, target.way, ha="center", va="center_baseline", fontsize=_SMALL_PT, color=INK,
-        zorder=5, bbox={"color": _PAPER, "pad": 1.2},
-    )  # fmt: skip
+    x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    around = {"color": _PAPER, "pad": 1.2}
+    _centred(axes, x, y, target.way, fontsize=_SMALL_PT, zorder=5, bbox=around)
 
 
 def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> None:
@@ -141,9 +138,5 @@ def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> 
 
 
 def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=9, linewidth=1.3, zorder=2, shrinkA=0,
-            shrinkB=0, color=target.colour,
-        )
-    )  # fmt: skip
+    look: Any = {"color": target.colour, "mutation_scale": 9, "linewidth": 1.3, "zorder": 2}
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", shrinkA=0, shrinkB=0, **look))
