@@ -26,8 +26,7 @@ from offload.render.report.document import (
     referring,
     spans,
 )
-from offload.render.report.naming import Names
-from offload.render.report.sentences import Sentences, digits, round_images, templates
+from offload.render.report.sentences import Names, Sentences, digits, round_images, templates
 from offload.usecases.experiment import report_data
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made

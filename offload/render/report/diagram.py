@@ -1,15 +1,28 @@
 """The architecture of a study: the machines, what ran on them, and what lay between."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from offload.domain.units import show_bytes, show_rate, show_s
+from offload.findings import environment
+from offload.findings.environment import HostFacts
+from offload.findings.study import Study, Variant, levels
 from offload.render import drawing
 from offload.render.drawing import GREY, INK
+from offload.render.report.comparisons import Comparisons
+from offload.render.report.document import Figure, cut, listing
+from offload.render.report.sentences import bare
+from offload.render.words import count
+
+_LONGEST_HERE, _LONGEST_THERE = 70, 30
+"""Letters of a line about a machine."""
+_MOST_LEVELS = 2
 
 # Millimetres on paper.
 _WIDTH, _LEFT, _RIGHT = 160.0, 103.0, 46.0
@@ -44,7 +57,83 @@ class DiagramSite:
     targets: Sequence[Target]
 
 
-def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
+def architecture(compared: Comparisons) -> Figure | None:
+    """The machines and the way of an image; None of a study in which no run finished."""
+    study = compared.study
+    if not study.lanes:
+        return None
+    used = list(dict.fromkeys(variant.place for variant in study.lanes))
+    near = [place for place in used if not study.places[place].leaves_machine]
+    far: dict[tuple[str, str], Variant] = {}
+    for variant in study.lanes:
+        if variant.place not in near:
+            far.setdefault((variant.place, variant.label), variant)
+    there = [_site(study, variant) for variant in list(far.values())[:2]]
+    lines = _lines(environment.client(study), _LONGEST_HERE)
+    targets = [_here(study, place) for place in near]
+    here = DiagramSite("machine with the images", lines, targets)
+    most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
+    sizes = [photo.bytes for photo in study.photos if photo.bytes]
+    weight = [f"{show_bytes(sum(sizes) / len(sizes))} on average"] if sizes else []
+    caption = (
+        f"What was used: {count(len(used), 'place')} ({listing(used)}), and the way of an image to "
+        f"{'each' if len(used) > 1 else 'it'}."
+    )
+    svg = _draw([most, *weight], here, there)
+    return Figure("architecture", svg, caption, 1.0 if there else 0.64)
+
+
+def _lines(machine: HostFacts | None, longest: int) -> list[str]:
+    if machine is None:
+        return []
+    memory = f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else ""
+    cores = count(machine.usable_cores or machine.cores or 0, "core") if machine.cores else ""
+    # A processor's name goes without its trade marks.
+    cpu = re.sub(r"\s+", " ", re.sub(r"\((R|TM|tm)\)|Processor|CPU|@.*", " ", machine.cpu)).strip()
+    lines = cpu, ", ".join(filter(None, (cores, memory)))
+    return [cut(line, longest) for line in lines if line]
+
+
+def _here(study: Study, place: str) -> Target:
+    """What detects at a place on the machine with the images."""
+    colour = drawing.look(study.known_names().index(place)).colour
+    if study.places[place].in_process:
+        return Target(colour, "detector", ["in the same process"], "in memory")
+    runs = [run for run in study.done if run.lane.place == place]
+    replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
+    many = bool(replicas) and max(replicas) > 1
+    lines = ["offload serve"]
+    if cpus:
+        lines.append(f"{_levels(cpus)} CPU{'s' * (max(cpus) > 1)}{' each' * many}")
+    number = f"{_levels(replicas)} {place}s" if many else place
+    return Target(colour, number, lines, "HTTP", stacked=many)
+
+
+def _levels(values: Sequence[float]) -> str:
+    """`0.5 or 1`, `1 to 10` where there are many."""
+    shown = [f"{value:g}" for value in values]
+    return listing(shown, "or") if len(shown) <= _MOST_LEVELS else f"{shown[0]} to {shown[-1]}"
+
+
+def _site(study: Study, variant: Variant) -> DiagramSite:
+    """A machine elsewhere, and the way there."""
+    site = environment.site(study, variant)
+    rates = levels((run for run in study.done if run.lane.place == variant.place), "link_mbit")
+    rate = f"{_levels(rates)} Mbit/s" if rates else ""
+    if not rate and site.goodput_bytes_per_s:
+        rate = show_rate(site.goodput_bytes_per_s)
+    trip = f"round trip {show_s(site.rtt_s)}" if site.rtt_s else ""
+    tunnel = site.tunnel or bool(site.instance_type)
+    way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
+    rented = ", ".join(filter(None, (site.instance_type, site.region)))
+    lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
+    colour = drawing.look(study.known_names().index(variant.place)).colour
+    where = ["in a container"] * tunnel
+    target = Target(colour, "offload serve", where, way)
+    return DiagramSite(bare(study.places[variant.place]), lines, [target])
+
+
+def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
     """The machine with the images at the left, the others at the right; arrows are what images
     take.
 
@@ -55,7 +144,7 @@ def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite])
     height = max(height, (_HEAD + _ROW + 6) * len(there))
     width = _WIDTH if there else _LEFT
     with drawing.style():
-        figure = Figure(figsize=(width / 25.4, height / 25.4))
+        figure = Drawing(figsize=(width / 25.4, height / 25.4))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
         axes.axis("off")
