@@ -109,8 +109,8 @@ def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) 
 
 
 def _shown(run: "DetectRun", quiet: bool) -> "AbstractContextManager[Callable[[Row], None]]":
-    from offload.render import progress, split_progress
+    from offload.render import progress
 
     if run.shared:
-        return split_progress.images(run.total, run.shared.monitor, quiet)
+        return progress.places(run.total, run.shared.monitor, quiet)
     return progress.images(run.total, quiet)
