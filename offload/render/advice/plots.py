@@ -4,7 +4,7 @@ import io
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -68,7 +68,9 @@ def _figure(advice: Advice) -> Figure:
     panels = figure.subplots(1, len(draw), sharey=True, squeeze=False)[0]
     ends = [over(axes, advice) for axes, over in zip(panels, draw, strict=True)]
     panels[0].set_ylabel("total time (band: 90 %, dashed: assumed)")
-    panels[0].yaxis.set_major_locator(FixedLocator(_ticks_s(*panels[0].get_ylim())))
+    low_s, high_s = panels[0].get_ylim()
+    few = sum(low_s <= tick <= high_s for tick in _TICKS_S) <= _FEW_TICKS
+    panels[0].yaxis.set_major_locator(FixedLocator(_MORE_TICKS_S if few else _TICKS_S))
     panels[0].yaxis.set_major_formatter(lambda seconds, _: show_s(seconds))
     panels[0].yaxis.set_minor_locator(NullLocator())
     for axes, names in zip(panels, ends, strict=True):  # the heights are known only now
@@ -185,9 +187,3 @@ def _line_at(axes: Axes, x: float, text: str) -> None:
         textcoords="offset points", va="top", ha="right" if late else "left", color=INK,
         bbox={"color": "white", "alpha": 0.7, "pad": 1},
     )  # fmt: skip
-
-
-def _ticks_s(low_s: float, high_s: float) -> Sequence[float]:
-    """Round durations: a few, or more where those are too few."""
-    few = sum(low_s <= tick <= high_s for tick in _TICKS_S)
-    return _TICKS_S if few > _FEW_TICKS else _MORE_TICKS_S
