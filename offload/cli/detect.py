@@ -278,8 +278,8 @@ def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) 
 def _shown(
     run: "DetectRun", shared: "SplitRun | None", quiet: bool
 ) -> "AbstractContextManager[Callable[[Row], None]]":
-    from offload.render import progress, split_progress
+    from offload.render import progress
 
     if shared:
-        return split_progress.images(run.total, shared.monitor, quiet)
+        return progress.places(run.total, shared.monitor, quiet)
     return progress.images(run.total, quiet)

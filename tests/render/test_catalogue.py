@@ -17,7 +17,6 @@ from offload.render import (
     messages,
     progress,
     split_messages,
-    split_progress,
     words,
 )
 from tests.twin import twin
@@ -25,7 +24,7 @@ from tests.twin import twin
 __all__ = ["twin"]
 
 CATALOGUE = (
-    detections, machines, messages, progress, split_messages, split_progress, words,
+    detections, machines, messages, progress, split_messages, words,
 )  # fmt: skip
 SAID = "x"
 NOWHERE = "http://127.0.0.1:9"

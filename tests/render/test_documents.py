@@ -1,5 +1,6 @@
 import json
 import re
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,7 @@ from offload.render.report.document import (
     referring,
     spans,
 )
-from offload.render.report.naming import Names
-from offload.render.report.sentences import Sentences, digits, round_images, templates
+from offload.render.report.sentences import SHOWN, Names, Sentences, digits, round_images, templates
 from offload.usecases.experiment import report_data
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
@@ -407,6 +407,13 @@ def test_each_sentence_is_said_somewhere_and_no_other() -> None:
     made_up |= {"total_time", "inference_time", "transfer_time", "response_time"}
     assert set(re.findall(r'\bsay\(\s*"([\w-]+)"', sources)) <= set(templates())
     assert {name for name in templates() if f'"{name}"' not in sources} == made_up
+
+
+def test_each_field_of_a_sentence_has_a_form_that_there_is() -> None:
+    counted = {"cell", "image", "job", "prediction", "replica", "request", "run", "time"}
+    for name, template in templates().items():
+        for _, _, form, _ in string.Formatter().parse(template):
+            assert (form or "") in {"", ",", "at", "setting", *SHOWN, *counted}, name
 
 
 def test_a_place_that_nobody_declared_is_told_of_like_a_remote_one(

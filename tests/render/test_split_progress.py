@@ -7,8 +7,8 @@ import pytest
 
 from offload.domain.results import Row
 from offload.domain.timing import Durations
-from offload.render import split_progress
-from offload.render.split_progress import SplitProgress
+from offload.render import progress
+from offload.render.progress import SplitProgress
 from offload.usecases.split.forecast import Forecast, Limits, View
 from offload.usecases.split.work_queue import WorkerStatus
 
@@ -127,7 +127,7 @@ def test_a_person_who_watches_sees_the_places_also_while_no_row_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal, monitored = watched(monkeypatch), Monitored()
-    with split_progress.images(200, monitored, quiet=False) as add:  # type: ignore[arg-type]
+    with progress.places(200, monitored, quiet=False) as add:  # type: ignore[arg-type]
         add(row(upload_s=1.0))
         assert monitored.often.wait(10)
     seen = terminal.getvalue()
@@ -143,7 +143,7 @@ def test_where_nobody_watches_nothing_is_shown(
     seen = Terminal() if quiet else io.StringIO()
     monkeypatch.setattr(sys, "stderr", seen)
     monitored = Monitored()
-    with split_progress.images(200, monitored, quiet=quiet) as add:  # type: ignore[arg-type]
+    with progress.places(200, monitored, quiet=quiet) as add:  # type: ignore[arg-type]
         add(row())
     assert (seen.getvalue(), monitored.looks) == ("", 0)
 
@@ -153,7 +153,7 @@ def test_rows_that_go_to_a_file_get_there_while_the_places_are_shown(
 ) -> None:
     terminal, file = watched(monkeypatch), io.StringIO()
     monkeypatch.setattr(sys, "stdout", file)
-    with split_progress.images(200, Monitored(), quiet=False):  # type: ignore[arg-type]
+    with progress.places(200, Monitored(), quiet=False):  # type: ignore[arg-type]
         sys.stdout.write('{"path": "a.jpg"}\n')
     assert file.getvalue() == '{"path": "a.jpg"}\n'
     assert "0/200 images" in terminal.getvalue()
@@ -167,6 +167,6 @@ def test_before_any_place_is_there_the_whole_is_shown(monkeypatch: pytest.Monkey
         def view(self) -> View:
             return replace(VIEW, places=(), ahead=None, limits=Limits())
 
-    with split_progress.images(200, Empty(), quiet=False):  # type: ignore[arg-type]
+    with progress.places(200, Empty(), quiet=False):  # type: ignore[arg-type]
         pass
     assert "0/200 images" in terminal.getvalue()

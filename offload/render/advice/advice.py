@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from offload.costmodel.advice import Advice, document
 from offload.costmodel.decide import Option
-from offload.costmodel.split import AnyCandidate, Count, SplitCandidate
+from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.domain.units import show_usd
 from offload.render import tables
 from offload.render.advice import breakevens, options
@@ -128,7 +128,10 @@ def _split(advice: Advice) -> Iterator[str]:
         return
     local, remote = option.lane.local.place, option.lane.remote.place
     if option.lane.choosable:
-        here, there = map(_images, option.shares.counts)
+        here, there = (
+            between(each.images, (each.low, each.high), "{:,.0f}".format)
+            for each in option.shares.counts
+        )
         yield f"Of the images of a split, {local} gets {here} and {remote} {there}."
         if (usd := advice.usd_per_saved_s) is not None:
             yield f"  Each second that this saves over {local} alone costs {show_usd(usd)}."
@@ -136,7 +139,3 @@ def _split(advice: Advice) -> Iterator[str]:
     if at_most is not None and limit is not None:
         can = f"{count(at_most, 'image')} at most" if at_most else "no image"
         yield f"For {show_usd(limit)}, {remote} can do {can} of a split."
-
-
-def _images(found: Count) -> str:
-    return between(found.images, (found.low, found.high), lambda number: f"{number:,.0f}")

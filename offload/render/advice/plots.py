@@ -4,12 +4,12 @@ import io
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.breakeven import BreakEven
@@ -65,19 +65,16 @@ def advice(path: str, answer: Advice) -> None:
 def _figure(advice: Advice) -> Figure:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     draw = [_over_images, *([_over_uplink] if _flip(advice, "uplink") else [])]
-    panels = {
-        axes: over(axes, advice)
-        for axes, over in zip(
-            figure.subplots(1, len(draw), sharey=True, squeeze=False)[0], draw, strict=True
-        )
-    }
-    left = next(iter(panels))
-    left.set_ylabel("total time (band: 90 %, dashed: assumed)")
-    left.yaxis.set_major_locator(FixedLocator(_ticks_s(*left.get_ylim())))
-    left.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: show_s(seconds)))
-    left.yaxis.set_minor_locator(NullLocator())
-    for axes, ends in panels.items():  # the heights are known only now
-        _name_lines(axes, ends)
+    panels = figure.subplots(1, len(draw), sharey=True, squeeze=False)[0]
+    ends = [over(axes, advice) for axes, over in zip(panels, draw, strict=True)]
+    panels[0].set_ylabel("total time (band: 90 %, dashed: assumed)")
+    low_s, high_s = panels[0].get_ylim()
+    few = sum(low_s <= tick <= high_s for tick in _TICKS_S) <= _FEW_TICKS
+    panels[0].yaxis.set_major_locator(FixedLocator(_MORE_TICKS_S if few else _TICKS_S))
+    panels[0].yaxis.set_major_formatter(lambda seconds, _: show_s(seconds))
+    panels[0].yaxis.set_minor_locator(NullLocator())
+    for axes, names in zip(panels, ends, strict=True):  # the heights are known only now
+        _name_lines(axes, names)
     return figure
 
 
@@ -89,12 +86,10 @@ def _over_images(axes: Axes, advice: Advice) -> list[End]:
         number = round(images)
         return makespan_s(candidate, number, None if weight is None else weight * number)
 
-    most = max(1000, 10 * goal.images)
-    numbers = np.unique(np.geomspace(1, most, _POINTS).round())
-    ends = _panel(axes, advice, numbers, makespan)
-    _mark(axes, advice, _flip(advice, "images"), makespan)
+    numbers = np.unique(np.geomspace(1, max(1000, 10 * goal.images), _POINTS).round())
+    ends = _panel(axes, advice, numbers, makespan, _flip(advice, "images"))
     _line_at(axes, goal.images, f"this job: {count(goal.images, 'image')}")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda images, _: f"{images:,.0f}"))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("images")
     return ends
 
@@ -109,16 +104,24 @@ def _over_uplink(axes: Axes, advice: Advice) -> list[End]:
     uplink = _candidate(advice, flip.other).goodput
     shown = [uplink.median, flip.value or uplink.median]
     rates = np.geomspace(min(shown) / 10, max(shown) * 10, _POINTS)
-    ends = _panel(axes, advice, rates / _MBIT, makespan)
-    _mark(axes, advice, flip, makespan, _MBIT)
+    ends = _panel(axes, advice, rates / _MBIT, makespan, flip, _MBIT)
     _line_at(axes, uplink.median / _MBIT, f"{uplink.origin}: {show_rate(uplink.median)}")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda mbit, _: f"{mbit:,g}"))
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.set_xlabel(f"uplink in Mbit/s, for {count(advice.goal.images, 'image')}")
     return ends
 
 
-def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[End]:
-    """A line and a band for each place."""
+def _panel(
+    axes: Axes,
+    advice: Advice,
+    xs: Draws,
+    makespan: Makespan,
+    flip: BreakEven | None,
+    unit: float = 1.0,
+) -> list[End]:
+    """A line and a band for each place; the break-even in words above, and where the lines cross
+    with its interval. `unit` is what an x of 1 is in the break-even's.
+    """
     ends = []
     for colour, option in zip(COLOURS, _places(advice.options), strict=False):
         candidate = option.lane
@@ -131,6 +134,14 @@ def _panel(axes: Axes, advice: Advice, xs: Draws, makespan: Makespan) -> list[En
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_minor_locator(NullLocator())
     drawing.plain(axes)
+    if flip is not None:
+        said = _BRACKETS.sub(lambda found: found[0].replace(" ", "\u00a0"), sentence(advice, flip))
+        axes.set_title(textwrap.fill(said, 62), loc="left", fontsize=10)
+    if flip is not None and flip.value is not None and xs[0] <= flip.value / unit <= xs[-1]:
+        seconds = float(np.median(makespan(_candidate(advice, flip.base), flip.value / unit)))
+        around = [(end or flip.value) / unit for end in (flip.low, flip.high)]
+        axes.plot(around, [seconds] * 2, color=INK, linewidth=1.2, marker="|", zorder=4)
+        axes.plot([flip.value / unit], [seconds], color=INK, marker="o", markersize=6, zorder=5)
     return ends
 
 
@@ -168,23 +179,6 @@ def _candidate(advice: Advice, name: str) -> Candidate:
     )
 
 
-def _mark(
-    axes: Axes, advice: Advice, flip: BreakEven | None, makespan: Makespan, unit: float = 1.0
-) -> None:
-    """The break-even in words above, and where the lines cross with its interval."""
-    if flip is None:
-        return
-    said = _BRACKETS.sub(lambda found: found[0].replace(" ", "\u00a0"), sentence(advice, flip))
-    axes.set_title(textwrap.fill(said, 62), loc="left", fontsize=10)
-    first, last = axes.get_xlim()
-    if flip.value is None or not first <= flip.value / unit <= last:
-        return
-    seconds = float(np.median(makespan(_candidate(advice, flip.base), flip.value / unit)))
-    ends = [(end or flip.value) / unit for end in (flip.low, flip.high)]
-    axes.plot(ends, [seconds, seconds], color=INK, linewidth=1.2, marker="|", zorder=4)
-    axes.plot([flip.value / unit], [seconds], color=INK, marker="o", markersize=6, zorder=5)
-
-
 def _line_at(axes: Axes, x: float, text: str) -> None:
     axes.axvline(x, color=GREY, linewidth=1, linestyle=":", zorder=1)
     late = axes.transData.transform((x, 1))[0] > axes.transAxes.transform((0.5, 0))[0]
@@ -193,9 +187,3 @@ def _line_at(axes: Axes, x: float, text: str) -> None:
         textcoords="offset points", va="top", ha="right" if late else "left", color=INK,
         bbox={"color": "white", "alpha": 0.7, "pad": 1},
     )  # fmt: skip
-
-
-def _ticks_s(low_s: float, high_s: float) -> Sequence[float]:
-    """Round durations: a few, or more where those are too few."""
-    few = sum(low_s <= tick <= high_s for tick in _TICKS_S)
-    return _TICKS_S if few > _FEW_TICKS else _MORE_TICKS_S

@@ -13,8 +13,7 @@ from offload.findings.estimates import Estimate, draws, of_draws, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Study, Variant
-from offload.render.report.naming import Names
-from offload.render.report.sentences import Sentences
+from offload.render.report.sentences import Names, Sentences
 
 _MOST_VARIANTS = 5
 """Lines that a figure, and columns that a table, can hold and still be read."""

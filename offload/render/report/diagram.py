@@ -1,14 +1,28 @@
 """The architecture of a study: the machines, what ran on them, and what lay between."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from offload.domain.units import show_bytes, show_rate, show_s
+from offload.findings import environment
+from offload.findings.environment import HostFacts
+from offload.findings.study import Study, Variant, levels
 from offload.render import drawing
 from offload.render.drawing import GREY, INK
+from offload.render.report.comparisons import Comparisons
+from offload.render.report.document import Figure, cut, listing
+from offload.render.report.sentences import bare
+from offload.render.words import count
+
+_LONGEST_HERE, _LONGEST_THERE = 70, 30
+"""Letters of a line about a machine."""
+_MOST_LEVELS = 2
 
 # Millimetres on paper.
 _WIDTH, _LEFT, _RIGHT = 160.0, 103.0, 46.0
@@ -43,7 +57,83 @@ class DiagramSite:
     targets: Sequence[Target]
 
 
-def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
+def architecture(compared: Comparisons) -> Figure | None:
+    """The machines and the way of an image; None of a study in which no run finished."""
+    study = compared.study
+    if not study.lanes:
+        return None
+    used = list(dict.fromkeys(variant.place for variant in study.lanes))
+    near = [place for place in used if not study.places[place].leaves_machine]
+    far: dict[tuple[str, str], Variant] = {}
+    for variant in study.lanes:
+        if variant.place not in near:
+            far.setdefault((variant.place, variant.label), variant)
+    there = [_site(study, variant) for variant in list(far.values())[:2]]
+    lines = _lines(environment.client(study), _LONGEST_HERE)
+    targets = [_here(study, place) for place in near]
+    here = DiagramSite("machine with the images", lines, targets)
+    most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
+    sizes = [photo.bytes for photo in study.photos if photo.bytes]
+    weight = [f"{show_bytes(sum(sizes) / len(sizes))} on average"] if sizes else []
+    caption = (
+        f"What was used: {count(len(used), 'place')} ({listing(used)}), and the way of an image to "
+        f"{'each' if len(used) > 1 else 'it'}."
+    )
+    svg = _draw([most, *weight], here, there)
+    return Figure("architecture", svg, caption, 1.0 if there else 0.64)
+
+
+def _lines(machine: HostFacts | None, longest: int) -> list[str]:
+    if machine is None:
+        return []
+    memory = f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else ""
+    cores = count(machine.usable_cores or machine.cores or 0, "core") if machine.cores else ""
+    # A processor's name goes without its trade marks.
+    cpu = re.sub(r"\s+", " ", re.sub(r"\((R|TM|tm)\)|Processor|CPU|@.*", " ", machine.cpu)).strip()
+    lines = cpu, ", ".join(filter(None, (cores, memory)))
+    return [cut(line, longest) for line in lines if line]
+
+
+def _here(study: Study, place: str) -> Target:
+    """What detects at a place on the machine with the images."""
+    colour = drawing.look(study.known_names().index(place)).colour
+    if study.places[place].in_process:
+        return Target(colour, "detector", ["in the same process"], "in memory")
+    runs = [run for run in study.done if run.lane.place == place]
+    replicas, cpus = levels(runs, "replicas"), levels(runs, "cpus")
+    many = bool(replicas) and max(replicas) > 1
+    lines = ["offload serve"]
+    if cpus:
+        lines.append(f"{_levels(cpus)} CPU{'s' * (max(cpus) > 1)}{' each' * many}")
+    number = f"{_levels(replicas)} {place}s" if many else place
+    return Target(colour, number, lines, "HTTP", stacked=many)
+
+
+def _levels(values: Sequence[float]) -> str:
+    """`0.5 or 1`, `1 to 10` where there are many."""
+    shown = [f"{value:g}" for value in values]
+    return listing(shown, "or") if len(shown) <= _MOST_LEVELS else f"{shown[0]} to {shown[-1]}"
+
+
+def _site(study: Study, variant: Variant) -> DiagramSite:
+    """A machine elsewhere, and the way there."""
+    site = environment.site(study, variant)
+    rates = levels((run for run in study.done if run.lane.place == variant.place), "link_mbit")
+    rate = f"{_levels(rates)} Mbit/s" if rates else ""
+    if not rate and site.goodput_bytes_per_s:
+        rate = show_rate(site.goodput_bytes_per_s)
+    trip = f"round trip {show_s(site.rtt_s)}" if site.rtt_s else ""
+    tunnel = site.tunnel or bool(site.instance_type)
+    way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
+    rented = ", ".join(filter(None, (site.instance_type, site.region)))
+    lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
+    colour = drawing.look(study.known_names().index(variant.place)).colour
+    where = ["in a container"] * tunnel
+    target = Target(colour, "offload serve", where, way)
+    return DiagramSite(bare(study.places[variant.place]), lines, [target])
+
+
+def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
     """The machine with the images at the left, the others at the right; arrows are what images
     take.
 
@@ -54,7 +144,7 @@ def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite])
     height = max(height, (_HEAD + _ROW + 6) * len(there))
     width = _WIDTH if there else _LEFT
     with drawing.style():
-        figure = Figure(figsize=(width / 25.4, height / 25.4))
+        figure = Drawing(figsize=(width / 25.4, height / 25.4))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
         axes.axis("off")
@@ -78,55 +168,51 @@ def draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite])
 
 
 def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
-    _rounded(axes, corner, size, 2.0, face=_PAPER, edge=GREY, line=0.8)
-    top = corner[1] + size[1]
-    axes.text(corner[0] + 3, top - 2.2, site.name, weight="bold", va="top", color=INK)
-    axes.text(
-        corner[0] + 3, top - 6.2, "\n".join(site.lines), va="top", color=INK, fontsize=_SMALL_PT,
-        linespacing=1.15,
-    )  # fmt: skip
+    _rounded(axes, corner, size, GREY, _PAPER, radius=2.0, linewidth=0.8, zorder=1)
+    x, top = corner[0] + 3, corner[1] + size[1]
+    axes.text(x, top - 2.2, site.name, weight="bold", va="top", color=INK)
+    lines = "\n".join(site.lines)
+    axes.text(x, top - 6.2, lines, va="top", color=INK, fontsize=_SMALL_PT, linespacing=1.15)
 
 
 def _target(axes: Axes, target: Target, corner: Point, width: float) -> None:
-    colour = target.colour
+    size, colour = (width, _BOX), target.colour
     for shift in (1.6, 0.8) if target.stacked else ():
-        _box(axes, (corner[0] + shift, corner[1] - shift), (width, _BOX), "", (), colour)
-    _box(axes, corner, (width, _BOX), target.name, target.lines, colour)
+        _box(axes, (corner[0] + shift, corner[1] - shift), size, "", (), colour)
+    _box(axes, corner, size, target.name, target.lines, colour)
 
 
 def _box(
     axes: Axes, corner: Point, size: Point, name: str, lines: Sequence[str], colour: str
 ) -> None:
-    _rounded(axes, corner, size, 1.2, face="white", edge=colour, line=1.3)
+    _rounded(axes, corner, size, colour, "white", radius=1.2, linewidth=1.3, zorder=3)
     x = corner[0] + size[0] / 2
     y = corner[1] + size[1] / 2 + 1.65 * len(lines)
-    axes.text(x, y, name, weight="bold", ha="center", va="center_baseline", zorder=4, color=INK)
+    _centred(axes, x, y, name, weight="bold", zorder=4)
     for number, line in enumerate(lines, 1):
-        axes.text(
-            x, y - 3.5 * number, line, ha="center", va="center_baseline", zorder=4, color=INK,
-            fontsize=_SMALL_PT,
-        )  # fmt: skip
+        _centred(axes, x, y - 3.5 * number, line, fontsize=_SMALL_PT, zorder=4)
+
+
+def _centred(axes: Axes, x: float, y: float, text: str, **how: Any) -> None:
+    axes.text(x, y, text, ha="center", va="center_baseline", color=INK, **how)
 
 
 def _rounded(
-    axes: Axes, corner: Point, size: Point, radius: float, *, face: str, edge: str, line: float
-) -> None:
-    axes.add_patch(
-        FancyBboxPatch(
-            corner, *size, boxstyle=f"round,pad=0,rounding_size={radius}", facecolor=face,
-            edgecolor=edge, linewidth=line, zorder=1 if face == _PAPER else 3,
-        )
-    )  # fmt: skip
+    axes: Axes, corner: Point, size: Point, edge: str, face: str,
+    *, radius: float, linewidth: float, zorder: int,
+) -> None:  # fmt: skip
+    shape = f"round,pad=0,rounding_size={radius}"
+    box = FancyBboxPatch(corner, *size, boxstyle=shape, linewidth=linewidth, zorder=zorder)
+    box.set(facecolor=face, edgecolor=edge)
+    axes.add_patch(box)
 
 
 def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
     """From the client to a target on the same machine, the way written on it."""
     _arrow(axes, start, end, target)
-    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-    axes.text(
-        *middle, target.way, ha="center", va="center_baseline", fontsize=_SMALL_PT, color=INK,
-        zorder=5, bbox={"color": _PAPER, "pad": 1.2},
-    )  # fmt: skip
+    x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+    around = {"color": _PAPER, "pad": 1.2}
+    _centred(axes, x, y, target.way, fontsize=_SMALL_PT, zorder=5, bbox=around)
 
 
 def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> None:
@@ -141,9 +227,5 @@ def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> 
 
 
 def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=9, linewidth=1.3, zorder=2, shrinkA=0,
-            shrinkB=0, color=target.colour,
-        )
-    )  # fmt: skip
+    look: Any = {"color": target.colour, "mutation_scale": 9, "linewidth": 1.3, "zorder": 2}
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", shrinkA=0, shrinkB=0, **look))

@@ -18,7 +18,7 @@ from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, GREY, HATCHES, INK
 from offload.render.report.comparisons import thinned
-from offload.render.report.naming import Names
+from offload.render.report.sentences import Names
 
 Series = Mapping[Variant, Mapping[int, Group]]
 """A variant's groups by their number of images."""

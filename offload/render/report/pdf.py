@@ -24,9 +24,14 @@ def pages(document: Document) -> bytes:
 
     Figures are a little smaller where that saves a page, and as small as it takes to keep to eight.
     """
+    sections = [
+        {"heading": s.heading, "level": s.level, "blocks": [*map(_block, s.blocks)]}
+        for s in document.sections
+    ]
+    told = {"title": document.title, "subtitle": document.subtitle, "sections": sections}
     sources = {
         "main.typ": files(__package__).joinpath("report.typ").read_bytes(),
-        "document.json": json.dumps(_document(document)).encode(),
+        "document.json": json.dumps(told).encode(),
     }
     for block in document.blocks():
         if isinstance(block, Figure):
@@ -50,14 +55,6 @@ def _pages(sources: Sources, scale: float) -> int:
 def _options(scale: float) -> dict[str, Any]:
     # The fonts that come with typst, wherever we are.
     return {"ignore_system_fonts": True, "sys_inputs": {"scale": str(scale)}}
-
-
-def _document(document: Document) -> Json:
-    sections = [
-        {"heading": s.heading, "level": s.level, "blocks": [*map(_block, s.blocks)]}
-        for s in document.sections
-    ]
-    return {"title": document.title, "subtitle": document.subtitle, "sections": sections}
 
 
 def _block(block: Block) -> Json:

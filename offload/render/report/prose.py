@@ -8,8 +8,7 @@ from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Variant
 from offload.render.report.comparisons import Comparisons, Pair
 from offload.render.report.document import listing
-from offload.render.report.naming import setting
-from offload.render.report.sentences import round_images
+from offload.render.report.sentences import round_images, setting
 from offload.render.words import capital, count, percent
 
 

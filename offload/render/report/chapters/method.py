@@ -9,10 +9,10 @@ from offload.domain.units import show_rate, show_s, show_usd
 from offload.findings import environment, predictions
 from offload.findings.environment import HostFacts, PlaceFacts
 from offload.findings.study import Study, levels
-from offload.render.report.chapters import architecture
+from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, Code, Table, cut, listing, paragraph
-from offload.render.report.naming import bare
+from offload.render.report.sentences import bare
 
 _FACTORS = {
     "link_mbit": ("link, shaped to", "Mbit/s"),
@@ -93,7 +93,7 @@ def measures(compared: Comparisons) -> list[Block]:
 def setup(compared: Comparisons) -> list[Block]:
     """The machines and what lay between them."""
     study = compared.study
-    drawn = architecture.drawn(compared)
+    drawn = diagram.architecture(compared)
     blocks: list[Block] = [drawn] if drawn else []
     seen = ["@architecture"] * bool(drawn)
     if machines := _machines(study):

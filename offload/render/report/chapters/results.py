@@ -8,8 +8,7 @@ from offload.findings.study import Group, Variant
 from offload.render.report import figures, prose
 from offload.render.report.comparisons import Comparisons, thinned
 from offload.render.report.document import Block, Figure, Table, paragraph
-from offload.render.report.naming import setting
-from offload.render.report.sentences import times, took
+from offload.render.report.sentences import setting, times, took
 from offload.render.words import capital, count, percent
 
 _MOST_ROWS, _MOST_BARS, _MOST_LEVELS = 12, 6, 6
