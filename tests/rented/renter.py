@@ -191,7 +191,8 @@ def comes_to(phase: str, process: Begun) -> Begun:
 
 
 def shape(machine_id: str, **limits: float) -> None:
-    """Change the link of a machine at once."""
+    """Change the link of a machine as soon as that is switched on."""
+    until(lambda: "init" in Host(machine_id).meta)
     Host(machine_id).shape(limits)
 
 
