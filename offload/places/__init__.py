@@ -15,7 +15,9 @@ from offload.drivers.host.plugins import Registry
 from offload.providers import PROVIDERS
 from offload.providers.config import PlaceConfig
 
-PLACES = {"local": "offload.places.inprocess"}
+PLACES = {
+    "local": "offload.places.inprocess",
+}
 """The name `--where` takes -> its module."""
 
 REGISTRY = Registry("place", "offload.places", PLACES)
