@@ -3,7 +3,7 @@
 import hashlib
 import math
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -14,10 +14,9 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Reporter
 from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
-from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
+from offload.drivers.docker.own_image import SOURCE, OwnImage
 from offload.drivers.folders import archives
-from offload.drivers.http.web import OnBytes
 from offload.providers import Phases
 from offload.providers.served_files import INSIDE, ServedFiles
 from offload.usecases.provision.launch import Waiter
@@ -42,44 +41,6 @@ _RELOAD = (
     "systemctl reload sshd 2>/dev/null || systemctl reload ssh 2>/dev/null || "
     'kill -HUP "$(cat /run/sshd.pid)"'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerImage:
-    """Our image as the machine is to have it: `digest` is that of its source. `context` is what it
-    is built from, as a tar stream. `saved` gives the image itself, compressed, and how many bytes
-    it takes unpacked, telling how many of those are on their way; None where no engine is here.
-    `is_current` says that the engine here has it, `make` sees to that.
-    """
-
-    name: str
-    runtime: str
-    digest: str
-    context: Callable[[], Iterator[bytes]]
-    saved: Callable[[OnBytes], Iterator[bytes]] | None
-    is_current: Callable[[], bool] = lambda: True
-    make: Callable[[Callable[[str], None]], None] = lambda _on_line: None
-
-
-def container_image(model: ModelSource, *, can_send: bool) -> ContainerImage:
-    """Our image with the runtime that the model takes; `can_send` says that the engine here may
-    make it.
-    """
-    runtime = model.runtime
-
-    def context() -> Iterator[bytes]:
-        with build_context.opened() as stream:
-            yield from archives.chunks(stream)
-
-    return ContainerImage(
-        name=own_image.name(runtime),
-        runtime=own_image.runtime(runtime),
-        digest=build_context.digest(),
-        context=context,
-        saved=partial(own_image.saved, runtime) if can_send else None,
-        is_current=partial(own_image.is_marked, runtime),
-        make=partial(own_image.make, runtime),
-    )
 
 
 def key_of(model: ModelSource, files: ServedFiles) -> str:
@@ -138,15 +99,16 @@ class Deployment:
         )
         self._sudo(f"( {script} ) 2>/dev/null", [text.encode()])
 
-    def image(self, image: ContainerImage, way: str) -> ImageOrigin:
+    def image(self, image: OwnImage, way: str, *, can_send: bool) -> ImageOrigin:
         """Have our image there: as it is, built there, or sent; which of these it was. `way` is
-        `build`, `stream`, or `auto`: built if the machine reaches the registries.
+        `build`, `stream`, or `auto`: built if the machine reaches the registries. `can_send` says
+        that the engine here may make it.
 
         Raises:
             OffloadError: it cannot be had in the way asked for.
         """
         with self.phases.of(StartPhase.IMAGE):
-            label = '{{index .Config.Labels "offload.source"}}'
+            label = f'{{{{index .Config.Labels "{SOURCE}"}}}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self.says(ask) or "").strip() == image.digest:
                 return ImageOrigin.PRESENT
@@ -155,16 +117,16 @@ class Deployment:
                     self._build(image)
                     return ImageOrigin.BUILT
                 except OffloadError as error:
-                    if way == "build" or image.saved is None:
+                    if way == "build" or not can_send:
                         raise
                     self.reporter.warn(f"{error} It is sent instead.")
-        if image.saved is None:
+        if not can_send:
             raise OffloadError(
                 "The machine reaches no registry to build the image from, and there is no Docker "
                 "engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
-        if not image.is_current():
+        if not image.is_marked():
             # Apart, as the next machine need not wait for it.
             with self.phases.of(StartPhase.BUILD):
                 image.make(self._build_step)
@@ -175,7 +137,7 @@ class Deployment:
 
     def container(
         self,
-        image: ContainerImage,
+        image: OwnImage,
         files: ServedFiles,
         key: str,
         token: str,
@@ -215,8 +177,8 @@ class Deployment:
         both = f"{ask} https://registry-1.docker.io/v2/ && {ask} https://pypi.org/simple/pip/"
         return self.says(f"{both} 2>/dev/null && echo yes") is not None
 
-    def _build(self, image: ContainerImage) -> None:
-        runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
+    def _build(self, image: OwnImage) -> None:
+        runtime, label = shlex.quote(image.runtime), shlex.quote(f"{SOURCE}={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
         self.shell.run(build, self._checked(image.context()), self.reporter.step)
 

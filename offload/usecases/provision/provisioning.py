@@ -13,6 +13,7 @@ from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Machine, R
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import REMOTE, StartState
 from offload.drivers.docker.container_spec import last_words
+from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
@@ -27,7 +28,7 @@ from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
-from offload.usecases.provision.deploy import Deployment, container_image, key_of, log_command
+from offload.usecases.provision.deploy import Deployment, key_of, log_command
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
 from offload.usecases.provision.planning import ProvisionPlan
 
@@ -98,8 +99,8 @@ def _carried_out(
         with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = _secured(Deployment(shell, patience, phases, reporter), local, stack)
-        image = container_image(plan.model, can_send=plan.can_send)
-        origin = steps.image(image, local.record.image_way)
+        image = OwnImage(plan.model.runtime)
+        origin = steps.image(image, local.record.image_way, can_send=plan.can_send)
         asked = (plan.record.model, plan.record.labels)
         files = served_files(plan.model, *asked, configured.models_path)
         key = key_of(plan.model, files)
