@@ -13,8 +13,13 @@ from pathlib import Path
 import pytest
 
 from offload.drivers.ssh.connection import Shell
-from offload.drivers.ssh.errors import CommandFailed, HostKeyChanged, NotLetIn, SshUnreachable
-from offload.drivers.ssh.login import new_key
+from offload.drivers.ssh.login import (
+    CommandFailed,
+    HostKeyChanged,
+    NotLetIn,
+    SshUnreachable,
+    new_key,
+)
 from tests.remote.sessions import at_once
 from tests.ssh.proxy import Proxy
 from tests.ssh.sshd import Sshd, known, running, saved

@@ -13,7 +13,7 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh.errors import SshUnreachable
+from offload.drivers.ssh.login import SshUnreachable
 from offload.providers.ec2 import connection
 from offload.providers.ec2.registry import MachineState
 from offload.usecases.provision import planning, provisioning

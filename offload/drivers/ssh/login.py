@@ -1,11 +1,8 @@
-"""Keys of our own, and logging in with one of them and with nothing of the user's."""
+"""Keys of our own, and what goes wrong on the way to a machine, and on it."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from offload.drivers.ssh.connection import Shell
+from offload.domain.errors import OffloadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +24,30 @@ def new_key() -> KeyPair:
     return KeyPair(private.decode(), public.decode())
 
 
-def connected(
-    address: str,
-    port: int,
-    login: str,
-    private_key: str,
-    known_hosts: str,
-    alias: str,
-    timeout_s: float,
-) -> "Shell":
-    """Log in with the key in the file `private_key`, at a host whose key is on a line of `alias` in
-    the file `known_hosts`.
-
-    Raises:
-        SshUnreachable: there is no such host, or it does not answer in time.
-        NotLetIn: it does not accept the key, or we cannot read it.
-        HostKeyChanged: it is another host.
+class SshUnreachable(ConnectionError):
+    """There is no SSH connection. `silent` is true where nothing answers at all, as with a
+    firewall in between or a host that is off; else there is a host that refuses, or speaks no SSH.
     """
-    from offload.drivers.ssh.connection import Shell
 
-    shell = Shell(address, port, timeout_s)
-    with ExitStack() as stack:
-        stack.callback(shell.close)
-        shell.negotiate()
-        shell.recognise(known_hosts, alias)
-        shell.log_in(login, private_key)
-        stack.pop_all()
-    return shell
+    def __init__(self, message: str, *, silent: bool = False) -> None:
+        super().__init__(message)
+        self.silent = silent
+
+
+class NotLetIn(SshUnreachable):
+    """Our key opens nothing there."""
+
+
+class HostKeyChanged(OffloadError):
+    """Whoever answers cannot prove to be the machine we know."""
+
+
+class CommandFailed(OffloadError):
+    """A command ended badly; the message is the last thing it said.
+
+    `code` is its exit code; None if it was killed, by us after its time or by anyone.
+    """
+
+    def __init__(self, message: str, code: int | None) -> None:
+        super().__init__(message)
+        self.code = code

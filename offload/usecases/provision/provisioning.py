@@ -20,7 +20,7 @@ from offload.drivers.host import machine as this_machine
 from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Phases
 from offload.providers.ec2.registry import MachineState
