@@ -199,9 +199,6 @@ def asked_for(
 ) -> "tuple[Measurement | None, HiredMachine | None]":
     """What `--provision` means: what was added to the history as a machine was brought up, or the
     machine that may be brought up later. Neither without it.
-
-    Raises:
-        OffloadError: it cannot be done.
     """
     if not provision:
         return None, None

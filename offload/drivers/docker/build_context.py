@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from offload.domain.errors import OffloadError
@@ -92,13 +92,11 @@ def _listed(path: str) -> tuple[list[str], set[str]]:
 
 def _below(name: str, path: str, dropped: set[str]) -> Iterator[tuple[str, str]]:
     """A file, or all files of a folder, with their names in the context."""
-    if os.path.isfile(path):
-        yield name, path
-    for parent, folders, children in os.walk(path):
-        folders[:] = [folder for folder in folders if folder not in dropped]
-        home = os.path.normpath(os.path.join(name, os.path.relpath(parent, path)))
-        for child in children:
-            yield os.path.join(home, child).replace(os.sep, "/"), os.path.join(parent, child)
+    root = Path(path)
+    for file in [root] if root.is_file() else root.rglob("*"):
+        inside = file.relative_to(root)
+        if file.is_file() and dropped.isdisjoint(inside.parts):
+            yield str(PurePosixPath(name, *inside.parts)), str(file)
 
 
 def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:

@@ -1,4 +1,4 @@
-"""The Docker engine."""
+"""The Docker engine. Where none answers, PlaceUnavailable is raised."""
 
 import contextlib
 import os
@@ -29,7 +29,6 @@ class RunningContainer:
 
     id: str
     name: str
-    image: str
     state: str
     starved: bool
     port: int | None
@@ -38,11 +37,7 @@ class RunningContainer:
 
 
 def version() -> str:
-    """The running engine's version.
-
-    Raises:
-        PlaceUnavailable: no engine answers.
-    """
+    """The running engine's version."""
     with Engine.connected(timeout_s=3) as engine:
         return engine.version
 
@@ -57,12 +52,7 @@ class Engine:
     @classmethod
     @contextmanager
     def connected(cls, timeout_s: int = 60) -> Iterator["Engine"]:
-        """Connect.
-
-        Raises:
-            PlaceUnavailable: no engine answers, or not to us.
-            OffloadError: the engine refuses what it is asked for meanwhile.
-        """
+        """Connect; OffloadError where the engine refuses what it is asked for meanwhile."""
         import docker
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException  # what docker lets through
@@ -127,10 +117,8 @@ class Engine:
         labels: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
-        """Build an image of a tar stream, telling what the engine says line by line.
-
-        Raises:
-            OffloadError: the build fails.
+        """Build an image of a tar stream, telling what the engine says line by line; OffloadError
+        where that fails.
         """
         lines = self._client.api.build(
             fileobj=context, custom_context=True, tag=tag, buildargs=dict(arguments),
@@ -199,7 +187,6 @@ def _running(container: Any) -> RunningContainer:
     return RunningContainer(
         id=container.id,
         name=container.name,
-        image=container.attrs["Image"],
         state=container.status,
         starved=bool(container.attrs["State"].get("OOMKilled")),
         port=int(published[0]) if published else None,

@@ -51,7 +51,8 @@ def key_of(model: ModelSource, files: ServedFiles) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Makes a machine serve; each step looks at what there is, and does what is missing.
+    """Makes a machine serve; each step looks at what there is, and does what is missing, or raises
+    OffloadError.
 
     `reporter` is told what happens, and how much of the image has been sent of how much.
     """
@@ -62,11 +63,7 @@ class Deployment:
     reporter: Reporter
 
     def engine(self) -> None:
-        """Wait for the engine, and for what the machine was told at its boot.
-
-        Raises:
-            PlaceUnavailable: it does not come up.
-        """
+        """Wait for the engine, and for what the machine was told at its boot."""
         ask = f"test -e /etc/offload/booted && {_DOCKER} version -f '{{{{.Server.Version}}}}'"
         answers = partial(self.says, ask)
         with self.phases.of(StartPhase.ENGINE):
@@ -103,9 +100,6 @@ class Deployment:
         """Have our image there: as it is, built there, or sent; which of these it was. `way` is
         `build`, `stream`, or `auto`: built if the machine reaches the registries. `can_send` says
         that the engine here may make it.
-
-        Raises:
-            OffloadError: it cannot be had in the way asked for.
         """
         with self.phases.of(StartPhase.IMAGE):
             label = f'{{{{index .Config.Labels "{SOURCE}"}}}}'

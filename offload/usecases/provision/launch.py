@@ -167,10 +167,8 @@ def _living(machines: Sequence[Machine]) -> Machine | None:
 
 
 def check(machine: Machine, spec: Spec, local: MachineState, cloud: Cloud) -> None:
-    """See that a machine that is there is the one asked for, and that its key is here.
-
-    Raises:
-        OffloadError: it is another.
+    """See that a machine that is there is the one asked for, and that its key is here; else raise
+    OffloadError.
     """
     if not local.is_ours(cloud.key_of(machine.name)):
         raise _not_ours(machine.name)

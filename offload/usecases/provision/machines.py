@@ -1,4 +1,7 @@
-"""Rented machines as people handle them: listed, stopped, let in, their logs and shells."""
+"""Rented machines as people handle them: listed, stopped, let in, their logs and shells.
+
+Where the cloud does not do its part, or the machine does not answer, OffloadError says why.
+"""
 
 import datetime
 import shutil
@@ -40,9 +43,6 @@ def listed(
     """Every machine that carries our mark in these regions, and what this computer knows of more.
 
     Without regions: in the one that is configured, and where this computer knows of machines.
-
-    Raises:
-        OffloadError: the cloud does not answer.
     """
     ours = {record.spec.name: record for record in registry.records(context.settings)}
     known = {(r.spec.region, r.profile if profile is None else profile) for r in ours.values()}
@@ -82,11 +82,7 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
 
 
 def stop(context: Context, name: str | None) -> tuple[Machine, float]:
-    """Switch a machine off, its disk kept; what that costs a month in dollars.
-
-    Raises:
-        OffloadError: it is not there, or cannot be stopped.
-    """
+    """Switch a machine off, its disk kept; what that costs a month in dollars."""
     folder = registry.one(context.settings, name)
     with folder.locked():
         record = registry.record_of(folder)
@@ -119,11 +115,7 @@ def _there(cloud: Cloud, name: str) -> Machine:
 
 
 def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str, ...]:
-    """Let in whoever is at these addresses, or this computer where it is now, and nobody else.
-
-    Raises:
-        OffloadError: the cloud refuses.
-    """
+    """Let in whoever is at these addresses, or this computer where it is now, and nobody else."""
     folder = registry.one(context.settings, name)
     wanted = tuple(cidrs) or (connection.caller_cidr(context.settings),)
     record = registry.record_of(folder)
@@ -138,22 +130,14 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
 
 
 def logs(context: Context, name: str | None, lines: int) -> str:
-    """The last that the server on a machine said.
-
-    Raises:
-        PlaceUnavailable: the machine does not answer, and why.
-    """
+    """The last that the server on a machine said."""
     local = registry.connected(context.settings, name)
     with closing(connection.connected(local, context.settings, context.clouds)) as shell:
         return shell.run(log_command(lines))
 
 
 def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
-    """A shell on the machine, or one command there; its exit code.
-
-    Raises:
-        OffloadError: there is no `ssh` here, or the machine has no address.
-    """
+    """A shell on the machine, or one command there; its exit code."""
     program = shutil.which("ssh")
     if program is None:
         raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")

@@ -72,10 +72,8 @@ class ProvisionPlan:
 
 
 def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
-    """What would be done, with everything looked up and nothing changed.
-
-    Raises:
-        OffloadError: it cannot be done, as far as can be known before.
+    """What would be done, with everything looked up and nothing changed; OffloadError where it
+    cannot be, as far as can be known before.
     """
     configured = context.settings
     folder = machine_files.folder(configured.machines_path, wish.name)
