@@ -111,9 +111,7 @@ class Cloud:
         """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
 
         It is created in the network `vpc` if there is none; None is wherever the machine's is.
-
-        Raises:
-            UsageError: one of them is no range of addresses.
+        UsageError says that one of them is no range of addresses.
         """
         wanted = groups.ranges(cidrs)
         group = groups.made(self._ec2, name, vpc) if vpc else self._group(name, None)

@@ -43,11 +43,15 @@ def version() -> str:
 
 
 class Engine:
-    """A connection to the engine that Docker's own environment variables name."""
+    """A connection to the engine that Docker's own environment variables name. `arch` is the
+    machine that its images are for, in EC2's words.
+    """
 
     def __init__(self, client: "docker.DockerClient") -> None:
         self._client = client
-        self.version = str(client.version()["Version"])
+        said = client.version()
+        self.version = str(said["Version"])
+        self.arch = {"amd64": "x86_64"}.get(said["Arch"], str(said["Arch"]))
 
     @classmethod
     @contextmanager
@@ -82,10 +86,9 @@ class Engine:
         """The labels of an image that is here; None if it is not."""
         from docker.errors import ImageNotFound
 
-        try:
+        with contextlib.suppress(ImageNotFound):
             return dict(self._client.images.get(image).labels)
-        except ImageNotFound:
-            return None
+        return None
 
     def image_id(self, image: str) -> str:
         """The id of an image that is here."""
@@ -102,12 +105,6 @@ class Engine:
             have_bytes += len(chunk)
             on_bytes(have_bytes, max(have_bytes, total_bytes))
             yield chunk
-
-    @property
-    def arch(self) -> str:
-        """The machine that its images are for, in EC2's words."""
-        spoken = str(self._client.version()["Arch"])
-        return {"amd64": "x86_64"}.get(spoken, spoken)
 
     def build(
         self,
@@ -149,10 +146,9 @@ class Engine:
         """How it is now; None if it is gone."""
         from docker.errors import NotFound
 
-        try:
+        with contextlib.suppress(NotFound):
             return _running(self._client.containers.get(container_id))
-        except NotFound:
-            return None
+        return None
 
     def ours(self) -> list[RunningContainer]:
         """Every container that we started and that is still there, running or not."""

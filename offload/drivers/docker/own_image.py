@@ -1,23 +1,40 @@
-"""The image of our own server: its name, whether it is that of our source, how it is built.
+"""The image of our own server: its name, what it is built from, whether it is that of our source.
 
-Where no engine answers, or our image has no such runtime, PlaceUnavailable is raised; where it
-cannot be built, OffloadError.
+It is built from the checkout, or what the wheel carries of it. .dockerignore is the one list; the
+models of the user's own that it lets in are not ours to send. Where no engine answers, or our image
+has no such runtime, PlaceUnavailable is raised; where offload was installed without what its image
+is built from, or that cannot be built, OffloadError.
 """
 
+import hashlib
+import os
+import tarfile
+import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import IO
 
-from offload.domain.errors import PlaceUnavailable
-from offload.drivers.docker import build_context
+from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import archives
+from offload.drivers.folders.files import sha256_of
 
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
 
 _RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
+_LIST = ".dockerignore"
+_NOT_OURS = "models"
+_PICTURES = "examples/images"
+_SHIPPED = ("offload/project/", "offload/examples/")
+"""What the wheel adds to the package."""
+_TIME_S = 315_532_800
+"""1980: the wheel that is built of it is a zip archive, which knows no earlier time."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +61,11 @@ class OwnImage:
     @cached_property
     def digest(self) -> str:
         """Of the source that it is built from."""
-        return build_context.digest()
+        return digest()
 
     def context(self) -> Iterator[bytes]:
         """What it is built from, as a tar stream."""
-        with build_context.opened() as stream:
+        with opened() as stream:
             yield from archives.chunks(stream)
 
     def is_current(self, engine: Engine) -> bool:
@@ -58,7 +75,7 @@ class OwnImage:
 
     def build(self, engine: Engine, follow: Callable[[str], None]) -> None:
         """Have the engine build it."""
-        with build_context.opened() as context:
+        with opened() as context:
             labels = {SOURCE: self.digest}
             engine.build(context, self.name, {"RUNTIME": self.runtime}, labels, follow)
 
@@ -80,3 +97,82 @@ class OwnImage:
         with Engine.connected() as engine:
             yield from map(pack.compress, engine.saved(self.name, on_bytes))
         yield pack.flush()
+
+
+def files(package: str | None = None) -> Mapping[str, str]:
+    """Name in the context -> file on this disk, in order of names.
+
+    `package` is the folder of the `offload` that the image is to run, else this one.
+    """
+    package = package or str(resources.files("offload"))
+    listed, dropped = _listed(_located(package, _LIST))
+    found = {
+        name: path
+        for entry in listed
+        for name, path in _below(entry, _located(package, entry), dropped)
+        if not name.startswith(_SHIPPED)
+    }
+    return dict(sorted(found.items()))
+
+
+def digest(package: str | None = None) -> str:
+    """SHA-256 over names and contents: the same for a checkout and the wheel made from it."""
+    lines = [f"{sha256_of(path)}  {name}\n" for name, path in files(package).items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@contextmanager
+def opened(package: str | None = None) -> Iterator[IO[bytes]]:
+    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps."""
+    found = files(package)
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            above = {str(folder) for name in found for folder in PurePosixPath(name).parents}
+            for folder in sorted(above - {"."}):
+                archive.addfile(_entry(folder, tarfile.DIRTYPE, 0o755))
+            for name, path in found.items():
+                entry = _entry(name, tarfile.REGTYPE, 0o644)
+                with open(path, "rb") as file:
+                    entry.size = os.fstat(file.fileno()).st_size
+                    archive.addfile(entry, file)
+        stream.seek(0)
+        yield stream
+
+
+def _located(package: str, name: str) -> str:
+    """Where a name of the list is: around the package in a checkout, else inside it."""
+    around = os.path.dirname(package)
+    if all(os.path.exists(os.path.join(around, n)) for n in ("Dockerfile", "pyproject.toml")):
+        return os.path.join(around, name)
+    inside = {"offload": "", _PICTURES: "examples"}.get(name, os.path.join("project", name))
+    return os.path.join(package, inside)
+
+
+def _listed(path: str) -> tuple[list[str], set[str]]:
+    """The names that are let in, and those that are kept out wherever they turn up."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise OffloadError(
+            "This offload was installed without what its image is built from.",
+            hint="To install it whole: pip install --force-reinstall --no-deps offload",
+        ) from error
+    listed = [line[1:] for line in lines if line.startswith("!")]
+    dropped = {line[3:] for line in lines if line.startswith("**/")}
+    return [name for name in listed if name != _NOT_OURS], dropped
+
+
+def _below(name: str, path: str, dropped: set[str]) -> Iterator[tuple[str, str]]:
+    """A file, or all files of a folder, with their names in the context."""
+    root = Path(path)
+    for file in [root] if root.is_file() else root.rglob("*"):
+        inside = file.relative_to(root)
+        if file.is_file() and dropped.isdisjoint(inside.parts):
+            yield str(PurePosixPath(name, *inside.parts)), str(file)
+
+
+def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode, entry.mtime = kind, mode, _TIME_S
+    return entry

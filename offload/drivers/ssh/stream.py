@@ -41,11 +41,7 @@ class Packets(Packetizer):
         self._stall_s = STALL_S if timeout_s is None else min(timeout_s, STALL_S)
 
     def write_all(self, out: bytes) -> None:  # type: ignore[override]
-        """Send it all.
-
-        Raises:
-            EOFError: the connection is at its end, by our doing if it stalled.
-        """
+        """Send it all; EOFError where the connection is at its end, by our doing if it stalled."""
         left, moved_s = memoryview(out), time.monotonic()
         while left:
             try:

@@ -4,6 +4,7 @@ import hashlib
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -200,10 +201,9 @@ class Deployment:
 
     def says(self, command: str) -> str | None:
         """What a command prints; None where it fails."""
-        try:
+        with suppress(OffloadError):
             return self.shell.run(command, (), self.reporter.step)
-        except OffloadError:
-            return None
+        return None
 
 
 def log_command(lines: int) -> str:

@@ -1,6 +1,5 @@
 """What provisioning a machine would mean: looked up, priced, nothing changed."""
 
-import datetime
 import os
 import secrets
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.host import machine as this_machine
 from offload.providers.ec2 import connection
 from offload.providers.ec2.registry import MachineState
 from offload.usecases.advise import prices
@@ -113,8 +113,8 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
 
 def _new(name: str) -> MachineRecord:
     """What is known of a machine that was not asked for before."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return MachineRecord(Spec(name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), now)
+    spec, attempt = Spec(name, "", "", ()), secrets.token_hex(8)
+    return MachineRecord(spec, "", 0.0, 0, attempt, this_machine.now())
 
 
 def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None:

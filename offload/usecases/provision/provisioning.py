@@ -1,6 +1,5 @@
 """A rented machine brought up and made to serve."""
 
-import datetime
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -63,11 +62,8 @@ def carry_out(
     begins: Callable[[StartPhase], None] = lambda _phase: None,
 ) -> Provisioned:
     """The machine, serving. What is there already stays; the same plan goes on after any failure.
-    `begins` is called before each phase, and may prevent it.
-
-    Raises:
-        Interrupted: somebody asked to stop.
-        OffloadError: it cannot be done.
+    `begins` is called before each phase, and may prevent it. OffloadError is raised where it cannot
+    be done, Interrupted where somebody asked to stop.
     """
     try:
         return _carried_out(plan, context, begins)
@@ -165,7 +161,7 @@ def brought_up(
     if came_from is StartState.WARM:
         return None
     measurement = Measurement(
-        taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        taken_at=this_machine.now(),
         source="provision",
         condition=under,
         in_flight=1,
@@ -191,11 +187,10 @@ def _let_in(local: MachineState, patience: Waiter) -> "Shell":
             return local.connect(_TRY_S)
         except SshUnreachable as error:
             last = str(error)
-            return None
         except HostKeyChanged:
-            if young:  # it has not been told its key yet; nothing was said to it
-                return None
-            raise
+            if not young:  # else it has not been told its key yet; nothing was said to it
+                raise
+        return None
 
     name = local.folder.name
     try:
@@ -215,10 +210,9 @@ def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
     with closing(tunnel), closing(address.connect(time.perf_counter, 1)) as server:
 
         def lives() -> bool | None:
-            try:
+            with suppress(Unreachable):
                 return bool(server.request("GET", wire.LIVE))
-            except Unreachable:
-                return None
+            return None
 
         try:
             with steps.phases.of(StartPhase.CONTAINER):
