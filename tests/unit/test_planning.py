@@ -133,7 +133,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
     folder: MachineFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def connect(_local: MachineState, _timeout_s: float) -> Any:
-        raise SshUnreachable("198.18.0.1:22 does not answer.", silent=True)
+        raise SshUnreachable("198.18.0.1:22 does not answer.")
 
     now_s = [0.0]
 

@@ -23,7 +23,7 @@ RECORD = MachineRecord(
 )
 RUNNING = Machine("i-1", "big", "us-east-1", "running", "c7i.large", BEGAN, "198.18.0.1")
 ANOTHER = HostKeyChanged("Whoever answers is another.")
-SILENT = SshUnreachable("It does not answer.", silent=True)
+SILENT = SshUnreachable("It does not answer.")
 
 
 @dataclass

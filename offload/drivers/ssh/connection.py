@@ -11,9 +11,10 @@ from contextlib import ExitStack, closing, suppress
 
 from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
 
+from offload.domain.errors import OffloadError
 from offload.drivers.http.connections import SOCKET_OPTIONS
-from offload.drivers.ssh.login import CommandFailed, HostKeyChanged, NotLetIn, SshUnreachable
-from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, after, hang_up
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
 
 # Its threads log what we raise, and without a handler Python prints that on standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -54,8 +55,8 @@ class Shell:
         is on a line of `alias` in the file `known_hosts`.
 
         Raises:
-            SshUnreachable: there is no such host, it breaks off, or does not answer in time.
-            NotLetIn: it does not accept the key, or we cannot read it.
+            SshUnreachable: there is no such host, it breaks off or does not answer in time; or it
+                does not accept the key, or we cannot read that.
             HostKeyChanged: it is another host.
         """
         shell = cls(address, port, timeout_s)
@@ -72,22 +73,15 @@ class Shell:
         command: str,
         stdin: Iterable[bytes] = (),
         on_line: Callable[[str], None] = lambda _line: None,
-        timeout_s: float | None = None,
     ) -> str:
         """Run `command` in the login's shell; what it prints. `on_line` is told each line of its
         standard error. `command` is seen by all on that machine: secrets belong in `stdin`.
 
         Raises:
-            CommandFailed: it ends with another code than 0, or not within `timeout_s`.
+            OffloadError: it ends with another code than 0; the message is the last thing it said.
             SshUnreachable: the connection broke off.
         """
-        opened = closing(self._session(command))
-        limit_s = threading.TIMEOUT_MAX if timeout_s is None else timeout_s
-        with (
-            ThreadPoolExecutor(2) as readers,
-            opened as channel,
-            after(limit_s, channel.close) as late,
-        ):
+        with ThreadPoolExecutor(2) as readers, closing(self._session(command)) as channel:
             output = readers.submit(channel.makefile("rb").read)
             complaints = readers.submit(_follow, channel.makefile_stderr("rb"), on_line)
             self._feed(channel, stdin)
@@ -95,11 +89,10 @@ class Shell:
             code, broke_off = channel.recv_exit_status(), not channel.eof_received
         if code == 0:
             return printed.decode(errors="replace")
-        if code < 0 and broke_off and not late.is_set():
+        if code < 0 and broke_off:
             raise SshUnreachable("The SSH connection broke off.")
         killed = "It did not end by itself." if code < 0 else f"It ended with code {code}."
-        last = complaint or _follow(printed.splitlines(), lambda _line: None) or killed
-        raise CommandFailed(last, code if code >= 0 else None)
+        raise OffloadError(complaint or _follow(printed.splitlines(), lambda _line: None) or killed)
 
     def channel(self, host: str, port: int, timeout_s: float) -> ChannelStream:
         """A connection from the machine to `port` of `host`.
@@ -164,7 +157,7 @@ class Shell:
         try:
             key, done = Ed25519Key(filename=private_key), threading.Event()
         except (OSError, SSHException, ValueError) as error:
-            raise NotLetIn(f"Our key in {private_key} cannot be read: {error}.") from error
+            raise SshUnreachable(f"Our key in {private_key} cannot be read: {error}.") from error
         with suppress(*BROKEN):  # said below
             self._transport.auth_publickey(login, key, done)
             done.wait(self._left_s())
@@ -173,7 +166,7 @@ class Shell:
             self._hurry()
             return
         if done.is_set() and self._transport.is_active():
-            raise NotLetIn(f"{login}@{self._address} does not accept our key.")
+            raise SshUnreachable(f"{login}@{self._address} does not accept our key.")
         raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
 
     def _session(self, command: str, timeout_s: float = STALL_S) -> Channel:
@@ -181,8 +174,13 @@ class Shell:
         try:
             channel = self._transport.open_session(timeout=timeout_s)
             # paramiko waits for ever if the connection breaks off just before it begins to wait.
-            with after(timeout_s, channel.event.set):
+            wake = threading.Timer(timeout_s, channel.event.set)
+            wake.start()
+            try:
                 channel.exec_command(command)
+            finally:
+                wake.cancel()
+                wake.join()
         except BROKEN as error:
             raise SshUnreachable("The SSH connection broke off.") from error
         return channel
@@ -222,7 +220,7 @@ def _wire(address: str, port: int, timeout_s: float) -> socket.socket:
     except OSError as error:
         silent = isinstance(error, TimeoutError) or error.errno in _NO_ROUTE
         why = "does not answer" if silent else f"cannot be reached: {error.strerror or error}"
-        raise SshUnreachable(f"{address}:{port} {why}.", silent=silent) from error
+        raise SshUnreachable(f"{address}:{port} {why}.") from error
     for option in SOCKET_OPTIONS:
         wire.setsockopt(*option)
     if _USER_TIMEOUT is not None:  # else a link that is gone is noticed late

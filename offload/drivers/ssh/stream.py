@@ -1,9 +1,8 @@
 """paramiko: how bytes leave and come, without ever waiting for longer than was allowed."""
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from paramiko import Channel, SSHException
@@ -62,24 +61,6 @@ def hang_up(wire: socket.socket) -> None:
     """End a connection so that whoever waits at it wakes up."""
     with suppress(OSError):
         wire.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def after(timeout_s: float, act: Callable[[], None]) -> Iterator[threading.Event]:
-    """Call `act` if the block takes longer than `timeout_s`; the event says that it did."""
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        act()
-
-    timer = threading.Timer(timeout_s, end)
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 class ChannelStream:
