@@ -202,7 +202,10 @@ def asked_for(
     """
     if not provision:
         return None, None
+    from offload import bootstrap
     from offload.domain.places import SPLIT
+    from offload.drivers.folders import machine_files
+    from offload.providers.ec2 import registry
     from offload.render import machines
     from offload.usecases.provision.planning import ProvisionOptions
     from offload.usecases.split.rental import HiredMachine
@@ -217,25 +220,15 @@ def asked_for(
             "--provision rents the machine that --where remote or split runs at.",
             hint="For instance: offload detect photos/ --where remote --provision",
         )
-    name = _meant(request)
+    configured, name = bootstrap.load(), request.machine or options.MACHINE
+    if request.machine is None and registry.names(configured):
+        name = registry.one(configured, None).name
+    machine_files.folder(configured.machines_path, name)  # it can be called so
     if request.where == SPLIT:  # while it works here
         announce = partial(machines.announce, quiet=say.quiet)
         return None, HiredMachine(name, announce, keep=request.keep)
     wish = ProvisionOptions(name=name, model=request.model, offline=request.offline)
     return bring_up(wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True), None
-
-
-def _meant(request: "Request") -> str:
-    """What the machine is called: as asked, else as the only one there is."""
-    from offload import bootstrap
-    from offload.drivers.folders import machine_files
-    from offload.providers.ec2 import registry
-
-    configured = bootstrap.load()
-    if request.machine is None and registry.names(configured):
-        return registry.one(configured, None).name
-    name = request.machine or options.MACHINE
-    return machine_files.folder(configured.machines_path, name).name
 
 
 @contextmanager

@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -26,13 +25,8 @@ if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Shell
 
 
-class ImageOrigin(StrEnum):
-    """How a machine came by our image: it had it, built it, or got it from here."""
-
-    PRESENT = "present"
-    BUILT = "built"
-    STREAMED = "streamed"
-
+ImageOrigin = Literal["present", "built", "streamed"]
+"""How a machine came by our image: it had it, built it, or got it from here."""
 
 CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
@@ -106,11 +100,11 @@ class Deployment:
             label = f'{{{{index .Config.Labels "{SOURCE}"}}}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self.says(ask) or "").strip() == image.digest:
-                return ImageOrigin.PRESENT
+                return "present"
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
                     self._build(image)
-                    return ImageOrigin.BUILT
+                    return "built"
                 except OffloadError as error:
                     if way == "build" or not can_send:
                         raise
@@ -128,7 +122,7 @@ class Deployment:
         with self.phases.of(StartPhase.IMAGE):
             sent = self._checked(image.saved(self.reporter.sent))
             self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
-        return ImageOrigin.STREAMED
+        return "streamed"
 
     def container(
         self,

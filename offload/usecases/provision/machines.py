@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
-from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.providers.ec2 import connection, registry
 from offload.providers.ec2.registry import SSH_PORT
 from offload.usecases.context import Context
@@ -85,9 +85,7 @@ def stop(context: Context, name: str | None) -> tuple[Machine, float]:
     """Switch a machine off, its disk kept; what that costs a month in dollars."""
     folder = registry.one(context.settings, name)
     with folder.locked():
-        record = registry.record_of(folder)
-        cloud = context.clouds(record.spec.region, record.profile)
-        machine = _there(cloud, folder.name)
+        record, cloud, machine = _there(context, folder)
         if machine.spot:
             raise UsageError(
                 f"The machine {folder.name} is a spot instance, which cannot be stopped.",
@@ -103,7 +101,9 @@ def _monthly_usd(parts_usd_per_h: Mapping[str, float]) -> float:
     return parts_usd_per_h.get("disk", 0.0) * 730
 
 
-def _there(cloud: Cloud, name: str) -> Machine:
+def _there(context: Context, folder: MachineFolder) -> tuple[MachineRecord, Cloud, Machine]:
+    name, record = folder.name, registry.record_of(folder)
+    cloud = context.clouds(record.spec.region, record.profile)
     found = cloud.machines(name)
     if not found:
         raise UsageError(
@@ -111,16 +111,14 @@ def _there(cloud: Cloud, name: str) -> Machine:
             hint=f"To bring one up: offload provision ec2 --name {name}; to forget it: "
             f"offload down {name}",
         )
-    return found[0]
+    return record, cloud, found[0]
 
 
 def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str, ...]:
     """Let in whoever is at these addresses, or this computer where it is now, and nobody else."""
     folder = registry.one(context.settings, name)
     wanted = tuple(cidrs) or (connection.caller_cidr(context.settings),)
-    record = registry.record_of(folder)
-    cloud = context.clouds(record.spec.region, record.profile)
-    _there(cloud, folder.name)
+    _, cloud, _ = _there(context, folder)
     cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it
     with folder.locked():
         record = registry.record_of(folder)

@@ -77,7 +77,9 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
     """
     configured = context.settings
     folder = machine_files.folder(configured.machines_path, wish.name)
-    known = folder.record() or _new(wish.name)
+    known = folder.record() or MachineRecord(
+        Spec(wish.name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), this_machine.now()
+    )
     asked = _lasting(wish.model) or known.model
     labels = _lasting(wish.labels) or (None if wish.model else known.labels)
     model = source.chosen(asked or configured.model, context.hub, labels)
@@ -109,12 +111,6 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
         launch.check(before, spec, MachineState(folder, record), cloud)
     can_send = _can_send(offer, record.image_way)
     return ProvisionPlan(offer, record, model, billing, before, can_send, cloud)
-
-
-def _new(name: str) -> MachineRecord:
-    """What is known of a machine that was not asked for before."""
-    spec, attempt = Spec(name, "", "", ()), secrets.token_hex(8)
-    return MachineRecord(spec, "", 0.0, 0, attempt, this_machine.now())
 
 
 def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None:
