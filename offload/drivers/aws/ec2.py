@@ -241,10 +241,8 @@ def _tags(offer: Offer, expires_at: str | None) -> Iterator[dict[str, Any]]:
     if expires_at is not None:
         ours[EXPIRES] = expires_at
     yield tagging.tagged("instance", {**offer.spec.tags, **ours})
-    for kind in ("volume", "network-interface"):
-        yield tagging.tagged(kind, mark)
-    if offer.spec.spot:
-        yield tagging.tagged("spot-instances-request", mark)
+    spot = ["spot-instances-request"] if offer.spec.spot else []
+    yield from (tagging.tagged(kind, mark) for kind in ("volume", "network-interface", *spot))
 
 
 Clouds = Callable[[str | None, str | None], Cloud]

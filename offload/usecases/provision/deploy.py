@@ -32,10 +32,6 @@ CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
 _ENGINE_S = 420.0
 _CARGO = "/var/lib/offload"
-_RELOAD = (
-    "systemctl reload sshd 2>/dev/null || systemctl reload ssh 2>/dev/null || "
-    'kill -HUP "$(cat /run/sshd.pid)"'
-)
 
 
 def key_of(model: ModelSource, files: ServedFiles) -> str:
@@ -74,7 +70,8 @@ class Deployment:
         key = "/etc/ssh/ssh_host_ed25519_key"
         script = (
             f"umask 077; cat >{key}.next && mv {key}.next {key} && "
-            f"ssh-keygen -y -f {key} >{key}.pub && {{ {_RELOAD}; }}"
+            f"ssh-keygen -y -f {key} >{key}.pub && {{ systemctl reload sshd 2>/dev/null || "
+            'systemctl reload ssh 2>/dev/null || kill -HUP "$(cat /run/sshd.pid)"; }'
         )
         self._sudo(script, [private.encode()])
 

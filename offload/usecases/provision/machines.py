@@ -143,20 +143,16 @@ def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     # Says why, where it does not answer.
     connection.connected(local, context.settings, context.clouds).close()
     folder = local.folder
+    key, known_hosts = (path.replace("%", "%%") for path in (folder.key, folder.known_hosts))
     options = {
         "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": f'"{_plain(folder.known_hosts)}"',
+        "UserKnownHostsFile": f'"{known_hosts}"',
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "HostKeyAlias": folder.alias,
         "HostKeyAlgorithms": "ssh-ed25519",
     }
-    words = [program, "-F", "/dev/null", "-i", _plain(folder.key), "-p", str(SSH_PORT)]
+    words = [program, "-F", "/dev/null", "-i", key, "-p", str(SSH_PORT)]
     words += [f"-o{option}={value}" for option, value in options.items()]
     words += ["-l", local.record.login, str(local.record.address), *command]
     return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command
-
-
-def _plain(path: str) -> str:
-    """A path of which ssh replaces nothing."""
-    return path.replace("%", "%%")
