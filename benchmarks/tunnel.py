@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from offload.drivers.http.connections import Server
 from offload.drivers.ssh.connection import Shell
-from offload.drivers.ssh.login import connected, new_key
+from offload.drivers.ssh.login import new_key
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.service import wire
 from offload.service.client.turns import Pieces
@@ -100,7 +100,8 @@ def _far(host: lab.Host) -> Iterator[dict[str, Server]]:
         private, known = sshd.saved(key, scratch / "key"), str(scratch / "known_hosts")
 
         def connect(timeout_s: float) -> Shell:
-            return connected(host.address, 22, "ec2-user", private, known, sshd.ALIAS, timeout_s)
+            address = (host.address, 22)
+            return Shell.connected(*address, "ec2-user", private, known, sshd.ALIAS, timeout_s)
 
         tunnel = Tunnel(connect, lab.PORT, lambda: None)
         stack.enter_context(closing(tunnel))
@@ -120,7 +121,7 @@ def _near() -> Iterator[dict[str, Server]]:
 
         def connect(timeout_s: float) -> Shell:
             here = ssh_server
-            return connected(
+            return Shell.connected(
                 THERE, here.port, here.login, here.key, here.known_hosts, sshd.ALIAS, timeout_s
             )
 

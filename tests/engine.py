@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from offload.drivers.docker import build_context, own_image
+from offload.drivers.docker.own_image import OwnImage
 from tests.testbed import lab
 
 START = "sudo tests/testbed/up"
@@ -41,9 +41,10 @@ def _have_image() -> str:
     """
     with Path(tempfile.gettempdir(), "offload-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not own_image.is_marked("tflite"):
-            own_image.make("tflite", lambda _line: None)
-    return build_context.digest()
+        image = OwnImage("tflite")
+        if not image.is_marked():
+            image.make(lambda _line: None)
+    return image.digest
 
 
 def _client() -> Any:

@@ -207,7 +207,7 @@ def _carry_out(
 
     from offload import bootstrap
     from offload.cli.process import stopping_on_interrupt
-    from offload.cli.provisioning.hire import asked_for, renting
+    from offload.cli.provisioning.provision import asked_for, renting
     from offload.domain.events import Downloaded, Event
     from offload.domain.places import AUTO
     from offload.render import detections, messages, progress

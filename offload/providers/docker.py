@@ -16,9 +16,9 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.measurements import StartPhase
 from offload.domain.places import PlaceTraits, StartState
-from offload.drivers.docker import own_image
 from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
 from offload.drivers.docker.engine import Engine, RunningContainer
+from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
@@ -94,11 +94,11 @@ class _Starting:
     @property
     def image(self) -> str:
         """The image to start: the one named, else ours for the model's runtime."""
-        return self.config.container.image or own_image.name(self.model.runtime)
+        return self.config.container.image or OwnImage(self.model.runtime).name
 
     def have_image(self) -> None:
         """See that the image is one of offload; ours is built if it is not there or outdated."""
-        image = self.image
+        image, own = self.image, OwnImage(self.model.runtime)
         if self.config.container.image is not None:
             labels = self.engine.image_labels(image)
             if labels is None or _RUNTIME not in labels:
@@ -106,12 +106,12 @@ class _Starting:
                 raise PlaceUnavailable(
                     f"The image {image} {what}.", hint=f"To build it: docker build -t {image} ."
                 )
-        elif not own_image.is_current(self.engine, image):
+        elif not own.is_current(self.engine):
             self.config.reporter.warn(
                 f"Building the image {image}; this happens once and takes minutes."
             )
             with self.phases.of(StartPhase.BUILD):
-                own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
+                own.build(self.engine, self.config.reporter.step)
 
     def up(self, like: ContainerSpec) -> list[RunningContainer]:
         """As many containers as are wanted: those that stayed, and new ones."""

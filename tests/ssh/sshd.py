@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from offload.drivers.ssh.connection import Shell
-from offload.drivers.ssh.login import KeyPair, connected, new_key
+from offload.drivers.ssh.login import KeyPair, new_key
 from offload.drivers.ssh.tunnel import Tunnel
 
 PROGRAM = Path("/usr/sbin/sshd")
@@ -41,7 +41,8 @@ class Sshd:
     def shell(self, port: int | None = None, timeout_s: float = 10.0, **other: str) -> Shell:
         """A login, by way of another port if one is given, or with `other` files."""
         files = {"private_key": self.key, "known_hosts": self.known_hosts, "alias": ALIAS} | other
-        return connected("127.0.0.1", port or self.port, self.login, timeout_s=timeout_s, **files)
+        port = port or self.port
+        return Shell.connected("127.0.0.1", port, self.login, timeout_s=timeout_s, **files)
 
     def tunnel(self, to: int, port: int | None = None, patience_s: float = 30.0) -> Tunnel:
         """A way to port `to`, by way of another port if one is given."""

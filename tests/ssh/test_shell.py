@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from offload.domain.errors import OffloadError
 from offload.drivers.ssh.connection import Shell
-from offload.drivers.ssh.errors import CommandFailed, HostKeyChanged, NotLetIn, SshUnreachable
-from offload.drivers.ssh.login import new_key
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable, new_key
 from tests.remote.sessions import at_once
 from tests.ssh.proxy import Proxy
 from tests.ssh.sshd import Sshd, known, running, saved
@@ -44,23 +44,16 @@ def test_a_command_reads_what_it_is_sent(shell: Shell) -> None:
     assert shell.run("tr a-z A-Z", [b"se", b"same"]) == "SESAME"
 
 
-def test_a_command_that_fails_is_known_by_its_code_and_its_last_words(shell: Shell) -> None:
-    for command, code, words in (
-        ("echo no luck >&2; echo >&2; exit 3", 3, "no luck"),
-        ("echo said; exit 4", 4, "said"),
-        ("exit 5", 5, "It ended with code 5."),
-        ("kill -9 $$", None, "It did not end by itself."),
+def test_a_command_that_fails_is_known_by_its_last_words(shell: Shell) -> None:
+    for command, words in (
+        ("echo no luck >&2; echo >&2; exit 3", "no luck"),
+        ("echo said; exit 4", "said"),
+        ("exit 5", "It ended with code 5."),
+        ("kill -9 $$", "It did not end by itself."),
     ):
-        with pytest.raises(CommandFailed) as failure:
+        with pytest.raises(OffloadError) as failure:
             shell.run(command)
-        assert (failure.value.code, str(failure.value)) == (code, words)
-
-
-def test_a_command_that_does_not_end_in_time_is_given_up(shell: Shell) -> None:
-    with pytest.raises(CommandFailed) as failure:
-        shell.run("sleep 60", timeout_s=0.2)
-    assert failure.value.code is None
-    assert shell.run("echo alive") == "alive\n"
+        assert str(failure.value) == words
 
 
 def test_more_goes_in_and_comes_back_than_any_window_holds(shell: Shell) -> None:
@@ -132,23 +125,22 @@ def test_no_key_of_the_user_is_offered(
         while not (tmp_path / "agent").exists():
             time.sleep(0.01)
         subprocess.run(["ssh-add", "-q", sshd.key], check=True)
-        with pytest.raises(NotLetIn, match="does not accept our key"):
+        with pytest.raises(SshUnreachable, match="does not accept our key"):
             sshd.shell(private_key=saved(new_key(), tmp_path / "key"))
 
 
 def test_a_key_that_is_none_lets_nobody_in(sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for name in ("none", "empty"):
-        with pytest.raises(NotLetIn, match="cannot be read"):
+        with pytest.raises(SshUnreachable, match="cannot be read"):
             sshd.shell(private_key=str(tmp_path / name))
 
 
 def test_where_nobody_listens_there_is_somebody_who_refuses(sshd: Sshd) -> None:
     with Proxy(sshd.port) as proxy:
         proxy.refuse()
-        with pytest.raises(SshUnreachable, match="refused") as refused:
+        with pytest.raises(SshUnreachable, match="refused"):
             sshd.shell(proxy.port)
-    assert not refused.value.silent
 
 
 def test_a_host_that_answers_nothing_is_silent(sshd: Sshd) -> None:
@@ -159,9 +151,8 @@ def test_a_host_that_answers_nothing_is_silent(sshd: Sshd) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
-        with pytest.raises(SshUnreachable, match="does not answer") as unheard:
+        with pytest.raises(SshUnreachable, match="does not answer"):
             sshd.shell(deaf.getsockname()[1], timeout_s=0.2)
-    assert unheard.value.silent
 
 
 def test_a_host_that_says_no_word_of_ssh_is_left_in_time(sshd: Sshd) -> None:
@@ -198,7 +189,7 @@ def test_no_thread_and_no_word_is_left(
     sshd.shell().close()
     with pytest.raises(HostKeyChanged):
         sshd.shell(alias="offload-other")
-    with pytest.raises(NotLetIn):
+    with pytest.raises(SshUnreachable, match="does not accept our key"):
         sshd.shell(private_key=saved(new_key(), tmp_path / "key"))
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.drivers.aws import account, calls
+from offload.drivers.aws.calls import explained
 from offload.drivers.aws.ec2 import Cloud
-from offload.drivers.aws.errors import explained
 
 DENIED = (
     "You are not authorized to perform this operation. User: arn:aws:iam::123456789012:user/bob is "

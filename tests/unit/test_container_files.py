@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from offload.domain.errors import OffloadError
-from offload.drivers.docker import build_context
+from offload.drivers.docker import own_image
 from tests.conftest import PROJECT
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
@@ -122,7 +122,7 @@ def test_the_health_check_asks_the_port_that_is_served() -> None:
 
 def test_whatever_the_dockerfile_copies_is_in_the_context() -> None:
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
-    files = build_context.files()
+    files = own_image.files()
     sources = set(" ".join(copied).split())
     assert sources == {"requirements.lock", "container/*.txt", "."}
     for source in sources - {"."}:
@@ -132,7 +132,7 @@ def test_whatever_the_dockerfile_copies_is_in_the_context() -> None:
 def test_the_context_is_what_dockerignore_lets_in_and_nothing_else() -> None:
     lines = (PROJECT / ".dockerignore").read_text().splitlines()
     allowed = tuple(line[1:] for line in lines if line.startswith("!"))
-    files = build_context.files()
+    files = own_image.files()
     for name in files:
         assert name in allowed or name.startswith(tuple(f"{entry}/" for entry in allowed)), name
     assert not [name for name in files if "__pycache__" in name]
@@ -142,7 +142,7 @@ def test_the_context_is_what_dockerignore_lets_in_and_nothing_else() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the image is built from, and the package's folder within."""
-    for name, path in build_context.files().items():
+    for name, path in own_image.files().items():
         copy = tmp_path / "checkout" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
@@ -167,18 +167,18 @@ def test_an_installed_wheel_has_the_same_context_as_the_checkout(
     checkout: Path, tmp_path: Path
 ) -> None:
     package = installed(checkout, tmp_path / "site-packages")
-    assert set(build_context.files(str(package))) == set(build_context.files())
-    assert build_context.digest(str(package)) == build_context.digest(str(checkout / "offload"))
+    assert set(own_image.files(str(package))) == set(own_image.files())
+    assert own_image.digest(str(package)) == own_image.digest(str(checkout / "offload"))
 
 
 def test_a_package_without_the_projects_files_says_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(OffloadError, match="without what its image is built from") as caught:
-        build_context.digest(str(tmp_path / "offload"))
+        own_image.digest(str(tmp_path / "offload"))
     assert "pip install" in caught.value.hint
 
 
 def archived(package: Path) -> bytes:
-    with build_context.opened(str(package)) as stream:
+    with own_image.opened(str(package)) as stream:
         return stream.read()
 
 
@@ -186,37 +186,37 @@ def test_time_stamps_and_bytecode_change_neither_the_digest_nor_the_archive(
     checkout: Path,
 ) -> None:
     package = checkout / "offload"
-    before = build_context.digest(str(package)), archived(package)
+    before = own_image.digest(str(package)), archived(package)
     os.utime(package / "version.py", (1, 1))
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "version.pyc").write_bytes(b"x")
-    assert (build_context.digest(str(package)), archived(package)) == before
+    assert (own_image.digest(str(package)), archived(package)) == before
 
 
 def test_a_models_folder_of_the_users_is_not_sent(checkout: Path) -> None:
-    before = build_context.digest(str(checkout / "offload"))
+    before = own_image.digest(str(checkout / "offload"))
     (checkout / "models").mkdir()
     (checkout / "models" / "mine.tflite").write_bytes(b"x")
-    assert build_context.digest(str(checkout / "offload")) == before
+    assert own_image.digest(str(checkout / "offload")) == before
 
 
 def test_a_changed_renamed_or_added_file_changes_the_digest(checkout: Path) -> None:
     package = checkout / "offload"
-    digests = [build_context.digest(str(package))]
+    digests = [own_image.digest(str(package))]
     with (package / "version.py").open("a") as file:
         file.write("# another\n")
-    digests.append(build_context.digest(str(package)))
+    digests.append(own_image.digest(str(package)))
     (package / "version.py").rename(package / "versions.py")
-    digests.append(build_context.digest(str(package)))
+    digests.append(own_image.digest(str(package)))
     (checkout / "container" / "more.txt").touch()
-    digests.append(build_context.digest(str(package)))
+    digests.append(own_image.digest(str(package)))
     assert len(set(digests)) == 4
 
 
 def test_the_archive_is_read_back_as_the_files_with_dates_a_wheel_can_hold() -> None:
-    files = build_context.files()
+    files = own_image.files()
     with (
-        build_context.opened() as stream,
+        own_image.opened() as stream,
         tarfile.open(fileobj=io.BytesIO(stream.read())) as archive,
     ):
         members = {member.name: member for member in archive}

@@ -11,10 +11,11 @@ import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
+from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.web import OnBytes
 from offload.providers import Phases
 from offload.providers.served_files import ServedFiles
-from offload.usecases.provision.deploy import ContainerImage, Deployment
+from offload.usecases.provision.deploy import Deployment
 from offload.usecases.provision.launch import Interrupted, Waiter
 from tests.contexts import context
 
@@ -42,9 +43,8 @@ class Machine:
         command: str,
         stdin: Iterable[bytes] = (),
         on_line: Callable[[str], None] = lambda _line: None,
-        timeout_s: float | None = None,
     ) -> str:
-        del on_line, timeout_s
+        del on_line
         self.ran.append(command)
         self.got[command] = b"".join(stdin)
         for part, answer in self.answers.items():
@@ -74,14 +74,22 @@ class Machine:
         return any(part in command for command in self.ran)
 
 
-def image(digest: str = "d1", *, can_be_sent: bool = True) -> ContainerImage:
-    def saved(on_bytes: OnBytes) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class Image(OwnImage):
+    """Ours, as no engine has to know it."""
+
+    model_runtime: str = "tflite"
+    digest: str = "d1"
+
+    def context(self) -> Iterator[bytes]:
+        return iter([b"context"])
+
+    def is_marked(self) -> bool:
+        return True
+
+    def saved(self, on_bytes: OnBytes) -> Iterator[bytes]:
         on_bytes(5, 5)
         yield b"layers"
-
-    return ContainerImage(
-        "offload", "tflite", digest, lambda: iter([b"context"]), saved if can_be_sent else None
-    )
 
 
 REACHES: dict[str, str | None] = {"registry-1.docker.io": "yes\n"}
@@ -92,7 +100,7 @@ ABSENT: dict[str, str | None] = {"image inspect": None}
 def test_an_image_that_is_there_is_left_as_it_is() -> None:
     machine = Machine({"image inspect": "d1\n"})
     steps = machine.steps()
-    assert steps.image(image(), "auto") == "present"
+    assert steps.image(Image(), "auto", can_send=True) == "present"
     assert len(machine.ran) == 1
 
 
@@ -100,7 +108,7 @@ def test_an_image_that_is_there_is_left_as_it_is() -> None:
 def test_an_image_is_built_where_the_registries_are_in_reach(way: str) -> None:
     machine = Machine(ABSENT | REACHES)
     steps = machine.steps()
-    assert steps.image(image(), "build" if way == "build" else "auto") == "built"
+    assert steps.image(Image(), "build" if way == "build" else "auto", can_send=True) == "built"
     build = machine.with_("docker build")
     assert machine.got[build] == b"context"
     assert "--label offload.source=d1" in build
@@ -111,27 +119,27 @@ def test_an_image_is_built_where_the_registries_are_in_reach(way: str) -> None:
 def test_an_image_of_another_source_is_replaced() -> None:
     machine = Machine({"image inspect": "d0\n", **ALONE})
     steps = machine.steps()
-    assert steps.image(image(), "auto") == "streamed"
+    assert steps.image(Image(), "auto", can_send=True) == "streamed"
     assert machine.got[machine.with_("docker load")] == b"layers"
 
 
 def test_a_build_that_fails_is_told_of_and_the_image_is_sent() -> None:
     machine = Machine(ABSENT | REACHES | {"docker build": None})
     steps = machine.steps()
-    assert steps.image(image(), "auto") == "streamed"
+    assert steps.image(Image(), "auto", can_send=True) == "streamed"
     assert machine.said == ["docker build failed. It is sent instead."]
 
 
 def test_a_build_that_was_asked_for_is_not_replaced_by_anything() -> None:
     machine = Machine(ABSENT | {"docker build": None})
     with pytest.raises(OffloadError, match="docker build failed"):
-        machine.steps().image(image(), "build")
+        machine.steps().image(Image(), "build", can_send=True)
     assert not machine.has("docker load")
 
 
 def test_who_asks_for_sending_has_nothing_built() -> None:
     machine = Machine(ABSENT | REACHES)
-    machine.steps().image(image(), "stream")
+    machine.steps().image(Image(), "stream", can_send=True)
     assert not machine.has("docker build")
     assert not machine.has("registry-1.docker.io")
 
@@ -139,7 +147,7 @@ def test_who_asks_for_sending_has_nothing_built() -> None:
 def test_an_image_that_can_be_had_in_no_way_is_told_of() -> None:
     machine = Machine(ABSENT | ALONE)
     with pytest.raises(OffloadError, match="reaches no registry") as caught:
-        machine.steps().image(image(can_be_sent=False), "auto")
+        machine.steps().image(Image(), "auto", can_send=False)
     assert caught.value.hint
 
 
@@ -147,22 +155,22 @@ def test_sending_stops_when_somebody_asks() -> None:
     machine = Machine(ABSENT | ALONE)
     machine.stop.ask()
     with pytest.raises(Interrupted):
-        machine.steps().image(image(), "auto")
+        machine.steps().image(Image(), "auto", can_send=True)
 
 
 def test_a_server_that_runs_as_wanted_is_left_alone() -> None:
     first = Machine()
-    first.steps().container(image(), *CARGO, TOKEN, ["--max-bytes", "1"])
+    first.steps().container(Image(), *CARGO, TOKEN, ["--max-bytes", "1"])
     run = first.with_("docker run")
     [label] = [word for word in shlex.split(run) if word.startswith("offload.spec=")]
     spec = label.removeprefix("offload.spec=")
 
     again = Machine({"container inspect": f"true {spec}\n", "test -e": "there"})
     steps = again.steps()
-    assert not steps.container(image(), *CARGO, TOKEN, ["--max-bytes", "1"])
+    assert not steps.container(Image(), *CARGO, TOKEN, ["--max-bytes", "1"])
     assert not again.has("docker run")
     stopped = Machine({"container inspect": f"false {spec}\n", "test -e": "there"})
-    stopped.steps().container(image(), *CARGO, TOKEN, ["--max-bytes", "1"])
+    stopped.steps().container(Image(), *CARGO, TOKEN, ["--max-bytes", "1"])
     assert stopped.has("docker run")
 
 
@@ -180,8 +188,8 @@ def test_a_server_that_differs_in_anything_is_replaced(
 ) -> None:
     specs = set()
     for one in (
-        (image(), *CARGO, TOKEN, ["--max-bytes", "1"]),
-        (image(digest), *cargo, token, options),
+        (Image(), *CARGO, TOKEN, ["--max-bytes", "1"]),
+        (Image(digest=digest), *cargo, token, options),
     ):
         machine = Machine()
         steps = machine.steps()
@@ -193,7 +201,7 @@ def test_a_server_that_differs_in_anything_is_replaced(
 
 def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None:
     machine = Machine()
-    machine.steps().container(image(), *CARGO, TOKEN, [])
+    machine.steps().container(Image(), *CARGO, TOKEN, [])
     run = machine.with_("docker run")
     assert " -p 127.0.0.1:8080:8080 " in run
     assert "--read-only" in run
@@ -203,13 +211,13 @@ def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None
 
 def test_files_come_whole_or_not_at_all_and_once() -> None:
     machine = Machine({"test -e /var/lib/offload/k1 ": None})
-    machine.steps().container(image(), *CARGO, TOKEN, [])
+    machine.steps().container(Image(), *CARGO, TOKEN, [])
     load = machine.with_("tar -x")
     with tarfile.open(fileobj=io.BytesIO(machine.got[load])) as archive:
         assert archive.getnames() == ["m.tflite"]
     assert load.index("k1.part") < load.index("mv ")
     there = Machine({"test -e /var/lib/offload/k1 ": "there\n"})
-    there.steps().container(image(), *CARGO, TOKEN, [])
+    there.steps().container(Image(), *CARGO, TOKEN, [])
     assert not there.has("tar -x")
     assert "-v /var/lib/offload/k1:/model:ro" in there.with_("docker run")
 

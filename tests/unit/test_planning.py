@@ -13,7 +13,7 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh.errors import SshUnreachable
+from offload.drivers.ssh.login import SshUnreachable
 from offload.providers.ec2 import connection
 from offload.providers.ec2.registry import MachineState
 from offload.usecases.provision import planning, provisioning
@@ -133,7 +133,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
     folder: MachineFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def connect(_local: MachineState, _timeout_s: float) -> Any:
-        raise SshUnreachable("198.18.0.1:22 does not answer.", silent=True)
+        raise SshUnreachable("198.18.0.1:22 does not answer.")
 
     now_s = [0.0]
 

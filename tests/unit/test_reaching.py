@@ -12,7 +12,7 @@ from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
 from offload.providers.ec2 import connection
 from offload.providers.ec2.registry import MachineState
 
@@ -23,7 +23,7 @@ RECORD = MachineRecord(
 )
 RUNNING = Machine("i-1", "big", "us-east-1", "running", "c7i.large", BEGAN, "198.18.0.1")
 ANOTHER = HostKeyChanged("Whoever answers is another.")
-SILENT = SshUnreachable("It does not answer.", silent=True)
+SILENT = SshUnreachable("It does not answer.")
 
 
 @dataclass

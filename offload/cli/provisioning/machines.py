@@ -1,10 +1,13 @@
 """`offload machines`, `stop`, `start`, `down`, `allow`, `logs`, `ssh`."""
 
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offload.cli import consent, options
+from offload.cli.process import stopping_on_interrupt
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +27,7 @@ def machines(
         bool, typer.Option("--all-regions", help="Look in every region of the account.")
     ] = False,
     profile: options.Profile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the machines that there are: state, age, dollars so far, when they end by themselves."""
     from offload import bootstrap
@@ -138,8 +141,6 @@ def down(
     rented, if it is the only one. Of a machine nothing is left: instance, disk, key, group.
     """
     from offload import bootstrap
-    from offload.cli.process import stopping_on_interrupt
-    from offload.domain.errors import UsageError
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages
     from offload.usecases.provision import teardown
@@ -161,9 +162,11 @@ def down(
             return
         names = [name] if name is not None else registry.names(context.settings)
         if name is None:
-            _containers(say, must_answer=not names)
-        if name is None and not everything:
-            names = [registry.one(context.settings, None).name] if names else []
+            with suppress(PlaceUnavailable) if names else nullcontext():  # no engine: none of ours
+                for container in teardown.containers():
+                    say(container)
+            if names and not everything:
+                names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
 
         def remove(each: str) -> None:
@@ -174,7 +177,6 @@ def down(
 
 def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:
     """Remove each machine; where one does not go, the others, which cost money too."""
-    from offload.domain.errors import OffloadError
     from offload.usecases.provision.launch import Interrupted
 
     failed: OffloadError | None = None
@@ -189,19 +191,6 @@ def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Re
             failed = error
     if failed is not None:
         raise failed
-
-
-def _containers(say: "Callable[[str], None]", *, must_answer: bool) -> None:
-    """Remove our containers; where there is no engine, there are none."""
-    from offload.domain.errors import PlaceUnavailable
-    from offload.usecases.provision import teardown
-
-    try:
-        for container in teardown.containers():
-            say(container)
-    except PlaceUnavailable:
-        if must_answer:
-            raise
 
 
 def _orphans(

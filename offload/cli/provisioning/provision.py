@@ -1,18 +1,25 @@
-"""`offload provision`."""
+"""`offload provision`, and what a run rents with `--provision`: before it begins, or meanwhile."""
 
-import dataclasses
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from offload.cli import consent, options
-from offload.cli.process import INTERRUPTED
+from offload.cli.process import INTERRUPTED, stopping_on_interrupt
 from offload.domain import units
 from offload.domain.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from offload.domain.measurements import Measurement
+    from offload.render.messages import Messages
+    from offload.usecases.context import Context
+    from offload.usecases.detect.request import Request
     from offload.usecases.provision.planning import ProvisionOptions
+    from offload.usecases.split.rental import HiredMachine
 
 _YEAR_S = 365 * 86400.0
 
@@ -130,10 +137,7 @@ def ec2(
 
     if image_way not in {None, "auto", "build", "stream"}:
         raise UsageError("--image takes auto, build or stream.")
-    # The parameters are called as the fields are.
-    names = {field.name for field in dataclasses.fields(ProvisionOptions)}
-    given = {name: typed for name, typed in context.params.items() if name in names}
-    given |= {"allow_cidrs": tuple(allow_cidrs or ()), "tags": tuple(map(_pair, tags or ()))}
+    given = options.fields(context, ProvisionOptions) | {"tags": tuple(map(_pair, tags or ()))}
     wish = ProvisionOptions(**given)
     bring_up(wish, only_plan=plan, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose)
 
@@ -152,7 +156,6 @@ def bring_up(
     the history.
     """
     from offload import bootstrap
-    from offload.cli.process import stopping_on_interrupt
     from offload.domain.errors import OffloadError
     from offload.domain.events import Sent
     from offload.render import machines, messages, progress
@@ -189,3 +192,62 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise UsageError(f"--tag takes KEY=VALUE, not {text!r}.")
     return key, value
+
+
+def asked_for(
+    request: "Request", say: "Messages", *, provision: bool
+) -> "tuple[Measurement | None, HiredMachine | None]":
+    """What `--provision` means: what was added to the history as a machine was brought up, or the
+    machine that may be brought up later. Neither without it.
+    """
+    if not provision:
+        return None, None
+    from offload import bootstrap
+    from offload.domain.places import SPLIT
+    from offload.drivers.folders import machine_files
+    from offload.providers.ec2 import registry
+    from offload.render import machines
+    from offload.usecases.provision.planning import ProvisionOptions
+    from offload.usecases.split.rental import HiredMachine
+
+    if request.where == SPLIT and request.url is not None:
+        raise UsageError(
+            "--provision rents a machine, and --url names a server that is there.",
+            hint="Leave one of the two out.",
+        )
+    if request.where not in {SPLIT, "remote"} or request.url is not None:
+        raise UsageError(
+            "--provision rents the machine that --where remote or split runs at.",
+            hint="For instance: offload detect photos/ --where remote --provision",
+        )
+    configured, name = bootstrap.load(), request.machine or options.MACHINE
+    if request.machine is None and registry.names(configured):
+        name = registry.one(configured, None).name
+    machine_files.folder(configured.machines_path, name)  # it can be called so
+    if request.where == SPLIT:  # while it works here
+        announce = partial(machines.announce, quiet=say.quiet)
+        return None, HiredMachine(name, announce, keep=request.keep)
+    wish = ProvisionOptions(name=name, model=request.model, offline=request.offline)
+    return bring_up(wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True), None
+
+
+@contextmanager
+def renting(rental: "HiredMachine | None", context: "Context") -> "Iterator[list[int]]":
+    """Meanwhile Ctrl-C ends the run, and what was rented for it; the second one ends all at once,
+    and what is left is said. The signals that came are in the list.
+    """
+    if rental is None:
+        yield []
+        return
+    from offload.render import machines
+    from offload.usecases.provision import provisioning
+
+    try:
+        with stopping_on_interrupt(context) as came:
+            yield came
+    except KeyboardInterrupt as error:
+        if rental.begun == "start":
+            machines.left_running(rental.name)
+        elif rental.begun is not None and rental.plan is not None:
+            machines.left(rental.name, provisioning.left(rental.plan))
+        raise typer.Exit(INTERRUPTED) from error

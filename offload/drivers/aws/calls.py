@@ -1,13 +1,130 @@
-"""Every call to AWS: pages are joined; a refusal, or no answer, is an OffloadError."""
+"""Every call to AWS: pages are joined; a refusal, or no answer, is an OffloadError that says in a
+sentence what is wrong, and what to type.
+"""
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from offload.drivers.aws.errors import explained
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 WOULD = "DryRunOperation"
 """The code with which EC2 says that it would have done what was asked."""
+
+_Kind = type[OffloadError]
+_DOCTOR = "To see what works: offload doctor aws"
+_CONFIGURE = "To set some up: aws configure"
+_SIGN_IN = "To sign in again: aws sso login; for keys: aws configure"
+_QUOTA = (
+    "To ask for more: aws service-quotas request-service-quota-increase --service-code ec2 "
+    "--quota-code L-1216C47A --desired-value 32 (spot: L-34B43A08); for less: --instance-type TYPE"
+)
+_CAPACITY = (
+    "To let AWS choose the zone, leave --zone out; else another --instance-type or --region, "
+    "or the same command later"
+)
+_TYPES = (
+    "To see those there are: aws ec2 describe-instance-type-offerings "
+    "--query 'InstanceTypeOfferings[].InstanceType'"
+)
+_REGIONS = "To see those there are: aws ec2 describe-regions --region us-east-1 --output table"
+_NETWORK = "To make one: aws ec2 create-default-vpc; to use another: --subnet SUBNET"
+_SUBNET = (
+    "To make one: aws ec2 create-default-subnet --availability-zone ZONE; to use another: "
+    "--subnet SUBNET"
+)
+_IMAGES = "To let offload choose it, leave --ami out"
+_PATIENCE = "To try again: the same command, in a minute"
+_POLICY = (
+    "To see all that is missing: offload doctor aws; what to ask for: offload doctor aws --policy"
+)
+_ACTION = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: \S*?:([\w-]+)/)?")
+
+_Row = tuple[_Kind, str, str]
+"""A kind, a sentence that may hold {said}, {action} and what the library's own exception knows by
+name, and a hint.
+"""
+
+
+def _table(*rows: tuple[str, _Kind, str, str]) -> Mapping[str, _Row]:
+    return {name: (kind, text, hint) for names, kind, text, hint in rows for name in names.split()}
+
+
+_EXCEPTIONS = _table(
+    ("NoCredentialsError", PlaceUnavailable, "There are no AWS credentials.", _CONFIGURE),
+    ("PartialCredentialsError", PlaceUnavailable,
+     "The AWS credentials are not whole: {provider} lacks {cred_var}.", _CONFIGURE),
+    ("SSOTokenLoadError UnauthorizedSSOTokenError TokenRetrievalError", PlaceUnavailable,
+     "The AWS session has expired.", _SIGN_IN),
+    ("LoginError", PlaceUnavailable, "The AWS session has expired.", "To sign in again: aws login"),
+    ("CredentialRetrievalError", PlaceUnavailable,
+     "The AWS credentials cannot be fetched: {error_msg}.", _SIGN_IN),
+    ("ProfileNotFound", UsageError, "There is no AWS profile {profile!r}.",
+     "To see those there are: aws configure list-profiles"),
+    ("NoRegionError", PlaceUnavailable, "No AWS region is chosen.",
+     "To choose one: --region eu-central-1, or export AWS_REGION=eu-central-1"),
+    ("InvalidRegionError", UsageError, "An AWS region cannot be called {region_name!r}.", _REGIONS),
+    ("ConnectionError HTTPClientError", PlaceUnavailable,
+     "AWS does not answer ({said}): no network, or no such region.", _REGIONS),
+    ("ResponseParserError JSONDecodeError", PlaceUnavailable,
+     "What answers is not AWS: a network's own page, or what AWS_ENDPOINT_URL names.", _DOCTOR),
+)  # fmt: skip
+"""By the names of botocore's exceptions, or of what they are derived from."""
+
+_CODES = _table(
+    ("AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch",
+     PlaceUnavailable,
+     "AWS does not accept these credentials, or the region is not enabled for them: {said}",
+     "To see whose they are: aws sts get-caller-identity; to replace them: aws configure"),
+    ("ExpiredToken ExpiredTokenException RequestExpired", PlaceUnavailable,
+     "The AWS session has expired: {said}", _SIGN_IN),
+    ("UnauthorizedOperation AccessDenied AccessDeniedException", PlaceUnavailable,
+     "These credentials may not {action}.", _POLICY),
+    ("VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded", PlaceUnavailable,
+     "The account's quota is used up: {said}", _QUOTA),
+    ("InsufficientInstanceCapacity InsufficientHostCapacity SpotMaxPriceTooLow", PlaceUnavailable,
+     "AWS has no such machine free there now: {said}", _CAPACITY),
+    ("InvalidInstanceType InvalidInstanceType.NotFound", UsageError,
+     "The region has no such instance type: {said}", _TYPES),
+    ("Unsupported", UsageError, "AWS does not offer that: {said}", _CAPACITY),
+    ("UnsupportedOperation IncorrectInstanceState IncorrectState", OffloadError,
+     "The machine does not do that now: {said}", "To see how it is: offload machines"),
+    ("InvalidParameterValue InvalidParameterCombination InvalidBlockDeviceMapping", UsageError,
+     "AWS does not take what is asked for: {said}", _DOCTOR),
+    ("InvalidAMIID.NotFound InvalidAMIID.Malformed InvalidAMIID.Unavailable", UsageError,
+     "The region has no such image: {said}", _IMAGES),
+    ("OptInRequired", PlaceUnavailable,
+     "The account has not subscribed to what is asked for: {said}", _IMAGES),
+    ("PendingVerification Blocked", PlaceUnavailable,
+     "AWS has not cleared the account yet: {said}", _DOCTOR),
+    ("RequestLimitExceeded Throttling ThrottlingException TooManyRequestsException",
+     PlaceUnavailable, "AWS is asked too often: {said}", _PATIENCE),
+    ("InternalError InternalFailure ServiceUnavailable Unavailable ServiceException",
+     PlaceUnavailable, "AWS has a problem of its own: {said}", _PATIENCE),
+    ("VPCIdNotSpecified DefaultVpcDoesNotExist", PlaceUnavailable,
+     "The region has no default network: {said}", _NETWORK),
+    ("MissingInput", PlaceUnavailable, "The default network has no subnet: {said}",
+     _SUBNET),
+    ("InvalidSubnetID.NotFound InvalidSubnetID.Malformed InvalidSubnet", UsageError,
+     "The region has no such subnet: {said}",
+     "To see those there are: aws ec2 describe-subnets --output table"),
+    ("InvalidInstanceID.NotFound InvalidInstanceID.Malformed", OffloadError,
+     "There is no such machine: {said}", "To see those there are: offload machines"),
+    ("DependencyViolation VolumeInUse InvalidNetworkInterface.InUse", OffloadError,
+     "A machine still uses it: {said}", _PATIENCE),
+    ("InvalidGroup.NotFound InvalidKeyPair.NotFound", OffloadError,
+     "AWS does not know everywhere yet what was just made: {said}", _PATIENCE),
+    ("InvalidKeyPair.Duplicate", OffloadError, "That name is taken: {said}",
+     "For another: --name NAME; to remove what has it: offload down NAME"),
+    ("IdempotentParameterMismatch", OffloadError,
+     "An earlier attempt asked for another machine of that name: {said}",
+     "To begin reset: offload down NAME"),
+)  # fmt: skip
+"""By the codes of EC2, STS, SSM and Service Quotas.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+"""
 
 
 @contextmanager
@@ -59,3 +176,51 @@ def each(client: Any, operation: str, key: str, **parameters: Any) -> Iterator[d
     while token := answer.get("NextToken"):
         answer = call(client, operation, **parameters, NextToken=token)
         yield from answer.get(key, ())
+
+
+def explained(error: Exception) -> OffloadError:
+    """What is wrong, of any exception that boto3 raises."""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):
+        return _refusal(response.get("Error", {}), getattr(error, "operation_name", "it"))
+    said = _line(str(error))
+    for known in type(error).__mro__:
+        if row := _EXCEPTIONS.get(known.__name__):
+            return _filled(row, {"said": said, **getattr(error, "kwargs", {})})
+    return PlaceUnavailable(f"AWS cannot be asked: {said}.", hint=_DOCTOR)
+
+
+def lacking(message: str) -> str | None:
+    """The permission that a refusal names, as a policy calls it."""
+    found = _ACTION.search(message)
+    return found[1] if found else None
+
+
+def _refusal(answer: Mapping[str, Any], operation: str) -> OffloadError:
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
+    said = f"{_line(message) or code}."
+    if row := _CODES.get(code):
+        return _filled(row, {"said": said, "action": _action(message, operation)})
+    return OffloadError(f"AWS refuses {operation}: {said}", hint=_DOCTOR)
+
+
+def _filled(row: _Row, about: Mapping[str, Any]) -> OffloadError:
+    kind, text, hint = row
+    return kind(text.format_map(about), hint=hint)
+
+
+def _action(message: str, operation: str) -> str:
+    """Which permission lacks, as a policy calls it, and what for."""
+    found = _ACTION.search(message)
+    if found is None:
+        return operation
+    action, on = found[1], found[2]
+    if action == "ec2:CreateTags" and operation != "CreateTags":
+        return f"tag the {on or 'things'} that {operation} creates (ec2:CreateTags)"
+    return action
+
+
+def _line(text: str) -> str:
+    """One sentence without its full stop, and without what only AWS can read."""
+    text = text.partition("Encoded authorization failure message")[0]
+    return " ".join(text.split()).rstrip(".")

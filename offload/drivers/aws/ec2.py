@@ -1,12 +1,12 @@
 """EC2: the life of a machine, in one account and one region."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from offload.domain.errors import OffloadError
 from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec, State
-from offload.drivers.aws import account, calls, groups, launch_request, lookup, tagging
+from offload.drivers.aws import account, calls, groups, lookup, tagging
 from offload.drivers.aws.lookup import Clients
 
 _STATES: Mapping[str, State] = {
@@ -65,7 +65,7 @@ class Cloud:
 
     def allowed(self, offer: Offer) -> None:
         """Ask EC2 to refuse what it would refuse to create; it creates nothing."""
-        wanted = launch_request.request(offer)
+        wanted = launch_request(offer)
         calls.call(self._ec2, "run_instances", fine=[calls.WOULD], DryRun=True, **wanted)
 
     def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
@@ -111,9 +111,7 @@ class Cloud:
         """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
 
         It is created in the network `vpc` if there is none; None is wherever the machine's is.
-
-        Raises:
-            UsageError: one of them is no range of addresses.
+        UsageError says that one of them is no range of addresses.
         """
         wanted = groups.ranges(cidrs)
         group = groups.made(self._ec2, name, vpc) if vpc else self._group(name, None)
@@ -133,7 +131,7 @@ class Cloud:
         Its key and its security group must be there.
         """
         name = offer.spec.name
-        wanted = launch_request.request(offer, self._group(name, offer.vpc), expires_at)
+        wanted = launch_request(offer, self._group(name, offer.vpc), expires_at)
         answer = calls.call(
             self._ec2,
             "run_instances",
@@ -199,6 +197,52 @@ class Cloud:
             zone=instance.get("Placement", {}).get("AvailabilityZone"),
             spot=instance.get("InstanceLifecycle") == "spot",
         )
+
+
+def launch_request(
+    offer: Offer, group: str | None = None, expires_at: str | None = None
+) -> dict[str, Any]:
+    """The parameters of RunInstances, but for key, user data and token."""
+    spec = offer.spec
+    disk = {"VolumeSize": offer.disk_gb, "VolumeType": "gp3", "Encrypted": True}
+    disk["DeleteOnTermination"] = True
+    wanted: dict[str, Any] = {
+        "ImageId": offer.ami,
+        "InstanceType": spec.instance_type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "BlockDeviceMappings": [{"DeviceName": offer.root_device, "Ebs": disk}],
+        # Hop limit 1: containers on the machine do not reach the metadata service.
+        "MetadataOptions": {
+            "HttpEndpoint": "enabled",
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+        },
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "TagSpecifications": list(_tags(offer, expires_at)),
+    }
+    groups = [group] if group else []
+    if spec.subnet:  # a subnet of one's own gives no public address unasked
+        card = {"DeviceIndex": 0, "SubnetId": spec.subnet, "AssociatePublicIpAddress": True}
+        wanted["NetworkInterfaces"] = [card | ({"Groups": groups} if groups else {})]
+    elif groups:
+        wanted["SecurityGroupIds"] = groups
+    if spec.zone:
+        wanted["Placement"] = {"AvailabilityZone": spec.zone}
+    if spec.spot:
+        once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+        wanted["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": once}
+    return wanted
+
+
+def _tags(offer: Offer, expires_at: str | None) -> Iterator[dict[str, Any]]:
+    mark = {MARK: offer.spec.name}
+    ours = {"Name": tagging.called(offer.spec.name), LOGIN: offer.login} | mark
+    if expires_at is not None:
+        ours[EXPIRES] = expires_at
+    yield tagging.tagged("instance", {**offer.spec.tags, **ours})
+    spot = ["spot-instances-request"] if offer.spec.spot else []
+    yield from (tagging.tagged(kind, mark) for kind in ("volume", "network-interface", *spot))
 
 
 Clouds = Callable[[str | None, str | None], Cloud]

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from offload.domain.machines import MARK, Offer, Resource
-from offload.drivers.aws import calls, errors, launch_request
+from offload.drivers.aws import calls
+from offload.drivers.aws.ec2 import launch_request
 from offload.drivers.aws.groups import ssh_from
 from offload.drivers.aws.tagging import called, tagged
 
@@ -101,7 +102,7 @@ def _answers(ec2: Any, action: str, parameters: dict[str, Any]) -> dict[str, Ans
         return {f"ec2:{action}": "allowed"}
     if refusal["Code"] != "UnauthorizedOperation":
         return {f"ec2:{action}": "unknown"}
-    lacking = errors.lacking(refusal.get("Message", ""))
+    lacking = calls.lacking(refusal.get("Message", ""))
     if lacking in {None, f"ec2:{action}"}:
         return {f"ec2:{action}": "missing"}
     return {f"ec2:{action}": "unknown", str(lacking): "missing"}  # to tag what it creates
@@ -109,7 +110,7 @@ def _answers(ec2: Any, action: str, parameters: dict[str, Any]) -> dict[str, Ans
 
 def _making(offer: Offer | None) -> dict[str, dict[str, Any]]:
     mark, name = {MARK: "doctor"}, called("doctor")
-    return ({"RunInstances": launch_request.request(offer)} if offer else {}) | {
+    return ({"RunInstances": launch_request(offer)} if offer else {}) | {
         "CreateSecurityGroup": {
             "GroupName": name,
             "Description": name,

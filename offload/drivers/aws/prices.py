@@ -25,11 +25,7 @@ _USUAL = {
 
 
 def shipped(instance_type: str, region: str) -> Price:
-    """The price of the table.
-
-    Raises:
-        UsageError: it names none; the message says what it names.
-    """
+    """The price of the table; UsageError where it names none, which says what it names."""
     found = {(price.instance_type, price.region): price for price in table()}
     if price := found.get((instance_type, region)):
         return price

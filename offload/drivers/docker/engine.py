@@ -1,4 +1,4 @@
-"""The Docker engine."""
+"""The Docker engine. Where none answers, PlaceUnavailable is raised."""
 
 import contextlib
 import os
@@ -29,7 +29,6 @@ class RunningContainer:
 
     id: str
     name: str
-    image: str
     state: str
     starved: bool
     port: int | None
@@ -38,31 +37,26 @@ class RunningContainer:
 
 
 def version() -> str:
-    """The running engine's version.
-
-    Raises:
-        PlaceUnavailable: no engine answers.
-    """
+    """The running engine's version."""
     with Engine.connected(timeout_s=3) as engine:
         return engine.version
 
 
 class Engine:
-    """A connection to the engine that Docker's own environment variables name."""
+    """A connection to the engine that Docker's own environment variables name. `arch` is the
+    machine that its images are for, in EC2's words.
+    """
 
     def __init__(self, client: "docker.DockerClient") -> None:
         self._client = client
-        self.version = str(client.version()["Version"])
+        said = client.version()
+        self.version = str(said["Version"])
+        self.arch = {"amd64": "x86_64"}.get(said["Arch"], str(said["Arch"]))
 
     @classmethod
     @contextmanager
     def connected(cls, timeout_s: int = 60) -> Iterator["Engine"]:
-        """Connect.
-
-        Raises:
-            PlaceUnavailable: no engine answers, or not to us.
-            OffloadError: the engine refuses what it is asked for meanwhile.
-        """
+        """Connect; OffloadError where the engine refuses what it is asked for meanwhile."""
         import docker
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException  # what docker lets through
@@ -92,10 +86,9 @@ class Engine:
         """The labels of an image that is here; None if it is not."""
         from docker.errors import ImageNotFound
 
-        try:
+        with contextlib.suppress(ImageNotFound):
             return dict(self._client.images.get(image).labels)
-        except ImageNotFound:
-            return None
+        return None
 
     def image_id(self, image: str) -> str:
         """The id of an image that is here."""
@@ -113,12 +106,6 @@ class Engine:
             on_bytes(have_bytes, max(have_bytes, total_bytes))
             yield chunk
 
-    @property
-    def arch(self) -> str:
-        """The machine that its images are for, in EC2's words."""
-        spoken = str(self._client.version()["Arch"])
-        return {"amd64": "x86_64"}.get(spoken, spoken)
-
     def build(
         self,
         context: IO[bytes],
@@ -127,10 +114,8 @@ class Engine:
         labels: Mapping[str, str],
         on_line: Callable[[str], None],
     ) -> None:
-        """Build an image of a tar stream, telling what the engine says line by line.
-
-        Raises:
-            OffloadError: the build fails.
+        """Build an image of a tar stream, telling what the engine says line by line; OffloadError
+        where that fails.
         """
         lines = self._client.api.build(
             fileobj=context, custom_context=True, tag=tag, buildargs=dict(arguments),
@@ -161,10 +146,9 @@ class Engine:
         """How it is now; None if it is gone."""
         from docker.errors import NotFound
 
-        try:
+        with contextlib.suppress(NotFound):
             return _running(self._client.containers.get(container_id))
-        except NotFound:
-            return None
+        return None
 
     def ours(self) -> list[RunningContainer]:
         """Every container that we started and that is still there, running or not."""
@@ -199,7 +183,6 @@ def _running(container: Any) -> RunningContainer:
     return RunningContainer(
         id=container.id,
         name=container.name,
-        image=container.attrs["Image"],
         state=container.status,
         starved=bool(container.attrs["State"].get("OOMKilled")),
         port=int(published[0]) if published else None,

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 
 from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transport
 
+from offload.domain.errors import OffloadError
 from offload.drivers.http.connections import SOCKET_OPTIONS
-from offload.drivers.ssh.errors import CommandFailed, HostKeyChanged, NotLetIn, SshUnreachable
-from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, after, hang_up
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
 
 # Its threads log what we raise, and without a handler Python prints that on standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -28,10 +29,7 @@ _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 class Shell:
-    """A machine that is logged into, over one connection, for several threads: first, one after the
-    other and all within `timeout_s`, an SSH session is negotiated, the host is recognised and we
-    log in. Where nobody answers or the other end breaks off, SshUnreachable is raised.
-    """
+    """A machine that is logged into, over one connection, for several threads."""
 
     def __init__(self, address: str, port: int, timeout_s: float) -> None:
         self._until_s = time.monotonic() + timeout_s
@@ -42,85 +40,59 @@ class Shell:
         assert isinstance(self._transport.packetizer, Packets)
         self._packets = self._transport.packetizer
 
-    def negotiate(self) -> None:
-        """Agree on keys."""
-        transport = self._transport
-        options = transport.get_security_options()
-        options.key_types = (_KEY_TYPE,)
-        options.ciphers = (_CIPHER, *(one for one in options.ciphers if one != _CIPHER))
-        transport.banner_timeout = transport.handshake_timeout = self._left_s()
-        done = threading.Event()
-        transport.start_client(done)
-        if not done.wait(self._left_s()) or not transport.is_active():
-            raise SshUnreachable(f"{self._shown} does not speak SSH.")
-
-    def recognise(self, known_hosts: str, alias: str) -> None:
-        """See that the host's key is on a line of `alias` in a file of known hosts.
-
-        Raises:
-            HostKeyChanged: it is not.
-        """
-        try:
-            shown = self._transport.get_remote_server_key().get_base64()
-        except SSHException as error:
-            raise SshUnreachable(f"{self._shown} breaks off.") from error
-        if shown not in _known(known_hosts, alias):
-            raise HostKeyChanged(
-                f"Whoever answers at {self._address} is not {alias}: its host key is another.",
-                hint=f"To be rid of the machine: offload down {alias.removeprefix('offload-')}",
-            )
-
-    def log_in(self, login: str, private_key: str) -> None:
-        """Prove with the key in a file who we are, and with nothing else.
+    @classmethod
+    def connected(
+        cls,
+        address: str,
+        port: int,
+        login: str,
+        private_key: str,
+        known_hosts: str,
+        alias: str,
+        timeout_s: float,
+    ) -> "Shell":
+        """Log in with the key in the file `private_key`, and with nothing else, at a host whose key
+        is on a line of `alias` in the file `known_hosts`.
 
         Raises:
-            NotLetIn: it is not accepted, or cannot be read.
+            SshUnreachable: there is no such host, it breaks off or does not answer in time; or it
+                does not accept the key, or we cannot read that.
+            HostKeyChanged: it is another host.
         """
-        key, done = _private(private_key), threading.Event()
-        with suppress(*BROKEN):  # said below
-            self._transport.auth_publickey(login, key, done)
-            done.wait(self._left_s())
-        if self.is_alive:
-            self._transport.set_keepalive(_KEEP_ALIVE_S)
-            self._hurry()
-            return
-        if done.is_set() and self._transport.is_active():
-            raise NotLetIn(f"{login}@{self._address} does not accept our key.")
-        raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
+        shell = cls(address, port, timeout_s)
+        with ExitStack() as stack:
+            stack.callback(shell.close)
+            shell._negotiate()
+            shell._recognise(known_hosts, alias)
+            shell._log_in(login, private_key)
+            stack.pop_all()
+        return shell
 
     def run(
         self,
         command: str,
         stdin: Iterable[bytes] = (),
         on_line: Callable[[str], None] = lambda _line: None,
-        timeout_s: float | None = None,
     ) -> str:
         """Run `command` in the login's shell; what it prints. `on_line` is told each line of its
         standard error. `command` is seen by all on that machine: secrets belong in `stdin`.
 
         Raises:
-            CommandFailed: it ends with another code than 0, or not within `timeout_s`.
+            OffloadError: it ends with another code than 0; the message is the last thing it said.
             SshUnreachable: the connection broke off.
         """
-        opened = closing(self._session(command))
-        limit_s = threading.TIMEOUT_MAX if timeout_s is None else timeout_s
-        with (
-            ThreadPoolExecutor(2) as readers,
-            opened as channel,
-            after(limit_s, channel.close) as late,
-        ):
+        with ThreadPoolExecutor(2) as readers, closing(self._session(command)) as channel:
             output = readers.submit(channel.makefile("rb").read)
             complaints = readers.submit(_follow, channel.makefile_stderr("rb"), on_line)
             self._feed(channel, stdin)
-            said, complaint = output.result().decode(errors="replace"), complaints.result()
+            printed, complaint = output.result(), complaints.result()
             code, broke_off = channel.recv_exit_status(), not channel.eof_received
         if code == 0:
-            return said
-        if code < 0 and broke_off and not late.is_set():
+            return printed.decode(errors="replace")
+        if code < 0 and broke_off:
             raise SshUnreachable("The SSH connection broke off.")
         killed = "It did not end by itself." if code < 0 else f"It ended with code {code}."
-        last = complaint or _last_line(said) or killed
-        raise CommandFailed(last, code if code >= 0 else None)
+        raise OffloadError(complaint or _follow(printed.splitlines(), lambda _line: None) or killed)
 
     def channel(self, host: str, port: int, timeout_s: float) -> ChannelStream:
         """A connection from the machine to `port` of `host`.
@@ -159,13 +131,56 @@ class Shell:
         self._packets.complete_handshake()  # else its timer lives on
         self._wire.close()
 
+    def _negotiate(self) -> None:
+        transport = self._transport
+        options = transport.get_security_options()
+        options.key_types = (_KEY_TYPE,)
+        options.ciphers = (_CIPHER, *(one for one in options.ciphers if one != _CIPHER))
+        transport.banner_timeout = transport.handshake_timeout = self._left_s()
+        done = threading.Event()
+        transport.start_client(done)
+        if not done.wait(self._left_s()) or not transport.is_active():
+            raise SshUnreachable(f"{self._shown} does not speak SSH.")
+
+    def _recognise(self, known_hosts: str, alias: str) -> None:
+        try:
+            shown = self._transport.get_remote_server_key().get_base64()
+        except SSHException as error:
+            raise SshUnreachable(f"{self._shown} breaks off.") from error
+        if shown not in _known(known_hosts, alias):
+            raise HostKeyChanged(
+                f"Whoever answers at {self._address} is not {alias}: its host key is another.",
+                hint=f"To be rid of the machine: offload down {alias.removeprefix('offload-')}",
+            )
+
+    def _log_in(self, login: str, private_key: str) -> None:
+        try:
+            key, done = Ed25519Key(filename=private_key), threading.Event()
+        except (OSError, SSHException, ValueError) as error:
+            raise SshUnreachable(f"Our key in {private_key} cannot be read: {error}.") from error
+        with suppress(*BROKEN):  # said below
+            self._transport.auth_publickey(login, key, done)
+            done.wait(self._left_s())
+        if self.is_alive:
+            self._transport.set_keepalive(_KEEP_ALIVE_S)
+            self._hurry()
+            return
+        if done.is_set() and self._transport.is_active():
+            raise SshUnreachable(f"{login}@{self._address} does not accept our key.")
+        raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
+
     def _session(self, command: str, timeout_s: float = STALL_S) -> Channel:
         """A command that runs; `timeout_s` is how long it may take to begin."""
         try:
             channel = self._transport.open_session(timeout=timeout_s)
             # paramiko waits for ever if the connection breaks off just before it begins to wait.
-            with after(timeout_s, channel.event.set):
+            wake = threading.Timer(timeout_s, channel.event.set)
+            wake.start()
+            try:
                 channel.exec_command(command)
+            finally:
+                wake.cancel()
+                wake.join()
         except BROKEN as error:
             raise SshUnreachable("The SSH connection broke off.") from error
         return channel
@@ -191,13 +206,6 @@ class Shell:
         return max(0.0, self._until_s - time.monotonic())
 
 
-def _private(path: str) -> Ed25519Key:
-    try:
-        return Ed25519Key(filename=path)
-    except (OSError, SSHException, ValueError) as error:
-        raise NotLetIn(f"Our key in {path} cannot be read: {error}.") from error
-
-
 def _known(path: str, alias: str) -> set[str]:
     """The keys of `alias`, in base64."""
     with suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
@@ -212,7 +220,7 @@ def _wire(address: str, port: int, timeout_s: float) -> socket.socket:
     except OSError as error:
         silent = isinstance(error, TimeoutError) or error.errno in _NO_ROUTE
         why = "does not answer" if silent else f"cannot be reached: {error.strerror or error}"
-        raise SshUnreachable(f"{address}:{port} {why}.", silent=silent) from error
+        raise SshUnreachable(f"{address}:{port} {why}.") from error
     for option in SOCKET_OPTIONS:
         wire.setsockopt(*option)
     if _USER_TIMEOUT is not None:  # else a link that is gone is noticed late
@@ -228,7 +236,3 @@ def _follow(lines: Iterable[bytes], on_line: Callable[[str], None]) -> str:
         on_line(text)
         last = text or last
     return last
-
-
-def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,11 +1,8 @@
-"""Keys of our own, and logging in with one of them and with nothing of the user's."""
+"""Keys of our own, and what goes wrong on the way to a machine, and on it."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from offload.drivers.ssh.connection import Shell
+from offload.domain.errors import OffloadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +24,9 @@ def new_key() -> KeyPair:
     return KeyPair(private.decode(), public.decode())
 
 
-def connected(
-    address: str,
-    port: int,
-    login: str,
-    private_key: str,
-    known_hosts: str,
-    alias: str,
-    timeout_s: float,
-) -> "Shell":
-    """Log in with the key in the file `private_key`, at a host whose key is on a line of `alias` in
-    the file `known_hosts`.
+class SshUnreachable(ConnectionError):
+    """There is no SSH connection, or our key opens nothing there."""
 
-    Raises:
-        SshUnreachable: there is no such host, or it does not answer in time.
-        NotLetIn: it does not accept the key, or we cannot read it.
-        HostKeyChanged: it is another host.
-    """
-    from offload.drivers.ssh.connection import Shell
 
-    shell = Shell(address, port, timeout_s)
-    with ExitStack() as stack:
-        stack.callback(shell.close)
-        shell.negotiate()
-        shell.recognise(known_hosts, alias)
-        shell.log_in(login, private_key)
-        stack.pop_all()
-    return shell
+class HostKeyChanged(OffloadError):
+    """Whoever answers cannot prove to be the machine we know."""

@@ -1,9 +1,8 @@
 """paramiko: how bytes leave and come, without ever waiting for longer than was allowed."""
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from paramiko import Channel, SSHException
@@ -41,11 +40,7 @@ class Packets(Packetizer):
         self._stall_s = STALL_S if timeout_s is None else min(timeout_s, STALL_S)
 
     def write_all(self, out: bytes) -> None:  # type: ignore[override]
-        """Send it all.
-
-        Raises:
-            EOFError: the connection is at its end, by our doing if it stalled.
-        """
+        """Send it all; EOFError where the connection is at its end, by our doing if it stalled."""
         left, moved_s = memoryview(out), time.monotonic()
         while left:
             try:
@@ -66,24 +61,6 @@ def hang_up(wire: socket.socket) -> None:
     """End a connection so that whoever waits at it wakes up."""
     with suppress(OSError):
         wire.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def after(timeout_s: float, act: Callable[[], None]) -> Iterator[threading.Event]:
-    """Call `act` if the block takes longer than `timeout_s`; the event says that it did."""
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        act()
-
-    timer = threading.Timer(timeout_s, end)
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 class ChannelStream:

@@ -14,7 +14,7 @@ from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.http import web
 from offload.drivers.settings import Settings
-from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Endpoint
 from offload.providers.ec2 import registry

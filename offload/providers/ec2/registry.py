@@ -15,8 +15,7 @@ from offload.domain.machines import Machine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
-from offload.drivers.ssh import login
-from offload.drivers.ssh.errors import SshUnreachable
+from offload.drivers.ssh.login import SshUnreachable, new_key
 
 if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Shell
@@ -43,7 +42,7 @@ class MachineState:
     def public_key(self) -> str:
         """The public part of the key that the machine lets in."""
         if not self.folder.has("key"):
-            pair = login.new_key()
+            pair = new_key()
             self.folder.write("key.pub", pair.public)
             self.folder.write("key", pair.private)
         return self.folder.read("key.pub")
@@ -116,7 +115,7 @@ class MachineState:
 
         When the block ends well, only the new one is right.
         """
-        before, pair = self._pinned(), login.new_key()
+        before, pair = self._pinned(), new_key()
         self.folder.pin(*before, pair.public)
         yield pair.private
         self.folder.pin(pair.public)
@@ -131,14 +130,16 @@ class MachineState:
         """
         if self.record.address is None:
             raise SshUnreachable("It has no address.")
-        return login.connected(
+        from offload.drivers.ssh.connection import Shell
+
+        return Shell.connected(
             self.record.address, SSH_PORT, self.record.login, self.folder.key,
             self.folder.known_hosts, self.folder.alias, timeout_s,
         )  # fmt: skip
 
     def _host_key(self) -> str:
         if not self.folder.has(_HOST_KEY):
-            pair = login.new_key()
+            pair = new_key()
             self.folder.pin(pair.public)
             self.folder.write(_HOST_KEY, pair.private)
         return self.folder.read(_HOST_KEY)

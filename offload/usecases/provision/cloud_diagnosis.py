@@ -36,7 +36,13 @@ def facts(
     offer = wrong = None
     try:
         offer = cloud.offer(Spec("doctor", cloud.region, INSTANCE, _NOBODY))
-        found |= _offered(offer)
+        docker = "with Docker" if offer.has_engine else "without Docker"
+        found |= {
+            "default_network": offer.vpc,
+            "machine": f"{INSTANCE}: {offer.arch}, {offer.vcpus} vCPUs, {offer.memory_gib:g} GiB, "
+            f"disk of {offer.disk_gb} GB",
+            "image": f"{offer.ami} {docker}, user {offer.login}",
+        }
         cloud.allowed(offer)
     except OffloadError as error:
         found["refused"] = str(error)
@@ -48,16 +54,6 @@ def facts(
             hint="To see the policy to ask for: offload doctor aws --policy",
         )
     return found, wrong
-
-
-def _offered(offer: Offer) -> Json:
-    docker = "with Docker" if offer.has_engine else "without Docker"
-    return {
-        "default_network": offer.vpc,
-        "machine": f"{offer.spec.instance_type}: {offer.arch}, {offer.vcpus} vCPUs, "
-        f"{offer.memory_gib:g} GiB, disk of {offer.disk_gb} GB",
-        "image": f"{offer.ami} {docker}, user {offer.login}",
-    }
 
 
 def _price(context: Context, region: str) -> str:

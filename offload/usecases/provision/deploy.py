@@ -3,21 +3,20 @@
 import hashlib
 import math
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Reporter
 from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
-from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
+from offload.drivers.docker.own_image import SOURCE, OwnImage
 from offload.drivers.folders import archives
-from offload.drivers.http.web import OnBytes
 from offload.providers import Phases
 from offload.providers.served_files import INSIDE, ServedFiles
 from offload.usecases.provision.launch import Waiter
@@ -26,60 +25,13 @@ if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Shell
 
 
-class ImageOrigin(StrEnum):
-    """How a machine came by our image: it had it, built it, or got it from here."""
-
-    PRESENT = "present"
-    BUILT = "built"
-    STREAMED = "streamed"
-
+ImageOrigin = Literal["present", "built", "streamed"]
+"""How a machine came by our image: it had it, built it, or got it from here."""
 
 CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
 _ENGINE_S = 420.0
 _CARGO = "/var/lib/offload"
-_RELOAD = (
-    "systemctl reload sshd 2>/dev/null || systemctl reload ssh 2>/dev/null || "
-    'kill -HUP "$(cat /run/sshd.pid)"'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerImage:
-    """Our image as the machine is to have it: `digest` is that of its source. `context` is what it
-    is built from, as a tar stream. `saved` gives the image itself, compressed, and how many bytes
-    it takes unpacked, telling how many of those are on their way; None where no engine is here.
-    `is_current` says that the engine here has it, `make` sees to that.
-    """
-
-    name: str
-    runtime: str
-    digest: str
-    context: Callable[[], Iterator[bytes]]
-    saved: Callable[[OnBytes], Iterator[bytes]] | None
-    is_current: Callable[[], bool] = lambda: True
-    make: Callable[[Callable[[str], None]], None] = lambda _on_line: None
-
-
-def container_image(model: ModelSource, *, can_send: bool) -> ContainerImage:
-    """Our image with the runtime that the model takes; `can_send` says that the engine here may
-    make it.
-    """
-    runtime = model.runtime
-
-    def context() -> Iterator[bytes]:
-        with build_context.opened() as stream:
-            yield from archives.chunks(stream)
-
-    return ContainerImage(
-        name=own_image.name(runtime),
-        runtime=own_image.runtime(runtime),
-        digest=build_context.digest(),
-        context=context,
-        saved=partial(own_image.saved, runtime) if can_send else None,
-        is_current=partial(own_image.is_marked, runtime),
-        make=partial(own_image.make, runtime),
-    )
 
 
 def key_of(model: ModelSource, files: ServedFiles) -> str:
@@ -90,7 +42,8 @@ def key_of(model: ModelSource, files: ServedFiles) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Makes a machine serve; each step looks at what there is, and does what is missing.
+    """Makes a machine serve; each step looks at what there is, and does what is missing, or raises
+    OffloadError.
 
     `reporter` is told what happens, and how much of the image has been sent of how much.
     """
@@ -101,11 +54,7 @@ class Deployment:
     reporter: Reporter
 
     def engine(self) -> None:
-        """Wait for the engine, and for what the machine was told at its boot.
-
-        Raises:
-            PlaceUnavailable: it does not come up.
-        """
+        """Wait for the engine, and for what the machine was told at its boot."""
         ask = f"test -e /etc/offload/booted && {_DOCKER} version -f '{{{{.Server.Version}}}}'"
         answers = partial(self.says, ask)
         with self.phases.of(StartPhase.ENGINE):
@@ -121,7 +70,8 @@ class Deployment:
         key = "/etc/ssh/ssh_host_ed25519_key"
         script = (
             f"umask 077; cat >{key}.next && mv {key}.next {key} && "
-            f"ssh-keygen -y -f {key} >{key}.pub && {{ {_RELOAD}; }}"
+            f"ssh-keygen -y -f {key} >{key}.pub && {{ systemctl reload sshd 2>/dev/null || "
+            'systemctl reload ssh 2>/dev/null || kill -HUP "$(cat /run/sshd.pid)"; }'
         )
         self._sudo(script, [private.encode()])
 
@@ -138,44 +88,42 @@ class Deployment:
         )
         self._sudo(f"( {script} ) 2>/dev/null", [text.encode()])
 
-    def image(self, image: ContainerImage, way: str) -> ImageOrigin:
+    def image(self, image: OwnImage, way: str, *, can_send: bool) -> ImageOrigin:
         """Have our image there: as it is, built there, or sent; which of these it was. `way` is
-        `build`, `stream`, or `auto`: built if the machine reaches the registries.
-
-        Raises:
-            OffloadError: it cannot be had in the way asked for.
+        `build`, `stream`, or `auto`: built if the machine reaches the registries. `can_send` says
+        that the engine here may make it.
         """
         with self.phases.of(StartPhase.IMAGE):
-            label = '{{index .Config.Labels "offload.source"}}'
+            label = f'{{{{index .Config.Labels "{SOURCE}"}}}}'
             ask = f"{_DOCKER} image inspect -f '{label}' {image.name}"
             if (self.says(ask) or "").strip() == image.digest:
-                return ImageOrigin.PRESENT
+                return "present"
             if way == "build" or (way == "auto" and self._reaches_registries()):
                 try:
                     self._build(image)
-                    return ImageOrigin.BUILT
+                    return "built"
                 except OffloadError as error:
-                    if way == "build" or image.saved is None:
+                    if way == "build" or not can_send:
                         raise
                     self.reporter.warn(f"{error} It is sent instead.")
-        if image.saved is None:
+        if not can_send:
             raise OffloadError(
                 "The machine reaches no registry to build the image from, and there is no Docker "
                 "engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
-        if not image.is_current():
+        if not image.is_marked():
             # Apart, as the next machine need not wait for it.
             with self.phases.of(StartPhase.BUILD):
                 image.make(self._build_step)
         with self.phases.of(StartPhase.IMAGE):
             sent = self._checked(image.saved(self.reporter.sent))
             self.shell.run(f"{_DOCKER} load", sent, self.reporter.step)
-        return ImageOrigin.STREAMED
+        return "streamed"
 
     def container(
         self,
-        image: ContainerImage,
+        image: OwnImage,
         files: ServedFiles,
         key: str,
         token: str,
@@ -215,8 +163,8 @@ class Deployment:
         both = f"{ask} https://registry-1.docker.io/v2/ && {ask} https://pypi.org/simple/pip/"
         return self.says(f"{both} 2>/dev/null && echo yes") is not None
 
-    def _build(self, image: ContainerImage) -> None:
-        runtime, label = shlex.quote(image.runtime), shlex.quote(f"offload.source={image.digest}")
+    def _build(self, image: OwnImage) -> None:
+        runtime, label = shlex.quote(image.runtime), shlex.quote(f"{SOURCE}={image.digest}")
         build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
         self.shell.run(build, self._checked(image.context()), self.reporter.step)
 
@@ -244,10 +192,9 @@ class Deployment:
 
     def says(self, command: str) -> str | None:
         """What a command prints; None where it fails."""
-        try:
+        with suppress(OffloadError):
             return self.shell.run(command, (), self.reporter.step)
-        except OffloadError:
-            return None
+        return None
 
 
 def log_command(lines: int) -> str:

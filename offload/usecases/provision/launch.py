@@ -74,7 +74,6 @@ class MachineLaunch:
         """The machine, running with an address, and what it was brought up from.
 
         Raises:
-            Interrupted: somebody asked to stop.
             OffloadError: the cloud refuses, or the name is somebody else's machine.
         """
         name = offer.spec.name
@@ -134,11 +133,8 @@ class MachineLaunch:
         return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
 
     def _switched_on(self, machine: Machine) -> None:
-        def is_off() -> bool | None:
-            return self._now(machine).state == "stopped" or None
-
         late = f"The machine {machine.name} does not stop, and cannot be started before."
-        self.patience.until(is_off, _LAUNCH_S, late)
+        self.patience.until(lambda: self._now(machine).state == "stopped" or None, _LAUNCH_S, late)
         self.cloud.start(machine.id)
 
     def _running(self, machine: Machine) -> Machine:
@@ -167,10 +163,8 @@ def _living(machines: Sequence[Machine]) -> Machine | None:
 
 
 def check(machine: Machine, spec: Spec, local: MachineState, cloud: Cloud) -> None:
-    """See that a machine that is there is the one asked for, and that its key is here.
-
-    Raises:
-        OffloadError: it is another.
+    """See that a machine that is there is the one asked for, and that its key is here; else raise
+    OffloadError.
     """
     if not local.is_ours(cloud.key_of(machine.name)):
         raise _not_ours(machine.name)

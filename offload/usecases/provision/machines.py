@@ -1,4 +1,7 @@
-"""Rented machines as people handle them: listed, stopped, let in, their logs and shells."""
+"""Rented machines as people handle them: listed, stopped, let in, their logs and shells.
+
+Where the cloud does not do its part, or the machine does not answer, OffloadError says why.
+"""
 
 import datetime
 import shutil
@@ -10,7 +13,7 @@ from dataclasses import dataclass, replace
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
-from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.providers.ec2 import connection, registry
 from offload.providers.ec2.registry import SSH_PORT
 from offload.usecases.context import Context
@@ -40,9 +43,6 @@ def listed(
     """Every machine that carries our mark in these regions, and what this computer knows of more.
 
     Without regions: in the one that is configured, and where this computer knows of machines.
-
-    Raises:
-        OffloadError: the cloud does not answer.
     """
     ours = {record.spec.name: record for record in registry.records(context.settings)}
     known = {(r.spec.region, r.profile if profile is None else profile) for r in ours.values()}
@@ -82,16 +82,10 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
 
 
 def stop(context: Context, name: str | None) -> tuple[Machine, float]:
-    """Switch a machine off, its disk kept; what that costs a month in dollars.
-
-    Raises:
-        OffloadError: it is not there, or cannot be stopped.
-    """
+    """Switch a machine off, its disk kept; what that costs a month in dollars."""
     folder = registry.one(context.settings, name)
     with folder.locked():
-        record = registry.record_of(folder)
-        cloud = context.clouds(record.spec.region, record.profile)
-        machine = _there(cloud, folder.name)
+        record, cloud, machine = _there(context, folder)
         if machine.spot:
             raise UsageError(
                 f"The machine {folder.name} is a spot instance, which cannot be stopped.",
@@ -107,7 +101,9 @@ def _monthly_usd(parts_usd_per_h: Mapping[str, float]) -> float:
     return parts_usd_per_h.get("disk", 0.0) * 730
 
 
-def _there(cloud: Cloud, name: str) -> Machine:
+def _there(context: Context, folder: MachineFolder) -> tuple[MachineRecord, Cloud, Machine]:
+    name, record = folder.name, registry.record_of(folder)
+    cloud = context.clouds(record.spec.region, record.profile)
     found = cloud.machines(name)
     if not found:
         raise UsageError(
@@ -115,20 +111,14 @@ def _there(cloud: Cloud, name: str) -> Machine:
             hint=f"To bring one up: offload provision ec2 --name {name}; to forget it: "
             f"offload down {name}",
         )
-    return found[0]
+    return record, cloud, found[0]
 
 
 def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str, ...]:
-    """Let in whoever is at these addresses, or this computer where it is now, and nobody else.
-
-    Raises:
-        OffloadError: the cloud refuses.
-    """
+    """Let in whoever is at these addresses, or this computer where it is now, and nobody else."""
     folder = registry.one(context.settings, name)
     wanted = tuple(cidrs) or (connection.caller_cidr(context.settings),)
-    record = registry.record_of(folder)
-    cloud = context.clouds(record.spec.region, record.profile)
-    _there(cloud, folder.name)
+    _, cloud, _ = _there(context, folder)
     cloud.open_to(None, folder.name, wanted)  # at once: whoever holds the lock may wait for it
     with folder.locked():
         record = registry.record_of(folder)
@@ -138,22 +128,14 @@ def allow(context: Context, name: str | None, cidrs: Sequence[str]) -> tuple[str
 
 
 def logs(context: Context, name: str | None, lines: int) -> str:
-    """The last that the server on a machine said.
-
-    Raises:
-        PlaceUnavailable: the machine does not answer, and why.
-    """
+    """The last that the server on a machine said."""
     local = registry.connected(context.settings, name)
     with closing(connection.connected(local, context.settings, context.clouds)) as shell:
         return shell.run(log_command(lines))
 
 
 def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
-    """A shell on the machine, or one command there; its exit code.
-
-    Raises:
-        OffloadError: there is no `ssh` here, or the machine has no address.
-    """
+    """A shell on the machine, or one command there; its exit code."""
     program = shutil.which("ssh")
     if program is None:
         raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
@@ -161,20 +143,16 @@ def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     # Says why, where it does not answer.
     connection.connected(local, context.settings, context.clouds).close()
     folder = local.folder
+    key, known_hosts = (path.replace("%", "%%") for path in (folder.key, folder.known_hosts))
     options = {
         "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": f'"{_plain(folder.known_hosts)}"',
+        "UserKnownHostsFile": f'"{known_hosts}"',
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "HostKeyAlias": folder.alias,
         "HostKeyAlgorithms": "ssh-ed25519",
     }
-    words = [program, "-F", "/dev/null", "-i", _plain(folder.key), "-p", str(SSH_PORT)]
+    words = [program, "-F", "/dev/null", "-i", key, "-p", str(SSH_PORT)]
     words += [f"-o{option}={value}" for option, value in options.items()]
     words += ["-l", local.record.login, str(local.record.address), *command]
     return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command
-
-
-def _plain(path: str) -> str:
-    """A path of which ssh replaces nothing."""
-    return path.replace("%", "%%")

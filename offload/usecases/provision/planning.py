@@ -1,6 +1,5 @@
 """What provisioning a machine would mean: looked up, priced, nothing changed."""
 
-import datetime
 import os
 import secrets
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.host import machine as this_machine
 from offload.providers.ec2 import connection
 from offload.providers.ec2.registry import MachineState
 from offload.usecases.advise import prices
@@ -72,14 +72,14 @@ class ProvisionPlan:
 
 
 def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
-    """What would be done, with everything looked up and nothing changed.
-
-    Raises:
-        OffloadError: it cannot be done, as far as can be known before.
+    """What would be done, with everything looked up and nothing changed; OffloadError where it
+    cannot be, as far as can be known before.
     """
     configured = context.settings
     folder = machine_files.folder(configured.machines_path, wish.name)
-    known = folder.record() or _new(wish.name)
+    known = folder.record() or MachineRecord(
+        Spec(wish.name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), this_machine.now()
+    )
     asked = _lasting(wish.model) or known.model
     labels = _lasting(wish.labels) or (None if wish.model else known.labels)
     model = source.chosen(asked or configured.model, context.hub, labels)
@@ -111,12 +111,6 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
         launch.check(before, spec, MachineState(folder, record), cloud)
     can_send = _can_send(offer, record.image_way)
     return ProvisionPlan(offer, record, model, billing, before, can_send, cloud)
-
-
-def _new(name: str) -> MachineRecord:
-    """What is known of a machine that was not asked for before."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return MachineRecord(Spec(name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), now)
 
 
 def _check_elsewhere(known: MachineRecord, cloud: Cloud, clouds: Clouds) -> None:

@@ -1,6 +1,5 @@
 """A rented machine brought up and made to serve."""
 
-import datetime
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
@@ -13,13 +12,14 @@ from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Machine, R
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import REMOTE, StartState
 from offload.drivers.docker.container_spec import last_words
+from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
 from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Phases
 from offload.providers.ec2.registry import MachineState
@@ -27,7 +27,7 @@ from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
-from offload.usecases.provision.deploy import Deployment, container_image, key_of, log_command
+from offload.usecases.provision.deploy import Deployment, key_of, log_command
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
 from offload.usecases.provision.planning import ProvisionPlan
 
@@ -62,11 +62,8 @@ def carry_out(
     begins: Callable[[StartPhase], None] = lambda _phase: None,
 ) -> Provisioned:
     """The machine, serving. What is there already stays; the same plan goes on after any failure.
-    `begins` is called before each phase, and may prevent it.
-
-    Raises:
-        Interrupted: somebody asked to stop.
-        OffloadError: it cannot be done.
+    `begins` is called before each phase, and may prevent it. OffloadError is raised where it cannot
+    be done, Interrupted where somebody asked to stop.
     """
     try:
         return _carried_out(plan, context, begins)
@@ -98,8 +95,8 @@ def _carried_out(
         with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = _secured(Deployment(shell, patience, phases, reporter), local, stack)
-        image = container_image(plan.model, can_send=plan.can_send)
-        origin = steps.image(image, local.record.image_way)
+        image = OwnImage(plan.model.runtime)
+        origin = steps.image(image, local.record.image_way, can_send=plan.can_send)
         asked = (plan.record.model, plan.record.labels)
         files = served_files(plan.model, *asked, configured.models_path)
         key = key_of(plan.model, files)
@@ -164,7 +161,7 @@ def brought_up(
     if came_from is StartState.WARM:
         return None
     measurement = Measurement(
-        taken_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        taken_at=this_machine.now(),
         source="provision",
         condition=under,
         in_flight=1,
@@ -190,11 +187,10 @@ def _let_in(local: MachineState, patience: Waiter) -> "Shell":
             return local.connect(_TRY_S)
         except SshUnreachable as error:
             last = str(error)
-            return None
         except HostKeyChanged:
-            if young:  # it has not been told its key yet; nothing was said to it
-                return None
-            raise
+            if not young:  # else it has not been told its key yet; nothing was said to it
+                raise
+        return None
 
     name = local.folder.name
     try:
@@ -214,10 +210,9 @@ def _greeted(local: MachineState, steps: Deployment) -> wire.Info:
     with closing(tunnel), closing(address.connect(time.perf_counter, 1)) as server:
 
         def lives() -> bool | None:
-            try:
+            with suppress(Unreachable):
                 return bool(server.request("GET", wire.LIVE))
-            except Unreachable:
-                return None
+            return None
 
         try:
             with steps.phases.of(StartPhase.CONTAINER):

@@ -1,4 +1,7 @@
-"""Taking down what was left up: containers here, rented machines with all that is theirs."""
+"""Taking down what was left up: containers here, rented machines with all that is theirs.
+
+Where an engine or the cloud does not answer, or something does not go, OffloadError is raised.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -27,9 +30,6 @@ Told = Callable[[Resource], None]
 def containers(kept_as: str | None = None) -> Iterator[str]:
     """Remove every container that we started, or those that were kept as this; the name of each
     when it is gone.
-
-    Raises:
-        PlaceUnavailable: no engine answers.
     """
     with Engine.connected() as engine:
         for container in engine.ours():
@@ -52,7 +52,6 @@ def down(
 
     Raises:
         UsageError: nothing is known of it, here or in the cloud; or not where it is.
-        OffloadError: something of it does not go.
     """
     folder = machine_files.folder(context.settings.machines_path, name)
     patience = Waiter(context.stop)
@@ -89,9 +88,6 @@ def orphans(
 ) -> Iterator[tuple[Cloud, list[Resource]]]:
     """For each region, what carries our mark and belongs to no machine that this computer brought
     up, or is at work on, and that still is there.
-
-    Raises:
-        OffloadError: the cloud does not answer.
     """
     first = context.clouds(regions[0] if regions else None, profile)
     known = {record.spec.region for record in registry.records(context.settings)}
@@ -124,11 +120,7 @@ def _is_done(record: MachineRecord, region: str) -> bool:
 
 
 def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], told: Told) -> None:
-    """Remove everything of the machines that these belong to.
-
-    Raises:
-        OffloadError: something does not go.
-    """
+    """Remove everything of the machines that these belong to."""
     patience = Waiter(context.stop)
     known = {folder.name: folder for folder in registry.folders(context.settings)}
     for name in dict.fromkeys(resource.name for resource in found):
@@ -143,11 +135,8 @@ def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], to
 
 
 def remove_all_of(name: str, cloud: Cloud, patience: Waiter, told: Told) -> None:
-    """Take away everything of a machine. When this ends well, nothing carries its mark.
-
-    Raises:
-        Interrupted: somebody asked to stop.
-        OffloadError: something does not go.
+    """Take away everything of a machine. When this ends well, nothing carries its mark; it ends
+    with Interrupted where somebody asked to stop.
     """
     asked: set[str] = set()
     refusals: list[OffloadError] = []
