@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server import run
-from offload.service.server.slots import SessionFactory
+from offload.service.server.core import SessionFactory
 from offload.service.wire import Info, Startup
 from tests.fakes import IDENTITY, FakeSession
 

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from offload.domain.vision import Selection, check_classes
 from offload.service import wire
 from offload.service.server import legacy, problems
-from offload.service.server.core import FILE, FORM, Service, only_file, sent, taken, worked
-from offload.service.server.metrics import Metrics
+from offload.service.server.core import FILE, FORM, Metrics, Service, sent, taken
+from offload.service.server.intake import only_file, worked
 from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
 

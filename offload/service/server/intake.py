@@ -1,19 +1,29 @@
-"""Request bodies on their way in: bounded each, bounded together, never waited for forever."""
+"""Request bodies on their way in: bounded each, bounded together, never waited for forever; and the
+file in them.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from offload.domain.timing import Clock
 from offload.service import wire
 from offload.service.server.problems import Problem, later
 
+T = TypeVar("T")
+
 IDLE_S = 20.0
 """How long a sender may be silent in the middle of a body."""
+
+_SMALL_BYTES = 2**20
+"""A body up to this size is read in less time than handing it to a thread would be worth."""
 
 
 @dataclass(eq=False, slots=True)
@@ -115,3 +125,59 @@ class Intake:
                 body.evicted = True
                 body.patience.reschedule(asyncio.get_running_loop().time())
             excess_bytes -= body.size_bytes
+
+
+async def worked(size_bytes: int, work: Callable[[], T]) -> T:
+    """What `work` makes of that many bytes, in a thread if others would have to wait for it."""
+    return work() if size_bytes <= _SMALL_BYTES else await asyncio.to_thread(work)
+
+
+async def only_file(content_type: str | None, body: bytes) -> bytes:
+    """The bytes of the file that was sent: the body itself, or the one field of a form.
+
+    Raises:
+        Problem: the form is damaged, or holds not exactly one field.
+    """
+    kind, options = parse_options_header(content_type or "")
+    if kind != b"multipart/form-data":
+        return body
+    boundary = options.get(b"boundary", b"")
+    return await worked(len(body), lambda: _only_field(body, boundary))
+
+
+def _only_field(body: bytes, boundary: bytes) -> bytes:
+    """The field's content, in memory: a read-only file system has no room for spooled files."""
+    fields: list[list[bytes]] = []
+    ended: list[bool] = []
+
+    def begin() -> None:
+        if fields:
+            raise _not_one("more")  # no need to read on
+        fields.append([])
+
+    try:
+        if not boundary:
+            raise FormParserError("it names no boundary")
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": begin,
+                "on_part_data": lambda data, start, end: fields[-1].append(data[start:end]),
+                "on_end": lambda: ended.append(True),
+            },
+        )
+        parser.write(body)
+        parser.finalize()
+        if not ended:
+            raise FormParserError("it ends too early")
+    except FormParserError as error:
+        detail = f"The multipart form is damaged: {error}."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+    if not fields:
+        raise _not_one("none")
+    return b"".join(fields[0])
+
+
+def _not_one(how_many: str) -> Problem:
+    detail = f"The form must hold exactly one field, the image; it holds {how_many}."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

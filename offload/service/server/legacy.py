@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from offload.domain.errors import ImageError
 from offload.service import wire
-from offload.service.server.core import FORM, Service, only_file, sent, taken, worked
-from offload.service.server.intake import Body
+from offload.service.server.core import FORM, Service, Slots, sent, taken
+from offload.service.server.intake import Body, only_file, worked
 from offload.service.server.problems import Problem, sentence
-from offload.service.server.slots import Slots
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -21,10 +21,9 @@ from offload.domain.vision import Image
 from offload.drivers.host.capture import Captured
 from offload.service import wire
 from offload.service.server.app import create
-from offload.service.server.core import Service
+from offload.service.server.core import OpenEngine, Service, SessionFactory, Slots
 from offload.service.server.intake import Intake
 from offload.service.server.protocol import PatientProtocol
-from offload.service.server.slots import OpenEngine, SessionFactory, Slots
 
 KEEP_ALIVE_S = 75
 """How long an idle connection stays open; longer than our client keeps one."""
