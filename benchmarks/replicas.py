@@ -31,8 +31,7 @@ from offload.domain.ports import Session
 from offload.domain.timing import quantile
 from offload.domain.vision import Image
 from offload.drivers.http.web import Unreachable
-from offload.providers import Endpoint, docker
-from offload.providers.config import PlaceConfig
+from offload.providers import Endpoint, PlaceConfig, docker
 from offload.service import wire
 from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import Address, ask

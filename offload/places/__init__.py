@@ -11,8 +11,7 @@ from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces
 from offload.domain.ports import Place
 from offload.drivers.host.plugins import Registry
-from offload.providers import PROVIDERS
-from offload.providers.config import PlaceConfig
+from offload.providers import PROVIDERS, PlaceConfig
 
 PLACES = {"local": "offload.places.inprocess"}
 """The name `--where` takes -> its module."""

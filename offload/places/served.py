@@ -7,8 +7,7 @@ from typing import Any
 
 from offload.domain.ports import Model, Session
 from offload.domain.vision import Selection
-from offload.providers import Endpoint
-from offload.providers.config import PlaceConfig
+from offload.providers import Endpoint, PlaceConfig
 from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import ask, expect
 from offload.service.client.session import ServerSession

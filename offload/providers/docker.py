@@ -22,9 +22,7 @@ from offload.drivers.docker.engine import Engine, RunningContainer
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.providers import Endpoint, Phases
-from offload.providers.config import KEPT, PlaceConfig
-from offload.providers.served_files import INSIDE, served_files
+from offload.providers import INSIDE, KEPT, Endpoint, Phases, PlaceConfig, served_files
 from offload.service import wire
 from offload.service.client.greeting import ask, expect
 from offload.version import __version__

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
-from offload.domain.vision import Box, Detection, Detections, Selection
+from offload.domain.vision import Box, Detection, Detections
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -122,14 +122,3 @@ class Info:
     def identity(self) -> ModelIdentity:
         """Which weights answer, as `domain.ports.Model` calls it."""
         return self.model
-
-
-def query(selection: Selection, max_pixels: int) -> dict[str, Any]:
-    """A request's wishes as the query of `DETECT`."""
-    return {
-        "min_score": selection.min_score,
-        "class": sorted(selection.classes),
-        "max_detections": selection.max_detections,
-        "iou": selection.max_iou,
-        "max_pixels": max_pixels,
-    }

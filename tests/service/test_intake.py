@@ -88,7 +88,7 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(*, keep: bool) -> Non
         quiet.send(bytes(41))
         for sender, size_bytes in ((Sender(10**9), 10**9), (quiet, 101)):
             problem = await refused(received(ours, sender, keep=keep))
-            assert (problem.status, problem.kind) == (413, wire.TOO_MANY_BYTES)
+            assert (problem.status_code, problem.kind) == (413, wire.TOO_MANY_BYTES)
             assert problem.detail == f"{size_bytes} bytes is more than this server takes: 100."
         assert ours.held_bytes == 0
 

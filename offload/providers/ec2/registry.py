@@ -50,9 +50,13 @@ class MachineState:
 
     def user_data(self) -> str:
         """The script of its first boot, with the host key that it is known by then."""
+        if not self.folder.has(_HOST_KEY):
+            pair = login.new_key()
+            self.folder.pin(pair.public)
+            self.folder.write(_HOST_KEY, pair.private)
         spec = self.record.spec
         values = {
-            "@HOST_KEY@": self._host_key().strip(),
+            "@HOST_KEY@": self.folder.read(_HOST_KEY).strip(),
             "@IDLE_S@": str(math.ceil(spec.idle_s or 0)),
             "@LIFETIME_S@": str(math.ceil(spec.lifetime_s or 0)),
         }
@@ -116,8 +120,8 @@ class MachineState:
 
         When the block ends well, only the new one is right.
         """
-        before, pair = self._pinned(), login.new_key()
-        self.folder.pin(*before, pair.public)
+        pair, pinned = login.new_key(), self.folder.read("known_hosts").splitlines()
+        self.folder.pin(*(line.partition(" ")[2] for line in pinned), pair.public)
         yield pair.private
         self.folder.pin(pair.public)
         self.folder.drop(_HOST_KEY)
@@ -135,17 +139,6 @@ class MachineState:
             self.record.address, SSH_PORT, self.record.login, self.folder.key,
             self.folder.known_hosts, self.folder.alias, timeout_s,
         )  # fmt: skip
-
-    def _host_key(self) -> str:
-        if not self.folder.has(_HOST_KEY):
-            pair = login.new_key()
-            self.folder.pin(pair.public)
-            self.folder.write(_HOST_KEY, pair.private)
-        return self.folder.read(_HOST_KEY)
-
-    def _pinned(self) -> list[str]:
-        lines = self.folder.read("known_hosts").splitlines()
-        return [line.partition(" ")[2] for line in lines]
 
 
 def _now() -> str:

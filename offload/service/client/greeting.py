@@ -140,15 +140,11 @@ def retry_after_s(reply: Reply | None) -> float | None:
 
 def detail(reply: Reply) -> str:
     """The sentence of a problem document, or the status."""
-    return _said(reply, "detail") or f"status {reply.status}"
+    return said(reply, "detail") or f"status {reply.status}"
 
 
-def kind(reply: Reply) -> str:
-    """The type of a problem document; empty if it is none."""
-    return _said(reply, "type")
-
-
-def _said(reply: Reply, name: str) -> str:
+def said(reply: Reply, name: str) -> str:
+    """A member of a problem document; empty if there is none."""
     try:
         return str(json.loads(reply.body)[name])
     except (ValueError, KeyError, TypeError):

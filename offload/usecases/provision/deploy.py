@@ -18,8 +18,7 @@ from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.drivers.folders import archives
 from offload.drivers.http.web import OnBytes
-from offload.providers import Phases
-from offload.providers.served_files import INSIDE, ServedFiles
+from offload.providers import INSIDE, Phases, ServedFiles
 from offload.usecases.provision.launch import Waiter
 
 if TYPE_CHECKING:
