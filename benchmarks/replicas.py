@@ -145,7 +145,7 @@ def _session(
                 time.perf_counter,
             )
         )  # fmt: skip
-    return sessions[0] if len(sessions) == 1 else BalancedSession(sessions, {}, concurrency)
+    return BalancedSession(sessions, concurrency)
 
 
 def _compare(

@@ -11,6 +11,7 @@ from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces
 from offload.domain.ports import Place
 from offload.drivers.host.plugins import Registry
+from offload.places.served import ServedPlace
 from offload.providers import PROVIDERS, PlaceConfig
 
 PLACES = {"local": "offload.places.inprocess"}
@@ -40,8 +41,6 @@ def make(name: str, config: PlaceConfig) -> Place:
         raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
     module = _registry(name).module(name)
     if _registry(name) is PROVIDERS:
-        from offload.places.served import ServedPlace
-
         return ServedPlace(module, config)
     made: Place = module.make(config)
     return made

@@ -157,9 +157,7 @@ class InProcessSession:
         return ticket.answer.result()
 
     def _serve(self) -> None:
-        """Run a free detector on those who have waited longest; called with the lock, held but for
-        the run itself.
-        """
+        """Run a free detector on who has waited longest; the lock is held, but not meanwhile."""
         # Alone for a moment is not alone: under load two detectors would share the cores badly.
         resting = self._wide if self._wide and self._alone_in_a_row > 1 else self._free
         detector = resting.pop()

@@ -63,11 +63,7 @@ class ServedPlace:
             endpoints = stack.enter_context(self._endpoints(self.model))
             self.endpoint = endpoints[0]
             sessions = [self._session(endpoint, selection, stack) for endpoint in endpoints]
-            if len(sessions) == 1:
-                yield sessions[0]
-            else:
-                concurrency = self._config.link.concurrency
-                yield BalancedSession(sessions, self.endpoint.phases, concurrency)
+            yield BalancedSession(sessions, self._config.link.concurrency)
 
     def _endpoints(self, model: Model | None) -> AbstractContextManager[Sequence[Endpoint]]:
         if self._config.endpoint is not None:

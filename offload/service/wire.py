@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
-from offload.domain.vision import Box, Detection, Detections
+from offload.domain.vision import Box, Detections
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -67,10 +67,6 @@ class Answer:
         durations = ServerDurations(*(round(value, 6) for value in seconds))
         objects = tuple(Found(*each) for each in found.found)
         return cls(2, model_sha256, found.width, found.height, objects, durations)
-
-    def found(self) -> tuple[Detection, ...]:
-        """The objects as every place gives them."""
-        return tuple(Detection(d.label, d.id, d.score, d.box) for d in self.detections)
 
     def server_timing(self) -> str:
         """The value of a Server-Timing header (W3C Server Timing): milliseconds each."""

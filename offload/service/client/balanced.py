@@ -1,7 +1,7 @@
 """Several servers with the same model as one session: an image goes to the least busy one."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,24 +11,18 @@ from offload.domain.vision import Detections, Image
 
 
 class BalancedSession:
-    """Sessions of servers that are alike, for several threads.
+    """Sessions of servers that are alike, for several threads; the least busy take turns."""
 
-    Each image goes to the server with the fewest images in flight, among equals in turn.
-    """
-
-    def __init__(
-        self, sessions: Sequence[Session], phases: Mapping[str, float], concurrency: int | None
-    ) -> None:
+    def __init__(self, sessions: Sequence[Session], concurrency: int | None) -> None:
         first = sessions[0]
         self.model = first.model
         self.labels = first.labels
         self.host = first.host
-        self.phases = phases
+        self.phases = first.phases
         self.slots = sum(session.slots for session in sessions)
         self.concurrency = concurrency or sum(session.concurrency for session in sessions)
         self._sessions = sessions
-        self._in_flight = [0] * len(sessions)
-        self._turns = list(range(len(sessions)))
+        self._in_flight = dict.fromkeys(range(len(sessions)), 0)  # who was asked last comes last
         self._lock = threading.Lock()
 
     def detect(self, image: Image) -> Detections:
@@ -59,11 +53,9 @@ class BalancedSession:
     @contextmanager
     def _least_busy(self, but: Set[int] = frozenset()) -> Iterator[int]:
         with self._lock:
-            able = [number for number in self._turns if number not in but]
-            number = min(able, key=lambda each: self._in_flight[each])
-            self._turns.remove(number)
-            self._turns.append(number)
-            self._in_flight[number] += 1
+            able = [number for number in self._in_flight if number not in but]
+            number = min(able, key=self._in_flight.__getitem__)
+            self._in_flight[number] = self._in_flight.pop(number) + 1
         try:
             yield number
         finally:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from offload.domain import typed
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.timing import Clock, Durations
-from offload.domain.vision import Detections, Image, Selection
+from offload.domain.vision import Detection, Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import pictures, stripping
@@ -112,7 +112,6 @@ class ServerSession:
             raise
 
     def _answered(self, trip: "_Trip") -> Reply:
-        """The reply that counts."""
         # After one image in vain the others try once each, until one is answered.
         retries = 0 if self._silent else self._address.max_retries
         for attempt in range(retries + 1):
@@ -237,7 +236,8 @@ def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
         download_s=reply.ended_s - reply.began_s,
     )
     width, height = trip.size or (answer.width, answer.height)
-    return Detections(answer.found(), width, height, durations, trip.sent_bytes)
+    found = tuple(Detection(d.label, d.id, d.score, d.box) for d in answer.detections)
+    return Detections(found, width, height, durations, trip.sent_bytes)
 
 
 def _pause_s(attempt: int, reply: Reply | None) -> float:

@@ -83,7 +83,7 @@ def create(service: Service) -> FastAPI:
     app.include_router(_own(service), dependencies=guarded, responses=refusals)
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
     app.include_router(_open(service))
-    app.add_middleware(_Counting, metrics=service.metrics)
+    app.add_middleware(_counting, metrics=service.metrics)
     return app
 
 
@@ -187,25 +187,21 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     return check
 
 
-class _Counting:
+def _counting(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     """Counts answers; forgets requests whose sender has gone."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
         async def counting(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                self._metrics.answered(message["status"])
+                metrics.answers.labels(str(message["status"])).inc()
             await send(message)
 
         try:
-            await self._app(scope, receive, counting if scope["type"] == "http" else send)
+            await app(scope, receive, counting if scope["type"] == "http" else send)
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
@@ -213,3 +209,5 @@ class _Counting:
             if not begun:
                 ending = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.")
                 await ending.response()(scope, receive, counting)
+
+    return counted

@@ -22,6 +22,8 @@ from offload.service.server.problems import later
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
+_BUDGET_BYTES = 256 * 2**20
+
 FILE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {
     "schema": {
@@ -41,9 +43,7 @@ class Metrics:
 
     def __init__(self) -> None:
         kept = self._registry = CollectorRegistry()
-        self._answers = Counter(
-            "offload_responses", "Answers by status.", ["status"], registry=kept
-        )
+        self.answers = Counter("offload_responses", "Answers by status.", ["status"], registry=kept)
         self._images = Counter("offload_images", "Images detected.", registry=kept)
         seconds = Histogram(
             "offload_image_seconds",
@@ -55,10 +55,6 @@ class Metrics:
         self._phases = [seconds.labels(name) for name in wire.TIMINGS]
         self.in_hand = Gauge("offload_requests_in_hand", "Waiting or at work.", registry=kept)
         self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
-
-    def answered(self, status: int) -> None:
-        """Count a response."""
-        self._answers.labels(str(status)).inc()
 
     def detected(self, durations: wire.ServerDurations) -> None:
         """Count an image and its durations."""
@@ -83,18 +79,19 @@ class SessionFactory(Session, Protocol):
 OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
 
 
+@dataclass(slots=True)
 class Slots:
     """As many images at a time as the engine has slots for, and a queue in front."""
 
-    def __init__(
-        self, engine: SessionFactory, info: wire.Info, metrics: Metrics, clock: Clock
-    ) -> None:
-        self.engine = engine
-        self.info = info
-        self.in_hand = 0
-        self._metrics = metrics
-        self._clock = clock
-        self._threads = ThreadPoolExecutor(engine.concurrency, "slot")
+    engine: SessionFactory
+    info: wire.Info
+    metrics: Metrics
+    clock: Clock
+    in_hand: int = 0
+    threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.threads = ThreadPoolExecutor(self.engine.concurrency, "slot")
 
     @contextmanager
     def admission(self) -> Iterator[None]:
@@ -126,33 +123,42 @@ class Slots:
         Raises:
             ImageError: the image cannot be used.
         """
-        asked_s = self._clock()
+        asked_s = self.clock()
 
         def work() -> wire.Answer:
-            begun_s = self._clock()
+            begun_s = self.clock()
             found = self.engine.detect(Image("", make()), selection, max_pixels)
             queue_s = found.durations.queue_s + begun_s - asked_s
             found = replace(found, durations=replace(found.durations, queue_s=queue_s))
             return wire.Answer.of(found, body.recv_s, self.info.model.sha256)
 
-        answer = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        self._metrics.detected(answer.durations)
+        answer = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        self.metrics.detected(answer.durations)
         return answer
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False)
 
 
 @dataclass(slots=True)
 class Service:
-    """`slots` are there once the model is loaded and warm."""
+    """What is served and how; `slots` are there once the model is loaded and warm.
 
-    intake: Intake
-    token: str | None = field(repr=False)
+    `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
+    coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
+    long requests in hand may take at the end.
+    """
+
+    open_engine: OpenEngine
+    info: wire.Info
+    sample: bytes
     clock: Clock
+    token: str | None = field(default=None, repr=False)
+    drain_s: int = 30
     metrics: Metrics = field(default_factory=Metrics)
     slots: Slots | None = None
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        max_bytes = self.info.max_bytes
+        self.intake = Intake(max_bytes, max(_BUDGET_BYTES, 4 * max_bytes), self.clock)
 
     def ready(self) -> Slots:
         """What answers.

@@ -5,7 +5,7 @@ file in them.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -32,7 +32,6 @@ class Body:
 
     began_s: float
     patience: asyncio.Timeout
-    received: bytearray = field(default_factory=bytearray)
     size_bytes: int = 0
     evicted: bool = False
     data: bytes = b""
@@ -79,7 +78,7 @@ class Intake:
     async def _receive(self, request: Request, body: Body, keep: bool) -> None:
         try:
             async with body.patience:
-                await self._read(request, body, keep)
+                body.data = await self._read(request, body, keep)
         except TimeoutError as error:
             if body.evicted:
                 detail = "Too much is being sent at once; send again later."
@@ -88,12 +87,10 @@ class Intake:
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
         self._arriving.pop(body, None)
         body.recv_s = self._clock() - body.began_s
-        body.data = bytes(body.received)
-        body.received = bytearray()
 
-    async def _read(self, request: Request, body: Body, keep: bool) -> None:
+    async def _read(self, request: Request, body: Body, keep: bool) -> bytes:
         loop = asyncio.get_running_loop()
-        more = True
+        received, more = bytearray(), True
         while more:
             if not body.evicted:
                 body.patience.reschedule(loop.time() + self._idle_s)
@@ -103,10 +100,11 @@ class Intake:
             chunk, more = message.get("body", b""), message.get("more_body", False)
             body.size_bytes += len(chunk)
             if keep:
-                body.received += chunk
+                received += chunk
                 self.held_bytes += len(chunk)
                 self._make_room()
             self._check(body.size_bytes)
+        return bytes(received)
 
     def _check(self, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:

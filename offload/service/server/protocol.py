@@ -18,6 +18,7 @@ MAX_HEADER_BYTES = 64 * 2**10
 MAX_PIPELINED = 16
 """Requests of one connection that may wait for the one before."""
 
+_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
 _UPGRADE = re.compile(rb"\r\nu(?=pgrade:)", re.IGNORECASE)
 
 
@@ -57,7 +58,7 @@ class PatientProtocol(HttpToolsProtocol):
             return
         if self._pending_bytes > MAX_HEADER_BYTES:
             # A header or trailer that does not end is kept by the parser, which tells nobody.
-            self._refusal = _too_large()
+            self._refuse(*_TOO_LARGE)
             self.send_400_response("")
         elif self._is_idle() and self._deadline is None and self.timeout_keep_alive_task is None:
             self._expect()  # the rest of a refused body, or line ends between requests
@@ -86,9 +87,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
-            raise self._refuse(
-                Problem(HTTPStatus.BAD_REQUEST, "Too many requests follow without waiting.")
-            )
+            raise self._refuse(HTTPStatus.BAD_REQUEST, "Too many requests follow without waiting.")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -123,11 +122,11 @@ class PatientProtocol(HttpToolsProtocol):
     def _count(self, size_bytes: int) -> None:
         self._header_bytes += size_bytes
         if self._header_bytes > MAX_HEADER_BYTES:
-            raise self._refuse(_too_large())
+            raise self._refuse(*_TOO_LARGE)
 
-    def _refuse(self, problem: Problem) -> Problem:
-        self._refusal = problem
-        return problem
+    def _refuse(self, status: HTTPStatus, detail: str) -> Problem:
+        self._refusal = Problem(status, detail)
+        return self._refusal
 
     def _is_idle(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete
@@ -154,16 +153,9 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 def _without_upgrade(data: bytes) -> bytes:
-    """A request without the offer to speak another protocol, which we never take.
-
-    httptools takes what follows such an offer for that protocol, and a POST would lose its body.
-    """
+    """A request without its offer of another protocol, for which httptools would take a body."""
     end = data.find(b"\r\n\r\n")
     head = data if end < 0 else data[:end]
     if _UPGRADE.search(head) is None:
         return data
     return _UPGRADE.sub(b"\r\nx", head) + data[len(head) :]
-
-
-def _too_large() -> Problem:
-    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
