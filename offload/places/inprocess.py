@@ -31,10 +31,7 @@ TRAITS = PlaceTraits(
 
 
 def make(config: PlaceConfig) -> "InProcess":
-    """Detection here: one detector per core with one thread each, unless told otherwise.
-
-    Fewer images than cores share the cores between them.
-    """
+    """Detection here: a detector per core, one thread each; fewer images share the cores."""
     model = config.resolve(config.asked)
 
     def load(images: int) -> Sequence[Detector]:
@@ -108,10 +105,7 @@ class InProcessSession:
     def detect(
         self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
     ) -> Detections:
-        """Decode in the caller's thread, infer on the next free detector.
-
-        What is not said is as the place was opened with.
-        """
+        """Decode in the caller's thread, infer on the next free detector; by default as opened."""
         with self._visit():
             started_s = self._clock()
             limit = min(self._max_pixels, max_pixels or self._max_pixels)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from offload.detectors.catalogue import BUILTIN
@@ -53,12 +52,10 @@ TRAITS = PlaceTraits(
 def open(  # noqa: A001 - what every provider calls it
     config: PlaceConfig, model: ModelSource
 ) -> Iterator[Sequence[Endpoint]]:
-    """Find the containers that stayed, and start what is missing; they go again afterwards, unless
-    they are to stay.
+    """Containers that stayed, and new ones, which go again afterwards unless they are to stay.
 
     Raises:
-        PlaceUnavailable: no engine answers, or another machine's, whose ports are not ours; or a
-            container does not come up.
+        PlaceUnavailable: no engine of this machine answers, or a container does not come up.
         OffloadError: its image cannot be built.
     """
     with ExitStack() as stack:
@@ -115,19 +112,19 @@ class _Starting:
         config, model, own = self.config, self.model, self.config.container
         labels = _labels_file(model, stack) if config.labels is not None else None
         needed = served_files(model, config.asked, labels, config.cache)
-        options: dict[str, object] = {
-            "--max-pixels": config.max_pixels,
-            "--max-bytes": image_files.MAX_FILE_BYTES,
-            "--workers": config.workers,
-            "--threads": config.threads,
-        }
-        given = {option: str(value) for option, value in options.items() if value is not None}
+        options = (
+            ("--max-pixels", config.max_pixels),
+            ("--max-bytes", image_files.MAX_FILE_BYTES),
+            ("--workers", config.workers),
+            ("--threads", config.threads),
+        )
+        given = [str(word) for option in options if option[1] is not None for word in option]
         if model.identity.name != BUILTIN:
             _check_readable(model.path)
         spec = ContainerSpec(
             self.image,
             "",
-            (*chain.from_iterable(given.items()), *needed.options),
+            (*given, *needed.options),
             environment={"OFFLOAD_TOKEN": secrets.token_hex(16), **needed.settings},
             mounts={here: f"{INSIDE}/{there}" for there, here in needed.files.items()},
             labels={KEEP: own.keep} if own.keep else {},

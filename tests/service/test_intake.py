@@ -173,7 +173,7 @@ def test_who_is_given_up_already_is_not_asked_to_make_room() -> None:
         silent.send(bytes(40))
         await until(lambda: ours.held_bytes == 40)
         # Its patience ends and more comes from elsewhere in one and the same turn of the loop.
-        next(iter(ours._arriving)).patience.reschedule(0)
+        next(iter(ours.arriving)).patience.reschedule(0)
         swift.send(bytes(40))
         swift.send(b"", last=True)
         assert (await refused(tasks[0])).status_code == 408

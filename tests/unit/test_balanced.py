@@ -9,7 +9,7 @@ import pytest
 from offload.domain.errors import ImageError, Unanswered
 from offload.domain.events import Stop
 from offload.domain.vision import Detections, Image
-from offload.service.client.balanced import BalancedSession
+from offload.places.served import BalancedSession
 from offload.usecases.detect.pipeline import pull
 from tests.fakes import FakeSession
 

@@ -92,9 +92,7 @@ def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "She
 
 
 def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnavailable | None:
-    """Why a machine does not answer, as far as the cloud can tell; its address is brought up to
-    date on the way.
-    """
+    """Why a machine does not answer, as far as the cloud can tell; notes its present address."""
     name = local.folder.name
     try:
         cloud = clouds(local.record.spec.region, local.record.profile)

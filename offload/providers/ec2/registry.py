@@ -71,9 +71,7 @@ class MachineState:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def expires_at(self, booted: str | None = None) -> str:
-        """When it ends by itself at the latest, as its tag says it; reckoned from when it was first
-        asked for, unless it is known when it booted.
-        """
+        """When it ends by itself at the latest, as its tag says: reckoned from its boot, if known."""
         if self.record.spec.lifetime_s is None:
             return "never"
         lifetime = datetime.timedelta(seconds=self.record.spec.lifetime_s)
@@ -151,12 +149,9 @@ def names(configured: Settings) -> list[str]:
 
 
 def label(configured: Settings, name: str | None) -> str | None:
-    """What measurements at the machine that is meant have in common; None if none is meant, or
-    it is not up.
-    """
-    up = [record for record in records(configured) if record.ready and record.address]
-    found = [record for record in up if name in {None, record.spec.name}]
-    return found[0].label if len(found) == 1 else None
+    """What measurements at the machine that is meant have in common; None if none is, or not up."""
+    up = [r for r in records(configured) if r.ready and r.address and name in {None, r.spec.name}]
+    return up[0].label if len(up) == 1 else None
 
 
 def one(configured: Settings, name: str | None) -> MachineFolder:
@@ -165,9 +160,7 @@ def one(configured: Settings, name: str | None) -> MachineFolder:
     Raises:
         UsageError: there is none, or more than one.
     """
-    known = folders(configured)
-    if name is not None:
-        known = [folder for folder in known if folder.name == name]
+    known = [folder for folder in folders(configured) if name in {None, folder.name}]
     if len(known) == 1:
         return known[0]
     if not known:

@@ -69,8 +69,7 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
     """What the server at `address` says of itself, once its model is loaded.
 
     Raises:
-        PlaceUnavailable: there is none, it is none of ours, of another version, or not ready in
-            time.
+        PlaceUnavailable: there is none of ours, it is of another version, or not ready in time.
     """
     give_up_s = time.monotonic() + address.timeout_s
     while (reply := get(server, wire.INFO, address)).status in RETRIED:

@@ -116,7 +116,6 @@ class ServerSession:
         retries = 0 if self._silent else self._address.max_retries
         for attempt in range(retries + 1):
             reply: Reply | None = None
-            reason = ""
             try:
                 reply = self._send(trip)
                 if reply.status not in greeting.RETRIED:

@@ -27,8 +27,6 @@ from offload.version import __version__
 Share = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(max_length=200)]
 
-_REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
-
 
 class Wishes(BaseModel):
     """The query of a detection: which objects to keep, and how large a picture may be."""
@@ -78,7 +76,7 @@ def create(service: Service) -> FastAPI:
             "description": HTTPStatus(status).phrase,
             "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
-        for status in _REFUSALS
+        for status in (400, 401, 408, 413, 422, 429, 500, 503)
     }
     app.include_router(_own(service), dependencies=guarded, responses=refusals)
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)

@@ -20,10 +20,6 @@ from offload.service import wire
 from offload.service.server.intake import Body, Intake
 from offload.service.server.problems import later
 
-_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-_BUDGET_BYTES = 256 * 2**20
-
 FILE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {
     "schema": {
@@ -49,7 +45,7 @@ class Metrics:
             "offload_image_seconds",
             "Where an image's seconds went.",
             ["phase"],
-            buckets=_BUCKETS_S,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=kept,
         )
         self._phases = [seconds.labels(name) for name in wire.TIMINGS]
@@ -158,7 +154,7 @@ class Service:
 
     def __post_init__(self) -> None:
         max_bytes = self.info.max_bytes
-        self.intake = Intake(max_bytes, max(_BUDGET_BYTES, 4 * max_bytes), self.clock)
+        self.intake = Intake(max_bytes, max(256 * 2**20, 4 * max_bytes), self.clock)
 
     def ready(self) -> Slots:
         """What answers.

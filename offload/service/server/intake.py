@@ -1,11 +1,9 @@
-"""Request bodies on their way in: bounded each, bounded together, never waited for forever; and the
-file in them.
-"""
+"""Request bodies: bounded each, bounded together, never waited for forever; the file in them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -18,9 +16,6 @@ from offload.service import wire
 from offload.service.server.problems import Problem, later
 
 T = TypeVar("T")
-
-IDLE_S = 20.0
-"""How long a sender may be silent in the middle of a body."""
 
 _SMALL_BYTES = 2**20
 """A body up to this size is read in less time than handing it to a thread would be worth."""
@@ -38,22 +33,21 @@ class Body:
     recv_s: float = 0.0
 
 
+@dataclass(slots=True)
 class Intake:
-    """Receives bodies of at most `max_bytes` each and about `budget_bytes` together.
+    """Receives bodies of at most `max_bytes` each and about `budget_bytes` together, from senders
+    that are silent for `idle_s` at most.
 
     When those held become more, whoever has been sending longest without coming to an end makes
     room: senders that dawdle cannot keep the others out.
     """
 
-    def __init__(
-        self, max_bytes: int, budget_bytes: int, clock: Clock, idle_s: float = IDLE_S
-    ) -> None:
-        self.max_bytes = max_bytes
-        self.held_bytes = 0
-        self._budget_bytes = budget_bytes
-        self._clock = clock
-        self._idle_s = idle_s
-        self._arriving: dict[Body, None] = {}
+    max_bytes: int
+    budget_bytes: int
+    clock: Clock
+    idle_s: float = 20.0
+    held_bytes: int = 0
+    arriving: dict[Body, None] = field(default_factory=dict)
 
     @asynccontextmanager
     async def body(self, request: Request, *, keep: bool = True) -> AsyncIterator[Body]:
@@ -65,14 +59,14 @@ class Intake:
         """
         # A float, as Python reads no integer of thousands of digits; zeros may lead.
         self._check(int(float(request.headers.get("content-length") or 0)))
-        body = Body(self._clock(), asyncio.timeout(self._idle_s))
+        body = Body(self.clock(), asyncio.timeout(self.idle_s))
         if keep:
-            self._arriving[body] = None
+            self.arriving[body] = None
         try:
             await self._receive(request, body, keep)
             yield body
         finally:
-            self._arriving.pop(body, None)
+            self.arriving.pop(body, None)
             self.held_bytes -= body.size_bytes if keep else 0
 
     async def _receive(self, request: Request, body: Body, keep: bool) -> None:
@@ -83,17 +77,17 @@ class Intake:
             if body.evicted:
                 detail = "Too much is being sent at once; send again later."
                 raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, 1.0) from error
-            detail = f"The body stopped coming for {self._idle_s:g} s."
+            detail = f"The body stopped coming for {self.idle_s:g} s."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
-        self._arriving.pop(body, None)
-        body.recv_s = self._clock() - body.began_s
+        self.arriving.pop(body, None)
+        body.recv_s = self.clock() - body.began_s
 
     async def _read(self, request: Request, body: Body, keep: bool) -> bytes:
         loop = asyncio.get_running_loop()
         received, more = bytearray(), True
         while more:
             if not body.evicted:
-                body.patience.reschedule(loop.time() + self._idle_s)
+                body.patience.reschedule(loop.time() + self.idle_s)
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
@@ -115,8 +109,8 @@ class Intake:
             )
 
     def _make_room(self) -> None:
-        excess_bytes = self.held_bytes - self._budget_bytes
-        for body in self._arriving:
+        excess_bytes = self.held_bytes - self.budget_bytes
+        for body in self.arriving:
             if excess_bytes <= 0:
                 return
             if not body.evicted and not body.patience.expired():

@@ -110,7 +110,12 @@ def routes(service: Service) -> APIRouter:
         slots = service.ready()
         async with service.intake.body(request) as body:
             asked = await _parsed(Batch, body)
-            names = _names(asked)
+            names = asked.names
+            if names is None:
+                names = [str(number) for number in range(len(asked.images))]
+            if len(names) != len(asked.images):
+                detail = f"names: {len(names)} names for {len(asked.images)} images."
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
             with slots.admission():
                 answers = await _all(slots, body, asked.images)
             total_s = service.clock() - body.began_s
@@ -170,16 +175,6 @@ async def _parsed(model: type[T], body: Body) -> T:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
 
     return await worked(body.size_bytes, parse)
-
-
-def _names(asked: Batch) -> Sequence[str]:
-    names = asked.names
-    if names is None:
-        return [str(number) for number in range(len(asked.images))]
-    if len(names) != len(asked.images):
-        detail = f"names: {len(names)} names for {len(asked.images)} images."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-    return names
 
 
 async def _all(slots: Slots, body: Body, images: Sequence[str]) -> list[wire.Answer | ImageError]:

@@ -30,10 +30,7 @@ class ProblemDetails:
 
 
 class Problem(HTTPException):
-    """A request that is refused; `detail` is the sentence its sender reads.
-
-    `kind` is the problem's type, where clients must tell it from others of its status.
-    """
+    """A request that is refused: its sender reads `detail`, and clients tell it by its `kind`."""
 
     def __init__(
         self,

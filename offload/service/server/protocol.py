@@ -8,11 +8,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from offload.service.server.problems import Problem
 
-PATIENCE_S = 20.0
-"""How long a connection may take to send its first request, each request its headers, a refused
-body its rest; and how long it may let an answer lie.
-"""
-
 MAX_HEADER_BYTES = 64 * 2**10
 
 MAX_PIPELINED = 16
@@ -25,7 +20,11 @@ _UPGRADE = re.compile(rb"\r\nu(?=pgrade:)", re.IGNORECASE)
 class PatientProtocol(HttpToolsProtocol):
     """Closes connections that get no further, refuses endless headers and pipelines."""
 
-    patience_s = PATIENCE_S
+    patience_s = 20.0
+    """How long a connection may take to send its first request, each request its headers, a refused
+    body its rest; and how long it may let an answer lie.
+    """
+
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
@@ -41,7 +40,8 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more. uvicorn tells the last of the requests in hand; we tell all."""
         self._arrived()
-        self._taken()
+        if self._unread is not None:
+            self._unread.cancel()
         self.pipeline.clear()
         for cycle in self._cycles:
             cycle.disconnected = True
@@ -101,7 +101,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """The sender reads."""
-        self._taken()
+        if self._unread is not None:
+            self._unread.cancel()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -140,11 +141,6 @@ class PatientProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _taken(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
     def _give_up(self) -> None:
         if self.cycle is None or self._is_idle():
             self.transport.abort()
@@ -154,8 +150,7 @@ class PatientProtocol(HttpToolsProtocol):
 
 def _without_upgrade(data: bytes) -> bytes:
     """A request without its offer of another protocol, for which httptools would take a body."""
-    end = data.find(b"\r\n\r\n")
-    head = data if end < 0 else data[:end]
+    head = data.partition(b"\r\n\r\n")[0]
     if _UPGRADE.search(head) is None:
         return data
     return _UPGRADE.sub(b"\r\nx", head) + data[len(head) :]

@@ -23,9 +23,6 @@ from offload.service.server.app import create
 from offload.service.server.core import Service, SessionFactory, Slots
 from offload.service.server.protocol import PatientProtocol
 
-KEEP_ALIVE_S = 75
-"""How long an idle connection stays open; longer than our client keeps one."""
-
 _THIS_MACHINE = "For this machine's own use: offload serve --host 127.0.0.1"
 
 
@@ -65,7 +62,7 @@ def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.In
         log_level="error",
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=75,  # longer than our client keeps an idle connection
         timeout_graceful_shutdown=service.drain_s,
         ws="none",
     )
