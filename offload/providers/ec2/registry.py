@@ -71,7 +71,7 @@ class MachineState:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def expires_at(self, booted: str | None = None) -> str:
-        """When it ends by itself at the latest, as its tag says: reckoned from its boot, if known."""
+        """When it ends by itself at the latest, for its tag: counted from its boot, if known."""
         if self.record.spec.lifetime_s is None:
             return "never"
         lifetime = datetime.timedelta(seconds=self.record.spec.lifetime_s)
