@@ -31,10 +31,9 @@ from offload.domain.ports import Session
 from offload.domain.timing import quantile
 from offload.domain.vision import Image
 from offload.drivers.http.web import Unreachable
-from offload.providers import Endpoint, docker
-from offload.providers.config import PlaceConfig
+from offload.places.served import BalancedSession
+from offload.providers import Endpoint, PlaceConfig, docker
 from offload.service import wire
-from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession
 from offload.usecases.detect import places
@@ -146,7 +145,7 @@ def _session(
                 time.perf_counter,
             )
         )  # fmt: skip
-    return sessions[0] if len(sessions) == 1 else BalancedSession(sessions, {}, concurrency)
+    return BalancedSession(sessions, concurrency)
 
 
 def _compare(

@@ -6,14 +6,13 @@ imports another.
 """
 
 from functools import cache
-from typing import Any
 
 from offload.domain.errors import UsageError
-from offload.domain.places import KnownPlaces, PlaceTraits
+from offload.domain.places import KnownPlaces
 from offload.domain.ports import Place
 from offload.drivers.host.plugins import Registry
-from offload.providers import PROVIDERS
-from offload.providers.config import PlaceConfig
+from offload.places.served import ServedPlace
+from offload.providers import PROVIDERS, PlaceConfig
 
 PLACES = {
     "local": "offload.places.inprocess",
@@ -29,20 +28,9 @@ def names() -> list[str]:
     return list(dict.fromkeys([*ours, *REGISTRY.names(), *PROVIDERS.names()]))
 
 
-def module(name: str) -> Any:
-    """The module that declares what a place is.
-
-    Raises:
-        UsageError: there is no such place.
-    """
-    if name not in names():
-        raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
-    return (PROVIDERS if _is_served(name) else REGISTRY).module(name)
-
-
 def source(name: str) -> str:
     """The package that brings a place."""
-    return (PROVIDERS if _is_served(name) else REGISTRY).source(name)
+    return _registry(name).source(name)
 
 
 def make(name: str, config: PlaceConfig) -> Place:
@@ -51,29 +39,20 @@ def make(name: str, config: PlaceConfig) -> Place:
     Raises:
         UsageError: there is no such place, or the configuration cannot be meant.
     """
-    if _is_served(name):
-        from offload.places.served import ServedPlace
-
-        return ServedPlace(module(name), config)
-    made: Place = module(name).make(config)
+    if name not in names():
+        raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
+    module = _registry(name).module(name)
+    if _registry(name) is PROVIDERS:
+        return ServedPlace(module, config)
+    made: Place = module.make(config)
     return made
-
-
-def traits(name: str) -> PlaceTraits:
-    """What a place is.
-
-    Raises:
-        UsageError: there is no such place.
-    """
-    declared: PlaceTraits = module(name).TRAITS
-    return declared
 
 
 @cache
 def known() -> KnownPlaces:
     """The traits of all places."""
-    return KnownPlaces(traits(name) for name in names())
+    return KnownPlaces(_registry(name).module(name).TRAITS for name in names())
 
 
-def _is_served(name: str) -> bool:
-    return name not in PLACES and name in PROVIDERS
+def _registry(name: str) -> Registry:
+    return PROVIDERS if name not in PLACES and name in PROVIDERS else REGISTRY

@@ -3,8 +3,9 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Detector, Model
@@ -13,7 +14,7 @@ from offload.domain.vision import Detections, Image, Pixels, RawDetections, Sele
 from offload.drivers.host import machine
 from offload.drivers.host.capture import Captured
 from offload.drivers.images import pictures
-from offload.providers.config import PlaceConfig
+from offload.providers import PlaceConfig
 
 TRAITS = PlaceTraits(
     "local",
@@ -30,10 +31,7 @@ TRAITS = PlaceTraits(
 
 
 def make(config: PlaceConfig) -> "InProcess":
-    """Detection here: one detector per core with one thread each, unless told otherwise.
-
-    Fewer images than cores share the cores between them.
-    """
+    """Detection here: a detector per core, one thread each; fewer images share the cores."""
     model = config.resolve(config.asked)
 
     def load(images: int) -> Sequence[Detector]:
@@ -98,8 +96,7 @@ class InProcessSession:
         self._max_pixels = place.max_pixels
         self._selection = selection
         self._free = list(detectors)
-        self._wide = wide
-        self._wide_is_free = wide is not None
+        self._wide = [wide] if wide else []
         self._visitors = 0
         self._alone_in_a_row = 0
         self._waiting: deque[_Ticket] = deque()
@@ -108,10 +105,7 @@ class InProcessSession:
     def detect(
         self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
     ) -> Detections:
-        """Decode in the caller's thread, infer on the next free detector.
-
-        What is not said is as the place was opened with.
-        """
+        """Decode in the caller's thread, infer on the next free detector; by default as opened."""
         with self._visit():
             started_s = self._clock()
             limit = min(self._max_pixels, max_pixels or self._max_pixels)
@@ -149,21 +143,18 @@ class InProcessSession:
         ticket = _Ticket(pixels, self._clock())
         with self._changed:
             self._waiting.append(ticket)
-            while not ticket.done:
+            while not ticket.answer.done():
                 if self._free and self._waiting:
                     self._serve()
                 else:
                     self._changed.wait()
-        if ticket.error is not None:
-            raise ticket.error
-        assert ticket.answer is not None
-        return ticket.answer
+        return ticket.answer.result()
 
     def _serve(self) -> None:
-        """Run a free detector on those who have waited longest; called with the lock, held but for
-        the run itself.
-        """
-        detector = self._take()
+        """Run a free detector on who has waited longest; the lock is held, but not meanwhile."""
+        # Alone for a moment is not alone: under load two detectors would share the cores badly.
+        resting = self._wide if self._wide and self._alone_in_a_row > 1 else self._free
+        detector = resting.pop()
         size = min(detector.max_batch, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
         self._changed.release()
@@ -171,37 +162,25 @@ class InProcessSession:
             self._run(detector, batch)
         finally:
             self._changed.acquire()
-            if detector is self._wide:
-                self._wide_is_free = True
-            else:
-                self._free.append(detector)
+            resting.append(detector)
             for ticket in batch:
-                ticket.done = True
+                ticket.answer.cancel()  # where the run was interrupted before it began
             self._changed.notify_all()
-
-    def _take(self) -> Detector:
-        # Alone for a moment is not alone: under load two detectors would share the cores badly.
-        if self._wide is not None and self._wide_is_free and self._alone_in_a_row > 1:
-            self._wide_is_free = False
-            return self._wide
-        return self._free.pop()
 
     def _run(self, detector: Detector, batch: "Sequence[_Ticket]") -> None:
         started_s = self._clock()
-        answers: Sequence[RawDetections | None] = [None] * len(batch)
         with Captured() as caught:  # each waiting caller raises it in its thread
             answers = detector.detect([ticket.pixels for ticket in batch])
-        infer_s = (self._clock() - started_s) / len(batch)
-        for ticket, answer in zip(batch, answers, strict=True):
-            ticket.error = caught.error
-            if answer is not None:
-                ticket.answer = answer, started_s - ticket.asked_s, infer_s
+            infer_s = (self._clock() - started_s) / len(batch)
+            for ticket, raw in zip(batch, answers, strict=True):
+                ticket.answer.set_result((raw, started_s - ticket.asked_s, infer_s))
+        for ticket in batch:
+            if not ticket.answer.done():
+                ticket.answer.set_exception(caught.error)
 
 
 @dataclass(slots=True)
 class _Ticket:
     pixels: Pixels
     asked_s: float
-    answer: tuple[RawDetections, float, float] | None = None
-    error: BaseException | None = None
-    done: bool = False
+    answer: Future[tuple[RawDetections, float, float]] = field(default_factory=Future)

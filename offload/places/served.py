@@ -1,15 +1,15 @@
 """Places that are HTTP servers, however they come to exist."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from offload.domain.errors import ImageError, Unanswered
 from offload.domain.ports import Model, Session
-from offload.domain.vision import Selection
-from offload.providers import Endpoint
-from offload.providers.config import PlaceConfig
-from offload.service.client.balanced import BalancedSession
+from offload.domain.vision import Detections, Image, Selection
+from offload.providers import Endpoint, PlaceConfig
 from offload.service.client.greeting import ask, expect
 from offload.service.client.session import ServerSession
 
@@ -27,9 +27,8 @@ class ServedPlace:
         self.endpoint = config.endpoint
         self._provider = provider
         self._config = config
-        self._model: Model | None = None
-        if not provider.TRAITS.has_own_model:
-            self._model = config.resolve(config.asked)
+        has_own = provider.TRAITS.has_own_model
+        self._model: Model | None = None if has_own else config.resolve(config.asked)
         if self.endpoint is None and hasattr(provider, "check"):
             provider.check(config)
 
@@ -64,11 +63,7 @@ class ServedPlace:
             endpoints = stack.enter_context(self._endpoints(self.model))
             self.endpoint = endpoints[0]
             sessions = [self._session(endpoint, selection, stack) for endpoint in endpoints]
-            if len(sessions) == 1:
-                yield sessions[0]
-            else:
-                concurrency = self._config.link.concurrency
-                yield BalancedSession(sessions, self.endpoint.phases, concurrency)
+            yield BalancedSession(sessions, self._config.link.concurrency)
 
     def _endpoints(self, model: Model | None) -> AbstractContextManager[Sequence[Endpoint]]:
         if self._config.endpoint is not None:
@@ -89,3 +84,56 @@ class ServedPlace:
             server, address, info, selection, config.max_pixels, config.upload,
             config.clock, endpoint.phases,
         )  # fmt: skip
+
+
+class BalancedSession:
+    """Sessions of servers that are alike, for several threads; the least busy take turns."""
+
+    def __init__(self, sessions: Sequence[Session], concurrency: int | None) -> None:
+        first = sessions[0]
+        self.model = first.model
+        self.labels = first.labels
+        self.host = first.host
+        self.phases = first.phases
+        self.slots = sum(session.slots for session in sessions)
+        self.concurrency = concurrency or sum(session.concurrency for session in sessions)
+        self._sessions = sessions
+        self._in_flight = dict.fromkeys(range(len(sessions)), 0)  # who was asked last comes last
+        self._lock = threading.Lock()
+
+    def detect(self, image: Image) -> Detections:
+        """As a session does; where a server gives no answer, at the others, each once."""
+        silent: set[int] = set()
+        sent_bytes = 0
+        while True:
+            with self._least_busy(silent) as number:
+                try:
+                    found = self._sessions[number].detect(image)
+                    return replace(found, sent_bytes=sent_bytes + found.sent_bytes)
+                except ImageError as error:
+                    silent.add(number)
+                    sent_bytes = error.sent_bytes = sent_bytes + error.sent_bytes
+                    if not isinstance(error, Unanswered) or len(silent) == len(self._sessions):
+                        raise
+
+    def probe(self, payload: bytes) -> float:
+        """As a session does, at any of the servers."""
+        with self._least_busy() as number:
+            return self._sessions[number].probe(payload)
+
+    def probe_down(self, size_bytes: int) -> float:
+        """As a session does, at any of the servers."""
+        with self._least_busy() as number:
+            return self._sessions[number].probe_down(size_bytes)
+
+    @contextmanager
+    def _least_busy(self, but: Set[int] = frozenset()) -> Iterator[int]:
+        with self._lock:
+            able = [number for number in self._in_flight if number not in but]
+            number = min(able, key=self._in_flight.__getitem__)
+            self._in_flight[number] = self._in_flight.pop(number) + 1
+        try:
+            yield number
+        finally:
+            with self._lock:
+                self._in_flight[number] -= 1

@@ -6,16 +6,23 @@ manager that yields the `Endpoint`s of servers that answer, and takes them down 
 be meant may be refused beforehand by `check(config)`. No provider imports another.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offload.costmodel.dollars import Billing
+from offload.detectors.catalogue import BUILTIN
+from offload.detectors.source import ModelSource
+from offload.domain.events import Reporter
 from offload.domain.machines import Kind
 from offload.domain.measurements import StartPhase
+from offload.domain.ports import Detector
 from offload.domain.timing import Clock
 from offload.drivers.host.plugins import Registry
 from offload.drivers.http.streams import Dial
+from offload.service.client.greeting import Address
+from offload.service.client.session import Upload
 
 PROVIDERS = Registry(
     "place",
@@ -25,6 +32,13 @@ PROVIDERS = Registry(
 """The name `--where` takes -> its provider. A rented machine (`providers.ec2`) is an endpoint of
 `remote` that is up before the place is opened.
 """
+
+KEPT = "1"
+"""What a container is kept as for whoever wants its like."""
+
+INSIDE = "/model"
+"""The container's folder of such files."""
+_LABELS = "labels.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,55 @@ class Endpoint:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ContainerOptions:
+    """The container: its image, its share of this machine, what it is kept as when the job is done,
+    and how many of them there are.
+
+    `image` None means ours, built if it is not there; `keep` None that it goes.
+    """
+
+    image: str | None = None
+    cpus: float | None = None
+    memory: str | None = None
+    keep: str | None = None
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceConfig:
+    """Everything a place may be made of.
+
+    `asked` is the model the user named, if any; `labels` the file of its class names. `resolve`
+    gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
+    this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
+    how many, threads of each). `workers` and `threads` None leave both to the machine. `link` is
+    how servers are talked to, and the one that the user names. `endpoint` is one that is up.
+    """
+
+    asked: str | None
+    labels: str | None
+    resolve: Callable[[str | None], ModelSource]
+    here: Callable[[], ModelSource | None]
+    cache: str
+    load: Callable[[ModelSource, int, int], Sequence[Detector]]
+    max_pixels: int
+    clock: Clock
+    cores: int
+    workers: int | None = None
+    threads: int | None = None
+    link: Address = field(default_factory=Address)
+    upload: Upload = field(default_factory=Upload)
+    container: ContainerOptions = field(default_factory=ContainerOptions)
+    endpoint: Endpoint | None = None
+    reporter: Reporter = field(default_factory=Reporter)
+
+    def address(self, of: Endpoint) -> Address:
+        """A server that is up, and how to talk to it."""
+        token, hint = of.token or self.link.token, of.hint or self.link.hint
+        return replace(self.link, url=of.url, token=token, hint=hint, dial=of.dial)
+
+
 @dataclass(slots=True)
 class Phases:
     """Seconds of each phase of a start, in order; `follow` is told each when it begins."""
@@ -66,3 +129,38 @@ class Phases:
             yield
         finally:
             self.taken_s[phase] = self.taken_s.get(phase, 0.0) + self.clock() - began_s
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFiles:
+    """Their paths below `INSIDE` -> their paths here; `settings` and `options` of `offload serve`
+    name them.
+    """
+
+    files: Mapping[str, str]
+    settings: Mapping[str, str]
+    options: tuple[str, ...] = ()
+
+
+def served_files(
+    model: ModelSource, asked: str | None, labels: str | None, cache: str
+) -> ServedFiles:
+    """What the model takes, which the user `asked` for by name or path; `labels` is a file of class
+    names, `cache` the folder of fetched models, which are known by their names there too.
+    """
+    files: dict[str, str] = {}
+    options: tuple[str, ...] = ()
+    if labels is not None:
+        files[_LABELS] = os.path.abspath(labels)
+        options = ("--labels", f"{INSIDE}/{_LABELS}")
+    if model.identity.name == BUILTIN:
+        return ServedFiles(files, {"OFFLOAD_MODEL": BUILTIN}, options)
+    path, fetched = os.path.abspath(model.path), os.path.abspath(cache) + os.sep
+    by_path = bool(asked) and os.path.exists(os.path.expanduser(str(asked)))
+    if path.startswith(fetched) and not by_path:
+        home = path.removeprefix(fetched).split(os.sep)[0]
+        files[f"models/{home}"] = os.path.join(fetched, home)
+        settings = {"OFFLOAD_MODEL": asked or model.identity.name, "OFFLOAD_CACHE": INSIDE}
+        return ServedFiles(files, settings, options)
+    name = os.path.basename(path)
+    return ServedFiles(files | {name: path}, {"OFFLOAD_MODEL": f"{INSIDE}/{name}"}, options)

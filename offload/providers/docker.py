@@ -7,8 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from offload.detectors.catalogue import BUILTIN
@@ -22,9 +21,7 @@ from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.providers import Endpoint, Phases
-from offload.providers.config import KEPT, PlaceConfig
-from offload.providers.served_files import INSIDE, served_files
+from offload.providers import INSIDE, KEPT, Endpoint, Phases, PlaceConfig, served_files
 from offload.service import wire
 from offload.service.client.greeting import ask, expect
 from offload.version import __version__
@@ -55,12 +52,10 @@ TRAITS = PlaceTraits(
 def open(  # noqa: A001 - what every provider calls it
     config: PlaceConfig, model: ModelSource
 ) -> Iterator[Sequence[Endpoint]]:
-    """Find the containers that stayed, and start what is missing; they go again afterwards, unless
-    they are to stay.
+    """Containers that stayed, and new ones, which go again afterwards unless they are to stay.
 
     Raises:
-        PlaceUnavailable: no engine answers, or another machine's, whose ports are not ours; or a
-            container does not come up.
+        PlaceUnavailable: no engine of this machine answers, or a container does not come up.
         OffloadError: its image cannot be built.
     """
     with ExitStack() as stack:
@@ -71,13 +66,13 @@ def open(  # noqa: A001 - what every provider calls it
                 "the container's port.",
                 hint="There: offload serve; here: --where remote --url …",
             )
-        starting = _Starting(config, model, engine, Phases(config.clock))
-        stack.callback(starting.remove)
+        leaving = stack.enter_context(ExitStack())
+        starting = _Starting(config, model, engine, Phases(config.clock), leaving)
         starting.have_image()
-        like = _wanted(config, model, starting.image, engine.image_id(starting.image), stack)
-        endpoints = [starting.ready(container) for container in starting.up(like)]
+        containers = starting.up(starting.wanted(stack))
+        endpoints = [starting.ready(container) for container in containers]
         if config.container.keep:
-            starting.leaving.clear()
+            leaving.pop_all()
         yield endpoints
 
 
@@ -89,11 +84,10 @@ class _Starting:
     model: ModelSource
     engine: Engine
     phases: Phases
-    leaving: list[str] = field(default_factory=list)
+    leaving: ExitStack
 
     @property
     def image(self) -> str:
-        """The image to start: the one named, else ours for the model's runtime."""
         return self.config.container.image or OwnImage(self.model.runtime).name
 
     def have_image(self) -> None:
@@ -113,8 +107,36 @@ class _Starting:
             with self.phases.of(StartPhase.BUILD):
                 own.build(self.engine, self.config.reporter.step)
 
+    def wanted(self, stack: ExitStack) -> ContainerSpec:
+        """The container; what it has mounted lives as long as `stack`."""
+        config, model, own = self.config, self.model, self.config.container
+        labels = _labels_file(model, stack) if config.labels is not None else None
+        needed = served_files(model, config.asked, labels, config.cache)
+        options = (
+            ("--max-pixels", config.max_pixels),
+            ("--max-bytes", image_files.MAX_FILE_BYTES),
+            ("--workers", config.workers),
+            ("--threads", config.threads),
+        )
+        given = [str(word) for option in options if option[1] is not None for word in option]
+        if model.identity.name != BUILTIN:
+            _check_readable(model.path)
+        spec = ContainerSpec(
+            self.image,
+            "",
+            (*given, *needed.options),
+            environment={"OFFLOAD_TOKEN": secrets.token_hex(16), **needed.settings},
+            mounts={here: f"{INSIDE}/{there}" for there, here in needed.files.items()},
+            labels={KEEP: own.keep} if own.keep else {},
+            cpus=own.cpus,
+            memory=own.memory,
+        )
+        names = {str(key): name for key, name in model.labels.items()}
+        lasting = {there: here for there, here in needed.files.items() if here != labels}
+        known_by = (model.identity.sha256, lasting, dict(needed.settings), names)
+        return spec.identified(__version__, self.engine.image_id(self.image), *known_by)
+
     def up(self, like: ContainerSpec) -> list[RunningContainer]:
-        """As many containers as are wanted: those that stayed, and new ones."""
         missing = self.config.container.replicas
         found = self._kept(like)[:missing]
         return found + [self._started(like) for _ in range(missing - len(found))]
@@ -144,12 +166,6 @@ class _Starting:
             self.phases.taken_s[StartPhase.WARM_UP] = info.startup.warm_up_s
         return endpoint
 
-    def remove(self) -> None:
-        """Remove those that go, the others too where one does not or Ctrl-C comes."""
-        with ExitStack() as stack:
-            for container_id in self.leaving:
-                stack.callback(self.engine.remove, container_id)
-
     def _kept(self, like: ContainerSpec) -> list[RunningContainer]:
         """The containers that stayed and are what is wanted, the oldest first."""
         kept_as = self.config.container.keep or KEPT
@@ -164,7 +180,7 @@ class _Starting:
     def _started(self, like: ContainerSpec) -> RunningContainer:
         with self.phases.of(StartPhase.CREATE):
             container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
-            self.leaving.append(container_id)
+            self.leaving.callback(self.engine.remove, container_id)
         with self.phases.of(StartPhase.START):
             self.engine.start(container_id)
         running = self.engine.look(container_id)
@@ -192,9 +208,7 @@ class _Starting:
     def _ends(self, container_id: str) -> bool:
         """Whether a container whose server does not answer is ending, which takes a moment."""
         give_up_s = self.config.clock() + _ENDING_S
-        while runs := self._runs(container_id):
-            if self.config.clock() > give_up_s:
-                break
+        while (runs := self._runs(container_id)) and self.config.clock() <= give_up_s:
             time.sleep(_POLL_S)
         return not runs
 
@@ -212,38 +226,6 @@ class _Starting:
             f"The container did not come up.{last and f' It said: {last}'}",
             hint=f"To build its image anew: docker rmi {self.image}; without it: --where local",
         )
-
-
-def _wanted(
-    config: PlaceConfig, model: ModelSource, image: str, image_id: str, stack: ExitStack
-) -> ContainerSpec:
-    """The container, of an image that is here; what it has mounted lives as long as `stack`."""
-    labels = _labels_file(model, stack) if config.labels is not None else None
-    needed = served_files(model, config.asked, labels, config.cache)
-    options: dict[str, object] = {
-        "--max-pixels": config.max_pixels,
-        "--max-bytes": image_files.MAX_FILE_BYTES,
-        "--workers": config.workers,
-        "--threads": config.threads,
-    }
-    given = {option: str(value) for option, value in options.items() if value is not None}
-    if model.identity.name != BUILTIN:
-        _check_readable(model.path)
-    own = config.container
-    spec = ContainerSpec(
-        image,
-        "",
-        (*chain.from_iterable(given.items()), *needed.options),
-        environment={"OFFLOAD_TOKEN": secrets.token_hex(16), **needed.settings},
-        mounts={here: f"{INSIDE}/{there}" for there, here in needed.files.items()},
-        labels={KEEP: own.keep} if own.keep else {},
-        cpus=own.cpus,
-        memory=own.memory,
-    )
-    names = {str(key): name for key, name in model.labels.items()}
-    lasting = {there: here for there, here in needed.files.items() if here != labels}
-    by = (__version__, image_id, model.identity.sha256, lasting, dict(needed.settings), names)
-    return spec.identified(*by)
 
 
 def _labels_file(model: ModelSource, stack: ExitStack) -> str:

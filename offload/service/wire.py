@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
-from offload.domain.vision import Box, Detection, Detections, Selection
+from offload.domain.vision import Box, Detections
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -68,10 +68,6 @@ class Answer:
         objects = tuple(Found(*each) for each in found.found)
         return cls(2, model_sha256, found.width, found.height, objects, durations)
 
-    def found(self) -> tuple[Detection, ...]:
-        """The objects as every place gives them."""
-        return tuple(Detection(d.label, d.id, d.score, d.box) for d in self.detections)
-
     def server_timing(self) -> str:
         """The value of a Server-Timing header (W3C Server Timing): milliseconds each."""
         values = zip(TIMINGS, astuple(self.durations), strict=True)
@@ -122,14 +118,3 @@ class Info:
     def identity(self) -> ModelIdentity:
         """Which weights answer, as `domain.ports.Model` calls it."""
         return self.model
-
-
-def query(selection: Selection, max_pixels: int) -> dict[str, Any]:
-    """A request's wishes as the query of `DETECT`."""
-    return {
-        "min_score": selection.min_score,
-        "class": sorted(selection.classes),
-        "max_detections": selection.max_detections,
-        "iou": selection.max_iou,
-        "max_pixels": max_pixels,
-    }

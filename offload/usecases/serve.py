@@ -14,7 +14,8 @@ from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess
-from offload.service.server.run import Serving, listen, serve
+from offload.service.server.core import Service
+from offload.service.server.run import listen, serve
 from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
@@ -81,8 +82,8 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     )
     address = _address(options.host, listener.getsockname()[1])
     opens = partial(place.open, Selection(min_score=model.min_score), workers)
-    serving = Serving(opens, info, pictures.sample(), clock, token)
-    serve(serving, listener, lambda info: announce(address, info))
+    service = Service(opens, info, pictures.sample(), clock, token)
+    serve(service, listener, lambda info: announce(address, info))
 
 
 def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector | None]:

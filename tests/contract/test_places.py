@@ -29,9 +29,9 @@ def in_registry(folder: Path) -> None:
     shutil.copy(toy_place.__file__, folder / "offload" / "places" / "toy.py")
     registry = folder / "offload" / "places" / "__init__.py"
     text = registry.read_text()
-    line = "PLACES = {\n"
-    assert text.count(line) == 1
-    registry.write_text(text.replace(line, f'{line}    "toy": "offload.places.toy",\n'))
+    table = "PLACES = {"
+    assert text.count(table) == 1
+    registry.write_text(text.replace(table, f'{table}"toy": "offload.places.toy", '))
 
 
 def as_entry_point(folder: Path) -> None:

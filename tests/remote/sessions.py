@@ -9,8 +9,7 @@ from typing import Any
 
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.client.greeting import Address, ask
-from offload.service.client.session import ServerSession
-from offload.service.client.upload import Upload
+from offload.service.client.session import ServerSession, Upload
 from tests.remote.flaky import Flaky
 
 PHOTO = Image("photo.jpg", b"\xff\xd8 no more than bytes to a server that does not look")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server import run
-from offload.service.server.slots import SessionFactory
+from offload.service.server.core import Service, SessionFactory
 from offload.service.wire import Info, Startup
 from tests.fakes import IDENTITY, FakeSession
 
@@ -62,8 +62,8 @@ def main(queue: int, drain_s: int) -> None:
     info = Info("offload", "0", *model, 1, 1, queue, 10**6, 10**6, {}, unknown)
     listener = run.listen("127.0.0.1", 0)
     say(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    serving = run.Serving(engine.opened, info, b"", time.perf_counter, drain_s=drain_s)
-    run.serve(serving, listener, lambda _info: say("ready"))
+    service = Service(engine.opened, info, b"", time.perf_counter, drain_s=drain_s)
+    run.serve(service, listener, lambda _info: say("ready"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from offload.costmodel.dollars import Billing
@@ -38,6 +37,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
     """
     local = registry.connected(configured, name)
     first = [connected(local, configured, clouds)]
+    record = local.record
 
     def connect(timeout_s: float) -> "Shell":
         return first.pop() if first else local.connect(timeout_s)
@@ -46,15 +46,21 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
         error = _why(local, configured, clouds)
         return str(error) if error else None
 
+    def notice() -> str | None:
+        with suppress(OffloadError):  # nothing is known where nobody can be asked
+            if record.spec.spot and record.id is not None:
+                return clouds(record.spec.region, record.profile).notice(record.id)
+        return None
+
     with closing(Tunnel(connect, SERVER_PORT, gone)) as tunnel:
         yield Endpoint(
             SERVER_URL,
             local.token,
             tunnel.dial,
-            local.record.label,
-            billing(local.record),
-            partial(_notice, local.record, clouds),
-            machine=local.record.kind,
+            record.label,
+            billing(record),
+            notice,
+            machine=record.kind,
         )
 
 
@@ -63,14 +69,6 @@ def billing(record: MachineRecord) -> Billing:
     spec = record.spec
     how = f"{spec.instance_type} in {spec.region}, as provisioned"
     return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
-
-
-def _notice(record: MachineRecord, clouds: Clouds) -> str | None:
-    """What is said of taking the machine away; nothing where nobody can be asked."""
-    with suppress(OffloadError):
-        if record.spec.spot and record.id is not None:
-            return clouds(record.spec.region, record.profile).notice(record.id)
-    return None
 
 
 def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "Shell":
@@ -94,9 +92,7 @@ def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "She
 
 
 def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnavailable | None:
-    """Why a machine does not answer, as far as the cloud can tell; its address is brought up to
-    date on the way.
-    """
+    """Why a machine does not answer, as far as the cloud can tell; notes its present address."""
     name = local.folder.name
     try:
         cloud = clouds(local.record.spec.region, local.record.profile)
@@ -131,15 +127,14 @@ def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailab
         let_in = cloud.cidrs(name)
     except OffloadError:
         return None
-    seen = ipaddress.IPv4Network(here)
-    ranges = [ipaddress.ip_network(cidr) for cidr in let_in]
-    if not any(isinstance(r, ipaddress.IPv4Network) and seen.subnet_of(r) for r in ranges):
-        return PlaceUnavailable(
-            f"This computer is seen at {here.removesuffix('/32')} now, and the machine {name} lets "
-            f"in {', '.join(let_in) or 'nobody'} only.",
-            hint=f"To be let in: offload allow {name}",
-        )
-    return None
+    seen = ipaddress.ip_address(here.removesuffix("/32"))
+    if any(seen in ipaddress.ip_network(cidr) for cidr in let_in):
+        return None
+    return PlaceUnavailable(
+        f"This computer is seen at {seen} now, and the machine {name} lets in "
+        f"{', '.join(let_in) or 'nobody'} only.",
+        hint=f"To be let in: offload allow {name}",
+    )
 
 
 def caller_cidr(configured: Settings) -> str:

@@ -49,9 +49,13 @@ class MachineState:
 
     def user_data(self) -> str:
         """The script of its first boot, with the host key that it is known by then."""
+        if not self.folder.has(_HOST_KEY):
+            pair = new_key()
+            self.folder.pin(pair.public)
+            self.folder.write(_HOST_KEY, pair.private)
         spec = self.record.spec
         values = {
-            "@HOST_KEY@": self._host_key().strip(),
+            "@HOST_KEY@": self.folder.read(_HOST_KEY).strip(),
             "@IDLE_S@": str(math.ceil(spec.idle_s or 0)),
             "@LIFETIME_S@": str(math.ceil(spec.lifetime_s or 0)),
         }
@@ -66,9 +70,7 @@ class MachineState:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def expires_at(self, booted: str | None = None) -> str:
-        """When it ends by itself at the latest, as its tag says it; reckoned from when it was first
-        asked for, unless it is known when it booted.
-        """
+        """When it ends by itself at the latest, for its tag: counted from its boot, if known."""
         if self.record.spec.lifetime_s is None:
             return "never"
         lifetime = datetime.timedelta(seconds=self.record.spec.lifetime_s)
@@ -115,8 +117,8 @@ class MachineState:
 
         When the block ends well, only the new one is right.
         """
-        before, pair = self._pinned(), new_key()
-        self.folder.pin(*before, pair.public)
+        pair, pinned = new_key(), self.folder.read("known_hosts").splitlines()
+        self.folder.pin(*(line.partition(" ")[2] for line in pinned), pair.public)
         yield pair.private
         self.folder.pin(pair.public)
         self.folder.drop(_HOST_KEY)
@@ -137,17 +139,6 @@ class MachineState:
             self.folder.known_hosts, self.folder.alias, timeout_s,
         )  # fmt: skip
 
-    def _host_key(self) -> str:
-        if not self.folder.has(_HOST_KEY):
-            pair = new_key()
-            self.folder.pin(pair.public)
-            self.folder.write(_HOST_KEY, pair.private)
-        return self.folder.read(_HOST_KEY)
-
-    def _pinned(self) -> list[str]:
-        lines = self.folder.read("known_hosts").splitlines()
-        return [line.partition(" ")[2] for line in lines]
-
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -159,12 +150,9 @@ def names(configured: Settings) -> list[str]:
 
 
 def label(configured: Settings, name: str | None) -> str | None:
-    """What measurements at the machine that is meant have in common; None if none is meant, or
-    it is not up.
-    """
-    up = [record for record in records(configured) if record.ready and record.address]
-    found = [record for record in up if name in {None, record.spec.name}]
-    return found[0].label if len(found) == 1 else None
+    """What measurements at the machine that is meant have in common; None if none is, or not up."""
+    up = [r for r in records(configured) if r.ready and r.address and name in {None, r.spec.name}]
+    return up[0].label if len(up) == 1 else None
 
 
 def one(configured: Settings, name: str | None) -> MachineFolder:
@@ -173,9 +161,7 @@ def one(configured: Settings, name: str | None) -> MachineFolder:
     Raises:
         UsageError: there is none, or more than one.
     """
-    known = folders(configured)
-    if name is not None:
-        known = [folder for folder in known if folder.name == name]
+    known = [folder for folder in folders(configured) if name in {None, folder.name}]
     if len(known) == 1:
         return known[0]
     if not known:

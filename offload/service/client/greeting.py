@@ -69,8 +69,7 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
     """What the server at `address` says of itself, once its model is loaded.
 
     Raises:
-        PlaceUnavailable: there is none, it is none of ours, of another version, or not ready in
-            time.
+        PlaceUnavailable: there is none of ours, it is of another version, or not ready in time.
     """
     give_up_s = time.monotonic() + address.timeout_s
     while (reply := get(server, wire.INFO, address)).status in RETRIED:
@@ -140,15 +139,11 @@ def retry_after_s(reply: Reply | None) -> float | None:
 
 def detail(reply: Reply) -> str:
     """The sentence of a problem document, or the status."""
-    return _said(reply, "detail") or f"status {reply.status}"
+    return said(reply, "detail") or f"status {reply.status}"
 
 
-def kind(reply: Reply) -> str:
-    """The type of a problem document; empty if it is none."""
-    return _said(reply, "type")
-
-
-def _said(reply: Reply, name: str) -> str:
+def said(reply: Reply, name: str) -> str:
+    """A member of a problem document; empty if there is none."""
     try:
         return str(json.loads(reply.body)[name])
     except (ValueError, KeyError, TypeError):

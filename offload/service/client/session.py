@@ -10,14 +10,14 @@ from http import HTTPStatus
 from offload.domain import typed
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.timing import Clock, Durations
-from offload.domain.vision import Detections, Image, Selection
+from offload.domain.vision import Detection, Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.web import Unreachable
+from offload.drivers.images import pictures, stripping
 from offload.service import wire
 from offload.service.client import greeting
 from offload.service.client.greeting import Address, detail
 from offload.service.client.turns import Pieces, Turns
-from offload.service.client.upload import Upload
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
@@ -26,6 +26,32 @@ _SHORT_TRIPS = 6
 """Round trips within which an upload is over that the link does not hold back: TCP's slow start
 (ten segments first, twice as many each round trip) needs four for 200 kB, the answer one.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`max_side_px` is the longest side of what is sent, `quality` the JPEG quality of a copy that
+    is made for it, 1..100. Larger pictures than `max_pixels` are not opened.
+    """
+
+    max_side_px: int | None = None
+    quality: int = 90
+    strip_metadata: bool = False
+    max_pixels: int = pictures.MAX_PIXELS
+
+    def prepare(self, data: bytes) -> tuple[bytes, tuple[int, int] | None]:
+        """What is sent, and the picture's upright width and height if a copy has another size.
+
+        Raises:
+            ImageError: the image cannot be used.
+        """
+        if self.max_side_px is not None:
+            copy = pictures.smaller(data, self.max_side_px, self.quality, self.max_pixels)
+            if copy is not None:
+                return copy.data, (copy.width, copy.height)
+        if self.strip_metadata:
+            return stripping.strip(data, self.max_pixels), None
+        return data, None
 
 
 class ServerSession:
@@ -50,7 +76,13 @@ class ServerSession:
         self.phases: Mapping[str, float] = phases or {}
         self._server = server
         self._address = address
-        self._query = wire.query(selection, max_pixels)
+        self._query = {
+            "min_score": selection.min_score,
+            "class": sorted(selection.classes),
+            "max_detections": selection.max_detections,
+            "iou": selection.max_iou,
+            "max_pixels": max_pixels,
+        }
         self._prepare = upload.prepare
         self._clock = clock
         self._pause = pause
@@ -80,12 +112,10 @@ class ServerSession:
             raise
 
     def _answered(self, trip: "_Trip") -> Reply:
-        """The reply that counts."""
         # After one image in vain the others try once each, until one is answered.
         retries = 0 if self._silent else self._address.max_retries
         for attempt in range(retries + 1):
             reply: Reply | None = None
-            reason = ""
             try:
                 reply = self._send(trip)
                 if reply.status not in greeting.RETRIED:
@@ -136,7 +166,10 @@ class ServerSession:
     def _read(self, reply: Reply) -> wire.Answer:
         if reply.status == HTTPStatus.UNAUTHORIZED:
             raise greeting.refused(self._server.shown, self._address.token)
-        if reply.status in greeting.UNUSABLE and greeting.kind(reply) != wire.TOO_MANY_BYTES:
+        if (
+            reply.status in greeting.UNUSABLE
+            and greeting.said(reply, "type") != wire.TOO_MANY_BYTES
+        ):
             raise ImageError(detail(reply))
         if reply.status != HTTPStatus.OK:
             why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
@@ -202,7 +235,8 @@ def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
         download_s=reply.ended_s - reply.began_s,
     )
     width, height = trip.size or (answer.width, answer.height)
-    return Detections(answer.found(), width, height, durations, trip.sent_bytes)
+    found = tuple(Detection(d.label, d.id, d.score, d.box) for d in answer.detections)
+    return Detections(found, width, height, durations, trip.sent_bytes)
 
 
 def _pause_s(attempt: int, reply: Reply | None) -> float:

@@ -19,15 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from offload.domain.vision import Selection, check_classes
 from offload.service import wire
 from offload.service.server import legacy, problems
-from offload.service.server.core import FILE, FORM, Service, only_file, sent, taken, worked
-from offload.service.server.metrics import Metrics
+from offload.service.server.core import FILE, FORM, Metrics, Service, sent, taken
+from offload.service.server.intake import only_file, worked
 from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(max_length=200)]
-
-_REFUSALS = (400, 401, 408, 413, 422, 429, 500, 503)
 
 
 class Wishes(BaseModel):
@@ -78,12 +76,12 @@ def create(service: Service) -> FastAPI:
             "description": HTTPStatus(status).phrase,
             "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
-        for status in _REFUSALS
+        for status in (400, 401, 408, 413, 422, 429, 500, 503)
     }
     app.include_router(_own(service), dependencies=guarded, responses=refusals)
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
     app.include_router(_open(service))
-    app.add_middleware(_Counting, metrics=service.metrics)
+    app.add_middleware(_counting, metrics=service.metrics)
     return app
 
 
@@ -187,25 +185,21 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     return check
 
 
-class _Counting:
+def _counting(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     """Counts answers; forgets requests whose sender has gone."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
         async def counting(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                self._metrics.answered(message["status"])
+                metrics.answers.labels(str(message["status"])).inc()
             await send(message)
 
         try:
-            await self._app(scope, receive, counting if scope["type"] == "http" else send)
+            await app(scope, receive, counting if scope["type"] == "http" else send)
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
@@ -213,3 +207,5 @@ class _Counting:
             if not begun:
                 ending = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.")
                 await ending.response()(scope, receive, counting)
+
+    return counted

@@ -1,26 +1,24 @@
-"""What the routes share: the file in a body, the slots, the model that answers, its answer."""
+"""What the routes share: the slots and their queue, what a monitor reads of them, documents."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import astuple, dataclass, field, replace
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 from fastapi.responses import Response
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from offload.domain import typed
+from offload.domain.ports import Session
 from offload.domain.timing import Clock
-from offload.service.server.intake import Intake
-from offload.service.server.metrics import Metrics
-from offload.service.server.problems import Problem, later
-from offload.service.server.slots import Slots
-
-T = TypeVar("T")
-
-_SMALL_BYTES = 2**20
-"""A body up to this size is read in less time than handing it to a thread would be worth."""
+from offload.domain.vision import Detections, Image, Selection
+from offload.service import wire
+from offload.service.server.intake import Body, Intake
+from offload.service.server.problems import later
 
 FILE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {
@@ -34,15 +32,129 @@ FORM = {
 """A body that is a file, and a form that holds one, as OpenAPI describes them."""
 
 
+class Metrics:
+    """Counters of one server."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self) -> None:
+        kept = self._registry = CollectorRegistry()
+        self.answers = Counter("offload_responses", "Answers by status.", ["status"], registry=kept)
+        self._images = Counter("offload_images", "Images detected.", registry=kept)
+        seconds = Histogram(
+            "offload_image_seconds",
+            "Where an image's seconds went.",
+            ["phase"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=kept,
+        )
+        self._phases = [seconds.labels(name) for name in wire.TIMINGS]
+        self.in_hand = Gauge("offload_requests_in_hand", "Waiting or at work.", registry=kept)
+        self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
+
+    def detected(self, durations: wire.ServerDurations) -> None:
+        """Count an image and its durations."""
+        self._images.inc()
+        for phase, seconds in zip(self._phases, astuple(durations), strict=True):
+            phase.observe(seconds)
+
+    def text(self) -> bytes:
+        """All of them, for a monitor."""
+        return generate_latest(self._registry)
+
+
+class SessionFactory(Session, Protocol):
+    """What answers: a session whose selection may differ from image to image."""
+
+    def detect(
+        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+    ) -> Detections:
+        """Find the objects of one image."""
+
+
+OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
+
+
+@dataclass(slots=True)
+class Slots:
+    """As many images at a time as the engine has slots for, and a queue in front."""
+
+    engine: SessionFactory
+    info: wire.Info
+    metrics: Metrics
+    clock: Clock
+    in_hand: int = 0
+    threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.threads = ThreadPoolExecutor(self.engine.concurrency, "slot")
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """A request's place in the queue, for as long as it has images waiting or at work.
+
+        Raises:
+            Problem: the queue is full.
+        """
+        if self.in_hand >= self.engine.concurrency + self.info.queue:
+            wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
+            detail = f"All slots are busy and the queue of {self.info.queue} is full."
+            raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
+        self.in_hand += 1
+        try:
+            yield
+        finally:
+            self.in_hand -= 1
+
+    async def detect(
+        self,
+        body: Body,
+        make: Callable[[], bytes],
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+    ) -> wire.Answer:
+        """The answer for the image file that `make` gives, which runs in the slot too; `body` is
+        what the file came in. `queue_s` is the wait for a slot and, inside it, for a detector.
+
+        Raises:
+            ImageError: the image cannot be used.
+        """
+        asked_s = self.clock()
+
+        def work() -> wire.Answer:
+            begun_s = self.clock()
+            found = self.engine.detect(Image("", make()), selection, max_pixels)
+            queue_s = found.durations.queue_s + begun_s - asked_s
+            found = replace(found, durations=replace(found.durations, queue_s=queue_s))
+            return wire.Answer.of(found, body.recv_s, self.info.model.sha256)
+
+        answer = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        self.metrics.detected(answer.durations)
+        return answer
+
+
 @dataclass(slots=True)
 class Service:
-    """`slots` are there once the model is loaded and warm."""
+    """What is served and how; `slots` are there once the model is loaded and warm.
 
-    intake: Intake
-    token: str | None = field(repr=False)
+    `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
+    coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
+    long requests in hand may take at the end.
+    """
+
+    open_engine: OpenEngine
+    info: wire.Info
+    sample: bytes
     clock: Clock
+    token: str | None = field(default=None, repr=False)
+    drain_s: int = 30
     metrics: Metrics = field(default_factory=Metrics)
     slots: Slots | None = None
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        max_bytes = self.info.max_bytes
+        self.intake = Intake(max_bytes, max(256 * 2**20, 4 * max_bytes), self.clock)
 
     def ready(self) -> Slots:
         """What answers.
@@ -55,11 +167,6 @@ class Service:
         return self.slots
 
 
-async def worked(size_bytes: int, work: Callable[[], T]) -> T:
-    """What `work` makes of that many bytes, in a thread if others would have to wait for it."""
-    return work() if size_bytes <= _SMALL_BYTES else await asyncio.to_thread(work)
-
-
 def taken(content: Mapping[str, Any], *, required: bool = True) -> dict[str, Any]:
     """What a route takes, by media type, as OpenAPI describes it."""
     return {"requestBody": {"required": required, "content": content}}
@@ -69,54 +176,3 @@ def sent(document: object, server_timing: str = "") -> Response:
     """A document as it is sent."""
     headers = {"Server-Timing": server_timing} if server_timing else {}
     return Response(typed.encoded(document), media_type="application/json", headers=headers)
-
-
-async def only_file(content_type: str | None, body: bytes) -> bytes:
-    """The bytes of the file that was sent: the body itself, or the one field of a form.
-
-    Raises:
-        Problem: the form is damaged, or holds not exactly one field.
-    """
-    kind, options = parse_options_header(content_type or "")
-    if kind != b"multipart/form-data":
-        return body
-    boundary = options.get(b"boundary", b"")
-    return await worked(len(body), lambda: _only_field(body, boundary))
-
-
-def _only_field(body: bytes, boundary: bytes) -> bytes:
-    """The field's content, in memory: a read-only file system has no room for spooled files."""
-    fields: list[list[bytes]] = []
-    ended: list[bool] = []
-
-    def begin() -> None:
-        if fields:
-            raise _not_one("more")  # no need to read on
-        fields.append([])
-
-    try:
-        if not boundary:
-            raise FormParserError("it names no boundary")
-        parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": begin,
-                "on_part_data": lambda data, start, end: fields[-1].append(data[start:end]),
-                "on_end": lambda: ended.append(True),
-            },
-        )
-        parser.write(body)
-        parser.finalize()
-        if not ended:
-            raise FormParserError("it ends too early")
-    except FormParserError as error:
-        detail = f"The multipart form is damaged: {error}."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
-    if not fields:
-        raise _not_one("none")
-    return b"".join(fields[0])
-
-
-def _not_one(how_many: str) -> Problem:
-    detail = f"The form must hold exactly one field, the image; it holds {how_many}."
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

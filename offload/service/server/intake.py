@@ -1,19 +1,24 @@
-"""Request bodies on their way in: bounded each, bounded together, never waited for forever."""
+"""Request bodies: bounded each, bounded together, never waited for forever; the file in them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from offload.domain.timing import Clock
 from offload.service import wire
 from offload.service.server.problems import Problem, later
 
-IDLE_S = 20.0
-"""How long a sender may be silent in the middle of a body."""
+T = TypeVar("T")
+
+_SMALL_BYTES = 2**20
+"""A body up to this size is read in less time than handing it to a thread would be worth."""
 
 
 @dataclass(eq=False, slots=True)
@@ -22,29 +27,27 @@ class Body:
 
     began_s: float
     patience: asyncio.Timeout
-    received: bytearray = field(default_factory=bytearray)
     size_bytes: int = 0
     evicted: bool = False
     data: bytes = b""
     recv_s: float = 0.0
 
 
+@dataclass(slots=True)
 class Intake:
-    """Receives bodies of at most `max_bytes` each and about `budget_bytes` together.
+    """Receives bodies of at most `max_bytes` each and about `budget_bytes` together, from senders
+    that are silent for `idle_s` at most.
 
     When those held become more, whoever has been sending longest without coming to an end makes
     room: senders that dawdle cannot keep the others out.
     """
 
-    def __init__(
-        self, max_bytes: int, budget_bytes: int, clock: Clock, idle_s: float = IDLE_S
-    ) -> None:
-        self.max_bytes = max_bytes
-        self.held_bytes = 0
-        self._budget_bytes = budget_bytes
-        self._clock = clock
-        self._idle_s = idle_s
-        self._arriving: dict[Body, None] = {}
+    max_bytes: int
+    budget_bytes: int
+    clock: Clock
+    idle_s: float = 20.0
+    held_bytes: int = 0
+    arriving: dict[Body, None] = field(default_factory=dict)
 
     @asynccontextmanager
     async def body(self, request: Request, *, keep: bool = True) -> AsyncIterator[Body]:
@@ -56,47 +59,46 @@ class Intake:
         """
         # A float, as Python reads no integer of thousands of digits; zeros may lead.
         self._check(int(float(request.headers.get("content-length") or 0)))
-        body = Body(self._clock(), asyncio.timeout(self._idle_s))
+        body = Body(self.clock(), asyncio.timeout(self.idle_s))
         if keep:
-            self._arriving[body] = None
+            self.arriving[body] = None
         try:
             await self._receive(request, body, keep)
             yield body
         finally:
-            self._arriving.pop(body, None)
+            self.arriving.pop(body, None)
             self.held_bytes -= body.size_bytes if keep else 0
 
     async def _receive(self, request: Request, body: Body, keep: bool) -> None:
         try:
             async with body.patience:
-                await self._read(request, body, keep)
+                body.data = await self._read(request, body, keep)
         except TimeoutError as error:
             if body.evicted:
                 detail = "Too much is being sent at once; send again later."
                 raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, 1.0) from error
-            detail = f"The body stopped coming for {self._idle_s:g} s."
+            detail = f"The body stopped coming for {self.idle_s:g} s."
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
-        self._arriving.pop(body, None)
-        body.recv_s = self._clock() - body.began_s
-        body.data = bytes(body.received)
-        body.received = bytearray()
+        self.arriving.pop(body, None)
+        body.recv_s = self.clock() - body.began_s
 
-    async def _read(self, request: Request, body: Body, keep: bool) -> None:
+    async def _read(self, request: Request, body: Body, keep: bool) -> bytes:
         loop = asyncio.get_running_loop()
-        more = True
+        received, more = bytearray(), True
         while more:
             if not body.evicted:
-                body.patience.reschedule(loop.time() + self._idle_s)
+                body.patience.reschedule(loop.time() + self.idle_s)
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             chunk, more = message.get("body", b""), message.get("more_body", False)
             body.size_bytes += len(chunk)
             if keep:
-                body.received += chunk
+                received += chunk
                 self.held_bytes += len(chunk)
                 self._make_room()
             self._check(body.size_bytes)
+        return bytes(received)
 
     def _check(self, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:
@@ -107,11 +109,67 @@ class Intake:
             )
 
     def _make_room(self) -> None:
-        excess_bytes = self.held_bytes - self._budget_bytes
-        for body in self._arriving:
+        excess_bytes = self.held_bytes - self.budget_bytes
+        for body in self.arriving:
             if excess_bytes <= 0:
                 return
             if not body.evicted and not body.patience.expired():
                 body.evicted = True
                 body.patience.reschedule(asyncio.get_running_loop().time())
             excess_bytes -= body.size_bytes
+
+
+async def worked(size_bytes: int, work: Callable[[], T]) -> T:
+    """What `work` makes of that many bytes, in a thread if others would have to wait for it."""
+    return work() if size_bytes <= _SMALL_BYTES else await asyncio.to_thread(work)
+
+
+async def only_file(content_type: str | None, body: bytes) -> bytes:
+    """The bytes of the file that was sent: the body itself, or the one field of a form.
+
+    Raises:
+        Problem: the form is damaged, or holds not exactly one field.
+    """
+    kind, options = parse_options_header(content_type or "")
+    if kind != b"multipart/form-data":
+        return body
+    boundary = options.get(b"boundary", b"")
+    return await worked(len(body), lambda: _only_field(body, boundary))
+
+
+def _only_field(body: bytes, boundary: bytes) -> bytes:
+    """The field's content, in memory: a read-only file system has no room for spooled files."""
+    fields: list[list[bytes]] = []
+    ended: list[bool] = []
+
+    def begin() -> None:
+        if fields:
+            raise _not_one("more")  # no need to read on
+        fields.append([])
+
+    try:
+        if not boundary:
+            raise FormParserError("it names no boundary")
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": begin,
+                "on_part_data": lambda data, start, end: fields[-1].append(data[start:end]),
+                "on_end": lambda: ended.append(True),
+            },
+        )
+        parser.write(body)
+        parser.finalize()
+        if not ended:
+            raise FormParserError("it ends too early")
+    except FormParserError as error:
+        detail = f"The multipart form is damaged: {error}."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+    if not fields:
+        raise _not_one("none")
+    return b"".join(fields[0])
+
+
+def _not_one(how_many: str) -> Problem:
+    detail = f"The form must hold exactly one field, the image; it holds {how_many}."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

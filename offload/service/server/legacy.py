@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from offload.domain.errors import ImageError
 from offload.service import wire
-from offload.service.server.core import FORM, Service, only_file, sent, taken, worked
-from offload.service.server.intake import Body
+from offload.service.server.core import FORM, Service, Slots, sent, taken
+from offload.service.server.intake import Body, only_file, worked
 from offload.service.server.problems import Problem, sentence
-from offload.service.server.slots import Slots
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -111,7 +110,12 @@ def routes(service: Service) -> APIRouter:
         slots = service.ready()
         async with service.intake.body(request) as body:
             asked = await _parsed(Batch, body)
-            names = _names(asked)
+            names = asked.names
+            if names is None:
+                names = [str(number) for number in range(len(asked.images))]
+            if len(names) != len(asked.images):
+                detail = f"names: {len(names)} names for {len(asked.images)} images."
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
             with slots.admission():
                 answers = await _all(slots, body, asked.images)
             total_s = service.clock() - body.began_s
@@ -171,16 +175,6 @@ async def _parsed(model: type[T], body: Body) -> T:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
 
     return await worked(body.size_bytes, parse)
-
-
-def _names(asked: Batch) -> Sequence[str]:
-    names = asked.names
-    if names is None:
-        return [str(number) for number in range(len(asked.images))]
-    if len(names) != len(asked.images):
-        detail = f"names: {len(names)} names for {len(asked.images)} images."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-    return names
 
 
 async def _all(slots: Slots, body: Body, images: Sequence[str]) -> list[wire.Answer | ImageError]:

@@ -29,11 +29,8 @@ class ProblemDetails:
     detail: str
 
 
-class Problem(Exception):
-    """A request that is refused; `detail` is the sentence its sender reads.
-
-    `kind` is the problem's type, where clients must tell it from others of its status.
-    """
+class Problem(HTTPException):
+    """A request that is refused: its sender reads `detail`, and clients tell it by its `kind`."""
 
     def __init__(
         self,
@@ -43,17 +40,15 @@ class Problem(Exception):
         kind: str = "about:blank",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+        super().__init__(status, detail, headers)
         self.kind = kind
-        self.headers = dict(headers or {})
 
     def response(self) -> Response:
         """The problem as it is sent."""
-        details = ProblemDetails(self.kind, self.status.phrase, self.status.value, self.detail)
+        status = HTTPStatus(self.status_code)
+        details = ProblemDetails(self.kind, status.phrase, status.value, self.detail)
         body = typed.encoded(details)
-        return Response(body, self.status.value, self.headers, media_type=wire.PROBLEM_TYPE)
+        return Response(body, status.value, self.headers, media_type=wire.PROBLEM_TYPE)
 
 
 def later(status: HTTPStatus, detail: str, retry_after_s: float) -> Problem:
@@ -64,39 +59,37 @@ def later(status: HTTPStatus, detail: str, retry_after_s: float) -> Problem:
 def install(app: FastAPI) -> None:
     """Let every refusal of `app` take this shape, FastAPI's own included."""
 
-    @app.exception_handler(Problem)
-    async def on_problem(_request: Request, problem: Problem) -> Response:
-        return problem.response()
+    async def refuse(request: Request, error: Exception) -> Response:
+        return _problem(app, request, error).response()
 
-    @app.exception_handler(ImageError)
-    async def on_unusable(_request: Request, error: ImageError) -> Response:
-        if isinstance(error, TooManyPixels):
+    for kind in (HTTPException, RequestValidationError, ImageError, UsageError, Exception):
+        app.add_exception_handler(kind, refuse)
+
+
+def _problem(app: FastAPI, request: Request, error: Exception) -> Problem:
+    status, detail, kind = HTTPStatus.UNPROCESSABLE_ENTITY, str(error), "about:blank"
+    headers: dict[str, str] = {}
+    match error:
+        case Problem():
+            return error
+        case HTTPException():
+            status, path = HTTPStatus(error.status_code), request.scope["path"]
+            detail = f"{request.method} {path}: {status.phrase.lower()}."
+            headers |= error.headers or {}
+            if status is HTTPStatus.METHOD_NOT_ALLOWED:
+                headers["Allow"] = ", ".join(_methods(app, path))
+        case TooManyPixels():
             status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, wire.TOO_MANY_PIXELS
-        else:
-            status, kind = HTTPStatus.UNPROCESSABLE_ENTITY, wire.NO_PICTURE
-        return Problem(status, str(error), kind=kind).response()
-
-    @app.exception_handler(UsageError)
-    async def on_impossible(_request: Request, error: UsageError) -> Response:
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)).response()
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(_request: Request, error: RequestValidationError) -> Response:
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(error.errors())).response()
-
-    @app.exception_handler(HTTPException)
-    async def on_http(request: Request, error: HTTPException) -> Response:
-        status = HTTPStatus(error.status_code)
-        detail = f"{request.method} {request.scope['path']}: {status.phrase.lower()}."
-        headers = dict(error.headers or {})
-        if status is HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(_methods(app, request.scope["path"]))
-        return Problem(status, detail, headers=headers).response()
-
-    @app.exception_handler(Exception)
-    async def on_bug(_request: Request, _error: Exception) -> Response:
-        detail = "The server failed on this request; its log has the traceback."
-        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+        case ImageError():
+            kind = wire.NO_PICTURE
+        case RequestValidationError():
+            detail = sentence(error.errors())
+        case UsageError():
+            pass
+        case _:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            detail = "The server failed on this request; its log has the traceback."
+    return Problem(status, detail, kind=kind, headers=headers)
 
 
 def _methods(app: FastAPI, path: str) -> list[str]:

@@ -8,23 +8,23 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from offload.service.server.problems import Problem
 
-PATIENCE_S = 20.0
-"""How long a connection may take to send its first request, each request its headers, a refused
-body its rest; and how long it may let an answer lie.
-"""
-
 MAX_HEADER_BYTES = 64 * 2**10
 
 MAX_PIPELINED = 16
 """Requests of one connection that may wait for the one before."""
 
+_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
 _UPGRADE = re.compile(rb"\r\nu(?=pgrade:)", re.IGNORECASE)
 
 
 class PatientProtocol(HttpToolsProtocol):
     """Closes connections that get no further, refuses endless headers and pipelines."""
 
-    patience_s = PATIENCE_S
+    patience_s = 20.0
+    """How long a connection may take to send its first request, each request its headers, a refused
+    body its rest; and how long it may let an answer lie.
+    """
+
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
@@ -40,7 +40,8 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more. uvicorn tells the last of the requests in hand; we tell all."""
         self._arrived()
-        self._taken()
+        if self._unread is not None:
+            self._unread.cancel()
         self.pipeline.clear()
         for cycle in self._cycles:
             cycle.disconnected = True
@@ -57,7 +58,7 @@ class PatientProtocol(HttpToolsProtocol):
             return
         if self._pending_bytes > MAX_HEADER_BYTES:
             # A header or trailer that does not end is kept by the parser, which tells nobody.
-            self._refusal = _too_large()
+            self._refuse(*_TOO_LARGE)
             self.send_400_response("")
         elif self._is_idle() and self._deadline is None and self.timeout_keep_alive_task is None:
             self._expect()  # the rest of a refused body, or line ends between requests
@@ -86,9 +87,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
-            raise self._refuse(
-                Problem(HTTPStatus.BAD_REQUEST, "Too many requests follow without waiting.")
-            )
+            raise self._refuse(HTTPStatus.BAD_REQUEST, "Too many requests follow without waiting.")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -102,7 +101,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """The sender reads."""
-        self._taken()
+        if self._unread is not None:
+            self._unread.cancel()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -123,11 +123,11 @@ class PatientProtocol(HttpToolsProtocol):
     def _count(self, size_bytes: int) -> None:
         self._header_bytes += size_bytes
         if self._header_bytes > MAX_HEADER_BYTES:
-            raise self._refuse(_too_large())
+            raise self._refuse(*_TOO_LARGE)
 
-    def _refuse(self, problem: Problem) -> Problem:
-        self._refusal = problem
-        return problem
+    def _refuse(self, status: HTTPStatus, detail: str) -> Problem:
+        self._refusal = Problem(status, detail)
+        return self._refusal
 
     def _is_idle(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete
@@ -141,11 +141,6 @@ class PatientProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _taken(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
     def _give_up(self) -> None:
         if self.cycle is None or self._is_idle():
             self.transport.abort()
@@ -154,16 +149,8 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 def _without_upgrade(data: bytes) -> bytes:
-    """A request without the offer to speak another protocol, which we never take.
-
-    httptools takes what follows such an offer for that protocol, and a POST would lose its body.
-    """
-    end = data.find(b"\r\n\r\n")
-    head = data if end < 0 else data[:end]
+    """A request without its offer of another protocol, for which httptools would take a body."""
+    head = data.partition(b"\r\n\r\n")[0]
     if _UPGRADE.search(head) is None:
         return data
     return _UPGRADE.sub(b"\r\nx", head) + data[len(head) :]
-
-
-def _too_large() -> Problem:
-    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")

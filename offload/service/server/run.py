@@ -11,44 +11,19 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import uvicorn
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.timing import Clock
 from offload.domain.vision import Image
 from offload.drivers.host.capture import Captured
 from offload.service import wire
 from offload.service.server.app import create
-from offload.service.server.core import Service
-from offload.service.server.intake import Intake
+from offload.service.server.core import Service, SessionFactory, Slots
 from offload.service.server.protocol import PatientProtocol
-from offload.service.server.slots import OpenEngine, SessionFactory, Slots
 
-KEEP_ALIVE_S = 75
-"""How long an idle connection stays open; longer than our client keeps one."""
-
-DRAIN_S = 30
-_BUDGET_BYTES = 256 * 2**20
 _THIS_MACHINE = "For this machine's own use: offload serve --host 127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """What is served and how.
-
-    `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
-    coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
-    long requests in hand may take at the end.
-    """
-
-    open_engine: OpenEngine
-    info: wire.Info
-    sample: bytes
-    clock: Clock
-    token: str | None = field(default=None, repr=False)
-    drain_s: int = DRAIN_S
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -74,15 +49,12 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.Info], None]) -> None:
+def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.Info], None]) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is in hand and return.
 
     Raises:
         OffloadError: the model cannot be run.
     """
-    max_bytes, clock = serving.info.max_bytes, serving.clock
-    intake = Intake(max_bytes, max(_BUDGET_BYTES, 4 * max_bytes), clock)
-    service = Service(intake, serving.token, clock)
     config = uvicorn.Config(
         create(service),
         http=PatientProtocol,
@@ -90,8 +62,8 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
         log_level="error",
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=serving.drain_s,
+        timeout_keep_alive=75,  # longer than our client keeps an idle connection
+        timeout_graceful_shutdown=service.drain_s,
         ws="none",
     )
     # What is wrong with a request is told to its sender, not to whoever runs the server.
@@ -102,7 +74,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
 
     def load() -> None:
         with loading, ExitStack() as stack:
-            _bring_up(serving, service, stack)
+            _bring_up(service, stack)
             on_ready(service.ready().info)
             stopped.wait()
         if loading.error is not None:
@@ -120,10 +92,7 @@ def serve(serving: Serving, listener: socket.socket, on_ready: Callable[[wire.In
 
 @contextlib.contextmanager
 def _ending_well(server: uvicorn.Server) -> Iterator[None]:
-    """Uvicorn raises the signal that ended it once more; a server told to end has not failed.
-
-    Nor is a signal lost that comes before uvicorn listens for any.
-    """
+    """Uvicorn would raise the signal that ended it once more, and miss one that comes before."""
 
     def end(_number: int, _frame: object) -> None:
         server.should_exit = True
@@ -134,24 +103,21 @@ def _ending_well(server: uvicorn.Server) -> Iterator[None]:
         yield
 
 
-def _bring_up(serving: Serving, service: Service, stack: ExitStack) -> None:
-    engine = stack.enter_context(serving.open_engine())
-    began_s = serving.clock()
-    service_s = _warm_up(engine, serving.sample)
-    warm_up_s = serving.clock() - began_s
+def _bring_up(service: Service, stack: ExitStack) -> None:
+    engine = stack.enter_context(service.open_engine())
+    began_s = service.clock()
+    service_s = _warm_up(engine, service.sample)
+    warm_up_s = service.clock() - began_s
     seconds = (sum(engine.phases.values()), warm_up_s, service_s)
     startup = wire.Startup(*(round(value, 6) for value in seconds))
-    info = replace(serving.info, startup=startup)
-    slots = Slots(engine, info, service.metrics, serving.clock)
-    stack.callback(slots.close)
+    info = replace(service.info, startup=startup)
+    slots = Slots(engine, info, service.metrics, service.clock)
+    stack.callback(slots.threads.shutdown, wait=False)
     service.slots = slots
 
 
 def _warm_up(engine: SessionFactory, sample: bytes) -> float:
-    """Every detector has answered when this returns: one image alone, then all slots at once.
-
-    The median seconds that an image then kept a slot busy.
-    """
+    """The median seconds of an image in a slot while all are busy; each detector has answered."""
     image = Image("warm-up", sample)
     rounds = 3
     engine.detect(image)

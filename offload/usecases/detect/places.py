@@ -11,8 +11,7 @@ from offload.domain.measurements import Condition
 from offload.domain.ports import Model, Place, Session
 from offload.drivers.host import machine, network
 from offload.drivers.settings import Settings
-from offload.providers import Endpoint
-from offload.providers.config import KEPT, ContainerOptions, PlaceConfig
+from offload.providers import KEPT, ContainerOptions, Endpoint, PlaceConfig
 from offload.providers.ec2 import connection, registry
 from offload.service.client.greeting import Address
 from offload.usecases.context import Context

@@ -14,7 +14,7 @@ from offload.domain.results import Json
 from offload.domain.vision import Selection
 from offload.drivers.images import pictures
 from offload.places import known
-from offload.service.client.upload import Upload
+from offload.service.client.session import Upload
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from offload.domain.measurements import StartPhase
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.drivers.docker.own_image import SOURCE, OwnImage
 from offload.drivers.folders import archives
-from offload.providers import Phases
-from offload.providers.served_files import INSIDE, ServedFiles
+from offload.providers import INSIDE, Phases, ServedFiles
 from offload.usecases.provision.launch import Waiter
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
-from offload.providers import Phases
+from offload.providers import Phases, served_files
 from offload.providers.ec2.registry import MachineState
-from offload.providers.served_files import served_files
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
