@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-
 from offload.drivers.host.quiet import native_chatter_muted
+from PIL import Image
 
 IMAGES = 200
 _LARGE, _LARGE_PX = 40, (3648, 2736)

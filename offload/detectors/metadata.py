@@ -11,13 +11,14 @@ from typing import Any
 from flatbuffers import number_types as types
 from flatbuffers.table import Table
 
-_MODEL_BUFFERS, _MODEL_METADATA = 4, 6
-_BUFFER_DATA = 0
-_METADATA_NAME, _METADATA_BUFFER = 0, 1
-_SUBGRAPHS, _INPUTS, _PROCESS_UNITS = 3, 2, 4
-_UNIT_KIND, _UNIT_OPTIONS = 0, 1
+# Offsets into a table's index of fields: 4 + 2 * number.
+_MODEL_BUFFERS, _MODEL_METADATA = 12, 16
+_BUFFER_DATA = 4
+_METADATA_NAME, _METADATA_BUFFER = 4, 6
+_SUBGRAPHS, _INPUTS, _PROCESS_UNITS = 10, 8, 12
+_UNIT_KIND, _UNIT_OPTIONS = 4, 6
+_MEAN, _STD = 4, 6
 _NORMALISATION = 1
-_MEAN, _STD = 0, 1
 
 
 def normalisation(model: bytes) -> tuple[float, float] | None:
@@ -27,8 +28,9 @@ def normalisation(model: bytes) -> tuple[float, float] | None:
     """
     try:
         for unit in _units(model):
-            if unit.GetSlot(_slot(_UNIT_KIND), 0, types.Uint8Flags) == _NORMALISATION:
-                options = Table(unit.Bytes, unit.Indirect(unit.Pos + _at(unit, _UNIT_OPTIONS)))
+            if unit.GetSlot(_UNIT_KIND, 0, types.Uint8Flags) == _NORMALISATION:
+                at = unit.Indirect(unit.Pos + unit.Offset(_UNIT_OPTIONS))
+                options = Table(unit.Bytes, at)
                 mean, std = (_vector(options, n, types.Float32Flags) for n in (_MEAN, _STD))
                 if len(mean) and len(std) and min(std) > 0:
                     return sum(mean) / len(mean), sum(std) / len(std)
@@ -42,7 +44,7 @@ def _units(model: bytes) -> Sequence[Table]:
     root = _root(model)
     for entry in _children(root, _MODEL_METADATA):
         if bytes(_vector(entry, _METADATA_NAME, types.Uint8Flags)) == b"TFLITE_METADATA":
-            number = entry.GetSlot(_slot(_METADATA_BUFFER), 0, types.Uint32Flags)
+            number = entry.GetSlot(_METADATA_BUFFER, 0, types.Uint32Flags)
             buffer = _children(root, _MODEL_BUFFERS)[number]
             metadata = _root(bytes(_vector(buffer, _BUFFER_DATA, types.Uint8Flags)))
             subgraph = _children(metadata, _SUBGRAPHS)[0]
@@ -54,17 +56,8 @@ def _root(data: bytes) -> Table:
     return Table(data, struct.unpack_from("<I", data)[0])
 
 
-def _slot(field: int) -> int:
-    return 4 + 2 * field
-
-
-def _at(table: Table, field: int) -> int:
-    """The field's position relative to its table; 0 where it is not set."""
-    return int(table.Offset(_slot(field)))
-
-
 def _children(table: Table, field: int) -> Sequence[Table]:
-    if not (offset := _at(table, field)):
+    if not (offset := table.Offset(field)):
         return []
     start, count = table.Vector(offset), table.VectorLen(offset)
     return [Table(table.Bytes, table.Indirect(start + 4 * number)) for number in range(count)]
@@ -72,5 +65,5 @@ def _children(table: Table, field: int) -> Sequence[Table]:
 
 def _vector(table: Table, field: int, kind: Any) -> Any:
     """A vector of numbers of that kind; empty where it is not set."""
-    offset = _at(table, field)
+    offset = table.Offset(field)
     return table.GetVectorAsNumpy(kind, offset).tolist() if offset else []

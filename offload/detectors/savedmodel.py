@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
-from offload.drivers.host.quiet import native_chatter_muted
 
 _DEFAULT_INPUT = InputSpec(640, 640)
 _SIGNATURES = ("serving_default", "default")
@@ -24,9 +23,8 @@ def load(model: ModelSource, count: int, threads: int) -> Sequence["SavedModelDe
     TensorFlow's thread pools are the process's own and set when it starts, so `threads` is what
     each operator may use of the machine.
     """
-    with native_chatter_muted():
-        _configure(count, threads)
-        return [SavedModelDetector(model)] * count
+    _configure(count, threads)
+    return [SavedModelDetector(model)] * count
 
 
 def _configure(count: int, threads: int) -> None:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
-from offload.drivers.host.quiet import native_chatter_muted
 
 _NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _POSTPROCESS = "TFLite_Detection_PostProcess"
@@ -19,8 +18,7 @@ _TO_MINUS_ONE_TO_ONE = (127.5, 127.5)
 
 def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
     """`count` interpreters of one file, each with `threads` threads."""
-    with native_chatter_muted():
-        return [TFLiteDetector(model, threads) for _ in range(count)]
+    return [TFLiteDetector(model, threads) for _ in range(count)]
 
 
 class TFLiteDetector:

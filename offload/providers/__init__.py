@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from offload.costmodel.dollars import Billing
 from offload.domain.machines import Kind
 from offload.domain.measurements import StartPhase
+from offload.domain.ports import Dial
 from offload.domain.timing import Clock
 from offload.drivers.host.plugins import Registry
-from offload.drivers.http.streams import Dial
 
 PROVIDERS = Registry(
     "place",

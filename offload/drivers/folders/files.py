@@ -3,15 +3,18 @@
 import hashlib
 import json
 import os
+import tarfile
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import TextIO
+from typing import IO, TextIO
 
 from offload.domain.errors import OffloadError
 
 _LOOK_S = 0.5
+_CHUNK_BYTES = 2**18
 
 
 @contextmanager
@@ -75,6 +78,21 @@ def _files_below(folder: str) -> list[str]:
         for parent, _, names in os.walk(folder)
         for name in names
     )
+
+
+def packed(files: Mapping[str, str]) -> Iterator[bytes]:
+    """Files and folders, name there -> path here, as a tar stream."""
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for name, path in files.items():
+                archive.add(os.path.realpath(path), name)
+        stream.seek(0)
+        yield from chunks(stream)
+
+
+def chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """What a stream holds, piece by piece."""
+    return iter(partial(stream.read, _CHUNK_BYTES), b"")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 _GRACE_S = 15.0
@@ -27,33 +26,27 @@ def run(
 
     Ctrl-C is ours alone; where it ends us, the program is interrupted too, and waited for.
     """
-    with (
-        subprocess.Popen(  # noqa: S603 - the command is our own
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="backslashreplace",
-            start_new_session=True,
-        ) as process,
-        ExitStack() as stack,
-    ):
+    with subprocess.Popen(  # noqa: S603 - the command is our own
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="backslashreplace",
+        start_new_session=True,
+    ) as process:
         assert process.stderr is not None
-        stack.callback(_end, process)
         said: list[str] = []
-        for line in process.stderr:
-            said.append(line.rstrip("\n"))
-            follow(said[-1])
-        code = process.wait()
-        stack.pop_all()
-        return Ended(code, tuple(said))
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.communicate(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+        try:
+            for line in process.stderr:
+                said.append(line.rstrip("\n"))
+                follow(said[-1])
+            return Ended(process.wait(), tuple(said))
+        finally:
+            if process.poll() is None:  # we are ended, not it
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.communicate(timeout=_GRACE_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()

@@ -2,13 +2,12 @@
 
 import ipaddress
 import socket
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from offload.domain.ports import Dial
 from offload.domain.timing import Clock
-from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable, reason, without_secrets
 
 if TYPE_CHECKING:
@@ -131,6 +130,8 @@ def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTran
 
 def _proxy_for(url: "httpx.URL") -> str | None:
     """The proxy that the environment sets for this address."""
+    import urllib.request
+
     if _is_here(url.host):
         return None
     proxy = urllib.request.getproxies().get(url.scheme)

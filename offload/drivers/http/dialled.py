@@ -7,7 +7,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from offload.drivers.http.streams import Dial, Stream
+from offload.domain.ports import Dial, Stream
 
 
 class DialledTransport(httpx.HTTPTransport):

@@ -98,12 +98,8 @@ def smaller(
         width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
         scale = max_side_px / max(source.size)
         target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
-        if source.format in {"JPEG", "MPO"}:
-            source.draft(None, (2 * target[0], 2 * target[1]))
-        small = _bare(_rgb(source).resize(target, Pil.Resampling.LANCZOS))
-        small.getexif()[ORIENTATION_TAG] = lies
         out = io.BytesIO()
-        ImageOps.exif_transpose(small).save(out, "JPEG", quality=quality)
+        _scaled(source, target, Pil.Resampling.LANCZOS, lies).save(out, "JPEG", quality=quality)
         return Smaller(out.getvalue(), width, height)
 
 
@@ -166,18 +162,25 @@ def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
         fit_width = min(spec.width, max(1, round(width * scale)))
         fit_height = min(spec.height, max(1, round(height * scale)))
     target = (fit_height, fit_width) if sideways else (fit_width, fit_height)
-    if source.format in {"JPEG", "MPO"}:
-        source.draft(None, (2 * target[0], 2 * target[1]))
-    small = _rgb(source).resize(target, Pil.Resampling.BILINEAR)
-    if lies != 1:
-        small.getexif()[ORIENTATION_TAG] = lies
-        small = ImageOps.exif_transpose(small)
-    pixels = np.asarray(small)
+    pixels = np.asarray(_scaled(source, target, Pil.Resampling.BILINEAR, lies))
     if pixels.shape[:2] != (spec.height, spec.width):
         framed = np.full((spec.height, spec.width, 3), spec.pad, np.uint8)
         framed[:fit_height, :fit_width] = pixels
         pixels = framed
     return Picture(pixels, width, height, (fit_height / spec.height, fit_width / spec.width))
+
+
+def _scaled(
+    source: Pil.Image, target: tuple[int, int], how: Pil.Resampling, lies: int
+) -> Pil.Image:
+    """The picture scaled to `target` as it lies, then turned upright; no metadata."""
+    if source.format in {"JPEG", "MPO"}:
+        source.draft(None, (2 * target[0], 2 * target[1]))
+    small = _bare(_rgb(source).resize(target, how))
+    if lies == 1:
+        return small
+    small.getexif()[ORIENTATION_TAG] = lies
+    return ImageOps.exif_transpose(small)
 
 
 def _rgb(source: Pil.Image) -> Pil.Image:

@@ -51,7 +51,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
             SERVER_URL,
             local.token,
             tunnel.dial,
-            local.record.label,
+            local.record.kind.label,
             billing(local.record),
             partial(_notice, local.record, clouds),
             machine=local.record.kind,

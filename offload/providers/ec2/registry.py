@@ -132,8 +132,8 @@ class MachineState:
         if self.record.address is None:
             raise SshUnreachable("It has no address.")
         return login.connected(
-            self.record.address, SSH_PORT, self.record.login, self.folder.key,
-            self.folder.known_hosts, self.folder.alias, timeout_s,
+            self.record.address, SSH_PORT, self.record.login, self.folder.file("key"),
+            self.folder.file("known_hosts"), self.folder.alias, timeout_s,
         )  # fmt: skip
 
     def _host_key(self) -> str:
@@ -163,7 +163,7 @@ def label(configured: Settings, name: str | None) -> str | None:
     """
     up = [record for record in records(configured) if record.ready and record.address]
     found = [record for record in up if name in {None, record.spec.name}]
-    return found[0].label if len(found) == 1 else None
+    return found[0].kind.label if len(found) == 1 else None
 
 
 def one(configured: Settings, name: str | None) -> MachineFolder:

@@ -16,7 +16,7 @@ from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
 from offload.drivers.docker import build_context, own_image
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
-from offload.drivers.folders import archives
+from offload.drivers.folders.files import chunks, packed
 from offload.drivers.http.web import OnBytes
 from offload.providers import Phases
 from offload.providers.served_files import INSIDE, ServedFiles
@@ -69,7 +69,7 @@ def container_image(model: ModelSource, *, can_send: bool) -> ContainerImage:
 
     def context() -> Iterator[bytes]:
         with build_context.opened() as stream:
-            yield from archives.chunks(stream)
+            yield from chunks(stream)
 
     return ContainerImage(
         name=own_image.name(runtime),
@@ -237,7 +237,7 @@ class Deployment:
             f"umask 022; rm -rf {home}.part; mkdir -p {home}.part && tar -x -C {home}.part && "
             f"chmod -R a+rX {home}.part && mv {home}.part {home}"
         )
-        self._sudo(script, self._checked(archives.packed(files.files)))
+        self._sudo(script, self._checked(packed(files.files)))
 
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
         return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.reporter.step)

@@ -163,13 +163,13 @@ def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     folder = local.folder
     options = {
         "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": f'"{_plain(folder.known_hosts)}"',
+        "UserKnownHostsFile": f'"{_plain(folder.file("known_hosts"))}"',
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "HostKeyAlias": folder.alias,
         "HostKeyAlgorithms": "ssh-ed25519",
     }
-    words = [program, "-F", "/dev/null", "-i", _plain(folder.key), "-p", str(SSH_PORT)]
+    words = [program, "-F", "/dev/null", "-i", _plain(folder.file("key")), "-p", str(SSH_PORT)]
     words += [f"-o{option}={value}" for option, value in options.items()]
     words += ["-l", local.record.login, str(local.record.address), *command]
     return subprocess.run(words, check=False).returncode  # noqa: S603 - the user's own command

@@ -4,7 +4,7 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -16,7 +16,6 @@ from offload.drivers.docker.container_spec import last_words
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
-from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.ssh.errors import HostKeyChanged, SshUnreachable
@@ -138,11 +137,11 @@ def _condition(info: wire.Info, record: MachineRecord) -> Condition:
     return Condition(
         model=info.identity,
         place=REMOTE,
-        client=asdict(this_machine.describe()),
+        client=this_machine.describe(),
         host=dict(info.machine),
         slots=info.workers,
-        url=record.label,
-        network=network.fingerprint(),
+        url=record.kind.label,
+        network=this_machine.network(),
         machine=record.kind,
     )
 
