@@ -37,6 +37,7 @@ class ModelCache:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._silence_mark = os.path.join(folder, "hub-silent")
 
     def get(self, name: str) -> Cached | None:
         """The model called `name`, if it is here and still what came.
@@ -118,10 +119,6 @@ class ModelCache:
                 files.atomic_write_bytes(self._silence_mark, b"")
             else:
                 os.remove(self._silence_mark)
-
-    @property
-    def _silence_mark(self) -> str:
-        return os.path.join(self.folder, "hub-silent")
 
     def _home(self, name: str) -> str:
         """The folder of a model whose name may be a hub handle or a URL."""

@@ -94,7 +94,7 @@ class _Starting:
     @property
     def image(self) -> str:
         """The image to start: the one named, else ours for the model's runtime."""
-        return self.config.container.image or own_image.name(self.model.runtime)
+        return self.config.container.image or own_image.name(self.model.identity.runtime)
 
     def have_image(self) -> None:
         """See that the image is one of offload; ours is built if it is not there or outdated."""
@@ -111,7 +111,7 @@ class _Starting:
                 f"Building the image {image}; this happens once and takes minutes."
             )
             with self.phases.of(StartPhase.BUILD):
-                own_image.build(self.engine, self.model.runtime, self.config.reporter.step)
+                own_image.build(self.engine, self.model.identity.runtime, self.config.reporter.step)
 
     def up(self, like: ContainerSpec) -> list[RunningContainer]:
         """As many containers as are wanted: those that stayed, and new ones."""

@@ -90,7 +90,7 @@ def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector
 
     A SavedModel's threads are the process's own: a second one would share them.
     """
-    if threads >= cores or model.runtime != "tflite":
+    if threads >= cores or model.identity.runtime != "tflite":
         return lambda: None
     return lambda: detectors.load(model, 1, cores)[0]
 

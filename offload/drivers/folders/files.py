@@ -50,9 +50,9 @@ def _replacing(path: str) -> Iterator[str]:
             os.remove(temporary)
 
 
-def write_json(path: str, document: Mapping[str, object], mode: int = 0o666) -> None:
+def write_json(path: str, document: Mapping[str, object]) -> None:
     """`document` as the file `path`, whole or not at all."""
-    with atomic_write(path, mode) as file:
+    with atomic_write(path) as file:
         json.dump(document, file, indent=1, ensure_ascii=False)
 
 

@@ -10,17 +10,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO
 
+from offload.domain import results
 from offload.domain.errors import ImageError, OffloadError, UsageError
-from offload.domain.results import (
-    CSV_COLUMNS,
-    SCHEMA,
-    Json,
-    Row,
-    coco_annotations,
-    coco_categories,
-    coco_image,
-    csv_lines,
-)
+from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import files
 
 FORMATS = {
@@ -160,8 +152,8 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
         with files.writing("results", folder, UsageError):
             stack.enter_context(files.folder_locked(folder, "run"))
             _prepare(folder, settings, overwrite)
-            results = stack.enter_context(closing(ResultsDir(folder)))
-        yield results
+            found = stack.enter_context(closing(ResultsDir(folder)))
+        yield found
 
 
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
@@ -232,23 +224,21 @@ def _write_coco(file: TextIO, rows: _Rows, labels: Mapping[int, str], run: Json)
         next_id = 1
         for number, row in detected():
             seen.update((d.class_id, d.label) for d in row.detections)
-            yield from coco_annotations(row, number, next_id)
+            yield from results.coco_annotations(row, number, next_id)
             next_id += len(row.detections)
 
-    def categories() -> Iterator[Json]:
-        yield from coco_categories(labels, seen)  # which is complete by then
-
-    images = (coco_image(row, number) for number, row in detected())
+    images = (results.coco_image(row, number) for number, row in detected())
+    categories = results.coco_categories(labels, seen)
     _write_lists(
-        file, {"info": run}, images=images, annotations=annotations(), categories=categories()
+        file, {"info": run}, images=images, annotations=annotations(), categories=categories
     )
 
 
 def _write_csv(file: TextIO, rows: _Rows, _labels: Mapping[int, str], _run: Json) -> None:
-    writer = csv.DictWriter(file, CSV_COLUMNS, restval="", extrasaction="ignore")
+    writer = csv.DictWriter(file, results.CSV_COLUMNS, restval="", extrasaction="ignore")
     writer.writeheader()
     for row in rows():
-        writer.writerows(csv_lines(row))
+        writer.writerows(results.csv_lines(row))
 
 
 def _write_json(file: TextIO, rows: _Rows, _labels: Mapping[int, str], run: Json) -> None:

@@ -1,7 +1,6 @@
 """A study's folder, which is its own resume log: what has its line in `runs.csv` is done."""
 
 import csv
-import errno
 import io
 import json
 import os
@@ -225,7 +224,7 @@ def _csv_line(cells: Sequence[str]) -> bytes:
 
 
 def _append(path: str, data: bytes) -> None:
-    with open(path, "ab", buffering=0) as file:
-        if file.write(data) != len(data):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    with open(path, "ab") as file:
+        file.write(data)
+        file.flush()
         os.fsync(file.fileno())

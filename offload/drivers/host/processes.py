@@ -3,26 +3,18 @@
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 _GRACE_S = 15.0
 """How long an interrupted program may take to leave things as it found them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A program's exit code and its lines on standard error."""
-
-    code: int
-    said: tuple[str, ...]
 
 
 def run(
     command: Sequence[str],
     environment: Mapping[str, str],
     follow: Callable[[str], None] = lambda _line: None,
-) -> Ended:
-    """Run a program to its end; `follow` is told each of its lines on standard error at once.
+) -> tuple[int, str]:
+    """Run a program to its end: its exit code and its last line on standard error, each of which
+    `follow` is told at once.
 
     Ctrl-C is ours alone; where it ends us, the program is interrupted too, and waited for.
     """
@@ -37,12 +29,12 @@ def run(
         start_new_session=True,
     ) as process:
         assert process.stderr is not None
-        said: list[str] = []
+        said = "it said nothing"
         try:
             for line in process.stderr:
-                said.append(line.rstrip("\n"))
-                follow(said[-1])
-            return Ended(process.wait(), tuple(said))
+                said = line.rstrip("\n")
+                follow(said)
+            return process.wait(), said
         finally:
             if process.poll() is None:  # we are ended, not it
                 process.send_signal(signal.SIGINT)

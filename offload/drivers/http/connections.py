@@ -85,22 +85,19 @@ class Server:
                 method, f"{self._base}{path}", params=query, content=body, headers=headers
             ) as response:
                 began_s = self._clock()
-                data = self._body(response)
-            return Reply(response.status_code, response.headers, data, began_s, self._clock())
+                data = bytearray()
+                for chunk in response.iter_bytes():
+                    data += chunk
+                    if len(data) > _MOST_BYTES:
+                        raise Unreachable(f"{self.shown}: the answer does not end.")
+            ended_s = self._clock()
+            return Reply(response.status_code, response.headers, bytes(data), began_s, ended_s)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unreachable(f"{self.shown}: {reason(error)}.") from error
         except RuntimeError as error:
             if not self._is_closed:
                 raise
             raise Unreachable(f"{self.shown}: closed meanwhile.") from error
-
-    def _body(self, response: "httpx.Response") -> bytes:
-        data = bytearray()
-        for chunk in response.iter_bytes():
-            data += chunk
-            if len(data) > _MOST_BYTES:
-                raise Unreachable(f"{self.shown}: the answer does not end.")
-        return bytes(data)
 
     def close(self) -> None:
         """Close the connections; requests under way fail."""
@@ -129,19 +126,14 @@ def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTran
 
 
 def _proxy_for(url: "httpx.URL") -> str | None:
-    """The proxy that the environment sets for this address."""
+    """The proxy that the environment sets for this address; none finds this machine."""
     import urllib.request
 
-    if _is_here(url.host):
-        return None
-    proxy = urllib.request.getproxies().get(url.scheme)
-    return None if urllib.request.proxy_bypass(url.host) else proxy
-
-
-def _is_here(host: str) -> bool:
-    """Whether it is this machine by whatever name: no proxy finds it there."""
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(url.host)
+        is_here = address.is_loopback or address.is_unspecified
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
+        is_here = url.host == "localhost" or url.host.endswith(".localhost")
+    if is_here or urllib.request.proxy_bypass(url.host):
+        return None
+    return urllib.request.getproxies().get(url.scheme)

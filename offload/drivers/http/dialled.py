@@ -1,6 +1,6 @@
 """httpcore: httpx over connections that somebody else makes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,12 +29,7 @@ class _Backend(httpcore.NetworkBackend):
         self._dial = dial
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **_others: Any
     ) -> httpcore.NetworkStream:
         assert timeout is not None
         with _as(httpcore.ConnectTimeout, httpcore.ConnectError):

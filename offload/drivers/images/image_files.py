@@ -87,10 +87,11 @@ def find(
         files += _expand(source, recursive, out_of_bounds, problems, command)
     if not files and not problems:
         raise UsageError("The list names no image.")
-    only_folder = sources[0] if len(sources) == 1 and os.path.isdir(sources[0]) else None
     absolute = [os.path.abspath(f) for f in files]
-    places = absolute + [os.path.abspath(path) for path, _ in problems]
-    root = _root(only_folder, places)
+    if len(sources) == 1 and os.path.isdir(sources[0]):
+        root = os.path.abspath(sources[0])
+    else:
+        root = _root(absolute + [os.path.abspath(path) for path, _ in problems])
     relative = dict.fromkeys(_identity(path, root) for path in absolute)
     return ImageList(root, list(relative), [(_identity(p, root), why) for p, why in problems])
 
@@ -202,9 +203,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return False
 
 
-def _root(only_folder: str | None, places: list[str]) -> str:
-    if only_folder is not None:
-        return os.path.abspath(only_folder)
+def _root(places: list[str]) -> str:
     here = os.getcwd()
     folders = {os.path.dirname(place) for place in places}
     if all(folder == here or folder.startswith(here.rstrip("/") + os.sep) for folder in folders):

@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as Pil
@@ -75,19 +74,11 @@ def orientation(data: bytes) -> int:
         return _orientation(source)
 
 
-@dataclass(frozen=True, slots=True)
-class Smaller:
-    """A JPEG copy of a picture, and the upright width and height of the original in pixels."""
-
-    data: bytes
-    width: int
-    height: int
-
-
 def smaller(
     data: bytes, max_side_px: int, quality: int, max_pixels: int = MAX_PIXELS
-) -> Smaller | None:
-    """The first frame as an upright JPEG without metadata, its longer side `max_side_px`.
+) -> tuple[bytes, tuple[int, int]] | None:
+    """The first frame as an upright JPEG without metadata, its longer side `max_side_px`, and the
+    upright width and height of the original in pixels.
 
     None if the picture is no larger than that. `quality` is JPEG's, 1..95.
     """
@@ -100,7 +91,7 @@ def smaller(
         target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
         out = io.BytesIO()
         _scaled(source, target, Pil.Resampling.LANCZOS, lies).save(out, "JPEG", quality=quality)
-        return Smaller(out.getvalue(), width, height)
+        return out.getvalue(), (width, height)
 
 
 def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -133,10 +124,13 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
             yield source
     except ImageError:
         raise
+    except UnidentifiedImageError as error:
+        known = "JPEG, PNG, WebP, BMP, GIF, TIFF"
+        raise ImageError(f"not an image of a known format ({known})") from error
     # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
     # must not end a run over many.
     except Exception as error:
-        raise ImageError(_reason(error)) from error
+        raise ImageError(f"damaged image: {error or type(error).__name__}") from error
 
 
 def _orientation(source: Pil.Image) -> int:
@@ -199,17 +193,11 @@ def _rgb(source: Pil.Image) -> Pil.Image:
     return source.convert("RGB")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)"
-    return f"damaged image: {error or type(error).__name__}"
-
-
-def sample(width: int = 1280, height: int = 960) -> bytes:
+def sample() -> bytes:
     """A JPEG of usual size and detail, the same every time: something to warm up with."""
-    noise = np.random.default_rng(0).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
     out = io.BytesIO()
-    Pil.fromarray(noise).resize((width, height), Pil.Resampling.BICUBIC).save(out, "JPEG")
+    Pil.fromarray(noise).resize((1280, 960), Pil.Resampling.BICUBIC).save(out, "JPEG")
     return out.getvalue()
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from offload.domain.errors import OffloadError, UsageError
@@ -120,7 +121,11 @@ class Database:
     def _transaction(self, begin: str) -> Iterator[Connection]:
         try:
             if self._connection is None:
-                self._connection = self._connected()
+                self._connection = db = sqlite3.connect(
+                    self.path, timeout=self.patience_s, isolation_level=None
+                )
+                db.text_factory = partial(str, encoding="utf-8", errors="replace")
+                self._inode = os.stat(self.path).st_ino
             with self._connection as db:
                 db.execute(begin)
                 yield db
@@ -133,12 +138,6 @@ class Database:
 
     def _damaged(self, reason: object) -> _Damaged:
         return _Damaged(f"The history {self.path} is damaged: {reason}.")
-
-    def _connected(self) -> Connection:
-        db = sqlite3.connect(self.path, timeout=self.patience_s, isolation_level=None)
-        db.text_factory = _text
-        self._inode = os.stat(self.path).st_ino
-        return db
 
     def _set_aside(self, error: _Damaged) -> None:
         """Give the file another name, unless another process just did."""
@@ -175,7 +174,3 @@ def _code(error: Exception) -> int:
     """SQLite's extended result code; its last byte is the code that is extended."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")

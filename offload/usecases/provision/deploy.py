@@ -65,7 +65,7 @@ def container_image(model: ModelSource, *, can_send: bool) -> ContainerImage:
     """Our image with the runtime that the model takes; `can_send` says that the engine here may
     make it.
     """
-    runtime = model.runtime
+    runtime = model.identity.runtime
 
     def context() -> Iterator[bytes]:
         with build_context.opened() as stream:
