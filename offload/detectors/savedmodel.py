@@ -66,7 +66,11 @@ class SavedModelDetector:
             self._loaded = hub.load(model.path)
         except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
             raise ModelError(f"TensorFlow cannot load {model.path}: {_reason(error)}") from error
-        self._function = self._signature(model)
+        signatures = getattr(self._loaded, "signatures", {})
+        name = next((each for each in (*_SIGNATURES, *signatures) if each in signatures), None)
+        if name is None:
+            raise ModelError(f"{model.path} has no signature to call.")
+        self._function = signatures[name]
         self._argument, spec = self._single_input(model)
         self._dtype = spec.dtype.as_numpy_dtype
         batch, height, width, _ = spec.shape.as_list()
@@ -92,13 +96,6 @@ class SavedModelDetector:
         if arrays["detection_boxes"].ndim == 2:  # noqa: PLR2004 - Open Images: one, unbatched
             arrays = {name: array[None] for name, array in arrays.items()}
         return [_one(arrays, index) for index in range(len(batch))]
-
-    def _signature(self, model: ModelSource) -> Any:
-        signatures = getattr(self._loaded, "signatures", {})
-        for name in (*_SIGNATURES, *signatures):
-            if name in signatures:
-                return signatures[name]
-        raise ModelError(f"{model.path} has no signature to call.")
 
     def _single_input(self, model: ModelSource) -> tuple[str, Any]:
         inputs = self._function.structured_input_signature[1]

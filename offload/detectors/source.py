@@ -86,8 +86,7 @@ def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> Mode
     """
     if wanted:
         source = hub.pull(wanted)
-        labels = label_files.read(labels_file) if labels_file else source.labels
-        return replace(source, labels=labels)
+        return replace(source, labels=label_files.read(labels_file)) if labels_file else source
     if labels_file:
         raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
     return _default(hub)

@@ -100,10 +100,7 @@ class TFLiteDetector:
 
 
 def _as_input(pixels: Pixels, dtype: type, normalisation: tuple[float, float]) -> NDArray[Any]:
-    """RGB bytes as the tensor the model declares, [1, height, width, 3].
-
-    Quantised inputs take the bytes, shifted for int8; float inputs the normalised values.
-    """
+    """RGB bytes as the tensor the model declares: shifted for int8, normalised for floats."""
     if dtype == np.uint8:
         return pixels[None]
     if dtype == np.int8:

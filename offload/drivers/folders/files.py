@@ -20,34 +20,24 @@ _CHUNK_BYTES = 2**18
 @contextmanager
 def atomic_write(path: str, mode: int = 0o666) -> Iterator[TextIO]:
     """A text file that takes `path`'s place when the block ends well; else nothing has changed."""
-    with (
-        _replacing(path) as temporary,
-        open(
-            temporary, "w", encoding="utf-8", newline="", opener=partial(os.open, mode=mode)
-        ) as file,
-    ):
-        yield file
+    # Short, whatever the length of the name it will get; one a thread.
+    name = f".{os.getpid()}-{threading.get_ident()}.tmp"
+    temporary = os.path.join(os.path.dirname(path), name)
+    opener = partial(os.open, mode=mode)
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="", opener=opener) as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # unless it was replaced
+            os.remove(temporary)
 
 
 def atomic_write_bytes(path: str, data: bytes) -> None:
     """`data` as the file `path`, whole or not at all; its folder is made."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with _replacing(path) as temporary, open(temporary, "wb") as file:
-        file.write(data)
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[str]:
-    """A name beside `path` for a file that takes its place if the block ends well."""
-    # Short, whatever the length of the name it will get; one a thread.
-    name = f".{os.getpid()}-{threading.get_ident()}.tmp"
-    temporary = os.path.join(os.path.dirname(path), name)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        with suppress(OSError):  # unless it was replaced
-            os.remove(temporary)
+    with atomic_write(path) as file:
+        file.buffer.write(data)
 
 
 def write_json(path: str, document: Mapping[str, object]) -> None:
@@ -125,10 +115,8 @@ def is_locked(path: str) -> bool:
     try:
         with FileLock(path, timeout=0):
             return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, Timeout)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pil
@@ -55,9 +56,7 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
             factor = -(-_LEGIBLE_SIDE_PX // short)
             canvas = canvas.resize((canvas.width * factor, canvas.height * factor))
         _draw(canvas, detections)
-        out = io.BytesIO()
-        canvas.save(out, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
-        return out.getvalue()
+        return _encoded(canvas, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
@@ -89,9 +88,8 @@ def smaller(
         width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
         scale = max_side_px / max(source.size)
         target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
-        out = io.BytesIO()
-        _scaled(source, target, Pil.Resampling.LANCZOS, lies).save(out, "JPEG", quality=quality)
-        return out.getvalue(), (width, height)
+        small = _scaled(source, target, Pil.Resampling.LANCZOS, lies)
+        return _encoded(small, "JPEG", quality=quality), (width, height)
 
 
 def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -104,9 +102,13 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
         exif = Pil.Exif()
         if (lies := _orientation(source)) != 1:
             exif[ORIENTATION_TAG] = lies
-        out = io.BytesIO()
-        _bare(_rgb(source)).save(out, "PNG", exif=exif)
-        return out.getvalue()
+        return _encoded(_bare(_rgb(source)), "PNG", exif=exif)
+
+
+def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
 
 
 @contextmanager
@@ -196,9 +198,7 @@ def _rgb(source: Pil.Image) -> Pil.Image:
 def sample() -> bytes:
     """A JPEG of usual size and detail, the same every time: something to warm up with."""
     noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
-    out = io.BytesIO()
-    Pil.fromarray(noise).resize((1280, 960), Pil.Resampling.BICUBIC).save(out, "JPEG")
-    return out.getvalue()
+    return _encoded(Pil.fromarray(noise).resize((1280, 960), Pil.Resampling.BICUBIC), "JPEG")
 
 
 _PALETTE = ("#0b6e4f", "#b5179e", "#1d4ed8", "#c2410c", "#6d28d9", "#a16207", "#be123c", "#0f766e")

@@ -3,11 +3,11 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from offload.domain.errors import OffloadError, UsageError
 
@@ -55,17 +55,16 @@ class Database:
         """Whether there is a file."""
         return os.path.exists(self.path)
 
-    def read(self, work: Callable[[Connection], T], nothing: T) -> T:
-        """What `work` finds, all of it of one moment; `nothing` where nothing was written."""
+    def read(self, query: str, parameters: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """The rows of a query, all of them of one moment."""
         with self._explained("read"):
-            if not self.exists:
-                return nothing
             try:
-                with self._transaction("BEGIN") as db:
-                    return work(db) if self._is_made(db) else nothing
+                if self.exists:
+                    with self._transaction("BEGIN") as db:
+                        return db.execute(query, parameters).fetchall() if self._is_made(db) else []
             except _Damaged as error:
                 self._set_aside(error)
-                return nothing
+            return []
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Have `work` change the file, wholly or, if it fails, not at all."""
