@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from offload.drivers.host.quiet import native_chatter_muted
 from PIL import Image
+
+from offload.detectors import native_chatter_muted
 
 IMAGES = 200
 _LARGE, _LARGE_PX = 40, (3648, 2736)

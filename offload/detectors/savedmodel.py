@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ def load(model: ModelSource, count: int, threads: int) -> Sequence["SavedModelDe
 def _configure(count: int, threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pkg_resources' farewell, once removed APIs of Keras 2
+        # pkg_resources' farewell, once removed APIs of Keras 2
+        with warnings.catch_warnings(action="ignore"):
             import tensorflow as tf
             import tensorflow_hub  # noqa: F401 - imported here for its warnings' sake
     except ModuleNotFoundError as error:
@@ -41,11 +42,9 @@ def _configure(count: int, threads: int) -> None:
             "docker build --build-arg RUNTIME=tensorflow .",
         ) from error
     tf.get_logger().setLevel("ERROR")
-    try:
+    with suppress(RuntimeError):  # it is running already, with the threads of the first model
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(count)
-    except RuntimeError:  # it is running already, with the threads of the first model
-        pass
 
 
 class SavedModelDetector:

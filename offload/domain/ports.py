@@ -131,9 +131,7 @@ class Place(Protocol):
 
 
 class Stream(Protocol):
-    """A connection that somebody else makes, no socket of ours. Its errors are OSErrors, with a
-    reason.
-    """
+    """A connection that is no socket of ours. Its errors are OSErrors, with a reason."""
 
     def read(self, n: int, timeout_s: float | None) -> bytes:
         """Up to `n` bytes as soon as there are any; none at the end."""

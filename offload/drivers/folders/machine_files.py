@@ -63,9 +63,7 @@ class MachineFolder:
     name: str
 
     def file(self, name: str) -> str:
-        """The path of a file: `key` is the one that the machine lets in, `known_hosts` holds the
-        host keys that it may show.
-        """
+        """The path of a file: `key` is who it lets in, `known_hosts` the host keys it may show."""
         return os.path.join(self.path, name)
 
     @property
@@ -136,9 +134,7 @@ class MachineFolder:
 
     @contextmanager
     def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Meanwhile no other process of this computer changes the machine. While another one does,
-        `waiting` is called now and then; it may raise.
-        """
+        """Keep other processes here from changing the machine; `waiting` as in `files.locked`."""
         with ExitStack() as stack:
             with _writing(self.path):
                 stack.enter_context(locked(f"{self.path}.lock", waiting))

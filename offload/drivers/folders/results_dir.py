@@ -7,8 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from offload.domain import results
 from offload.domain.errors import ImageError, OffloadError, UsageError
@@ -30,8 +29,7 @@ _Rows = Callable[[], Iterator[Row]]
 """Gives all rows in their order, as often as it is called."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     offset: int
     bytes: int | None
     mtime_ns: int | None
@@ -194,9 +192,7 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
     """Where each path's last row is, the length of the whole lines in bytes, their number."""
     index: dict[str, _Entry] = {}
     offset = lines = 0
-    if not os.path.exists(log):
-        return index, 0, 0
-    with open(log, "rb") as file:
+    with suppress(FileNotFoundError), open(log, "rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break

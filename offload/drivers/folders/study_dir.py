@@ -185,7 +185,7 @@ def _parts(fixed: Json) -> Json:
 
 def _repair(path: str, columns: Sequence[str]) -> None:
     """Cut off the half line that a kill can leave, and begin the table where there is none."""
-    headings = _csv_line(columns)
+    headings = f"{','.join(columns)}\n".encode()
     with open(path, "a+b") as file:
         file.seek(0)
         data = file.read()
@@ -208,18 +208,15 @@ def _drop_halves(folder: str) -> None:
 
 def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
     with files.atomic_write(path) as file:
-        file.write((_csv_line(columns) + _csv(columns, lines)).decode())
+        file.write(f"{','.join(columns)}\n{_csv(columns, lines).decode()}")
         file.flush()
         os.fsync(file.fileno())
 
 
 def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
-    return b"".join(_csv_line([shown(line.get(name)) for name in columns]) for line in lines)
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    cells = ([shown(line.get(name)) for name in columns] for line in lines)
+    csv.writer(text, lineterminator="\n").writerows(cells)
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 

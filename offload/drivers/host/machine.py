@@ -49,10 +49,8 @@ def allow_many_files() -> None:
 
 def usable_cores() -> int:
     """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
-    if sys.platform == "linux":
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    on_linux = sys.platform == "linux"
+    cores = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
     quota = _quota_cores()
     return max(1, min(cores, int(quota))) if quota else cores
 

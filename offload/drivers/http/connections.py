@@ -61,7 +61,6 @@ class Server:
             transport = _transport(url, connections, dial)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
             raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
-        self._is_closed = False
         self._client = httpx.Client(
             headers=dict(headers) | {"User-Agent": "offload"},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
@@ -95,31 +94,30 @@ class Server:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unreachable(f"{self.shown}: {reason(error)}.") from error
         except RuntimeError as error:
-            if not self._is_closed:
+            if not self._client.is_closed:
                 raise
             raise Unreachable(f"{self.shown}: closed meanwhile.") from error
 
     def close(self) -> None:
         """Close the connections; requests under way fail."""
-        self._is_closed = True
         self._client.close()
 
 
 def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTransport":
     import httpx
 
+    limits: dict[str, Any] = {
+        "max_connections": connections,
+        "max_keepalive_connections": connections,
+        "keepalive_expiry": _KEEP_ALIVE_S,
+    }
     if dial:
         from offload.drivers.http.dialled import DialledTransport
 
-        return DialledTransport(dial, connections, _KEEP_ALIVE_S)
-    limits = httpx.Limits(
-        max_connections=connections,
-        max_keepalive_connections=connections,
-        keepalive_expiry=_KEEP_ALIVE_S,
-    )
+        return DialledTransport(dial, **limits)
     return httpx.HTTPTransport(
         verify=url.startswith("https:"),  # else certificates are loaded for nothing
-        limits=limits,
+        limits=httpx.Limits(**limits),
         proxy=_proxy_for(httpx.URL(url)),
         socket_options=SOCKET_OPTIONS,
     )

@@ -13,15 +13,10 @@ from offload.domain.ports import Dial, Stream
 class DialledTransport(httpx.HTTPTransport):
     """Requests over kept-alive connections that `dial` makes, whatever host they name."""
 
-    def __init__(self, dial: Dial, connections: int, keep_alive_s: float) -> None:
+    def __init__(self, dial: Dial, **limits: Any) -> None:
         super().__init__(verify=False)  # else certificates are loaded for nothing
         # httpx has no parameter for who makes the connections of its pool.
-        self._pool = httpcore.ConnectionPool(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=keep_alive_s,
-            network_backend=_Backend(dial),
-        )
+        self._pool = httpcore.ConnectionPool(network_backend=_Backend(dial), **limits)
 
 
 class _Backend(httpcore.NetworkBackend):
