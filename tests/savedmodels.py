@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from offload.detectors import native_chatter_muted
 from offload.domain.vision import Pixels
-from offload.drivers.host.quiet import native_chatter_muted
 
 BRIGHT = 200
 BUILTIN = Path(__file__).parents[1] / "offload" / "detectors" / "builtin" / "model.tflite"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from offload.drivers.host.quiet import native_chatter_muted
+from offload.detectors import native_chatter_muted
 
 IMAGES = 200
 _LARGE, _LARGE_PX = 40, (3648, 2736)

@@ -4,7 +4,10 @@ otherwise what `load` here does; one of another package also has `recognises(pat
 whether a model on this disk is one of its own.
 """
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from offload.domain.ports import Detector, Model
 from offload.drivers.host.plugins import Registry
@@ -26,5 +29,28 @@ def load(model: Model, count: int, threads: int) -> Sequence[Detector]:
         ModelError: the file cannot be run or does not answer as a detector does.
     """
     runtime = DETECTORS.module(model.identity.runtime)
-    loaded: Sequence[Detector] = runtime.load(model, count, threads)
+    with native_chatter_muted():
+        loaded: Sequence[Detector] = runtime.load(model, count, threads)
     return loaded
+
+
+@contextmanager
+def native_chatter_muted() -> Iterator[None]:
+    """Drop what is written to file descriptor 2 meanwhile.
+
+    LiteRT and TensorFlow announce delegates and CPU features there before any of their log levels
+    applies. OFFLOAD_NATIVE_LOG=1 lets them speak, for finding out why a model will not load.
+    """
+    if os.environ.get("OFFLOAD_NATIVE_LOG"):
+        yield
+        return
+    sys.stderr.flush()
+    real = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(real, 2)
+        os.close(real)

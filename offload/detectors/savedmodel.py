@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
-from offload.drivers.host.quiet import native_chatter_muted
 
 _DEFAULT_INPUT = InputSpec(640, 640)
 _SIGNATURES = ("serving_default", "default")
@@ -24,16 +24,15 @@ def load(model: ModelSource, count: int, threads: int) -> Sequence["SavedModelDe
     TensorFlow's thread pools are the process's own and set when it starts, so `threads` is what
     each operator may use of the machine.
     """
-    with native_chatter_muted():
-        _configure(count, threads)
-        return [SavedModelDetector(model)] * count
+    _configure(count, threads)
+    return [SavedModelDetector(model)] * count
 
 
 def _configure(count: int, threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pkg_resources' farewell, once removed APIs of Keras 2
+        # pkg_resources' farewell, once removed APIs of Keras 2
+        with warnings.catch_warnings(action="ignore"):
             import tensorflow as tf
             import tensorflow_hub  # noqa: F401 - imported here for its warnings' sake
     except ModuleNotFoundError as error:
@@ -43,11 +42,9 @@ def _configure(count: int, threads: int) -> None:
             "docker build --build-arg RUNTIME=tensorflow .",
         ) from error
     tf.get_logger().setLevel("ERROR")
-    try:
+    with suppress(RuntimeError):  # it is running already, with the threads of the first model
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(count)
-    except RuntimeError:  # it is running already, with the threads of the first model
-        pass
 
 
 class SavedModelDetector:
@@ -68,7 +65,11 @@ class SavedModelDetector:
             self._loaded = hub.load(model.path)
         except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
             raise ModelError(f"TensorFlow cannot load {model.path}: {_reason(error)}") from error
-        self._function = self._signature(model)
+        signatures = getattr(self._loaded, "signatures", {})
+        name = next((each for each in (*_SIGNATURES, *signatures) if each in signatures), None)
+        if name is None:
+            raise ModelError(f"{model.path} has no signature to call.")
+        self._function = signatures[name]
         self._argument, spec = self._single_input(model)
         self._dtype = spec.dtype.as_numpy_dtype
         batch, height, width, _ = spec.shape.as_list()
@@ -94,13 +95,6 @@ class SavedModelDetector:
         if arrays["detection_boxes"].ndim == 2:  # noqa: PLR2004 - Open Images: one, unbatched
             arrays = {name: array[None] for name, array in arrays.items()}
         return [_one(arrays, index) for index in range(len(batch))]
-
-    def _signature(self, model: ModelSource) -> Any:
-        signatures = getattr(self._loaded, "signatures", {})
-        for name in (*_SIGNATURES, *signatures):
-            if name in signatures:
-                return signatures[name]
-        raise ModelError(f"{model.path} has no signature to call.")
 
     def _single_input(self, model: ModelSource) -> tuple[str, Any]:
         inputs = self._function.structured_input_signature[1]

@@ -36,11 +36,6 @@ class ModelSource:
     input: InputSpec | None = None
     min_score: float = 0.25
 
-    @property
-    def runtime(self) -> str:
-        """The key of DETECTORS that runs it."""
-        return self.identity.runtime
-
 
 @dataclass(frozen=True, slots=True)
 class Hub:
@@ -91,8 +86,7 @@ def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> Mode
     """
     if wanted:
         source = hub.pull(wanted)
-        labels = label_files.read(labels_file) if labels_file else source.labels
-        return replace(source, labels=labels)
+        return replace(source, labels=label_files.read(labels_file)) if labels_file else source
     if labels_file:
         raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
     return _default(hub)
@@ -105,7 +99,11 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
         return _from_disk(path)
     row = row_of(wanted)
     if row.name == BUILTIN:
-        return _builtin(row)
+        folder = resources.files("offload.detectors") / "builtin"
+        path = str(folder / "model.tflite")
+        identity = ModelIdentity(BUILTIN, row.runtime, sha256_of(path))
+        labels = label_files.read(str(folder / "labels.txt"))
+        return ModelSource(identity, path, labels, row.input, row.min_score)
     cached = hub.cache.get(wanted)
     return _with_row(row, cached) if cached else None
 
@@ -127,7 +125,7 @@ def _default(hub: Hub) -> ModelSource:
         f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
         f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"
     )
-    return _builtin(NAMED[BUILTIN])
+    return hub.pull(BUILTIN)
 
 
 def row_of(name: str) -> NamedModel:
@@ -150,14 +148,6 @@ def row_of(name: str) -> NamedModel:
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
     runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
     return NamedModel(name, name, runtime, classes, None, "unknown", "see its page")
-
-
-def _builtin(row: NamedModel) -> ModelSource:
-    folder = resources.files("offload.detectors") / "builtin"
-    path = str(folder / "model.tflite")
-    identity = ModelIdentity(BUILTIN, row.runtime, sha256_of(path))
-    labels = label_files.read(str(folder / "labels.txt"))
-    return ModelSource(identity, path, labels, row.input, row.min_score)
 
 
 def _from_disk(path: str) -> ModelSource:

@@ -1,15 +1,18 @@
 """`.tflite` files through LiteRT. The only importer of ai_edge_litert; never imports TensorFlow."""
 
+import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from flatbuffers import number_types as types
+from flatbuffers.table import Table
 from numpy.typing import NDArray
 
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
-from offload.drivers.host.quiet import native_chatter_muted
 
 _NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _POSTPROCESS = "TFLite_Detection_PostProcess"
@@ -19,8 +22,7 @@ _TO_MINUS_ONE_TO_ONE = (127.5, 127.5)
 
 def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
     """`count` interpreters of one file, each with `threads` threads."""
-    with native_chatter_muted():
-        return [TFLiteDetector(model, threads) for _ in range(count)]
+    return [TFLiteDetector(model, threads) for _ in range(count)]
 
 
 class TFLiteDetector:
@@ -40,10 +42,8 @@ class TFLiteDetector:
         self._input = self._input_details(model)
         self._normalisation = _TO_MINUS_ONE_TO_ONE
         if self._input["dtype"] == np.float32:
-            from offload.detectors import metadata
-
             with open(model.path, "rb") as file:
-                self._normalisation = metadata.normalisation(file.read()) or _TO_MINUS_ONE_TO_ONE
+                self._normalisation = normalisation(file.read()) or _TO_MINUS_ONE_TO_ONE
         self.labels = model.labels
         _, height, width, _ = self._input["shape"].tolist()
         self.input = InputSpec(height, width, model.input.pad if model.input else None)
@@ -102,13 +102,68 @@ class TFLiteDetector:
 
 
 def _as_input(pixels: Pixels, dtype: type, normalisation: tuple[float, float]) -> NDArray[Any]:
-    """RGB bytes as the tensor the model declares, [1, height, width, 3].
-
-    Quantised inputs take the bytes, shifted for int8; float inputs the normalised values.
-    """
+    """RGB bytes as the tensor the model declares: shifted for int8, normalised for floats."""
     if dtype == np.uint8:
         return pixels[None]
     if dtype == np.int8:
         return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
     mean, std = normalisation
     return (pixels[None].astype(np.float32) - np.float32(mean)) / np.float32(std)
+
+
+# A model is a FlatBuffer whose `metadata` list may name one buffer TFLITE_METADATA, itself a
+# FlatBuffer. These are the numbers of fields in TensorFlow Lite's schema.fbs and
+# metadata_schema.fbs as offsets into a table's index: 4 + 2 * number.
+_MODEL_BUFFERS, _MODEL_METADATA = 12, 16
+_BUFFER_DATA = 4
+_METADATA_NAME, _METADATA_BUFFER = 4, 6
+_SUBGRAPHS, _INPUTS, _PROCESS_UNITS = 10, 8, 12
+_UNIT_KIND, _UNIT_OPTIONS = 4, 6
+_MEAN, _STD = 4, 6
+_NORMALISATION = 1
+
+
+def normalisation(model: bytes) -> tuple[float, float] | None:
+    """(mean, standard deviation) that bytes 0..255 are normalised with; None if it does not say.
+
+    Means per channel are averaged: detectors give the same for all three.
+    """
+    # Damaged metadata says nothing; the interpreter has accepted the model itself.
+    with suppress(struct.error, IndexError, TypeError, ValueError):
+        for unit in _units(model):
+            if unit.GetSlot(_UNIT_KIND, 0, types.Uint8Flags) == _NORMALISATION:
+                options = Table(unit.Bytes, unit.Indirect(unit.Pos + unit.Offset(_UNIT_OPTIONS)))
+                mean, std = (_vector(options, n, types.Float32Flags) for n in (_MEAN, _STD))
+                if len(mean) and len(std) and min(std) > 0:
+                    return sum(mean) / len(mean), sum(std) / len(std)
+    return None
+
+
+def _units(model: bytes) -> Sequence[Table]:
+    """The process units of the first input."""
+    root = _root(model)
+    for entry in _children(root, _MODEL_METADATA):
+        if bytes(_vector(entry, _METADATA_NAME, types.Uint8Flags)) == b"TFLITE_METADATA":
+            number = entry.GetSlot(_METADATA_BUFFER, 0, types.Uint32Flags)
+            buffer = _children(root, _MODEL_BUFFERS)[number]
+            metadata = _root(bytes(_vector(buffer, _BUFFER_DATA, types.Uint8Flags)))
+            subgraph = _children(metadata, _SUBGRAPHS)[0]
+            return _children(_children(subgraph, _INPUTS)[0], _PROCESS_UNITS)
+    return []
+
+
+def _root(data: bytes) -> Table:
+    return Table(data, struct.unpack_from("<I", data)[0])
+
+
+def _children(table: Table, field: int) -> Sequence[Table]:
+    if not (offset := table.Offset(field)):
+        return []
+    start, count = table.Vector(offset), table.VectorLen(offset)
+    return [Table(table.Bytes, table.Indirect(start + 4 * number)) for number in range(count)]
+
+
+def _vector(table: Table, field: int, kind: Any) -> Any:
+    """A vector of numbers of that kind; empty where it is not set."""
+    offset = table.Offset(field)
+    return table.GetVectorAsNumpy(kind, offset).tolist() if offset else []

@@ -1,6 +1,6 @@
 """What the parts ask of each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -128,3 +128,23 @@ class Place(Protocol):
         Raises:
             PlaceUnavailable: it cannot be reached or started.
         """
+
+
+class Stream(Protocol):
+    """A connection that is no socket of ours. Its errors are OSErrors, with a reason."""
+
+    def read(self, n: int, timeout_s: float | None) -> bytes:
+        """Up to `n` bytes as soon as there are any; none at the end."""
+
+    def write(self, data: bytes, timeout_s: float | None) -> None:
+        """Send it all; `timeout_s` is how long it may make no progress."""
+
+    def is_readable(self) -> bool:
+        """Whether `read` would return at once: of an idle connection, that it has ended."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+Dial = Callable[[float], Stream]
+"""Makes a connection to a server within so many seconds, or raises OSError."""

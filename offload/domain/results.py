@@ -118,7 +118,8 @@ def coco_annotations(row: Row, image_id: int, first_id: int) -> Iterator[Json]:
         }
 
 
-def coco_categories(labels: Mapping[int, str], seen: Iterable[tuple[int, str]]) -> list[Json]:
-    """The model's classes, and whatever else was found, ordered by id."""
+def coco_categories(labels: Mapping[int, str], seen: Iterable[tuple[int, str]]) -> Iterator[Json]:
+    """The model's classes, and whatever else was found until it is read, ordered by id."""
     names = dict(seen) | dict(labels)
-    return [{"id": key, "name": names[key], "supercategory": ""} for key in sorted(names)]
+    for key in sorted(names):
+        yield {"id": key, "name": names[key], "supercategory": ""}

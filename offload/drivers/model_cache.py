@@ -1,6 +1,5 @@
 """The folder of downloaded models: fetched once, checked before every use."""
 
-import contextlib
 import json
 import os
 import re
@@ -9,6 +8,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import ModelError
@@ -37,6 +37,7 @@ class ModelCache:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._silence_mark = os.path.join(folder, "hub-silent")
 
     def get(self, name: str) -> Cached | None:
         """The model called `name`, if it is here and still what came.
@@ -56,7 +57,7 @@ class ModelCache:
 
     def all(self) -> Iterator[Cached]:
         """Every model here, by name, unchecked."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             for name in sorted(os.listdir(self.folder)):
                 if cached := self._manifest(name):
                     yield cached
@@ -71,16 +72,12 @@ class ModelCache:
             web.Unreachable: the server does not deliver.
             ModelError: what came is damaged, not what came the first time, or cannot be stored.
         """
-        said = f"The model cache {self.folder} cannot be written"
-        with files.explained(
-            said, "To keep models elsewhere: export OFFLOAD_CACHE=DIR", ModelError
-        ):
-            return self._fetch(name, url, on_bytes, force=force)
-
-    def _fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool) -> Cached:
-        home = self._home(name)
-        os.makedirs(home, exist_ok=True)
-        with files.locked(f"{home}.lock"):
+        home, said = self._home(name), f"The model cache {self.folder} cannot be written"
+        hint = "To keep models elsewhere: export OFFLOAD_CACHE=DIR"
+        with ExitStack() as stack:
+            stack.enter_context(files.explained(said, hint, ModelError))
+            os.makedirs(home, exist_ok=True)
+            stack.enter_context(files.locked(f"{home}.lock"))
             before = self._manifest(name)
             if before and not force and os.path.exists(before.path):
                 return before
@@ -107,21 +104,17 @@ class ModelCache:
 
     def hub_is_silent(self) -> bool:
         """Whether the hub was found unreachable less than an hour ago."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             return 0 <= time.time() - os.path.getmtime(self._silence_mark) < _SILENCE_S
         return False
 
     def note_hub(self, *, silent: bool) -> None:
         """Remember that the hub did not answer, or that it did."""
-        with contextlib.suppress(OSError):  # an unwritable cache only costs the wait next time
+        with suppress(OSError):  # an unwritable cache only costs the wait next time
             if silent:
                 files.atomic_write_bytes(self._silence_mark, b"")
             else:
                 os.remove(self._silence_mark)
-
-    @property
-    def _silence_mark(self) -> str:
-        return os.path.join(self.folder, "hub-silent")
 
     def _home(self, name: str) -> str:
         """The folder of a model whose name may be a hub handle or a URL."""
@@ -131,7 +124,7 @@ class ModelCache:
     def _manifest(self, name: str) -> Cached | None:
         home = self._home(name)
         path = os.path.join(home, _MANIFEST)
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
             cached = read(Cached, json.load(file))
             return replace(cached, path=os.path.join(home, cached.path))
         return None
@@ -145,7 +138,7 @@ def is_tflite(path: str) -> bool:
 
 def _unpack(part: str, home: str) -> str:
     """The finished download, checked: a `.tflite` file, or the folder that an archive held."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.remove(part + ".etag")
     try:
         if not tarfile.is_tarfile(part):

@@ -3,34 +3,15 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from offload.domain.errors import UsageError
+from offload.domain.typed import read
 from offload.drivers.http import web
 
 LOCAL_FILE = "offload.toml"
-KEYS: Mapping[str, type] = {
-    "model": str,
-    "hub": str,
-    "cache": str,
-    "offline": bool,
-    "workers": int,
-    "threads": int,
-    "url": str,
-    "token": str,
-    "data": str,
-    "history": bool,
-    "checkip": str,
-    "keep_local": list,
-}
-"""Every setting and its type; a list is one of texts, in a variable separated by commas."""
-_NAMES = {
-    str: "text",
-    bool: "true or false",
-    int: "a whole number from 1 to 1024",
-    list: "a list of texts",
-}
 _MOST = 1024
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}
@@ -80,6 +61,19 @@ class Settings:
         return os.path.join(self.cache, "models")
 
 
+KEYS: Mapping[str, Any] = {
+    each.name: each.type for each in fields(Settings) if each.name != "origins"
+}
+"""Every setting and its type; the texts of a list are, in a variable, separated by commas."""
+_NAMES = {
+    str: "text",
+    str | None: "text",
+    bool: "true or false",
+    int | None: f"a whole number from 1 to {_MOST}",
+    list[str]: "a list of texts",
+}
+
+
 def user_file() -> str:
     """The user's own settings file, whether or not it exists."""
     import platformdirs
@@ -109,10 +103,9 @@ def load(environment: Mapping[str, str]) -> Settings:
         if text := environment.get(variable):
             found[key] = Setting(_checked(_parsed(text, kind), kind, variable), variable)
     values: dict[str, Any] = {key: setting.value for key, setting in found.items()}
-    for key in _SECRET & found.keys():
-        found[key] = replace(found[key], value="(hidden)")
-    for key in _ADDRESSES & found.keys():
-        found[key] = replace(found[key], value=web.without_secrets(str(found[key].value)))
+    for key in (_SECRET | _ADDRESSES) & found.keys():
+        shown = "(hidden)" if key in _SECRET else web.without_secrets(values[key])
+        found[key] = replace(found[key], value=shown)
     return Settings(**values, origins=found)
 
 
@@ -134,19 +127,19 @@ def _from_file(file: str) -> dict[str, Setting]:
     }
 
 
-def _checked(value: Any, kind: type, name: str) -> Any:
-    right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool) and value != ""
-    if right and kind is list:
-        right = all(isinstance(each, str) and each for each in value)
-    if not right or (kind is int and not 1 <= value <= _MOST):
-        raise UsageError(f"{name} must be {_NAMES[kind]}, not {value!r}.")
-    return value
+def _checked(value: Any, kind: Any, name: str) -> Any:
+    with suppress(ValueError):
+        read(kind, value)
+        in_range = kind != int | None or 1 <= value <= _MOST
+        if in_range and "" not in (value if isinstance(value, list) else [value]):
+            return value
+    raise UsageError(f"{name} must be {_NAMES[kind]}, not {value!r}.")
 
 
-def _parsed(text: str, kind: type) -> Any:
+def _parsed(text: str, kind: Any) -> Any:
     """The value of a variable as a file has it; what cannot be of its kind stays text."""
-    if kind is list:
+    if kind == list[str]:
         return [each.strip() for each in text.split(",") if each.strip()]
     if kind is bool:
         return _SWITCH.get(text.lower(), text)
-    return int(text) if kind is int and text.isdecimal() else text
+    return int(text) if kind == int | None and text.isdecimal() else text

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Detector, Model
@@ -90,7 +90,7 @@ class InProcessSession:
         self.labels: Mapping[int, str] = detectors[0].labels
         self.concurrency = self.slots = len(detectors) * detectors[0].max_batch
         self.phases = {"load": load_s}
-        self.host = asdict(machine.describe())
+        self.host = machine.describe()
         self._input = detectors[0].input
         self._clock = place.clock
         self._max_pixels = place.max_pixels

@@ -17,10 +17,9 @@ from offload.detectors.source import ModelSource
 from offload.domain.events import Reporter
 from offload.domain.machines import Kind
 from offload.domain.measurements import StartPhase
-from offload.domain.ports import Detector
+from offload.domain.ports import Detector, Dial
 from offload.domain.timing import Clock
 from offload.drivers.host.plugins import Registry
-from offload.drivers.http.streams import Dial
 from offload.service.client.greeting import Address
 from offload.service.client.session import Upload
 

@@ -88,11 +88,11 @@ class _Starting:
 
     @property
     def image(self) -> str:
-        return self.config.container.image or OwnImage(self.model.runtime).name
+        return self.config.container.image or OwnImage(self.model.identity.runtime).name
 
     def have_image(self) -> None:
         """See that the image is one of offload; ours is built if it is not there or outdated."""
-        image, own = self.image, OwnImage(self.model.runtime)
+        image, own = self.image, OwnImage(self.model.identity.runtime)
         if self.config.container.image is not None:
             labels = self.engine.image_labels(image)
             if labels is None or _RUNTIME not in labels:

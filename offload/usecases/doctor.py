@@ -1,7 +1,5 @@
 """What works on this machine."""
 
-from dataclasses import asdict
-
 from offload import places
 from offload.detectors import DETECTORS
 from offload.detectors.catalogue import PREFERRED
@@ -29,7 +27,7 @@ def facts(configured: Settings) -> Json:
     missing = "not installed; to install it: pip install {}"
     return {
         "offload": __version__,
-        "machine": asdict(machine.describe()),
+        "machine": machine.describe(),
         "runtimes": {name: installed.get(name, missing.format(name)) for name in _LIBRARIES},
         "places": {name: places.source(name) for name in places.names()},
         "providers": {name: PROVIDERS.source(name) for name in PROVIDERS.names()},

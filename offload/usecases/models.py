@@ -59,7 +59,7 @@ def facts(name: str, hub: Hub) -> Json:
         return known | {"here": False, "labels": dict(names)}
     return known | {
         "here": True,
-        "runtime": here.runtime,
+        "runtime": here.identity.runtime,
         "path": here.path,
         "sha256": here.identity.sha256,
         "labels": dict(here.labels),

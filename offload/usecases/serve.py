@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 from offload import detectors
@@ -77,7 +77,7 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         queue=options.queue,
         max_bytes=options.max_bytes,
         max_pixels=options.max_pixels,
-        machine=asdict(machine.describe()),
+        machine=machine.describe(),
         startup=Startup(0.0, 0.0, 0.0),  # not known before
     )
     address = _address(options.host, listener.getsockname()[1])
@@ -91,7 +91,7 @@ def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector
 
     A SavedModel's threads are the process's own: a second one would share them.
     """
-    if threads >= cores or model.runtime != "tflite":
+    if threads >= cores or model.identity.runtime != "tflite":
         return lambda: None
     return lambda: detectors.load(model, 1, cores)[0]
 

@@ -3,7 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ def answers(server: Served) -> int:
 
 def known(offload: Offload, folder: Path, *measurements: Measurement) -> None:
     """Have the history hold these as taken from here, with the model that this machine has."""
-    client = asdict(machine.describe())
+    client = machine.describe()
     sha256 = json.loads(offload("models", "show", "builtin", "--json").stdout)["sha256"]
     model = ModelIdentity("builtin", "tflite", sha256)
     ours = [

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def hopes(machine: Rented, tmp_path_factory: pytest.TempPathFactory) -> Path:
     one = replace(machine.renter, home=tmp_path_factory.mktemp("hopes"))
     shown = json.loads(one.well("models", "show", "builtin", "--json"))
     model = ModelIdentity("builtin", "tflite", shown["sha256"])
-    client, label = asdict(this_machine.describe()), f"ec2:c7i.large@{one.region}"
+    client, label = this_machine.describe(), f"ec2:c7i.large@{one.region}"
     known = []
     for number, came_from in enumerate(("new", "stopped") * 5):
         when = f"2036-11-21T09:00:0{number}+00:00"  # later than what really was

@@ -11,9 +11,9 @@ import pytest
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import Stop
+from offload.domain.ports import Dial
 from offload.domain.results import Row
 from offload.domain.vision import Selection
-from offload.drivers.http.streams import Dial
 from offload.drivers.images import image_files
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint, PlaceConfig

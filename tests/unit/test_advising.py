@@ -39,7 +39,7 @@ def rented(**known: Any) -> Measurement:
 def ours(*measurements: Measurement) -> list[Measurement]:
     """As taken on this machine."""
     here = machine.describe()
-    client = {"name": here.name, "cpu": here.cpu, "usable_cores": here.usable_cores}
+    client = {name: here[name] for name in ("name", "cpu", "usable_cores")}
     return [replace(m, condition=replace(m.condition, client=client)) for m in measurements]
 
 

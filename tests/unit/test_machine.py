@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.drivers.host import machine, network
+from offload.drivers.host import machine
 
 ROUTES = """\
 Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -24,20 +24,20 @@ IP address       HW type     Flags       HW address            Mask     Device
 
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(network, "_ROUTES", str(tmp_path / "route"))
-    monkeypatch.setattr(network, "_NEIGHBOURS", str(tmp_path / "arp"))
+    monkeypatch.setattr(machine, "_ROUTES", str(tmp_path / "route"))
+    monkeypatch.setattr(machine, "_NEIGHBOURS", str(tmp_path / "arp"))
     return tmp_path
 
 
 def test_a_network_is_known_again_by_its_gateway(tables: Path) -> None:
     (tables / "route").write_text(ROUTES)
     (tables / "arp").write_text(NEIGHBOURS)
-    found = network.fingerprint()
+    found = machine.network()
     assert found is not None
     assert len(found) == 16
-    assert network.fingerprint() == found
+    assert machine.network() == found
     (tables / "arp").write_text(NEIGHBOURS.replace("00:05", "00:06"))
-    assert network.fingerprint() not in {None, found}, "another network with the same addresses"
+    assert machine.network() not in {None, found}, "another network with the same addresses"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_network_that_the_system_does_not_tell_of_is_unknown(
     for name, text in (("route", routes), ("arp", neighbours)):
         if text is not None:
             (tables / name).write_text(text)
-    assert network.fingerprint() is None
+    assert machine.network() is None
 
 
 def test_cores_are_busy_for_part_of_the_time() -> None:

@@ -40,7 +40,7 @@ def test_a_record_is_read_as_it_was_written(folder: MachineFolder) -> None:
     there = Machine("i-1", "big", "us-east-1", "running", "c7i.large", "then", "198.18.0.1")
     folder.keep(RECORD.seen(there))
     assert folder.record() == replace(RECORD, id="i-1", address="198.18.0.1")
-    assert RECORD.label == "ec2:c7i.large@us-east-1"
+    assert RECORD.kind.label == "ec2:c7i.large@us-east-1"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"spec": {}}', '{"spec": null}', "null", "\x00"])
@@ -98,11 +98,11 @@ def test_what_a_killed_process_left_half_written_is_in_nobodys_way(folder: Machi
 
 def test_host_keys_are_pinned_by_the_name_of_the_machine(folder: MachineFolder) -> None:
     folder.pin("ssh-ed25519 AAAAold", "ssh-ed25519 AAAAnew")
-    assert Path(folder.known_hosts).read_text() == (
+    assert Path(folder.file("known_hosts")).read_text() == (
         "offload-big ssh-ed25519 AAAAold\noffload-big ssh-ed25519 AAAAnew\n"
     )
     folder.pin("ssh-ed25519 AAAAnew")
-    assert Path(folder.known_hosts).read_text() == "offload-big ssh-ed25519 AAAAnew\n"
+    assert Path(folder.file("known_hosts")).read_text() == "offload-big ssh-ed25519 AAAAnew\n"
     folder.drop("known_hosts")
     folder.drop("known_hosts")
     assert not folder.has("known_hosts")

@@ -4,7 +4,7 @@ import flatbuffers
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from offload.detectors.metadata import normalisation
+from offload.detectors.tflite import normalisation
 
 
 def tensor_metadata(mean: list[float], std: list[float]) -> bytes:

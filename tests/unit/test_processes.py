@@ -16,13 +16,13 @@ def test_a_program_runs_to_its_end_and_what_it_says_is_told_at_once() -> None:
     code = "import sys; print('one', file=sys.stderr); print('no'); print('two', file=sys.stderr)"
     heard: list[str] = []
     ended = processes.run(python(f"{code}; sys.exit(3)"), os.environ, heard.append)
-    assert (ended.code, ended.said) == (3, ("one", "two"))
+    assert ended == (3, "two")
     assert heard == ["one", "two"]
 
 
 def test_it_gets_the_environment_and_no_input() -> None:
     code = "import os, sys; print(os.environ['X'] + sys.stdin.read(), file=sys.stderr)"
-    assert processes.run(python(code), {**os.environ, "X": "y"}).said == ("y",)
+    assert processes.run(python(code), {**os.environ, "X": "y"}) == (0, "y")
 
 
 SLEEPER = """
@@ -82,4 +82,4 @@ print(processes.run([sys.executable, "-c", sleep], os.environ, tell))
         assert us.stdout is not None
         assert us.stdout.readline() == "up\n"
         os.killpg(us.pid, signal.SIGINT)
-        assert us.stdout.read() == "heard\nEnded(code=0, said=('up',))\n"
+        assert us.stdout.read() == "heard\n(0, 'up')\n"

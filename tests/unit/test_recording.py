@@ -9,10 +9,9 @@ import pytest
 from offload.costmodel.dollars import Billing
 from offload.domain.measurements import ImageSample, Measurement, Outcome
 from offload.domain.places import StartState
-from offload.domain.ports import ModelIdentity
+from offload.domain.ports import ModelIdentity, Stream
 from offload.domain.timing import Durations
 from offload.drivers import settings
-from offload.drivers.http.streams import Stream
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
 from offload.render.messages import Messages

@@ -192,7 +192,7 @@ def test_a_short_name_a_handle_and_an_address_lead_to_the_same_bytes(
         for wanted in (ZOO, handle, f"{served.url}/{handle}")
     ]
     assert len({model.identity.sha256 for model in models}) == 1
-    assert {model.runtime for model in models} == {"savedmodel"}
+    assert {model.identity.runtime for model in models} == {"savedmodel"}
     assert [model.labels for model in models] == [COCO, COCO, COCO]
     assert [model.identity.name for model in models] == [ZOO, handle, f"{served.url}/{handle}"]
     assert len(served.asked) == 3
@@ -204,7 +204,7 @@ def test_the_address_of_a_tflite_file_is_fetched_as_it_stands(
 ) -> None:
     served.put("/models/detector.tflite", (tmp_path / "served.tflite").read_bytes())
     model = source.chosen(f"{served.url}/models/detector.tflite", asking.at(NOWHERE))
-    assert model.runtime == "tflite"
+    assert model.identity.runtime == "tflite"
     assert model.labels[1] == "zebra"
 
 
@@ -221,7 +221,11 @@ def test_a_file_is_used_where_it_lies_with_the_labels_inside(
 ) -> None:
     file = savedmodels.tflite_with_metadata(tmp_path / "mine.tflite")
     model = source.chosen(str(file), asking.at(NOWHERE))
-    assert (model.identity.name, model.runtime, model.path) == ("mine", "tflite", str(file))
+    assert (model.identity.name, model.identity.runtime, model.path) == (
+        "mine",
+        "tflite",
+        str(file),
+    )
     assert model.labels[4] == "ape"
     assert source.chosen(str(savedmodels.BUILTIN), asking.at(NOWHERE)).labels == {}
 
@@ -241,7 +245,7 @@ def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path
         source.chosen(str(folder), asking.at(NOWHERE))
     (folder / "saved_model.pb").write_bytes(b"graph")
     model = source.chosen(f"{folder}/", asking.at(NOWHERE))
-    assert (model.identity.name, model.runtime) == ("exported", "savedmodel")
+    assert (model.identity.name, model.identity.runtime) == ("exported", "savedmodel")
 
 
 def test_a_file_that_is_no_model_is_a_usage_error(asking: Asking, tmp_path: Path) -> None:

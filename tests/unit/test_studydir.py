@@ -14,7 +14,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.study_tables import PER_IMAGE, RUNS
 from offload.domain.timing import Durations, Spread
-from offload.drivers.folders import study_dir, study_files
+from offload.drivers.folders import study_dir
 from offload.findings.study import of_tables
 from tests import studies
 from tests.measured import PLACES as KNOWN
@@ -49,7 +49,7 @@ def written(folder: Path, cells: list[Cell], **fixed: Any) -> set[str]:
 
 
 def tables(folder: Path) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    files = study_files.read(str(folder))
+    files = study_dir.read(str(folder))
     return files.runs, files.images
 
 
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
 def test_the_report_reads_what_is_written(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells)
-    files = study_files.read(str(tmp_path))
+    files = study_dir.read(str(tmp_path))
     study = of_tables(files.runs, files.images, files.design, files.environment, KNOWN)
     assert len(study.done) == len(cells)
     assert {lane.place for lane in study.lanes} == {"local", "container", "remote"}

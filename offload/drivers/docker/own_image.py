@@ -21,8 +21,7 @@ from typing import IO
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.drivers.docker.engine import Engine
-from offload.drivers.folders import archives
-from offload.drivers.folders.files import sha256_of
+from offload.drivers.folders.files import chunks, sha256_of
 
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
@@ -66,7 +65,7 @@ class OwnImage:
     def context(self) -> Iterator[bytes]:
         """What it is built from, as a tar stream."""
         with opened() as stream:
-            yield from archives.chunks(stream)
+            yield from chunks(stream)
 
     def is_current(self, engine: Engine) -> bool:
         """Whether the engine has it, of this source or built by hand, which we take at its word."""

@@ -3,53 +3,46 @@
 import hashlib
 import json
 import os
+import tarfile
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import TextIO
+from typing import IO, TextIO
 
 from offload.domain.errors import OffloadError
 
 _LOOK_S = 0.5
+_CHUNK_BYTES = 2**18
 
 
 @contextmanager
 def atomic_write(path: str, mode: int = 0o666) -> Iterator[TextIO]:
     """A text file that takes `path`'s place when the block ends well; else nothing has changed."""
-    with (
-        _replacing(path) as temporary,
-        open(
-            temporary, "w", encoding="utf-8", newline="", opener=partial(os.open, mode=mode)
-        ) as file,
-    ):
-        yield file
-
-
-def atomic_write_bytes(path: str, data: bytes) -> None:
-    """`data` as the file `path`, whole or not at all; its folder is made."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with _replacing(path) as temporary, open(temporary, "wb") as file:
-        file.write(data)
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[str]:
-    """A name beside `path` for a file that takes its place if the block ends well."""
     # Short, whatever the length of the name it will get; one a thread.
     name = f".{os.getpid()}-{threading.get_ident()}.tmp"
     temporary = os.path.join(os.path.dirname(path), name)
+    opener = partial(os.open, mode=mode)
     try:
-        yield temporary
+        with open(temporary, "w", encoding="utf-8", newline="", opener=opener) as file:
+            yield file
         os.replace(temporary, path)
     finally:
         with suppress(OSError):  # unless it was replaced
             os.remove(temporary)
 
 
-def write_json(path: str, document: Mapping[str, object], mode: int = 0o666) -> None:
+def atomic_write_bytes(path: str, data: bytes) -> None:
+    """`data` as the file `path`, whole or not at all; its folder is made."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with atomic_write(path) as file:
+        file.buffer.write(data)
+
+
+def write_json(path: str, document: Mapping[str, object]) -> None:
     """`document` as the file `path`, whole or not at all."""
-    with atomic_write(path, mode) as file:
+    with atomic_write(path) as file:
         json.dump(document, file, indent=1, ensure_ascii=False)
 
 
@@ -75,6 +68,21 @@ def _files_below(folder: str) -> list[str]:
         for parent, _, names in os.walk(folder)
         for name in names
     )
+
+
+def packed(files: Mapping[str, str]) -> Iterator[bytes]:
+    """Files and folders, name there -> path here, as a tar stream."""
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for name, path in files.items():
+                archive.add(os.path.realpath(path), name)
+        stream.seek(0)
+        yield from chunks(stream)
+
+
+def chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """What a stream holds, piece by piece."""
+    return iter(partial(stream.read, _CHUNK_BYTES), b"")
 
 
 @contextmanager
@@ -107,10 +115,8 @@ def is_locked(path: str) -> bool:
     try:
         with FileLock(path, timeout=0):
             return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, Timeout)
 
 
 @contextmanager

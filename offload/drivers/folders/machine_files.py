@@ -47,11 +47,6 @@ class MachineRecord:
         """What it has in common with other machines."""
         return Kind(self.spec.instance_type, self.spec.region)
 
-    @property
-    def label(self) -> str:
-        """What measurements at machines of its kind have in common."""
-        return self.kind.label
-
     def seen(self, machine: Machine) -> "MachineRecord":
         """With what the cloud says of it now."""
         return replace(self, id=machine.id, address=machine.address)
@@ -67,15 +62,9 @@ class MachineFolder:
     path: str
     name: str
 
-    @property
-    def key(self) -> str:
-        """The file of the private key that the machine lets in."""
-        return os.path.join(self.path, "key")
-
-    @property
-    def known_hosts(self) -> str:
-        """The file of the host keys that the machine may show."""
-        return os.path.join(self.path, "known_hosts")
+    def file(self, name: str) -> str:
+        """The path of a file: `key` is who it lets in, `known_hosts` the host keys it may show."""
+        return os.path.join(self.path, name)
 
     @property
     def exists(self) -> bool:
@@ -90,7 +79,7 @@ class MachineFolder:
     def record(self) -> MachineRecord | None:
         """What is known of it; None if nothing is."""
         try:
-            with open(os.path.join(self.path, "machine.json"), encoding="utf-8") as file:
+            with open(self.file("machine.json"), encoding="utf-8") as file:
                 document = json.load(file)
             record = read(MachineRecord, document)
             if unknown := document.keys() - asdict(record).keys():
@@ -111,7 +100,7 @@ class MachineFolder:
     def read(self, name: str) -> str:
         """The text of a file of it."""
         try:
-            with open(os.path.join(self.path, name), encoding="utf-8") as file:
+            with open(self.file(name), encoding="utf-8") as file:
                 return file.read()
         except OSError as error:
             raise OffloadError(
@@ -121,13 +110,13 @@ class MachineFolder:
 
     def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
-        return os.path.exists(os.path.join(self.path, name))
+        return os.path.exists(self.file(name))
 
     def write(self, name: str, text: str) -> None:
         """Write a file that nobody else may read."""
         with _writing(self.path):
             os.makedirs(self.path, mode=0o700, exist_ok=True)
-            with atomic_write(os.path.join(self.path, name), mode=0o600) as file:
+            with atomic_write(self.file(name), mode=0o600) as file:
                 file.write(text)
 
     def pin(self, *public_keys: str) -> None:
@@ -137,7 +126,7 @@ class MachineFolder:
     def drop(self, name: str) -> None:
         """Remove a file of it."""
         with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(self.path, name))
+            os.remove(self.file(name))
 
     def remove(self) -> None:
         """Forget the machine."""
@@ -145,9 +134,7 @@ class MachineFolder:
 
     @contextmanager
     def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Meanwhile no other process of this computer changes the machine. While another one does,
-        `waiting` is called now and then; it may raise.
-        """
+        """Keep other processes here from changing the machine; `waiting` as in `files.locked`."""
         with ExitStack() as stack:
             with _writing(self.path):
                 stack.enter_context(locked(f"{self.path}.lock", waiting))
@@ -176,10 +163,9 @@ def folder(root: str, name: str) -> MachineFolder:
 def folders(root: str) -> list[MachineFolder]:
     """Every machine that something is known of, by name."""
     with contextlib.suppress(OSError):
-        names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-        return [
-            MachineFolder(os.path.join(root, name), name) for name in names if _NAME.fullmatch(name)
-        ]
+        names = sorted(filter(_NAME.fullmatch, os.listdir(root)))
+        found = (MachineFolder(os.path.join(root, name), name) for name in names)
+        return [each for each in found if each.exists]
     return []
 
 

@@ -1,16 +1,18 @@
 """A folder of results that is readable at any moment and is its own resume log."""
 
+import csv
 import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple, TextIO
 
+from offload.domain import results
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
-from offload.drivers.folders import documents, files
+from offload.drivers.folders import files
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -20,18 +22,14 @@ FORMATS = {
 }
 """What `--format` takes -> the file it makes. The first is always written: it is the log."""
 
-_WRITERS = {
-    "coco": documents.write_coco,
-    "csv": documents.write_csv,
-    "json": documents.write_json,
-}
-
 ANNOTATED = "annotated"
 _RUN = "run.json"
 
+_Rows = Callable[[], Iterator[Row]]
+"""Gives all rows in their order, as often as it is called."""
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+
+class _Entry(NamedTuple):
     offset: int
     bytes: int | None
     mtime_ns: int | None
@@ -50,9 +48,7 @@ class ResultsDir:
         self.folder = folder
         self.also_sent: list[str] = list(_run(folder).get("also_sent", ()))
         self._log = os.path.join(folder, FORMATS["jsonl"])
-        self._index, self._end, self._lines = _read_log(self._log)
-        self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
-        self._file.truncate(self._end)  # a kill can leave half a line
+        self._open()
 
     def holds(self, root: str, path: str) -> bool:
         """Whether the image below `root` was detected already and has not changed since.
@@ -134,8 +130,12 @@ class ResultsDir:
         self._file.close()
         with files.atomic_write(self._log) as file:
             file.writelines(_line(row.to_json()).decode() for row in self._rows(order))
+        self._open()
+
+    def _open(self) -> None:
         self._index, self._end, self._lines = _read_log(self._log)
         self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._file.truncate(self._end)  # a kill can leave half a line
 
 
 @contextmanager
@@ -150,8 +150,8 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
         with files.writing("results", folder, UsageError):
             stack.enter_context(files.folder_locked(folder, "run"))
             _prepare(folder, settings, overwrite)
-            results = stack.enter_context(closing(ResultsDir(folder)))
-        yield results
+            found = stack.enter_context(closing(ResultsDir(folder)))
+        yield found
 
 
 def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
@@ -192,9 +192,7 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
     """Where each path's last row is, the length of the whole lines in bytes, their number."""
     index: dict[str, _Entry] = {}
     offset = lines = 0
-    if not os.path.exists(log):
-        return index, 0, 0
-    with open(log, "rb") as file:
+    with suppress(FileNotFoundError), open(log, "rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break
@@ -209,3 +207,51 @@ def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
             offset += len(line)
             lines += 1
     return index, offset, lines
+
+
+def _write_coco(file: TextIO, rows: _Rows, labels: Mapping[int, str], run: Json) -> None:
+    """The images that were detected, numbered from 1."""
+    seen: set[tuple[int, str]] = set()
+
+    def detected() -> Iterator[tuple[int, Row]]:
+        return enumerate((row for row in rows() if row.error is None), 1)
+
+    def annotations() -> Iterator[Json]:
+        next_id = 1
+        for number, row in detected():
+            seen.update((d.class_id, d.label) for d in row.detections)
+            yield from results.coco_annotations(row, number, next_id)
+            next_id += len(row.detections)
+
+    images = (results.coco_image(row, number) for number, row in detected())
+    categories = results.coco_categories(labels, seen)
+    _write_lists(
+        file, {"info": run}, images=images, annotations=annotations(), categories=categories
+    )
+
+
+def _write_csv(file: TextIO, rows: _Rows, _labels: Mapping[int, str], _run: Json) -> None:
+    writer = csv.DictWriter(file, results.CSV_COLUMNS, restval="", extrasaction="ignore")
+    writer.writeheader()
+    for row in rows():
+        writer.writerows(results.csv_lines(row))
+
+
+def _write_json(file: TextIO, rows: _Rows, _labels: Mapping[int, str], run: Json) -> None:
+    _write_lists(file, {"schema": SCHEMA, "run": run}, images=(row.to_json() for row in rows()))
+
+
+def _write_lists(file: TextIO, head: Json, **lists: Iterable[Json]) -> None:
+    """A JSON document of `head` and of `lists` that need not fit in memory."""
+    file.write(json.dumps(head, ensure_ascii=False).removesuffix("}"))
+    for name, items in lists.items():
+        file.write(f',\n"{name}": [')
+        glue = "\n"
+        for item in items:
+            file.write(glue + json.dumps(item, ensure_ascii=False))
+            glue = ",\n"
+        file.write("\n]")
+    file.write("}\n")
+
+
+_WRITERS = {"coco": _write_coco, "csv": _write_csv, "json": _write_json}

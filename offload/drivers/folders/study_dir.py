@@ -1,24 +1,82 @@
 """A study's folder, which is its own resume log: what has its line in `runs.csv` is done."""
 
 import csv
-import errno
 import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple, TypeVar
 
 from offload.domain.errors import UsageError
 from offload.domain.results import SCHEMA, Json
 from offload.domain.studies import CellRun, lane
-from offload.domain.study_tables import PER_IMAGE, RUNS, Line, image_lines, run_line, shown
-from offload.drivers.folders import files, study_files
+from offload.domain.study_tables import HINT, PER_IMAGE, RUNS, Line, image_lines, run_line, shown
+from offload.domain.timing import with_new_names
+from offload.drivers.folders import files
+
+T = TypeVar("T")
 
 _STUDY, _ENVIRONMENT = "study.json", "environment.json"
 _RUNS, _IMAGES = "runs.csv", "per_image.csv"
 _WORK = ".work"
 _ANOTHER = "To keep it, choose another --out; to continue it, repeat its command."
+
+
+class StudyFiles(NamedTuple):
+    """The lines of both tables, each by the names of its columns, and both documents."""
+
+    runs: list[dict[str, str]]
+    images: list[dict[str, str]]
+    design: Json
+    environment: Json
+
+
+def read(folder: str) -> StudyFiles:
+    """What is there; of all but the runs, what is missing is empty.
+
+    Raises:
+        UsageError: it is no study, or a file of it is damaged.
+    """
+    if not os.path.isfile(os.path.join(folder, _RUNS)):
+        raise UsageError(f"There is no study in {folder!r}.", hint=HINT)
+    return StudyFiles(
+        runs=_part(folder, _RUNS, _table),
+        images=_part(folder, _IMAGES, _table),
+        design=_part(folder, _STUDY, _document),
+        environment=_part(folder, _ENVIRONMENT, _document),
+    )
+
+
+def _part(folder: str, name: str, parsed: Callable[[str], T]) -> T:
+    """What is in the text of a file; it is empty where there is none."""
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8-sig", newline="") as file:
+            return parsed(file.read())
+    except FileNotFoundError:
+        return parsed("")
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        why = "cannot be read: it is no text"
+    except (ValueError, csv.Error) as error:
+        why = f"is damaged: {error}"
+    raise UsageError(f"The file {name} of this study {why}.", hint=HINT)
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    # A kill can leave half a line, which the experiment's next start repairs.
+    whole = text[: text.rfind("\n") + 1].splitlines(keepends=True)
+    rows = [row for row in csv.DictReader(whole) if None not in row.values()]
+    return list(map(with_new_names, rows))
+
+
+def _document(text: str) -> Json:
+    found = json.loads(text or "{}")
+    if not isinstance(found, dict):
+        raise ValueError("it holds something else")
+    return found
 
 
 class StudyDir:
@@ -30,7 +88,7 @@ class StudyDir:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        found = study_files.read(folder)
+        found = read(folder)
         self.environment = found.environment
         well = [line for line in found.runs if not line["error"]]
         self.done = {line["cell"] for line in well}
@@ -46,7 +104,7 @@ class StudyDir:
         with files.writing("the study", self._folder):
             _append(self._path(_IMAGES), _csv(PER_IMAGE, image_lines(run)))
             if cell in self._failed:
-                runs = study_files.read(self._folder).runs
+                runs = read(self._folder).runs
                 others = [line for line in runs if line["cell"] != cell]
                 _rewrite(self._path(_RUNS), RUNS, [*others, run_line(run)])
             else:
@@ -127,7 +185,7 @@ def _parts(fixed: Json) -> Json:
 
 def _repair(path: str, columns: Sequence[str]) -> None:
     """Cut off the half line that a kill can leave, and begin the table where there is none."""
-    headings = _csv_line(columns)
+    headings = f"{','.join(columns)}\n".encode()
     with open(path, "a+b") as file:
         file.seek(0)
         data = file.read()
@@ -141,7 +199,7 @@ def _repair(path: str, columns: Sequence[str]) -> None:
 
 def _drop_halves(folder: str) -> None:
     """Drop the images of runs that did not come to their own line."""
-    found = study_files.read(folder)
+    found = read(folder)
     done = {line["cell"] for line in found.runs if not line["error"]}
     kept = [line for line in found.images if line["cell"] in done]
     if len(kept) < len(found.images):
@@ -150,23 +208,20 @@ def _drop_halves(folder: str) -> None:
 
 def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
     with files.atomic_write(path) as file:
-        file.write((_csv_line(columns) + _csv(columns, lines)).decode())
+        file.write(f"{','.join(columns)}\n{_csv(columns, lines).decode()}")
         file.flush()
         os.fsync(file.fileno())
 
 
 def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
-    return b"".join(_csv_line([shown(line.get(name)) for name in columns]) for line in lines)
-
-
-def _csv_line(cells: Sequence[str]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    cells = ([shown(line.get(name)) for name in columns] for line in lines)
+    csv.writer(text, lineterminator="\n").writerows(cells)
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _append(path: str, data: bytes) -> None:
-    with open(path, "ab", buffering=0) as file:
-        if file.write(data) != len(data):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    with open(path, "ab") as file:
+        file.write(data)
+        file.flush()
         os.fsync(file.fileno())

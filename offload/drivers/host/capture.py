@@ -15,9 +15,8 @@ class Captured:
         """Nothing was raised yet."""
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, at: object) -> bool:
+    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> bool:
         """Keep it."""
-        del kind, at
         self.error = error
         return True
 

@@ -1,29 +1,22 @@
-"""This computer: what it is, and how much of it is ours to use."""
+"""This computer: what it is, how much of it is ours to use, and the network it is in."""
 
 import datetime
 import glob
+import hashlib
+import ipaddress
 import os
 import platform
+import re
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+
+from offload.domain.results import Json
 
 _NICENESS = 19
 """The most there is: such a thread has a core that nobody else wants."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostInfo:
-    """What a measurement depends on, as far as the operating system tells."""
-
-    name: str
-    system: str
-    python: str
-    cpu: str
-    cores: int
-    usable_cores: int
-    memory_bytes: int | None
+_ROUTES, _NEIGHBOURS = "/proc/net/route", "/proc/net/arp"
+_DEFAULT, _UP_AND_GATEWAY = "00000000", 3
 
 
 def now() -> str:
@@ -31,17 +24,17 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def describe() -> HostInfo:
-    """The machine we run on."""
-    return HostInfo(
-        name=platform.node(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        python=platform.python_version(),
-        cpu=_cpu_model(),
-        cores=os.cpu_count() or 1,
-        usable_cores=usable_cores(),
-        memory_bytes=_memory_bytes(),
-    )
+def describe() -> Json:
+    """The machine we run on, as far as a measurement depends on it and the system tells."""
+    return {
+        "name": platform.node(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count() or 1,
+        "usable_cores": usable_cores(),
+        "memory_bytes": _memory_bytes(),
+    }
 
 
 def allow_many_files() -> None:
@@ -56,10 +49,8 @@ def allow_many_files() -> None:
 
 def usable_cores() -> int:
     """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
-    if sys.platform == "linux":
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    on_linux = sys.platform == "linux"
+    cores = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
     quota = _quota_cores()
     return max(1, min(cores, int(quota))) if quota else cores
 
@@ -102,6 +93,31 @@ def on_battery() -> bool:
     return any(_words(state) == ["Discharging"] for state in states)
 
 
+def network() -> str | None:
+    """16 hexadecimal digits that stand for the default gateway, by its addresses on the network and
+    on the wire; None where the system does not tell.
+    """
+    gateways = [
+        (int(metric), address)
+        for _, destination, address, flags, _, _, metric, *_ in _table(_ROUTES)
+        if destination == _DEFAULT and int(flags, 16) & _UP_AND_GATEWAY == _UP_AND_GATEWAY
+    ]
+    if not gateways:
+        return None
+    # The kernel prints the address as a number of the machine's own byte order.
+    number = int(min(gateways)[1], 16)
+    gateway = str(ipaddress.IPv4Address(number.to_bytes(4, sys.byteorder)))
+    for address, _, _, on_the_wire, *_ in _table(_NEIGHBOURS):
+        if address == gateway:
+            return hashlib.sha256(f"{gateway} {on_the_wire}".encode()).hexdigest()[:16]
+    return None
+
+
+def _table(path: str) -> list[list[str]]:
+    """A table of the kernel's without its heading, in columns."""
+    return [line.split() for line in _text(path).splitlines()[1:]]
+
+
 def _quota_cores() -> float | None:
     """The control group's CPU limit in cores, version 2 or 1; None where there is none."""
     v2 = _words("/sys/fs/cgroup/cpu.max")
@@ -115,10 +131,8 @@ def _quota_cores() -> float | None:
 
 
 def _cpu_model() -> str:
-    for line in _text("/proc/cpuinfo").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*:(.*)$", _text("/proc/cpuinfo"), re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
 
 
 def _memory_bytes() -> int | None:

@@ -2,13 +2,12 @@
 
 import ipaddress
 import socket
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from offload.domain.ports import Dial
 from offload.domain.timing import Clock
-from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable, reason, without_secrets
 
 if TYPE_CHECKING:
@@ -62,7 +61,6 @@ class Server:
             transport = _transport(url, connections, dial)
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
             raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
-        self._is_closed = False
         self._client = httpx.Client(
             headers=dict(headers) | {"User-Agent": "offload"},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
@@ -86,61 +84,54 @@ class Server:
                 method, f"{self._base}{path}", params=query, content=body, headers=headers
             ) as response:
                 began_s = self._clock()
-                data = self._body(response)
-            return Reply(response.status_code, response.headers, data, began_s, self._clock())
+                data = bytearray()
+                for chunk in response.iter_bytes():
+                    data += chunk
+                    if len(data) > _MOST_BYTES:
+                        raise Unreachable(f"{self.shown}: the answer does not end.")
+            ended_s = self._clock()
+            return Reply(response.status_code, response.headers, bytes(data), began_s, ended_s)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unreachable(f"{self.shown}: {reason(error)}.") from error
         except RuntimeError as error:
-            if not self._is_closed:
+            if not self._client.is_closed:
                 raise
             raise Unreachable(f"{self.shown}: closed meanwhile.") from error
 
-    def _body(self, response: "httpx.Response") -> bytes:
-        data = bytearray()
-        for chunk in response.iter_bytes():
-            data += chunk
-            if len(data) > _MOST_BYTES:
-                raise Unreachable(f"{self.shown}: the answer does not end.")
-        return bytes(data)
-
     def close(self) -> None:
         """Close the connections; requests under way fail."""
-        self._is_closed = True
         self._client.close()
 
 
 def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTransport":
     import httpx
 
+    limits: dict[str, Any] = {
+        "max_connections": connections,
+        "max_keepalive_connections": connections,
+        "keepalive_expiry": _KEEP_ALIVE_S,
+    }
     if dial:
         from offload.drivers.http.dialled import DialledTransport
 
-        return DialledTransport(dial, connections, _KEEP_ALIVE_S)
-    limits = httpx.Limits(
-        max_connections=connections,
-        max_keepalive_connections=connections,
-        keepalive_expiry=_KEEP_ALIVE_S,
-    )
+        return DialledTransport(dial, **limits)
     return httpx.HTTPTransport(
         verify=url.startswith("https:"),  # else certificates are loaded for nothing
-        limits=limits,
+        limits=httpx.Limits(**limits),
         proxy=_proxy_for(httpx.URL(url)),
         socket_options=SOCKET_OPTIONS,
     )
 
 
 def _proxy_for(url: "httpx.URL") -> str | None:
-    """The proxy that the environment sets for this address."""
-    if _is_here(url.host):
-        return None
-    proxy = urllib.request.getproxies().get(url.scheme)
-    return None if urllib.request.proxy_bypass(url.host) else proxy
+    """The proxy that the environment sets for this address; none finds this machine."""
+    import urllib.request
 
-
-def _is_here(host: str) -> bool:
-    """Whether it is this machine by whatever name: no proxy finds it there."""
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(url.host)
+        is_here = address.is_loopback or address.is_unspecified
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
+        is_here = url.host == "localhost" or url.host.endswith(".localhost")
+    if is_here or urllib.request.proxy_bypass(url.host):
+        return None
+    return urllib.request.getproxies().get(url.scheme)

@@ -1,27 +1,22 @@
 """httpcore: httpx over connections that somebody else makes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpcore
 import httpx
 
-from offload.drivers.http.streams import Dial, Stream
+from offload.domain.ports import Dial, Stream
 
 
 class DialledTransport(httpx.HTTPTransport):
     """Requests over kept-alive connections that `dial` makes, whatever host they name."""
 
-    def __init__(self, dial: Dial, connections: int, keep_alive_s: float) -> None:
+    def __init__(self, dial: Dial, **limits: Any) -> None:
         super().__init__(verify=False)  # else certificates are loaded for nothing
         # httpx has no parameter for who makes the connections of its pool.
-        self._pool = httpcore.ConnectionPool(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=keep_alive_s,
-            network_backend=_Backend(dial),
-        )
+        self._pool = httpcore.ConnectionPool(network_backend=_Backend(dial), **limits)
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -29,12 +24,7 @@ class _Backend(httpcore.NetworkBackend):
         self._dial = dial
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **_others: Any
     ) -> httpcore.NetworkStream:
         assert timeout is not None
         with _as(httpcore.ConnectTimeout, httpcore.ConnectError):

@@ -103,7 +103,9 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
 
 def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) -> None:
     have_bytes = os.path.getsize(part) if os.path.exists(part) else 0
-    version = _version_of(part)
+    version = ""
+    with suppress(OSError), open(part + ".etag", encoding="utf-8") as file:
+        version = file.read()
     headers = {"Accept-Encoding": "identity"}
     if have_bytes and version:
         headers |= {"Range": f"bytes={have_bytes}-", "If-Range": version}
@@ -116,25 +118,15 @@ def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) ->
         have_bytes = have_bytes if resumed else 0
         length = response.headers.get("Content-Length", "")
         total_bytes = have_bytes + int(length) if length.isdigit() else None
-        with open(part, "ab" if resumed else "wb") as file:
-            _remember_version(part, response)
+        with open(part, "ab" if resumed else "wb") as stream:
+            # Only a strong validator promises that a continued transfer fits the bytes before it.
+            version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+            with open(part + ".etag", "w", encoding="utf-8") as file:
+                file.write("" if version.startswith("W/") else version)
             on_bytes(have_bytes, total_bytes)
             # As they come: what a chunk size holds back is lost when the transfer breaks off.
             for chunk in response.iter_raw():
-                file.write(chunk)
+                stream.write(chunk)
                 have_bytes += len(chunk)
                 on_bytes(have_bytes, total_bytes)
     return None
-
-
-def _version_of(part: str) -> str:
-    with suppress(OSError), open(part + ".etag", encoding="utf-8") as file:
-        return file.read()
-    return ""
-
-
-def _remember_version(part: str, response: "httpx.Response") -> None:
-    """Only a strong validator promises that a continued transfer fits the bytes before it."""
-    version = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-    with open(part + ".etag", "w", encoding="utf-8") as file:
-        file.write("" if version.startswith("W/") else version)

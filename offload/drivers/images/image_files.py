@@ -87,10 +87,11 @@ def find(
         files += _expand(source, recursive, out_of_bounds, problems, command)
     if not files and not problems:
         raise UsageError("The list names no image.")
-    only_folder = sources[0] if len(sources) == 1 and os.path.isdir(sources[0]) else None
     absolute = [os.path.abspath(f) for f in files]
-    places = absolute + [os.path.abspath(path) for path, _ in problems]
-    root = _root(only_folder, places)
+    if len(sources) == 1 and os.path.isdir(sources[0]):
+        root = os.path.abspath(sources[0])
+    else:
+        root = _root(absolute + [os.path.abspath(path) for path, _ in problems])
     relative = dict.fromkeys(_identity(path, root) for path in absolute)
     return ImageList(root, list(relative), [(_identity(p, root), why) for p, why in problems])
 
@@ -104,9 +105,6 @@ def read(root: str, path: str) -> FileImage:
     location = os.path.join(root, path)
     try:
         path.encode()
-    except UnicodeEncodeError as error:
-        raise ImageError("the file's name is not UTF-8") from error
-    try:
         status = os.stat(location)
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.filemode(status.st_mode)[0], "special")
@@ -115,6 +113,8 @@ def read(root: str, path: str) -> FileImage:
             raise ImageError(f"{status.st_size} bytes is too large for a picture")
         with open(location, "rb", buffering=0) as file:
             data = file.readall()
+    except UnicodeEncodeError as error:
+        raise ImageError("the file's name is not UTF-8") from error
     except (OSError, ValueError) as error:
         raise ImageError(_os_reason(error)) from error
     return FileImage(Image(path, data), status.st_mtime_ns)
@@ -202,9 +202,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return False
 
 
-def _root(only_folder: str | None, places: list[str]) -> str:
-    if only_folder is not None:
-        return os.path.abspath(only_folder)
+def _root(places: list[str]) -> str:
     here = os.getcwd()
     folders = {os.path.dirname(place) for place in places}
     if all(folder == here or folder.startswith(here.rstrip("/") + os.sep) for folder in folders):

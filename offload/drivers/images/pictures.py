@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pil
@@ -56,9 +56,7 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
             factor = -(-_LEGIBLE_SIDE_PX // short)
             canvas = canvas.resize((canvas.width * factor, canvas.height * factor))
         _draw(canvas, detections)
-        out = io.BytesIO()
-        canvas.save(out, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
-        return out.getvalue()
+        return _encoded(canvas, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
@@ -75,19 +73,11 @@ def orientation(data: bytes) -> int:
         return _orientation(source)
 
 
-@dataclass(frozen=True, slots=True)
-class Smaller:
-    """A JPEG copy of a picture, and the upright width and height of the original in pixels."""
-
-    data: bytes
-    width: int
-    height: int
-
-
 def smaller(
     data: bytes, max_side_px: int, quality: int, max_pixels: int = MAX_PIXELS
-) -> Smaller | None:
-    """The first frame as an upright JPEG without metadata, its longer side `max_side_px`.
+) -> tuple[bytes, tuple[int, int]] | None:
+    """The first frame as an upright JPEG without metadata, its longer side `max_side_px`, and the
+    upright width and height of the original in pixels.
 
     None if the picture is no larger than that. `quality` is JPEG's, 1..95.
     """
@@ -98,13 +88,8 @@ def smaller(
         width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
         scale = max_side_px / max(source.size)
         target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
-        if source.format in {"JPEG", "MPO"}:
-            source.draft(None, (2 * target[0], 2 * target[1]))
-        small = _bare(_rgb(source).resize(target, Pil.Resampling.LANCZOS))
-        small.getexif()[ORIENTATION_TAG] = lies
-        out = io.BytesIO()
-        ImageOps.exif_transpose(small).save(out, "JPEG", quality=quality)
-        return Smaller(out.getvalue(), width, height)
+        small = _scaled(source, target, Pil.Resampling.LANCZOS, lies)
+        return _encoded(small, "JPEG", quality=quality), (width, height)
 
 
 def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -117,9 +102,13 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
         exif = Pil.Exif()
         if (lies := _orientation(source)) != 1:
             exif[ORIENTATION_TAG] = lies
-        out = io.BytesIO()
-        _bare(_rgb(source)).save(out, "PNG", exif=exif)
-        return out.getvalue()
+        return _encoded(_bare(_rgb(source)), "PNG", exif=exif)
+
+
+def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
 
 
 @contextmanager
@@ -137,10 +126,13 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
             yield source
     except ImageError:
         raise
+    except UnidentifiedImageError as error:
+        known = "JPEG, PNG, WebP, BMP, GIF, TIFF"
+        raise ImageError(f"not an image of a known format ({known})") from error
     # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
     # must not end a run over many.
     except Exception as error:
-        raise ImageError(_reason(error)) from error
+        raise ImageError(f"damaged image: {error or type(error).__name__}") from error
 
 
 def _orientation(source: Pil.Image) -> int:
@@ -166,18 +158,25 @@ def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
         fit_width = min(spec.width, max(1, round(width * scale)))
         fit_height = min(spec.height, max(1, round(height * scale)))
     target = (fit_height, fit_width) if sideways else (fit_width, fit_height)
-    if source.format in {"JPEG", "MPO"}:
-        source.draft(None, (2 * target[0], 2 * target[1]))
-    small = _rgb(source).resize(target, Pil.Resampling.BILINEAR)
-    if lies != 1:
-        small.getexif()[ORIENTATION_TAG] = lies
-        small = ImageOps.exif_transpose(small)
-    pixels = np.asarray(small)
+    pixels = np.asarray(_scaled(source, target, Pil.Resampling.BILINEAR, lies))
     if pixels.shape[:2] != (spec.height, spec.width):
         framed = np.full((spec.height, spec.width, 3), spec.pad, np.uint8)
         framed[:fit_height, :fit_width] = pixels
         pixels = framed
     return Picture(pixels, width, height, (fit_height / spec.height, fit_width / spec.width))
+
+
+def _scaled(
+    source: Pil.Image, target: tuple[int, int], how: Pil.Resampling, lies: int
+) -> Pil.Image:
+    """The picture scaled to `target` as it lies, then turned upright; no metadata."""
+    if source.format in {"JPEG", "MPO"}:
+        source.draft(None, (2 * target[0], 2 * target[1]))
+    small = _bare(_rgb(source).resize(target, how))
+    if lies == 1:
+        return small
+    small.getexif()[ORIENTATION_TAG] = lies
+    return ImageOps.exif_transpose(small)
 
 
 def _rgb(source: Pil.Image) -> Pil.Image:
@@ -196,18 +195,10 @@ def _rgb(source: Pil.Image) -> Pil.Image:
     return source.convert("RGB")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)"
-    return f"damaged image: {error or type(error).__name__}"
-
-
-def sample(width: int = 1280, height: int = 960) -> bytes:
+def sample() -> bytes:
     """A JPEG of usual size and detail, the same every time: something to warm up with."""
-    noise = np.random.default_rng(0).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
-    out = io.BytesIO()
-    Pil.fromarray(noise).resize((width, height), Pil.Resampling.BICUBIC).save(out, "JPEG")
-    return out.getvalue()
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    return _encoded(Pil.fromarray(noise).resize((1280, 960), Pil.Resampling.BICUBIC), "JPEG")
 
 
 _PALETTE = ("#0b6e4f", "#b5179e", "#1d4ed8", "#c2410c", "#6d28d9", "#a16207", "#be123c", "#0f766e")

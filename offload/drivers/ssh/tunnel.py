@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
+from offload.domain.ports import Stream
 from offload.domain.timing import Clock
-from offload.drivers.http.streams import Stream
 
 if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Shell

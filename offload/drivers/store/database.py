@@ -3,10 +3,11 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from offload.domain.errors import OffloadError, UsageError
 
@@ -54,17 +55,16 @@ class Database:
         """Whether there is a file."""
         return os.path.exists(self.path)
 
-    def read(self, work: Callable[[Connection], T], nothing: T) -> T:
-        """What `work` finds, all of it of one moment; `nothing` where nothing was written."""
+    def read(self, query: str, parameters: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """The rows of a query, all of them of one moment."""
         with self._explained("read"):
-            if not self.exists:
-                return nothing
             try:
-                with self._transaction("BEGIN") as db:
-                    return work(db) if self._is_made(db) else nothing
+                if self.exists:
+                    with self._transaction("BEGIN") as db:
+                        return db.execute(query, parameters).fetchall() if self._is_made(db) else []
             except _Damaged as error:
                 self._set_aside(error)
-                return nothing
+            return []
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Have `work` change the file, wholly or, if it fails, not at all."""
@@ -120,7 +120,11 @@ class Database:
     def _transaction(self, begin: str) -> Iterator[Connection]:
         try:
             if self._connection is None:
-                self._connection = self._connected()
+                self._connection = db = sqlite3.connect(
+                    self.path, timeout=self.patience_s, isolation_level=None
+                )
+                db.text_factory = partial(str, encoding="utf-8", errors="replace")
+                self._inode = os.stat(self.path).st_ino
             with self._connection as db:
                 db.execute(begin)
                 yield db
@@ -133,12 +137,6 @@ class Database:
 
     def _damaged(self, reason: object) -> _Damaged:
         return _Damaged(f"The history {self.path} is damaged: {reason}.")
-
-    def _connected(self) -> Connection:
-        db = sqlite3.connect(self.path, timeout=self.patience_s, isolation_level=None)
-        db.text_factory = _text
-        self._inode = os.stat(self.path).st_ino
-        return db
 
     def _set_aside(self, error: _Damaged) -> None:
         """Give the file another name, unless another process just did."""
@@ -175,7 +173,3 @@ def _code(error: Exception) -> int:
     """SQLite's extended result code; its last byte is the code that is extended."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")

@@ -45,7 +45,8 @@ SCHEMA = (
 the rest of it in `document`: both are JSON.
 """
 
-_SAMPLES = ("starts", "images", "probes", "agreements", "totals")
+_COUNTED = ("starts", "images", "probes")
+_SAMPLES = (*_COUNTED, "agreements", "totals")
 _INSERT = f"INSERT INTO measurement VALUES ({', '.join('?' * 14)})"  # noqa: S608
 _NEWEST_FIRST = "ORDER BY taken_at DESC, id DESC"
 _RANKED = (
@@ -133,9 +134,9 @@ class Store:
 
     def listing(self) -> list[ListedMeasurement]:
         """All measurements without their samples, newest first."""
-        columns = "id, starts, images, probes, document"
-        rows = self._rows(f"SELECT {columns} FROM measurement {_NEWEST_FIRST}")  # noqa: S608
-        return self._readable("measurement", rows, _listed)
+        columns = f"id, document, {', '.join(_COUNTED)}"
+        query = f"SELECT {columns} FROM measurement {_NEWEST_FIRST}"  # noqa: S608
+        return self._found("measurement", _listed, query)
 
     def forget(self, numbers: Iterable[int]) -> int:
         """Drop the measurements of these ids; how many there were."""
@@ -160,25 +161,25 @@ class Store:
     def outcomes(self, limit: int = 200) -> list[Outcome]:
         """The newest outcomes, newest first: `limit` at most, all if it is -1."""
         query = f"SELECT id, document FROM outcome {_NEWEST_FIRST} LIMIT :limit"  # noqa: S608
-        rows = self._rows(query, limit=min(limit, _MOST))
-        return self._readable("outcome", rows, lambda row: read(Outcome, json.loads(row[1])))
-
-    def _rows(self, query: str, **parameters: Any) -> list[Cells]:
-        return self._database.read(lambda db: db.execute(query, parameters).fetchall(), [])
+        return self._found(
+            "outcome", lambda row: read(Outcome, json.loads(row[1])), query, limit=min(limit, _MOST)
+        )
 
     def _measurements(self, which: str, **parameters: Any) -> list[tuple[int, Measurement]]:
         chosen = f"SELECT id FROM ({_RANKED} WHERE {which}) WHERE :limit < 0 OR age <= :limit"  # noqa: S608
         query = "SELECT id, document, samples FROM measurement"
-        rows = self._rows(f"{query} WHERE id IN ({chosen}) {_NEWEST_FIRST}", **parameters)
-        return self._readable("measurement", rows, _measurement)
+        query += f" WHERE id IN ({chosen}) {_NEWEST_FIRST}"
+        return self._found("measurement", _measurement, query, **parameters)
 
     def _dropped(self, work: Callable[[Connection], int]) -> int:
         return self._database.write(work) if self._database.exists else 0
 
-    def _readable(self, table: str, rows: Iterable[Cells], made: Callable[[Cells], T]) -> list[T]:
-        """What is made of rows; without those that are damaged."""
+    def _found(
+        self, table: str, made: Callable[[Cells], T], query: str, **parameters: Any
+    ) -> list[T]:
+        """What is made of the rows; without those that are damaged."""
         found, damaged = [], []
-        for row in rows:
+        for row in self._database.read(query, parameters):
             try:
                 found.append(made(row))
             except (TypeError, ValueError, RecursionError):
@@ -205,7 +206,7 @@ def _row(measurement: Measurement) -> Cells:
         condition.key,
         measurement.folder_images,
         begun if isinstance(begun, str) else None,
-        *(len(samples[name]) for name in ("starts", "images", "probes")),
+        *(len(samples[name]) for name in _COUNTED),
         _json(document),
         _json(samples),
     )
@@ -217,22 +218,11 @@ def _measurement(row: Cells) -> tuple[int, Measurement]:
 
 
 def _listed(row: Cells) -> ListedMeasurement:
-    number, starts, images, probes, document = row
+    number, document, *counts = row
     measurement = read(Measurement, json.loads(document))
     condition = measurement.condition
-    return ListedMeasurement(
-        number,
-        measurement.taken_at,
-        measurement.source,
-        condition.place,
-        condition.model.name,
-        condition.url,
-        condition.upload_max_side_px,
-        starts,
-        images,
-        probes,
-        condition.beside,
-    )
+    own = {"id": number, "model": condition.model.name, **dict(zip(_COUNTED, counts, strict=True))}
+    return read(ListedMeasurement, asdict(measurement) | asdict(condition) | own)
 
 
 def _json(document: Json) -> str:

@@ -57,7 +57,7 @@ def endpoint(name: str | None, configured: Settings, clouds: Clouds) -> Iterator
             SERVER_URL,
             local.token,
             tunnel.dial,
-            record.label,
+            record.kind.label,
             billing(record),
             notice,
             machine=record.kind,

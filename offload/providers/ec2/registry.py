@@ -135,8 +135,8 @@ class MachineState:
         from offload.drivers.ssh.connection import Shell
 
         return Shell.connected(
-            self.record.address, SSH_PORT, self.record.login, self.folder.key,
-            self.folder.known_hosts, self.folder.alias, timeout_s,
+            self.record.address, SSH_PORT, self.record.login, self.folder.file("key"),
+            self.folder.file("known_hosts"), self.folder.alias, timeout_s,
         )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def names(configured: Settings) -> list[str]:
 def label(configured: Settings, name: str | None) -> str | None:
     """What measurements at the machine that is meant have in common; None if none is, or not up."""
     up = [r for r in records(configured) if r.ready and r.address and name in {None, r.spec.name}]
-    return up[0].label if len(up) == 1 else None
+    return up[0].kind.label if len(up) == 1 else None
 
 
 def one(configured: Settings, name: str | None) -> MachineFolder:

@@ -8,10 +8,9 @@ from http import HTTPStatus
 
 from offload.domain import typed
 from offload.domain.errors import NoServer, PlaceUnavailable, UsageError
-from offload.domain.ports import Model
+from offload.domain.ports import Dial, Model
 from offload.domain.timing import Clock
 from offload.drivers.http.connections import Reply, Server
-from offload.drivers.http.streams import Dial
 from offload.drivers.http.web import Unreachable
 from offload.service import wire
 from offload.version import __version__

@@ -48,7 +48,7 @@ class Upload:
         if self.max_side_px is not None:
             copy = pictures.smaller(data, self.max_side_px, self.quality, self.max_pixels)
             if copy is not None:
-                return copy.data, (copy.width, copy.height)
+                return copy
         if self.strip_metadata:
             return stripping.strip(data, self.max_pixels), None
         return data, None

@@ -16,7 +16,7 @@ from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
 from offload.domain.places import StartState
 from offload.drivers.folders import machine_files
-from offload.drivers.host import machine, network
+from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
 from offload.places import known as known_places
@@ -74,7 +74,7 @@ def answer(question: Question, context: Context, known: History) -> Advice:
         slots=question.slots or _cores(question, known.measurements),
         min_agreement=question.min_agreement,
         places=question.places,
-        network=None if question.from_file else network.fingerprint(),
+        network=None if question.from_file else machine.network(),
     )
     kind = Kind.of(question.url) if question.url else measured(known.measurements, by_hand, places)
     billing, remote_slots = _billing(question, kind, context)
@@ -166,6 +166,6 @@ def _notes(measurements: Sequence[Measurement]) -> list[str]:
         age = now - datetime.datetime.fromisoformat(m.taken_at)
         if age > _OLD:
             notes.append(f"What is known of {place} is {age.days} days old.")
-        if m.condition.network not in {None, network.fingerprint()}:
+        if m.condition.network not in {None, machine.network()}:
             notes.append("The link was measured from another network.")
     return notes

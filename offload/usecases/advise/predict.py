@@ -14,7 +14,7 @@ from offload.costmodel.terms import Candidate
 from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
 from offload.domain.studies import Cell, Prediction
-from offload.drivers.host import machine, network
+from offload.drivers.host import machine
 from offload.places import known as known_places
 from offload.usecases.history.query import History
 
@@ -69,7 +69,7 @@ class Predictor:
                 for m in self.known.measurements
                 if not limited or not _is_limited(m) or m.condition.cpus == cpus
             ]
-            given = Overrides(slots=self.slots, network=network.fingerprint(), kind=self.kind)
+            given = Overrides(slots=self.slots, network=machine.network(), kind=self.kind)
             self._lanes[cpus] = lanes(fitting, self.known.outcomes, given, known_places())
         return self._lanes[cpus]
 

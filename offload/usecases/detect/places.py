@@ -1,7 +1,7 @@
 """Places put together, the servers that requests mean, and what measurements there depend on."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from offload import detectors, places
 from offload.detectors import source
@@ -9,7 +9,7 @@ from offload.detectors.catalogue import NAMED
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
 from offload.domain.ports import Model, Place, Session
-from offload.drivers.host import machine, network
+from offload.drivers.host import machine
 from offload.drivers.settings import Settings
 from offload.providers import KEPT, ContainerOptions, Endpoint, PlaceConfig
 from offload.providers.ec2 import connection, registry
@@ -119,7 +119,7 @@ def condition(
     """The condition of what `session` is asked for on behalf of `request`; `via` is the machine
     where it is a rented one.
     """
-    client, host = asdict(machine.describe()), dict(session.host)
+    client, host = machine.describe(), dict(session.host)
     place = places.known()[request.where]
     if not place.leaves_machine:
         host["name"] = client["name"]  # a container calls itself something else every time
@@ -134,7 +134,7 @@ def condition(
         slots=slots,
         url=(via and via.label)
         or (shown(request.url or configured.url or "") if place.takes("url") else None),
-        network=network.fingerprint() if place.uses_link else None,
+        network=machine.network() if place.uses_link else None,
         upload_max_side_px=request.upload_max_side,
         upload_quality=request.upload_quality,
         strip_metadata=request.strip_metadata,

@@ -206,7 +206,7 @@ def _documented(
         "place": request.where,
         "sources": list(request.sources),
         "settings": fixed,
-        "host": asdict(machine.describe()),
+        "host": machine.describe(),
         "detected_on": dict(session.host),
         "started_at": machine.now(),
         "finished_at": None,

@@ -13,7 +13,6 @@ from offload.domain import events
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Event, Failed, ImageFailed, Reporter, Warned
 from offload.drivers.host import processes
-from offload.drivers.host.processes import Ended
 from offload.usecases.detect.request import Request
 
 _DONE, _SOME_FAILED = 0, 3
@@ -58,9 +57,9 @@ def detect(
             elif event is not None:
                 heard.append(event)
 
-        ended = processes.run(command, _environment(request), hear)
-        if ended.code not in {_DONE, _SOME_FAILED}:
-            raise _failure(ended, heard)
+        code, said = processes.run(command, _environment(request), hear)
+        if code not in {_DONE, _SOME_FAILED}:
+            raise _failure(code, said, heard)
         with open(os.path.join(folder, "run.json"), encoding="utf-8") as file:
             document = json.load(file)
         failures = [event for event in heard if isinstance(event, ImageFailed)]
@@ -74,11 +73,10 @@ def _environment(request: Request) -> dict[str, str]:
     return os.environ | wanted | ({"OFFLOAD_TOKEN": token} if token else {})
 
 
-def _failure(ended: Ended, heard: Sequence[Event]) -> OffloadError:
+def _failure(code: int, said: str, heard: Sequence[Event]) -> OffloadError:
     """The command's own explanation of its end."""
     for event in heard:
         if isinstance(event, Failed):
             return _ERRORS.get(event.exit_code, OffloadError)(event.text, hint=event.hint)
-    last = ended.said[-1] if ended.said else "it said nothing"
-    kind = _ERRORS.get(ended.code, OffloadError)
-    return kind(f"A process of its own ended with exit code {ended.code}: {last}")
+    kind = _ERRORS.get(code, OffloadError)
+    return kind(f"A process of its own ended with exit code {code}: {said}")

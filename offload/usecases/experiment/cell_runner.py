@@ -58,12 +58,11 @@ class LinkShaper:
         self._last_mbit = None
         words = [word.replace("{mbit}", f"{mbit:g}") for word in self._words]
         try:
-            ended = processes.run(words, os.environ)
+            code, said = processes.run(words, os.environ)
         except OSError as error:
             raise UsageError(f"--link-command cannot be run: {error.strerror}.") from error
-        if ended.code:
-            said = ended.said[-1] if ended.said else "it said nothing"
-            raise OffloadError(f"--link-command ended with exit code {ended.code}: {said}")
+        if code:
+            raise OffloadError(f"--link-command ended with exit code {code}: {said}")
         self._last_mbit = mbit
 
 

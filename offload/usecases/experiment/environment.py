@@ -1,6 +1,5 @@
 """What a study runs on, as it is found on the way: machines, links, versions."""
 
-import dataclasses
 import random
 import statistics
 from collections.abc import Callable, Mapping
@@ -9,7 +8,7 @@ from typing import Any
 from offload.costmodel.dollars import Billing
 from offload.domain.machines import Kind
 from offload.domain.results import Json
-from offload.drivers.host import machine, network
+from offload.drivers.host import machine
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
@@ -29,8 +28,8 @@ class Environment:
         self._document: Json = {
             "started_at": before.get("started_at") or machine.now(),
             "ended_at": before.get("ended_at"),
-            "client": dataclasses.asdict(machine.describe()),
-            "network": network.fingerprint(),
+            "client": machine.describe(),
+            "network": machine.network(),
             "versions": versions(),
             "load": machine.load(),
             "on_battery": machine.on_battery(),

@@ -1,7 +1,7 @@
 """A study folder, for a report."""
 
 from offload import places
-from offload.drivers.folders import study_files
+from offload.drivers.folders import study_dir
 from offload.findings.study import Study, of_tables
 
 
@@ -11,5 +11,4 @@ def study(folder: str) -> Study:
     Raises:
         UsageError: there is none, or it is damaged.
     """
-    files = study_files.read(folder)
-    return of_tables(files.runs, files.images, files.design, files.environment, places.known())
+    return of_tables(*study_dir.read(folder), places.known())

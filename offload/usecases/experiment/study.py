@@ -122,7 +122,7 @@ class StudySetup:
             "asked": {place: request.as_options() for place, request in self.requests.items()},
             "model": {"sha256": self.model_sha256},
             "remote": {"server": self.server},
-            "computer": {"cpu": here.cpu, "cores": here.usable_cores},
+            "computer": {"cpu": here["cpu"], "cores": here["usable_cores"]},
         }
 
     def _about(self) -> Json:

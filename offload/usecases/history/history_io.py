@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from offload.costmodel import runs_table
@@ -110,7 +109,7 @@ def _text(file: str) -> str:
 
 def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:
     """The jobs of one place as one occasion."""
-    first, here = runs[0], asdict(machine.describe())
+    first, here = runs[0], machine.describe()
     there = {"name": urlsplit(first.url or "").hostname or first.place}
     condition = Condition(
         model=ModelIdentity(model, "unknown", ""),

@@ -132,5 +132,5 @@ def _is_ours(measurement: Measurement) -> bool:
     """Whether it was taken on this machine, or by hand."""
     here, client = machine.describe(), measurement.condition.client
     return measurement.source == "import" or (
-        (client.get("name"), client.get("cpu")) == (here.name, here.cpu)
+        (client.get("name"), client.get("cpu")) == (here["name"], here["cpu"])
     )

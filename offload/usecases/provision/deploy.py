@@ -16,7 +16,7 @@ from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.drivers.docker.own_image import SOURCE, OwnImage
-from offload.drivers.folders import archives
+from offload.drivers.folders.files import packed
 from offload.providers import INSIDE, Phases, ServedFiles
 from offload.usecases.provision.launch import Waiter
 
@@ -184,7 +184,7 @@ class Deployment:
             f"umask 022; rm -rf {home}.part; mkdir -p {home}.part && tar -x -C {home}.part && "
             f"chmod -R a+rX {home}.part && mv {home}.part {home}"
         )
-        self._sudo(script, self._checked(archives.packed(files.files)))
+        self._sudo(script, self._checked(packed(files.files)))
 
     def _sudo(self, script: str, stdin: Iterable[bytes] = ()) -> str:
         return self.shell.run(f"sudo -n sh -c {shlex.quote(script)}", stdin, self.reporter.step)

@@ -143,7 +143,9 @@ def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     # Says why, where it does not answer.
     connection.connected(local, context.settings, context.clouds).close()
     folder = local.folder
-    key, known_hosts = (path.replace("%", "%%") for path in (folder.key, folder.known_hosts))
+    key, known_hosts = (
+        path.replace("%", "%%") for path in map(folder.file, ("key", "known_hosts"))
+    )
     options = {
         "IdentitiesOnly": "yes",
         "UserKnownHostsFile": f'"{known_hosts}"',

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -16,7 +16,6 @@ from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
-from offload.drivers.host import network
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
@@ -94,7 +93,7 @@ def _carried_out(
         with phases.of(StartPhase.BOOT):
             shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = _secured(Deployment(shell, patience, phases, reporter), local, stack)
-        image = OwnImage(plan.model.runtime)
+        image = OwnImage(plan.model.identity.runtime)
         origin = steps.image(image, local.record.image_way, can_send=plan.can_send)
         asked = (plan.record.model, plan.record.labels)
         files = served_files(plan.model, *asked, configured.models_path)
@@ -134,11 +133,11 @@ def _condition(info: wire.Info, record: MachineRecord) -> Condition:
     return Condition(
         model=info.identity,
         place=REMOTE,
-        client=asdict(this_machine.describe()),
+        client=this_machine.describe(),
         host=dict(info.machine),
         slots=info.workers,
-        url=record.label,
-        network=network.fingerprint(),
+        url=record.kind.label,
+        network=this_machine.network(),
         machine=record.kind,
     )
 

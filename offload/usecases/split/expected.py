@@ -4,7 +4,7 @@ from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.split import Speed, contention, speed
 from offload.domain.places import REMOTE, StartState
 from offload.domain.ports import Session
-from offload.drivers.host import network
+from offload.drivers.host import machine
 from offload.places import known as known_places
 from offload.providers import Endpoint
 from offload.usecases.context import Context
@@ -36,9 +36,9 @@ def expected_speed(
 
 def startup_s(plan: ProvisionPlan, context: Context) -> float:
     """Seconds until a machine's first result, as such machines took, else assumed."""
-    known = query.of_model(plan.model.identity, plan.record.label, context)
-    overrides = Overrides(kind=plan.record.kind, network=network.fingerprint())
+    known = query.of_model(plan.model.identity, plan.record.kind.label, context)
+    overrides = Overrides(kind=plan.record.kind, network=machine.network())
     state = StartState.ABSENT if plan.before is None else StartState.STOPPED
     candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
-    machine = next(each for each in candidates if each.place == REMOTE and each.state == state)
-    return machine.startup_s.median + machine.first_s.median
+    hired = next(each for each in candidates if each.place == REMOTE and each.state == state)
+    return hired.startup_s.median + hired.first_s.median
