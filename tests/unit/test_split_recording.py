@@ -33,7 +33,7 @@ def ran(request: Request, *, rented: bool = False) -> Outcome | None:
     context = bootstrap.context()
     shared = bootstrap.shared(request, context, context.clock())
     assert shared is not None
-    with detection(request, context, context.clock(), shared) as run:
+    with detection(request, context, context.clock(), shared.begun) as run:
         assert len(list(run)) == 60
         if rented:
             shared.rental = cast("Any", object())

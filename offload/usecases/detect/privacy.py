@@ -1,6 +1,5 @@
 """Images that never leave this machine."""
 
-import functools
 import itertools
 import os
 import re
@@ -40,38 +39,24 @@ class KeepLocalRules:
         named = self._named
         if named is None:
             return False
-        names = _names(os.path.join(self._root, path))
+        names = _followed(os.path.join(self._root, path))
         return any(named.match(name.replace(os.sep, "/")) for name in names)
 
 
-def _names(path: str, links: int = _MOST_LINKS) -> Iterator[str]:
-    """The path of a file, and all that it becomes as links are followed one by one."""
-    folder, name = os.path.split(path)
-    for each in _followed(folder):
-        yield os.path.join(each, name)
-    file = os.path.join(os.path.realpath(folder), name)
-    if links and os.path.islink(file):
-        target = os.path.join(os.path.dirname(file), os.readlink(file))
-        yield from _names(os.path.normpath(target), links - 1)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _followed(folder: str) -> tuple[str, ...]:
-    """The path of a folder, and all that it becomes as its links are followed, one by one."""
-    found = [folder]
-    while len(found) < _MOST_LINKS and (link := _first_link(found[-1])):
+def _followed(path: str) -> Iterator[str]:
+    """A path, and all that it becomes as the links in it are followed one by one."""
+    reached, real = path, os.path.realpath(path)
+    yield from {path, real}
+    if path == real:
+        return
+    for _ in range(_MOST_LINKS):
+        ways = itertools.accumulate(reached.split(os.sep), lambda way, name: way + os.sep + name)
+        link = next(filter(os.path.islink, ways), None)
+        if link is None:
+            return
         target = os.path.join(os.path.dirname(link), os.readlink(link))
-        found.append(os.path.normpath(target + found[-1][len(link) :]))
-    return (*found, os.path.realpath(folder))
-
-
-def _first_link(path: str) -> str | None:
-    at = path.find(os.sep, 1)
-    while at > 0:
-        if os.path.islink(path[:at]):
-            return path[:at]
-        at = path.find(os.sep, at + 1)
-    return path if os.path.islink(path) else None
+        reached = os.path.normpath(target + reached[len(link) :])
+        yield reached
 
 
 def _forms(pattern: str) -> Iterator[str]:

@@ -25,6 +25,10 @@ class Job:
     `max_failures` None never stops early. `keep` is handed each image that was detected, before its
     row is reported; it may raise ImageError, which fails the row. `fallback` is the name of another
     place, and its session, for images that the asked place gives no answer for.
+
+    Of a job that places share, `sessions` are those of the places that joined, by name, and
+    `duplicate_uploads` the paths of images that were sent to one, or about to be, while the answer
+    that counts came from here.
     """
 
     paths: Sequence[str]
@@ -33,6 +37,8 @@ class Job:
     max_failures: int | None = None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
     fallback: tuple[str, Session] | None = None
+    sessions: dict[str, Session] = field(default_factory=dict)
+    duplicate_uploads: list[str] = field(default_factory=list)
 
 
 def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Generator[Row]:

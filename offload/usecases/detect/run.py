@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import Protocol
 
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
@@ -17,6 +16,7 @@ from offload.drivers.folders import results_dir
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
+from offload.drivers.images.image_files import ImageList
 from offload.places import make
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint
@@ -27,31 +27,16 @@ from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary
 from offload.version import __version__
 
-
-class SharedJob(Protocol):
-    """A job that several places may work on."""
-
-    @property
-    def sessions(self) -> Mapping[str, Session]:
-        """Those of the places that took part."""
-
-    @property
-    def duplicate_uploads(self) -> Sequence[str]:
-        """The images that were sent though their answer here came first."""
-
-    def begun(
-        self, here: Session, job: Job, todo: image_files.ImageList
-    ) -> AbstractContextManager[None]:
-        """Meanwhile the place here is at work on it, and another may join."""
-
-    def rows(self) -> Iterator[Row]:
-        """The rows of all images."""
+Sharing = Callable[[Session, Job, ImageList], AbstractContextManager[Iterator[Row]]]
+"""How several places share a job: from the session of the one here, the job and its images to the
+rows; others may join while the context lasts.
+"""
 
 
 @dataclass(slots=True)
 class DetectRun:
     """A detection that is ready to go: iterate over its rows, then ask for its summary. `total`
-    images are to be done, `kept` were done before.
+    images are to be done, `kept` were done before; `sessions`, `duplicate_uploads` are the job's.
 
     The first call of each detector is slower by initialisation the others do not pay: the very
     first is reported apart, and as many as run at a time are left out of the spread unless there is
@@ -66,7 +51,8 @@ class DetectRun:
     rows: Iterator[Row]
     clock: Clock
     via: Endpoint | None = None
-    shared: SharedJob | None = None
+    sessions: Mapping[str, Session] = field(default_factory=dict)
+    duplicate_uploads: Sequence[str] = ()
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
@@ -133,12 +119,11 @@ class DetectRun:
 
 @contextmanager
 def detection(
-    request: Request, context: Context, began_s: float, shared: SharedJob | None = None
+    request: Request, context: Context, began_s: float, shared: Sharing | None = None
 ) -> Iterator[DetectRun]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
-    `began_s` is when the process began, on the context's clock. `shared` is how
-    several places share the job, if they do.
+    `began_s` is when the process began, on the context's clock; `shared` brings in other places.
 
     Raises:
         OffloadError: what is asked for cannot be done.
@@ -177,9 +162,9 @@ def detection(
             fallback=fallback,
         )
         if shared:
-            stack.enter_context(shared.begun(session, job, todo))
+            answers = stack.enter_context(shared(session, job, todo))
             known = use_case.problems(job, session, place.name)
-            detected = use_case.limited(job, chain(known, shared.rows()), stop)
+            detected = use_case.limited(job, chain(known, answers), stop)
         else:
             detected = use_case.detect(job, session, place.name, clock, stop)
         # Closed before the place is: a consumer that fails leaves no worker behind.
@@ -187,7 +172,8 @@ def detection(
         kept = len(found.paths) - len(todo.paths)
         via = via or (place.endpoint if isinstance(place, ServedPlace) else None)
         startup_s = clock() - began_s
-        run = DetectRun(session, request.where, total, kept, startup_s, rows, clock, via, shared)
+        run = DetectRun(session, request.where, total, kept, startup_s, rows, clock, via)
+        run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
         if results is None:
             yield run
             return
@@ -231,10 +217,9 @@ def _documented(
         "complete": run.complete,
         "totals": asdict(run.summary()),
     }
-    if run.shared:
-        sessions = run.shared.sessions
-        outcome["detected_on"] = {name: dict(each.host) for name, each in sessions.items()}
-        outcome["also_sent"] = sorted({*results.also_sent, *run.shared.duplicate_uploads})
+    if run.sessions:
+        outcome["detected_on"] = {name: dict(each.host) for name, each in run.sessions.items()}
+        outcome["also_sent"] = sorted({*results.also_sent, *run.duplicate_uploads})
     results.write_run(document | outcome | {"in_folder": results.counts()})
 
 

@@ -41,13 +41,13 @@ def remember(
     if member.times_lost or too_few or not is_plain(run, request):
         return None
     taken_at = machine.now()
-    under = [_condition(member, place, request, context.settings) for place in request.members]
+    under = [_condition(run, member, place, request, context.settings) for place in request.members]
     samples = [
         Measurement(
             taken_at=taken_at,
             source="run",
             condition=each,
-            in_flight=member.work.sessions[each.place].concurrency,
+            in_flight=run.sessions[each.place].concurrency,
             folder_images=run.images,
             folder_bytes=run.bytes,
             images=tuple(run.samples[each.place].images),
@@ -69,10 +69,10 @@ def remember(
 
 
 def _condition(
-    member: RemoteMember, place: str, request: Request, configured: Settings
+    run: DetectRun, member: RemoteMember, place: str, request: Request, configured: Settings
 ) -> Condition:
     via = member.via if place == request.member else None
-    found = condition(member.work.sessions[place], alone(request, place), configured, via)
+    found = condition(run.sessions[place], alone(request, place), configured, via)
     return replace(found, beside=next(each for each in request.members if each != place))
 
 

@@ -1,7 +1,7 @@
 """A split put together: the place here works at once, the other joins when it is up."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from offload.domain.places import SPLIT
@@ -31,66 +31,53 @@ class SplitRun:
     """A job that this machine and another place share, or that is watched for its deadline.
 
     The command began at `began_s`; `rental` is a machine that may be brought up for it. Once it is
-    begun, `work` is the job, `monitor` what watches it, `other` the place that may join.
+    begun, `monitor` watches it, and `other` is the place that may join.
     """
 
     request: Request
     context: Context
     began_s: float
     rental: HiredMachine | None = None
-    work: SplitJob = field(init=False)
     monitor: SplitMonitor = field(init=False)
     other: RemoteMember | None = None
 
     @contextmanager
-    def begun(self, here: Session, job: Job, todo: ImageList) -> Iterator[None]:
-        """The place of this machine, whose session is `here`, at work on the job, and the other one
-        on its way, if there is one.
+    def begun(self, here: Session, job: Job, todo: ImageList) -> Iterator[Iterator[Row]]:
+        """The rows of the job, with the place of this machine, whose session is `here`, at work on
+        it, and the other one on its way, if there is one.
 
         Raises:
             UsageError: it is not clear which one.
         """
-        request, context = self.request, self.context
+        request, context, root = self.request, self.context, todo.root
         elsewhere = _elsewhere(request, context, self.rental)
         keep_local = patterns(request, context.settings) if request.where == SPLIT else ()
-        staying, root = KeepLocalRules(todo.root, keep_local), todo.root
+        staying = KeepLocalRules(root, keep_local)
         items = [
             WorkItem(path, image_files.size_bytes(root, path), path in staying)
             for path in todo.paths
         ]
         limits = Limits(request.deadline_s, request.max_cost_usd)
-        self.work = work = SplitJob(job, items, context.clock, context.stop)
+        work = SplitJob(job, items, context.clock, context.stop)
         self.monitor = SplitMonitor(work, context.clock, self.began_s, context.reporter, limits)
         work.lost = self.monitor.lost
         sizes = [item.bytes for item in items if not item.stays]
         begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
         work.join(request.members[0], here, here=True, begin=begin)
-        if elsewhere is not None and sizes:
-            each, count = sum(sizes) / len(sizes), len(sizes)
-            self.other = RemoteMember(
-                elsewhere, context, count, each, work, self.monitor, here, self.rental
-            )
-            with self.other.joining():
-                yield
-            return
-        if elsewhere is not None and items:
-            context.reporter.emit(NothingLeaves(is_asked=True))
-        yield
+        with ExitStack() as stack:
+            if elsewhere is not None and sizes:
+                each, count = sum(sizes) / len(sizes), len(sizes)
+                self.other = RemoteMember(
+                    elsewhere, context, count, each, work, self.monitor, here, self.rental
+                )
+                stack.enter_context(self.other.joining())
+            elif elsewhere is not None and items:
+                context.reporter.emit(NothingLeaves(is_asked=True))
+            yield self._rows(work)
 
-    def rows(self) -> Iterator[Row]:
-        """The rows of all images."""
-        yield from self.work.rows(self.monitor.watch)
+    def _rows(self, work: SplitJob) -> Iterator[Row]:
+        yield from work.rows(self.monitor.watch)
         self.monitor.close()
-
-    @property
-    def sessions(self) -> Mapping[str, Session]:
-        """Those of the places that took part."""
-        return self.work.sessions
-
-    @property
-    def duplicate_uploads(self) -> Sequence[str]:
-        """The images that were sent though their answer here came first."""
-        return self.work.duplicate_uploads
 
 
 def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) -> Request | None:

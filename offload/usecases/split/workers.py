@@ -28,16 +28,11 @@ _MOST_WAITING = 16
 class SplitJob:
     """A job over places that come and go. `lost` is told of each that gives no answer any more, and
     why. Rows are those of first answers, and each image has one.
-
-    `duplicate_uploads` are the paths of images that were sent to a place, or about to be, while the
-    answer that counts came from here; `sessions` are those of the places that joined, by name.
     """
 
     def __init__(self, job: Job, items: Sequence[WorkItem], clock: Clock, stop: Stop) -> None:
         self.lost: Callable[[str, str], None] = lambda _name, _why: None
-        self.duplicate_uploads: list[str] = []
-        self.sessions: dict[str, Session] = {}
-        self._job = job
+        self.job = job
         self._work_queue = WorkQueue(items)
         self._clock = clock
         self.stop = stop
@@ -61,7 +56,7 @@ class SplitJob:
         threads, now_s = session.concurrency, self._clock()
         with self._changed:
             worker = self._work_queue.add(name, threads, now_s, here=here, expected=expected)
-            self.sessions[name] = session
+            self.job.sessions[name] = session
         for number in range(threads):
             arguments = (worker, session, begin)
             label = f"{name}-{number}"
@@ -81,7 +76,8 @@ class SplitJob:
             worker = self._work_queue.workers[name]
             items = self._work_queue.taken_from(worker)
             if not worker.here:
-                self.duplicate_uploads += [image_files.printable(item.path) for item in items]
+                paths = [image_files.printable(item.path) for item in items]
+                self.job.duplicate_uploads.extend(paths)
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
@@ -170,7 +166,7 @@ class SplitJob:
 
         try:
             row, unanswered = attempt(
-                self._job, item.path, session, worker.name, self._clock, counts
+                self.job, item.path, session, worker.name, self._clock, counts
             )
         except OffloadError as error:
             self._give_back(worker, item, 0)
@@ -201,7 +197,7 @@ class SplitJob:
             if others is None:
                 return False
             if worker.here and not all(other.here for other in others):
-                self.duplicate_uploads.append(image_files.printable(item.path))
+                self.job.duplicate_uploads.append(image_files.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
         return True
