@@ -1,10 +1,14 @@
 """Detect objects in many images at one place, losing none."""
 
 import hashlib
+import sys
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from queue import Queue
+from typing import TypeVar
 
 from offload.domain.errors import ImageError, Refused, Unanswered
 from offload.domain.events import Stop
@@ -13,9 +17,13 @@ from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
+from offload.drivers.host.capture import Captured
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import FileImage
-from offload.usecases.detect.pipeline import pull
+
+T = TypeVar("T")
+R = TypeVar("R")
+_NO_MORE = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,47 @@ def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> 
 
     with closing(pull(job.paths, one, session.concurrency, stop)) as rows:
         yield from limited(job, chain(problems(job, session, where), rows), stop)
+
+
+def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Generator[R]:
+    """`work(item)` for every item, in order of completion.
+
+    Each of `workers` threads takes an item when it has finished its last, so at most that many are
+    in hand, and as many results wait for a slow consumer. An exception in `work` is a bug: it
+    stops the pipeline and is raised here. Threads are daemons: a process that must end now does.
+    """
+    source, lock = iter(items), threading.Lock()
+    done: Queue[tuple[R] | Captured] = Queue(maxsize=workers)
+
+    def take() -> T | object:
+        with lock:
+            return _NO_MORE if stop else next(source, _NO_MORE)
+
+    def run() -> None:
+        with Captured() as end:
+            while (item := take()) is not _NO_MORE:
+                done.put((work(item),))  # type: ignore[arg-type] # anything else is a T
+        done.put(end)
+
+    for number in range(workers):
+        threading.Thread(target=run, name=f"worker-{number}", daemon=True).start()
+    running = workers
+    try:
+        while running:
+            result = done.get()
+            if isinstance(result, Captured):
+                running -= 1
+                result.again()
+            else:
+                yield result[0]
+    except KeyboardInterrupt:
+        running = 0  # now means now: the threads end with the process
+        raise
+    finally:
+        stop.ask()
+        # Let blocked workers hand over and go; at the interpreter's end they are frozen.
+        while running and not sys.is_finalizing():
+            running -= isinstance(done.get(), Captured)
 
 
 def limited(job: Job, rows: Iterable[Row], stop: Stop) -> Generator[Row]:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
+from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable
 from offload.domain.events import failed
-from offload.domain.ports import Model, ModelIdentity, Place, Session
+from offload.domain.ports import Model, Place, Session
 from offload.drivers.host.capture import Captured
 from offload.providers import Endpoint
 from offload.usecases.context import Context
@@ -119,7 +119,7 @@ class RemoteMember:
         if model is None:
             return False
         session = stack.enter_context(place.open(request.selection(model), self.images))
-        _check_alike(request.where, session.model, self.here.model)
+        places.check_alike(f"The {request.where} place has", session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
             if not self.monitor.admits(request.where, costs, USEFUL_S):
@@ -155,7 +155,7 @@ class RemoteMember:
             offline=request.offline,
         )
         plan = rental.plan = planning.planned(options, context)
-        _check_alike(self.request.where, plan.model.identity, self.here.model)
+        places.check_alike(f"The {request.where} place has", plan.model.identity, self.here.model)
         return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 
     def _tell_why_not(self) -> None:
@@ -183,12 +183,3 @@ def attend(
             asked_s = monitor.clock()
             if why := notice():
                 monitor.warned(name, why)
-
-
-def _check_alike(name: str, theirs: ModelIdentity, ours: ModelIdentity) -> None:
-    if ours.sha256 != theirs.sha256:
-        raise UsageError(
-            f"The {name} place has another model: {theirs.name} (SHA-256 {theirs.sha256[:12]}…) "
-            f"instead of {ours.name} ({ours.sha256[:12]}…).",
-            hint="Give --model the file that the server has.",
-        )

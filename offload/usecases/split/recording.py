@@ -71,7 +71,7 @@ def remember(
 def _condition(
     run: DetectRun, member: RemoteMember, place: str, request: Request, configured: Settings
 ) -> Condition:
-    via = member.via if place == request.member else None
+    via = member.via if place == request.members[1] else None
     found = condition(run.sessions[place], alone(request, place), configured, via)
     return replace(found, beside=next(each for each in request.members if each != place))
 

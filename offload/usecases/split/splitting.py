@@ -88,8 +88,8 @@ def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) 
     """
     if request.where != SPLIT:
         return None
-    configured, remote = context.settings, alone(request, request.member)
-    if known()[request.member].takes("url") and rental is None:
+    configured, remote = context.settings, alone(request, request.members[1])
+    if known()[remote.where].takes("url") and rental is None:
         if places.means_rented(remote, configured):
             registry.one(configured, remote.machine)  # which is meant must be clear
         elif not (request.url or configured.url):
