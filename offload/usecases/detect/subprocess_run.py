@@ -48,7 +48,6 @@ def detect(
     with tempfile.TemporaryDirectory(prefix="offload-", dir=work) as folder:
         command = [sys.executable, "-m", "offload", "detect", *sources]
         command += [*request.as_options(), f"--out={folder}", "--overwrite", "--yes"]
-
         heard: list[Event] = []
 
         def hear(line: str) -> None:
@@ -58,20 +57,18 @@ def detect(
             elif event is not None:
                 heard.append(event)
 
-        ended = processes.run(command, _environment(request), hear)
+        wanted = {"OFFLOAD_HISTORY": "false", events.VARIABLE: events.AS_LINES}
+        if request.token:
+            wanted["OFFLOAD_TOKEN"] = request.token
+        ended = processes.run(command, os.environ | wanted, hear)
         if ended.code not in {_DONE, _SOME_FAILED}:
             raise _failure(ended, heard)
         with open(os.path.join(folder, "run.json"), encoding="utf-8") as file:
             document = json.load(file)
-        failures = [event for event in heard if isinstance(event, ImageFailed)]
-        reason = f"{failures[-1].path}: {failures[-1].reason}" if failures else ""
-        yield Detected(document, document["totals"], folder, reason)
-
-
-def _environment(request: Request) -> dict[str, str]:
-    token = request.token
-    wanted = {"OFFLOAD_HISTORY": "false", events.VARIABLE: events.AS_LINES}
-    return os.environ | wanted | ({"OFFLOAD_TOKEN": token} if token else {})
+        failures = [
+            f"{each.path}: {each.reason}" for each in heard if isinstance(each, ImageFailed)
+        ]
+        yield Detected(document, document["totals"], folder, failures[-1] if failures else "")
 
 
 def _failure(ended: Ended, heard: Sequence[Event]) -> OffloadError:
