@@ -118,5 +118,4 @@ def leaving(request: Request, configured: Settings) -> tuple[ImageList, list[str
     check(request, configured, found)
     staying = KeepLocalRules(found.root, patterns(request, configured))
     paths = [path for path in found.paths if path not in staying]
-    located = (os.path.join(found.root, path) for path in paths)
-    return found, paths, sum(os.path.getsize(path) for path in located if os.path.isfile(path))
+    return found, paths, sum(image_files.size_bytes(found.root, path) for path in paths)

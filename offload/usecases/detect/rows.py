@@ -49,19 +49,32 @@ class Job:
     duplicate_uploads: list[str] = field(default_factory=list)
 
 
-def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Generator[Row]:
-    """A row for every image of the job, in order of completion.
+def detect(
+    job: Job,
+    session: Session,
+    where: str,
+    clock: Clock,
+    stop: Stop,
+    answers: Generator[Row] | None = None,
+) -> Generator[Row]:
+    """A row for every image of the job, in order of completion; `answers` are those of places that
+    share it.
 
     An image that cannot be used is a row with its reason. After more than `job.max_failures` of
     those, or when `stop` is asked, nothing new is begun; what is in hand is finished.
     """
 
     def one(path: str) -> Row:
-        row, _ = attempt(job, path, session, where, clock)
-        return row
+        return attempt(job, path, session, where, clock)[0]
 
-    with closing(pull(job.paths, one, session.concurrency, stop)) as rows:
-        yield from limited(job, chain(problems(job, session, where), rows), stop)
+    problems = (replace(_blank(path, session, where), error=why) for path, why in job.problems)
+    failures = 0
+    with closing(answers or pull(job.paths, one, session.concurrency, stop)) as rows:
+        for row in chain(problems, rows):
+            yield row
+            failures += row.error is not None
+            if job.max_failures is not None and failures > job.max_failures:
+                stop.ask()
 
 
 def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Generator[R]:
@@ -103,16 +116,6 @@ def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -
         # Let blocked workers hand over and go; at the interpreter's end they are frozen.
         while running and not sys.is_finalizing():
             running -= isinstance(done.get(), Captured)
-
-
-def limited(job: Job, rows: Iterable[Row], stop: Stop) -> Generator[Row]:
-    """The rows; after too many failures `stop` is asked."""
-    failures = 0
-    for row in rows:
-        yield row
-        failures += row.error is not None
-        if job.max_failures is not None and failures > job.max_failures:
-            stop.ask()
 
 
 def attempt(
@@ -157,12 +160,6 @@ def attempt(
         durations=replace(found.durations, read_s=read_s),
     )
     return row, False
-
-
-def problems(job: Job, session: Session, where: str) -> Generator[Row]:
-    """The rows of what was known beforehand to be no image."""
-    for path, reason in job.problems:
-        yield replace(_blank(path, session, where), error=reason)
 
 
 def _blank(path: str, session: Session, where: str) -> Row:

@@ -2,11 +2,10 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import chain
 
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
@@ -27,7 +26,7 @@ from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary
 from offload.version import __version__
 
-Sharing = Callable[[Session, Job, ImageList], AbstractContextManager[Iterator[Row]]]
+Sharing = Callable[[Session, Job, ImageList], AbstractContextManager[Generator[Row]]]
 """How several places share a job: from the session of the one here, the job and its images to the
 rows; others may join while the context lasts.
 """
@@ -53,6 +52,7 @@ class DetectRun:
     via: Endpoint | None = None
     sessions: Mapping[str, Session] = field(default_factory=dict)
     duplicate_uploads: Sequence[str] = ()
+    log: Callable[[Row], None] = lambda _row: None
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
@@ -68,6 +68,7 @@ class DetectRun:
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
         for row in self.rows:
+            self.log(row)
             self._count(row)
             self.detect_s = self.clock() - began_s
             self.samples[row.where].add(row, self.detect_s)
@@ -161,12 +162,8 @@ def detection(
             keep=_annotator(request, results),
             fallback=fallback,
         )
-        if shared:
-            answers = stack.enter_context(shared(session, job, todo))
-            known = use_case.problems(job, session, place.name)
-            detected = use_case.limited(job, chain(known, answers), stop)
-        else:
-            detected = use_case.detect(job, session, place.name, clock, stop)
+        answers = stack.enter_context(shared(session, job, todo)) if shared else None
+        detected = use_case.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
         rows: Iterator[Row] = stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
@@ -177,7 +174,7 @@ def detection(
         if results is None:
             yield run
             return
-        run.rows = _logged(rows, results)
+        run.log = results.append
         with _documented(results, request, fixed, session, run):
             yield run
 
@@ -231,9 +228,3 @@ def _annotator(request: Request, results: ResultsDir | None) -> Callable[[Image,
         results.annotate(image.path, pictures.annotate(image.data, found.found, request.max_pixels))
 
     return annotate
-
-
-def _logged(rows: Iterator[Row], results: ResultsDir) -> Iterator[Row]:
-    for row in rows:
-        results.append(row)
-        yield row

@@ -1,6 +1,6 @@
 """A split put together: the place here works at once, the other joins when it is up."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ class SplitRun:
     other: RemoteMember | None = None
 
     @contextmanager
-    def begun(self, here: Session, job: Job, todo: ImageList) -> Iterator[Iterator[Row]]:
+    def begun(self, here: Session, job: Job, todo: ImageList) -> Iterator[Generator[Row]]:
         """The rows of the job, with the place of this machine, whose session is `here`, at work on
         it, and the other one on its way, if there is one.
 
@@ -75,7 +75,7 @@ class SplitRun:
                 context.reporter.emit(NothingLeaves(is_asked=True))
             yield self._rows(work)
 
-    def _rows(self, work: SplitJob) -> Iterator[Row]:
+    def _rows(self, work: SplitJob) -> Generator[Row]:
         yield from work.rows(self.monitor.watch)
         self.monitor.close()
 
