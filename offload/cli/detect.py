@@ -229,9 +229,8 @@ def _carry_out(
         context = bootstrap.context(*listeners, offline=request.offline)
         interrupted = stack.enter_context(renting(rental, context))
         shared = bootstrap.shared(request, context, BEGAN_S, rental)
-        run = stack.enter_context(
-            detection(request, context, BEGAN_S, shared.begun if shared else None)
-        )
+        begun = shared.begun if shared else None
+        run = stack.enter_context(detection(request, context, BEGAN_S, begun))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
         sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
         with _shown(run, shared, say.quiet) as advance:

@@ -20,8 +20,7 @@ from offload.places import make
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect import places, privacy
-from offload.usecases.detect import rows as use_case
+from offload.usecases.detect import places, privacy, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary
 from offload.version import __version__
@@ -69,24 +68,20 @@ class DetectRun:
         began_s = self.clock()
         for row in self.rows:
             self.log(row)
-            self._count(row)
+            self.images += 1
+            self.places[row.where] += 1
+            self.bytes += row.bytes or 0
+            self.sent_bytes += row.sent_bytes
+            self.failed += row.error is not None
+            if row.error is None:
+                self.fallen_back += row.fallback is not None
+                self.objects.update(d.label for d in row.detections)
+                self.infer_s.append(row.durations.infer_s)
             self.detect_s = self.clock() - began_s
             self.samples[row.where].add(row, self.detect_s)
             before_s = self.clock()
             yield row
             self.waited_s += self.clock() - before_s
-
-    def _count(self, row: Row) -> None:
-        self.images += 1
-        self.places[row.where] += 1
-        self.bytes += row.bytes or 0
-        self.sent_bytes += row.sent_bytes
-        if row.error is not None:
-            self.failed += 1
-            return
-        self.fallen_back += row.fallback is not None
-        self.objects.update(d.label for d in row.detections)
-        self.infer_s.append(row.durations.infer_s)
 
     @property
     def complete(self) -> bool:
@@ -163,13 +158,13 @@ def detection(
             fallback=fallback,
         )
         answers = stack.enter_context(shared(session, job, todo)) if shared else None
-        detected = use_case.detect(job, session, place.name, clock, stop, answers)
+        detected = rows.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
-        rows: Iterator[Row] = stack.enter_context(closing(detected))
+        stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
         via = via or (place.endpoint if isinstance(place, ServedPlace) else None)
         startup_s = clock() - began_s
-        run = DetectRun(session, request.where, total, kept, startup_s, rows, clock, via)
+        run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, via)
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
         if results is None:
             yield run

@@ -15,11 +15,7 @@ from offload.usecases.provision.planning import ProvisionPlan
 
 
 def expected_speed(
-    session: Session,
-    request: Request,
-    context: Context,
-    via: Endpoint | None,
-    image_bytes: float | None,
+    session: Session, request: Request, context: Context, via: Endpoint | None, image_bytes: float
 ) -> Speed | None:
     """The remote place's speed beside this process; None if unknown. `via` is its machine."""
     under = condition(session, request, context.settings, via)

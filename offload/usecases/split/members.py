@@ -1,9 +1,10 @@
 """The other place of a split: brought up while work goes on here, taken down when it is over."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable
 from offload.domain.events import failed
@@ -35,15 +36,14 @@ _NOTICE_S = 5.0
 
 @dataclass(slots=True)
 class RemoteMember:
-    """What bringing it up takes, for so many `images` that weigh so much each. `request` is that of
-    the remote place; `via` the machine that it is, if any, once it joined; `times_lost` how often
-    it was lost and looked for again.
+    """What bringing it up takes, for images that weigh so much. `request` is that of the remote
+    place; `via` the machine that it is, if any, once it joined; `times_lost` how often it was lost
+    and looked for again.
     """
 
     request: Request
     context: Context
-    images: int
-    image_bytes: float
+    sizes_bytes: Sequence[int]
     work: SplitJob
     monitor: SplitMonitor
     here: Session
@@ -118,14 +118,14 @@ class RemoteMember:
         model = self._model(place) if via is None else place.model
         if model is None:
             return False
-        session = stack.enter_context(place.open(request.selection(model), self.images))
+        session = stack.enter_context(place.open(request.selection(model), len(self.sizes_bytes)))
         places.check_alike(f"The {request.where} place has", session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
             if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
-        speed = expected_speed(session, request, self.context, via, self.image_bytes)
+        speed = expected_speed(session, request, self.context, via, fmean(self.sizes_bytes))
         self.via, self._joined = via, True
         self.work.join(request.where, session, here=False, expected=speed)
         return True

@@ -19,9 +19,6 @@ from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import View
 from offload.usecases.split.splitting import SplitRun
 
-_LEAST = 8
-"""Images that a place has done, if it is to say how fast it was."""
-
 
 def remember(
     run: DetectRun, split: SplitRun, ended: View, request: Request, context: Context
@@ -33,9 +30,8 @@ def remember(
     member, rented = split.other, split.rental is not None
     if member is None or not context.settings.history:
         return None
-    done = {place.name: place.done for place in ended.places if place.is_open}
-    too_few = any(done.get(place, 0) < _LEAST for place in request.members)
-    if member.times_lost or too_few or not is_plain(run, request):
+    telling = {place.name for place in ended.places if place.is_open and place.is_known}
+    if member.times_lost or len(telling) < len(request.members) or not is_plain(run, request):
         return None
     taken_at, via = machine.now(), member.via
     here, there = request.members

@@ -66,9 +66,8 @@ class SplitRun:
         work.join(request.members[0], here, here=True, begin=begin)
         with ExitStack() as stack:
             if elsewhere is not None and sizes:
-                each, count = sum(sizes) / len(sizes), len(sizes)
                 self.other = RemoteMember(
-                    elsewhere, context, count, each, work, self.monitor, here, self.rental
+                    elsewhere, context, sizes, work, self.monitor, here, self.rental
                 )
                 stack.enter_context(self.other.joining())
             elif elsewhere is not None and items:

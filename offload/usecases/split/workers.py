@@ -169,26 +169,16 @@ class SplitJob:
                 self.job, item.path, session, worker.name, self._clock, counts
             )
         except OffloadError as error:
-            self._give_back(worker, item, 0)
-            self._leave(worker, error)
+            self._leave(worker, item, error)
             return
-        if not claims and not self._is_passed_on(worker, item, row, unanswered=unanswered):
-            counts()
-        if any(claims):
-            sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
-            self.hand_over(replace(row, sent_bytes=sent_bytes))
-
-    def _is_passed_on(self, worker: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
-        """Whether others are given a try at an image that nothing was detected in here."""
-        if unanswered and self._is_another(worker):
-            self._give_back(worker, item, row.sent_bytes)
-            self._leave(worker, PlaceUnavailable(row.error or ""))
-            return True
-        if row.error and not worker.here and self._is_another(worker, here=True):
+        if not claims and unanswered and self._is_another(worker):
+            self._leave(worker, item, PlaceUnavailable(row.error or ""), row.sent_bytes)
+        elif not claims and row.error and not worker.here and self._is_another(worker, here=True):
             # A server may have narrower limits than we have here.
             self._give_back(worker, item, row.sent_bytes, stays=True)
-            return True
-        return False
+        elif any(claims) if claims else counts():
+            sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
+            self.hand_over(replace(row, sent_bytes=sent_bytes))
 
     def _claim(self, worker: Worker, item: WorkItem) -> bool:
         """Whether this is the first answer for an image, which counts."""
@@ -210,12 +200,14 @@ class SplitJob:
             self._sent_bytes[item.path] += sent_bytes
             self._changed.notify_all()
 
-    def _leave(self, worker: Worker, error: OffloadError) -> None:
-        """A place that fails takes nothing more."""
+    def _leave(
+        self, worker: Worker, item: WorkItem, error: OffloadError, sent_bytes: int = 0
+    ) -> None:
+        """A place that fails at an image takes nothing more."""
         with self._changed:
+            self._give_back(worker, item, sent_bytes)
             first, worker.open, worker.failed = worker.open, False, True
             is_stuck = self._work_queue.is_stuck
-            self._changed.notify_all()
         if first and not self._closed:
             self.lost(worker.name, str(error))
         if is_stuck:
