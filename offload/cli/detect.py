@@ -271,8 +271,7 @@ def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) 
     from offload.render import detections
     from offload.usecases.detect import privacy
 
-    found, paths, total_bytes = privacy.leaving(request, context.settings)
-    privacy.tell_of_idle(request, found, context.reporter)
+    found, paths, total_bytes = privacy.leaving(request, context)
     detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
 
 

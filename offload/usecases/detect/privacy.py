@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from fnmatch import translate
 
 from offload.domain.errors import UsageError
-from offload.domain.events import Reporter
 from offload.domain.places import REMOTE, SPLIT
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
 _MOST_LINKS = 40
@@ -79,43 +79,37 @@ def _anchored(pattern: str) -> Iterator[str]:
         yield os.path.join(folder, *parts[len(plain) :])
 
 
-def tell_of_idle(request: Request, found: ImageList, reporter: Reporter) -> None:
-    """Warn of patterns of the request that name none of the images, as one that is mistyped may."""
-    for pattern in dict.fromkeys(request.keep_local):
-        staying = KeepLocalRules(found.root, [pattern])
-        if not any(path in staying for path in found.paths):
-            reporter.warn(f"--keep-local {pattern!r} names none of the images.")
-
-
-def check(request: Request, configured: Settings, found: ImageList) -> None:
-    """See that nothing leaves that is to stay.
+def check(request: Request, context: Context, found: ImageList) -> None:
+    """See that nothing leaves that is to stay. Warn of patterns of the request that name none of
+    the images, as one that is mistyped may.
 
     Raises:
         UsageError: something would.
     """
-    if request.where == SPLIT or not request.leaves_machine:
-        return
-    staying = KeepLocalRules(found.root, patterns(request, configured))
-    number = sum(path in staying for path in found.paths)
-    if number:
-        raise UsageError(
-            f"{number} of {len(found.paths)} images are to stay here, and --where "
-            f"{request.where} sends all.",
-            hint="To have those done here and the others there: --where split"
-            + (f" --with {request.where}" if request.where != REMOTE else ""),
-        )
+    if request.where != SPLIT and request.leaves_machine:
+        staying = KeepLocalRules(found.root, patterns(request, context.settings))
+        if number := sum(path in staying for path in found.paths):
+            raise UsageError(
+                f"{number} of {len(found.paths)} images are to stay here, and --where "
+                f"{request.where} sends all.",
+                hint="To have those done here and the others there: --where split"
+                + (f" --with {request.where}" if request.where != REMOTE else ""),
+            )
+    for pattern in dict.fromkeys(request.keep_local):
+        staying = KeepLocalRules(found.root, [pattern])
+        if not any(path in staying for path in found.paths):
+            context.reporter.warn(f"--keep-local {pattern!r} names none of the images.")
 
 
-def leaving(request: Request, configured: Settings) -> tuple[ImageList, list[str], int]:
+def leaving(request: Request, context: Context) -> tuple[ImageList, list[str], int]:
     """All images, those that could leave this machine, and what these weigh.
 
     Raises:
         UsageError: the sources name no image.
     """
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    if not request.leaves_machine:
-        return found, [], 0
-    check(request, configured, found)
-    staying = KeepLocalRules(found.root, patterns(request, configured))
-    paths = [path for path in found.paths if path not in staying]
+    check(request, context, found)
+    staying = KeepLocalRules(found.root, patterns(request, context.settings))
+    away = found.paths if request.leaves_machine else []
+    paths = [path for path in away if path not in staying]
     return found, paths, sum(image_files.size_bytes(found.root, path) for path in paths)

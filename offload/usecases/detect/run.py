@@ -124,10 +124,9 @@ def detection(
     Raises:
         OffloadError: what is asked for cannot be done.
     """
-    clock, stop, configured = context.clock, context.stop, context.settings
+    clock, stop = context.clock, context.stop
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    privacy.check(request, configured, found)
-    privacy.tell_of_idle(request, found, context.reporter)
+    privacy.check(request, context, found)
     with ExitStack() as stack:
         via = None if shared else stack.enter_context(places.endpoint(request, context))
         kit = places.kit(request, context, via)
@@ -154,9 +153,10 @@ def detection(
             problems=todo.problems,
             read=partial(image_files.read, todo.root),
             max_failures=request.failure_limit(total),
-            keep=_annotator(request, results),
             fallback=fallback,
         )
+        if results is not None and request.annotate:
+            job = replace(job, keep=partial(_annotate, results, request.max_pixels))
         answers = stack.enter_context(shared(session, job, todo)) if shared else None
         detected = rows.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
@@ -166,12 +166,10 @@ def detection(
         startup_s = clock() - began_s
         run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, via)
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
-        if results is None:
-            yield run
-            return
-        run.log = results.append
-        with _documented(results, request, fixed, session, run):
-            yield run
+        if results is not None:
+            run.log = results.append
+            stack.enter_context(_documented(results, request, fixed, session, run))
+        yield run
 
 
 @contextmanager
@@ -215,11 +213,5 @@ def _documented(
     results.write_run(document | outcome | {"in_folder": results.counts()})
 
 
-def _annotator(request: Request, results: ResultsDir | None) -> Callable[[Image, Detections], None]:
-    if not request.annotate or results is None:
-        return lambda _image, _detections: None
-
-    def annotate(image: Image, found: Detections) -> None:
-        results.annotate(image.path, pictures.annotate(image.data, found.found, request.max_pixels))
-
-    return annotate
+def _annotate(results: ResultsDir, max_pixels: int, image: Image, found: Detections) -> None:
+    results.annotate(image.path, pictures.annotate(image.data, found.found, max_pixels))

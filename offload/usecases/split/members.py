@@ -20,7 +20,7 @@ from offload.usecases.split.events import NotRented, PlaceFailed
 from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.rental import USEFUL_S, HiredMachine, OnDemandMachine, bill
-from offload.usecases.split.workers import TICK_S, SplitJob
+from offload.usecases.split.workers import TICK_S
 
 _CLOSING_S = 5.0
 """How long the way to the other place may take to close; else it goes with the process."""
@@ -44,7 +44,6 @@ class RemoteMember:
     request: Request
     context: Context
     sizes_bytes: Sequence[int]
-    work: SplitJob
     monitor: SplitMonitor
     here: Session
     rental: HiredMachine | None = None
@@ -92,7 +91,7 @@ class RemoteMember:
                     if self.rental is not None:
                         self.rental.is_told = True
         if self._caught.error is not None:
-            self.work.hand_over(self._caught.error)
+            self.monitor.split.hand_over(self._caught.error)
 
     def _takes_part(self) -> bool:
         """Have the place join, until it has left again or all is over; whether it may return."""
@@ -101,8 +100,8 @@ class RemoteMember:
             if not self._joins(stack):
                 return False
             notice = self.via.notice if self.via else lambda: None
-            attend(name, self.work, self.monitor, self._over, notice)
-        return self.work.has_failed(name) and self.monitor.may_return(name)
+            attend(name, self.monitor, self._over, notice)
+        return self.monitor.split.has_failed(name) and self.monitor.may_return(name)
 
     def _joins(self, stack: ExitStack) -> bool:
         """Whether the place joined."""
@@ -127,7 +126,7 @@ class RemoteMember:
             self.monitor.bill(request.where, costs)
         speed = expected_speed(session, request, self.context, via, fmean(self.sizes_bytes))
         self.via, self._joined = via, True
-        self.work.join(request.where, session, here=False, expected=speed)
+        self.monitor.split.join(request.where, session, here=False, expected=speed)
         return True
 
     def _model(self, place: Place) -> Model | None:
@@ -167,14 +166,10 @@ class RemoteMember:
 
 
 def attend(
-    name: str,
-    work: SplitJob,
-    monitor: SplitMonitor,
-    over: threading.Event,
-    notice: Callable[[], str | None],
+    name: str, monitor: SplitMonitor, over: threading.Event, notice: Callable[[], str | None]
 ) -> None:
     """Watch the place `name`, as it may cost money, until it has left or all is over."""
-    asked_s = monitor.clock()
+    work, asked_s = monitor.split, monitor.clock()
     while not (work.has_left(name) or over.wait(TICK_S)):
         if not work.stop:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too

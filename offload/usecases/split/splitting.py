@@ -59,24 +59,23 @@ class SplitRun:
         ]
         limits = Limits(request.deadline_s, request.max_cost_usd)
         work = SplitJob(job, items, context.clock, context.stop)
-        self.monitor = SplitMonitor(work, context.clock, self.began_s, context.reporter, limits)
-        work.lost = self.monitor.lost
+        monitor = SplitMonitor(work, context.clock, self.began_s, context.reporter, limits)
+        self.monitor, work.lost = monitor, monitor.lost
         sizes = [item.bytes for item in items if not item.stays]
         begin = machine.lower_thread_priority if elsewhere and sizes else lambda: None
         work.join(request.members[0], here, here=True, begin=begin)
         with ExitStack() as stack:
             if elsewhere is not None and sizes:
-                self.other = RemoteMember(
-                    elsewhere, context, sizes, work, self.monitor, here, self.rental
-                )
+                self.other = RemoteMember(elsewhere, context, sizes, monitor, here, self.rental)
                 stack.enter_context(self.other.joining())
             elif elsewhere is not None and items:
                 context.reporter.emit(NothingLeaves(is_asked=True))
-            yield self._rows(work)
+            yield _rows(monitor)
 
-    def _rows(self, work: SplitJob) -> Generator[Row]:
-        yield from work.rows(self.monitor.watch)
-        self.monitor.close()
+
+def _rows(monitor: SplitMonitor) -> Generator[Row]:
+    yield from monitor.split.rows(monitor.watch)
+    monitor.close()
 
 
 def _elsewhere(request: Request, context: Context, rental: HiredMachine | None) -> Request | None:
