@@ -242,13 +242,10 @@ def _carry_out(
     summary = run.summary()
     usual = Downloaded not in heard  # what a download took is no part of any other start-up
     outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
-    split, duplicate_uploads = None, 0
     if shared:
-        from offload.usecases.split import recording
-
-        split, duplicate_uploads = shared.monitor.view(), len(run.duplicate_uploads)
-        outcome = outcome or recording.remember(run, shared, split, request, context)
-    say.summary(summary, request.out, outcome, split, duplicate_uploads)
+        outcome = outcome or shared.remember(run)
+    split = shared.monitor.view() if shared else None
+    say.summary(summary, request.out, outcome, split, len(run.duplicate_uploads))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:

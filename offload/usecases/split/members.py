@@ -6,18 +6,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.split import Speed, contention, speed
 from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable
 from offload.domain.events import failed
+from offload.domain.places import StartState
 from offload.domain.ports import Model, Place, Session
 from offload.drivers.host.capture import Captured
+from offload.places import known as known_places
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
+from offload.usecases.history import query
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.events import NotRented, PlaceFailed
-from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.rental import USEFUL_S, HiredMachine, OnDemandMachine, bill
 from offload.usecases.split.workers import TICK_S
@@ -124,9 +128,9 @@ class RemoteMember:
             if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
-        speed = expected_speed(session, request, self.context, via, fmean(self.sizes_bytes))
+        expected = _expected_speed(session, request, self.context, via, fmean(self.sizes_bytes))
         self.via, self._joined = via, True
-        self.monitor.split.join(request.where, session, here=False, expected=speed)
+        self.monitor.split.join(request.where, session, here=False, expected=expected)
         return True
 
     def _model(self, place: Place) -> Model | None:
@@ -163,6 +167,22 @@ class RemoteMember:
         if rental is None or rental.is_told or self._joined or view.undone:
             return
         self.context.reporter.emit(NotRented(view.spent_s, rental.startup_s, is_over=True))
+
+
+def _expected_speed(
+    session: Session, request: Request, context: Context, via: Endpoint | None, image_bytes: float
+) -> Speed | None:
+    """The remote place's speed beside this process; None if unknown. `via` is its machine."""
+    under = places.condition(session, request, context.settings, via)
+    known = query.of_model(session.model, under.url, context)
+    slots = places.local_slots(request, context.settings)
+    overrides = Overrides(slots=slots, network=under.network, kind=under.machine)
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
+    here = next(each for each in candidates if each.traits.in_process)
+    for there in candidates:
+        if there.key == under.key and there.state == StartState.WARM:
+            return speed(there, image_bytes, contention(known.measurements, here, there).remote)
+    return None
 
 
 def attend(

@@ -2,21 +2,30 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from offload.costmodel import accuracy, split_option
+from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.decide import Goal, options
+from offload.costmodel.dollars import Billing
+from offload.domain.measurements import Outcome
 from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
+from offload.drivers.store.store import Store
 from offload.places import known
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect import places
+from offload.usecases.detect.places import condition
 from offload.usecases.detect.privacy import KeepLocalRules, patterns
+from offload.usecases.detect.record import is_plain, kept_in_store, measured, outcome_of
 from offload.usecases.detect.request import Request, alone
 from offload.usecases.detect.rows import Job
+from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.events import NothingLeaves
 from offload.usecases.split.forecast import Limits
 from offload.usecases.split.members import RemoteMember
@@ -71,6 +80,46 @@ class SplitRun:
             elif elsewhere is not None and items:
                 context.reporter.emit(NothingLeaves(is_asked=True))
             yield _rows(monitor)
+
+    def remember(self, run: DetectRun) -> Outcome | None:
+        """Add a run at both places to the history, unless the settings say not to. What a machine
+        that was rented for it took is not what is predicted of one that is up; nor is anything
+        known of a place that was away for a while.
+        """
+        request, context, member = self.request, self.context, self.other
+        if member is None or not context.settings.history:
+            return None
+        ended = self.monitor.view()
+        telling = {place.name for place in ended.places if place.is_open and place.is_known}
+        if member.times_lost or len(telling) < len(request.members) or not is_plain(run, request):
+            return None
+        taken_at, (here, there) = machine.now(), request.members
+        apart = [
+            condition(run.sessions[place], alone(request, place), context.settings, via)
+            for place, via in ((here, None), (there, member.via))
+        ]
+        under = replace(apart[0], beside=there), replace(apart[1], beside=here)
+        samples = [measured(run, each, taken_at) for each in under]
+
+        def compared(store: Store) -> Outcome | None:
+            """Beside what advice would have said of both, where both were measured."""
+            if not run.complete or self.rental is not None or "-" in request.sources:
+                return None
+            model, away = apart[0].model, apart[1]
+            found = [m for _, m in store.measurements(model=model.sha256)]
+            past = [o for o in store.outcomes() if o.model == model.name]
+            billing = member.via.billing if member.via else Billing()
+            goal, errors = Goal(run.images, float(run.bytes)), accuracy.residuals(past, SPLIT)
+            overrides = Overrides(slots=apart[0].slots, network=away.network, kind=away.machine)
+            candidates = lanes(found, past, overrides, known())
+            together = split_option.split(candidates, found, goal, [there])
+            if together is None or together.key != " ".join(each.key for each in apart):
+                return None
+            singles = options(candidates, goal, billing)
+            predicted = split_option.joint(together, singles, goal, billing, errors)
+            return outcome_of(run, predicted, SPLIT, sum(ended.usd.values()), taken_at)
+
+        return kept_in_store(samples, compared, context)
 
 
 def _rows(monitor: SplitMonitor) -> Generator[Row]:
