@@ -141,10 +141,7 @@ def is_plain(run: DetectRun, request: Request) -> bool:
 
 
 def _lane(
-    known: Sequence[Measurement],
-    outcomes: Sequence[Outcome],
-    under: Condition,
-    state: str | None,
+    known: Sequence[Measurement], outcomes: Sequence[Outcome], under: Condition, state: str | None
 ) -> Candidate | None:
     """What advice would have spoken of; of its condition alone where others hide it. None where
     that was not measured.

@@ -233,7 +233,6 @@ def _takes(where: str, others: Sequence[str], name: str) -> bool:
 
 
 def _option(name: str) -> str:
-    """The option that sets a field."""
     other_names = {"classes": "class", "max_iou": "iou", "others": "with"}
     name = other_names.get(name, name.removesuffix("_s").removesuffix("_usd"))
     return f"--{name.replace('_', '-')}"

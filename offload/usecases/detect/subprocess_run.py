@@ -34,10 +34,7 @@ class Detected:
 
 @contextmanager
 def detect(
-    sources: Sequence[str],
-    request: Request,
-    reporter: Reporter,
-    work: str | None = None,
+    sources: Sequence[str], request: Request, reporter: Reporter, work: str | None = None
 ) -> Iterator[Detected]:
     """Detect as `request` asks, but in `sources`, keeping nothing in the history. The results are
     there until the context ends, in a folder below `work` if that is given.
@@ -72,7 +69,6 @@ def detect(
 
 
 def _failure(ended: Ended, heard: Sequence[Event]) -> OffloadError:
-    """The command's own explanation of its end."""
     for event in heard:
         if isinstance(event, Failed):
             return _ERRORS.get(event.exit_code, OffloadError)(event.text, hint=event.hint)

@@ -108,7 +108,6 @@ class RemoteMember:
         return self.monitor.split.has_failed(name) and self.monitor.may_return(name)
 
     def _joins(self, stack: ExitStack) -> bool:
-        """Whether the place joined."""
         request = self.request
         if self.rental is not None:
             machine = self._machine(self.rental)
