@@ -37,8 +37,8 @@ from offload.service import wire
 from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession
 from offload.usecases.detect import places
-from offload.usecases.detect.pipeline import pull
 from offload.usecases.detect.request import Request
+from offload.usecases.detect.rows import pull
 
 OURS = "client"
 HAPROXY = """

@@ -79,5 +79,6 @@ def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
 
     made, request = context(), Request(sources, **wishes)
     began_s = made.clock()
-    with detection(request, made, began_s, shared(request, made, began_s)) as run:
+    split = shared(request, made, began_s)
+    with detection(request, made, began_s, split.begun if split else None) as run:
         yield from run

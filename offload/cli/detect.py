@@ -229,7 +229,8 @@ def _carry_out(
         context = bootstrap.context(*listeners, offline=request.offline)
         interrupted = stack.enter_context(renting(rental, context))
         shared = bootstrap.shared(request, context, BEGAN_S, rental)
-        run = stack.enter_context(detection(request, context, BEGAN_S, shared))
+        begun = shared.begun if shared else None
+        run = stack.enter_context(detection(request, context, BEGAN_S, begun))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
         sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
         with _shown(run, shared, say.quiet) as advance:
@@ -241,13 +242,10 @@ def _carry_out(
     summary = run.summary()
     usual = Downloaded not in heard  # what a download took is no part of any other start-up
     outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
-    split, duplicate_uploads = None, 0
     if shared:
-        from offload.usecases.split import recording
-
-        split, duplicate_uploads = shared.monitor.view(), len(shared.duplicate_uploads)
-        outcome = outcome or recording.remember(run, shared, split, request, context)
-    say.summary(summary, request.out, outcome, split, duplicate_uploads)
+        outcome = outcome or shared.remember(run)
+    split = shared.monitor.view() if shared else None
+    say.summary(summary, request.out, outcome, split, len(run.duplicate_uploads))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
@@ -270,8 +268,7 @@ def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) 
     from offload.render import detections
     from offload.usecases.detect import privacy
 
-    found, paths, total_bytes = privacy.leaving(request, context.settings)
-    privacy.tell_of_idle(request, found, context.reporter)
+    found, paths, total_bytes = privacy.leaving(request, context)
     detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
 
 

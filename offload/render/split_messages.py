@@ -72,15 +72,13 @@ def _change(event: split.PlaceEvent) -> str:
 
 
 def _stop(event: split.PlaceStopped) -> str:
+    reason = event.reason.rstrip(".")
     match event:
         case split.PlaceLost():
-            return f"gives no answer any more ({event.reason.rstrip('.')})"
+            return f"gives no answer any more ({reason})"
         case split.PlaceEnding():
-            return f"will end soon ({event.reason.rstrip('.')}) and takes no more images"
-        case split.BudgetReached():
-            limit = f"--max-cost {show_usd(event.max_usd)}"
-            return f"takes no more images so as to cost no more than {limit}"
-    raise AssertionError(event)
+            return f"will end soon ({reason}) and takes no more images"
+    return f"takes no more images so as to cost no more than {reason}"
 
 
 def _effects(event: split.PlaceEvent) -> Iterator[str]:

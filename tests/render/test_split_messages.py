@@ -66,7 +66,7 @@ NOTES = [
         ),
     ),
     (
-        BudgetReached("remote", 0.06, rest_is_here=True),
+        BudgetReached("remote", "--max-cost $0.06", rest_is_here=True),
         (
             "remote takes no more images so as to cost no more than --max-cost $0.06: the rest is "
             "done here"

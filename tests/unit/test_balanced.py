@@ -10,7 +10,7 @@ from offload.domain.errors import ImageError, Unanswered
 from offload.domain.events import Stop
 from offload.domain.vision import Detections, Image
 from offload.places.served import BalancedSession
-from offload.usecases.detect.pipeline import pull
+from offload.usecases.detect.rows import pull
 from tests.fakes import FakeSession
 
 

@@ -19,7 +19,7 @@ def test_a_machine_that_is_about_to_be_taken_away_does_what_it_has_in_hand_and_n
     work.join("local", Slow(takes_s=0.005), here=True)
     work.join("remote", Slow(takes_s=0.005, concurrency=2), here=False)
     told = iter([None, "It is marked for termination."])
-    given = ("remote", work, monitor, threading.Event(), lambda: next(told, None))
+    given = ("remote", monitor, threading.Event(), lambda: next(told, None))
     other = threading.Thread(target=attend, args=given)
     other.start()
     rows = list(work.rows(monitor.watch))
@@ -42,6 +42,6 @@ def test_money_is_watched_though_nobody_reads_the_rows() -> None:
     monitor.bill("remote", MachineBill(3600.0, since_s=time.perf_counter()))
     rows = work.rows()
     next(rows)
-    attend("remote", work, monitor, threading.Event(), lambda: None)
+    attend("remote", monitor, threading.Event(), lambda: None)
     assert [event for event in heard if isinstance(event, BudgetReached)]
     assert len([*rows]) == 399

@@ -478,7 +478,7 @@ def test_what_is_paid_anyway_is_used() -> None:
     assert split.drained == ["remote"]
     [reached] = split.told
     assert isinstance(reached, BudgetReached)
-    assert (reached.place, reached.max_usd, reached.rest_is_here) == ("remote", 0.06, True)
+    assert (reached.reason, reached.rest_is_here) == ("--max-cost $0.06", True)
 
 
 def test_a_place_can_be_afforded_only_with_its_least_and_beside_the_others() -> None:

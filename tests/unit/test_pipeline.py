@@ -4,7 +4,7 @@ import time
 import pytest
 
 from offload.domain.events import Stop
-from offload.usecases.detect.pipeline import pull
+from offload.usecases.detect.rows import pull
 
 
 def test_every_item_is_worked_on_once() -> None:

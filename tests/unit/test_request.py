@@ -118,7 +118,9 @@ def test_a_split_is_with_the_place_that_is_named_and_takes_its_options() -> None
     both = Request(("photos",), where="split", others=("container",), cpus=1.0, workers=2)
     assert both.members == ["local", "container"]
     assert not both.leaves_machine
-    assert alone(both, both.member) == Request(("photos",), where="container", cpus=1.0, workers=2)
+    assert alone(both, both.members[1]) == Request(
+        ("photos",), where="container", cpus=1.0, workers=2
+    )
     usual = Request(("photos",), where="split")
     assert usual.members == ["local", "remote"]
     assert usual.leaves_machine

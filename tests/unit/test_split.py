@@ -180,7 +180,7 @@ def test_a_run_that_is_to_end_does_not_wait_for_a_place_that_hangs() -> None:
     done += rows
     assert time.perf_counter() - began_s < 10, "it hangs for twenty"
     assert len(done) < 100
-    assert len(work.duplicate_uploads) == 3, "they may have left"
+    assert len(work.job.duplicate_uploads) == 3, "they may have left"
 
 
 def test_of_an_image_that_two_places_did_only_what_counts_is_kept() -> None:
@@ -224,7 +224,7 @@ def test_a_place_that_hangs_holds_nothing_up() -> None:
     rows = list(work.rows())
     assert_each_once(rows, wanted)
     assert {row.where for row in rows} == {"local"}
-    assert sorted(work.duplicate_uploads) == sorted(there.seen), "they left all the same"
+    assert sorted(work.job.duplicate_uploads) == sorted(there.seen), "they left all the same"
 
 
 def test_images_that_stay_are_seen_here_only() -> None:

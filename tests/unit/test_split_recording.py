@@ -13,7 +13,6 @@ from offload.drivers.host import machine
 from offload.usecases.detect import record
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.run import detection
-from offload.usecases.split import recording
 from tests.twin import twin
 
 __all__ = ["twin"]
@@ -33,11 +32,11 @@ def ran(request: Request, *, rented: bool = False) -> Outcome | None:
     context = bootstrap.context()
     shared = bootstrap.shared(request, context, context.clock())
     assert shared is not None
-    with detection(request, context, context.clock(), shared) as run:
+    with detection(request, context, context.clock(), shared.begun) as run:
         assert len(list(run)) == 60
         if rented:
             shared.rental = cast("Any", object())
-        return recording.remember(run, shared, shared.monitor.view(), request, context)
+        return shared.remember(run)
 
 
 def test_a_split_is_a_sample_of_either_place_beside_the_other_and_of_its_prediction(

@@ -13,6 +13,7 @@ from offload.usecases.detect import privacy
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
 from offload.usecases.profile.images import folder
+from tests.contexts import context
 from tests.drawing import saved, scene
 
 ROOT = "/home/me/photos"
@@ -165,15 +166,15 @@ def test_what_would_leave_is_what_no_option_and_no_setting_keeps(photos: Path) -
     request = Request((str(photos),), recursive=True, where="split", keep_local=("b.jpg",))
     configured = settings.load({"OFFLOAD_KEEP_LOCAL": "c.*, d.jpg"})
     assert privacy.patterns(request, configured) == ("b.jpg", "c.*", "d.jpg")
-    found, paths, total_bytes = privacy.leaving(request, configured)
+    found, paths, total_bytes = privacy.leaving(request, context(configured))
     assert (len(found.paths), paths, total_bytes) == (3, ["a.jpg"], 5)
     here = replace(request, where="local", keep_local=())
-    assert privacy.leaving(here, configured)[1:] == ([], 0)
+    assert privacy.leaving(here, context(configured))[1:] == ([], 0)
 
 
 def test_a_remote_run_that_would_send_what_is_to_stay_is_refused(photos: Path) -> None:
     found = image_files.find([str(photos)], recursive=True)
-    everywhere = settings.load({})
+    everywhere = context(settings.load({}), warn=lambda _text: None)
     request = Request((str(photos),), where="remote", url="http://there", keep_local=("faces",))
     with pytest.raises(UsageError, match="2 of 3 images are to stay here") as caught:
         privacy.check(request, everywhere, found)

@@ -61,7 +61,10 @@ def decided(request: Request, context: Context) -> tuple[Request, Advice]:
     where = chosen.place
     if isinstance(chosen, SplitCandidate):
         changed["others"] = (chosen.remote.place,)
-    elif known_places()[where].leaves_machine and _needs_both(request, context):
+    elif known_places()[where].leaves_machine and (
+        (request.deadline_s, request.max_cost_usd) != (None, None)
+        or privacy.patterns(request, configured)
+    ):  # what would be sent away may have to be done here
         where, changed["others"] = SPLIT, (where,)
     return moved(request, where, **changed), best
 
@@ -72,14 +75,6 @@ def _allowed(request: Request, url: str | None) -> tuple[str, ...]:
     named = [*request.others, *([REMOTE] if url else [])]
     away = [name for name in named if known_places()[name].leaves_machine]
     return tuple(dict.fromkeys([*here, *away, *([SPLIT] if away else [])]))
-
-
-def _needs_both(request: Request, context: Context) -> bool:
-    """Whether what would be sent away may have to be done here: because it is to stay, or to keep
-    a limit.
-    """
-    limits = request.deadline_s, request.max_cost_usd
-    return limits != (None, None) or bool(privacy.patterns(request, context.settings))
 
 
 def _fits(condition: Condition, request: Request) -> bool:

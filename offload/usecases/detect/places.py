@@ -8,15 +8,18 @@ from offload.detectors import source
 from offload.detectors.catalogue import NAMED
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition
-from offload.domain.ports import Model, Place, Session
+from offload.domain.ports import Model, ModelIdentity, Place, Session
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
 from offload.providers import KEPT, ContainerOptions, Endpoint, PlaceConfig
 from offload.providers.ec2 import connection, registry
 from offload.service.client.greeting import Address
+from offload.service.client.session import Upload
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 from offload.usecases.history.query import shown
+
+_SAME_MODEL = "Give --model the file that the server has."
 
 
 def kit(request: Request, context: Context, via: Endpoint | None = None) -> PlaceConfig:
@@ -44,7 +47,12 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
             timeout_s=request.timeout_s,
             max_retries=request.max_retries,
         ),
-        upload=request.upload(),
+        upload=Upload(
+            request.upload_max_side,
+            request.upload_quality,
+            request.strip_metadata,
+            request.max_pixels,
+        ),
         container=ContainerOptions(
             request.image,
             request.cpus,
@@ -96,21 +104,25 @@ def fallback(name: str, of: PlaceConfig, model: Model) -> Place:
     # A server may call its model what it likes; only names of our own table are fetched by them.
     known = model.identity.name if model.identity.name in NAMED else None
     asked = of.asked or known
-    hint = "Give --model the file that the server has."
     if asked is None:
-        raise UsageError(f"--fallback {name} has no model to detect with.", hint=hint)
+        raise UsageError(f"--fallback {name} has no model to detect with.", hint=_SAME_MODEL)
     try:
         other = places.make(name, replace(of, asked=asked, endpoint=None))
         ours, theirs = other.model.identity, model.identity
     except UsageError as error:
-        raise UsageError(f"--fallback {name} has no model: {error}", hint=hint) from error
-    if ours.sha256 != theirs.sha256:
-        raise UsageError(
-            f"--fallback {name} would answer with another model: {ours.name} (SHA-256 "
-            f"{ours.sha256[:12]}…) instead of {theirs.name} ({theirs.sha256[:12]}…).",
-            hint=hint,
-        )
+        raise UsageError(f"--fallback {name} has no model: {error}", hint=_SAME_MODEL) from error
+    check_alike(f"--fallback {name} would answer with", ours, theirs)
     return other
+
+
+def check_alike(who: str, has: ModelIdentity, should: ModelIdentity) -> None:
+    """Raise UsageError where one place `has` another model than it `should`."""
+    if has.sha256 != should.sha256:
+        raise UsageError(
+            f"{who} another model: {has.name} (SHA-256 {has.sha256[:12]}…) instead of "
+            f"{should.name} ({should.sha256[:12]}…).",
+            hint=_SAME_MODEL,
+        )
 
 
 def condition(

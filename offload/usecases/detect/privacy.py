@@ -1,6 +1,5 @@
 """Images that never leave this machine."""
 
-import functools
 import itertools
 import os
 import re
@@ -8,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from fnmatch import translate
 
 from offload.domain.errors import UsageError
-from offload.domain.events import Reporter
 from offload.domain.places import REMOTE, SPLIT
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.settings import Settings
+from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 
 _MOST_LINKS = 40
@@ -40,38 +39,24 @@ class KeepLocalRules:
         named = self._named
         if named is None:
             return False
-        names = _names(os.path.join(self._root, path))
+        names = _followed(os.path.join(self._root, path))
         return any(named.match(name.replace(os.sep, "/")) for name in names)
 
 
-def _names(path: str, links: int = _MOST_LINKS) -> Iterator[str]:
-    """The path of a file, and all that it becomes as links are followed one by one."""
-    folder, name = os.path.split(path)
-    for each in _followed(folder):
-        yield os.path.join(each, name)
-    file = os.path.join(os.path.realpath(folder), name)
-    if links and os.path.islink(file):
-        target = os.path.join(os.path.dirname(file), os.readlink(file))
-        yield from _names(os.path.normpath(target), links - 1)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _followed(folder: str) -> tuple[str, ...]:
-    """The path of a folder, and all that it becomes as its links are followed, one by one."""
-    found = [folder]
-    while len(found) < _MOST_LINKS and (link := _first_link(found[-1])):
+def _followed(path: str) -> Iterator[str]:
+    """A path, and all that it becomes as the links in it are followed one by one."""
+    reached, real = path, os.path.realpath(path)
+    yield from {path, real}
+    if path == real:
+        return
+    for _ in range(_MOST_LINKS):
+        ways = itertools.accumulate(reached.split(os.sep), lambda way, name: way + os.sep + name)
+        link = next(filter(os.path.islink, ways), None)
+        if link is None:
+            return
         target = os.path.join(os.path.dirname(link), os.readlink(link))
-        found.append(os.path.normpath(target + found[-1][len(link) :]))
-    return (*found, os.path.realpath(folder))
-
-
-def _first_link(path: str) -> str | None:
-    at = path.find(os.sep, 1)
-    while at > 0:
-        if os.path.islink(path[:at]):
-            return path[:at]
-        at = path.find(os.sep, at + 1)
-    return path if os.path.islink(path) else None
+        reached = os.path.normpath(target + reached[len(link) :])
+        yield reached
 
 
 def _forms(pattern: str) -> Iterator[str]:
@@ -94,44 +79,37 @@ def _anchored(pattern: str) -> Iterator[str]:
         yield os.path.join(folder, *parts[len(plain) :])
 
 
-def tell_of_idle(request: Request, found: ImageList, reporter: Reporter) -> None:
-    """Warn of patterns of the request that name none of the images, as one that is mistyped may."""
-    for pattern in dict.fromkeys(request.keep_local):
-        staying = KeepLocalRules(found.root, [pattern])
-        if not any(path in staying for path in found.paths):
-            reporter.warn(f"--keep-local {pattern!r} names none of the images.")
-
-
-def check(request: Request, configured: Settings, found: ImageList) -> None:
-    """See that nothing leaves that is to stay.
+def check(request: Request, context: Context, found: ImageList) -> None:
+    """See that nothing leaves that is to stay. Warn of patterns of the request that name none of
+    the images, as one that is mistyped may.
 
     Raises:
         UsageError: something would.
     """
-    if request.where == SPLIT or not request.leaves_machine:
-        return
-    staying = KeepLocalRules(found.root, patterns(request, configured))
-    number = sum(path in staying for path in found.paths)
-    if number:
-        raise UsageError(
-            f"{number} of {len(found.paths)} images are to stay here, and --where "
-            f"{request.where} sends all.",
-            hint="To have those done here and the others there: --where split"
-            + (f" --with {request.where}" if request.where != REMOTE else ""),
-        )
+    if request.where != SPLIT and request.leaves_machine:
+        staying = KeepLocalRules(found.root, patterns(request, context.settings))
+        if number := sum(path in staying for path in found.paths):
+            raise UsageError(
+                f"{number} of {len(found.paths)} images are to stay here, and --where "
+                f"{request.where} sends all.",
+                hint="To have those done here and the others there: --where split"
+                + (f" --with {request.where}" if request.where != REMOTE else ""),
+            )
+    for pattern in dict.fromkeys(request.keep_local):
+        staying = KeepLocalRules(found.root, [pattern])
+        if not any(path in staying for path in found.paths):
+            context.reporter.warn(f"--keep-local {pattern!r} names none of the images.")
 
 
-def leaving(request: Request, configured: Settings) -> tuple[ImageList, list[str], int]:
+def leaving(request: Request, context: Context) -> tuple[ImageList, list[str], int]:
     """All images, those that could leave this machine, and what these weigh.
 
     Raises:
         UsageError: the sources name no image.
     """
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    if not request.leaves_machine:
-        return found, [], 0
-    check(request, configured, found)
-    staying = KeepLocalRules(found.root, patterns(request, configured))
-    paths = [path for path in found.paths if path not in staying]
-    located = (os.path.join(found.root, path) for path in paths)
-    return found, paths, sum(os.path.getsize(path) for path in located if os.path.isfile(path))
+    check(request, context, found)
+    staying = KeepLocalRules(found.root, patterns(request, context.settings))
+    away = found.paths if request.leaves_machine else []
+    paths = [path for path in away if path not in staying]
+    return found, paths, sum(image_files.size_bytes(found.root, path) for path in paths)

@@ -1,6 +1,7 @@
 """Every run is a sample: what was predicted for it, and how it went, go into the history."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -52,19 +53,10 @@ def remember(
     kept = known_places()[request.where].takes("keep") and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
     under = condition(session, request, context.settings, run.via)
-    taken_at = machine.now()
     sent_bytes, phases = samples.first_sent_bytes, dict(session.phases)
     start = Start(run.total, run.startup_s, samples.first_s, sent_bytes, phases)
-    measurement = Measurement(
-        taken_at=taken_at,
-        source="run",
-        condition=under,
-        in_flight=session.concurrency,
-        folder_images=run.images,
-        folder_bytes=run.bytes,
-        starts=(start,) if usual and bring_up is None else (),
-        images=tuple(samples.images),
-    )
+    starts = (start,) if usual and bring_up is None else ()
+    measurement = replace(measured(run, under, machine.now()), starts=starts)
 
     def compared(store: Store) -> Outcome | None:
         if not (run.complete and usual):
@@ -83,9 +75,22 @@ def remember(
         [predicted] = options([lane], goal, billing, errors)
         actual_s = np.array([run.startup_s + run.detect_s])
         [actual_usd] = cost_usd(lane, actual_s, goal.images, billing)
-        return outcome_of(run, predicted, place, float(actual_usd), taken_at)
+        return outcome_of(run, predicted, place, float(actual_usd), measurement.taken_at)
 
     return kept_in_store([measurement], compared, context)
+
+
+def measured(run: DetectRun, under: Condition, taken_at: str) -> Measurement:
+    """What a run says of one of its places, but for how it started."""
+    return Measurement(
+        taken_at=taken_at,
+        source="run",
+        condition=under,
+        in_flight=run.sessions.get(under.place, run.session).concurrency,
+        folder_images=run.images,
+        folder_bytes=run.bytes,
+        images=tuple(run.samples[under.place].images),
+    )
 
 
 def kept_in_store(
@@ -136,10 +141,7 @@ def is_plain(run: DetectRun, request: Request) -> bool:
 
 
 def _lane(
-    known: Sequence[Measurement],
-    outcomes: Sequence[Outcome],
-    under: Condition,
-    state: str | None,
+    known: Sequence[Measurement], outcomes: Sequence[Outcome], under: Condition, state: str | None
 ) -> Candidate | None:
     """What advice would have spoken of; of its condition alone where others hide it. None where
     that was not measured.

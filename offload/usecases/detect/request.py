@@ -1,9 +1,8 @@
 """What a user asks of `detect`."""
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any
 
@@ -14,7 +13,6 @@ from offload.domain.results import Json
 from offload.domain.vision import Selection
 from offload.drivers.images import pictures
 from offload.places import known
-from offload.service.client.session import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +93,19 @@ class Request:
         """An option that would do nothing at the place is a misunderstanding."""
         if self.where == AUTO:
             return  # each may do something at the place that will be chosen
-        for name in _of_places():
+        for name in _WISHES:
+            if getattr(self, name) == _DEFAULTS[name]:
+                continue
+            takers = [at for at in (*known(), SPLIT) if _takes(at, (), name)]
             used = self.where, self.fallback or self.where
-            idle = not any(_takes(each, self.others, name) for each in used)
-            if idle and getattr(self, name) != _DEFAULTS[name]:
+            if takers and not any(_takes(each, self.others, name) for each in used):
                 wrong = f"{_option(name)} does nothing with --where {self.where}."
-                yield wrong, f"It goes with --where {_either(name)}."
+                yield wrong, f"It goes with --where {', '.join(takers)} or {AUTO}."
         if self.where == SPLIT and self.fallback is not None:
             yield "--fallback is what --where split does anyway.", "Leave --fallback out."
         if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
             wrong = "--upload-quality is that of the smaller copy that --upload-max-side asks for."
             yield wrong, "For instance: --upload-max-side 640 --upload-quality 85"
-
-    @property
-    def member(self) -> str:
-        """The other place of a split."""
-        return self.others[0] if self.others else REMOTE
 
     @property
     def members(self) -> Sequence[str]:
@@ -125,9 +120,7 @@ class Request:
     @property
     def as_is(self) -> "Request":
         """The same without smaller copies."""
-        return dataclasses.replace(
-            self, upload_max_side=None, upload_quality=_DEFAULTS["upload_quality"]
-        )
+        return replace(self, upload_max_side=None, upload_quality=_DEFAULTS["upload_quality"])
 
     def as_options(self) -> list[str]:
         """The options of `offload detect` that ask for the same, but for where results go; and for
@@ -185,12 +178,6 @@ class Request:
             "upload": self.upload_max_side and [self.upload_max_side, self.upload_quality],
         }
 
-    def upload(self) -> Upload:
-        """What is sent of an image."""
-        return Upload(
-            self.upload_max_side, self.upload_quality, self.strip_metadata, self.max_pixels
-        )
-
 
 def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> list[Request]:
     """A request for each place, without the options that do something at others of them only.
@@ -216,20 +203,11 @@ def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any)
 
 
 def _check_names(names: Sequence[str], besides: Sequence[str] = ()) -> None:
-    """See that there are such places.
-
-    Raises:
-        UsageError: there is none of one of the names.
-    """
+    """Raise UsageError where there is no place of one of the names."""
     there = [*known(), *besides]
     for name in names:
         if name not in there:
             raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(there)}.")
-
-
-def _either(name: str) -> str:
-    """Where a field does something, in words."""
-    return f"{', '.join(at for at in [*known(), SPLIT] if _takes(at, (), name))} or {AUTO}"
 
 
 def moved(request: Request, where: str, **changed: Any) -> Request:
@@ -243,7 +221,7 @@ def alone(request: Request, where: str) -> Request:
     return moved(request, where, keep_local=())
 
 
-def _members(where: str, others: Sequence[str]) -> Sequence[str]:
+def _members(where: str, others: Sequence[str]) -> list[str]:
     return [known().in_process.name, *(others or [REMOTE])] if where == SPLIT else [where]
 
 
@@ -254,18 +232,10 @@ def _takes(where: str, others: Sequence[str], name: str) -> bool:
     return any(known()[each].takes(name) for each in _members(where, others))
 
 
-def _of_places() -> Sequence[str]:
-    """The fields that do something at some places only."""
-    takers = [traits.takes for traits in known().values()]
-    return [n for n in _WISHES if n in _SPLIT_ONLY or any(takes(n) for takes in takers)]
-
-
 def _option(name: str) -> str:
-    """The option that sets a field."""
-    name = {"classes": "class", "max_iou": "iou", "others": "with"}.get(
-        name, name.removesuffix("_s")
-    )
-    return "--" + name.removesuffix("_usd").replace("_", "-")
+    other_names = {"classes": "class", "max_iou": "iou", "others": "with"}
+    name = other_names.get(name, name.removesuffix("_s").removesuffix("_usd"))
+    return f"--{name.replace('_', '-')}"
 
 
 def _class(wanted: str) -> str:
@@ -275,7 +245,7 @@ def _class(wanted: str) -> str:
 
 
 _MOST_CPUS = 1024
-_DEFAULTS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Request)}
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(Request)}
 _WISHES = [name for name in _DEFAULTS if name not in {"sources", "where"}]
 _NO_OPTIONS = {"sources", "out", "formats", "annotate", "overwrite", "token"}
 _SPLIT_ONLY = {"others", "keep", "deadline_s", "max_cost_usd", "keep_local"}

@@ -1,10 +1,14 @@
 """Detect objects in many images at one place, losing none."""
 
 import hashlib
+import sys
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from queue import Queue
+from typing import TypeVar
 
 from offload.domain.errors import ImageError, Refused, Unanswered
 from offload.domain.events import Stop
@@ -13,9 +17,13 @@ from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row
 from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
+from offload.drivers.host.capture import Captured
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import FileImage
-from offload.usecases.detect.pipeline import pull
+
+T = TypeVar("T")
+R = TypeVar("R")
+_NO_MORE = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,10 @@ class Job:
     `max_failures` None never stops early. `keep` is handed each image that was detected, before its
     row is reported; it may raise ImageError, which fails the row. `fallback` is the name of another
     place, and its session, for images that the asked place gives no answer for.
+
+    Of a job that places share, `sessions` are those of the places that joined, by name, and
+    `duplicate_uploads` the paths of images that were sent to one, or about to be, while the answer
+    that counts came from here.
     """
 
     paths: Sequence[str]
@@ -33,31 +45,77 @@ class Job:
     max_failures: int | None = None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
     fallback: tuple[str, Session] | None = None
+    sessions: dict[str, Session] = field(default_factory=dict)
+    duplicate_uploads: list[str] = field(default_factory=list)
 
 
-def detect(job: Job, session: Session, where: str, clock: Clock, stop: Stop) -> Generator[Row]:
-    """A row for every image of the job, in order of completion.
+def detect(
+    job: Job,
+    session: Session,
+    where: str,
+    clock: Clock,
+    stop: Stop,
+    answers: Generator[Row] | None = None,
+) -> Generator[Row]:
+    """A row for every image of the job, in order of completion; `answers` are those of places that
+    share it.
 
     An image that cannot be used is a row with its reason. After more than `job.max_failures` of
     those, or when `stop` is asked, nothing new is begun; what is in hand is finished.
     """
 
     def one(path: str) -> Row:
-        row, _ = attempt(job, path, session, where, clock)
-        return row
+        return attempt(job, path, session, where, clock)[0]
 
-    with closing(pull(job.paths, one, session.concurrency, stop)) as rows:
-        yield from limited(job, chain(problems(job, session, where), rows), stop)
-
-
-def limited(job: Job, rows: Iterable[Row], stop: Stop) -> Generator[Row]:
-    """The rows; after too many failures `stop` is asked."""
+    problems = (replace(_blank(path, session, where), error=why) for path, why in job.problems)
     failures = 0
-    for row in rows:
-        yield row
-        failures += row.error is not None
-        if job.max_failures is not None and failures > job.max_failures:
-            stop.ask()
+    with closing(answers or pull(job.paths, one, session.concurrency, stop)) as rows:
+        for row in chain(problems, rows):
+            yield row
+            failures += row.error is not None
+            if job.max_failures is not None and failures > job.max_failures:
+                stop.ask()
+
+
+def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Generator[R]:
+    """`work(item)` for every item, in order of completion.
+
+    Each of `workers` threads takes an item when it has finished its last, so at most that many are
+    in hand, and as many results wait for a slow consumer. An exception in `work` is a bug: it
+    stops the pipeline and is raised here. Threads are daemons: a process that must end now does.
+    """
+    source, lock = iter(items), threading.Lock()
+    done: Queue[tuple[R] | Captured] = Queue(maxsize=workers)
+
+    def take() -> T | object:
+        with lock:
+            return _NO_MORE if stop else next(source, _NO_MORE)
+
+    def run() -> None:
+        with Captured() as end:
+            while (item := take()) is not _NO_MORE:
+                done.put((work(item),))  # type: ignore[arg-type] # anything else is a T
+        done.put(end)
+
+    for number in range(workers):
+        threading.Thread(target=run, name=f"worker-{number}", daemon=True).start()
+    running = workers
+    try:
+        while running:
+            result = done.get()
+            if isinstance(result, Captured):
+                running -= 1
+                result.again()
+            else:
+                yield result[0]
+    except KeyboardInterrupt:
+        running = 0  # now means now: the threads end with the process
+        raise
+    finally:
+        stop.ask()
+        # Let blocked workers hand over and go; at the interpreter's end they are frozen.
+        while running and not sys.is_finalizing():
+            running -= isinstance(done.get(), Captured)
 
 
 def attempt(
@@ -102,12 +160,6 @@ def attempt(
         durations=replace(found.durations, read_s=read_s),
     )
     return row, False
-
-
-def problems(job: Job, session: Session, where: str) -> Generator[Row]:
-    """The rows of what was known beforehand to be no image."""
-    for path, reason in job.problems:
-        yield replace(_blank(path, session, where), error=reason)
 
 
 def _blank(path: str, session: Session, where: str) -> Row:

@@ -2,12 +2,10 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import chain
-from typing import Protocol
 
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
@@ -17,41 +15,26 @@ from offload.drivers.folders import results_dir
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
+from offload.drivers.images.image_files import ImageList
 from offload.places import make
 from offload.places.served import ServedPlace
 from offload.providers import Endpoint
 from offload.usecases.context import Context
-from offload.usecases.detect import places, privacy
-from offload.usecases.detect import rows as use_case
+from offload.usecases.detect import places, privacy, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary
 from offload.version import __version__
 
-
-class SharedJob(Protocol):
-    """A job that several places may work on."""
-
-    @property
-    def sessions(self) -> Mapping[str, Session]:
-        """Those of the places that took part."""
-
-    @property
-    def duplicate_uploads(self) -> Sequence[str]:
-        """The images that were sent though their answer here came first."""
-
-    def begun(
-        self, here: Session, job: Job, todo: image_files.ImageList
-    ) -> AbstractContextManager[None]:
-        """Meanwhile the place here is at work on it, and another may join."""
-
-    def rows(self) -> Iterator[Row]:
-        """The rows of all images."""
+Sharing = Callable[[Session, Job, ImageList], AbstractContextManager[Generator[Row]]]
+"""How several places share a job: from the session of the one here, the job and its images to the
+rows; others may join while the context lasts.
+"""
 
 
 @dataclass(slots=True)
 class DetectRun:
     """A detection that is ready to go: iterate over its rows, then ask for its summary. `total`
-    images are to be done, `kept` were done before.
+    images are to be done, `kept` were done before; `sessions`, `duplicate_uploads` are the job's.
 
     The first call of each detector is slower by initialisation the others do not pay: the very
     first is reported apart, and as many as run at a time are left out of the spread unless there is
@@ -66,7 +49,9 @@ class DetectRun:
     rows: Iterator[Row]
     clock: Clock
     via: Endpoint | None = None
-    shared: SharedJob | None = None
+    sessions: Mapping[str, Session] = field(default_factory=dict)
+    duplicate_uploads: Sequence[str] = ()
+    log: Callable[[Row], None] = lambda _row: None
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
@@ -82,24 +67,21 @@ class DetectRun:
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
         for row in self.rows:
-            self._count(row)
+            self.log(row)
+            self.images += 1
+            self.places[row.where] += 1
+            self.bytes += row.bytes or 0
+            self.sent_bytes += row.sent_bytes
+            self.failed += row.error is not None
+            if row.error is None:
+                self.fallen_back += row.fallback is not None
+                self.objects.update(d.label for d in row.detections)
+                self.infer_s.append(row.durations.infer_s)
             self.detect_s = self.clock() - began_s
             self.samples[row.where].add(row, self.detect_s)
             before_s = self.clock()
             yield row
             self.waited_s += self.clock() - before_s
-
-    def _count(self, row: Row) -> None:
-        self.images += 1
-        self.places[row.where] += 1
-        self.bytes += row.bytes or 0
-        self.sent_bytes += row.sent_bytes
-        if row.error is not None:
-            self.failed += 1
-            return
-        self.fallen_back += row.fallback is not None
-        self.objects.update(d.label for d in row.detections)
-        self.infer_s.append(row.durations.infer_s)
 
     @property
     def complete(self) -> bool:
@@ -133,20 +115,18 @@ class DetectRun:
 
 @contextmanager
 def detection(
-    request: Request, context: Context, began_s: float, shared: SharedJob | None = None
+    request: Request, context: Context, began_s: float, shared: Sharing | None = None
 ) -> Iterator[DetectRun]:
     """Everything a request needs, brought up; what it wrote is complete when the context ends.
 
-    `began_s` is when the process began, on the context's clock. `shared` is how
-    several places share the job, if they do.
+    `began_s` is when the process began, on the context's clock; `shared` brings in other places.
 
     Raises:
         OffloadError: what is asked for cannot be done.
     """
-    clock, stop, configured = context.clock, context.stop, context.settings
+    clock, stop = context.clock, context.stop
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    privacy.check(request, configured, found)
-    privacy.tell_of_idle(request, found, context.reporter)
+    privacy.check(request, context, found)
     with ExitStack() as stack:
         via = None if shared else stack.enter_context(places.endpoint(request, context))
         kit = places.kit(request, context, via)
@@ -173,27 +153,23 @@ def detection(
             problems=todo.problems,
             read=partial(image_files.read, todo.root),
             max_failures=request.failure_limit(total),
-            keep=_annotator(request, results),
             fallback=fallback,
         )
-        if shared:
-            stack.enter_context(shared.begun(session, job, todo))
-            known = use_case.problems(job, session, place.name)
-            detected = use_case.limited(job, chain(known, shared.rows()), stop)
-        else:
-            detected = use_case.detect(job, session, place.name, clock, stop)
+        if results is not None and request.annotate:
+            job = replace(job, keep=partial(_annotate, results, request.max_pixels))
+        answers = stack.enter_context(shared(session, job, todo)) if shared else None
+        detected = rows.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
-        rows: Iterator[Row] = stack.enter_context(closing(detected))
+        stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
         via = via or (place.endpoint if isinstance(place, ServedPlace) else None)
         startup_s = clock() - began_s
-        run = DetectRun(session, request.where, total, kept, startup_s, rows, clock, via, shared)
-        if results is None:
-            yield run
-            return
-        run.rows = _logged(rows, results)
-        with _documented(results, request, fixed, session, run):
-            yield run
+        run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, via)
+        run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
+        if results is not None:
+            run.log = results.append
+            stack.enter_context(_documented(results, request, fixed, session, run))
+        yield run
 
 
 @contextmanager
@@ -231,24 +207,11 @@ def _documented(
         "complete": run.complete,
         "totals": asdict(run.summary()),
     }
-    if run.shared:
-        sessions = run.shared.sessions
-        outcome["detected_on"] = {name: dict(each.host) for name, each in sessions.items()}
-        outcome["also_sent"] = sorted({*results.also_sent, *run.shared.duplicate_uploads})
+    if run.sessions:
+        outcome["detected_on"] = {name: dict(each.host) for name, each in run.sessions.items()}
+        outcome["also_sent"] = sorted({*results.also_sent, *run.duplicate_uploads})
     results.write_run(document | outcome | {"in_folder": results.counts()})
 
 
-def _annotator(request: Request, results: ResultsDir | None) -> Callable[[Image, Detections], None]:
-    if not request.annotate or results is None:
-        return lambda _image, _detections: None
-
-    def annotate(image: Image, found: Detections) -> None:
-        results.annotate(image.path, pictures.annotate(image.data, found.found, request.max_pixels))
-
-    return annotate
-
-
-def _logged(rows: Iterator[Row], results: ResultsDir) -> Iterator[Row]:
-    for row in rows:
-        results.append(row)
-        yield row
+def _annotate(results: ResultsDir, max_pixels: int, image: Image, found: Detections) -> None:
+    results.annotate(image.path, pictures.annotate(image.data, found.found, max_pixels))

@@ -33,10 +33,7 @@ class Detected:
 
 @contextmanager
 def detect(
-    sources: Sequence[str],
-    request: Request,
-    reporter: Reporter,
-    work: str | None = None,
+    sources: Sequence[str], request: Request, reporter: Reporter, work: str | None = None
 ) -> Iterator[Detected]:
     """Detect as `request` asks, but in `sources`, keeping nothing in the history. The results are
     there until the context ends, in a folder below `work` if that is given.
@@ -47,7 +44,6 @@ def detect(
     with tempfile.TemporaryDirectory(prefix="offload-", dir=work) as folder:
         command = [sys.executable, "-m", "offload", "detect", *sources]
         command += [*request.as_options(), f"--out={folder}", "--overwrite", "--yes"]
-
         heard: list[Event] = []
 
         def hear(line: str) -> None:
@@ -57,24 +53,21 @@ def detect(
             elif event is not None:
                 heard.append(event)
 
-        code, said = processes.run(command, _environment(request), hear)
+        wanted = {"OFFLOAD_HISTORY": "false", events.VARIABLE: events.AS_LINES}
+        if request.token:
+            wanted["OFFLOAD_TOKEN"] = request.token
+        code, said = processes.run(command, os.environ | wanted, hear)
         if code not in {_DONE, _SOME_FAILED}:
             raise _failure(code, said, heard)
         with open(os.path.join(folder, "run.json"), encoding="utf-8") as file:
             document = json.load(file)
-        failures = [event for event in heard if isinstance(event, ImageFailed)]
-        reason = f"{failures[-1].path}: {failures[-1].reason}" if failures else ""
-        yield Detected(document, document["totals"], folder, reason)
-
-
-def _environment(request: Request) -> dict[str, str]:
-    token = request.token
-    wanted = {"OFFLOAD_HISTORY": "false", events.VARIABLE: events.AS_LINES}
-    return os.environ | wanted | ({"OFFLOAD_TOKEN": token} if token else {})
+        failures = [
+            f"{each.path}: {each.reason}" for each in heard if isinstance(each, ImageFailed)
+        ]
+        yield Detected(document, document["totals"], folder, failures[-1] if failures else "")
 
 
 def _failure(code: int, said: str, heard: Sequence[Event]) -> OffloadError:
-    """The command's own explanation of its end."""
     for event in heard:
         if isinstance(event, Failed):
             return _ERRORS.get(event.exit_code, OffloadError)(event.text, hint=event.hint)

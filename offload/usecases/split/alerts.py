@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 from offload.usecases.split.events import DeadlineChanged
 from offload.usecases.split.forecast import View
-from offload.usecases.split.work_queue import WorkerStatus
+from offload.usecases.split.work_queue import LEAST, WorkerStatus
 
 MOMENT_S = 1.0
 """How long what is said must hold at least."""
 _PAUSE_S = 5.0
 """How long nothing more is said of a place's rate."""
-_LEAST = 8
-"""Images that a change is seen in at least."""
 _CHANGED, _STEADY = 1.8, 1.5
 """A rate has changed if it differs by the first factor, and not if by less than the second."""
 _CLOSE = 0.03
@@ -29,7 +27,7 @@ class RateTrack:
     def changed_from(self, place: WorkerStatus, now_s: float) -> float | None:
         """The rate that was said, if for a window of images it has been half or double that."""
         rate_per_s, said_per_s = place.images_per_s, self.said_per_s
-        window = max(_LEAST, 2 * place.in_hand)
+        window = max(LEAST, 2 * place.in_hand)
         if not rate_per_s or not said_per_s:
             self._settle(rate_per_s if place.done >= window else None, now_s)
             return None

@@ -57,28 +57,20 @@ class PlaceReleased(PlaceEvent):
 class PlaceStopped(PlaceEvent):
     """It takes no more images; whether those are done here, None if nobody is left or none is."""
 
+    reason: str
     rest_is_here: bool | None = field(default=None, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
 class PlaceLost(PlaceStopped):
     """It gives no answer any more."""
 
-    reason: str
 
-
-@dataclass(frozen=True, slots=True)
 class PlaceEnding(PlaceStopped):
     """It will end soon."""
 
-    reason: str
 
-
-@dataclass(frozen=True, slots=True)
 class BudgetReached(PlaceStopped):
-    """More images there would cost more than is allowed."""
-
-    max_usd: float
+    """More images there would cost more than is allowed; the reason is the limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,30 @@
 """The other place of a split: brought up while work goes on here, taken down when it is over."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
-from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable, UsageError
+from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.split import Speed, contention, speed
+from offload.domain.errors import NoServer, OffloadError, PlaceUnavailable
 from offload.domain.events import failed
-from offload.domain.ports import Model, ModelIdentity, Place, Session
+from offload.domain.places import StartState
+from offload.domain.ports import Model, Place, Session
 from offload.drivers.host.capture import Captured
+from offload.places import known as known_places
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
+from offload.usecases.history import query
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.events import NotRented, PlaceFailed
-from offload.usecases.split.expected import expected_speed
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.rental import USEFUL_S, HiredMachine, OnDemandMachine, bill
-from offload.usecases.split.workers import TICK_S, SplitJob
+from offload.usecases.split.workers import TICK_S
 
 _CLOSING_S = 5.0
 """How long the way to the other place may take to close; else it goes with the process."""
@@ -35,16 +40,14 @@ _NOTICE_S = 5.0
 
 @dataclass(slots=True)
 class RemoteMember:
-    """What bringing it up takes, for so many `images` that weigh so much each. `request` is that of
-    the remote place; `via` the machine that it is, if any, once it joined; `times_lost` how often
-    it was lost and looked for again.
+    """What bringing it up takes, for images that weigh so much. `request` is that of the remote
+    place; `via` the machine that it is, if any, once it joined; `times_lost` how often it was lost
+    and looked for again.
     """
 
     request: Request
     context: Context
-    images: int
-    image_bytes: float
-    work: SplitJob
+    sizes_bytes: Sequence[int]
     monitor: SplitMonitor
     here: Session
     rental: HiredMachine | None = None
@@ -92,7 +95,7 @@ class RemoteMember:
                     if self.rental is not None:
                         self.rental.is_told = True
         if self._caught.error is not None:
-            self.work.hand_over(self._caught.error)
+            self.monitor.split.hand_over(self._caught.error)
 
     def _takes_part(self) -> bool:
         """Have the place join, until it has left again or all is over; whether it may return."""
@@ -101,11 +104,10 @@ class RemoteMember:
             if not self._joins(stack):
                 return False
             notice = self.via.notice if self.via else lambda: None
-            attend(name, self.work, self.monitor, self._over, notice)
-        return self.work.has_failed(name) and self.monitor.may_return(name)
+            attend(name, self.monitor, self._over, notice)
+        return self.monitor.split.has_failed(name) and self.monitor.may_return(name)
 
     def _joins(self, stack: ExitStack) -> bool:
-        """Whether the place joined."""
         request = self.request
         if self.rental is not None:
             machine = self._machine(self.rental)
@@ -118,16 +120,16 @@ class RemoteMember:
         model = self._model(place) if via is None else place.model
         if model is None:
             return False
-        session = stack.enter_context(place.open(request.selection(model), self.images))
-        _check_alike(request.where, session.model, self.here.model)
+        session = stack.enter_context(place.open(request.selection(model), len(self.sizes_bytes)))
+        places.check_alike(f"The {request.where} place has", session.model, self.here.model)
         if self.rental is None and via is not None:
             costs = bill(via.billing, self.monitor.clock())
             if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
-        speed = expected_speed(session, request, self.context, via, self.image_bytes)
+        expected = _expected_speed(session, request, self.context, via, fmean(self.sizes_bytes))
         self.via, self._joined = via, True
-        self.work.join(request.where, session, here=False, expected=speed)
+        self.monitor.split.join(request.where, session, here=False, expected=expected)
         return True
 
     def _model(self, place: Place) -> Model | None:
@@ -155,7 +157,7 @@ class RemoteMember:
             offline=request.offline,
         )
         plan = rental.plan = planning.planned(options, context)
-        _check_alike(self.request.where, plan.model.identity, self.here.model)
+        places.check_alike(f"The {request.where} place has", plan.model.identity, self.here.model)
         return OnDemandMachine(rental, plan, context, self.monitor, self._over)
 
     def _tell_why_not(self) -> None:
@@ -166,15 +168,27 @@ class RemoteMember:
         self.context.reporter.emit(NotRented(view.spent_s, rental.startup_s, is_over=True))
 
 
+def _expected_speed(
+    session: Session, request: Request, context: Context, via: Endpoint | None, image_bytes: float
+) -> Speed | None:
+    """The remote place's speed beside this process; None if unknown. `via` is its machine."""
+    under = places.condition(session, request, context.settings, via)
+    known = query.of_model(session.model, under.url, context)
+    slots = places.local_slots(request, context.settings)
+    overrides = Overrides(slots=slots, network=under.network, kind=under.machine)
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
+    here = next(each for each in candidates if each.traits.in_process)
+    for there in candidates:
+        if there.key == under.key and there.state == StartState.WARM:
+            return speed(there, image_bytes, contention(known.measurements, here, there).remote)
+    return None
+
+
 def attend(
-    name: str,
-    work: SplitJob,
-    monitor: SplitMonitor,
-    over: threading.Event,
-    notice: Callable[[], str | None],
+    name: str, monitor: SplitMonitor, over: threading.Event, notice: Callable[[], str | None]
 ) -> None:
     """Watch the place `name`, as it may cost money, until it has left or all is over."""
-    asked_s = monitor.clock()
+    work, asked_s = monitor.split, monitor.clock()
     while not (work.has_left(name) or over.wait(TICK_S)):
         if not work.stop:
             with suppress(PlaceUnavailable):  # the thread that reads will find that too
@@ -183,12 +197,3 @@ def attend(
             asked_s = monitor.clock()
             if why := notice():
                 monitor.warned(name, why)
-
-
-def _check_alike(name: str, theirs: ModelIdentity, ours: ModelIdentity) -> None:
-    if ours.sha256 != theirs.sha256:
-        raise UsageError(
-            f"The {name} place has another model: {theirs.name} (SHA-256 {theirs.sha256[:12]}…) "
-            f"instead of {ours.name} ({ours.sha256[:12]}…).",
-            hint="Give --model the file that the server has.",
-        )

@@ -73,7 +73,7 @@ class SplitMonitor:
 
     def warned(self, name: str, why: str) -> None:
         """A place will end soon: it is drained."""
-        self._drain(events.PlaceEnding(name, why), why)
+        self._drain(events.PlaceEnding(name, why))
 
     def may_return(self, name: str) -> bool:
         """Whether a place that was lost may take part again: it is free, and was not drained."""
@@ -157,9 +157,8 @@ class SplitMonitor:
         """Drain what costs before the images that it has in hand would cost more than is left."""
         for place in view.places:
             if place.is_open and self._lasts_s(place, view.now_s, view.places) <= 0:
-                max_usd = self.limits.max_usd or 0.0
-                why = f"--max-cost {show_usd(max_usd)} is spent"
-                self._drain(events.BudgetReached(place.name, max_usd), why)
+                limit = f"--max-cost {show_usd(self.limits.max_usd or 0.0)}"
+                self._drain(events.BudgetReached(place.name, limit))
             is_ending = place.in_hand and not place.is_open and place.name in self._bills
             if is_ending and self._all_usd(view.now_s + 2 * EVERY_S) > (self.limits.max_usd or inf):
                 self.split.abandon(place.name)
@@ -216,10 +215,10 @@ class SplitMonitor:
             known, images=round(images), images_before=round(then), is_here=place.is_here
         )
 
-    def _drain(self, news: events.PlaceStopped, why: str) -> None:
+    def _drain(self, news: events.PlaceStopped) -> None:
         with self._turn:
             if news.place not in self._drained:
-                self._drained[news.place] = why.rstrip(".")
+                self._drained[news.place] = news.reason.rstrip(".")
                 self.split.drain(news.place)
                 self._news.append(news)
 

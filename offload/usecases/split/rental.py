@@ -5,21 +5,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop, failed
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
-from offload.domain.places import REMOTE
+from offload.domain.places import REMOTE, StartState
 from offload.domain.prices import MINIMUM_BILLED_S
 from offload.domain.units import show_usd
+from offload.drivers.host import machine
+from offload.places import known as known_places
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
+from offload.usecases.history import query
 from offload.usecases.provision import machines, provisioning, teardown
 from offload.usecases.provision.launch import Interrupted
 from offload.usecases.provision.planning import ProvisionPlan
 from offload.usecases.split import events
-from offload.usecases.split.expected import startup_s
 from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.workers import TICK_S
@@ -99,7 +102,7 @@ class OnDemandMachine:
     def worth_starting(self) -> bool:
         """Wait until renting pays and is within the limits; False if the run is over before."""
         hired = self.rental
-        needs_s = USEFUL_S if self._is_up else startup_s(self.plan, self.context)
+        needs_s = USEFUL_S if self._is_up else _startup_s(self.plan, self.context)
         hired.startup_s = needs_s
         is_admitted = self.monitor.admits(REMOTE, self._billed(), needs_s)
         if self._is_up or not is_admitted:
@@ -207,3 +210,13 @@ def bill(
 ) -> MachineBill:
     """What a machine costs from `since_s` on."""
     return MachineBill(sum(billing.parts_usd_per_h().values()), since_s, least_s, tail_s)
+
+
+def _startup_s(plan: ProvisionPlan, context: Context) -> float:
+    """Seconds until a machine's first result, as such machines took, else assumed."""
+    known = query.of_model(plan.model.identity, plan.record.kind.label, context)
+    overrides = Overrides(kind=plan.record.kind, network=machine.network())
+    state = StartState.ABSENT if plan.before is None else StartState.STOPPED
+    candidates = lanes(known.measurements, known.outcomes, overrides, known_places())
+    hired = next(each for each in candidates if each.place == REMOTE and each.state == state)
+    return hired.startup_s.median + hired.first_s.median

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from offload.costmodel.split import Speed
 
-_LEAST = 8
-"""Images that a rate is taken over at least."""
+LEAST = 8
+"""Images that a rate, or a change of it, is seen in at least."""
 _LATE_S = 1.0
 """Seconds that it is taken over at least, or the rate of fast places would flicker."""
 
@@ -43,7 +43,7 @@ class ThroughputEstimator:
         """One image more."""
         self._done.append((began_s, ended_s))
         self._latencies_s += ended_s - began_s
-        least = max(_LEAST, 2 * self.concurrency)
+        least = max(LEAST, 2 * self.concurrency)
         while len(self._done) > least and self._done[0][1] < ended_s - _LATE_S:
             first_s, self.since_s = self._done.popleft()
             self._latencies_s -= self.since_s - first_s
@@ -69,7 +69,7 @@ class ThroughputEstimator:
     @property
     def is_known(self) -> bool:
         """Whether enough was seen to go by."""
-        return len(self._done) >= _LEAST
+        return len(self._done) >= LEAST
 
 
 @dataclass(slots=True, eq=False)
@@ -116,9 +116,8 @@ class WorkQueue:
     @property
     def is_stuck(self) -> bool:
         """Whether there are images left that nobody will take any more."""
-        open_workers = [worker for worker in self.workers.values() if worker.open]
-        nobody_here = not any(worker.here for worker in open_workers)
-        return bool((self._free and not open_workers) or (self._staying and nobody_here))
+        takers_here = [worker.here for worker in self.workers.values() if worker.open]
+        return bool((self._free and not takers_here) or (self._staying and not any(takers_here)))
 
     @property
     def over(self) -> bool:
@@ -134,10 +133,9 @@ class WorkQueue:
         self, name: str, threads: int, now_s: float, *, here: bool, expected: Speed | None = None
     ) -> Worker:
         """A place more, or one that left and is here again: it goes on counting."""
-        before = self.workers.get(name)
+        done = self.workers[name].done if name in self.workers else 0
         estimator = ThroughputEstimator(threads, now_s, expected)
-        worker = Worker(name, here, estimator, done=before.done if before else 0)
-        self.workers[name] = worker
+        worker = self.workers[name] = Worker(name, here, estimator, done=done)
         return worker
 
     def standing(self, now_s: float) -> tuple[int, int, list[WorkerStatus]]:

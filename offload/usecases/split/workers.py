@@ -28,16 +28,11 @@ _MOST_WAITING = 16
 class SplitJob:
     """A job over places that come and go. `lost` is told of each that gives no answer any more, and
     why. Rows are those of first answers, and each image has one.
-
-    `duplicate_uploads` are the paths of images that were sent to a place, or about to be, while the
-    answer that counts came from here; `sessions` are those of the places that joined, by name.
     """
 
     def __init__(self, job: Job, items: Sequence[WorkItem], clock: Clock, stop: Stop) -> None:
         self.lost: Callable[[str, str], None] = lambda _name, _why: None
-        self.duplicate_uploads: list[str] = []
-        self.sessions: dict[str, Session] = {}
-        self._job = job
+        self.job = job
         self._work_queue = WorkQueue(items)
         self._clock = clock
         self.stop = stop
@@ -61,7 +56,7 @@ class SplitJob:
         threads, now_s = session.concurrency, self._clock()
         with self._changed:
             worker = self._work_queue.add(name, threads, now_s, here=here, expected=expected)
-            self.sessions[name] = session
+            self.job.sessions[name] = session
         for number in range(threads):
             arguments = (worker, session, begin)
             label = f"{name}-{number}"
@@ -81,7 +76,8 @@ class SplitJob:
             worker = self._work_queue.workers[name]
             items = self._work_queue.taken_from(worker)
             if not worker.here:
-                self.duplicate_uploads += [image_files.printable(item.path) for item in items]
+                paths = [image_files.printable(item.path) for item in items]
+                self.job.duplicate_uploads.extend(paths)
 
     def has_left(self, name: str) -> bool:
         """Whether a place takes nothing more, and has nothing in hand that counts."""
@@ -170,29 +166,19 @@ class SplitJob:
 
         try:
             row, unanswered = attempt(
-                self._job, item.path, session, worker.name, self._clock, counts
+                self.job, item.path, session, worker.name, self._clock, counts
             )
         except OffloadError as error:
-            self._give_back(worker, item, 0)
-            self._leave(worker, error)
+            self._leave(worker, item, error)
             return
-        if not claims and not self._is_passed_on(worker, item, row, unanswered=unanswered):
-            counts()
-        if any(claims):
-            sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
-            self.hand_over(replace(row, sent_bytes=sent_bytes))
-
-    def _is_passed_on(self, worker: Worker, item: WorkItem, row: Row, *, unanswered: bool) -> bool:
-        """Whether others are given a try at an image that nothing was detected in here."""
-        if unanswered and self._is_another(worker):
-            self._give_back(worker, item, row.sent_bytes)
-            self._leave(worker, PlaceUnavailable(row.error or ""))
-            return True
-        if row.error and not worker.here and self._is_another(worker, here=True):
+        if not claims and unanswered and self._is_another(worker):
+            self._leave(worker, item, PlaceUnavailable(row.error or ""), row.sent_bytes)
+        elif not claims and row.error and not worker.here and self._is_another(worker, here=True):
             # A server may have narrower limits than we have here.
             self._give_back(worker, item, row.sent_bytes, stays=True)
-            return True
-        return False
+        elif any(claims) if claims else counts():
+            sent_bytes = row.sent_bytes + self._sent_bytes.pop(item.path, 0)
+            self.hand_over(replace(row, sent_bytes=sent_bytes))
 
     def _claim(self, worker: Worker, item: WorkItem) -> bool:
         """Whether this is the first answer for an image, which counts."""
@@ -201,7 +187,7 @@ class SplitJob:
             if others is None:
                 return False
             if worker.here and not all(other.here for other in others):
-                self.duplicate_uploads.append(image_files.printable(item.path))
+                self.job.duplicate_uploads.append(image_files.printable(item.path))
             self._counted += 1
             self._changed.notify_all()
         return True
@@ -214,12 +200,14 @@ class SplitJob:
             self._sent_bytes[item.path] += sent_bytes
             self._changed.notify_all()
 
-    def _leave(self, worker: Worker, error: OffloadError) -> None:
-        """A place that fails takes nothing more."""
+    def _leave(
+        self, worker: Worker, item: WorkItem, error: OffloadError, sent_bytes: int = 0
+    ) -> None:
+        """A place that fails at an image takes nothing more."""
         with self._changed:
+            self._give_back(worker, item, sent_bytes)
             first, worker.open, worker.failed = worker.open, False, True
             is_stuck = self._work_queue.is_stuck
-            self._changed.notify_all()
         if first and not self._closed:
             self.lost(worker.name, str(error))
         if is_stuck:
