@@ -158,14 +158,10 @@ def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.floa
     sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
     sides = np.maximum(sides, 0)
     shared = sides[..., 0] * sides[..., 1]
-    union = _area(one) + _area(other) - shared
+    areas = [(b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1]) for b in (one, other)]
+    union = areas[0] + areas[1] - shared
     result: NDArray[np.float64] = shared / np.where(union > 0, union, 1)
     return result
-
-
-def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    area: NDArray[np.float64] = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    return area
 
 
 def check_classes(selection: Selection, labels: Mapping[int, str]) -> None:

@@ -59,9 +59,3 @@ def _beats(study: Study, one: Variant, other: Variant) -> bool:
     ours, theirs = study.series(one), study.series(other)
     most = max(set(ours) & set(theirs), default=0)
     return bool(most) and ours[most].is_faster(theirs[most])
-
-
-def most_images(study: Study, among: Sequence[Variant]) -> int | None:
-    """The largest number of images that the most of these lanes were run with."""
-    numbers = [images for lane in among for images in study.series(lane)]
-    return max(numbers, key=lambda n: (numbers.count(n), n)) if numbers else None
