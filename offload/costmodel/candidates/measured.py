@@ -121,15 +121,13 @@ class Fitted:
         if not self._traits.uses_link:
             return given(0.0, "nothing crosses a link")
 
-        def trips_s(m: Measurement) -> list[float]:
-            return [p.seconds for p in m.probes if p.kind == "rtt"]
+        def values(m: Measurement) -> Draws | None:
+            return fit.medians([p.seconds for p in m.probes if p.kind == "rtt"], self._rng)
 
-        return self._known(
-            lambda m: fit.medians(trips_s(m), self._rng),
-            "round trip",
-            priors.RTT_S,
-            lambda m: len(trips_s(m)),
-        )
+        def samples(m: Measurement) -> int:
+            return sum(p.kind == "rtt" for p in m.probes)
+
+        return self._known(values, "round trip", priors.RTT_S, samples)
 
     def _sent_bytes(self) -> Term:
         """What an image weighs on the wire: the folder's own mean, if files are sent."""
