@@ -145,7 +145,9 @@ def _point(
 ) -> BreakEven:  # fmt: skip
     known = values[np.isfinite(values)]
     low, high = np.quantile(known, (LOW, HIGH)) if len(known) else (None, None)
-    if low is not None:
-        low, high = min(float(low), value or math.inf), max(float(high), value or -math.inf)
-    never = float(1 - np.isfinite(values).mean())
-    return BreakEven(quantity, unit, base.name, other.name, value, low, high, never, faster)
+    return BreakEven(
+        quantity, unit, base.name, other.name, value,
+        None if low is None else min(float(low), value or math.inf),
+        None if high is None else max(float(high), value or -math.inf),
+        float(1 - np.isfinite(values).mean()), faster,
+    )  # fmt: skip

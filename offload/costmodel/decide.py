@@ -125,9 +125,7 @@ def _excess(draws: Draws, limit: float | None, goal: Goal) -> float:
 
 def expectation(draws: Draws, goal: Goal) -> float:
     """What is weighed of something uncertain: its mean, or for the averse more."""
-    if goal.risk == "averse":
-        return float(np.quantile(draws, _AVERSE))
-    return float(draws.mean())
+    return float(np.quantile(draws, _AVERSE) if goal.risk == "averse" else draws.mean())
 
 
 def choose(candidates: Sequence[Option], goal: Goal) -> Choice:

@@ -185,6 +185,6 @@ def medians(seconds: Sequence[float], rng: np.random.Generator) -> Draws | None:
     """Medians of resampled durations; None of none."""
     if not seconds:
         return None
-    drawn = np.array(seconds)[rng.integers(len(seconds), size=(DRAWS, len(seconds)))]
-    draws: Draws = np.median(drawn, axis=1)
+    drawn = rng.integers(len(seconds), size=(DRAWS, len(seconds)))
+    draws: Draws = np.median(np.array(seconds)[drawn], axis=1)
     return draws

@@ -71,14 +71,12 @@ def lanes(
     def lane_of(group: Sequence[Measurement]) -> Candidate:
         traits = places[group[0].condition.place]
         if group[0].totals:
-            sigma = accuracy.sigma(outcomes, traits)
-            return of_jobs(group, traits, luck[traits.name], sigma)
+            return of_jobs(group, traits, luck[traits.name], accuracy.sigma(outcomes, traits))
         return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
     measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]
-    found = [
-        _as_given(lane, by_hand) for lane in _with_unmeasured(measured, every, rng, noise, by_hand)
-    ]
+    known = _with_unmeasured(measured, every, rng, noise, by_hand)
+    found = [_as_given(lane, by_hand) for lane in known]
     here = [lane for lane in found if not lane.traits.leaves_machine]
     container_s = next(
         (sum(lane.phases.values()) for lane in here if StartPhase.CREATE in lane.phases), None
@@ -90,10 +88,9 @@ def lanes(
             of_place = [lane for lane in found if lane.traits == traits]
             here += _in_all_states(of_place, starts, by_hand)
     allowed = by_hand.places
-    return [
-        lane if allowed is None or lane.place in allowed else replace(lane, choosable=False)
-        for lane in here
-    ]
+    if allowed is None:
+        return here
+    return [replace(x, choosable=x.choosable and x.place in allowed) for x in here]
 
 
 def _in_all_states(
@@ -136,8 +133,8 @@ def _groups(
     measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
 ) -> list[list[Measurement]]:
     """Measurements of equal conditions: of each place the latest server, and of each upload there
-    the latest condition, but rather one without unusual options: as many detectors as this process
-    would have now, no limit of a container's cores, files as they are, and the network we are in.
+    the latest condition, but rather one of as many detectors as this process would have now, no
+    limit of cores, files as they are, and the network we are in.
     """
 
     def usual(m: Measurement) -> bool:
