@@ -15,10 +15,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one image: its detections, or the reason there are none in `error`.
-
-    `sent_bytes` is what left this process for it; `fallback` why it was not done where it was asked
-    for but at `where`.
+    """What became of one image: its detections, or the reason there are none in `error`. For it
+    `sent_bytes` left this process; `fallback` is why it was done at `where`, not where asked for.
     """
 
     path: str

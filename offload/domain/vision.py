@@ -43,9 +43,8 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """One image's objects, best first, its upright size in pixels and where the seconds went.
-
-    `sent_bytes` is how much of it left this process.
+    """One image's objects, best first, its upright size in pixels, where the seconds went, and how
+    much of it left this process.
     """
 
     found: tuple[Detection, ...]
@@ -70,9 +69,8 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture in a detector's input shape.
-
-    `covered` is the share of the input's height and width that the picture fills.
+    """A decoded picture in a detector's input shape; it fills the share `covered` of the input's
+    height and width.
     """
 
     pixels: Pixels

@@ -57,9 +57,7 @@ def lanes(
     places: KnownPlaces,
 ) -> list[Candidate]:
     """The ways to do a job: each place that was measured, and those of `places` by assumption.
-
-    Bring-ups of machines measure no place; they tell how long other start states take. Nor do jobs
-    that were split.
+    Bring-ups of machines measure no place, but how long other start states take; nor do splits.
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
@@ -96,10 +94,8 @@ def lanes(
 def _in_all_states(
     of_place: Sequence[Candidate], starts: Starts, by_hand: Overrides
 ) -> list[Candidate]:
-    """A place elsewhere in each start state that it has, and with smaller copies.
-
-    Those of the state it is in may be chosen, if they were measured or are yet to be rented; copies
-    only if their answers agree.
+    """A place elsewhere in each start state that it has, and with smaller copies. Those of the
+    state it is in may be chosen, if measured or yet to be rented; copies if their answers agree.
     """
     ready = next(lane for lane in of_place if lane.upload_max_side_px is None)
     states = ready.traits.start_states

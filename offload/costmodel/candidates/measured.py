@@ -201,10 +201,9 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
 def of_jobs(
     measurements: Sequence[Measurement], traits: PlaceTraits, luck: Draws, sigma: float
 ) -> Candidate:
-    """The lane of a table: start-up, per-image and per-byte terms as the line has them.
-
-    In such jobs transfer and execution follow each other. What one differs by is what the line
-    through the others misses it by, and no less than `sigma`, the usual spread.
+    """The lane of a table, as the line through it has it; transfer and execution follow each other.
+    What a job differs by is what the line through the others misses it by, and no less than
+    `sigma`, the usual spread.
     """
     newest = max(measurements, key=lambda m: m.taken_at)
     jobs = [job for m in measurements for job in m.totals]
