@@ -19,10 +19,9 @@ MEANS = ("service_s", "prepare_s", "sent_bytes", "download_s")
 """What `Steady` has means of."""
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5
+"""Of each sort only so many are looked at, as older ones say little of today."""
 SUBSTANTIAL = 10
-"""Images that make an occasion more than a glimpse; of each sort only so many are looked at, as
-older ones say little of today.
-"""
+"""Images that make an occasion more than a glimpse."""
 _FULL_WEIGHT = 50
 """Samples with which an occasion weighs as much as any other."""
 

@@ -31,10 +31,9 @@ class Overrides:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of places that have several; None means ready if it was measured,
-    else not provisioned. `kind` is that of machines that are rented. Where `places` are
-    named, `split` being one, only those may be chosen. `network` is the fingerprint of the one this
-    machine is in.
-    A split takes the fastest place of `split_with`; where none is named, of those elsewhere.
+    else not provisioned. `kind` is that of machines that are rented. Where `places` are named,
+    `split` being one, only those may be chosen. `network` is the fingerprint of the one this
+    machine is in. A split takes the fastest of `split_with`; of those elsewhere if none is named.
     """
 
     uplink_bytes_per_s: float | None = None
