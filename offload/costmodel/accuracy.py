@@ -35,24 +35,17 @@ class Accuracy:
 
 def accuracy(outcomes: Sequence[Outcome]) -> list[Accuracy]:
     """A summary for each place; predictions that rest on assumptions are counted apart."""
-    return [
-        _of(place, [o for o in outcomes if o.place == place])
-        for place in dict.fromkeys(o.place for o in outcomes)
-    ]
-
-
-def _of(place: str, outcomes: Sequence[Outcome]) -> Accuracy:
-    sound = [o for o in outcomes if not o.assumed] or outcomes
-    errors = sorted(abs(o.actual_s / o.predicted_s - 1) for o in sound)
-    return Accuracy(
-        place=place,
-        runs=len(sound),
-        median_error=quantile(errors, 0.5),
-        p90_error=quantile(errors, 0.9),
-        bias=quantile(sorted(o.actual_s / o.predicted_s - 1 for o in sound), 0.5),
-        covered=sum(o.low_s <= o.actual_s <= o.high_s for o in sound) / len(sound),
-        assumed=sum(o.assumed for o in outcomes),
-    )
+    found = []
+    for place in dict.fromkeys(o.place for o in outcomes):
+        own = [o for o in outcomes if o.place == place]
+        sound = [o for o in own if not o.assumed] or own
+        signed = sorted(o.actual_s / o.predicted_s - 1 for o in sound)
+        errors = sorted(map(abs, signed))
+        middle, high, bias = quantile(errors, 0.5), quantile(errors, 0.9), quantile(signed, 0.5)
+        covered = sum(o.low_s <= o.actual_s <= o.high_s for o in sound) / len(sound)
+        assumed = sum(o.assumed for o in own)
+        found.append(Accuracy(place, len(sound), middle, high, bias, covered, assumed))
+    return found
 
 
 def residuals(outcomes: Sequence[Outcome], place: str) -> list[float]:

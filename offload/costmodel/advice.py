@@ -95,9 +95,9 @@ def _break_evens(
     there_too = [lane for lane, _ in singles if lane.place == other.place and lane is not other]
     states = [lane for lane in there_too if lane.upload_max_side_px is None]
     found = [breakeven.images(base, lane, mean_bytes) for lane in (other, *states)]
-    found.append(breakeven.uplink(base, other, goal))
+    found.append(breakeven.along("uplink", base, other, goal))
     if other.upload_max_side_px is None:
-        found.append(breakeven.image_bytes(base, other, goal))
+        found.append(breakeven.along("image size", base, other, goal))
     if billing.usd_per_h:
         found.append(breakeven.value_of_hour(here, there))
         if goal.value_of_time_usd_per_h is not None:

@@ -14,9 +14,11 @@ from offload.costmodel.split import AnyCandidate
 from offload.costmodel.terms import DRAWS, HIGH, LOW, Candidate, Draws, Term
 
 MOST_IMAGES = 1_000_000
-_LINK = (1e3, 1.25e9)
-"""Bytes per second between which a break-even uplink is looked for: 8 kbit/s and 10 Gbit/s."""
-_BYTES = (1e3, 1e9)
+_ALONG = {
+    "uplink": ("goodput", "bytes/s", (1e3, 1.25e9), "above"),
+    "image size": ("sent_bytes", "bytes", (1e3, 1e9), "below"),
+}
+"""A quantity -> its term, unit, between what it is looked for, and where the other is faster."""
 _STEPS = 20
 
 
@@ -76,25 +78,24 @@ def _median_s(lane: Candidate, number: int, mean_bytes: float | None) -> float:
     return float(np.median(makespan_s(lane, number, total)))
 
 
-def uplink(base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
-    """The uplink in bytes per second from which on `other`, which uses it, is faster."""
+def along(quantity: str, base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
+    """The `uplink` in bytes per second from which on, or the `image size` in bytes up to which
+    `other`, which sends images, is faster.
+    """
+    term, unit, ends, faster = _ALONG[quantity]
     base_s = makespan_s(base, goal.images, goal.total_bytes)
+    total_bytes = None if term == "sent_bytes" else goal.total_bytes
 
-    def difference(rates: Draws) -> Draws:
-        at_rates = other.with_terms(goodput=Term(rates, "given"))
-        return makespan_s(at_rates, goal.images, goal.total_bytes) - base_s
+    def difference(values: Draws) -> Draws:
+        lane = other.with_terms(**{term: Term(values, "given")})
+        return makespan_s(lane, goal.images, total_bytes) - base_s
 
-    return _along("uplink", "bytes/s", base, other, difference, _LINK, "above")
+    def middle(value: Draws) -> Draws:
+        return np.array([np.median(difference(np.full(DRAWS, value)))])
 
-
-def image_bytes(base: Candidate, other: Candidate, goal: Goal) -> BreakEven:
-    """The bytes of an image up to which `other`, which sends them, is faster."""
-    base_s = makespan_s(base, goal.images, goal.total_bytes)
-
-    def difference(sizes: Draws) -> Draws:
-        return makespan_s(other.with_terms(sent_bytes=Term(sizes, "given")), goal.images) - base_s
-
-    return _along("image size", "bytes", base, other, difference, _BYTES, "below")
+    [central] = _roots(middle, *ends, count=1)
+    value = float(central) if np.isfinite(central) else None
+    return _point(quantity, unit, base, other, value, _roots(difference, *ends), faster)
 
 
 def value_of_hour(base: Option, other: Option) -> BreakEven:
@@ -122,22 +123,6 @@ def price(base: Option, other: Option, billing: Billing, value_usd_per_h: float)
     known = values[np.isfinite(values)]
     central = float(np.median(known)) if len(known) * 2 > len(values) else None
     return _point("price", "usd/h", base.lane, other.lane, central, values, "below")
-
-
-def _along(
-    quantity: str, unit: str, base: Candidate, other: Candidate,
-    difference: Callable[[Draws], Draws], ends: tuple[float, float], faster: str,
-) -> BreakEven:  # fmt: skip
-    """A break-even on a quantity along which the `difference` rises or falls throughout: seconds
-    that `other` takes longer than `base`, at one value per draw.
-    """
-
-    def middle(value: Draws) -> Draws:
-        return np.array([np.median(difference(np.full(DRAWS, value)))])
-
-    [central] = _roots(middle, *ends, count=1)
-    value = float(central) if np.isfinite(central) else None
-    return _point(quantity, unit, base, other, value, _roots(difference, *ends), faster)
 
 
 def _roots(

@@ -125,16 +125,12 @@ def _excess(draws: Draws, limit: float | None, goal: Goal) -> float:
 
 def expectation(draws: Draws, goal: Goal) -> float:
     """What is weighed of something uncertain: its mean, or for the averse more."""
-    if goal.risk == "averse":
-        return float(np.quantile(draws, _AVERSE))
-    return float(draws.mean())
+    return float(np.quantile(draws, _AVERSE) if goal.risk == "averse" else draws.mean())
 
 
 def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
-    """The choice among `candidates`, of which at least one may be chosen.
-
-    Where none keeps the limits, those that miss them least, relative to the limits, are all there
-    is.
+    """The choice among `candidates`, of which at least one may be chosen; where none keeps the
+    limits, that of the one that misses them least, relative to the limits.
     """
     eligible = [option for option in candidates if option.lane.choosable]
     within = [option for option in eligible if option.keeps_limits]
@@ -147,10 +143,8 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
     regret = {name: float(np.mean(lost - least)) for name, lost in losses.items()}
     best = min(within, key=lambda option: expectation(losses[option.lane.name], goal))
     chosen, too_close = _unless_close(best, within, losses, p_best, goal)
-    unit: Literal["s", "usd"] = (
-        "s" if goal.optimize == "time" and goal.value_of_time_usd_per_h is None else "usd"
-    )
-    return Choice(chosen, best, too_close, p_best, regret, unit)
+    in_usd = goal.optimize == "cost" or goal.value_of_time_usd_per_h is not None
+    return Choice(chosen, best, too_close, p_best, regret, "usd" if in_usd else "s")
 
 
 def _loss(option: Option, goal: Goal) -> Draws:

@@ -15,12 +15,13 @@ from offload.costmodel.statistics import theil_sen
 from offload.costmodel.terms import DRAWS, Draws, Term
 from offload.domain.measurements import ImageSample, Measurement
 
+MEANS = ("service_s", "prepare_s", "sent_bytes", "download_s")
+"""What `Steady` has means of."""
 _FEWEST_GAPS = 4
 _MOST_OCCASIONS = 5
+"""Of each sort only so many are looked at, as older ones say little of today."""
 SUBSTANTIAL = 10
-"""Images that make an occasion more than a glimpse; of each sort only so many are looked at, as
-older ones say little of today.
-"""
+"""Images that make an occasion more than a glimpse."""
 _FULL_WEIGHT = 50
 """Samples with which an occasion weighs as much as any other."""
 
@@ -88,11 +89,11 @@ class Steady:
     vary together. `span_s` is when the last of all `images` completed.
     """
 
-    gap_s: Draws | None
     service_s: Draws
     prepare_s: Draws
     sent_bytes: Draws
     download_s: Draws
+    gap_s: Draws | None
     service_cv: float
     bytes_cv: float
     span_s: float
@@ -125,11 +126,8 @@ def steady(
     means = _block_means(columns, block, rng)
     deviation = columns.std(axis=0) / np.maximum(columns.mean(axis=0), 1e-12)
     return Steady(
+        **dict(zip(MEANS, means.T, strict=False)),
         gap_s=means[:, 4] if full else None,
-        service_s=means[:, 0],
-        prepare_s=means[:, 1],
-        sent_bytes=means[:, 2],
-        download_s=means[:, 3],
         service_cv=float(deviation[0]),
         bytes_cv=float(deviation[2]),
         span_s=images[-1].finished_s,
@@ -182,19 +180,10 @@ def _uploads(measurement: Measurement) -> tuple[list[int], list[float]]:
     return [p.bytes for p in probes], [p.seconds for p in probes]
 
 
-def job_goodput(measurement: Measurement, seen: Steady) -> Draws | None:
-    """Bytes per second that a job itself sent, where its images mostly waited for the uplink."""
-    waited = sum(i.durations.upload_wait_s for i in measurement.images)
-    sent = sum(i.durations.upload_s for i in measurement.images)
-    if seen.gap_s is None or not sent or waited < sent:
-        return None
-    return seen.sent_bytes / seen.gap_s
-
-
 def medians(seconds: Sequence[float], rng: np.random.Generator) -> Draws | None:
     """Medians of resampled durations; None of none."""
     if not seconds:
         return None
-    drawn = np.array(seconds)[rng.integers(len(seconds), size=(DRAWS, len(seconds)))]
-    draws: Draws = np.median(drawn, axis=1)
+    drawn = rng.integers(len(seconds), size=(DRAWS, len(seconds)))
+    draws: Draws = np.median(np.array(seconds)[drawn], axis=1)
     return draws

@@ -141,10 +141,8 @@ def _scaled_bytes(lane: Candidate, image_bytes: float | None) -> Draws:
 
 
 def _sum_of(images: float | Draws, cv: float, which: int) -> Draws:
-    """The sum of `images` values of mean 1 that differ by `cv`, one number per draw.
-
-    Each draw keeps its luck whatever the number of images, and none is so lucky that one image more
-    makes the sum smaller.
+    """The sum of `images` values of mean 1 that differ by `cv`, one number per draw. Each keeps its
+    luck whatever their number, and none is so lucky that one more makes the sum smaller.
     """
     total: Draws = images + np.sqrt(images) * cv * _luck(which)
     return np.maximum(total, 0.05 * np.asarray(images))

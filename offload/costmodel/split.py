@@ -50,14 +50,13 @@ class Count:
 @dataclass(frozen=True, slots=True)
 class Shares:
     """How a split job comes out, one number per draw: seconds to the last result; images that each
-    place gets, and seconds until it is done with them, 0 without any. The remote place may get
-    `at_most` so many.
+    place gets, and seconds until the remote one, which may get `at_most` so many, is done with its
+    own, 0 without any.
     """
 
     seconds: Draws
     local: Draws
     remote: Draws
-    local_s: Draws
     remote_s: Draws
     at_most: int | None = None
 
@@ -105,11 +104,11 @@ class SplitCandidate:
             # The place that is done first was held up to its end, the other one for as long.
             first_s = (ends_s + slowed * np.maximum(0, ends_s - both_s)).min(axis=0)
             ends_s += slowed / (1 + slowed) * np.maximum(0, first_s - both_s)
-            return np.stack([ends_s.max(axis=0), *counts, *ends_s])
+            return np.stack([ends_s.max(axis=0), *counts, ends_s[1]])
 
         down, up = rounded(np.floor), rounded(np.ceil)
-        seconds, here, away, here_s, away_s = np.where(down[0] <= up[0], down, up)
-        return Shares(seconds, here, away, here_s, away_s, self.at_most)
+        seconds, here, away, away_s = np.where(down[0] <= up[0], down, up)
+        return Shares(seconds, here, away, away_s, self.at_most)
 
     def terms(self) -> dict[str, Term]:
         """The terms that neither lane has."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 
@@ -70,8 +70,7 @@ def drift(values: Sequence[float]) -> float:
 
 def gaps(finished_s: Sequence[float], skip: int) -> list[float]:
     """Seconds between consecutive completions after the first `skip`, which fill the pipeline."""
-    ordered = sorted(finished_s)[skip:]
-    return [later - earlier for earlier, later in pairwise(ordered)]
+    return [float(gap) for gap in np.diff(sorted(finished_s)[skip:])]
 
 
 @dataclass(frozen=True, slots=True)

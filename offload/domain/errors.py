@@ -45,12 +45,10 @@ class ModelError(OffloadError):
 
 
 class ImageError(OffloadError):
-    """One image cannot be used; the message is the reason its row shows.
-
-    `sent_bytes` is how much of it left this process nevertheless.
-    """
+    """One image cannot be used; the message is the reason its row shows."""
 
     sent_bytes = 0
+    """How much of it left this process nevertheless."""
 
 
 class TooManyPixels(ImageError):

@@ -1,7 +1,5 @@
-"""What a long job tells of itself: events with values, which `render` puts into words. And how it
-is asked to stop.
-
-Some cross from one process to another as lines of JSON; none of them holds a secret.
+"""What a long job tells of itself, as values that `render` puts into words, and how it is asked to
+stop. Some events cross from one process to another as lines of JSON; none holds a secret.
 """
 
 import json

@@ -1,7 +1,6 @@
 """What EC2 charges: the price of an instance, and what comes on top of it."""
 
 from dataclasses import dataclass
-from datetime import date
 
 IPV4_USD_PER_H = 0.005
 """A public IPv4 address, in every region (https://aws.amazon.com/vpc/pricing/)."""
@@ -35,8 +34,3 @@ class Price:
     arch: str
     as_of: str
     source: str
-
-
-def age_days(as_of: str, today: date) -> int:
-    """Days since a list of prices; none for one of tomorrow, as time zones have it."""
-    return max(0, (today - date.fromisoformat(as_of)).days)

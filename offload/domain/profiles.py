@@ -93,12 +93,12 @@ def _is_meant(entry: Measurement | Outcome, places: KnownPlaces) -> bool:
         and min(seconds, default=0.0) >= 0
         and numbers == sorted(set(numbers))
         and all(total.total_s > 0 for total in entry.totals)
-        and (not entry.is_bring_up or _is_one_start(entry, places))
+        and (
+            not entry.is_bring_up
+            or (
+                entry.facts.get("from") in {*StartState} - {StartState.WARM}
+                and places[condition.place].leaves_machine
+                and len(entry.starts) == 1
+            )
+        )
     )
-
-
-def _is_one_start(entry: Measurement, places: KnownPlaces) -> bool:
-    """Whether a bring-up is of a machine elsewhere, from a state that it can be brought up from."""
-    begun = entry.facts.get("from") in {StartState.ABSENT, StartState.STOPPED, StartState.COLD}
-    elsewhere = places[entry.condition.place].leaves_machine
-    return begun and elsewhere and len(entry.starts) == 1

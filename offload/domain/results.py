@@ -15,10 +15,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one image: its detections, or the reason there are none in `error`.
-
-    `sent_bytes` is what left this process for it; `fallback` why it was not done where it was asked
-    for but at `where`.
+    """What became of one image: its detections, or the reason there are none in `error`. For it
+    `sent_bytes` left this process; `fallback` is why it was done at `where`, not where asked for.
     """
 
     path: str
@@ -40,7 +38,10 @@ class Row:
         """The row as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
         plain = {f: getattr(self, f) for f in _PLAIN_FIELDS}
         durations = {name: round(s, 6) for name, s in asdict(self.durations).items()}
-        found = detections_to_json(self.detections)
+        found = [
+            {"label": d.label, "id": d.class_id, "score": d.score, "box": list(d.box)}
+            for d in self.detections
+        ]
         return {"schema": SCHEMA, **plain, "detections": found, "durations": durations}
 
     @classmethod
@@ -51,28 +52,12 @@ class Row:
             KeyError, TypeError, ValueError: it is something else.
         """
         plain = {f: document[f] for f in _PLAIN_FIELDS if f in document}
-        found = detections_from_json(document["detections"])
+        found = tuple(
+            Detection(str(d["label"]), int(d["id"]), float(d["score"]), Box(*map(float, d["box"])))
+            for d in document["detections"]
+        )
         durations = Durations(**with_new_names(document["durations"]))
         return cls(**plain, detections=found, durations=durations)
-
-
-def detections_to_json(found: Iterable[Detection]) -> list[Json]:
-    """Detections as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
-    return [
-        {"label": d.label, "id": d.class_id, "score": d.score, "box": list(d.box)} for d in found
-    ]
-
-
-def detections_from_json(document: Iterable[Mapping[str, Any]]) -> tuple[Detection, ...]:
-    """Read back what `detections_to_json` made.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is something else.
-    """
-    return tuple(
-        Detection(str(d["label"]), int(d["id"]), float(d["score"]), Box(*map(float, d["box"])))
-        for d in document
-    )
 
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Row) if f.name not in {"detections", "durations"})

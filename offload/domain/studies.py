@@ -94,10 +94,9 @@ class Design:
         place or size has the better hours. A cell's name does not depend on the seed.
         """
         ordered: list[Cell] = []
-        combinations, numbers = list(self._combinations()), count()
+        combinations, numbers = list(self._combinations()), map("{:04d}".format, count())
         for turn in range(1, self.repeats + 1):
-            named = ((f"{next(numbers):04d}", each) for each in combinations)
-            cells = [Cell(number, turn, cold=self.cold, **each) for number, each in named]
+            cells = [Cell(next(numbers), turn, cold=self.cold, **each) for each in combinations]
             random.Random(f"{self.seed} {turn}").shuffle(cells)  # noqa: S311 - an order, no secret
             ordered += cells
         return ordered
@@ -180,10 +179,9 @@ class StudyStatus:
         """The lane with the least median of the largest number of images that more than one lane
         has done, that number, and the seconds; None as long as nothing can be compared.
         """
-        several = [images for images, lanes in self._seen.items() if len(lanes) > 1]
-        if not several:
+        most = max((n for n, lanes in self._seen.items() if len(lanes) > 1), default=None)
+        if most is None:
             return None
-        most = max(several)
         seconds, lane = min((median(seen), lane) for lane, seen in self._seen[most].items())
         return lane, most, seconds
 

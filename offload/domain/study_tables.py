@@ -90,10 +90,9 @@ def _measured(run: CellRun, outcome: CellOutcome) -> Line:
 
 
 def _as_by_hand(run: CellRun, outcome: CellOutcome, means: Mapping[str, float]) -> Line:
-    """In such tables a transfer is followed by an execution, while here both go on at a time: of
-    the makespan, what the payload takes at the link's goodput is the transfer, the rest the
-    execution, so that a line through the runs has the goodput for its slope. Where the link was not
-    probed, the transfer is the share of the makespan that images were on their way.
+    """Where a transfer is followed by an execution, while here both go on at a time: what the
+    payload takes at the link's goodput, so that a line through the runs has that for its slope, and
+    the rest. If the link was not probed, the share of the makespan that images were on their way.
     """
     away, makespan_s = run.cell.traits.uses_link, run.makespan_s or 0.0
     payload_bytes = sum(each.sent_bytes if away else each.bytes or 0 for each in outcome.photos)

@@ -12,11 +12,9 @@ _RENAMED = {"turn_s": "upload_wait_s"}
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Where one image's seconds went, in the order of its way.
-
-    Reading, preparing what is sent, waiting for its turn on the uplink, sending it; then, where the
-    detector is: waiting for a free one, decoding, inference; and receiving the answer. What a place
-    does not do takes it 0 s.
+    """Where one image's seconds went, in the order of its way: reading, preparing what is sent,
+    waiting for its turn on the uplink, sending it; then, where the detector is: waiting for a free
+    one, decoding, inference; and receiving the answer. What a place does not do takes it 0 s.
     """
 
     read_s: float = 0.0
@@ -49,11 +47,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Summarise `values`; None for an empty sample.
-
-    Percentiles interpolate linearly between order statistics
-    (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996).
-    """
+    """Summarise `values`; None for an empty sample."""
     if not values:
         return None
     ordered = sorted(values)
@@ -61,7 +55,9 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The `share` quantile of a sorted sample, interpolated linearly."""
+    """The `share` quantile of a sorted sample, interpolated linearly between order statistics
+    (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996).
+    """
     position = share * (len(ordered) - 1)
     low = int(position)
     high = min(low + 1, len(ordered) - 1)

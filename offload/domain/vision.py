@@ -43,9 +43,8 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """One image's objects, best first, its upright size in pixels and where the seconds went.
-
-    `sent_bytes` is how much of it left this process.
+    """One image's objects, best first, its upright size in pixels, where the seconds went, and how
+    much of it left this process.
     """
 
     found: tuple[Detection, ...]
@@ -70,9 +69,8 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture in a detector's input shape.
-
-    `covered` is the share of the input's height and width that the picture fills.
+    """A decoded picture in a detector's input shape; it fills the share `covered` of the input's
+    height and width.
     """
 
     pixels: Pixels
@@ -158,14 +156,10 @@ def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.floa
     sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
     sides = np.maximum(sides, 0)
     shared = sides[..., 0] * sides[..., 1]
-    union = _area(one) + _area(other) - shared
+    areas = [(b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1]) for b in (one, other)]
+    union = areas[0] + areas[1] - shared
     result: NDArray[np.float64] = shared / np.where(union > 0, union, 1)
     return result
-
-
-def _area(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    area: NDArray[np.float64] = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    return area
 
 
 def check_classes(selection: Selection, labels: Mapping[int, str]) -> None:

@@ -24,12 +24,10 @@ class HostFacts:
         """Out of a document; None if it is none."""
         if not _part(document):
             return None
-        known: dict[str, Any] = {
-            name: round(value) if (value := _number(document, name)) else None
-            for name in ("cores", "usable_cores", "memory_bytes")
-        }
-        texts = {name: text(document, name) for name in ("cpu", "system", "python", "gpu")}
-        return cls(**known | texts)
+        known: dict[str, Any] = {n: text(document, n) for n in ("cpu", "system", "python", "gpu")}
+        for name in ("cores", "usable_cores", "memory_bytes"):
+            known[name] = round(value) if (value := _number(document, name)) else None
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)

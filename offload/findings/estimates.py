@@ -39,9 +39,7 @@ def draws(values: Sequence[float]) -> Draws:
 
 def estimate(values: Sequence[float]) -> Estimate | None:
     """The median of `values` with its interval; None of nothing."""
-    if not values:
-        return None
-    return of_draws(float(np.median(values)), draws(values), len(values))
+    return of_draws(float(np.median(values)), draws(values), len(values)) if values else None
 
 
 def of_draws(value: float, drawn: Draws, n: int) -> Estimate:

@@ -49,19 +49,8 @@ def base(study: Study, lane: Variant, among: Sequence[Variant]) -> Variant | Non
     alike = [r for r in rivals if r.cold == lane.cold] or rivals
     chosen: Variant | None = None
     for rival in sorted(alike, key=lambda r: study.places[r.place].simplicity):
-        if chosen is None or _beats(study, rival, chosen):
+        ours, theirs = study.series(rival), study.series(chosen) if chosen else {}
+        most = max(set(ours) & set(theirs), default=0)  # images that both did
+        if chosen is None or (most and ours[most].is_faster(theirs[most])):
             chosen = rival
     return chosen
-
-
-def _beats(study: Study, one: Variant, other: Variant) -> bool:
-    """Whether `one` is surely the faster one with the most images that both did."""
-    ours, theirs = study.series(one), study.series(other)
-    most = max(set(ours) & set(theirs), default=0)
-    return bool(most) and ours[most].is_faster(theirs[most])
-
-
-def most_images(study: Study, among: Sequence[Variant]) -> int | None:
-    """The largest number of images that the most of these lanes were run with."""
-    numbers = [images for lane in among for images in study.series(lane)]
-    return max(numbers, key=lambda n: (numbers.count(n), n)) if numbers else None

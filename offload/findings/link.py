@@ -93,12 +93,11 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
         if other.link_mbit and other.but(link_mbit=lane.link_mbit) == lane
         if (group := study.series(other).get(base.images))
     }
-    if not groups:
-        return None
-    if not (base.is_faster(groups[min(groups)]) and groups[max(groups)].is_faster(base)):
+    rates = sorted(groups)
+    if not (groups and base.is_faster(groups[rates[0]]) and groups[rates[-1]].is_faster(base)):
         return None
     base_s = base.median(_M) or 0.0
-    points = [(rate, groups[rate].median(_M) or 0.0) for rate in sorted(groups)]
+    points = [(rate, groups[rate].median(_M) or 0.0) for rate in rates]
     for (slow, slow_s), (fast, fast_s) in pairwise(points):
         if slow_s > base_s >= fast_s:
             share = (slow_s - base_s) / (slow_s - fast_s)

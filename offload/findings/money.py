@@ -30,16 +30,10 @@ def bills(study: Study, among: Sequence[Variant], images: int) -> list[CellCost]
     ]
     if not any(usd.value > 0 for _, _, usd in known):
         return []
-    front = pareto([(seconds.value, usd.value) for _, seconds, usd in known])
-    found = [CellCost(*each, best) for each, best in zip(known, front, strict=True)]
+    points = {(seconds.value, usd.value) for _, seconds, usd in known}
+    front = {p for p in points if not any(o[0] <= p[0] and o[1] <= p[1] for o in points - {p})}
+    found = [CellCost(*each, (each[1].value, each[2].value) in front) for each in known]
     return sorted(found, key=lambda bill: (bill.seconds.value, bill.usd.value))
-
-
-def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Of each point whether no other is at most as large in both coordinates and smaller in one."""
-    return [
-        not any(o[0] <= p[0] and o[1] <= p[1] and o != p for o in points) for p in points
-    ]  # fmt: skip
 
 
 def worth_usd_per_h(fast: CellCost, cheap: CellCost) -> float | None:

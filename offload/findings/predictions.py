@@ -45,9 +45,8 @@ def accuracy(runs: Sequence[MeasuredRun]) -> PredictionAccuracy | None:
         if {"predicted_low_s", "predicted_high_s"} <= r.numbers.keys()
     ]
     within = float(np.mean(inside)) if inside else None
-    return PredictionAccuracy(
-        len(known), float(np.median(errors)), float(np.quantile(errors, 0.9)), within
-    )  # fmt: skip
+    median, high = float(np.median(errors)), float(np.quantile(errors, 0.9))
+    return PredictionAccuracy(len(known), median, high, within)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,8 @@ class Sweep:
 
     def saturated_from(self, replicas: int) -> int | None:
         """The fewest requests in flight that reach the best rate but for one part in twenty."""
-        rates = {
-            c: rate
-            for c, group in sorted(self.groups[replicas].items())
-            if (rate := group.median("images_per_s")) is not None
-        }
+        row = sorted(self.groups[replicas].items())
+        rates = {c: r for c, each in row if (r := each.median("images_per_s")) is not None}
         if len(rates) < 2:  # noqa: PLR2004 - nothing to compare
             return None
         return next(c for c, rate in rates.items() if rate >= _KNEE * max(rates.values()))

@@ -187,7 +187,7 @@ def test_at_the_break_even_uplink_the_order_changes(
     here: Sketch, there: Sketch, images: int, each: float | None
 ) -> None:
     base, other, total = here.lane(), there.lane(), weight(images, each)
-    rate = breakeven.uplink(base, other, Goal(images, total)).value
+    rate = breakeven.along("uplink", base, other, Goal(images, total)).value
     if rate is not None:
         faster, slower = (constant(other, "goodput", r) for r in (rate * 1.01, rate / 1.01))
         assert behind_s(faster, base, images, total) < 0 < behind_s(slower, base, images, total)
@@ -199,7 +199,7 @@ def test_at_the_break_even_size_of_an_image_the_order_changes(
     here: Sketch, there: Sketch, images: int
 ) -> None:
     base, other = here.lane(), there.lane()
-    size = breakeven.image_bytes(base, other, Goal(images)).value
+    size = breakeven.along("image size", base, other, Goal(images)).value
     if size is not None:
         lighter, heavier = (constant(other, "sent_bytes", s) for s in (size / 1.01, size * 1.01))
         assert behind_s(lighter, base, images) < 0 < behind_s(heavier, base, images)
@@ -243,8 +243,8 @@ def test_break_evens_lie_within_their_intervals(here: Sketch, there: Sketch, ima
     base, other = here.lane(), there.lane()
     for flip in (
         breakeven.images(base, other, None),
-        breakeven.uplink(base, other, Goal(images)),
-        breakeven.image_bytes(base, other, Goal(images)),
+        breakeven.along("uplink", base, other, Goal(images)),
+        breakeven.along("image size", base, other, Goal(images)),
     ):
         assert 0 <= flip.never <= 1
         if flip.value is not None and flip.low is not None and flip.high is not None:

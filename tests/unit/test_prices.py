@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.prices import Price, age_days
+from offload.domain.prices import Price
 from offload.drivers import settings
 from offload.drivers.aws import account, prices
 from offload.usecases.advise.prices import find
@@ -80,10 +80,6 @@ class TestTable:
             "assert not {'boto3', 'botocore', 'numpy'} & sys.modules.keys()"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
-
-    def test_its_age_is_counted_in_days(self) -> None:
-        assert age_days("2026-01-19", date(2026, 4, 19)) == 90
-        assert age_days("2026-01-19", date(2026, 1, 18)) == 0
 
 
 def product(**attributes: str) -> dict[str, Any]:

@@ -31,10 +31,9 @@ class Overrides:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of places that have several; None means ready if it was measured,
-    else not provisioned. `kind` is that of machines that are rented. Where `places` are
-    named, `split` being one, only those may be chosen. `network` is the fingerprint of the one this
-    machine is in.
-    A split takes the fastest place of `split_with`; where none is named, of those elsewhere.
+    else not provisioned. `kind` is that of machines that are rented. Where `places` are named,
+    `split` being one, only those may be chosen. `network` is the fingerprint of the one this
+    machine is in. A split takes the fastest of `split_with`; of those elsewhere if none is named.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -57,9 +56,7 @@ def lanes(
     places: KnownPlaces,
 ) -> list[Candidate]:
     """The ways to do a job: each place that was measured, and those of `places` by assumption.
-
-    Bring-ups of machines measure no place; they tell how long other start states take. Nor do jobs
-    that were split.
+    Bring-ups of machines measure no place, but how long other start states take; nor do splits.
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
@@ -71,14 +68,12 @@ def lanes(
     def lane_of(group: Sequence[Measurement]) -> Candidate:
         traits = places[group[0].condition.place]
         if group[0].totals:
-            sigma = accuracy.sigma(outcomes, traits)
-            return of_jobs(group, traits, luck[traits.name], sigma)
+            return of_jobs(group, traits, luck[traits.name], accuracy.sigma(outcomes, traits))
         return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
     measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]
-    found = [
-        _as_given(lane, by_hand) for lane in _with_unmeasured(measured, every, rng, noise, by_hand)
-    ]
+    known = _with_unmeasured(measured, every, rng, noise, by_hand)
+    found = [_as_given(lane, by_hand) for lane in known]
     here = [lane for lane in found if not lane.traits.leaves_machine]
     container_s = next(
         (sum(lane.phases.values()) for lane in here if StartPhase.CREATE in lane.phases), None
@@ -90,19 +85,16 @@ def lanes(
             of_place = [lane for lane in found if lane.traits == traits]
             here += _in_all_states(of_place, starts, by_hand)
     allowed = by_hand.places
-    return [
-        lane if allowed is None or lane.place in allowed else replace(lane, choosable=False)
-        for lane in here
-    ]
+    if allowed is None:
+        return here
+    return [replace(x, choosable=x.choosable and x.place in allowed) for x in here]
 
 
 def _in_all_states(
     of_place: Sequence[Candidate], starts: Starts, by_hand: Overrides
 ) -> list[Candidate]:
-    """A place elsewhere in each start state that it has, and with smaller copies.
-
-    Those of the state it is in may be chosen, if they were measured or are yet to be rented; copies
-    only if their answers agree.
+    """A place elsewhere in each start state that it has, and with smaller copies. Those of the
+    state it is in may be chosen, if measured or yet to be rented; copies if their answers agree.
     """
     ready = next(lane for lane in of_place if lane.upload_max_side_px is None)
     states = ready.traits.start_states
@@ -136,8 +128,8 @@ def _groups(
     measurements: Sequence[Measurement], by_hand: Overrides, places: KnownPlaces
 ) -> list[list[Measurement]]:
     """Measurements of equal conditions: of each place the latest server, and of each upload there
-    the latest condition, but rather one without unusual options: as many detectors as this process
-    would have now, no limit of a container's cores, files as they are, and the network we are in.
+    the latest condition, but rather one of as many detectors as this process would have now, no
+    limit of cores, files as they are, and the network we are in.
     """
 
     def usual(m: Measurement) -> bool:

@@ -17,7 +17,6 @@ from offload.domain.places import PlaceTraits
 _EFFICIENCY = (0.25, 4.0)
 """What lies beyond is no property of a pipeline but a disturbed measurement."""
 _FEWEST = 3
-_MEANS = ("prepare_s", "sent_bytes", "service_s", "download_s")
 
 
 class Fitted:
@@ -105,9 +104,13 @@ class Fitted:
             return priors.NO_LINK
 
         def values(m: Measurement) -> Draws | None:
-            probed = fit.goodput(m, self._rng)
-            steady = self._steady[id(m)]
-            return fit.job_goodput(m, steady) if probed is None and steady else probed
+            probed, steady = fit.goodput(m, self._rng), self._steady[id(m)]
+            if probed is not None or steady is None or steady.gap_s is None:
+                return probed
+            # What the job itself sent, if its images mostly waited for the uplink.
+            waited_s = sum(image.durations.upload_wait_s for image in m.images)
+            sent_s = sum(image.durations.upload_s for image in m.images)
+            return steady.sent_bytes / steady.gap_s if 0 < sent_s <= waited_s else None
 
         def samples(m: Measurement) -> int:
             return sum(p.kind == "up" for p in m.probes) or len(m.images)
@@ -118,15 +121,13 @@ class Fitted:
         if not self._traits.uses_link:
             return given(0.0, "nothing crosses a link")
 
-        def trips_s(m: Measurement) -> list[float]:
-            return [p.seconds for p in m.probes if p.kind == "rtt"]
+        def values(m: Measurement) -> Draws | None:
+            return fit.medians([p.seconds for p in m.probes if p.kind == "rtt"], self._rng)
 
-        return self._known(
-            lambda m: fit.medians(trips_s(m), self._rng),
-            "round trip",
-            priors.RTT_S,
-            lambda m: len(trips_s(m)),
-        )
+        def samples(m: Measurement) -> int:
+            return sum(p.kind == "rtt" for p in m.probes)
+
+        return self._known(values, "round trip", priors.RTT_S, samples)
 
     def _sent_bytes(self) -> Term:
         """What an image weighs on the wire: the folder's own mean, if files are sent."""
@@ -185,7 +186,7 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
     """Measured time per image over that of the slowest stage, for the images that completed; None
     of too few. Of a job too short to fill the pipeline, all that came after one image's way.
     """
-    means = {name: Term(getattr(steady, name), "measured") for name in _MEANS}
+    means = {name: Term(getattr(steady, name), "measured") for name in fit.MEANS}
     rtt_s = given(lane.rtt_s.median, "")
     seen = lane.with_terms(**means, goodput=Term(goodput, "measured"), rtt_s=rtt_s)
     slowest_s = per_image_s(replace(seen, noise=np.ones(DRAWS)))
@@ -200,10 +201,9 @@ def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None
 def of_jobs(
     measurements: Sequence[Measurement], traits: PlaceTraits, luck: Draws, sigma: float
 ) -> Candidate:
-    """The lane of a table: start-up, per-image and per-byte terms as the line has them.
-
-    In such jobs transfer and execution follow each other. What one differs by is what the line
-    through the others misses it by, and no less than `sigma`, the usual spread.
+    """The lane of a table, as the line through it has it; transfer and execution follow each other.
+    What a job differs by is what the line through the others misses it by, and no less than
+    `sigma`, the usual spread.
     """
     newest = max(measurements, key=lambda m: m.taken_at)
     jobs = [job for m in measurements for job in m.totals]

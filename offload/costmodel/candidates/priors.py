@@ -43,8 +43,7 @@ Rng = np.random.Generator
 
 def term(name: str, interval: tuple[float, float], rng: Rng) -> Term:
     """A prior as a term."""
-    low, high = interval
-    return assumed(low, high, rng, f"prior of {name}")
+    return assumed(*interval, rng, f"prior of {name}")
 
 
 def candidate(

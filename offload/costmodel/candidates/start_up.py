@@ -54,15 +54,13 @@ class BringUp:
 
 
 def bring_ups(measurements: Sequence[Measurement]) -> Iterator[BringUp]:
-    """Those among measurements, newest first; what is in no phase belongs to the container. Without
-    building an image here, which happens once.
-    """
+    """Those among measurements, newest first; what is in no phase belongs to the container."""
     for m in sorted(measurements, key=lambda m: m.taken_at, reverse=True):
         for start in m.starts if m.is_bring_up else ():
             machine_s = sum(s for name, s in start.phases.items() if name in _UNTIL_ENGINE)
-            image_s, build_s = (
-                start.phases.get(name, 0.0) for name in (StartPhase.IMAGE, StartPhase.BUILD)
-            )
+            image_s = start.phases.get(StartPhase.IMAGE, 0.0)
+            build_s = start.phases.get(StartPhase.BUILD, 0.0)
+            # Without building an image here, which happens once.
             container_s = start.startup_s - build_s - machine_s - image_s
             parts_s = {_MACHINE: machine_s, _IMAGE: image_s, _CONTAINER: container_s}
             state, way = str(m.facts.get("from")), str(m.facts.get("image"))
@@ -136,17 +134,15 @@ class Starts:
 
     def _like(self, name: str, state: str) -> tuple[Sequence[BringUp], bool]:
         """The newest bring-ups that tell of a part; whether they are of our kind and did that."""
-
-        def same(known: BringUp) -> bool:
-            return {_MACHINE: known.state == state, _IMAGE: known.way == self._way}.get(name, True)
-
-        def similar(known: BringUp) -> bool:
-            return known.state != "cold" if name == _MACHINE else known.way != "present"
-
-        others = [known for known in self._known if same(known)]
-        ours = [known for known in others if known.kind == self._kind]
-        used = ours or others or [known for known in self._known if similar(known)]
-        return used[:_MOST], bool(ours)
+        same = similar = self._known
+        if name == _MACHINE:
+            same = [known for known in self._known if known.state == state]
+            similar = [known for known in self._known if known.state != "cold"]
+        elif name == _IMAGE:
+            same = [known for known in self._known if known.way == self._way]
+            similar = [known for known in self._known if known.way != "present"]
+        ours = [known for known in same if known.kind == self._kind]
+        return (ours or same or similar)[:_MOST], bool(ours)
 
 
 def _learned(prior: Draws, seconds: Sequence[float], *, alike: bool) -> Draws:

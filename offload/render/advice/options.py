@@ -1,7 +1,7 @@
 """The options of an advice, what they assume, every term of each, and what is billed."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 from offload.costmodel.advice import Advice
 from offload.costmodel.candidates.priors import STATES
@@ -184,7 +184,8 @@ def billing(billed: Billing, now: datetime) -> Iterator[str]:
         f"What it sends is free for {show_bytes(prices.EGRESS_FREE_BYTES)} a month, and "
         f"{show_usd(prices.EGRESS_USD_PER_GB)} a GB from there on."
     )
-    days = prices.age_days(billed.as_of, now.date()) if billed.as_of else 0
+    listed = date.fromisoformat(billed.as_of) if billed.as_of else now.date()
+    days = (now.date() - listed).days
     if days > _OLD_DAYS:
         yield (
             f"warning: the price is {days} days old; to name today's: offload advise "

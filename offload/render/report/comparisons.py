@@ -102,7 +102,8 @@ class Comparisons:
     @cached_property
     def images(self) -> int | None:
         """The largest job that most of them did."""
-        return headline.most_images(self.study, self.variants)
+        numbers = [images for variant in self.variants for images in self.study.series(variant)]
+        return max(numbers, key=lambda n: (numbers.count(n), n), default=None)
 
     @cached_property
     def groups(self) -> Sequence[Group]:
