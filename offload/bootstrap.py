@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from offload.usecases.split.splitting import SplitRun
 
 
-def load() -> Settings:
-    """The settings as this process sees them.
-
-    Raises:
-        UsageError: a settings file or variable is wrong.
-    """
-    return settings.load(os.environ)
-
-
 def context(*listeners: Listener, offline: bool = False) -> Context:
     """What use cases are handed, with the settings as this process sees them. `listeners` are told
     every event; `offline` keeps the model hub from being asked.
@@ -35,7 +26,7 @@ def context(*listeners: Listener, offline: bool = False) -> Context:
     Raises:
         UsageError: a settings file or variable is wrong.
     """
-    return composed(load(), Reporter(*listeners), offline=offline)
+    return composed(settings.load(os.environ), Reporter(*listeners), offline=offline)
 
 
 def composed(configured: Settings, reporter: Reporter, *, offline: bool = False) -> Context:

@@ -34,7 +34,7 @@ def doctor(
     from offload.render import tables
     from offload.usecases import doctor
 
-    return tables.facts(doctor.facts(bootstrap.load()), as_json=as_json)
+    return tables.facts(doctor.facts(bootstrap.context().settings), as_json=as_json)
 
 
 def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def config(as_json: options.AsJson = False) -> None:
     from offload import bootstrap
     from offload.render import tables
 
-    tables.facts(bootstrap.facts(bootstrap.load()), as_json=as_json)
+    tables.facts(bootstrap.facts(bootstrap.context().settings), as_json=as_json)
 
 
 def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:

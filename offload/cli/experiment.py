@@ -191,9 +191,9 @@ def report(
     A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
     """
     from offload.render.report import build
-    from offload.usecases.experiment import report_data
+    from offload.usecases.experiment.study import recorded
 
     paths = build.targets(study if out is None else out)
-    build.write(report_data.study(study), paths)
+    build.write(recorded(study), paths)
     for path in paths:
         typer.echo(path)

@@ -40,9 +40,7 @@ def run(
     ] = "local",
     budget_s: Annotated[
         float,
-        options.duration(
-            "--budget", "What measuring one place may take, about.", show_default="10s"
-        ),
+        options.duration("--budget", "What measuring one place may take, about. [default: 10s]"),
     ] = 10.0,
     model: options.Model = None,
     labels: options.Labels = None,
@@ -94,12 +92,12 @@ def run(
         raise typer.BadParameter("--json and --csv exclude each other.")
     requests = at_each(options.names(where), **options.fields(ctx, Request, "where"))
     consent.to_rented((request.where for request in requests), yes=yes)
-    say = messages.Messages(quiet=quiet, verbose=verbose)
+    say, lost = messages.Messages(quiet=quiet, verbose=verbose), list[str]()
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
         context = bootstrap.context(phases, bar, say.hear, offline=offline)
-        profiler = profile.Profiler(context, budget_s)
         with context.history() as store, stopping_on_interrupt(context) as interrupted:
-            kept = [(store.add(found), found) for found in profiler.measurements(requests)]
+            measured = profile.measurements(requests, context, budget_s, lost)
+            kept = [(store.add(found), found) for found in measured]
     if as_json:
         profiles.document([found for _, found in kept])
     elif as_csv:
@@ -111,7 +109,7 @@ def run(
             context.reporter.warn(f"{found.condition.place}: {warning}")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if profiler.lost:
+    if lost:
         raise typer.Exit(UNAVAILABLE)
 
 

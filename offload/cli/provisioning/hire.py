@@ -61,7 +61,7 @@ def _meant(request: "Request") -> str:
     from offload.drivers.folders import machine_files
     from offload.providers.ec2 import registry
 
-    configured = bootstrap.load()
+    configured = bootstrap.context().settings
     if request.machine is None and registry.names(configured):
         return registry.one(configured, None).name
     name = request.machine or options.MACHINE

@@ -101,11 +101,7 @@ def answer(question: Question, context: Context, known: History) -> Advice:
 
 
 def _job(question: Question) -> tuple[int, float | None]:
-    """How many images, and what they weigh together if that is known.
-
-    Raises:
-        UsageError: the sources name no image.
-    """
+    """How many images, and what they weigh together if that is known."""
     if question.images is not None:
         return question.images, None
     found = image_files.find(question.sources, recursive=question.recursive, command="advise")

@@ -3,7 +3,7 @@
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from offload.places import known
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.subprocess_run import Detected
-from offload.usecases.experiment.environment import Environment, Links
+from offload.usecases.experiment.environment import Environment
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.provision.teardown import containers
 
@@ -71,7 +71,8 @@ class LinkShaper:
 class CellRunner:
     """Does cells with the images that were drawn. `requests` are by place; `work` is a folder for
     what a cell leaves, `kept_as` what its containers are kept as; `server` is the address of the
-    study's server or the label of its machine, `links` the ways there; empty and None without one.
+    study's server or the label of its machine, `link` tells how many bytes per second cross the
+    way there, shaped to so many Mbit/s; empty and None without one.
     """
 
     requests: Mapping[str, Request]
@@ -81,7 +82,7 @@ class CellRunner:
     shaper: LinkShaper
     server: str
     environment: Environment
-    links: Links | None
+    link: Callable[[float | None], float | None] | None
     reporter: Reporter
     _built: bool = False
 
@@ -113,8 +114,8 @@ class CellRunner:
         goodput, stays = None, stays_up(cell.place)
         if cell.link_mbit is not None:
             self.shaper.shape(cell.link_mbit)
-        if self.links is not None and at_server(cell):
-            goodput = self.links.goodput_bytes_per_s(cell.link_mbit)
+        if self.link is not None and at_server(cell):
+            goodput = self.link(cell.link_mbit)
         is_warm = (stays or known()[cell.place].leaves_machine) and not cell.cold
         may_build = stays and not self._built  # the image, which is no part of any start
         if is_warm or may_build:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
@@ -12,9 +13,10 @@ from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
-from offload.drivers.folders import study_dir
+from offload.drivers.folders import study_dir, study_files
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
+from offload.findings.study import Study, of_tables
 from offload.places import known
 from offload.providers import url
 from offload.providers.ec2 import connection, registry
@@ -26,7 +28,7 @@ from offload.usecases.detect.request import Request
 from offload.usecases.experiment import cell_runner
 from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
 from offload.usecases.experiment.cells import StudyPlan, runs
-from offload.usecases.experiment.environment import Environment, Links
+from offload.usecases.experiment.environment import Environment, probed
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.history import query
 from offload.usecases.history.query import History, shown
@@ -95,7 +97,9 @@ class StudySetup:
                     shaper=self.shaper,
                     server=self.server or "",
                     environment=environment,
-                    links=Links(self.remote, self.context, environment) if self.remote else None,
+                    link=cache(partial(probed, self.remote, self.context, environment))
+                    if self.remote
+                    else None,
                     reporter=self.context.reporter,
                 )
 
@@ -191,14 +195,20 @@ def designed(
     )  # fmt: skip
 
 
+def recorded(folder: str) -> Study:
+    """The study in a folder, for a report.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    files = study_files.read(folder)
+    return of_tables(files.runs, files.images, files.design, files.environment, known())
+
+
 def _billing(
     remote: Request | None, configured: Settings, price_usd_per_h: float | None
 ) -> tuple[Billing, Kind | None]:
-    """What the remote machine costs, and its kind if it is a rented one.
-
-    Raises:
-        UsageError: a price is given where nothing is priced.
-    """
+    """What the remote machine costs, and its kind if it is a rented one."""
     rented = remote is not None and places.means_rented(remote, configured)
     if price_usd_per_h is not None and (remote is None or rented):
         raise UsageError("--price is that of a server at --url.", hint="Leave it out here.")

@@ -31,7 +31,6 @@ from offload.usecases.detect import places, subprocess_run
 from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, detect
-from offload.usecases.history.versions import versions
 from offload.usecases.profile import probing, quality_warnings
 from offload.usecases.profile.burst import Burst
 from offload.usecases.profile.images import SampledFolder
@@ -135,7 +134,7 @@ class Measurer:
         yield replace(whole, warnings=(*warnings, *whole.warnings))
         while sides and not self.context.stop:
             share_s = self.budget.left_s / len(sides)
-            yield self._smaller(sides.pop(0), share_s, full, starts, probes)
+            yield self._smaller(sides.pop(0), share_s, full, whole)
 
     def _begins(self, phase: str) -> None:
         self.context.reporter.emit(PhaseBegan(phase, self.request.where))
@@ -204,12 +203,7 @@ class Measurer:
         return [side_px for side_px in _SIDES_PX if side_px < usual_px][:_MOST_SIDES]
 
     def _smaller(
-        self,
-        side_px: int,
-        share_s: float,
-        full: Burst,
-        starts: Sequence[Start],
-        probes: Sequence[Probe],
+        self, side_px: int, share_s: float, full: Burst, whole: Measurement
     ) -> Measurement:
         """Copies of some images that were sent as they are, and how far the answers agree."""
         self._begins(f"copies of {side_px} px")
@@ -223,7 +217,7 @@ class Measurer:
 
         with self.session(side_px) as session:
             done = self._burst(session, [*compared, *others], enough)
-            measured = self._measurement(session, side_px, done, starts, probes)
+            measured = self._measurement(session, side_px, done, whole.starts, whole.probes)
         agreements = tuple(
             agreement(full.found[path], found)
             for path, found in done.found.items()
@@ -284,7 +278,7 @@ class Measurer:
         if before and after and after[1] > before[1]:
             share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
         return {
-            "versions": versions(),
+            "versions": machine.versions(),
             "load_before": self.load,
             "load_after": machine.load(),
             "cpu_busy_share": share,
