@@ -6,7 +6,7 @@ import typer
 from typer import Argument, Option
 
 from offload.cli import consent, options
-from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
+from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
     from offload.render.messages import Messages
@@ -73,16 +73,7 @@ def detect(
             "--iou", min=0, max=1, help="Drop a box that overlaps a better one of its class more."
         ),
     ] = 0.7,
-    out: Annotated[
-        str | None,
-        Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Write results to this folder; if it holds some of "
-            "the same run, go on where they end.",
-        ),
-    ] = None,
+    out: options.Out = None,
     formats: Annotated[
         str, Option("--format", help="What --out writes, of jsonl,coco,csv,json.")
     ] = "jsonl",
@@ -214,7 +205,6 @@ def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision:
     from contextlib import ExitStack
 
     from offload import bootstrap
-    from offload.cli.process import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
     from offload.domain.events import Downloaded, Event
     from offload.render import detections, messages, progress, split_progress

@@ -6,7 +6,7 @@ import typer
 from typer import Argument, Option
 
 from offload.cli import consent, options
-from offload.cli.process import INTERRUPTED, SOME_FAILED
+from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
     from offload.usecases.experiment.study import StudySetup
@@ -19,15 +19,7 @@ def _side_px(text: str) -> int | None:
 def experiment(
     ctx: typer.Context,
     sources: options.Sources,
-    out: Annotated[
-        str | None,
-        Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="The study's folder; if it holds some of the same study, go on where that ends.",
-        ),
-    ] = None,
+    out: options.Out = None,
     images: Annotated[
         Any,
         options.levels(
@@ -140,10 +132,9 @@ def experiment(
 def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
     from time import perf_counter
 
-    from offload.cli.process import stopping_on_interrupt
     from offload.domain.units import show_usd
     from offload.render import studies
-    from offload.usecases.experiment.cells import StudyProgress
+    from offload.usecases.experiment.study import StudyProgress
 
     reporter, runs = study.context.reporter, []
     with study.opened(out) as running:

@@ -83,6 +83,15 @@ def levels(
 
 AsJson = Annotated[bool, Option("--json", help="JSON instead of a table.")]
 Sources = Annotated[list[str], Argument(metavar="SOURCE", help="Images, as for offload detect.")]
+Out = Annotated[
+    str | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="The folder for results; if it holds some of the same job, go on where they end.",
+    ),
+]
 Model = Annotated[str | None, Option("--model", "-m", help="As for offload detect.")]
 Labels = Annotated[
     str | None, Option(help="File with the model's class names; the word coco for COCO's.")

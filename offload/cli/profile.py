@@ -7,7 +7,7 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from offload.cli import consent, options
-from offload.cli.process import INTERRUPTED, UNAVAILABLE
+from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 
 
 class ProfileGroup(TyperGroup):
@@ -82,7 +82,6 @@ def run(
     and the others are measured, 130 interrupted.
     """
     from offload import bootstrap
-    from offload.cli.process import stopping_on_interrupt
     from offload.domain.events import Downloaded
     from offload.render import messages, profiles, progress
     from offload.usecases.detect.request import Request, at_each

@@ -9,7 +9,7 @@ from offload.domain.units import show_s, show_usd
 from offload.render import progress as live
 from offload.render import tables
 from offload.render.words import between, count
-from offload.usecases.experiment.cells import StudyPlan, StudyProgress
+from offload.usecases.experiment.study import StudyPlan, StudyProgress
 
 if TYPE_CHECKING:
     from offload.domain.studies import CellRun

@@ -10,8 +10,8 @@ from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import Stop
 from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.timing import Durations, Spread
-from offload.usecases.experiment import cells
-from offload.usecases.experiment.cells import StudyPlan, StudyProgress
+from offload.usecases.experiment import cell_runner
+from offload.usecases.experiment.study import StudyPlan, StudyProgress
 from tests.measured import PLACES as KNOWN
 from tests.studies import photo
 
@@ -68,7 +68,7 @@ class Hands:
 
     def runs(self, todo: Sequence[Cell]) -> Iterator[CellRun]:
         hands: Any = self
-        return cells.runs(todo, hands, hands, self.keep, self.stop)
+        return cell_runner.runs(todo, hands, hands, self.keep, self.stop)
 
 
 def test_a_cell_is_predicted_before_it_is_done_and_kept_before_the_next() -> None:

@@ -51,11 +51,7 @@ def _machines(configured: Settings) -> dict[Kind, StartState]:
     for folder in machine_files.folders(configured.machines_path):
         with suppress(OffloadError):  # a damaged record is told of where the machine is asked for
             record = folder.record()
-            if (
-                record is not None
-                and record.ready
-                and found.get(record.kind) is not StartState.WARM
-            ):
+            if record and record.ready and found.get(record.kind) is not StartState.WARM:
                 found[record.kind] = StartState.WARM if record.address else StartState.STOPPED
     return found
 

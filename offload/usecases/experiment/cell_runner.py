@@ -1,4 +1,4 @@
-"""A cell of a study done: the very command in a process of its own, and what it left."""
+"""Cells of a study done: the very command in a process of its own, and what it left."""
 
 import json
 import os
@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import Reporter
+from offload.domain.events import Reporter, Stop
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
-from offload.domain.studies import Cell, CellOutcome
+from offload.domain.studies import Cell, CellOutcome, CellRun
 from offload.domain.timing import Spread
-from offload.drivers.host import processes
+from offload.drivers.host import machine, processes
 from offload.places import known
+from offload.usecases.advise.predict import Predictor
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.subprocess_run import Detected
@@ -168,6 +169,33 @@ class CellRunner:
                 if row.error is None:
                     path = os.path.relpath(os.path.join(root, row.path), self.images.root)
                     yield replace(row, path=path)
+
+
+def runs(
+    cells: Sequence[Cell],
+    predictor: Predictor,
+    runner: CellRunner,
+    record: Callable[[CellRun], None],
+    stop: Stop,
+) -> Iterator[CellRun]:
+    """The runs of `cells`, each handed to `record` before it is given, until `stop` is asked."""
+    for cell in cells:
+        if stop:
+            return
+        run = _run(cell, predictor, runner)
+        record(run)
+        yield run
+
+
+def _run(cell: Cell, predictor: Predictor, runner: CellRunner) -> CellRun:
+    predicted, at, label = predictor.predict(cell), machine.now(), runner.label(cell)
+    try:
+        goodput = runner.prepare(cell)
+        outcome = runner.perform(cell)
+    except OffloadError as error:
+        return CellRun(cell, at, predicted, label=label, error=str(error))
+    run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
+    return replace(run, usd=predictor.usd(cell, run.makespan_s or 0.0))
 
 
 def at_server(cell: Cell) -> bool:

@@ -12,7 +12,8 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.results import Json
-from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
+from offload.domain.studies import Cell, CellRun, Design, Prediction, StudyStatus, lane
+from offload.domain.timing import Clock
 from offload.drivers.folders import study_dir, study_files
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
@@ -26,13 +27,60 @@ from offload.usecases.detect import places
 from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.experiment import cell_runner
-from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
-from offload.usecases.experiment.cells import StudyPlan, runs
+from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper, runs
 from offload.usecases.experiment.environment import Environment, probed
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.history import query
 from offload.usecases.history.query import History, shown
 from offload.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """Cells that are to be done, with what is expected of each; `usd_per_h` is what the machine
+    costs that some of them run on, 0 if nobody bills it.
+    """
+
+    cells: Sequence[tuple[Cell, Prediction]]
+    usd_per_h: float = 0.0
+
+    @property
+    def busy_s(self) -> float:
+        """What doing all of it takes."""
+        return sum(predicted.busy_s for _, predicted in self.cells)
+
+    @property
+    def usd(self) -> float:
+        """What the machine costs for so long."""
+        return self.busy_s / 3600 * self.usd_per_h
+
+    @property
+    def assumed(self) -> list[str]:
+        """The places of which something was never measured."""
+        return sorted({cell.place for cell, predicted in self.cells if predicted.assumed})
+
+
+class StudyProgress:
+    """How long the rest of a plan takes: as predicted, by as much more or less as what is done took
+    more or less than that.
+    """
+
+    def __init__(self, plan: StudyPlan, clock: Clock) -> None:
+        self._expected_s = {cell.number: predicted.busy_s for cell, predicted in plan.cells}
+        self._clock = clock
+        self._began_s = clock()
+        self._done_s = 0.0
+
+    def done(self, cell: Cell) -> None:
+        """One cell less."""
+        self._done_s += self._expected_s.pop(cell.number, 0.0)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the last cell is done."""
+        left_s = sum(self._expected_s.values())
+        spent_s = self._clock() - self._began_s
+        return left_s * spent_s / self._done_s if self._done_s else left_s
 
 
 @dataclass(frozen=True, slots=True)
