@@ -19,18 +19,16 @@ if TYPE_CHECKING:
     from offload.usecases.split.splitting import SplitRun
 
 
-def context(*listeners: Listener, offline: bool = False) -> Context:
-    """What use cases are handed, with the settings as this process sees them. `listeners` are told
-    every event; `offline` keeps the model hub from being asked.
+def context(
+    *listeners: Listener, offline: bool = False, configured: Settings | None = None
+) -> Context:
+    """What use cases are handed, with the settings as this process sees them unless others are
+    given. `listeners` are told every event; `offline` keeps the model hub from being asked.
 
     Raises:
         UsageError: a settings file or variable is wrong.
     """
-    return composed(settings.load(os.environ), Reporter(*listeners), offline=offline)
-
-
-def composed(configured: Settings, reporter: Reporter, *, offline: bool = False) -> Context:
-    """The context that these settings make."""
+    configured, reporter = configured or settings.load(os.environ), Reporter(*listeners)
     cache, is_offline = ModelCache(configured.models_path), offline or configured.offline
     hub = Hub(configured.hub, cache, is_offline, reporter.downloaded, reporter.warn)
     return Context(configured, hub, reporter)

@@ -130,11 +130,8 @@ def experiment(
 
 
 def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
-    from time import perf_counter
-
     from offload.domain.units import show_usd
     from offload.render import studies
-    from offload.usecases.experiment.study import StudyProgress
 
     reporter, runs = study.context.reporter, []
     with study.opened(out) as running:
@@ -145,14 +142,12 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
             question = f"Begin, for about {show_usd(plan.usd)}?"
             if not consent.given(question, "Nothing that costs money is begun without a yes."):
                 raise typer.Exit(1)
-        pace = StudyProgress(plan, perf_counter)
         with (
             stopping_on_interrupt(study.context, "Finishing this cell") as interrupted,
-            studies.progress(running.done, pace, standing, total, quiet) as advance,
+            studies.progress(running.done, plan, standing, total, quiet) as advance,
         ):
             for run in running.runs:
                 runs.append(run)
-                pace.done(run.cell)
                 advance(run)
                 reporter.note(studies.cell_line(run))
     for line in studies.summary_lines(runs, total, running.done, standing, out):

@@ -24,7 +24,6 @@ from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE, Question
 from offload.usecases.context import Context
 from offload.usecases.history import query
-from offload.usecases.history.query import History
 
 _OLD = datetime.timedelta(days=7)
 _UNKNOWN_SLOTS = 2
@@ -56,7 +55,7 @@ def _machines(configured: Settings) -> dict[Kind, StartState]:
     return found
 
 
-def answer(question: Question, context: Context, known: History) -> Advice:
+def answer(question: Question, context: Context, known: query.History) -> Advice:
     """The answer to a question from what is `known`.
 
     Raises:

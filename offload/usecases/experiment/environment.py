@@ -12,7 +12,6 @@ from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from offload.usecases.profile import probing
-from offload.usecases.profile.probing import Budget
 
 _PROBE_S = 10.0
 _NONE: Mapping[str, Json] = {}
@@ -65,7 +64,7 @@ def probed(
     with places.endpoint(request, context) as via:
         place = places.made(request, context, via)
         with place.open(request.selection(place.model), 1) as session:
-            budget = Budget(_PROBE_S, context.clock)
+            budget = probing.Budget(_PROBE_S, context.clock)
             luck = random.Random()  # noqa: S311 - what cannot be compressed will do
             probes = probing.link(session, budget, luck, context.stop)
             facts: Json = {"host": dict(session.host)}

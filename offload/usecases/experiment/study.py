@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -13,7 +13,6 @@ from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, Prediction, StudyStatus, lane
-from offload.domain.timing import Clock
 from offload.drivers.folders import study_dir, study_files
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
@@ -24,14 +23,12 @@ from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect import places
-from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.experiment import cell_runner
 from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper, runs
 from offload.usecases.experiment.environment import Environment, probed
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.history import query
-from offload.usecases.history.query import History, shown
 from offload.version import __version__
 
 
@@ -59,28 +56,13 @@ class StudyPlan:
         """The places of which something was never measured."""
         return sorted({cell.place for cell, predicted in self.cells if predicted.assumed})
 
-
-class StudyProgress:
-    """How long the rest of a plan takes: as predicted, by as much more or less as what is done took
-    more or less than that.
-    """
-
-    def __init__(self, plan: StudyPlan, clock: Clock) -> None:
-        self._expected_s = {cell.number: predicted.busy_s for cell, predicted in plan.cells}
-        self._clock = clock
-        self._began_s = clock()
-        self._done_s = 0.0
-
-    def done(self, cell: Cell) -> None:
-        """One cell less."""
-        self._done_s += self._expected_s.pop(cell.number, 0.0)
-
-    @property
-    def left_s(self) -> float:
-        """Seconds until the last cell is done."""
-        left_s = sum(self._expected_s.values())
-        spent_s = self._clock() - self._began_s
-        return left_s * spent_s / self._done_s if self._done_s else left_s
+    def left_s(self, done: Collection[str], spent_s: float) -> float:
+        """Seconds until the last cell is done, where those with the numbers `done` took `spent_s`:
+        as predicted, by as much more or less as these took more or less than that.
+        """
+        left_s = sum(predicted.busy_s for cell, predicted in self.cells if cell.number not in done)
+        done_s = self.busy_s - left_s
+        return left_s * spent_s / done_s if done_s else left_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +210,14 @@ def designed(
     at = {request.where: request for request in requests}
     remote = next((each for each in requests if known()[each.where].takes("url")), None)
     billing, kind = _billing(remote, configured, price_usd_per_h)
-    address = shown(url.checked(remote.url or configured.url)) if remote and not kind else None
-    server = kind.label if kind else address
+    server = kind.label if kind else None
+    if remote and not kind:
+        server = query.shown(url.checked(remote.url or configured.url))
     predictor = Predictor(
         known=_known(model, requests[0].model or configured.model, server, context),
         total_bytes=images.total_bytes(),
         billing=billing,
-        slots=local_slots(requests[0], configured),
+        slots=places.local_slots(requests[0], configured),
         kind=kind,
     )
     sha256 = model.identity.sha256 if model else None
@@ -268,10 +251,10 @@ def _billing(
 
 def _known(
     model: ModelSource | None, asked: str | None, server: str | None, context: Context
-) -> History:
+) -> query.History:
     """What is known of the model at the places here, and at the server."""
     if model is not None:
         return query.of_model(model.identity, server, context)
     with suppress(UsageError):  # nothing was measured with it
         return query.known(None, asked, server, context)
-    return History(asked or "unknown", [], [])
+    return query.History(asked or "unknown", [], [])

@@ -28,13 +28,11 @@ from offload.places import known
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places, subprocess_run
-from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, detect
 from offload.usecases.profile import probing, quality_warnings
 from offload.usecases.profile.burst import Burst
 from offload.usecases.profile.images import SampledFolder
-from offload.usecases.profile.probing import Budget
 
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
 _LEAST_SHARE = 0.4
@@ -65,7 +63,7 @@ class Measurer:
     place: Place
     selection: Selection
     images: SampledFolder
-    budget: Budget
+    budget: probing.Budget
     rng: random.Random
     load: float | None = None
     warnings: Sequence[str] = ()
@@ -83,7 +81,7 @@ class Measurer:
         """
         drawn, together, reason = self.images.drawn, 1, ""
         if known()[self.request.where].in_process:
-            together = local_slots(self.request, self.context.settings)
+            together = places.local_slots(self.request, self.context.settings)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)
         located = [os.path.join(self.images.root, each.path) for each in drawn]
@@ -254,7 +252,7 @@ class Measurer:
         starts: Sequence[Start],
         probes: Sequence[Probe],
     ) -> Measurement:
-        under = condition(session, self._request(side_px), self.context.settings, self.via)
+        under = places.condition(session, self._request(side_px), self.context.settings, self.via)
         return Measurement(
             taken_at=self.taken_at,
             source="profile",

@@ -10,7 +10,6 @@ from offload.drivers.host import machine
 from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect import places
-from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.profile import quality_warnings
 from offload.usecases.profile.images import folder
@@ -28,7 +27,7 @@ def measurements(
         OffloadError: what is asked for cannot be done.
     """
     configured, rng = context.settings, random.Random()  # noqa: S311 - no secret hangs on it
-    most = max(local_slots(request, configured) for request in requests)
+    most = max(places.local_slots(request, configured) for request in requests)
     away = any(request.leaves_machine for request in requests)
     images = folder(requests[0], rng, most, configured.keep_local if away else ())
     cores, load, kind = machine.usable_cores(), machine.load(), machine.burstable()
