@@ -182,20 +182,17 @@ def runs(
     for cell in cells:
         if stop:
             return
-        run = _run(cell, predictor, runner)
+        predicted, at, label = predictor.predict(cell), machine.now(), runner.label(cell)
+        try:
+            goodput = runner.prepare(cell)
+            outcome = runner.perform(cell)
+        except OffloadError as error:
+            run = CellRun(cell, at, predicted, label=label, error=str(error))
+        else:
+            run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
+            run = replace(run, usd=predictor.usd(cell, run.makespan_s or 0.0))
         record(run)
         yield run
-
-
-def _run(cell: Cell, predictor: Predictor, runner: CellRunner) -> CellRun:
-    predicted, at, label = predictor.predict(cell), machine.now(), runner.label(cell)
-    try:
-        goodput = runner.prepare(cell)
-        outcome = runner.perform(cell)
-    except OffloadError as error:
-        return CellRun(cell, at, predicted, label=label, error=str(error))
-    run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
-    return replace(run, usd=predictor.usd(cell, run.makespan_s or 0.0))
 
 
 def at_server(cell: Cell) -> bool:

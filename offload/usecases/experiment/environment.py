@@ -14,7 +14,6 @@ from offload.usecases.detect.request import Request
 from offload.usecases.profile import probing
 
 _PROBE_S = 10.0
-_NONE: Mapping[str, Json] = {}
 
 
 class Environment:
@@ -34,14 +33,14 @@ class Environment:
         }
         write(self._document)
 
-    def add(self, place: str, facts: Mapping[str, Any], links: Mapping[str, Json] = _NONE) -> None:
+    def add(self, place: str, facts: Mapping[str, Any], links: Json | None = None) -> None:
         """What was found of a place, unless it is known already; and what crossed its `links`, by
         how they were shaped.
         """
         known = self._document["places"].setdefault(place, {})
         new = {name: value for name, value in facts.items() if name not in known}
         known.update(new)
-        for shaped, found in links.items():
+        for shaped, found in (links or {}).items():
             known.setdefault("links", {}).setdefault(shaped, {}).update(found)
         if new or links:
             self._write(self._document)
