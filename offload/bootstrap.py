@@ -36,13 +36,9 @@ def context(
 
 def facts(configured: Settings) -> Json:
     """Every setting with its value and origin."""
-    unset = {"value": None, "from": "not set"}
-    document: Json = {
-        name: {"value": found.value, "from": found.source}
-        if (found := configured.origins.get(name))
-        else unset
-        for name in settings.KEYS
-    }
+    document: Json = {name: {"value": None, "from": "not set"} for name in settings.KEYS}
+    for name, found in configured.origins.items():
+        document[name] = {"value": found.value, "from": found.source}
     return document | {"files": [settings.LOCAL_FILE, settings.user_file()]}
 
 

@@ -30,8 +30,8 @@ from offload.usecases.context import Context
 from offload.usecases.detect import places, subprocess_run
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, detect
-from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.burst import Burst
+from offload.usecases.profile import probing
+from offload.usecases.profile.burst import Burst, sample_warnings
 from offload.usecases.profile.images import SampledFolder
 
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
@@ -264,7 +264,7 @@ class Measurer:
             images=tuple(done.samples),
             probes=tuple(probes),
             facts=self._facts(),
-            warnings=tuple(quality_warnings.of_samples(done.samples, probes, session.concurrency)),
+            warnings=tuple(sample_warnings(done.samples, probes, session.concurrency)),
         )
 
     def _request(self, side_px: int | None) -> Request:

@@ -11,10 +11,11 @@ from offload.providers.ec2 import registry
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
-from offload.usecases.profile import quality_warnings
 from offload.usecases.profile.images import folder
 from offload.usecases.profile.measure import Measurer
 from offload.usecases.profile.probing import Budget
+
+_BUSY = 0.5
 
 
 def measurements(
@@ -32,7 +33,7 @@ def measurements(
     images = folder(requests[0], rng, most, configured.keep_local if away else ())
     cores, load, kind = machine.usable_cores(), machine.load(), machine.burstable()
     on_battery = machine.on_battery()
-    doubts = list(quality_warnings.of_machine(cores, load, kind, on_battery=on_battery))
+    doubts = list(machine_warnings(cores, load, kind, on_battery=on_battery))
     for request in requests:  # what cannot be meant is refused before anything is measured
         if places.means_rented(request, configured):
             registry.connected(configured, request.machine)
@@ -61,3 +62,24 @@ def measurements(
         except PlaceUnavailable as error:
             lost.append(request.where)
             context.reporter.emit(failed(error, request.where))
+
+
+def machine_warnings(
+    cores: int, load: float | None = None, burstable: str | None = None, *, on_battery: bool = False
+) -> Iterator[str]:
+    """A sentence with advice for each thing about this machine that makes its numbers doubtful:
+    `load` is how many programs wanted one of its `cores` before a measurement, `burstable` its kind
+    if its full speed lasts only as long as its credits.
+    """
+    if load is not None and load / cores > _BUSY:
+        yield (
+            f"This machine was busy before we began (load {load:.1f} on {cores} "
+            "cores): close what else is running and profile again."
+        )
+    if burstable:
+        yield (
+            f"A {burstable} keeps its full speed only as long as its CPU credits last: "
+            "profile with a --budget as long as the job, or measure on another kind."
+        )
+    if on_battery:
+        yield "This machine runs on battery, which slows it down: plug it in and profile again."
