@@ -19,27 +19,16 @@ if TYPE_CHECKING:
     from offload.usecases.split.splitting import SplitRun
 
 
-def load() -> Settings:
-    """The settings as this process sees them.
+def context(
+    *listeners: Listener, offline: bool = False, configured: Settings | None = None
+) -> Context:
+    """What use cases are handed, with the settings as this process sees them unless others are
+    given. `listeners` are told every event; `offline` keeps the model hub from being asked.
 
     Raises:
         UsageError: a settings file or variable is wrong.
     """
-    return settings.load(os.environ)
-
-
-def context(*listeners: Listener, offline: bool = False) -> Context:
-    """What use cases are handed, with the settings as this process sees them. `listeners` are told
-    every event; `offline` keeps the model hub from being asked.
-
-    Raises:
-        UsageError: a settings file or variable is wrong.
-    """
-    return composed(load(), Reporter(*listeners), offline=offline)
-
-
-def composed(configured: Settings, reporter: Reporter, *, offline: bool = False) -> Context:
-    """The context that these settings make."""
+    configured, reporter = configured or settings.load(os.environ), Reporter(*listeners)
     cache, is_offline = ModelCache(configured.models_path), offline or configured.offline
     hub = Hub(configured.hub, cache, is_offline, reporter.downloaded, reporter.warn)
     return Context(configured, hub, reporter)
@@ -47,13 +36,9 @@ def composed(configured: Settings, reporter: Reporter, *, offline: bool = False)
 
 def facts(configured: Settings) -> Json:
     """Every setting with its value and origin."""
-    unset = {"value": None, "from": "not set"}
-    document: Json = {
-        name: {"value": found.value, "from": found.source}
-        if (found := configured.origins.get(name))
-        else unset
-        for name in settings.KEYS
-    }
+    document: Json = {name: {"value": None, "from": "not set"} for name in settings.KEYS}
+    for name, found in configured.origins.items():
+        document[name] = {"value": found.value, "from": found.source}
     return document | {"files": [settings.LOCAL_FILE, settings.user_file()]}
 
 

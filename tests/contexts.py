@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from offload import bootstrap
-from offload.domain.events import Event, Noted, Reporter, Warned
+from offload.domain.events import Event, Noted, Warned
 from offload.drivers import settings
 from offload.drivers.settings import Settings
 from offload.usecases.context import Context
@@ -32,5 +32,5 @@ def context(
         elif isinstance(event, Noted):
             note(event.text)
 
-    made = bootstrap.composed(configured or settings.load({}), Reporter(hear))
+    made = bootstrap.context(hear, configured=configured or settings.load({}))
     return replace(made, **{"clouds": no_clouds, **changed})

@@ -27,8 +27,7 @@ def advise(
     ] = None,
     optimize: Annotated[str, Option(help="What is to be small: time or cost.")] = "time",
     deadline_s: Annotated[
-        float | None,
-        options.duration("--deadline", "By when it must be done, such as 90s.", "DURATION"),
+        float | None, options.duration("--deadline", "By when it must be done, such as 90s.")
     ] = None,
     max_cost_usd: Annotated[
         float | None, options.dollars("--max-cost", "What it may cost at most.")
@@ -47,7 +46,7 @@ def advise(
         ),
     ] = None,
     rtt_s: Annotated[
-        float | None, options.duration_or_0("--rtt", "The round trip, such as 30ms.")
+        float | None, options.duration("--rtt", "The round trip, such as 30ms.", zero_ok=True)
     ] = None,
     image_bytes: Annotated[
         float | None,
@@ -82,8 +81,8 @@ def advise(
     region: Annotated[str, Option(help="Where it runs.")] = "us-east-1",
     idle_s: Annotated[
         float,
-        options.duration_or_0(
-            "--idle", "How long a machine started for the job stays.", show_default="20m"
+        options.duration(
+            "--idle", "How long a machine started for the job stays. [default: 20m]", zero_ok=True
         ),
     ] = 20 * 60.0,
     min_agreement: Annotated[

@@ -14,7 +14,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Detect objects in folders of images, here or wherever measurement says it is better.",
 )
 
 

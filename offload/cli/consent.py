@@ -1,10 +1,14 @@
 """A yes to what costs money or removes something: asked for on a terminal, or given by `--yes`."""
 
+import shlex
+import sys
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 from typer import Option
+
+from offload.domain.errors import UsageError
 
 Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before what costs money.")]
 
@@ -15,11 +19,6 @@ def given(question: str, refusal: str) -> bool:
     Raises:
         UsageError: there is nobody to ask; `refusal` says what is not done then.
     """
-    import shlex
-    import sys
-
-    from offload.domain.errors import UsageError
-
     if not sys.stdin.isatty():
         typed = shlex.join(["offload", *sys.argv[1:], "--yes"])
         raise UsageError(refusal, hint=f"To say it beforehand: {typed}")

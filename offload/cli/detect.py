@@ -6,18 +6,11 @@ import typer
 from typer import Argument, Option
 
 from offload.cli import consent, options
-from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED
+from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from offload.domain.results import Row
     from offload.render.messages import Messages
-    from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
-    from offload.usecases.detect.run import DetectRun
-    from offload.usecases.split.splitting import SplitRun
 
 
 def detect(
@@ -80,16 +73,7 @@ def detect(
             "--iou", min=0, max=1, help="Drop a box that overlaps a better one of its class more."
         ),
     ] = 0.7,
-    out: Annotated[
-        str | None,
-        Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Write results to this folder; if it holds some of "
-            "the same run, go on where they end.",
-        ),
-    ] = None,
+    out: options.Out = None,
     formats: Annotated[
         str, Option("--format", help="What --out writes, of jsonl,coco,csv,json.")
     ] = "jsonl",
@@ -178,6 +162,8 @@ def detect(
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
     there, 130 interrupted.
     """
+    from offload import bootstrap
+    from offload.domain.places import AUTO
     from offload.render import messages
     from offload.usecases.detect.request import Request
 
@@ -186,7 +172,22 @@ def detect(
     if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
         raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.chosen(quiet=quiet, verbose=verbose)
-    _carry_out(request, say, as_json=as_json, provision=provision, dry_run=dry_run, yes=yes)
+    context = bootstrap.context(say.hear, offline=offline)
+    if where == AUTO:
+        from offload.render.advice.advice import one_line
+        from offload.usecases.detect import choose
+
+        request, advice = choose.decided(request, context)
+        context.reporter.note(one_line(advice))
+    if dry_run:
+        from offload.render import detections
+        from offload.usecases.detect import privacy
+
+        found, paths, total_bytes = privacy.leaving(request, context)
+        detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
+        return
+    consent.to_rented(request.members, yes=yes)
+    _carry_out(request, say, as_json=as_json, provision=provision)
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -199,28 +200,16 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def _carry_out(
-    request: "Request", say: "Messages", *, as_json: bool, provision: bool, dry_run: bool, yes: bool
-) -> None:
-    """Do what is requested, or list what would leave."""
+def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision: bool) -> None:
     from contextlib import ExitStack
 
     from offload import bootstrap
-    from offload.cli.process import stopping_on_interrupt
     from offload.cli.provisioning.provision import asked_for, renting
     from offload.domain.events import Downloaded, Event
-    from offload.domain.places import AUTO
     from offload.render import detections, messages, progress
     from offload.usecases.detect import record
     from offload.usecases.detect.run import detection
 
-    context = bootstrap.context(say.hear, offline=request.offline)
-    if request.where == AUTO:
-        request = _decided(request, context)
-    if dry_run:
-        _list_what_leaves(request, context, as_json=as_json)
-        return
-    consent.to_rented(request.members, yes=yes)
     bring_up, rental = asked_for(request, say, provision=provision)
     heard: set[type[Event]] = set()
     with ExitStack() as stack:
@@ -233,7 +222,10 @@ def _carry_out(
         run = stack.enter_context(detection(request, context, BEGAN_S, begun))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
         sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
-        with _shown(run, shared, say.quiet) as advance:
+        shown = progress.images(run.total, say.quiet)
+        if shared:
+            shown = progress.places(run.total, shared.monitor, say.quiet)
+        with shown as advance:
             for row in run:
                 sink.add(row)
                 say.row(row)
@@ -252,31 +244,3 @@ def _carry_out(
         messages.stopped_early(summary, request.max_failures)
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _decided(request: "Request", context: "Context") -> "Request":
-    """The request with the place that is best for it now, which is said."""
-    from offload.render.advice.advice import one_line
-    from offload.usecases.detect import choose
-
-    decided, advice = choose.decided(request, context)
-    context.reporter.note(one_line(advice))
-    return decided
-
-
-def _list_what_leaves(request: "Request", context: "Context", *, as_json: bool) -> None:
-    from offload.render import detections
-    from offload.usecases.detect import privacy
-
-    found, paths, total_bytes = privacy.leaving(request, context)
-    detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
-
-
-def _shown(
-    run: "DetectRun", shared: "SplitRun | None", quiet: bool
-) -> "AbstractContextManager[Callable[[Row], None]]":
-    from offload.render import progress
-
-    if shared:
-        return progress.places(run.total, shared.monitor, quiet)
-    return progress.images(run.total, quiet)

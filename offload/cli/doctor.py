@@ -23,35 +23,28 @@ def doctor(
 
     With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
     """
-    from offload.domain.errors import UsageError
-
-    if what == "aws":
-        return _aws(region, profile, policy=policy, as_json=as_json)
-    if what is not None or region or profile or policy:
-        wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
-        raise UsageError(wrong, hint="offload doctor aws")
-    from offload import bootstrap
-    from offload.render import tables
-    from offload.usecases import doctor
-
-    return tables.facts(doctor.facts(bootstrap.load()), as_json=as_json)
-
-
-def _aws(region: str | None, profile: str | None, *, policy: bool, as_json: bool) -> None:
     import json
 
     from offload import bootstrap
+    from offload.domain.errors import UsageError
     from offload.drivers.aws import iam
     from offload.render import tables
+    from offload.usecases import doctor
     from offload.usecases.provision import cloud_diagnosis
 
+    if what != "aws" and (what is not None or region or profile or policy):
+        wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
+        raise UsageError(wrong, hint="offload doctor aws")
     if policy:
-        return tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
-    found, wrong = cloud_diagnosis.facts(bootstrap.context(), region, profile)
+        tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
+        return
+    if what is None:
+        tables.facts(doctor.facts(bootstrap.context().settings), as_json=as_json)
+        return
+    found, missing = cloud_diagnosis.facts(bootstrap.context(), region, profile)
     tables.facts(found, as_json=as_json)
-    if wrong is not None:
-        raise wrong
-    return None
+    if missing is not None:
+        raise missing
 
 
 def config(as_json: options.AsJson = False) -> None:
@@ -62,7 +55,7 @@ def config(as_json: options.AsJson = False) -> None:
     from offload import bootstrap
     from offload.render import tables
 
-    tables.facts(bootstrap.facts(bootstrap.load()), as_json=as_json)
+    tables.facts(bootstrap.facts(bootstrap.context().settings), as_json=as_json)
 
 
 def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:

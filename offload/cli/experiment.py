@@ -6,7 +6,7 @@ import typer
 from typer import Argument, Option
 
 from offload.cli import consent, options
-from offload.cli.process import INTERRUPTED, SOME_FAILED
+from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
     from offload.usecases.experiment.study import StudySetup
@@ -19,15 +19,7 @@ def _side_px(text: str) -> int | None:
 def experiment(
     ctx: typer.Context,
     sources: options.Sources,
-    out: Annotated[
-        str | None,
-        Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="The study's folder; if it holds some of the same study, go on where that ends.",
-        ),
-    ] = None,
+    out: options.Out = None,
     images: Annotated[
         Any,
         options.levels(
@@ -138,12 +130,8 @@ def experiment(
 
 
 def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
-    from time import perf_counter
-
-    from offload.cli.process import stopping_on_interrupt
     from offload.domain.units import show_usd
     from offload.render import studies
-    from offload.usecases.experiment.cells import StudyProgress
 
     reporter, runs = study.context.reporter, []
     with study.opened(out) as running:
@@ -154,14 +142,12 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
             question = f"Begin, for about {show_usd(plan.usd)}?"
             if not consent.given(question, "Nothing that costs money is begun without a yes."):
                 raise typer.Exit(1)
-        pace = StudyProgress(plan, perf_counter)
         with (
             stopping_on_interrupt(study.context, "Finishing this cell") as interrupted,
-            studies.progress(running.done, pace, standing, total, quiet) as advance,
+            studies.progress(running.done, plan, standing, total, quiet) as advance,
         ):
             for run in running.runs:
                 runs.append(run)
-                pace.done(run.cell)
                 advance(run)
                 reporter.note(studies.cell_line(run))
     for line in studies.summary_lines(runs, total, running.done, standing, out):
@@ -191,9 +177,9 @@ def report(
     A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
     """
     from offload.render.report import build
-    from offload.usecases.experiment import report_data
+    from offload.usecases.experiment.study import recorded
 
     paths = build.targets(study if out is None else out)
-    build.write(report_data.study(study), paths)
+    build.write(recorded(study), paths)
     for path in paths:
         typer.echo(path)

@@ -19,7 +19,7 @@ def list_models(as_json: options.AsJson = False) -> None:
     from offload.render import tables
     from offload.usecases import models
 
-    tables.models(models.listing(bootstrap.load()), as_json=as_json)
+    tables.models(models.listing(bootstrap.context().settings), as_json=as_json)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -36,15 +35,17 @@ def names(*texts: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name))
 
 
-def quantity(option: str, parse: Callable[..., float], metavar: str, text: str, **more: Any) -> Any:
+def quantity(
+    option: str, parse: Callable[..., float], metavar: str, text: str, **limits: bool
+) -> Any:
     """An option that is typed as a quantity, shown as `metavar`, and comes as a number, as its
-    default is one. `text` is its help.
+    default is one. `text` is its help, which names the default, as it would be typed.
     """
 
     def parsed(typed: Any) -> float:
-        return parse(typed, option=option) if isinstance(typed, str) else float(typed)
+        return parse(typed, option=option, **limits) if isinstance(typed, str) else float(typed)
 
-    return Option(option, parser=parsed, metavar=metavar, help=text, **more)
+    return Option(option, parser=parsed, metavar=metavar, help=text, show_default=False)
 
 
 def dollars(option: str, text: str) -> Any:
@@ -52,14 +53,9 @@ def dollars(option: str, text: str) -> Any:
     return quantity(option, units.usd, "USD", text)
 
 
-def duration(option: str, text: str, metavar: str = "TIME", **more: Any) -> Any:
+def duration(option: str, text: str, **limits: bool) -> Any:
     """An option that is typed as a duration and comes as seconds."""
-    return quantity(option, units.duration_s, metavar, text, **more)
-
-
-def duration_or_0(option: str, text: str, **more: Any) -> Any:
-    """The same, where zero means something."""
-    return quantity(option, partial(units.duration_s, zero_ok=True), "DURATION", text, **more)
+    return quantity(option, units.duration_s, "TIME", text, **limits)
 
 
 def levels(
@@ -69,11 +65,8 @@ def levels(
     kind: Callable[[str], float | None] = int,
     least: float = 1,
     most: float = 1_000_000,
-    **more: Any,
 ) -> Any:
-    """An option that is typed as numbers with commas between, and comes as a tuple of them, each
-    once.
-    """
+    """An option that is typed as numbers with commas between; comes as a tuple, each once."""
 
     def parsed(typed: str) -> tuple[float | None, ...]:
         try:
@@ -85,11 +78,20 @@ def levels(
             raise UsageError(f"{option} takes numbers from {least} to {most}, not {typed!r}.")
         return values
 
-    return Option(option, parser=parsed, metavar=metavar, help=text, **more)
+    return Option(option, parser=parsed, metavar=metavar, help=text)
 
 
 AsJson = Annotated[bool, Option("--json", help="JSON instead of a table.")]
 Sources = Annotated[list[str], Argument(metavar="SOURCE", help="Images, as for offload detect.")]
+Out = Annotated[
+    str | None,
+    Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="The folder for results; if it holds some of the same job, go on where they end.",
+    ),
+]
 Model = Annotated[str | None, Option("--model", "-m", help="As for offload detect.")]
 Labels = Annotated[
     str | None, Option(help="File with the model's class names; the word coco for COCO's.")

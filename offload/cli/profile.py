@@ -7,7 +7,7 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from offload.cli import consent, options
-from offload.cli.process import INTERRUPTED, UNAVAILABLE
+from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 
 
 class ProfileGroup(TyperGroup):
@@ -40,9 +40,7 @@ def run(
     ] = "local",
     budget_s: Annotated[
         float,
-        options.duration(
-            "--budget", "What measuring one place may take, about.", show_default="10s"
-        ),
+        options.duration("--budget", "What measuring one place may take, about. [default: 10s]"),
     ] = 10.0,
     model: options.Model = None,
     labels: options.Labels = None,
@@ -84,7 +82,6 @@ def run(
     and the others are measured, 130 interrupted.
     """
     from offload import bootstrap
-    from offload.cli.process import stopping_on_interrupt
     from offload.domain.events import Downloaded
     from offload.render import messages, profiles, progress
     from offload.usecases.detect.request import Request, at_each
@@ -94,12 +91,12 @@ def run(
         raise typer.BadParameter("--json and --csv exclude each other.")
     requests = at_each(options.names(where), **options.fields(ctx, Request, "where"))
     consent.to_rented((request.where for request in requests), yes=yes)
-    say = messages.Messages(quiet=quiet, verbose=verbose)
+    say, lost = messages.Messages(quiet=quiet, verbose=verbose), list[str]()
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
         context = bootstrap.context(phases, bar, say.hear, offline=offline)
-        profiler = profile.Profiler(context, budget_s)
         with context.history() as store, stopping_on_interrupt(context) as interrupted:
-            kept = [(store.add(found), found) for found in profiler.measurements(requests)]
+            measured = profile.measurements(requests, context, budget_s, lost)
+            kept = [(store.add(found), found) for found in measured]
     if as_json:
         profiles.document([found for _, found in kept])
     elif as_csv:
@@ -111,7 +108,7 @@ def run(
             context.reporter.warn(f"{found.condition.place}: {warning}")
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if profiler.lost:
+    if lost:
         raise typer.Exit(UNAVAILABLE)
 
 

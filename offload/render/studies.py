@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from offload.domain.studies import Prediction, StudyStatus, lane
@@ -9,7 +10,7 @@ from offload.domain.units import show_s, show_usd
 from offload.render import progress as live
 from offload.render import tables
 from offload.render.words import between, count
-from offload.usecases.experiment.cells import StudyPlan, StudyProgress
+from offload.usecases.experiment.study import StudyPlan
 
 if TYPE_CHECKING:
     from offload.domain.studies import CellRun
@@ -56,7 +57,7 @@ def _takes(predicted: Prediction) -> str:
 
 @contextmanager
 def progress(
-    done: int, pace: StudyProgress, standing: StudyStatus, total: int, quiet: bool
+    done: int, plan: StudyPlan, standing: StudyStatus, total: int, quiet: bool
 ) -> Iterator[Callable[["CellRun"], None]]:
     """A bar of cells with the ETA by the cost model and the best place so far; call what is given
     with every run.
@@ -70,16 +71,20 @@ def progress(
     # To refresh by itself would take its share of what is measured.
     bar = live.bar(*columns, auto_refresh=False)
 
-    def advance(_run: "CellRun") -> None:
-        bar.update(task, advance=1, description=_under_way(pace, standing), refresh=True)
+    finished: set[str] = set()
+    began_s = perf_counter()
+
+    def under_way() -> str:
+        left_s = plan.left_s(finished, perf_counter() - began_s)
+        return ", ".join(filter(None, [f"ETA {show_s(left_s)}", best(standing)]))
+
+    def advance(run: "CellRun") -> None:
+        finished.add(run.cell.number)
+        bar.update(task, advance=1, description=under_way(), refresh=True)
 
     with bar:
-        task = bar.add_task(_under_way(pace, standing), total=total, completed=done)
+        task = bar.add_task(under_way(), total=total, completed=done)
         yield advance
-
-
-def _under_way(pace: StudyProgress, standing: StudyStatus) -> str:
-    return ", ".join(filter(None, [f"ETA {show_s(pace.left_s)}", best(standing)]))
 
 
 def best(standing: StudyStatus) -> str:

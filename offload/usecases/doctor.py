@@ -12,7 +12,6 @@ from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
 from offload.drivers.settings import Settings
 from offload.providers import PROVIDERS
-from offload.usecases.history.versions import versions
 from offload.version import __version__
 
 _LIBRARIES = ("ai-edge-litert", "tensorflow", "tensorflow-hub")
@@ -23,7 +22,7 @@ def facts(configured: Settings) -> Json:
     """A line for each thing that detection here or elsewhere may need; of places, providers of
     servers and runtimes, the package that brings them.
     """
-    installed = versions()
+    installed = machine.versions()
     missing = "not installed; to install it: pip install {}"
     return {
         "offload": __version__,

@@ -41,9 +41,6 @@ def _ours() -> list[str]:
 def _photographs() -> Iterator[str]:
     for package, photos in _SAMPLES.items():
         home = util.find_spec(package)
-        if home is None or home.origin is None:
-            continue
-        for photo in photos:
-            path = os.path.join(os.path.dirname(home.origin), photo)
-            if os.path.exists(path):
-                yield path
+        if home is not None and home.origin is not None:
+            folder = os.path.dirname(home.origin)
+            yield from filter(os.path.exists, (os.path.join(folder, photo) for photo in photos))

@@ -80,7 +80,8 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         machine=machine.describe(),
         startup=Startup(0.0, 0.0, 0.0),  # not known before
     )
-    address = _address(options.host, listener.getsockname()[1])
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{host}:{listener.getsockname()[1]}"
     opens = partial(place.open, Selection(min_score=model.min_score), workers)
     service = Service(opens, info, pictures.sample(), clock, token)
     serve(service, listener, lambda info: announce(address, info))
@@ -101,7 +102,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _address(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -312,7 +312,7 @@ NOW, FAR = "2026-11-21T12:00:00+00:00", "http://far.example:8080"
 def test_nothing_that_costs_money_is_begun_without_a_yes(
     offload: Offload, examples: Path, tmp_path: Path
 ) -> None:
-    configured = bootstrap.load()
+    configured = bootstrap.context().settings
     spec = Spec("main", "us-east-1", "c7i.large", ("192.0.2.1/32",))
     record = MachineRecord(spec, "ec2-user", 0.0893, 8, "a", NOW, id="i-1", address="192.0.2.7")
     machine_files.folder(configured.machines_path, "main").keep(replace(record, ready=True))

@@ -28,7 +28,7 @@ from offload.render.report.document import (
     spans,
 )
 from offload.render.report.sentences import SHOWN, Names, Sentences, digits, round_images, templates
-from offload.usecases.experiment import report_data
+from offload.usecases.experiment.study import recorded
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
 
@@ -80,7 +80,7 @@ _UNSAID = re.compile(r"\bNone\b(?! of)|\b(nan|inf|True|False)\b|[{}@]|  | \.")
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
     root = tmp_path_factory.mktemp("studies")
-    return {name: report_data.study(str(made(root / name, what))) for name, what in STUDIES.items()}
+    return {name: recorded(str(made(root / name, what))) for name, what in STUDIES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ def test_the_set_up_has_the_machines_and_the_link(documents: dict[str, Document]
 def test_a_job_that_nobody_finished_was_not_measured(tmp_path: Path) -> None:
     failing = dict.fromkeys((2, 5), "Ctrl-C.")
     what = Made(places=["local", "remote"], images=[1, 10, 50], repeats=1, failing=failing)
-    document = build.document(report_data.study(str(made(tmp_path / "study", what))))
+    document = build.document(recorded(str(made(tmp_path / "study", what))))
     assert "jobs of more than 10 images" in conclusion(document, "What this study cannot say.")
 
 
@@ -281,7 +281,7 @@ def test_where_nothing_differs_no_link_and_no_hour_is_said_to_decide() -> None:
 
 def test_offloading_is_compared_with_the_fastest_place_here(tmp_path: Path) -> None:
     laws = LAWS | {"container": Law(0.02), "remote": Law(0.02, mbit=50)}
-    study = report_data.study(str(made(tmp_path / "study", Made(images=[1, 50], laws=laws))))
+    study = recorded(str(made(tmp_path / "study", Made(images=[1, 50], laws=laws))))
     worth = conclusion(build.document(study), "Is it worth offloading?")
     assert re.match(
         r"For 50 images, no: the remote server takes .* as long as the container", worth
@@ -307,7 +307,7 @@ def test_of_too_many_the_ends_and_some_between_are_shown() -> None:
 
 def test_long_tables_and_axes_are_thinned(tmp_path: Path) -> None:
     what = Made(places=["local", "remote"], images=range(1, 61), repeats=1, per_image=False)
-    document = build.document(report_data.study(str(made(tmp_path / "study", what))))
+    document = build.document(recorded(str(made(tmp_path / "study", what))))
     tables = {b.name: b for b in document.blocks() if isinstance(b, Table)}
     rows = tables["makespans"].rows
     assert len(rows) == 12
@@ -339,7 +339,7 @@ def test_a_sweep_of_which_something_is_missing_says_nothing_of_it(
     change(
         folder / "runs.csv", lambda row: row | {missing: ""} if row["concurrency"] in where else row
     )
-    for text in texts(list(build.document(report_data.study(str(folder))).sections)):
+    for text in texts(list(build.document(recorded(str(folder))).sections)):
         assert not _UNSAID.search(text), text
         assert not re.search(r"(?<![\d.])0 (s|ms|images/s)\b", text), text
 
@@ -347,7 +347,7 @@ def test_a_sweep_of_which_something_is_missing_says_nothing_of_it(
 def test_transfers_that_took_no_time_can_be_drawn(tmp_path: Path) -> None:
     folder = made(tmp_path / "study", Made(images=[1, 10], repeats=1))
     change(folder / "per_image.csv", lambda row: row | dict.fromkeys(PHASES, "0"))
-    assert "transfer" in named(build.document(report_data.study(str(folder))))
+    assert "transfer" in named(build.document(recorded(str(folder))))
 
 
 EMPTIED = sorted(set(RUNS) - {"cell", "place", "images", "makespan_s", "error"})
@@ -360,7 +360,7 @@ def test_a_sentence_whose_number_is_missing_is_not_written(
 ) -> None:
     folder = made(tmp_path_factory.mktemp("study"), Made(images=[1, 10], laws=FAST))
     change(folder / "runs.csv", lambda row: row | dict.fromkeys(emptied, ""))
-    document = build.document(report_data.study(str(folder)))
+    document = build.document(recorded(str(folder)))
     for text in texts(list(document.sections)):
         assert not _UNSAID.search(text), text
 
@@ -370,7 +370,7 @@ def test_a_study_that_is_still_going_on_can_be_reported(tmp_path: Path) -> None:
     path = folder / "runs.csv"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:8]) + lines[8][:30])
-    study = report_data.study(str(folder))
+    study = recorded(str(folder))
     assert len(study.runs) == 7
     assert build.document(study).sections
 
@@ -475,4 +475,4 @@ def test_a_report_on_damaged_documents_does_without_them(tmp_path: Path) -> None
     folder = made(tmp_path / "study", Made(images=[1], repeats=1))
     (folder / "environment.json").write_text(json.dumps({"client": 3, "places": {"local": []}}))
     (folder / "study.json").write_text(json.dumps({"command": 5, "seed": "x", "model": ["y"]}))
-    assert build.document(report_data.study(str(folder))).sections
+    assert build.document(recorded(str(folder))).sections

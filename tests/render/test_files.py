@@ -9,7 +9,7 @@ from offload.domain.errors import UsageError
 from offload.domain.study_tables import shown
 from offload.render.report import build, html, pdf
 from offload.render.report.document import Document, Figure, Paragraph, Section
-from offload.usecases.experiment import report_data
+from offload.usecases.experiment.study import recorded
 from tests.browser import launched
 from tests.render.pdfs import contents
 from tests.render.test_documents import BOTH_LINKS, BROKEN, FAST, SWEEP
@@ -36,14 +36,14 @@ RICHEST = Made(
 @pytest.fixture(scope="module")
 def richest(tmp_path_factory: pytest.TempPathFactory) -> Document:
     folder = made(tmp_path_factory.mktemp("richest") / "study", RICHEST)
-    return build.document(report_data.study(str(folder)))
+    return build.document(recorded(str(folder)))
 
 
 @pytest.fixture(scope="module")
 def scaling(tmp_path_factory: pytest.TempPathFactory) -> Document:
     what = Made(places=["container"], images=[50], grid=SWEEP)
     folder = made(tmp_path_factory.mktemp("scaling") / "study", what)
-    return build.document(report_data.study(str(folder)))
+    return build.document(recorded(str(folder)))
 
 
 def test_the_longest_report_has_at_most_eight_pages_of_a4_with_its_fonts(richest: Document) -> None:
@@ -87,7 +87,7 @@ def test_whatever_data_says_is_neither_markup_nor_trouble(tmp_path: Path) -> Non
     (folder / "environment.json").write_text(json.dumps(document))
     command = ["offload", "experiment", HOSTILE, "--out=my study"]
     (folder / "study.json").write_text(json.dumps({"model": HOSTILE, "command": command}))
-    made_of_it = build.document(report_data.study(str(folder)))
+    made_of_it = build.document(recorded(str(folder)))
     assert contents(pdf.pages(made_of_it)).pages <= 8
     page = html.page(made_of_it)
     assert page.encode()

@@ -10,8 +10,8 @@ from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import Stop
 from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Prediction
 from offload.domain.timing import Durations, Spread
-from offload.usecases.experiment import cells
-from offload.usecases.experiment.cells import StudyPlan, StudyProgress
+from offload.usecases.experiment import cell_runner
+from offload.usecases.experiment.study import StudyPlan
 from tests.measured import PLACES as KNOWN
 from tests.studies import photo
 
@@ -68,7 +68,7 @@ class Hands:
 
     def runs(self, todo: Sequence[Cell]) -> Iterator[CellRun]:
         hands: Any = self
-        return cells.runs(todo, hands, hands, self.keep, self.stop)
+        return cell_runner.runs(todo, hands, hands, self.keep, self.stop)
 
 
 def test_a_cell_is_predicted_before_it_is_done_and_kept_before_the_next() -> None:
@@ -132,13 +132,7 @@ def test_a_plan_costs_what_the_machine_does_for_as_long_as_all_of_it_takes() -> 
 
 
 def test_the_time_left_is_the_plan_corrected_by_how_it_has_gone() -> None:
-    now = [100.0]
     whole = plan(9, 19, 29)
-    pace = StudyProgress(whole, lambda: now[0])
-    assert pace.left_s == 60
-    now[0] += 20  # the first was to take 10
-    pace.done(whole.cells[0][0])
-    assert pace.left_s == 2 * 50
-    pace.done(whole.cells[1][0])
-    pace.done(whole.cells[2][0])
-    assert pace.left_s == 0
+    assert whole.left_s((), 0.0) == 60
+    assert whole.left_s({"0000"}, 20.0) == 2 * 50, "the first was to take 10"
+    assert whole.left_s({"0000", "0001", "0002"}, 20.0) == 0

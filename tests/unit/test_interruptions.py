@@ -16,7 +16,7 @@ from offload.domain.studies import Cell, CellOutcome, CellRun, Design, Predictio
 from offload.domain.timing import Durations
 from offload.drivers.folders import study_dir
 from offload.drivers.folders.study_dir import StudyDir
-from offload.usecases.experiment import cells
+from offload.usecases.experiment import cell_runner
 from tests.measured import PLACES as KNOWN
 from tests.studies import photo
 
@@ -79,7 +79,7 @@ class Sitting:
         with study_dir.opened(folder, FIXED, {}) as study:
             todo = [cell for cell in DESIGN.cells() if cell.number not in study.done]
             hands: Any = self
-            list(cells.runs(todo, hands, hands, partial(self.keep, study, folder), Stop()))
+            list(cell_runner.runs(todo, hands, hands, partial(self.keep, study, folder), Stop()))
 
 
 def lines(folder: str) -> list[list[str]]:

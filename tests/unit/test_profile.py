@@ -16,10 +16,12 @@ from offload.domain.vision import Box, Detection, Detections, Image, Selection
 from offload.drivers.images.image_files import FileImage
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
-from offload.usecases.profile import probing, quality_warnings
+from offload.usecases.profile import probing
+from offload.usecases.profile.burst import sample_warnings
 from offload.usecases.profile.images import SampledFolder, SampledImage
 from offload.usecases.profile.measure import Measurer
 from offload.usecases.profile.probing import Budget
+from offload.usecases.profile.profile import machine_warnings
 from tests.contexts import context
 from tests.fakes import FakeSession
 
@@ -361,7 +363,7 @@ def test_who_stops_before_anything_is_measured_has_nothing() -> None:
 def test_what_makes_this_machine_doubtful_is_said_with_advice(
     load: float | None, burstable: str | None, on_battery: bool, word: str
 ) -> None:
-    said = list(quality_warnings.of_machine(2, load, burstable, on_battery=on_battery))
+    said = list(machine_warnings(2, load, burstable, on_battery=on_battery))
     (found,) = linked(bytes_per_s=1e8, warnings=said).measure()
     (warning,) = found.warnings
     assert word in warning
@@ -369,7 +371,7 @@ def test_what_makes_this_machine_doubtful_is_said_with_advice(
 
 
 def test_a_machine_with_little_to_do_is_not_doubtful() -> None:
-    assert list(quality_warnings.of_machine(2, 0.9)) == []
+    assert list(machine_warnings(2, 0.9)) == []
 
 
 def images_of(infer_s: Sequence[float]) -> list[ImageSample]:
@@ -380,21 +382,21 @@ def images_of(infer_s: Sequence[float]) -> list[ImageSample]:
 
 
 def test_samples_far_above_the_others_are_told() -> None:
-    (warning,) = quality_warnings.of_samples(images_of([0.02] * 40 + [0.4] + [0.02] * 40), (), 2)
+    (warning,) = sample_warnings(images_of([0.02] * 40 + [0.4] + [0.02] * 40), (), 2)
     assert warning.startswith("1 of 79 inferences took far longer")
 
 
 def test_what_was_slow_while_warming_up_is_no_doubt() -> None:
-    assert list(quality_warnings.of_samples(images_of([0.9, 0.9] + [0.02] * 40), (), 2)) == []
+    assert list(sample_warnings(images_of([0.9, 0.9] + [0.02] * 40), (), 2)) == []
 
 
 def test_a_place_that_becomes_slower_is_told() -> None:
-    (warning,) = quality_warnings.of_samples(images_of([0.02] * 30 + [0.03] * 30), (), 0)
+    (warning,) = sample_warnings(images_of([0.02] * 30 + [0.03] * 30), (), 0)
     assert "50% slower" in warning
-    assert list(quality_warnings.of_samples(images_of([0.02] * 30 + [0.021] * 30), (), 0)) == []
+    assert list(sample_warnings(images_of([0.02] * 30 + [0.021] * 30), (), 0)) == []
 
 
 def test_an_unsteady_link_is_told() -> None:
     trips = [Probe("rtt", 0, seconds) for seconds in (0.02, 0.02, 0.021, 0.02, 0.8)]
-    (warning,) = quality_warnings.of_samples((), trips, 0)
+    (warning,) = sample_warnings((), trips, 0)
     assert "from 20 to 800 ms" in warning

@@ -63,7 +63,7 @@ def start(
     from offload.providers.ec2 import registry
     from offload.usecases.provision.planning import ProvisionOptions
 
-    name = registry.connected(bootstrap.load(), name).folder.name
+    name = registry.connected(bootstrap.context().settings, name).folder.name
     bring_up(ProvisionOptions(name=name), as_json=as_json, quiet=quiet, verbose=verbose)
 
 

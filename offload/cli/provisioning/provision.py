@@ -220,7 +220,7 @@ def asked_for(
             "--provision rents the machine that --where remote or split runs at.",
             hint="For instance: offload detect photos/ --where remote --provision",
         )
-    configured, name = bootstrap.load(), request.machine or options.MACHINE
+    configured, name = bootstrap.context().settings, request.machine or options.MACHINE
     if request.machine is None and registry.names(configured):
         name = registry.one(configured, None).name
     machine_files.folder(configured.machines_path, name)  # it can be called so

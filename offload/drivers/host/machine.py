@@ -10,9 +10,12 @@ import re
 import sys
 import threading
 from contextlib import suppress
+from importlib import metadata
 
 from offload.domain.results import Json
+from offload.version import __version__
 
+_LIBRARIES = ("ai-edge-litert", "tensorflow", "tensorflow-hub", "numpy", "pillow", "httpx")
 _NICENESS = 19
 """The most there is: such a thread has a core that nobody else wants."""
 _ROUTES, _NEIGHBOURS = "/proc/net/route", "/proc/net/arp"
@@ -35,6 +38,15 @@ def describe() -> Json:
         "usable_cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Ours, and those of the libraries that are installed."""
+    found = {"offload": __version__}
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def allow_many_files() -> None:

@@ -24,7 +24,6 @@ from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE, Question
 from offload.usecases.context import Context
 from offload.usecases.history import query
-from offload.usecases.history.query import History
 
 _OLD = datetime.timedelta(days=7)
 _UNKNOWN_SLOTS = 2
@@ -51,16 +50,12 @@ def _machines(configured: Settings) -> dict[Kind, StartState]:
     for folder in machine_files.folders(configured.machines_path):
         with suppress(OffloadError):  # a damaged record is told of where the machine is asked for
             record = folder.record()
-            if (
-                record is not None
-                and record.ready
-                and found.get(record.kind) is not StartState.WARM
-            ):
+            if record and record.ready and found.get(record.kind) is not StartState.WARM:
                 found[record.kind] = StartState.WARM if record.address else StartState.STOPPED
     return found
 
 
-def answer(question: Question, context: Context, known: History) -> Advice:
+def answer(question: Question, context: Context, known: query.History) -> Advice:
     """The answer to a question from what is `known`.
 
     Raises:
@@ -101,11 +96,7 @@ def answer(question: Question, context: Context, known: History) -> Advice:
 
 
 def _job(question: Question) -> tuple[int, float | None]:
-    """How many images, and what they weigh together if that is known.
-
-    Raises:
-        UsageError: the sources name no image.
-    """
+    """How many images, and what they weigh together if that is known."""
     if question.images is not None:
         return question.images, None
     found = image_files.find(question.sources, recursive=question.recursive, command="advise")

@@ -63,12 +63,9 @@ class Predictor:
     def _known(self, cpus: float | None) -> list[Candidate]:
         """The lanes, containers under this limit of cores if any was measured."""
         if cpus not in self._lanes:
-            limited = self._is_measured(cpus)
-            fitting = [
-                m
-                for m in self.known.measurements
-                if not limited or not _is_limited(m) or m.condition.cpus == cpus
-            ]
+            fitting = self.known.measurements
+            if self._is_measured(cpus):
+                fitting = [m for m in fitting if not _is_limited(m) or m.condition.cpus == cpus]
             given = Overrides(slots=self.slots, network=machine.network(), kind=self.kind)
             self._lanes[cpus] = lanes(fitting, self.known.outcomes, given, known_places())
         return self._lanes[cpus]

@@ -1,20 +1,27 @@
 """What an instance costs: as AWS says, as it said today, or as our table has it."""
 
-import contextlib
 import datetime
-import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
 
+from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.prices import Price
 from offload.drivers.aws import account, prices
-from offload.drivers.folders.files import atomic_write
+from offload.drivers.folders.files import atomic_write_bytes
 from offload.usecases.context import Context
 
-_KEPT = datetime.timedelta(hours=24)
+_KEPT_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What AWS said, and when: seconds since 1970."""
+
+    asked_at_s: float
+    price: Price
 
 
 def find(
@@ -35,11 +42,12 @@ def find(
     Raises:
         UsageError: the table has to answer and has no such price.
     """
-    now = now or datetime.datetime.now(datetime.UTC)
+    now_s = (now or datetime.datetime.now(datetime.UTC)).timestamp()
     cache_path = os.path.join(context.settings.cache, "prices.json")
-    kept = _kept(cache_path)
-    if price := _fresh(kept.get(f"{instance_type} {region}"), now):
-        return price
+    key, kept = f"{instance_type} {region}", _kept(cache_path)
+    answer = kept.get(key)
+    if answer and answer.price.usd_per_h > 0 and 0 <= now_s - answer.asked_at_s < _KEPT_S:
+        return answer.price
     offline = offline or context.settings.offline
     if not offline and account.may_have_credentials(environment):
         try:
@@ -47,31 +55,15 @@ def find(
         except PlaceUnavailable as error:
             context.reporter.warn(f"{error} The shipped table is used.")
         else:
-            _keep(cache_path, kept, price, now)
+            kept[key] = _Answer(now_s, price)
+            with suppress(OSError):  # an unwritable cache only costs the question next time
+                atomic_write_bytes(cache_path, typed.encoded(kept))
             return price
     return prices.shipped(instance_type, region)
 
 
-def _kept(path: str) -> dict[str, Any]:
-    """The cache: `TYPE REGION` -> `asked_at` (ISO 8601) and `price`; empty if it is damaged."""
-    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
-        document = json.load(file)
-        return document if isinstance(document, dict) else {}
+def _kept(path: str) -> dict[str, _Answer]:
+    """The cache, by type and region; empty if it is damaged."""
+    with suppress(OSError, ValueError), open(path, "rb") as file:
+        return typed.parse(dict[str, _Answer], file.read())
     return {}
-
-
-def _fresh(entry: Any, now: datetime.datetime) -> Price | None:
-    try:
-        age = now - datetime.datetime.fromisoformat(entry["asked_at"])
-        price = Price(**entry["price"])
-        return price if datetime.timedelta() <= age < _KEPT and price.usd_per_h > 0 else None
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _keep(path: str, kept: dict[str, Any], price: Price, now: datetime.datetime) -> None:
-    entry = {"asked_at": now.isoformat(), "price": asdict(price)}
-    with contextlib.suppress(OSError):  # an unwritable cache only costs the question next time
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with atomic_write(path) as file:
-            json.dump(kept | {f"{price.instance_type} {price.region}": entry}, file, indent=1)

@@ -1,25 +1,26 @@
-"""A cell of a study done: the very command in a process of its own, and what it left."""
+"""Cells of a study done: the very command in a process of its own, and what it left."""
 
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import Reporter
+from offload.domain.events import Reporter, Stop
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
-from offload.domain.studies import Cell, CellOutcome
+from offload.domain.studies import Cell, CellOutcome, CellRun
 from offload.domain.timing import Spread
-from offload.drivers.host import processes
+from offload.drivers.host import machine, processes
 from offload.places import known
+from offload.usecases.advise.predict import Predictor
 from offload.usecases.detect import subprocess_run
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.subprocess_run import Detected
-from offload.usecases.experiment.environment import Environment, Links
+from offload.usecases.experiment.environment import Environment
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.provision.teardown import containers
 
@@ -70,7 +71,8 @@ class LinkShaper:
 class CellRunner:
     """Does cells with the images that were drawn. `requests` are by place; `work` is a folder for
     what a cell leaves, `kept_as` what its containers are kept as; `server` is the address of the
-    study's server or the label of its machine, `links` the ways there; empty and None without one.
+    study's server or the label of its machine, `link` tells how many bytes per second cross the
+    way there, shaped to so many Mbit/s; empty and None without one.
     """
 
     requests: Mapping[str, Request]
@@ -80,7 +82,7 @@ class CellRunner:
     shaper: LinkShaper
     server: str
     environment: Environment
-    links: Links | None
+    link: Callable[[float | None], float | None] | None
     reporter: Reporter
     _built: bool = False
 
@@ -112,8 +114,8 @@ class CellRunner:
         goodput, stays = None, stays_up(cell.place)
         if cell.link_mbit is not None:
             self.shaper.shape(cell.link_mbit)
-        if self.links is not None and at_server(cell):
-            goodput = self.links.goodput_bytes_per_s(cell.link_mbit)
+        if self.link is not None and at_server(cell):
+            goodput = self.link(cell.link_mbit)
         is_warm = (stays or known()[cell.place].leaves_machine) and not cell.cold
         may_build = stays and not self._built  # the image, which is no part of any start
         if is_warm or may_build:
@@ -166,6 +168,30 @@ class CellRunner:
                 if row.error is None:
                     path = os.path.relpath(os.path.join(root, row.path), self.images.root)
                     yield replace(row, path=path)
+
+
+def runs(
+    cells: Sequence[Cell],
+    predictor: Predictor,
+    runner: CellRunner,
+    record: Callable[[CellRun], None],
+    stop: Stop,
+) -> Iterator[CellRun]:
+    """The runs of `cells`, each handed to `record` before it is given, until `stop` is asked."""
+    for cell in cells:
+        if stop:
+            return
+        predicted, at, label = predictor.predict(cell), machine.now(), runner.label(cell)
+        try:
+            goodput = runner.prepare(cell)
+            outcome = runner.perform(cell)
+        except OffloadError as error:
+            run = CellRun(cell, at, predicted, label=label, error=str(error))
+        else:
+            run = CellRun(cell, at, predicted, outcome, label, goodput_bytes_per_s=goodput)
+            run = replace(run, usd=predictor.usd(cell, run.makespan_s or 0.0))
+        record(run)
+        yield run
 
 
 def at_server(cell: Cell) -> bool:

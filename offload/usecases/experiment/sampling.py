@@ -11,8 +11,7 @@ from offload.domain.errors import UsageError
 from offload.drivers.folders.files import atomic_write_bytes
 from offload.drivers.images import image_files
 
-USUAL = (1, 2, 5, 10, 20, 50, 100, 200)
-"""Numbers of images, as far as there are so many."""
+_USUAL = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def drawn(
     if have < wanted:
         raise UsageError(
             f"{wanted} images are asked for, and there are {have}.",
-            hint=f"For instance: --images {_numbers(have)}" if have else "",
+            hint=f"For instance: --images {','.join(map(str, usual(have)))}" if have else "",
         )
     luck = random.Random(seed)  # noqa: S311 - no secret hangs on it
     return Subset(found.root, luck.sample(found.paths, have))
@@ -63,8 +62,4 @@ def drawn(
 
 def usual(have: int) -> tuple[int, ...]:
     """Numbers of images to have where there are so many."""
-    return tuple(number for number in USUAL if number <= have)
-
-
-def _numbers(have: int) -> str:
-    return ",".join(map(str, usual(have)))
+    return tuple(number for number in _USUAL if number <= have)

@@ -2,35 +2,67 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.results import Json
-from offload.domain.studies import Cell, CellRun, Design, StudyStatus, lane
+from offload.domain.studies import Cell, CellRun, Design, Prediction, StudyStatus, lane
 from offload.drivers.folders import study_dir
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
+from offload.findings.study import Study, of_tables
 from offload.places import known
 from offload.providers import url
 from offload.providers.ec2 import connection, registry
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect import places
-from offload.usecases.detect.places import local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.experiment import cell_runner
-from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper
-from offload.usecases.experiment.cells import StudyPlan, runs
-from offload.usecases.experiment.environment import Environment, Links
+from offload.usecases.experiment.cell_runner import CellRunner, LinkShaper, runs
+from offload.usecases.experiment.environment import Environment, probed
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.history import query
-from offload.usecases.history.query import History, shown
 from offload.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """Cells that are to be done, with what is expected of each; `usd_per_h` is what the machine
+    costs that some of them run on, 0 if nobody bills it.
+    """
+
+    cells: Sequence[tuple[Cell, Prediction]]
+    usd_per_h: float = 0.0
+
+    @property
+    def busy_s(self) -> float:
+        """What doing all of it takes."""
+        return sum(predicted.busy_s for _, predicted in self.cells)
+
+    @property
+    def usd(self) -> float:
+        """What the machine costs for so long."""
+        return self.busy_s / 3600 * self.usd_per_h
+
+    @property
+    def assumed(self) -> list[str]:
+        """The places of which something was never measured."""
+        return sorted({cell.place for cell, predicted in self.cells if predicted.assumed})
+
+    def left_s(self, done: Collection[str], spent_s: float) -> float:
+        """Seconds until the last cell is done, where those with the numbers `done` took `spent_s`:
+        as predicted, by as much more or less as these took more or less than that.
+        """
+        left_s = sum(predicted.busy_s for cell, predicted in self.cells if cell.number not in done)
+        done_s = self.busy_s - left_s
+        return left_s * spent_s / done_s if done_s else left_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +127,9 @@ class StudySetup:
                     shaper=self.shaper,
                     server=self.server or "",
                     environment=environment,
-                    links=Links(self.remote, self.context, environment) if self.remote else None,
+                    link=cache(partial(probed, self.remote, self.context, environment))
+                    if self.remote
+                    else None,
                     reporter=self.context.reporter,
                 )
 
@@ -176,13 +210,14 @@ def designed(
     at = {request.where: request for request in requests}
     remote = next((each for each in requests if known()[each.where].takes("url")), None)
     billing, kind = _billing(remote, configured, price_usd_per_h)
-    address = shown(url.checked(remote.url or configured.url)) if remote and not kind else None
-    server = kind.label if kind else address
+    server = kind.label if kind else None
+    if remote and not kind:
+        server = query.shown(url.checked(remote.url or configured.url))
     predictor = Predictor(
         known=_known(model, requests[0].model or configured.model, server, context),
         total_bytes=images.total_bytes(),
         billing=billing,
-        slots=local_slots(requests[0], configured),
+        slots=places.local_slots(requests[0], configured),
         kind=kind,
     )
     sha256 = model.identity.sha256 if model else None
@@ -191,14 +226,19 @@ def designed(
     )  # fmt: skip
 
 
+def recorded(folder: str) -> Study:
+    """The study in a folder, for a report.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    return of_tables(*study_dir.read(folder), known())
+
+
 def _billing(
     remote: Request | None, configured: Settings, price_usd_per_h: float | None
 ) -> tuple[Billing, Kind | None]:
-    """What the remote machine costs, and its kind if it is a rented one.
-
-    Raises:
-        UsageError: a price is given where nothing is priced.
-    """
+    """What the remote machine costs, and its kind if it is a rented one."""
     rented = remote is not None and places.means_rented(remote, configured)
     if price_usd_per_h is not None and (remote is None or rented):
         raise UsageError("--price is that of a server at --url.", hint="Leave it out here.")
@@ -210,10 +250,10 @@ def _billing(
 
 def _known(
     model: ModelSource | None, asked: str | None, server: str | None, context: Context
-) -> History:
+) -> query.History:
     """What is known of the model at the places here, and at the server."""
     if model is not None:
         return query.of_model(model.identity, server, context)
     with suppress(UsageError):  # nothing was measured with it
         return query.known(None, asked, server, context)
-    return History(asked or "unknown", [], [])
+    return query.History(asked or "unknown", [], [])

@@ -19,7 +19,6 @@ from offload.drivers.host import machine
 from offload.drivers.store.store import Store
 from offload.places import known
 from offload.usecases.history import query
-from offload.usecases.history.query import shown
 
 _ALL = -1
 _TO_LIST = "To see what there is: offload profile list"
@@ -92,7 +91,7 @@ def import_file(store: Store, file: str, model: str) -> Added:
     for run in runs_table.read(_text(file)):
         groups.setdefault((run.place, run.url), []).append(run)
     fits = [
-        (shown(url) if url else place, line_through([run.job for run in runs]))
+        (query.shown(url) if url else place, line_through([run.job for run in runs]))
         for (place, url), runs in groups.items()
     ]
     added = [_measurement(runs, model) for runs in groups.values()]
@@ -117,7 +116,7 @@ def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:
         client=here,
         host=there if known()[first.place].leaves_machine else here,
         slots=1,
-        url=shown(first.url) if first.url else None,
+        url=query.shown(first.url) if first.url else None,
     )
     return Measurement(
         taken_at=max(_utc(run.taken_at) for run in runs),

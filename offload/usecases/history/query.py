@@ -98,9 +98,6 @@ def _of_one_model(
 ) -> tuple[list[Measurement], str]:
     """Those of the model asked for, or else of the one that was measured last; and its name. What a
     machine was brought up with only counts where nothing was measured.
-
-    Raises:
-        UsageError: others were measured, but not the one asked for.
     """
     newest_first = sorted(measurements, key=lambda m: m.taken_at, reverse=True)
     jobs = _jobs(newest_first)

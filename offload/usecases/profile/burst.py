@@ -1,14 +1,16 @@
-"""A stretch of the job itself, as long as it takes to know its speed."""
+"""A stretch of the job itself, as long as it takes to know its speed; what was unusual about it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from offload.costmodel import statistics
-from offload.domain.measurements import ImageSample
+from offload.domain.measurements import ImageSample, Probe
 from offload.domain.vision import Detection
 
 _PRECISE = 0.03
 """Half the 95 % interval of the mean gap between completions, over the mean, that is enough."""
 _SMALLEST_BLOCK = 5
+_DRIFT = 0.1
 
 
 @dataclass(slots=True)
@@ -40,3 +42,30 @@ class Burst:
         finished_s = [image.finished_s for image in self.samples]
         between_s = statistics.gaps(finished_s, skip=self.in_flight)
         return statistics.relative_half_width(between_s, block) <= _PRECISE
+
+
+def sample_warnings(
+    images: Sequence[ImageSample], probes: Sequence[Probe], in_flight: int
+) -> Iterator[str]:
+    """A sentence with advice for each thing that makes samples doubtful; the first `in_flight`
+    images are warm-up.
+    """
+    infer_s = [image.durations.infer_s for image in images[in_flight:]]
+    if slow := statistics.outliers(infer_s):
+        yield (
+            f"{slow} of {len(infer_s)} inferences took far longer than the others: something else "
+            "may have been running there; close it and profile again."
+        )
+    drift = statistics.drift(infer_s)
+    if abs(drift) > _DRIFT:
+        word = "slower" if drift > 0 else "faster"
+        yield (
+            f"Inference became {abs(drift):.0%} {word} while it was measured: the processor may "
+            "have been warming up or slowing down; profile again with a longer --budget."
+        )
+    trips_s = [probe.seconds for probe in probes if probe.kind == "rtt"]
+    if statistics.outliers(trips_s):
+        yield (
+            f"Round trips took from {min(trips_s) * 1000:.0f} to {max(trips_s) * 1000:.0f} ms: the "
+            "link is unsteady; profile again, or over a cable."
+        )

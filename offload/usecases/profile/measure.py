@@ -28,14 +28,11 @@ from offload.places import known
 from offload.providers import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places, subprocess_run
-from offload.usecases.detect.places import condition, local_slots
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, detect
-from offload.usecases.history.versions import versions
-from offload.usecases.profile import probing, quality_warnings
-from offload.usecases.profile.burst import Burst
+from offload.usecases.profile import probing
+from offload.usecases.profile.burst import Burst, sample_warnings
 from offload.usecases.profile.images import SampledFolder
-from offload.usecases.profile.probing import Budget
 
 _MOST_STARTS, _STARTS_SHARE = 3, 0.5
 _LEAST_SHARE = 0.4
@@ -66,7 +63,7 @@ class Measurer:
     place: Place
     selection: Selection
     images: SampledFolder
-    budget: Budget
+    budget: probing.Budget
     rng: random.Random
     load: float | None = None
     warnings: Sequence[str] = ()
@@ -84,7 +81,7 @@ class Measurer:
         """
         drawn, together, reason = self.images.drawn, 1, ""
         if known()[self.request.where].in_process:
-            together = local_slots(self.request, self.context.settings)
+            together = places.local_slots(self.request, self.context.settings)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)
         located = [os.path.join(self.images.root, each.path) for each in drawn]
@@ -135,7 +132,7 @@ class Measurer:
         yield replace(whole, warnings=(*warnings, *whole.warnings))
         while sides and not self.context.stop:
             share_s = self.budget.left_s / len(sides)
-            yield self._smaller(sides.pop(0), share_s, full, starts, probes)
+            yield self._smaller(sides.pop(0), share_s, full, whole)
 
     def _begins(self, phase: str) -> None:
         self.context.reporter.emit(PhaseBegan(phase, self.request.where))
@@ -204,12 +201,7 @@ class Measurer:
         return [side_px for side_px in _SIDES_PX if side_px < usual_px][:_MOST_SIDES]
 
     def _smaller(
-        self,
-        side_px: int,
-        share_s: float,
-        full: Burst,
-        starts: Sequence[Start],
-        probes: Sequence[Probe],
+        self, side_px: int, share_s: float, full: Burst, whole: Measurement
     ) -> Measurement:
         """Copies of some images that were sent as they are, and how far the answers agree."""
         self._begins(f"copies of {side_px} px")
@@ -223,7 +215,7 @@ class Measurer:
 
         with self.session(side_px) as session:
             done = self._burst(session, [*compared, *others], enough)
-            measured = self._measurement(session, side_px, done, starts, probes)
+            measured = self._measurement(session, side_px, done, whole.starts, whole.probes)
         agreements = tuple(
             agreement(full.found[path], found)
             for path, found in done.found.items()
@@ -260,7 +252,7 @@ class Measurer:
         starts: Sequence[Start],
         probes: Sequence[Probe],
     ) -> Measurement:
-        under = condition(session, self._request(side_px), self.context.settings, self.via)
+        under = places.condition(session, self._request(side_px), self.context.settings, self.via)
         return Measurement(
             taken_at=self.taken_at,
             source="profile",
@@ -272,7 +264,7 @@ class Measurer:
             images=tuple(done.samples),
             probes=tuple(probes),
             facts=self._facts(),
-            warnings=tuple(quality_warnings.of_samples(done.samples, probes, session.concurrency)),
+            warnings=tuple(sample_warnings(done.samples, probes, session.concurrency)),
         )
 
     def _request(self, side_px: int | None) -> Request:
@@ -284,7 +276,7 @@ class Measurer:
         if before and after and after[1] > before[1]:
             share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
         return {
-            "versions": versions(),
+            "versions": machine.versions(),
             "load_before": self.load,
             "load_after": machine.load(),
             "cpu_busy_share": share,
