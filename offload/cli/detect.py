@@ -208,6 +208,7 @@ def _carry_out(
     from offload import bootstrap
     from offload.cli.process import stopping_on_interrupt
     from offload.cli.provisioning.hire import asked_for, renting
+    from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
     from offload.domain.places import AUTO
     from offload.render import detections, messages, progress
@@ -223,7 +224,8 @@ def _carry_out(
     consent.to_rented(request.members, yes=yes)
     bring_up, rental = asked_for(request, say, provision=provision)
     heard: set[type[Event]] = set()
-    with ExitStack() as stack:
+    to_folder = request.out is not None
+    with detections.sink(as_json=as_json, to_folder=to_folder) as add, ExitStack() as stack:
         bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
         listeners = say.hear, bar, lambda event: heard.add(type(event))
         context = bootstrap.context(*listeners, offline=request.offline)
@@ -231,13 +233,11 @@ def _carry_out(
         shared = bootstrap.shared(request, context, BEGAN_S, rental)
         run = stack.enter_context(detection(request, context, BEGAN_S, shared))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
-        sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
         with _shown(run, shared, say.quiet) as advance:
             for row in run:
-                sink.add(row)
+                add(row)
                 say.row(row)
                 advance(row)
-    sink.close()
     summary = run.summary()
     usual = Downloaded not in heard  # what a download took is no part of any other start-up
     outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
@@ -247,11 +247,16 @@ def _carry_out(
 
         split, duplicate_uploads = shared.monitor.view(), len(shared.duplicate_uploads)
         outcome = outcome or recording.remember(run, shared, split, request, context)
-    say.summary(summary, request.out, outcome, split, duplicate_uploads)
+    told = messages.summary_lines(summary, request.out, outcome, split, duplicate_uploads)
+    say.summary(told)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
-        messages.stopped_early(summary, request.max_failures)
+        raise OffloadError(
+            f"Stopped early: {summary.failed} images failed, --max-failures is "
+            f"{request.max_failures}.",
+            hint="To go on regardless, run the same command without --max-failures.",
+        )
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
 

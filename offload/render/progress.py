@@ -56,23 +56,36 @@ def bar(*columns: "ProgressColumn", auto_refresh: bool = True) -> "Progress":
 
 
 @contextmanager
-def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
-    """A bar with throughput and ETA; call what is given with every row."""
+def counted(
+    total: int,
+    quiet: bool,
+    describe: Callable[[float | None], str],
+    *,
+    done: int = 0,
+    eta: bool = False,
+    auto_refresh: bool = True,
+) -> Iterator[Callable[[object], None]]:
+    """A bar of so many things, described by their number a second; call what is given with each."""
     if not is_watched(quiet):
-        yield lambda _row: None
+        yield lambda _thing: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    rate = TextColumn("{task.fields[rate]}")
-    shown = bar(BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    columns = BarColumn(), MofNCompleteColumn(), description(), *[TimeRemainingColumn()] * eta
+    shown = bar(*columns, auto_refresh=auto_refresh)
 
-    def advance(_row: "Row") -> None:
-        speed = shown.tasks[0].speed
-        shown.update(task, advance=1, rate=f"{speed:.1f} images/s" if speed else "")
+    def advance(_thing: object) -> None:
+        said = describe(shown.tasks[0].speed)
+        shown.update(task, advance=1, description=said, refresh=not auto_refresh)
 
     with shown:
-        task = shown.add_task("", total=total, rate="")
+        task = shown.add_task(describe(None), total=total, completed=done)
         yield advance
+
+
+def images(total: int, quiet: bool) -> AbstractContextManager[Callable[["Row"], None]]:
+    """A bar with throughput and ETA; call what is given with every row."""
+    return counted(total, quiet, lambda speed: f"{speed:.1f} images/s" if speed else "", eta=True)
 
 
 @contextmanager
@@ -145,9 +158,7 @@ class SplitProgress:
 
 
 def _stages(row: "Row") -> Mapping[str, float]:
-    """Seconds of an image at each possible bottleneck, or waiting for it; in this process it is a
-    detector that is waited for.
-    """
+    """Seconds of an image at each possible bottleneck, or waiting for it."""
     d = row.durations
     is_here = not d.upload_s
     return {
@@ -208,9 +219,7 @@ def _on_demand(
     values: Callable[[E], Mapping[str, Any]],
     quiet: bool,
 ) -> Iterator[Listener]:
-    """A bar of one task that appears with an event of a kind and goes once it is done. Nothing is
-    imported before it appears.
-    """
+    """A bar that appears with an event of a kind, rich not before it, and goes once it is done."""
     shown: list[Progress] = []
     watched = is_watched(quiet)
 

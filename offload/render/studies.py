@@ -1,24 +1,18 @@
 """Studies: the plan, how far one is, what came of it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
-from offload.domain.studies import Prediction, StudyStatus, lane
+from offload.domain.studies import CellRun, Prediction, StudyStatus, lane
 from offload.domain.units import show_s, show_usd
 from offload.render import progress as live
 from offload.render import tables
 from offload.render.words import between, count
 from offload.usecases.experiment.cells import StudyPlan, StudyProgress
 
-if TYPE_CHECKING:
-    from offload.domain.studies import CellRun
-
 
 def plan(plan: StudyPlan) -> None:
-    """The cells, a line for each combination in the order of the grid, and what they take and cost,
-    on standard output.
-    """
+    """A line for each combination of the grid, and what they take and cost, on standard output."""
     times: dict[tuple[str, int], list[Prediction]] = {}
     for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
         times.setdefault((lane(cell.place, cell.varied), cell.images), []).append(predicted)
@@ -54,32 +48,16 @@ def _takes(predicted: Prediction) -> str:
     return between(predicted.seconds, (predicted.low_s, predicted.high_s), show_s)
 
 
-@contextmanager
 def progress(
     done: int, pace: StudyProgress, standing: StudyStatus, total: int, quiet: bool
-) -> Iterator[Callable[["CellRun"], None]]:
-    """A bar of cells with the ETA by the cost model and the best place so far; call what is given
-    with every run.
-    """
-    if not live.is_watched(quiet):
-        yield lambda _run: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn
+) -> AbstractContextManager[Callable[[CellRun], None]]:
+    """A bar of cells with the ETA and the best place so far; call what is given with every run."""
 
-    columns = BarColumn(), MofNCompleteColumn(), live.description()
+    def describe(_speed: float | None) -> str:
+        return ", ".join(filter(None, [f"ETA {show_s(pace.left_s)}", best(standing)]))
+
     # To refresh by itself would take its share of what is measured.
-    bar = live.bar(*columns, auto_refresh=False)
-
-    def advance(_run: "CellRun") -> None:
-        bar.update(task, advance=1, description=_under_way(pace, standing), refresh=True)
-
-    with bar:
-        task = bar.add_task(_under_way(pace, standing), total=total, completed=done)
-        yield advance
-
-
-def _under_way(pace: StudyProgress, standing: StudyStatus) -> str:
-    return ", ".join(filter(None, [f"ETA {show_s(pace.left_s)}", best(standing)]))
+    return live.counted(total, quiet, describe, done=done, auto_refresh=False)
 
 
 def best(standing: StudyStatus) -> str:
@@ -91,7 +69,7 @@ def best(standing: StudyStatus) -> str:
     return f"best with {count(images, 'image')}: {name}, {show_s(seconds)}"
 
 
-def cell_line(run: "CellRun") -> str:
+def cell_line(run: CellRun) -> str:
     """What one run came to."""
     cell = run.cell
     what = f"cell {cell.number}: {lane(cell.place, cell.varied)}, {count(cell.images, 'image')}"
@@ -102,7 +80,7 @@ def cell_line(run: "CellRun") -> str:
 
 
 def summary_lines(
-    runs: Sequence["CellRun"], total: int, done: int, standing: StudyStatus, out: str
+    runs: Sequence[CellRun], total: int, done: int, standing: StudyStatus, out: str
 ) -> list[str]:
     """What this command came to."""
     failed = sum(bool(run.error) for run in runs)

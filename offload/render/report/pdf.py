@@ -20,10 +20,7 @@ _SMALL_SCALES = (0.8, 0.7, 0.6)
 
 
 def pages(document: Document) -> bytes:
-    """The whole file: A4, fonts embedded, figures as lines and not as pixels.
-
-    Figures are a little smaller where that saves a page, and as small as it takes to keep to eight.
-    """
+    """The whole file: A4, fonts embedded; figures as small as it takes to keep to eight pages."""
     sections = [
         {"heading": s.heading, "level": s.level, "blocks": [*map(_block, s.blocks)]}
         for s in document.sections
@@ -58,7 +55,6 @@ def _options(scale: float) -> dict[str, Any]:
 
 
 def _block(block: Block) -> Json:
-    """A block as what `report.typ` shows, by its kind."""
     match block:
         case Paragraph(text, lead):
             known: Json = {"lead": lead, "text": _inline(text)}
