@@ -190,34 +190,25 @@ def _whole_s(seconds: float) -> str:
 
 def transfer(kind: type[Downloaded | Sent], quiet: bool) -> AbstractContextManager[Listener]:
     """A bar that appears when bytes are moved; hand what is given to a Reporter."""
-
-    def columns() -> "Sequence[ProgressColumn]":
-        from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
-
-        return BarColumn(), DownloadColumn(), TransferSpeedColumn()
-
-    return _on_demand(
-        kind, columns, lambda e: {"completed": e.done_bytes, "total": e.total_bytes}, quiet
-    )
+    return _on_demand(kind, lambda e: {"completed": e.done_bytes, "total": e.total_bytes}, quiet)
 
 
 def phases(quiet: bool) -> AbstractContextManager[Listener]:
     """A line that appears with the first phase; hand what is given to a Reporter."""
+    return _on_demand(PhaseBegan, lambda e: {"description": phase(e)}, quiet)
 
-    def columns() -> "Sequence[ProgressColumn]":
-        from rich.progress import SpinnerColumn
 
+def _columns(kind: type[Event]) -> "Sequence[ProgressColumn]":
+    from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TransferSpeedColumn
+
+    if kind is PhaseBegan:
         return SpinnerColumn(), description()
-
-    return _on_demand(PhaseBegan, columns, lambda e: {"description": phase(e)}, quiet)
+    return BarColumn(), DownloadColumn(), TransferSpeedColumn()
 
 
 @contextmanager
 def _on_demand(
-    kind: type[E],
-    columns: "Callable[[], Sequence[ProgressColumn]]",
-    values: Callable[[E], Mapping[str, Any]],
-    quiet: bool,
+    kind: type[E], values: Callable[[E], Mapping[str, Any]], quiet: bool
 ) -> Iterator[Listener]:
     """A bar that appears with an event of a kind, rich not before it, and goes once it is done."""
     shown: list[Progress] = []
@@ -227,7 +218,7 @@ def _on_demand(
         if not (watched and isinstance(event, kind)):
             return
         if not shown:
-            shown.append(bar(*columns()))
+            shown.append(bar(*_columns(kind)))
             shown[0].add_task("")
             shown[0].start()
         shown[0].update(shown[0].task_ids[0], **values(event))

@@ -24,7 +24,6 @@ from offload.render.drawing import COLOURS, GREY, INK
 from offload.render.tables import write_file
 from offload.render.words import count, spoken
 
-_FORMATS = {".png": "png", ".svg": "svg"}
 _BRACKETS = re.compile(r"\([^)]*\)")
 _MBIT = 1e6 / 8
 _POINTS = 90
@@ -49,8 +48,8 @@ def advice(path: str, answer: Advice) -> None:
     Raises:
         UsageError: the file is to be neither, or cannot be written.
     """
-    kind = _FORMATS.get(os.path.splitext(path)[1].lower())
-    if kind is None:
+    kind = os.path.splitext(path)[1].lower().removeprefix(".")
+    if kind not in {"png", "svg"}:
         raise UsageError(
             f"A plot is a .png or an .svg file, not {path!r}.",
             hint="For instance: offload advise PHOTOS --plot advice.svg",
