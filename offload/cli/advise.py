@@ -127,10 +127,7 @@ def advise(
         from offload.render.advice import plots
 
         plots.advice(plot, answer)
-    if as_json:
-        rendered.as_json(answer)
-    else:
-        rendered.show(answer, explain=explain)
+    rendered.show(answer, explain=explain, as_json=as_json)
 
 
 def accuracy(

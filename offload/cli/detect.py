@@ -205,6 +205,7 @@ def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision:
 
     from offload import bootstrap
     from offload.cli.provisioning.provision import asked_for, renting
+    from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
     from offload.render import detections, messages, progress
     from offload.usecases.detect import record
@@ -212,7 +213,8 @@ def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision:
 
     bring_up, rental = asked_for(request, say, provision=provision)
     heard: set[type[Event]] = set()
-    with ExitStack() as stack:
+    to_folder = request.out is not None
+    with detections.sink(as_json=as_json, to_folder=to_folder) as add, ExitStack() as stack:
         bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
         listeners = say.hear, bar, lambda event: heard.add(type(event))
         context = bootstrap.context(*listeners, offline=request.offline)
@@ -221,26 +223,29 @@ def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision:
         begun = shared.begun if shared else None
         run = stack.enter_context(detection(request, context, BEGAN_S, begun))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
-        sink = detections.sink(as_json=as_json, to_folder=request.out is not None)
         shown = progress.images(run.total, say.quiet)
         if shared:
             shown = progress.places(run.total, shared.monitor, say.quiet)
         with shown as advance:
             for row in run:
-                sink.add(row)
+                add(row)
                 say.row(row)
                 advance(row)
-    sink.close()
     summary = run.summary()
     usual = Downloaded not in heard  # what a download took is no part of any other start-up
     outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
     if shared:
         outcome = outcome or shared.remember(run)
     split = shared.monitor.view() if shared else None
-    say.summary(summary, request.out, outcome, split, len(run.duplicate_uploads))
+    sent_twice = len(run.duplicate_uploads)
+    say.summary(messages.summary_lines(summary, request.out, outcome, split, sent_twice))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
-        messages.stopped_early(summary, request.max_failures)
+        raise OffloadError(
+            f"Stopped early: {summary.failed} images failed, --max-failures is "
+            f"{request.max_failures}.",
+            hint="To go on regardless, run the same command without --max-failures.",
+        )
     if summary.failed:
         raise typer.Exit(SOME_FAILED)

@@ -97,12 +97,10 @@ def run(
         with context.history() as store, stopping_on_interrupt(context) as interrupted:
             measured = profile.measurements(requests, context, budget_s, lost)
             kept = [(store.add(found), found) for found in measured]
-    if as_json:
-        profiles.document([found for _, found in kept])
-    elif as_csv:
+    if as_csv:
         profiles.samples([found for _, found in kept])
     else:
-        profiles.summaries(kept)
+        profiles.show(kept, as_json=as_json)
     for _, found in kept:
         for warning in found.warnings:
             context.reporter.warn(f"{found.condition.place}: {warning}")
@@ -131,10 +129,7 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 
     with bootstrap.context(messages.Messages().hear).history() as store:
         found = history_io.measurement(store, number)
-    if as_json:
-        profiles.document([found])
-    else:
-        profiles.summaries([(number, found)])
+    profiles.show([(number, found)], as_json=as_json)
 
 
 @app.command()

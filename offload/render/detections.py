@@ -3,7 +3,8 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from offload.domain.events import Reporter
 from offload.domain.results import Row
@@ -13,61 +14,38 @@ from offload.render import tables
 from offload.render.messages import shown
 from offload.render.words import count
 
-
-class Sink:
-    """Takes rows as they come. This one forgets them, for runs whose results are files."""
-
-    def add(self, row: Row) -> None:
-        """Take one row."""
-
-    def close(self) -> None:
-        """Every row has come."""
+Cells = tuple[str, str, str, str]
 
 
-def sink(*, as_json: bool, to_folder: bool) -> Sink:
-    """Where rows go: JSON lines if asked for, nowhere if a folder has them, else a table."""
-    if as_json:
-        return JsonLines()
-    return Sink() if to_folder else DetectionTable()
-
-
-class JsonLines(Sink):
-    """A JSON object a line, each written at once."""
-
-    def __init__(self) -> None:
-        encoding = getattr(sys.stdout, "encoding", None) or ""
-        self._ascii = encoding.lower() not in {"utf-8", "utf8"}
-
-    def add(self, row: Row) -> None:
-        """Write the row."""
-        tables.write(json.dumps(row.to_json(), ensure_ascii=self._ascii) + "\n")
-
-
-class DetectionTable(Sink):
-    """A line for each image, by path, once all are there.
-
-    Plain columns: they need no terminal, and ten thousand lines take no time.
+@contextmanager
+def sink(*, as_json: bool, to_folder: bool) -> Iterator[Callable[[Row], None]]:
+    """Where rows go: each at once as a JSON line if asked for, nowhere if a folder has them, else
+    into a table by path once all are there. Call what is given with every row.
     """
-
-    def __init__(self) -> None:
-        self._lines: list[tuple[str, str, str, str]] = []
-
-    def add(self, row: Row) -> None:
-        """Keep what the row's line will say."""
-        size = f"{row.width}x{row.height}" if row.width else ""
-        infer = "" if row.error else f"{row.durations.infer_s * 1000:.1f}"
-        self._lines.append((shown(row.path), size, infer, _found(row)))
-
-    def close(self) -> None:
-        """Write the table."""
-        lines = [("image", "pixels", "infer ms", "objects"), *sorted(self._lines)]
+    if as_json:
+        encoding = getattr(sys.stdout, "encoding", None) or ""
+        ascii_only = encoding.lower() not in {"utf-8", "utf8"}
+        yield lambda row: tables.write(json.dumps(row.to_json(), ensure_ascii=ascii_only) + "\n")
+    elif to_folder:
+        yield lambda _row: None
+    else:
+        found: list[Cells] = []
+        yield lambda row: found.append(_cells(row))
+        # Plain columns: they need no terminal, and ten thousand lines take no time.
+        lines = [("image", "pixels", "infer ms", "objects"), *sorted(found)]
         wide, *widths = (max(len(line[column]) for line in lines) for column in range(3))
         tables.write(
             "".join(
-                f"{path:<{wide}}  {size:>{widths[0]}}  {infer:>{widths[1]}}  {found}\n"
-                for path, size, infer, found in lines
+                f"{path:<{wide}}  {size:>{widths[0]}}  {infer:>{widths[1]}}  {objects}\n"
+                for path, size, infer, objects in lines
             )
         )
+
+
+def _cells(row: Row) -> Cells:
+    size = f"{row.width}x{row.height}" if row.width else ""
+    infer = "" if row.error else f"{row.durations.infer_s * 1000:.1f}"
+    return shown(row.path), size, infer, _found(row)
 
 
 def _found(row: Row) -> str:

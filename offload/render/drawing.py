@@ -43,8 +43,7 @@ class Look(NamedTuple):
 
 def look(number: int) -> Look:
     """One of eight, over and over."""
-    each = number % len(COLOURS)
-    return Look(COLOURS[each], MARKERS[each], DASHES[each])
+    return [*map(Look, COLOURS, MARKERS, DASHES)][number % len(COLOURS)]
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain import events
-from offload.domain.errors import OffloadError
 from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Stepped, Warned
 from offload.domain.units import show_s, show_usd
 from offload.render.split_messages import worded
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from offload.service.wire import Info
     from offload.usecases.detect.rows import Summary
     from offload.usecases.split.forecast import View
-
-
-def stopped_early(summary: "Summary", limit: str | None) -> None:
-    """Raise the failure of a run that was ended by --max-failures."""
-    raise OffloadError(
-        f"Stopped early: {summary.failed} images failed, --max-failures is {limit}.",
-        hint="To go on regardless, run the same command without --max-failures.",
-    )
 
 
 def shown(path: str) -> str:
@@ -81,24 +72,10 @@ class Messages:
             ]
             say_lines(f"{shown(row.path)}: {', '.join(spent)}")
 
-    def summary(
-        self,
-        summary: "Summary",
-        out: str | None,
-        outcome: "Outcome | None" = None,
-        split: "View | None" = None,
-        duplicate_uploads: int = 0,
-    ) -> None:
-        """What the run came to, and what was predicted of it."""
-        if self.quiet:
-            return
-        say_lines(*summary_lines(summary, out, split, duplicate_uploads))
-        if outcome is not None:
-            usd = f"; {show_usd(outcome.actual_usd)}, predicted {show_usd(outcome.predicted_usd)}"
-            say_lines(
-                f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
-                f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){usd if outcome.actual_usd else ''}"
-            )
+    def summary(self, lines: Iterable[str]) -> None:
+        """What a run came to, as `summary_lines` has it."""
+        if not self.quiet:
+            say_lines(*lines)
 
 
 class EventLines(Messages):
@@ -126,11 +103,13 @@ def phase(began: PhaseBegan) -> str:
 
 
 def summary_lines(
-    summary: "Summary", out: str | None, split: "View | None" = None, duplicate_uploads: int = 0
+    summary: "Summary",
+    out: str | None,
+    outcome: "Outcome | None" = None,
+    split: "View | None" = None,
+    duplicate_uploads: int = 0,
 ) -> Sequence[str]:
-    """The summary a person reads after a run. `split` is how one over several places stood at its
-    end, `duplicate_uploads` the images that were sent although no answer from there counts.
-    """
+    """What a run came to, what was predicted of it, and how one over places stood at its end."""
     model = summary.model
     kept = f", {summary.kept} done before" if summary.kept else ""
     objects = ", ".join(f"{n} {label}" for label, n in list(summary.objects_by_label.items())[:8])
@@ -158,6 +137,12 @@ def summary_lines(
         lines.append(f"{count(summary.fallen_back, 'image')} detected here for want of an answer")
     if out is not None:
         lines.append(f"results in {out}")
+    if outcome is not None:
+        usd = f"; {show_usd(outcome.actual_usd)}, predicted {show_usd(outcome.predicted_usd)}"
+        lines.append(
+            f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
+            f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){usd if outcome.actual_usd else ''}"
+        )
     return lines
 
 

@@ -31,8 +31,10 @@ Line = tuple[str, str]
 """What is told, and it."""
 
 
-def summaries(found: Sequence[tuple[int, Measurement]]) -> None:
-    """A short table for each measurement, on standard output."""
+def show(found: Sequence[tuple[int, Measurement]], *, as_json: bool) -> None:
+    """A short table for each measurement, or every sample as JSON, on standard output."""
+    if as_json:
+        return tables.write_json(profiles.document([each for _, each in found], ()))
     told: list[tuple[str, list[Line]]] = []
     said: list[Line] = []
     for number, each in found:
@@ -43,6 +45,7 @@ def summaries(found: Sequence[tuple[int, Measurement]]) -> None:
     for title, pairs in told:
         text = "".join(f"  {name:<{width}}  {value}\n" for name, value in pairs)
         tables.write(f"{shown(title)}\n{text}")
+    return None
 
 
 def heading(number: int, found: Measurement) -> str:
@@ -141,11 +144,6 @@ def _mean(images: Sequence[ImageSample], duration: str) -> str:
     values = [getattr(image.durations, duration) for image in images]
     spread = f" ± {show_s(stdev(values))}" if len(values) > 1 and max(values) > 0 else ""
     return f"{show_s(fmean(values))}{spread}"
-
-
-def document(found: Sequence[Measurement]) -> None:
-    """Every sample as JSON on standard output."""
-    tables.write_json(profiles.document(found, ()))
 
 
 def samples(found: Sequence[Measurement]) -> None:

@@ -56,23 +56,36 @@ def bar(*columns: "ProgressColumn", auto_refresh: bool = True) -> "Progress":
 
 
 @contextmanager
-def images(total: int, quiet: bool) -> Iterator[Callable[["Row"], None]]:
-    """A bar with throughput and ETA; call what is given with every row."""
+def counted(
+    total: int,
+    quiet: bool,
+    describe: Callable[[float | None], str],
+    *,
+    done: int = 0,
+    eta: bool = False,
+    auto_refresh: bool = True,
+) -> Iterator[Callable[[object], None]]:
+    """A bar of so many things, described by their number a second; call what is given with each."""
     if not is_watched(quiet):
-        yield lambda _row: None
+        yield lambda _thing: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    rate = TextColumn("{task.fields[rate]}")
-    shown = bar(BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    columns = BarColumn(), MofNCompleteColumn(), description(), *[TimeRemainingColumn()] * eta
+    shown = bar(*columns, auto_refresh=auto_refresh)
 
-    def advance(_row: "Row") -> None:
-        speed = shown.tasks[0].speed
-        shown.update(task, advance=1, rate=f"{speed:.1f} images/s" if speed else "")
+    def advance(_thing: object) -> None:
+        said = describe(shown.tasks[0].speed)
+        shown.update(task, advance=1, description=said, refresh=not auto_refresh)
 
     with shown:
-        task = shown.add_task("", total=total, rate="")
+        task = shown.add_task(describe(None), total=total, completed=done)
         yield advance
+
+
+def images(total: int, quiet: bool) -> AbstractContextManager[Callable[["Row"], None]]:
+    """A bar with throughput and ETA; call what is given with every row."""
+    return counted(total, quiet, lambda speed: f"{speed:.1f} images/s" if speed else "", eta=True)
 
 
 @contextmanager
@@ -145,9 +158,7 @@ class SplitProgress:
 
 
 def _stages(row: "Row") -> Mapping[str, float]:
-    """Seconds of an image at each possible bottleneck, or waiting for it; in this process it is a
-    detector that is waited for.
-    """
+    """Seconds of an image at each possible bottleneck, or waiting for it."""
     d = row.durations
     is_here = not d.upload_s
     return {
@@ -179,38 +190,27 @@ def _whole_s(seconds: float) -> str:
 
 def transfer(kind: type[Downloaded | Sent], quiet: bool) -> AbstractContextManager[Listener]:
     """A bar that appears when bytes are moved; hand what is given to a Reporter."""
-
-    def columns() -> "Sequence[ProgressColumn]":
-        from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
-
-        return BarColumn(), DownloadColumn(), TransferSpeedColumn()
-
-    return _on_demand(
-        kind, columns, lambda e: {"completed": e.done_bytes, "total": e.total_bytes}, quiet
-    )
+    return _on_demand(kind, lambda e: {"completed": e.done_bytes, "total": e.total_bytes}, quiet)
 
 
 def phases(quiet: bool) -> AbstractContextManager[Listener]:
     """A line that appears with the first phase; hand what is given to a Reporter."""
+    return _on_demand(PhaseBegan, lambda e: {"description": phase(e)}, quiet)
 
-    def columns() -> "Sequence[ProgressColumn]":
-        from rich.progress import SpinnerColumn
 
+def _columns(kind: type[Event]) -> "Sequence[ProgressColumn]":
+    from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TransferSpeedColumn
+
+    if kind is PhaseBegan:
         return SpinnerColumn(), description()
-
-    return _on_demand(PhaseBegan, columns, lambda e: {"description": phase(e)}, quiet)
+    return BarColumn(), DownloadColumn(), TransferSpeedColumn()
 
 
 @contextmanager
 def _on_demand(
-    kind: type[E],
-    columns: "Callable[[], Sequence[ProgressColumn]]",
-    values: Callable[[E], Mapping[str, Any]],
-    quiet: bool,
+    kind: type[E], values: Callable[[E], Mapping[str, Any]], quiet: bool
 ) -> Iterator[Listener]:
-    """A bar of one task that appears with an event of a kind and goes once it is done. Nothing is
-    imported before it appears.
-    """
+    """A bar that appears with an event of a kind, rich not before it, and goes once it is done."""
     shown: list[Progress] = []
     watched = is_watched(quiet)
 
@@ -218,7 +218,7 @@ def _on_demand(
         if not (watched and isinstance(event, kind)):
             return
         if not shown:
-            shown.append(bar(*columns()))
+            shown.append(bar(*_columns(kind)))
             shown[0].add_task("")
             shown[0].start()
         shown[0].update(shown[0].task_ids[0], **values(event))

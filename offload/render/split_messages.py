@@ -116,7 +116,6 @@ def _not_rented(event: split.NotRented) -> str:
 
 
 def _rate(images_per_s: float) -> str:
-    """Two digits of a rate."""
     return f"{float(f'{images_per_s:.2g}'):g}"
 
 

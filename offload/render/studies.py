@@ -3,23 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING
 
-from offload.domain.studies import Prediction, StudyStatus, lane
+from offload.domain.studies import CellRun, Prediction, StudyStatus, lane
 from offload.domain.units import show_s, show_usd
 from offload.render import progress as live
 from offload.render import tables
 from offload.render.words import between, count
 from offload.usecases.experiment.study import StudyPlan
 
-if TYPE_CHECKING:
-    from offload.domain.studies import CellRun
-
 
 def plan(plan: StudyPlan) -> None:
-    """The cells, a line for each combination in the order of the grid, and what they take and cost,
-    on standard output.
-    """
+    """A line for each combination of the grid, and what they take and cost, on standard output."""
     times: dict[tuple[str, int], list[Prediction]] = {}
     for cell, predicted in sorted(plan.cells, key=lambda each: each[0].number):
         times.setdefault((lane(cell.place, cell.varied), cell.images), []).append(predicted)
@@ -58,33 +52,23 @@ def _takes(predicted: Prediction) -> str:
 @contextmanager
 def progress(
     done: int, plan: StudyPlan, standing: StudyStatus, total: int, quiet: bool
-) -> Iterator[Callable[["CellRun"], None]]:
-    """A bar of cells with the ETA by the cost model and the best place so far; call what is given
-    with every run.
-    """
-    if not live.is_watched(quiet):
-        yield lambda _run: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn
-
-    columns = BarColumn(), MofNCompleteColumn(), live.description()
-    # To refresh by itself would take its share of what is measured.
-    bar = live.bar(*columns, auto_refresh=False)
-
+) -> Iterator[Callable[[CellRun], None]]:
+    """A bar of cells with the ETA and the best place so far; call what is given with every run."""
     finished: set[str] = set()
     began_s = perf_counter()
 
-    def under_way() -> str:
+    def describe(_speed: float | None) -> str:
         left_s = plan.left_s(finished, perf_counter() - began_s)
         return ", ".join(filter(None, [f"ETA {show_s(left_s)}", best(standing)]))
 
-    def advance(run: "CellRun") -> None:
-        finished.add(run.cell.number)
-        bar.update(task, advance=1, description=under_way(), refresh=True)
+    # To refresh by itself would take its share of what is measured.
+    with live.counted(total, quiet, describe, done=done, auto_refresh=False) as advance:
 
-    with bar:
-        task = bar.add_task(under_way(), total=total, completed=done)
-        yield advance
+        def told(run: CellRun) -> None:
+            finished.add(run.cell.number)
+            advance(run)
+
+        yield told
 
 
 def best(standing: StudyStatus) -> str:
@@ -96,7 +80,7 @@ def best(standing: StudyStatus) -> str:
     return f"best with {count(images, 'image')}: {name}, {show_s(seconds)}"
 
 
-def cell_line(run: "CellRun") -> str:
+def cell_line(run: CellRun) -> str:
     """What one run came to."""
     cell = run.cell
     what = f"cell {cell.number}: {lane(cell.place, cell.varied)}, {count(cell.images, 'image')}"
@@ -107,7 +91,7 @@ def cell_line(run: "CellRun") -> str:
 
 
 def summary_lines(
-    runs: Sequence["CellRun"], total: int, done: int, standing: StudyStatus, out: str
+    runs: Sequence[CellRun], total: int, done: int, standing: StudyStatus, out: str
 ) -> list[str]:
     """What this command came to."""
     failed = sum(bool(run.error) for run in runs)

@@ -21,7 +21,7 @@ from offload.domain.errors import UsageError
 from offload.domain.measurements import Agreement
 from offload.render import words
 from offload.render.advice import advice as rendered
-from offload.render.advice import breakevens, options, plots
+from offload.render.advice import options, plots
 from offload.render.advice.options import NAMES
 from tests.measured import PLACES, advised, container, local, measurement, remote
 
@@ -326,7 +326,7 @@ def test_json_holds_nothing_but_numbers_that_json_has(
         raise AssertionError(constant)
 
     advice = advised(*measured)
-    rendered.as_json(advice)
+    rendered.show(advice, as_json=True)
     document = json.loads(capsys.readouterr().out, parse_constant=refuse)
     assert document == json.loads(json.dumps(as_document(advice), allow_nan=False))
     assert document["kind"] == "advice"
@@ -397,15 +397,15 @@ THERE_WINS = advised(local(service_s=3), remote())
     ],
 )  # fmt: skip
 def test_a_break_even_is_a_sentence(advice: Advice, point: BreakEven, sentence: str) -> None:
-    assert breakevens.sentence(advice, point) == sentence
+    assert rendered.break_even(advice, point) == sentence
 
 
 def test_start_states_that_never_win_are_not_worth_a_line() -> None:
-    lines = list(breakevens.lines(HERE_WINS))
+    lines = list(rendered.break_evens(HERE_WINS))
     assert [line for line in lines if "any number" in line] == [
         "At any number of images, local is faster than remote."
     ]
-    assert sum("(stopped)" in line for line in breakevens.lines(THERE_WINS)) == 1
+    assert sum("(stopped)" in line for line in rendered.break_evens(THERE_WINS)) == 1
 
 
 @pytest.mark.parametrize(
@@ -507,7 +507,7 @@ def test_a_place_that_nobody_declared_is_shown_like_any_other(
     toy = measurement("toy", bytes_per_s=2.5e6, rtt_s=0.02, slots=8, in_flight=18)
     advice = advised(local(service_s=3), toy, remote())
     assert row(shown(capsys, advice, explain=True), "toy, if ready").rstrip().endswith("uplink")
-    rendered.as_json(advice)
+    rendered.show(advice, as_json=True)
     options = json.loads(capsys.readouterr().out)["options"]
     assert "toy" in {option["place"] for option in options}
     plots.advice(str(tmp_path / "plot.svg"), advice)

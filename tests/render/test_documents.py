@@ -27,7 +27,7 @@ from offload.render.report.document import (
     referring,
     spans,
 )
-from offload.render.report.sentences import SHOWN, Names, Sentences, digits, round_images, templates
+from offload.render.report.sentences import SHOWN, TEMPLATES, Names, Sentences, digits, round_images
 from offload.usecases.experiment.study import recorded
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made
@@ -392,7 +392,7 @@ def test_figures_look_the_same_whatever_matplotlib_is_set_to(studies: dict[str, 
 
 
 def test_a_sentence_needs_all_of_its_fields() -> None:
-    say = Sentences(Names.of(KNOWN)).say
+    say = Sentences(Names(KNOWN)).say
     known = {"fast": Variant("remote"), "usd": 3.1}
     told = "The remote server pays if an hour of waiting is worth $3.10 or more."
     assert say("worth", **known) == told
@@ -405,13 +405,13 @@ def test_each_sentence_is_said_somewhere_and_no_other() -> None:
     sources = "".join(path.read_text() for path in Path(build.__file__).parent.rglob("*.py"))
     made_up = {f"bottleneck_{stage}" for stage in ("start-up", *STAGES)}
     made_up |= {"total_time", "inference_time", "transfer_time", "response_time"}
-    assert set(re.findall(r'\bsay\(\s*"([\w-]+)"', sources)) <= set(templates())
-    assert {name for name in templates() if f'"{name}"' not in sources} == made_up
+    assert set(re.findall(r'\bsay\(\s*"([\w-]+)"', sources)) <= set(TEMPLATES)
+    assert {name for name in TEMPLATES if f'"{name}"' not in sources} == made_up
 
 
 def test_each_field_of_a_sentence_has_a_form_that_there_is() -> None:
     counted = {"cell", "image", "job", "prediction", "replica", "request", "run", "time"}
-    for name, template in templates().items():
+    for name, template in TEMPLATES.items():
         for _, _, form, _ in string.Formatter().parse(template):
             assert (form or "") in {"", ",", "at", "setting", *SHOWN, *counted}, name
 

@@ -36,7 +36,9 @@ def of_split(view: View, duplicate_uploads: int = 0) -> Sequence[str]:
     """The lines that a run at one place has not."""
     plain = summary_lines(SUMMARY, None)
     return [
-        line for line in summary_lines(SUMMARY, None, view, duplicate_uploads) if line not in plain
+        line
+        for line in summary_lines(SUMMARY, None, None, view, duplicate_uploads)
+        if line not in plain
     ]
 
 
@@ -67,7 +69,7 @@ def test_a_split_says_where_its_images_were_done() -> None:
 
 def test_what_was_sent_stands_in_either_summary() -> None:
     assert "2.0 MB sent" in summary_lines(SUMMARY, None)
-    assert "2.0 MB sent" in summary_lines(SUMMARY, None, VIEW)
+    assert "2.0 MB sent" in summary_lines(SUMMARY, None, None, VIEW)
 
 
 def test_images_that_left_for_nothing_are_counted() -> None:
@@ -111,8 +113,9 @@ def test_a_run_that_was_stopped_kept_no_deadline_and_missed_none() -> None:
 def test_the_summary_of_a_split_goes_to_standard_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Messages().summary(SUMMARY, None, None, VIEW, 2)
+    told = summary_lines(SUMMARY, None, None, VIEW, 2)
+    Messages().summary(told)
     said = capsys.readouterr().err
     assert "images: 70 at local, 130 at remote\n2 more images were sent, and" in said
-    Messages(quiet=True).summary(SUMMARY, None, None, VIEW, 2)
+    Messages(quiet=True).summary(told)
     assert capsys.readouterr().err == ""

@@ -14,7 +14,7 @@ from offload.domain.timing import Durations
 from offload.drivers import settings
 from offload.drivers.settings import Settings
 from offload.providers import Endpoint
-from offload.render.messages import Messages
+from offload.render.messages import Messages, summary_lines
 from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import remember
 from offload.usecases.detect.request import Request
@@ -139,7 +139,7 @@ def test_what_it_cost_is_said_only_if_it_cost_something(
     assert outcome is not None
     free = replace(outcome, actual_usd=0.0, predicted_usd=0.0)
     for each in (outcome, free):
-        Messages().summary(run().summary(), None, each)
+        Messages().summary(summary_lines(run().summary(), None, each))
     lines = capsys.readouterr().err.splitlines()
     billed, plain = (line for line in lines if " s in all, predicted " in line)
     assert billed.removeprefix(plain) == "; $0.00046, predicted $0.0005"

@@ -1,19 +1,22 @@
 """An advice for people, and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from offload.costmodel.advice import Advice, document
+from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.decide import Option
 from offload.costmodel.split import AnyCandidate, SplitCandidate
-from offload.domain.units import show_usd
+from offload.domain.units import show_bytes, show_rate, show_usd
 from offload.render import tables
-from offload.render.advice import breakevens, options
+from offload.render.advice import options
 from offload.render.advice.options import missed, regret, seconds
 from offload.render.messages import shown
-from offload.render.words import between, capital, count, percent, spoken
+from offload.render.words import Show, between, capital, count, percent, spoken
 
 _SURE, _LIKELY = 0.95, 0.8
+_RARE = 0.05
+"""Shares of cases beyond this one and its complement are not worth a word."""
 _MEANS = {
     "start-up": "start-up is most of it, more images would hardly take longer",
     "uplink": "the uplink is the bottleneck, a faster machine there would not help",
@@ -25,20 +28,19 @@ _MEANS = {
 """A bottleneck -> what that means, where it means more than that a machine is no faster."""
 
 
-def as_json(advice: Advice) -> None:
-    """The answer as one JSON document."""
-    tables.write_json(document(advice))
-
-
-def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) -> None:
-    """The answer, then all options, where it would flip, and what it assumes.
+def show(
+    advice: Advice, *, explain: bool = False, as_json: bool = False, now: datetime | None = None
+) -> None:
+    """The answer, then all options, where it would flip, and what it assumes, or all as JSON.
 
     With `explain` also every term with its age at `now`, which knows its time zone, and the bill.
     """
+    if as_json:
+        return tables.write_json(document(advice))
     tables.print_lines([sentence(advice), ""])
     options.show(advice)
     notes = [f"note: {shown(note)}" for note in advice.stale]
-    parts = _split(advice), breakevens.lines(advice), options.assumptions(advice), notes
+    parts = _split(advice), break_evens(advice), options.assumptions(advice), notes
     for lines in map(list, parts):
         tables.print_lines(["", *lines] if lines else [])
     if explain:
@@ -46,6 +48,7 @@ def show(advice: Advice, *, explain: bool = False, now: datetime | None = None) 
         tables.print_lines([""])
         options.terms(advice, now)
         tables.print_lines(["", *options.billing(advice.billing, now)])
+    return None
 
 
 def sentence(advice: Advice) -> str:
@@ -120,9 +123,7 @@ def _subject(name: str) -> str:
 
 
 def _split(advice: Advice) -> Iterator[str]:
-    """Images of each place of a split that may be chosen, what saving a second costs, and where
-    the budget ends it.
-    """
+    """What a split gives each place, what a saved second costs, and where the budget ends it."""
     option = advice.split
     if option is None or option.shares is None or not isinstance(option.lane, SplitCandidate):
         return
@@ -139,3 +140,66 @@ def _split(advice: Advice) -> Iterator[str]:
     if at_most is not None and limit is not None:
         can = f"{count(at_most, 'image')} at most" if at_most else "no image"
         yield f"For {show_usd(limit)}, {remote} can do {can} of a split."
+
+
+def break_evens(advice: Advice) -> Iterator[str]:
+    """A sentence for each break-even, but for start states that never gain."""
+    choosable = {option.lane.name for option in advice.options if option.lane.choosable}
+    for flip in advice.break_evens:
+        if flip.value is not None or _gains(advice, flip) or flip.other in choosable:
+            yield break_even(advice, flip)
+
+
+def _gains(advice: Advice, flip: BreakEven) -> bool:
+    """Whether `other` is the faster one for the job at hand."""
+    took_s = {option.lane.name: option.seconds for option in advice.options}
+    return took_s[flip.other] < took_s[flip.base]
+
+
+def break_even(advice: Advice, flip: BreakEven) -> str:
+    """One break-even."""
+    gains = _gains(advice, flip)
+    base, other = spoken(flip.base), spoken(flip.other)
+    if flip.value is None:
+        ahead, behind = (other, base) if gains else (base, other)
+        said = _NEVER[flip.quantity].format(ahead=ahead, behind=behind, base=base)
+        sure = f", in {percent(flip.never)} of cases" if _RARE < flip.never < 1 - _RARE else ""
+        return f"{said}{sure}."
+    later, sooner = (other, base) if flip.faster == "above" else (base, other)
+    low, high = flip.low, flip.high
+    known = (flip.value, flip.value) if low is None or high is None else (low, high)
+    value, _, interval = between(flip.value, known, _SHOW[flip.quantity]).partition(" (")
+    never = f"no such value in {percent(flip.never)} of cases" if flip.never > _RARE else ""
+    beside = "; ".join(filter(None, (interval.removesuffix(")"), never)))
+    words = _STAYS if gains and flip.quantity in _STAYS else _WORDS
+    said = words[flip.quantity].format(
+        value=value, base=base, other=other, later=later, sooner=sooner
+    )
+    return f"{said} ({beside})." if beside else f"{said}."
+
+
+_SHOW: Mapping[str, Show] = {
+    "images": lambda number: f"{float(f'{number:.3g}'):,.0f}",
+    "uplink": show_rate,
+    "image size": show_bytes,
+    "value of an hour": show_usd,
+    "price": show_usd,
+}
+_WORDS = {
+    "images": "From {value} images on, {later} is faster than {sooner}",
+    "uplink": "With {value} up or more, {other} would be faster than {base}",
+    "image size": "With images of {value} or less, {other} would be faster than {base}",
+    "value of an hour": "If an hour of your time is worth {value} or more, {other} pays",
+    "price": "At up to {value} an hour for its machine, {other} pays",
+}
+_STAYS = {
+    "uplink": "Down to {value} up, {other} stays faster than {base}",
+    "image size": "With images of up to {value}, {other} stays faster than {base}",
+}
+_NEVER = {
+    "images": "At any number of images, {ahead} is faster than {behind}",
+    "uplink": "Whatever the uplink, {ahead} is faster than {behind}",
+    "image size": "Whatever the images weigh, {ahead} is faster than {behind}",
+    "value of an hour": "Whatever an hour of your time is worth, {ahead} is the better one",
+    "price": "At no price of its machine would it pay to leave {base}",
+}

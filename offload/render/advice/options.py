@@ -70,9 +70,7 @@ def missed(option: Option) -> str:
 
 
 def regret(advice: Advice, candidate: str) -> str:
-    """What taking the candidate is expected to lose, in what the goal weighs; nothing if it may not
-    be taken.
-    """
+    """What taking the candidate is expected to lose; nothing if it may not be taken."""
     lost = advice.choice.regret.get(candidate)
     if lost is None:
         return ""

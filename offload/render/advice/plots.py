@@ -19,12 +19,11 @@ from offload.costmodel.terms import HIGH, LOW, Candidate, Draws, given
 from offload.domain.errors import UsageError
 from offload.domain.units import show_rate, show_s
 from offload.render import drawing
-from offload.render.advice.breakevens import sentence
+from offload.render.advice.advice import break_even
 from offload.render.drawing import COLOURS, GREY, INK
 from offload.render.tables import write_file
 from offload.render.words import count, spoken
 
-_FORMATS = {".png": "png", ".svg": "svg"}
 _BRACKETS = re.compile(r"\([^)]*\)")
 _MBIT = 1e6 / 8
 _POINTS = 90
@@ -49,8 +48,8 @@ def advice(path: str, answer: Advice) -> None:
     Raises:
         UsageError: the file is to be neither, or cannot be written.
     """
-    kind = _FORMATS.get(os.path.splitext(path)[1].lower())
-    if kind is None:
+    kind = os.path.splitext(path)[1].lower().removeprefix(".")
+    if kind not in {"png", "svg"}:
         raise UsageError(
             f"A plot is a .png or an .svg file, not {path!r}.",
             hint="For instance: offload advise PHOTOS --plot advice.svg",
@@ -64,9 +63,11 @@ def advice(path: str, answer: Advice) -> None:
 
 def _figure(advice: Advice) -> Figure:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
-    draw = [_over_images, *([_over_uplink] if _flip(advice, "uplink") else [])]
-    panels = figure.subplots(1, len(draw), sharey=True, squeeze=False)[0]
-    ends = [over(axes, advice) for axes, over in zip(panels, draw, strict=True)]
+    flip = _flip(advice, "uplink")
+    panels = figure.subplots(1, 2 if flip else 1, sharey=True, squeeze=False)[0]
+    ends = [_over_images(panels[0], advice)]
+    if flip:
+        ends.append(_over_uplink(panels[1], advice, flip))
     panels[0].set_ylabel("total time (band: 90 %, dashed: assumed)")
     low_s, high_s = panels[0].get_ylim()
     few = sum(low_s <= tick <= high_s for tick in _TICKS_S) <= _FEW_TICKS
@@ -94,13 +95,11 @@ def _over_images(axes: Axes, advice: Advice) -> list[End]:
     return ends
 
 
-def _over_uplink(axes: Axes, advice: Advice) -> list[End]:
+def _over_uplink(axes: Axes, advice: Advice, flip: BreakEven) -> list[End]:
     def makespan(candidate: AnyCandidate, mbit_per_s: float) -> Draws:
         candidate = at_uplink(candidate, given(mbit_per_s * _MBIT, ""))
         return makespan_s(candidate, advice.goal.images, advice.goal.total_bytes)
 
-    flip = _flip(advice, "uplink")
-    assert flip is not None  # else this panel is not drawn
     uplink = _candidate(advice, flip.other).goodput
     shown = [uplink.median, flip.value or uplink.median]
     rates = np.geomspace(min(shown) / 10, max(shown) * 10, _POINTS)
@@ -119,9 +118,7 @@ def _panel(
     flip: BreakEven | None,
     unit: float = 1.0,
 ) -> list[End]:
-    """A line and a band for each place; the break-even in words above, and where the lines cross
-    with its interval. `unit` is what an x of 1 is in the break-even's.
-    """
+    """A line and a band for each place, and the break-even; `unit` is what an x of 1 is in its."""
     ends = []
     for colour, option in zip(COLOURS, _places(advice.options), strict=False):
         candidate = option.lane
@@ -135,7 +132,9 @@ def _panel(
     axes.xaxis.set_minor_locator(NullLocator())
     drawing.plain(axes)
     if flip is not None:
-        said = _BRACKETS.sub(lambda found: found[0].replace(" ", "\u00a0"), sentence(advice, flip))
+        said = _BRACKETS.sub(
+            lambda found: found[0].replace(" ", "\u00a0"), break_even(advice, flip)
+        )
         axes.set_title(textwrap.fill(said, 62), loc="left", fontsize=10)
     if flip is not None and flip.value is not None and xs[0] <= flip.value / unit <= xs[-1]:
         seconds = float(np.median(makespan(_candidate(advice, flip.base), flip.value / unit)))
@@ -146,9 +145,7 @@ def _panel(
 
 
 def _places(options: Iterable[Option]) -> Iterator[Option]:
-    """The options that may be chosen, and one for each place of which none may; no split that may
-    not.
-    """
+    """Options that may be chosen, and one for each place, but not for a split, with none."""
     found = list(options)
     served = {o.lane.place for o in found if o.lane.choosable}
     for option in found:

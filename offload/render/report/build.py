@@ -7,7 +7,7 @@ from offload.findings.study import Study
 from offload.render.report import html
 from offload.render.report.chapters import conclusions, evidence, method, opening, results
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Document, Section, referring, section
+from offload.render.report.document import Document, Section, referring
 from offload.render.tables import write_file
 
 _NAMES = ("report.pdf", "report.html")
@@ -17,24 +17,25 @@ _KINDS = {".pdf", ".html"}
 def document(study: Study) -> Document:
     """Everything that the study has to say, and nothing that it has not."""
     compared = Comparisons(study)
-    made = Document(opening.title(compared), opening.subtitle(study), [
-        *section("Introduction", opening.introduction(compared, conclusions.short(compared))),
-        *section("Problem overview", opening.problem(compared)),
-        *section("Methodology and approach", method.design(compared)),
-        *section("Measures", method.measures(compared), level=2),
-        *section("Set-up", method.setup(compared), level=2),
-        *section("How to do it again", method.reproduction(compared), level=2),
+    sections = [
+        Section("Introduction", opening.introduction(compared, conclusions.short(compared))),
+        Section("Problem overview", opening.problem(compared)),
+        Section("Methodology and approach", method.design(compared)),
+        Section("Measures", method.measures(compared), level=2),
+        Section("Set-up", method.setup(compared), level=2),
+        Section("How to do it again", method.reproduction(compared), level=2),
         Section("Results", results.opening(compared)),
-        *section("Total time", results.makespan(compared), level=2),
-        *section("Where the time goes", results.where(compared), level=2),
-        *section("Replicas and requests in flight", results.scaling(compared), level=2),
-        *section("Transfer", evidence.transfer(compared), level=2),
-        *section("Predictions", evidence.predicted(compared), level=2),
-        *section("Dollars", evidence.dollars(compared), level=2),
-        *section("Failed runs", evidence.failures(compared), level=2),
-        *section("Conclusions", conclusions.conclusions(compared)),
-    ])  # fmt: skip
-    return referring(made)
+        Section("Total time", results.makespan(compared), level=2),
+        Section("Where the time goes", results.where(compared), level=2),
+        Section("Replicas and requests in flight", results.scaling(compared), level=2),
+        Section("Transfer", evidence.transfer(compared), level=2),
+        Section("Predictions", evidence.predicted(compared), level=2),
+        Section("Dollars", evidence.dollars(compared), level=2),
+        Section("Failed runs", evidence.failures(compared), level=2),
+        Section("Conclusions", conclusions.conclusions(compared)),
+    ]
+    said = [each for each in sections if each.blocks or each.heading == "Results"]
+    return referring(Document(opening.title(compared), opening.subtitle(study), said))
 
 
 def targets(out: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from offload.domain.places import PlaceTraits
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
-from offload.findings.estimates import Estimate, draws, of_draws, surely_less
+from offload.findings.estimates import Estimate, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, Study, Variant
@@ -36,17 +36,16 @@ class Pair:
     @property
     def seconds(self) -> tuple[Estimate, Estimate]:
         """What either takes."""
-        variant, base = self.candidate.estimate("makespan_s"), self.base.estimate("makespan_s")
+        variant, base = (group.estimate("makespan_s") for group in (self.candidate, self.base))
         assert variant is not None  # a group is of runs that finished
         assert base is not None
         return variant, base
 
     @property
-    def ratio(self) -> Estimate:
+    def ratio(self) -> float:
         """Seconds of the variant over those of the base."""
         variant, base = self.seconds
-        drawn, base_drawn = map(draws, self.values)
-        return of_draws(variant.value / base.value, drawn / base_drawn, min(variant.n, base.n))
+        return variant.value / base.value
 
     @property
     def clear(self) -> bool:
@@ -62,9 +61,7 @@ class Comparisons:
 
     @cached_property
     def variants(self) -> Sequence[Variant]:
-        """Those that are compared, as many as can be shown: warm ones and whole images first, here
-        before elsewhere, and of too many the first, the last and some between.
-        """
+        """Those that are shown: of too many, the warm, whole images and those here go first."""
 
         def rank(variant: Variant) -> tuple[bool, bool, bool]:
             away = self.traits(variant).leaves_machine
@@ -83,7 +80,7 @@ class Comparisons:
 
     def named(self, variants: Iterable[Variant] = ()) -> Names:
         """Names that tell some variants apart."""
-        return Names.of(self.study.places, variants)
+        return Names(self.study.places, [*variants])
 
     @cached_property
     def say(self) -> Callable[..., str]:
@@ -113,9 +110,7 @@ class Comparisons:
 
     @cached_property
     def pairs(self) -> Sequence[Pair]:
-        """Each variant that has one to be compared with; those elsewhere first, the best before
-        others.
-        """
+        """Each variant that has a base; those elsewhere first, the best before others."""
         found = []
         for variant in self.variants:
             base = headline.base(self.study, variant, self.variants)
@@ -123,13 +118,11 @@ class Comparisons:
                 one, other = self.study.series(variant), self.study.series(base)
                 most = max(set(one) & set(other))
                 found.append(Pair(one[most], other[most]))
-        return sorted(found, key=lambda pair: (not self._is_away(pair), pair.ratio.value))
+        return sorted(found, key=lambda pair: (not self._is_away(pair), pair.ratio))
 
     @cached_property
     def looks(self) -> Mapping[Variant, int]:
-        """The number of the colour and marks of each variant in all figures: that of its place for
-        the first one of a place, free ones for others.
-        """
+        """A colour and marks for each: its place's for the first there, free ones for others."""
         found: dict[Variant, int] = {}
         places = self.study.known_names()
         for variant in self.variants:

@@ -37,9 +37,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that detects: the colour of its place, a bold line and plain ones, and `way`, how
-    images get there; `stacked` if there are several of it.
-    """
+    """What detects; several of it if `stacked`; `way` is how images get there."""
 
     colour: str
     name: str
@@ -95,7 +93,6 @@ def _lines(machine: HostFacts | None, longest: int) -> list[str]:
 
 
 def _here(study: Study, place: str) -> Target:
-    """What detects at a place on the machine with the images."""
     colour = drawing.look(study.known_names().index(place)).colour
     if study.places[place].in_process:
         return Target(colour, "detector", ["in the same process"], "in memory")
@@ -116,7 +113,6 @@ def _levels(values: Sequence[float]) -> str:
 
 
 def _site(study: Study, variant: Variant) -> DiagramSite:
-    """A machine elsewhere, and the way there."""
     site = environment.site(study, variant)
     rates = levels((run for run in study.done if run.lane.place == variant.place), "link_mbit")
     rate = f"{_levels(rates)} Mbit/s" if rates else ""
@@ -134,11 +130,7 @@ def _site(study: Study, variant: Variant) -> DiagramSite:
 
 
 def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
-    """The machine with the images at the left, the others at the right; arrows are what images
-    take.
-
-    `client` are lines about the process that has the images.
-    """
+    """The machine with the images, and `client` in it, at the left, the others at the right."""
     rows = max(len(here.targets), 1.4)
     height = _HEAD + _ROW * rows + _LINK * len(there)
     height = max(height, (_HEAD + _ROW + 6) * len(there))
@@ -150,10 +142,11 @@ def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]
         axes.axis("off")
         _frame(axes, (0.4, 0.4), (_LEFT - 0.8, height - 0.8), here)
         middle = _LINK * len(there) + _ROW * rows / 2 + 1
-        _box(axes, (_CLIENT[0], middle - 8), (_CLIENT[1], 16), "offload detect", client, INK)
+        detect = Target(INK, "offload detect", client, "")
+        _box(axes, detect, (_CLIENT[0], middle - 8), (_CLIENT[1], 16))
         for row, target in enumerate(here.targets):
             y = middle + _ROW * ((len(here.targets) - 1) / 2 - row)
-            _target(axes, target, (_TARGET[0], y - _BOX / 2), _TARGET[1])
+            _box(axes, target, (_TARGET[0], y - _BOX / 2), (_TARGET[1], _BOX))
             _near(axes, (sum(_CLIENT), middle), (_TARGET[0], y), target)
         for number, site in enumerate(there):
             tall = height / len(there) - 0.8
@@ -175,21 +168,14 @@ def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
     axes.text(x, top - 6.2, lines, va="top", color=INK, fontsize=_SMALL_PT, linespacing=1.15)
 
 
-def _target(axes: Axes, target: Target, corner: Point, width: float) -> None:
-    size, colour = (width, _BOX), target.colour
-    for shift in (1.6, 0.8) if target.stacked else ():
-        _box(axes, (corner[0] + shift, corner[1] - shift), size, "", (), colour)
-    _box(axes, corner, size, target.name, target.lines, colour)
-
-
-def _box(
-    axes: Axes, corner: Point, size: Point, name: str, lines: Sequence[str], colour: str
-) -> None:
-    _rounded(axes, corner, size, colour, "white", radius=1.2, linewidth=1.3, zorder=3)
+def _box(axes: Axes, target: Target, corner: Point, size: Point) -> None:
+    for shift in (1.6, 0.8, 0.0) if target.stacked else (0.0,):
+        at = corner[0] + shift, corner[1] - shift
+        _rounded(axes, at, size, target.colour, "white", radius=1.2, linewidth=1.3, zorder=3)
     x = corner[0] + size[0] / 2
-    y = corner[1] + size[1] / 2 + 1.65 * len(lines)
-    _centred(axes, x, y, name, weight="bold", zorder=4)
-    for number, line in enumerate(lines, 1):
+    y = corner[1] + size[1] / 2 + 1.65 * len(target.lines)
+    _centred(axes, x, y, target.name, weight="bold", zorder=4)
+    for number, line in enumerate(target.lines, 1):
         _centred(axes, x, y - 3.5 * number, line, fontsize=_SMALL_PT, zorder=4)
 
 
@@ -218,7 +204,7 @@ def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
 def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> None:
     """From the client down, below all else on its machine, and over to another one."""
     x = _WIDTH - _RIGHT + 6
-    _target(axes, target, (x, y - _BOX / 2), _RIGHT - 12)
+    _box(axes, target, (x, y - _BOX / 2), (_RIGHT - 12, _BOX))
     between = (_LEFT + _WIDTH - _RIGHT) / 2
     corners = [start, (start[0], track_y), (between, track_y), (between, y)]
     axes.plot(*zip(*corners, strict=True), color=target.colour, linewidth=1.3, zorder=2,

@@ -1,12 +1,9 @@
-"""What a report consists of, whatever it is written as.
-
-Texts are plain but for `code` between backticks.
-"""
+"""What a report consists of, whatever it is written as; texts have `code` between backticks."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|m?s|min|h|[kMGT]?B|[kMG]?bit/s|GiB|px|images?/s)(?!\w))")
 _INTERVAL = re.compile(r"\(\d[^()]{0,15} to \d[^()]{0,15}\)")
@@ -31,9 +28,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells below a header. All columns but the first are ranged right if `numbers`. `number` is
-    the table's own, from 1 on.
-    """
+    """Cells below a header, right-aligned but for the first column if `numbers`."""
 
     name: str
     caption: str
@@ -45,9 +40,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An SVG element with what it says. `width` is the share of the text's that it takes, `number`
-    its own, from 1 on.
-    """
+    """An SVG element with what it says; `width` is a share of the text's."""
 
     name: str
     svg: str
@@ -74,7 +67,7 @@ class Document:
 
     title: str
     subtitle: str
-    sections: Sequence[Section] = field(default_factory=tuple)
+    sections: Sequence[Section]
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in their order."""
@@ -88,16 +81,8 @@ def paragraph(*sentences: str, lead: str = "") -> list[Block]:
     return [Paragraph(text, lead)] if text else []
 
 
-def section(heading: str, *parts: Iterable[Block], level: int = 1) -> list[Section]:
-    """A section of all that the parts hold; none if they hold nothing."""
-    blocks = [block for part in parts for block in part]
-    return [Section(heading, blocks, level)] if blocks else []
-
-
 def spans(text: str) -> Iterator[tuple[str, bool]]:
-    """A text's pieces, and whether each is code; units stay on the line of their number, and
-    intervals on one line.
-    """
+    """Pieces of a text, and whether each is code; units and intervals stay on one line."""
     for number, piece in enumerate(text.split("`")):
         if piece:
             code = number % 2 == 1
@@ -111,9 +96,7 @@ def _together(text: str) -> str:
 
 
 def referring(document: Document) -> Document:
-    """The document with its figures and tables numbered, and each `@name` replaced by what the
-    figure or table of that name then is: `Figure 2`.
-    """
+    """The document, its figures and tables numbered and each `@name` put as `Figure 2`."""
     kinds = Counter[str]()
     names: dict[str, str] = {}
 

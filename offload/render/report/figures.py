@@ -12,13 +12,11 @@ from offload.findings import phases
 from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
-from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, GREY, HATCHES, INK
-from offload.render.report.comparisons import thinned
-from offload.render.report.sentences import Names
+from offload.render.report.comparisons import Comparisons, thinned
 
 Series = Mapping[Variant, Mapping[int, Group]]
 """A variant's groups by their number of images."""
@@ -29,23 +27,18 @@ _SHORT_LABEL = 0.05
 """The least share of a bar that is wide enough for a number."""
 
 
-def makespan(
-    series: Series,
-    names: Names,
-    looks: Mapping[Variant, int],
-    crossings: Sequence[Crossing],
-) -> str:
+def makespan(compared: Comparisons, series: Series) -> str:
     """Seconds over the number of images, a line for each variant, bars for what is likely."""
     with drawing.panel(2.9) as (figure, axes):
         for variant, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _straighten(_line(axes, known, looks[variant], names.short(variant)))
+            _straighten(_line(axes, known, compared.looks[variant], compared.names.short(variant)))
         numbers = sorted({n for groups in series.values() for n in groups})
         drawing.log_if_wide(axes, "x", numbers)
         every = [each for groups in series.values() for each in groups.values()]
         drawing.log_if_wide(axes, "y", [s for each in every for s in each.values("makespan_s")])
         drawing.ticks(axes, numbers)
-        for crossing in crossings:
+        for crossing in compared.crossings:
             _mark(axes, crossing, series)
         drawing.key(figure, axes)
         return drawing.finished(figure, "makespan", "number of images", "total time in seconds")
@@ -80,9 +73,7 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
 
 
 def response(sweep: Sweep, name: str) -> str:
-    """Median response time over replicas, a line for each number of requests in flight, or for some
-    of too many; with one number of replicas, over the requests in flight.
-    """
+    """Median response time over replicas, or if that is one number over requests in flight."""
     with drawing.panel(2.8) as (figure, axes):
         many = len(sweep.replicas) > 1
         lines: dict[int, dict[int, Estimate]] = {}
@@ -105,16 +96,15 @@ def response(sweep: Sweep, name: str) -> str:
 
 
 def transfer(
+    compared: Comparisons,
     photos: Mapping[Variant, Sequence[TransferPoint]],
     lines: Mapping[Variant, LinkFit],
-    names: Names,
-    looks: Mapping[Variant, int],
 ) -> str:
     """Transfer time over what was sent of each image, with the line through them."""
     with drawing.panel(2.7) as (figure, axes):
         top = 0.0
         for variant, line in lines.items():
-            look, sent = drawing.look(looks[variant]), photos[variant]
+            look, sent = drawing.look(compared.looks[variant]), photos[variant]
             some = np.linspace(0, len(sent) - 1, min(len(sent), _MOST_POINTS)).astype(int)
             x = np.array([sent[i].sent_bytes for i in some]) / 1e3
             y = np.array([sent[i].transfer_s for i in some])
@@ -126,7 +116,7 @@ def transfer(
             fitted = line.start_s + line.per_byte_s * 1e3 * over
             axes.plot(
                 over, fitted, color=INK, dashes=look.dashes, linewidth=1.3,
-                label=names.short(variant),
+                label=compared.names.short(variant),
             )  # fmt: skip
             top = max(top, float(np.quantile(y, 0.99)), float(fitted[-1]))
         axes.set(xlim=(0, None), ylim=(0, 1.08 * top or 1))
@@ -167,8 +157,9 @@ def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
         return drawing.finished(figure, "predictions", *what, grid="both")
 
 
-def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int]) -> str:
+def dollars(compared: Comparisons) -> str:
     """Dollars over seconds, those joined that nothing beats in both."""
+    bills, names = compared.bills, compared.names
     with drawing.panel(2.6) as (figure, axes):
         front = [bill for bill in bills if bill.best]
         axes.step(
@@ -178,7 +169,10 @@ def dollars(bills: Sequence[CellCost], names: Names, looks: Mapping[Variant, int
         slowest = max(bill.seconds.value for bill in bills)
         dearest = max(bill.usd.high for bill in bills)
         for bill in bills:
-            look, point = drawing.look(looks[bill.lane]), (bill.seconds.value, bill.usd.value)
+            look, point = (
+                drawing.look(compared.looks[bill.lane]),
+                (bill.seconds.value, bill.usd.value),
+            )
             axes.plot(
                 *point, look.marker, color=look.colour, markersize=7,
                 markerfacecolor=look.colour if bill.best else "white", label=names.short(bill.lane),
@@ -220,8 +214,7 @@ def _arms(point: Estimate) -> np.ndarray:
 
 
 def _mark(axes: Axes, crossing: Crossing, series: Series) -> None:
-    """A ring where the lines cross."""
-    if crossing.images is None:
+    if crossing.images is None or not series.keys() >= {crossing.slow, crossing.fast}:
         return
     groups = series[crossing.fast]
     ends = [groups[n].median("makespan_s") or 0.0 for n in (crossing.before, crossing.after)]

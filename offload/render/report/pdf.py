@@ -20,10 +20,7 @@ _SMALL_SCALES = (0.8, 0.7, 0.6)
 
 
 def pages(document: Document) -> bytes:
-    """The whole file: A4, fonts embedded, figures as lines and not as pixels.
-
-    Figures are a little smaller where that saves a page, and as small as it takes to keep to eight.
-    """
+    """The whole file: A4, fonts embedded; figures are smaller where that saves pages."""
     sections = [
         {"heading": s.heading, "level": s.level, "blocks": [*map(_block, s.blocks)]}
         for s in document.sections
@@ -37,12 +34,10 @@ def pages(document: Document) -> bytes:
         if isinstance(block, Figure):
             sources[f"{block.name}.svg"] = block.svg.encode()
     found = {scale: _pages(sources, scale) for scale in _SCALES}
-    least = min(found.values())
-    scale = next(scale for scale, number in found.items() if number == least)
-    for smaller in _SMALL_SCALES if least > _MOST_PAGES else ():
-        scale = smaller
-        if _pages(sources, scale) <= _MOST_PAGES:
-            break
+    scale = min(found, key=lambda each: found[each])
+    if found[scale] > _MOST_PAGES:
+        enough = (each for each in _SMALL_SCALES if _pages(sources, each) <= _MOST_PAGES)
+        scale = next(enough, _SMALL_SCALES[-1])
     made = typst.compile(sources, **_options(scale))
     assert isinstance(made, bytes)
     return made
@@ -58,7 +53,6 @@ def _options(scale: float) -> dict[str, Any]:
 
 
 def _block(block: Block) -> Json:
-    """A block as what `report.typ` shows, by its kind."""
     match block:
         case Paragraph(text, lead):
             known: Json = {"lead": lead, "text": _inline(text)}

@@ -25,9 +25,9 @@ def pair_sentence(compared: Comparisons, pair: Pair) -> str:
 def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
     """From how many images on which of two variants is faster."""
     clear_from, crossed, ahead = crossing.clear_from, crossing.images, crossing.ahead
-    if clear_from is None and ahead is None:
-        return compared.say("crossing_none", crossing=crossing)
-    if clear_from is None and ahead is not None:
+    if clear_from is None:
+        if ahead is None:
+            return compared.say("crossing_none", crossing=crossing)
         number, fast = ahead
         slow = crossing.slow if fast == crossing.fast else crossing.fast
         return compared.say(
@@ -39,7 +39,7 @@ def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
         return compared.say("crossing_from", crossing=crossing)
     low, high = map(round_images, crossed.interval or (0, 0))
     interval = f" ({low} to {high})" if low != high else ""
-    late = clear_from is not None and clear_from > crossing.after
+    late = clear_from > crossing.after
     clear = compared.say("crossing_clear", images=clear_from) if late else ""
     return compared.say("crossing", crossing=crossing, interval=interval, clear=clear)
 
@@ -63,9 +63,7 @@ def _throughout(compared: Comparisons, same: list[Crossing]) -> str:
 
 
 def bottleneck_sentences(compared: Comparisons) -> Iterator[str]:
-    """What the jobs wait for most: a sentence for each stage that is the bottleneck somewhere, its
-    variants with their knobs if others were turned.
-    """
+    """A sentence for each stage that is the bottleneck somewhere, with its variants."""
     found: dict[str, list[tuple[Variant, str]]] = {}
     for group in compared.groups:
         if stage := phases.binding(group):
@@ -116,9 +114,7 @@ def swept(compared: Comparisons, sweep: Sweep) -> str:
 
 
 def worth_sentence(compared: Comparisons) -> str:
-    """What an hour must be worth for the fastest to pay beside the cheapest, if it surely is the
-    faster one.
-    """
+    """What an hour must be worth for the fastest to pay, if it surely is the faster one."""
     bills = compared.bills
     if not bills:
         return ""

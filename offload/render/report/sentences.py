@@ -1,13 +1,10 @@
-"""The sentences of a report, from `sentences.toml`: what variants are called in them, by their
-place and by what tells them from others of that place, and what numbers look like.
-"""
+"""The sentences of a report, from `sentences.toml`, with the names and numbers in them."""
 
 import math
 import string
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -40,30 +37,23 @@ _SPOKEN: Mapping[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of some variants; `varying` are the fields that tell those of one place apart."""
+    """The names of some variants, by what tells those of one place apart."""
 
     places: KnownPlaces
-    varying: Mapping[str, tuple[str, ...]]
+    variants: Sequence[Variant] = ()
 
-    @classmethod
-    def of(cls, places: KnownPlaces, variants: Iterable[Variant] = ()) -> "Names":
-        """Names that tell these variants apart."""
-        alike: dict[str, list[Variant]] = {}
-        for variant in variants:
-            alike.setdefault(variant.place, []).append(variant)
-        return cls(places, {
-            place: tuple(name for name in _NAMING if len({getattr(v, name) for v in same}) > 1)
-            for place, same in alike.items()
-        })  # fmt: skip
+    def _varying(self, place: str) -> list[str]:
+        same = [each for each in self.variants if each.place == place]
+        return [name for name in _NAMING if len({getattr(each, name) for each in same}) > 1]
 
     def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
-        fields = self.varying.get(variant.place, ())
+        fields = self._varying(variant.place)
         return ", ".join([variant.place, *(_SHORT[f](getattr(variant, f)) for f in fields)])
 
     def spoken(self, variant: Variant, *but: str) -> str:
         """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
-        fields = [each for each in self.varying.get(variant.place, ()) if each not in but]
+        fields = [each for each in self._varying(variant.place) if each not in but]
         start = f"{_SHORT['cold'](variant.cold)} " if "cold" in fields else ""
         name = f"the {start}{bare(self.places[variant.place])}"
         return name + "".join(_SPOKEN[f](getattr(variant, f)) for f in fields if f in _SPOKEN)
@@ -87,6 +77,12 @@ def setting(variant: Variant) -> str:
     return f" with {', '.join(said)}" if said else ""
 
 
+TEMPLATES: Mapping[str, str] = tomllib.loads(
+    files(__package__).joinpath("sentences.toml").read_text(encoding="utf-8")
+)
+"""A name -> its sentence with fields."""
+
+
 class Unknown(Exception):
     """A field has no value."""
 
@@ -98,10 +94,8 @@ class Sentences(string.Formatter):
         self._variants = {"": names.spoken, "at": names.at, "setting": setting}
 
     def say(self, name: str, /, **values: object) -> str:
-        """The sentence of that name, its fields filled in, its first letter large if it begins with
-        one of them; nothing if one is None or an empty list.
-        """
-        template = templates()[name]
+        """The sentence of that name, filled in; nothing if a field is None or an empty list."""
+        template = TEMPLATES[name]
         try:
             text = self.vformat(template, (), values)
         except Unknown:
@@ -117,13 +111,6 @@ class Sentences(string.Formatter):
         if format_spec in SHOWN:
             return SHOWN[format_spec](value)
         return count(value, format_spec) if format_spec.isalpha() else format(value, format_spec)
-
-
-@cache
-def templates() -> Mapping[str, str]:
-    """A name -> its sentence with fields."""
-    text = files(__package__).joinpath("sentences.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
 
 
 def took(estimate: Estimate) -> str:

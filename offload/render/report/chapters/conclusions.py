@@ -1,6 +1,4 @@
-"""Conclusions: computed, each with its number, what would change the answer, and what the study
-cannot say.
-"""
+"""Conclusions, each with its number; what would change them, and what cannot be said."""
 
 from collections.abc import Iterator
 
@@ -16,9 +14,7 @@ from offload.render.report.sentences import longer
 from offload.render.words import count
 
 _FEW = 3
-"""With fewer repeats, all of one place are faster than all of another in a third of cases by chance
-alone.
-"""
+"""With fewer repeats, all of a place are faster than another's in a third of cases by chance."""
 _BUT_KNOBS: dict[str, None] = dict.fromkeys(headline.KNOBS)
 
 
@@ -26,7 +22,7 @@ def short(compared: Comparisons) -> str:
     """The answer in a sentence or two."""
     away = compared.away
     if away:
-        unlike = (away[0].ratio.value < 1) != (away[-1].ratio.value < 1)
+        unlike = (away[0].ratio < 1) != (away[-1].ratio < 1)
         variants = {away[0].candidate.lane, away[0].base.lane}
         crossed = [c for c in compared.crossings if {c.slow, c.fast} == variants]
         second = [_verdict(compared, away[-1])] if unlike else []
@@ -59,18 +55,15 @@ def conclusions(compared: Comparisons) -> list[Block]:
 
 
 def _verdict(compared: Comparisons, pair: Pair) -> str:
-    """Whether to offload the largest job."""
-    ratio = pair.ratio.value
-    if not pair.clear or round(ratio, 2) == 1:
-        chance = (
-            "hardly a difference" if pair.clear else "no difference that could be told from chance"
-        )
-        return compared.say("verdict_same", difference=chance, pair=pair)
-    if ratio > 1:
+    if not pair.clear or round(pair.ratio, 2) == 1:
+        unclear = "no difference that could be told from chance"
+        told = "hardly a difference" if pair.clear else unclear
+        return compared.say("verdict_same", difference=told, pair=pair)
+    if pair.ratio > 1:
         return compared.say("verdict_no", pair=pair)
     candidate_s, base_s = pair.seconds
     saved_s = base_s.value - candidate_s.value
-    return compared.say("verdict_yes", saved=saved_s, share=1 - ratio, pair=pair)
+    return compared.say("verdict_yes", saved=saved_s, share=1 - pair.ratio, pair=pair)
 
 
 def _best_throughput(compared: Comparisons) -> str:
@@ -95,7 +88,6 @@ def _best_throughput(compared: Comparisons) -> str:
 
 
 def _changes(compared: Comparisons) -> Iterator[str]:
-    """Another link, smaller uploads, more replicas, an hour that is worth more."""
     told = set()
     for pair in compared.away:
         alike = pair.candidate.lane.but(link_mbit=None, **_BUT_KNOBS)
@@ -148,7 +140,7 @@ def _uploads(compared: Comparisons) -> Iterator[str]:
         if variant.upload_max_side_px is not None and both:
             pair = Pair(one[max(both)], other[max(both)])
             at = compared.names.at(variant, "upload_max_side_px")
-            how = f"{longer(pair.ratio.value)} " if pair.clear else "not to be told apart from "
+            how = f"{longer(pair.ratio)} " if pair.clear else "not to be told apart from "
             yield compared.say("uploads", at=at, pair=pair, how=how)
 
 
@@ -173,12 +165,9 @@ def _chance(compared: Comparisons, pair: Pair) -> str:
     chance = chance_less(*pair.values)
     if chance is None:
         return ""
-    order = 1 if chance >= 0.5 else -1  # noqa: PLR2004
-    (ahead, behind), (times_s, others_s) = (
-        (pair.candidate, pair.base)[::order],
-        pair.values[::order],
-    )
-    known = {"ahead": ahead, "behind": behind}
+    order = pair if chance >= 0.5 else Pair(pair.base, pair.candidate)  # noqa: PLR2004
+    times_s, others_s = order.values
+    known = {"ahead": order.candidate, "behind": order.base}
     if max(times_s) < min(others_s):
         return compared.say("order_certain", runs=len(times_s), others=len(others_s), **known)
     return compared.say("order_likely", share=max(chance, 1 - chance), **known)
@@ -206,7 +195,6 @@ def _unknown(compared: Comparisons) -> Iterator[str]:
 
 
 def _limits(compared: Comparisons) -> Iterator[str]:
-    """Jobs and links beyond those measured."""
     if len(compared.measured) > 1:
         yield f"jobs of more than {count(max(compared.measured), 'image')}"
     rates = compared.link_rates(compared.study.lanes)

@@ -29,7 +29,7 @@ def transfer(compared: Comparisons) -> list[Block]:
     lines = {variant: found for variant, sent in photos.items() if (found := link.line(sent))}
     if not lines:
         return []
-    svg = figures.transfer(photos, lines, compared.names, compared.looks)
+    svg = figures.transfer(compared, photos, lines)
     told = [_line_sentence(compared, variant, line) for variant, line in lines.items()]
     sent = sum(line.images for line in lines.values())
     caption = f"{_slopes(compared, lines)} Dots: some of {sent:,} transfers; lines: Theil-Sen."
@@ -116,7 +116,7 @@ def dollars(compared: Comparisons) -> list[Block]:
         compared.say("front", images=images, best=best),
         prose.worth_sentence(compared),
     )
-    svg = figures.dollars(bills, names, compared.looks)
+    svg = figures.dollars(compared)
     caption = compared.say("dollars_caption", bill=bills[0], images=images)
     return [*text, Figure("dollars", svg, caption)]
 

@@ -145,7 +145,6 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
 
 
 def _uplink(study: Study) -> str:
-    """What was measured of the link, each way it was shaped."""
     found = {}
     for variant in study.lanes:
         rate = environment.site(study, variant).goodput_bytes_per_s
@@ -174,7 +173,6 @@ def reproduction(compared: Comparisons) -> list[Block]:
 
 
 def _folder(words: Sequence[str]) -> str:
-    """What the command names as its folder."""
     for word, following in pairwise([*words, ""]):
         if word in {"-o", "--out"}:
             return following

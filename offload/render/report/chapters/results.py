@@ -31,8 +31,7 @@ def makespan(compared: Comparisons) -> list[Block]:
     lines = {variant: groups for variant, groups in series.items() if len(groups) > 1}
     blocks: list[Block] = []
     if lines:
-        shown = [c for c in compared.crossings if c.slow in lines and c.fast in lines]
-        svg = figures.makespan(lines, compared.names, compared.looks, shown)
+        svg = figures.makespan(compared, lines)
         order = prose.alone(compared, compared.groups[-1])
         if compared.crossings:
             order = prose.crossing_sentence(compared, compared.crossings[0])
