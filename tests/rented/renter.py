@@ -191,9 +191,13 @@ def comes_to(phase: str, process: Begun) -> Begun:
 
 
 def shape(machine_id: str, **limits: float) -> None:
-    """Change the link of a machine as soon as that is switched on."""
-    until(lambda: "init" in Host(machine_id).meta)
+    """Change the link of a machine at once."""
     Host(machine_id).shape(limits)
+
+
+def is_on(machine_id: str) -> bool:
+    """Whether the machine was switched on; the cloud says that it runs a moment before."""
+    return "init" in Host(machine_id).meta
 
 
 def until(found: Callable[[], Any], within_s: float = 180.0, every_s: float = 0.2) -> Any:

@@ -22,7 +22,7 @@ from offload.drivers.host import machine as this_machine
 from tests.measured import bring_up
 from tests.paced import Pace
 from tests.rented.pictures import lines
-from tests.rented.renter import Rented, Renter, comes_to, shape, until
+from tests.rented.renter import Rented, Renter, comes_to, is_on, shape, until
 
 pytestmark = pytest.mark.xdist_group("rented machines")
 
@@ -279,7 +279,9 @@ def test_a_machine_that_is_not_needed_any_more_before_it_is_up_is_given_up(
     if how == "Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)
     else:
-        shape(hopeful.there(name)["id"], up=1)  # not up before the end, however slow the job is
+        machine_id = hopeful.there(name)["id"]
+        until(lambda: is_on(machine_id))
+        shape(machine_id, up=1)  # not up before the end, however slow the job is
         pace(0)
     _, said = process.communicate(timeout=300)
     assert process.returncode == (0 if how == "the job ends" else 130), said
