@@ -84,7 +84,7 @@ def main() -> None:
         for path in sorted(Path(options.photos).glob("*.jpg"))[: options.images]
     ]
     with ExitStack() as stack:
-        kit, replicas = _replicas(options, stack)
+        config, replicas = _replicas(options, stack)
         token, ports = replicas[0].token, [int(each.url.rpartition(":")[2]) for each in replicas]
         ways = {OURS: ports}
         for name, begin in (("haproxy", _haproxy), ("nginx", _nginx)):
@@ -93,7 +93,8 @@ def main() -> None:
         for concurrency in map(int, options.concurrency.split(",")):
             with ExitStack() as open_:
                 sessions = {
-                    name: _session(kit, at, token, concurrency, open_) for name, at in ways.items()
+                    name: _session(config, at, token, concurrency, open_)
+                    for name, at in ways.items()
                 }
                 _compare(sessions, photos, concurrency, options.rounds)
 
@@ -118,13 +119,13 @@ def _replicas(
     request = Request(
         (), where="container", model=options.model, labels=options.labels, cpus=options.cpus
     )
-    kit = places.kit(request, bootstrap.context())
-    kit = replace(kit, container=replace(kit.container, replicas=options.replicas))
-    return kit, stack.enter_context(docker.open(kit, kit.resolve(kit.asked)))
+    config = places.config(request, bootstrap.context())
+    config = replace(config, container=replace(config.container, replicas=options.replicas))
+    return config, stack.enter_context(docker.open(config, config.resolve(config.asked)))
 
 
 def _session(
-    kit: PlaceConfig, ports: Sequence[int], token: str | None, concurrency: int, stack: ExitStack
+    config: PlaceConfig, ports: Sequence[int], token: str | None, concurrency: int, stack: ExitStack
 ) -> Session:
     sessions = []
     for port in ports:
@@ -141,7 +142,7 @@ def _session(
         selection = Request(()).selection(info)
         sessions.append(
             ServerSession(
-                server, address, info, selection, kit.max_pixels, kit.upload,
+                server, address, info, selection, config.max_pixels, config.upload,
                 time.perf_counter,
             )
         )  # fmt: skip

@@ -48,7 +48,7 @@ def unused(_timeout_s: float) -> Stream:
     raise AssertionError
 
 
-VIA = Endpoint("http://machine", "", unused, LABEL, BILLING, machine=KIND)
+ENDPOINT = Endpoint("http://machine", "", unused, LABEL, BILLING, machine=KIND)
 
 
 def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
@@ -59,7 +59,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
     samples.images = [
         ImageSample(n, n / 10, 170_000, 170_000, seconds) for n in range(1, images + 1)
     ]
-    made = DetectRun(session, "remote", images, 0, startup_s, iter(()), lambda: 0.0, VIA)
+    made = DetectRun(session, "remote", images, 0, startup_s, iter(()), lambda: 0.0, ENDPOINT)
     made.detect_s, made.images, made.bytes = images / 10, images, images * 170_000
     made.samples["remote"] = samples
     return made
@@ -68,7 +68,7 @@ def run(images: int = 40, startup_s: float = 0.5) -> DetectRun:
 def up(
     configured: Settings, came_from: StartState = StartState.ABSENT, image_s: float = 45.0
 ) -> Measurement | None:
-    under = condition(Rented(), REQUEST, configured, VIA)
+    under = condition(Rented(), REQUEST, configured, ENDPOINT)
     phases = PHASES | {"image": image_s}
     return brought_up(
         under, came_from, phases, "streamed", sum(phases.values()), context(configured)
@@ -109,7 +109,7 @@ def test_who_wants_no_history_has_no_bring_up_in_it_either(configured: Settings)
 def test_a_history_that_is_no_use_fails_no_bring_up(configured: Settings) -> None:
     said: list[str] = []
     Path(configured.history_path).mkdir()
-    under = condition(Rented(), REQUEST, configured, VIA)
+    under = condition(Rented(), REQUEST, configured, ENDPOINT)
     heard = context(configured, said.append)
     assert brought_up(under, StartState.COLD, PHASES, "built", 77.0, heard) is not None
     [warning] = said

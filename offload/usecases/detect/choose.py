@@ -37,7 +37,7 @@ def decided(request: Request, context: Context) -> tuple[Request, Advice]:
         )
     configured = context.settings
     url = request.url or (registry.label(configured, request.machine) or configured.url)
-    model = places.kit(request, context).resolve(request.model or configured.model)
+    model = places.config(request, context).resolve(request.model or configured.model)
     question = Question(
         sources=request.sources,
         recursive=request.recursive,

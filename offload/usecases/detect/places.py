@@ -22,9 +22,9 @@ from offload.usecases.history.query import shown
 _SAME_MODEL = "Give --model the file that the server has."
 
 
-def kit(request: Request, context: Context, via: Endpoint | None = None) -> PlaceConfig:
-    """What the request and the settings give a place to be made of; `via` is a rented machine that
-    is up, where one is meant.
+def config(request: Request, context: Context, endpoint: Endpoint | None = None) -> PlaceConfig:
+    """What the request and the settings give a place to be made of; `endpoint` is a rented
+    machine that is up, where one is meant.
     """
     hub, configured = context.hub, context.settings
     asked = request.model or configured.model
@@ -60,18 +60,18 @@ def kit(request: Request, context: Context, via: Endpoint | None = None) -> Plac
             request.keep_as or (KEPT if request.keep else None),
             request.replicas or 1,
         ),
-        endpoint=via,
+        endpoint=endpoint,
         reporter=context.reporter,
     )
 
 
-def made(request: Request, context: Context, via: Endpoint | None) -> Place:
+def made(request: Request, context: Context, endpoint: Endpoint | None) -> Place:
     """The place of a request.
 
     Raises:
         UsageError: there is no such place, or the request cannot be meant.
     """
-    return places.make(request.where, kit(request, context, via))
+    return places.make(request.where, config(request, context, endpoint))
 
 
 def means_rented(request: Request, configured: Settings) -> bool:
@@ -126,10 +126,10 @@ def check_alike(who: str, has: ModelIdentity, should: ModelIdentity) -> None:
 
 
 def condition(
-    session: Session, request: Request, configured: Settings, via: Endpoint | None = None
+    session: Session, request: Request, configured: Settings, endpoint: Endpoint | None = None
 ) -> Condition:
-    """The condition of what `session` is asked for on behalf of `request`; `via` is the machine
-    where it is a rented one.
+    """The condition of what `session` is asked for on behalf of `request`; `endpoint` is the
+    machine where it is a rented one.
     """
     client, host = machine.describe(), dict(session.host)
     place = places.known()[request.where]
@@ -144,14 +144,14 @@ def condition(
         client=client,
         host=host,
         slots=slots,
-        url=(via and via.label)
+        url=(endpoint and endpoint.label)
         or (shown(request.url or configured.url or "") if place.takes("url") else None),
         network=machine.network() if place.uses_link else None,
         upload_max_side_px=request.upload_max_side,
         upload_quality=request.upload_quality,
         strip_metadata=request.strip_metadata,
         cpus=request.cpus,
-        machine=via.machine if via else None,
+        machine=endpoint.machine if endpoint else None,
     )
 
 

@@ -52,7 +52,7 @@ def remember(
     session = run.session
     kept = known_places()[request.where].takes("keep") and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept
-    under = condition(session, request, context.settings, run.via)
+    under = condition(session, request, context.settings, run.endpoint)
     sent_bytes, phases = samples.first_sent_bytes, dict(session.phases)
     start = Start(run.total, run.startup_s, samples.first_s, sent_bytes, phases)
     starts = (start,) if usual and bring_up is None else ()
@@ -64,7 +64,7 @@ def remember(
         known = [m for _, m in store.measurements(model=under.model.sha256) if m != bring_up]
         past = [o for o in store.outcomes() if o.model == under.model.name]
         goal = Goal(run.images, float(run.bytes))
-        billing = run.via.billing if run.via else Billing()
+        billing = run.endpoint.billing if run.endpoint else Billing()
         state = bring_up.facts["from"] if bring_up else None
         # Where a machine was brought up for the run, predictions are not as good as others.
         place = f"{under.place}, {STATES[state]}" if state else under.place

@@ -48,7 +48,7 @@ class DetectRun:
     startup_s: float
     rows: Iterator[Row]
     clock: Clock
-    via: Endpoint | None = None
+    endpoint: Endpoint | None = None
     sessions: Mapping[str, Session] = field(default_factory=dict)
     duplicate_uploads: Sequence[str] = ()
     log: Callable[[Row], None] = lambda _row: None
@@ -128,13 +128,13 @@ def detection(
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
     privacy.check(request, context, found)
     with ExitStack() as stack:
-        via = None if shared else stack.enter_context(places.endpoint(request, context))
-        kit = places.kit(request, context, via)
-        place = make(request.members[0], kit)
+        endpoint = None if shared else stack.enter_context(places.endpoint(request, context))
+        config = places.config(request, context, endpoint)
+        place = make(request.members[0], config)
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
-        other = places.fallback(request.fallback, kit, model) if request.fallback else None
+        other = places.fallback(request.fallback, config, model) if request.fallback else None
         results: ResultsDir | None = None
         todo = found
         if request.out is not None:
@@ -162,9 +162,9 @@ def detection(
         # Closed before the place is: a consumer that fails leaves no worker behind.
         stack.enter_context(closing(detected))
         kept = len(found.paths) - len(todo.paths)
-        via = via or (place.endpoint if isinstance(place, ServedPlace) else None)
+        endpoint = endpoint or (place.endpoint if isinstance(place, ServedPlace) else None)
         startup_s = clock() - began_s
-        run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, via)
+        run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, endpoint)
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
         if results is not None:
             run.log = results.append

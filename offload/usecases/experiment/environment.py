@@ -59,8 +59,8 @@ def probed(
     Raises:
         PlaceUnavailable: the server does not answer.
     """
-    with places.endpoint(request, context) as via:
-        place = places.made(request, context, via)
+    with places.endpoint(request, context) as endpoint:
+        place = places.made(request, context, endpoint)
         with place.open(request.selection(place.model), 1) as session:
             budget = probing.Budget(_PROBE_S, context.clock)
             luck = random.Random()  # noqa: S311 - what cannot be compressed will do
@@ -71,11 +71,11 @@ def probed(
     found = {"rtt_s": statistics.median(trips_s)} if trips_s else {}
     if slope:
         found["goodput_bytes_per_s"] = 1 / slope
-    if via is not None and via.machine is not None:
+    if endpoint is not None and endpoint.machine is not None:
         facts |= {
-            "instance_type": via.machine.instance_type,
-            "region": via.machine.region,
-            "usd_per_h": sum(via.billing.parts_usd_per_h().values()),
+            "instance_type": endpoint.machine.instance_type,
+            "region": endpoint.machine.region,
+            "usd_per_h": sum(endpoint.billing.parts_usd_per_h().values()),
             "tunnel": True,
         }
     environment.add(request.where, facts | found, {f"{mbit:g}" if mbit else "as it is": found})

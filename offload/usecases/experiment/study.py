@@ -203,7 +203,7 @@ def designed(
     configured, model = context.settings, None
     here = next((each for each in requests if not known()[each.where].has_own_model), None)
     if here is not None:  # else the server alone decides
-        model = places.kit(here, context).resolve(here.model or configured.model)
+        model = places.config(here, context).resolve(here.model or configured.model)
         # What is left open may be decided otherwise next time.
         named = requests[0].model or configured.model or model.identity.name
         requests = [replace(request, model=named) for request in requests]

@@ -53,13 +53,13 @@ _FULL_SHARE = 0.6
 @dataclass(slots=True)
 class Measurer:
     """Measures the place of a request with a folder's images, as long as the budget lasts or until
-    the context's `stop` is asked. `via` is the machine that is meant, if it is a rented one; `load`
-    and `warnings` are of this machine.
+    the context's `stop` is asked. `endpoint` is the machine that is meant, if it is a rented
+    one; `load` and `warnings` are of this machine.
     """
 
     request: Request
     context: Context
-    via: Endpoint | None
+    endpoint: Endpoint | None
     place: Place
     selection: Selection
     images: SampledFolder
@@ -104,7 +104,7 @@ class Measurer:
         """Bring it up in this process, to be sent the images themselves or smaller copies."""
         place = self.place
         if side_px:
-            place = places.made(self._request(side_px), self.context, self.via)
+            place = places.made(self._request(side_px), self.context, self.endpoint)
         return place.open(self.selection, len(self.images.paths))
 
     def read(self, path: str) -> FileImage:
@@ -252,7 +252,9 @@ class Measurer:
         starts: Sequence[Start],
         probes: Sequence[Probe],
     ) -> Measurement:
-        under = places.condition(session, self._request(side_px), self.context.settings, self.via)
+        under = places.condition(
+            session, self._request(side_px), self.context.settings, self.endpoint
+        )
         return Measurement(
             taken_at=self.taken_at,
             source="profile",

@@ -43,12 +43,12 @@ def measurements(
         if context.stop:
             return
         try:
-            with places.endpoint(request, context) as via:
-                place = places.made(request.as_is, context, via)
+            with places.endpoint(request, context) as endpoint:
+                place = places.made(request.as_is, context, endpoint)
                 measurer = Measurer(
                     request=request,
                     context=context,
-                    via=via,
+                    endpoint=endpoint,
                     place=place,
                     selection=request.selection(place.model),
                     images=images,

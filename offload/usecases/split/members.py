@@ -40,9 +40,10 @@ _NOTICE_S = 5.0
 
 @dataclass(slots=True)
 class RemoteMember:
-    """What bringing it up takes, for images that weigh so much. `request` is that of the remote
-    place; `via` the machine that it is, if any, once it joined; `times_lost` how often it was lost
-    and looked for again.
+    """The other place of a split, which comes up while this one works and joins when it is.
+
+    `request` is that of the place; `endpoint` the machine that it is, if any, once it joined;
+    `times_lost` how often it was lost and looked for again.
     """
 
     request: Request
@@ -51,7 +52,7 @@ class RemoteMember:
     monitor: SplitMonitor
     here: Session
     rental: HiredMachine | None = None
-    via: Endpoint | None = None
+    endpoint: Endpoint | None = None
     times_lost: int = 0
     _again_s: float = _AGAIN_S
     _joined: bool = False
@@ -103,7 +104,7 @@ class RemoteMember:
         with ExitStack() as stack:
             if not self._joins(stack):
                 return False
-            notice = self.via.notice if self.via else lambda: None
+            notice = self.endpoint.notice if self.endpoint else lambda: None
             attend(name, self.monitor, self._over, notice)
         return self.monitor.split.has_failed(name) and self.monitor.may_return(name)
 
@@ -115,20 +116,22 @@ class RemoteMember:
                 return False
             stack.enter_context(machine.up())
             request = replace(request, url=None, machine=self.rental.name)
-        via = stack.enter_context(places.endpoint(request, self.context))
-        place = places.made(request, self.context, via)
-        model = self._model(place) if via is None else place.model
+        endpoint = stack.enter_context(places.endpoint(request, self.context))
+        place = places.made(request, self.context, endpoint)
+        model = self._model(place) if endpoint is None else place.model
         if model is None:
             return False
         session = stack.enter_context(place.open(request.selection(model), len(self.sizes_bytes)))
         places.check_alike(f"The {request.where} place has", session.model, self.here.model)
-        if self.rental is None and via is not None:
-            costs = bill(via.billing, self.monitor.clock())
+        if self.rental is None and endpoint is not None:
+            costs = bill(endpoint.billing, self.monitor.clock())
             if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
-        expected = _expected_speed(session, request, self.context, via, fmean(self.sizes_bytes))
-        self.via, self._joined = via, True
+        expected = _expected_speed(
+            session, request, self.context, endpoint, fmean(self.sizes_bytes)
+        )
+        self.endpoint, self._joined = endpoint, True
         self.monitor.split.join(request.where, session, here=False, expected=expected)
         return True
 
@@ -169,10 +172,14 @@ class RemoteMember:
 
 
 def _expected_speed(
-    session: Session, request: Request, context: Context, via: Endpoint | None, image_bytes: float
+    session: Session,
+    request: Request,
+    context: Context,
+    endpoint: Endpoint | None,
+    image_bytes: float,
 ) -> Speed | None:
-    """The remote place's speed beside this process; None if unknown. `via` is its machine."""
-    under = places.condition(session, request, context.settings, via)
+    """The remote place's speed beside this process; None if unknown. `endpoint` is its machine."""
+    under = places.condition(session, request, context.settings, endpoint)
     known = query.of_model(session.model, under.url, context)
     slots = places.local_slots(request, context.settings)
     overrides = Overrides(slots=slots, network=under.network, kind=under.machine)

@@ -95,8 +95,8 @@ class SplitRun:
             return None
         taken_at, (here, there) = machine.now(), request.members
         apart = [
-            condition(run.sessions[place], alone(request, place), context.settings, via)
-            for place, via in ((here, None), (there, member.via))
+            condition(run.sessions[place], alone(request, place), context.settings, endpoint)
+            for place, endpoint in ((here, None), (there, member.endpoint))
         ]
         under = replace(apart[0], beside=there), replace(apart[1], beside=here)
         samples = [measured(run, each, taken_at) for each in under]
@@ -108,7 +108,7 @@ class SplitRun:
             model, away = apart[0].model, apart[1]
             found = [m for _, m in store.measurements(model=model.sha256)]
             past = [o for o in store.outcomes() if o.model == model.name]
-            billing = member.via.billing if member.via else Billing()
+            billing = member.endpoint.billing if member.endpoint else Billing()
             goal, errors = Goal(run.images, float(run.bytes)), accuracy.residuals(past, SPLIT)
             overrides = Overrides(slots=apart[0].slots, network=away.network, kind=away.machine)
             candidates = lanes(found, past, overrides, known())
