@@ -9,6 +9,7 @@ from offload.cli import consent, options
 from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
+    from offload.drivers.settings import Settings
     from offload.render.messages import Messages
     from offload.usecases.detect.request import Request
 
@@ -187,7 +188,7 @@ def detect(
         detections.leaving(found, paths, total_bytes, context.reporter, as_json=as_json)
         return
     consent.to_rented(request.members, yes=yes)
-    _carry_out(request, say, as_json=as_json, provision=provision)
+    _carry_out(request, say, context.settings, as_json=as_json, provision=provision)
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -200,7 +201,9 @@ def _formats(text: str) -> tuple[str, ...]:
     return names
 
 
-def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision: bool) -> None:
+def _carry_out(
+    request: "Request", say: "Messages", configured: "Settings", *, as_json: bool, provision: bool
+) -> None:
     from contextlib import ExitStack
 
     from offload import bootstrap
@@ -211,22 +214,23 @@ def _carry_out(request: "Request", say: "Messages", *, as_json: bool, provision:
     from offload.usecases.detect import record
     from offload.usecases.detect.run import detection
 
-    bring_up, rental = asked_for(request, say, provision=provision)
+    bring_up, rental = asked_for(request, say, configured, provision=provision)
     heard: set[type[Event]] = set()
     to_folder = request.out is not None
     with detections.sink(as_json=as_json, to_folder=to_folder) as add, ExitStack() as stack:
         bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
         listeners = say.hear, bar, lambda event: heard.add(type(event))
-        context = bootstrap.context(*listeners, offline=request.offline)
+        context = bootstrap.context(*listeners, offline=request.offline, configured=configured)
         interrupted = stack.enter_context(renting(rental, context))
         shared = bootstrap.shared(request, context, BEGAN_S, rental)
         begun = shared.begun if shared else None
         run = stack.enter_context(detection(request, context, BEGAN_S, begun))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
-        shown = progress.images(run.total, say.quiet)
-        if shared:
-            shown = progress.places(run.total, shared.monitor, say.quiet)
-        with shown as advance:
+        with (
+            progress.places(run.total, shared.monitor, say.quiet)
+            if shared
+            else progress.images(run.total, say.quiet)
+        ) as advance:
             for row in run:
                 add(row)
                 say.row(row)

@@ -22,6 +22,7 @@ from offload.domain.timing import Clock
 from offload.drivers.host.plugins import Registry
 from offload.service.client.greeting import Address
 from offload.service.client.session import Upload
+from offload.service.wire import Startup
 
 PROVIDERS = Registry(
     "place",
@@ -128,6 +129,11 @@ class Phases:
             yield
         finally:
             self.taken_s[phase] = self.taken_s.get(phase, 0.0) + self.clock() - began_s
+
+    def of_server(self, startup: Startup) -> None:
+        """Add what a server that was started says of itself."""
+        self.taken_s[StartPhase.LOAD] = startup.load_s
+        self.taken_s[StartPhase.WARM_UP] = startup.warm_up_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,8 +162,7 @@ class _Starting:
                 raise
         expect(info, self.model, f"the container {container.name}")
         if self.phases.taken_s:
-            self.phases.taken_s[StartPhase.LOAD] = info.startup.load_s
-            self.phases.taken_s[StartPhase.WARM_UP] = info.startup.warm_up_s
+            self.phases.of_server(info.startup)
         return endpoint
 
     def _kept(self, like: ContainerSpec) -> list[RunningContainer]:

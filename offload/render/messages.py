@@ -39,7 +39,7 @@ class Messages:
         event = worded(event)
         match event:
             case Failed(text, hint):
-                say_lines(f"error: {text}", *[f"  {hint}"] * bool(hint))
+                say_lines(f"error: {text}", *([f"  {hint}"] if hint else []))
             case Stepped(text) if self.verbose:
                 say_lines(f"  {text}")
             case PhaseBegan() if self.verbose:
@@ -65,10 +65,13 @@ class Messages:
         if row.error is not None:
             self.hear(ImageFailed(row.path, row.error))
         elif self.verbose and not self.quiet:
+            from offload.places import known
+
+            whole = known()[row.where].in_process
             spent = [
                 f"{name.removesuffix('_s')} {_ms(seconds)}"
                 for name, seconds in asdict(row.durations).items()
-                if seconds or not row.sent_bytes
+                if seconds or whole
             ]
             say_lines(f"{shown(row.path)}: {', '.join(spent)}")
 

@@ -176,8 +176,9 @@ def test_a_place_is_started_probed_and_put_to_work() -> None:
 
 
 def test_a_steady_place_is_known_after_two_fifths_of_what_its_budget_leaves() -> None:
-    (found,) = linked(bytes_per_s=1e8, images=1000).measure()
-    assert 40 < len(found.images) < 160, "forty milliseconds an image, ten seconds in all"
+    # Hashing more bytes lets the worker run ahead of who looks at the clock that it moves.
+    (found,) = linked(bytes_per_s=1e8, images=1000, image_bytes=2000).measure()
+    assert 40 < len(found.images) < 120, "forty milliseconds an image, ten seconds in all"
 
 
 def test_no_more_images_are_done_than_the_folder_holds() -> None:

@@ -83,7 +83,7 @@ def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
     served.hanging = True
     began_s = time.monotonic()
     model = source.chosen(None, asking.at(served.url))
-    assert time.monotonic() - began_s > 2.5
+    assert 2.5 < time.monotonic() - began_s < 10
     assert model.identity.name == BUILTIN
     (warning,) = asking.warnings
     assert f"offload models pull {PREFERRED}" in warning

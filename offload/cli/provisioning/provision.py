@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from offload.domain.measurements import Measurement
+    from offload.drivers.settings import Settings
     from offload.render.messages import Messages
     from offload.usecases.context import Context
     from offload.usecases.detect.request import Request
@@ -151,6 +152,7 @@ def bring_up(
     quiet: bool = False,
     verbose: bool = False,
     to_stderr: bool = False,
+    configured: "Settings | None" = None,
 ) -> "Measurement | None":
     """Carry out a wish, having shown what it means where something is created; what was added to
     the history.
@@ -162,7 +164,8 @@ def bring_up(
     from offload.usecases.provision import planning, provisioning
 
     say = messages.Messages(quiet=quiet, verbose=verbose)
-    plan = planning.planned(wish, bootstrap.context(say.hear, offline=wish.offline))
+    context = bootstrap.context(say.hear, offline=wish.offline, configured=configured)
+    plan = planning.planned(wish, context)
     if only_plan:
         machines.plan(plan, as_json=as_json)
         return None
@@ -171,7 +174,8 @@ def bring_up(
         if not yes and not consent.given("Create it?", "Nothing is created without a yes."):
             raise typer.Exit(1)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
-        context = bootstrap.context(phases, bar, say.hear, offline=wish.offline)
+        heard, configured = (phases, bar, say.hear), context.settings
+        context = bootstrap.context(*heard, offline=wish.offline, configured=configured)
         try:
             with stopping_on_interrupt(context, "Stopping after this step"):
                 up = provisioning.carry_out(plan, context)
@@ -195,14 +199,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def asked_for(
-    request: "Request", say: "Messages", *, provision: bool
+    request: "Request", say: "Messages", configured: "Settings", *, provision: bool
 ) -> "tuple[Measurement | None, HiredMachine | None]":
     """What `--provision` means: what was added to the history as a machine was brought up, or the
     machine that may be brought up later. Neither without it.
     """
     if not provision:
         return None, None
-    from offload import bootstrap
     from offload.domain.places import SPLIT
     from offload.drivers.folders import machine_files
     from offload.providers.ec2 import registry
@@ -220,7 +223,7 @@ def asked_for(
             "--provision rents the machine that --where remote or split runs at.",
             hint="For instance: offload detect photos/ --where remote --provision",
         )
-    configured, name = bootstrap.context().settings, request.machine or options.MACHINE
+    name = request.machine or options.MACHINE
     if request.machine is None and registry.names(configured):
         name = registry.one(configured, None).name
     machine_files.folder(configured.machines_path, name)  # it can be called so
@@ -228,7 +231,15 @@ def asked_for(
         announce = partial(machines.announce, quiet=say.quiet)
         return None, HiredMachine(name, announce, keep=request.keep)
     wish = ProvisionOptions(name=name, model=request.model, offline=request.offline)
-    return bring_up(wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True), None
+    made = bring_up(
+        wish,
+        yes=True,
+        quiet=say.quiet,
+        verbose=say.verbose,
+        to_stderr=True,
+        configured=configured,
+    )
+    return made, None
 
 
 @contextmanager

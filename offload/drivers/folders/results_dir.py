@@ -164,7 +164,10 @@ def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
     if not os.path.exists(log) or not os.path.getsize(log):
         return  # `run.json` is written before the first row
     hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
-    if (before := _run(folder).get("settings")) is None:
+    before = None
+    with suppress(OSError):
+        before = _run(folder).get("settings")
+    if before is None:
         raise UsageError(f"{folder} holds detections but no readable {_RUN}.", hint=hint)
     changed = sorted(key for key in settings if before.get(key) != settings[key])
     if changed:
@@ -173,8 +176,9 @@ def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
 
 
 def _run(folder: str) -> Json:
-    """The document of the run before; empty if there is none that can be read."""
-    with suppress(OSError, ValueError), open(os.path.join(folder, _RUN), encoding="utf-8") as file:
+    """The document of the run before; empty if there is none, or it is damaged."""
+    path = os.path.join(folder, _RUN)
+    with suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
         document = json.load(file)
         return document if isinstance(document, dict) else {}
     return {}

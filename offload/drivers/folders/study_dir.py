@@ -88,15 +88,15 @@ class StudyDir:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        found = read(folder)
-        self.environment = found.environment
-        well = [line for line in found.runs if not line["error"]]
+        self.environment = _part(folder, _ENVIRONMENT, _document)
+        runs = _part(folder, _RUNS, _table)
+        well = [line for line in runs if not line["error"]]
         self.done = {line["cell"] for line in well}
         self.makespans = [
             (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
             for line in well
         ]
-        self._failed = {line["cell"] for line in found.runs if line["error"]}
+        self._failed = {line["cell"] for line in runs if line["error"]}
 
     def append(self, run: CellRun) -> None:
         """Add a run: its images first, then the line that makes it count."""
@@ -104,7 +104,7 @@ class StudyDir:
         with files.writing("the study", self._folder):
             _append(self._path(_IMAGES), _csv(PER_IMAGE, image_lines(run)))
             if cell in self._failed:
-                runs = read(self._folder).runs
+                runs = _part(self._folder, _RUNS, _table)
                 others = [line for line in runs if line["cell"] != cell]
                 _rewrite(self._path(_RUNS), RUNS, [*others, run_line(run)])
             else:
@@ -199,10 +199,10 @@ def _repair(path: str, columns: Sequence[str]) -> None:
 
 def _drop_halves(folder: str) -> None:
     """Drop the images of runs that did not come to their own line."""
-    found = read(folder)
-    done = {line["cell"] for line in found.runs if not line["error"]}
-    kept = [line for line in found.images if line["cell"] in done]
-    if len(kept) < len(found.images):
+    done = {line["cell"] for line in _part(folder, _RUNS, _table) if not line["error"]}
+    images = _part(folder, _IMAGES, _table)
+    kept = [line for line in images if line["cell"] in done]
+    if len(kept) < len(images):
         _rewrite(os.path.join(folder, _IMAGES), PER_IMAGE, kept)
 
 

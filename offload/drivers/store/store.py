@@ -218,11 +218,22 @@ def _measurement(row: Cells) -> tuple[int, Measurement]:
 
 
 def _listed(row: Cells) -> ListedMeasurement:
-    number, document, *counts = row
+    number, document, starts, images, probes = row
     measurement = read(Measurement, json.loads(document))
     condition = measurement.condition
-    own = {"id": number, "model": condition.model.name, **dict(zip(_COUNTED, counts, strict=True))}
-    return read(ListedMeasurement, asdict(measurement) | asdict(condition) | own)
+    return ListedMeasurement(
+        id=number,
+        taken_at=measurement.taken_at,
+        source=measurement.source,
+        place=condition.place,
+        model=condition.model.name,
+        url=condition.url,
+        upload_max_side_px=condition.upload_max_side_px,
+        starts=starts,
+        images=images,
+        probes=probes,
+        beside=condition.beside,
+    )
 
 
 def _json(document: Json) -> str:

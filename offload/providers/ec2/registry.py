@@ -14,6 +14,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
+from offload.drivers.host import machine as this_machine
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.login import SshUnreachable, new_key
 
@@ -87,7 +88,7 @@ class MachineState:
         """It is gone: the next machine is another."""
         for name in (_HOST_KEY, "known_hosts"):
             self.folder.drop(name)
-        record = replace(self.record, attempt=secrets.token_hex(8), asked_at=_now())
+        record = replace(self.record, attempt=secrets.token_hex(8), asked_at=this_machine.now())
         self.keep(replace(record, id=None, address=None, ready=False))
 
     def seen(self, machine: Machine) -> None:
@@ -138,10 +139,6 @@ class MachineState:
             self.record.address, SSH_PORT, self.record.login, self.folder.file("key"),
             self.folder.file("known_hosts"), self.folder.alias, timeout_s,
         )  # fmt: skip
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def names(configured: Settings) -> list[str]:

@@ -97,8 +97,11 @@ def kept_in_store(
     measurements: Sequence[Measurement],
     compared: Callable[[Store], Outcome | None],
     context: Context,
+    what: str = "run",
 ) -> Outcome | None:
-    """Add to the history, with what the run comes to when `compared` to what was known before."""
+    """Add to the history, with what the run comes to when `compared` to what was known before.
+    Where that fails, the user is told that this `what` is not in it.
+    """
     try:
         with context.history() as store:
             outcome = compared(store)
@@ -108,7 +111,7 @@ def kept_in_store(
                 store.note(outcome)
             return outcome
     except OffloadError as error:
-        context.reporter.warn(f"This run could not be remembered: {error}")
+        context.reporter.warn(f"This {what} could not be remembered: {error}")
         return None
 
 

@@ -30,7 +30,7 @@ ImageOrigin = Literal["present", "built", "streamed"]
 CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
 _ENGINE_S = 420.0
-_CARGO = "/var/lib/offload"
+_MODELS = "/var/lib/offload"
 
 
 def key_of(model: ModelSource, files: ServedFiles) -> str:
@@ -131,7 +131,7 @@ class Deployment:
         """Have the server run, with these files, this token and these options of `serve`; whether
         it had to be started for that. Equal files have equal keys.
         """
-        home = f"{_CARGO}/{key}"
+        home = f"{_MODELS}/{key}"
         with self.phases.of(StartPhase.CONTAINER):
             if files.files:
                 self._load(home, files)

@@ -25,6 +25,7 @@ from offload.providers.ec2.registry import MachineState
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
 from offload.usecases.context import Context
+from offload.usecases.detect.record import kept_in_store
 from offload.usecases.provision.deploy import Deployment, key_of, log_command
 from offload.usecases.provision.launch import MachineLaunch, TimedOut, Waiter
 from offload.usecases.provision.planning import ProvisionPlan
@@ -102,8 +103,7 @@ def _carried_out(
         info = _greeted(local, steps)
         expect(info, plan.model, f"The machine {folder.name}")
         if is_started:
-            phases.taken_s[StartPhase.LOAD] = info.startup.load_s
-            phases.taken_s[StartPhase.WARM_UP] = info.startup.warm_up_s
+            phases.of_server(info.startup)
         elif came_from is StartState.COLD:
             came_from = StartState.WARM
         local.keep(replace(local.record, ready=True))
@@ -167,11 +167,7 @@ def brought_up(
         facts={"from": came_from, "image": image},
     )
     if context.settings.history:
-        try:
-            with context.history() as store:
-                store.add(measurement)
-        except OffloadError as error:
-            context.reporter.warn(f"This bring-up could not be remembered: {error}")
+        kept_in_store([measurement], lambda _store: None, context, what="bring-up")
     return measurement
 
 
