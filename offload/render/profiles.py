@@ -71,7 +71,8 @@ def _bring_up(found: Measurement) -> Iterator[Line]:
     for start in found.starts:
         parts = ", ".join(f"{name} {show_s(s)}" for name, s in start.phases.items())
         how = _FROM.get(str(found.facts.get("from")), "somehow")
-        yield "brought up", f"{how} in {show_s(start.startup_s)}{f' ({parts})' * bool(parts)}"
+        of = f" ({parts})" if parts else ""
+        yield "brought up", f"{how} in {show_s(start.startup_s)}{of}"
     yield "image", shown(str(found.facts.get("image")))
 
 

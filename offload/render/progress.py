@@ -71,7 +71,9 @@ def counted(
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    columns = BarColumn(), MofNCompleteColumn(), description(), *[TimeRemainingColumn()] * eta
+    columns: list[ProgressColumn] = [BarColumn(), MofNCompleteColumn(), description()]
+    if eta:
+        columns.append(TimeRemainingColumn())
     shown = bar(*columns, auto_refresh=auto_refresh)
 
     def advance(_thing: object) -> None:

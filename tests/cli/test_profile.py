@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,12 @@ def test_the_token_is_on_no_command_line(examples: Path) -> None:
         with spawner().begin(words, environment) as process:
             lines = set()
             while process.poll() is None:
-                for child in psutil.Process(process.pid).children():
-                    try:
+                children = []
+                with suppress(psutil.NoSuchProcess):  # it has ended since
+                    children = psutil.Process(process.pid).children()
+                for child in children:
+                    with suppress(psutil.NoSuchProcess):
                         lines.add(" ".join(child.cmdline()))
-                    except psutil.NoSuchProcess:
-                        continue
                 time.sleep(0.01)
     assert process.returncode == 0
     assert any(" detect " in line for line in lines)

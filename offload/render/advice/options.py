@@ -129,7 +129,9 @@ def terms(advice: Advice, now: datetime) -> None:
     for candidate in (option.lane for option in advice.options):
         name, workers = spoken(candidate.name), count(candidate.slots, "worker")
         heading = f"{name}: {workers}, {candidate.in_flight} in progress"
-        rows += [[]] * bool(rows) + [[heading]]
+        if rows:
+            rows.append([])
+        rows.append([heading])
         rows += [list(_cells(*term, now)) for term in candidate.terms().items()]
     columns = ("term", "value", "90 % interval", "origin", "samples", "age", "how")
     styles = ["bold" if len(row) == 1 else "" for row in rows]

@@ -122,9 +122,11 @@ def _site(study: Study, variant: Variant) -> DiagramSite:
     tunnel = site.tunnel or bool(site.instance_type)
     way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
     rented = ", ".join(filter(None, (site.instance_type, site.region)))
-    lines = [cut(rented, _LONGEST_THERE)] * bool(rented) + _lines(site.host, _LONGEST_THERE)
+    lines = _lines(site.host, _LONGEST_THERE)
+    if rented:
+        lines = [cut(rented, _LONGEST_THERE), *lines]
     colour = drawing.look(study.known_names().index(variant.place)).colour
-    where = ["in a container"] * tunnel
+    where = ["in a container"] if tunnel else []
     target = Target(colour, "offload serve", where, way)
     return DiagramSite(bare(study.places[variant.place]), lines, [target])
 

@@ -76,17 +76,23 @@ def measures(compared: Comparisons) -> list[Block]:
     """How each quantity is defined and taken."""
     study, say = compared.study, compared.say
     away = any(not compared.traits(run.lane).in_process for run in study.runs)
-    quantities = ["Total time", "Inference time", *["Transfer time"] * away, "Response time"]
+    transfer = ["Transfer time"] if away else []
+    quantities = ["Total time", "Inference time", *transfer, "Response time"]
     defined = {lead: say(lead.lower().replace(" ", "_")) for lead in quantities}
     blocks = [block for lead, text in defined.items() for block in paragraph(text, lead=lead)]
     repeats, known = study.repeats, len(predictions.predicted(study.done))
-    told = [say("no_intervals")] * (repeats == 1)
-    if repeats > 1:
+    told: list[str] = []
+    if repeats == 1:
+        told.append(say("no_intervals"))
+    elif repeats > 1:
         # The extreme medians are more than a tenth up to three repeats.
         sure = 1 - 0.5 ** (repeats - 1) if repeats <= 3 else None  # noqa: PLR2004
-        told += [say("intervals", repeats=repeats, range=say("range", repeats=repeats, sure=sure))]
-        told += [say("comparison")] * bool(compared.pairs)
-    told += [say("beforehand", runs=known)] * bool(known)
+        span = say("range", repeats=repeats, sure=sure)
+        told.append(say("intervals", repeats=repeats, range=span))
+        if compared.pairs:
+            told.append(say("comparison"))
+    if known:
+        told.append(say("beforehand", runs=known))
     return [*blocks, *paragraph(*told, lead="Statistics.")]
 
 
@@ -95,7 +101,7 @@ def setup(compared: Comparisons) -> list[Block]:
     study = compared.study
     drawn = diagram.architecture(compared)
     blocks: list[Block] = [drawn] if drawn else []
-    seen = ["@architecture"] * bool(drawn)
+    seen = ["@architecture"] if drawn else []
     if machines := _machines(study):
         facts = {name: _facts(study, *known) for name, known in machines.items()}
         names = list(dict.fromkeys(name for each in facts.values() for name in each))

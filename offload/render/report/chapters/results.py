@@ -48,11 +48,15 @@ def makespan(compared: Comparisons) -> list[Block]:
 def _bars(compared: Comparisons) -> str:
     """What the bars are, and how the knobs were set if they were turned."""
     study, variants = compared.study, compared.variants
-    bars = f"Bars: 90 % of the resampled medians of {study.repeats} runs." * (study.repeats > 1)
+    told = []
+    if study.repeats > 1:
+        told.append(f"Bars: 90 % of the resampled medians of {study.repeats} runs.")
     settings = max(headline.settings(study, variant) for variant in variants)
-    best = f" Each place is shown at the fastest of up to {settings} settings." * (settings > 1)
-    left_out = len(headline.lanes(study)) - len(variants)
-    return bars + best + f" Not shown: {count(left_out, 'more combination')}." * (left_out > 0)
+    if settings > 1:
+        told.append(f"Each place is shown at the fastest of up to {settings} settings.")
+    if (left_out := len(headline.lanes(study)) - len(variants)) > 0:
+        told.append(f"Not shown: {count(left_out, 'more combination')}.")
+    return " ".join(told)
 
 
 def _makespans(compared: Comparisons) -> Table:
