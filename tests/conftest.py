@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["bed", "docker_engine"]
 
 # A slow moment of the machine is no fault of a property.
-hypothesis.settings.register_profile("offload", deadline=None)
+hypothesis.settings.register_profile("offload", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("offload")
 
 _TEST_BED = "198.18."

@@ -252,7 +252,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(many: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("many", "most_bytes"), [(1500, 4 * 2**20), pytest.param(10_000, 2**24, marks=pytest.mark.soak)]
+    ("many", "most_bytes"), [(600, 2 * 2**20), pytest.param(10_000, 2**24, marks=pytest.mark.soak)]
 )
 def test_many_images_take_no_more_memory_than_a_few(
     tmp_path: Path, many: int, most_bytes: int

@@ -35,7 +35,7 @@ from tests.remote.served import Served, served
 
 pytestmark = pytest.mark.xdist_group("remote")
 
-MANY = 300
+MANY = 120
 MODEL = str(resources.files("offload.detectors") / "builtin" / "model.tflite")
 BUILTIN = ModelIdentity("builtin", "tflite", sha256_of(MODEL))
 

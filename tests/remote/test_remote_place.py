@@ -54,17 +54,19 @@ def test_every_picture_has_the_same_objects_there_as_here(
     assert re.search(r"^0\.[1-9] MB sent$", there.stderr, re.MULTILINE)
 
 
-def test_a_hundred_and_twenty_eight_photos_have_the_same_objects_there_as_here(
-    offload: Offload, photos: Path, ssd: Path, ssd_labels: Path
+def test_photos_have_the_same_objects_there_as_here(
+    offload: Offload, photos: Path, ssd: Path, ssd_labels: Path, tmp_path: Path
 ) -> None:
+    for photo in sorted(photos.glob("*.jpg"))[:48]:
+        (tmp_path / photo.name).symlink_to(photo)
     model = ("--model", ssd, "--labels", ssd_labels)
     with served(*model) as server:
-        command = ("detect", photos, "-r", "--json", "--where", "remote", "--url", server.url)
+        command = ("detect", tmp_path, "--json", "--where", "remote", "--url", server.url)
         there = offload(*command, "--model", ssd)
     assert there.returncode == 0, there.stderr
-    here = offload("detect", photos, "-r", "--json", *model)
+    here = offload("detect", tmp_path, "--json", *model)
     found = rows(there.stdout)
-    assert len(found) == 128
+    assert len(found) == 48
     assert_same(found, rows(here.stdout))
     for path, row in found.items():
         assert_sent(row, (photos / path).stat().st_size)

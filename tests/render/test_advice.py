@@ -2,7 +2,7 @@ import datetime
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -430,23 +430,23 @@ def test_only_what_is_certain_is_none_or_all(share: float, text: str) -> None:
     assert words.percent(share) == text
 
 
-PLOTTED = {
-    "everything measured": advised(*MEASURED),
-    "one place measured": advised(local()),
-    "only remote measured": advised(remote()),
-    "nothing measured": advised(),
-    "lines that cross": advised(local(service_s=0.3), remote(bytes_per_s=2e6, startup_s=8)),
-    "lines that never cross": HERE_WINS,
-    "one image": advised(*MEASURED, images=1),
-    "a million images of known weight": advised(*MEASURED, images=10**6, total_bytes=2e11),
-    "an uplink by hand": advised(
+PLOTTED: dict[str, Callable[[], Advice]] = {
+    "everything measured": lambda: advised(*MEASURED),
+    "one place measured": lambda: advised(local()),
+    "only remote measured": lambda: advised(remote()),
+    "nothing measured": advised,
+    "lines that cross": lambda: advised(local(service_s=0.3), remote(bytes_per_s=2e6, startup_s=8)),
+    "lines that never cross": lambda: HERE_WINS,
+    "one image": lambda: advised(*MEASURED, images=1),
+    "a million images of known weight": lambda: advised(*MEASURED, images=10**6, total_bytes=2e11),
+    "an uplink by hand": lambda: advised(
         *MEASURED, by_hand=Overrides(slots=2, uplink_bytes_per_s=1e6, rtt_s=0.0)
     ),
-    "a split": SPLIT,
-    "a split with a machine that is not ready": advised(
+    "a split": lambda: SPLIT,
+    "a split with a machine that is not ready": lambda: advised(
         local(service_s=0.15), remote(), split=True, by_hand=Overrides(slots=2, state="stopped")
     ),
-    "smaller copies": advised(
+    "smaller copies": lambda: advised(
         local(), remote(), remote(max_side_px=640, image_bytes=20_000, agreements=[ALIKE])
     ),
 }
@@ -454,14 +454,14 @@ PLOTTED = {
 
 @pytest.mark.parametrize("what", PLOTTED)
 def test_a_plot_is_drawn_of(what: str, tmp_path: Path) -> None:
-    plots.advice(str(tmp_path / "plot.PNG"), PLOTTED[what])
+    plots.advice(str(tmp_path / "plot.PNG"), PLOTTED[what]())
     with Image.open(tmp_path / "plot.PNG") as image:
         assert image.format == "PNG"
         assert image.width > image.height > 500
 
 
 def test_an_svg_says_where_the_answer_flips_and_is_the_same_every_time(tmp_path: Path) -> None:
-    crossing = PLOTTED["lines that cross"]
+    crossing = PLOTTED["lines that cross"]()
     plots.advice(str(tmp_path / "a.svg"), crossing)
     plots.advice(str(tmp_path / "b.svg"), crossing)
     text = (tmp_path / "a.svg").read_text()

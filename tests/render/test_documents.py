@@ -353,7 +353,7 @@ def test_transfers_that_took_no_time_can_be_drawn(tmp_path: Path) -> None:
 EMPTIED = sorted(set(RUNS) - {"cell", "place", "images", "makespan_s", "error"})
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sets(st.sampled_from(EMPTIED)))
 def test_a_sentence_whose_number_is_missing_is_not_written(
     tmp_path_factory: pytest.TempPathFactory, emptied: set[str]

@@ -22,7 +22,7 @@ def test_the_server_keeps_to_its_description(strict: Server, tmp_path: Path) -> 
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml",
         "run", f"{strict.url}/openapi.json", "--header", f"Authorization: Bearer {strict.token}",
-        "--max-examples", "25", "--generation-deterministic", "--continue-on-failure", "--no-color",
+        "--max-examples", "10", "--generation-deterministic", "--continue-on-failure", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False

@@ -317,6 +317,7 @@ def test_what_is_shown_of_a_url_holds_no_secret(url: str, shown: str) -> None:
     assert web.without_secrets(url) == shown
 
 
+@pytest.mark.xdist_group("tensorflow")
 @pytest.mark.parametrize("prefix", ["", "https://tfhub.dev/"])
 def test_the_handle_of_a_named_model_is_known_for_what_it_is(
     asking: Asking, served: ModelHub, tmp_path: Path, prefix: str
