@@ -14,6 +14,7 @@ import pytest
 from tests.becoming import Done, Spawner
 from tests.conftest import PROJECT
 from tests.contract import toy_place
+from tests.paced import Pace
 
 MODEL = ("-m", "builtin")
 STAYS = "child-waving-on-lawn.jpg"
@@ -89,7 +90,7 @@ class Profiled:
 
 @pytest.fixture(scope="module", params=[in_registry, as_entry_point], ids=lambda way: way.__name__)
 def toy(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, paced: Pace
 ) -> Iterator[Commands]:
     """The commands, with the place added in one way or the other."""
     folder = tmp_path_factory.mktemp("toy")
@@ -103,16 +104,20 @@ def toy(
         for number in range(COPIES):
             shutil.copy(picture, many / f"{number}-{picture.name}")
     request.param(code)
-    spawner = Spawner([str(code), str(PROJECT)])
+    spawner = Spawner([str(code), *paced.paths])
     yield Commands(home, spawner, photos, many)
     spawner.close()
 
 
 @pytest.fixture(scope="module")
-def profiled(toy: Commands) -> Profiled:
-    """The commands after `offload profile` has measured this process and the place."""
+def profiled(toy: Commands, paced: Pace) -> Profiled:
+    """The commands after `offload profile` has measured this process, slowed down so that the
+    place is faster however busy this machine is, and the place.
+    """
+    paced(0.3)
     asked = ("--where", "local,toy", "--budget", "0.5s", "--json", "--yes")
     done = toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
+    paced(0)
     return Profiled(toy, json.loads(done.stdout)["measurements"], toy.given)
 
 
