@@ -73,8 +73,8 @@ class Hub:
 
 
 def _help(name: str) -> str:
-    if os.path.isdir(name):
-        return f"For the folder of that name: --model ./{name}"
+    if os.path.exists(name) and "://" not in name:
+        return f"For what has that name here: --model ./{name}"
     return (
         f"Once the hub can be reached: offload models pull {name}; "
         f"until then: offload detect --model {BUILTIN}"
