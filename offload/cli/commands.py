@@ -50,4 +50,5 @@ app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.s
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("config")(doctor.config)
+app.command("trust")(doctor.trust)
 app.command("examples")(doctor.examples)

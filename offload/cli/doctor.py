@@ -1,4 +1,4 @@
-"""`offload doctor`, `config`, `examples`."""
+"""`offload doctor`, `config`, `trust`, `examples`."""
 
 from typing import Annotated
 
@@ -50,12 +50,26 @@ def doctor(
 def config(as_json: options.AsJson = False) -> None:
     """Show every setting, its value and where it was set.
 
-    Settings come from OFFLOAD_* variables, then ./offload.toml, then your own settings file.
+    Settings come from OFFLOAD_* variables, then ./offload.toml if you trust it, then your own
+    settings file.
     """
     from offload import bootstrap
     from offload.render import tables
 
     tables.facts(bootstrap.facts(bootstrap.context().settings), as_json=as_json)
+
+
+def trust() -> None:
+    """Have ./offload.toml count from now on, until it is changed; show what it sets.
+
+    It may set offline, workers, threads, history and keep_local. All else is set in your own
+    settings file or as OFFLOAD_* variables only: a folder may come from anybody.
+    """
+    from offload.drivers import settings
+    from offload.render import tables
+
+    found = settings.trusted()
+    tables.facts({name: setting.value for name, setting in found.items()}, as_json=False)
 
 
 def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:

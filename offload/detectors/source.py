@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 
@@ -12,11 +13,13 @@ from offload.detectors.labels import COCO, Labels
 from offload.domain.errors import ModelError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
+from offload.drivers import trust
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
 from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
 HUB_PATIENCE_S = 3.0
+_PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
 _LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
 _LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")
@@ -70,6 +73,8 @@ class Hub:
 
 
 def _help(name: str) -> str:
+    if os.path.exists(name) and "://" not in name:
+        return f"For what has that name here: --model ./{name}"
     return (
         f"Once the hub can be reached: offload models pull {name}; "
         f"until then: offload detect --model {BUILTIN}"
@@ -78,7 +83,8 @@ def _help(name: str) -> str:
 
 def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> ModelSource:
     """The model `wanted` names, never another one: a short name, a `.tflite` file, a SavedModel
-    folder, a hub handle or a URL. The default if it names none.
+    folder, a hub handle or a URL. The default if it names none. Of a SavedModel that is not in the
+    catalogue it is said, once, what running it may do.
 
     Raises:
         UsageError: it names nothing we know, or there are labels without a model.
@@ -86,6 +92,7 @@ def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> Mode
     """
     if wanted:
         source = hub.pull(wanted)
+        _say_once(wanted, source.identity, hub)
         return replace(source, labels=label_files.read(labels_file)) if labels_file else source
     if labels_file:
         raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
@@ -94,8 +101,7 @@ def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> Mode
 
 def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     """The model `wanted` names; None where it would have to be fetched."""
-    path = os.path.expanduser(wanted)
-    if os.path.exists(path) and wanted not in NAMED:
+    if path := on_disk(wanted):
         return _from_disk(path)
     row = row_of(wanted)
     if row.name == BUILTIN:
@@ -106,6 +112,30 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
         return ModelSource(identity, path, labels, row.input, row.min_score)
     cached = hub.cache.get(wanted)
     return _with_row(row, cached) if cached else None
+
+
+def on_disk(wanted: str) -> str | None:
+    """The path of the file or folder that `wanted` names, if it is there. A folder from elsewhere
+    may hold others that are called like models: the hub's `publisher/model`, URLs, short names.
+    """
+    path = os.path.expanduser(wanted)
+    if wanted in NAMED or "://" in wanted or not os.path.exists(path):
+        return None
+    is_plain = "/" not in wanted or wanted.startswith(_PATH_SIGNS) or wanted.endswith("/")
+    return path if is_plain or (os.path.isfile(path) and os.path.splitext(path)[1]) else None
+
+
+def _say_once(wanted: str, identity: ModelIdentity, hub: Hub) -> None:
+    from_catalogue = wanted in NAMED or any(wanted == row.handle for row in NAMED.values())
+    kind = identity.runtime
+    if kind != "savedmodel" or from_catalogue or trust.is_known(identity.sha256, kind):
+        return
+    hub.warn(
+        f"{web.without_secrets(wanted)} is a SavedModel, and not one of ours: whoever made it can "
+        "have it read and write your files. Use it only if you trust them."
+    )
+    with suppress(OSError):  # it is said again
+        trust.note(identity.sha256, kind)
 
 
 def _default(hub: Hub) -> ModelSource:
@@ -139,7 +169,7 @@ def row_of(name: str) -> NamedModel:
     hint = "To see the models: offload models list"
     if "/" not in name:
         raise UsageError(f"There is no model {name!r}, nor a file of that name.", hint=hint)
-    if name.startswith(("/", ".", "~")):
+    if name.startswith(_PATH_SIGNS):
         raise UsageError(f"The model {name} does not exist.", hint=hint)
     for row in NAMED.values():
         if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):

@@ -17,13 +17,25 @@ def read(kind: type[T], document: Any) -> T:
     return msgspec.convert(document, kind)
 
 
+def loads(text: str | bytes) -> Any:
+    """JSON text as JSON types.
+
+    Raises:
+        ValueError: it is something else, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def parse(kind: type[T], text: bytes) -> T:
     """JSON text as a dataclass, likewise.
 
     Raises:
         ValueError: it is something else.
     """
-    return msgspec.convert(json.loads(text), kind, str_keys=True)
+    return msgspec.convert(loads(text), kind, str_keys=True)
 
 
 def encoded(document: Any) -> bytes:

@@ -6,6 +6,9 @@ from typing import Any
 
 from offload.findings.study import Study, Variant, plain
 
+_MOST = 1e300
+"""JSON may hold Infinity, and whole numbers of any length."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
@@ -82,6 +85,6 @@ def _part(document: Any, *path: str) -> Mapping[str, Any]:
 
 def _number(document: Mapping[str, Any], name: str) -> float | None:
     value = document.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST:
         return float(value)
     return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.catalogue import BUILTIN
-from offload.detectors.source import ModelSource
+from offload.detectors.source import ModelSource, on_disk
 from offload.domain.events import Reporter
 from offload.domain.machines import Kind
 from offload.domain.measurements import StartPhase
@@ -45,11 +45,11 @@ _LABELS = "labels.txt"
 class Endpoint:
     """A server that answers.
 
-    `token` None is the user's own. `dial` makes connections where the network alone does not lead
-    there. `label` is what measurements at machines of its kind have in common, None where that is
-    its address; `machine` is the kind of one that is rented. `notice` tells why the machine is
-    about to be taken away, if it is. `phases` are the seconds of each phase of its start, and of
-    all that were started with it. `hint` is what to type where it stops answering.
+    `dial` makes connections where the network alone does not lead there. `label` is what
+    measurements at machines of its kind have in common, None where that is its address; `machine`
+    is the kind of one that is rented. `notice` tells why the machine is about to be taken away, if
+    it is. `phases` are the seconds of each phase of its start, and of all that were started with
+    it. `hint` is what to type where it stops answering.
     """
 
     url: str
@@ -108,8 +108,8 @@ class PlaceConfig:
 
     def address(self, of: Endpoint) -> Address:
         """A server that is up, and how to talk to it."""
-        token, hint = of.token or self.link.token, of.hint or self.link.hint
-        return replace(self.link, url=of.url, token=token, hint=hint, dial=of.dial)
+        hint = of.hint or self.link.hint
+        return replace(self.link, url=of.url, token=of.token, hint=hint, dial=of.dial)
 
 
 @dataclass(slots=True)
@@ -161,8 +161,7 @@ def served_files(
     if model.identity.name == BUILTIN:
         return ServedFiles(files, {"OFFLOAD_MODEL": BUILTIN}, options)
     path, fetched = os.path.abspath(model.path), os.path.abspath(cache) + os.sep
-    by_path = bool(asked) and os.path.exists(os.path.expanduser(str(asked)))
-    if path.startswith(fetched) and not by_path:
+    if path.startswith(fetched) and not (asked and on_disk(asked)):
         home = path.removeprefix(fetched).split(os.sep)[0]
         files[f"models/{home}"] = os.path.join(fetched, home)
         settings = {"OFFLOAD_MODEL": asked or model.identity.name, "OFFLOAD_CACHE": INSIDE}

@@ -34,7 +34,7 @@ def open(  # noqa: A001 - what every provider calls it
         UsageError: there is no URL, or it is none.
     """
     del model
-    yield [Endpoint(checked(config.link.url))]
+    yield [Endpoint(checked(config.link.url), config.link.token)]
 
 
 def check(config: PlaceConfig) -> None:

@@ -24,8 +24,15 @@ def sink(*, as_json: bool, to_folder: bool) -> Iterator[Callable[[Row], None]]:
     """
     if as_json:
         encoding = getattr(sys.stdout, "encoding", None) or ""
-        ascii_only = encoding.lower() not in {"utf-8", "utf8"}
-        yield lambda row: tables.write(json.dumps(row.to_json(), ensure_ascii=ascii_only) + "\n")
+        is_utf8 = encoding.lower() in {"utf-8", "utf8"}
+
+        def add(row: Row) -> None:
+            line = json.dumps(row.to_json(), ensure_ascii=not is_utf8)
+            if not line.isprintable():  # a terminal would obey
+                line = json.dumps(row.to_json())
+            tables.write(f"{line}\n")
+
+        yield add
     elif to_folder:
         yield lambda _row: None
     else:

@@ -43,7 +43,7 @@ def show(found: Sequence[tuple[int, Measurement]], *, as_json: bool) -> None:
         told.append((heading(number, each), [line for line in said if line not in before]))
     width = max((len(name) for _, pairs in told for name, _ in pairs), default=0)
     for title, pairs in told:
-        text = "".join(f"  {name:<{width}}  {value}\n" for name, value in pairs)
+        text = "".join(f"  {name:<{width}}  {shown(value)}\n" for name, value in pairs)
         tables.write(f"{shown(title)}\n{text}")
     return None
 
@@ -73,7 +73,7 @@ def _bring_up(found: Measurement) -> Iterator[Line]:
         how = _FROM.get(str(found.facts.get("from")), "somehow")
         of = f" ({parts})" if parts else ""
         yield "brought up", f"{how} in {show_s(start.startup_s)}{of}"
-    yield "image", shown(str(found.facts.get("image")))
+    yield "image", str(found.facts.get("image"))
 
 
 def _starts(found: Measurement) -> Iterator[Line]:
@@ -183,13 +183,13 @@ def taken_in(
     """What an import added; of a table of jobs the line through those of each place."""
     numbers = ", ".join(str(number) for number, _ in found) or "none"
     told = [f"measurements: {numbers}; outcomes of predictions: {outcomes}"]
-    models = dict.fromkeys(shown(each.condition.model.name) for _, each in found)
+    models = dict.fromkeys(each.condition.model.name for _, each in found)
     told += [f"to ask it: offload advise --images 200 -m {name}" for name in models]
     for (place, line), (_, measurement) in zip(fits, found, strict=False):
         error = line.median_error
         missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"
         told.append(
-            f"{shown(place)}: {len(measurement.totals)} jobs, {show_s(line.startup_s)} + "
+            f"{place}: {len(measurement.totals)} jobs, {show_s(line.startup_s)} + "
             f"{show_s(line.per_image_s)} an image + {show_s(line.per_byte_s * 1e6)} a MB{missed}"
         )
     tables.print_lines(told)
@@ -211,6 +211,6 @@ def _listed(row: ListedMeasurement) -> tuple[str, ...]:
     place += f" beside {row.beside}" if row.beside else ""
     copies = f"{row.upload_max_side_px} px" if row.upload_max_side_px else ""
     return (
-        str(row.id), moment(row.taken_at), row.source, shown(row.model), shown(place), copies,
+        str(row.id), moment(row.taken_at), row.source, row.model, place, copies,
         str(row.starts), str(row.images), str(row.probes),
     )  # fmt: skip

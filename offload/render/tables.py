@@ -10,13 +10,14 @@ from typing import Any
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.results import SCHEMA
 from offload.drivers.folders.files import atomic_write_bytes
+from offload.render.messages import shown
 
 
 def models(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """The named models."""
     if as_json:
         return write_json({"models": list(rows)})
-    shown = [
+    cells = [
         (
             row["name"], row["runtime"], row["accuracy"], row["licence"],
             "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f} MB",
@@ -25,7 +26,7 @@ def models(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         for row in rows
     ]  # fmt: skip
     columns = ("name", "runtime", "accuracy", "licence", "size", "here")
-    return print_table(columns, shown, right={"size"})
+    return print_table(columns, cells, right={"size"})
 
 
 def facts(document: Mapping[str, Any], *, as_json: bool) -> None:
@@ -38,12 +39,15 @@ def facts(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
-        return "\n".join(f"{key}: {_text(inner)}" for key, inner in value.items()) or "none"
+        return (
+            "\n".join(f"{shown(str(key))}: {_text(inner)}" for key, inner in value.items())
+            or "none"
+        )
     if isinstance(value, (list, tuple)):
         return ", ".join(_text(item) for item in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    return "none" if value is None else shown(str(value))
 
 
 def write_json(document: Mapping[str, Any]) -> None:
@@ -78,7 +82,7 @@ def print_table(
     header: bool = True,
 ) -> None:
     """A table on standard output: the columns `right` ranged right, those `folded` broken into
-    lines where a terminal is too narrow, each row in its style.
+    lines where a terminal is too narrow, each row in its style. Control characters are escaped.
     """
     from rich.console import Console
     from rich.table import Table
@@ -91,19 +95,22 @@ def print_table(
             overflow="fold" if column in folded else "ellipsis",
         )  # fmt: skip
     for row, style in zip(rows, styles, strict=False):
-        table.add_row(*map(Text, row), style=style)
+        lines = ("\n".join(map(shown, cell.split("\n"))) for cell in row)
+        table.add_row(*map(Text, lines), style=style)
     # Piped, rich would cut lines at 80 columns.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines on standard output; those too long for a terminal go on below, words kept whole."""
+    """Lines on standard output, control characters escaped; those too long for a terminal go on
+    below, words kept whole.
+    """
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     for line in lines:
-        console.print(Text(line), soft_wrap=not sys.stdout.isatty())
+        console.print(Text(shown(line)), soft_wrap=not sys.stdout.isatty())
 
 
 def write_file(what: str, path: str, content: bytes) -> None:

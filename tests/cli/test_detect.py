@@ -332,8 +332,11 @@ def test_bad_usage_gets_one_clear_sentence_and_exit_code_2(
 
 def test_the_settings_file_names_the_default_model(offload: Offload, tmp_path: Path) -> None:
     saved(tmp_path / "x.jpg")
-    (tmp_path / "offload.toml").write_text('model = "builtin"\n')
-    done = offload("detect", "x.jpg", cwd=tmp_path)
+    file = tmp_path / "config" / "offload" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('model = "builtin"\n')
+    environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = offload("detect", "x.jpg", cwd=tmp_path, env=environment)
     assert done.returncode == 0
     assert "warning" not in done.stderr, "chosen, not fallen back to"
     (tmp_path / "offload.toml").write_text("modle = 1\n")

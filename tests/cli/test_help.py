@@ -45,6 +45,7 @@ def test_what_most_tests_run_is_what_a_shell_runs(
     offload: Offload, tmp_path: Path, words: list[str]
 ) -> None:
     (tmp_path / "offload.toml").write_text("workers = 3\n")
+    offload("trust", cwd=tmp_path)
     seen = {"env": os.environ | {"OFFLOAD_URL": "http://127.0.0.1:9"}, "cwd": tmp_path}
     became = offload(*words, **seen)
     started = subprocess.run(

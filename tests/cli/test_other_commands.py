@@ -32,6 +32,10 @@ def test_doctor_names_the_source_of_credentials_and_never_the_credentials(
 
 def test_config_says_where_each_value_came_from(offload: Offload, tmp_path: Path) -> None:
     (tmp_path / "offload.toml").write_text("workers = 3\n")
+    refused = offload("config", "--json", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "offload trust" in refused.stderr
+    assert offload("trust", cwd=tmp_path).stdout.split() == ["workers", "3"]
     found = json.loads(offload("config", "--json", cwd=tmp_path).stdout)
     assert found["workers"] == {"value": 3, "from": "offload.toml"}
     assert found["hub"]["from"] == "OFFLOAD_HUB"

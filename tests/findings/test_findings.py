@@ -378,8 +378,14 @@ def test_what_data_says_is_one_line_without_code() -> None:
     assert plain(" a`b\n\u202ec ") == "a'b\\n\\u202ec"
 
 
-@pytest.mark.parametrize("places", [None, [], {"remote": 3}, {"remote": {"rtt_s": "slow"}}])
+ENDLESS = {"rtt_s": float("inf"), "usd_per_h": 10**999}
+
+
+@pytest.mark.parametrize(
+    "places", [None, [], {"remote": 3}, {"remote": {"rtt_s": "slow"}}, {"remote": ENDLESS}]
+)
 def test_an_environment_that_says_nothing_is_no_obstacle(places: object) -> None:
     study = Study((), environment={"places": places, "client": [1]}, places=KNOWN)
     assert environment.site(study, REMOTE) == environment.PlaceFacts()
     assert environment.client(study) is None
+    assert environment.HostFacts.of({"cores": float("inf")}) == environment.HostFacts()

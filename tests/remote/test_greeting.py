@@ -197,6 +197,23 @@ def test_the_address_may_lack_its_scheme_and_both_may_be_settings(
     assert asked == [None, "Bearer sesame", "Bearer open"]
 
 
+def test_a_token_goes_to_the_address_it_was_given_for_only(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Flaky() as server, Flaky() as other:
+        monkeypatch.setenv("OFFLOAD_TOKEN", "sesame")
+        monkeypatch.setenv("OFFLOAD_URL", f"{server.url}/")
+        for url in (None, server.url.removeprefix("http://"), other.url):
+            (row,) = detect(str(photo), where="remote", url=url)
+            assert row.error is None
+        monkeypatch.delenv("OFFLOAD_URL")
+        (row,) = detect(str(photo), where="remote", url=other.url)
+    asked = [
+        [seen.headers.get("authorization") for seen in each.images] for each in (server, other)
+    ]
+    assert asked == [["Bearer sesame"] * 2, [None, "Bearer sesame"]]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
 def test_no_proxy_is_asked_for_what_is_on_this_machine(
     offload: Offload, photo: Path, host: str
@@ -210,12 +227,13 @@ def test_no_proxy_is_asked_for_what_is_on_this_machine(
     assert (len(server.images), proxy.seen) == (1, [])
 
 
+@pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
 def test_a_proxy_is_asked_for_what_is_elsewhere(
-    photo: Path, monkeypatch: pytest.MonkeyPatch
+    photo: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     url = "http://no-such-host.invalid:8080"
     with Flaky() as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv(variable, proxy.url.removeprefix("http://"))
         monkeypatch.setenv("no_proxy", "")
         (row,) = detect(str(photo), where="remote", url=url)
         assert row.error is None

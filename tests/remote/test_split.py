@@ -124,6 +124,7 @@ def test_the_setting_counts_too_and_where_remote_refuses(
     offload: Offload, many: Path, server: Served, tmp_path: Path
 ) -> None:
     (tmp_path / "offload.toml").write_text('keep_local = ["faces/**"]\n')
+    offload("trust", cwd=tmp_path)
     given = ("detect", many, "-r", "--json", *BUILTIN, "--url", server.url)
     refused = offload(*given, "--where", "remote", cwd=tmp_path)
     assert refused.returncode == 2

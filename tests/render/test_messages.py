@@ -1,11 +1,14 @@
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from offload.domain.events import Reporter, Warned
 from offload.domain.results import Row
+from offload.drivers.images.image_files import ImageList
+from offload.render import detections, tables
 from offload.render.messages import Messages, summary_lines
 from offload.usecases.detect.run import DetectRun
 from offload.usecases.split.forecast import Limits, View
@@ -60,6 +63,37 @@ for thread in threads: thread.join()
     lines = talk.stderr.splitlines()
     assert len(lines) == 2000
     assert set(lines) == {"  " + word * 20 for word in "abcd"}
+
+
+FOUND = ImageList("/", ["a"])
+NAME = "a\x1b[2J\x9b2J\u202egpj"
+"""A name that clears a terminal in either of two ways, and then reads as another one."""
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda: tables.print_table(["name"], [[NAME]]),
+        lambda: tables.print_lines([NAME]),
+        lambda: tables.facts({"sources": [NAME], "models": {NAME: NAME}}, as_json=False),
+        lambda: detections.leaving(FOUND, [NAME], 1, Reporter(Messages().hear), as_json=False),
+        lambda: shown_row(as_json=True),
+        lambda: shown_row(as_json=False),
+        lambda: Messages(verbose=True).hear(Warned(NAME)),
+    ],
+)
+def test_a_terminal_obeys_no_name(
+    show: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show()
+    said = "".join(capsys.readouterr())
+    assert "2J" in said
+    assert not {*said} & {"\x1b", "\x9b", "\u202e"}
+
+
+def shown_row(*, as_json: bool) -> None:
+    with detections.sink(as_json=as_json, to_folder=False) as add:
+        add(replace(ROW, path=NAME, where="local"))
 
 
 def test_a_split_says_where_its_images_were_done() -> None:

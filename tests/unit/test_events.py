@@ -71,6 +71,21 @@ def test_a_process_of_its_own_explains_its_end(home: Path) -> None:
     assert ended.value.hint
 
 
+def test_a_process_of_its_own_imports_nothing_from_the_folder_it_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "offload").mkdir()
+    (tmp_path / "offload" / "__main__.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    request = Request((), where="local", model="builtin")
+    with (
+        pytest.raises(UsageError, match="No images in"),
+        subprocess_run.detect([str(tmp_path)], request, Reporter()),
+    ):
+        raise AssertionError("there are none")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_process_of_its_own_says_what_failed(home: Path) -> None:
     (home / "a.jpg").write_bytes(b"")
     request = Request((), where="local", model="builtin", max_failures="10")

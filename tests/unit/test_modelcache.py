@@ -19,6 +19,7 @@ from tests import hub
 from tests.hub import ModelHub
 
 LITE = b"\x1c\x00\x00\x00TFL3" + os.urandom(600_000)
+HUB = ModelHub(url="http://no-such-host.invalid")
 HANDLE = "someone/detector/1"
 FILE = f"/storage/{HANDLE}/model.tflite"
 
@@ -290,6 +291,18 @@ def test_an_address_that_leads_nowhere_is_explained_in_one_sentence(
     assert sentence.endswith(".")
     assert not sentence.endswith("..")
     assert not web.answers(url, 1.0)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "ftp://me:hunter2@127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_explained(
+    cache: ModelCache, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    for ask in (lambda: web.text("http://no-such-host.invalid", 1.0), lambda: fetch(cache, HUB)):
+        with pytest.raises(web.Unreachable, match="The proxy that is set cannot be used") as caught:
+            ask()
+        assert "hunter2" not in str(caught.value)
+    assert not web.answers("http://no-such-host.invalid", 1.0)
 
 
 def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path, served: ModelHub) -> None:

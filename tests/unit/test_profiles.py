@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from offload.domain import profiles
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Outcome
+from offload.drivers.store.store import Store
+from offload.usecases.history import history_io, query
 from tests.measured import PLACES, bring_up, container, local, remote
 
 OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
@@ -130,6 +133,22 @@ def test_a_measurement_that_is_none_is_refused_and_named(change: Any) -> None:
     document["measurements"].append(document["measurements"][0] | change)
     with pytest.raises(UsageError, match="measurement number 2 in this profile is damaged"):
         profiles.from_document(document, PLACES)
+
+
+def test_a_file_nested_without_end_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "deep.json"
+    file.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match=r"deep\.json cannot be read: it is nested too deeply\."):
+        query.read(str(file))
+
+
+def test_a_date_before_all_dates_is_no_obstacle(tmp_path: Path) -> None:
+    line = "Date,Total Images,Total Execution time on server (s),Location\n{},10,3,local\n"
+    file = tmp_path / "runs.csv"
+    file.write_text(line.format("0001-01-01T00:00:00+14:00"))
+    with Store.opened(str(tmp_path / "history.sqlite3"), pytest.fail) as store:
+        (added,), _, _ = history_io.import_file(store, str(file), "builtin")
+        assert store.get(added[0]) == added[1]
 
 
 def test_whole_numbers_stand_for_seconds_too() -> None:

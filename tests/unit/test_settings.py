@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,77 @@ def test_nothing_set_is_the_defaults() -> None:
 
 
 def test_a_variable_wins_over_the_folders_file_and_that_over_the_users(here: Path) -> None:
-    write_user_file('model = "users"\nhub = "https://users"\ncache = "/users"\n')
-    (here / "offload.toml").write_text('model = "folders"\nhub = "https://folders"\n')
-    found = settings.load({"OFFLOAD_MODEL": "variables"})
-    assert (found.model, found.hub, found.cache) == ("variables", "https://folders", "/users")
-    assert found.origins["model"].source == "OFFLOAD_MODEL"
-    assert found.origins["hub"].source == "offload.toml"
+    write_user_file('workers = 1\nthreads = 1\ncache = "/users"\n')
+    (here / "offload.toml").write_text("workers = 2\nthreads = 2\n")
+    settings.trusted()
+    found = settings.load({"OFFLOAD_WORKERS": "3"})
+    assert (found.workers, found.threads, found.cache) == (3, 2, "/users")
+    assert found.origins["workers"].source == "OFFLOAD_WORKERS"
+    assert found.origins["threads"].source == "offload.toml"
     assert found.origins["cache"].source == settings.user_file()
+
+
+def test_a_folder_from_elsewhere_needs_trust_once_and_again_when_it_changes(here: Path) -> None:
+    file = here / "offload.toml"
+    for text in ("offline = false\n", "offline = false\nkeep_local = []\n"):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=r"offload\.toml in this folder sets offline.*trusted"):
+            settings.load({})
+        assert settings.trusted().keys() == {*settings.KEYS} & {*text.split()}
+        assert settings.load({}).origins["offline"].source == "offload.toml"
+    file.write_text("# nothing is set\n")
+    assert "offline" not in settings.load({}).origins
+
+
+def test_trust_is_in_one_place(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "offload.toml").write_text("workers = 1\n")
+    settings.trusted()
+    (here / "elsewhere").mkdir()
+    (here / "offload.toml").rename(here / "elsewhere" / "offload.toml")
+    monkeypatch.chdir(here / "elsewhere")
+    with pytest.raises(UsageError, match="not trusted"):
+        settings.load({})
+
+
+@pytest.mark.parametrize("key", ["model", "hub", "cache", "url", "token", "data", "checkip"])
+def test_what_only_the_user_may_set_no_folder_sets_trusted_or_not(here: Path, key: str) -> None:
+    (here / "offload.toml").write_text(f'{key} = "./.m"\n')
+    for asked in (settings.trusted, lambda: settings.load({})):
+        with pytest.raises(UsageError, match=f"{key} is not for a folder to set") as caught:
+            asked()
+        assert f"OFFLOAD_{key.upper()}=" in caught.value.hint
+
+
+def test_paths_in_the_users_file_do_not_lead_to_the_folder_one_is_in(here: Path) -> None:
+    write_user_file('cache = "models"\ndata = "~/measured"\nmodel = "own.tflite"\n')
+    (here / "own.tflite").touch()
+    home = Path(settings.user_file()).parent
+    assert settings.load({}).cache == str(home / "models")
+    assert settings.load({}).data == str(Path("~/measured").expanduser())
+    assert settings.load({}).model == "own.tflite", "where it is no file, it is a name"
+    (home / "own.tflite").touch()
+    assert settings.load({}).model == str(home / "own.tflite")
+
+
+@pytest.mark.parametrize(
+    ("user", "variables", "given_for"),
+    [
+        ('token = "t"\nurl = "http://a"\n', {"OFFLOAD_URL": "http://b"}, "http://a"),
+        ('token = "t"\n', {"OFFLOAD_URL": "http://b"}, None),
+        ('url = "http://a"\n', {"OFFLOAD_TOKEN": "t"}, None),
+        ('url = "http://a"\n', {"OFFLOAD_TOKEN": "t", "OFFLOAD_URL": "http://b"}, "http://b"),
+    ],
+)
+def test_a_token_is_for_the_address_that_was_set_with_it(
+    user: str, variables: dict[str, str], given_for: str | None
+) -> None:
+    write_user_file(user)
+    assert settings.load(variables).token_url == given_for
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(here: Path) -> None:
+    os.mkfifo(here / "offload.toml")
+    assert settings.load({}).workers is None
 
 
 def test_a_list_is_set_in_a_file_or_by_a_variable_with_commas(here: Path) -> None:
@@ -49,6 +114,7 @@ def test_a_list_is_set_in_a_file_or_by_a_variable_with_commas(here: Path) -> Non
     write_user_file('keep_local = ["faces/**", "[me], at home"]\n')
     assert settings.load({}).keep_local == ["faces/**", "[me], at home"]
     (here / "offload.toml").write_text("keep_local = []\n")
+    settings.trusted()
     assert settings.load({}).keep_local == []
     found = settings.load({"OFFLOAD_KEEP_LOCAL": "faces/**, ~/private ,,*.png,"})
     assert found.keep_local == ["faces/**", "~/private", "*.png"]
@@ -73,6 +139,7 @@ def test_a_switch_is_turned_off_in_any_of_the_usual_words(text: str) -> None:
         ('keep_local = "faces"', "keep_local must be a list of texts, not 'faces'"),
         ('keep_local = ["faces", ""]', "keep_local must be a list of texts"),
         ("keep_local = [1]", "keep_local must be a list of texts"),
+        (f"keep_local = {'[' * 9999}", "cannot be read"),
     ],
 )
 def test_a_wrong_file_is_refused_with_one_sentence(here: Path, text: str, sentence: str) -> None:

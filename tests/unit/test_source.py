@@ -238,6 +238,39 @@ def test_a_labels_file_wins_over_the_labels_inside(asking: Asking, tmp_path: Pat
     assert source.chosen(str(file), asking.at(NOWHERE), "coco").labels == COCO
 
 
+def test_a_folder_that_is_called_as_the_hub_calls_a_model_is_not_that_model(
+    asking: Asking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"{NOWHERE}/evil/detector/1"
+    for name in (NAMED[ZOO].handle, "somebody/detector/1", url):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(b"graph")
+        with pytest.raises(ModelError, match="cannot be fetched") as caught:
+            source.chosen(name, asking.at(NOWHERE))
+        assert (f"--model ./{name}" in caught.value.hint) == (name != url)
+    assert asking.warnings == []
+    (tmp_path / "models").mkdir()
+    savedmodels.tflite_with_metadata(tmp_path / "models" / "own.tflite")
+    for path in ("./somebody/detector/1", "somebody/detector/1/", "models/own.tflite"):
+        assert source.chosen(path, asking.at(NOWHERE)).path == path
+
+
+def test_a_savedmodel_of_others_says_once_that_it_can_run_code(
+    asking: Asking, served: ModelHub, tmp_path: Path
+) -> None:
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    for graph in (b"graph", b"another"):
+        (folder / "saved_model.pb").write_bytes(graph)
+        for _ in range(2):
+            source.chosen(str(folder), asking.at(NOWHERE))
+            source.chosen(ZOO, asking.at(served.url))
+    said = f"{folder} is a SavedModel, and not one of ours: whoever made it can have it"
+    assert [text.startswith(said) for text in asking.warnings] == [True, True]
+
+
 def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     folder.mkdir()

@@ -109,6 +109,26 @@ def test_what_was_done_is_not_to_be_done_again(tmp_path: Path) -> None:
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("column", ["images", "makespan_s", "cpus"])
+def test_text_for_a_number_in_the_table_is_one_sentence(tmp_path: Path, column: str) -> None:
+    written(tmp_path, DESIGN.cells()[:1])
+    (line,), _ = tables(tmp_path)
+    with (tmp_path / "runs.csv").open("w") as file:
+        table = csv.DictWriter(file, RUNS, lineterminator="\n")
+        table.writeheader()
+        table.writerow(line | {column: "many"})
+    with pytest.raises(UsageError, match=r"The file runs\.csv of this study is damaged: .*'many'"):
+        written(tmp_path, [])
+
+
+@pytest.mark.parametrize("name", ["study.json", "environment.json"])
+def test_a_document_nested_without_end_is_one_sentence(tmp_path: Path, name: str) -> None:
+    written(tmp_path, [])
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(UsageError, match=name):
+        written(tmp_path, [])
+
+
 def test_a_failed_cell_is_kept_with_its_reason_until_it_is_done(tmp_path: Path) -> None:
     first, second = DESIGN.cells()[:2]
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:

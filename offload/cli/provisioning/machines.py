@@ -90,9 +90,11 @@ def logs(
 ) -> None:
     """Show what the server on a machine said."""
     from offload import bootstrap
+    from offload.render.messages import shown
     from offload.usecases.provision import machines as rented
 
-    typer.echo(rented.logs(bootstrap.context(), name, lines), nl=False)
+    said = rented.logs(bootstrap.context(), name, lines)
+    typer.echo("\n".join(map(shown, said.split("\n"))), nl=False)
 
 
 def ssh(
@@ -142,7 +144,7 @@ def down(
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
-    from offload.render.messages import Messages
+    from offload.render.messages import Messages, shown
     from offload.usecases.provision import teardown
 
     if (name is not None) + everything + orphans > 1:
@@ -151,7 +153,7 @@ def down(
 
     def say(line: str) -> None:
         if not quiet:
-            typer.echo(line)
+            typer.echo(shown(line))
 
     def told(resource: "Resource") -> None:
         say(f"{resource.kind} {resource.id} of {resource.name}")
@@ -202,6 +204,7 @@ def _orphans(
     everywhere: bool,
     yes: bool,
 ) -> None:
+    from offload.render.messages import shown
     from offload.usecases.provision import teardown
 
     nothing = True
@@ -209,7 +212,8 @@ def _orphans(
         nothing = False
         if not yes:
             for resource in found:
-                typer.echo(f"{resource.region}: {resource.kind} {resource.id} of {resource.name}")
+                line = f"{resource.region}: {resource.kind} {resource.id} of {resource.name}"
+                typer.echo(shown(line))
             refusal = "Nothing is removed without a yes: it may be somebody else's."
             if not consent.given("Remove these?", refusal):
                 continue

@@ -14,6 +14,7 @@ from offload.domain.results import SCHEMA, Json
 from offload.domain.studies import CellRun, lane
 from offload.domain.study_tables import HINT, PER_IMAGE, RUNS, Line, image_lines, run_line, shown
 from offload.domain.timing import with_new_names
+from offload.domain.typed import loads
 from offload.drivers.folders import files
 
 T = TypeVar("T")
@@ -72,8 +73,16 @@ def _table(text: str) -> list[dict[str, str]]:
     return list(map(with_new_names, rows))
 
 
+def _makespans(text: str) -> list[tuple[str, int, float]]:
+    return [
+        (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
+        for line in _table(text)
+        if not line["error"]
+    ]
+
+
 def _document(text: str) -> Json:
-    found = json.loads(text or "{}")
+    found = loads(text or "{}")
     if not isinstance(found, dict):
         raise ValueError("it holds something else")
     return found
@@ -90,12 +99,8 @@ class StudyDir:
         self._folder = folder
         self.environment = _part(folder, _ENVIRONMENT, _document)
         runs = _part(folder, _RUNS, _table)
-        well = [line for line in runs if not line["error"]]
-        self.done = {line["cell"] for line in well}
-        self.makespans = [
-            (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
-            for line in well
-        ]
+        self.done = {line["cell"] for line in runs if not line["error"]}
+        self.makespans = _part(folder, _RUNS, _makespans)
         self._failed = {line["cell"] for line in runs if line["error"]}
 
     def append(self, run: CellRun) -> None:
@@ -165,7 +170,7 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
 def _refuse_another(path: str, fixed: Json) -> None:
     try:
         with open(path, encoding="utf-8") as file:
-            before = _parts(json.load(file)["fixed"])
+            before = _parts(loads(file.read())["fixed"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
     now = _parts(json.loads(json.dumps(fixed)))

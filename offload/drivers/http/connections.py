@@ -134,4 +134,6 @@ def _proxy_for(url: "httpx.URL") -> str | None:
         is_here = url.host == "localhost" or url.host.endswith(".localhost")
     if is_here or urllib.request.proxy_bypass(url.host):
         return None
-    return urllib.request.getproxies().get(url.scheme)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

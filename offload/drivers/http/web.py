@@ -57,8 +57,8 @@ def answers(url: str, within_s: float) -> bool:
 
     def ask() -> None:
         with (
-            suppress(httpx.HTTPError, httpx.InvalidURL),
-            httpx.Client(timeout=within_s, follow_redirects=True) as client,
+            suppress(httpx.HTTPError, httpx.InvalidURL, Unreachable),
+            _client(within_s) as client,
             client.stream("GET", url) as response,
         ):
             verdict.append(response.is_success)
@@ -74,7 +74,8 @@ def text(url: str, timeout_s: float) -> str:
     import httpx
 
     try:
-        return httpx.get(url, timeout=timeout_s, follow_redirects=True).raise_for_status().text
+        with _client(timeout_s) as client:
+            return client.get(url).raise_for_status().text
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(f"{without_secrets(url)}: {reason(error)}.") from error
 
@@ -87,7 +88,7 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
     import httpx
 
     shown = without_secrets(url)
-    with httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True) as client:
+    with _client(_TIMEOUT_S) as client:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 _transfer(client, url, part, on_bytes)
@@ -99,6 +100,15 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 if attempt == _ATTEMPTS or isinstance(error, httpx.InvalidURL):
                     raise Unreachable(f"{shown} cannot be reached: {reason(error)}.") from error
+
+
+def _client(timeout_s: float) -> "httpx.Client":
+    import httpx
+
+    try:
+        return httpx.Client(timeout=timeout_s, follow_redirects=True)
+    except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
+        raise Unreachable(f"The proxy that is set cannot be used: {reason(error)}.") from error
 
 
 def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) -> None:

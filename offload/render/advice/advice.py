@@ -11,7 +11,6 @@ from offload.domain.units import show_bytes, show_rate, show_usd
 from offload.render import tables
 from offload.render.advice import options
 from offload.render.advice.options import missed, regret, seconds
-from offload.render.messages import shown
 from offload.render.words import Show, between, capital, count, percent, spoken
 
 _SURE, _LIKELY = 0.95, 0.8
@@ -39,7 +38,7 @@ def show(
         return tables.write_json(document(advice))
     tables.print_lines([sentence(advice), ""])
     options.show(advice)
-    notes = [f"note: {shown(note)}" for note in advice.stale]
+    notes = [f"note: {note}" for note in advice.stale]
     parts = _split(advice), break_evens(advice), options.assumptions(advice), notes
     for lines in map(list, parts):
         tables.print_lines(["", *lines] if lines else [])

@@ -13,7 +13,6 @@ from offload.domain import prices
 from offload.domain.places import StartState
 from offload.domain.units import show_bytes, show_s, show_usd
 from offload.render import tables
-from offload.render.messages import shown
 from offload.render.words import SHOW, between, count, percent, span, spoken
 
 NAMES = {
@@ -150,7 +149,7 @@ def _cells(name: str, term: Term, now: datetime) -> Iterator[str]:
     yield term.origin
     yield str(term.samples) if term.samples else ""
     yield ago(term.taken_at, now) if term.taken_at else ""
-    yield shown(term.how)
+    yield term.how
 
 
 def ago(taken_at: str, now: datetime) -> str:
@@ -165,13 +164,13 @@ def ago(taken_at: str, now: datetime) -> str:
 def billing(billed: Billing, now: datetime) -> Iterator[str]:
     """What the dollars are made of, a sentence each."""
     if not billed.usd_per_h:
-        yield f"Nothing is billed: {shown(billed.how)}."
+        yield f"Nothing is billed: {billed.how}."
         return
     parts = billed.parts_usd_per_h()
     as_of = f" as of {billed.as_of}" if billed.as_of else ""
     yield (
         f"A remote machine costs {show_usd(sum(parts.values()))} an hour: the instance "
-        f"{show_usd(parts['instance'])} ({shown(billed.how)}{as_of}), its IPv4 address "
+        f"{show_usd(parts['instance'])} ({billed.how}{as_of}), its IPv4 address "
         f"{show_usd(parts['IPv4'])}, {billed.disk_gb} GB of disk {show_usd(parts['disk'])}."
     )
     if billed.assumed:

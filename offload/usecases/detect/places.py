@@ -27,7 +27,7 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
     machine that is up, where one is meant.
     """
     hub, configured = context.hub, context.settings
-    asked = request.model or configured.model
+    asked, url = request.model or configured.model, request.url or configured.url or ""
     return PlaceConfig(
         asked=asked,
         labels=request.labels,
@@ -41,8 +41,8 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
         workers=request.workers or configured.workers,
         threads=request.threads or configured.threads,
         link=Address(
-            url=request.url or configured.url or "",
-            token=request.token or configured.token,
+            url=url,
+            token=request.token or _token_for(url, configured),
             concurrency=request.concurrency,
             timeout_s=request.timeout_s,
             max_retries=request.max_retries,
@@ -63,6 +63,12 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
         endpoint=endpoint,
         reporter=context.reporter,
     )
+
+
+def _token_for(url: str, configured: Settings) -> str | None:
+    """The token that is set, unless it was given for another address."""
+    given_for = configured.token_url
+    return configured.token if given_for is None or shown(given_for) == shown(url) else None
 
 
 def made(request: Request, context: Context, endpoint: Endpoint | None) -> Place:

@@ -42,7 +42,8 @@ def detect(
         UsageError, PlaceUnavailable, OffloadError: the command's own explanation of its end.
     """
     with tempfile.TemporaryDirectory(prefix="offload-", dir=work) as folder:
-        command = [sys.executable, "-m", "offload", "detect", *sources]
+        # -P, or Python would import what lies in this folder, which may come from anybody.
+        command = [sys.executable, "-P", "-m", "offload", "detect", *sources]
         command += [*request.as_options(), f"--out={folder}", "--overwrite", "--yes"]
         heard: list[Event] = []
 
@@ -56,6 +57,8 @@ def detect(
         wanted = {"OFFLOAD_HISTORY": "false", events.VARIABLE: events.AS_LINES}
         if request.token:
             wanted["OFFLOAD_TOKEN"] = request.token
+            if request.url:  # which it is for
+                wanted["OFFLOAD_URL"] = request.url
         code, said = processes.run(command, os.environ | wanted, hear)
         if code not in {_DONE, _SOME_FAILED}:
             raise _failure(code, said, heard)

@@ -131,7 +131,7 @@ def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:
 def _utc(date: str) -> str:
     """The beginning of that day, or the moment of the import where only its author can read it."""
     now = datetime.datetime.now(datetime.UTC)
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         taken = datetime.datetime.fromisoformat(date)
         now = taken.replace(tzinfo=taken.tzinfo or datetime.UTC).astimezone(datetime.UTC)
     return now.isoformat(timespec="seconds")

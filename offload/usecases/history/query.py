@@ -1,6 +1,5 @@
 """What is known of past measurements and runs."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.ports import ModelIdentity
+from offload.domain.typed import loads
 from offload.drivers.host import machine
 from offload.drivers.http import web
 from offload.usecases.context import Context
@@ -84,7 +84,7 @@ def read(file: str) -> tuple[list[Measurement], list[Outcome]]:
     """
     try:
         with open(file, encoding="utf-8") as stream:
-            document = json.load(stream)
+            document = loads(stream.read())
     except (OSError, ValueError) as error:
         raise UsageError(
             f"The profile {file} cannot be read: {error}.",
