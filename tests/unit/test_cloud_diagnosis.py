@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import OffloadError
-from offload.domain.machines import MARK
 from offload.domain.results import Json
 from offload.drivers import settings
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.tagging import marks
 from offload.drivers.settings import Settings
 from offload.usecases.provision import cloud_diagnosis
 from tests.contexts import context
@@ -114,7 +114,8 @@ def test_who_may_terminate_is_known_while_there_is_a_machine(
 ) -> None:
     looked_up(aws)
     aws.refuses("run_instances", "DryRunOperation")
-    machine = {"InstanceId": "i-1", "Tags": [{"Key": MARK, "Value": "bee"}]}
+    tags = [{"Key": key, "Value": value} for key, value in marks("bee").items()]
+    machine = {"InstanceId": "i-1", "Tags": tags}
     for operation in LISTS:
         there = {"Reservations": [{"Instances": [machine]}]}
         aws.says(operation, there if operation == "describe_instances" else {})

@@ -1,6 +1,7 @@
 """This computer: what it is, how much of it is ours to use, and the network it is in."""
 
 import datetime
+import getpass
 import glob
 import hashlib
 import ipaddress
@@ -38,6 +39,15 @@ def describe() -> Json:
         "usable_cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
     }
+
+
+def owner() -> str:
+    """Who uses this computer and what it is called, as a machine may be called: `ana-laptop`."""
+    user = ""
+    with suppress(OSError, KeyError, ImportError):  # a user without a name; Windows
+        user = getpass.getuser()
+    words = f"{user} {platform.node().partition('.')[0]}".lower()
+    return "-".join(re.findall("[a-z0-9]+", words))[:40].rstrip("-") or "main"
 
 
 def versions() -> dict[str, str]:
