@@ -17,13 +17,29 @@ def read(kind: type[T], document: Any) -> T:
     return msgspec.convert(document, kind)
 
 
+def loads(text: str | bytes) -> Any:
+    """What a JSON text from outside holds.
+
+    Raises:
+        ValueError: it is no JSON, as NaN is none, or nested more deeply than Python reads.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def parse(kind: type[T], text: bytes) -> T:
     """JSON text as a dataclass, likewise.
 
     Raises:
         ValueError: it is something else.
     """
-    return msgspec.convert(json.loads(text), kind, str_keys=True)
+    return msgspec.convert(loads(text), kind, str_keys=True)
 
 
 def encoded(document: Any) -> bytes:

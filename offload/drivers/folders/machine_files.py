@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind, Machine, Spec
-from offload.domain.typed import read
+from offload.domain.typed import loads, read
 from offload.drivers.folders.files import atomic_write, explained, is_locked, locked
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -79,8 +79,8 @@ class MachineFolder:
     def record(self) -> MachineRecord | None:
         """What is known of it; None if nothing is."""
         try:
-            with open(self.file("machine.json"), encoding="utf-8") as file:
-                document = json.load(file)
+            with open(self.file("machine.json"), "rb") as file:
+                document = loads(file.read())
             record = read(MachineRecord, document)
             if unknown := document.keys() - asdict(record).keys():
                 raise ValueError(f"it has {', '.join(sorted(unknown))}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, TypeVar
 
+from offload.domain import typed
 from offload.domain.errors import UsageError
 from offload.domain.results import SCHEMA, Json
 from offload.domain.studies import CellRun, lane
@@ -72,8 +73,16 @@ def _table(text: str) -> list[dict[str, str]]:
     return list(map(with_new_names, rows))
 
 
+def _makespans(text: str) -> list[tuple[str, int, float]]:
+    return [
+        (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
+        for line in _table(text)
+        if not line["error"]
+    ]
+
+
 def _document(text: str) -> Json:
-    found = json.loads(text or "{}")
+    found = typed.loads(text or "{}")
     if not isinstance(found, dict):
         raise ValueError("it holds something else")
     return found
@@ -90,12 +99,8 @@ class StudyDir:
         self._folder = folder
         self.environment = _part(folder, _ENVIRONMENT, _document)
         runs = _part(folder, _RUNS, _table)
-        well = [line for line in runs if not line["error"]]
-        self.done = {line["cell"] for line in well}
-        self.makespans = [
-            (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
-            for line in well
-        ]
+        self.done = {line["cell"] for line in runs if not line["error"]}
+        self.makespans = _part(folder, _RUNS, _makespans)
         self._failed = {line["cell"] for line in runs if line["error"]}
 
     def append(self, run: CellRun) -> None:
@@ -164,8 +169,8 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
 
 def _refuse_another(path: str, fixed: Json) -> None:
     try:
-        with open(path, encoding="utf-8") as file:
-            before = _parts(json.load(file)["fixed"])
+        with open(path, "rb") as file:
+            before = _parts(typed.loads(file.read())["fixed"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
     now = _parts(json.loads(json.dumps(fixed)))
@@ -186,7 +191,7 @@ def _parts(fixed: Json) -> Json:
 def _repair(path: str, columns: Sequence[str]) -> None:
     """Cut off the half line that a kill can leave, and begin the table where there is none."""
     headings = f"{','.join(columns)}\n".encode()
-    with open(path, "a+b") as file:
+    with open(path, "a+b", opener=files.no_link) as file:
         file.seek(0)
         data = file.read()
         if not (data.startswith(headings) or headings.startswith(data)):
@@ -209,8 +214,6 @@ def _drop_halves(folder: str) -> None:
 def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
     with files.atomic_write(path) as file:
         file.write(f"{','.join(columns)}\n{_csv(columns, lines).decode()}")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
@@ -221,7 +224,7 @@ def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
 
 
 def _append(path: str, data: bytes) -> None:
-    with open(path, "ab") as file:
+    with open(path, "ab", opener=files.no_link) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -141,6 +141,11 @@ def detection(
             fixed = request.fixed(model, found.root)
             opened = results_dir.opened(request.out, fixed, overwrite=request.overwrite)
             results = stack.enter_context(opened)
+            if results.set_aside:
+                context.reporter.warn(
+                    f"{results.set_aside} lines of the log in {request.out} were no rows: they are "
+                    f"kept in {results_dir.UNREADABLE}, and their images are done again."
+                )
             left = [path for path in found.paths if not results.holds(found.root, path)]
             todo = replace(found, paths=left)
         total = len(todo.paths) + len(todo.problems)
