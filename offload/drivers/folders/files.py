@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tarfile
 import tempfile
 import threading
@@ -64,6 +65,32 @@ def sweep(folder: str) -> None:
     """Remove what killed processes were writing to `folder`, where nobody else writes now."""
     for name in filter(_TEMPORARY.fullmatch, os.listdir(folder)):
         os.remove(os.path.join(folder, name))
+
+
+def private_folder(folder: str) -> None:
+    """Make `folder`, and those above it that are missing, for their owner alone; one that is there
+    becomes so too, unless it is somebody else's or, as /tmp, everybody's.
+    """
+    parent = os.path.dirname(folder)
+    if parent and not os.path.isdir(parent):
+        private_folder(parent)
+    if not os.path.isdir(folder):
+        with suppress(FileExistsError):  # by now
+            os.mkdir(folder, 0o700)
+    _close_to_others(folder)
+
+
+def private_file(path: str) -> None:
+    """Make the file, or the one that is there, its owner's alone."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    _close_to_others(path)
+
+
+def _close_to_others(path: str) -> None:
+    mode = os.stat(path).st_mode
+    if mode & 0o077 and not mode & stat.S_ISVTX:
+        with suppress(PermissionError):
+            os.chmod(path, mode & 0o700)
 
 
 def write_json(path: str, document: Mapping[str, object]) -> None:

@@ -59,16 +59,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def allow_many_files() -> None:
-    """Let this process have as many files and connections open as the system permits it."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def usable_cores() -> int:
     """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
     on_linux = sys.platform == "linux"

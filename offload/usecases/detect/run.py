@@ -143,8 +143,8 @@ def detection(
             results = stack.enter_context(opened)
             if results.set_aside:
                 context.reporter.warn(
-                    f"{results.set_aside} lines of the log in {request.out} were no rows: they are "
-                    f"kept in {results_dir.UNREADABLE}, and their images are done again."
+                    f"Lines of the log in {request.out} that were no rows ({results.set_aside}) "
+                    f"are kept in {results_dir.UNREADABLE}; their images are done again."
                 )
             left = [path for path in found.paths if not results.holds(found.root, path)]
             todo = replace(found, paths=left)
