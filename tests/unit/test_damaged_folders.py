@@ -173,10 +173,19 @@ def test_a_link_in_place_of_what_is_appended_to_is_not_followed(folder: Path, na
         log.write("odd\n")
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(mine)
-    with pytest.raises(OffloadError, match=f"{name} is a link, which is not followed"):
+    with pytest.raises(OffloadError, match=f"{name} is a link or a special file"):
         work(folder, row("c.jpg"))
     assert work(folder, row("c.jpg"), overwrite=True) == ["c.jpg"]
     assert mine.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["detections.jsonl", "run.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_at(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(OffloadError, match=f"{name} is a link or a special file"):
+        work(folder)
+    assert work(folder, row("c.jpg"), overwrite=True) == ["c.jpg"]
 
 
 @pytest.mark.parametrize("link", ["annotated", "annotated/sub"])

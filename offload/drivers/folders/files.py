@@ -21,15 +21,21 @@ _LOOK_S = 0.5
 _CHUNK_BYTES = 2**18
 
 
-def no_link(path: str, flags: int, mode: int = 0o666) -> int:
-    """For `open`: a link at `path`, which whoever made its folder may have laid, is an OSError."""
+def plain(path: str, flags: int, mode: int = 0o666) -> int:
+    """For `open`: what whoever made the folder may have laid there, a link or a pipe, is an OSError
+    that says so.
+    """
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), mode)
+        number = os.open(path, flags | careful, mode)
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            said = f"{os.path.basename(path)} is a link, which is not followed"
-            raise OSError(errno.ELOOP, said) from error
-        raise
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            return number
+        os.close(number)
+    raise OSError(errno.EINVAL, f"{os.path.basename(path)} is a link or a special file")
 
 
 @contextmanager
@@ -40,7 +46,7 @@ def atomic_write(path: str, mode: int = 0o666, *, sync: bool = True) -> Iterator
     # Short, whatever the length of the name it will get; one a thread.
     name = f".{os.getpid()}-{threading.get_ident()}.tmp"
     temporary = os.path.join(os.path.dirname(path), name)
-    opener = partial(no_link, mode=mode)
+    opener = partial(plain, mode=mode)
     escaping = "backslashreplace"  # half a surrogate becomes what JSON has for it
     try:
         with open(temporary, "w", -1, "utf-8", escaping, newline="", opener=opener) as file:

@@ -79,7 +79,7 @@ class ResultsDir:
         self.also_sent = before.also_sent
         self.set_aside = len(log.unreadable)
         if log.unreadable:
-            with open(os.path.join(folder, UNREADABLE), "ab", opener=files.no_link) as file:
+            with open(os.path.join(folder, UNREADABLE), "ab", opener=files.plain) as file:
                 file.writelines(log.unreadable)
         self._open(log)
         if log.unreadable:
@@ -160,7 +160,7 @@ class ResultsDir:
     def _rows(self, order: Sequence[str] | None = None) -> Iterator[Row]:
         """The last row of each path, sorted by path unless another order is given."""
         index = self._log.index
-        with open(self._path, "rb", opener=files.no_link) as log:
+        with open(self._path, "rb", opener=files.plain) as log:
             for path in order or sorted(index):
                 log.seek(index[path].offset)
                 yield Row.from_json(json.loads(log.readline()))
@@ -177,7 +177,7 @@ class ResultsDir:
     def _open(self, log: _Log) -> None:
         self._log = log
         self._file = open(  # noqa: SIM115 - closed by `close`
-            self._path, "ab", buffering=0, opener=files.no_link
+            self._path, "ab", buffering=0, opener=files.plain
         )
         self._file.truncate(log.end)  # a kill can leave half a line
 
@@ -224,7 +224,8 @@ def _refuse_another(folder: str, before: Json | None, settings: Json) -> None:
 
 def _run(folder: str) -> _Run:
     """What is known of the run before: nothing if there is none, or its document is damaged."""
-    with suppress(FileNotFoundError, ValueError), open(os.path.join(folder, _RUN), "rb") as file:
+    path = os.path.join(folder, _RUN)
+    with suppress(FileNotFoundError, ValueError), open(path, "rb", opener=files.plain) as file:
         return typed.parse(_Run, file.read())
     return _Run()
 
@@ -241,7 +242,7 @@ def _entry(offset: int, row: Row) -> _Entry:
 
 def _read_log(path: str) -> _Log:
     log = _Log()
-    with suppress(FileNotFoundError), open(path, "rb", opener=files.no_link) as file:
+    with suppress(FileNotFoundError), open(path, "rb", opener=files.plain) as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break

@@ -191,7 +191,7 @@ def _parts(fixed: Json) -> Json:
 def _repair(path: str, columns: Sequence[str]) -> None:
     """Cut off the half line that a kill can leave, and begin the table where there is none."""
     headings = f"{','.join(columns)}\n".encode()
-    with open(path, "a+b", opener=files.no_link) as file:
+    with open(path, "a+b", opener=files.plain) as file:
         file.seek(0)
         data = file.read()
         if not (data.startswith(headings) or headings.startswith(data)):
@@ -224,7 +224,7 @@ def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
 
 
 def _append(path: str, data: bytes) -> None:
-    with open(path, "ab", opener=files.no_link) as file:
+    with open(path, "ab", opener=files.plain) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
