@@ -18,10 +18,10 @@ def read(kind: type[T], document: Any) -> T:
 
 
 def loads(text: str | bytes) -> Any:
-    """What a JSON text from outside holds.
+    """JSON text as JSON types.
 
     Raises:
-        ValueError: it is no JSON, as NaN is none, or nested more deeply than Python reads.
+        ValueError: it is something else, as NaN is, or nested too deeply.
     """
 
     def refuse(constant: str) -> None:

@@ -218,10 +218,12 @@ def _orphans(
 
 def _agreed(found: "Sequence[Resource]", *, yes: bool) -> bool:
     """Whether these may go, which may be somebody else's: they are listed, and asked about."""
+    from offload.render.messages import shown
+
     if yes:
         return True
     for each in found:
         made = f", made by {each.owner}" if each.owner else ""
-        typer.echo(f"{each.region}: {each.kind} {each.id} of {each.name}{made}")
+        typer.echo(shown(f"{each.region}: {each.kind} {each.id} of {each.name}{made}"))
     refusal = "Nothing is removed without a yes: it may be somebody else's."
     return consent.given("Remove these?", refusal)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, TypeVar
 
-from offload.domain import typed
 from offload.domain.errors import UsageError
 from offload.domain.results import SCHEMA, Json
 from offload.domain.studies import CellRun, lane
 from offload.domain.study_tables import HINT, PER_IMAGE, RUNS, Line, image_lines, run_line, shown
 from offload.domain.timing import with_new_names
+from offload.domain.typed import loads
 from offload.drivers.folders import files
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def _makespans(text: str) -> list[tuple[str, int, float]]:
 
 
 def _document(text: str) -> Json:
-    found = typed.loads(text or "{}")
+    found = loads(text or "{}")
     if not isinstance(found, dict):
         raise ValueError("it holds something else")
     return found
@@ -170,7 +170,7 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
 def _refuse_another(path: str, fixed: Json) -> None:
     try:
         with open(path, "rb") as file:
-            before = _parts(typed.loads(file.read())["fixed"])
+            before = _parts(loads(file.read())["fixed"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
     now = _parts(json.loads(json.dumps(fixed)))
