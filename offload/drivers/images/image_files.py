@@ -129,8 +129,6 @@ def _expand(
     source: str, recursive: bool, skip: str | None, problems: list[tuple[str, str]], command: str
 ) -> Iterable[str]:
     if source == "-":
-        if sys.stdin is None:
-            raise UsageError("Standard input is closed: there is no list to read.")
         return _listed(sys.stdin.buffer.read())
     if os.path.isdir(source):
         found = list(_walk(source, recursive, skip, problems, ()))
