@@ -207,7 +207,6 @@ def _orphans(
     everywhere: bool,
     yes: bool,
 ) -> None:
-    from offload.render.messages import shown
     from offload.usecases.provision import teardown
 
     nothing = True
