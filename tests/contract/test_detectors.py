@@ -23,6 +23,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.ports import Detector, ModelIdentity
 from offload.domain.vision import Box, Image, InputSpec, Pixels, RawDetections, Selection
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.images import pictures
 from offload.drivers.model_cache import ModelCache
 from offload.places.inprocess import InProcess, InProcessSession
@@ -81,7 +82,7 @@ def at(
 ) -> ModelSource:
     """A model on this disk."""
     runtime = "savedmodel" if path.is_dir() else "tflite"
-    identity = ModelIdentity(path.stem, runtime, "")
+    identity = ModelIdentity(path.stem, runtime, sha256_of(str(path)))
     return ModelSource(identity, str(path), labels or {}, input_spec)
 
 

@@ -35,15 +35,19 @@ def cache(tmp_path: Path) -> ModelCache:
     return ModelCache(str(tmp_path / "cache" / "models"))
 
 
-def fetch(cache: ModelCache, served: ModelHub, name: str = "detector", **options: bool) -> Cached:
-    return cache.fetch(
-        name, f"{served.url}/{HANDLE}{hub.LITE}", lambda _have, _all: None, **options
-    )
+def unwatched(_have_bytes: int, _total_bytes: int | None) -> None:
+    pass
+
+
+def fetch(
+    cache: ModelCache, served: ModelHub, name: str = "detector", *, force: bool = False
+) -> Cached:
+    return cache.fetch(name, f"{served.url}/{HANDLE}{hub.LITE}", unwatched, force=force)
 
 
 def fetch_archive(cache: ModelCache, served: ModelHub, data: bytes) -> Cached:
     path = served.put("/archive", data)
-    return cache.fetch("detector", served.url + path, lambda _have, _all: None)
+    return cache.fetch("detector", served.url + path, unwatched)
 
 
 def archive_of(**members: bytes) -> bytes:
@@ -182,7 +186,7 @@ def test_a_download_that_was_whole_when_its_process_died_is_completed(
 ) -> None:
     part = Path(cache.folder) / "detector" / "download.part"
     part.parent.mkdir(parents=True)
-    web.download(served.url + FILE, str(part), lambda _have, _all: None)
+    web.download(served.url + FILE, str(part), unwatched, len(LITE))
     assert Path(fetch(cache, served).path).read_bytes() == LITE
     assert served.ranges_asked(FILE)[1] == f"bytes={len(LITE)}-"
     assert not part.exists()
@@ -191,10 +195,11 @@ def test_a_download_that_was_whole_when_its_process_died_is_completed(
 def test_two_processes_that_want_the_same_model_make_one_download(
     tmp_path: Path, served: ModelHub
 ) -> None:
-    served.put_tflite("tensorflow/lite-model/efficientdet/lite0/detection/metadata/1", LITE)
+    handle = "someone/lite-model/1"
+    served.put_tflite(handle, LITE)
     served.delay_s = 1.0  # long enough for the other process to come and wait
     variables = os.environ | {"OFFLOAD_HUB": served.url, "OFFLOAD_CACHE": str(tmp_path)}
-    command = [sys.executable, "-m", "offload", "models", "pull", "efficientdet-lite0"]
+    command = [sys.executable, "-m", "offload", "models", "pull", handle]
     pullers = [
         subprocess.Popen(
             command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -284,7 +289,7 @@ def test_an_address_that_leads_nowhere_is_explained_in_one_sentence(
     cache: ModelCache, url: str
 ) -> None:
     with pytest.raises(web.Unreachable) as caught:
-        cache.fetch("detector", url, lambda _have, _all: None)
+        cache.fetch("detector", url, unwatched)
     sentence = str(caught.value)
     assert sentence.startswith(f"{url} cannot be reached: ")
     assert sentence.endswith(".")
@@ -302,7 +307,7 @@ def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path, served: Mod
 
 def test_a_manifest_that_cannot_be_read_is_no_model(cache: ModelCache, served: ModelHub) -> None:
     cached = fetch(cache, served)
-    manifest = Path(cached.path).with_name("manifest.json")
+    manifest = Path(cached.path).with_name("model.json")
     for text in ("", "[]", "{}", '{"name": 1}', "\xff"):
         manifest.write_text(text, "latin-1")
         assert cache.get("detector") is None

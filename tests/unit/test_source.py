@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -43,10 +43,12 @@ def asking(tmp_path: Path) -> Asking:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[ModelHub]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
     with hub.serving() as served:
         model = savedmodels.tflite_with_metadata(tmp_path / "served.tflite")
         served.put_tflite(LITE, model.read_bytes())
+        known = replace(NAMED[PREFERRED], sha256=sha256_of(str(model)))
+        monkeypatch.setitem(NAMED, PREFERRED, known)
         folder = tmp_path / "served"
         folder.mkdir()
         (folder / "saved_model.pb").write_bytes(b"graph")
