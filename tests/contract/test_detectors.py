@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -445,6 +445,23 @@ def test_a_model_that_takes_no_colour_pictures_is_explained(tmp_path: Path, buil
 
 def _place(folder: Path, build: Builder) -> Path:
     return folder / ("model.tflite" if "tflite" in build.__name__ else "model")
+
+
+@pytest.mark.parametrize("name", ["builtin", "zoo"])
+def test_a_model_that_is_no_longer_what_was_hashed_is_refused(models: Models, name: str) -> None:
+    model = models[name]
+    other = replace(model, identity=replace(model.identity, sha256="0" * 64))
+    assert "has changed since it was chosen" in explained(other)
+
+
+def test_a_model_file_cut_short_while_it_serves_ends_nothing(tmp_path: Path) -> None:
+    file = _written(tmp_path / "model.tflite", savedmodels.BUILTIN.read_bytes())
+    detector = loaded(at(file))
+    pixels = noise(detector.input, 1)
+    (before,) = detector.detect([pixels])
+    os.truncate(file, 4096)  # of a file that is mapped, the next answer would be SIGBUS
+    (after,) = detector.detect([pixels])
+    assert same(before, after)
 
 
 def test_tflite_detection_never_imports_tensorflow(examples: Path) -> None:

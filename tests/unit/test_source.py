@@ -215,6 +215,7 @@ def test_the_embedded_model_needs_neither_hub_nor_cache(asking: Asking) -> None:
     assert model == asking.at(NOWHERE).pull(BUILTIN, force=True)
     assert model.labels == {1: "person", 4: "motorcycle", 6: "bus", 17: "cat", 18: "dog"}
     assert model.min_score == 0.5
+    assert model.identity.sha256 == sha256_of(model.path)
     assert not asking.folder.exists()
 
 

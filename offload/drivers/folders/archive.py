@@ -7,7 +7,7 @@ import tarfile
 import zlib
 
 _CHUNK_BYTES = 2**16
-_HEADERS_BYTES = 2**24
+_HEADERS_BYTES = 2**22
 
 
 def unpack(archive: str, folder: str, most_bytes: int) -> None:
@@ -25,10 +25,10 @@ def unpack(archive: str, folder: str, most_bytes: int) -> None:
             for member in members:
                 if member.offset_data - data_bytes > _HEADERS_BYTES:
                     raise ValueError("it holds too many files")
-                if member.offset_data + member.size > most_bytes:
+                if not 0 <= member.size <= most_bytes - member.offset_data:
                     raise ValueError(f"it unpacks to more than {most_bytes / 1e6:.0f} MB")
                 _take(members, member, folder)
-                data_bytes += member.size
+                data_bytes += member.size if member.isfile() else 0
             # The checksum stands at the end, where nothing has looked yet.
             while stream.tell() <= most_bytes and stream.read(_CHUNK_BYTES):
                 pass
