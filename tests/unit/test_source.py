@@ -17,6 +17,7 @@ from offload.domain.errors import ModelError, UsageError
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
+from offload.providers import served_files
 from tests import hub, savedmodels
 from tests.hub import ModelHub
 
@@ -208,6 +209,17 @@ def test_the_address_of_a_tflite_file_is_fetched_as_it_stands(
     model = source.chosen(f"{served.url}/models/detector.tflite", asking.at(NOWHERE))
     assert model.identity.runtime == "tflite"
     assert model.labels[1] == "zebra"
+
+
+def test_a_container_finds_a_fetched_model_and_learns_no_password(
+    asking: Asking, served: ModelHub, tmp_path: Path
+) -> None:
+    served.put("/detector.tflite", (tmp_path / "served.tflite").read_bytes())
+    address = served.url.replace("//", "//me:hunter2@") + "/detector.tflite"
+    model = source.chosen(address, asking.at(NOWHERE))
+    mounted = served_files(model, address, None, str(asking.folder))
+    assert "hunter2" not in str(mounted)
+    assert source.resolve_here(mounted.settings["OFFLOAD_MODEL"], asking.at(NOWHERE)) == model
 
 
 def test_the_embedded_model_needs_neither_hub_nor_cache(asking: Asking) -> None:

@@ -1,4 +1,4 @@
-"""Archives from elsewhere."""
+"""Archives from elsewhere. The filters of tarfile led outside in some Pythons, and bound no size."""
 
 import gzip
 import os
@@ -48,17 +48,15 @@ class _Unpacked(gzip.GzipFile):
 
 
 def _take(members: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
-    """Write what a link could redirect if there were any."""
+    """Write a file or make a folder. There is no link on the way, as none is ever made."""
     path = os.path.normpath(os.path.join(folder, member.name.lstrip("/")))
     if not f"{path}{os.sep}".startswith(f"{folder}{os.sep}"):
         raise ValueError(f"{member.name!r} would lie outside of it")
     if member.isdir():
         os.makedirs(path, exist_ok=True)
         return
-    source = (
-        members.extractfile(member) if member.type in {tarfile.REGTYPE, tarfile.AREGTYPE} else None
-    )
-    if source is None or member.issparse():
+    plain = member.type in {tarfile.REGTYPE, tarfile.AREGTYPE} and not member.issparse()
+    if not plain or not (source := members.extractfile(member)):
         raise ValueError(f"{member.name!r} is neither a file nor a folder")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with source, open(path, "xb") as target:
