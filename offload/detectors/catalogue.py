@@ -36,7 +36,8 @@ def _square(side_px: int, pad: int | None = None) -> InputSpec:
 
 
 # COCO accuracies: the TensorFlow 2 detection model zoo's table and, for Lite0, TensorFlow's
-# EfficientDet-Lite page: mean AP over IoU 0.50..0.95 on val2017, in percent. EfficientDets were
+# EfficientDet-Lite page: mean AP over IoU 0.50..0.95 on val2017, in percent. Lite0's SHA-256 is the
+# one that public projects pin for this address and its mirror. EfficientDets were
 # trained with the aspect ratio kept, so their pictures are padded: Lite0 with its mean colour,
 # D0 and D1 with the zoo's black.
 _LITE = (

@@ -129,7 +129,7 @@ def _default(hub: Hub) -> ModelSource:
         hub.cache.note_hub(silent=True)
     hub.warn(
         f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
-        f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"
+        f"(80 classes, 4.6 MB), once the hub can be reached: offload models pull {PREFERRED}"
     )
     return hub.pull(BUILTIN)
 

@@ -1,4 +1,4 @@
-"""Archives from elsewhere. The filters of tarfile led outside in some Pythons, and bound no size."""
+"""Archives from elsewhere. tarfile's own filters led outside in some Pythons, and bound no size."""
 
 import gzip
 import os
