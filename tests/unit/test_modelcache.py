@@ -423,6 +423,17 @@ def test_no_two_folders_have_one_sha256(tmp_path: Path) -> None:
     assert sha256_of(str(whole)) != sha256_of(str(renamed)), "a name need be no text"
 
 
+def test_weights_in_a_linked_folder_count(tmp_path: Path) -> None:
+    model, weights = tmp_path / "model", tmp_path / "weights"
+    model.mkdir()
+    weights.mkdir()
+    (model / "variables").symlink_to(weights)
+    (weights / "data").write_bytes(b"1")
+    before = sha256_of(str(model))
+    (weights / "data").write_bytes(b"2")
+    assert sha256_of(str(model)) != before
+
+
 def test_a_hub_that_answers_slowly_counts_as_silent(served: ModelHub) -> None:
     served.hanging = True
     assert not web.answers(served.url, 0.2)

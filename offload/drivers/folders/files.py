@@ -72,10 +72,11 @@ def size_bytes(path: str) -> int:
 
 
 def _files_below(folder: str) -> list[str]:
+    """Names of the files, and of links to folders, which are folders of their own."""
     return sorted(
         os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder)
-        for name in names
+        for parent, folders, names in os.walk(folder)
+        for name in (*names, *(f for f in folders if os.path.islink(os.path.join(parent, f))))
     )
 
 
