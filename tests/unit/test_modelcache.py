@@ -4,10 +4,13 @@ import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
@@ -437,6 +440,25 @@ def test_weights_in_a_linked_folder_count(tmp_path: Path) -> None:
 def test_a_hub_that_answers_slowly_counts_as_silent(served: ModelHub) -> None:
     served.hanging = True
     assert not web.answers(served.url, 0.2)
+
+
+def test_a_page_that_drips_is_left_in_time() -> None:
+    left = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while not left.wait(0.05):  # each well within the time that a socket may be silent
+                    connection.sendall(b"1")
+
+        server = threading.Thread(target=drip)
+        server.start()
+        with pytest.raises(web.Unreachable, match=r"no answer within 0\.5 s\.$"):
+            web.text(f"http://127.0.0.1:{listening.getsockname()[1]}", 0.5)
+        left.set()
+        server.join()
 
 
 def test_silence_is_remembered_for_an_hour(cache: ModelCache) -> None:

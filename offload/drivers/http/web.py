@@ -7,10 +7,12 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError
+from offload.drivers.host.capture import Captured
 
 if TYPE_CHECKING:
     import httpx
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 OnBytes = Callable[[int, int | None], None]
 """Told the bytes there are so far and, if the server says so, the total."""
 
-_PAGE_CHARS = 2**16
+_PAGE_CHARS = 2**10
 _TIMEOUT_S = 20.0
 _ATTEMPTS = 3
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
@@ -47,36 +49,35 @@ def without_secrets(url: str) -> str:
 
 
 def answers(url: str, within_s: float) -> bool:
-    """Whether the server behind `url` starts to answer in time.
+    """Whether the server behind `url` starts to answer in time."""
+    with suppress(Unreachable):
+        text(url, within_s)
+        return True
+    return False
 
-    The time covers everything, name resolution too, which no socket time-out bounds: hence the
-    thread that is left behind if it takes longer.
+
+def text(url: str, within_s: float) -> str:
+    """What a short page says; of a long one, how it begins.
+
+    The time covers everything, also name resolution and an answer that drips, which no socket
+    time-out bounds: hence the thread that is left behind if it takes longer.
     """
     import httpx
 
-    verdict: list[bool] = []
+    page: Future[str] = Future()
 
     def ask() -> None:
-        with (
-            suppress(httpx.HTTPError, httpx.InvalidURL),
-            _client(within_s) as client,
-            client.stream("GET", url) as response,
-        ):
-            verdict.append(response.is_success)
+        with Captured() as caught, _client(within_s) as client, client.stream("GET", url) as answer:
+            page.set_result(next(answer.raise_for_status().iter_text(_PAGE_CHARS), ""))
+        if not page.done():
+            page.set_exception(caught.error)
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(within_s)
-    return any(verdict)
-
-
-def text(url: str, timeout_s: float) -> str:
-    """What a short page says; of a long one, how it begins."""
-    import httpx
-
+    threading.Thread(target=ask, daemon=True).start()
     try:
-        with _client(timeout_s) as client, client.stream("GET", url) as response:
-            return next(response.raise_for_status().iter_text(_PAGE_CHARS), "")
+        return page.result(within_s)
+    except TimeoutError as error:
+        why = f"no answer within {within_s:g} s"
+        raise Unreachable(f"{without_secrets(url)}: {why}.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(f"{without_secrets(url)}: {reason(error)}.") from error
 
