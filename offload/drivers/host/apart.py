@@ -1,5 +1,6 @@
 """Work in a process of its own, which the system ends when it takes too long or too much memory."""
 
+import atexit
 import math
 import os
 import pickle
@@ -78,7 +79,14 @@ def _forked() -> None:
     _idle.clear()
 
 
-os.register_at_fork(after_in_child=_forked)
+def _leave() -> None:
+    while _idle:
+        _idle.pop().end()
+
+
+atexit.register(_leave)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forked)
 
 
 @contextmanager
