@@ -1,10 +1,12 @@
 """A server whose model loads, and whose pictures are answered, when a line on stdin says so.
 
-Run with the length of its queue and the seconds it may take to end. It says `begun` for each
+Run with the length of its queue, the seconds it may take to end, and how many files it may have
+open if not as many as ever. It says `begun` for each
 picture it starts on. The lines are `load`, and `go` for all pictures from then on.
 """
 
 import contextlib
+import resource
 import sys
 import threading
 import time
@@ -47,7 +49,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - tests read it
 
 
-def main(queue: int, drain_s: int) -> None:
+def main(queue: int, drain_s: int, files: int | None = None) -> None:
+    if files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     engine = Gated()
 
     def obey() -> None:

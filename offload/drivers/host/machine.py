@@ -18,6 +18,7 @@ from offload.version import __version__
 _LIBRARIES = ("ai-edge-litert", "tensorflow", "tensorflow-hub", "numpy", "pillow", "httpx")
 _NICENESS = 19
 """The most there is: such a thread has a core that nobody else wants."""
+_FILES = 32
 _ROUTES, _NEIGHBOURS = "/proc/net/route", "/proc/net/arp"
 _DEFAULT, _UP_AND_GATEWAY = "00000000", 3
 
@@ -57,6 +58,18 @@ def allow_many_files() -> None:
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def spare_files() -> int:
+    """How many more connections this process may have open, some files aside."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError):
+        return max(1, (sys.maxsize if soft < 0 else soft) - len(os.listdir("/dev/fd")) - _FILES)
+    return 1
 
 
 def usable_memory_bytes() -> int | None:
