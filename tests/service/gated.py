@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from offload.domain.errors import TooHeavy
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server import run
 from offload.service.server.core import Service, SessionFactory
@@ -29,10 +30,17 @@ class Gated(FakeSession):
     free: threading.Event = field(default_factory=threading.Event)
 
     def detect(
-        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+        self,
+        image: Image,
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+        *,
+        heavy: bool = True,
     ) -> Detections:
         """The dog."""
         del selection, max_pixels
+        if image.data == b"heavy" and not heavy:
+            raise TooHeavy("heavy")
         if image.path != "warm-up":
             say("begun")
             self.free.wait()

@@ -35,10 +35,10 @@ def load(server: Server) -> None:
         until(lambda: client.get(wire.READY).status_code == 200, "ready")
 
 
-def ask(server: Server) -> httpx.Response:
+def ask(server: Server, picture: bytes = b"x") -> httpx.Response:
     """What one picture is answered, on a connection of its own."""
     with server.client() as client:
-        return client.post(wire.DETECT, content=b"x")
+        return client.post(wire.DETECT, content=picture)
 
 
 def in_hand(server: Server) -> int:
@@ -135,6 +135,20 @@ def test_a_picture_whose_sender_has_gone_leaves_the_queue(tmp_path: Path) -> Non
         assert is_dog(ask(server))
         server.end()
         assert server.said().count("begun") == 2
+
+
+def test_heavy_pictures_do_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    with gated(tmp_path) as server, ThreadPoolExecutor(3) as threads:
+        load(server)
+        for _ in range(3):
+            threads.submit(ask, server, b"heavy")
+        until(lambda: in_hand(server) == 3, "in hand")
+        until(lambda: "begun" in server.said(), "begun")
+        with server.client() as client, pytest.raises(httpx.ReadTimeout):
+            client.post(wire.DETECT, content=b"x", timeout=0.2)
+        until(lambda: server.said().count("begun") == 2, "the fourth at work beside the first")
+        server.tell("go")
+        server.end()
 
 
 def test_two_hundred_clients_of_a_server_that_ends_are_all_answered(tmp_path: Path) -> None:

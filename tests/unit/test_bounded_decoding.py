@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from offload.domain.errors import ImageError, TooManyPixels
+from offload.domain.errors import ImageError, TooHeavy, TooManyPixels
 from offload.domain.events import Stop
 from offload.domain.vision import Image, InputSpec, Selection
 from offload.drivers.host import apart
@@ -34,6 +34,13 @@ def test_a_webp_of_28_bytes_takes_its_memory_in_another_process() -> None:
     before_bytes = peak_bytes()
     assert pictures.decode(bomb, SPEC).width == 4000
     assert peak_bytes() - before_bytes < 64 * MB, "320 MB here, 2,141 MB for 8944 pixels a side"
+
+
+@pytest.mark.parametrize("data", [bombs.webp(4000), encoded(scene(), "GIF")])
+def test_who_cannot_wait_is_told_that_a_picture_is_heavy(data: bytes) -> None:
+    with pytest.raises(TooHeavy):
+        pictures.decode(data, SPEC, heavy=False)
+    assert pictures.decode(encoded(scene()), SPEC, heavy=False).width == 64
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ or of more than `max_pixels`.
 """
 
 import io
-import math
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 from PIL import Image as Pil
 from PIL import ImageOps, UnidentifiedImageError
 
-from offload.domain.errors import ImageError, TooManyPixels
+from offload.domain.errors import ImageError, TooHeavy, TooManyPixels
 from offload.domain.vision import Detection, InputSpec, Picture
 from offload.drivers.host import apart, machine
 from offload.drivers.host.memory import Budget
@@ -28,14 +27,6 @@ T = TypeVar("T")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
-
-_JPEGS = {"JPEG", "MPO"}
-_PIXEL_BYTES = {"1": 8, "L": 8, "RGB": 8, "WEBP": 20, "I;16": 20, "I": 20, "F": 20}
-_OTHER_PIXEL_BYTES = 12
-_COEFFICIENT_BYTES = 8
-"""Memory of a pixel until it is in a detector's input, by Pillow's mode, measured; and what a JPEG
-of several scans takes besides.
-"""
 
 _LIGHT_BYTES = 256 * 2**20
 """A picture that takes no more is decoded in this process."""
@@ -57,13 +48,18 @@ Pil.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
-def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS, *, heavy: bool = True
+) -> Picture:
     """The first frame, upright, as RGB in the shape of `spec`.
 
     A JPEG much larger than the input is decoded at a reduced scale that is still at least twice the
-    input, which loses nothing the bilinear resize would keep.
+    input, which loses nothing the bilinear resize would keep. Unless it may be `heavy`, one that is
+    not decoded in this process raises TooHeavy.
     """
-    return _made(data, max_pixels, _fit, spec, least_px=2 * max(spec.width, spec.height))
+    return _made(
+        data, max_pixels, _fit, spec, least_px=2 * max(spec.width, spec.height), heavy=heavy
+    )
 
 
 def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX_PIXELS) -> bytes:
@@ -114,7 +110,14 @@ def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def _made(data: bytes, max_pixels: int, work: Callable[..., T], *rest: Any, least_px: int = 0) -> T:
+def _made(
+    data: bytes,
+    max_pixels: int,
+    work: Callable[..., T],
+    *rest: Any,
+    least_px: int = 0,
+    heavy: bool = True,
+) -> T:
     """What `work(picture, *rest)` makes, once there is memory for it; in a process that can be
     ended where the bytes do not bound how long it takes, or where it takes much memory.
 
@@ -127,6 +130,8 @@ def _made(data: bytes, max_pixels: int, work: Callable[..., T], *rest: Any, leas
             if (weight_bytes := next(steps)) <= _LIGHT_BYTES:
                 with _memory.of(weight_bytes):
                     return cast("T", next(steps))
+    if not heavy:
+        raise TooHeavy("this picture takes much to decode")
     most_s = _MOST_S * max(1, max_pixels // MAX_PIXELS)
     try:
         with (
@@ -148,26 +153,15 @@ def _steps(
 ) -> Generator[Any]:
     """About how many bytes `work` takes, then what it makes."""
     with _opened(data, max_pixels) as source:
-        weight_bytes = _weight_bytes(source, scans, least_px)
+        weight_bytes = pieces.weight_bytes(source.format, source.mode, source.size, scans, least_px)
         if weight_bytes > _MOST_BYTES:
             raise TooManyPixels(
                 f"decoding {source.width} x {source.height} pixels of this kind takes "
                 f"{weight_bytes >> 20} MB, more than half of the memory there is"
             )
         yield weight_bytes
-        yield work(source, *rest)
-
-
-def _weight_bytes(source: Pil.Image, scans: int | None, least_px: int) -> int:
-    pixels, scaled = math.prod(source.size), 1
-    if source.format in _JPEGS:
-        if least_px:
-            scale = min(source.size) // least_px
-            scaled = next((step for step in (8, 4, 2) if step <= scale), 1)
-        whole = _COEFFICIENT_BYTES if scans != 1 else 0
-        return pixels * whole + pixels // scaled**2 * _PIXEL_BYTES["RGB"]
-    kind = "WEBP" if source.format == "WEBP" else source.mode
-    return pixels * _PIXEL_BYTES.get(kind, _OTHER_PIXEL_BYTES)
+        made = work(source, *rest)
+    yield made  # whose memory is all that is still held
 
 
 @contextmanager
@@ -176,7 +170,7 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     try:
         if not data:
             raise ImageError("empty file")
-        with Pil.open(io.BytesIO(data), formats=FORMATS) as source:
+        with closing(Pil.open(io.BytesIO(data), formats=FORMATS)) as source:
             width, height = source.size
             if width * height > max_pixels:
                 raise TooManyPixels(
@@ -262,7 +256,7 @@ def _scaled(
     source: Pil.Image, target: tuple[int, int], how: Pil.Resampling, lies: int
 ) -> Pil.Image:
     """The picture scaled to `target` as it lies, then turned upright; no metadata."""
-    if source.format in _JPEGS:
+    if source.format in pieces.JPEGS:
         source.draft(None, (2 * target[0], 2 * target[1]))
     small = _bare(_rgb(source).resize(target, how))
     if lies == 1:

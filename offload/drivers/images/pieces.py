@@ -1,5 +1,6 @@
-"""What picture files are put together of, seen without decoding a pixel."""
+"""What picture files are put together of and take to decode, seen without decoding a pixel."""
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -11,6 +12,13 @@ MOST_SCANS = 100
 
 _MOST_PIECES, _USUAL_BYTES = 1000, 1000
 """So many pieces of any size, and one more for each so many bytes of the file."""
+
+JPEGS = {"JPEG", "MPO"}
+_PIXEL_BYTES = {"1": 8, "L": 8, "RGB": 8, "I;16": 20, "I": 20, "F": 20}
+_OTHER_PIXEL_BYTES, _WEBP_PIXEL_BYTES, _COEFFICIENT_BYTES = 12, 20, 8
+"""Memory of a pixel until it is in a detector's input, by Pillow's mode, measured; and what a JPEG
+of several scans takes besides.
+"""
 
 Chunk = tuple[bytes, bytes]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -72,6 +80,22 @@ def _bounded(chunks: Iterator[Chunk], most: int) -> None:
 def _check(number: int, most: int) -> None:
     if number > most:
         raise ImageError(f"damaged image: more than {most} pieces in so small a file")
+
+
+def weight_bytes(
+    kind: str | None, mode: str, size: tuple[int, int], scans: int | None, least_px: int
+) -> int:
+    """About the memory that decoding takes, at most, by Pillow's words for format and mode. A JPEG
+    may be decoded at a reduced scale down to sides of `least_px`, unless that is 0.
+    """
+    pixels = math.prod(size)
+    if kind not in JPEGS:
+        others = _PIXEL_BYTES.get(mode, _OTHER_PIXEL_BYTES)
+        return pixels * (_WEBP_PIXEL_BYTES if kind == "WEBP" else others)
+    scale = min(size) // least_px if least_px else 1
+    scaled = next((step for step in (8, 4, 2) if step <= scale), 1)
+    whole = 0 if scans == 1 else _COEFFICIENT_BYTES
+    return pixels * whole + pixels // scaled**2 * _PIXEL_BYTES["RGB"]
 
 
 def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:

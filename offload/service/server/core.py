@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import ClientDisconnect
 
 from offload.domain import typed
+from offload.domain.errors import TooHeavy
 from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
@@ -70,9 +72,14 @@ class SessionFactory(Session, Protocol):
     """What answers: a session whose selection may differ from image to image."""
 
     def detect(
-        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+        self,
+        image: Image,
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+        *,
+        heavy: bool = True,
     ) -> Detections:
-        """Find the objects of one image."""
+        """Find the objects of one image; TooHeavy where it may not be `heavy` to decode, but is."""
 
 
 OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
@@ -91,9 +98,11 @@ class Slots:
     in_hand: int = 0
     at_work: set[int] = field(default_factory=set)
     threads: ThreadPoolExecutor = field(init=False)
+    heavy: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         self.threads = ThreadPoolExecutor(self.engine.concurrency, "slot")
+        self.heavy = ThreadPoolExecutor(-(-self.engine.concurrency // 2), "heavy")
 
     @asynccontextmanager
     async def admission(self, request: Request) -> AsyncIterator[None]:
@@ -135,18 +144,22 @@ class Slots:
         """
         asked_s = self.clock()
 
-        def work() -> wire.Answer:
+        def work(*, heavy: bool) -> wire.Answer:
             begun_s = self.clock()
             self.at_work.add(threading.get_ident())
             try:
-                found = self.engine.detect(Image("", make()), selection, max_pixels)
+                found = self.engine.detect(Image("", make()), selection, max_pixels, heavy=heavy)
             finally:
                 self.at_work.discard(threading.get_ident())
             queue_s = found.durations.queue_s + begun_s - asked_s
             found = replace(found, durations=replace(found.durations, queue_s=queue_s))
             return wire.Answer.of(found, body.recv_s, self.info.model.sha256)
 
-        answer = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            answer = await run(self.threads, partial(work, heavy=False))
+        except TooHeavy:  # the others' slots are not for it
+            answer = await run(self.heavy, partial(work, heavy=True))
         self.metrics.detected(answer.durations)
         return answer
 

@@ -148,7 +148,8 @@ def _bring_up(service: Service, stack: ExitStack) -> None:
     startup = wire.Startup(*(round(value, 6) for value in seconds))
     info = replace(service.info, startup=startup)
     slots = Slots(engine, info, service.metrics, service.clock)
-    stack.callback(slots.threads.shutdown, wait=False)
+    for threads in (slots.threads, slots.heavy):
+        stack.callback(threads.shutdown, wait=False)
     service.slots = slots
 
 
