@@ -161,7 +161,8 @@ def _steps(
             )
         yield weight_bytes
         made = work(source, *rest)
-    yield made  # whose memory is all that is still held
+    del source  # and what its decoder holds
+    yield made
 
 
 @contextmanager
