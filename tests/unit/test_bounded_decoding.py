@@ -11,7 +11,7 @@ from offload.domain.errors import ImageError, TooHeavy, TooManyPixels
 from offload.domain.events import Stop
 from offload.domain.vision import Image, InputSpec, Selection
 from offload.drivers.host import apart
-from offload.drivers.host.memory import Budget
+from offload.drivers.host.memory import MemoryBudget
 from offload.drivers.images import pictures
 from offload.drivers.images.image_files import FileImage
 from offload.places.inprocess import InProcess
@@ -120,7 +120,7 @@ def test_a_process_that_was_killed_meanwhile_is_replaced() -> None:
 
 
 def test_who_needs_memory_waits_until_it_is_there_and_who_needs_too_much_has_it_alone() -> None:
-    budget = Budget(100)
+    budget = MemoryBudget(100)
     done = threading.Event()
 
     def wait() -> None:

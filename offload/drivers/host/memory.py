@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Budget:
+class MemoryBudget:
     """So many bytes; whoever needs more has them alone."""
 
     def __init__(self, total_bytes: int) -> None:

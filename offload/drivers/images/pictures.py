@@ -19,7 +19,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from offload.domain.errors import ImageError, TooHeavy, TooManyPixels
 from offload.domain.vision import Detection, InputSpec, Picture
 from offload.drivers.host import apart, machine
-from offload.drivers.host.memory import Budget
+from offload.drivers.host.memory import MemoryBudget
 from offload.drivers.images import boxes, pieces
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ _MOST_S = 10
 
 _TOO_MUCH = "decoding it takes more time or memory than a picture may"
 _MOST_BYTES = (machine.usable_memory_bytes() or 8 * 2**30) // 2
-_memory = Budget(min(_MOST_BYTES, 2 * 2**30))
+_memory = MemoryBudget(min(_MOST_BYTES, 2 * 2**30))
 
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
