@@ -36,7 +36,7 @@ def test_a_webp_of_28_bytes_takes_its_memory_in_another_process() -> None:
     assert peak_bytes() - before_bytes < 64 * MB, "320 MB here, 2,141 MB for 8944 pixels a side"
 
 
-@pytest.mark.parametrize("data", [bombs.webp(4000), encoded(scene(), "GIF")])
+@pytest.mark.parametrize("data", [bombs.webp(4000), encoded(scene(), "GIF")], ids=["webp", "gif"])
 def test_who_cannot_wait_is_told_that_a_picture_is_heavy(data: bytes) -> None:
     with pytest.raises(TooHeavy):
         pictures.decode(data, SPEC, heavy=False)
@@ -74,15 +74,25 @@ def test_a_picture_that_takes_more_than_half_the_memory_is_refused(
         pictures.decode(bombs.webp(8944), SPEC)
 
 
-def test_one_such_picture_among_161_fails_alone() -> None:
+@pytest.mark.parametrize(
+    ("bomb", "reason"),
+    [(bombs.jpeg(1000), "scans"), (bombs.webp(8944), "more time or memory")],
+    ids=["scans", "pixels"],
+)
+def test_one_such_picture_among_161_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, bomb: bytes, reason: str
+) -> None:
+    monkeypatch.setattr(pictures, "_MOST_S", 0)
     photo = encoded(scene())
-    files = {f"{number}.png": photo for number in range(160)} | {"x.jpg": bombs.jpeg(1000)}
+    files = {f"{number}.png": photo for number in range(160)} | {"x": bomb}
     job = rows.Job(list(files), lambda path: FileImage(Image(path, files[path]), 0))
-    place = InProcess(MODEL, lambda _images: [FakeDetector()] * 2, 10**6, lambda: 0.0)
+    place = InProcess(MODEL, lambda _images: [FakeDetector()] * 2, 10**8, lambda: 0.0)
     with place.open(Selection(), 161) as session:
         found = list(rows.detect(job, session, "local", lambda: 0.0, Stop()))
     assert len(found) == 161
-    assert [row.path for row in found if row.error] == ["x.jpg"]
+    [failed] = [row for row in found if row.error]
+    assert failed.path == "x"
+    assert reason in (failed.error or "")
 
 
 def endless() -> Iterator[int]:

@@ -80,7 +80,7 @@ def create(service: Service) -> FastAPI:
             "description": HTTPStatus(status).phrase,
             "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
-        for status in (400, 401, 408, 413, 422, 429, 500, 503)
+        for status in (400, 401, 403, 408, 413, 421, 422, 429, 500, 503)
     }
     app.include_router(_own(service), dependencies=guarded, responses=refusals)
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
