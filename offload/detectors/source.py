@@ -136,6 +136,8 @@ def _say_once(wanted: str, identity: ModelIdentity, hub: Hub) -> None:
     )
     with suppress(OSError):  # it is said again
         trust.note(identity.sha256, kind)
+
+
 def check(path: str, expected: str, found: str) -> None:
     """ModelError unless what was loaded has the SHA-256 that was found when it was chosen."""
     if found != expected:
