@@ -31,12 +31,10 @@ _PLAIN = {
 
 def made(hint: Any) -> st.SearchStrategy[Any]:
     """Values of an annotated type; what says when it was is a moment."""
-    if is_dataclass(hint):
-        return _fields_made(hint)
     parts = get_args(hint)
     match get_origin(hint):
         case None:
-            return _PLAIN[hint]
+            return _fields_made(hint) if is_dataclass(hint) else _PLAIN[hint]
         case origin if origin is Annotated:
             return _bounded(parts[0], parts[1])
         case origin if origin in {UnionType, Union}:
@@ -54,7 +52,7 @@ def _bounded(kind: type, within: Any) -> st.SearchStrategy[Any]:
     return (st.integers if kind is int else st.floats)(within.ge, within.le)
 
 
-def _fields_made(kind: Any) -> st.SearchStrategy[Any]:
+def _fields_made(kind: type) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind, include_extras=True)
     fields = {name: MOMENTS if name == "taken_at" else made(hints[name]) for name in hints}
     return st.builds(kind, **fields)
