@@ -52,7 +52,7 @@ def _bounded(kind: type, within: Any) -> st.SearchStrategy[Any]:
     return (st.integers if kind is int else st.floats)(within.ge, within.le)
 
 
-def _fields_made(kind: type) -> st.SearchStrategy[Any]:
+def _fields_made(kind: Any) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind, include_extras=True)
     fields = {name: MOMENTS if name == "taken_at" else made(hints[name]) for name in hints}
     return st.builds(kind, **fields)

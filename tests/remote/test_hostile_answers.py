@@ -55,7 +55,19 @@ def but(*way: Any) -> bytes:
     return json.dumps(document).encode().replace(b'"1e999"', b"1e999")
 
 
-NO_NUMBER = (None, "1", True, [], {}, math.nan, math.inf, -math.inf, TOO_LARGE, 10**30, GONE)
+NO_NUMBER: tuple[Any, ...] = (
+    None,
+    "1",
+    True,
+    [],
+    {},
+    math.nan,
+    math.inf,
+    -math.inf,
+    TOO_LARGE,
+    10**30,
+    GONE,
+)
 NO_SHARE = (*NO_NUMBER, -0.001, 1.001, -1)
 NO_SIZE = (*NO_NUMBER, 0, -1, 1.5, 2**53 + 1)
 DOG_AT = ("detections", 0)

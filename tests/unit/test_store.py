@@ -472,7 +472,7 @@ def test_what_cannot_have_been_measured_is_refused_and_changes_nothing(
     fill(path, remote())
     with Store.opened(str(path), pytest.fail) as store:
         for one in odd(value):
-            with pytest.raises(OffloadError, match="^The history takes no such numbers: ."):
+            with pytest.raises(OffloadError, match=r"^The history takes no such numbers: ."):
                 store.add(one)
         with pytest.raises(OffloadError, match="takes no such numbers"):
             store.note(replace(OUTCOME, actual_s=value))

@@ -17,11 +17,11 @@ def bounded(transport: httpx.HTTPTransport) -> httpx.HTTPTransport:
     rest within as long again and a second for each kilobyte.
     """
     pool = transport._pool  # httpx has no parameter for who makes the connections of its pool
-    pool._network_backend = _Backend(pool._network_backend)
+    pool._network_backend = _BoundedBackend(pool._network_backend)
     return transport
 
 
-class _Backend(httpcore.NetworkBackend):
+class _BoundedBackend(httpcore.NetworkBackend):
     def __init__(self, inner: httpcore.NetworkBackend) -> None:
         self._inner = inner
 

@@ -26,6 +26,8 @@ MAX_PIXELS = 80_000_000
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
+_MOST_LABELS = 500
+"""More find no place of their own, and each is compared with all before it."""
 
 # `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
@@ -210,12 +212,14 @@ def _draw(canvas: Pil.Image, detections: Sequence[Detection]) -> None:
     font = ImageFont.load_default(size=max(13, side / 45))
     pen = ImageDraw.Draw(canvas)
     labels: list[tuple[_Edges, str, str]] = []
-    for d in detections:
+    for number, d in enumerate(detections):
         colour = _PALETTE[d.class_id % len(_PALETTE)]
         left, top = d.box.xmin * canvas.width, d.box.ymin * canvas.height
         right = max(left, d.box.xmax * canvas.width - 1)
         bottom = max(top, d.box.ymax * canvas.height - 1)
         pen.rectangle((left, top, right, bottom), None, colour, line_px)
+        if number >= _MOST_LABELS:
+            continue
         text = f"{d.label} {d.score:.2f}"
         extent = pen.textbbox((0, 0), text, font)
         size = extent[2] + 2 * line_px, extent[3] + 2 * line_px
