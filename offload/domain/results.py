@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from offload.domain.timing import Durations, with_new_names
+from offload.domain.typed import Count, Positive
 from offload.domain.vision import Box, Detection
 
 SCHEMA = 2
@@ -24,12 +25,12 @@ class Row:
     model_sha256: str
     where: str
     detections: tuple[Detection, ...] = ()
-    width: int | None = None
-    height: int | None = None
-    bytes: int | None = None
+    width: Positive | None = None
+    height: Positive | None = None
+    bytes: Count | None = None
     sha256: str | None = None
     mtime_ns: int | None = None
-    sent_bytes: int = 0
+    sent_bytes: Count = 0
     fallback: str | None = None
     durations: Durations = field(default_factory=Durations)
     error: str | None = None

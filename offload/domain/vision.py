@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from offload.domain.errors import UsageError
 from offload.domain.timing import Durations
-from offload.domain.typed import Share
+from offload.domain.typed import Id, Share
 
 Pixels = NDArray[np.uint8]
 """RGB, shape [height, width, 3]."""
@@ -37,8 +37,8 @@ class Detection(NamedTuple):
     """One object: what it is, how sure the model is (0..1), where."""
 
     label: str
-    class_id: int
-    score: float
+    class_id: Id
+    score: Share
     box: Box
 
 

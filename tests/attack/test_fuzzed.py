@@ -14,7 +14,9 @@ from tests.conftest import PROJECT
 def test_whatever_is_damaged_ends_in_its_own_error(
     tmp_path: Path, amount: Amount, kind: str, many: int
 ) -> None:
-    words = [sys.executable, "-m", "tests.attack.fuzzing", kind, "0", str(amount(many)), tmp_path]
-    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+    words = ("-m", "tests.attack.fuzzing", kind, "0", str(amount(many)), str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, *words], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"case {done.stdout.split()[-1:]}: {done.stderr[-3000:]}"
     assert len(done.stdout.split()) == amount(many)

@@ -1,4 +1,6 @@
-"""Whoever is killed, and whenever: nothing is lost, nothing is doubled, nothing traces back."""
+"""Whoever is killed, and whenever: nothing is lost, nothing is doubled, nothing traces back. What CI
+has of it is in tests/cli/test_detect.py and tests/remote/test_split.py.
+"""
 
 import json
 import random
@@ -19,12 +21,10 @@ from tests.remote.served import Served, served
 IMAGES = 120
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
-nightly = pytest.mark.soak
+pytestmark = pytest.mark.soak
 
 
-@pytest.mark.parametrize(
-    "where", ["local", *(pytest.param(name, marks=nightly) for name in ("remote", "split"))]
-)
+@pytest.mark.parametrize("where", ["local", "remote", "split"])
 def test_however_often_a_job_is_killed_it_comes_to_its_end_with_a_row_for_each_image(
     offload: Offload, tmp_path: Path, amount: Amount, where: str
 ) -> None:
