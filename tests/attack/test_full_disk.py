@@ -55,7 +55,7 @@ def test_whatever_cannot_be_written_is_told_and_once_it_can_nothing_is_lost(
 
 def test_so_it_is_by_the_command_that_keeps_a_history_too(tmp_path: Path, amount: Amount) -> None:
     photos = some_photos(tmp_path / "photos")
-    for case in range(amount(20)):
+    for case in range(amount(10)):
         out = tmp_path / str(case)
         words = ("detect", photos, "-o", out, "--annotate", "--format", "jsonl,coco,csv,json")
         with spawner().begin((*words, "--model", "builtin")) as process:

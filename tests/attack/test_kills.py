@@ -1,5 +1,6 @@
-"""Whoever is killed, and whenever: nothing is lost, nothing is doubled, nothing traces back. What CI
-has of it is in tests/cli/test_detect.py and tests/remote/test_split.py.
+"""Whoever is killed, and whenever: nothing is lost, nothing is doubled, nothing traces back.
+
+What always runs of it is in tests/cli/test_detect.py and tests/remote/test_split.py.
 """
 
 import json
