@@ -4,7 +4,9 @@ import copy
 import gzip
 import json
 import math
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from offload.bootstrap import detect
 from offload.domain.errors import PlaceUnavailable, Refused, Unanswered
 from offload.domain.typed import encoded
 from offload.domain.vision import Detections
+from offload.drivers.http.web import Unreachable
 from offload.service import wire
+from offload.service.client.greeting import Address
 from tests.becoming import spawner
 from tests.drawing import saved
 from tests.paced import Pace
@@ -34,6 +38,7 @@ from tests.remote.flaky import (
 from tests.remote.rows import rows
 from tests.remote.sessions import PHOTO, Visit, visit
 from tests.remote.test_greeting import OURS
+from tests.remote.test_split import wait_for
 
 FOUND = Detections((DOG,), 640, 480, DURATIONS)
 BODY = encoded(wire.Answer.of(FOUND, 0.001, IDENTITY.sha256))
@@ -117,7 +122,7 @@ def server() -> Iterator[Flaky]:
 
 @pytest.fixture(scope="module")
 def here(server: Flaky) -> Iterator[Visit]:
-    with visit(server, max_retries=0, timeout_s=0.2) as here:
+    with visit(server, max_retries=0) as here:
         yield here
 
 
@@ -171,10 +176,24 @@ TRANSFERS: dict[str, Act] = {
     "endless chunks": sends(
         head("Transfer-Encoding: chunked", b""), b"40000\r\n%s\r\n" % bytes(2**18)
     ),
-    "a dripping head": sends(b"HTTP/1.1 200 OK\r\nx: ", b"y", 0.05),
-    "a dripping body": sends(head("Content-Length: 200", b""), b" ", 0.05),
-    "dripping promises": sends(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
 }
+
+
+DRIPS: dict[str, Act] = {
+    "a head": sends(b"HTTP/1.1 200 OK\r\nx: ", b"y", 0.05),
+    "a body": sends(head("Content-Length: 200", b""), b" ", 0.05),
+    "promises": sends(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
+}
+
+
+@pytest.mark.parametrize("act", DRIPS.values(), ids=DRIPS)
+def test_an_answer_that_comes_drop_by_drop_is_not_waited_for(server: Flaky, act: Act) -> None:
+    server.then = act
+    with (
+        closing(Address(server.url, timeout_s=0.3).connect(time.perf_counter)) as client,
+        pytest.raises(Unreachable, match=r"too slowly|timed out"),
+    ):
+        client.request("GET", wire.DETECT)
 
 
 @pytest.mark.parametrize("act", TRANSFERS.values(), ids=TRANSFERS)
@@ -273,13 +292,17 @@ def test_with_a_fallback_it_is_asked_three_times_and_every_image_has_its_row(pho
 def test_in_a_split_it_is_left_for_good_and_every_image_has_its_row(
     pace: Pace, photos: Path, how: Act
 ) -> None:
-    pace(0.1)
+    pace(0.5)
+    where = ("--where", "split", "--model", "builtin", "--workers", 1, "--concurrency", 2)
     with Flaky(then=how, info=OURS) as server:
-        where = ("--where", "split", "--url", server.url, "--model", "builtin", "--concurrency", 2)
-        done = spawner(*pace.paths).run("detect", photos, *where, "--json")
-    assert done.returncode == 0, done.stderr
-    found = rows(done.stdout)
+        words = ("detect", photos, "--json", "--url", server.url, *where)
+        with spawner(*pace.paths).begin(words) as process:
+            wait_for(lambda: server.images)
+            pace(0)
+            written, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    found = rows(written)
     assert found.keys() == {path.name for path in photos.iterdir()}
     assert {(row["where"], row["error"]) for row in found.values()} == {("local", None)}
-    assert 1 <= len(server.images) <= 4, "three, and what was in hand"
-    assert "Traceback" not in done.stderr
+    assert len(server.images) <= 4, "three, and what was in hand"
+    assert "Traceback" not in said
