@@ -32,9 +32,9 @@ test *arguments:
 soak *arguments:
     pytest -m soak {{ arguments }}
 
-# everything damaged, killed and filled up that a tenth of is tried in `test`: takes long
+# all that is damaged, killed and filled up, of which `test` tries a tenth; properties at random
 attack *arguments:
-    pytest --attack -m '' tests/attack {{ arguments }}
+    pytest --attack -m '' tests/attack tests/unit tests/costmodel {{ arguments }}
 
 # write the pages that are generated
 docs:

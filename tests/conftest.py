@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["bed", "docker_engine"]
 
-# A slow moment of the machine is no fault of a property.
-hypothesis.settings.register_profile("offload", deadline=None, max_examples=50)
+# Red means that a change is wrong: so a property has no deadline, and is always tried on the same
+# examples. `just attack` tries others.
+hypothesis.settings.register_profile("offload", deadline=None, max_examples=50, derandomize=True)
+hypothesis.settings.register_profile("attack", deadline=None)
 hypothesis.settings.load_profile("offload")
 
 _TEST_BED = "198.18."
@@ -49,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--attack", action="store_true", help="in tests/attack try all, not a tenth: takes long"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --attack, properties are tried on other examples each time."""
+    if config.getoption("--attack"):
+        hypothesis.settings.load_profile("attack")
 
 
 def on_a_terminal(*arguments: object, stdout: Any = subprocess.DEVNULL) -> tuple[int, str]:

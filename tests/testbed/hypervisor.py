@@ -1,6 +1,7 @@
 """Makes this machine agree with what EC2 says: a host for every instance that runs."""
 
 import base64
+import copy
 import io
 import os
 import random
@@ -202,10 +203,12 @@ def serve() -> None:
     for what in ("EC2_ENABLE_INSTANCE_TYPE", "ENABLE_KEYPAIR", "ENABLE_AMI"):
         os.environ.setdefault(f"MOTO_{what}_VALIDATION", "1")
     from moto.ec2.models import elastic_network_interfaces
+    from moto.ec2.models.instances import Instance as Virtual
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     elastic_network_interfaces.random_public_ip = _random_public_ip
+    Virtual.terminate = _but_once(Virtual.terminate)
     sweep()
     (STATE / "hosts").mkdir(parents=True, exist_ok=True, mode=0o700)
     network_up()
@@ -226,6 +229,15 @@ def serve() -> None:
     hypervisor.run(stopping)
     sweep()
     (STATE / "daemon.json").unlink(missing_ok=True)
+
+
+def _but_once(terminate: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What has ended can be ended again, as EC2 has it; moto misses its network card."""
+
+    def wrapped(self: Any) -> Any:
+        return copy.copy(self._state) if self._state.name == "terminated" else terminate(self)
+
+    return wrapped
 
 
 def _random_public_ip() -> str:
