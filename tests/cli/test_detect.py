@@ -119,7 +119,6 @@ def test_everything_that_is_no_image_is_a_failed_row_and_the_run_goes_on(
         os.chdir(here)
     (folder / "device.jpg").symlink_to("/dev/zero")
     (folder / "itself.jpg").symlink_to("itself.jpg")
-    (folder / "up").symlink_to(folder)
     (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(encoded(scene(), "JPEG"))
     done = offload("detect", folder, "-r", "--json", *BUILTIN)
     assert done.returncode == 3, done.stderr
@@ -128,7 +127,7 @@ def test_everything_that_is_no_image_is_a_failed_row_and_the_run_goes_on(
     expected = {
         "empty.jpg": "empty", "text.jpg": "not an image", "truncated.jpg": "damaged",
         "bomb.png": "--max-pixels", "pipe.jpg": "pipe", "socket.jpg": "socket",
-        "device.jpg": "device", "itself.jpg": "itself", "up": "leads back", r"caf\xe9.jpg": "UTF-8",
+        "device.jpg": "device", "itself.jpg": "itself", r"caf\xe9.jpg": "UTF-8",
     }  # fmt: skip
     assert set(reasons) == set(expected)
     for path, reason in expected.items():
@@ -416,11 +415,42 @@ def test_results_inside_the_folder_of_photos_are_never_taken_for_photos(
     assert len(list(photos.rglob("*.jpg"))) == 4
 
 
-def test_a_name_too_long_to_annotate_is_a_failed_row(offload: Offload, tmp_path: Path) -> None:
+def test_a_name_too_long_to_annotate_costs_nothing(offload: Offload, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     saved(photos / ("a" * 251 + ".jpg"))
     done = offload("detect", photos, "-o", tmp_path / "out", "--annotate", *BUILTIN)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_says_what_it_left_out_and_a_row_what_is_odd(
+    offload: Offload, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    saved(photos / "scan.tif", scene().convert("1"), "TIFF")
+    (photos / "cut.jpg").write_bytes(encoded(scene(300, 300), "JPEG")[:-2])
+    for name in ("1.psd", "2.psd", "IMG_3"):
+        (photos / name).write_text("other")
+    out = tmp_path / "out"
+    done = offload("detect", photos, "-o", out, "--annotate", *BUILTIN)
+    assert done.returncode == 0, done.stderr
+    assert "3 other files left out (2 .psd, 1 without suffix)" in done.stderr
+    assert "cut.jpg: the file breaks off" in done.stderr
+    notes = {row["path"]: row["note"] for row in rows((out / "detections.jsonl").read_text())}
+    assert notes == {"cut.jpg": "the file breaks off", "scan.tif": None}
+    assert {path.name for path in (out / "annotated").iterdir()} == {"cut.jpg", "scan.tif"}
+
+
+def test_the_current_folder_may_have_a_name_that_is_not_utf8(
+    offload: Offload, tmp_path: Path
+) -> None:
+    here = tmp_path / os.fsdecode(b"caf\xe9")
+    saved(here / "a.jpg")
+    for _ in range(2):
+        done = offload("detect", here, "-o", "../out", "--format", "coco", *BUILTIN, cwd=here)
+        assert done.returncode == 0, done.stderr
+    run = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+    assert run["settings"]["root"] == f"{tmp_path}/caf\\xe9"
+    assert run["sources"] == [run["settings"]["root"]]
 
 
 def test_closed_standard_input_is_explained(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files that are either whole or not there, what is in them, and locks between processes."""
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,10 @@ from offload.domain.errors import OffloadError
 
 _LOOK_S = 0.5
 _CHUNK_BYTES = 2**18
+_REASONS = dict.fromkeys(
+    (errno.ENOLCK, errno.EOPNOTSUPP), "its file system has no locks, as some network drives"
+)
+"""Where the system's own words do not help."""
 
 
 @contextmanager
@@ -88,7 +93,7 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
 @contextmanager
 def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock file `path`, whose folder is made. While another process does, `waiting` is
-    called now and then; it may raise.
+    called now and then; it may raise. The file says who holds it.
     """
     from filelock import FileLock, Timeout
 
@@ -100,10 +105,26 @@ def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[No
         except Timeout:
             waiting()
             lock.timeout = _LOOK_S
+    _sign(path)
     try:
         yield
     finally:
         lock.release()
+
+
+def _sign(path: str) -> None:
+    import platform
+
+    with suppress(OSError), open(path, "w", encoding="utf-8") as file:
+        file.write(f"process {os.getpid()} on {platform.node()}")
+
+
+def _holder(path: str) -> str:
+    """Who holds a lock, in brackets; empty where that is not known."""
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        if who := file.read(100):
+            return f" ({who})"
+    return ""
 
 
 def is_locked(path: str) -> bool:
@@ -126,15 +147,16 @@ def folder_locked(folder: str, what: str) -> Iterator[None]:
     Raises:
         OffloadError: another one does.
     """
+    lock = os.path.join(folder, ".lock")
 
     def refuse() -> None:
         raise OffloadError(
-            f"Another {what} is writing to {folder}.",
+            f"Another {what} is writing to {folder}{_holder(lock)}.",
             hint="Wait for it, or choose another --out.",
         )
 
     os.makedirs(folder, exist_ok=True)
-    with locked(os.path.join(folder, ".lock"), refuse):
+    with locked(lock, refuse):
         yield
 
 
@@ -148,12 +170,13 @@ def explained(said: str, hint: str, kind: type[OffloadError] = OffloadError) -> 
     try:
         yield
     except OSError as error:
-        raise kind(f"{said}: {error.strerror or error}.", hint=hint) from error
+        reason = _REASONS.get(error.errno or 0, error.strerror or error)
+        raise kind(f"{said}: {reason}.", hint=hint) from error
 
 
 def writing(
     what: str, folder: str, kind: type[OffloadError] = OffloadError
 ) -> AbstractContextManager[None]:
     """`explained`, while `what` is written to the folder that the user names with `--out`."""
-    hint = "What was written is whole. Make room, or choose another --out."
+    hint = "What was written is whole. Choose another --out."
     return explained(f"Cannot write {what} to {folder}", hint, kind)

@@ -6,6 +6,7 @@ or of more than `max_pixels`.
 """
 
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,19 +19,23 @@ from PIL import ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from offload.domain.errors import ImageError, TooManyPixels
 from offload.domain.vision import Detection, InputSpec, Picture
+from offload.drivers.images import formats
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
 
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
+_SAMPLE_FORMAT, _UNSIGNED = 339, (1,)
+_MISSING = (127, 128)
 
 # `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
 # Else what is odd about a file's metadata is printed on standard error.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -107,7 +112,7 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
 
 def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
     out = io.BytesIO()
-    picture.save(out, kind, **options)
+    _bare(picture).save(out, kind, **options)
     return out.getvalue()
 
 
@@ -117,22 +122,35 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     try:
         if not data:
             raise ImageError("empty file")
-        with Pil.open(io.BytesIO(data), formats=FORMATS) as source:
+        broken = formats.breaks_off(data)
+        whole = data + formats.JPEG_END if broken else data
+        with Pil.open(io.BytesIO(whole), formats=_readable(data)) as source:
             width, height = source.size
             if width * height > max_pixels:
                 raise TooManyPixels(
                     f"{width} x {height} pixels is more than --max-pixels {max_pixels}"
                 )
+            if broken:
+                _check_end(source)
             yield source
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        known = "JPEG, PNG, WebP, BMP, GIF, TIFF"
-        raise ImageError(f"not an image of a known format ({known})") from error
+        raise ImageError(formats.unknown(data)) from error
     # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
     # must not end a run over many.
     except Exception as error:
         raise ImageError(f"damaged image: {error or type(error).__name__}") from error
+
+
+def _readable(data: bytes) -> tuple[str, ...]:
+    """Pillow's names of the formats that the bytes may be of."""
+    if formats.READS_HEIF and formats.is_heif(data):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return ("HEIF",)
+    return FORMATS
 
 
 def _orientation(source: Pil.Image) -> int:
@@ -185,14 +203,40 @@ def _rgb(source: Pil.Image) -> Pil.Image:
         source.load()
         return source
     if source.mode.startswith(("I", "F")):
-        deep = np.asarray(source, np.float32)
-        peak = 1.0 if source.mode == "F" and deep.max(initial=0) <= 1 else 65535.0
-        return Pil.fromarray(np.clip(deep * (255 / peak), 0, 255).astype(np.uint8)).convert("RGB")
+        return _shallow(source).convert("RGB")
     if source.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in source.info:
         layer = source.convert("RGBA")
         paper = Pil.new("RGBA", layer.size, "white")
         return Pil.alpha_composite(paper, layer).convert("RGB")
     return source.convert("RGB")
+
+
+def _shallow(source: Pil.Image) -> Pil.Image:
+    """A deep grey in 8 bits. White is 1 for floats, or the highest there is; for whole numbers all
+    the bits that the highest takes, 8 at least. Black is 0, or the lowest, and what is no number.
+    """
+    held = np.asarray(source)
+    if getattr(source, "tag_v2", {}).get(_SAMPLE_FORMAT) == _UNSIGNED and source.mode == "I":
+        held = held.view(np.uint32)  # Pillow reads these as signed
+    there = np.isfinite(held)
+    low, high = float(held.min(initial=0, where=there)), float(held.max(initial=0, where=there))
+    white = max(1.0, high) if source.mode == "F" else 2.0 ** max(8, int(high).bit_length()) - 1
+    deep = held.astype(np.float32)
+    deep[~there] = low
+    deep *= 255 / (white - low)
+    deep -= low * 255 / (white - low)
+    return Pil.fromarray(deep.astype(np.uint8))
+
+
+def _check_end(source: Pil.Image) -> None:
+    """Refuse a JPEG of which a tenth is missing or more: where nothing is, its decoder puts grey.
+
+    Raises:
+        ImageError: so it is.
+    """
+    foot = np.asarray(source.crop((0, source.height * 9 // 10, *source.size)))
+    if np.isin(foot, _MISSING).all():
+        raise ImageError("damaged image: it breaks off")
 
 
 def sample() -> bytes:
