@@ -12,6 +12,10 @@ from offload.cli.process import INTERRUPTED  # notes when this process began, to
 
 def main() -> None:
     """The `offload` command."""
+    from offload.drivers.host import descriptors
+
+    descriptors.open_standard()
+    descriptors.allow_many()
     from offload.cli.commands import app
     from offload.domain.errors import OffloadError
 

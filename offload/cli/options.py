@@ -13,9 +13,6 @@ from offload.domain.errors import UsageError
 MAX_PIXELS = 80_000_000
 """As `offload.drivers.images.pictures` has it, which no command may import before it runs."""
 
-MACHINE = "main"
-"""What a rented machine is called unless it is called something else."""
-
 
 def fields(context: typer.Context, kind: type[Any], *besides: str) -> dict[str, Any]:
     """What was typed, by the fields of `kind` that the command's parameters are called like, but

@@ -10,6 +10,8 @@ State = Literal["pending", "running", "stopping", "stopped", "ending", "gone"]
 
 MARK = "offload:machine"
 """The tag that everything of ours carries; its value is the machine's name."""
+OWNER = "offload:owner"
+"""The tag with who made it at which computer, which a policy may ask for."""
 EXPIRES = "offload:expires"
 """The tag with the latest time, UTC in ISO 8601, at which a machine ends by itself, or `never`."""
 LOGIN = "offload:login"
@@ -88,13 +90,16 @@ class Machine:
 @dataclass(frozen=True, slots=True)
 class Resource:
     """Anything that carries our mark: `kind` is `instance`, `key pair`, `security group`, `volume`,
-    `network interface` or `spot request`; `name` the machine it belongs to.
+    `network interface` or `spot request`; `name` the machine and `owner` the computer that its tags
+    name, which anybody can copy. `ties` are the key, group and machine that it has or is at.
     """
 
     kind: str
     id: str
     name: str
     region: str
+    owner: str | None = None
+    ties: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

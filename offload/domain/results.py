@@ -1,11 +1,13 @@
 """One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from offload.domain.timing import Durations, with_new_names
-from offload.domain.vision import Box, Detection
+from offload.domain.typed import read
+from offload.domain.vision import Detection
 
 SCHEMA = 2
 """Version of every JSON document we write; grows when a reader would have to change."""
@@ -53,13 +55,13 @@ class Row:
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
-        plain = {f: document[f] for f in _PLAIN_FIELDS if f in document}
-        found = tuple(
-            Detection(str(d["label"]), int(d["id"]), float(d["score"]), Box(*map(float, d["box"])))
-            for d in document["detections"]
-        )
-        durations = Durations(**with_new_names(document["durations"]))
-        return cls(**plain, detections=found, durations=durations)
+        found = [(d["label"], d["id"], d["score"], d["box"]) for d in document["detections"]]
+        durations = with_new_names(document["durations"])
+        row = read(cls, {**document, "detections": found, "durations": durations})
+        numbers = (n for d in row.detections for n in (d.score, *d.box))
+        if not all(map(math.isfinite, numbers)) or (row.error, row.width) == (None, None):
+            raise ValueError(row)
+        return row
 
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Row) if f.name not in {"detections", "durations"})

@@ -21,10 +21,14 @@ def loads(text: str | bytes) -> Any:
     """JSON text as JSON types.
 
     Raises:
-        ValueError: it is something else, or nested too deeply.
+        ValueError: it is something else, as NaN is, or nested too deeply.
     """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

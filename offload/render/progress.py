@@ -34,7 +34,7 @@ def is_watched(quiet: bool) -> bool:
 
 def keeps_stdout() -> bool:
     """Whether rich may redirect standard output; results that go to a file must not be shown."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    return sys.stdout.isatty()
 
 
 def description() -> "TextColumn":

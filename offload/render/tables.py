@@ -59,10 +59,8 @@ def write(text: str) -> None:
     """Write to standard output, at once.
 
     Raises:
-        OffloadError: it is closed or full. A reader that has gone is left to the command line.
+        OffloadError: it is full. A reader that has gone is left to the command line.
     """
-    if sys.stdout is None:
-        raise OffloadError("Standard output is closed.", hint="For results in files: --out DIR")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -51,7 +51,6 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
             hint=f"For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host "
             f"{options.host}",
         )
-    machine.allow_many_files()
     listener = listen(options.host, options.port)
     model = source.chosen(options.model or configured.model, context.hub, options.labels)
     cores = machine.usable_cores()

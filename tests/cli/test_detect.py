@@ -179,7 +179,10 @@ def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_
     command = ("detect", photos, "-o", out, "--format", "jsonl,coco", *BUILTIN)
     offload(*command)
     saved(photos / "b.jpg")
+    with (out / "detections.jsonl").open("a") as log:
+        log.write("odd\n")
     again = offload(*command)
+    assert "that were no rows (1) are kept in unreadable.jsonl" in again.stderr
     assert "1 image, 1 done before" in again.stderr
     run = (out / "run.json").read_text()
     assert json.loads(run)["in_folder"] == {"images": 2, "failed": 0}
@@ -453,10 +456,11 @@ def test_the_current_folder_may_have_a_name_that_is_not_utf8(
     assert run["sources"] == [run["settings"]["root"]]
 
 
-def test_closed_standard_input_is_explained(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m offload detect - --model builtin <&-"
-    done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert "Standard input is closed" in done.stderr
+def test_closed_standard_streams_are_dev_null(
+    offload: Offload, examples: Path, tmp_path: Path
+) -> None:
+    detect = f"{sys.executable} -m offload detect {examples} -o out --model builtin <&- >&- 2>&-"
+    assert subprocess.run(["bash", "-c", detect], check=False, cwd=tmp_path).returncode == 0
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    found = rows((tmp_path / "out" / "detections.jsonl").read_text())
+    assert run["totals"]["images"] == len(found) > 0

@@ -147,6 +147,10 @@ def test_a_machine_of_another_computer_is_left_alone(machine: Rented, someone: R
     refused = someone("provision", "ec2", "--name", machine.name, "-y", "-q")
     assert refused.returncode == 1
     assert "whose key is not on this computer" in refused.stderr
+    unasked = someone("down", machine.name)
+    assert unasked.returncode == 2
+    assert f"instance {machine.id} of {machine.name}" in unasked.stdout
+    assert "Nothing is removed without a yes" in unasked.stderr
     assert len(machine.renter.carrying(machine.name)) == 4
     assert machine.renter.ssh(machine.name, "echo welcome") == "welcome\n"
 

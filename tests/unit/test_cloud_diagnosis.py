@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import OffloadError
-from offload.domain.machines import MARK
+from offload.domain.machines import OWNER
 from offload.domain.results import Json
 from offload.drivers import settings
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.tagging import marks
 from offload.drivers.settings import Settings
 from offload.usecases.provision import cloud_diagnosis
 from tests.contexts import context
@@ -109,12 +110,20 @@ def test_without_a_default_network_the_rest_is_still_looked_at(
     aws.was_asked_everything()
 
 
-def test_who_may_terminate_is_known_while_there_is_a_machine(
-    aws: Aws, configured: Settings
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "These credentials may not ec2:TerminateInstances."),
+        ({OWNER: "bob-desk"}, "None"),  # which the policy keeps us from
+    ],
+)
+def test_who_may_terminate_is_known_while_there_is_a_machine_of_ours(
+    aws: Aws, configured: Settings, changed: dict[str, str], said: str
 ) -> None:
     looked_up(aws)
     aws.refuses("run_instances", "DryRunOperation")
-    machine = {"InstanceId": "i-1", "Tags": [{"Key": MARK, "Value": "bee"}]}
+    tags = [{"Key": key, "Value": value} for key, value in (marks("bee") | changed).items()]
+    machine = {"InstanceId": "i-1", "Tags": tags}
     for operation in LISTS:
         there = {"Reservations": [{"Instances": [machine]}]}
         aws.says(operation, there if operation == "describe_instances" else {})
@@ -122,4 +131,4 @@ def test_who_may_terminate_is_known_while_there_is_a_machine(
         denied = operation == "terminate_instances"
         aws.refuses(operation, "UnauthorizedOperation" if denied else "DryRunOperation")
     _, wrong = diagnosed(aws, configured)
-    assert str(wrong) == "These credentials may not ec2:TerminateInstances."
+    assert str(wrong) == said

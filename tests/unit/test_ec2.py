@@ -9,9 +9,10 @@ import pytest
 from botocore.stub import ANY
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.machines import EXPIRES, LOGIN, MARK, Machine, Offer, Resource, Spec
+from offload.domain.machines import EXPIRES, LOGIN, MARK, OWNER, Machine, Offer, Resource, Spec
 from offload.drivers.aws import iam
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.host import machine
 from tests.stubbed_aws import OPERATIONS, REGION, Aws, aws
 
 __all__ = ["aws"]
@@ -241,6 +242,7 @@ def instance(**changed: Any) -> dict[str, Any]:
     return usual | changed
 
 
+MARKS = [{"Key": MARK, "Value": "bee"}, {"Key": OWNER, "Value": machine.owner()}]
 GROUP = {"SecurityGroups": [{"GroupId": "sg-1"}]}
 IN_VPC = {
     "Filters": [
@@ -277,11 +279,11 @@ REQUEST: dict[str, Any] = {
             "Tags": [
                 {"Key": "Name", "Value": "offload-bee"},
                 {"Key": LOGIN, "Value": "ec2-user"},
-                {"Key": MARK, "Value": "bee"},
+                *MARKS,
             ],
         },
-        {"ResourceType": "volume", "Tags": [{"Key": MARK, "Value": "bee"}]},
-        {"ResourceType": "network-interface", "Tags": [{"Key": MARK, "Value": "bee"}]},
+        {"ResourceType": "volume", "Tags": MARKS},
+        {"ResourceType": "network-interface", "Tags": MARKS},
     ],
 }
 ASKED = REQUEST | {
@@ -311,6 +313,7 @@ class TestLaunch:
     def test_a_users_tags_do_not_displace_ours(self, aws: Aws, cloud: Cloud) -> None:
         offer = replace(OFFER, spec=replace(SPEC, tags={"team": "bees", MARK: "x", EXPIRES: "z"}))
         ours = {MARK: "bee", EXPIRES: "z", "Name": "offload-bee", LOGIN: "ec2-user"}
+        ours[OWNER] = machine.owner()
         tags = {"team": "bees", **ours}
         first = {
             "ResourceType": "instance",
@@ -327,7 +330,7 @@ class TestLaunch:
     def test_a_spot_machine_ends_rather_than_stops(self, aws: Aws, cloud: Cloud) -> None:
         offer = replace(OFFER, spec=replace(SPEC, spot=True))
         once = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
-        mark = {"ResourceType": "spot-instances-request", "Tags": [{"Key": MARK, "Value": "bee"}]}
+        mark = {"ResourceType": "spot-instances-request", "Tags": MARKS}
         more = {
             "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": once},
             "TagSpecifications": [*REQUEST["TagSpecifications"], mark],
@@ -385,6 +388,13 @@ class TestMachines:
         newer = {"Reservations": [{"Instances": [instance()]}]}
         aws.says("describe_instances", newer, asked | {"NextToken": "more"})
         assert [machine.id for machine in cloud.machines()] == ["i-1", "i-2"]
+
+    def test_of_a_name_are_those_whose_key_is_called_so(self, aws: Aws, cloud: Cloud) -> None:
+        by_key = {"Name": "key-name", "Values": ["offload-bee"]}
+        by_tag = {"Name": f"tag:{MARK}", "Values": ["bee"]}
+        answer: dict[str, Any] = {"Reservations": []}
+        aws.says("describe_instances", answer, {"Filters": [by_tag, ANY, by_key]})
+        assert cloud.machines("bee") == []
 
     @pytest.mark.parametrize(
         ("state", "is_"),
@@ -464,9 +474,7 @@ class TestGroups:
             "GroupName": "offload-bee",
             "Description": ANY,
             "VpcId": "vpc-1",
-            "TagSpecifications": [
-                {"ResourceType": "security-group", "Tags": [{"Key": MARK, "Value": "bee"}]}
-            ],
+            "TagSpecifications": [{"ResourceType": "security-group", "Tags": MARKS}],
         })  # fmt: skip
         aws.says("describe_security_groups", GROUP, {"GroupIds": ["sg-1"]})
         aws.says("describe_security_group_rules", {"SecurityGroupRules": []})
@@ -512,24 +520,34 @@ class TestGroups:
 
 
 class TestResources:
-    def test_every_kind_is_found_and_removed_by_its_own_call(self, aws: Aws, cloud: Cloud) -> None:
-        tags = {"Tags": [{"Key": MARK, "Value": "bee"}]}
-        request = {"SpotInstanceRequestId": "sir-1"} | tags
-        aws.says("describe_spot_instance_requests", {"SpotInstanceRequests": [request]})
-        aws.says("describe_instances", {"Reservations": [{"Instances": [instance()]}]})
-        aws.says("describe_volumes", {"Volumes": [{"VolumeId": "vol-1"} | tags]})
-        card = {"NetworkInterfaceId": "eni-1", "TagSet": tags["Tags"]}
+    def test_every_kind_is_found_with_its_ties_and_removed_by_its_own_call(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        tags = {"Tags": [{"Key": MARK, "Value": "bee"}, {"Key": OWNER, "Value": "ana-laptop"}]}
+        group = {"GroupId": "sg-1"}
+        asked = {"KeyName": "offload-bee", "SecurityGroups": [group]}
+        request = {"SpotInstanceRequestId": "sir-1", "LaunchSpecification": asked}
+        aws.says("describe_spot_instance_requests", {"SpotInstanceRequests": [request | tags]})
+        machine = instance() | tags | asked
+        aws.says("describe_instances", {"Reservations": [{"Instances": [machine]}]})
+        at = {"InstanceId": "i-1"}
+        volume = {"VolumeId": "vol-1", "Attachments": [at]}
+        aws.says("describe_volumes", {"Volumes": [volume | tags]})
+        card = {"NetworkInterfaceId": "eni-1", "Groups": [group], "Attachment": at}
+        card["TagSet"] = tags["Tags"]
         aws.says("describe_network_interfaces", {"NetworkInterfaces": [card]})
-        aws.says("describe_security_groups", {"SecurityGroups": [{"GroupId": "sg-1"} | tags]})
+        named = group | {"GroupName": "offload-bee"}
+        aws.says("describe_security_groups", {"SecurityGroups": [named | tags]})
         aws.says("describe_key_pairs", {"KeyPairs": [{"KeyName": "offload-bee"} | tags]})
         found = cloud.resources("bee")
+        ours = ("bee", REGION, "ana-laptop")
         assert found == [
-            Resource("spot request", "sir-1", "bee", REGION),
-            Resource("instance", "i-1", "bee", REGION),
-            Resource("volume", "vol-1", "bee", REGION),
-            Resource("network interface", "eni-1", "bee", REGION),
-            Resource("security group", "sg-1", "bee", REGION),
-            Resource("key pair", "offload-bee", "bee", REGION),
+            Resource("spot request", "sir-1", *ours, frozenset(["offload-bee"])),
+            Resource("instance", "i-1", *ours, frozenset(["offload-bee", "sg-1", "i-1"])),
+            Resource("volume", "vol-1", *ours, frozenset(["i-1"])),
+            Resource("network interface", "eni-1", *ours, frozenset(["sg-1", "i-1"])),
+            Resource("security group", "sg-1", *ours, frozenset(["offload-bee"])),
+            Resource("key pair", "offload-bee", *ours, frozenset(["offload-bee"])),
         ]
         gone = "InvalidSpotInstanceRequestID.NotFound"
         asked = {"SpotInstanceRequestIds": ["sir-1"]}
@@ -608,4 +626,7 @@ class TestPermissions:
         assert {f"ec2:{action}" for action, _ in OPERATIONS} <= granted
         assert {"ssm:GetParameters", "pricing:GetProducts"} <= granted
         (ending,) = (s for s in policy["Statement"] if "ec2:TerminateInstances" in s["Action"])
-        assert ending["Condition"] == {"StringLike": {f"ec2:ResourceTag/{MARK}": "*"}}
+        owner = machine.owner()
+        assert ending["Condition"] == {"StringEquals": {f"ec2:ResourceTag/{OWNER}": owner}}
+        (tagging,) = (s for s in policy["Statement"] if s["Sid"] == "TagWhatIsMade")
+        assert tagging["Condition"]["StringEquals"][f"aws:RequestTag/{OWNER}"] == owner

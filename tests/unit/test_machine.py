@@ -1,12 +1,14 @@
 """What the system tells of itself, read from tables as it writes them."""
 
 import os
+import resource
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from offload.cli import commands, main
 from offload.drivers.host import machine
 
 ROUTES = """\
@@ -71,6 +73,22 @@ def test_who_asks_for_the_load_is_none_of_it() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux")
+def test_every_command_may_have_as_many_files_open_as_the_system_permits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    found: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        commands, "app", lambda: found.append(resource.getrlimit(resource.RLIMIT_NOFILE))
+    )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        main()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert found == [(before[1], before[1])]
+
+
 def test_a_thread_steps_back_and_no_other_does() -> None:
     seen = []
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine, Spec
-from offload.drivers.folders import machine_files
+from offload.domain.measurements import Outcome
+from offload.drivers.folders import files, machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
+from offload.drivers.store.store import Store
 from offload.providers.ec2.registry import MachineState
 
 SPEC = Spec(
@@ -20,6 +23,8 @@ SPEC = Spec(
 RECORD = MachineRecord(
     SPEC, "ec2-user", 0.0893, 16, "abc", "2026-11-21T12:00:00+00:00", profile="work"
 )
+
+OUTCOME = Outcome("2026-11-21T09:00:00+00:00", "key", "local", "builtin", 9, 99, 2, 1, 3, 2.5)
 
 
 @pytest.fixture
@@ -76,6 +81,35 @@ def test_what_is_written_is_for_its_owner_alone(folder: MachineFolder) -> None:
     folder.write("key", "another\n")
     assert folder.read("key") == "another\n"
     assert modes(folder) == {"big": 0o700, "key": 0o600}
+
+
+def test_data_is_its_owners_alone_whatever_was_there_before(tmp_path: Path) -> None:
+    data = tmp_path / "share" / "offload"
+    folder = machine_files.folder(str(data / "machines"), "big")
+    made = {"": 0o700, "offload": 0o700, "machines": 0o700, "big": 0o700}
+    made |= {"big.lock": 0o600, "key": 0o600, "history.sqlite3": 0o600}
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            with folder.locked():
+                folder.write("key", "private")
+            with Store.opened(str(data / "history.sqlite3"), pytest.fail) as store:
+                store.note(OUTCOME)
+            found = [path for path in data.rglob("*") if path.name in made]
+            assert {path.name: path.stat().st_mode & 0o777 for path in found} | {
+                "": (tmp_path / "share").stat().st_mode & 0o777,
+                "offload": data.stat().st_mode & 0o777,
+            } == made
+            for path in (data, *found):
+                path.chmod(path.stat().st_mode | 0o077)
+    finally:
+        os.umask(before)
+
+
+def test_a_folder_that_is_everybodys_stays_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    files.private_folder(str(tmp_path))
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
 def test_a_file_that_is_missing_is_said_to_be(folder: MachineFolder) -> None:

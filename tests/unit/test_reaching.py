@@ -38,6 +38,10 @@ class World:
         assert name == "big"
         return self.there
 
+    def key_of(self, name: str) -> str:
+        assert name == "big"
+        return "ssh-ed25519 AAAAtheirs"
+
     def cidrs(self, name: str) -> tuple[str, ...]:
         assert name == "big"
         return self.let_in
@@ -99,6 +103,16 @@ def test_a_machine_that_is_not_up_is_remembered_so(
     with pytest.raises(PlaceUnavailable, match=r"is gone|is stopped"):
         reached(world, local)
     assert local.folder.record() == replace(wider, address=None)
+
+
+def test_a_machine_of_another_computer_that_has_its_name_by_now_is_not_taken_for_it(
+    world: World, local: MachineState
+) -> None:
+    world.there = [replace(RUNNING, id="i-2", address="198.18.0.2")]
+    world.at = {"198.18.0.1": SILENT, "198.18.0.2": "a shell of theirs"}
+    with pytest.raises(PlaceUnavailable, match="is gone"):
+        reached(world, local)
+    assert local.folder.record() == replace(RECORD, address=None), "its id is not ours"
 
 
 def test_a_machine_that_was_removed_meanwhile_is_not_remembered_again(

@@ -102,8 +102,7 @@ def run(home: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Machines that are known here, of which one can be told what became."""
     one = Run(settings.load({"OFFLOAD_DATA": str(home), "OFFLOAD_OFFLINE": "1"}))
 
-    def down(*words: Any, only_ours: bool) -> None:
-        assert only_ours
+    def down(*words: Any) -> None:
         one.undone.append(f"{words[1]} is removed")
         words[-1](Resource("instance", "i-1", "big", "us-east-1"))
         one.now_s += 1000  # until the last of it is gone
@@ -311,8 +310,7 @@ def test_coming_up_ends_with_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) 
 def test_a_machine_that_does_not_go_is_not_kept_quiet_about(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_words: Any, only_ours: bool) -> None:
-        del only_ours
+    def fails(*_words: Any) -> None:
         raise OffloadError("AWS does not answer.")
 
     comes_up(monkeypatch, run, NEW)

@@ -1,8 +1,12 @@
 """Rented machines as people handle them, in clouds of our own making."""
 
 import datetime
+import io
+import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +16,9 @@ from offload.domain.machines import Machine, Resource, Spec
 from offload.drivers import settings
 from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
+from offload.drivers.host import machine as this_machine
 from offload.drivers.settings import Settings
+from offload.providers.ec2 import connection, registry
 from offload.providers.ec2.registry import MachineState
 from offload.usecases.context import Context
 from offload.usecases.provision import machines, teardown
@@ -51,7 +57,11 @@ class Account:
         self.stopped.append(machine_id)
 
     def resources(self, name: str | None = None) -> list[Resource]:
-        return [Resource("instance", m.id, m.name, self.region) for m in self.machines(name)]
+        whose = (self.region, "bob-desk")
+        return [
+            Resource("instance", m.id, m.name, *whose, frozenset(["offload-big"]))
+            for m in self.machines(name)
+        ]
 
     def remove(self, resource: Resource) -> None:
         self.there = [m for m in self.there if m.id != resource.id]
@@ -86,13 +96,17 @@ def context(configured: Settings, clouds: Clouds) -> Context:
     return contexts.context(configured, clouds=cloud)
 
 
-def down(context: Context, region: str | None = None, *, only_ours: bool = False) -> list[str]:
+def down(context: Context, region: str | None = None, may: str = "") -> list[str]:
+    """What went, where `may` may, which is asked about."""
     told: list[str] = []
 
     def gone(resource: Resource) -> None:
         told.append(resource.id)
 
-    teardown.down(context, "big", region, None, gone, only_ours=only_ours)
+    def asked(found: Sequence[Resource]) -> bool:
+        return [each.id for each in found] == [may]
+
+    teardown.down(context, "big", region, None, gone, asked)
     return told
 
 
@@ -107,6 +121,15 @@ def test_machines_of_another_profile_in_the_usual_region_are_listed_once(
     assert [(row.name, row.machine and row.machine.state) for row in rows] == [
         ("big", "running"), ("mine", "running"),
     ]  # fmt: skip
+
+
+def test_a_machine_that_has_our_name_but_not_our_id_is_not_from_here(
+    context: Context, folder: MachineFolder, clouds: Clouds
+) -> None:
+    folder.keep(RECORD)
+    clouds["us-east-1", None] = Account("us-east-1", [replace(RUNNING, id="i-2"), RUNNING])
+    rows = machines.listed(context, ["us-east-1"], None)
+    assert [row.record for row in rows] == [None, RECORD]
 
 
 def test_all_regions_are_none_where_no_region_is_known_to_ask_in(
@@ -140,20 +163,54 @@ def test_what_is_not_known_to_be_anywhere_is_not_forgotten_before_it_is_removed(
         down(context)
     assert "--region" in str(caught.value.hint)
     assert folder.exists
-    assert down(context, "us-east-1") == ["i-1"]
+    assert down(context, "us-east-1") == []
+    assert folder.exists
+    assert down(context, "us-east-1", may="i-1") == ["i-1"]
     assert not folder.exists
 
 
-def test_a_machine_that_took_the_name_of_ours_is_removed_only_by_name(
-    context: Context, folder: MachineFolder, clouds: Clouds
+def test_a_machine_that_took_the_name_of_ours_is_removed_only_after_a_yes(
+    configured: Settings, folder: MachineFolder
 ) -> None:
     folder.keep(RECORD)
-    MachineState(folder, RECORD).public_key()
+    local = MachineState(folder, RECORD)
+    local.public_key()
     theirs = replace(RUNNING, id="i-2")
-    clouds["us-east-1", None] = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
-    assert down(context, only_ours=True) == []
+    account = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
+    warned: list[str] = []
+    context = contexts.context(configured, warned.append, clouds=lambda _region, _profile: account)
+    with pytest.raises(UsageError, match="no machine big any more"):
+        machines.stop(context, "big")
+    assert (connection.machines_of(local, cast("Any", account)), account.stopped) == ([], [])
+    assert down(context, may="i-2") == [], "what is known here is not asked about"
+    assert "instance i-2" in warned.pop()
     assert not folder.exists, "ours is forgotten"
-    assert down(context, "us-east-1") == ["i-2"]
+    assert down(context) == [], "without a yes"
+    assert down(context, may="i-2") == ["i-2"]
+
+
+def test_a_machine_is_ours_by_its_key_too(
+    context: Context, folder: MachineFolder, clouds: Clouds
+) -> None:
+    folder.keep(replace(RECORD, id=None))
+    key = MachineState(folder, RECORD).public_key()
+    clouds["us-east-1", None] = Account("us-east-1", [RUNNING], key=" ".join(key.split()[:2]))
+    assert down(context) == ["i-1"]
+
+
+def test_a_machine_without_a_name_is_the_only_one_else_called_like_its_user_and_computer(
+    configured: Settings, folder: MachineFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "Ana_B")
+    monkeypatch.setattr(platform, "node", lambda: "Laptop-7.example.org")
+    assert registry.meant(configured, None) == "ana-b-laptop-7" == this_machine.owner()
+    old = machine_files.folder(configured.machines_path, "main")
+    old.keep(RECORD)
+    assert registry.meant(configured, None) == "main", "as it was called before"
+    assert registry.meant(configured, "bee") == "bee"
+    folder.keep(RECORD)
+    with pytest.raises(UsageError, match="Which machine: big, main"):
+        registry.meant(configured, None)
 
 
 def test_stopping_and_letting_in_change_nothing_else_that_is_known(
@@ -177,6 +234,17 @@ def test_a_spot_machine_is_one_that_the_cloud_calls_so(
     clouds["us-east-1", None] = Account("us-east-1", [replace(RUNNING, spot=True)])
     with pytest.raises(UsageError, match="spot instance"):
         machines.stop(context, "big")
+
+
+def test_what_may_be_somebody_elses_is_listed_and_asked_about(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    found = [Resource("volume", "vol-1", "big", "us-east-1", "bob-desk")]
+    with pytest.raises(UsageError, match="Nothing is removed without a yes"):
+        command._agreed(found, yes=False)
+    assert capsys.readouterr().out == "us-east-1: volume vol-1 of big, made by bob-desk\n"
+    assert command._agreed(found, yes=True)
 
 
 def test_of_several_machines_the_others_go_where_one_does_not() -> None:

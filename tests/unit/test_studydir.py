@@ -88,6 +88,40 @@ def test_a_study_cut_off_at_any_byte_is_continued_to_the_same_set_of_cells(tmp_p
         assert sorted(images.read_text().splitlines()) == wanted[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("study.json", "[" * 100_000 + "]" * 100_000), ("study.json", '{"fixed": {"a": 1}}')]
+    + [("study.json", text) for text in ("5", "null", '{"fixed": []}', '{"fixed": "text"}')]
+    + [("environment.json", text) for text in ("[]", "[" * 100_000 + "]" * 100_000, "{")],
+    ids=lambda text: text[:20],
+)
+def test_an_odd_document_is_one_sentence(tmp_path: Path, name: str, text: str) -> None:
+    written(tmp_path, DESIGN.cells()[:1])
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError):
+        written(tmp_path, [])
+
+
+def test_a_table_with_text_for_a_number_is_one_sentence(tmp_path: Path) -> None:
+    written(tmp_path, DESIGN.cells()[:1])
+    table = tmp_path / "runs.csv"
+    table.write_text(table.read_text().replace("1.8", "long"))
+    with pytest.raises(UsageError, match=r"runs\.csv of this study is damaged"):
+        written(tmp_path, [])
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "per_image.csv"])
+def test_a_link_in_place_of_a_table_is_not_followed(tmp_path: Path, name: str) -> None:
+    mine, study = tmp_path / "mine", tmp_path / "study"
+    written(study, DESIGN.cells()[:1])
+    (study / name).replace(mine)
+    (study / name).symlink_to(mine)
+    before = mine.read_bytes()
+    with pytest.raises(UsageError, match=f"{name} is a link or a special file"):
+        written(study, DESIGN.cells()[:2])
+    assert mine.read_bytes() == before
+
+
 def test_images_without_their_run_are_dropped_when_it_goes_on(tmp_path: Path) -> None:
     cells = DESIGN.cells()
     written(tmp_path, cells[:2])

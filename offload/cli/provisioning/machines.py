@@ -1,6 +1,7 @@
 """`offload machines`, `stop`, `start`, `down`, `allow`, `logs`, `ssh`."""
 
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -133,14 +134,16 @@ def down(
     ] = False,
     profile: options.Profile = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="With --orphans: do not ask before removing.")
+        bool,
+        typer.Option("--yes", "-y", help="Do not ask before what may be somebody else's goes."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
 ) -> None:
     """Remove what offload started, and print it: containers on this machine, rented machines.
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one. Of a machine nothing is left: instance, disk, key, group.
+    rented, if it is the only one. Of a machine that this computer brought up nothing is left:
+    instance, disk, key, group. What it does not know is listed, and removed if you say yes.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
@@ -172,7 +175,7 @@ def down(
         where = region[0] if region else None
 
         def remove(each: str) -> None:
-            teardown.down(context, each, where, profile, told, only_ours=name is None)
+            teardown.down(context, each, where, profile, told, partial(_agreed, yes=yes))
 
         _each(names, remove, context.reporter)
 
@@ -204,19 +207,25 @@ def _orphans(
     everywhere: bool,
     yes: bool,
 ) -> None:
-    from offload.render.messages import shown
     from offload.usecases.provision import teardown
 
     nothing = True
     for cloud, found in teardown.orphans(context, regions, profile, everywhere=everywhere):
         nothing = False
-        if not yes:
-            for resource in found:
-                line = f"{resource.region}: {resource.kind} {resource.id} of {resource.name}"
-                typer.echo(shown(line))
-            refusal = "Nothing is removed without a yes: it may be somebody else's."
-            if not consent.given("Remove these?", refusal):
-                continue
-        teardown.remove_orphans(context, cloud, found, told)
+        if _agreed(found, yes=yes):
+            teardown.remove_orphans(context, cloud, found, told)
     if nothing:
         typer.echo("There is nothing without a machine that is in use.", err=True)
+
+
+def _agreed(found: "Sequence[Resource]", *, yes: bool) -> bool:
+    """Whether these may go, which may be somebody else's: they are listed, and asked about."""
+    from offload.render.messages import shown
+
+    if yes:
+        return True
+    for each in found:
+        made = f", made by {each.owner}" if each.owner else ""
+        typer.echo(shown(f"{each.region}: {each.kind} {each.id} of {each.name}{made}"))
+    refusal = "Nothing is removed without a yes: it may be somebody else's."
+    return consent.given("Remove these?", refusal)

@@ -46,7 +46,10 @@ def provision() -> None:
 @app.command()
 def ec2(
     context: typer.Context,
-    name: Annotated[str, typer.Option(help="What the machine is called.")] = options.MACHINE,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What the machine is called. [default: the only one, else USER-HOST]"),
+    ] = None,
     instance_type: Annotated[
         str | None,
         typer.Option(help="Which kind of machine. [default: c7i.large]", show_default=False),
@@ -134,13 +137,19 @@ def ec2(
     where the AWS command line has them. The machine costs money until it ends: by itself, or by
     offload down.
     """
+    from offload import bootstrap
+    from offload.providers.ec2 import registry
     from offload.usecases.provision.planning import ProvisionOptions
 
     if image_way not in {None, "auto", "build", "stream"}:
         raise UsageError("--image takes auto, build or stream.")
     given = options.fields(context, ProvisionOptions) | {"tags": tuple(map(_pair, tags or ()))}
-    wish = ProvisionOptions(**given)
-    bring_up(wish, only_plan=plan, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose)
+    configured = bootstrap.context().settings
+    wish = ProvisionOptions(**given | {"name": registry.meant(configured, name)})
+    bring_up(
+        wish, only_plan=plan, yes=yes, as_json=as_json, quiet=quiet, verbose=verbose,
+        configured=configured,
+    )  # fmt: skip
 
 
 def bring_up(
@@ -223,9 +232,7 @@ def asked_for(
             "--provision rents the machine that --where remote or split runs at.",
             hint="For instance: offload detect photos/ --where remote --provision",
         )
-    name = request.machine or options.MACHINE
-    if request.machine is None and registry.names(configured):
-        name = registry.one(configured, None).name
+    name = registry.meant(configured, request.machine)
     machine_files.folder(configured.machines_path, name)  # it can be called so
     if request.where == SPLIT:  # while it works here
         announce = partial(machines.announce, quiet=say.quiet)

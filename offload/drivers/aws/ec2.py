@@ -69,9 +69,13 @@ class Cloud:
         calls.call(self._ec2, "run_instances", fine=[calls.WOULD], DryRun=True, **wanted)
 
     def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
-        """Those that there are, newest first; those that have just ended too, if `gone`."""
+        """Those that there are, newest first; those that have just ended too, if `gone`. One whose
+        key is called otherwise has that name from a copied tag.
+        """
         states = {"Name": "instance-state-name", "Values": list(_STATES) if gone else _LIVING}
         filters = [tagging.marked(name), states]
+        if name is not None:
+            filters.append({"Name": "key-name", "Values": [tagging.called(name)]})
         found = calls.each(self._ec2, "describe_instances", "Reservations", Filters=filters)
         machines = [self._machine(each) for some in found for each in some["Instances"]]
         return sorted(machines, key=lambda machine: machine.launched_at, reverse=True)
@@ -104,7 +108,7 @@ class Cloud:
             "import_key_pair",
             KeyName=tagging.called(name),
             PublicKeyMaterial=public.encode(),
-            TagSpecifications=[tagging.tagged("key-pair", {MARK: name})],
+            TagSpecifications=[tagging.tagged("key-pair", tagging.marks(name))],
         )
 
     def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str]) -> str:
@@ -163,9 +167,10 @@ class Cloud:
             filters = [tagging.marked(name), *living]
             for thing in calls.each(self._ec2, kind.list, kind.key, Filters=filters):
                 for each in thing.get("Instances", [thing]):
-                    owner = tagging.tags_of(each)[MARK]
-                    if name in {None, owner}:  # to a filter, a * that others gave is any name
-                        found.append(Resource(kind.name, each[kind.id], owner, self.region))
+                    resource = tagging.resource(kind, each, self.region)
+                    # To a filter, a * that others gave is any name.
+                    if name in {None, resource.name}:
+                        found.append(resource)
         return found
 
     def remove(self, resource: Resource) -> None:
@@ -236,7 +241,7 @@ def launch_request(
 
 
 def _tags(offer: Offer, expires_at: str | None) -> Iterator[dict[str, Any]]:
-    mark = {MARK: offer.spec.name}
+    mark = tagging.marks(offer.spec.name)
     ours = {"Name": tagging.called(offer.spec.name), LOGIN: offer.login} | mark
     if expires_at is not None:
         ours[EXPIRES] = expires_at

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.machines import MARK
 from offload.drivers.aws import calls
-from offload.drivers.aws.tagging import called, marked, tagged
+from offload.drivers.aws.tagging import called, marked, marks, tagged
 
 _SSH = 22
 
@@ -32,7 +31,7 @@ def made(ec2: Any, name: str, vpc: str) -> str:
         GroupName=called(name),
         Description="SSH to a machine of offload",
         VpcId=vpc,
-        TagSpecifications=[tagged("security-group", {MARK: name})],
+        TagSpecifications=[tagged("security-group", marks(name))],
     )
     if answer:
         with calls.explaining():  # AWS' left hand is slow to hear of the right

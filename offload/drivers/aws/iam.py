@@ -4,11 +4,12 @@ import base64
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from offload.domain.machines import MARK, Offer, Resource
+from offload.domain.machines import OWNER, Offer, Resource
 from offload.drivers.aws import calls
 from offload.drivers.aws.ec2 import launch_request
 from offload.drivers.aws.groups import ssh_from
-from offload.drivers.aws.tagging import called, tagged
+from offload.drivers.aws.tagging import called, marks, tagged
+from offload.drivers.host import machine
 
 Answer = Literal["allowed", "missing", "unknown"]
 """`unknown` is what cannot be asked about yet, such as what may be allowed for things of ours only
@@ -51,13 +52,23 @@ _NOBODYS = {
 
 
 def policy() -> dict[str, Any]:
-    """The least that renting machines needs, as an IAM policy: only what is ours may be touched."""
+    """The least that renting machines from here needs, as an IAM policy: only what this computer
+    made may be touched.
+    """
+    owner = machine.owner()
     statements = (
         _allow("Look", [*_ec2(_LOOKING), "pricing:GetProducts", "servicequotas:GetServiceQuota"]),
         _allow("FindImages", "ssm:GetParameters", "arn:aws:ssm:*::parameter/aws/service/*"),
         _allow("Make", _ec2(_MAKING)),
-        _allow("TagWhatIsMade", "ec2:CreateTags", StringEquals={"ec2:CreateAction": list(_MAKING)}),
-        _allow("HandleOurs", _ec2(_HANDLING), StringLike={f"ec2:ResourceTag/{MARK}": "*"}),
+        _allow(
+            "TagWhatIsMade",
+            "ec2:CreateTags",
+            StringEquals={
+                "ec2:CreateAction": list(_MAKING),
+                f"aws:RequestTag/{OWNER}": owner,
+            },
+        ),
+        _allow("HandleOurs", _ec2(_HANDLING), StringEquals={f"ec2:ResourceTag/{OWNER}": owner}),
         _allow(
             "FirstSpotMachine",
             "iam:CreateServiceLinkedRole",
@@ -109,7 +120,7 @@ def _answers(ec2: Any, action: str, parameters: dict[str, Any]) -> dict[str, Ans
 
 
 def _making(offer: Offer | None) -> dict[str, dict[str, Any]]:
-    mark, name = {MARK: "doctor"}, called("doctor")
+    mark, name = marks("doctor"), called("doctor")
     return ({"RunInstances": launch_request(offer)} if offer else {}) | {
         "CreateSecurityGroup": {
             "GroupName": name,

@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from offload.domain.machines import MARK
+from offload.domain.machines import MARK, OWNER, Resource
+from offload.drivers.host import machine
 
 
 def called(name: str) -> str:
     """What the machine `name`, its key and its group are called in the cloud."""
     return f"offload-{name}"
+
+
+def marks(name: str) -> dict[str, str]:
+    """The tags of everything that belongs to a machine, and that this computer makes."""
+    return {MARK: name, OWNER: machine.owner()}
 
 
 def tagged(kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -63,3 +69,18 @@ KINDS = (
           "InvalidKeyPair.NotFound", {}),
 )  # fmt: skip
 """In the order in which they can be removed."""
+
+
+def resource(kind: ThingKind, thing: Mapping[str, Any], region: str) -> Resource:
+    """A thing of ours, as EC2 describes it."""
+    tags = tags_of(thing)
+    whose = (tags[MARK], region, tags.get(OWNER), _ties(thing))
+    return Resource(kind.name, thing[kind.id], *whose)
+
+
+def _ties(thing: Mapping[str, Any]) -> frozenset[str]:
+    asked = thing.get("LaunchSpecification", {})  # of a spot request
+    at = [thing, asked, thing.get("Attachment", {}), *thing.get("Attachments", ())]
+    groups = [*thing.get("SecurityGroups", ()), *thing.get("Groups", ())]
+    ids = [each.get(key) for each in at for key in ("KeyName", "GroupName", "InstanceId")]
+    return frozenset(filter(None, [*ids, *(group["GroupId"] for group in groups)]))

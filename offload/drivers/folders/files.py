@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import stat
 import tarfile
 import tempfile
 import threading
@@ -14,6 +16,7 @@ from typing import IO, TextIO
 
 from offload.domain.errors import OffloadError
 
+_TEMPORARY = re.compile(r"\.\d+-\d+\.tmp")
 _LOOK_S = 0.5
 _CHUNK_BYTES = 2**18
 _REASONS = dict.fromkeys(
@@ -22,16 +25,39 @@ _REASONS = dict.fromkeys(
 """Where the system's own words do not help."""
 
 
+def plain(path: str, flags: int, mode: int = 0o666) -> int:
+    """For `open`: what whoever made the folder may have laid there, a link or a pipe, is an OSError
+    that says so.
+    """
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        number = os.open(path, flags | careful, mode)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:
+            raise
+    else:
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            return number
+        os.close(number)
+    raise OSError(errno.EINVAL, f"{os.path.basename(path)} is a link or a special file")
+
+
 @contextmanager
-def atomic_write(path: str, mode: int = 0o666) -> Iterator[TextIO]:
-    """A text file that takes `path`'s place when the block ends well; else nothing has changed."""
+def atomic_write(path: str, mode: int = 0o666, *, sync: bool = True) -> Iterator[TextIO]:
+    """A text file that takes `path`'s place when the block ends well; else nothing has changed,
+    also where the power fails, unless there are too many of them to `sync` each.
+    """
     # Short, whatever the length of the name it will get; one a thread.
     name = f".{os.getpid()}-{threading.get_ident()}.tmp"
     temporary = os.path.join(os.path.dirname(path), name)
-    opener = partial(os.open, mode=mode)
+    opener = partial(plain, mode=mode)
+    escaping = "backslashreplace"  # half a surrogate becomes what JSON has for it
     try:
-        with open(temporary, "w", encoding="utf-8", newline="", opener=opener) as file:
+        with open(temporary, "w", -1, "utf-8", escaping, newline="", opener=opener) as file:
             yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         with suppress(OSError):  # unless it was replaced
@@ -41,8 +67,40 @@ def atomic_write(path: str, mode: int = 0o666) -> Iterator[TextIO]:
 def atomic_write_bytes(path: str, data: bytes) -> None:
     """`data` as the file `path`, whole or not at all; its folder is made."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with atomic_write(path) as file:
+    with atomic_write(path, sync=False) as file:
         file.buffer.write(data)
+
+
+def sweep(folder: str) -> None:
+    """Remove what killed processes were writing to `folder`, where nobody else writes now."""
+    for name in filter(_TEMPORARY.fullmatch, os.listdir(folder)):
+        os.remove(os.path.join(folder, name))
+
+
+def private_folder(folder: str) -> None:
+    """Make `folder`, and those above it that are missing, for their owner alone; one that is there
+    becomes so too, unless it is somebody else's or, as /tmp, everybody's.
+    """
+    parent = os.path.dirname(folder)
+    if parent and not os.path.isdir(parent):
+        private_folder(parent)
+    if not os.path.isdir(folder):
+        with suppress(FileExistsError):  # by now
+            os.mkdir(folder, 0o700)
+    _close_to_others(folder)
+
+
+def private_file(path: str) -> None:
+    """Make the file, or the one that is there, its owner's alone."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    _close_to_others(path)
+
+
+def _close_to_others(path: str) -> None:
+    mode = os.stat(path).st_mode
+    if mode & 0o077 and not mode & stat.S_ISVTX:
+        with suppress(PermissionError):
+            os.chmod(path, mode & 0o700)
 
 
 def write_json(path: str, document: Mapping[str, object]) -> None:
@@ -105,8 +163,8 @@ def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[No
         except Timeout:
             waiting()
             lock.timeout = _LOOK_S
-    _sign(path)
     try:
+        _sign(path)
         yield
     finally:
         lock.release()
@@ -115,13 +173,13 @@ def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[No
 def _sign(path: str) -> None:
     import platform
 
-    with suppress(OSError), open(path, "w", encoding="utf-8") as file:
+    with suppress(OSError), open(path, "w", encoding="utf-8", opener=plain) as file:
         file.write(f"process {os.getpid()} on {platform.node()}")
 
 
 def _holder(path: str) -> str:
     """Who holds a lock, in brackets; empty where that is not known."""
-    with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace", opener=plain) as file:
         if who := file.read(100):
             return f" ({who})"
     return ""
@@ -142,7 +200,7 @@ def is_locked(path: str) -> bool:
 
 @contextmanager
 def folder_locked(folder: str, what: str) -> Iterator[None]:
-    """Hold the lock of `folder`, which is made and where each `what` writes alone.
+    """Hold the lock of `folder`, which is made, swept, and where each `what` writes alone.
 
     Raises:
         OffloadError: another one does.
@@ -157,6 +215,7 @@ def folder_locked(folder: str, what: str) -> Iterator[None]:
 
     os.makedirs(folder, exist_ok=True)
     with locked(lock, refuse):
+        sweep(folder)
         yield
 
 

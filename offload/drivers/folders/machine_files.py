@@ -11,8 +11,15 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind, Machine, Spec
-from offload.domain.typed import read
-from offload.drivers.folders.files import atomic_write, explained, is_locked, locked
+from offload.domain.typed import loads, read
+from offload.drivers.folders.files import (
+    atomic_write,
+    explained,
+    is_locked,
+    locked,
+    private_file,
+    private_folder,
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -79,8 +86,8 @@ class MachineFolder:
     def record(self) -> MachineRecord | None:
         """What is known of it; None if nothing is."""
         try:
-            with open(self.file("machine.json"), encoding="utf-8") as file:
-                document = json.load(file)
+            with open(self.file("machine.json"), "rb") as file:
+                document = loads(file.read())
             record = read(MachineRecord, document)
             if unknown := document.keys() - asdict(record).keys():
                 raise ValueError(f"it has {', '.join(sorted(unknown))}")
@@ -115,7 +122,8 @@ class MachineFolder:
     def write(self, name: str, text: str) -> None:
         """Write a file that nobody else may read."""
         with _writing(self.path):
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            self._keep_root_private()
+            private_folder(self.path)
             with atomic_write(self.file(name), mode=0o600) as file:
                 file.write(text)
 
@@ -137,8 +145,15 @@ class MachineFolder:
         """Keep other processes here from changing the machine; `waiting` as in `files.locked`."""
         with ExitStack() as stack:
             with _writing(self.path):
+                self._keep_root_private()
+                private_file(f"{self.path}.lock")
                 stack.enter_context(locked(f"{self.path}.lock", waiting))
             yield
+
+    def _keep_root_private(self) -> None:
+        root = os.path.dirname(self.path)
+        private_folder(os.path.dirname(root))  # all our data
+        private_folder(root)
 
     @property
     def is_locked(self) -> bool:

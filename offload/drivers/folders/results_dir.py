@@ -7,10 +7,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import NamedTuple, TextIO
 
-from offload.domain import results
-from offload.domain.errors import ImageError, OffloadError, UsageError
+from offload.domain import results, typed
+from offload.domain.errors import ImageError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import files
 
@@ -23,6 +24,8 @@ FORMATS = {
 """What `--format` takes -> the file it makes. The first is always written: it is the log."""
 
 ANNOTATED = "annotated"
+UNREADABLE = "unreadable.jsonl"
+"""Lines of the log that were no rows."""
 _RUN = "run.json"
 
 _Rows = Callable[[], Iterator[Row]]
@@ -37,18 +40,50 @@ class _Entry(NamedTuple):
     failed: bool
 
 
+@dataclass(slots=True)
+class _Log:
+    """Where each path's last row is, the length of the whole lines in bytes, their number, those
+    that are no rows, and the settings that the first row was made with.
+    """
+
+    index: dict[str, _Entry] = field(default_factory=dict)
+    end: int = 0
+    lines: int = 0
+    unreadable: list[bytes] = field(default_factory=list)
+    settings: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run needs to know of the one before."""
+
+    settings: Json | None = None
+    also_sent: list[str] = field(default_factory=list)
+
+
 class ResultsDir:
     """The open folder. `append` writes each row to the log at once, in one piece. What cannot be
     written raises OffloadError: the disk is full, or gone.
 
-    `also_sent` are images that runs before this one sent though their answer came from here.
+    `also_sent` are images that runs before this one sent though their answer came from here;
+    `set_aside` is how many lines of the log were no rows, which another file has now.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, settings: Json) -> None:
         self.folder = folder
-        self.also_sent: list[str] = list(_run(folder).get("also_sent", ()))
-        self._log = os.path.join(folder, FORMATS["jsonl"])
-        self._open()
+        self._settings = settings
+        self._path = os.path.join(folder, FORMATS["jsonl"])
+        before, log = _run(folder), _read_log(self._path)
+        if log.lines:
+            _refuse_another(folder, log.settings or before.settings, settings)
+        self.also_sent = before.also_sent
+        self.set_aside = len(log.unreadable)
+        if log.unreadable:
+            with open(os.path.join(folder, UNREADABLE), "ab", opener=files.plain) as file:
+                file.writelines(log.unreadable)
+        self._open(log)
+        if log.unreadable:
+            self._compact()
 
     def holds(self, root: str, path: str) -> bool:
         """Whether the image below `root` was detected already and has not changed since.
@@ -56,7 +91,7 @@ class ResultsDir:
         As in rsync's quick check, same size and modification time mean unchanged; another time
         with the same size is settled by the SHA-256.
         """
-        entry = self._index.get(path)
+        entry = self._log.index.get(path)
         if entry is None or entry.failed:
             return False
         location = os.path.join(root, path)
@@ -70,19 +105,18 @@ class ResultsDir:
 
     def append(self, row: Row) -> None:
         """Add a row; a later row of the same path replaces the earlier."""
-        document = row.to_json()
-        line = _line(document)
+        line = _line(row, None if self._log.end else self._settings)
         with files.writing("results", self.folder):
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, "No space left on device")
-        self._index[row.path] = _entry(self._end, document)
-        self._end += len(line)
-        self._lines += 1
+        self._log.index[row.path] = _entry(self._log.end, row)
+        self._log.end += len(line)
+        self._log.lines += 1
 
     def counts(self) -> Json:
         """How many images the folder has rows of, and how many of those failed."""
-        failed = sum(entry.failed for entry in self._index.values())
-        return {"images": len(self._index), "failed": failed}
+        failed = sum(entry.failed for entry in self._log.index.values())
+        return {"images": len(self._log.index), "failed": failed}
 
     def annotate(self, path: str, picture: bytes) -> None:
         """Write the annotated picture of the image at `path`, in a mirror of its tree.
@@ -90,9 +124,14 @@ class ResultsDir:
         Raises:
             ImageError: its path becomes too long there.
         """
+        place = os.path.join(os.path.realpath(self.folder), ANNOTATED, path)
         with files.writing("results", self.folder):
             try:
-                files.atomic_write_bytes(os.path.join(self.folder, ANNOTATED, path), picture)
+                if os.path.realpath(parent := os.path.dirname(place)) != parent:
+                    raise OSError(
+                        errno.ELOOP, f"there is a link in {parent}, which is not followed"
+                    )
+                files.atomic_write_bytes(place, picture)
             except OSError as error:
                 if error.errno == errno.ENAMETOOLONG:
                     raise ImageError("its name is too long for the results folder") from error
@@ -106,7 +145,7 @@ class ResultsDir:
     def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
         """Write the asked documents, and those that are there, anew from the log, by path."""
         with files.writing("results", self.folder):
-            if self._lines > len(self._index):
+            if self._log.lines > len(self._log.index):
                 self._compact()
             for name, write in _WRITERS.items():
                 path = os.path.join(self.folder, FORMATS[name])
@@ -120,22 +159,27 @@ class ResultsDir:
 
     def _rows(self, order: Sequence[str] | None = None) -> Iterator[Row]:
         """The last row of each path, sorted by path unless another order is given."""
-        with open(self._log, "rb") as log:
-            for path in order or sorted(self._index):
-                log.seek(self._index[path].offset)
+        index = self._log.index
+        with open(self._path, "rb", opener=files.plain) as log:
+            for path in order or sorted(index):
+                log.seek(index[path].offset)
                 yield Row.from_json(json.loads(log.readline()))
 
     def _compact(self) -> None:
-        order = sorted(self._index, key=lambda path: self._index[path].offset)
+        index = self._log.index
+        rows = self._rows(sorted(index, key=lambda path: index[path].offset))
         self._file.close()
-        with files.atomic_write(self._log) as file:
-            file.writelines(_line(row.to_json()).decode() for row in self._rows(order))
-        self._open()
+        with files.atomic_write(self._path) as file:
+            for number, row in enumerate(rows):
+                file.buffer.write(_line(row, None if number else self._settings))
+        self._open(_read_log(self._path))
 
-    def _open(self) -> None:
-        self._index, self._end, self._lines = _read_log(self._log)
-        self._file = open(self._log, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
-        self._file.truncate(self._end)  # a kill can leave half a line
+    def _open(self, log: _Log) -> None:
+        self._log = log
+        self._file = open(  # noqa: SIM115 - closed by `close`
+            self._path, "ab", buffering=0, opener=files.plain
+        )
+        self._file.truncate(log.end)  # a kill can leave half a line
 
 
 @contextmanager
@@ -149,24 +193,27 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
     with ExitStack() as stack:
         with files.writing("results", folder, UsageError):
             stack.enter_context(files.folder_locked(folder, "run"))
-            _prepare(folder, settings, overwrite)
-            found = stack.enter_context(closing(ResultsDir(folder)))
+            _prepare(folder, overwrite=overwrite)
+            found = stack.enter_context(closing(ResultsDir(folder, settings)))
         yield found
 
 
-def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
-    log = os.path.join(folder, FORMATS["jsonl"])
+def _prepare(folder: str, *, overwrite: bool) -> None:
+    annotated = os.path.join(folder, ANNOTATED)
     if overwrite:
-        for name in (*FORMATS.values(), _RUN):
+        for name in (*FORMATS.values(), UNREADABLE, _RUN):
             with suppress(FileNotFoundError):
                 os.remove(os.path.join(folder, name))
-        shutil.rmtree(os.path.join(folder, ANNOTATED), ignore_errors=True)
-    if not os.path.exists(log) or not os.path.getsize(log):
-        return  # `run.json` is written before the first row
+        if os.path.islink(annotated):
+            os.remove(annotated)
+        shutil.rmtree(annotated, ignore_errors=True)
+    for parent, *_ in os.walk(annotated):
+        files.sweep(parent)
+
+
+def _refuse_another(folder: str, before: Json | None, settings: Json) -> None:
+    """See that the rows in `folder` were made with these settings."""
     hint = "To replace them, add --overwrite to the command; to keep them, choose another --out."
-    before = None
-    with suppress(OSError):
-        before = _run(folder).get("settings")
     if before is None:
         raise UsageError(f"{folder} holds detections but no readable {_RUN}.", hint=hint)
     changed = sorted(key for key in settings if before.get(key) != settings[key])
@@ -175,42 +222,42 @@ def _prepare(folder: str, settings: Json, overwrite: bool) -> None:
         raise UsageError(f"{folder} holds results of another run ({differences}).", hint=hint)
 
 
-def _run(folder: str) -> Json:
-    """The document of the run before; empty if there is none, or it is damaged."""
+def _run(folder: str) -> _Run:
+    """What is known of the run before: nothing if there is none, or its document is damaged."""
     path = os.path.join(folder, _RUN)
-    with suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
-        document = json.load(file)
-        return document if isinstance(document, dict) else {}
-    return {}
+    with suppress(FileNotFoundError, ValueError), open(path, "rb", opener=files.plain) as file:
+        return typed.parse(_Run, file.read())
+    return _Run()
 
 
-def _line(row: Json) -> bytes:
-    return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+def _line(row: Row, settings: Json | None) -> bytes:
+    document = row.to_json() | ({"settings": settings} if settings is not None else {})
+    line = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return line.encode("utf-8", "backslashreplace")
 
 
-def _entry(offset: int, row: Json) -> _Entry:
-    return _Entry(offset, row["bytes"], row["mtime_ns"], row["sha256"], row["error"] is not None)
+def _entry(offset: int, row: Row) -> _Entry:
+    return _Entry(offset, row.bytes, row.mtime_ns, row.sha256, row.error is not None)
 
 
-def _read_log(log: str) -> tuple[dict[str, _Entry], int, int]:
-    """Where each path's last row is, the length of the whole lines in bytes, their number."""
-    index: dict[str, _Entry] = {}
-    offset = lines = 0
-    with suppress(FileNotFoundError), open(log, "rb") as file:
+def _read_log(path: str) -> _Log:
+    log = _Log()
+    with suppress(FileNotFoundError), open(path, "rb", opener=files.plain) as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break
             try:
-                row = json.loads(line)
-                index[row["path"]] = _entry(offset, row)
-            except (ValueError, KeyError, TypeError) as error:
-                raise OffloadError(
-                    f"Line {lines + 1} of {log} is not ours.",
-                    hint="To begin anew, add --overwrite to the command.",
-                ) from error
-            offset += len(line)
-            lines += 1
-    return index, offset, lines
+                document = typed.loads(line)
+                row = Row.from_json(document)
+            except (ValueError, KeyError, TypeError):
+                log.unreadable.append(line)
+            else:
+                log.index[row.path] = _entry(log.end, row)
+                if log.settings is None and isinstance(document.get("settings"), dict):
+                    log.settings = document["settings"]
+            log.end += len(line)
+            log.lines += 1
+    return log
 
 
 def _write_coco(file: TextIO, rows: _Rows, labels: Mapping[int, str], run: Json) -> None:

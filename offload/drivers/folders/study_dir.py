@@ -169,7 +169,7 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
 
 def _refuse_another(path: str, fixed: Json) -> None:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             before = _parts(loads(file.read())["fixed"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
@@ -191,7 +191,7 @@ def _parts(fixed: Json) -> Json:
 def _repair(path: str, columns: Sequence[str]) -> None:
     """Cut off the half line that a kill can leave, and begin the table where there is none."""
     headings = f"{','.join(columns)}\n".encode()
-    with open(path, "a+b") as file:
+    with open(path, "a+b", opener=files.plain) as file:
         file.seek(0)
         data = file.read()
         if not (data.startswith(headings) or headings.startswith(data)):
@@ -214,8 +214,6 @@ def _drop_halves(folder: str) -> None:
 def _rewrite(path: str, columns: Sequence[str], lines: Iterable[Line]) -> None:
     with files.atomic_write(path) as file:
         file.write(f"{','.join(columns)}\n{_csv(columns, lines).decode()}")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
@@ -226,7 +224,7 @@ def _csv(columns: Sequence[str], lines: Iterable[Line]) -> bytes:
 
 
 def _append(path: str, data: bytes) -> None:
-    with open(path, "ab") as file:
+    with open(path, "ab", opener=files.plain) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

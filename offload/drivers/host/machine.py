@@ -1,6 +1,7 @@
 """This computer: what it is, how much of it is ours to use, and the network it is in."""
 
 import datetime
+import getpass
 import glob
 import hashlib
 import ipaddress
@@ -40,6 +41,15 @@ def describe() -> Json:
     }
 
 
+def owner() -> str:
+    """Who uses this computer and what it is called, as a machine may be called: `ana-laptop`."""
+    user = ""
+    with suppress(OSError, KeyError, ImportError):  # a user without a name; Windows
+        user = getpass.getuser()
+    words = f"{user} {platform.node().partition('.')[0]}".lower()
+    return "-".join(re.findall("[a-z0-9]+", words))[:40].rstrip("-") or "main"
+
+
 def versions() -> dict[str, str]:
     """Ours, and those of the libraries that are installed."""
     found = {"offload": __version__}
@@ -47,16 +57,6 @@ def versions() -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
-
-
-def allow_many_files() -> None:
-    """Let this process have as many files and connections open as the system permits it."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def usable_cores() -> int:

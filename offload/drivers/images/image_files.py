@@ -160,8 +160,6 @@ def _omission(left_out: Counter[str]) -> str:
 
 def _expand(source: str, walk: "_Walk", command: str) -> Iterable[str]:
     if source == "-":
-        if sys.stdin is None:
-            raise UsageError("Standard input is closed: there is no list to read.")
         return _listed(sys.stdin.buffer.read())
     if os.path.isdir(source):
         found = list(walk.images(source))

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from offload.domain.errors import OffloadError, UsageError
+from offload.drivers.folders import files
 
 Connection = sqlite3.Connection
 T = TypeVar("T")
@@ -69,8 +70,8 @@ class Database:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Have `work` change the file, wholly or, if it fails, not at all."""
         with self._explained("written"):
-            folder = os.path.dirname(os.path.abspath(self.path))
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            files.private_folder(os.path.dirname(os.path.abspath(self.path)))
+            files.private_file(self.path)
             try:
                 return self._written(work)
             except _Damaged as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.machines import SERVER_PORT, SERVER_URL
+from offload.domain.machines import SERVER_PORT, SERVER_URL, Machine
 from offload.drivers.aws.ec2 import Cloud, Clouds
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.http import web
@@ -71,6 +71,15 @@ def billing(record: MachineRecord) -> Billing:
     return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
 
 
+def machines_of(local: MachineState, cloud: Cloud) -> list[Machine]:
+    """Those of that name that are ours, by their id or their key, newest first."""
+    name = local.folder.name
+    found = cloud.machines(name)
+    if known := [machine for machine in found if machine.id == local.record.id]:
+        return known
+    return found if found and local.is_ours(cloud.key_of(name)) else []
+
+
 def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "Shell":
     """A connection to the machine.
 
@@ -96,7 +105,7 @@ def _why(local: MachineState, configured: Settings, clouds: Clouds) -> PlaceUnav
     name = local.folder.name
     try:
         cloud = clouds(local.record.spec.region, local.record.profile)
-        found = cloud.machines(name)
+        found = machines_of(local, cloud)
         known = local.folder.record()  # somebody may have changed or removed it
     except OffloadError:  # no credentials or no network: nothing is known
         return None

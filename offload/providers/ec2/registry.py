@@ -171,6 +171,17 @@ def one(configured: Settings, name: str | None) -> MachineFolder:
     raise UsageError(f"Which machine: {which}?", hint="Say its name.")
 
 
+def meant(configured: Settings, name: str | None) -> str:
+    """What a machine that is to be there is called: that, as the only one, else as this computer.
+
+    Raises:
+        UsageError: there is more than one.
+    """
+    if name is None and names(configured):
+        return one(configured, None).name
+    return this_machine.owner() if name is None else name
+
+
 def record_of(folder: MachineFolder) -> MachineRecord:
     """What is known of a machine.
 

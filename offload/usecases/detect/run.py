@@ -143,6 +143,11 @@ def detection(
             fixed = request.fixed(model, found.root)
             opened = results_dir.opened(request.out, fixed, overwrite=request.overwrite)
             results = stack.enter_context(opened)
+            if results.set_aside:
+                context.reporter.warn(
+                    f"Lines of the log in {request.out} that were no rows ({results.set_aside}) "
+                    f"are kept in {results_dir.UNREADABLE}; their images are done again."
+                )
             left = [path for path in found.paths if not results.holds(found.root, path)]
             todo = replace(found, paths=left)
         total = len(todo.paths) + len(todo.problems)

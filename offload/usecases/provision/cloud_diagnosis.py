@@ -8,6 +8,7 @@ from offload.domain.machines import Offer, Resource, Spec
 from offload.domain.results import Json
 from offload.drivers.aws import iam, lookup
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.host import machine
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context
@@ -72,7 +73,7 @@ def _quota(cloud: Cloud, *, spot: bool) -> str:
 def _permissions(cloud: Cloud, offer: Offer | None) -> Json:
     ours: list[Resource] = []
     with suppress(OffloadError):  # the permissions say why
-        ours = cloud.resources()
+        ours = [each for each in cloud.resources() if each.owner == machine.owner()]
     found = iam.asked(cloud.clients("ec2"), offer, ours)
     answers = get_args(iam.Answer)
     return {each: [action for action in found if found[action] == each] for each in answers}

@@ -15,7 +15,7 @@ from offload.domain.machines import Machine
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.providers.ec2 import connection, registry
-from offload.providers.ec2.registry import SSH_PORT
+from offload.providers.ec2.registry import SSH_PORT, MachineState
 from offload.usecases.context import Context
 from offload.usecases.provision.deploy import log_command
 
@@ -68,7 +68,8 @@ def listed(
 
 
 def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
-    if record is not None and record.spec.region != machine.region:
+    here = (machine.region, machine.id)
+    if record is not None and (record.spec.region, record.id or machine.id) != here:
         record = None
     age_s = usd = monthly = None
     now = datetime.datetime.now(datetime.UTC)
@@ -104,7 +105,7 @@ def _monthly_usd(parts_usd_per_h: Mapping[str, float]) -> float:
 def _there(context: Context, folder: MachineFolder) -> tuple[MachineRecord, Cloud, Machine]:
     name, record = folder.name, registry.record_of(folder)
     cloud = context.clouds(record.spec.region, record.profile)
-    found = cloud.machines(name)
+    found = connection.machines_of(MachineState(folder, record), cloud)
     if not found:
         raise UsageError(
             f"There is no machine {name} any more.",

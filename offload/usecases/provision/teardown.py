@@ -5,14 +5,16 @@ Where an engine or the cloud does not answer, or something does not go, OffloadE
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Resource
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.tagging import called
 from offload.drivers.docker.container_spec import KEEP
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders import machine_files
-from offload.drivers.folders.machine_files import MachineRecord
+from offload.drivers.folders.machine_files import MachineFolder, MachineRecord
 from offload.drivers.settings import Settings
 from offload.providers.ec2 import registry
 from offload.providers.ec2.registry import MachineState
@@ -22,9 +24,13 @@ from offload.usecases.provision.launch import TimedOut, Waiter
 _GONE_S = 300.0
 _FIRST = ("spot request", "instance")
 """Kinds that others hang on: a group is in use until its machine is gone."""
+_LAST = "key pair"
+"""It shows that the rest is ours, also to whoever goes on after an interruption."""
 
 Told = Callable[[Resource], None]
 """Told of each thing when it has been asked to go."""
+May = Callable[[Sequence[Resource]], bool]
+"""Says whether things that may be somebody else's may go."""
 
 
 def containers(kept_as: str | None = None) -> Iterator[str]:
@@ -38,17 +44,32 @@ def containers(kept_as: str | None = None) -> Iterator[str]:
                 yield container.name
 
 
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Tells what is ours: what has one of these `ids`, or is tied to what has. Tags can be copied.
+
+    It remembers: what hung on something that is gone by now stays ours.
+    """
+
+    ids: set[str]
+
+    def among(self, things: Sequence[Resource]) -> list[Resource]:
+        """Those that are."""
+        while more := {each.id for each in things if each.ties & self.ids} - self.ids:
+            self.ids.update(more)
+        return [each for each in things if each.id in self.ids]
+
+
 def down(
     context: Context,
     name: str,
     region: str | None,
     profile: str | None,
     told: Told,
-    *,
-    only_ours: bool = False,
+    may: May = lambda _found: False,
 ) -> None:
-    """Remove a machine with everything that carries its mark, and what this computer knows of it.
-    With `only_ours`, what somebody else made under that name since stays.
+    """Remove what is ours of a machine, by its key, its group or the id that is known here, and
+    what this computer knows of it. Where that is nothing, `may` is asked about all that there is.
 
     Raises:
         UsageError: nothing is known of it, here or in the cloud; or not where it is.
@@ -63,24 +84,41 @@ def down(
                 hint=f"To see: offload machines --all-regions; then: offload down {name} --region "
                 "REGION",
             )
+        local = None
+        if record is not None and region in {None, record.spec.region}:
+            local = MachineState(folder, record)
         where = region or (record.spec.region if record else None)
         cloud = context.clouds(where, profile or (record.profile if record else None))
-        if record is None and not folder.exists and not cloud.resources(name):
-            raise UsageError(
-                f"There is no machine {name} in {cloud.region}.",
-                hint="To see what there is: offload machines --all-regions",
+        ours = _known(cloud, local) if local else _asked(cloud, folder, may)
+        if ours is None:
+            return
+        if others := remove(name, ours, cloud, patience, told):
+            things = ", ".join(f"{each.kind} {each.id}" for each in others)
+            context.reporter.warn(
+                f"What else is called {name} has no key of ours, and stays: {things}. To be asked "
+                f"about it: offload down --orphans --region {cloud.region}"
             )
-        if not (only_ours and record and _is_taken(cloud, MachineState(folder, record))):
-            remove_all_of(name, cloud, patience, told)
-        if record is None or where == record.spec.region:
+        if record is None or local is not None:
             folder.remove()
 
 
-def _is_taken(cloud: Cloud, local: MachineState) -> bool:
-    """Whether ours is gone, and somebody else has its name."""
-    name, key = local.folder.name, cloud.key_of(local.folder.name)
-    theirs = key is not None and not local.is_ours(key)
-    return theirs and local.record.id not in {machine.id for machine in cloud.machines(name)}
+def _known(cloud: Cloud, local: MachineState) -> Ours:
+    """What is ours of a machine that this computer brought up."""
+    proofs = {local.record.id} if local.record.id else set()
+    if local.is_ours(cloud.key_of(local.folder.name)):
+        proofs.add(called(local.folder.name))
+    return Ours(proofs)
+
+
+def _asked(cloud: Cloud, folder: MachineFolder, may: May) -> Ours | None:
+    """All that there is of a machine that this computer does not know; None if that may not go."""
+    found = cloud.resources(folder.name)
+    if not found and not folder.exists:
+        raise UsageError(
+            f"There is no machine {folder.name} in {cloud.region}.",
+            hint="To see what there is: offload machines --all-regions",
+        )
+    return Ours({each.id for each in found}) if not found or may(found) else None
 
 
 def orphans(
@@ -120,32 +158,34 @@ def _is_done(record: MachineRecord, region: str) -> bool:
 
 
 def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], told: Told) -> None:
-    """Remove everything of the machines that these belong to."""
+    """Remove these, and what hangs on them."""
     patience = Waiter(context.stop)
     known = {folder.name: folder for folder in registry.folders(context.settings)}
+    these = Ours({resource.id for resource in found})
     for name in dict.fromkeys(resource.name for resource in found):
         folder = known.get(name)  # a name that others gave may be no name for a folder
         with folder.locked(patience.check) if folder else nullcontext():
             record = registry.readable(folder) if folder else None
             if record and _is_done(record, cloud.region) and cloud.machines(name):
                 continue  # somebody brought it up meanwhile
-            remove_all_of(name, cloud, patience, told)
+            remove(name, these, cloud, patience, told)
             if folder and record and record.spec.region == cloud.region:
                 folder.remove()
 
 
-def remove_all_of(name: str, cloud: Cloud, patience: Waiter, told: Told) -> None:
-    """Take away everything of a machine. When this ends well, nothing carries its mark; it ends
-    with Interrupted where somebody asked to stop.
+def remove(name: str, ours: Ours, cloud: Cloud, patience: Waiter, told: Told) -> Sequence[Resource]:
+    """Take away what is ours of a machine; what else carries its mark. When this ends well, nothing
+    of ours is left; it ends with Interrupted where somebody asked to stop.
     """
     asked: set[str] = set()
     refusals: list[OffloadError] = []
 
-    def gone() -> bool | None:
+    def gone() -> list[Resource] | None:
         refusals.clear()
-        left = cloud.resources(name)
+        found = cloud.resources(name)
+        left = ours.among(found)
         for resource in sorted(left, key=lambda each: each.kind not in _FIRST):
-            if resource.id in asked:
+            if resource.id in asked or (resource.kind == _LAST and len(left) > 1):
                 continue
             try:
                 cloud.remove(resource)
@@ -157,10 +197,10 @@ def remove_all_of(name: str, cloud: Cloud, patience: Waiter, told: Told) -> None
         for refusal in refusals:
             if isinstance(refusal, PlaceUnavailable):  # waiting does not help
                 raise refusal
-        return None if left else True
+        return None if left else found
 
     try:
-        patience.until(gone, _GONE_S, f"Not everything of the machine {name} is gone.")
+        return patience.until(gone, _GONE_S, f"Not everything of the machine {name} is gone.")
     except TimedOut as error:
         why = " ".join([str(error), *map(str, refusals[:1])])
         raise OffloadError(why, hint=f"To try again: offload down {name}") from error

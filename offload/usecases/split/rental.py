@@ -169,7 +169,7 @@ class OnDemandMachine:
             if begun is StartPhase.START:
                 machines.stop(context, name)
             elif name in registry.names(context.settings):  # else it was refused, and is not ours
-                teardown.down(context, name, None, None, self._stop_billing, only_ours=True)
+                teardown.down(context, name, None, None, self._stop_billing)
         except OffloadError as error:
             context.reporter.emit(events.MachineLeft(name, failed(error)))
             return
