@@ -3,19 +3,19 @@
 #     docker build -t offload .
 #     docker run --read-only --tmpfs /tmp -p 127.0.0.1:8080:8080 -e OFFLOAD_TOKEN offload
 #
-# BASE     the Python to build on
+# BASE     the Python to build on, which is not pinned: `just base` prints it by digest
 # RUNTIME  tflite, or tensorflow, which runs SavedModels as well
 # MODEL    what is served: builtin, a name or URL that is pulled now, or a path below models/
 ARG BASE=python:3.11-slim
 
 FROM $BASE AS libraries
 ARG RUNTIME=tflite
-COPY requirements.lock container/*.txt /tmp/build/
+COPY container/*.txt /tmp/build/
 # What goes again serves other hardware, compilers and numpy's own tests: 45 MB.
 # Bytecode that is never checked against its source loads faster, and outlives changed time stamps.
 RUN python -m venv --without-pip /opt/offload/venv \
  && python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \
-        -c /tmp/build/requirements.lock -r /tmp/build/$RUNTIME.txt \
+        -r /tmp/build/$RUNTIME.txt \
  && cd /opt/offload/venv/lib/python3*/site-packages \
  && rm -rf ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/vendors \
         ai_edge_litert/tools/apply_plugin_main tensorflow/include clang \
@@ -24,7 +24,7 @@ RUN python -m venv --without-pip /opt/offload/venv \
 
 FROM libraries AS ours
 # Here rather than when the wheel is built, so that a change of ours needs no network.
-RUN python -m pip install --no-cache-dir hatchling
+RUN python -m pip install --no-cache-dir -r /tmp/build/build.txt
 COPY . /tmp/build/
 # In a tree of its own, so that a change of ours is a small layer of the image.
 RUN python -m pip wheel --no-deps --no-build-isolation -w /tmp/wheel /tmp/build \

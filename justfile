@@ -5,7 +5,8 @@ check: lint types imports docs-check
 
 # an editable install with everything needed to work on it
 setup:
-    pip install -c requirements.lock -e '.[dev]'
+    pip install -r requirements.lock
+    pip install --no-deps --no-build-isolation -e .
 
 # style
 lint:
@@ -38,9 +39,18 @@ docs:
 docs-check:
     python docs/make_cli_page.py | diff - docs/cli.md
 
-# pin the newest versions that fit pyproject.toml, for every Python and system we support
-lock:
-    uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+pinned := "uv pip compile --quiet --universal --python-version 3.11 --generate-hashes"
+
+# pin versions that fit pyproject.toml, with their hashes, for every Python and system we support; `just lock --upgrade` takes the newest
+lock *arguments:
+    {{ pinned }} {{ arguments }} --extra dev pyproject.toml -o requirements.lock
+    for part in build tflite tensorflow; do \
+        {{ pinned }} -c requirements.lock container/$part.in -o container/$part.txt || exit; done
+
+# where a registry can be reached: the digest of the image we build on today, for `ARG BASE` in the Dockerfile
+base tag="python:3.11-slim":
+    docker pull --quiet {{ tag }}
+    docker image inspect --format '{{{{ index .RepoDigests 0 }}' {{ tag }}
 
 # the local lane against what the machine can do; needs labelled photos and a model of yours
 bench photos model:

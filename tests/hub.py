@@ -1,9 +1,12 @@
 """A model hub on this machine that serves as TF-Hub does, and fails on request."""
 
 import contextlib
+import datetime
 import hashlib
 import io
+import ipaddress
 import re
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -11,6 +14,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 COMPRESSED = "?tf-hub-format=compressed"
 LITE = "?lite-format=tflite"
@@ -41,6 +48,8 @@ class ModelHub:
     """Think this long before each answer."""
     ranges: bool = True
     """Honour Range headers."""
+    lengths: bool = True
+    """Say how long an answer will be."""
     break_after_bytes: int = 0
     breaks: int = 0
     """So many bodies yet to be cut off after `break_after_bytes`."""
@@ -75,11 +84,16 @@ class ModelHub:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[ModelHub]:
-    """A hub on a free port of the loopback interface."""
+def serving(certificate: Path | None = None) -> Iterator[ModelHub]:
+    """A hub on a free port of the loopback interface, over TLS if it has a certificate."""
     hub = ModelHub()
     server = _Server(hub)
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        hub.url = hub.url.replace("http:", "https:")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -89,6 +103,28 @@ def serving() -> Iterator[ModelHub]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def certificate(path: Path) -> Path:
+    """A certificate of this machine's for today, with its key: clients that trust it trust us."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub")])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
 
 
 class _Server(ThreadingHTTPServer):
@@ -141,7 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_header("ETag", etag)
         self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(len(data) - start))
+        if self._hub.lengths:
+            self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
         end = len(data)
         hub = self._hub

@@ -15,7 +15,7 @@ class NamedModel:
     `handle` is the path on the hub. `classes` says what the ids mean: "coco", "own" labels that
     come with the file, or "named" by the model itself. `input` is the shape pictures are fitted to
     where the model leaves it open, and for all models how they are fitted. `accuracy` is as
-    published, `bytes` the download's size where it is known.
+    published, `bytes` the download's size and `sha256` that of its file, where they are known.
     """
 
     name: str
@@ -26,6 +26,7 @@ class NamedModel:
     accuracy: str
     licence: str = "Apache-2.0"
     bytes: int | None = None
+    sha256: str = ""
     min_score: float = 0.25
     note: str = ""
 
@@ -35,17 +36,20 @@ def _square(side_px: int, pad: int | None = None) -> InputSpec:
 
 
 # COCO accuracies: the TensorFlow 2 detection model zoo's table and, for Lite0, TensorFlow's
-# EfficientDet-Lite page: mean AP over IoU 0.50..0.95 on val2017, in percent. EfficientDets were
+# EfficientDet-Lite page: mean AP over IoU 0.50..0.95 on val2017, in percent. Lite0's SHA-256 is the
+# one that public projects pin for this address and its mirror. EfficientDets were
 # trained with the aspect ratio kept, so their pictures are padded: Lite0 with its mean colour,
 # D0 and D1 with the zoo's black.
 _LITE = (
     NamedModel(
         BUILTIN, "", "tflite", "own", None, "person AP50 27.0", bytes=1_813_440, min_score=0.5,
+        sha256="3cb6498dff2455607f0a747321609eaa3465f239ff799b93187e8956d3761674",
         note="for trying out; trained on public photos, most of which state no licence",
     ),
     NamedModel(
         PREFERRED, "tensorflow/lite-model/efficientdet/lite0/detection/metadata/1",
-        "tflite", "own", _square(320, 127), "COCO mAP 25.7", bytes=4_400_000,
+        "tflite", "own", _square(320, 127), "COCO mAP 25.7", bytes=4_563_519,
+        sha256="2e04c53bfeac0ac2a30c057c7e2a777594ce39baaac35a92f74fb1e8c4fc4e0b",
     ),
 )  # fmt: skip
 _COCO = (

@@ -2,13 +2,16 @@
 
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import ModelError, UsageError
 
 Labels = Mapping[int, str]
 """Class id -> name."""
 
+_MOST_BYTES = 2**20
+_ID = "[0-9]{1,9}"
 _NO_CLASS = {"???", "background", "__background__"}
 
 
@@ -20,11 +23,11 @@ def parse(text: str) -> Labels:
       `???` elsewhere for an id that is not used;
     - a TensorFlow label map (`item { id: 1 name: "cat" }`); `display_name` wins over `name`.
     """
-    items = [_item(item) for item in re.findall(r"item\s*\{(.*?)\}", text, re.DOTALL)]
+    items = [_item(item) for item in re.findall(r"item\s*\{([^{}]*)\}", text)]
     if items:
         return dict(item for item in items if item)
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    pairs = [re.fullmatch(r"(\d+)[\s:,]+(.+)", line) for line in lines]
+    pairs = [re.fullmatch(rf"({_ID})[\s:,]+(.+)", line) for line in lines]
     if lines and all(pairs):
         return {int(pair[1]): pair[2] for pair in pairs if pair}
     if lines and lines[0].lower() in _NO_CLASS:
@@ -42,7 +45,9 @@ def read(file: str) -> Labels:
         return COCO
     try:
         with open(file, encoding="utf-8-sig") as stream:
-            labels = parse(stream.read())
+            if len(text := stream.read(_MOST_BYTES + 1)) > _MOST_BYTES:
+                raise ValueError("it is larger than 1 MB")
+            labels = parse(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"The labels file {file} cannot be read: {error}.") from error
     if not labels:
@@ -54,13 +59,30 @@ def inside(model_file: str) -> Labels:
     """The labels packed into a `.tflite` file's metadata; empty if there are none.
 
     Metadata is appended to the model as a zip archive (TensorFlow Lite metadata specification).
+
+    Raises:
+        ModelError: they cannot be read.
     """
     if not zipfile.is_zipfile(model_file):
         return {}
-    with zipfile.ZipFile(model_file) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".txt")]
-        names.sort(key=lambda name: "label" not in name.lower())
-        return parse(archive.read(names[0]).decode("utf-8", "replace")) if names else {}
+    try:
+        with zipfile.ZipFile(model_file) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".txt")]
+            names.sort(key=lambda name: "label" not in name.lower())
+            return parse(_text(archive, names[0])) if names else {}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise ModelError(f"The labels in {model_file} cannot be read: {error}.") from error
+
+
+def _text(archive: zipfile.ZipFile, name: str) -> str:
+    """A member that is small, whatever it says of itself."""
+    if archive.getinfo(name).compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ValueError("they are compressed in an unknown way")
+    with archive.open(name) as stream:
+        data = stream.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError("they are larger than 1 MB")
+    return data.decode("utf-8", "replace")
 
 
 _FIELD = re.compile(r"""\b(id|name|display_name)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^\s,;]+))""")
@@ -69,7 +91,7 @@ _FIELD = re.compile(r"""\b(id|name|display_name)\s*:\s*(?:"([^"]*)"|'([^']*)'|([
 def _item(text: str) -> tuple[int, str] | None:
     found = {key: "".join(values).strip() for key, *values in _FIELD.findall(text)}
     number = found.get("id", "")
-    if not number.isdigit():
+    if not re.fullmatch(_ID, number):
         return None
     return int(number), found.get("display_name") or found.get("name") or f"class {number}"
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offload.detectors.source import ModelSource
+from offload.detectors.source import ModelSource, check
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
+from offload.drivers.folders.files import sha256_of
 
 _DEFAULT_INPUT = InputSpec(640, 640)
 _SIGNATURES = ("serving_default", "default")
@@ -65,6 +66,7 @@ class SavedModelDetector:
             self._loaded = hub.load(model.path)
         except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
             raise ModelError(f"TensorFlow cannot load {model.path}: {_reason(error)}") from error
+        check(model.path, model.identity.sha256, sha256_of(model.path))
         signatures = getattr(self._loaded, "signatures", {})
         name = next((each for each in (*_SIGNATURES, *signatures) if each in signatures), None)
         if name is None:

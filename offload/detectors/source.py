@@ -67,7 +67,7 @@ class Hub:
             raise ModelError(f"{shown} is not in the cache, and offline is set.", hint=_help(shown))
         try:
             url = self.url(row.handle, row.runtime)
-            cached = self.cache.fetch(name, url, self.on_bytes, force=force)
+            cached = self.cache.fetch(name, url, self.on_bytes, row.sha256, force=force)
         except web.Unreachable as error:
             raise ModelError(f"{shown} cannot be fetched: {error}", hint=_help(shown)) from error
         return _with_row(row, cached)
@@ -108,10 +108,10 @@ def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     if row.name == BUILTIN:
         folder = resources.files("offload.detectors") / "builtin"
         path = str(folder / "model.tflite")
-        identity = ModelIdentity(BUILTIN, row.runtime, sha256_of(path))
+        identity = ModelIdentity(BUILTIN, row.runtime, row.sha256)
         labels = label_files.read(str(folder / "labels.txt"))
         return ModelSource(identity, path, labels, row.input, row.min_score)
-    cached = hub.cache.get(wanted)
+    cached = hub.cache.get(wanted, row.sha256)
     return _with_row(row, cached) if cached else None
 
 
@@ -139,6 +139,12 @@ def _say_once(wanted: str, identity: ModelIdentity, hub: Hub) -> None:
         trust.note(identity.sha256, kind)
 
 
+def check(path: str, expected: str, found: str) -> None:
+    """ModelError unless what was loaded has the SHA-256 that was found when it was chosen."""
+    if found != expected:
+        raise ModelError(f"The model {path} has changed since it was chosen.")
+
+
 def _default(hub: Hub) -> ModelSource:
     """The preferred model if it is cached or the hub answers in time, else the embedded one."""
     if here := resolve_here(PREFERRED, hub):
@@ -154,7 +160,7 @@ def _default(hub: Hub) -> ModelSource:
         hub.cache.note_hub(silent=True)
     hub.warn(
         f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
-        f"(80 classes, 4.4 MB), once the hub can be reached: offload models pull {PREFERRED}"
+        f"(80 classes, 4.6 MB), once the hub can be reached: offload models pull {PREFERRED}"
     )
     return hub.pull(BUILTIN)
 

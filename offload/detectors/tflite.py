@@ -1,8 +1,10 @@
 """`.tflite` files through LiteRT. The only importer of ai_edge_litert; never imports TensorFlow."""
 
+import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,10 @@ from flatbuffers import number_types as types
 from flatbuffers.table import Table
 from numpy.typing import NDArray
 
-from offload.detectors.source import ModelSource
+from offload.detectors.source import ModelSource, check
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
+from offload.drivers.folders.files import explained
 
 _NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _POSTPROCESS = "TFLite_Detection_PostProcess"
@@ -22,7 +25,19 @@ _TO_MINUS_ONE_TO_ONE = (127.5, 127.5)
 
 def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
     """`count` interpreters of one file, each with `threads` threads."""
-    return [TFLiteDetector(model, threads) for _ in range(count)]
+    content = _content(model.path, model.identity.sha256)
+    return [TFLiteDetector(model, content, threads) for _ in range(count)]
+
+
+@lru_cache(maxsize=1)  # for those that are loaded later
+def _content(path: str, sha256: str) -> bytes:
+    """The bytes that have that SHA-256. A file that is mapped may change under its interpreter, and
+    ends the process where it is cut short.
+    """
+    with explained(f"The model {path} cannot be read", "", ModelError), open(path, "rb") as file:
+        content = file.read()
+    check(path, sha256, hashlib.sha256(content).hexdigest())
+    return content
 
 
 class TFLiteDetector:
@@ -30,11 +45,11 @@ class TFLiteDetector:
 
     max_batch = 1
 
-    def __init__(self, model: ModelSource, threads: int) -> None:
+    def __init__(self, model: ModelSource, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_path=model.path, num_threads=threads)
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"LiteRT cannot load {model.path}: {error}.") from error
@@ -42,8 +57,7 @@ class TFLiteDetector:
         self._input = self._input_details(model)
         self._normalisation = _TO_MINUS_ONE_TO_ONE
         if self._input["dtype"] == np.float32:
-            with open(model.path, "rb") as file:
-                self._normalisation = normalisation(file.read()) or _TO_MINUS_ONE_TO_ONE
+            self._normalisation = normalisation(content) or _TO_MINUS_ONE_TO_ONE
         self.labels = model.labels
         _, height, width, _ = self._input["shape"].tolist()
         self.input = InputSpec(height, width, model.input.pad if model.input else None)

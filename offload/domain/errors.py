@@ -7,6 +7,7 @@
     ├── ModelError       1  a model cannot be found, fetched, trusted or run
     └── ImageError       -  one image cannot be used: becomes a failed row, never ends a run
         ├── TooManyPixels -  it is larger than is allowed
+        ├── TooHeavy     -  it takes more to decode than whoever asked has to spare now
         └── Unanswered   -  nothing is wrong with it, but the place gave no answer
             └── Refused  -  and never will, for this image
 
@@ -53,6 +54,10 @@ class ImageError(OffloadError):
 
 class TooManyPixels(ImageError):
     """The image is larger than is allowed; whoever allows more may use it."""
+
+
+class TooHeavy(ImageError):
+    """The image takes much to decode, or nobody knows how much; whoever can wait may use it."""
 
 
 class Unanswered(ImageError):

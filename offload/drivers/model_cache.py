@@ -1,22 +1,24 @@
 """The folder of downloaded models: fetched once, checked before every use."""
 
+import hashlib
 import json
 import os
-import re
 import shutil
-import tarfile
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import ModelError
 from offload.domain.typed import read
-from offload.drivers.folders import files
+from offload.drivers.folders import archive, files
 from offload.drivers.http import web
 
-_MANIFEST = "manifest.json"
+MAX_BYTES = 2**31
+"""What a model weighs at most, packed and unpacked; no `.tflite` file can weigh more."""
+
+_MANIFEST = "model.json"
+_GZIP = b"\x1f\x8b"
 _SILENCE_S = 3600.0
 
 
@@ -33,44 +35,53 @@ class Cached:
 
 
 class ModelCache:
-    """Models below one folder, each with a manifest that records its SHA-256 when it first came."""
+    """Models below one folder, each with a manifest that records its SHA-256 when it first came.
 
-    def __init__(self, folder: str) -> None:
+    Where the SHA-256 of a model is `known`, it is never another one.
+    """
+
+    def __init__(self, folder: str, most_bytes: int = MAX_BYTES) -> None:
         self.folder = folder
+        self._most_bytes = most_bytes
         self._silence_mark = os.path.join(folder, "hub-silent")
 
-    def get(self, name: str) -> Cached | None:
+    def get(self, name: str, known: str = "") -> Cached | None:
         """The model called `name`, if it is here and still what came.
 
         Raises:
             ModelError: its bytes have changed since.
         """
-        cached = self._manifest(name)
+        cached = _manifest(self._home(name))
         if cached is None:
             return None
-        if not os.path.exists(cached.path) or files.sha256_of(cached.path) != cached.sha256:
+        found = files.sha256_of(cached.path) if os.path.exists(cached.path) else ""
+        if not found == cached.sha256 == (known or found):
+            shown = web.without_secrets(name)
             raise ModelError(
-                f"The cached model {name} is not what was downloaded: its SHA-256 differs.",
-                hint=f"To fetch it again: offload models pull {name} --force",
+                f"The cached model {shown} is not what was downloaded: its SHA-256 differs.",
+                hint=f"To fetch it again: offload models pull {shown} --force",
             )
         return cached
 
     def all(self) -> Iterator[Cached]:
         """Every model here, by name, unchecked."""
         with suppress(OSError):
-            for name in sorted(os.listdir(self.folder)):
-                if cached := self._manifest(name):
+            for entry in sorted(os.listdir(self.folder)):
+                if cached := _manifest(os.path.join(self.folder, entry)):
                     yield cached
 
-    def fetch(self, name: str, url: str, on_bytes: web.OnBytes, *, force: bool = False) -> Cached:
+    def fetch(
+        self, name: str, url: str, on_bytes: web.OnBytes, known: str = "", *,
+        force: bool = False,
+    ) -> Cached:  # fmt: skip
         """Download `url` as `name` unless it is here; archives (`.tar.gz`) are unpacked.
 
         Processes that want the same model wait for the first one. A transfer that broke off goes on
         where it stopped. A model that was here before must come with the SHA-256 it had.
 
         Raises:
-            web.Unreachable: the server does not deliver.
-            ModelError: what came is damaged, not what came the first time, or cannot be stored.
+            web.Unreachable: the server does not deliver, or too much.
+            ModelError: what came is damaged, not what it should be, or cannot be stored.
         """
         home, said = self._home(name), f"The model cache {self.folder} cannot be written"
         hint = "To keep models elsewhere: export OFFLOAD_CACHE=DIR"
@@ -78,27 +89,18 @@ class ModelCache:
             stack.enter_context(files.explained(said, hint, ModelError))
             os.makedirs(home, exist_ok=True)
             stack.enter_context(files.locked(f"{home}.lock"))
-            before = self._manifest(name)
+            before = _manifest(home)
             if before and not force and os.path.exists(before.path):
                 return before
-            part = os.path.join(home, "download.part")
-            web.download(url, part, on_bytes)
-            fresh = _unpack(part, home)
-            found = files.sha256_of(fresh)
-            shown = web.without_secrets(url)
-            if before and before.url == shown and before.sha256 != found:
-                _remove(fresh)
-                raise ModelError(
-                    f"{shown} now delivers other bytes than when {name} was first downloaded "
-                    f"(SHA-256 {found[:12]}… instead of {before.sha256[:12]}…).",
-                    hint=f"If you trust the change: rm -r {home} && offload models pull {name}",
-                )
-            path = os.path.join(home, "saved_model" if os.path.isdir(fresh) else "model.tflite")
-            _remove(path)
-            os.replace(fresh, path)
-            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            cached = Cached(name, path, shown, found, files.size_bytes(path), now)
-            manifest = asdict(cached) | {"path": os.path.relpath(path, home)}
+            part, unpacked = (os.path.join(home, each) for each in ("download.part", "unpacking"))
+            stack.callback(_remove, unpacked)
+            web.download(url, part, on_bytes, self._most_bytes)
+            fresh = self._unpack(part, unpacked)
+            cached = _described(fresh, home, name, url)
+            _compare(cached, before, known, fresh)
+            _remove(cached.path)
+            os.replace(fresh, cached.path)
+            manifest = asdict(cached) | {"path": os.path.relpath(cached.path, home)}
             files.write_json(os.path.join(home, _MANIFEST), manifest)
             return cached
 
@@ -117,47 +119,72 @@ class ModelCache:
                 os.remove(self._silence_mark)
 
     def _home(self, name: str) -> str:
-        """The folder of a model whose name may be a hub handle or a URL."""
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "--", name.partition("://")[2] or name)
+        """The folder of a model with a short name, or with that of a hub or URL."""
+        address = os.fsencode(web.without_user(name))
+        plain = hashlib.sha256(address).hexdigest() if "/" in name else name
         return os.path.join(self.folder, plain)
 
-    def _manifest(self, name: str) -> Cached | None:
-        home = self._home(name)
-        path = os.path.join(home, _MANIFEST)
-        with suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
-            cached = read(Cached, json.load(file))
-            return replace(cached, path=os.path.join(home, cached.path))
-        return None
+    def _unpack(self, part: str, unpacked: str) -> str:
+        """The finished download, checked: a `.tflite` file, or the folder that an archive held."""
+        with suppress(OSError):
+            os.remove(part + ".etag")
+        if is_tflite(part):
+            return part
+        try:
+            with open(part, "rb") as file:
+                if file.read(2) != _GZIP:
+                    raise ValueError("it is neither a .tflite file nor an archive")
+            _remove(unpacked)
+            archive.unpack(part, unpacked, self._most_bytes)
+            if not os.path.exists(os.path.join(unpacked, "saved_model.pb")):
+                raise ValueError("the archive holds no saved_model.pb")
+        except ValueError as error:
+            raise ModelError(f"What was downloaded is damaged: {error}.") from error
+        finally:
+            _remove(part)
+        return unpacked
+
+
+def _manifest(home: str) -> Cached | None:
+    path = os.path.join(home, _MANIFEST)
+    with suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+        cached = read(Cached, json.load(file))
+        return replace(cached, path=os.path.join(home, cached.path))
+    return None
+
+
+def _described(fresh: str, home: str, name: str, url: str) -> Cached:
+    """What came as `fresh`, as it will lie below `home`."""
+    path = os.path.join(home, "saved_model" if os.path.isdir(fresh) else "model.tflite")
+    shown, now = web.without_secrets(url), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    name, found = web.without_secrets(name), files.sha256_of(fresh)
+    return Cached(name, path, shown, found, files.size_bytes(fresh), now)
+
+
+def _compare(cached: Cached, before: Cached | None, known: str, fresh: str) -> None:
+    """ModelError, and `fresh` gone, if it is not what is known or what the same address gave."""
+    if known:
+        wanted, said = known, f"are known as {cached.name}"
+        hint = "If you trust them, download them yourself and name the file: --model FILE"
+    elif before and before.url == cached.url:
+        wanted, said = before.sha256, f"when {cached.name} was first downloaded"
+        home = os.path.dirname(cached.path)
+        hint = f"If you trust the change: rm -r {home} && offload models pull {cached.name}"
+    else:
+        return
+    if cached.sha256 != wanted:
+        _remove(fresh)
+        raise ModelError(
+            f"{cached.url} delivers other bytes than {said} "
+            f"(SHA-256 {cached.sha256[:12]}… instead of {wanted[:12]}…).",
+            hint=hint,
+        )
 
 
 def is_tflite(path: str) -> bool:
     """Whether the file begins as a TensorFlow Lite model does."""
     with open(path, "rb") as file:
         return file.read(8)[4:] == b"TFL3"
-
-
-def _unpack(part: str, home: str) -> str:
-    """The finished download, checked: a `.tflite` file, or the folder that an archive held."""
-    with suppress(OSError):
-        os.remove(part + ".etag")
-    try:
-        if not tarfile.is_tarfile(part):
-            if not is_tflite(part):
-                raise OSError("it is neither a .tflite file nor an archive")
-            return part
-        fresh = os.path.join(home, "unpacking")
-        _remove(fresh)
-        with tarfile.open(part) as archive:
-            archive.extractall(fresh, filter="data")
-            while archive.fileobj and archive.fileobj.read(1 << 20):
-                pass  # the checksum stands at the end, where unpacking never looks
-        if not os.path.exists(os.path.join(fresh, "saved_model.pb")):
-            raise OSError("the archive holds no saved_model.pb")
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        _remove(part)
-        raise ModelError(f"What was downloaded is damaged: {error}.") from error
-    os.remove(part)
-    return fresh
 
 
 def _remove(path: str) -> None:

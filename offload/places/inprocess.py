@@ -103,13 +103,20 @@ class InProcessSession:
         self._changed = threading.Condition()
 
     def detect(
-        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+        self,
+        image: Image,
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+        *,
+        heavy: bool = True,
     ) -> Detections:
-        """Decode in the caller's thread, infer on the next free detector; by default as opened."""
+        """Decode in the caller's thread, infer on the next free detector; by default as opened. One
+        that is heavy to decode raises TooHeavy if it may not be.
+        """
         with self._visit():
             started_s = self._clock()
             limit = min(self._max_pixels, max_pixels or self._max_pixels)
-            picture = pictures.decode(image.data, self._input, limit)
+            picture = pictures.decode(image.data, self._input, limit, heavy=heavy)
             decode_s = self._clock() - started_s
             raw, queue_s, infer_s = self._infer(picture.pixels)
         found = select(raw, self.labels, selection or self._selection, picture.covered)

@@ -20,6 +20,7 @@ from offload.domain.measurements import StartPhase
 from offload.domain.ports import Detector, Dial
 from offload.domain.timing import Clock
 from offload.drivers.host.plugins import Registry
+from offload.drivers.http import web
 from offload.service.client.greeting import Address
 from offload.service.client.session import Upload
 from offload.service.wire import Startup
@@ -164,7 +165,8 @@ def served_files(
     if path.startswith(fetched) and not (asked and on_disk(asked)):
         home = path.removeprefix(fetched).split(os.sep)[0]
         files[f"models/{home}"] = os.path.join(fetched, home)
-        settings = {"OFFLOAD_MODEL": asked or model.identity.name, "OFFLOAD_CACHE": INSIDE}
+        known_by = web.without_user(asked or model.identity.name)
+        settings = {"OFFLOAD_MODEL": known_by, "OFFLOAD_CACHE": INSIDE}
         return ServedFiles(files, settings, options)
     name = os.path.basename(path)
     return ServedFiles(files | {name: path}, {"OFFLOAD_MODEL": f"{INSIDE}/{name}"}, options)

@@ -107,6 +107,11 @@ class _Starting:
             with self.phases.of(StartPhase.BUILD):
                 own.build(self.engine, self.config.reporter.step)
 
+    @property
+    def memory(self) -> str:
+        """Its limit in Docker's words; by default what leaves this machine able to go on."""
+        return self.config.container.memory or f"{self.engine.memory_bytes() // 10 * 9 >> 20}m"
+
     def wanted(self, stack: ExitStack) -> ContainerSpec:
         """The container; what it has mounted lives as long as `stack`."""
         config, model, own = self.config, self.model, self.config.container
@@ -129,7 +134,7 @@ class _Starting:
             mounts={here: f"{INSIDE}/{there}" for there, here in needed.files.items()},
             labels={KEEP: own.keep} if own.keep else {},
             cpus=own.cpus,
-            memory=own.memory,
+            memory=self.memory,
         )
         names = {str(key): name for key, name in model.labels.items()}
         lasting = {there: here for there, here in needed.files.items() if here != labels}
@@ -216,9 +221,8 @@ class _Starting:
         now = self.engine.look(container_id)
         if now is not None and now.starved:
             return PlaceUnavailable(
-                "The container was killed: its memory limit, "
-                f"{self.config.container.memory}, is too small.",
-                hint="For instance: --memory 512m",
+                f"The container was killed: its memory limit, {self.memory}, is too small.",
+                hint="For instance: --memory 2g",
             )
         last = last_words(self.engine.logs(container_id)) if now else ""
         return PlaceUnavailable(

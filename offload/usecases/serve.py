@@ -1,6 +1,5 @@
 """A server put together: model, detectors, limits, the socket it listens on."""
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess
+from offload.service.server.browsers import is_loopback
 from offload.service.server.core import Service
 from offload.service.server.run import listen, serve
 from offload.service.wire import Info, Startup
@@ -45,7 +45,7 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     """
     configured, clock = context.settings, context.clock
     token = options.token or configured.token
-    if not token and not _is_loopback(options.host):
+    if not token and not is_loopback(options.host):
         raise UsageError(
             f"On {options.host} others can reach this server, so it needs a token.",
             hint=f"For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host "
@@ -94,10 +94,3 @@ def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector
     if threads >= cores or model.identity.runtime != "tflite":
         return lambda: None
     return lambda: detectors.load(model, 1, cores)[0]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -3,8 +3,10 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -17,10 +19,11 @@ import pytest
 from PIL import Image
 
 from tests.becoming import Begun, spawner
-from tests.conftest import Offload, on_a_terminal
+from tests.conftest import PROJECT, Offload, on_a_terminal
 from tests.drawing import encoded, saved, scene
 
 BUILTIN = ("--model", "builtin")
+MODEL = PROJECT / "offload" / "detectors" / "builtin" / "model.tflite"
 
 
 def rows(text: str) -> list[dict[str, Any]]:
@@ -72,6 +75,19 @@ def test_a_photo_with_damaged_exif_is_detected_without_a_word(
     done = offload("detect", tmp_path, "-q", "--json", *BUILTIN)
     assert (done.returncode, done.stderr) == (0, "")
     assert rows(done.stdout)[0]["error"] is None
+
+
+def test_no_library_speaks_of_a_damaged_scan(offload: Offload, tmp_path: Path) -> None:
+    scan = bytearray(encoded(scene(400, 300).convert("1"), "TIFF", compression="group4"))
+    scan[40:120] = bytes(byte ^ 0x5A for byte in scan[40:120])
+    (tmp_path / "fax.tif").write_bytes(scan)
+    many_samples = bytearray(encoded(scene(), "TIFF"))
+    tag = many_samples.index(struct.pack("<HHL", 277, 3, 1))
+    many_samples[tag + 8] = 250
+    (tmp_path / "samples.tif").write_bytes(many_samples)
+    done = offload("detect", tmp_path, "--json", "-q", *BUILTIN)
+    assert {row["path"] for row in rows(done.stdout)} == {"fax.tif", "samples.tif"}
+    assert done.stderr == ""
 
 
 def test_people_get_a_table_and_a_summary(offload: Offload, examples: Path) -> None:
@@ -454,6 +470,18 @@ def test_the_current_folder_may_have_a_name_that_is_not_utf8(
     run = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
     assert run["settings"]["root"] == f"{tmp_path}/caf\\xe9"
     assert run["sources"] == [run["settings"]["root"]]
+
+
+def test_a_models_name_may_be_no_utf8(offload: Offload, tmp_path: Path) -> None:
+    here = tmp_path / os.fsdecode(b"caf\xe9")
+    saved(here / "a.jpg")
+    shutil.copy(MODEL, here / os.fsdecode(b"m\xe9.tflite"))
+    asked = ("--model", here / os.fsdecode(b"m\xe9.tflite"))
+    done = offload("detect", here, "--json", "-o", tmp_path / "out", *asked)
+    assert done.returncode == 0, done.stderr
+    assert [row["model"] for row in rows(done.stdout)] == ["m\\xe9"]
+    done = offload("profile", here, "--where", "local", "--budget", "1s", *asked)
+    assert done.returncode == 0, done.stderr
 
 
 def test_closed_standard_streams_are_dev_null(

@@ -1,14 +1,17 @@
 """Models by their names, from a hub to detections."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from offload import detect
 from offload.detectors.catalogue import NAMED, PREFERRED
 from offload.drivers.folders.files import sha256_of
 from tests import hub, savedmodels
@@ -18,6 +21,7 @@ from tests.hub import ModelHub
 
 ZOO = "ssd-mobilenet-v2"
 LABELS = "zebra\n???\nlion\n"
+PULLED = "someone/lite-model/1"
 BOX = (0.25, 0.5, 0.5, 1.0)
 
 
@@ -25,7 +29,7 @@ BOX = (0.25, 0.5, 0.5, 1.0)
 def served(tmp_path: Path) -> Iterator[ModelHub]:
     with hub.serving() as served:
         file = savedmodels.tflite_with_metadata(tmp_path / "served.tflite", LABELS)
-        served.put_tflite(NAMED[PREFERRED].handle, file.read_bytes())
+        served.put_tflite(PULLED, file.read_bytes())
         yield served
 
 
@@ -52,31 +56,31 @@ def test_a_pulled_model_is_here_and_shown_with_its_sha256(
     before = listed(offload)
     assert set(before) == set(NAMED)
     assert [name for name, row in before.items() if row["cached"]] == ["builtin"]
-    assert not shown(offload, PREFERRED)["here"]
+    assert not shown(offload, PULLED)["here"]
     assert served.asked == []
 
-    pulled = offload("models", "pull", PREFERRED)
+    pulled = offload("models", "pull", PULLED)
     assert (pulled.stderr, pulled.returncode) == ("", 0)
     name, sha256, path = pulled.stdout.split()
-    assert name == PREFERRED
+    assert name == PULLED
     assert sha256 == sha256_of(path)
     assert Path(path).is_relative_to(asking)
 
     served.asked.clear()
-    assert offload("models", "pull", PREFERRED).stdout == pulled.stdout
-    row = listed(offload)[PREFERRED]
+    assert offload("models", "pull", PULLED).stdout == pulled.stdout
+    row = listed(offload)[PULLED]
     assert row["cached"]
     assert row["bytes"] == os.path.getsize(path)
-    facts = shown(offload, PREFERRED)
+    facts = shown(offload, PULLED)
     assert facts["here"]
     assert (facts["sha256"], facts["path"], facts["runtime"]) == (sha256, path, "tflite")
     assert facts["labels"] == {"1": "zebra", "3": "lion"}
-    assert facts["licence"] == "Apache-2.0"
+    assert facts["licence"] == "see its page"
     assert served.asked == []
 
 
 def test_a_person_watching_a_download_sees_it_progress(asking: Path) -> None:
-    exit_code, seen = on_a_terminal("models", "pull", PREFERRED)
+    exit_code, seen = on_a_terminal("models", "pull", PULLED)
     assert exit_code == 0
     assert "1.8/1.8 MB" in seen
     assert "Traceback" not in seen
@@ -92,16 +96,16 @@ def test_people_get_tables(offload: Offload, asking: Path) -> None:
 def test_a_damaged_copy_is_named_with_the_command_that_repairs_it(
     offload: Offload, asking: Path
 ) -> None:
-    pulled = offload("models", "pull", PREFERRED)
+    pulled = offload("models", "pull", PULLED)
     path = Path(pulled.stdout.split()[2])
     path.write_bytes(path.read_bytes()[:-1])
-    for arguments in (("pull", PREFERRED), ("show", PREFERRED)):
+    for arguments in (("pull", PULLED), ("show", PULLED)):
         failed = offload("models", *arguments)
         assert failed.returncode == 1
         error, hint = failed.stderr.splitlines()
         assert error.startswith("error: The cached model")
-        assert hint.endswith(f"offload models pull {PREFERRED} --force")
-    repaired = offload("models", "pull", PREFERRED, "--force")
+        assert hint.endswith(f"offload models pull {PULLED} --force")
+    repaired = offload("models", "pull", PULLED, "--force")
     assert (repaired.stdout, repaired.returncode) == (pulled.stdout, 0)
 
 
@@ -120,14 +124,29 @@ def test_what_cannot_be_pulled_is_explained_in_two_lines(
 
 
 def test_without_a_wish_the_hubs_model_detects(
-    offload: Offload, examples: Path, asking: Path
+    served: ModelHub, examples: Path, asking: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = offload("detect", examples, "--json")
-    assert done.returncode == 0
-    assert "warning" not in done.stderr
-    assert f"\n{PREFERRED} (tflite, " in done.stderr
-    found = [d for line in done.stdout.splitlines() for d in json.loads(line)["detections"]]
-    assert "zebra" in {d["label"] for d in found}
+    path = served.redirects[f"/{PULLED}{hub.LITE}"]
+    data = served.files[path]
+    served.put_tflite(NAMED[PREFERRED].handle, data)
+    known = replace(NAMED[PREFERRED], sha256=hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(NAMED, PREFERRED, known)
+    rows = list(detect(str(examples)))
+    assert {row.model for row in rows} == {PREFERRED}
+    assert "zebra" in {found.label for row in rows for found in row.detections}
+
+
+def test_a_named_model_is_never_another_one_whatever_a_hub_delivers(
+    offload: Offload, served: ModelHub, asking: Path
+) -> None:
+    served.put_tflite(NAMED[PREFERRED].handle, b"\x1c\x00\x00\x00TFL3 of somebody else")
+    failed = offload("models", "pull", PREFERRED)
+    assert (failed.stdout, failed.returncode) == ("", 1)
+    error, hint = failed.stderr.splitlines()
+    assert f"other bytes than are known as {PREFERRED} (SHA-256 " in error
+    assert "instead of 2e04c53bfeac…" in error
+    assert "--model FILE" in hint
+    assert not listed(offload)[PREFERRED]["cached"]
 
 
 def test_without_hub_and_wish_the_embedded_model_detects_with_one_warning(

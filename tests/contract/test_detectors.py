@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import ModelError
 from offload.domain.ports import Detector, ModelIdentity
 from offload.domain.vision import Box, Image, InputSpec, Pixels, RawDetections, Selection
+from offload.drivers.folders.files import sha256_of
 from offload.drivers.images import pictures
 from offload.drivers.model_cache import ModelCache
 from offload.places.inprocess import InProcess, InProcessSession
@@ -81,7 +82,7 @@ def at(
 ) -> ModelSource:
     """A model on this disk."""
     runtime = "savedmodel" if path.is_dir() else "tflite"
-    identity = ModelIdentity(path.stem, runtime, "")
+    identity = ModelIdentity(path.stem, runtime, sha256_of(str(path)))
     return ModelSource(identity, str(path), labels or {}, input_spec)
 
 
@@ -444,6 +445,23 @@ def test_a_model_that_takes_no_colour_pictures_is_explained(tmp_path: Path, buil
 
 def _place(folder: Path, build: Builder) -> Path:
     return folder / ("model.tflite" if "tflite" in build.__name__ else "model")
+
+
+@pytest.mark.parametrize("name", ["builtin", "zoo"])
+def test_a_model_that_is_no_longer_what_was_hashed_is_refused(models: Models, name: str) -> None:
+    model = models[name]
+    other = replace(model, identity=replace(model.identity, sha256="0" * 64))
+    assert "has changed since it was chosen" in explained(other)
+
+
+def test_a_model_file_cut_short_while_it_serves_ends_nothing(tmp_path: Path) -> None:
+    file = _written(tmp_path / "model.tflite", savedmodels.BUILTIN.read_bytes())
+    detector = loaded(at(file))
+    pixels = noise(detector.input, 1)
+    (before,) = detector.detect([pixels])
+    os.truncate(file, 4096)  # of a file that is mapped, the next answer would be SIGBUS
+    (after,) = detector.detect([pixels])
+    assert same(before, after)
 
 
 def test_tflite_detection_never_imports_tensorflow(examples: Path) -> None:

@@ -1,16 +1,19 @@
 """A server whose model loads, and whose pictures are answered, when a line on stdin says so.
 
-Run with the length of its queue and the seconds it may take to end. It says `begun` for each
+Run with the length of its queue, the seconds it may take to end, and how many files it may have
+open if not as many as ever. It says `begun` for each
 picture it starts on. The lines are `load`, and `go` for all pictures from then on.
 """
 
 import contextlib
+import resource
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from offload.domain.errors import TooHeavy
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.server import run
 from offload.service.server.core import Service, SessionFactory
@@ -27,10 +30,17 @@ class Gated(FakeSession):
     free: threading.Event = field(default_factory=threading.Event)
 
     def detect(
-        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+        self,
+        image: Image,
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+        *,
+        heavy: bool = True,
     ) -> Detections:
         """The dog."""
         del selection, max_pixels
+        if image.data == b"heavy" and not heavy:
+            raise TooHeavy("heavy")
         if image.path != "warm-up":
             say("begun")
             self.free.wait()
@@ -47,7 +57,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - tests read it
 
 
-def main(queue: int, drain_s: int) -> None:
+def main(queue: int, drain_s: int, files: int | None = None) -> None:
+    if files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     engine = Gated()
 
     def obey() -> None:

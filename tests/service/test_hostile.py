@@ -25,7 +25,7 @@ GROWTH_BYTES = 150 * 2**20
 STEADY_BYTES = 40 * 2**20
 """How much a round may leave behind when rounds like it went before."""
 
-_HEAD = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\n"
+_HEAD = b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\n"
 _CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -91,7 +91,7 @@ def a_form_of_nothing_but_boundaries(connection: socket.socket) -> None:
 
 def json_of_nothing_but_commas(connection: socket.socket) -> None:
     body = b'{"images": [' + b"0," * 100_000
-    head = b"POST /api/detect HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /api/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
     connection.sendall(head % len(body) + body)
 
 

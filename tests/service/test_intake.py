@@ -101,8 +101,26 @@ def test_a_sender_that_falls_silent_is_not_waited_for() -> None:
         sender.send(bytes(50))
         problem = await refused(received(ours, sender))
         assert problem.status_code == 408
-        assert problem.detail == "The body stopped coming for 0.01 s."
+        assert problem.detail.startswith("The body stopped coming for 0.01 s, or")
         assert ours.held_bytes == 0
+
+    run(test)
+
+
+def test_a_sender_that_drips_is_not_waited_for() -> None:
+    async def test() -> None:
+        ours, sender = intake(max_bytes=10**6, idle_s=0.2), Sender()
+
+        async def drip() -> None:
+            while True:
+                sender.send(b"x")
+                await asyncio.sleep(0.01)
+
+        dripping = asyncio.create_task(drip())
+        problem = await refused(received(ours, sender))
+        dripping.cancel()
+        assert problem.status_code == 408
+        assert "less than 1000 bytes/s" in problem.detail
 
     run(test)
 

@@ -1,11 +1,13 @@
 """From the first connection a server takes to the last answer it gives."""
 
 import contextlib
+import json
 import re
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -33,10 +35,10 @@ def load(server: Server) -> None:
         until(lambda: client.get(wire.READY).status_code == 200, "ready")
 
 
-def ask(server: Server) -> httpx.Response:
+def ask(server: Server, picture: bytes = b"x") -> httpx.Response:
     """What one picture is answered, on a connection of its own."""
     with server.client() as client:
-        return client.post(wire.DETECT, content=b"x")
+        return client.post(wire.DETECT, content=picture)
 
 
 def in_hand(server: Server) -> int:
@@ -116,8 +118,71 @@ def test_what_cannot_be_answered_before_the_end_is_refused_without_a_traceback(
         server.process.terminate()
         assert answer.result().status_code == 503
         assert answer.result().json()["detail"] == "The server is ending."
+        server.ended_well()  # though the picture is not done, and never will be
+
+
+def test_a_picture_whose_sender_has_gone_leaves_the_queue(tmp_path: Path) -> None:
+    with gated(tmp_path) as server, ThreadPoolExecutor(1) as threads:
+        load(server)
+        first = threads.submit(ask, server)
+        until(lambda: "begun" in server.said(), "begun")
+        for _ in range(5):
+            with server.client() as client, contextlib.suppress(httpx.ReadTimeout):
+                client.post(wire.DETECT, content=b"x", timeout=0.2)
+        until(lambda: in_hand(server) == 1, "forgotten")
         server.tell("go")
+        assert is_dog(first.result())
+        assert is_dog(ask(server))
+        server.end()
+        assert server.said().count("begun") == 2
+
+
+def test_heavy_pictures_do_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    with gated(tmp_path) as server, ThreadPoolExecutor(3) as threads:
+        load(server)
+        for _ in range(3):
+            threads.submit(ask, server, b"heavy")
+        until(lambda: in_hand(server) == 3, "in hand")
+        until(lambda: "begun" in server.said(), "begun")
+        with server.client() as client, pytest.raises(httpx.ReadTimeout):
+            client.post(wire.DETECT, content=b"x", timeout=0.2)
+        until(lambda: server.said().count("begun") == 2, "the fourth at work beside the first")
+        server.tell("go")
+        server.end()
+
+
+def test_two_hundred_clients_of_a_server_that_ends_are_all_answered(tmp_path: Path) -> None:
+    with gated(tmp_path, queue=200) as server, ThreadPoolExecutor(200) as threads:
+        load(server)
+        server.tell("go")
+
+        def last_status() -> int:
+            with contextlib.closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+                while True:
+                    connection.request("POST", wire.DETECT, bytes(100_000))
+                    answer = connection.getresponse()
+                    if json.loads(answer.read()).get("status", 200) != 200:
+                        return answer.status
+
+        clients = [threads.submit(last_status) for _ in range(200)]
+        until(lambda: server.said().count("begun") > 200, "all busy")
+        server.process.terminate()
+        assert {client.result() for client in clients} == {503}, "88 to 134 of them were reset"
         server.ended_well()
+
+
+def test_with_few_descriptors_a_crowd_that_drips_keeps_nobody_out(tmp_path: Path) -> None:
+    few = ("tests.service.gated", "8", "30", "64")
+    with started(tmp_path, few) as server, contextlib.ExitStack() as crowd:
+        load(server)
+        server.tell("go")
+        for _ in range(100):
+            one = crowd.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            one.sendall(b"POST /v1/detect HTTP/1.1\r\nContent-Length: 100\r\n\r\nx")
+        with server.client() as client:
+            assert client.get(wire.LIVE).status_code == 200
+        assert is_dog(ask(server))
+        server.end()
 
 
 def test_a_full_queue_turns_requests_away_and_loses_none(tmp_path: Path) -> None:

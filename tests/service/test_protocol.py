@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
@@ -42,14 +43,14 @@ async def prompt(_scope: Any, _receive: Any, send: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def connected(
-    protocol: type[PatientProtocol], app: App = prompt
+    protocol: type[PatientProtocol], app: App = prompt, state: ServerState | None = None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Both ends of a connection to such a server."""
     config = uvicorn.Config(app, log_config=None, log_level="error", date_header=False)
     config.load()
 
     def connect() -> PatientProtocol:
-        return protocol(config=config, server_state=ServerState(), app_state={})
+        return protocol(config=config, server_state=state or ServerState(), app_state={})
 
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(LONG_S), await loop.create_server(connect, "127.0.0.1", 0) as server:
@@ -228,22 +229,71 @@ def test_headers_without_end_are_refused() -> None:
         assert not said or said.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
 
 
-def test_an_offer_to_speak_another_protocol_is_passed_over() -> None:
-    async def echo(_scope: Any, receive: Any, send: Any) -> None:
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message["more_body"]
-        await answer(send, body)
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+OFFER = b"Connection: upgrade\r\n%b: %b\r\nContent-Length: %d\r\n\r\n"
+OFFERS = [
+    b"POST /mine HTTP/1.1\r\n" + OFFER % (word, what, len(SMUGGLED))
+    for word in (b"upgrade", b"Upgrade")
+    for what in (b"h2c", b"websocket")
+] + [b"CONNECT x:1 HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED)]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@pytest.mark.parametrize("manner", ["whole", "in two reads", "behind a busy one"])
+def test_a_body_behind_an_offer_of_another_protocol_is_never_taken_for_a_request(
+    offer: bytes, manner: str
+) -> None:
+    asked: list[str] = []
 
     async def test() -> None:
-        async with connected(Slow, echo) as (reader, writer):
-            for word in (b"upgrade", b"Upgrade"):
-                body = b"\r\n" + word + b": untouched\r\n\r\n"
-                head = b"POST / HTTP/1.1\r\nConnection: upgrade\r\n%b: h2c\r\nContent-Length: %d"
-                writer.write(head % (word, len(body)) + b"\r\n\r\n" + body)
-                await reader.readuntil(b"\r\n\r\n")
-                assert await reader.readexactly(len(body)) == body
+        free = asyncio.Event()
+
+        async def noting(scope: Any, _receive: Any, send: Any) -> None:
+            asked.append(scope["path"])
+            await free.wait()
+            await answer(send)
+
+        async with connected(Slow, noting) as (reader, writer):
+            at = {"whole": 0, "in two reads": offer.index(b"\r\n") + 25}.get(manner, 0)
+            for piece in (
+                REQUEST if manner == "behind a busy one" else b"", offer[:at], offer[at:], SMUGGLED
+            ):  # fmt: skip
+                writer.write(piece)
+                with contextlib.suppress(ConnectionError):
+                    await writer.drain()
+                await asyncio.sleep(0.01)
+            free.set()
+            assert b"send no Upgrade, no CONNECT." in await rest(reader)
+
+    asyncio.run(test())
+    assert asked == (["/"] if manner == "behind a busy one" else [])
+
+
+def test_the_oldest_that_sends_nothing_makes_room_for_the_next() -> None:
+    class Few(Slow):
+        most_connections = 2
+
+    async def test() -> None:
+        free = asyncio.Event()
+
+        async def slow(_scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            await free.wait()
+            await answer(send)
+
+        state = ServerState()
+        async with (
+            connected(Few, slow, state) as (reader, writer),
+            connected(Few, slow, state) as (half, sending),
+        ):
+            writer.write(REQUEST)
+            sending.write(b"GET / HTTP/1.1\r\n")
+            await asyncio.sleep(0.01)
+            async with connected(Few, slow, state) as (third, asking):
+                assert await rest(half) == b""
+                asking.write(REQUEST)
+                free.set()
+                assert await third.readexactly(len(ANSWER)) == ANSWER
+                assert await reader.readexactly(len(ANSWER)) == ANSWER
 
     asyncio.run(test())

@@ -227,7 +227,7 @@ def test_a_body_announced_as_too_large_is_refused_before_it_comes(strict: Server
 
 
 def test_what_is_no_http_is_told_so(server: Server) -> None:
-    head = "POST /v1/probe HTTP/1.1\r\nHost: x\r\n"
+    head = "POST /v1/probe HTTP/1.1\r\nHost: localhost\r\n"
     wrong = [
         "\x16\x03\x01 TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", f"{head}Content-Length: -1\r\n",
         f"{head}Content-Length: 1\r\nContent-Length: 2\r\n", f"{head}Content-Length: 1e3\r\n",
@@ -244,8 +244,45 @@ def test_what_is_no_http_is_told_so(server: Server) -> None:
 
 
 def test_odd_but_lawful_headers_do_no_harm(server: Server) -> None:
-    for headers in ("Host: [", f"Host: x\r\nContent-Length: {'0' * 5000}3", "Host: \xff"):
+    for headers in ("X: [", f"Host: localhost\r\nContent-Length: {'0' * 5000}3", "X: \xff"):
         request = f"POST /v1/probe HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\nabc"
         with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as connection:
             connection.sendall(request.encode("latin-1"))
             assert connection.makefile("rb").read().startswith(b"HTTP/1.1 200 OK\r\n"), headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:8080"},
+        {"Host": "192.168.1.7"},
+        {"Host": "["},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://localhost:1"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+@pytest.mark.parametrize("path", [wire.DETECT, "/", "/api/detect"])
+def test_what_a_page_from_elsewhere_makes_a_browser_send_is_refused(
+    client: httpx.Client, headers: dict[str, str], path: str
+) -> None:
+    answer = client.post(path, content="x", headers={"Content-Type": "text/plain"} | headers)
+    assert answer.status_code in {403, 421}
+    assert answer.headers["Content-Type"] == wire.PROBLEM_TYPE
+
+
+def test_what_a_page_of_our_own_sends_is_taken(client: httpx.Client, server: Server) -> None:
+    for name in ("127.0.0.1", "localhost", "LOCALHOST", "127.1.2.3", "[::1]"):
+        host = f"{name}:{server.port}"
+        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        assert client.post(wire.PROBE, content=b"x", headers=headers).status_code == 200
+
+
+def test_with_a_token_any_host_is_served_but_no_page_from_elsewhere(strict: Server) -> None:
+    with strict.client() as client:
+        proxied = {"Host": "detect.example", "Origin": "https://photos.example"}
+        assert client.get(wire.INFO, headers=proxied).status_code == 200
+        assert client.get(wire.INFO, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403

@@ -229,13 +229,14 @@ def test_the_documentation_of_the_interface_needs_no_other_host(client: httpx.Cl
     assert "servers" not in document
 
 
-def test_who_offers_to_speak_http2_loses_nothing(client: httpx.Client, examples: Path) -> None:
+def test_who_offers_another_protocol_is_told_that_there_is_none(client: httpx.Client) -> None:
     offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAQ"}
-    picture = (examples / BUS).read_bytes()
-    for _ in range(2):
-        answer = client.post("/v1/detect", content=picture, headers=offer)
-        assert answer.status_code == 200
-        assert answer.json()["detections"] == detect(client, examples / BUS).json()["detections"]
+    answer = client.post("/v1/detect", content=b"x", headers=offer)
+    assert answer.status_code == 400
+    assert answer.headers["Connection"] == "close"
+    assert answer.json()["detail"] == (
+        "This server speaks HTTP/1.1 alone: send no Upgrade, no CONNECT."
+    )
 
 
 def test_many_at_once_get_the_answer_to_their_own_picture(

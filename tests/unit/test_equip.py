@@ -204,6 +204,7 @@ def test_the_server_listens_on_loopback_and_its_token_is_in_no_command() -> None
     run = machine.with_("docker run")
     assert " -p 127.0.0.1:8080:8080 " in run
     assert "--read-only" in run
+    assert "docker run --memory $(awk " in run, "what is left keeps the machine able to answer"
     assert machine.got[run] == b"OFFLOAD_TOKEN=0123456789abcdef\nOFFLOAD_MODEL=/model/m.tflite\n"
     assert not machine.has(TOKEN)
 

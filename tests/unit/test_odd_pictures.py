@@ -119,8 +119,8 @@ def test_the_reason_names_the_format(data: bytes, reason: str) -> None:
         pictures.decode(data, SPEC)
 
 
-def test_without_pillow_heif_the_reason_is_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "READS_HEIF", False)
+@pytest.mark.skipif(formats.READS_HEIF, reason="pillow-heif is installed")
+def test_without_pillow_heif_the_reason_is_what_to_install() -> None:
     assert "pip install 'offload[heif]'" in formats.unknown(b"\0\0\0\x18ftypheic" + bytes(40))
 
 
@@ -142,11 +142,3 @@ def test_half_a_jpeg_is_a_damaged_image() -> None:
     whole = encoded(NOISE, "JPEG")
     with pytest.raises(ImageError, match="damaged image"):
         pictures.decode(whole[: len(whole) // 2], SPEC)
-
-
-def test_what_pillow_says_of_a_file_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:
-    odd_samples = bytearray(tiff(GREY.astype(np.uint8), 1))
-    odd_samples[odd_samples.index(struct.pack("<HHLL", 277, 4, 1, 1)) + 8] = 250
-    with pytest.raises(ImageError):
-        pictures.decode(bytes(odd_samples), SPEC)
-    assert capfd.readouterr() == ("", "")

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from offload.domain.errors import ModelError, UsageError
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
+from offload.providers import served_files
 from tests import hub, savedmodels
 from tests.hub import ModelHub
 
@@ -43,10 +44,12 @@ def asking(tmp_path: Path) -> Asking:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[ModelHub]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
     with hub.serving() as served:
         model = savedmodels.tflite_with_metadata(tmp_path / "served.tflite")
         served.put_tflite(LITE, model.read_bytes())
+        known = replace(NAMED[PREFERRED], sha256=sha256_of(str(model)))
+        monkeypatch.setitem(NAMED, PREFERRED, known)
         folder = tmp_path / "served"
         folder.mkdir()
         (folder / "saved_model.pb").write_bytes(b"graph")
@@ -208,11 +211,23 @@ def test_the_address_of_a_tflite_file_is_fetched_as_it_stands(
     assert model.labels[1] == "zebra"
 
 
+def test_a_container_finds_a_fetched_model_and_learns_no_password(
+    asking: Asking, served: ModelHub, tmp_path: Path
+) -> None:
+    served.put("/detector.tflite", (tmp_path / "served.tflite").read_bytes())
+    address = served.url.replace("//", "//me:hunter2@") + "/detector.tflite"
+    model = source.chosen(address, asking.at(NOWHERE))
+    mounted = served_files(model, address, None, str(asking.folder))
+    assert "hunter2" not in str(mounted)
+    assert source.resolve_here(mounted.settings["OFFLOAD_MODEL"], asking.at(NOWHERE)) == model
+
+
 def test_the_embedded_model_needs_neither_hub_nor_cache(asking: Asking) -> None:
     model = source.chosen(BUILTIN, asking.at(NOWHERE))
     assert model == asking.at(NOWHERE).pull(BUILTIN, force=True)
     assert model.labels == {1: "person", 4: "motorcycle", 6: "bus", 17: "cat", 18: "dog"}
     assert model.min_score == 0.5
+    assert model.identity.sha256 == sha256_of(model.path)
     assert not asking.folder.exists()
 
 

@@ -82,6 +82,10 @@ class Engine:
         here = {"localhost", "127.0.0.1", "::1"}
         return host.scheme in {"unix", "npipe"} or host.hostname in here
 
+    def memory_bytes(self) -> int:
+        """Of the machine that its containers run on."""
+        return int(self._client.info()["MemTotal"])
+
     def image_labels(self, image: str) -> Mapping[str, str] | None:
         """The labels of an image that is here; None if it is not."""
         from docker.errors import ImageNotFound

@@ -6,7 +6,6 @@ has no such runtime, PlaceUnavailable is raised; where offload was installed wit
 is built from, or that cannot be built, OffloadError.
 """
 
-import hashlib
 import os
 import tarfile
 import tempfile
@@ -21,7 +20,7 @@ from typing import IO
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.drivers.docker.engine import Engine
-from offload.drivers.folders.files import chunks, sha256_of
+from offload.drivers.folders.files import chunks, sha256_of_all
 
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
@@ -116,8 +115,7 @@ def files(package: str | None = None) -> Mapping[str, str]:
 
 def digest(package: str | None = None) -> str:
     """SHA-256 over names and contents: the same for a checkout and the wheel made from it."""
-    lines = [f"{sha256_of(path)}  {name}\n" for name, path in files(package).items()]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return sha256_of_all(files(package))
 
 
 @contextmanager

@@ -110,12 +110,21 @@ def write_json(path: str, document: Mapping[str, object]) -> None:
 
 
 def sha256_of(path: str) -> str:
-    """SHA-256 of a file, or of a folder: of its sorted lines «SHA-256 of the file, its path»."""
+    """SHA-256 of a file; of a folder, that of all that is in it."""
     if os.path.isfile(path):
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    lines = [f"{sha256_of(os.path.join(path, name))}  {name}\n" for name in _files_below(path)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return sha256_of_all({name: os.path.join(path, name) for name in _files_below(path)})
+
+
+def sha256_of_all(files: Mapping[str, str]) -> str:
+    """SHA-256 of files, name -> path: of «length of the name, name, SHA-256» in order of names."""
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        # A name may hold anything, so where it ends must be said before.
+        encoded = os.fsencode(name)
+        whole.update(b"%d %b%b" % (len(encoded), encoded, sha256_of(files[name]).encode()))
+    return whole.hexdigest()
 
 
 def size_bytes(path: str) -> int:
@@ -126,10 +135,11 @@ def size_bytes(path: str) -> int:
 
 
 def _files_below(folder: str) -> list[str]:
+    """Names of the files, and of links to folders, which are folders of their own."""
     return sorted(
         os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder)
-        for name in names
+        for parent, folders, names in os.walk(folder)
+        for name in (*names, *(f for f in folders if os.path.islink(os.path.join(parent, f))))
     )
 
 

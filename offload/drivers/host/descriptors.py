@@ -4,6 +4,8 @@ import os
 import sys
 from contextlib import suppress
 
+_FILES = 32
+
 
 def open_standard() -> None:
     """Have what is closed of standard input, output and error be /dev/null: else the next file that
@@ -26,3 +28,15 @@ def allow_many() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # where no limit is named, there may still be one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def spare_files() -> int:
+    """How many more connections this process may have open, some files aside."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError):
+        return max(1, (sys.maxsize if soft < 0 else soft) - len(os.listdir("/dev/fd")) - _FILES)
+    return 1

@@ -59,6 +59,15 @@ def versions() -> dict[str, str]:
     return found
 
 
+def usable_memory_bytes() -> int | None:
+    """Memory this process may use: the machine's, capped by a container's limit; None where the
+    system does not tell.
+    """
+    limits = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+    known = [int(word) for path in limits for word in _words(path) if word.isdecimal()]
+    return min([*known, *filter(None, [_memory_bytes()])], default=None)
+
+
 def usable_cores() -> int:
     """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
     on_linux = sys.platform == "linux"

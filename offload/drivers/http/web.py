@@ -7,10 +7,12 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError
+from offload.drivers.host.capture import Captured
 
 if TYPE_CHECKING:
     import httpx
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 OnBytes = Callable[[int, int | None], None]
 """Told the bytes there are so far and, if the server says so, the total."""
 
+_PAGE_CHARS = 2**10
 _TIMEOUT_S = 20.0
 _ATTEMPTS = 3
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
@@ -32,67 +35,76 @@ def reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).rstrip(".")
 
 
+def without_user(url: str) -> str:
+    """`url` without user and password."""
+    return re.sub("(?<=://)[^/?#]*@", "", url, count=1)
+
+
 def without_secrets(url: str) -> str:
     """`url` as it may be shown and kept: without user, password, query and fragment.
 
     What is no URL stays as it is.
     """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    address = re.split("[?#]", rest, maxsplit=1)[0]
-    server, slash, path = address.partition("/")
-    return f"{scheme}://{server.rpartition('@')[2]}{slash}{path}"
+    return re.split("[?#]", without_user(url), maxsplit=1)[0] if "://" in url else url
 
 
 def answers(url: str, within_s: float) -> bool:
-    """Whether the server behind `url` starts to answer in time.
+    """Whether the server behind `url` starts to answer in time."""
+    with suppress(Unreachable):
+        text(url, within_s)
+        return True
+    return False
 
-    The time covers everything, name resolution too, which no socket time-out bounds: hence the
-    thread that is left behind if it takes longer.
+
+def text(url: str, within_s: float) -> str:
+    """What a short page says; of a long one, how it begins.
+
+    The time covers everything, also name resolution and an answer that drips, which no socket
+    time-out bounds: hence the thread that is left behind if it takes longer.
     """
     import httpx
 
-    verdict: list[bool] = []
+    page: Future[str] = Future()
 
     def ask() -> None:
-        with (
-            suppress(httpx.HTTPError, httpx.InvalidURL, Unreachable),
-            _client(within_s) as client,
-            client.stream("GET", url) as response,
-        ):
-            verdict.append(response.is_success)
+        with Captured() as caught, _client(within_s) as client, client.stream("GET", url) as answer:
+            page.set_result(next(answer.raise_for_status().iter_text(_PAGE_CHARS), ""))
+        if not page.done():
+            page.set_exception(caught.error)
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(within_s)
-    return any(verdict)
-
-
-def text(url: str, timeout_s: float) -> str:
-    """What a short page says."""
-    import httpx
-
+    threading.Thread(target=ask, daemon=True).start()
     try:
-        with _client(timeout_s) as client:
-            return client.get(url).raise_for_status().text
+        return page.result(within_s)
+    except TimeoutError as error:
+        why = f"no answer within {within_s:g} s"
+        raise Unreachable(f"{without_secrets(url)}: {why}.") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(f"{without_secrets(url)}: {reason(error)}.") from error
 
 
-def download(url: str, part: str, on_bytes: OnBytes) -> None:
+def download(url: str, part: str, on_bytes: OnBytes, most_bytes: int) -> None:
     """Fetch `url` into the file `part`, continuing one that is there.
 
-    `part` keeps what has come if the transfer breaks off, and `part`.etag which version it was.
+    `part` keeps what has come if the transfer breaks off, and `part`.etag which version it was; it
+    goes if there are, or would be, more than `most_bytes`.
     """
     import httpx
 
     shown = without_secrets(url)
+
+    def told(have_bytes: int, total_bytes: int | None) -> None:
+        if max(have_bytes, total_bytes or 0) > most_bytes:
+            raise OverflowError(f"{shown} is larger than {most_bytes / 1e6:.0f} MB.")
+        on_bytes(have_bytes, total_bytes)
+
     with _client(_TIMEOUT_S) as client:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                _transfer(client, url, part, on_bytes)
+                _transfer(client, url, part, told)
                 return
+            except OverflowError as error:
+                os.remove(part)
+                raise Unreachable(str(error)) from error
             except httpx.HTTPStatusError as error:
                 raise Unreachable(
                     f"{shown} answers {error.response.status_code} {error.response.reason_phrase}."
@@ -103,10 +115,18 @@ def download(url: str, part: str, on_bytes: OnBytes) -> None:
 
 
 def _client(timeout_s: float) -> "httpx.Client":
+    """Follows redirects, but for those from https to http."""
     import httpx
 
+    def stay_safe(response: httpx.Response) -> None:
+        here = response.request.url
+        there = here.join(response.headers["Location"]) if response.has_redirect_location else here
+        if (here.scheme, there.scheme) == ("https", "http"):
+            raise httpx.InvalidURL(f"it leads from https to http://{there.host}")
+
+    hooks = {"response": [stay_safe]}
     try:
-        return httpx.Client(timeout=timeout_s, follow_redirects=True)
+        return httpx.Client(timeout=timeout_s, follow_redirects=True, event_hooks=hooks)
     except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
         raise Unreachable(f"The proxy that is set cannot be used: {reason(error)}.") from error
 
@@ -120,7 +140,7 @@ def _transfer(client: "httpx.Client", url: str, part: str, on_bytes: OnBytes) ->
     if have_bytes and version:
         headers |= {"Range": f"bytes={have_bytes}-", "If-Range": version}
     with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == _RANGE_NOT_SATISFIABLE:
+        if response.status_code == _RANGE_NOT_SATISFIABLE and have_bytes:
             os.remove(part)
             return _transfer(client, url, part, on_bytes)
         response.raise_for_status()

@@ -11,7 +11,7 @@ JPEG_END = b"\xff\xd9"
 _JPEG, _SCAN = b"\xff\xd8\xff", b"\xff\xda"
 _MOST_SEGMENTS = 1000
 
-_HEIC = "HEIC"
+_HEIC = "HEIC", rb"....ftyp(he[iv][cxms]|mi[af]1|msf1)"
 _READ = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG",
@@ -22,9 +22,9 @@ _READ = {
     "AVIF": rb"....ftypavi[fs]",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "PPM": rb"P[1-6]\s",
-}
+} | ({_HEIC[0]: _HEIC[1]} if READS_HEIF else {})
 _OTHER = {
-    _HEIC: rb"....ftyp(he[iv][cxms]|mi[af]1|msf1)",
+    _HEIC[0]: _HEIC[1],
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "a video": rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ",
     "Photoshop": rb"8BPS",
@@ -37,17 +37,21 @@ _OTHER = {
 
 def is_heif(data: bytes) -> bool:
     """Whether it is a HEIC picture by its brand."""
-    return _named(_OTHER, data) == _HEIC
+    return _named(_OTHER, data) == _HEIC[0]
+
+
+def is_read(data: bytes) -> bool:
+    """Whether it begins as one of the formats that are read."""
+    return _named(_READ, data) is not None
 
 
 def unknown(data: bytes) -> str:
     """The reason why a file that is none of the formats is not read."""
-    name = _named(_READ | _OTHER, data)
-    read = [*_READ, *([_HEIC] if READS_HEIF else [])]
-    if name in read:
+    if name := _named(_READ, data):
         return f"damaged image, or {name} of a kind that is not read"
-    hint = f"; {NEEDS_HEIF}" if name == _HEIC else ""
-    return f"{f'{name}, ' if name else ''}not an image of a known format ({', '.join(read)}){hint}"
+    name = _named(_OTHER, data)
+    hint = f"; {NEEDS_HEIF}" if name == _HEIC[0] else ""
+    return f"{f'{name}, ' if name else ''}not an image of a known format ({', '.join(_READ)}){hint}"
 
 
 def _named(kinds: dict[str, bytes], data: bytes) -> str | None:

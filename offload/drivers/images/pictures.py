@@ -9,27 +9,39 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from PIL import Image as Pil
-from PIL import ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
-from offload.domain.errors import ImageError, TooManyPixels
+from offload.domain.errors import ImageError, TooHeavy, TooManyPixels
 from offload.domain.vision import Detection, InputSpec, Picture
-from offload.drivers.images import formats
+from offload.drivers.host import apart, machine
+from offload.drivers.host.memory import MemoryBudget
+from offload.drivers.images import boxes, colours, formats, pieces
+
+T = TypeVar("T")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
 
+_LIGHT_BYTES = 256 * 2**20
+"""A picture that takes no more is decoded in this process."""
+
+_MOST_S = 10
+"""Of a core: what a picture of MAX_PIXELS may take to decode where that is not known beforehand."""
+
+_TOO_MUCH = "decoding it takes more time or memory than a picture may"
+_MOST_BYTES = (machine.usable_memory_bytes() or 8 * 2**30) // 2
+_memory = MemoryBudget(min(_MOST_BYTES, 2 * 2**30))
+
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
-_SAMPLE_FORMAT, _UNSIGNED = 339, (1,)
-_MISSING = (127, 128)
 
 # `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
@@ -38,14 +50,18 @@ warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def decode(data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    data: bytes, spec: InputSpec, max_pixels: int = MAX_PIXELS, *, heavy: bool = True
+) -> Picture:
     """The first frame, upright, as RGB in the shape of `spec`.
 
     A JPEG much larger than the input is decoded at a reduced scale that is still at least twice the
-    input, which loses nothing the bilinear resize would keep.
+    input, which loses nothing the bilinear resize would keep. Unless it may be `heavy`, one that is
+    not decoded in this process raises TooHeavy.
     """
-    with _opened(data, max_pixels) as source:
-        return _fit(source, spec)
+    return _made(
+        data, max_pixels, _fit, spec, least_px=2 * max(spec.width, spec.height), heavy=heavy
+    )
 
 
 def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX_PIXELS) -> bytes:
@@ -53,15 +69,7 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
 
     A picture with no side of 320 pixels is enlarged until its labels can be read.
     """
-    with _opened(data, max_pixels) as source:
-        kind = "JPEG" if source.format == "MPO" else source.format
-        canvas = _rgb(ImageOps.exif_transpose(source))
-        short = max(canvas.size)
-        if short < _LEGIBLE_SIDE_PX:
-            factor = -(-_LEGIBLE_SIDE_PX // short)
-            canvas = canvas.resize((canvas.width * factor, canvas.height * factor))
-        _draw(canvas, detections)
-        return _encoded(canvas, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
+    return _made(data, max_pixels, _annotated, detections)
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:
@@ -86,15 +94,7 @@ def smaller(
 
     None if the picture is no larger than that. `quality` is JPEG's, 1..95.
     """
-    with _opened(data, max_pixels) as source:
-        if max(source.size) <= max_side_px:
-            return None
-        lies = _orientation(source)
-        width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
-        scale = max_side_px / max(source.size)
-        target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
-        small = _scaled(source, target, Pil.Resampling.LANCZOS, lies)
-        return _encoded(small, "JPEG", quality=quality), (width, height)
+    return _made(data, max_pixels, _smaller, max_side_px, quality, least_px=2 * max_side_px)
 
 
 def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -103,11 +103,7 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     A photo that says how it is turned is left as it lies and its copy says the same: turned before
     it is scaled, it would not come out of `decode` to the last bit as the original does.
     """
-    with _opened(data, max_pixels) as source:
-        exif = Pil.Exif()
-        if (lies := _orientation(source)) != 1:
-            exif[ORIENTATION_TAG] = lies
-        return _encoded(_bare(_rgb(source)), "PNG", exif=exif)
+    return _made(data, max_pixels, _png)
 
 
 def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
@@ -116,25 +112,84 @@ def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
     return out.getvalue()
 
 
+def _made(
+    data: bytes,
+    max_pixels: int,
+    work: Callable[..., T],
+    *rest: Any,
+    least_px: int = 0,
+    heavy: bool = True,
+) -> T:
+    """What `work(picture, *rest)` makes, once there is memory for it; in a process that can be
+    ended where the bytes do not bound how long it takes, or where it takes much memory.
+
+    A JPEG may be decoded at a reduced scale down to sides of `least_px`, unless that is 0.
+    """
+    scans = pieces.scans(data)
+    asked = (data, max_pixels, work, rest, scans, least_px)
+    if scans is not None:
+        with closing(_steps(*asked)) as steps:
+            if (weight_bytes := next(steps)) <= _LIGHT_BYTES:
+                with _memory.of(weight_bytes):
+                    return cast("T", next(steps))
+    if not heavy:
+        raise TooHeavy("this picture takes much to decode")
+    most_s = _MOST_S * max(1, max_pixels // MAX_PIXELS)
+    try:
+        with (
+            apart.steps(_steps, *asked, most_s=most_s, most_bytes=_MOST_BYTES) as far,
+            _memory.of(next(far)),
+        ):
+            return cast("T", next(far))
+    except apart.GoneError as error:
+        raise ImageError(_TOO_MUCH) from error
+
+
+def _steps(
+    data: bytes,
+    max_pixels: int,
+    work: Callable[..., Any],
+    rest: Sequence[Any],
+    scans: int | None,
+    least_px: int,
+) -> Generator[Any]:
+    """About how many bytes `work` takes, then what it makes."""
+    broken = formats.breaks_off(data)
+    if broken:
+        least_px = 0  # it is looked at as a whole
+    with _opened(data, max_pixels) as source:
+        weight_bytes = pieces.weight_bytes(source.format, source.mode, source.size, scans, least_px)
+        if weight_bytes > _MOST_BYTES:
+            raise TooManyPixels(
+                f"decoding {source.width} x {source.height} pixels of this kind takes "
+                f"{weight_bytes >> 20} MB, more than half of the memory there is"
+            )
+        yield weight_bytes
+        if broken:
+            colours.check_end(source)
+        made = work(source, *rest)
+    del source  # and what its decoder holds
+    yield made
+
+
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     """The picture; whatever goes wrong while it is used is an ImageError."""
     try:
         if not data:
             raise ImageError("empty file")
-        broken = formats.breaks_off(data)
-        whole = data + formats.JPEG_END if broken else data
-        with Pil.open(io.BytesIO(whole), formats=_readable(data)) as source:
+        whole = data + formats.JPEG_END if formats.breaks_off(data) else data
+        with closing(Pil.open(io.BytesIO(whole), formats=_readable(data))) as source:
             width, height = source.size
             if width * height > max_pixels:
                 raise TooManyPixels(
                     f"{width} x {height} pixels is more than --max-pixels {max_pixels}"
                 )
-            if broken:
-                _check_end(source)
             yield source
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(_TOO_MUCH) from error
     except UnidentifiedImageError as error:
         raise ImageError(formats.unknown(data)) from error
     # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
@@ -166,6 +221,37 @@ def _bare(picture: Pil.Image) -> Pil.Image:
     return picture
 
 
+def _annotated(source: Pil.Image, detections: Sequence[Detection]) -> bytes:
+    kind = "JPEG" if source.format == "MPO" else source.format
+    canvas = colours.rgb(ImageOps.exif_transpose(source))
+    short = max(canvas.size)
+    if short < _LEGIBLE_SIDE_PX:
+        factor = -(-_LEGIBLE_SIDE_PX // short)
+        canvas = canvas.resize((canvas.width * factor, canvas.height * factor))
+    boxes.draw(canvas, detections)
+    return _encoded(canvas, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
+
+
+def _smaller(
+    source: Pil.Image, max_side_px: int, quality: int
+) -> tuple[bytes, tuple[int, int]] | None:
+    if max(source.size) <= max_side_px:
+        return None
+    lies = _orientation(source)
+    width, height = source.size[::-1] if lies in _SIDEWAYS else source.size
+    scale = max_side_px / max(source.size)
+    target = max(1, round(source.width * scale)), max(1, round(source.height * scale))
+    small = _scaled(source, target, Pil.Resampling.LANCZOS, lies)
+    return _encoded(small, "JPEG", quality=quality), (width, height)
+
+
+def _png(source: Pil.Image) -> bytes:
+    exif = Pil.Exif()
+    if (lies := _orientation(source)) != 1:
+        exif[ORIENTATION_TAG] = lies
+    return _encoded(_bare(colours.rgb(source)), "PNG", exif=exif)
+
+
 def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
     lies = _orientation(source)
     sideways = lies in _SIDEWAYS
@@ -188,109 +274,16 @@ def _scaled(
     source: Pil.Image, target: tuple[int, int], how: Pil.Resampling, lies: int
 ) -> Pil.Image:
     """The picture scaled to `target` as it lies, then turned upright; no metadata."""
-    if source.format in {"JPEG", "MPO"}:
+    if source.format in pieces.JPEGS:
         source.draft(None, (2 * target[0], 2 * target[1]))
-    small = _bare(_rgb(source).resize(target, how))
+    small = _bare(colours.rgb(source).resize(target, how))
     if lies == 1:
         return small
     small.getexif()[ORIENTATION_TAG] = lies
     return ImageOps.exif_transpose(small)
 
 
-def _rgb(source: Pil.Image) -> Pil.Image:
-    """Any mode as RGB: deep greys scaled to 8 bits, transparency laid over white."""
-    if source.mode == "RGB" and "transparency" not in source.info:
-        source.load()
-        return source
-    if source.mode.startswith(("I", "F")):
-        return _shallow(source).convert("RGB")
-    if source.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in source.info:
-        layer = source.convert("RGBA")
-        paper = Pil.new("RGBA", layer.size, "white")
-        return Pil.alpha_composite(paper, layer).convert("RGB")
-    return source.convert("RGB")
-
-
-def _shallow(source: Pil.Image) -> Pil.Image:
-    """A deep grey in 8 bits. White is 1 for floats, or the highest there is; for whole numbers all
-    the bits that the highest takes, 8 at least. Black is 0, or the lowest, and what is no number.
-    """
-    held = np.asarray(source)
-    if getattr(source, "tag_v2", {}).get(_SAMPLE_FORMAT) == _UNSIGNED and source.mode == "I":
-        held = held.view(np.uint32)  # Pillow reads these as signed
-    there = np.isfinite(held)
-    low, high = float(held.min(initial=0, where=there)), float(held.max(initial=0, where=there))
-    white = max(1.0, high) if source.mode == "F" else 2.0 ** max(8, int(high).bit_length()) - 1
-    deep = held.astype(np.float32)
-    deep[~there] = low
-    deep *= 255 / (white - low)
-    deep -= low * 255 / (white - low)
-    return Pil.fromarray(deep.astype(np.uint8))
-
-
-def _check_end(source: Pil.Image) -> None:
-    """Refuse a JPEG of which a tenth is missing or more: where nothing is, its decoder puts grey.
-
-    Raises:
-        ImageError: so it is.
-    """
-    foot = np.asarray(source.crop((0, source.height * 9 // 10, *source.size)))
-    if np.isin(foot, _MISSING).all():
-        raise ImageError("damaged image: it breaks off")
-
-
 def sample() -> bytes:
     """A JPEG of usual size and detail, the same every time: something to warm up with."""
     noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
     return _encoded(Pil.fromarray(noise).resize((1280, 960), Pil.Resampling.BICUBIC), "JPEG")
-
-
-_PALETTE = ("#0b6e4f", "#b5179e", "#1d4ed8", "#c2410c", "#6d28d9", "#a16207", "#be123c", "#0f766e")
-
-
-def _draw(canvas: Pil.Image, detections: Sequence[Detection]) -> None:
-    side = max(canvas.size)
-    line_px = max(2, round(side / 300))
-    font = ImageFont.load_default(size=max(13, side / 45))
-    pen = ImageDraw.Draw(canvas)
-    labels: list[tuple[_Edges, str, str]] = []
-    for d in detections:
-        colour = _PALETTE[d.class_id % len(_PALETTE)]
-        left, top = d.box.xmin * canvas.width, d.box.ymin * canvas.height
-        right = max(left, d.box.xmax * canvas.width - 1)
-        bottom = max(top, d.box.ymax * canvas.height - 1)
-        pen.rectangle((left, top, right, bottom), None, colour, line_px)
-        text = f"{d.label} {d.score:.2f}"
-        extent = pen.textbbox((0, 0), text, font)
-        size = extent[2] + 2 * line_px, extent[3] + 2 * line_px
-        taken = [edges for edges, _, _ in labels]
-        labels.append(
-            (_place_label((left, top, right, bottom), size, canvas.size, taken), text, colour)
-        )
-    # The best comes last, so that where labels must overlap it is the one that can be read.
-    for edges, text, colour in reversed(labels):
-        pen.rectangle(edges, colour)
-        pen.text((edges[0] + line_px, edges[1] + line_px), text, "white", font)
-
-
-_Edges = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels."""
-
-
-def _place_label(
-    box: _Edges, size: tuple[float, float], canvas: tuple[int, int], taken: Sequence[_Edges]
-) -> _Edges:
-    """Above the box, inside it, below it or at its foot: the first place free of other labels."""
-    left, top, _, bottom = box
-    width, height = size
-    x = min(max(0.0, left), max(0.0, canvas[0] - width))
-    places = [
-        (x, y, x + width, y + height)
-        for y in (top - height, top, bottom, bottom - height)
-        if 0 <= y <= canvas[1] - height
-    ] or [(x, 0.0, x + width, height)]
-    return next((place for place in places if not any(_meet(place, t) for t in taken)), places[0])
-
-
-def _meet(one: _Edges, other: _Edges) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

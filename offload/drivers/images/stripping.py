@@ -5,12 +5,10 @@ are never decoded. Of the metadata only the EXIF orientation stays, in an EXIF o
 other format, animations and what cannot be taken apart become a PNG of their first frame.
 """
 
-import re
 import struct
 import zlib
-from collections.abc import Iterator
 
-from offload.drivers.images import pictures
+from offload.drivers.images import pictures, pieces
 
 
 def strip(data: bytes, max_pixels: int = pictures.MAX_PIXELS) -> bytes:
@@ -27,17 +25,13 @@ def strip(data: bytes, max_pixels: int = pictures.MAX_PIXELS) -> bytes:
     try:
         if data.startswith(b"\xff\xd8\xff"):
             return _jpeg(data)
-        if data.startswith(_PNG_SIGNATURE):
+        if data.startswith(pieces.PNG_SIGNATURE):
             return _png(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp(data)
-    except (_CannotWalkError, struct.error):
+    except (pieces.CannotWalkError, struct.error):
         pass
     return pictures.as_png(data, max_pixels)
-
-
-class _CannotWalkError(Exception):
-    """Not put together as the format prescribes, or in a way that cannot be kept."""
 
 
 def _exif(orientation: int) -> bytes:
@@ -46,61 +40,28 @@ def _exif(orientation: int) -> bytes:
     return struct.pack(">2sHLH", b"MM", 42, 8, 1) + entry + bytes(4)
 
 
-_APP0, _APP1, _APP2, _APP14, _SOS, _EOI = 0xE0, 0xE1, 0xE2, 0xEE, 0xDA, 0xD9
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_DECODING = {*_FRAMES, 0xC4, 0xCC, 0xDB, 0xDC, 0xDD, _SOS}
-_SAYING = {*_FRAMES, _APP1, _SOS}
-_SEGMENTS = {*_DECODING, *range(0xE0, 0xF0), 0xFE}
-_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
+_APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+_DECODING = {*pieces.FRAMES, 0xC4, 0xCC, 0xDB, 0xDC, 0xDD, pieces.SOS}
+_SAYING = {*pieces.FRAMES, _APP1, pieces.SOS}
 _JFIF_BYTES, _ADOBE_BYTES = 14, 12
-
-# Decoders skip what stands between two segments, and within a scan stop at no marker but these.
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
-_END_OF_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 
 
 def _jpeg(data: bytes) -> bytes:
     kept: list[bytes] = []
     header = [b"\xff\xd8"]
     markers: set[int] = set()
-    for marker, payload, scan in _segments(data):
-        if _SOS not in markers and marker in _SAYING:
+    for marker, payload, scan in pieces.segments(data):
+        if pieces.SOS not in markers and marker in _SAYING:
             header.append(_segment(marker, payload))
         markers.add(marker)
         if (needed := _needed(marker, payload)) is not None:
             kept += _segment(marker, needed), scan
-    if _SOS not in markers or not markers & _FRAMES:
-        raise _CannotWalkError
+    if pieces.SOS not in markers or not markers & pieces.FRAMES:
+        raise pieces.CannotWalkError
     if (orientation := pictures.orientation(b"".join(header))) != 1:
         behind_jfif = 2 if kept[0][1] == _APP0 else 0
         kept.insert(behind_jfif, _segment(_APP1, b"Exif\0\0" + _exif(orientation)))
     return b"".join((b"\xff\xd8", *kept, b"\xff\xd9"))
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Marker, payload and, of a scan, the coded pixels behind it; up to the end of the image."""
-    position = 2
-    while True:
-        position = _seek(_MARKER, data, position) + 2
-        marker = data[position - 1]
-        if marker == _EOI:
-            return
-        if marker in _WITHOUT_LENGTH:
-            continue
-        # The length counts its own two bytes; decoders read on behind them even if it says less.
-        end = position + max(2, *struct.unpack_from(">H", data, position))
-        if marker not in _SEGMENTS or end > len(data):
-            raise _CannotWalkError
-        payload = data[position + 2 : end]
-        position = _seek(_END_OF_SCAN, data, end) if marker == _SOS else end
-        yield marker, payload, data[end:position]
-
-
-def _seek(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
-    found = pattern.search(data, position)
-    if found is None:
-        raise _CannotWalkError
-    return found.start()
 
 
 def _needed(marker: int, payload: bytes) -> bytes | None:
@@ -118,23 +79,21 @@ def _segment(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = {b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"bKGD", b"pHYs"}
 _PNG_SAYING = {b"IDAT", b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
 _PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT", b"DDAT"}
-_Chunk = tuple[bytes, bytes]
 
 
 def _png(data: bytes) -> bytes:
-    chunks = list(_png_chunks(data))
+    chunks = list(pieces.png_chunks(data))
     kinds = [kind for kind, _ in chunks]
     if kinds[:1] != [b"IHDR"] or kinds.count(b"IHDR") > 1 or b"IDAT" not in kinds:
-        raise _CannotWalkError
+        raise pieces.CannotWalkError
     first = kinds.index(b"IDAT")
     last = next((n for n in range(first, len(kinds)) if kinds[n] != b"IDAT"), len(kinds))
     # Pillow heeds a transparent colour wherever it stands.
     if _PNG_ANIMATED & {*kinds} or b"tRNS" in kinds[last:]:
-        raise _CannotWalkError
+        raise pieces.CannotWalkError
     head, pixels, tail = chunks[:first], chunks[first:last], chunks[last:]
     orientation = _png_orientation(head, tail)
     parts = [_png_chunk(b"eXIf", _exif(orientation))] if orientation != 1 else []
@@ -142,7 +101,7 @@ def _png(data: bytes) -> bytes:
     return _put_together([head[0], *parts, *pixels])
 
 
-def _png_orientation(head: list[_Chunk], tail: list[_Chunk]) -> int:
+def _png_orientation(head: list[pieces.Chunk], tail: list[pieces.Chunk]) -> int:
     """What all but the pixels say, asked of a PNG of one pixel: else Pillow decodes them all."""
     header = _png_chunk(b"IHDR", struct.pack(">LL5B", 1, 1, 8, 0, 0, 0, 0))
     pixel = _png_chunk(b"IDAT", zlib.compress(bytes(2)))
@@ -150,28 +109,14 @@ def _png_orientation(head: list[_Chunk], tail: list[_Chunk]) -> int:
     return pictures.orientation(_put_together([header, *saying]))
 
 
-def _put_together(chunks: list[_Chunk]) -> bytes:
+def _put_together(chunks: list[pieces.Chunk]) -> bytes:
     whole = (*chunks, _png_chunk(b"IEND", b""))
     sized = (struct.pack(">L", len(body) - 4) + kind + body for kind, body in whole)
-    return _PNG_SIGNATURE + b"".join(sized)
+    return pieces.PNG_SIGNATURE + b"".join(sized)
 
 
-def _png_chunk(kind: bytes, payload: bytes) -> _Chunk:
+def _png_chunk(kind: bytes, payload: bytes) -> pieces.Chunk:
     return kind, payload + struct.pack(">L", zlib.crc32(kind + payload))
-
-
-def _png_chunks(data: bytes) -> Iterator[_Chunk]:
-    """Kind and payload with checksum, up to the end or where they break off."""
-    position = len(_PNG_SIGNATURE)
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">L4s", data, position)
-        end = position + 12 + length
-        if kind == b"IDAT" and end > len(data):
-            raise _CannotWalkError
-        if kind == b"IEND" or not kind.isalnum() or end > len(data):
-            return
-        yield kind, data[position + 8 : end]
-        position = end
 
 
 _WEBP_PIXELS = {b"VP8 ", b"VP8L"}
@@ -182,15 +127,15 @@ _VP8X_BYTES = 18
 
 def _webp(data: bytes) -> bytes:
     (size,) = struct.unpack_from("<L", data, 4)
-    chunks = list(_webp_chunks(data[12 : 8 + size]))
+    chunks = list(pieces.webp_chunks(data))
     kinds = {kind for kind, _ in chunks}
     if 8 + size > len(data) or b"ANMF" in kinds or not kinds & _WEBP_PIXELS:
-        raise _CannotWalkError
+        raise pieces.CannotWalkError
     kind, first = chunks[0]
     if kind in _WEBP_FRAME:
         return _riff(b"RIFF", b"WEBP" + first)
     if kind != b"VP8X" or len(first) < _VP8X_BYTES:
-        raise _CannotWalkError
+        raise pieces.CannotWalkError
     kept = [chunk for kind, chunk in chunks[1:] if kind in {*_WEBP_FRAME, b"ICCP"}]
     says = first[8] & ~(_SAYS_EXIF | _SAYS_XMP)
     if (orientation := pictures.orientation(data)) != 1:
@@ -198,18 +143,6 @@ def _webp(data: bytes) -> bytes:
         kept.append(_riff(b"EXIF", _exif(orientation)))
     header = _riff(b"VP8X", bytes((says, 0, 0, 0)) + first[12:_VP8X_BYTES])
     return _riff(b"RIFF", b"".join((b"WEBP", header, *kept)))
-
-
-def _webp_chunks(data: bytes) -> Iterator[_Chunk]:
-    """Kind and whole chunk; of the byte that makes it even, a decoder may take note."""
-    position = 0
-    while position + 8 <= len(data):
-        kind, length = struct.unpack_from("<4sL", data, position)
-        end = position + 8 + length
-        if end > len(data):
-            raise _CannotWalkError
-        yield kind, data[position : end + length % 2].ljust(8 + length + length % 2, b"\0")
-        position = end + length % 2
 
 
 def _riff(kind: bytes, payload: bytes) -> bytes:

@@ -18,11 +18,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from offload.domain.vision import Selection, check_classes
 from offload.service import wire
-from offload.service.server import legacy, problems
+from offload.service.server import browsers, legacy, problems
 from offload.service.server.core import FILE, FORM, Metrics, Service, sent, taken
 from offload.service.server.intake import only_file, worked
 from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
+
+_ENDING = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.", headers={"Connection": "close"}
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(max_length=200)]
@@ -76,12 +80,12 @@ def create(service: Service) -> FastAPI:
             "description": HTTPStatus(status).phrase,
             "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
-        for status in (400, 401, 408, 413, 422, 429, 500, 503)
+        for status in (400, 401, 403, 408, 413, 421, 422, 429, 500, 503)
     }
     app.include_router(_own(service), dependencies=guarded, responses=refusals)
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
     app.include_router(_open(service))
-    app.add_middleware(_counting, metrics=service.metrics)
+    app.add_middleware(_entrance, service=service)
     return app
 
 
@@ -103,7 +107,7 @@ def _own(service: Service) -> APIRouter:
         check_classes(selection, slots.info.labels)
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
-            with slots.admission():
+            async with slots.admission(request):
                 answer = await slots.detect(body, lambda: file, selection, wishes.max_pixels)
         return sent(answer, answer.server_timing())
 
@@ -185,27 +189,42 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
     return check
 
 
-def _counting(app: ASGIApp, metrics: Metrics) -> ASGIApp:
-    """Counts answers; forgets requests whose sender has gone."""
+def _entrance(app: ASGIApp, service: Service) -> ASGIApp:
+    """Lets in what may come in, counts answers, forgets requests whose sender has gone."""
 
-    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+    async def enter(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
         async def counting(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                metrics.answers.labels(str(message["status"])).inc()
+                service.metrics.answers.labels(str(message["status"])).inc()
             await send(message)
 
         try:
-            await app(scope, receive, counting if scope["type"] == "http" else send)
+            problem = await _refusal(service, scope, receive)
+            inside = app if problem is None else problem.response()
+            await inside(scope, receive, counting if scope["type"] == "http" else send)
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
             # The server ends, and has waited long enough.
             if not begun:
-                ending = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.")
-                await ending.response()(scope, receive, counting)
+                await _ENDING.response()(scope, receive, counting)
 
-    return counted
+    return enter
+
+
+async def _refusal(service: Service, scope: Scope, receive: Receive) -> Problem | None:
+    """Why nothing of a request is looked at."""
+    if scope["type"] != "http" or scope["path"] == wire.LIVE:
+        return None
+    if not service.ending:
+        return browsers.refusal(scope, trusted=service.token is not None)
+    # A connection that is closed before all was read is reset, and the answer with it.
+    while (message := await receive()).get("more_body", False):
+        pass
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return _ENDING

@@ -1,18 +1,23 @@
 """What the routes share: the slots and their queue, what a monitor reads of them, documents."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from fastapi import Request
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.requests import ClientDisconnect
 
 from offload.domain import typed
+from offload.domain.errors import TooHeavy
 from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
@@ -67,9 +72,14 @@ class SessionFactory(Session, Protocol):
     """What answers: a session whose selection may differ from image to image."""
 
     def detect(
-        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+        self,
+        image: Image,
+        selection: Selection | None = None,
+        max_pixels: int | None = None,
+        *,
+        heavy: bool = True,
     ) -> Detections:
-        """Find the objects of one image."""
+        """Find the objects of one image; TooHeavy where it may not be `heavy` to decode, but is."""
 
 
 OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
@@ -77,33 +87,46 @@ OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
 
 @dataclass(slots=True)
 class Slots:
-    """As many images at a time as the engine has slots for, and a queue in front."""
+    """As many images at a time as the engine has slots for, and a queue in front; `at_work` are the
+    threads that have one.
+    """
 
     engine: SessionFactory
     info: wire.Info
     metrics: Metrics
     clock: Clock
     in_hand: int = 0
+    at_work: set[int] = field(default_factory=set)
     threads: ThreadPoolExecutor = field(init=False)
+    heavy: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         self.threads = ThreadPoolExecutor(self.engine.concurrency, "slot")
+        self.heavy = ThreadPoolExecutor(-(-self.engine.concurrency // 2), "heavy")
 
-    @contextmanager
-    def admission(self) -> Iterator[None]:
-        """A request's place in the queue, for as long as it has images waiting or at work.
+    @asynccontextmanager
+    async def admission(self, request: Request) -> AsyncIterator[None]:
+        """A request's place in the queue, for as long as it has images waiting or at work and its
+        sender is there.
 
         Raises:
             Problem: the queue is full.
+            ClientDisconnect: the sender has gone.
         """
         if self.in_hand >= self.engine.concurrency + self.info.queue:
             wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
             detail = f"All slots are busy and the queue of {self.info.queue} is full."
             raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
         self.in_hand += 1
+        leaving = asyncio.create_task(_leave_with(request, asyncio.current_task()))
         try:
             yield
+        except asyncio.CancelledError as error:
+            if leaving.done():
+                raise ClientDisconnect from error
+            raise
         finally:
+            leaving.cancel()
             self.in_hand -= 1
 
     async def detect(
@@ -121,16 +144,32 @@ class Slots:
         """
         asked_s = self.clock()
 
-        def work() -> wire.Answer:
+        def work(*, heavy: bool) -> wire.Answer:
             begun_s = self.clock()
-            found = self.engine.detect(Image("", make()), selection, max_pixels)
+            self.at_work.add(threading.get_ident())
+            try:
+                found = self.engine.detect(Image("", make()), selection, max_pixels, heavy=heavy)
+            finally:
+                self.at_work.discard(threading.get_ident())
             queue_s = found.durations.queue_s + begun_s - asked_s
             found = replace(found, durations=replace(found.durations, queue_s=queue_s))
             return wire.Answer.of(found, body.recv_s, self.info.model.sha256)
 
-        answer = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            answer = await run(self.threads, partial(work, heavy=False))
+        except TooHeavy:  # the others' slots are not for it
+            answer = await run(self.heavy, partial(work, heavy=True))
         self.metrics.detected(answer.durations)
         return answer
+
+
+async def _leave_with(request: Request, task: "asyncio.Task[None] | None") -> None:
+    """Cancel `task` when the sender of a request, whose body has come, is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    if task is not None:
+        task.cancel()
 
 
 @dataclass(slots=True)
@@ -139,7 +178,7 @@ class Service:
 
     `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
     coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
-    long requests in hand may take at the end.
+    long requests in hand may take at the end; new ones are refused while it is `ending`.
     """
 
     open_engine: OpenEngine
@@ -150,6 +189,7 @@ class Service:
     drain_s: int = 30
     metrics: Metrics = field(default_factory=Metrics)
     slots: Slots | None = None
+    ending: bool = False
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:

@@ -17,6 +17,9 @@ from offload.service.server.problems import Problem, later
 
 T = TypeVar("T")
 
+_LEAST_BYTES_PER_S = 1000.0
+"""Of a body, once `idle_s` are over; less is taken for somebody who holds connections."""
+
 _SMALL_BYTES = 2**20
 """A body up to this size is read in less time than handing it to a thread would be worth."""
 
@@ -36,7 +39,7 @@ class Body:
 @dataclass(slots=True)
 class Intake:
     """Receives bodies of at most `max_bytes` each and about `budget_bytes` together, from senders
-    that are silent for `idle_s` at most.
+    that are silent, or slower than any link, for `idle_s` at most.
 
     When those held become more, whoever has been sending longest without coming to an end makes
     room: senders that dawdle cannot keep the others out.
@@ -77,17 +80,21 @@ class Intake:
             if body.evicted:
                 detail = "Too much is being sent at once; send again later."
                 raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, 1.0) from error
-            detail = f"The body stopped coming for {self.idle_s:g} s."
+            detail = (
+                f"The body stopped coming for {self.idle_s:g} s, or came with less than "
+                f"{_LEAST_BYTES_PER_S:g} bytes/s."
+            )
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error
         self.arriving.pop(body, None)
         body.recv_s = self.clock() - body.began_s
 
     async def _read(self, request: Request, body: Body, keep: bool) -> bytes:
         loop = asyncio.get_running_loop()
-        received, more = bytearray(), True
+        received, more, began_s = bytearray(), True, loop.time()
         while more:
             if not body.evicted:
-                body.patience.reschedule(loop.time() + self.idle_s)
+                late_s = began_s + body.size_bytes / _LEAST_BYTES_PER_S
+                body.patience.reschedule(min(loop.time(), late_s) + self.idle_s)
             message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect

@@ -116,7 +116,7 @@ def routes(service: Service) -> APIRouter:
             if len(names) != len(asked.images):
                 detail = f"names: {len(names)} names for {len(asked.images)} images."
                 raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-            with slots.admission():
+            async with slots.admission(request):
                 answers = await _all(slots, body, asked.images)
             total_s = service.clock() - body.began_s
         if isinstance(answers[0], ImageError) and all(isinstance(a, ImageError) for a in answers):
@@ -136,7 +136,7 @@ def routes(service: Service) -> APIRouter:
         slots = service.ready()
         async with service.intake.body(request) as body:
             asked = await _parsed(Single, body)
-            with slots.admission():
+            async with slots.admission(request):
                 answer = await slots.detect(body, lambda: _decoded(asked.image))
         objects = [_in_pixels(found, answer) for found in answer.detections]
         return sent(SingleAnswer(asked.id, objects))
@@ -149,7 +149,7 @@ def routes(service: Service) -> APIRouter:
         slots = service.ready()
         async with service.intake.body(request) as body:
             file = await only_file(request.headers.get("content-type"), body.data)
-            with slots.admission():
+            async with slots.admission(request):
                 answer = await slots.detect(body, lambda: file)
         best = answer.detections
         return PlainTextResponse(best[0].label if best else "none")

@@ -1,7 +1,6 @@
 """uvicorn's HTTP protocol, with limits on what may come before a request is whole."""
 
 import asyncio
-import re
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -14,17 +13,22 @@ MAX_PIPELINED = 16
 """Requests of one connection that may wait for the one before."""
 
 _TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
-_UPGRADE = re.compile(rb"\r\nu(?=pgrade:)", re.IGNORECASE)
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes connections that get no further, refuses endless headers and pipelines."""
+    """Closes connections that get no further or are too many, refuses endless headers, pipelines
+    and offers of another protocol.
+    """
 
     patience_s = 20.0
     """How long a connection may take to send its first request, each request its headers, a refused
     body its rest; and how long it may let an answer lie.
     """
 
+    most_connections = 1000
+    """Beyond this, one that waits for its sender makes room for the next."""
+
+    _since_s = 0.0
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
@@ -35,7 +39,10 @@ class PatientProtocol(HttpToolsProtocol):
         """Expect a request."""
         super().connection_made(transport)
         self._cycles: list[RequestResponseCycle] = []
+        self._since_s = self.loop.time()
         self._expect()
+        if len(self.connections) > self.most_connections:
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more. uvicorn tells the last of the requests in hand; we tell all."""
@@ -51,8 +58,6 @@ class PatientProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on; what leads to nothing is refused when there is too much of it."""
         self._pending_bytes += len(data)
-        if self.cycle is None or self._is_idle():
-            data = _without_upgrade(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -65,6 +70,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins: its headers are expected."""
+        self._since_s = self.loop.time()
         super().on_message_begin()
         self._header_bytes = self._pending_bytes = 0
         self._expect()
@@ -80,7 +86,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The headers are there."""
+        """The headers are there. With an offer of another protocol the parser would take a body
+        for the next request.
+        """
+        if self.parser.should_upgrade():
+            detail = "This server speaks HTTP/1.1 alone: send no Upgrade, no CONNECT."
+            raise self._refuse(HTTPStatus.BAD_REQUEST, detail)
         self._pending_bytes = 0
         self._arrived()
         super().on_headers_complete()
@@ -129,6 +140,16 @@ class PatientProtocol(HttpToolsProtocol):
         self._refusal = Problem(status, detail)
         return self._refusal
 
+    def _make_room(self) -> None:
+        """Hang up on who has kept us waiting longest for a request or its rest."""
+        ours = (other for other in self.connections if isinstance(other, PatientProtocol))
+        waiting = (other for other in ours if other._waits())
+        min(waiting, key=lambda other: other._since_s).transport.abort()
+
+    def _waits(self) -> bool:
+        """Whether it is the sender's turn."""
+        return self.cycle is None or self._is_idle() or self.cycle.more_body
+
     def _is_idle(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete
 
@@ -146,11 +167,3 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._expect()  # it is we who let it wait
-
-
-def _without_upgrade(data: bytes) -> bytes:
-    """A request without its offer of another protocol, for which httptools would take a body."""
-    head = data.partition(b"\r\n\r\n")[0]
-    if _UPGRADE.search(head) is None:
-        return data
-    return _UPGRADE.sub(b"\r\nx", head) + data[len(head) :]

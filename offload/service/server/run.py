@@ -1,5 +1,6 @@
 """The server as a process: it listens at once, loads and warms the model, and drains at the end."""
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -17,11 +18,15 @@ import uvicorn
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.vision import Image
+from offload.drivers.host import descriptors
 from offload.drivers.host.capture import Captured
 from offload.service import wire
 from offload.service.server.app import create
 from offload.service.server.core import Service, SessionFactory, Slots
 from offload.service.server.protocol import PatientProtocol
+
+_ROUND_S, _MOST_ROUNDS = 0.2, 15
+"""A server that ends waits for so many seconds in which nobody comes, but so often at most."""
 
 _THIS_MACHINE = "For this machine's own use: offload serve --host 127.0.0.1"
 
@@ -57,7 +62,7 @@ def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.In
     """
     config = uvicorn.Config(
         create(service),
-        http=PatientProtocol,
+        http=_protocol(),
         log_config=None,
         log_level="error",
         access_log=False,
@@ -68,7 +73,7 @@ def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.In
     )
     # What is wrong with a request is told to its sender, not to whoever runs the server.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    server = uvicorn.Server(config)
+    server = _Server(config, service)
     loading = Captured()
     stopped = threading.Event()
 
@@ -87,7 +92,38 @@ def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.In
     stopped.set()
     loading.again()
     if service.slots is not None:
+        if service.slots.at_work:
+            os._exit(0)  # what has not ended by now cannot be made to
         loader.join()
+
+
+class _Server(uvicorn.Server):
+    """Answers who comes while it ends, before it closes the door."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse what comes until nothing does, then end as uvicorn does."""
+        self._service.ending = True
+        for _ in range(_MOST_ROUNDS):
+            before = self._passed()
+            await asyncio.sleep(_ROUND_S)
+            if self._passed() == before:
+                break
+        await super().shutdown(sockets)
+
+    def _passed(self) -> tuple[int, int, frozenset[int]]:
+        state = self.server_state
+        return state.total_requests, len(state.tasks), frozenset(map(id, state.connections))
+
+
+def _protocol() -> type[PatientProtocol]:
+    class Protocol(PatientProtocol):
+        most_connections = min(PatientProtocol.most_connections, descriptors.spare_files())
+
+    return Protocol
 
 
 @contextlib.contextmanager
@@ -112,7 +148,8 @@ def _bring_up(service: Service, stack: ExitStack) -> None:
     startup = wire.Startup(*(round(value, 6) for value in seconds))
     info = replace(service.info, startup=startup)
     slots = Slots(engine, info, service.metrics, service.clock)
-    stack.callback(slots.threads.shutdown, wait=False)
+    for threads in (slots.threads, slots.heavy):
+        stack.callback(threads.shutdown, wait=False)
     service.slots = slots
 
 

@@ -30,6 +30,9 @@ ImageOrigin = Literal["present", "built", "streamed"]
 CONTAINER = "offload"
 _DOCKER = "sudo -n docker"
 _ENGINE_S = 420.0
+_MOST_MEMORY = """$(awk '/^MemTotal/{print int($2*0.9)"k"}' /proc/meminfo)"""
+"""Most of what the machine has, as its shell works it out."""
+
 _MODELS = "/var/lib/offload"
 
 
@@ -150,9 +153,10 @@ class Deployment:
             now = self.says(f"{_DOCKER} container inspect -f '{form}' {CONTAINER}") or ""
             if now.split() == ["true", spec.labels[SPEC]]:
                 return False
+            verb, *words = spec.for_shell()
             run = (
                 f"{_DOCKER} rm -f {CONTAINER} >/dev/null 2>&1; "
-                f"exec {_DOCKER} {shlex.join(spec.for_shell())}"
+                f"exec {_DOCKER} {verb} --memory {_MOST_MEMORY} {shlex.join(words)}"
             )
             self.shell.run(run, [spec.environment_lines()], self.reporter.step)
             return True
