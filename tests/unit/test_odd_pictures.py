@@ -110,7 +110,7 @@ def test_heic_is_read_where_pillow_heif_is() -> None:
         (b'<?xml version="1.0"?>\n<svg xmlns="', "SVG, not an image"),
         (b"<!DOCTYPE html><html>", "a web page, not an image"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
-        (tiff(GREY.astype(np.float16), 3), "TIFF of a kind that is not read"),
+        (tiff(GREY.astype(np.float16), 3), "TIFF, damaged or of an unusual kind"),
         (b"no picture", "^not an image of a known format .*AVIF"),
     ],
 )

@@ -48,7 +48,7 @@ def is_read(data: bytes) -> bool:
 def unknown(data: bytes) -> str:
     """The reason why a file that is none of the formats is not read."""
     if name := _named(_READ, data):
-        return f"damaged image, or {name} of a kind that is not read"
+        return f"not an image that can be read: {name}, damaged or of an unusual kind"
     name = _named(_OTHER, data)
     hint = f"; {NEEDS_HEIF}" if name == _HEIC[0] else ""
     return f"{f'{name}, ' if name else ''}not an image of a known format ({', '.join(_READ)}){hint}"
