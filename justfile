@@ -32,6 +32,10 @@ test *arguments:
 soak *arguments:
     pytest -m soak {{ arguments }}
 
+# everything damaged, killed and filled up that a tenth of is tried in `test`: takes long
+attack *arguments:
+    pytest --attack -m '' tests/attack {{ arguments }}
+
 # write the pages that are generated
 docs:
     python docs/make_cli_page.py > docs/cli.md

@@ -42,9 +42,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What costs money is done only if asked for."""
+    """What costs money, or long, is done only if asked for."""
     parser.addoption(
         "--live-aws", action="store_true", help="rent a machine of your AWS account: costs cents"
+    )
+    parser.addoption(
+        "--attack", action="store_true", help="in tests/attack try all, not a tenth: takes long"
     )
 
 

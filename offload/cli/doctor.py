@@ -14,6 +14,9 @@ def doctor(
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,
+    subnet: Annotated[
+        str | None, Option(help="Of the machine. [default: any of the default network]")
+    ] = None,
     policy: Annotated[
         bool, Option("--policy", help="Print the least IAM policy that renting needs, only.")
     ] = False,
@@ -32,7 +35,7 @@ def doctor(
     from offload.usecases import doctor
     from offload.usecases.provision import cloud_diagnosis
 
-    if what != "aws" and (what is not None or region or profile or policy):
+    if what != "aws" and (what is not None or region or profile or subnet or policy):
         wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
         raise UsageError(wrong, hint="offload doctor aws")
     if policy:
@@ -41,7 +44,7 @@ def doctor(
     if what is None:
         tables.facts(doctor.facts(bootstrap.context().settings), as_json=as_json)
         return
-    found, missing = cloud_diagnosis.facts(bootstrap.context(), region, profile)
+    found, missing = cloud_diagnosis.facts(bootstrap.context(), region, profile, subnet)
     tables.facts(found, as_json=as_json)
     if missing is not None:
         raise missing

@@ -30,12 +30,13 @@ class Billing:
     idle_s: float = 0.0
     assumed: bool = False
     disk_gb: int = DISK_GB
+    disk_usd_per_gb_month: float = prices.DISK_USD_PER_GB_MONTH
 
     def parts_usd_per_h(self) -> dict[str, float]:
         """What an hour consists of. A machine that nobody bills has no billed address either."""
         if not self.usd_per_h:
             return {"instance": 0.0}
-        disk = self.disk_gb * prices.DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
+        disk = self.disk_gb * self.disk_usd_per_gb_month / _HOURS_PER_MONTH
         return {"instance": self.usd_per_h, "IPv4": prices.IPV4_USD_PER_H, "disk": disk}
 
 

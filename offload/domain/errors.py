@@ -19,6 +19,8 @@ class OffloadError(Exception):
     """A failure we can explain; `hint` ends in a command to type."""
 
     exit_code = 1
+    sent_bytes = 0
+    """How much of an image left this process nevertheless."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -47,9 +49,6 @@ class ModelError(OffloadError):
 
 class ImageError(OffloadError):
     """One image cannot be used; the message is the reason its row shows."""
-
-    sent_bytes = 0
-    """How much of it left this process nevertheless."""
 
 
 class TooManyPixels(ImageError):

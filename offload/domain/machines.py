@@ -25,9 +25,9 @@ SERVER_URL = f"http://127.0.0.1:{SERVER_PORT}"
 class Spec:
     """A machine as it is asked for; None leaves the choice to the cloud.
 
-    `allow_cidrs` are the addresses that SSH is let in from. `idle_s` is how long it may run with
-    nobody connected, `lifetime_s` how long after its boot in any case; None means for ever. `tags`
-    are the user's own.
+    `login` is the user that the image lets in, `allow_cidrs` the addresses that SSH is let in from.
+    `idle_s` is how long it may run with nobody connected, `lifetime_s` how long after its boot in
+    any case; None means for ever. `tags` are the user's own.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Spec:
     instance_type: str
     allow_cidrs: tuple[str, ...]
     ami: str | None = None
+    login: str | None = None
     disk_gb: int | None = None
     zone: str | None = None
     subnet: str | None = None
@@ -51,6 +52,7 @@ class Offer:
     `arch` is `x86_64` or `arm64`, `login` the user that the image `ami` lets in, `root_device` the
     name of its disk. `has_engine` says that the image brings a Docker engine. `subnet` is None
     where any of the default network will do. `burstable` machines are fast for minutes only.
+    `in_free_plan` says that AWS' Free plan has both type and image.
     """
 
     spec: Spec
@@ -65,6 +67,7 @@ class Offer:
     vpc: str
     subnet: str | None = None
     burstable: bool = False
+    in_free_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Machine:
     """A machine that there is, as the cloud says. Times are UTC in ISO 8601.
 
     `address` is its public one while it runs. `launched_at` is when it last began to run.
+    `why_ended` is what the cloud says of one that has ended.
     """
 
     id: str
@@ -85,6 +89,7 @@ class Machine:
     expires_at: str | None = None
     zone: str | None = None
     spot: bool = False
+    why_ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

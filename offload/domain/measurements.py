@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from offload.domain.machines import Kind
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Row
 from offload.domain.timing import Durations
+from offload.domain.typed import Amount, Count, Positive, Seconds
 from offload.domain.vision import Detection, iou
 
 _SAME = 0.5
@@ -38,10 +40,10 @@ class Condition:
     place: str
     client: Mapping[str, Any]
     host: Mapping[str, Any]
-    slots: int
+    slots: Positive
     url: str | None = None
     network: str | None = None
-    upload_max_side_px: int | None = None
+    upload_max_side_px: Positive | None = None
     upload_quality: int = 90
     strip_metadata: bool = False
     cpus: float | None = None
@@ -99,21 +101,21 @@ class Start:
     the wire.
     """
 
-    images: int
-    startup_s: float
-    first_s: float
-    sent_bytes: int = 0
-    phases: Mapping[str, float] = field(default_factory=dict)
+    images: Count
+    startup_s: Seconds
+    first_s: Seconds
+    sent_bytes: Count = 0
+    phases: Mapping[str, Seconds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSample:
     """One image of a pipelined job: the `number`-th that was done, `finished_s` after its begin."""
 
-    number: int
-    finished_s: float
-    bytes: int
-    sent_bytes: int
+    number: Positive
+    finished_s: Seconds
+    bytes: Count
+    sent_bytes: Count
     durations: Durations
 
 
@@ -129,8 +131,8 @@ class Probe:
     """
 
     kind: ProbeKind
-    bytes: int
-    seconds: float
+    bytes: Count
+    seconds: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,9 @@ class Agreement:
     an IoU of at least 0.5 match, each once.
     """
 
-    matched: int
-    only_full: int
-    only_smaller: int
+    matched: Count
+    only_full: Count
+    only_smaller: Count
 
 
 def agreement(full: Sequence[Detection], smaller: Sequence[Detection]) -> Agreement:
@@ -173,10 +175,10 @@ def f1(agreements: Sequence[Agreement]) -> float | None:
 class Total:
     """A whole job that somebody else timed."""
 
-    images: int
-    bytes: float | None
-    transfer_s: float
-    execution_s: float
+    images: Positive
+    bytes: Amount | None
+    transfer_s: Seconds
+    execution_s: Seconds
 
     @property
     def total_s(self) -> float:
@@ -200,9 +202,9 @@ class Measurement:
     taken_at: str
     source: Source
     condition: Condition
-    in_flight: int
-    folder_images: int = 0
-    folder_bytes: int = 0
+    in_flight: Positive
+    folder_images: Count = 0
+    folder_bytes: Count = 0
     starts: tuple[Start, ...] = ()
     images: tuple[ImageSample, ...] = ()
     probes: tuple[Probe, ...] = ()
@@ -210,6 +212,9 @@ class Measurement:
     totals: tuple[Total, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_utc(self.taken_at)
 
     @property
     def is_bring_up(self) -> bool:
@@ -236,12 +241,20 @@ class Outcome:
     key: str
     place: str
     model: str
-    images: int
-    bytes: int
-    predicted_s: float
-    low_s: float
-    high_s: float
-    actual_s: float
-    predicted_usd: float = 0.0
-    actual_usd: float = 0.0
+    images: Positive
+    bytes: Count
+    predicted_s: Seconds
+    low_s: Seconds
+    high_s: Seconds
+    actual_s: Seconds
+    predicted_usd: Amount = 0.0
+    actual_usd: Amount = 0.0
     assumed: bool = False
+
+    def __post_init__(self) -> None:
+        _check_utc(self.taken_at)
+
+
+def _check_utc(moment: str) -> None:
+    if datetime.fromisoformat(moment).utcoffset() != timedelta(0):
+        raise ValueError(f"{moment} is no moment of UTC")

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from offload.domain.typed import Name
 from offload.domain.vision import Detections, Image, InputSpec, Pixels, RawDetections, Selection
 
 
@@ -12,9 +13,9 @@ from offload.domain.vision import Detections, Image, InputSpec, Pixels, RawDetec
 class ModelIdentity:
     """Which weights answered: the name asked for, the runtime, the SHA-256 of the file or tree."""
 
-    name: str
-    runtime: str
-    sha256: str
+    name: Name
+    runtime: Name
+    sha256: Name
 
 
 class Model(Protocol):

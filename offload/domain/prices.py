@@ -5,7 +5,7 @@ from dataclasses import dataclass
 IPV4_USD_PER_H = 0.005
 """A public IPv4 address, in every region (https://aws.amazon.com/vpc/pricing/)."""
 DISK_USD_PER_GB_MONTH = 0.08
-"""A gp3 volume in us-east-1, while it exists (https://aws.amazon.com/ebs/pricing/)."""
+"""A gp3 volume in us-east-1, while it exists; elsewhere up to twice as much (https://aws.amazon.com/ebs/pricing/)."""
 EGRESS_USD_PER_GB = 0.09
 """What leaves us-east-1 for the internet (https://aws.amazon.com/ec2/pricing/on-demand/)."""
 EGRESS_FREE_BYTES = 100 * 10**9
@@ -22,8 +22,8 @@ BY_HAND = "To name the price yourself: --price USD_PER_HOUR"
 class Price:
     """What an hour of an instance costs on demand: Linux, on shared hardware.
 
-    `arch` is `x86_64` or `arm64`. `as_of` is the day (ISO 8601) of the list that names the price,
-    `source` whose list that is.
+    `arch` is `x86_64` or `arm64`. `disk_usd_per_gb_month` is that of gp3 in the region. `as_of`
+    is the day (ISO 8601) of the list that names the price, `source` whose list that is.
     """
 
     instance_type: str
@@ -34,3 +34,4 @@ class Price:
     arch: str
     as_of: str
     source: str
+    disk_usd_per_gb_month: float = DISK_USD_PER_GB_MONTH

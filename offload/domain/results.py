@@ -1,12 +1,11 @@
 """One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from offload.domain.timing import Durations, with_new_names
-from offload.domain.typed import read
+from offload.domain.typed import Count, Positive, read
 from offload.domain.vision import Detection
 
 SCHEMA = 2
@@ -27,12 +26,12 @@ class Row:
     model_sha256: str
     where: str
     detections: tuple[Detection, ...] = ()
-    width: int | None = None
-    height: int | None = None
-    bytes: int | None = None
+    width: Positive | None = None
+    height: Positive | None = None
+    bytes: Count | None = None
     sha256: str | None = None
     mtime_ns: int | None = None
-    sent_bytes: int = 0
+    sent_bytes: Count = 0
     fallback: str | None = None
     durations: Durations = field(default_factory=Durations)
     error: str | None = None
@@ -58,8 +57,7 @@ class Row:
         found = [(d["label"], d["id"], d["score"], d["box"]) for d in document["detections"]]
         durations = with_new_names(document["durations"])
         row = read(cls, {**document, "detections": found, "durations": durations})
-        numbers = (n for d in row.detections for n in (d.score, *d.box))
-        if not all(map(math.isfinite, numbers)) or (row.error, row.width) == (None, None):
+        if (row.error, row.width) == (None, None):
             raise ValueError(row)
         return row
 

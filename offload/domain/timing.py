@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from offload.domain.typed import Seconds
+
 Clock = Callable[[], float]
 """A monotonic clock: seconds since an arbitrary moment."""
 
@@ -17,14 +19,14 @@ class Durations:
     one, decoding, inference; and receiving the answer. What a place does not do takes it 0 s.
     """
 
-    read_s: float = 0.0
-    prepare_s: float = 0.0
-    upload_wait_s: float = 0.0
-    upload_s: float = 0.0
-    queue_s: float = 0.0
-    decode_s: float = 0.0
-    infer_s: float = 0.0
-    download_s: float = 0.0
+    read_s: Seconds = 0.0
+    prepare_s: Seconds = 0.0
+    upload_wait_s: Seconds = 0.0
+    upload_s: Seconds = 0.0
+    queue_s: Seconds = 0.0
+    decode_s: Seconds = 0.0
+    infer_s: Seconds = 0.0
+    download_s: Seconds = 0.0
 
     @property
     def total_s(self) -> float:

@@ -1,15 +1,24 @@
-"""Documents from outside as dataclasses."""
+"""Documents from outside as dataclasses, and the ranges that their numbers may have."""
 
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e18)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Id = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+Name = Annotated[str, msgspec.Meta(max_length=1000)]
+"""What lies beyond, as every number that is none, is refused where it is read."""
+
 
 def read(kind: type[T], document: Any) -> T:
-    """JSON types as a dataclass, each value of the type its field is annotated with.
+    """JSON types as a dataclass, each value of the type and range its field is annotated with.
 
     Raises:
         ValueError: they are something else.
@@ -39,9 +48,12 @@ def parse(kind: type[T], text: bytes) -> T:
     Raises:
         ValueError: it is something else.
     """
-    return msgspec.convert(loads(text), kind, str_keys=True)
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def encoded(document: Any) -> bytes:
-    """A dataclass as JSON text, in ASCII: file names may be no Unicode."""
-    return json.dumps(msgspec.to_builtins(document)).encode()
+    """A dataclass as JSON text; what is no Unicode in the name of a file becomes `?`."""
+    return json.dumps(msgspec.to_builtins(document), ensure_ascii=False).encode(errors="replace")

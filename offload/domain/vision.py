@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from offload.domain.errors import UsageError
 from offload.domain.timing import Durations
+from offload.domain.typed import Id, Share
 
 Pixels = NDArray[np.uint8]
 """RGB, shape [height, width, 3]."""
@@ -26,18 +27,18 @@ class Image:
 class Box(NamedTuple):
     """Edges as shares of the upright picture's height and width, 0..1."""
 
-    ymin: float
-    xmin: float
-    ymax: float
-    xmax: float
+    ymin: Share
+    xmin: Share
+    ymax: Share
+    xmax: Share
 
 
 class Detection(NamedTuple):
     """One object: what it is, how sure the model is (0..1), where."""
 
     label: str
-    class_id: int
-    score: float
+    class_id: Id
+    score: Share
     box: Box
 
 
@@ -114,9 +115,11 @@ def select(
 ) -> tuple[Detection, ...]:
     """Threshold, class filter, suppression and limit, best score first.
 
-    Boxes are rescaled from the detector's input to the picture and clipped to it.
+    Boxes are rescaled from the detector's input to the picture and clipped to it. A damaged model
+    answers with anything: what is no number is left out, the rest brought into its range.
     """
-    order = np.flatnonzero(raw.scores >= selection.min_score)
+    sound = np.isfinite(raw.boxes).all(axis=1)
+    order = np.flatnonzero(sound & (raw.scores >= selection.min_score))
     order = order[np.argsort(-raw.scores[order], kind="stable")]
     ids = raw.class_ids[order].tolist()
     if raw.names:
@@ -125,6 +128,7 @@ def select(
         names = [labels.get(class_id, f"class {class_id}") for class_id in ids]
     scale = np.array([*covered, *covered])
     boxes = np.clip(raw.boxes[order] / scale, 0.0, 1.0)
+    boxes[:, 2:] = np.maximum(boxes[:, :2], boxes[:, 2:])
     kept: list[int] = []
     rivals = _rivals(boxes, raw.class_ids[order], selection.max_iou)
     for row, (class_id, name) in enumerate(zip(ids, names, strict=True)):
@@ -135,7 +139,7 @@ def select(
         kept.append(row)
         if len(kept) == selection.max_detections:
             break
-    scores = raw.scores[order].astype(np.float64).round(5).tolist()
+    scores = np.minimum(raw.scores[order], 1).astype(np.float64).round(5).tolist()
     edges = boxes.round(5).tolist()
     return tuple(Detection(names[k], ids[k], scores[k], Box(*edges[k])) for k in kept)
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import replace
 from typing import Any
 
-from offload.domain.errors import ImageError, Unanswered
+from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.ports import Model, Session
 from offload.domain.vision import Detections, Image, Selection
 from offload.providers import Endpoint, PlaceConfig
@@ -110,10 +110,11 @@ class BalancedSession:
                 try:
                     found = self._sessions[number].detect(image)
                     return replace(found, sent_bytes=sent_bytes + found.sent_bytes)
-                except ImageError as error:
+                except OffloadError as error:
                     silent.add(number)
                     sent_bytes = error.sent_bytes = sent_bytes + error.sent_bytes
-                    if not isinstance(error, Unanswered) or len(silent) == len(self._sessions):
+                    others_may = isinstance(error, Unanswered | PlaceUnavailable)
+                    if not others_may or len(silent) == len(self._sessions):
                         raise
 
     def probe(self, payload: bytes) -> float:

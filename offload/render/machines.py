@@ -37,7 +37,13 @@ def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
             "stopped_usd_per_month": _monthly(billing), "most_usd": _most(plan),
         },
         "there": asdict(plan.before) if plan.before else None,
-        "serves": plan.model.identity.name,
+        "serves": plan.model.identity.name, "otherwise": [
+            {
+                "instance_type": each.offer.spec.instance_type, "zone": each.offer.spec.zone,
+                "usd_per_h": _hourly(each.billing),
+            }
+            for each in _otherwise(plan)
+        ],
     })  # fmt: skip
 
 
@@ -57,17 +63,32 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
         f"image {offer.ami} ({engine})"
     )
     yield _price(plan)
+    others = [
+        f"a {each.instance_type} in {each.zone or each.region}, ${_hourly(then.billing):.4f}"
+        for then in _otherwise(plan)
+        for each in [then.offer.spec]
+    ]
+    if others:
+        yield f"Where AWS has none free: {', '.join(others)}."
     yield _end(plan)
     if offer.burstable:
         yield (
-            f"A {spec.instance_type} is fast for minutes only, until its credits are used up; "
-            "c and m types stay as fast as they are."
+            f"A {spec.instance_type} works at a fraction of its cores, and faster only on credits "
+            "that it earns: its credits are standard ones, which cost nothing beyond the price. c "
+            "and m types stay as fast as they are."
         )
     yield f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open."
     if there := plan.before:
         yield f"{there.id} is there, {there.state}; it is made to serve {serves}."
     else:
         yield f"Created: {_CREATED}; it serves {serves}. Calls: {_CALLS}."
+
+
+def _otherwise(plan: "ProvisionPlan") -> Iterator["ProvisionPlan"]:
+    """What is tried after it."""
+    while plan.otherwise is not None:
+        plan = plan.otherwise
+        yield plan
 
 
 def _price(plan: "ProvisionPlan") -> str:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 from offload.domain.ports import ModelIdentity
+from offload.domain.typed import Count, Id, Name, Positive, Seconds, Share
 from offload.domain.vision import Box, Detections
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
@@ -13,7 +14,6 @@ LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
 MOST_PROBE_BYTES = 4 * 2**20
 """What a probe may ask a server to send."""
 
-SERVICE = "offload"
 PROBLEM_TYPE = "application/problem+json"
 _PROBLEMS = "urn:offload:problem:"
 TOO_MANY_PIXELS = _PROBLEMS + "image-too-large"
@@ -27,10 +27,14 @@ class Found:
     shares of the upright picture.
     """
 
-    label: str
-    id: int
-    score: float
+    label: Name
+    id: Id
+    score: Share
     box: Box
+
+    def __post_init__(self) -> None:
+        if self.box.ymin > self.box.ymax or self.box.xmin > self.box.xmax:
+            raise ValueError("the edges of a box are the wrong way round")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,10 @@ class ServerDurations:
     inference; each in seconds of its own monotonic clock.
     """
 
-    recv_s: float
-    queue_s: float
-    decode_s: float
-    infer_s: float
+    recv_s: Seconds
+    queue_s: Seconds
+    decode_s: Seconds
+    infer_s: Seconds
 
 
 TIMINGS = tuple(field.name.removesuffix("_s") for field in fields(ServerDurations))
@@ -53,9 +57,9 @@ class Answer:
     """An image's objects, best first, and where the seconds went."""
 
     schema: Literal[2]
-    model_sha256: str
-    width: int
-    height: int
+    model_sha256: Name
+    width: Positive
+    height: Positive
     detections: tuple[Found, ...]
     durations: ServerDurations
 
@@ -75,11 +79,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a client reads of a problem document: of what kind, and the sentence."""
+
+    type: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a server of any version says of itself."""
+
+    service: Literal["offload"]
+    version: Name
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What came in, and how long it took from the request's headers to its last byte."""
 
-    bytes: int
-    recv_s: float
+    bytes: Count
+    recv_s: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +108,9 @@ class Startup:
     slot busy while all of them are.
     """
 
-    load_s: float
-    warm_up_s: float
-    service_s: float
-
-    def __post_init__(self) -> None:
-        if not all(0 <= seconds < float("inf") for seconds in astuple(self)):
-            raise ValueError("a duration is no number of seconds")
+    load_s: Seconds
+    warm_up_s: Seconds
+    service_s: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +118,16 @@ class Info:
     """What a server says of itself: version, model, slots, limits, machine, how it came up."""
 
     service: Literal["offload"]
-    version: str
+    version: Name
     model: ModelIdentity
-    labels: Mapping[int, str]
-    min_score: float
-    workers: int
-    threads: int
-    queue: int
-    max_bytes: int
-    max_pixels: int
-    machine: Mapping[str, Any]
+    labels: Mapping[Id, Name]
+    min_score: Share
+    workers: Positive
+    threads: Positive
+    queue: Count
+    max_bytes: Positive
+    max_pixels: Positive
+    machine: Mapping[Name, Name | Count | None]
     startup: Startup
 
     @property

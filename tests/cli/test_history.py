@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -16,9 +18,12 @@ import pytest
 from offload.domain import profiles
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.typed import read
+from offload.drivers.host import machine
+from offload.drivers.store.store import Store
 from tests.becoming import spawner
 from tests.conftest import PROJECT, Offload
 from tests.drawing import saved, scene
+from tests.measured import local
 from tests.remote.served import served
 
 BUILTIN = ("-m", "builtin")
@@ -57,6 +62,23 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder the history is kept in."""
     monkeypatch.setenv("OFFLOAD_DATA", str(tmp_path / "data"))
     return tmp_path / "data"
+
+
+def test_durations_below_zero_in_the_history_are_told_of_once_and_advice_goes_on(
+    offload: Offload, data: Path
+) -> None:
+    one, here = local(images=20), machine.describe()
+    one = replace(one, condition=replace(one.condition, client=here, host=here))
+    with Store.opened(str(data / "history.sqlite3"), pytest.fail) as store:
+        for _ in range(3):
+            store.add(one)
+    with closing(sqlite3.connect(data / "history.sqlite3")) as database, database:
+        changed = "'$.starts[0].first_s', -9.0, '$.images[1].durations.infer_s', -1e6"
+        database.execute(f"UPDATE measurement SET samples = json_set(samples, {changed})")
+    first, second = (offload("advise", "--images", 100) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert "the history is left out: measurement 3, 2, 1." in first.stderr
+    assert second.stderr == ""
 
 
 def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(

@@ -14,12 +14,13 @@ from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.makespan import makespan_s
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term
-from offload.domain.measurements import Agreement, Condition, Measurement, Outcome, Probe, Start
+from offload.domain.measurements import Condition, Measurement, Outcome
 from offload.domain.typed import read
 from tests.costmodel import worlds
 from tests.costmodel.simulation import Pipeline
 from tests.costmodel.worlds import Sketch
 from tests.measured import HERE, MODEL, PLACES, THERE, advised, container, local, remote
+from tests.strategies import made
 
 STATES = ("warm", "cold", "stopped", "new")
 SCANNED = 3000
@@ -251,58 +252,16 @@ def test_break_evens_lie_within_their_intervals(here: Sketch, there: Sketch, ima
             assert flip.low <= flip.value <= flip.high
 
 
-texts = st.text(max_size=20)
-facts = st.dictionaries(texts, st.one_of(st.none(), st.integers(), texts, st.lists(texts)))
-conditions = st.builds(
-    Condition,
-    model=st.just(MODEL),
-    place=st.sampled_from(["local", "container", "remote"]),
-    client=facts,
-    host=facts,
-)
-measurements = st.builds(
-    Measurement,
-    condition=conditions,
-    starts=st.lists(
-        st.builds(
-            Start,
-            startup_s=seconds(0, 9),
-            first_s=seconds(0, 9),
-            phases=st.dictionaries(texts, seconds(0, 9), max_size=2),
-        ),
-        max_size=2,
-    ).map(tuple),
-    images=st.just(local(images=3).images),
-    probes=st.lists(st.builds(Probe, seconds=seconds(0, 9)), max_size=2).map(tuple),
-    agreements=st.lists(st.from_type(Agreement), max_size=2).map(tuple),
-    facts=facts,
-    warnings=st.lists(texts, max_size=2).map(tuple),
-)
-
-
-@given(measurements)
+@settings(max_examples=50)
+@given(made(Measurement))
 def test_a_measurement_survives_being_written_down(measurement: Measurement) -> None:
     found = read(Measurement, json.loads(json.dumps(asdict(measurement))))
     assert found == measurement
     assert found.condition.key == measurement.condition.key
 
 
-@given(
-    st.builds(
-        Outcome,
-        **{
-            name: seconds(0, 9)
-            for name in (
-                "predicted_s",
-                "low_s",
-                "high_s",
-                "actual_s",
-                "predicted_usd",
-                "actual_usd",
-            )
-        },
-    )
-)
+@settings(max_examples=50)
+@given(made(Outcome))
 def test_an_outcome_survives_being_written_down(outcome: Outcome) -> None:
     assert read(Outcome, json.loads(json.dumps(asdict(outcome)))) == outcome
 

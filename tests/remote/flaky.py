@@ -124,6 +124,19 @@ def says(body: bytes, status: int = 200) -> Act:
     return act
 
 
+def sends(head: bytes, again: bytes = b"", wait_s: float = 0.0) -> Act:
+    """These bytes, whatever they are of HTTP; then, for ever, `again`, and a wait."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.take()
+        exchange.handler.wfile.write(head)
+        while again and not exchange.flaky.stopped.wait(wait_s):
+            exchange.handler.wfile.write(again)
+        exchange.handler.close_connection = True
+
+    return act
+
+
 def hangs_up(exchange: Exchange) -> None:
     """No word, though the whole request was heard."""
     exchange.take()
@@ -245,7 +258,9 @@ class Flaky:
 def _usual(exchange: Exchange) -> None:
     """What a server in good health says to anything but an image."""
     exchange.take()
-    exchange.answer(200, encoded(exchange.flaky.info if exchange.seen.path == wire.INFO else {}))
+    wanted_bytes = int(exchange.seen.query.get("bytes", ["0"])[0])
+    is_info = exchange.seen.path == wire.INFO
+    exchange.answer(200, encoded(exchange.flaky.info) if is_info else bytes(wanted_bytes))
 
 
 class _Server(ThreadingHTTPServer):

@@ -65,7 +65,7 @@ def test_a_machine_lives_and_leaves_nothing(cloud: Cloud, spec: Spec) -> None:
     assert cloud.open_to(None, name, spec.allow_cidrs) == group
     assert cloud.cidrs(name) == spec.allow_cidrs
 
-    launched = cloud.launch(offer, "#!/bin/sh\ntrue\n", f"token-{name}")
+    launched = cloud.launch(offer, group, "#!/bin/sh\ntrue\n", f"attempt of {name}")
     up = until(cloud, name, "running")
     assert (up.id, up.name, up.instance_type) == (launched.id, name, "c5.large")
     assert up.address is not None

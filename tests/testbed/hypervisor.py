@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.testbed.host import Host, Identity, Rule, network_up, sweep
 from tests.testbed.machine import STATE, identity, log, save
+from tests.testbed.tokens import remembering
 
 PORT = int(os.environ.get("FAKECLOUD_PORT", "5599"))
 OURSELVES = "fakecloud"
@@ -77,7 +78,7 @@ class Hypervisor:
                 for reservation in page["Reservations"]
                 for instance in reservation["Instances"]
             }
-            groups = {k: {g["GroupId"] for g in i["SecurityGroups"]} for k, i in seen.items()}
+            groups = {key: set(_groups(instance)) for key, instance in seen.items()}
             in_use = set[str]().union(*(g for k, g in groups.items() if k in self._live))
             rules = list(_ingress(ec2, in_use))
             for key, instance in seen.items():
@@ -174,6 +175,13 @@ def _login(ec2: Any, image_id: str) -> str:
     return next((login for name, login in _LOGINS.items() if name in about), "ec2-user")
 
 
+def _groups(instance: Instance) -> Iterator[str]:
+    """The security groups of an instance; moto names those of its cards nowhere else."""
+    for thing in (instance, *instance.get("NetworkInterfaces", ())):
+        for group in (*thing.get("SecurityGroups", ()), *thing.get("Groups", ())):
+            yield group["GroupId"]
+
+
 def _ingress(ec2: Any, groups: set[str]) -> Iterator[tuple[str, Rule]]:
     """The groups' rules, each with its group; deleted groups have none."""
     by_id = [{"Name": "group-id", "Values": sorted(groups)}]
@@ -202,7 +210,7 @@ def serve() -> None:
     (STATE / "hosts").mkdir(parents=True, exist_ok=True, mode=0o700)
     network_up()
     hypervisor, stopping = Hypervisor(f"http://127.0.0.1:{PORT}"), threading.Event()
-    app = hypervisor.middleware(DomainDispatcherApplication(create_backend_app))
+    app = hypervisor.middleware(remembering(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", PORT, app, threaded=True)
 
     def stop(*_: object) -> None:

@@ -12,7 +12,13 @@ from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.drivers.aws import account, calls
-from offload.drivers.aws.calls import explained
+from offload.drivers.aws.calls import (
+    NoCapacity,
+    NotKnownYet,
+    QuotaUsedUp,
+    SpentToken,
+    explained,
+)
 from offload.drivers.aws.ec2 import Cloud
 
 DENIED = (
@@ -35,12 +41,14 @@ class TestCodes:
             ("InvalidClientTokenId", PlaceUnavailable, "not accept", "aws sts get-caller-identity"),
             ("ExpiredToken", PlaceUnavailable, "session has expired", "aws sso login"),
             ("UnauthorizedOperation", PlaceUnavailable, "may not", "offload doctor aws"),
-            ("VcpuLimitExceeded", PlaceUnavailable, "quota", "request-service-quota-increase"),
-            ("MaxSpotInstanceCountExceeded", PlaceUnavailable, "quota", "L-34B43A08"),
-            ("InsufficientInstanceCapacity", PlaceUnavailable, "free there now", "--zone"),
-            ("SpotMaxPriceTooLow", PlaceUnavailable, "free there now", "--instance-type"),
+            ("RequestExpired", PlaceUnavailable, "session has expired", "Learner Lab: start it"),
+            ("RequestTimeTooSkewed", PlaceUnavailable, "clock is wrong", "timedatectl"),
+            ("VcpuLimitExceeded", QuotaUsedUp, "quota", "--instance-type"),
+            ("MaxSpotInstanceCountExceeded", QuotaUsedUp, "quota", "--instance-type"),
+            ("InsufficientInstanceCapacity", NoCapacity, "free there now", "--zone"),
+            ("SpotMaxPriceTooLow", NoCapacity, "free there now", "--instance-type"),
             ("InvalidInstanceType", UsageError, "no such instance type", "offerings"),
-            ("Unsupported", UsageError, "does not offer that", "--zone"),
+            ("Unsupported", NoCapacity, "does not offer that", "--zone"),
             ("InvalidAMIID.NotFound", UsageError, "no such image", "--ami"),
             ("InvalidAMIID.Malformed", UsageError, "no such image", "--ami"),
             ("OptInRequired", PlaceUnavailable, "not subscribed", "--ami"),
@@ -52,8 +60,8 @@ class TestCodes:
             ("UnsupportedOperation", OffloadError, "not do that now", "offload machines"),
             ("DependencyViolation", OffloadError, "still uses it", "again"),
             ("InvalidKeyPair.Duplicate", OffloadError, "name is taken", "offload down"),
-            ("InvalidGroup.NotFound", OffloadError, "does not know everywhere yet", "try again"),
-            ("IdempotentParameterMismatch", OffloadError, "earlier attempt", "offload down"),
+            ("InvalidGroup.NotFound", NotKnownYet, "does not know everywhere yet", "try again"),
+            ("IdempotentParameterMismatch", SpentToken, "earlier attempt", "offload down"),
             ("InternalError", PlaceUnavailable, "problem of its own", "again"),
             ("SomethingNew", OffloadError, "AWS refuses RunInstances", "offload doctor aws"),
         ],
@@ -67,6 +75,19 @@ class TestCodes:
         assert types in error.hint
         assert str(error).endswith(".")
         assert not str(error).endswith("..")
+
+    def test_a_learner_lab_is_known_by_its_role(self) -> None:
+        user = "arn:aws:sts::123456789012:assumed-role/voclabs/user123=bob"
+        said = DENIED.format(action="ec2:RunInstances", on="instance/*")
+        said = said.replace("arn:aws:iam::123456789012:user/bob", user)
+        error = explained(refusal("UnauthorizedOperation", said))
+        assert str(error) == "A Learner Lab does not permit that: ec2:RunInstances."
+        assert "--on-demand" in error.hint
+
+    def test_a_clock_that_is_wrong_is_not_taken_for_wrong_keys(self) -> None:
+        said = "Signature expired: 20261130T120000Z is now earlier than 20261130T130000Z"
+        error = explained(refusal("SignatureDoesNotMatch", said))
+        assert "this computer's clock is wrong: Signature expired" in str(error)
 
     def test_quota_and_capacity_are_told_apart(self) -> None:
         quota, capacity = refusal("VcpuLimitExceeded"), refusal("InsufficientInstanceCapacity")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from offload.domain.errors import ImageError, Unanswered
+from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.events import Stop
 from offload.domain.vision import Detections, Image
 from offload.places.served import BalancedSession
@@ -32,9 +32,11 @@ class Gated(FakeSession):
 class Dead(FakeSession):
     """Never answers, but at once."""
 
+    kind: type[OffloadError] = Unanswered
+
     def detect(self, image: Image) -> Detections:
         self.seen.append(image.path)
-        error = Unanswered("no answer")
+        error = self.kind("no answer")
         error.sent_bytes = 10
         raise error
 
@@ -77,8 +79,11 @@ def test_many_threads_lose_no_image_and_leave_no_server_out() -> None:
     assert all(len(each.seen) > 100 for each in sessions)
 
 
-def test_what_one_server_leaves_unanswered_the_others_are_asked_for() -> None:
-    dead, alive = Dead(), FakeSession()
+@pytest.mark.parametrize("kind", [Unanswered, PlaceUnavailable])
+def test_what_one_server_leaves_unanswered_the_others_are_asked_for(
+    kind: type[OffloadError],
+) -> None:
+    dead, alive = Dead(kind=kind), FakeSession()
     balanced = BalancedSession([dead, alive], None)
     for number in range(10):
         balanced.detect(image(number))

@@ -77,6 +77,20 @@ def test_where_nothing_is_missing_there_is_nothing_to_say(aws: Aws, configured: 
     aws.was_asked_everything()
 
 
+def test_whoever_has_no_default_network_asks_about_a_subnet(aws: Aws, configured: Settings) -> None:
+    looked_up(aws, vpc=None)
+    subnet = {"VpcId": "vpc-2", "AvailabilityZone": "eu-central-1b"}
+    aws.stubbers["ec2"]._queue.pop()
+    aws.says("describe_subnets", {"Subnets": [subnet]}, {"SubnetIds": ["subnet-1"]})
+    aws.says("get_service_quota", {"Quota": {"Value": 32.0}}, of="service-quotas")
+    aws.refuses("run_instances", "DryRunOperation")
+    permitted(aws)
+    made = context(configured, clouds=lambda _region, _profile: Cloud(aws, REGION))
+    found, wrong = cloud_diagnosis.facts(made, None, None, "subnet-1")
+    assert (found["network"], wrong) == ("vpc-2", None)
+    assert found["machine"].endswith("AWS' Free plan does not have it")
+
+
 def test_all_that_is_missing_is_named_at_once(aws: Aws, configured: Settings) -> None:
     looked_up(aws)
     aws.refuses("run_instances", "UnauthorizedOperation")

@@ -11,6 +11,7 @@ from botocore.stub import ANY
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import EXPIRES, LOGIN, MARK, OWNER, Machine, Offer, Resource, Spec
 from offload.drivers.aws import iam
+from offload.drivers.aws.calls import NotInPlan, SpentToken
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.host import machine
 from tests.stubbed_aws import OPERATIONS, REGION, Aws, aws
@@ -109,11 +110,30 @@ class TestOffer:
         found = cloud.offer(SPEC)
         assert (found.ami, found.has_engine, found.disk_gb) == ("ami-1", False, 16)
 
+    def test_who_may_not_ask_which_image_is_recommended_gets_the_newest(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
+        aws.says("describe_instance_types", kind(FreeTierEligible=True))
+        aws.refuses("get_parameters", "AccessDeniedException", of="ssm")
+        filters = [
+            {"Name": "name", "Values": ["al2023-ami-ecs-hvm-*"]},
+            {"Name": "architecture", "Values": ["x86_64"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
+        (older,) = image(ImageId="ami-0", CreationDate="2026-01-02T00:00:00.000Z")["Images"]
+        (newer,) = image(CreationDate="2026-02-26T00:00:00.000Z")["Images"]
+        asked = {"Owners": ["amazon"], "Filters": filters}
+        aws.says("describe_images", {"Images": [older, newer, older]}, asked)
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
+        aws.refuses("get_service_quota", "NoSuchResourceException", of="service-quotas")
+        assert cloud.offer(SPEC) == replace(OFFER, in_free_plan=True)
+
     def test_where_there_is_no_image_at_all_one_has_to_be_named(
         self, aws: Aws, cloud: Cloud
     ) -> None:
         aws.says("describe_instance_types", kind())
         aws.says("get_parameters", parameters(), of="ssm")
+        aws.says("describe_images", {"Images": []})
         with pytest.raises(PlaceUnavailable, match="no Amazon Linux 2023") as no:
             cloud.offer(SPEC)
         assert "--ami" in no.value.hint
@@ -134,6 +154,11 @@ class TestOffer:
         aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
         aws.says("get_service_quota", {"Quota": {"Value": 5.0}}, of="service-quotas")
         assert cloud.offer(replace(SPEC, ami="ami-1")).login == login
+        aws.says("describe_instance_types", kind())
+        aws.says("describe_images", image(Name=name))
+        aws.says("describe_vpcs", {"Vpcs": [{"VpcId": "vpc-1"}]})
+        aws.refuses("get_service_quota", "NoSuchResourceException", of="service-quotas")
+        assert cloud.offer(replace(SPEC, ami="ami-1", login="rocky")).login == "rocky"
 
     def test_an_image_for_another_processor_is_refused(self, aws: Aws, cloud: Cloud) -> None:
         aws.says("describe_instance_types", kind())
@@ -251,6 +276,7 @@ IN_VPC = {
         {"Name": "vpc-id", "Values": ["vpc-1"]},
     ]
 }
+CARD = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "DeleteOnTermination": True}
 REQUEST: dict[str, Any] = {
     "ImageId": "ami-1",
     "InstanceType": "c7i.large",
@@ -273,6 +299,7 @@ REQUEST: dict[str, Any] = {
         "HttpPutResponseHopLimit": 1,
     },
     "InstanceInitiatedShutdownBehavior": "terminate",
+    "NetworkInterfaces": [CARD],
     "TagSpecifications": [
         {
             "ResourceType": "instance",
@@ -289,16 +316,19 @@ REQUEST: dict[str, Any] = {
 ASKED = REQUEST | {
     "KeyName": "offload-bee",
     "UserData": "#!/bin/bash\n",
-    "ClientToken": "token",
-    "SecurityGroupIds": ["sg-1"],
+    "ClientToken": ANY,
+    "NetworkInterfaces": [CARD | {"Groups": ["sg-1"]}],
 }
+
+
+def pairs(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 class TestLaunch:
     def launched(self, aws: Aws, cloud: Cloud, offer: Offer, asked: dict[str, Any]) -> Machine:
-        aws.says("describe_security_groups", GROUP, IN_VPC)
         aws.says("run_instances", {"Instances": [instance()]}, asked)
-        found = cloud.launch(offer, "#!/bin/bash\n", "token")
+        found = cloud.launch(offer, "sg-1", "#!/bin/bash\n", "attempt")
         aws.was_asked_everything()
         return found
 
@@ -310,17 +340,22 @@ class TestLaunch:
             "198.51.100.4", "admin", None, "eu-central-1a",
         )  # fmt: skip
 
-    def test_a_users_tags_do_not_displace_ours(self, aws: Aws, cloud: Cloud) -> None:
+    def test_a_users_tags_are_on_everything_and_do_not_displace_ours(
+        self, aws: Aws, cloud: Cloud
+    ) -> None:
         offer = replace(OFFER, spec=replace(SPEC, tags={"team": "bees", MARK: "x", EXPIRES: "z"}))
         ours = {MARK: "bee", EXPIRES: "z", "Name": "offload-bee", LOGIN: "ec2-user"}
         ours[OWNER] = machine.owner()
-        tags = {"team": "bees", **ours}
-        first = {
-            "ResourceType": "instance",
-            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-        }
-        others = REQUEST["TagSpecifications"][1:]
-        self.launched(aws, cloud, offer, ASKED | {"TagSpecifications": [first, *others]})
+        mark = {MARK: "bee", OWNER: machine.owner()}
+        kinds = {"instance": ours, "volume": mark, "network-interface": mark}
+        wanted = [
+            {
+                "ResourceType": kind,
+                "Tags": pairs({"team": "bees", MARK: "bee", EXPIRES: "z"} | tags),
+            }
+            for kind, tags in kinds.items()
+        ]
+        self.launched(aws, cloud, offer, ASKED | {"TagSpecifications": wanted})
 
     def test_a_zone_is_named_only_if_it_is_asked_for(self, aws: Aws, cloud: Cloud) -> None:
         offer = replace(OFFER, spec=replace(SPEC, zone="eu-central-1b"))
@@ -337,17 +372,40 @@ class TestLaunch:
         }
         self.launched(aws, cloud, offer, ASKED | more)
 
-    def test_a_subnet_of_ones_own_gets_a_public_address(self, aws: Aws, cloud: Cloud) -> None:
+    def test_a_public_address_is_asked_for_in_every_subnet(self, aws: Aws, cloud: Cloud) -> None:
         offer = replace(OFFER, spec=replace(SPEC, subnet="subnet-1"), subnet="subnet-1")
-        asked = {key: value for key, value in ASKED.items() if key != "SecurityGroupIds"}
-        card = {"DeviceIndex": 0, "SubnetId": "subnet-1", "AssociatePublicIpAddress": True}
-        asked["NetworkInterfaces"] = [card | {"Groups": ["sg-1"]}]
-        self.launched(aws, cloud, offer, asked)
+        card = CARD | {"SubnetId": "subnet-1", "Groups": ["sg-1"]}
+        self.launched(aws, cloud, offer, ASKED | {"NetworkInterfaces": [card]})
 
-    def test_without_its_group_nothing_is_launched(self, aws: Aws, cloud: Cloud) -> None:
-        aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
-        with pytest.raises(OffloadError, match="no security group"):
-            cloud.launch(OFFER, "", "token")
+    def test_a_burstable_machine_costs_no_more_than_its_price(self, aws: Aws, cloud: Cloud) -> None:
+        standard = {"CreditSpecification": {"CpuCredits": "standard"}}
+        self.launched(aws, cloud, replace(OFFER, burstable=True), ASKED | standard)
+
+    def test_a_token_is_of_one_request_only(self, aws: Aws, cloud: Cloud) -> None:
+        tokens = []
+        for types in ("c7i.large", "c7i.large", "c7a.large"):
+            aws.says("run_instances", {"Instances": [instance()]})
+            client, offer = aws("ec2"), replace(OFFER, spec=replace(SPEC, instance_type=types))
+            before = "before-parameter-build.ec2.RunInstances"
+            keep = lambda params, **_: tokens.append(params["ClientToken"])  # noqa: E731
+            client.meta.events.register(before, keep)
+            cloud.launch(offer, "sg-1", "", "attempt")
+            client.meta.events.unregister(before, keep)
+        assert tokens[0] == tokens[1] != tokens[2]
+        assert all(len(token) == 64 for token in tokens), "as many characters as EC2 takes"
+
+    @pytest.mark.parametrize(
+        "code", ["IdempotentParameterMismatch", "IdempotentInstanceTerminated"]
+    )
+    def test_a_token_that_is_spent_is_known_by_both_of_its_codes(
+        self, aws: Aws, cloud: Cloud, code: str
+    ) -> None:
+        aws.refuses("run_instances", code)
+        with pytest.raises(SpentToken):
+            cloud.launch(OFFER, "sg-1", "", "attempt")
+        aws.says("run_instances", {"Instances": [instance(State={"Name": "terminated"})]})
+        with pytest.raises(SpentToken, match="i-1 has ended"):
+            cloud.launch(OFFER, "sg-1", "", "attempt")
 
     @pytest.mark.parametrize(
         ("code", "says"),
@@ -356,10 +414,60 @@ class TestLaunch:
     def test_quota_and_capacity_are_told_apart(
         self, aws: Aws, cloud: Cloud, code: str, says: str
     ) -> None:
-        aws.says("describe_security_groups", GROUP)
         aws.refuses("run_instances", code)
         with pytest.raises(PlaceUnavailable, match=says):
-            cloud.launch(OFFER, "", "token")
+            cloud.launch(OFFER, "sg-1", "", "attempt")
+
+    @pytest.mark.parametrize(
+        ("kind", "quota", "hint"),
+        [
+            ("g5.xlarge", 4.0, "--quota-code L-DB2E81BA --desired-value 6 --region eu-central-1"),
+            ("c7i.large", None, "--quota-code L-1216C47A --desired-value 32 --region"),
+            ("p5.48xlarge", None, "aws service-quotas list-service-quotas"),
+        ],
+    )
+    def test_a_quota_that_is_used_up_is_named_as_that_of_the_type(
+        self, aws: Aws, cloud: Cloud, kind: str, quota: float | None, hint: str
+    ) -> None:
+        aws.refuses("run_instances", "VcpuLimitExceeded")
+        if quota is not None:
+            aws.says("get_service_quota", {"Quota": {"Value": quota}}, of="service-quotas")
+        offer = replace(OFFER, spec=replace(SPEC, instance_type=kind))
+        with pytest.raises(PlaceUnavailable, match="quota is used up") as no:
+            cloud.launch(offer, "sg-1", "", "attempt")
+        assert hint in no.value.hint
+
+    def test_what_a_free_plan_does_not_have_is_no_puzzle(self, aws: Aws, cloud: Cloud) -> None:
+        said = (
+            "The specified {} is not eligible for Free Tier. For a list of Free Tier {}s, run ..."
+        )
+        refused = "InvalidParameterCombination"
+        aws.refuses("run_instances", refused, said.format("instance type", "instance type"))
+        with pytest.raises(NotInPlan, match="Free plan does not have that") as no:
+            cloud.allowed(OFFER)
+        assert "--instance-type c7i-flex.large" in no.value.hint
+        aws.refuses("run_instances", refused, said.format("image", "image"))
+        with pytest.raises(UsageError, match="Free plan does not have that") as neither:
+            cloud.allowed(OFFER)
+        assert "--ami AMI" in neither.value.hint
+
+    def test_the_best_type_of_a_free_plan_is_fast_for_good(self, aws: Aws, cloud: Cloud) -> None:
+        sizes = [("t3.micro", 1, True), ("m7i-flex.large", 8, False), ("c7i-flex.large", 4, False)]
+        kinds = [
+            kind(
+                InstanceType=name,
+                MemoryInfo={"SizeInMiB": gib * 1024},
+                BurstablePerformanceSupported=burstable,
+            )["InstanceTypes"][0]
+            for name, gib, burstable in sizes
+        ]
+        filters = [{"Name": "free-tier-eligible", "Values": ["true"]}, ANY]
+        aws.says("describe_instance_types", {"InstanceTypes": kinds}, {"Filters": filters})
+        assert cloud.in_free_plan(OFFER) == "c7i-flex.large"
+        aws.says("describe_instance_types", {"InstanceTypes": kinds[:1]})
+        assert cloud.in_free_plan(OFFER) == "t3.micro"
+        aws.says("describe_instance_types", {"InstanceTypes": []})
+        assert cloud.in_free_plan(OFFER) is None
 
     def test_a_dry_run_that_would_do_it_is_a_yes(self, aws: Aws, cloud: Cloud) -> None:
         aws.refuses("run_instances", "DryRunOperation", asked=REQUEST | {"DryRun": True})
@@ -402,9 +510,11 @@ class TestMachines:
     )
     def test_states_are_ours(self, aws: Aws, cloud: Cloud, state: str, is_: str) -> None:
         found = instance(State={"Name": state}, PublicIpAddress="", InstanceLifecycle="spot")
+        found["StateReason"] = {"Message": "It was so."}
         found["Tags"] = [{"Key": MARK, "Value": "bee"}, {"Key": EXPIRES, "Value": "never"}]
         aws.says("describe_instances", {"Reservations": [{"Instances": [found]}]})
         (machine,) = cloud.machines("bee", gone=True)
+        assert machine.why_ended == ("It was so." if state != "pending" else None)
         assert (machine.state, machine.address, machine.spot) == (is_, None, True)
         assert (machine.login, machine.expires_at) == ("ec2-user", "never")
 
@@ -414,6 +524,9 @@ class TestMachines:
             ({"Code": "fulfilled", "Message": "Your Spot request is fulfilled."}, None),
             ({"Code": "marked-for-termination", "Message": "It is marked."}, "It is marked."),
             ({"Code": "marked-for-stop"}, "marked-for-stop"),
+            ({"Code": "instance-terminated-no-capacity", "Message": "None."}, "None."),
+            ({"Code": "instance-terminated-by-price"}, "instance-terminated-by-price"),
+            ({"Code": "instance-terminated-by-user"}, None),
         ],
     )
     def test_a_spot_machine_that_is_about_to_be_taken_away_has_a_notice(
@@ -437,9 +550,12 @@ class TestMachines:
 
 class TestKeys:
     def test_a_key_of_that_name_that_is_not_ours_is_told(self, aws: Aws, cloud: Cloud) -> None:
-        aws.refuses("import_key_pair", "InvalidKeyPair.Duplicate", "'offload-bee' already exists")
+        tags = {"ResourceType": "key-pair", "Tags": [*pairs({"team": "bees"}), *MARKS]}
+        asked = {"KeyName": "offload-bee", "PublicKeyMaterial": ANY, "TagSpecifications": [tags]}
+        said = "'offload-bee' already exists"
+        aws.refuses("import_key_pair", "InvalidKeyPair.Duplicate", said, asked)
         with pytest.raises(OffloadError, match="name is taken"):
-            cloud.add_key("bee", "ssh-ed25519 AAAA")
+            cloud.add_key("bee", "ssh-ed25519 AAAA", {"team": "bees"})
 
     def test_the_cloud_says_which_key_it_has(self, aws: Aws, cloud: Cloud) -> None:
         filters = [
@@ -474,12 +590,14 @@ class TestGroups:
             "GroupName": "offload-bee",
             "Description": ANY,
             "VpcId": "vpc-1",
-            "TagSpecifications": [{"ResourceType": "security-group", "Tags": MARKS}],
+            "TagSpecifications": [
+                {"ResourceType": "security-group", "Tags": [*pairs({"team": "bees"}), *MARKS]}
+            ],
         })  # fmt: skip
         aws.says("describe_security_groups", GROUP, {"GroupIds": ["sg-1"]})
         aws.says("describe_security_group_rules", {"SecurityGroupRules": []})
         aws.says("authorize_security_group_ingress", {"Return": True})
-        assert cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"]) == "sg-1"
+        assert cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"], {"team": "bees"}) == "sg-1"
         aws.was_asked_everything()
 
     def test_a_group_of_that_name_that_is_not_ours_is_left_alone(

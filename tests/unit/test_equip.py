@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Stop
 from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.web import OnBytes
@@ -99,7 +99,7 @@ ABSENT: dict[str, str | None] = {"image inspect": None}
 def test_an_image_that_is_there_is_left_as_it_is() -> None:
     machine = Machine({"image inspect": "d1\n"})
     steps = machine.steps()
-    assert steps.image(Image(), "auto", can_send=True) == "present"
+    assert steps.image(Image(), "auto", "x86_64", "x86_64") == "present"
     assert len(machine.ran) == 1
 
 
@@ -107,7 +107,9 @@ def test_an_image_that_is_there_is_left_as_it_is() -> None:
 def test_an_image_is_built_where_the_registries_are_in_reach(way: str) -> None:
     machine = Machine(ABSENT | REACHES)
     steps = machine.steps()
-    assert steps.image(Image(), "build" if way == "build" else "auto", can_send=True) == "built"
+    assert (
+        steps.image(Image(), "build" if way == "build" else "auto", "x86_64", "x86_64") == "built"
+    )
     build = machine.with_("docker build")
     assert machine.got[build] == b"context"
     assert "--label offload.source=d1" in build
@@ -115,30 +117,39 @@ def test_an_image_is_built_where_the_registries_are_in_reach(way: str) -> None:
     assert not machine.has("docker load")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_base_comes_from_the_mirror_that_limits_no_address_if_it_has_it(there: bool) -> None:
+    machine = Machine(ABSENT | REACHES | {"docker pull": "sha256:1\n" if there else None})
+    assert machine.steps().image(Image(), "auto", "x86_64", None) == "built"
+    mirrored = "public.ecr.aws/docker/library/python:3.11-slim"
+    assert machine.with_("docker pull").endswith(f" {mirrored}")
+    assert (f"--build-arg BASE={mirrored} " in machine.with_("docker build")) == there
+
+
 def test_an_image_of_another_source_is_replaced() -> None:
     machine = Machine({"image inspect": "d0\n", **ALONE})
     steps = machine.steps()
-    assert steps.image(Image(), "auto", can_send=True) == "streamed"
+    assert steps.image(Image(), "auto", "x86_64", "x86_64") == "streamed"
     assert machine.got[machine.with_("docker load")] == b"layers"
 
 
 def test_a_build_that_fails_is_told_of_and_the_image_is_sent() -> None:
     machine = Machine(ABSENT | REACHES | {"docker build": None})
     steps = machine.steps()
-    assert steps.image(Image(), "auto", can_send=True) == "streamed"
+    assert steps.image(Image(), "auto", "x86_64", "x86_64") == "streamed"
     assert machine.said == ["docker build failed. It is sent instead."]
 
 
 def test_a_build_that_was_asked_for_is_not_replaced_by_anything() -> None:
     machine = Machine(ABSENT | {"docker build": None})
     with pytest.raises(OffloadError, match="docker build failed"):
-        machine.steps().image(Image(), "build", can_send=True)
+        machine.steps().image(Image(), "build", "x86_64", "x86_64")
     assert not machine.has("docker load")
 
 
 def test_who_asks_for_sending_has_nothing_built() -> None:
     machine = Machine(ABSENT | REACHES)
-    machine.steps().image(Image(), "stream", can_send=True)
+    machine.steps().image(Image(), "stream", "x86_64", "x86_64")
     assert not machine.has("docker build")
     assert not machine.has("registry-1.docker.io")
 
@@ -146,15 +157,23 @@ def test_who_asks_for_sending_has_nothing_built() -> None:
 def test_an_image_that_can_be_had_in_no_way_is_told_of() -> None:
     machine = Machine(ABSENT | ALONE)
     with pytest.raises(OffloadError, match="reaches no registry") as caught:
-        machine.steps().image(Image(), "auto", can_send=False)
+        machine.steps().image(Image(), "auto", "x86_64", None)
     assert caught.value.hint
+
+
+def test_an_engine_whose_images_are_for_another_processor_is_told_of() -> None:
+    machine = Machine(ABSENT | ALONE)
+    said = r"^This computer's images are for arm64, the machine is x86_64\.$"
+    with pytest.raises(UsageError, match=said) as caught:
+        machine.steps().image(Image(), "auto", "x86_64", "arm64")
+    assert caught.value.hint.endswith("for a machine that runs it: --instance-type c7g.large")
 
 
 def test_sending_stops_when_somebody_asks() -> None:
     machine = Machine(ABSENT | ALONE)
     machine.stop.ask()
     with pytest.raises(Interrupted):
-        machine.steps().image(Image(), "auto", can_send=True)
+        machine.steps().image(Image(), "auto", "x86_64", "x86_64")
 
 
 def test_a_server_that_runs_as_wanted_is_left_alone() -> None:

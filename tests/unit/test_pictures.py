@@ -201,6 +201,16 @@ def test_labels_of_neighbours_do_not_cover_each_other() -> None:
     assert together > 0.9 * apart, "only the boxes' thin edges overlap"
 
 
+def test_of_very_many_all_boxes_are_drawn_and_the_labels_of_the_best() -> None:
+    crowd = [Detection("dog", 1, 0.9, Box(0.0, 0.0, 0.1, 0.1))] * 500
+    last = Detection("a label as long as the picture is wide", 1, 0.1, Box(0.5, 0.5, 0.9, 0.51))
+    white = encoded(Image.new("RGB", (640, 480), "white"))
+    with Image.open(io.BytesIO(pictures.annotate(white, [*crowd, last]))) as picture:
+        dark = np.asarray(picture.convert("L"))[200:] < 255
+    assert dark[50, 320]
+    assert not dark[:, 340:].any()
+
+
 HELD = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,

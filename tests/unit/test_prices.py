@@ -139,6 +139,18 @@ class TestAws:
             "m7g.large", "eu-west-1", 0.091, 2, 8.0, "arm64", "2026-11-19", "AWS price list"
         )
 
+    def test_the_disk_costs_what_it_costs_in_the_region(self, stubbed: Any) -> None:
+        disk = json.loads(json.dumps(product()).replace("0.0910000000", "0.1056000000"))
+        asked = {"volumeApiName": "gp3", "regionCode": "eu-west-1", "productFamily": "Storage"}
+        filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in asked.items()]
+        stubbed.add_response("get_products", {"PriceList": [json.dumps(product())]})
+        question = {"ServiceCode": "AmazonEC2", "Filters": filters}
+        stubbed.add_response("get_products", {"PriceList": [json.dumps(disk)]}, question)
+        assert self.asked(stubbed).disk_usd_per_gb_month == 0.1056
+        stubbed.add_response("get_products", {"PriceList": [json.dumps(product())]})
+        stubbed.add_response("get_products", {"PriceList": []})
+        assert self.asked(stubbed).disk_usd_per_gb_month == 0.08
+
     def test_large_memory_and_other_processors_are_read(self, stubbed: Any) -> None:
         big = product(memory="1,952 GiB", physicalProcessor="Intel Xeon Platinum 8488C", vcpu="128")
         stubbed.add_response("get_products", {"PriceList": [json.dumps(big)]})
@@ -188,6 +200,10 @@ class TestAws:
             with pytest.raises(PlaceUnavailable, match=f"AWS names no price: .*{endpoint}"):
                 prices.listed("m7g.large", "eu-west-1")
 
+    def test_prices_are_asked_for_as_the_profile_that_is_named(self) -> None:
+        with pytest.raises(PlaceUnavailable, match="no AWS profile 'wrk'"):
+            prices.listed("m7g.large", "eu-west-1", "wrk")
+
     def test_somebody_elses_page_is_explained(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in KEYS.items():
             monkeypatch.setenv(name, value)
@@ -232,7 +248,8 @@ class Aws:
         self.answer = answer
         self.questions: list[tuple[str, str]] = []
 
-    def __call__(self, instance_type: str, region: str) -> Price:
+    def __call__(self, instance_type: str, region: str, profile: str | None) -> Price:
+        assert profile == "work", "not with the credentials of another account"
         self.questions.append((instance_type, region))
         if self.answer is None:
             raise PlaceUnavailable("AWS names no price: it is out for lunch.")
@@ -255,7 +272,7 @@ class TestFinding:
             usual: dict[str, Any] = {"environment": KEYS, "now": NOW}
             configured = settings.load({"OFFLOAD_CACHE": str(cache.parent)})
             made = context(configured, changed.pop("warn", pytest.fail))
-            return find(instance_type, "eu-west-1", made, **usual | changed)
+            return find(instance_type, "eu-west-1", made, "work", **usual | changed)
 
         return find_
 

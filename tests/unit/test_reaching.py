@@ -1,7 +1,9 @@
 """Why a rented machine does not answer, as the cloud has it."""
 
 from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, cast
 
 import pytest
@@ -147,3 +149,30 @@ def test_who_is_locked_out_hears_who_is_let_in(
     world.let_in, world.at = let_in, {"198.18.0.1": SILENT}
     with pytest.raises(PlaceUnavailable, match=said):
         reached(world, local)
+
+
+class CheckIp(BaseHTTPRequestHandler):
+    """Says which address a computer is seen at."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"203.0.113.5\n")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_the_address_is_asked_for_past_a_proxy_which_ssh_does_not_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with ThreadingHTTPServer(("127.0.0.1", 0), CheckIp) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert connection.caller_cidr(settings.load({"OFFLOAD_CHECKIP": url})) == "203.0.113.5/32"
+        server.shutdown()
+    with pytest.raises(PlaceUnavailable, match="past the proxy, which SSH does not use") as caught:
+        connection.caller_cidr(settings.load({"OFFLOAD_CHECKIP": url}))
+    assert "--allow-cidr" in caught.value.hint

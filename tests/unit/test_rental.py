@@ -88,7 +88,7 @@ class Run:
         billing = Billing(3.59, idle_s=1200, disk_gb=0)
         cloud = SimpleNamespace(resources=lambda _name: [])
         plan = ProvisionPlan(
-            OFFER, RECORD, cast("Any", model), billing, before, False, cast("Any", cloud)
+            OFFER, RECORD, cast("Any", model), billing, before, None, cast("Any", cloud)
         )
         limits, reporter = Limits(max_usd=max_usd), Reporter(self.told.append)
         monitor = SplitMonitor(cast("Any", self), lambda: self.now_s, 0.0, reporter, limits)

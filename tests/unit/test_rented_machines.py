@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from offload.cli.provisioning import machines as command
-from offload.domain.errors import OffloadError, UsageError
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Machine, Resource, Spec
 from offload.drivers import settings
 from offload.drivers.folders import machine_files
@@ -140,6 +140,44 @@ def test_all_regions_are_none_where_no_region_is_known_to_ask_in(
     assert len(machines.listed(context, (), None)) == 1
     with pytest.raises(UsageError):
         machines.listed(context, (), None, everywhere=True)
+
+
+def test_a_region_that_refuses_hides_no_other_and_is_told_of_at_the_end(
+    configured: Settings, folder: MachineFolder
+) -> None:
+    folder.keep(replace(RECORD, spec=replace(SPEC, region="af-south-1")))
+    orphan = Resource("key pair", "offload-mine", "mine", "us-west-2")
+
+    @dataclass
+    class Everywhere(Account):
+        def regions(self) -> list[str]:
+            return ["af-south-1", "eu-south-2", "us-west-2"]
+
+        def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
+            if self.region != "us-west-2":
+                raise PlaceUnavailable("These credentials may not ec2:DescribeInstances.")
+            return Account.machines(self, name, gone=gone)
+
+        def resources(self, name: str | None = None) -> list[Resource]:
+            return [orphan]
+
+    running = [replace(RUNNING, region="us-west-2")]
+    said: list[str] = []
+    made = contexts.context(
+        configured,
+        said.append,
+        clouds=lambda region, _: Everywhere(region or "eu-south-2", running),
+    )
+    rows = machines.listed(made, (), None, everywhere=True)
+    assert [(row.name, row.region) for row in rows] == [("big", "us-west-2")], "nor called gone"
+    refused = "Nothing is known of {}: These credentials may not ec2:DescribeInstances."
+    told = [refused.format("af-south-1"), refused.format("eu-south-2")]
+    assert said == told
+    found = teardown.orphans(made, (), None, everywhere=True)
+    assert [(cloud.region, ours) for cloud, ours in found] == [("us-west-2", [orphan])]
+    assert said == [*told, *told]
+    with pytest.raises(PlaceUnavailable, match="may not"):
+        machines.listed(made, ("af-south-1", "eu-south-2"), None)
 
 
 def test_a_damaged_record_hides_no_machine(

@@ -1,6 +1,6 @@
 """A machine brought up, step by step, at a cloud that does as it is told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +9,9 @@ import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
-from offload.domain.machines import Machine, Offer, Spec, State
+from offload.domain.machines import Machine, Offer, Resource, Spec, State
 from offload.domain.measurements import StartPhase
+from offload.drivers.aws.calls import NoCapacity, NotKnownYet, SpentToken
 from offload.providers import Phases
 from offload.usecases.provision.launch import Interrupted, MachineLaunch, Waiter
 
@@ -35,9 +36,12 @@ class World:
 
     there: list[Machine] = field(default_factory=list)
     next: list[Machine] = field(default_factory=list)
-    launches: list[Machine] = field(default_factory=lambda: [machine("pending", None)])
+    launches: list[Machine | OffloadError] = field(
+        default_factory=lambda: [machine("pending", None)]
+    )
     key: str | None = None
     had: bool = False
+    full: bool = False
     made: str | None = None
     done: list[str] = field(default_factory=list)
     now_s: float = 0.0
@@ -53,22 +57,32 @@ class World:
         del name
         return self.key
 
-    def add_key(self, name: str, public: str) -> None:
-        self.done.append(f"add key {name} {public}")
+    def add_key(self, name: str, public: str, tags: Mapping[str, str]) -> None:
+        self.done.append(f"add key {name} {public}{''.join(tags)}")
 
-    def open_to(self, vpc: str, name: str, cidrs: Sequence[str]) -> str:
-        self.done.append(f"open {vpc} {name} to {','.join(cidrs)}")
+    def open_to(
+        self, vpc: str, name: str, cidrs: Sequence[str], tags: Mapping[str, str] | None = None
+    ) -> str:
+        self.done.append(f"open {vpc} {name} to {','.join(cidrs)}{''.join(tags or ())}")
         return "sg-1"
 
     def launch(
-        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+        self, offer: Offer, group: str, user_data: str, attempt: str, expires_at: str | None = None
     ) -> Machine:
-        self.done.append(f"launch {offer.ami} {user_data} {client_token} {expires_at}")
-        self.there = [self.launches.pop(0)]
-        return self.there[0]
+        self.done.append(f"launch {offer.ami} in {group} {user_data} {attempt} {expires_at}")
+        launched = self.launches.pop(0)
+        if isinstance(launched, OffloadError):
+            raise launched
+        self.there = [launched]
+        return launched
+
+    def remove(self, resource: Resource) -> None:
+        self.done.append(f"remove {resource.kind} {resource.id}")
 
     def start(self, machine_id: str) -> None:
         self.done.append(f"start {machine_id}")
+        if self.full:
+            raise NoCapacity("AWS has no such machine free there now: so.", hint="--zone")
 
     def is_ours(self, public_key: str | None) -> bool:
         return public_key == KEY
@@ -122,7 +136,7 @@ def test_nothing_is_created_before_it_is_remembered_and_the_machine_comes_last()
         "intend",
         f"add key big {KEY}",
         "open vpc-1 big to 192.0.2.1/32",
-        "launch ami-1 script token0 soon",
+        "launch ami-1 in sg-1 script token0 soon",
         "seen i-1 pending",
         "seen i-1 running",
     ]
@@ -154,10 +168,19 @@ def test_a_stopped_machine_is_started_once_it_is_off(state: State) -> None:
     assert world.done[-1] == "seen i-1 running"
 
 
+def test_a_stopped_machine_that_has_no_room_in_its_zone_has_to_give_way_to_another() -> None:
+    world = World(there=[machine("stopped", None)], key=KEY, full=True)
+    with pytest.raises(PlaceUnavailable, match="no such machine free") as caught:
+        world.up()
+    assert not isinstance(caught.value, NoCapacity), "another type is no help to it"
+    assert "offload down big, then offload provision ec2 --name big" in caught.value.hint
+    assert "--zone" not in caught.value.hint
+
+
 def test_after_a_machine_that_is_gone_another_is_made_from_fresh_secrets() -> None:
     world = World(key=KEY, had=True, next=[machine()])
     world.up()
-    assert world.done.index("reset") < world.done.index("launch ami-1 script token1 soon")
+    assert world.done.index("reset") < world.done.index("launch ami-1 in sg-1 script token1 soon")
 
 
 def test_a_machine_that_the_cloud_has_not_heard_of_everywhere_is_not_made_twice() -> None:
@@ -178,15 +201,44 @@ def test_a_machine_that_was_made_just_now_and_is_gone_is_not_waited_for(
     assert "reset" in world.done
 
 
-def test_the_answer_to_a_request_of_before_may_be_a_machine_that_has_ended() -> None:
-    launches = [machine("gone", None), machine("pending", None, machine_id="i-2")]
-    world = World(launches=launches, next=[machine(machine_id="i-2")])
+def test_a_token_that_stands_for_what_was_before_is_followed_by_another() -> None:
+    another = machine("pending", None, machine_id="i-2")
+    world = World(launches=[SpentToken("It has ended."), another], next=[machine(machine_id="i-2")])
     found, _came_from = world.up()
     assert found.id == "i-2"
     made = [step for step in world.done if step.startswith(("launch", "reset"))]
     assert made == [
-        "launch ami-1 script token0 soon", "reset", "launch ami-1 script token1 soon",
+        "launch ami-1 in sg-1 script token0 soon", "reset",
+        "launch ami-1 in sg-1 script token1 soon",
     ]  # fmt: skip
+
+
+def test_a_key_and_a_group_that_are_not_known_everywhere_are_waited_for() -> None:
+    late: list[Machine | OffloadError] = [NotKnownYet("No such group.")] * 3
+    world = World(launches=[*late, machine("pending", None)], next=[machine()])
+    assert world.up() == (machine(), "new")
+    assert len({step for step in world.done if step.startswith("launch")}) == 1
+    never = World(launches=late * 100)
+    with pytest.raises(PlaceUnavailable, match="does not know the key and the group"):
+        never.up()
+    assert 60 < never.now_s < 70
+
+
+def test_a_new_machine_that_gets_no_public_address_is_ended_and_that_is_said() -> None:
+    world = World(next=[machine("pending", None), machine(address=None)])
+    with pytest.raises(PlaceUnavailable, match="no public address, and was ended") as caught:
+        world.up()
+    assert "--subnet" in caught.value.hint
+    assert world.done[-1] == "remove instance i-1"
+    assert 30 < world.now_s < 40
+
+
+def test_one_that_was_stopped_keeps_its_disk_though_it_gets_no_address() -> None:
+    coming = [machine("stopped", None), machine(address=None)]
+    world = World(there=[machine("stopped", None)], key=KEY, next=coming)
+    with pytest.raises(PlaceUnavailable, match="got no public address: its subnet"):
+        world.up()
+    assert not [step for step in world.done if step.startswith("remove")]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +268,19 @@ def test_a_machine_of_another_kind_is_left_alone() -> None:
 
 def test_a_machine_that_ends_while_it_comes_up_is_told_of() -> None:
     world = World(next=[machine("pending", None), machine("ending", None)])
-    with pytest.raises(PlaceUnavailable, match="has ended while it came up"):
+    with pytest.raises(PlaceUnavailable, match=r"has ended while it came up\.$"):
         world.up()
+
+
+def test_a_machine_that_ends_at_once_is_told_of_with_the_reason() -> None:
+    reason = "Client.VolumeLimitExceeded: Volume limit exceeded."
+    dying = replace(machine("gone", None), why_ended=reason)
+    with pytest.raises(PlaceUnavailable, match=r"came up: Client\.VolumeLimit.* exceeded\.$") as no:
+        World(next=[dying]).up()
+    assert not isinstance(no.value, NoCapacity)
+    dying = replace(dying, why_ended="Server.InsufficientInstanceCapacity: Insufficient capacity")
+    with pytest.raises(NoCapacity):
+        World(next=[dying]).up()
 
 
 def test_a_machine_that_never_comes_up_is_not_waited_for_for_ever() -> None:

@@ -134,6 +134,7 @@ def test_what_a_place_that_fails_had_in_hand_is_done_elsewhere(
     assert not [row for row in rows if row.error]
     assert sum(row.where == "remote" for row in rows) == 10
     assert lost == [("remote", str(failure()))], "told of once"
+    assert work.has_failed("remote") == isinstance(failure(), Unanswered), "else it is out"
 
 
 def test_what_a_place_refuses_others_do_and_it_goes_on() -> None:

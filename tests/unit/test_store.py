@@ -1,13 +1,14 @@
 """What the history promises, of real files and several processes."""
 
 import hashlib
+import math
 import os
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -425,6 +426,10 @@ def test_a_measurement_that_cannot_be_read_is_left_out_and_told_of_once(
         "json_set(samples, '$.starts[0].phases', null)",
         """json_set(samples, '$.starts[0].phases', json('{"load": "long"}'))""",
         "json_remove(samples, '$.probes[0].bytes', '$.images[0].number')",
+        "json_set(samples, '$.images[5].durations.infer_s', -1.0)",
+        "json_set(samples, '$.images[5].finished_s', -0.001)",
+        "replace(samples, '\"bytes\":170000', '\"bytes\":-1')",
+        "json_set(samples, '$.probes[0].seconds', 1e300)",
         "'[]'",
         "substr(samples, 1, 1000)",
     ],
@@ -437,6 +442,69 @@ def test_samples_that_cannot_be_read_cost_their_measurement_alone(
     with Store.opened(str(path), said.append) as store:
         assert [number for number, _ in store.measurements()] == [3, 1]
     assert len(said) == 1
+
+
+NEVER = (math.nan, math.inf, -0.001, 1e300)
+
+
+def odd(value: float) -> Iterator[Measurement]:
+    """Measurements with one number that cannot be."""
+    one = remote(images=3)
+    *images, last = one.images
+    for sample in (
+        replace(last, finished_s=value),
+        replace(last, durations=replace(last.durations, infer_s=value)),
+    ):
+        yield replace(one, images=(*images, sample))
+    for start in (
+        replace(one.starts[0], startup_s=value),
+        replace(one.starts[0], phases={"load": value}),
+    ):
+        yield replace(one, starts=(start,))
+    yield replace(one, probes=(replace(one.probes[0], seconds=value),))
+    yield replace(one, totals=(Total(5, None, value, 1.5),))
+
+
+@pytest.mark.parametrize("value", NEVER)
+def test_what_cannot_have_been_measured_is_refused_and_changes_nothing(
+    path: Path, value: float
+) -> None:
+    fill(path, remote())
+    with Store.opened(str(path), pytest.fail) as store:
+        for one in odd(value):
+            with pytest.raises(OffloadError, match=r"^The history takes no such numbers: ."):
+                store.add(one)
+        with pytest.raises(OffloadError, match="takes no such numbers"):
+            store.note(replace(OUTCOME, actual_s=value))
+        assert store.outcomes() == []
+    assert kept(path) == [remote()]
+
+
+def test_what_cannot_be_read_crowds_out_nothing_and_is_passed_over_from_then_on(
+    path: Path, said: list[str]
+) -> None:
+    fill(path, *(local(images=1, taken_at=day(number)) for number in range(1, 8)))
+    poison = "json_set(samples, '$.images[0].durations.infer_s', -1.0)"
+    sql(path, f"UPDATE measurement SET samples = {poison} WHERE id > 2")
+    with Store.opened(str(path), said.append) as store:
+        assert [number for number, _ in store.measurements()] == [2, 1]
+    assert said == ["What cannot be read of the history is left out: measurement 7, 6, 5, 4, 3."]
+    with Store.opened(str(path), pytest.fail) as store:
+        assert [number for number, _ in store.measurements()] == [2, 1]
+        assert store.forget([3, 4, 5, 6, 7]) == 5
+
+
+def test_what_is_dated_in_the_future_is_kept_but_counts_for_nothing_until_then(
+    path: Path,
+) -> None:
+    future = "2999-01-01T00:00:00+00:00"
+    fill(path, local(images=1), *(local(images=1, taken_at=future) for _ in range(5)))
+    with Store.opened(str(path), pytest.fail) as store:
+        assert [number for number, _ in store.measurements()] == [1]
+        assert [listed.id for listed in store.listing()] == [6, 5, 4, 3, 2, 1]
+        assert store.get(6) == local(images=1, taken_at=future)
+        store.note(replace(OUTCOME, taken_at=future))
+        assert store.outcomes() == []
 
 
 def test_an_outcome_that_cannot_be_read_is_left_out(path: Path, said: list[str]) -> None:

@@ -52,7 +52,11 @@ def ec2(
     ] = None,
     instance_type: Annotated[
         str | None,
-        typer.Option(help="Which kind of machine. [default: c7i.large]", show_default=False),
+        typer.Option(
+            help="Which kind of machine; of several, like c7i.large,c7a.large, the first that AWS "
+            "can give. [default: c7i.large]",
+            show_default=False,
+        ),
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -106,8 +110,13 @@ def ec2(
         str | None,
         typer.Option(help="The machine's image. [default: Amazon Linux 2023 with Docker]"),
     ] = None,
+    login: Annotated[
+        str | None, typer.Option(help="The user that the image lets in. [default: by its name]")
+    ] = None,
     disk_gb: Annotated[int | None, typer.Option(min=8, help="Size of its disk.")] = None,
-    zone: Annotated[str | None, typer.Option(help="Availability zone. [default: any]")] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Availability zone, or A,B to try in order. [default: any]")
+    ] = None,
     subnet: Annotated[
         str | None, typer.Option(help="Subnet. [default: any of the default network]")
     ] = None,
@@ -169,6 +178,7 @@ def bring_up(
     from offload import bootstrap
     from offload.domain.errors import OffloadError
     from offload.domain.events import Sent
+    from offload.providers.ec2 import connection
     from offload.render import machines, messages, progress
     from offload.usecases.provision import planning, provisioning
 
@@ -196,7 +206,7 @@ def bring_up(
     if to_stderr:
         context.reporter.note(machines.came_up(up))
     else:
-        machines.provisioned(up, plan.billing, as_json=as_json, quiet=quiet)
+        machines.provisioned(up, connection.billing(up.record), as_json=as_json, quiet=quiet)
     return up.measurement
 
 

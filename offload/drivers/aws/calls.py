@@ -12,14 +12,35 @@ from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 WOULD = "DryRunOperation"
 """The code with which EC2 says that it would have done what was asked."""
 
+
+class NoCapacity(PlaceUnavailable):
+    """AWS has no such machine free there now; of another type or in another zone it may have."""
+
+
+class NotInPlan(UsageError):
+    """The account is on AWS' Free plan, which does not have what is asked for."""
+
+
+class QuotaUsedUp(PlaceUnavailable):
+    """The account has as many machines of that kind as it may."""
+
+
+class SpentToken(OffloadError):
+    """The token of a request stands for another one, or for a machine that has ended."""
+
+
+class NotKnownYet(OffloadError):
+    """What was made just now is not known everywhere."""
+
+
 _Kind = type[OffloadError]
 _DOCTOR = "To see what works: offload doctor aws"
 _CONFIGURE = "To set some up: aws configure"
-_SIGN_IN = "To sign in again: aws sso login; for keys: aws configure"
-_QUOTA = (
-    "To ask for more: aws service-quotas request-service-quota-increase --service-code ec2 "
-    "--quota-code L-1216C47A --desired-value 32 (spot: L-34B43A08); for less: --instance-type TYPE"
+_SIGN_IN = (
+    "To sign in again: aws sso login; for keys: aws configure; in a Learner Lab: start it, and put "
+    "what AWS Details shows into ~/.aws/credentials"
 )
+_QUOTA = "For less: --instance-type TYPE"
 _CAPACITY = (
     "To let AWS choose the zone, leave --zone out; else another --instance-type or --region, "
     "or the same command later"
@@ -34,7 +55,15 @@ _SUBNET = (
     "To make one: aws ec2 create-default-subnet --availability-zone ZONE; to use another: "
     "--subnet SUBNET"
 )
+_LEARNER_LAB = (
+    "It has on-demand types up to large, in us-east-1 and us-west-2: --on-demand --instance-type "
+    "c7i.large --region us-east-1"
+)
 _IMAGES = "To let offload choose it, leave --ami out"
+_FREE_PLAN = (
+    "To see what it has: aws ec2 describe-instance-types --filters "
+    "Name=free-tier-eligible,Values=true; for one of them: --instance-type c7i-flex.large"
+)
 _PATIENCE = "To try again: the same command, in a minute"
 _POLICY = (
     "To see all that is missing: offload doctor aws; what to ask for: offload doctor aws --policy"
@@ -77,17 +106,28 @@ _CODES = _table(
      PlaceUnavailable,
      "AWS does not accept these credentials, or the region is not enabled for them: {said}",
      "To see whose they are: aws sts get-caller-identity; to replace them: aws configure"),
+    ("RequestTimeTooSkewed", PlaceUnavailable,
+     "To AWS this computer's clock is wrong: {said}",
+     "To see it: date -u; to set it: sudo timedatectl set-ntp true"),
     ("ExpiredToken ExpiredTokenException RequestExpired", PlaceUnavailable,
      "The AWS session has expired: {said}", _SIGN_IN),
     ("UnauthorizedOperation AccessDenied AccessDeniedException", PlaceUnavailable,
      "These credentials may not {action}.", _POLICY),
-    ("VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded", PlaceUnavailable,
+    ("InLearnerLab", PlaceUnavailable, "A Learner Lab does not permit that: {action}.",
+     _LEARNER_LAB),
+    ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", PlaceUnavailable,
+     "These credentials may not create the role that the first spot machine needs.",
+     "For a usual one: --on-demand"),
+    ("VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded", QuotaUsedUp,
      "The account's quota is used up: {said}", _QUOTA),
-    ("InsufficientInstanceCapacity InsufficientHostCapacity SpotMaxPriceTooLow", PlaceUnavailable,
+    ("InsufficientInstanceCapacity InsufficientHostCapacity SpotMaxPriceTooLow", NoCapacity,
      "AWS has no such machine free there now: {said}", _CAPACITY),
     ("InvalidInstanceType InvalidInstanceType.NotFound", UsageError,
      "The region has no such instance type: {said}", _TYPES),
-    ("Unsupported", UsageError, "AWS does not offer that: {said}", _CAPACITY),
+    ("Unsupported", NoCapacity, "AWS does not offer that there: {said}", _CAPACITY),
+    ("TypeNotInPlan", NotInPlan, "The account's Free plan does not have that: {said}", _FREE_PLAN),
+    ("ImageNotInPlan", UsageError, "The account's Free plan does not have that: {said}",
+     "For one that it has: --ami AMI"),
     ("UnsupportedOperation IncorrectInstanceState IncorrectState", OffloadError,
      "The machine does not do that now: {said}", "To see how it is: offload machines"),
     ("InvalidParameterValue InvalidParameterCombination InvalidBlockDeviceMapping", UsageError,
@@ -113,18 +153,28 @@ _CODES = _table(
      "There is no such machine: {said}", "To see those there are: offload machines"),
     ("DependencyViolation VolumeInUse InvalidNetworkInterface.InUse", OffloadError,
      "A machine still uses it: {said}", _PATIENCE),
-    ("InvalidGroup.NotFound InvalidKeyPair.NotFound", OffloadError,
+    ("InvalidGroup.NotFound InvalidKeyPair.NotFound", NotKnownYet,
      "AWS does not know everywhere yet what was just made: {said}", _PATIENCE),
     ("InvalidKeyPair.Duplicate", OffloadError, "That name is taken: {said}",
      "For another: --name NAME; to remove what has it: offload down NAME"),
-    ("IdempotentParameterMismatch", OffloadError,
+    ("IdempotentParameterMismatch IdempotentInstanceTerminated", SpentToken,
      "An earlier attempt asked for another machine of that name: {said}",
-     "To begin reset: offload down NAME"),
+     "To begin again: offload down NAME"),
 )  # fmt: skip
 """By the codes of EC2, STS, SSM and Service Quotas.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
+
+_BY_MESSAGE = {
+    "image is not eligible for Free Tier": "ImageNotInPlan",
+    "not eligible for Free Tier": "TypeNotInPlan",
+    "assumed-role/voclabs/": "InLearnerLab",
+    "Signature expired": "RequestTimeTooSkewed",
+    "Signature not yet current": "RequestTimeTooSkewed",
+    "Timestamp date is": "RequestTimeTooSkewed",
+}
+"""What has no code of its own, or that of something else: a part of the message -> our code."""
 
 
 @contextmanager
@@ -199,6 +249,7 @@ def lacking(message: str) -> str | None:
 def _refusal(answer: Mapping[str, Any], operation: str) -> OffloadError:
     code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
     said = f"{_line(message) or code}."
+    code = next((known for part, known in _BY_MESSAGE.items() if part in message), code)
     if row := _CODES.get(code):
         return _filled(row, {"said": said, "action": _action(message, operation)})
     return OffloadError(f"AWS refuses {operation}: {said}", hint=_DOCTOR)

@@ -1,6 +1,8 @@
 """EC2: the life of a machine, in one account and one region."""
 
 import functools
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +19,16 @@ _STATES: Mapping[str, State] = {
     "shutting-down": "ending",
     "terminated": "gone",
 }
+_USUAL_QUOTA = 32
 _LIVING = list(_STATES)[:4]
+_ENDED = ("ending", "gone")
+_NOTICES = ("marked-for-", "instance-terminated-")
+"""What a spot request's status begins with once its machine is taken away. Where that ends it, the
+request is `instance-terminated-no-capacity` at once, while it runs for two more minutes.
+"""
+
+Tags = Mapping[str, str]
+_NONE: Tags = {}
 
 
 class Cloud:
@@ -66,7 +77,11 @@ class Cloud:
     def allowed(self, offer: Offer) -> None:
         """Ask EC2 to refuse what it would refuse to create; it creates nothing."""
         wanted = launch_request(offer)
-        calls.call(self._ec2, "run_instances", fine=[calls.WOULD], DryRun=True, **wanted)
+        self._run(offer, fine=[calls.WOULD], DryRun=True, **wanted)
+
+    def in_free_plan(self, offer: Offer) -> str | None:
+        """The best instance type that AWS' Free plan has instead of what was offered, if any."""
+        return lookup.in_free_plan(self._ec2, offer.arch if offer.spec.ami else None)
 
     def machines(self, name: str | None = None, *, gone: bool = False) -> list[Machine]:
         """Those that there are, newest first; those that have just ended too, if `gone`. One whose
@@ -88,8 +103,9 @@ class Cloud:
         operation, key = "describe_spot_instance_requests", "SpotInstanceRequests"
         for request in calls.each(self._ec2, operation, key, Filters=filters):
             told = request.get("Status", {})
-            if told.get("Code", "").startswith("marked-for-"):
-                return str(told.get("Message") or told["Code"])
+            code = told.get("Code", "")
+            if code.startswith(_NOTICES) and code != "instance-terminated-by-user":
+                return str(told.get("Message") or code)
         return None
 
     def key_of(self, name: str) -> str | None:
@@ -101,24 +117,27 @@ class Cloud:
         keys = [key["PublicKey"] for key in found["KeyPairs"]]
         return " ".join(keys[0].split()[:2]) if keys else None
 
-    def add_key(self, name: str, public: str) -> None:
-        """Give a machine that is to be launched its public key; there must be none of its name."""
+    def add_key(self, name: str, public: str, tags: Tags = _NONE) -> None:
+        """Give a machine that is to be launched its public key, with the user's tags; there must be
+        none of its name.
+        """
         calls.call(
             self._ec2,
             "import_key_pair",
             KeyName=tagging.called(name),
             PublicKeyMaterial=public.encode(),
-            TagSpecifications=[tagging.tagged("key-pair", tagging.marks(name))],
+            TagSpecifications=[tagging.tagged("key-pair", {**tags, **tagging.marks(name)})],
         )
 
-    def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str]) -> str:
+    def open_to(self, vpc: str | None, name: str, cidrs: Sequence[str], tags: Tags = _NONE) -> str:
         """Let SSH in from `cidrs`, and nothing else; the id of the security group that does so.
 
-        It is created in the network `vpc` if there is none; None is wherever the machine's is.
+        It is created in the network `vpc`, with the user's tags, if there is none; None is wherever
+        the machine's is.
         UsageError says that one of them is no range of addresses.
         """
         wanted = groups.ranges(cidrs)
-        group = groups.made(self._ec2, name, vpc) if vpc else self._group(name, None)
+        group = groups.made(self._ec2, name, vpc, tags) if vpc else self._group(name)
         groups.open_to(self._ec2, group, wanted)
         return group
 
@@ -127,24 +146,37 @@ class Cloud:
         return groups.cidrs(self._ec2, name)
 
     def launch(
-        self, offer: Offer, user_data: str, client_token: str, expires_at: str | None = None
+        self, offer: Offer, group: str, user_data: str, attempt: str, expires_at: str | None = None
     ) -> Machine:
-        """A new machine; asked again with the same token, the same machine. Its tag says when it
-        ends by itself at the latest.
+        """A new machine in a security group; asked again for the same with the same `attempt`, the
+        same machine. Its tag says when it ends by itself at the latest.
 
-        Its key and its security group must be there.
+        Its key must be there.
+
+        Raises:
+            NoCapacity: another type or zone may do.
+            NotKnownYet: the key or the group are too new.
+            SpentToken: that machine has ended.
         """
-        name = offer.spec.name
-        wanted = launch_request(offer, self._group(name, offer.vpc), expires_at)
-        answer = calls.call(
-            self._ec2,
-            "run_instances",
-            KeyName=tagging.called(name),
-            UserData=user_data,
-            ClientToken=client_token,
-            **wanted,
-        )
-        return self._machine(answer["Instances"][0])
+        wanted = launch_request(offer, group, expires_at)
+        wanted |= {"KeyName": tagging.called(offer.spec.name), "UserData": user_data}
+        # EC2 remembers the token of a launch that failed, and takes it for nothing else.
+        text = f"{attempt} {json.dumps(wanted, sort_keys=True)}"
+        token = hashlib.sha256(text.encode()).hexdigest()
+        answer = self._run(offer, ClientToken=token, **wanted)
+        machine = self._machine(answer["Instances"][0])
+        if machine.state in _ENDED:
+            raise calls.SpentToken(f"The machine {machine.id} has ended.")
+        return machine
+
+    def _run(self, offer: Offer, fine: Sequence[str] = (), **asked: Any) -> dict[str, Any]:
+        try:
+            return calls.call(self._ec2, "run_instances", fine=fine, **asked)
+        except calls.QuotaUsedUp as error:
+            most = lookup.quota(self.clients, offer.spec.instance_type, spot=offer.spec.spot)
+            wanted = _USUAL_QUOTA if most is None else round(most) + offer.vcpus
+            hint = lookup.more_quota(offer.spec, wanted)
+            raise calls.QuotaUsedUp(str(error), hint=hint) from error
 
     def start(self, machine_id: str) -> None:
         """Switch a stopped machine on."""
@@ -179,8 +211,8 @@ class Cloud:
         wanted = {kind.id: resource.id} if kind.one_by_one else {f"{kind.id}s": [resource.id]}
         calls.call(self._ec2, kind.remove, fine=[kind.gone], **wanted)
 
-    def _group(self, name: str, vpc: str | None) -> str:
-        if found := groups.of(self._ec2, name, vpc):
+    def _group(self, name: str) -> str:
+        if found := groups.of(self._ec2, name):
             return found[0]
         raise OffloadError(
             f"The machine {name} has no security group.",
@@ -188,12 +220,13 @@ class Cloud:
         )
 
     def _machine(self, instance: Mapping[str, Any]) -> Machine:
-        tags = tagging.tags_of(instance)
+        tags, state = tagging.tags_of(instance), _STATES[instance["State"]["Name"]]
+        reason = instance.get("StateReason", {}).get("Message")
         return Machine(
             id=instance["InstanceId"],
             name=tags.get(MARK, ""),
             region=self.region,
-            state=_STATES[instance["State"]["Name"]],
+            state=state,
             instance_type=instance["InstanceType"],
             launched_at=instance["LaunchTime"].isoformat(timespec="seconds"),
             address=instance.get("PublicIpAddress") or None,
@@ -201,6 +234,7 @@ class Cloud:
             expires_at=tags.get(EXPIRES),
             zone=instance.get("Placement", {}).get("AvailabilityZone"),
             spot=instance.get("InstanceLifecycle") == "spot",
+            why_ended=reason or None if state in _ENDED else None,
         )
 
 
@@ -226,12 +260,14 @@ def launch_request(
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": list(_tags(offer, expires_at)),
     }
-    groups = [group] if group else []
-    if spec.subnet:  # a subnet of one's own gives no public address unasked
-        card = {"DeviceIndex": 0, "SubnetId": spec.subnet, "AssociatePublicIpAddress": True}
-        wanted["NetworkInterfaces"] = [card | ({"Groups": groups} if groups else {})]
-    elif groups:
-        wanted["SecurityGroupIds"] = groups
+    # A subnet need not give a public address unasked, a default one neither.
+    card: dict[str, Any] = {"DeviceIndex": 0, "AssociatePublicIpAddress": True}
+    card |= {"DeleteOnTermination": True}
+    card |= {"SubnetId": spec.subnet} if spec.subnet else {}
+    card |= {"Groups": [group]} if group else {}
+    wanted["NetworkInterfaces"] = [card]
+    if offer.burstable:  # else T3 and T4g run on, and bill it, when their credits are used up
+        wanted["CreditSpecification"] = {"CpuCredits": "standard"}
     if spec.zone:
         wanted["Placement"] = {"AvailabilityZone": spec.zone}
     if spec.spot:
@@ -247,7 +283,8 @@ def _tags(offer: Offer, expires_at: str | None) -> Iterator[dict[str, Any]]:
         ours[EXPIRES] = expires_at
     yield tagging.tagged("instance", {**offer.spec.tags, **ours})
     spot = ["spot-instances-request"] if offer.spec.spot else []
-    yield from (tagging.tagged(kind, mark) for kind in ("volume", "network-interface", *spot))
+    for kind in ("volume", "network-interface", *spot):
+        yield tagging.tagged(kind, {**offer.spec.tags, **mark})
 
 
 Clouds = Callable[[str | None, str | None], Cloud]

@@ -1,7 +1,7 @@
 """EC2's security groups: from where machines let SSH in."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from offload.domain.errors import OffloadError, UsageError
@@ -20,8 +20,8 @@ def of(ec2: Any, name: str, vpc: str | None = None) -> list[str]:
     return [group["GroupId"] for group in found]
 
 
-def made(ec2: Any, name: str, vpc: str) -> str:
-    """The machine's security group in a network, created if there is none."""
+def made(ec2: Any, name: str, vpc: str, tags: Mapping[str, str]) -> str:
+    """The machine's security group in a network, created with these tags if there is none."""
     if found := of(ec2, name, vpc):
         return found[0]
     answer = calls.call(
@@ -31,7 +31,7 @@ def made(ec2: Any, name: str, vpc: str) -> str:
         GroupName=called(name),
         Description="SSH to a machine of offload",
         VpcId=vpc,
-        TagSpecifications=[tagged("security-group", marks(name))],
+        TagSpecifications=[tagged("security-group", {**tags, **marks(name)})],
     )
     if answer:
         with calls.explaining():  # AWS' left hand is slow to hear of the right

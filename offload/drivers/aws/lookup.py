@@ -33,6 +33,8 @@ _IMAGES = {
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
 """
+USUAL_TYPES = {"x86_64": "c7i.large", "arm64": "c7g.large"}
+"""A machine for each processor."""
 _LOGINS = {"ubuntu": "ubuntu", "debian": "admin"}
 _LEAST_DISK_GB = 16
 
@@ -43,7 +45,7 @@ def offer(clients: Clients, spec: Spec) -> Offer:
     kinds = calls.call(ec2, "describe_instance_types", InstanceTypes=[spec.instance_type])
     kind = kinds["InstanceTypes"][0]
     arch, vcpus = _arch(kind), int(kind["VCpuInfo"]["DefaultVCpus"])
-    image = _image(ec2, spec.ami or _usual_image(clients("ssm"), arch))
+    image = _image(ec2, spec.ami) if spec.ami else _usual_image(clients, arch)
     _check_image(image, arch, spec)
     vpc = _subnet_vpc(ec2, spec) if spec.subnet else _default_vpc(ec2, spec.region)
     _check_quota(clients, spec, vcpus)
@@ -56,12 +58,31 @@ def offer(clients: Clients, spec: Spec) -> Offer:
         memory_gib=kind["MemoryInfo"]["SizeInMiB"] / 1024,
         root_device=image["RootDeviceName"],
         disk_gb=spec.disk_gb or max(_LEAST_DISK_GB, _disk_gb(image)),
-        login=next((login for name, login in _LOGINS.items() if name in about), USUAL_LOGIN),
+        login=spec.login
+        or next((login for name, login in _LOGINS.items() if name in about), USUAL_LOGIN),
         has_engine="-ecs-" in about,
         vpc=vpc,
         subnet=spec.subnet,
         burstable=bool(kind.get("BurstablePerformanceSupported")),
+        in_free_plan=bool(kind.get("FreeTierEligible") and image.get("FreeTierEligible", True)),
     )
+
+
+def in_free_plan(ec2: Any, arch: str | None) -> str | None:
+    """The best instance type that AWS' Free plan has, of that processor or any that we know."""
+    wanted = {"free-tier-eligible": ["true"]}
+    wanted["processor-info.supported-architecture"] = [arch] if arch else list(_IMAGES)
+    filters = [{"Name": name, "Values": values} for name, values in wanted.items()]
+    found = calls.each(ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
+    best = min(found, key=_worse, default=None)
+    return str(best["InstanceType"]) if best else None
+
+
+def _worse(kind: dict[str, Any]) -> tuple[bool, int, int]:
+    """Burstable is worse, then fewer cores, then memory far from what the usual type has."""
+    memory_mib = int(kind["MemoryInfo"]["SizeInMiB"])
+    burstable = bool(kind.get("BurstablePerformanceSupported"))
+    return burstable, -int(kind["VCpuInfo"]["DefaultVCpus"]), abs(memory_mib - 4096)
 
 
 def _arch(kind: dict[str, Any]) -> str:
@@ -75,13 +96,20 @@ def _arch(kind: dict[str, Any]) -> str:
     )
 
 
-def _usual_image(ssm: Any, arch: str) -> str:
-    names = _IMAGES[arch]
-    answer = calls.call(ssm, "get_parameters", Names=list(names))
+def _usual_image(clients: Clients, arch: str) -> dict[str, Any]:
+    """The image that AWS recommends; the newest of its kind for whoever may not ask which."""
+    names, ec2 = _IMAGES[arch], clients("ec2")
+    denied = ("AccessDeniedException", "AccessDenied")
+    answer = calls.call(clients("ssm"), "get_parameters", fine=denied, Names=list(names))
     found = {each["Name"]: str(each["Value"]) for each in answer.get("Parameters", ())}
     for name in names:
         if name in found:
-            return found[name]
+            return _image(ec2, found[name])
+    wanted = {"name": "al2023-ami-ecs-hvm-*", "architecture": arch, "state": "available"}
+    filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+    images = calls.each(ec2, "describe_images", "Images", Owners=["amazon"], Filters=filters)
+    if newest := max(images, key=lambda image: str(image["CreationDate"]), default=None):
+        return newest
     raise PlaceUnavailable(
         f"The region names no Amazon Linux 2023 for {arch}.", hint="To name an image: --ami AMI"
     )
@@ -98,7 +126,7 @@ def _check_image(image: dict[str, Any], arch: str, spec: Spec) -> None:
     leave = "To let offload choose an image that fits, leave --ami out"
     name = image["ImageId"]
     if image["Architecture"] != arch:
-        other = "c7g.large" if image["Architecture"] == "arm64" else "c7i.large"
+        other = USUAL_TYPES.get(image["Architecture"], "TYPE")
         raise UsageError(
             f"The image {name} is for {image['Architecture']}, a {spec.instance_type} is {arch}.",
             hint=f"{leave}; for a machine that fits the image: --instance-type {other}",
@@ -158,12 +186,22 @@ def _check_quota(clients: Clients, spec: Spec, vcpus: int) -> None:
     if most is None or most >= vcpus:
         return
     what = "spot machines" if spec.spot else "machines"
-    code = _quota_code(spec.instance_type, spot=spec.spot)
     raise PlaceUnavailable(
         f"The account may have {most:.0f} vCPUs of such {what} in {spec.region}, a "
         f"{spec.instance_type} takes {vcpus}.",
-        hint="To ask for more: aws service-quotas request-service-quota-increase --service-code "
-        f"ec2 --quota-code {code} --desired-value {vcpus} --region {spec.region}",
+        hint=more_quota(spec, vcpus),
+    )
+
+
+def more_quota(spec: Spec, vcpus: int) -> str:
+    """How to ask for so many more vCPUs of that kind, and how to need less."""
+    code = _quota_code(spec.instance_type, spot=spec.spot)
+    less = "for less: --instance-type TYPE"
+    if code is None:
+        return f"To ask for more: aws service-quotas list-service-quotas --service-code ec2; {less}"
+    return (
+        "To ask for more: aws service-quotas request-service-quota-increase --service-code ec2 "
+        f"--quota-code {code} --desired-value {vcpus} --region {spec.region}; {less}"
     )
 
 

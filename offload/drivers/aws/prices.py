@@ -5,6 +5,8 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -59,8 +61,14 @@ def table() -> Iterator[Price]:
             )
 
 
-def listed(instance_type: str, region: str, timeout_s: float = 3.0, client: Any = None) -> Price:
-    """What AWS' price list names; `client` is boto3's of the service `pricing`.
+def listed(
+    instance_type: str,
+    region: str,
+    profile: str | None = None,
+    timeout_s: float = 3.0,
+    client: Any = None,
+) -> Price:
+    """What AWS' price list names, of the disk too; `client` is boto3's of the service `pricing`.
 
     Raises:
         PlaceUnavailable: no credentials, no permission, no answer within `timeout_s` or no such
@@ -68,23 +76,30 @@ def listed(instance_type: str, region: str, timeout_s: float = 3.0, client: Any 
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    wanted = {"instanceType": instance_type, "regionCode": region} | _USUAL
-    filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
+    def products(**wanted: str) -> list[Any]:
+        filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
+        answer = client.get_products(ServiceCode="AmazonEC2", Filters=filters)
+        return [json.loads(product) for product in answer.get("PriceList", ())]
+
     try:
         client = client or account.client(
-            account.session(_REGION), "pricing", timeout_s, attempts=1
+            account.session(_REGION, profile), "pricing", timeout_s, attempts=1
         )
-        answer = client.get_products(ServiceCode="AmazonEC2", Filters=filters)
+        found = products(instanceType=instance_type, regionCode=region, **_USUAL)
     except (BotoCoreError, ClientError, OffloadError, ValueError) as error:
         said = getattr(error, "response", {}).get("Error", {})
         raise _unnamed(said.get("Message") or said.get("Code") or str(error)) from error
-    products = answer.get("PriceList")
-    if not products:
+    if not found:
         raise _unnamed(f"its list has no {instance_type} in {region}")
     try:
-        return _parsed(json.loads(products[0]), instance_type, region)
+        price = _parsed(found[0], instance_type, region)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _unnamed("its list has changed its form") from error
+    # Whoever names the machine's price may be silent about its disk, which costs far less.
+    with suppress(BotoCoreError, ClientError, IndexError, KeyError, TypeError, ValueError):
+        (disk,) = products(volumeApiName="gp3", regionCode=region, productFamily="Storage")
+        return replace(price, disk_usd_per_gb_month=_usd(disk))
+    return price
 
 
 def _unnamed(why: str) -> PlaceUnavailable:
@@ -93,20 +108,25 @@ def _unnamed(why: str) -> PlaceUnavailable:
 
 def _parsed(product: Any, instance_type: str, region: str) -> Price:
     attributes = product["product"]["attributes"]
-    usd_per_h = max(
-        float(dimension["pricePerUnit"]["USD"])
-        for term in product["terms"]["OnDemand"].values()
-        for dimension in term["priceDimensions"].values()
-    )
-    if not 0 < usd_per_h < math.inf:
-        raise ValueError(usd_per_h)
     return Price(
         instance_type,
         region,
-        usd_per_h,
+        _usd(product),
         int(attributes["vcpu"]),
         float(attributes["memory"].removesuffix("GiB").replace(",", "")),
         "arm64" if "Graviton" in attributes["physicalProcessor"] else "x86_64",
         date.fromisoformat(product["publicationDate"][:10]).isoformat(),
         "AWS price list",
     )
+
+
+def _usd(product: Any) -> float:
+    """What a unit of it costs on demand."""
+    usd = max(
+        float(dimension["pricePerUnit"]["USD"])
+        for term in product["terms"]["OnDemand"].values()
+        for dimension in term["priceDimensions"].values()
+    )
+    if not 0 < usd < math.inf:
+        raise ValueError(usd)
+    return usd

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import docker
 
 _CONFLICT = 409
+_KILLED = 128 + 9
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -184,11 +185,13 @@ def _running(container: Any) -> RunningContainer:
     pairs = (text.partition("=") for text in container.attrs["Config"]["Env"] or [])
     ports = container.ports or {}
     published = [binding["HostPort"] for bindings in ports.values() for binding in bindings or []]
+    state, limit_bytes = container.attrs["State"], container.attrs["HostConfig"].get("Memory")
     return RunningContainer(
         id=container.id,
         name=container.name,
         state=container.status,
-        starved=bool(container.attrs["State"].get("OOMKilled")),
+        # The engine may learn of the end before it learns why.
+        starved=state.get("OOMKilled") or bool(limit_bytes and state.get("ExitCode") == _KILLED),
         port=int(published[0]) if published else None,
         labels=container.labels or {},
         environment={name: value for name, _, value in pairs},

@@ -22,6 +22,8 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.drivers.docker.engine import Engine
 from offload.drivers.folders.files import chunks, sha256_of_all
 
+BASE = "python:3.11-slim"
+"""What the Dockerfile builds on, unless it is told otherwise."""
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
 

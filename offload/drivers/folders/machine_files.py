@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind, Machine, Spec
+from offload.domain.prices import DISK_USD_PER_GB_MONTH
 from offload.domain.typed import loads, read
 from offload.drivers.folders.files import (
     atomic_write,
@@ -48,6 +49,7 @@ class MachineRecord:
     id: str | None = None
     address: str | None = None
     ready: bool = False
+    disk_usd_per_gb_month: float = DISK_USD_PER_GB_MONTH
 
     @property
     def kind(self) -> Kind:

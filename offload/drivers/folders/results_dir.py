@@ -1,19 +1,19 @@
 """A folder of results that is readable at any moment and is its own resume log."""
 
-import csv
 import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
-from offload.domain import results, typed
+from offload.domain import typed
 from offload.domain.errors import ImageError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import files
+from offload.drivers.folders.results_formats import WRITERS
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -27,9 +27,6 @@ ANNOTATED = "annotated"
 UNREADABLE = "unreadable.jsonl"
 """Lines of the log that were no rows."""
 _RUN = "run.json"
-
-_Rows = Callable[[], Iterator[Row]]
-"""Gives all rows in their order, as often as it is called."""
 
 
 class _Entry(NamedTuple):
@@ -147,7 +144,7 @@ class ResultsDir:
         with files.writing("results", self.folder):
             if self._log.lines > len(self._log.index):
                 self._compact()
-            for name, write in _WRITERS.items():
+            for name, write in WRITERS.items():
                 path = os.path.join(self.folder, FORMATS[name])
                 if name in formats or os.path.exists(path):
                     with files.atomic_write(path) as file:
@@ -258,51 +255,3 @@ def _read_log(path: str) -> _Log:
             log.end += len(line)
             log.lines += 1
     return log
-
-
-def _write_coco(file: TextIO, rows: _Rows, labels: Mapping[int, str], run: Json) -> None:
-    """The images that were detected, numbered from 1."""
-    seen: set[tuple[int, str]] = set()
-
-    def detected() -> Iterator[tuple[int, Row]]:
-        return enumerate((row for row in rows() if row.error is None), 1)
-
-    def annotations() -> Iterator[Json]:
-        next_id = 1
-        for number, row in detected():
-            seen.update((d.class_id, d.label) for d in row.detections)
-            yield from results.coco_annotations(row, number, next_id)
-            next_id += len(row.detections)
-
-    images = (results.coco_image(row, number) for number, row in detected())
-    categories = results.coco_categories(labels, seen)
-    _write_lists(
-        file, {"info": run}, images=images, annotations=annotations(), categories=categories
-    )
-
-
-def _write_csv(file: TextIO, rows: _Rows, _labels: Mapping[int, str], _run: Json) -> None:
-    writer = csv.DictWriter(file, results.CSV_COLUMNS, restval="", extrasaction="ignore")
-    writer.writeheader()
-    for row in rows():
-        writer.writerows(results.csv_lines(row))
-
-
-def _write_json(file: TextIO, rows: _Rows, _labels: Mapping[int, str], run: Json) -> None:
-    _write_lists(file, {"schema": SCHEMA, "run": run}, images=(row.to_json() for row in rows()))
-
-
-def _write_lists(file: TextIO, head: Json, **lists: Iterable[Json]) -> None:
-    """A JSON document of `head` and of `lists` that need not fit in memory."""
-    file.write(json.dumps(head, ensure_ascii=False).removesuffix("}"))
-    for name, items in lists.items():
-        file.write(f',\n"{name}": [')
-        glue = "\n"
-        for item in items:
-            file.write(glue + json.dumps(item, ensure_ascii=False))
-            glue = ",\n"
-        file.write("\n]")
-    file.write("}\n")
-
-
-_WRITERS = {"coco": _write_coco, "csv": _write_csv, "json": _write_json}

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10.0
 _KEEP_ALIVE_S = 60.0
-_MOST_BYTES = 16 * 2**20
-"""No answer of ours comes near; what a camera sends under any address never ends."""
 
 # What is written has all but left when `send` returns, instead of lying in a buffer of megabytes:
 # so the end of writing is the end of sending, and the next upload may begin.
@@ -39,8 +37,9 @@ class Reply:
 class Server:
     """Kept-alive connections to one server, for several threads.
 
-    `timeout_s` is how long one request may wait for any progress. With `dial`, which makes the
-    connections, `url` says no more than what the server is called.
+    `timeout_s` is how long one request may wait for any progress, and how long an answer may take
+    besides a second for each kilobyte. With `dial`, which makes the connections, `url` says no more
+    than what the server is called.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class Server:
         except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
             raise Unreachable(f"{self.shown} cannot be used: {reason(error)}.") from error
         self._client = httpx.Client(
-            headers=dict(headers) | {"User-Agent": "offload"},
+            headers={**headers, "User-Agent": "offload", "Accept-Encoding": "identity"},
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S), pool=None),
             transport=transport,
         )
@@ -84,13 +83,9 @@ class Server:
                 method, f"{self._base}{path}", params=query, content=body, headers=headers
             ) as response:
                 began_s = self._clock()
-                data = bytearray()
-                for chunk in response.iter_bytes():
-                    data += chunk
-                    if len(data) > _MOST_BYTES:
-                        raise Unreachable(f"{self.shown}: the answer does not end.")
+                data = b"".join(response.iter_raw())
             ended_s = self._clock()
-            return Reply(response.status_code, response.headers, bytes(data), began_s, ended_s)
+            return Reply(response.status_code, response.headers, data, began_s, ended_s)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unreachable(f"{self.shown}: {reason(error)}.") from error
         except RuntimeError as error:
@@ -106,6 +101,8 @@ class Server:
 def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTransport":
     import httpx
 
+    from offload.drivers.http.bounded import bounded
+
     limits: dict[str, Any] = {
         "max_connections": connections,
         "max_keepalive_connections": connections,
@@ -114,12 +111,14 @@ def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTran
     if dial:
         from offload.drivers.http.dialled import DialledTransport
 
-        return DialledTransport(dial, **limits)
-    return httpx.HTTPTransport(
-        verify=url.startswith("https:"),  # else certificates are loaded for nothing
-        limits=httpx.Limits(**limits),
-        proxy=_proxy_for(httpx.URL(url)),
-        socket_options=SOCKET_OPTIONS,
+        return bounded(DialledTransport(dial, **limits))
+    return bounded(
+        httpx.HTTPTransport(
+            verify=url.startswith("https:"),  # else certificates are loaded for nothing
+            limits=httpx.Limits(**limits),
+            proxy=_proxy_for(httpx.URL(url)),
+            socket_options=SOCKET_OPTIONS,
+        )
     )
 
 

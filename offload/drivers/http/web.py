@@ -56,8 +56,9 @@ def answers(url: str, within_s: float) -> bool:
     return False
 
 
-def text(url: str, within_s: float) -> str:
-    """What a short page says; of a long one, how it begins.
+def text(url: str, within_s: float, *, as_ssh: bool = False) -> str:
+    """What a short page says; of a long one, how it begins. It is asked over IPv4 and past any
+    proxy if `as_ssh`.
 
     The time covers everything, also name resolution and an answer that drips, which no socket
     time-out bounds: hence the thread that is left behind if it takes longer.
@@ -67,7 +68,11 @@ def text(url: str, within_s: float) -> str:
     page: Future[str] = Future()
 
     def ask() -> None:
-        with Captured() as caught, _client(within_s) as client, client.stream("GET", url) as answer:
+        with (
+            Captured() as caught,
+            _client(within_s, as_ssh=as_ssh) as client,
+            client.stream("GET", url) as answer,
+        ):
             page.set_result(next(answer.raise_for_status().iter_text(_PAGE_CHARS), ""))
         if not page.done():
             page.set_exception(caught.error)
@@ -114,7 +119,7 @@ def download(url: str, part: str, on_bytes: OnBytes, most_bytes: int) -> None:
                     raise Unreachable(f"{shown} cannot be reached: {reason(error)}.") from error
 
 
-def _client(timeout_s: float) -> "httpx.Client":
+def _client(timeout_s: float, *, as_ssh: bool = False) -> "httpx.Client":
     """Follows redirects, but for those from https to http."""
     import httpx
 
@@ -125,8 +130,11 @@ def _client(timeout_s: float) -> "httpx.Client":
             raise httpx.InvalidURL(f"it leads from https to http://{there.host}")
 
     hooks = {"response": [stay_safe]}
+    past = httpx.HTTPTransport(local_address="0.0.0.0") if as_ssh else None  # noqa: S104 # IPv4
     try:
-        return httpx.Client(timeout=timeout_s, follow_redirects=True, event_hooks=hooks)
+        return httpx.Client(
+            timeout=timeout_s, follow_redirects=True, event_hooks=hooks, transport=past
+        )
     except (httpx.InvalidURL, ValueError, ImportError) as error:  # for SOCKS, a package lacks
         raise Unreachable(f"The proxy that is set cannot be used: {reason(error)}.") from error
 

@@ -10,6 +10,10 @@ from offload.domain.vision import Detection
 _PALETTE = ("#0b6e4f", "#b5179e", "#1d4ed8", "#c2410c", "#6d28d9", "#a16207", "#be123c", "#0f766e")
 
 
+_MOST_LABELS = 500
+"""More find no place of their own, and each is compared with all before it."""
+
+
 def draw(canvas: Pil.Image, detections: Sequence[Detection]) -> None:
     """Draw them, the best on top."""
     side = max(canvas.size)
@@ -17,12 +21,14 @@ def draw(canvas: Pil.Image, detections: Sequence[Detection]) -> None:
     font = ImageFont.load_default(size=max(13, side / 45))
     pen = ImageDraw.Draw(canvas)
     labels: list[tuple[_Edges, str, str]] = []
-    for d in detections:
+    for number, d in enumerate(detections):
         colour = _PALETTE[d.class_id % len(_PALETTE)]
         left, top = d.box.xmin * canvas.width, d.box.ymin * canvas.height
         right = max(left, d.box.xmax * canvas.width - 1)
         bottom = max(top, d.box.ymax * canvas.height - 1)
         pen.rectangle((left, top, right, bottom), None, colour, line_px)
+        if number >= _MOST_LABELS:
+            continue
         text = f"{d.label} {d.score:.2f}"
         extent = pen.textbbox((0, 0), text, font)
         size = extent[2] + 2 * line_px, extent[3] + 2 * line_px

@@ -13,7 +13,7 @@ from paramiko import Channel, ChannelException, Ed25519Key, SSHException, Transp
 
 from offload.domain.errors import OffloadError
 from offload.drivers.http.connections import SOCKET_OPTIONS
-from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.login import HostKeyChanged, LoginRefused, SshUnreachable
 from offload.drivers.ssh.stream import BROKEN, LOST, STALL_S, ChannelStream, Packets, hang_up
 
 # Its threads log what we raise, and without a handler Python prints that on standard error.
@@ -166,7 +166,7 @@ class Shell:
             self._hurry()
             return
         if done.is_set() and self._transport.is_active():
-            raise SshUnreachable(f"{login}@{self._address} does not accept our key.")
+            raise LoginRefused(f"{login}@{self._address} does not accept our key.")
         raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
 
     def _session(self, command: str, timeout_s: float = STALL_S) -> Channel:

@@ -28,5 +28,9 @@ class SshUnreachable(ConnectionError):
     """There is no SSH connection, or our key opens nothing there."""
 
 
+class LoginRefused(SshUnreachable):
+    """Our key opens nothing there, or nothing yet."""
+
+
 class HostKeyChanged(OffloadError):
     """Whoever answers cannot prove to be the machine we know."""

@@ -4,10 +4,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+from offload.domain.errors import OffloadError
 from offload.domain.measurements import Measurement, Outcome, Source
 from offload.domain.results import Json
 from offload.domain.typed import read
@@ -49,6 +50,11 @@ _COUNTED = ("starts", "images", "probes")
 _SAMPLES = (*_COUNTED, "agreements", "totals")
 _INSERT = f"INSERT INTO measurement VALUES ({', '.join('?' * 14)})"  # noqa: S608
 _NEWEST_FIRST = "ORDER BY taken_at DESC, id DESC"
+_PAST = "taken_at <= strftime('%Y-%m-%dT%H:%M:%S', 'now', '+1 day')"
+"""Clocks differ, but a moment that is yet to come would be the newest for as long. What cannot be
+read is set to one that never comes, so that it crowds out nothing.
+"""
+_NEVER = "never"
 _RANKED = (
     "SELECT id, row_number() OVER "  # noqa: S608
     "(PARTITION BY condition_key, source, folder_images < 10, started_from "
@@ -87,9 +93,9 @@ class ListedMeasurement:
 class Store:
     """The open history, for one thread. Without a file it is empty; writing makes the file.
 
-    Every method raises OffloadError where the file cannot be read or written, and UsageError where
-    a newer offload made it. Rows that cannot be read are left out, and a damaged file is set aside;
-    `warn` is told of either.
+    Every method raises OffloadError where the file cannot be read or written, or what is to be kept
+    cannot have been measured, and UsageError where a newer offload made the file. Rows that cannot
+    be read are left out, and a damaged file is set aside; `warn` is told of either.
     """
 
     def __init__(self, database: Database, warn: Callable[[str], None]) -> None:
@@ -108,7 +114,9 @@ class Store:
 
     def add(self, measurement: Measurement) -> int:
         """Keep a measurement; its id."""
-        row = _row(measurement)
+        with _readable():
+            row = _row(measurement)
+            _measurement((0, *row[-2:]))
         return self._database.write(lambda db: db.execute(_INSERT, row).lastrowid or 0)
 
     def measurements(
@@ -121,7 +129,7 @@ class Store:
         `model` is a name, or at least 8 digits that a SHA-256 begins with.
         """
         return self._measurements(
-            _OF_MODEL,
+            f"{_OF_MODEL} AND {_PAST}",
             model=None if model is None else _text(model),
             digits=f"{model}%" if re.fullmatch("[0-9A-Fa-f]{8,64}", model or "") else None,
             limit=min(limit, _MOST),
@@ -155,15 +163,15 @@ class Store:
 
     def note(self, outcome: Outcome) -> None:
         """Keep an outcome."""
-        row = (outcome.taken_at, _json(asdict(outcome)))
+        with _readable():
+            row = (outcome.taken_at, _json(asdict(outcome)))
+            _outcome((0, row[1]))
         self._database.write(lambda db: db.execute("INSERT INTO outcome VALUES (NULL, ?, ?)", row))
 
     def outcomes(self, limit: int = 200) -> list[Outcome]:
         """The newest outcomes, newest first: `limit` at most, all if it is -1."""
-        query = f"SELECT id, document FROM outcome {_NEWEST_FIRST} LIMIT :limit"  # noqa: S608
-        return self._found(
-            "outcome", lambda row: read(Outcome, json.loads(row[1])), query, limit=min(limit, _MOST)
-        )
+        query = f"SELECT id, document FROM outcome WHERE {_PAST} {_NEWEST_FIRST} LIMIT :limit"  # noqa: S608
+        return self._found("outcome", _outcome, query, limit=min(limit, _MOST))
 
     def _measurements(self, which: str, **parameters: Any) -> list[tuple[int, Measurement]]:
         chosen = f"SELECT id FROM ({_RANKED} WHERE {which}) WHERE :limit < 0 OR age <= :limit"  # noqa: S608
@@ -188,7 +196,24 @@ class Store:
             self._left_out.update(damaged)
             ids = ", ".join(str(number) for _, number in damaged)
             self._warn(f"What cannot be read of the history is left out: {table} {ids}.")
+            with suppress(OffloadError):
+                self._pass_over(table, [number for _, number in damaged])
+                return self._found(table, made, query, **parameters)
         return found
+
+    def _pass_over(self, table: str, numbers: Sequence[int]) -> None:
+        statement = f"UPDATE {table} SET taken_at = '{_NEVER}' WHERE id = ?"  # noqa: S608
+        ids = [(number,) for number in numbers]
+        self._database.write(lambda db: db.executemany(statement, ids))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What is to be kept is read once, as it will be."""
+    try:
+        yield
+    except ValueError as error:
+        raise OffloadError(f"The history takes no such numbers: {error}.") from error
 
 
 def _row(measurement: Measurement) -> Cells:
@@ -215,6 +240,10 @@ def _row(measurement: Measurement) -> Cells:
 def _measurement(row: Cells) -> tuple[int, Measurement]:
     number, document, samples = row
     return number, read(Measurement, json.loads(document) | json.loads(samples))
+
+
+def _outcome(row: Cells) -> Outcome:
+    return read(Outcome, json.loads(row[1]))
 
 
 def _listed(row: Cells) -> ListedMeasurement:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
@@ -68,7 +69,8 @@ def billing(record: MachineRecord) -> Billing:
     """What the machine costs, as it did when it was brought up."""
     spec = record.spec
     how = f"{spec.instance_type} in {spec.region}, as provisioned"
-    return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, disk_gb=record.disk_gb)
+    disk = (record.disk_gb, record.disk_usd_per_gb_month)
+    return Billing(record.usd_per_h, how, None, spec.idle_s or 0.0, False, *disk)
 
 
 def machines_of(local: MachineState, cloud: Cloud) -> list[Machine]:
@@ -147,17 +149,18 @@ def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailab
 
 
 def caller_cidr(configured: Settings) -> str:
-    """The address that the world sees this computer at, as a CIDR.
+    """The IPv4 address that the world sees this computer at, as a CIDR.
 
     Raises:
         PlaceUnavailable: nobody says.
     """
     try:
-        said = web.text(configured.checkip, _CHECK_S).strip()
+        said = web.text(configured.checkip, _CHECK_S, as_ssh=True).strip()
         return f"{ipaddress.IPv4Address(said)}/32"
     except (web.Unreachable, ValueError) as error:
+        past = " past the proxy, which SSH does not use" if getproxies() else ""
         raise PlaceUnavailable(
             f"{web.without_secrets(configured.checkip)} does not say which address this computer "
-            "is seen at.",
+            f"is seen at{past}.",
             hint="To say it yourself: --allow-cidr ADDRESS/32",
         ) from error

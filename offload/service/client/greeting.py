@@ -1,6 +1,5 @@
 """Getting to know a server: is it ours, is it ready, does it have the model; what replies mean."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,9 @@ from offload.service import wire
 from offload.version import __version__
 
 MOST_IN_FLIGHT = 64
+
+_LONGEST = 500
+"""As much of what a server says as a person reads."""
 
 UNUSABLE = {413, 422}
 """The image is at fault."""
@@ -78,13 +80,10 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
     if reply.status == HTTPStatus.UNAUTHORIZED:
         raise refused(server.shown, address.token)
     try:
-        document = json.loads(reply.body)
-        if document["service"] != wire.SERVICE:
-            raise ValueError(document["service"])
-        version = str(document["version"])
+        version = typed.parse(wire.Greeting, reply.body).version
         # Another version may say all else in another way.
         info = typed.parse(wire.Info, reply.body) if version == __version__ else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise PlaceUnavailable(
             f"{server.shown} is no offload server: {wire.INFO} answers {reply.status}.",
             hint=address.hint,
@@ -138,15 +137,15 @@ def retry_after_s(reply: Reply | None) -> float | None:
 
 def detail(reply: Reply) -> str:
     """The sentence of a problem document, or the status."""
-    return said(reply, "detail") or f"status {reply.status}"
+    return refusal(reply).detail[:_LONGEST] or f"status {reply.status}"
 
 
-def said(reply: Reply, name: str) -> str:
-    """A member of a problem document; empty if there is none."""
+def refusal(reply: Reply) -> wire.Refusal:
+    """The problem document; an empty one if it is none."""
     try:
-        return str(json.loads(reply.body)[name])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        return typed.parse(wire.Refusal, reply.body)
+    except ValueError:
+        return wire.Refusal()
 
 
 def refused(shown: str, token: str | None) -> PlaceUnavailable:

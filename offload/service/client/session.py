@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from offload.domain import typed
-from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.errors import (
+    ImageError,
+    OffloadError,
+    PlaceUnavailable,
+    Refused,
+    Unanswered,
+)
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detection, Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
@@ -21,6 +27,8 @@ from offload.service.client.turns import Pieces, Turns
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
+_MOST_UNREADABLE = 3
+"""Answers in a row that cannot be used, after which a server is asked no more."""
 
 _SHORT_TRIPS = 6
 """Round trips within which an upload is over that the link does not hold back: TCP's slow start
@@ -76,6 +84,7 @@ class ServerSession:
         self.phases: Mapping[str, float] = phases or {}
         self._server = server
         self._address = address
+        self._max_detections = selection.max_detections
         self._query = {
             "min_score": selection.min_score,
             "class": sorted(selection.classes),
@@ -87,6 +96,8 @@ class ServerSession:
         self._clock = clock
         self._pause = pause
         self._silent = False
+        self._unreadable = 0
+        self._given_up = ""
         rtt_s = self._rtt_s()
         self.concurrency = address.concurrency or in_flight(info, rtt_s)
         self._uplink = Turns(self.concurrency, _SHORT_TRIPS * rtt_s)
@@ -96,9 +107,12 @@ class ServerSession:
 
         Raises:
             ImageError: the image cannot be used.
-            Unanswered: the server gives no answer.
-            PlaceUnavailable: it wants another token, or has another model than before.
+            Unanswered: the server gives no answer, or Refused: none that can be used.
+            PlaceUnavailable: it wants another token, has another model than before, or gave no
+                answer that can be used for a while; it is not asked again.
         """
+        if self._given_up:
+            raise PlaceUnavailable(self._given_up)
         started_s = self._clock()
         data, size = self._prepare(image.data)
         trip = _Trip(data, size, self._clock() - started_s)
@@ -107,8 +121,10 @@ class ServerSession:
             found = _timed(self._read(reply), reply, trip)
             self._uplink.learn(found.durations.upload_s)
             return found
-        except ImageError as error:
+        except OffloadError as error:
             error.sent_bytes = trip.sent_bytes
+            if isinstance(error, PlaceUnavailable):
+                self._given_up = str(error)
             raise
 
     def _answered(self, trip: "_Trip") -> Reply:
@@ -149,6 +165,8 @@ class ServerSession:
             raise Unanswered(str(error)) from error
         if reply.status != HTTPStatus.OK:
             raise Unanswered(detail(reply))
+        if query and len(reply.body) != query["bytes"]:
+            raise Unanswered(f"{self._server.shown} sends another number of bytes than asked for")
         return reply
 
     def _send(self, trip: "_Trip") -> Reply:
@@ -168,21 +186,33 @@ class ServerSession:
             raise greeting.refused(self._server.shown, self._address.token)
         if (
             reply.status in greeting.UNUSABLE
-            and greeting.said(reply, "type") != wire.TOO_MANY_BYTES
+            and greeting.refusal(reply).type != wire.TOO_MANY_BYTES
         ):
             raise ImageError(detail(reply))
         if reply.status != HTTPStatus.OK:
             why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
             raise Refused(why) if reply.status in greeting.UNUSABLE else Unanswered(why)
-        try:
-            answer = typed.parse(wire.Answer, reply.body)
-        except ValueError as error:
-            raise Unanswered(f"{self._server.shown} answers what we cannot read") from error
+        answer = self._parsed(reply)
         if answer.model_sha256 != self.model.sha256:
             raise PlaceUnavailable(
                 f"{self._server.shown} has another model now: SHA-256 {answer.model_sha256[:12]}… "
                 f"instead of {self.model.sha256[:12]}…."
             )
+        return answer
+
+    def _parsed(self, reply: Reply) -> wire.Answer:
+        try:
+            answer = typed.parse(wire.Answer, reply.body)
+            if len(answer.detections) > self._max_detections:
+                raise ValueError(f"{len(answer.detections)} detections are more than asked for")
+        except ValueError as error:
+            self._unreadable += 1
+            why = f"{self._server.shown} answers what we cannot use: {error}"
+            if self._unreadable < _MOST_UNREADABLE:
+                raise Refused(why) from error
+            why += f"; after {self._unreadable} such answers it is asked no more."
+            raise PlaceUnavailable(why, hint=self._address.hint) from error
+        self._unreadable = 0
         return answer
 
     def _rtt_s(self) -> float:

@@ -134,7 +134,10 @@ def _billing(question: Question, kind: Kind | None, context: Context) -> tuple[B
         return Billing(how=f"no price of {rented.label} is known"), _UNKNOWN_SLOTS
     how = f"{found.instance_type} in {found.region}, {found.source}"
     assumed = rented is None and not named
-    billing = Billing(found.usd_per_h, how, found.as_of, question.idle_s, assumed)
+    billing = Billing(
+        found.usd_per_h, how, found.as_of, question.idle_s, assumed,
+        disk_usd_per_gb_month=found.disk_usd_per_gb_month,
+    )  # fmt: skip
     return billing, found.vcpus
 
 

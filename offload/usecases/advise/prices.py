@@ -28,13 +28,14 @@ def find(
     instance_type: str,
     region: str,
     context: Context,
+    profile: str | None = None,
     *,
     offline: bool = False,
     environment: Mapping[str, str] = os.environ,
     now: datetime.datetime | None = None,
-    ask: Callable[[str, str], Price] = prices.listed,
+    ask: Callable[[str, str, str | None], Price] = prices.listed,
 ) -> Price:
-    """The price of an instance; its `source` says who named it.
+    """The price of an instance; its `source` says who named it. AWS is asked as `profile`.
 
     What AWS names is kept in the cache for a day. Where AWS should have answered and did not, that
     is said, and the shipped table answers. `now` knows its time zone.
@@ -51,7 +52,7 @@ def find(
     offline = offline or context.settings.offline
     if not offline and account.may_have_credentials(environment):
         try:
-            price = ask(instance_type, region)
+            price = ask(instance_type, region, profile)
         except PlaceUnavailable as error:
             context.reporter.warn(f"{error} The shipped table is used.")
         else:

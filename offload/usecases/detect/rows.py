@@ -10,7 +10,7 @@ from itertools import chain
 from queue import Queue
 from typing import TypeVar
 
-from offload.domain.errors import ImageError, Refused, Unanswered
+from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
@@ -142,13 +142,13 @@ def attempt(
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
-        except Unanswered as error:
+        except (Unanswered, PlaceUnavailable) as error:
             if job.fallback is None:
                 raise
             name, other = job.fallback
-            row = replace(row, where=name, fallback=str(error))
-            found = replace(other.detect(file.image), sent_bytes=error.sent_bytes)
-        row = replace(row, sent_bytes=found.sent_bytes)
+            row = replace(row, where=name, fallback=str(error), sent_bytes=error.sent_bytes)
+            found = other.detect(file.image)
+        row = replace(row, sent_bytes=row.sent_bytes + found.sent_bytes)
         if counts():
             row = _kept(job, file.image, found, row)
     except ImageError as error:

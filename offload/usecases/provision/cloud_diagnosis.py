@@ -12,12 +12,13 @@ from offload.drivers.host import machine
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context
+from offload.usecases.provision import planning
 
 _NOBODY = ("127.0.0.1/32",)
 
 
 def facts(
-    context: Context, region: str | None, profile: str | None
+    context: Context, region: str | None, profile: str | None, subnet: str | None = None
 ) -> tuple[Json, OffloadError | None]:
     """A line for each thing that renting a machine needs, and what is the matter if something is.
 
@@ -31,20 +32,21 @@ def facts(
     found: Json = {
         "credentials": who,
         "region": cloud.region,
-        "price": _price(context, cloud.region),
+        "price": _price(context, cloud.region, profile),
         "quota": {"on demand": _quota(cloud, spot=False), "spot": _quota(cloud, spot=True)},
     }
     offer = wrong = None
     try:
-        offer = cloud.offer(Spec("doctor", cloud.region, INSTANCE, _NOBODY))
+        offer = cloud.offer(Spec("doctor", cloud.region, INSTANCE, _NOBODY, subnet=subnet))
         docker = "with Docker" if offer.has_engine else "without Docker"
+        has = "has" if offer.in_free_plan else "does not have"
         found |= {
-            "default_network": offer.vpc,
+            "network" if subnet else "default_network": offer.vpc,
             "machine": f"{INSTANCE}: {offer.arch}, {offer.vcpus} vCPUs, {offer.memory_gib:g} GiB, "
-            f"disk of {offer.disk_gb} GB",
+            f"disk of {offer.disk_gb} GB; AWS' Free plan {has} it",
             "image": f"{offer.ami} {docker}, user {offer.login}",
         }
-        cloud.allowed(offer)
+        planning.check_allowed(offer, cloud, context, profile)
     except OffloadError as error:
         found["refused"] = str(error)
         wrong = _wrong(error)
@@ -57,9 +59,9 @@ def facts(
     return found, wrong
 
 
-def _price(context: Context, region: str) -> str:
+def _price(context: Context, region: str, profile: str | None) -> str:
     try:
-        price = prices.find(INSTANCE, region, context)
+        price = prices.find(INSTANCE, region, context, profile)
     except OffloadError as error:
         return str(error)
     return f"{INSTANCE}: ${price.usd_per_h:.4f} an hour ({price.source}, {price.as_of})"

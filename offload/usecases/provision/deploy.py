@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from offload.detectors.source import ModelSource
-from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Reporter
 from offload.domain.machines import SERVER_PORT
 from offload.domain.measurements import StartPhase
+from offload.drivers.aws.lookup import USUAL_TYPES
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
-from offload.drivers.docker.own_image import SOURCE, OwnImage
+from offload.drivers.docker.own_image import BASE, SOURCE, OwnImage
 from offload.drivers.folders.files import packed
 from offload.providers import INSIDE, Phases, ServedFiles
 from offload.usecases.provision.launch import Waiter
@@ -34,12 +35,23 @@ _MOST_MEMORY = """$(awk '/^MemTotal/{print int($2*0.9)"k"}' /proc/meminfo)"""
 """Most of what the machine has, as its shell works it out."""
 
 _MODELS = "/var/lib/offload"
+_MIRROR = "public.ecr.aws"
+"""Has what Docker Hub has, which limits what an address may pull: those of EC2 had other users."""
 
 
 def key_of(model: ModelSource, files: ServedFiles) -> str:
     """The same for equal files of a server."""
     text = f"{model.identity.sha256} {sorted(files.files)} {sorted(model.labels.items())}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def of_another_kind(engine_arch: str, arch: str) -> UsageError:
+    """That the images that are made here do not run on a machine."""
+    return UsageError(
+        f"This computer's images are for {engine_arch}, the machine is {arch}.",
+        hint="To build the image there: --image build; for a machine that runs it: "
+        f"--instance-type {USUAL_TYPES.get(engine_arch, 'TYPE')}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +102,10 @@ class Deployment:
         )
         self._sudo(f"( {script} ) 2>/dev/null", [text.encode()])
 
-    def image(self, image: OwnImage, way: str, *, can_send: bool) -> ImageOrigin:
+    def image(self, image: OwnImage, way: str, arch: str, engine_arch: str | None) -> ImageOrigin:
         """Have our image there: as it is, built there, or sent; which of these it was. `way` is
-        `build`, `stream`, or `auto`: built if the machine reaches the registries. `can_send` says
-        that the engine here may make it.
+        `build`, `stream`, or `auto`: built if the machine reaches the registries. `arch` is the
+        machine's processor, `engine_arch` that of the images of the engine here, if there is one.
         """
         with self.phases.of(StartPhase.IMAGE):
             label = f'{{{{index .Config.Labels "{SOURCE}"}}}}'
@@ -105,15 +117,17 @@ class Deployment:
                     self._build(image)
                     return "built"
                 except OffloadError as error:
-                    if way == "build" or not can_send:
+                    if way == "build" or engine_arch != arch:
                         raise
                     self.reporter.warn(f"{error} It is sent instead.")
-        if not can_send:
+        if engine_arch is None:
             raise OffloadError(
                 "The machine reaches no registry to build the image from, and there is no Docker "
                 "engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
+        if engine_arch != arch:
+            raise of_another_kind(engine_arch, arch)
         if not image.is_marked():
             # Apart, as the next machine need not wait for it.
             with self.phases.of(StartPhase.BUILD):
@@ -163,12 +177,17 @@ class Deployment:
 
     def _reaches_registries(self) -> bool:
         ask = "curl -sS -m 5 -o /dev/null"
-        both = f"{ask} https://registry-1.docker.io/v2/ && {ask} https://pypi.org/simple/pip/"
+        of_base = f"{ask} https://{_MIRROR}/v2/ || {ask} https://registry-1.docker.io/v2/"
+        both = f"{{ {of_base}; }} 2>/dev/null && {ask} https://pypi.org/simple/pip/"
         return self.says(f"{both} 2>/dev/null && echo yes") is not None
 
     def _build(self, image: OwnImage) -> None:
         runtime, label = shlex.quote(image.runtime), shlex.quote(f"{SOURCE}={image.digest}")
-        build = f"{_DOCKER} build -t {image.name} --build-arg RUNTIME={runtime} --label {label} -"
+        mirrored = f"{_MIRROR}/docker/library/{BASE}"
+        is_there = self.says(f"timeout 120 {_DOCKER} pull -q {mirrored}") is not None
+        base = f"--build-arg BASE={mirrored} " if is_there else ""
+        arguments = f"{base}--build-arg RUNTIME={runtime} --label {label}"
+        build = f"{_DOCKER} build -t {image.name} {arguments} -"
         self.shell.run(build, self._checked(image.context()), self.reporter.step)
 
     def _checked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

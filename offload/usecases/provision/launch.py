@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
-from offload.domain.machines import Machine, Offer, Spec
+from offload.domain.machines import Machine, Offer, Resource, Spec
 from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
 from offload.domain.timing import Clock
+from offload.drivers.aws.calls import NoCapacity, NotKnownYet, SpentToken
 from offload.drivers.aws.ec2 import Cloud
 from offload.providers import Phases
 from offload.providers.ec2.registry import MachineState
@@ -19,6 +20,8 @@ from offload.providers.ec2.registry import MachineState
 T = TypeVar("T")
 
 _LAUNCH_S, _HEARD_S, _POLL_S = 300.0, 20.0, 0.5
+_KNOWN_S, _ADDRESS_S = 60.0, 30.0
+"""How long AWS may take to know everywhere what was just made, and to give an address."""
 _LIVING = {"pending", "running", "stopping", "stopped"}
 
 
@@ -95,7 +98,7 @@ class MachineLaunch:
         if machine.state == "running" and machine.address and came_from is StartState.COLD:
             return machine, came_from
         with self.phases.of(StartPhase.PENDING):
-            return self._running(machine), came_from
+            return self._running(machine, is_new=came_from is StartState.ABSENT), came_from
 
     def _heard_of(self, name: str) -> Machine | None:
         """One that was made just now, as soon as the cloud knows of it; None if it has ended."""
@@ -118,41 +121,82 @@ class MachineLaunch:
         self.local.keep(self.local.record)  # before anything of it is created
         if self.local.record.id is not None:
             self.local.reset()
+        tags = offer.spec.tags
         if key is None:
-            self.cloud.add_key(name, self.local.public_key())
-        self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs)
-        machine = self._launch(offer)
-        if machine.state not in _LIVING:  # the answer to a request that was made before
+            self.cloud.add_key(name, self.local.public_key(), tags)
+        group = self.cloud.open_to(offer.vpc, name, offer.spec.allow_cidrs, tags)
+        try:
+            machine = self._launch(offer, group)
+        except SpentToken:  # a request of before, which had come to an end or asked for another
             self.local.reset()
-            machine = self._launch(offer)
+            machine = self._launch(offer, group)
         self.local.seen(machine)
         return machine
 
-    def _launch(self, offer: Offer) -> Machine:
+    def _launch(self, offer: Offer, group: str) -> Machine:
         local = self.local
-        return self.cloud.launch(offer, local.user_data(), local.client_token(), local.expires_at())
+
+        def launched() -> Machine | None:
+            told = (local.user_data(), local.client_token(), local.expires_at())
+            with suppress(NotKnownYet):
+                return self.cloud.launch(offer, group, *told)
+            return None
+
+        late = f"AWS does not know the key and the group of the machine {offer.spec.name} yet."
+        return self.patience.until(launched, _KNOWN_S, late)
 
     def _switched_on(self, machine: Machine) -> None:
         late = f"The machine {machine.name} does not stop, and cannot be started before."
         self.patience.until(lambda: self._now(machine).state == "stopped" or None, _LAUNCH_S, late)
-        self.cloud.start(machine.id)
+        try:
+            self.cloud.start(machine.id)
+        except NoCapacity as error:  # its disk binds it to its zone
+            raise PlaceUnavailable(
+                str(error),
+                hint=f"For one elsewhere: offload down {machine.name}, then offload provision ec2 "
+                f"--name {machine.name}; or the same command later",
+            ) from error
 
-    def _running(self, machine: Machine) -> Machine:
+    def _running(self, machine: Machine, *, is_new: bool) -> Machine:
+        bare_s = None  # since when it runs without an address
+
         def running() -> Machine | None:
+            nonlocal bare_s
             now = self._now(machine)
-            return now if now.state == "running" and now.address else None
+            if now.state != "running" or now.address:
+                return now if now.state == "running" else None
+            bare_s = self.patience.clock() if bare_s is None else bare_s
+            if self.patience.clock() - bare_s > _ADDRESS_S:
+                raise self._unaddressed(now, is_new=is_new)
+            return None
 
         late = f"The machine {machine.name} ({machine.id}) does not come up."
         there = self.patience.until(running, _LAUNCH_S, late)
         self.local.seen(there)
         return there
 
+    def _unaddressed(self, machine: Machine, *, is_new: bool) -> PlaceUnavailable:
+        """That nobody will ever reach a machine, which ends here if it was made just now."""
+        ends = ""
+        if is_new:
+            self.cloud.remove(Resource("instance", machine.id, machine.name, machine.region))
+            ends = ", and was ended"
+        return PlaceUnavailable(
+            f"The machine {machine.name} ({machine.id}) got no public address{ends}: its subnet "
+            "gives none.",
+            hint="For a subnet with an internet gateway: --subnet SUBNET",
+        )
+
     def _now(self, machine: Machine) -> Machine:
         """How it is; as it was, where the cloud does not know of it yet."""
         found = [m for m in self.cloud.machines(machine.name, gone=True) if m.id == machine.id]
         if found and found[0].state not in _LIVING:
-            raise PlaceUnavailable(
-                f"The machine {machine.name} ({machine.id}) has ended while it came up.",
+            why = found[0].why_ended or ""
+            kind = NoCapacity if "InsufficientInstanceCapacity" in why else PlaceUnavailable
+            raise kind(
+                f"The machine {machine.name} ({machine.id}) has ended while it came up"
+                f"{f': {why}' if why else ''}".rstrip(".")
+                + ".",
                 hint="To try again: the same command; for another type: --instance-type",
             )
         return found[0] if found else machine

@@ -6,9 +6,10 @@ Where the cloud does not do its part, or the machine does not answer, OffloadErr
 import datetime
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Machine
@@ -45,26 +46,71 @@ def listed(
     Without regions: in the one that is configured, and where this computer knows of machines.
     """
     ours = {record.spec.name: record for record in registry.records(context.settings)}
-    known = {(r.spec.region, r.profile if profile is None else profile) for r in ours.values()}
-    clouds = [context.clouds(region, profile) for region in regions]
-    if not regions:
-        must = everywhere or not ours  # and says what is missing
-        with nullcontext() if must else suppress(OffloadError):
-            clouds = [context.clouds(None, profile)]
-        if everywhere:
-            known |= {(region, profile) for region in clouds[0].regions()}
-        there = {(cloud.region, profile) for cloud in clouds}
-        clouds += [context.clouds(r, p) for r, p in sorted(known - there, key=str)]
+    clouds = _clouds(context, regions, profile, list(ours.values()), everywhere=everywhere)
+
+    def there(at: _Where) -> tuple[str, list[Machine]]:
+        return at[0], (clouds[at] or context.clouds(*at)).machines()
+
+    answers = list(each_region(sorted(clouds, key=str), there, context))
     # Two profiles may be of one account.
-    found = list({machine.id: machine for c in clouds for machine in c.machines()}.values())
+    found = list({machine.id: machine for _, some in answers for machine in some}.values())
     names = {machine.name for machine in found}
     rows = [_row(machine, ours.get(machine.name)) for machine in found]
     rows += [
         ListedMachine(name, record.spec.region, None, record)
         for name, record in ours.items()
-        if name not in names and (not regions or record.spec.region in regions)
+        if name not in names and record.spec.region in dict(answers)
     ]
     return sorted(rows, key=lambda row: row.name)
+
+
+_Where = tuple[str, str | None]
+"""A region, and a profile."""
+
+
+def _clouds(
+    context: Context,
+    regions: Sequence[str],
+    profile: str | None,
+    ours: Sequence[MachineRecord],
+    *,
+    everywhere: bool,
+) -> dict[_Where, Cloud | None]:
+    """Where to look, each with its cloud if that is at hand."""
+    if regions:
+        return dict.fromkeys((region, profile) for region in regions)
+    known = {(r.spec.region, r.profile if profile is None else profile) for r in ours}
+    where: dict[_Where, Cloud | None] = dict.fromkeys(known)
+    # Where that is all there is, it says what is missing.
+    with nullcontext() if everywhere or not ours else suppress(OffloadError):
+        usual = context.clouds(None, profile)
+        if everywhere:
+            where |= dict.fromkeys((region, profile) for region in usual.regions())
+        where[usual.region, profile] = usual
+    return where
+
+
+At = TypeVar("At", str, _Where)
+T = TypeVar("T")
+
+
+def each_region(regions: Sequence[At], ask: Callable[[At], T], context: Context) -> Iterator[T]:
+    """What is answered for each region. One that refuses, as a policy may have it, is told of at
+    the end; where all do, the first refusal is raised.
+    """
+    refusals: dict[At, OffloadError] = {}
+    for region in regions:
+        try:
+            answer = ask(region)
+        except OffloadError as error:
+            refusals[region] = error
+        else:
+            yield answer
+    for region, refusal in refusals.items():
+        if len(refusals) == len(regions):
+            raise refusal
+        name = region if isinstance(region, str) else region[0]
+        context.reporter.warn(f"Nothing is known of {name}: {refusal}")
 
 
 def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:

@@ -11,6 +11,7 @@ from offload.domain.events import PhaseBegan
 from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Machine, Resource
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import REMOTE, StartState
+from offload.drivers.aws.calls import NoCapacity
 from offload.drivers.docker.container_spec import last_words
 from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.folders import machine_files
@@ -18,7 +19,7 @@ from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
+from offload.drivers.ssh.login import HostKeyChanged, LoginRefused, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers import Phases, served_files
 from offload.providers.ec2.registry import MachineState
@@ -38,6 +39,8 @@ _OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
 """Parts of a record that are not asked for, but came of it."""
 
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
+_PENALTY_S = 1.5
+"""How much longer to wait after a refusal: OpenSSH 9.8 shuts out who knocks in vain too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,19 @@ def carry_out(
     begins: Callable[[StartPhase], None] = lambda _phase: None,
 ) -> Provisioned:
     """The machine, serving. What is there already stays; the same plan goes on after any failure.
-    `begins` is called before each phase, and may prevent it. OffloadError is raised where it cannot
-    be done, Interrupted where somebody asked to stop.
+    `begins` is called before each phase, and may prevent it. Where AWS has no such machine free, it
+    is the plan behind it. OffloadError is raised where it cannot be done, Interrupted where
+    somebody asked to stop.
     """
     try:
         return _carried_out(plan, context, begins)
+    except NoCapacity as error:
+        if plan.otherwise is None:
+            raise
+        spec = plan.otherwise.record.spec
+        where = f" in {spec.zone}" if spec.zone else ""
+        context.reporter.warn(f"{error} Now for a {spec.instance_type}{where}.")
+        return carry_out(plan.otherwise, context, begins)
     except SshUnreachable as error:
         raise PlaceUnavailable(
             f"The machine {plan.record.spec.name} has stopped answering: {error}",
@@ -95,7 +106,7 @@ def _carried_out(
             shell = stack.enter_context(closing(_let_in(local, patience)))
         steps = _secured(Deployment(shell, patience, phases, reporter), local, stack)
         image = OwnImage(plan.model.identity.runtime)
-        origin = steps.image(image, local.record.image_way, can_send=plan.can_send)
+        origin = steps.image(image, local.record.image_way, plan.offer.arch, plan.engine_arch)
         asked = (plan.record.model, plan.record.labels)
         files = served_files(plan.model, *asked, configured.models_path)
         key = key_of(plan.model, files)
@@ -179,11 +190,15 @@ def _let_in(local: MachineState, patience: Waiter) -> "Shell":
         nonlocal last
         try:
             return local.connect(_TRY_S)
+        except LoginRefused as error:
+            last = str(error)
         except SshUnreachable as error:
             last = str(error)
+            return None
         except HostKeyChanged:
             if not young:  # else it has not been told its key yet; nothing was said to it
                 raise
+        patience.pause(_PENALTY_S)
         return None
 
     name = local.folder.name

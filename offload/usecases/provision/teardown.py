@@ -20,6 +20,7 @@ from offload.providers.ec2 import registry
 from offload.providers.ec2.registry import MachineState
 from offload.usecases.context import Context
 from offload.usecases.provision.launch import TimedOut, Waiter
+from offload.usecases.provision.machines import each_region
 
 _GONE_S = 300.0
 _FIRST = ("spot request", "instance")
@@ -130,12 +131,14 @@ def orphans(
     first = context.clouds(regions[0] if regions else None, profile)
     known = {record.spec.region for record in registry.records(context.settings)}
     chosen = regions or [first.region, *sorted(known - {first.region})]
-    for region in first.regions() if everywhere else chosen:
+
+    def found(region: str) -> tuple[Cloud, list[Resource]]:
         cloud = first if region == first.region else context.clouds(region, profile)
         living = _living(context.settings, cloud)
-        found = [each for each in cloud.resources() if each.name not in living]
-        if found:
-            yield cloud, found
+        return cloud, [each for each in cloud.resources() if each.name not in living]
+
+    where = first.regions() if everywhere else chosen
+    yield from (each for each in each_region(where, found, context) if each[1])
 
 
 def _living(configured: Settings, cloud: Cloud) -> set[str]:

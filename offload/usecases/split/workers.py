@@ -87,7 +87,7 @@ class SplitJob:
             return self._work_queue.over or not busy
 
     def has_failed(self, name: str) -> bool:
-        """Whether a place takes nothing more because it failed."""
+        """Whether a place takes nothing more for want of an answer, which may come back."""
         return self._work_queue.workers[name].failed
 
     def standing(self) -> tuple[int, int, list[WorkerStatus]]:
@@ -169,10 +169,11 @@ class SplitJob:
                 self.job, item.path, session, worker.name, self._clock, counts
             )
         except OffloadError as error:
-            self._leave(worker, item, error)
+            self._leave(worker, item, error, error.sent_bytes)
             return
         if not claims and unanswered and self._is_another(worker):
-            self._leave(worker, item, PlaceUnavailable(row.error or ""), row.sent_bytes)
+            lost = PlaceUnavailable(row.error or "")
+            self._leave(worker, item, lost, row.sent_bytes, may_return=True)
         elif not claims and row.error and not worker.here and self._is_another(worker, here=True):
             # A server may have narrower limits than we have here.
             self._give_back(worker, item, row.sent_bytes, stays=True)
@@ -201,12 +202,18 @@ class SplitJob:
             self._changed.notify_all()
 
     def _leave(
-        self, worker: Worker, item: WorkItem, error: OffloadError, sent_bytes: int = 0
+        self,
+        worker: Worker,
+        item: WorkItem,
+        error: OffloadError,
+        sent_bytes: int,
+        *,
+        may_return: bool = False,
     ) -> None:
-        """A place that fails at an image takes nothing more."""
+        """A place that fails at an image takes nothing more, unless it answers again later."""
         with self._changed:
             self._give_back(worker, item, sent_bytes)
-            first, worker.open, worker.failed = worker.open, False, True
+            first, worker.open, worker.failed = worker.open, False, may_return
             is_stuck = self._work_queue.is_stuck
         if first and not self._closed:
             self.lost(worker.name, str(error))

@@ -1,0 +1,61 @@
+"""The documents that are made of all rows of a results folder."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TextIO
+
+from offload.domain import results
+from offload.domain.results import SCHEMA, Json, Row
+
+Rows = Callable[[], Iterator[Row]]
+"""Gives all rows in their order, as often as it is called."""
+
+
+def _write_coco(file: TextIO, rows: Rows, labels: Mapping[int, str], run: Json) -> None:
+    """The images that were detected, numbered from 1."""
+    seen: set[tuple[int, str]] = set()
+
+    def detected() -> Iterator[tuple[int, Row]]:
+        return enumerate((row for row in rows() if row.error is None), 1)
+
+    def annotations() -> Iterator[Json]:
+        next_id = 1
+        for number, row in detected():
+            seen.update((d.class_id, d.label) for d in row.detections)
+            yield from results.coco_annotations(row, number, next_id)
+            next_id += len(row.detections)
+
+    images = (results.coco_image(row, number) for number, row in detected())
+    categories = results.coco_categories(labels, seen)
+    _write_lists(
+        file, {"info": run}, images=images, annotations=annotations(), categories=categories
+    )
+
+
+def _write_csv(file: TextIO, rows: Rows, _labels: Mapping[int, str], _run: Json) -> None:
+    writer = csv.DictWriter(file, results.CSV_COLUMNS, restval="", extrasaction="ignore")
+    writer.writeheader()
+    for row in rows():
+        writer.writerows(results.csv_lines(row))
+
+
+def _write_json(file: TextIO, rows: Rows, _labels: Mapping[int, str], run: Json) -> None:
+    _write_lists(file, {"schema": SCHEMA, "run": run}, images=(row.to_json() for row in rows()))
+
+
+def _write_lists(file: TextIO, head: Json, **lists: Iterable[Json]) -> None:
+    """A JSON document of `head` and of `lists` that need not fit in memory."""
+    file.write(json.dumps(head, ensure_ascii=False).removesuffix("}"))
+    for name, items in lists.items():
+        file.write(f',\n"{name}": [')
+        glue = "\n"
+        for item in items:
+            file.write(glue + json.dumps(item, ensure_ascii=False))
+            glue = ",\n"
+        file.write("\n]")
+    file.write("}\n")
+
+
+WRITERS = {"coco": _write_coco, "csv": _write_csv, "json": _write_json}
+"""What writes a format: to a file, of rows, with classes by id, and what is said of the run."""
