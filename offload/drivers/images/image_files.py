@@ -127,7 +127,6 @@ def read(root: str, path: str) -> FileImage:
     """
     location = os.path.join(root, path)
     try:
-        path.encode()
         status = os.stat(location)
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.filemode(status.st_mode)[0], "special")
@@ -136,8 +135,6 @@ def read(root: str, path: str) -> FileImage:
             raise ImageError(f"{status.st_size} bytes is too large for a picture")
         with open(location, "rb", buffering=0) as file:
             data = file.readall()
-    except UnicodeEncodeError as error:
-        raise ImageError("the file's name is not UTF-8") from error
     except (OSError, ValueError) as error:
         raise ImageError(_os_reason(error)) from error
     return FileImage(Image(path, data), status.st_mtime_ns)
