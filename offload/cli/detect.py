@@ -20,8 +20,8 @@ def detect(
         list[str],
         Argument(
             metavar="SOURCE",
-            help="Image, folder, glob pattern, .txt file with a path a line, or - for such a list "
-            "on standard input.",
+            help="Image, folder, glob pattern, .txt file with a path a line as meant from the "
+            "current folder, or - for such a list on standard input.",
         ),
     ],
     recursive: options.Recursive = False,

@@ -16,6 +16,7 @@ from offload.domain.vision import InputSpec
 from offload.drivers import trust
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
+from offload.drivers.images.image_files import printable
 from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
 HUB_PATIENCE_S = 3.0
@@ -189,7 +190,7 @@ def row_of(name: str) -> NamedModel:
 def _from_disk(path: str) -> ModelSource:
     try:
         runtime = _runtime_of(path)
-        name = os.path.basename(os.path.abspath(path)).removesuffix(".tflite")
+        name = printable(os.path.basename(os.path.abspath(path)).removesuffix(".tflite"))
         identity = ModelIdentity(name, runtime, sha256_of(path))
         return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
     except OSError as error:

@@ -17,7 +17,8 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Row:
     """What became of one image: its detections, or the reason there are none in `error`. For it
-    `sent_bytes` left this process; `fallback` is why it was done at `where`, not where asked for.
+    `sent_bytes` left this process; `fallback` is why it was done at `where`, not where asked for;
+    `note` is what else there is to say, as of a file that breaks off.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Row:
     fallback: str | None = None
     durations: Durations = field(default_factory=Durations)
     error: str | None = None
+    note: str | None = None
 
     def to_json(self) -> Json:
         """The row as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
@@ -66,6 +68,7 @@ CSV_COLUMNS = (
     "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
     "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
     "decode_s", "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
+    "note",
 )  # fmt: skip
 
 

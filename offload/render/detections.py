@@ -72,6 +72,8 @@ def leaving(
         tables.write("".join(json.dumps({"path": printable(path)}) + "\n" for path in paths))
     else:
         tables.print_lines(map(printable, paths))
+    if found.omission:
+        reporter.note(found.omission)
     reporter.note(
         f"{count(len(paths), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "
         f"{len(found.paths) - len(paths)} would not; nothing was sent"

@@ -61,7 +61,9 @@ class Messages:
             )
 
     def row(self, row: "Row") -> None:
-        """A row that failed; every row with -v."""
+        """A row that failed or has a note; every row with -v."""
+        if row.note is not None:
+            self.hear(Noted(f"{row.path}: {row.note}"))
         if row.error is not None:
             self.hear(ImageFailed(row.path, row.error))
         elif self.verbose and not self.quiet:

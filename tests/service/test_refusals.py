@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("service")
 
 BATCH, SINGLE = "/api/detect", "/api/object_detection"
 BOUNDARY = "multipart/form-data; boundary=x"
-UNKNOWN_FORMAT = "not an image of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF)"
+UNKNOWN_FORMAT = "not an image of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF"
 
 
 def sentence(answer: httpx.Response, status: int, kind: str = "about:blank") -> str:

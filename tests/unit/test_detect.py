@@ -63,11 +63,14 @@ def test_failures_within_the_limit_do_not() -> None:
     assert len(rows) == 53
 
 
-def test_a_picture_that_cannot_be_kept_is_a_failed_row() -> None:
+def test_a_picture_that_cannot_be_drawn_on_costs_its_row_nothing() -> None:
     def keep(_image: Image, _found: Detections) -> None:
         raise ImageError("damaged image: cannot be written")
 
-    assert run(job(["a"], keep=keep), FakeSession())["a"].error is not None
+    row = run(job(["a"], keep=keep), FakeSession())["a"]
+    assert row.error is None
+    assert row.note == "not drawn: damaged image: cannot be written"
+    assert row.detections
 
 
 def test_the_summary_reports_the_first_inference_apart() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ImageError, UsageError
+from offload.drivers.images import formats
 from offload.drivers.images.image_files import find, printable, read
 from tests.drawing import saved
 
@@ -73,6 +74,19 @@ def test_a_list_comes_from_a_file_or_standard_input(
     assert find(["-"]).paths == wanted
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_list_that_powershell_wrote_is_read(tree: Path, encoding: str) -> None:
+    saved(tree / "Wörter 火.jpg")
+    text = "\ufeffphotos/a.jpg\r\nphotos/Wörter 火.jpg\r\n"
+    Path("list.txt").write_bytes(text.encode(encoding))
+    assert find(["list.txt"]).paths == ["photos/a.jpg", "photos/Wörter 火.jpg"]
+
+
+def test_a_lists_paths_are_meant_from_the_current_folder(tree: Path) -> None:
+    (tree / "list.txt").write_text("photos/a.jpg\n")
+    assert find(["photos/list.txt"]).paths == ["photos/a.jpg"]
+
+
 def test_the_results_folder_is_not_taken_for_pictures(tree: Path) -> None:
     saved(tree / "out" / "annotated" / "a.jpg")
     paths = find([str(tree)], recursive=True, skip=str(tree / "out")).paths
@@ -84,9 +98,70 @@ def test_links_to_folders_are_followed_but_not_in_circles(tree: Path, tmp_path: 
     (tree / "linked").symlink_to(tmp_path / "elsewhere")
     (tree / "sub" / "up").symlink_to(tree)
     found = find([str(tree)], recursive=True)
-    assert "linked/c.jpg" in found.paths
-    assert found.problems == [("sub/up", "a link that leads back to a folder above it")]
-    assert len(found.paths) == 4
+    assert found.paths == ["a.jpg", "sub/a.jpg", "sub/deep/b.PNG", "linked/c.jpg"]
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("source", ["f0", "f0/**/*.jpg", "**"])
+def test_folders_that_link_to_each_other_are_gone_through_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    for number in range(8):
+        saved(tmp_path / f"f{number}" / f"{number}.jpg")
+        for other in range(8):
+            (tmp_path / f"f{number}" / f"to{other}").symlink_to(tmp_path / f"f{other}")
+    monkeypatch.chdir(tmp_path)
+    found = find([source], recursive=True)
+    assert len(found.paths) == {"f0": 8, "**": 8}.get(source, 1)
+
+
+def test_a_folder_is_known_by_its_own_path_not_by_a_links(tree: Path) -> None:
+    (tree / "all").symlink_to(tree / "sub")
+    assert find([str(tree)], recursive=True).paths == ["a.jpg", "sub/a.jpg", "sub/deep/b.PNG"]
+
+
+def test_what_is_left_out_is_counted_by_suffix(tree: Path) -> None:
+    for name in ("1.heic", "2.HEIC", "3.xyz", "4.xyz", "5.xyz", "IMG_6", ".DS_Store"):
+        (tree / name).touch()
+    omission = find([str(tree)]).omission
+    if formats.READS_HEIF:
+        assert omission == "5 other files left out (3 .xyz, 1 without suffix, 1 .md)"
+    else:
+        assert omission == (
+            "7 other files left out (3 .xyz, 2 .heic, 1 without suffix, 1 .md); "
+            "to read HEIC: pip install 'offload[heif]'"
+        )
+
+
+def test_many_kinds_are_shortened_and_none_is_no_word(tree: Path, tmp_path: Path) -> None:
+    saved(tmp_path / "one" / "a.jpg")
+    assert not find([str(tmp_path / "one")]).omission
+    for number in range(5):
+        (tree / f"x.{number}").touch()
+    assert find([str(tree)]).omission.endswith("…)")
+
+
+def test_a_folder_of_other_files_alone_says_which(tmp_path: Path) -> None:
+    (tmp_path / "scan").touch()
+    with pytest.raises(UsageError, match=r"No images in .*; 1 other file left out \(1 without"):
+        find([str(tmp_path)])
+
+
+@pytest.mark.parametrize("recursively", ["photos", "photos/**"])
+def test_what_systems_keep_beside_photos_is_no_picture(tree: Path, recursively: str) -> None:
+    saved(tree / "._a.jpg")
+    for folder in (".thumbnails", "@eaDir", ".Trashes", ".Trash-1000", "__MACOSX"):
+        saved(tree / "sub" / folder / "a.jpg")
+    found = find([recursively], recursive=True)
+    assert [os.path.basename(path) for path in found.paths if path.endswith(".jpg")] == [
+        "a.jpg"
+    ] * 2
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.jp2", "a.ppm", "a.pgm"])
+def test_a_folder_gives_pictures_of_newer_and_older_kinds(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert find([str(tmp_path)]).paths == [name]
 
 
 def test_a_folder_without_images_is_refused_with_the_next_command(tmp_path: Path) -> None:
@@ -132,7 +207,6 @@ def unusable(folder: Path) -> dict[str, str]:
         "huge.jpg": "too large",
         "vanished.jpg": "vanished",
         "n\0ul.jpg": "not a usable file name",
-        os.fsdecode(b"caf\xe9.jpg"): "not UTF-8",
     }
 
 

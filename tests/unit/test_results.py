@@ -1,4 +1,8 @@
+import errno
+import fcntl
 import json
+import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +122,27 @@ def test_overwrite_begins_anew_and_removes_only_what_is_ours(tmp_path: Path) -> 
 def test_two_runs_cannot_write_to_one_folder(tmp_path: Path) -> None:
     with (
         opened(str(tmp_path), SETTINGS, overwrite=False),
-        pytest.raises(OffloadError, match="Another run is writing"),
+        pytest.raises(OffloadError, match="Another run is writing") as caught,
         opened(str(tmp_path), SETTINGS, overwrite=False),
     ):
         pass
+    assert f"(process {os.getpid()} on {platform.node()})" in str(caught.value)
+
+
+def test_a_file_system_without_locks_is_not_said_to_be_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_file: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(UsageError, match="its file system has no locks, as some network") as caught,
+        opened(str(tmp_path), SETTINGS, overwrite=False),
+    ):
+        pass
+    assert "room" not in caught.value.hint
+    assert "--out" in caught.value.hint
 
 
 def test_a_file_in_the_way_of_the_folder_is_a_usage_error(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ from offload.domain.errors import OffloadError
 _TEMPORARY = re.compile(r"\.\d+-\d+\.tmp")
 _LOOK_S = 0.5
 _CHUNK_BYTES = 2**18
+_REASONS = dict.fromkeys(
+    (errno.ENOLCK, errno.EOPNOTSUPP), "its file system has no locks, as some network drives"
+)
+"""Where the system's own words do not help."""
 
 
 def plain(path: str, flags: int, mode: int = 0o666) -> int:
@@ -157,7 +161,7 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
 @contextmanager
 def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock file `path`, whose folder is made. While another process does, `waiting` is
-    called now and then; it may raise.
+    called now and then; it may raise. The file says who holds it.
     """
     from filelock import FileLock, Timeout
 
@@ -170,9 +174,25 @@ def locked(path: str, waiting: Callable[[], None] = lambda: None) -> Iterator[No
             waiting()
             lock.timeout = _LOOK_S
     try:
+        _sign(path)
         yield
     finally:
         lock.release()
+
+
+def _sign(path: str) -> None:
+    import platform
+
+    with suppress(OSError), open(path, "w", encoding="utf-8", opener=plain) as file:
+        file.write(f"process {os.getpid()} on {platform.node()}")
+
+
+def _holder(path: str) -> str:
+    """Who holds a lock, in brackets; empty where that is not known."""
+    with suppress(OSError), open(path, encoding="utf-8", errors="replace", opener=plain) as file:
+        if who := file.read(100):
+            return f" ({who})"
+    return ""
 
 
 def is_locked(path: str) -> bool:
@@ -195,15 +215,16 @@ def folder_locked(folder: str, what: str) -> Iterator[None]:
     Raises:
         OffloadError: another one does.
     """
+    lock = os.path.join(folder, ".lock")
 
     def refuse() -> None:
         raise OffloadError(
-            f"Another {what} is writing to {folder}.",
+            f"Another {what} is writing to {folder}{_holder(lock)}.",
             hint="Wait for it, or choose another --out.",
         )
 
     os.makedirs(folder, exist_ok=True)
-    with locked(os.path.join(folder, ".lock"), refuse):
+    with locked(lock, refuse):
         sweep(folder)
         yield
 
@@ -218,12 +239,13 @@ def explained(said: str, hint: str, kind: type[OffloadError] = OffloadError) -> 
     try:
         yield
     except OSError as error:
-        raise kind(f"{said}: {error.strerror or error}.", hint=hint) from error
+        reason = _REASONS.get(error.errno or 0, error.strerror or error)
+        raise kind(f"{said}: {reason}.", hint=hint) from error
 
 
 def writing(
     what: str, folder: str, kind: type[OffloadError] = OffloadError
 ) -> AbstractContextManager[None]:
     """`explained`, while `what` is written to the folder that the user names with `--out`."""
-    hint = "What was written is whole. Make room, or choose another --out."
+    hint = "What was written is whole. Choose another --out."
     return explained(f"Cannot write {what} to {folder}", hint, kind)

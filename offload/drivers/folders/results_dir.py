@@ -14,6 +14,7 @@ from offload.domain.errors import ImageError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import files
 from offload.drivers.folders.results_formats import WRITERS
+from offload.drivers.images.image_files import printable
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -88,7 +89,7 @@ class ResultsDir:
         As in rsync's quick check, same size and modification time mean unchanged; another time
         with the same size is settled by the SHA-256.
         """
-        entry = self._log.index.get(path)
+        entry = self._log.index.get(printable(path))
         if entry is None or entry.failed:
             return False
         location = os.path.join(root, path)

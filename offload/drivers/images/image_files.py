@@ -4,19 +4,32 @@ import codecs
 import errno
 import glob
 import os
+import re
 import stat
 import sys
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from offload.domain.errors import ImageError, UsageError
 from offload.domain.vision import Image
+from offload.drivers.images import formats
 
+_HEIF = (".heic", ".heif", ".hif")
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ".avif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm",
+    *(_HEIF if formats.READS_HEIF else ()),
 )  # fmt: skip
 """Which files of a folder count as images. A file named outright is always tried."""
+
+_NO_PICTURES = re.compile(r"\._.*|\.thumbnails|\.Trash.*|@eaDir|__MACOSX|#recycle|\$RECYCLE\.BIN")
+"""Files and folders of systems, which hold copies and waste under the names of pictures."""
+
+_UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_KINDS_SHOWN = 4
 
 _RESULTS = {"run.json", "detections.jsonl"}
 """What a results folder holds; annotated pictures beside them are no photos."""
@@ -36,11 +49,19 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
-    """The images of a job: paths relative to `root`, and what could not even be listed."""
+    """The images of a job: paths relative to `root`, what could not even be listed, and how many
+    other files the folders have, by suffix.
+    """
 
     root: str
     paths: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def omission(self) -> str:
+        """What is said of the other files; empty if there are none."""
+        return _omission(self.left_out)
 
     def located(self) -> list[str]:
         """The images' absolute paths."""
@@ -82,9 +103,10 @@ def find(
     """
     out_of_bounds = os.path.realpath(skip) if skip else None
     problems: list[tuple[str, str]] = []
+    left_out: Counter[str] = Counter()
     files: list[str] = []
     for source in sources:
-        files += _expand(source, recursive, out_of_bounds, problems, command)
+        files += _expand(source, _Walk(recursive, out_of_bounds, problems, left_out), command)
     if not files and not problems:
         raise UsageError("The list names no image.")
     absolute = [os.path.abspath(f) for f in files]
@@ -93,7 +115,8 @@ def find(
     else:
         root = _root(absolute + [os.path.abspath(path) for path, _ in problems])
     relative = dict.fromkeys(_identity(path, root) for path in absolute)
-    return ImageList(root, list(relative), [(_identity(p, root), why) for p, why in problems])
+    unlisted = [(_identity(path, root), why) for path, why in problems]
+    return ImageList(root, list(relative), unlisted, left_out)
 
 
 def read(root: str, path: str) -> FileImage:
@@ -104,7 +127,6 @@ def read(root: str, path: str) -> FileImage:
     """
     location = os.path.join(root, path)
     try:
-        path.encode()
         status = os.stat(location)
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.filemode(status.st_mode)[0], "special")
@@ -113,8 +135,6 @@ def read(root: str, path: str) -> FileImage:
             raise ImageError(f"{status.st_size} bytes is too large for a picture")
         with open(location, "rb", buffering=0) as file:
             data = file.readall()
-    except UnicodeEncodeError as error:
-        raise ImageError("the file's name is not UTF-8") from error
     except (OSError, ValueError) as error:
         raise ImageError(_os_reason(error)) from error
     return FileImage(Image(path, data), status.st_mtime_ns)
@@ -125,16 +145,27 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _expand(
-    source: str, recursive: bool, skip: str | None, problems: list[tuple[str, str]], command: str
-) -> Iterable[str]:
+def _omission(left_out: Counter[str]) -> str:
+    if not left_out:
+        return ""
+    kinds = [f"{n} {suffix or 'without suffix'}" for suffix, n in left_out.most_common()]
+    kinds[_KINDS_SHOWN:] = ["…"] * (len(kinds) > _KINDS_SHOWN)
+    files = "1 other file" if left_out.total() == 1 else f"{left_out.total()} other files"
+    needs = f"; {formats.NEEDS_HEIF}" if left_out.keys() & set(_HEIF) else ""
+    return f"{files} left out ({', '.join(kinds)}){needs}"
+
+
+def _expand(source: str, walk: "_Walk", command: str) -> Iterable[str]:
     if source == "-":
         return _listed(sys.stdin.buffer.read())
     if os.path.isdir(source):
-        found = list(_walk(source, recursive, skip, problems, ()))
-        if not found and not problems:
+        found = list(walk.images(source))
+        if not found and not walk.problems:
             deeper = f"To look into its folders too: offload {command} -r {source}"
-            raise UsageError(f"No images in {source}.", hint="" if recursive else deeper)
+            others = f"; {_omission(walk.left_out)}" if walk.left_out else ""
+            raise UsageError(
+                f"No images in {source}{others}.", hint="" if walk.recursive else deeper
+            )
         return found
     if os.path.lexists(source):
         if source.lower().endswith(".txt"):
@@ -145,7 +176,7 @@ def _expand(
                 raise UsageError(f"Cannot read the list {source}: {_os_reason(error)}.") from error
         return [source]
     if glob.has_magic(source):
-        matches = sorted(glob.glob(source, recursive=True))
+        matches = sorted(_matches(source))
         if matches:
             return [m for m in matches if not os.path.isdir(m)]
         raise UsageError(f"Nothing matches {source}.")
@@ -155,43 +186,78 @@ def _expand(
     )
 
 
+def _matches(pattern: str) -> Iterable[str]:
+    """What a pattern names. `**` leads through folders, but not through links to some: they may
+    lead in circles.
+    """
+    place = Path(pattern)
+    if "**" not in place.parts:
+        return glob.glob(pattern)
+    if place.name == "**":
+        place /= "*"
+    found = Path(place.anchor).glob(str(place.relative_to(place.anchor)))
+    return [str(path) for path in found if not any(map(_NO_PICTURES.fullmatch, path.parts))]
+
+
 def _listed(text: bytes) -> list[str]:
     """The paths of a list, as they are on disk: lines, or records if there is a NUL."""
+    if text.startswith(_UTF16):
+        text = text.decode("utf-16", "replace").encode()
     text = text.removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in text else b"\n"
     lines = (line.rstrip(b"\r") if separator == b"\n" else line for line in text.split(separator))
     return [os.fsdecode(line) for line in lines if line.strip()]
 
 
-def _walk(
-    folder: str,
-    recursive: bool,
-    skip: str | None,
-    problems: list[tuple[str, str]],
-    above: tuple[tuple[int, int], ...],
-) -> Iterator[str]:
-    """Images of a folder, sorted; links to folders are followed unless they lead back up."""
-    try:
-        status = os.stat(folder)
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        problems.append((folder, _os_reason(error)))
-        return
-    above = (*above, (status.st_dev, status.st_ino))
-    ours = {entry.name for entry in entries} >= _RESULTS
-    for entry in entries:
-        if _is_folder(entry):
-            annotated = ours and entry.name == "annotated"
-            if not recursive or annotated or (skip and os.path.realpath(entry.path) == skip):
+@dataclass(slots=True)
+class _Walk:
+    """Through a folder and, if `recursive`, those in it, links to some too, but once through each:
+    by its own path rather than a link's. `skip` is left out; `left_out` counts by suffix.
+    """
+
+    recursive: bool
+    skip: str | None
+    problems: list[tuple[str, str]]
+    left_out: Counter[str]
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+    _links: deque[str] = field(default_factory=deque)
+
+    def images(self, folder: str) -> Iterator[str]:
+        """The paths of its images, those of each folder sorted."""
+        self._links.append(folder)
+        while self._links:
+            yield from self._below(self._links.popleft())
+
+    def _below(self, folder: str) -> Iterator[str]:
+        try:
+            status = os.stat(folder)
+            if (real := (status.st_dev, status.st_ino)) in self._seen:
+                return
+            self._seen.add(real)
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            self.problems.append((folder, _os_reason(error)))
+            return
+        ours = {entry.name for entry in entries} >= _RESULTS
+        for entry in entries:
+            if _NO_PICTURES.fullmatch(entry.name):
                 continue
-            below = entry.stat()
-            if (below.st_dev, below.st_ino) in above:
-                problems.append((entry.path, "a link that leads back to a folder above it"))
-                continue
-            yield from _walk(entry.path, recursive, skip, problems, above)
-        elif entry.name.lower().endswith(SUFFIXES):
-            yield entry.path
+            if _is_folder(entry):
+                if self.recursive and not (ours and entry.name == "annotated"):
+                    yield from self._folder(entry)
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield entry.path
+            elif not ours and not entry.name.startswith("."):
+                self.left_out[os.path.splitext(entry.name)[1].lower()] += 1
+
+    def _folder(self, entry: os.DirEntry[str]) -> Iterator[str]:
+        if self.skip and os.path.realpath(entry.path) == self.skip:
+            return
+        if entry.is_symlink():
+            self._links.append(entry.path)
+        else:
+            yield from self._below(entry.path)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -6,6 +6,7 @@ or of more than `max_pixels`.
 """
 
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,11 +21,11 @@ from offload.domain.errors import ImageError, TooHeavy, TooManyPixels
 from offload.domain.vision import Detection, InputSpec, Picture
 from offload.drivers.host import apart, machine
 from offload.drivers.host.memory import MemoryBudget
-from offload.drivers.images import boxes, pieces
+from offload.drivers.images import boxes, colours, formats, pieces
 
 T = TypeVar("T")
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
 MAX_PIXELS = 80_000_000
 """Width times height above which a picture is refused unless told otherwise."""
 
@@ -46,6 +47,7 @@ _LEGIBLE_SIDE_PX = 320
 Pil.MAX_IMAGE_PIXELS = None
 # Else what is odd about a file's metadata is printed on standard error.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def decode(
@@ -106,7 +108,7 @@ def as_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
 
 def _encoded(picture: Pil.Image, kind: str | None, **options: Any) -> bytes:
     out = io.BytesIO()
-    picture.save(out, kind, **options)
+    _bare(picture).save(out, kind, **options)
     return out.getvalue()
 
 
@@ -152,6 +154,9 @@ def _steps(
     least_px: int,
 ) -> Generator[Any]:
     """About how many bytes `work` takes, then what it makes."""
+    broken = formats.breaks_off(data)
+    if broken:
+        least_px = 0  # it is looked at as a whole
     with _opened(data, max_pixels) as source:
         weight_bytes = pieces.weight_bytes(source.format, source.mode, source.size, scans, least_px)
         if weight_bytes > _MOST_BYTES:
@@ -160,6 +165,8 @@ def _steps(
                 f"{weight_bytes >> 20} MB, more than half of the memory there is"
             )
         yield weight_bytes
+        if broken:
+            colours.check_end(source)
         made = work(source, *rest)
     del source  # and what its decoder holds
     yield made
@@ -171,7 +178,8 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     try:
         if not data:
             raise ImageError("empty file")
-        with closing(Pil.open(io.BytesIO(data), formats=FORMATS)) as source:
+        whole = data + formats.JPEG_END if formats.breaks_off(data) else data
+        with closing(Pil.open(io.BytesIO(whole), formats=_readable(data))) as source:
             width, height = source.size
             if width * height > max_pixels:
                 raise TooManyPixels(
@@ -183,12 +191,21 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Pil.Image]:
     except MemoryError as error:
         raise ImageError(_TOO_MUCH) from error
     except UnidentifiedImageError as error:
-        known = "JPEG, PNG, WebP, BMP, GIF, TIFF"
-        raise ImageError(f"not an image of a known format ({known})") from error
+        raise ImageError(formats.unknown(data)) from error
     # Pillow's codecs answer damaged files with nearly every exception there is, and one bad file
     # must not end a run over many.
     except Exception as error:
         raise ImageError(f"damaged image: {error or type(error).__name__}") from error
+
+
+def _readable(data: bytes) -> tuple[str, ...]:
+    """Pillow's names of the formats that the bytes may be of."""
+    if formats.READS_HEIF and formats.is_heif(data):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return ("HEIF",)
+    return FORMATS
 
 
 def _orientation(source: Pil.Image) -> int:
@@ -206,7 +223,7 @@ def _bare(picture: Pil.Image) -> Pil.Image:
 
 def _annotated(source: Pil.Image, detections: Sequence[Detection]) -> bytes:
     kind = "JPEG" if source.format == "MPO" else source.format
-    canvas = _rgb(ImageOps.exif_transpose(source))
+    canvas = colours.rgb(ImageOps.exif_transpose(source))
     short = max(canvas.size)
     if short < _LEGIBLE_SIDE_PX:
         factor = -(-_LEGIBLE_SIDE_PX // short)
@@ -232,7 +249,7 @@ def _png(source: Pil.Image) -> bytes:
     exif = Pil.Exif()
     if (lies := _orientation(source)) != 1:
         exif[ORIENTATION_TAG] = lies
-    return _encoded(_bare(_rgb(source)), "PNG", exif=exif)
+    return _encoded(_bare(colours.rgb(source)), "PNG", exif=exif)
 
 
 def _fit(source: Pil.Image, spec: InputSpec) -> Picture:
@@ -259,28 +276,11 @@ def _scaled(
     """The picture scaled to `target` as it lies, then turned upright; no metadata."""
     if source.format in pieces.JPEGS:
         source.draft(None, (2 * target[0], 2 * target[1]))
-    small = _bare(_rgb(source).resize(target, how))
+    small = _bare(colours.rgb(source).resize(target, how))
     if lies == 1:
         return small
     small.getexif()[ORIENTATION_TAG] = lies
     return ImageOps.exif_transpose(small)
-
-
-def _rgb(source: Pil.Image) -> Pil.Image:
-    """Any mode as RGB: deep greys scaled to 8 bits, transparency laid over white."""
-    if source.mode == "RGB" and "transparency" not in source.info:
-        source.load()
-        return source
-    if source.mode.startswith(("I", "F")):
-        deep = np.asarray(source, np.float32)
-        peak = 1.0 if source.mode == "F" and deep.max(initial=0) <= 1 else 65535.0
-        return Pil.fromarray(np.clip(deep * (255 / peak), 0, 255).astype(np.uint8)).convert("RGB")
-    if source.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in source.info:
-        layer = source if source.mode == "RGBA" else source.convert("RGBA")
-        paper = Pil.new("RGB", layer.size, "white")
-        paper.paste(layer, mask=layer)
-        return paper
-    return source.convert("RGB")
 
 
 def sample() -> bytes:

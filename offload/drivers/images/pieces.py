@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from offload.domain.errors import ImageError
+from offload.drivers.images import formats
 
 MOST_SCANS = 100
 """A progressive JPEG has about ten; each costs its decoder a pass over the whole picture."""
@@ -15,9 +16,10 @@ _MOST_PIECES, _USUAL_BYTES = 1000, 1000
 
 JPEGS = {"JPEG", "MPO"}
 _PIXEL_BYTES = {"1": 8, "L": 8, "RGB": 8, "I;16": 20, "I": 20, "F": 20}
-_OTHER_PIXEL_BYTES, _WEBP_PIXEL_BYTES, _COEFFICIENT_BYTES = 12, 20, 8
-"""Memory of a pixel until it is in a detector's input, by Pillow's mode, measured; and what a JPEG
-of several scans takes besides.
+_KIND_PIXEL_BYTES = {"WEBP": 20, "JPEG2000": 20, "AVIF": 12, "HEIF": 12}
+_OTHER_PIXEL_BYTES, _COEFFICIENT_BYTES = 12, 8
+"""Memory of a pixel until it is in a detector's input, by Pillow's mode or format, measured; and
+what a JPEG of several scans takes besides.
 """
 
 Chunk = tuple[bytes, bytes]
@@ -52,7 +54,7 @@ def scans(data: bytes) -> int | None:
             _bounded(png_chunks(data), most)
         elif data.startswith(b"RIFF"):
             _bounded(webp_chunks(data), most)
-        elif data.startswith((b"GIF8", b"BM", b"II", b"MM")):
+        elif formats.is_read(data):
             return None
     except (CannotWalkError, struct.error):
         return None
@@ -91,7 +93,7 @@ def weight_bytes(
     pixels = math.prod(size)
     if kind not in JPEGS:
         others = _PIXEL_BYTES.get(mode, _OTHER_PIXEL_BYTES)
-        return pixels * (_WEBP_PIXEL_BYTES if kind == "WEBP" else others)
+        return pixels * _KIND_PIXEL_BYTES.get(kind or "", others)
     scale = min(size) // least_px if least_px else 1
     scaled = next((step for step in (8, 4, 2) if step <= scale), 1)
     whole = 0 if scans == 1 else _COEFFICIENT_BYTES

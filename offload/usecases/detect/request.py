@@ -11,7 +11,7 @@ from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.domain.vision import Selection
-from offload.drivers.images import pictures
+from offload.drivers.images import image_files, pictures
 from offload.places import known
 
 
@@ -167,7 +167,7 @@ class Request:
         """What must be the same for a results folder to be continued."""
         selection = self.selection(model)
         return {
-            "root": root,
+            "root": image_files.printable(root),
             "model_sha256": model.identity.sha256,
             "min_score": selection.min_score,
             "classes": sorted(selection.classes),

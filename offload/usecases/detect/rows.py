@@ -18,7 +18,7 @@ from offload.domain.results import Row
 from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
 from offload.drivers.host.capture import Captured
-from offload.drivers.images import image_files
+from offload.drivers.images import formats, image_files
 from offload.drivers.images.image_files import FileImage
 
 T = TypeVar("T")
@@ -31,8 +31,8 @@ class Job:
     """What is to be done: paths to read, problems already known, and when too many failed.
 
     `max_failures` None never stops early. `keep` is handed each image that was detected, before its
-    row is reported; it may raise ImageError, which fails the row. `fallback` is the name of another
-    place, and its session, for images that the asked place gives no answer for.
+    row is reported; it may raise ImageError, which the row then notes. `fallback` is the name of
+    another place, and its session, for images that the asked place gives no answer for.
 
     Of a job that places share, `sessions` are those of the places that joined, by name, and
     `duplicate_uploads` the paths of images that were sent to one, or about to be, while the answer
@@ -137,6 +137,8 @@ def attempt(
         row = replace(
             row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mtime_ns=file.mtime_ns
         )
+        if formats.breaks_off(data):
+            row = replace(row, note="the file breaks off")
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
@@ -148,7 +150,7 @@ def attempt(
             found = other.detect(file.image)
         row = replace(row, sent_bytes=row.sent_bytes + found.sent_bytes)
         if counts():
-            job.keep(file.image, found)
+            row = _kept(job, file.image, found, row)
     except ImageError as error:
         row = replace(row, error=str(error), sent_bytes=max(row.sent_bytes, error.sent_bytes))
         return row, isinstance(error, Unanswered) and not isinstance(error, Refused)
@@ -160,6 +162,14 @@ def attempt(
         durations=replace(found.durations, read_s=read_s),
     )
     return row, False
+
+
+def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:
+    try:
+        job.keep(image, found)
+    except ImageError as error:
+        return replace(row, note=f"not drawn: {error}")
+    return row
 
 
 def _blank(path: str, session: Session, where: str) -> Row:

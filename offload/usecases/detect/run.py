@@ -127,6 +127,8 @@ def detection(
     clock, stop = context.clock, context.stop
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
     privacy.check(request, context, found)
+    if found.omission:
+        context.reporter.note(found.omission)
     with ExitStack() as stack:
         endpoint = None if shared else stack.enter_context(places.endpoint(request, context))
         config = places.config(request, context, endpoint)
@@ -185,7 +187,7 @@ def _documented(
     provenance: Json = {"offload": __version__, "model": asdict(session.model)}
     document = provenance | {
         "place": request.where,
-        "sources": list(request.sources),
+        "sources": list(map(image_files.printable, request.sources)),
         "settings": fixed,
         "host": machine.describe(),
         "detected_on": dict(session.host),

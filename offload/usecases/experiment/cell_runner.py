@@ -15,6 +15,7 @@ from offload.domain.results import Row
 from offload.domain.studies import Cell, CellOutcome, CellRun
 from offload.domain.timing import Spread
 from offload.drivers.host import machine, processes
+from offload.drivers.images.image_files import printable
 from offload.places import known
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.detect import subprocess_run
@@ -162,11 +163,12 @@ class CellRunner:
             yield detected
 
     def _photos(self, folder: str, root: str) -> Iterator[Row]:
+        ours = printable(self.images.root)
         with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
             for line in file:
                 row = Row.from_json(json.loads(line))
                 if row.error is None:
-                    path = os.path.relpath(os.path.join(root, row.path), self.images.root)
+                    path = os.path.relpath(os.path.join(root, row.path), ours)
                     yield replace(row, path=path)
 
 

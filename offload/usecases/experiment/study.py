@@ -15,6 +15,7 @@ from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, Prediction, StudyStatus, lane
 from offload.drivers.folders import study_dir
 from offload.drivers.host import machine
+from offload.drivers.images.image_files import printable
 from offload.drivers.settings import Settings
 from offload.findings.study import Study, of_tables
 from offload.places import known
@@ -149,7 +150,7 @@ class StudySetup:
         return {
             "design": self.design.to_json(),
             "images": {
-                "root": self.images.root,
+                "root": printable(self.images.root),
                 "drawn": self.images.digest,
                 "bytes": self.predictor.total_bytes[max(self.design.images)],
             },
@@ -162,7 +163,7 @@ class StudySetup:
     def _about(self) -> Json:
         return {
             "version": __version__,
-            "command": list(self.command),
+            "command": list(map(printable, self.command)),
             "seed": self.design.seed,
             "repeats": self.design.repeats,
             "model": self.predictor.known.model,

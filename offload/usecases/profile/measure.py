@@ -206,8 +206,10 @@ class Measurer:
         """Copies of some images that were sent as they are, and how far the answers agree."""
         self._begins(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
-        compared = list(full.found)[:_COMPARED]
-        others = [path for path in self.images.paths if path not in compared]
+        paths = self.images.paths
+        compared = [path for path in paths if image_files.printable(path) in full.found]
+        compared = compared[:_COMPARED]
+        others = [path for path in paths if path not in compared]
 
         def enough(so_far: Burst) -> bool:
             late = self.budget.spent_s + so_far.drain_s > until_s
