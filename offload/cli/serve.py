@@ -20,7 +20,7 @@ def serve(
     threads: options.Threads = None,
     queue: Annotated[
         int, Option(min=0, help="Requests that may wait for a detector; more get 429.")
-    ] = 64,
+    ] = 256,
     max_bytes: Annotated[int, Option(min=1, help="Refuse larger requests.")] = 32 * 2**20,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     token: Annotated[

@@ -19,7 +19,6 @@ from offload.drivers.http import web
 from offload.drivers.images.image_files import printable
 from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
-HUB_PATIENCE_S = 3.0
 _PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
 _LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
@@ -43,13 +42,16 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Where models come from, and whether we may ask."""
+    """Where models come from, whether we may ask, and how long it may take to answer where another
+    model would do.
+    """
 
     base: str
     cache: ModelCache
     offline: bool
     on_bytes: web.OnBytes
     warn: Callable[[str], None]
+    patience_s: float = 3.0
 
     def url(self, handle: str, runtime: str) -> str:
         """The download address of a handle, as the hub serves each format."""
@@ -151,7 +153,7 @@ def _default(hub: Hub) -> ModelSource:
         return here
     why = ""
     if not hub.offline and not hub.cache.hub_is_silent():
-        if web.answers(hub.url(row_of(PREFERRED).handle, "tflite"), HUB_PATIENCE_S):
+        if web.answers(hub.url(row_of(PREFERRED).handle, "tflite"), hub.patience_s):
             hub.cache.note_hub(silent=False)
             try:
                 return hub.pull(PREFERRED)

@@ -31,7 +31,7 @@ class Options:
     labels: str | None = None
     workers: int | None = None
     threads: int | None = None
-    queue: int = 64
+    queue: int = 256
     max_bytes: int = 32 * 2**20
     max_pixels: int = pictures.MAX_PIXELS
     token: str | None = field(default=None, repr=False)

@@ -57,6 +57,13 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - tests read it
 
 
+def info(queue: int) -> Info:
+    """What it says of itself."""
+    model = (IDENTITY, {18: "dog"}, 0.25)
+    unknown = Startup(0.0, 0.0, 0.0)
+    return Info("offload", "0", *model, 1, 1, queue, 10**6, 10**6, {}, unknown)
+
+
 def main(queue: int, drain_s: int, files: int | None = None) -> None:
     if files is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -69,12 +76,9 @@ def main(queue: int, drain_s: int, files: int | None = None) -> None:
 
     threading.Thread(target=obey, daemon=True).start()
 
-    model = (IDENTITY, {18: "dog"}, 0.25)
-    unknown = Startup(0.0, 0.0, 0.0)
-    info = Info("offload", "0", *model, 1, 1, queue, 10**6, 10**6, {}, unknown)
     listener = run.listen("127.0.0.1", 0)
     say(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    service = Service(engine.opened, info, b"", time.perf_counter, drain_s=drain_s)
+    service = Service(engine.opened, info(queue), b"", time.perf_counter, drain_s=drain_s)
     run.serve(service, listener, lambda _info: say("ready"))
 
 

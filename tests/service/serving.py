@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from offload.service import wire
 from tests.conftest import PROJECT
 
 PATIENCE_S = 60.0
@@ -104,6 +105,29 @@ def serving(folder: Path, *arguments: object, token: str | None = None) -> Itera
             until(lambda: client.get("/readyz").status_code == 200, "ready")
         yield server
         server.end()
+
+
+@contextlib.contextmanager
+def gated(folder: Path, queue: int = 8, drain_s: int = 30) -> Iterator[Server]:
+    """A server that does nothing until it is told to."""
+    with started(folder, ("tests.service.gated", str(queue), str(drain_s))) as server:
+        yield server
+
+
+def load(server: Server) -> None:
+    """Have it load its model."""
+    server.tell("load")
+    with server.client() as client:
+        until(lambda: client.get(wire.READY).status_code == 200, "ready")
+
+
+def in_hand(server: Server) -> int:
+    """How many requests wait or are at work."""
+    with server.client() as client:
+        text = client.get(wire.METRICS).text
+    found = re.search(r"^offload_requests_in_hand (\d+)", text, re.MULTILINE)
+    assert found
+    return int(found[1])
 
 
 def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:

@@ -115,7 +115,18 @@ def in_lines_of_windows(image: str) -> str:
     return in_lines(image).replace("\n", "\r\n")
 
 
-@pytest.mark.parametrize("written", [str, as_data_url, in_lines, in_lines_of_windows])
+def for_addresses(image: str) -> str:
+    return image.replace("+", "-").replace("/", "_")
+
+
+def as_python_shows_bytes(image: str) -> str:
+    return str(image.encode())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [str, as_data_url, in_lines, in_lines_of_windows, for_addresses, as_python_shows_bytes],
+)
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_base64_comes_in_several_spellings(
     client: httpx.Client, examples: Path, written: Callable[[str], str], *, wrapped: bool
@@ -143,6 +154,21 @@ def test_a_form_is_answered_with_the_label_of_the_best_object(
             answer = client.post(FORM, files={name: (path.name, path.read_bytes())})
             assert answer.raise_for_status().text == best
             assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("path", [FORM, wire.DETECT])
+def test_text_beside_the_file_of_a_form_is_left_out(
+    client: httpx.Client, examples: Path, path: str
+) -> None:
+    photo = examples / "red-bus.jpg"
+    files = {"image": (photo.name, photo.read_bytes())}
+    alone = client.post(path, files=files).raise_for_status()
+    beside = client.post(path, files=files, data={"min_confidence": "0.4", "api_key": ""})
+    assert "bus" in beside.raise_for_status().text
+    if path == wire.DETECT:
+        assert beside.json()["detections"] == alone.json()["detections"]
+    nameless = client.post(path, files={"image": (None, photo.read_bytes())})
+    assert "bus" in nameless.raise_for_status().text
 
 
 def test_a_form_whose_picture_shows_nothing_known_is_answered_with_none(

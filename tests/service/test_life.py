@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import re
 import signal
 import socket
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,36 +15,25 @@ from offload.domain import typed
 from offload.service import wire
 from tests.conftest import Offload
 from tests.service.conftest import MAX_BYTES
-from tests.service.serving import BUILTIN, TOKEN, Server, serving, started, until
+from tests.service.serving import (
+    BUILTIN,
+    TOKEN,
+    Server,
+    gated,
+    in_hand,
+    load,
+    serving,
+    started,
+    until,
+)
 
 pytestmark = pytest.mark.xdist_group("service")
-
-
-@contextlib.contextmanager
-def gated(folder: Path, queue: int = 8, drain_s: int = 30) -> Iterator[Server]:
-    """A server that does nothing until it is told to."""
-    with started(folder, ("tests.service.gated", str(queue), str(drain_s))) as server:
-        yield server
-
-
-def load(server: Server) -> None:
-    server.tell("load")
-    with server.client() as client:
-        until(lambda: client.get(wire.READY).status_code == 200, "ready")
 
 
 def ask(server: Server, picture: bytes = b"x") -> httpx.Response:
     """What one picture is answered, on a connection of its own."""
     with server.client() as client:
         return client.post(wire.DETECT, content=picture)
-
-
-def in_hand(server: Server) -> int:
-    with server.client() as client:
-        text = client.get(wire.METRICS).text
-    found = re.search(r"^offload_requests_in_hand (\d+)", text, re.MULTILINE)
-    assert found
-    return int(found[1])
 
 
 def refused(server: Server) -> bool:

@@ -1,6 +1,7 @@
 """What the server says to what it cannot use: one clear sentence each."""
 
 import base64
+import gzip
 import json
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("service")
 
 BATCH, SINGLE = "/api/detect", "/api/object_detection"
 BOUNDARY = "multipart/form-data; boundary=x"
+TEXT = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n\r\n'
 UNKNOWN_FORMAT = "not an image of a known format (JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF"
 
 
@@ -140,11 +142,13 @@ def test_what_is_no_base64_is_said_to_be_none(client: httpx.Client, image: str) 
         (BOUNDARY, b"", "it ends too early"),
         (BOUNDARY, b"no form", "is damaged: Expected boundary"),
         (BOUNDARY, b"--x--\r\n", "it holds none"),
-        (BOUNDARY, b"--x\r\n\r\nabc", "it ends too early"),
+        (BOUNDARY, TEXT % b"a" + b"abc", "it ends too early"),
+        (BOUNDARY, b"--x\r\n\r\nabc\r\n--x--", "Field name not found"),
         (BOUNDARY, b"--x\r\nname: a", "it ends too early"),
         (BOUNDARY, b"--x\r\nno header\r\n\r\na\r\n--x--", "invalid character"),
-        (BOUNDARY, b"--x\r\n\r\na\r\n--x\r\n\r\nb\r\n--x--", "it holds more"),
-        (BOUNDARY, b"--x\r\n\r\n\r\n" * 100_000 + b"--x--", "it holds more"),
+        (BOUNDARY, TEXT % b"a" + b"1\r\n" + TEXT % b"b" + b"2\r\n--x--", "it holds 2 fields"),
+        (BOUNDARY, TEXT % b'"; filename="' * 3 + b"--x--", "it holds more"),
+        (BOUNDARY, TEXT % b"a" * 100_000 + b"--x--", "it holds more than 100 fields"),
     ],
 )
 def test_a_form_that_holds_not_just_an_image_is_refused(
@@ -180,8 +184,9 @@ def test_odd_wishes_are_refused_by_name(client: httpx.Client, query: str, reason
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", wire.DETECT, "POST"), ("PUT", "/", "GET, POST"), ("DELETE", wire.INFO, "GET"),
-        ("POST", wire.METRICS, "GET"), ("OPTIONS", BATCH, "POST"), ("TRACE", wire.LIVE, "GET"),
+        ("GET", wire.DETECT, "POST"), ("PUT", "/", "GET, HEAD, POST"),
+        ("DELETE", wire.INFO, "GET, HEAD"), ("POST", wire.METRICS, "GET, HEAD"),
+        ("OPTIONS", BATCH, "POST"), ("TRACE", wire.LIVE, "GET, HEAD"),
         ("PATCH", "/static-offline-docs/favicon.png", "GET, HEAD"),
         ("POST", "/openapi.json", "GET, HEAD"),
     ],
@@ -195,7 +200,7 @@ def test_another_method_is_refused_with_those_there_are(
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/v1/detect/", "/v1/info/", "/static-offline-docs/../x", "/%ff"]
+    "path", ["/nowhere", "/v1/detect/x", "/v1/", "/static-offline-docs/../x", "/%ff"]
 )
 def test_an_unknown_path_is_not_found(client: httpx.Client, path: str) -> None:
     assert sentence(client.get(path), 404).endswith(": not found.")
@@ -224,6 +229,16 @@ def test_a_body_announced_as_too_large_is_refused_before_it_comes(strict: Server
     with socket.create_connection(("127.0.0.1", strict.port), PATIENCE_S) as connection:
         connection.sendall(request.encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("path", [wire.DETECT, wire.PROBE, "/", BATCH, SINGLE])
+def test_a_compressed_body_is_refused_as_such(client: httpx.Client, path: str) -> None:
+    body = gzip.compress(encoded(scene()))
+    answer = client.post(path, content=body, headers={"Content-Encoding": "gzip"})
+    assert sentence(answer, 415).endswith("send the body without a Content-Encoding.")
+    assert answer.headers["Accept-Encoding"] == "identity"
+    plain = {"Content-Encoding": "Identity"}
+    assert client.post(path, content=body, headers=plain).status_code in {200, 422}
 
 
 def test_what_is_no_http_is_told_so(server: Server) -> None:

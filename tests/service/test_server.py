@@ -210,6 +210,27 @@ def test_who_asks_whether_it_lives_and_is_ready_gets_a_word(client: httpx.Client
         assert answer.headers["Content-Type"].startswith("text/plain")
 
 
+def test_slashes_too_many_in_a_path_do_no_harm(client: httpx.Client, examples: Path) -> None:
+    picture = (examples / BUS).read_bytes()
+    expected = detect(client, examples / BUS).json()["detections"]
+    for path in ("/v1/detect/", "//v1/detect", "/v1//detect//"):
+        answer = client.post(client.base_url.copy_with(raw_path=path.encode()), content=picture)
+        assert answer.raise_for_status().json()["detections"] == expected
+    assert client.get("/v1/info/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/v1/info", "/v1/probe?bytes=9", "/metrics", "/docs"]
+)
+def test_what_can_be_read_can_be_asked_for_its_head_alone(client: httpx.Client, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    if path != "/metrics":
+        assert head.headers["Content-Length"] == str(len(whole.content))
+    assert client.get(path).status_code == 200, "nothing is left on the connection"
+
+
 def test_people_get_a_page(client: httpx.Client) -> None:
     answer = client.get("/").raise_for_status()
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"

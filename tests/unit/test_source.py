@@ -1,7 +1,6 @@
 """Which model a wish leads to."""
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -20,10 +19,13 @@ from offload.drivers.model_cache import ModelCache
 from offload.providers import served_files
 from tests import hub, savedmodels
 from tests.hub import ModelHub
+from tests.service.serving import until
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
 LITE = NAMED[PREFERRED].handle
 ZOO = "ssd-mobilenet-v2"
+PATIENCE_S = 60.0
+"""Enough for a hub that answers, on however busy a machine."""
 
 
 @dataclass
@@ -33,9 +35,9 @@ class Asking:
     folder: Path
     warnings: list[str] = field(default_factory=list)
 
-    def at(self, base: str, *, offline: bool = False) -> Hub:
-        cache = ModelCache(str(self.folder))
-        return Hub(base, cache, offline, lambda _have, _total: None, self.warnings.append)
+    def at(self, base: str, *, offline: bool = False, patience_s: float = PATIENCE_S) -> Hub:
+        cache, warn = ModelCache(str(self.folder)), self.warnings.append
+        return Hub(base, cache, offline, lambda _have, _total: None, warn, patience_s)
 
 
 @pytest.fixture
@@ -80,22 +82,17 @@ def test_the_default_in_the_cache_is_used_without_asking(asking: Asking, served:
     assert asking.warnings == []
 
 
-def test_a_hub_that_hangs_costs_three_seconds_once_an_hour(
-    asking: Asking, served: ModelHub
-) -> None:
+def test_a_hub_that_hangs_is_waited_for_once_an_hour(asking: Asking, served: ModelHub) -> None:
     served.hanging = True
-    began_s = time.monotonic()
-    model = source.chosen(None, asking.at(served.url))
-    assert 2.5 < time.monotonic() - began_s < 10
+    model = source.chosen(None, asking.at(served.url, patience_s=0.1))
+    until(lambda: bool(served.asked), "asked")
     assert model.identity.name == BUILTIN
     (warning,) = asking.warnings
     assert f"offload models pull {PREFERRED}" in warning
     assert len(served.asked) == 1
 
-    began_s = time.monotonic()
     assert source.chosen(None, asking.at(served.url)) == model
-    assert time.monotonic() - began_s < 2.5, "it was not asked again"
-    assert len(served.asked) == 1
+    assert len(served.asked) == 1, "it was not asked again"
     assert asking.warnings == [warning] * 2
 
     served.hanging = False

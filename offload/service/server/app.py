@@ -80,7 +80,7 @@ def create(service: Service) -> FastAPI:
             "description": HTTPStatus(status).phrase,
             "content": {wire.PROBLEM_TYPE: {"schema": TypeAdapter(ProblemDetails).json_schema()}},
         }
-        for status in (400, 401, 403, 408, 413, 421, 422, 429, 500, 503)
+        for status in (400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 503)
     }
     app.include_router(_own(service), dependencies=guarded, responses=refusals)
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
@@ -101,12 +101,12 @@ def _own(service: Service) -> APIRouter:
         ),
     )
     async def detect(request: Request, wishes: Annotated[Wishes, Query()]) -> Response:
-        """Detect the objects of one image: the raw file, or one multipart field of any name."""
+        """Detect the objects of one image: the raw file, or that of a form, of any name."""
         slots = service.ready()
         selection = wishes.selection(slots.info.min_score)
         check_classes(selection, slots.info.labels)
         async with service.intake.body(request) as body:
-            file = await only_file(request.headers.get("content-type"), body.data)
+            file = await only_file(request.headers.get("content-type"), body)
             async with slots.admission(request):
                 answer = await slots.detect(body, lambda: file, selection, wishes.max_pixels)
         return sent(answer, answer.server_timing())
@@ -190,7 +190,9 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
 
 
 def _entrance(app: ASGIApp, service: Service) -> ASGIApp:
-    """Lets in what may come in, counts answers, forgets requests whose sender has gone."""
+    """Lets in what may come in, as it was meant; counts answers, forgets requests whose sender has
+    gone.
+    """
 
     async def enter(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -203,9 +205,10 @@ def _entrance(app: ASGIApp, service: Service) -> ASGIApp:
             await send(message)
 
         try:
-            problem = await _refusal(service, scope, receive)
+            asked = _as_meant(scope)
+            problem = await _refusal(service, asked, receive)
             inside = app if problem is None else problem.response()
-            await inside(scope, receive, counting if scope["type"] == "http" else send)
+            await inside(asked, receive, counting if scope["type"] == "http" else send)
         except ClientDisconnect:
             pass
         except asyncio.CancelledError:
@@ -214,6 +217,17 @@ def _entrance(app: ASGIApp, service: Service) -> ASGIApp:
                 await _ENDING.response()(scope, receive, counting)
 
     return enter
+
+
+def _as_meant(scope: Scope) -> Scope:
+    """A request with the slashes that its path should have. HEAD is GET, whose answer's body
+    uvicorn leaves out.
+    """
+    if scope["type"] != "http":
+        return scope
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    path = "/" + "/".join(part for part in scope["path"].split("/") if part)
+    return {**scope, "method": method, "path": path}
 
 
 async def _refusal(service: Service, scope: Scope, receive: Receive) -> Problem | None:

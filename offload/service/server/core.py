@@ -23,7 +23,7 @@ from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
 from offload.service.server.intake import Body, Intake
-from offload.service.server.problems import later
+from offload.service.server.problems import Problem, later
 
 FILE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {
@@ -31,7 +31,6 @@ FORM = {
         "type": "object",
         "properties": {"myfile": {"type": "string", "format": "binary"}},
         "required": ["myfile"],
-        "additionalProperties": False,
     }
 }
 """A body that is a file, and a form that holds one, as OpenAPI describes them."""
@@ -87,14 +86,15 @@ OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
 
 @dataclass(slots=True)
 class Slots:
-    """As many images at a time as the engine has slots for, and a queue in front; `at_work` are the
-    threads that have one.
+    """As many images at a time as the engine has slots for, and a queue in front, in which none
+    waits for longer than `patience_s`; `at_work` are the threads that have one.
     """
 
     engine: SessionFactory
     info: wire.Info
     metrics: Metrics
     clock: Clock
+    patience_s: float = 300.0
     in_hand: int = 0
     at_work: set[int] = field(default_factory=set)
     threads: ThreadPoolExecutor = field(init=False)
@@ -114,9 +114,7 @@ class Slots:
             ClientDisconnect: the sender has gone.
         """
         if self.in_hand >= self.engine.concurrency + self.info.queue:
-            wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
-            detail = f"All slots are busy and the queue of {self.info.queue} is full."
-            raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
+            raise self._crowded(f"All slots are busy and the queue of {self.info.queue} is full.")
         self.in_hand += 1
         leaving = asyncio.create_task(_leave_with(request, asyncio.current_task()))
         try:
@@ -141,11 +139,14 @@ class Slots:
 
         Raises:
             ImageError: the image cannot be used.
+            Problem: it has waited for too long.
         """
         asked_s = self.clock()
 
         def work(*, heavy: bool) -> wire.Answer:
             begun_s = self.clock()
+            if begun_s - asked_s > self.patience_s:
+                raise self._crowded(f"No slot was free for {self.patience_s:g} s.")
             self.at_work.add(threading.get_ident())
             try:
                 found = self.engine.detect(Image("", make()), selection, max_pixels, heavy=heavy)
@@ -162,6 +163,10 @@ class Slots:
             answer = await run(self.heavy, partial(work, heavy=True))
         self.metrics.detected(answer.durations)
         return answer
+
+    def _crowded(self, detail: str) -> Problem:
+        wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
+        return later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
 
 
 async def _leave_with(request: Request, task: "asyncio.Task[None] | None") -> None:

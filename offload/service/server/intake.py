@@ -1,6 +1,7 @@
 """Request bodies: bounded each, bounded together, never waited for forever; the file in them."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from offload.domain.timing import Clock
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 _LEAST_BYTES_PER_S = 1000.0
 """Of a body, once `idle_s` are over; less is taken for somebody who holds connections."""
+
+_MOST_FIELDS = 100
+"""Of a form, beside its file."""
 
 _SMALL_BYTES = 2**20
 """A body up to this size is read in less time than handing it to a thread would be worth."""
@@ -34,6 +38,11 @@ class Body:
     evicted: bool = False
     data: bytes = b""
     recv_s: float = 0.0
+
+    def taken(self) -> bytes:
+        """Its bytes, for somebody who makes something else of them: they are not kept twice."""
+        data, self.data = self.data, b""
+        return data
 
 
 @dataclass(slots=True)
@@ -57,9 +66,13 @@ class Intake:
         """The whole body, counted as held until the context ends; only its size if not `keep`.
 
         Raises:
-            Problem: it is too large, stalls, or had to make room.
+            Problem: it is compressed, too large, stalls, or had to make room.
             ClientDisconnect: the sender has gone.
         """
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            detail = "This server unpacks nothing: send the body without a Content-Encoding."
+            headers = {"Accept-Encoding": "identity"}
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, headers=headers)
         # A float, as Python reads no integer of thousands of digits; zeros may lead.
         self._check(int(float(request.headers.get("content-length") or 0)))
         body = Body(self.clock(), asyncio.timeout(self.idle_s))
@@ -131,52 +144,63 @@ async def worked(size_bytes: int, work: Callable[[], T]) -> T:
     return work() if size_bytes <= _SMALL_BYTES else await asyncio.to_thread(work)
 
 
-async def only_file(content_type: str | None, body: bytes) -> bytes:
-    """The bytes of the file that was sent: the body itself, or the one field of a form.
+async def only_file(content_type: str | None, body: Body) -> bytes:
+    """The bytes of the file that was sent: the body itself, or the one file of a form, which is its
+    only field if none has a file's name.
 
     Raises:
-        Problem: the form is damaged, or holds not exactly one field.
+        Problem: the form is damaged, or holds not exactly one file.
     """
     kind, options = parse_options_header(content_type or "")
+    data = body.taken()
     if kind != b"multipart/form-data":
-        return body
+        return data
     boundary = options.get(b"boundary", b"")
-    return await worked(len(body), lambda: _only_field(body, boundary))
+    return await worked(len(data), lambda: _file_of(data, boundary))
 
 
-def _only_field(body: bytes, boundary: bytes) -> bytes:
-    """The field's content, in memory: a read-only file system has no room for spooled files."""
-    fields: list[list[bytes]] = []
+def _file_of(form: bytes, boundary: bytes) -> bytes:
+    files: list[File] = []
+    fields: list[Field] = []
     ended: list[bool] = []
 
-    def begin() -> None:
-        if fields:
+    def keep_file(file: File) -> None:
+        files.append(file)
+        if len(files) > 1:
             raise _not_one("more")  # no need to read on
-        fields.append([])
+
+    def keep_field(field: Field) -> None:
+        fields.append(field)
+        if len(fields) > _MOST_FIELDS:
+            raise _not_one(f"more than {_MOST_FIELDS} fields")
 
     try:
         if not boundary:
             raise FormParserError("it names no boundary")
-        parser = MultipartParser(
+        in_memory = {"MAX_MEMORY_FILE_SIZE": math.inf}  # a read-only system has no other room
+        parser = FormParser(
+            "multipart/form-data",
+            keep_field,
+            keep_file,
+            lambda: ended.append(True),
             boundary,
-            {
-                "on_part_begin": begin,
-                "on_part_data": lambda data, start, end: fields[-1].append(data[start:end]),
-                "on_end": lambda: ended.append(True),
-            },
+            config=in_memory,
         )
-        parser.write(body)
+        parser.write(form)
         parser.finalize()
         if not ended:
             raise FormParserError("it ends too early")
     except FormParserError as error:
         detail = f"The multipart form is damaged: {error}."
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
-    if not fields:
-        raise _not_one("none")
-    return b"".join(fields[0])
+    if files:
+        files[0].file_object.seek(0)
+        return files[0].file_object.read()
+    if len(fields) != 1:
+        raise _not_one(f"{len(fields)} fields" if fields else "none")
+    return fields[0].value or b""
 
 
 def _not_one(how_many: str) -> Problem:
-    detail = f"The form must hold exactly one field, the image; it holds {how_many}."
+    detail = f"The form must hold exactly one file, the image; it holds {how_many}."
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

@@ -148,7 +148,7 @@ def routes(service: Service) -> APIRouter:
         """One file of a form; the answer is the label of its best object, or `none`."""
         slots = service.ready()
         async with service.intake.body(request) as body:
-            file = await only_file(request.headers.get("content-type"), body.data)
+            file = await only_file(request.headers.get("content-type"), body)
             async with slots.admission(request):
                 answer = await slots.detect(body, lambda: file)
         best = answer.detections
@@ -161,10 +161,10 @@ async def _parsed(model: type[T], body: Body) -> T:
     """The document in `body`, which may be a JSON string that holds it."""
 
     def parse() -> T:
-        text: bytes | str = body.data
+        text: bytes | str = body.taken()
         try:
-            if body.data.lstrip()[:1] == b'"':
-                text = json.loads(body.data)
+            if text.lstrip()[:1] == b'"':
+                text = json.loads(text)
             if (text.count(",") if isinstance(text, str) else text.count(b",")) > _MAX_COMMAS:
                 raise ValueError("it holds too many values")
             return model.model_validate_json(text)
@@ -188,12 +188,22 @@ async def _all(slots: Slots, body: Body, images: Sequence[str]) -> list[wire.Ans
             except ImageError as error:
                 return error
 
-    return await asyncio.gather(*map(one, images))
+    tasks = [asyncio.ensure_future(one(image)) for image in images]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # where one failed otherwise, nobody waits for the rest
+            task.cancel()
 
 
 def _decoded(image: str) -> bytes:
-    """The bytes of a base64 text; a data URL's head is left out."""
+    """The bytes of a base64 text of either alphabet; a data URL's head is left out, and so is what
+    Python writes around bytes.
+    """
     text = image.partition(",")[2] if image.startswith("data:") else image
+    if text.startswith("b'"):
+        text = text[2:].removesuffix("'")
+    text = text.replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode("".join(text.split()) if "\n" in text else text, validate=True)
     except (binascii.Error, ValueError) as error:

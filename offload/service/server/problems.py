@@ -96,11 +96,12 @@ def _methods(app: FastAPI, path: str) -> list[str]:
     """What may be asked of a path, whichever routes share it."""
     asked = {"type": "http", "path": path, "root_path": "", "headers": []}
     routes = [route for route in app.routes if not isinstance(route, Mount)]
-    return [
+    methods = [
         method
-        for method in ("GET", "HEAD", "POST")
+        for method in ("GET", "POST")
         if any(route.matches({**asked, "method": method})[0] is Match.FULL for route in routes)
-    ] or ["GET", "HEAD"]  # files
+    ] or ["GET"]  # files
+    return ["GET", "HEAD", *methods[1:]] if methods[0] == "GET" else methods
 
 
 def sentence(errors: Sequence[Any]) -> str:
