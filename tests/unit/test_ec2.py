@@ -748,3 +748,7 @@ class TestPermissions:
         assert ending["Condition"] == {"StringEquals": {f"ec2:ResourceTag/{OWNER}": owner}}
         (tagging,) = (s for s in policy["Statement"] if s["Sid"] == "TagWhatIsMade")
         assert tagging["Condition"]["StringEquals"][f"aws:RequestTag/{OWNER}"] == owner
+        launching = [s for s in policy["Statement"] if "ec2:RunInstances" in s["Action"]]
+        (machines,) = (s for s in launching if "arn:aws:ec2:*:*:instance/*" in s["Resource"])
+        assert machines["Condition"] == {"StringEquals": {f"aws:RequestTag/{OWNER}": owner}}
+        assert "*" not in [each for s in launching for each in s["Resource"]]

@@ -1,7 +1,7 @@
 """What AWS has to permit for machines to be rented, and what it does permit."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from offload.domain.machines import OWNER, Offer, Resource
@@ -22,7 +22,12 @@ _LOOKING = (
     "DescribeSecurityGroups", "DescribeSpotInstanceRequests", "DescribeSubnets",
     "DescribeVolumes", "DescribeVpcs",
 )  # fmt: skip
-_MAKING = ("RunInstances", "CreateSecurityGroup", "ImportKeyPair")
+_MAKING = ("CreateSecurityGroup", "ImportKeyPair")
+_LAUNCH = "RunInstances"
+_LAUNCHED_WITH = (
+    "image", "key-pair", "network-interface", "security-group", "snapshot",
+    "spot-instances-request", "subnet", "volume",
+)  # fmt: skip
 _SSH = {"IpPermissions": [ssh_from("0.0.0.0/0")]}
 _HANDLING: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "StartInstances": ("instance", "InstanceIds", {}),
@@ -60,11 +65,18 @@ def policy() -> dict[str, Any]:
         _allow("Look", [*_ec2(_LOOKING), "pricing:GetProducts", "servicequotas:GetServiceQuota"]),
         _allow("FindImages", "ssm:GetParameters", "arn:aws:ssm:*::parameter/aws/service/*"),
         _allow("Make", _ec2(_MAKING)),
+        _allow("LaunchWith", _ec2([_LAUNCH]), _arns(_LAUNCHED_WITH)),
+        _allow(
+            "LaunchMarked",
+            _ec2([_LAUNCH]),
+            _arns(["instance"]),
+            StringEquals={f"aws:RequestTag/{OWNER}": owner},
+        ),
         _allow(
             "TagWhatIsMade",
             "ec2:CreateTags",
             StringEquals={
-                "ec2:CreateAction": list(_MAKING),
+                "ec2:CreateAction": [_LAUNCH, *_MAKING],
                 f"aws:RequestTag/{OWNER}": owner,
             },
         ),
@@ -78,10 +90,17 @@ def policy() -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
+def _arns(kinds: Iterable[str]) -> list[str]:
+    return [f"arn:aws:ec2:*:*:{kind}/*" for kind in kinds]  # an image's has no account
+
+
 def _allow(
-    name: str, actions: str | list[str], resource: str = "*", **condition: Mapping[str, Any]
+    name: str,
+    actions: str | list[str],
+    resources: str | list[str] = "*",
+    **condition: Mapping[str, Any],
 ) -> dict[str, Any]:
-    said = {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resource}
+    said = {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources}
     return said | ({"Condition": condition} if condition else {})
 
 
