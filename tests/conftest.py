@@ -1,6 +1,7 @@
 """Where tests live: an empty home, no outside network, the shared assets if they are there."""
 
 import contextlib
+import gc
 import os
 import pty
 import signal
@@ -51,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--attack", action="store_true", help="in tests/attack try all, not a tenth: takes long"
     )
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: no later look for garbage need go through it."""
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -57,7 +57,7 @@ class Row:
         found = [(d["label"], d["id"], d["score"], d["box"]) for d in document["detections"]]
         durations = with_new_names(document["durations"])
         row = read(cls, {**document, "detections": found, "durations": durations})
-        if (row.error, row.width) == (None, None):
+        if row.error is None and None in {row.width, row.height}:
             raise ValueError(row)
         return row
 

@@ -125,10 +125,10 @@ def test_what_is_left_out_is_counted_by_suffix(tree: Path) -> None:
         (tree / name).touch()
     omission = find([str(tree)]).omission
     if formats.READS_HEIF:
-        assert omission == "5 other files left out (3 .xyz, 1 without suffix, 1 .md)"
+        assert omission == "4 other files left out (3 .xyz, 1 without suffix)"
     else:
         assert omission == (
-            "7 other files left out (3 .xyz, 2 .heic, 1 without suffix, 1 .md); "
+            "6 other files left out (3 .xyz, 2 .heic, 1 without suffix); "
             "to read HEIC: pip install 'offload[heif]'"
         )
 

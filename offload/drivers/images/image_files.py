@@ -28,6 +28,12 @@ SUFFIXES = (
 _NO_PICTURES = re.compile(r"\._.*|\.thumbnails|\.Trash.*|@eaDir|__MACOSX|#recycle|\$RECYCLE\.BIN")
 """Files and folders of systems, which hold copies and waste under the names of pictures."""
 
+_DOCUMENTS = {
+    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".xmp", ".yaml", ".yml", ".toml",
+    ".md", ".html", ".log",
+}  # fmt: skip
+"""Labels, lists and notes lie beside pictures everywhere: nobody misses them."""
+
 _UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _KINDS_SHOWN = 4
 
@@ -50,7 +56,7 @@ _REASONS = {
 @dataclass(frozen=True, slots=True)
 class ImageList:
     """The images of a job: paths relative to `root`, what could not even be listed, and how many
-    other files the folders have, by suffix.
+    other files the folders have, by suffix; documents are not counted.
     """
 
     root: str
@@ -249,7 +255,8 @@ class _Walk:
             elif entry.name.lower().endswith(SUFFIXES):
                 yield entry.path
             elif not ours and not entry.name.startswith("."):
-                self.left_out[os.path.splitext(entry.name)[1].lower()] += 1
+                suffix = os.path.splitext(entry.name)[1].lower()
+                self.left_out.update({suffix} - _DOCUMENTS)
 
     def _folder(self, entry: os.DirEntry[str]) -> Iterator[str]:
         if self.skip and os.path.realpath(entry.path) == self.skip:
