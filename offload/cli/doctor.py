@@ -63,9 +63,9 @@ def config(as_json: options.AsJson = False) -> None:
 
 
 def trust() -> None:
-    """Have ./offload.toml count from now on, until it is changed; show what it sets.
+    """Trust this folder's offload.toml until it is changed.
 
-    It may set offline, workers, threads, history and keep_local. All else is set in your own
+    Shows what it sets. It may set offline, workers, threads, history and keep_local. All else is set in your own
     settings file or as OFFLOAD_* variables only: a folder may come from anybody.
     """
     from offload.drivers import settings
