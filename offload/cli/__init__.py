@@ -7,7 +7,7 @@ import sys
 import warnings
 from io import TextIOWrapper
 
-from offload.cli.process import INTERRUPTED  # notes when this process began, too
+from offload.cli.process import INTERRUPTED, end_without_reader  # notes when it began, too
 
 
 def main() -> None:
@@ -26,6 +26,10 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            end_without_reader()
+        raise
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a C module was loaded
             sys.exit(INTERRUPTED)

@@ -65,8 +65,8 @@ def config(as_json: options.AsJson = False) -> None:
 def trust() -> None:
     """Trust this folder's offload.toml until it is changed.
 
-    Shows what it sets. It may set offline, workers, threads, history and keep_local. All else is set in your own
-    settings file or as OFFLOAD_* variables only: a folder may come from anybody.
+    Shows what it sets. It may set offline, workers, threads, history and keep_local. All else is
+    set in your own settings file or as OFFLOAD_* variables only: a folder may come from anybody.
     """
     from offload.drivers import settings
     from offload.render import tables

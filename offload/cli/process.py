@@ -1,6 +1,8 @@
 """This process: when it began, how Ctrl-C ends it, and its exit codes besides those of errors."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,13 @@ BEGAN_S = perf_counter()
 SOME_FAILED = 3
 UNAVAILABLE = 4
 INTERRUPTED = 130
+
+
+def end_without_reader() -> None:
+    """End as other filters do whose reader has gone, `head` for instance: by the signal."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
 
 
 @contextmanager

@@ -263,6 +263,7 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(many: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
+    assert process.returncode == -signal.SIGPIPE
 
 
 def test_a_mistake_in_the_command_does_not_discard_results(
