@@ -73,10 +73,12 @@ def _table(text: str) -> list[dict[str, str]]:
     return list(map(with_new_names, rows))
 
 
-def _makespans(text: str) -> list[tuple[str, int, float]]:
-    return [
+def _runs(text: str) -> tuple[list[dict[str, str]], list[tuple[str, int, float]]]:
+    """The lines, and of those without an error the lane, number of images and seconds."""
+    lines = _table(text)
+    return lines, [
         (lane(line["place"], line), int(line["images"]), float(line["makespan_s"]))
-        for line in _table(text)
+        for line in lines
         if not line["error"]
     ]
 
@@ -98,9 +100,8 @@ class StudyDir:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self.environment = _part(folder, _ENVIRONMENT, _document)
-        runs = _part(folder, _RUNS, _table)
+        runs, self.makespans = _part(folder, _RUNS, _runs)
         self.done = {line["cell"] for line in runs if not line["error"]}
-        self.makespans = _part(folder, _RUNS, _makespans)
         self._failed = {line["cell"] for line in runs if line["error"]}
 
     def append(self, run: CellRun) -> None:
