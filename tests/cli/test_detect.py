@@ -240,7 +240,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_sums_up(many: Path, tmp_path: Path)
     process.send_signal(signal.SIGINT)
     output, messages = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "Finishing what is in hand" in messages
+    assert "Finishing what is in progress" in messages
     assert "images/s over" in messages
     logged = rows((tmp_path / "out" / "detections.jsonl").read_text())
     assert {row["path"] for row in rows(output)} <= {row["path"] for row in logged}

@@ -161,7 +161,7 @@ def test_a_machine_is_let_go_before_it_costs_too_much_and_the_rest_is_done_here(
         done = up.renter("detect", folder, *SPLIT, *given)
     assert done.returncode == 0, done.stderr
     by_place = assert_each_once(folder, out)
-    assert "remote takes no more images so as to cost no more than --max-cost" in done.stderr
+    assert "remote takes no more images, to stay within --max-cost" in done.stderr
     assert by_place["remote"] > 0
     assert "allowed" in done.stderr
     assert "more than the" not in done.stderr
@@ -238,7 +238,7 @@ def test_a_machine_that_is_rented_on_the_way_and_ends_on_the_way_costs_no_image_
     assert process.returncode == 0, said
     by_place = assert_each_once(folder, out)
     assert by_place["local"] > 0
-    assert "remote takes part now" in said
+    assert "remote joined" in said
     assert f"The machine {name} is removed again" in said
     assert spent_usd(said) >= 0.001, "a minute at least"
     assert hopeful.carrying(name) == []
