@@ -375,9 +375,9 @@ def test_whatever_ends_whenever_no_image_is_lost_and_nothing_is_left_that_is_not
     shutil.rmtree(out)
     pace(5)
     process = hopeful.begun(*given)
-    until(lambda: done_there(out))
+    until(lambda: done_there(out) or process.poll() is not None, 600)
     pace(0)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert assert_each_once(folder, out)["remote"] > 0
+    assert assert_each_once(folder, out)["remote"] > 0, said
     assert hopeful.carrying(name) == []
