@@ -199,9 +199,9 @@ def test_a_link_in_place_of_a_folder_for_pictures_is_not_followed(folder: Path, 
         results_dir.opened(str(folder), SETTINGS, overwrite=False) as results,
         pytest.raises(OffloadError, match="there is a link"),
     ):
-        results.annotate("sub/a.jpg", b"drawn")
+        results.annotate("sub/a.jpg", b"drawn", b"small")
     with results_dir.opened(str(folder), SETTINGS, overwrite=True) as results:
-        results.annotate("sub/a.jpg", b"drawn")
+        results.annotate("sub/a.jpg", b"drawn", b"small")
     assert (folder / "annotated" / "sub" / "a.jpg").read_bytes() == b"drawn"
     assert (photos / "sub" / "a.jpg").read_text() == "precious"
     assert len(list(photos.rglob("*"))) == 2

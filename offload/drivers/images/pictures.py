@@ -42,6 +42,7 @@ _memory = MemoryBudget(min(_MOST_BYTES, 2 * 2**30))
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
+_THUMBNAIL_PX, _THUMBNAIL_QUALITY = 320, 75
 
 # `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
@@ -70,6 +71,13 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
     A picture with no side of 320 pixels is enlarged until its labels can be read.
     """
     return _made(data, max_pixels, _annotated, detections)
+
+
+def thumbnail(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
+    """A small JPEG of a picture that `annotate` made; itself if it is small."""
+    most = max(max_pixels, MAX_PIXELS)  # what was small may have been enlarged
+    small = smaller(data, _THUMBNAIL_PX, _THUMBNAIL_QUALITY, most)
+    return small[0] if small else data
 
 
 def longest_px(data: bytes, max_pixels: int = MAX_PIXELS) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
-from offload.domain.results import Json
+from offload.domain.results import SHOWN_SCORE, Json
 from offload.domain.vision import Selection
 from offload.drivers.images import image_files, pictures
 from offload.places import known
@@ -162,6 +162,11 @@ class Request:
             max_detections=self.max_detections,
             max_iou=self.max_iou,
         )
+
+    @property
+    def shown_score(self) -> float:
+        """From which score on objects are drawn."""
+        return SHOWN_SCORE if self.min_score is None else self.min_score
 
     def fixed(self, model: Model, root: str) -> Json:
         """What must be the same for a results folder to be continued."""
