@@ -40,7 +40,7 @@ def write(file: TextIO, rows: Iterable[Row], model: str, min_score: float) -> No
 
 
 def _address(path: str) -> str:
-    """The path of a row as in a URL, where bytes that are not UTF-8, which rows spell, are bytes."""
+    """The path of a row as in a URL; bytes that are not UTF-8, which rows spell, are bytes."""
     plain = path.encode("utf-8", "backslashreplace")
     return quote(_BYTES.sub(lambda found: bytes.fromhex(found[1].decode()), plain))
 

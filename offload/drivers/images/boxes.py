@@ -14,7 +14,8 @@ from PIL import ImageDraw, ImageFont, features
 from offload.domain.vision import Detection
 from offload.drivers.images import fonts
 
-Edges = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Edges = Floats
 """Left, top, right, bottom in pixels: [4], or [N,4] of several."""
 RGB = tuple[int, int, int]
 _Font = ImageFont.FreeTypeFont
@@ -116,49 +117,44 @@ def label_places(
     for box, size in zip(boxes, sizes, strict=True):
         small = boxes[areas < size[0] * size[1]]
         tries = (
-            _free(corners, size, covered)
+            _first_free(xs, ys, size, covered, order)
             for covered in (np.vstack([taken, small]), taken)
-            for corners in _corners(box, size, canvas)
+            for xs, ys, order in _corners(box, size, canvas)
         )
-        if (free := next(filter(len, tries), None)) is None:
-            yield None
-            continue
-        place = np.concatenate([free[0], free[0] + size])
-        taken = np.vstack([taken, place])
+        place = next((place for place in tries if place is not None), None)
+        if place is not None:
+            taken = np.vstack([taken, place])
         yield place
 
 
 def _corners(
     box: Edges, size: tuple[float, float], canvas: tuple[int, int]
-) -> Iterator[NDArray[np.float64]]:
-    """Top left corners [M,2] that a label may have: the usual ones; then, the nearest first, those
-    around them.
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Where the left edge [X] and the top edge [Y] of a label may be, and in which order [Y,X] that
+    is tried: the usual places; then, the nearest first, those around them.
     """
     (left, top, right, bottom), (width, height) = box, size
-    edge = np.maximum(0, np.subtract(canvas, size))
-    rows = [y for y in (top - height, bottom, top, bottom - height) if 0 <= y <= edge[1]]
-    yield (
-        np.array([(x, y) for y in rows for x in (left, right - width)]).reshape(-1, 2).clip(0, edge)
-    )
+    edge_x, edge_y = np.maximum(0, np.subtract(canvas, size))
+    ys = np.array([y for y in (top - height, bottom, top, bottom - height) if 0 <= y <= edge_y])
+    yield np.clip([left, right - width], 0, edge_x), ys, np.arange(2.0 * len(ys)).reshape(-1, 2)
     reach = _REACH * height
-    xs = np.linspace(left - width - reach, right + reach, _STEPS)
-    ys = np.linspace(top - height - reach, bottom + reach, _STEPS)
-    around = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2).clip(0, edge)
-    away = np.abs(around - (left, top - height)).sum(1)
-    yield around[np.argsort(away, kind="stable")]
+    xs = np.linspace(left - width - reach, right + reach, _STEPS).clip(0, edge_x)
+    ys = np.linspace(top - height - reach, bottom + reach, _STEPS).clip(0, edge_y)
+    yield xs, ys, np.abs(ys[:, None] - (top - height)) + np.abs(xs - left)
 
 
-def _free(
-    corners: NDArray[np.float64], size: tuple[float, float], covered: Edges
-) -> NDArray[np.float64]:
-    """Those of the corners at which a rectangle of that size covers none of others."""
-    if not len(corners):
-        return corners
-    low, high = corners.min(0), corners.max(0) + size
-    covered = covered[((covered[:, :2] < high) & (low < covered[:, 2:])).all(1)]
-    meet = (covered[:, :2] < corners[:, None] + size) & (corners[:, None] < covered[:, 2:])
-    free: Edges = corners[~np.any(np.all(meet, axis=2), axis=1)]
-    return free
+def _first_free(
+    xs: Floats, ys: Floats, size: tuple[float, float], covered: Edges, order: Floats
+) -> Edges | None:
+    """The first place at which a rectangle of that size covers none of others."""
+    across = (xs[:, None] < covered[:, 2]) & (covered[:, 0] < xs[:, None] + size[0])
+    down = (ys[:, None] < covered[:, 3]) & (covered[:, 1] < ys[:, None] + size[1])
+    order = np.where(down @ across.T, np.inf, order)
+    if np.isinf(order).all():
+        return None
+    row, column = np.unravel_index(order.argmin(), order.shape)
+    x, y = xs[column], ys[row]
+    return np.array([x, y, x + size[0], y + size[1]])
 
 
 def _write(pen: ImageDraw.ImageDraw, label: _Label, place: Edges, rgb: RGB) -> None:
