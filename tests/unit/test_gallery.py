@@ -111,7 +111,7 @@ def test_half_sure_objects_are_drawn_only_if_asked_for_and_are_in_the_files_anyw
     assert (tmp_path / "annotated" / photo.name).read_bytes() == pictures.annotate(
         photo.read_bytes(), shown
     )
-    assert data((tmp_path / "gallery.html").read_text())["min_score"] == (min_score or 0.5)
+    assert data((tmp_path / "gallery.html").read_text())["min_score"] == (0 if min_score else 0.5)
 
 
 def test_without_annotated_pictures_there_is_no_gallery(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def _colours(detections: Sequence[Detection]) -> Iterator[RGB]:
 
 def colour(class_id: int, number: int) -> RGB:
     """That of the object with this number among those of its class, the same in all pictures."""
-    hue, lightness = class_id * _GOLDEN % 1, 0.36 + 0.4 * (number * _GOLDEN % 1)
+    hue, lightness = class_id * _GOLDEN % 1, 0.36 + 0.4 * ((number * _GOLDEN + 0.25) % 1)
     red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.85)
     return round(255 * red), round(255 * green), round(255 * blue)
 

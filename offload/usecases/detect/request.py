@@ -118,6 +118,11 @@ class Request:
         return any(known()[name].leaves_machine for name in self.members)
 
     @property
+    def shown_score(self) -> float:
+        """What people are shown scores that much at least; results have all that was asked for."""
+        return SHOWN_SCORE if self.min_score is None else 0.0
+
+    @property
     def as_is(self) -> "Request":
         """The same without smaller copies."""
         return replace(self, upload_max_side=None, upload_quality=_DEFAULTS["upload_quality"])
@@ -162,11 +167,6 @@ class Request:
             max_detections=self.max_detections,
             max_iou=self.max_iou,
         )
-
-    @property
-    def shown_score(self) -> float:
-        """From which score on objects are drawn."""
-        return SHOWN_SCORE if self.min_score is None else self.min_score
 
     def fixed(self, model: Model, root: str) -> Json:
         """What must be the same for a results folder to be continued."""

@@ -223,5 +223,4 @@ def _documented(
 
 def _annotate(results: ResultsDir, request: Request, image: Image, found: Detections) -> None:
     shown = [d for d in found.found if d.score >= request.shown_score]
-    drawn = pictures.annotate(image.data, shown, request.max_pixels)
-    results.annotate(image.path, drawn, pictures.thumbnail(drawn, request.max_pixels))
+    results.annotate(image.path, *pictures.drawn(image.data, shown, request.max_pixels))
