@@ -89,6 +89,17 @@ def test_hostile_names_are_text_and_lead_to_their_pictures(
         assert page.evaluate("document.querySelector('img').naturalWidth") == 400
 
 
+def test_a_picture_that_has_no_small_one_is_shown_itself(browser: Browser, tmp_path: Path) -> None:
+    address = written(tmp_path, 1)
+    saved(tmp_path / "thumbnails" / FILE, Image.new("RGB", (200, 150), "red"), "JPEG")
+    with browser.page() as page:
+        page.open(address)
+        page.wait_for("document.querySelector('img').naturalWidth === 200")
+        (tmp_path / "thumbnails" / FILE).unlink()
+        page.open(address)
+        page.wait_for("document.querySelector('img').naturalWidth === 400")
+
+
 def test_the_keyboard_alone_turns_pages_and_nothing_is_asked_of_any_host(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -24,8 +24,10 @@ def having(text: str) -> str | None:
 @cache
 def _files() -> Sequence[str]:
     """The font of matplotlib, then the system's, upright ones before others."""
-    from matplotlib import font_manager, get_data_path
-
+    try:
+        from matplotlib import font_manager, get_data_path
+    except ModuleNotFoundError:  # the image of a server does without
+        return []
     ours = os.path.join(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     theirs = [path for path in font_manager.findSystemFonts() if _PLACEHOLDERS not in path.lower()]
     return [ours, *sorted(theirs, key=lambda path: (bool(_STYLED.search(path)), path))]
