@@ -81,7 +81,9 @@ def test_a_script_that_the_own_font_lacks_is_drawn_with_one_that_has_it(word: st
     assert drawn(word) not in {drawn("class 7"), drawn(word[::-1])}
 
 
-@pytest.mark.parametrize("name", [NO_LETTER, f"dog {NO_LETTER}", "two\nlines", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "name", [NO_LETTER, f"dog {NO_LETTER}", "two\nlines", "\x1b[2J", "tag\U000e0001"]
+)
 def test_a_class_whose_letters_no_font_has_is_drawn_as_its_id(name: str) -> None:
     assert drawn(name) == drawn("class 7")
 

@@ -100,8 +100,11 @@ def _legible(d: Detection, plain: _Font, text_px: float) -> tuple[str, _Font]:
     """The name of a class and a font that has its letters, or its id where there is none."""
     if d.label.isascii() and d.label.isprintable():
         return d.label, plain
-    shaped = any(unicodedata.bidirectional(letter) in {"R", "AL", "NSM"} for letter in d.label)
-    if (file := fonts.having(d.label)) and (features.check("raqm") or not shaped):
+    kinds = {
+        f(letter) for letter in d.label for f in (unicodedata.bidirectional, unicodedata.category)
+    }
+    plain_line = kinds.isdisjoint({"R", "AL", "BN", "Mn", "Mc", "Me"})
+    if (file := fonts.having(d.label)) and (features.check("raqm") or plain_line):
         return d.label, ImageFont.truetype(file, text_px)
     return f"class {d.class_id}", plain
 

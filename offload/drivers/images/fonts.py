@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _STYLED = re.compile("bold|italic|oblique|light|thin|black|cond|narrow|mono", re.IGNORECASE)
+_JOINERS = "\u200c\u200d\ufe0f"
+"""They change how their neighbours look and are never seen."""
 _PLACEHOLDERS = "lastresort"
 """Fonts that have every letter, and draw all of a script alike."""
 
@@ -17,7 +18,7 @@ _PLACEHOLDERS = "lastresort"
 @lru_cache(4096)
 def having(text: str) -> str | None:
     """The file of the first font here that has every letter of `text`; None if none has."""
-    letters = [ord(letter) for letter in text if unicodedata.category(letter) != "Cf"]
+    letters = [ord(letter) for letter in text if letter not in _JOINERS]
     return next((file for file in _files() if np.isin(letters, _letters(file)).all()), None)
 
 
