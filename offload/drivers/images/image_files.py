@@ -38,7 +38,10 @@ _UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _KINDS_SHOWN = 4
 
 _RESULTS = {"run.json", "detections.jsonl"}
-"""What a results folder holds; annotated pictures beside them are no photos."""
+"""What a results folder holds; pictures beside them are no photos."""
+
+ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
+"""The folders of a results folder that have pictures, by the paths of the photos."""
 
 MAX_FILE_BYTES = 512 * 2**20
 """No picture within the pixel limit comes near this; larger files are refused unread."""
@@ -250,7 +253,7 @@ class _Walk:
             if _NO_PICTURES.fullmatch(entry.name):
                 continue
             if _is_folder(entry):
-                if self.recursive and not (ours and entry.name == "annotated"):
+                if self.recursive and not (ours and entry.name in {ANNOTATED, THUMBNAILS}):
                     yield from self._folder(entry)
             elif entry.name.lower().endswith(SUFFIXES):
                 yield entry.path
