@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from offload.cli import advise, detect, doctor, experiment, models, profile, serve
+from offload.cli import advise, complete, detect, doctor, experiment, models, profile, serve
 from offload.cli.pages import App, CommandGroup
 from offload.cli.provisioning import machines, provision
 from offload.version import __version__
@@ -41,6 +41,14 @@ class Root(CommandGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""
         return [name for commands in _PANELS.values() for name in commands]
+
+    def get_params(self, ctx: Any) -> Any:
+        """Typer's own among them, of which one does something else."""
+        params = super().get_params(ctx)
+        for param in params:
+            if param.name == "install_completion":
+                param.callback = complete.install
+        return params
 
 
 app = App(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

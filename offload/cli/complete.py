@@ -1,9 +1,13 @@
 """What the shell is offered for a value that is being typed. Imports nothing heavy."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import typer
+from typer import completion
 
 from offload import places
 from offload.domain.places import AUTO, SPLIT
@@ -64,6 +68,23 @@ def several(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
         return [front + value for value in values() if value not in given]
 
     return offered
+
+
+def install(ctx: Any, _param: Any, wanted: bool | str) -> None:
+    """Install completion for the shell that this is typed in, where that shell looks for it. fish
+    looks where XDG_CONFIG_HOME says, and typer does not.
+    """
+    if not wanted or ctx.resilient_parsing:
+        return
+    named = wanted if isinstance(wanted, str) else None
+    shell, written = completion.install(named)  # type: ignore[attr-defined] # imported there
+    path, config = str(written), os.environ.get("XDG_CONFIG_HOME")
+    if shell == "fish" and config:
+        path = os.path.join(config, "fish", "completions", written.name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.move(written, path)
+    typer.echo(f"The completion for {shell} is in {path}. To use it, open another terminal.")
+    raise typer.Exit
 
 
 def _settings() -> "Settings | None":

@@ -7,7 +7,7 @@ that name no panel are those of the last one.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from typer import Context, Typer
+from typer import Typer
 from typer.core import TyperCommand, TyperGroup
 
 _WIDEST = 26
@@ -23,17 +23,21 @@ class _Page:
     help: str | None
     get_params: Any
 
-    def get_help(self, ctx: Context) -> str:
+    def get_help(self, ctx: Any) -> str:
         """The page."""
         text: str = super().get_help(ctx)  # type: ignore[misc] # typer's
         return text.replace(_HELD, " ")
 
-    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The first line of the docstring."""
+        return (self.help or "").strip().partition("\n")[0]
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Arguments as documentation has them: `SOURCE...`, `[FILE]`."""
         pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc] # typer's
         return [piece.strip("{}").replace("}...", "...") for piece in pieces]
 
-    def format_help_text(self, _ctx: Context, formatter: Any) -> None:
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """The docstring."""
         for paragraph in (self.help or "").split("\n\n"):
             formatter.write_paragraph()
@@ -44,7 +48,7 @@ class _Page:
                 else:
                     formatter.write_text(paragraph.replace("\n", " "))
 
-    def format_options(self, ctx: Context, formatter: Any) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then options by panel."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
@@ -71,14 +75,13 @@ class Command(_Page, TyperCommand):
 class CommandGroup(_Page, TyperGroup):
     """Commands by panel, each with the first line of its docstring."""
 
-    def format_options(self, ctx: Context, formatter: Any) -> None:
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         """The commands, then the options."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for name in self.list_commands(ctx):
             command = self.commands[name]
-            summary = (command.help or "").strip().partition("\n")[0]
             panel = getattr(command, "rich_help_panel", None) or "Commands"
-            panels.setdefault(panel, []).append((name, summary))
+            panels.setdefault(panel, []).append((name, command.get_short_help_str()))
         for panel, rows in panels.items():
             with formatter.section(panel):
                 width = max(map(len, self.commands))

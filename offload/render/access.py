@@ -23,6 +23,6 @@ def _as_json(event: Answered) -> str:
 
 
 def _as_text(event: Answered) -> str:
-    status, sizes = event.status or "-", f"{event.received_bytes} {event.sent_bytes}"
-    asked = f"{event.client} {event.method} {event.path}"
-    return f"{now()} {asked} {status} {event.duration_s:.3f} s, bytes in and out: {sizes}"
+    asked = f"{event.client} {event.method} {event.path} {event.status or '-'}"
+    sizes = f"{event.received_bytes} bytes in, {event.sent_bytes} out"
+    return f"{now()} {asked} {event.duration_s:.3f} s, {sizes}"

@@ -137,7 +137,7 @@ def network() -> str | None:
     return None
 
 
-def outward_address(family: int) -> str:
+def outward_address(family: socket.AddressFamily) -> str:
     """The address that others know this computer by: that of the default route, or its name where
     there is none. Nothing is sent.
     """
