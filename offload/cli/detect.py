@@ -216,7 +216,7 @@ def _carry_out(
     from contextlib import ExitStack
 
     from offload import bootstrap
-    from offload.cli.provisioning.provision import asked_for, renting
+    from offload.cli.provisioning.renting import asked_for, renting
     from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
     from offload.render import detections, messages, progress

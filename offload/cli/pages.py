@@ -14,7 +14,7 @@ _WIDEST = 26
 """Letters of an option and what it takes that leave the explanation on the same line."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_HELD = "\N{NO-BREAK SPACE}"
+_HELD = "\xa0"
 
 
 class _Page:
