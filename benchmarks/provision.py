@@ -28,7 +28,7 @@ PROJECT = Path(__file__).parents[1]
 PICTURE = PROJECT / "examples" / "images" / "red-bus.jpg"
 NAME = "bench"
 NEW = (
-    "provision", "ec2", "--name", NAME, "--yes", "-m", "builtin", "--image", "stream",
+    "provision", "ec2", "--name", NAME, "--yes", "-m", "builtin", "--container-image", "stream",
     "--allow-cidr", "203.0.113.1/32", "--offline",
 )  # fmt: skip
 

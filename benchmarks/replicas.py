@@ -32,7 +32,8 @@ from offload.domain.timing import quantile
 from offload.domain.vision import Image
 from offload.drivers.http.web import Unreachable
 from offload.places.served import BalancedSession
-from offload.providers import Endpoint, PlaceConfig, docker
+from offload.providers import docker
+from offload.providers.config import Endpoint, PlaceConfig
 from offload.service import wire
 from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession

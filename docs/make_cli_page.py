@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from offload.cli.commands import app
 
-WIDTH = 90
+WIDTH = 80
 
 
 def page() -> str:

@@ -8,7 +8,7 @@ import pytest
 from offload import places
 from offload.domain.places import PlaceTraits
 from offload.places import inprocess
-from offload.providers import PlaceConfig
+from offload.providers.config import PlaceConfig
 
 TRAITS = PlaceTraits("twin", title="another process", rented=False)
 

@@ -92,7 +92,9 @@ class Bed:
         if part.place in ELSEWHERE:
             return ["--where", "remote", "--url", self.host.url]
         options = ["--where", _WHERE[part.place], *self._models[part.detector].options()]
-        return options + (["--cpus", "1", "--image", IMAGE] if part.place == CONTAINER else [])
+        return options + (
+            ["--cpus", "1", "--container-image", IMAGE] if part.place == CONTAINER else []
+        )
 
     def run(self, cores: float, arguments: Sequence[str], settings: Mapping[str, str]) -> str:
         """Run our command on so many cores of this machine; what it prints."""

@@ -25,7 +25,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="offload")  # as completion is asked for, with `python -m` too
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
             end_without_reader()

@@ -3,111 +3,148 @@
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
-from offload.cli import options
+from offload.cli import complete, options
 from offload.domain import units
+from offload.domain.places import StartState
+
+_job = options.panel("The job")
+_wish = options.panel("What is best")
 
 
 def advise(
     ctx: typer.Context,
     sources: Annotated[
         list[str] | None,
-        Argument(metavar="[SOURCE]", help="The images the job is about; or give --images."),
+        Argument(metavar="SOURCE", help="The images the job is about; or give --images."),
     ] = None,
-    images: Annotated[
-        int | None, Option("--images", "-n", help="How many images the job has.")
-    ] = None,
+    images: Annotated[int | None, _job("--images -n", "How many images the job has.", "N")] = None,
     recursive: options.Recursive = False,
-    model: Annotated[
-        str | None,
-        Option(
-            "--model", "-m", help="The model. [default: the setting, else the last one measured]"
-        ),
-    ] = None,
-    optimize: Annotated[str, Option(help="What is to be small: time or cost.")] = "time",
-    deadline_s: Annotated[
-        float | None, options.duration("--deadline", "By when it must be done, such as 90s.")
-    ] = None,
-    max_cost_usd: Annotated[
-        float | None, options.dollars("--max-cost", "What it may cost at most.")
-    ] = None,
-    value_of_time_usd_per_h: Annotated[
-        float | None,
-        options.dollars("--value-of-time", "What an hour of waiting is worth: weighs both."),
-    ] = None,
-    risk: Annotated[
-        str, Option(help="mean, or averse: what nine runs of ten stay below.")
-    ] = "mean",
-    uplink_bytes_per_s: Annotated[
-        float | None,
-        options.quantity(
-            "--uplink", units.rate_bytes_per_s, "RATE", "Instead of a measurement, such as 20Mbit."
-        ),
-    ] = None,
-    rtt_s: Annotated[
-        float | None, options.duration("--rtt", "The round trip, such as 30ms.", zero_ok=True)
-    ] = None,
+    model: options.ModelMeasured = None,
     image_bytes: Annotated[
         float | None,
         options.quantity(
-            "--image-size", units.size_bytes, "SIZE", "What an image weighs, such as 2.5MB."
+            "--image-size",
+            units.size_bytes,
+            "SIZE",
+            "What an image weighs, such as 2.5MB. [default: as measured]",
+            _job,
+        ),
+    ] = None,
+    optimize: Annotated[
+        str, _wish("--optimize", "What is to be small.", **complete.one_of("time", "cost"))
+    ] = "time",
+    deadline_s: Annotated[
+        float | None, options.duration("--deadline", "By when it must be done, such as 90s.", _wish)
+    ] = None,
+    max_cost_usd: Annotated[
+        float | None, options.dollars("--max-cost", "What it may cost at most.", _wish)
+    ] = None,
+    value_of_time_usd_per_h: Annotated[
+        float | None,
+        options.dollars("--value-of-time", "What an hour of waiting is worth: weighs both.", _wish),
+    ] = None,
+    risk: Annotated[
+        str,
+        _wish(
+            "--risk",
+            "averse: what nine runs of ten stay below.",
+            **complete.one_of("mean", "averse"),
+        ),
+    ] = "mean",
+    url: Annotated[
+        str | None,
+        options.server(
+            "--url",
+            "The server that is meant, or the kind of machine, such as "
+            "ec2:c7i.large@us-east-1. [default: the last one measured]",
+            "URL",
         ),
     ] = None,
     state: Annotated[
         str | None,
-        Option(
-            help="The remote machine before the job: warm, cold, stopped or new. [default: that of "
-            "a rented one; of a server warm if it was measured; else new]"
+        options.server(
+            "--state",
+            "The remote machine before the job. [default: that of a rented one; of a server "
+            "warm if it was measured; else new]",
+            **complete.one_of(*StartState),
         ),
     ] = None,
-    url: Annotated[
-        str | None,
-        Option(
-            help="The server that is meant, or the kind of machine, such as "
-            "ec2:c7i.large@us-east-1. [default: the last one measured]"
+    uplink_bytes_per_s: Annotated[
+        float | None,
+        options.quantity(
+            "--uplink",
+            units.rate_bytes_per_s,
+            "RATE",
+            "Instead of a measurement, such as 20Mbit.",
+            options.server,
         ),
     ] = None,
-    price_usd_per_h: Annotated[
-        float | None, options.dollars("--price", "The remote machine's price per hour.")
+    rtt_s: Annotated[
+        float | None,
+        options.duration("--rtt", "The round trip, such as 30ms.", options.server, zero_ok=True),
     ] = None,
     instance_type: Annotated[
         str | None,
-        Option(
-            help="The EC2 instance type that is priced. [default: that of a rented machine; "
-            "c7i.large, if new]"
+        options.account(
+            "--instance-type",
+            "The EC2 instance type that is priced. [default: that of a rented machine; "
+            "c7i.large, if new]",
+            "TYPE",
         ),
     ] = None,
-    region: Annotated[str, Option(help="Where it runs.")] = "us-east-1",
+    region: Annotated[str, options.account("--region", "Where it runs.", "REGION")] = "us-east-1",
+    price_usd_per_h: Annotated[
+        float | None,
+        options.dollars(
+            "--price", "The remote machine's price per hour. [default: AWS's]", options.account
+        ),
+    ] = None,
     idle_s: Annotated[
         float,
         options.duration(
-            "--idle", "How long a machine started for the job stays. [default: 20m]", zero_ok=True
+            "--idle",
+            "How long a machine started for the job stays. [default: 20m]",
+            options.account,
+            zero_ok=True,
         ),
     ] = 20 * 60.0,
-    min_agreement: Annotated[
-        float,
-        Option(min=0, max=1, help="Smaller uploads must agree with full ones by this F1 at least."),
-    ] = 0.97,
-    what_if: Annotated[
-        str | None,
-        Option(metavar="NAME=VALUE,…", help="Other values, such as uplink=20Mbit,price=0.17."),
-    ] = None,
     explain: Annotated[
-        bool, Option("--explain", help="Every term: value, source, samples, age.")
+        bool, options.result("--explain", "Every term: value, source, samples, age.")
     ] = False,
     plot: Annotated[
-        str | None, Option(metavar="FILE", help="Draw it to a .png or .svg file.")
+        str | None, options.result("--plot", "Draw it to a .png or .svg file.", "FILE")
     ] = None,
-    from_file: Annotated[
+    as_json: Annotated[bool, options.result("--json", "JSON instead of text.")] = False,
+    what_if: Annotated[
         str | None,
-        Option("--from", metavar="FILE", help="Use an exported profile instead of ours."),
+        options.rare(
+            "--what-if", "Other values, such as uplink=20Mbit,price=0.17.", "NAME=VALUE,…"
+        ),
     ] = None,
-    as_json: Annotated[bool, Option("--json", help="JSON instead of text.")] = False,
-    offline: Annotated[bool, Option("--offline", help="Do not ask AWS for prices.")] = False,
+    min_agreement: Annotated[
+        float,
+        options.rare(
+            "--min-agreement",
+            "Smaller uploads must agree with full ones by this F1 at least.",
+            "0..1",
+            min=0,
+            max=1,
+        ),
+    ] = 0.97,
+    from_file: Annotated[
+        str | None, options.rare("--from", "Use an exported profile instead of ours.", "FILE")
+    ] = None,
+    offline: Annotated[
+        bool, options.rare("--offline", "Do not ask AWS for prices. [env: OFFLOAD_OFFLINE]")
+    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say where to run a job: in how many seconds and dollars, how sure, and what would change it.
+    """Say where to run a job, in what time, for how many dollars.
+
+        offload advise photos/
+        offload advise --images 200 --deadline 60s
 
     Answers from what offload profile and past runs measured; what was never measured is assumed,
     and said to be.
@@ -132,11 +169,14 @@ def advise(
 
 def accuracy(
     last: Annotated[
-        int, Option("--last", "-n", min=1, help="Look at this many runs, the newest.")
+        int, options.result("--last -n", "Look at this many runs, the newest.", "N", min=1)
     ] = 50,
     as_json: options.AsJson = False,
 ) -> None:
-    """How good the last predictions were: each detect run beside what was predicted for it."""
+    """Show how good the last predictions were, run by run.
+
+    offload accuracy --last 20
+    """
     from offload import bootstrap
     from offload.render import accuracy as rendered
     from offload.render import messages

@@ -1,20 +1,57 @@
 """The command tree."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
-from offload.cli import advise, detect, doctor, experiment, models, profile, serve
+from offload.cli import advise, complete, detect, doctor, experiment, models, profile, serve
+from offload.cli.pages import App, CommandGroup
 from offload.cli.provisioning import machines, provision
 from offload.version import __version__
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_PANELS: dict[str, dict[str, Any]] = {
+    "Run": {"detect": detect.detect, "serve": serve.serve},
+    "Decide": {"profile": profile.app, "advise": advise.advise, "accuracy": advise.accuracy},
+    "Study": {"experiment": experiment.experiment, "report": experiment.report},
+    "Machines": {
+        "provision": provision.app,
+        "machines": machines.machines,
+        "start": machines.start,
+        "stop": machines.stop,
+        "down": machines.down,
+        "allow": machines.allow,
+        "logs": machines.logs,
+        "ssh": machines.ssh,
+    },
+    "Set-up": {
+        "doctor": doctor.doctor,
+        "models": models.app,
+        "config": doctor.config,
+        "trust": doctor.trust,
+        "examples": doctor.examples,
+    },
+}
+_SETTINGS = {"ssh": {"ignore_unknown_options": True}}
+
+
+class Root(CommandGroup):
+    """Every command, in the order of the panels."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return [name for commands in _PANELS.values() for name in commands]
+
+    def get_params(self, ctx: Any) -> Any:
+        """Typer's own among them, of which one does something else."""
+        params = super().get_params(ctx)
+        for param in params:
+            if param.name == "install_completion":
+                param.callback = complete.install
+        return params
+
+
+app = App(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def _version(wanted: bool) -> None:
@@ -29,26 +66,20 @@ def root(
         bool, Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Detect objects in folders of images, here or wherever measurement says it is better."""
+    """Detect objects in images, here or wherever measurement says it is better.
+
+        offload detect photos/
+        offload detect photos/ -r --out results/ --annotate
+        offload advise --images 200
+
+    Documentation: README.md and docs/ in the source.
+    """
 
 
-app.command("detect")(detect.detect)
-app.add_typer(profile.app, name="profile")
-app.command("advise")(advise.advise)
-app.command("accuracy")(advise.accuracy)
-app.command("experiment")(experiment.experiment)
-app.command("report")(experiment.report)
-app.command("serve")(serve.serve)
-app.add_typer(provision.app, name="provision")
-app.command("machines")(machines.machines)
-app.command("start")(machines.start)
-app.command("stop")(machines.stop)
-app.command("down")(machines.down)
-app.command("allow")(machines.allow)
-app.command("logs")(machines.logs)
-app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.ssh)
-app.add_typer(models.app, name="models")
-app.command("doctor")(doctor.doctor)
-app.command("config")(doctor.config)
-app.command("trust")(doctor.trust)
-app.command("examples")(doctor.examples)
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            _own = _SETTINGS.get(_name)
+            app.command(_name, rich_help_panel=_panel, context_settings=_own)(_command)

@@ -20,9 +20,19 @@ def given(question: str, refusal: str) -> bool:
         UsageError: there is nobody to ask; `refusal` says what is not done then.
     """
     if not sys.stdin.isatty():
-        typed = shlex.join(["offload", *sys.argv[1:], "--yes"])
-        raise UsageError(refusal, hint=f"To say it beforehand: {typed}")
+        raise UsageError(refusal, hint=f"To say it beforehand: {typed_again('--yes')}")
     return typer.confirm(question, err=True)
+
+
+def typed_again(*more: str) -> str:
+    """What was typed, with more words; a token in it is not shown once more."""
+    words = ["offload", *sys.argv[1:]]
+    for number, word in enumerate(words):
+        if word == "--token":
+            words[number + 1 : number + 2] = ["…"]
+        elif word.startswith("--token="):
+            words[number] = "--token=…"
+    return shlex.join([*words, *more])
 
 
 def to_rented(places: Iterable[str], *, yes: bool) -> None:

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
-from offload.cli import consent, options
+from offload.cli import complete, consent, options
 from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
@@ -24,145 +24,153 @@ def detect(
             "current folder, or - for such a list on standard input.",
         ),
     ],
-    recursive: options.Recursive = False,
-    where: Annotated[
-        str,
-        Option(
-            help="The place to run at: local, in this process; container, on this machine; remote, "
-            "a machine that runs offload serve; split, local and another together, with the "
-            "options of both; auto, what "
-            "offload advise would choose (remote only if a server is named or a machine rented)."
-        ),
-    ] = "local",
+    where: options.Where = "local",
     others: Annotated[
         list[str] | None,
-        Option(
+        options.place(
             "--with",
-            metavar="PLACE",
-            help="split: the other place, remote if none is named; auto: places that may be "
+            "split: the other place, remote if none is named; auto: places that may be "
             "chosen besides those on this machine; repeatable.",
+            "PLACE",
+            autocompletion=complete.several(complete.places.names),
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            "-m",
-            help="Short name (offload models list), .tflite file, SavedModel folder, hub handle or "
-            "URL. Without it: the settings' model, else efficientdet-lite0 if it is cached or the "
-            "hub answers within 3 s, else builtin.",
-        ),
-    ] = None,
+    recursive: options.Recursive = False,
+    model: options.Model = None,
     labels: options.Labels = None,
     min_score: Annotated[
         float | None,
-        Option(
+        options.detection(
+            "--min-score",
+            "Drop detections below this score. [default: the model's, 0.25 or 0.5]",
+            "0..1",
             min=0,
             max=1,
-            help="Drop detections below this score. [default: the model's, 0.25 or 0.5]",
         ),
     ] = None,
     classes: Annotated[
-        list[str] | None, Option("--class", help="Keep only this class, by name or id; repeatable.")
+        list[str] | None,
+        options.detection("--class", "Keep only this class, by name or id; repeatable.", "NAME"),
     ] = None,
-    max_detections: Annotated[
-        int, Option(min=1, help="Keep at most this many per image, the best.")
-    ] = 300,
-    max_iou: Annotated[
-        float,
-        Option(
-            "--iou", min=0, max=1, help="Drop a box that overlaps a better one of its class more."
-        ),
-    ] = 0.7,
     out: options.Out = None,
     formats: Annotated[
-        str, Option("--format", help="What --out writes, of jsonl,coco,csv,json.")
+        str,
+        options.result(
+            "--format",
+            "What --out writes.",
+            "[jsonl|coco|csv|json],…",
+            autocompletion=complete.several(complete.formats),
+        ),
     ] = "jsonl",
     annotate: Annotated[
         bool,
-        Option(
+        options.result(
             "--annotate",
-            help="Write pictures with boxes to DIR/annotated, and DIR/gallery.html to look through "
-            "them.",
+            "Write pictures with boxes to DIR/annotated, and DIR/gallery.html to look through them.",
         ),
     ] = False,
     overwrite: Annotated[
-        bool, Option("--overwrite", help="Discard the results that --out holds.")
+        bool, options.result("--overwrite", "Discard the results that --out holds.")
     ] = False,
     as_json: Annotated[
-        bool, Option("--json", help="One JSON object per image on standard output.")
+        bool, options.result("--json", "One JSON object per image on standard output.")
     ] = False,
-    max_failures: Annotated[
-        str | None, Option(metavar="N|P%", help="Stop when more images than this have failed.")
-    ] = None,
-    max_pixels: options.MaxPixels = options.MAX_PIXELS,
-    workers: options.Workers = None,
-    threads: options.Threads = None,
     url: options.Url = None,
     token: options.Token = None,
     machine: options.MachineName = None,
     provision: Annotated[
         bool,
-        Option(
+        options.server(
             "--provision",
-            help="remote: rent a machine first if there is none, or bring up the one there is; "
+            "remote: rent a machine first if there is none, or bring up the one there is; "
             "split: meanwhile work here, if it pays, and leave it as it was in the end.",
         ),
     ] = False,
     deadline_s: Annotated[
         float | None,
         options.duration(
-            "--deadline", "auto, local, container, split: when all should be done, such as 5m."
+            "--deadline", "When all should be done, such as 5m. Not for remote.", options.limit
         ),
     ] = None,
     max_cost_usd: Annotated[
         float | None,
-        options.dollars("--max-cost", "split, auto: stop spending before the run has cost more."),
+        options.dollars(
+            "--max-cost", "split, auto: stop spending before the run has cost more.", options.limit
+        ),
+    ] = None,
+    max_failures: Annotated[
+        str | None,
+        options.limit("--max-failures", "Stop when more images than this have failed.", "N|P%"),
     ] = None,
     keep_local: Annotated[
         list[str] | None,
-        Option(
-            metavar="PATTERN",
-            help="split, remote: images that never leave, such as 'faces/**'; repeatable, besides "
-            "those of the setting keep_local.",
+        options.limit(
+            "--keep-local",
+            "split, remote: images that never leave, such as 'faces/**'; repeatable, besides "
+            "those of the setting. [env: OFFLOAD_KEEP_LOCAL]",
+            "PATTERN",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="List what could leave this machine, and do nothing.")
+        bool, options.limit("--dry-run", "List what could leave this machine, and do nothing.")
     ] = False,
-    concurrency: options.Concurrency = None,
-    timeout_s: options.TimeoutS = 60.0,
-    max_retries: Annotated[
-        int, Option(min=0, help="remote, container: attempts after the first.")
-    ] = 5,
-    fallback: Annotated[
-        str | None, Option(help="remote, container: local detects here what gets no answer there.")
-    ] = None,
-    upload_max_side: Annotated[
-        int | None,
-        Option(
-            min=16, metavar="PX", help="remote, container: send smaller copies of larger pictures."
-        ),
-    ] = None,
-    upload_quality: options.UploadQuality = 90,
-    strip_metadata: options.StripMetadata = False,
-    image: options.ContainerImage = None,
+    container_image: options.ContainerImage = None,
     cpus: options.Cpus = None,
     memory: options.Memory = None,
     replicas: options.Replicas = None,
     keep: Annotated[
         bool,
-        Option(
-            "--keep", help="container, split: leave up what was brought up; offload down ends it."
+        options.container(
+            "--keep", "Leave up what was brought up, of split too; offload down ends it."
         ),
     ] = False,
     keep_as: options.KeepAs = None,
+    concurrency: options.Concurrency = None,
+    timeout_s: options.TimeoutS = 60.0,
+    fallback: Annotated[
+        str | None,
+        options.sending(
+            "--fallback", "Detect here what gets no answer there.", **complete.one_of("local")
+        ),
+    ] = None,
+    upload_max_side: Annotated[
+        int | None,
+        options.sending(
+            "--upload-max-side", "Send smaller copies of larger pictures.", "PX", min=16
+        ),
+    ] = None,
+    upload_quality: options.UploadQuality = 90,
+    strip_metadata: options.StripMetadata = False,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    max_detections: Annotated[
+        int,
+        options.rare("--max-detections", "Keep at most this many per image, the best.", "N", min=1),
+    ] = 300,
+    max_iou: Annotated[
+        float,
+        options.rare(
+            "--iou",
+            "Drop a box that overlaps a better one of its class more.",
+            "0..1",
+            min=0,
+            max=1,
+        ),
+    ] = 0.7,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    max_retries: Annotated[
+        int,
+        options.rare("--max-retries", "remote, container: attempts after the first.", "N", min=0),
+    ] = 5,
     offline: options.Offline = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Find the objects in images.
+
+        offload detect photos/ -r --out results/ --annotate
+        offload detect photos/ --where remote --url http://HOST:8080
 
     Standard output carries the results, standard error the progress. Exit codes: 0 done, 1 an
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
@@ -212,7 +220,7 @@ def _carry_out(
     from contextlib import ExitStack
 
     from offload import bootstrap
-    from offload.cli.provisioning.provision import asked_for, renting
+    from offload.cli.provisioning.renting import asked_for, renting
     from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
     from offload.render import detections, messages, progress

@@ -3,26 +3,35 @@
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
 from offload.cli import options
 
 
 def doctor(
     what: Annotated[
-        str | None, Argument(metavar="aws", help="What renting machines there needs, instead.")
+        str | None,
+        Argument(
+            metavar="aws",
+            help="What renting machines there needs, instead.",
+            autocompletion=lambda: ["aws"],
+        ),
     ] = None,
     region: options.Region = None,
     profile: options.Profile = None,
     subnet: Annotated[
-        str | None, Option(help="Of the machine. [default: any of the default network]")
+        str | None,
+        options.account("--subnet", "Of the machine. [default: any of the default network]", "ID"),
     ] = None,
     policy: Annotated[
-        bool, Option("--policy", help="Print the least IAM policy that renting needs, only.")
+        bool, options.account("--policy", "Print the least IAM policy that renting needs, only.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what works here: cores, runtimes, models, the model hub, Docker, AWS credentials.
+    """Show what works here: runtimes, models, hub, Docker, AWS.
+
+        offload doctor
+        offload doctor aws --region eu-central-1
 
     With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
     """
@@ -53,6 +62,8 @@ def doctor(
 def config(as_json: options.AsJson = False) -> None:
     """Show every setting, its value and where it was set.
 
+        offload config
+
     Settings come from OFFLOAD_* variables, then ./offload.toml if you trust it, then your own
     settings file.
     """
@@ -65,6 +76,8 @@ def config(as_json: options.AsJson = False) -> None:
 def trust() -> None:
     """Trust this folder's offload.toml until it is changed.
 
+        offload trust
+
     Shows what it sets. It may set offline, workers, threads, history and keep_local. All else is
     set in your own settings file or as OFFLOAD_* variables only: a folder may come from anybody.
     """
@@ -76,7 +89,9 @@ def trust() -> None:
 
 
 def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:
-    """Lay out pictures to try the tool on, and print their paths.
+    """Lay out pictures to try offload on, and print their paths.
+
+        offload examples pictures/
 
     A dozen are the project's own; the photographs come from matplotlib and scikit-image as far as
     those are installed. Nothing is downloaded.

@@ -3,13 +3,15 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
 from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
     from offload.usecases.experiment.study import StudySetup
+
+_grid = options.panel("The grid")
 
 
 def _side_px(text: str) -> int | None:
@@ -20,27 +22,35 @@ def experiment(
     ctx: typer.Context,
     sources: options.Sources,
     out: options.Out = None,
+    where: options.Places = "local",
     images: Annotated[
         Any,
         options.levels(
             "--images",
             "N,…",
             "Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
+            _grid,
         ),
     ] = None,
-    where: Annotated[str, Option(metavar="PLACE,…", help="Of local, container, remote.")] = "local",
-    repeats: Annotated[int, Option(min=1, max=1000, help="How often each cell is done.")] = 3,
+    repeats: Annotated[
+        int, _grid("--repeats", "How often each cell is done.", "N", min=1, max=1000)
+    ] = 3,
     concurrency: Annotated[
         Any,
-        options.levels("--concurrency", "N,…", "remote, container: requests in flight.", most=1024),
+        options.levels(
+            "--concurrency", "N,…", "remote, container: requests in flight.", _grid, most=1024
+        ),
     ] = None,
     replicas: Annotated[
-        Any, options.levels("--replicas", "N,…", "container: how many share the images.", most=64)
+        Any,
+        options.levels(
+            "--replicas", "N,…", "container: how many share the images.", _grid, most=64
+        ),
     ] = None,
     cpus: Annotated[
         Any,
         options.levels(
-            "--cpus", "CORES,…", "container: what each may use at most.", float, 0.01, 1024
+            "--cpus", "CORES,…", "container: what each may use at most.", _grid, float, 0.01, 1024
         ),
     ] = None,
     upload_max_side_px: Annotated[
@@ -49,6 +59,7 @@ def experiment(
             "--upload-max-side",
             "PX,…",
             "remote, container: longest sides of smaller copies; full for none.",
+            _grid,
             _side_px,
             least=16,
         ),
@@ -56,35 +67,42 @@ def experiment(
     link_mbit: Annotated[
         Any,
         options.levels(
-            "--link", "MBIT,…", "remote: rates to shape the link to.", float, least=0.001
+            "--link", "MBIT,…", "remote: rates to shape the link to.", _grid, float, least=0.001
         ),
     ] = None,
-    link_command: Annotated[
-        str | None,
-        Option(metavar="COMMAND", help="What shapes it, such as 'my-shaper --rate {mbit}'."),
-    ] = None,
-    cold: Annotated[
-        bool, Option("--cold", help="Bring each place up anew for every cell, and count it in.")
-    ] = False,
-    seed: Annotated[int, Option(help="Draws the images and the order of the cells.")] = 0,
-    plan: Annotated[
-        bool, Option("--plan", help="Show the cells, what they take and cost, only.")
-    ] = False,
-    yes: consent.Yes = False,
     recursive: options.Recursive = False,
     model: options.Model = None,
     labels: options.Labels = None,
     url: options.Url = None,
-    price: Annotated[
-        float | None, options.dollars("--price", "remote: what the server at --url costs per hour.")
-    ] = None,
     machine: options.MachineName = None,
+    price: Annotated[
+        float | None,
+        options.dollars("--price", "What the server at --url costs per hour.", options.server),
+    ] = None,
     memory: options.Memory = None,
+    plan: Annotated[
+        bool, options.result("--plan", "Show the cells, what they take and cost, only.")
+    ] = False,
+    cold: Annotated[
+        bool, options.rare("--cold", "Bring each place up anew for every cell, and count it in.")
+    ] = False,
+    seed: Annotated[
+        int, options.rare("--seed", "Draws the images and the order of the cells.", "N")
+    ] = 0,
+    link_command: Annotated[
+        str | None,
+        options.rare(
+            "--link-command", "What shapes the link, such as 'my-shaper --rate {mbit}'.", "COMMAND"
+        ),
+    ] = None,
     offline: options.Offline = False,
+    yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Run the same detector over a grid of jobs at several places, and keep all that was measured.
+    """Measure one detector over a grid of jobs and places.
+
+        offload experiment photos/ --where local,container -o study/
 
     Each cell is one offload detect in a process of its own; it is on disk before the next begins,
     and the same command goes on after an interruption. Exit codes: 0 done, 1 an explained failure,
@@ -164,15 +182,16 @@ def report(
     ],
     out: Annotated[
         str | None,
-        Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="A .pdf or an .html file, or a folder for both. [default: the study's]",
+        options.result(
+            "--out -o",
+            "A .pdf or an .html file, or a folder for both. [default: the study's]",
+            "FILE",
         ),
     ] = None,
 ) -> None:
-    """Write up a study: figures, conclusions with their numbers, and what it cannot say.
+    """Write up a study: figures, and conclusions with their numbers.
+
+        offload report study/ -o report.pdf
 
     A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
     """

@@ -3,18 +3,24 @@
 from typing import Annotated
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
-from offload.cli import options
+from offload.cli import complete, options
+from offload.cli.pages import App
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The detectors there are, and fetching them."
+app = App(
+    help="""List, describe and fetch models.
+
+    offload models pull efficientdet-lite0"""
 )
 
 
 @app.command("list")
 def list_models(as_json: options.AsJson = False) -> None:
-    """Show the models that have a name, and which of them are on this machine."""
+    """Show the models that have a name, and which are here.
+
+    offload models list
+    """
     from offload import bootstrap
     from offload.render import tables
     from offload.usecases import models
@@ -24,10 +30,20 @@ def list_models(as_json: options.AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, Argument(help="A name from the list, a file, or a folder.")],
+    name: Annotated[
+        str,
+        Argument(
+            metavar="NAME",
+            help="A name from the list, a file, or a folder.",
+            autocompletion=complete.models,
+        ),
+    ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Show what is known of one model: source, licence, classes, SHA-256."""
+    """Show one model: source, licence, classes, SHA-256.
+
+    offload models show efficientdet-lite0
+    """
     from offload import bootstrap
     from offload.render import tables
     from offload.usecases import models
@@ -37,11 +53,21 @@ def show(
 
 @app.command()
 def pull(
-    name: Annotated[str, Argument(help="A name from the list, a hub handle or a URL.")],
-    force: Annotated[bool, Option("--force", help="Fetch it although it is here.")] = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Show no progress.")] = False,
+    name: Annotated[
+        str,
+        Argument(
+            metavar="NAME",
+            help="A name from the list, a hub handle or a URL.",
+            autocompletion=complete.models,
+        ),
+    ],
+    force: Annotated[bool, options.rare("--force", "Fetch it although it is here.")] = False,
+    quiet: Annotated[bool, options.rare("--quiet -q", "Show no progress.")] = False,
 ) -> None:
-    """Fetch a model, so that it can be used offline."""
+    """Fetch a model, so that it can be used offline.
+
+    offload models pull efficientdet-lite0
+    """
     from offload import bootstrap
     from offload.domain.events import Downloaded
     from offload.render import messages, progress

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands have, and the panels of `--help` that show them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,11 +7,36 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from offload.cli import complete
 from offload.domain import units
 from offload.domain.errors import UsageError
+from offload.domain.places import AUTO, SPLIT
 
 MAX_PIXELS = 80_000_000
 """As `offload.drivers.images.pictures` has it, which no command may import before it runs."""
+
+
+def panel(title: str | None) -> Callable[..., Any]:
+    """What makes options of that panel of `--help`; None is the last one, of what is rarely used.
+    An option is its names, its help, and what it takes unless it is a switch.
+    """
+
+    def option(named: str, text: str, takes: str | None = None, **more: Any) -> Any:
+        return Option(*named.split(), help=text, metavar=takes, rich_help_panel=title, **more)
+
+    return option
+
+
+detection = panel("What to detect")
+place = panel("Where to run")
+limit = panel("Limits")
+result = panel("Results")
+server = panel("Server (remote)")
+container = panel("Containers")
+sending = panel("Sending images (remote, container)")
+speed = panel("Speed")
+account = panel("AWS account")
+rare = panel(None)
 
 
 def fields(context: typer.Context, kind: type[Any], *besides: str) -> dict[str, Any]:
@@ -33,7 +58,12 @@ def names(*texts: str) -> tuple[str, ...]:
 
 
 def quantity(
-    option: str, parse: Callable[..., float], metavar: str, text: str, **limits: bool
+    option: str,
+    parse: Callable[..., float],
+    metavar: str,
+    text: str,
+    kind: Callable[..., Any] = rare,
+    **limits: bool,
 ) -> Any:
     """An option that is typed as a quantity, shown as `metavar`, and comes as a number, as its
     default is one. `text` is its help, which names the default, as it would be typed.
@@ -42,24 +72,25 @@ def quantity(
     def parsed(typed: Any) -> float:
         return parse(typed, option=option, **limits) if isinstance(typed, str) else float(typed)
 
-    return Option(option, parser=parsed, metavar=metavar, help=text, show_default=False)
+    return kind(option, text, metavar, parser=parsed, show_default=False)
 
 
-def dollars(option: str, text: str) -> Any:
+def dollars(option: str, text: str, kind: Callable[..., Any] = rare) -> Any:
     """An option that is typed as dollars."""
-    return quantity(option, units.usd, "USD", text)
+    return quantity(option, units.usd, "USD", text, kind)
 
 
-def duration(option: str, text: str, **limits: bool) -> Any:
+def duration(option: str, text: str, kind: Callable[..., Any] = rare, **limits: bool) -> Any:
     """An option that is typed as a duration and comes as seconds."""
-    return quantity(option, units.duration_s, "TIME", text, **limits)
+    return quantity(option, units.duration_s, "TIME", text, kind, **limits)
 
 
 def levels(
     option: str,
     metavar: str,
     text: str,
-    kind: Callable[[str], float | None] = int,
+    kind: Callable[..., Any],
+    number: Callable[[str], float | None] = int,
     least: float = 1,
     most: float = 1_000_000,
 ) -> Any:
@@ -67,7 +98,7 @@ def levels(
 
     def parsed(typed: str) -> tuple[float | None, ...]:
         try:
-            values = tuple(dict.fromkeys(kind(word) for word in typed.split(",")))
+            values = tuple(dict.fromkeys(number(word) for word in typed.split(",")))
         except ValueError as error:
             wrong = f"{option} takes numbers, such as 1,2,5, not {typed!r}."
             raise UsageError(wrong) from error
@@ -75,81 +106,177 @@ def levels(
             raise UsageError(f"{option} takes numbers from {least} to {most}, not {typed!r}.")
         return values
 
-    return Option(option, parser=parsed, metavar=metavar, help=text)
+    return kind(option, text, metavar, parser=parsed)
 
 
-AsJson = Annotated[bool, Option("--json", help="JSON instead of a table.")]
+AsJson = Annotated[bool, result("--json", "JSON instead of a table.")]
 Sources = Annotated[list[str], Argument(metavar="SOURCE", help="Images, as for offload detect.")]
-Out = Annotated[
-    str | None,
-    Option(
-        "--out",
-        "-o",
-        metavar="DIR",
-        help="The folder for results; if it holds some of the same job, go on where they end.",
+Recursive = Annotated[bool, detection("--recursive -r", "Look into the folders' folders too.")]
+Where = Annotated[
+    str,
+    place(
+        "--where",
+        "local: in this process. container: on this machine. remote: at a server or a rented "
+        "machine. split: local and another together. auto: what offload advise would choose; "
+        "remote only if a server is named or a machine rented.",
+        f"[{'|'.join([*complete.PLACES, SPLIT, AUTO])}]",
+        autocompletion=complete.ways,
     ),
 ]
-Model = Annotated[str | None, Option("--model", "-m", help="As for offload detect.")]
-Labels = Annotated[
-    str | None, Option(help="File with the model's class names; the word coco for COCO's.")
+Places = Annotated[
+    str,
+    place(
+        "--where",
+        "The places, with commas between.",
+        f"[{'|'.join(complete.PLACES)}],…",
+        autocompletion=complete.several(complete.places.names),
+    ),
 ]
-MaxPixels = Annotated[int, Option(min=1, help="Refuse larger pictures (width times height).")]
+Out = Annotated[
+    str | None,
+    result(
+        "--out -o",
+        "The folder for results; if it holds some of the same job, go on where they end.",
+        "DIR",
+    ),
+]
+_NAMED = {"takes": "MODEL", "autocompletion": complete.models, "show_default": False}
+_MODEL = "--model -m"
+Model = Annotated[
+    str | None,
+    detection(
+        _MODEL,
+        "A name (offload models list), a .tflite file, a SavedModel folder, a hub handle or a URL. "
+        "[default: efficientdet-lite0 if it is here or the hub answers within 3 s, else builtin] "
+        "[env: OFFLOAD_MODEL]",
+        **_NAMED,
+    ),
+]
+ModelMeasured = Annotated[
+    str | None,
+    detection(_MODEL, "The model. [default: the last one measured] [env: OFFLOAD_MODEL]", **_NAMED),
+]
+ModelOfTable = Annotated[
+    str, detection(_MODEL, "CSV: the model those jobs ran. [default: imported]", **_NAMED)
+]
+Labels = Annotated[
+    str | None,
+    detection(
+        "--labels",
+        "The model's class names, one a line; the word coco for COCO's.",
+        "FILE",
+        autocompletion=lambda: ["coco"],
+    ),
+]
+MaxPixels = Annotated[
+    int, rare("--max-pixels", "Refuse larger pictures (width times height).", "N", min=1)
+]
 Workers = Annotated[
-    int | None, Option(min=1, max=1024, help="Detectors at work. [default: one per core]")
+    int | None,
+    speed(
+        "--workers",
+        "Detectors at work. [default: one per core] [env: OFFLOAD_WORKERS]",
+        "N",
+        min=1,
+        max=1024,
+    ),
 ]
 Threads = Annotated[
-    int | None, Option(min=1, max=1024, help="Threads of each detector. [default: cores / workers]")
+    int | None,
+    speed(
+        "--threads",
+        "Threads of each detector. [default: cores / workers] [env: OFFLOAD_THREADS]",
+        "N",
+        min=1,
+        max=1024,
+    ),
 ]
-Offline = Annotated[bool, Option("--offline", help="Do not ask the model hub.")]
-Region = Annotated[str | None, Option(help="AWS region. [default: as AWS' own tools have it]")]
-Profile = Annotated[str | None, Option(help="Profile of AWS' configuration.")]
+Offline = Annotated[bool, rare("--offline", "Do not ask the model hub. [env: OFFLOAD_OFFLINE]")]
+Region = Annotated[
+    str | None, account("--region", "AWS region. [default: as AWS's own tools have it]", "REGION")
+]
+Profile = Annotated[
+    str | None,
+    account(
+        "--profile",
+        "Profile in AWS's own configuration (~/.aws/config); nothing to do with the command "
+        "offload profile. [default: as AWS's own tools have it]",
+        "NAME",
+    ),
+]
 Machine = Annotated[
-    str | None, Argument(metavar="NAME", help="Which machine. [default: the only one]")
+    str | None,
+    Argument(
+        metavar="NAME",
+        help="Which machine. [default: the only one]",
+        autocompletion=complete.machines,
+    ),
 ]
 Replicas = Annotated[
     int | None,
-    Option(
+    container(
+        "--replicas",
+        "So many containers; each image goes to the least busy one. [default: 1]",
+        "N",
         min=1,
         max=64,
-        help="container: so many, of which each image goes to the least busy one. [default: 1]",
     ),
 ]
 KeepAs = Annotated[
     str | None,
     Option(hidden=True, help="container: like --keep, for runs that give the same name."),
 ]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
-Recursive = Annotated[bool, Option("--recursive", "-r", help="Look into the folders' folders too.")]
-Url = Annotated[str | None, Option(help="remote: the server's address. [default: the setting url]")]
+Url = Annotated[
+    str | None, server("--url", "The server's address, http://HOST:PORT. [env: OFFLOAD_URL]", "URL")
+]
 Token = Annotated[
-    str | None, Option(help="remote: what the server wants to know. Better given as OFFLOAD_TOKEN.")
+    str | None,
+    server(
+        "--token",
+        "The server's token. Better as the variable: everybody on a machine can read what "
+        "was typed. [env: OFFLOAD_TOKEN]",
+        "TEXT",
+    ),
 ]
 MachineName = Annotated[
     str | None,
-    Option(metavar="NAME", help="remote: the rented machine. [default: the only one, if no --url]"),
+    server(
+        "--machine",
+        "The rented machine. [default: the only one, if no --url]",
+        "NAME",
+        autocompletion=complete.machines,
+    ),
 ]
 Concurrency = Annotated[
     int | None,
-    Option(
+    sending(
+        "--concurrency",
+        "Requests in flight. [default: enough to hide the latency]",
+        "N",
         min=1,
         max=1024,
-        help="remote, container: requests in flight. [default: enough to hide the latency]",
     ),
 ]
-TimeoutS = Annotated[
-    float, Option("--timeout", min=0.1, help="remote, container: seconds without progress.")
+TimeoutS = Annotated[float, sending("--timeout", "Seconds without progress.", "SECONDS", min=0.1)]
+UploadQuality = Annotated[
+    int, sending("--upload-quality", "JPEG quality of those copies.", "N", min=1, max=100)
 ]
-UploadQuality = Annotated[int, Option(min=1, max=100, help="JPEG quality of those copies.")]
 StripMetadata = Annotated[
-    bool,
-    Option(
-        "--strip-metadata",
-        help="remote, container: send pictures without location and other metadata.",
-    ),
+    bool, sending("--strip-metadata", "Send pictures without location and other metadata.")
 ]
 ContainerImage = Annotated[
-    str | None, Option(help="container: the image. [default: offload, built if it is not there]")
+    str | None,
+    container(
+        "--container-image",
+        "The container image. [default: offload's own, built if it is not there]",
+        "NAME",
+    ),
 ]
-Cpus = Annotated[float | None, Option(min=0.01, help="container: cores it may use at most.")]
-Memory = Annotated[str | None, Option(metavar="SIZE", help="container: its limit, such as 512m.")]
-Verbose = Annotated[bool, Option("--verbose", "-v", help="Say more on standard error.")]
+Cpus = Annotated[
+    float | None, container("--cpus", "Cores each may use at most.", "CORES", min=0.01)
+]
+Memory = Annotated[
+    str | None, container("--memory", "Memory each may use at most, such as 512m.", "SIZE")
+]
+Quiet = Annotated[bool, rare("--quiet -q", "Say nothing on standard error but errors.")]
+Verbose = Annotated[bool, rare("--verbose -v", "Say more on standard error.")]

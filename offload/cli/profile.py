@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 
 import typer
-from typer import Argument, Option
-from typer.core import TyperGroup
+from typer import Argument
 
 from offload.cli import consent, options
+from offload.cli.pages import App, CommandGroup
 from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 
 
-class ProfileGroup(TyperGroup):
+class ProfileGroup(CommandGroup):
     """A group that measures unless told to do something else."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -19,12 +19,13 @@ class ProfileGroup(TyperGroup):
         return super().parse_args(ctx, args if not args or args[0] in known else ["run", *args])
 
 
-app = typer.Typer(
+app = App(
     cls=ProfileGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Measure places with your images, and keep what was measured. offload profile photos/ is "
-    "short for offload profile run photos/.",
+    help="""Measure places with your images, and keep what was measured.
+
+    offload profile photos/ --where local,container
+
+It is short for: offload profile run photos/ …""",
 )
 
 Id = Annotated[int, Argument(metavar="ID", help="A number from the list.")]
@@ -35,18 +36,15 @@ def run(
     ctx: typer.Context,
     sources: options.Sources,
     recursive: options.Recursive = False,
-    where: Annotated[
-        str, Option(help="The places to measure, such as local,container,remote.")
-    ] = "local",
+    where: options.Places = "local",
     budget_s: Annotated[
         float,
-        options.duration("--budget", "What measuring one place may take, about. [default: 10s]"),
+        options.duration(
+            "--budget", "What measuring one place may take, about. [default: 10s]", options.limit
+        ),
     ] = 10.0,
     model: options.Model = None,
     labels: options.Labels = None,
-    max_pixels: options.MaxPixels = options.MAX_PIXELS,
-    workers: options.Workers = None,
-    threads: options.Threads = None,
     url: options.Url = None,
     token: options.Token = None,
     machine: options.MachineName = None,
@@ -54,28 +52,35 @@ def run(
     timeout_s: options.TimeoutS = 60.0,
     upload_max_side: Annotated[
         int | None,
-        Option(
+        options.sending(
+            "--upload-max-side",
+            "Smaller copies to measure beside the images themselves. [default: some, if the "
+            "link is the bottleneck]",
+            "PX",
             min=16,
-            metavar="PX",
-            help="remote, container: smaller copies to measure beside the images themselves. "
-            "[default: some, if the link is the limit]",
         ),
     ] = None,
     upload_quality: options.UploadQuality = 90,
     strip_metadata: options.StripMetadata = False,
-    image: options.ContainerImage = None,
+    container_image: options.ContainerImage = None,
     cpus: options.Cpus = None,
     memory: options.Memory = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
     as_json: Annotated[
-        bool, Option("--json", help="Every sample as JSON, as offload profile export.")
+        bool, options.result("--json", "Every sample as JSON, as offload profile export.")
     ] = False,
-    as_csv: Annotated[bool, Option("--csv", help="Every sample as a line of CSV.")] = False,
+    as_csv: Annotated[bool, options.result("--csv", "Every sample as a line of CSV.")] = False,
+    max_pixels: options.MaxPixels = options.MAX_PIXELS,
     offline: options.Offline = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Measure places with images drawn at random from a folder, and keep what was measured.
+    """Measure places with images drawn from a folder.
+
+        offload profile photos/ --where local,container
+        offload profile photos/ --where remote --url http://HOST:8080
 
     Each place is brought up by processes of their own, its link is probed, and a stretch of the
     job is done there. Exit codes: 0 done, 1 an explained failure, 2 usage, 4 a place is not there
@@ -112,7 +117,10 @@ def run(
 
 @app.command("list")
 def list_measurements(as_json: options.AsJson = False) -> None:
-    """Show what has been measured, the newest first."""
+    """Show what has been measured, the newest first.
+
+    offload profile list
+    """
     from offload import bootstrap
     from offload.render import messages, profiles
 
@@ -122,7 +130,10 @@ def list_measurements(as_json: options.AsJson = False) -> None:
 
 @app.command()
 def show(number: Id, as_json: options.AsJson = False) -> None:
-    """Show one measurement."""
+    """Show one measurement.
+
+    offload profile show 3
+    """
     from offload import bootstrap
     from offload.render import messages, profiles
     from offload.usecases.history import history_io
@@ -135,10 +146,13 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 @app.command()
 def export(
     file: Annotated[
-        str, Argument(metavar="[FILE]", help="Where to; standard output if left out.")
+        str, Argument(metavar="FILE", help="Where to; standard output if left out.")
     ] = "-",
 ) -> None:
-    """Write everything measured as JSON, for offload profile import or a program of yours."""
+    """Write everything measured as JSON.
+
+    offload profile export measured.json
+    """
     from offload import bootstrap
     from offload.render import messages
     from offload.usecases.history import history_io
@@ -153,11 +167,12 @@ def import_measurements(
         str,
         Argument(metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."),
     ],
-    model: Annotated[
-        str, Option("--model", "-m", help="CSV: the model those jobs ran.")
-    ] = "imported",
+    model: options.ModelOfTable = "imported",
 ) -> None:
-    """Keep what was measured elsewhere, or jobs timed by other means."""
+    """Keep what was measured elsewhere, or jobs timed by hand.
+
+    offload profile import measured.json
+    """
     from offload import bootstrap
     from offload.render import messages, profiles
     from offload.usecases.history import history_io
@@ -170,13 +185,16 @@ def import_measurements(
 @app.command()
 def forget(
     numbers: Annotated[
-        list[int] | None, Argument(metavar="ID…", help="Numbers from the list.")
+        list[int] | None, Argument(metavar="ID", help="Numbers from the list.")
     ] = None,
     everything: Annotated[
-        bool, Option("--all", help="All measurements, and how predictions turned out.")
+        bool, options.rare("--all", "All measurements, and how predictions turned out.")
     ] = False,
 ) -> None:
-    """Forget measurements."""
+    """Forget measurements.
+
+    offload profile forget 3 4
+    """
     from offload import bootstrap
     from offload.render import messages
     from offload.usecases.history import history_io

@@ -1,48 +1,76 @@
 """`offload serve`."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
-from typer import Option
 
-from offload.cli import options
+from offload.cli import complete, consent, options
+
+_address = options.panel("Address")
+_log = options.panel("Access log")
 
 
 def serve(
     ctx: typer.Context,
     host: Annotated[
-        str, Option(help="Address to listen on; others than this machine's need a token.")
+        str,
+        _address(
+            "--host",
+            "Address to listen on; 0.0.0.0 lets other computers in, who need the token.",
+            "ADDRESS",
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[int, _address("--port", "0 takes a free one.", "N", min=0, max=65535)] = 8080,
+    token: Annotated[
+        str | None,
+        _address(
+            "--token",
+            "What clients must know. Better as the variable: everybody on a machine can read "
+            "what was typed. [default: a new one where others can connect] [env: OFFLOAD_TOKEN]",
+            "TEXT",
+        ),
+    ] = None,
     model: options.Model = None,
     labels: options.Labels = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
+    access_log: Annotated[
+        bool, _log("--access-log/--no-access-log", "A line on standard error for each request.")
+    ] = False,
+    log_format: Annotated[
+        str,
+        _log("--log-format", "How the access log is written.", **complete.one_of("text", "json")),
+    ] = "text",
     queue: Annotated[
-        int, Option(min=0, help="Requests that may wait for a detector; more get 429.")
+        int,
+        options.rare("--queue", "Requests that may wait for a detector; more get 429.", "N", min=0),
     ] = 256,
-    max_bytes: Annotated[int, Option(min=1, help="Refuse larger requests.")] = 32 * 2**20,
+    max_bytes: Annotated[
+        int, options.rare("--max-bytes", "Refuse larger requests.", "BYTES", min=1)
+    ] = 32 * 2**20,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
-    token: Annotated[
-        str | None,
-        Option(
-            help="What clients must know. Better given as OFFLOAD_TOKEN: other users of this "
-            "machine can read command lines."
-        ),
-    ] = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make this machine a place: serve a detector over HTTP until Ctrl-C or SIGTERM.
+    """Serve: detect here what other computers send.
 
-    Then it takes no more requests, finishes what it holds, and ends with exit code 0.
+        offload serve --host 0.0.0.0
+
+    It prints what to type on the other computer. On Ctrl-C or SIGTERM it takes no more requests,
+    finishes those in progress, and ends with exit code 0.
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded
-    from offload.render import messages, progress
+    from offload.render import access, messages, progress
     from offload.usecases import serve
 
+    if log_format not in {"text", "json"}:
+        raise typer.BadParameter("--log-format takes text or json.")
     say = messages.Messages(quiet=quiet)
     wanted = serve.Options(**options.fields(ctx, serve.Options))
+    opens = consent.typed_again("--host", "0.0.0.0")  # noqa: S104 - what to type
     with progress.transfer(Downloaded, quiet) as bar:
-        serve.run(wanted, bootstrap.context(say.hear, bar, offline=offline), say.serving)
+        listeners = say.hear, bar, access.log(log_format)
+        context = bootstrap.context(*listeners, offline=offline)
+        serve.run(wanted, context, partial(say.serving, opens))

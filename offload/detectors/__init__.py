@@ -8,9 +8,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from offload.domain.ports import Detector, Model
 from offload.drivers.host.plugins import Registry
+
+if TYPE_CHECKING:
+    from offload.domain.ports import Detector, Model
 
 DETECTORS = Registry(
     "runtime",
@@ -20,7 +23,7 @@ DETECTORS = Registry(
 """Runtime name -> its module, imported when first asked for."""
 
 
-def load(model: Model, count: int, threads: int) -> Sequence[Detector]:
+def load(model: "Model", count: int, threads: int) -> "Sequence[Detector]":
     """`count` detectors of one model, each with `threads` threads of its own, that may run at the
     same time.
 

@@ -79,6 +79,21 @@ class Failed(Event):
     place: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """A server answered a request: `status` None if its sender had gone. Sizes are those of bodies;
+    the path is without its query.
+    """
+
+    client: str
+    method: str
+    path: str
+    status: int | None
+    duration_s: float
+    received_bytes: int
+    sent_bytes: int
+
+
 Listener = Callable[[Event], None]
 """Who is told events, from any thread."""
 VARIABLE, AS_LINES = "OFFLOAD_EVENTS", "json"

@@ -3,16 +3,17 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from offload.domain.errors import UsageError
 from offload.domain.timing import Durations
 from offload.domain.typed import Id, Share
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:  # the names of models and places are to be had without
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """RGB, shape [height, width, 3]."""
 
 
@@ -86,9 +87,9 @@ class RawDetections:
     class ids [N]; `names` [N] where the model itself names what it found.
     """
 
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    class_ids: NDArray[np.int64]
+    boxes: "NDArray[np.float32]"
+    scores: "NDArray[np.float32]"
+    class_ids: "NDArray[np.int64]"
     names: tuple[str, ...] = ()
 
 
@@ -118,6 +119,8 @@ def select(
     Boxes are rescaled from the detector's input to the picture and clipped to it. A damaged model
     answers with anything: what is no number is left out, the rest brought into its range.
     """
+    import numpy as np
+
     sound = np.isfinite(raw.boxes).all(axis=1)
     order = np.flatnonzero(sound & (raw.scores >= selection.min_score))
     order = order[np.argsort(-raw.scores[order], kind="stable")]
@@ -145,8 +148,8 @@ def select(
 
 
 def _rivals(
-    boxes: NDArray[np.float64], class_ids: NDArray[np.int64], max_iou: float
-) -> NDArray[np.bool_] | None:
+    boxes: "NDArray[np.float64]", class_ids: "NDArray[np.int64]", max_iou: float
+) -> "NDArray[np.bool_] | None":
     """[N,N]: which pairs are of one class and overlap by more than `max_iou`; None if none can."""
     if max_iou >= 1 or len(boxes) <= 1:
         return None
@@ -155,8 +158,10 @@ def _rivals(
     return rivals
 
 
-def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def iou(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Intersection over union of boxes [...,4], broadcast against each other; 0 for empty boxes."""
+    import numpy as np
+
     sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
     sides = np.maximum(sides, 0)
     shared = sides[..., 0] * sides[..., 1]

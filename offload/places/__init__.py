@@ -6,13 +6,16 @@ imports another.
 """
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces
-from offload.domain.ports import Place
 from offload.drivers.host.plugins import Registry
-from offload.places.served import ServedPlace
-from offload.providers import PROVIDERS, PlaceConfig
+from offload.providers import PROVIDERS
+
+if TYPE_CHECKING:
+    from offload.domain.ports import Place
+    from offload.providers.config import PlaceConfig
 
 PLACES = {
     "local": "offload.places.inprocess",
@@ -33,7 +36,7 @@ def source(name: str) -> str:
     return _registry(name).source(name)
 
 
-def make(name: str, config: PlaceConfig) -> Place:
+def make(name: str, config: "PlaceConfig") -> "Place":
     """The place that `--where` calls `name`.
 
     Raises:
@@ -43,6 +46,8 @@ def make(name: str, config: PlaceConfig) -> Place:
         raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
     module = _registry(name).module(name)
     if _registry(name) is PROVIDERS:
+        from offload.places.served import ServedPlace
+
         return ServedPlace(module, config)
     made: Place = module.make(config)
     return made

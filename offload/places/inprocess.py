@@ -14,7 +14,7 @@ from offload.domain.vision import Detections, Image, Pixels, RawDetections, Sele
 from offload.drivers.host import machine
 from offload.drivers.host.capture import Captured
 from offload.drivers.images import pictures
-from offload.providers import PlaceConfig
+from offload.providers.config import PlaceConfig
 
 TRAITS = PlaceTraits(
     "local",

@@ -9,7 +9,7 @@ from typing import Any
 from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.ports import Model, Session
 from offload.domain.vision import Detections, Image, Selection
-from offload.providers import Endpoint, PlaceConfig
+from offload.providers.config import Endpoint, PlaceConfig
 from offload.service.client.greeting import ask, expect
 from offload.service.client.session import ServerSession
 

@@ -21,7 +21,7 @@ from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
-from offload.providers import INSIDE, KEPT, Endpoint, Phases, PlaceConfig, served_files
+from offload.providers.config import INSIDE, KEPT, Endpoint, Phases, PlaceConfig, served_files
 from offload.service import wire
 from offload.service.client.greeting import ask, expect
 from offload.version import __version__
@@ -40,9 +40,9 @@ TRAITS = PlaceTraits(
     rented=False,
     start_states=(StartState.COLD, StartState.WARM),
     options=frozenset({
-        "image", "cpus", "memory", "replicas", "keep_as", "keep", "labels", "workers", "threads",
-        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
-        "strip_metadata", "deadline_s",
+        "container_image", "cpus", "memory", "replicas", "keep_as", "keep", "labels", "workers",
+        "threads", "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",
+        "upload_quality", "strip_metadata", "deadline_s",
     }),
     simplicity=1,
 )  # fmt: skip

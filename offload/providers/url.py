@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from offload.domain.errors import UsageError
 from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Model
-from offload.providers import Endpoint, PlaceConfig
+from offload.providers.config import Endpoint, PlaceConfig
 
 TRAITS = PlaceTraits(
     "remote",

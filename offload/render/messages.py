@@ -15,8 +15,8 @@ from offload.render.words import count
 if TYPE_CHECKING:
     from offload.domain.measurements import Outcome
     from offload.domain.results import Row
-    from offload.service.wire import Info
     from offload.usecases.detect.rows import Summary
+    from offload.usecases.serve import Serving
     from offload.usecases.split.forecast import View
 
 
@@ -51,13 +51,23 @@ class Messages:
             case ImageFailed(path, reason) if not self.quiet:
                 say_lines(f"failed: {path}: {reason}")
 
-    def serving(self, address: str, info: "Info") -> None:
-        """A server is ready."""
-        model = info.identity
+    def serving(self, opens: str, serving: "Serving") -> None:
+        """A server is ready; `opens` is the command that lets other computers in. A token that was
+        made must be told, or nobody could connect.
+        """
+        model, url = serving.info.identity, serving.url
         if not self.quiet:
             say_lines(
                 f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
-                f"{address}, {count(info.workers, 'detector')}; Ctrl-C ends it"
+                f"{url}, {count(serving.info.workers, 'detector')}; Ctrl-C ends it"
+            )
+            if serving.is_private:
+                say_lines(f"Only this computer can connect. To let others in: {opens}")
+        if serving.new_token or not (self.quiet or serving.is_private):
+            token = serving.new_token or "…"
+            say_lines(
+                "On the other computer:",
+                f"  OFFLOAD_TOKEN={token} offload detect ./photos --where remote --url {url}",
             )
 
     def row(self, row: "Row") -> None:

@@ -1,5 +1,8 @@
 """A server put together: model, detectors, limits, the socket it listens on."""
 
+import ipaddress
+import secrets
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,7 +10,6 @@ from functools import partial
 from offload import detectors
 from offload.detectors import source
 from offload.detectors.source import ModelSource
-from offload.domain.errors import UsageError
 from offload.domain.ports import Detector
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
@@ -35,22 +37,31 @@ class Options:
     max_bytes: int = 32 * 2**20
     max_pixels: int = pictures.MAX_PIXELS
     token: str | None = field(default=None, repr=False)
+    access_log: bool = False
 
 
-def run(options: Options, context: Context, announce: Callable[[str, Info], None]) -> None:
-    """Serve until told to stop; `announce` is told the address once the model is warm.
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that is ready, and the address that clients know it by. `is_private` where only this
+    computer can connect; `new_token` is one that was made for it, as nobody gave one.
+    """
+
+    info: Info
+    url: str
+    is_private: bool
+    new_token: str | None = field(repr=False)
+
+
+def run(options: Options, context: Context, announce: Callable[[Serving], None]) -> None:
+    """Serve until told to stop; `announce` is told once the model is warm.
 
     Raises:
         OffloadError: what is asked for cannot be done.
     """
     configured, clock = context.settings, context.clock
-    token = options.token or configured.token
-    if not token and not is_loopback(options.host):
-        raise UsageError(
-            f"On {options.host} others can reach this server, so it needs a token.",
-            hint=f"For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host "
-            f"{options.host}",
-        )
+    given = options.token or configured.token
+    is_private = is_loopback(options.host)
+    made = None if given or is_private else secrets.token_hex(16)
     listener = listen(options.host, options.port)
     model = source.chosen(options.model or configured.model, context.hub, options.labels)
     cores = machine.usable_cores()
@@ -79,11 +90,20 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         machine=machine.describe(),
         startup=Startup(0.0, 0.0, 0.0),  # not known before
     )
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    address = f"http://{host}:{listener.getsockname()[1]}"
+    url = _url(options.host, listener)
     opens = partial(place.open, Selection(min_score=model.min_score), workers)
-    service = Service(opens, info, pictures.sample(), clock, token)
-    serve(service, listener, lambda info: announce(address, info))
+    service = Service(opens, info, pictures.sample(), clock, given or made)
+    if options.access_log:
+        service.tell = context.reporter.emit
+    serve(service, listener, lambda info: announce(Serving(info, url, is_private, made)))
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    """Where clients find what listens: none of them can ask for "any address"."""
+    address, port, *_ = listener.getsockname()
+    if ipaddress.ip_address(address).is_unspecified:
+        host = machine.outward_address(listener.family)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector | None]:

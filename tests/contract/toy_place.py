@@ -9,7 +9,7 @@ from offload.domain.places import PlaceTraits
 from offload.domain.ports import Model
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection, Detections, Image, Selection
-from offload.providers import PlaceConfig
+from offload.providers.config import PlaceConfig
 
 TRAITS = PlaceTraits("toy", title="the toy place")
 GIVEN = "TOY_PLACE_GIVEN"

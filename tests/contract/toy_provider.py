@@ -11,7 +11,7 @@ from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.places import PlaceTraits
-from offload.providers import Endpoint, PlaceConfig
+from offload.providers.config import Endpoint, PlaceConfig
 
 TRAITS = PlaceTraits("toy", title="the toy", leaves_machine=False, uses_link=False, rented=False)
 

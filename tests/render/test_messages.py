@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -5,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from offload.domain.events import Reporter, Warned
+from offload.domain.events import Answered, Reporter, Warned
+from offload.domain.ports import ModelIdentity
 from offload.domain.results import Row
 from offload.drivers.images.image_files import ImageList
-from offload.render import detections, tables
+from offload.render import access, detections, tables
 from offload.render.messages import Messages, summary_lines
+from offload.service import wire
 from offload.usecases.detect.run import DetectRun
+from offload.usecases.serve import Serving
 from offload.usecases.split.forecast import Limits, View
 from offload.usecases.split.work_queue import WorkerStatus
 from tests.fakes import FakeSession
@@ -153,3 +157,46 @@ def test_the_summary_of_a_split_goes_to_standard_error(
     assert "images: 70 at local, 130 at remote\n2 more images were sent, and" in said
     Messages(quiet=True).summary(told)
     assert capsys.readouterr().err == ""
+
+
+INFO = wire.Info(
+    service="offload", version="1", model=ModelIdentity("builtin", "tflite", "0" * 64), labels={},
+    min_score=0.5, workers=2, threads=1, queue=1, max_bytes=1, max_pixels=1, machine={},
+    startup=wire.Startup(0, 0, 0),
+)  # fmt: skip
+READY = (
+    "Serving builtin (tflite, SHA-256 000000000000…) at http://h:1, 2 detectors; Ctrl-C ends it\n"
+)
+LINE = "offload detect ./photos --where remote --url http://h:1\n"
+
+
+@pytest.mark.parametrize(
+    ("private", "made", "quiet", "said"),
+    [
+        (True, None, False, f"{READY}Only this computer can connect. To let others in: open\n"),
+        (True, None, True, ""),
+        (False, None, False, f"{READY}On the other computer:\n  OFFLOAD_TOKEN=… {LINE}"),
+        (False, "t0", False, f"{READY}On the other computer:\n  OFFLOAD_TOKEN=t0 {LINE}"),
+        (False, "t0", True, f"On the other computer:\n  OFFLOAD_TOKEN=t0 {LINE}"),
+        (False, None, True, ""),
+    ],
+)
+def test_a_server_says_who_can_connect_and_what_they_type(
+    capsys: pytest.CaptureFixture[str], *, private: bool, made: str | None, quiet: bool, said: str
+) -> None:
+    Messages(quiet=quiet).serving("open", Serving(INFO, "http://h:1", private, made))
+    assert capsys.readouterr().err == said
+
+
+def test_an_answer_is_a_line_of_text_or_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    event = Answered("1.2.3.4", "POST", "/v1/\x1b[2J", 200, 0.1234567, 5, 7)
+    for form in ("text", "json"):
+        access.log(form)(event)
+    text, line = capsys.readouterr().err.splitlines()
+    assert text.partition(" ")[2] == ("1.2.3.4 POST /v1/\\x1b[2J 200 0.123 s, 5 bytes in, 7 out")
+    document = json.loads(line)
+    assert document.pop("at").endswith("+00:00")
+    assert document == {
+        "client": "1.2.3.4", "method": "POST", "path": "/v1/\x1b[2J", "status": 200,
+        "duration_s": 0.123457, "received_bytes": 5, "sent_bytes": 7,
+    }  # fmt: skip

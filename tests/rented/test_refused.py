@@ -28,10 +28,18 @@ def assert_refused(done: Done, code: int, says: str) -> None:
     [
         (("--instance-type", "c5.huge"), 2, "no such instance type"),
         (("--ami", "ami-00000000000000000"), 2, "no such image"),
-        (("--instance-type", "c7g.large", "--image", "stream"), 2, "images are for"),
+        (
+            ("--instance-type", "c7g.large", "--container-image", "stream"),
+            2,
+            "container images are for",
+        ),
         (("--max-hourly", "0.01"), 2, "more than --max-hourly allows"),
         (("--allow-cidr", "somewhere"), 2, "no range of addresses"),
-        (("--image", "carrier-pigeon"), 2, "--image takes auto, build or stream"),
+        (
+            ("--container-image", "carrier-pigeon"),
+            2,
+            "--container-image takes auto, build or stream",
+        ),
         (("--idle", "soon"), 2, "--idle"),
         (("--tag", "colour"), 2, "--tag takes KEY=VALUE"),
         (("--name", "Not A Name"), 2, "cannot be called"),

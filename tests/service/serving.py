@@ -132,7 +132,7 @@ def in_progress(server: Server) -> int:
 
 def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:
     def found() -> re.Match[str] | None:
-        return re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        return re.search(r"http://\S+:\d+", log.read_text())
 
     until(lambda: bool(found()) or process.poll() is not None, "an address")
     address = found()

@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import os
+import re
+import shlex
 import signal
 import socket
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +16,7 @@ import pytest
 
 from offload.domain import typed
 from offload.service import wire
+from tests.becoming import spawner
 from tests.conftest import Offload
 from tests.service.conftest import MAX_BYTES
 from tests.service.serving import (
@@ -288,11 +292,28 @@ def test_an_address_of_another_machine_is_explained(offload: Offload) -> None:
     )
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "nosuch.invalid"])
-def test_a_server_for_others_wants_a_token_and_says_how(offload: Offload, host: str) -> None:
-    done = offload("serve", "--port", "0", "--host", host, *BUILTIN)
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"error: On {host} others can reach this server, so it needs a token.\n"
-        f"  For instance: OFFLOAD_TOKEN=$(openssl rand -hex 16) offload serve --host {host}\n"
-    )
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_line_that_a_server_prints_for_others_works_as_it_is(
+    offload: Offload, examples: Path, host: str
+) -> None:
+    command = ["serve", "--host", host, "--port", 0, "--access-log", *BUILTIN]
+    with spawner().begin(command) as server:
+        said = [server.stderr.readline() for _ in range(3)]
+        assert not {"0.0.0.0", "::"} & {*re.split(r"http://|:\d+|\s", "".join(said))}
+        token, *words = shlex.split(said[2])
+        assert words[:3] == ["offload", "detect", "./photos"]
+        picture = examples / "dog-on-lawn.webp"
+        env = os.environ | dict([token.split("=")])
+        done = offload("detect", picture, *words[3:], "--json", env=env)
+        assert [d["label"] for d in json.loads(done.stdout)["detections"]] == ["dog"]
+        server.send_signal(signal.SIGTERM)
+        log = server.communicate(60)[1]
+    assert f"POST {wire.DETECT} 200" in log
+    assert token.split("=")[1] not in log
+
+
+def test_a_server_for_this_computer_says_so_and_how_to_open_it(tmp_path: Path) -> None:
+    with serving(tmp_path, *BUILTIN, "--token", TOKEN) as server:
+        opens = f"offload serve --port 0 {' '.join(BUILTIN)} --token '…' --host 0.0.0.0"
+        assert f"Only this computer can connect. To let others in: {opens}\n" in server.said()
+        assert TOKEN not in server.said()

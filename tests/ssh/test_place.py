@@ -16,8 +16,8 @@ from offload.domain.results import Row
 from offload.domain.vision import Selection
 from offload.drivers.images import image_files
 from offload.places.served import ServedPlace
-from offload.providers import Endpoint, PlaceConfig
 from offload.providers import url as provider
+from offload.providers.config import Endpoint, PlaceConfig
 from offload.usecases.detect.rows import Job, detect
 from tests.remote.served import Served, served
 from tests.ssh.proxy import Proxy

@@ -13,7 +13,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Stop
 from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.web import OnBytes
-from offload.providers import Phases, ServedFiles
+from offload.providers.config import Phases, ServedFiles
 from offload.usecases.provision.deploy import Deployment
 from offload.usecases.provision.launch import Interrupted, Waiter
 from tests.contexts import context

@@ -13,7 +13,7 @@ from offload.domain.ports import ModelIdentity, Stream
 from offload.domain.timing import Durations
 from offload.drivers import settings
 from offload.drivers.settings import Settings
-from offload.providers import Endpoint
+from offload.providers.config import Endpoint
 from offload.render.messages import Messages, summary_lines
 from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import remember

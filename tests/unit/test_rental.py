@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import typer
 
-from offload.cli.provisioning import provision
+from offload.cli.provisioning import renting
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Event, Failed, Reporter
@@ -335,7 +335,7 @@ def test_who_ends_all_at_once_is_told_what_is_left(
 ) -> None:
     rental = run.machine().rental
     rental.begun = StartPhase(begun) if begun else None
-    with pytest.raises(typer.Exit) as ended, provision.renting(rental, context()):
+    with pytest.raises(typer.Exit) as ended, renting.renting(rental, context()):
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     said = capsys.readouterr().err
@@ -344,5 +344,5 @@ def test_who_ends_all_at_once_is_told_what_is_left(
 
 
 def test_without_a_machine_an_interrupt_stays_what_it_is() -> None:
-    with pytest.raises(KeyboardInterrupt), provision.renting(None, context()):
+    with pytest.raises(KeyboardInterrupt), renting.renting(None, context()):
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from offload.domain.events import Stop
 from offload.domain.machines import Machine, Offer, Resource, Spec, State
 from offload.domain.measurements import StartPhase
 from offload.drivers.aws.calls import NoCapacity, NotKnownYet, SpentToken
-from offload.providers import Phases
+from offload.providers.config import Phases
 from offload.usecases.provision.launch import Interrupted, MachineLaunch, Waiter
 
 SPEC = Spec("big", "us-east-1", "c7i.large", ("192.0.2.1/32",))

@@ -13,7 +13,7 @@ EVERYTHING = Request(
     min_score=0.3, classes=("person", "dog"), max_detections=5, max_iou=0.5, max_pixels=1000,
     max_failures="5%", offline=True, workers=3, threads=2, concurrency=7, timeout_s=2.5,
     max_retries=1, fallback="local", upload_max_side=640, upload_quality=80, strip_metadata=True,
-    image="mine", cpus=1.5, memory="512m", keep=True,
+    container_image="mine", cpus=1.5, memory="512m", keep=True,
 )  # fmt: skip
 BOTH = Request(
     ("photos",), where="split", url="http://host:1", workers=2, concurrency=4, keep=True,

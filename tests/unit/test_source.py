@@ -16,7 +16,7 @@ from offload.domain.errors import ModelError, UsageError
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
-from offload.providers import served_files
+from offload.providers.config import served_files
 from tests import hub, savedmodels
 from tests.hub import ModelHub
 from tests.service.serving import until

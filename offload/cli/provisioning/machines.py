@@ -5,8 +5,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument
 
-from offload.cli import consent, options
+from offload.cli import complete, consent, options
 from offload.cli.process import stopping_on_interrupt
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
@@ -18,19 +19,26 @@ if TYPE_CHECKING:
     from offload.usecases.context import Context
     from offload.usecases.provision.teardown import Told
 
+_what = options.panel("What to remove")
+
 
 def machines(
     region: Annotated[
         list[str] | None,
-        typer.Option(help="Look there; repeatable. [default: where machines are known of]"),
+        options.account(
+            "--region", "Look there; repeatable. [default: where machines are known of]", "REGION"
+        ),
     ] = None,
     all_regions: Annotated[
-        bool, typer.Option("--all-regions", help="Look in every region of the account.")
+        bool, options.account("--all-regions", "Look in every region of the account.")
     ] = False,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the machines that there are: state, age, dollars so far, when they end by themselves."""
+    """List rented machines: state, age, dollars so far, end.
+
+    offload machines
+    """
     from offload import bootstrap
     from offload.render import machines as rendered
     from offload.usecases.provision import machines as rented
@@ -40,7 +48,12 @@ def machines(
 
 
 def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
-    """Switch a machine off and keep its disk, so that it starts sooner than a new one."""
+    """Switch a machine off and keep its disk.
+
+        offload stop
+
+    It starts sooner than a new one, and costs its disk until: offload down
+    """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
 
@@ -54,11 +67,14 @@ def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
 
 def start(
     name: options.Machine = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    as_json: Annotated[bool, options.result("--json", "JSON instead of text.")] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring a machine up that was stopped, or was left half done, as it was asked for."""
+    """Bring up a machine that was stopped, or left half done.
+
+    offload start
+    """
     from offload import bootstrap
     from offload.cli.provisioning.provision import bring_up
     from offload.providers.ec2 import registry
@@ -72,11 +88,16 @@ def allow(
     name: options.Machine = None,
     allow_cidr: Annotated[
         list[str] | None,
-        typer.Option(metavar="CIDR", help="Instead of this computer's address; repeatable."),
+        options.account("--allow-cidr", "Instead of this computer's address; repeatable.", "CIDR"),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Let this computer in where its address has changed, and nobody else."""
+    """Let this computer in where its address has changed.
+
+        offload allow
+
+    Nobody else is let in any more.
+    """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
 
@@ -87,9 +108,15 @@ def allow(
 
 def logs(
     name: options.Machine = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="The last so many.")] = 100,
+    lines: Annotated[int, options.result("--lines -n", "The last so many.", "N", min=1)] = 100,
 ) -> None:
-    """Show what the server on a machine said."""
+    """Show what the server on a machine said, and was asked.
+
+        offload logs -n 20
+
+    A line for each request: when, who asked, for what, the answer's status, how long it took,
+    bytes in and out.
+    """
     from offload import bootstrap
     from offload.render.messages import shown
     from offload.usecases.provision import machines as rented
@@ -101,10 +128,14 @@ def logs(
 def ssh(
     name: options.Machine = None,
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="COMMAND", help="Instead of a shell.")
+        list[str] | None, Argument(metavar="COMMAND", help="Instead of a shell.")
     ] = None,
 ) -> None:
-    """Open a shell on a machine, or run a command there, with its key and host key."""
+    """Open a shell on a machine, or run a command there.
+
+    offload ssh
+    offload ssh ana-laptop docker ps
+    """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
 
@@ -114,32 +145,39 @@ def ssh(
 def down(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A rented machine. [default: the only one, if any]"),
+        Argument(
+            metavar="NAME",
+            help="A rented machine. [default: the only one, if any]",
+            autocompletion=complete.machines,
+        ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every machine that this computer knows of.")
+        bool, _what("--all", "Every machine that this computer knows of.")
     ] = False,
     orphans: Annotated[
         bool,
-        typer.Option(
+        _what(
             "--orphans",
-            help="Whatever carries our tag, and is no machine that this computer brought up.",
+            "Whatever carries our tag, and is no machine that this computer brought up.",
         ),
     ] = False,
     region: Annotated[
-        list[str] | None, typer.Option(help="Look there; with --orphans repeatable.")
+        list[str] | None,
+        options.account("--region", "Look there; with --orphans repeatable.", "REGION"),
     ] = None,
     all_regions: Annotated[
-        bool, typer.Option("--all-regions", help="With --orphans: in every region.")
+        bool, options.account("--all-regions", "With --orphans: in every region.")
     ] = False,
     profile: options.Profile = None,
     yes: Annotated[
-        bool,
-        typer.Option("--yes", "-y", help="Do not ask before what may be somebody else's goes."),
+        bool, options.rare("--yes -y", "Do not ask before what may be somebody else's goes.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    quiet: Annotated[bool, options.rare("--quiet -q", "Print nothing.")] = False,
 ) -> None:
-    """Remove what offload started, and print it: containers on this machine, rented machines.
+    """Remove containers and rented machines that offload started.
+
+        offload down
+        offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
     rented, if it is the only one. Of a machine that this computer brought up nothing is left:

@@ -1,27 +1,21 @@
-"""`offload provision`, and what a run rents with `--provision`: before it begins, or meanwhile."""
+"""`offload provision`."""
 
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import consent, options
+from offload.cli import complete, consent, options
+from offload.cli.pages import App
 from offload.cli.process import INTERRUPTED, stopping_on_interrupt
 from offload.domain import units
 from offload.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from offload.domain.measurements import Measurement
     from offload.drivers.settings import Settings
-    from offload.render.messages import Messages
-    from offload.usecases.context import Context
-    from offload.usecases.detect.request import Request
     from offload.usecases.provision.planning import ProvisionOptions
-    from offload.usecases.split.rental import HiredMachine
 
+_WAYS = "auto", "build", "stream"
 _YEAR_S = 365 * 86400.0
 
 
@@ -35,12 +29,17 @@ def _limit_s(text: str, *, option: str) -> float:
     return seconds
 
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = App()
+_machine = options.panel("The machine")
+_cost = options.panel("What it may cost")
 
 
 @app.callback()
 def provision() -> None:
-    """Bring up a machine of your own that serves, measured phase by phase."""
+    """Rent a machine of your own that serves.
+
+    offload provision ec2 --plan
+    """
 
 
 @app.command()
@@ -48,28 +47,32 @@ def ec2(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Option(help="What the machine is called. [default: the only one, else USER-HOST]"),
+        _machine(
+            "--name",
+            "What the machine is called. [default: the only one, else USER-HOST]",
+            "NAME",
+            autocompletion=complete.machines,
+        ),
     ] = None,
     instance_type: Annotated[
         str | None,
-        typer.Option(
-            help="Which kind of machine; of several, like c7i.large,c7a.large, the first that AWS "
+        _machine(
+            "--instance-type",
+            "Which kind of machine; of several, like c7i.large,c7a.large, the first that AWS "
             "can give. [default: c7i.large]",
-            show_default=False,
+            "TYPE",
         ),
     ] = None,
-    region: options.Region = None,
-    profile: options.Profile = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would be created and what it costs, only.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before creating.")] = False,
-    max_usd_per_h: Annotated[
-        float | None, options.dollars("--max-hourly", "Create nothing that costs more an hour.")
+    disk_gb: Annotated[
+        int | None, _machine("--disk-gb", "Size of its disk. [default: the AMI's]", "GB", min=8)
     ] = None,
-    price_usd_per_h: Annotated[
+    plan: Annotated[
+        bool, _cost("--plan", "Show what would be created and what it costs, only.")
+    ] = False,
+    yes: Annotated[bool, _cost("--yes -y", "Do not ask before creating.")] = False,
+    max_usd_per_h: Annotated[
         float | None,
-        options.dollars("--price", "Dollars an hour of the instance. [default: as known]"),
+        options.dollars("--max-hourly", "Create nothing that costs more an hour.", _cost),
     ] = None,
     idle_s: Annotated[
         float | None,
@@ -78,6 +81,7 @@ def ec2(
             _limit_s,
             "TIME",
             "The machine ends when nobody was connected for so long; or never. [default: 20m]",
+            _cost,
         ),
     ] = None,
     lifetime_s: Annotated[
@@ -87,60 +91,75 @@ def ec2(
             _limit_s,
             "TIME",
             "And so long after its boot in any case; or never. [default: 4h]",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="What it serves, as for offload detect; sent there."),
-    ] = None,
-    labels: options.Labels = None,
-    allow_cidrs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-cidr",
-            metavar="CIDR",
-            help="Let SSH in from here; repeatable. [default: this computer alone]",
+            _cost,
         ),
     ] = None,
     spot: Annotated[
-        bool | None,
-        typer.Option("--spot/--on-demand", help="Spare capacity: cheaper, may be taken away."),
+        bool | None, _cost("--spot/--on-demand", "Spare capacity: cheaper, may be taken away.")
+    ] = None,
+    model: options.Model = None,
+    labels: options.Labels = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    zone: Annotated[
+        str | None,
+        options.account(
+            "--zone", "Availability zone, or A,B to try in order. [default: any]", "ZONE"
+        ),
+    ] = None,
+    subnet: Annotated[
+        str | None,
+        options.account("--subnet", "Subnet. [default: any of the default network]", "ID"),
+    ] = None,
+    allow_cidrs: Annotated[
+        list[str] | None,
+        options.account(
+            "--allow-cidr",
+            "Let SSH in from here; repeatable. [default: this computer alone]",
+            "CIDR",
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None, options.account("--tag", "A tag of yours; repeatable.", "KEY=VALUE")
     ] = None,
     ami: Annotated[
         str | None,
-        typer.Option(help="The machine's image. [default: Amazon Linux 2023 with Docker]"),
+        options.rare(
+            "--ami", "What the machine boots. [default: Amazon Linux 2023 with Docker]", "ID"
+        ),
     ] = None,
     login: Annotated[
-        str | None, typer.Option(help="The user that the image lets in. [default: by its name]")
-    ] = None,
-    disk_gb: Annotated[int | None, typer.Option(min=8, help="Size of its disk.")] = None,
-    zone: Annotated[
-        str | None, typer.Option(help="Availability zone, or A,B to try in order. [default: any]")
-    ] = None,
-    subnet: Annotated[
-        str | None, typer.Option(help="Subnet. [default: any of the default network]")
-    ] = None,
-    tags: Annotated[
-        list[str] | None,
-        typer.Option("--tag", metavar="KEY=VALUE", help="A tag of yours; repeatable."),
+        str | None,
+        options.rare("--login", "The user that the AMI lets in. [default: by its name]", "USER"),
     ] = None,
     image_way: Annotated[
         str | None,
-        typer.Option(
-            "--image",
-            metavar="WAY",
-            help="How our image gets there: build, on the machine; stream, from this computer's "
-            "Docker; auto, built if the machine reaches the registries. [default: auto]",
+        options.rare(
+            "--container-image",
+            "How the container image gets there. build: on the machine; stream: from this "
+            "computer's Docker; auto: built if the machine reaches the registries. "
+            "[default: auto]",
+            **complete.one_of(*_WAYS),
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    price_usd_per_h: Annotated[
+        float | None,
+        options.dollars("--price", "Dollars an hour of the instance. [default: as known]"),
+    ] = None,
+    as_json: Annotated[bool, options.rare("--json", "JSON instead of text.")] = False,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Do not ask AWS for prices, nor the model hub.")
+        bool,
+        options.rare(
+            "--offline", "Do not ask AWS for prices, nor the model hub. [env: OFFLOAD_OFFLINE]"
+        ),
     ] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring up a machine on EC2 that serves the detector, reached over SSH and nothing else.
+    """Rent a machine on EC2 that serves, reached over SSH alone.
+
+        offload provision ec2 --plan
+        offload provision ec2 --instance-type c7i.xlarge --max-hourly 0.25
 
     What is there already stays: the same command goes on after any failure. Credentials come from
     where the AWS command line has them. The machine costs money until it ends: by itself, or by
@@ -150,8 +169,8 @@ def ec2(
     from offload.providers.ec2 import registry
     from offload.usecases.provision.planning import ProvisionOptions
 
-    if image_way not in {None, "auto", "build", "stream"}:
-        raise UsageError("--image takes auto, build or stream.")
+    if image_way not in {None, *_WAYS}:
+        raise UsageError(f"--container-image takes {', '.join(_WAYS)}, not {image_way!r}.")
     given = options.fields(context, ProvisionOptions) | {"tags": tuple(map(_pair, tags or ()))}
     configured = bootstrap.context().settings
     wish = ProvisionOptions(**given | {"name": registry.meant(configured, name)})
@@ -215,67 +234,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise UsageError(f"--tag takes KEY=VALUE, not {text!r}.")
     return key, value
-
-
-def asked_for(
-    request: "Request", say: "Messages", configured: "Settings", *, provision: bool
-) -> "tuple[Measurement | None, HiredMachine | None]":
-    """What `--provision` means: what was added to the history as a machine was brought up, or the
-    machine that may be brought up later. Neither without it.
-    """
-    if not provision:
-        return None, None
-    from offload.domain.places import SPLIT
-    from offload.drivers.folders import machine_files
-    from offload.providers.ec2 import registry
-    from offload.render import machines
-    from offload.usecases.provision.planning import ProvisionOptions
-    from offload.usecases.split.rental import HiredMachine
-
-    if request.where == SPLIT and request.url is not None:
-        raise UsageError(
-            "--provision rents a machine, and --url names a server that is there.",
-            hint="Leave one of the two out.",
-        )
-    if request.where not in {SPLIT, "remote"} or request.url is not None:
-        raise UsageError(
-            "--provision rents the machine that --where remote or split runs at.",
-            hint="For instance: offload detect photos/ --where remote --provision",
-        )
-    name = registry.meant(configured, request.machine)
-    machine_files.folder(configured.machines_path, name)  # it can be called so
-    if request.where == SPLIT:  # while it works here
-        announce = partial(machines.announce, quiet=say.quiet)
-        return None, HiredMachine(name, announce, keep=request.keep)
-    wish = ProvisionOptions(name=name, model=request.model, offline=request.offline)
-    made = bring_up(
-        wish,
-        yes=True,
-        quiet=say.quiet,
-        verbose=say.verbose,
-        to_stderr=True,
-        configured=configured,
-    )
-    return made, None
-
-
-@contextmanager
-def renting(rental: "HiredMachine | None", context: "Context") -> "Iterator[list[int]]":
-    """Meanwhile Ctrl-C ends the run, and what was rented for it; the second one ends all at once,
-    and what is left is said. The signals that came are in the list.
-    """
-    if rental is None:
-        yield []
-        return
-    from offload.render import machines
-    from offload.usecases.provision import provisioning
-
-    try:
-        with stopping_on_interrupt(context) as came:
-            yield came
-    except KeyboardInterrupt as error:
-        if rental.begun == "start":
-            machines.left_running(rental.name)
-        elif rental.begun is not None and rental.plan is not None:
-            machines.left(rental.name, provisioning.left(rental.plan))
-        raise typer.Exit(INTERRUPTED) from error

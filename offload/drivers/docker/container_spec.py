@@ -83,7 +83,8 @@ class ContainerSpec:
         `environment_lines`.
         """
         words = ["run", "-d", "--name", self.name]
-        words += ["--restart", "unless-stopped"] if self.stays else []
+        # Docker's own files of what was said are bounded in this form alone.
+        words += ["--restart", "unless-stopped", "--log-driver=local"] if self.stays else []
         for label, value in {MARK: "1", **self.labels}.items():
             words += ["--label", f"{label}={value}"]
         words += ["-p", f"{_LOOPBACK}:{self.host_port or ''}:{SERVER_PORT}"]

@@ -131,7 +131,8 @@ class Engine:
             if "error" in line:
                 raise OffloadError(
                     f"The image {tag} cannot be built: {reason[:200].rstrip('.')}.",
-                    hint=f"To see all of it: add --verbose. If an older one will do: --image {tag}",
+                    hint="To see all of it: add --verbose. If an older one will do: "
+                    f"--container-image {tag}",
                 )
             text = _COLOURS.sub("", str(line.get("stream", ""))).strip()
             if text:

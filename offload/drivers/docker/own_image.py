@@ -49,7 +49,7 @@ class OwnImage:
         if self.model_runtime not in _RUNTIMES:
             raise PlaceUnavailable(
                 f"The image of offload has no runtime {self.model_runtime}.",
-                hint="For one of your own that has it: --where container --image NAME",
+                hint="For one of your own that has it: --where container --container-image NAME",
             )
         return _RUNTIMES[self.model_runtime]
 

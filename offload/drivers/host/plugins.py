@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offload.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class Registry:
@@ -20,8 +22,10 @@ class Registry:
         self._group = group
 
     @cached_property
-    def installed(self) -> dict[str, EntryPoint]:
+    def installed(self) -> dict[str, "EntryPoint"]:
         """The entry points of other packages."""
+        from importlib.metadata import entry_points
+
         found = entry_points(group=self._group)
         return {point.name: point for point in found if point.name not in self.own}
 

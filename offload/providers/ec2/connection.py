@@ -16,7 +16,7 @@ from offload.drivers.http import web
 from offload.drivers.settings import Settings
 from offload.drivers.ssh.login import HostKeyChanged, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
-from offload.providers import Endpoint
+from offload.providers.config import Endpoint
 from offload.providers.ec2 import registry
 from offload.providers.ec2.registry import MachineState
 

@@ -41,7 +41,7 @@ class Address:
     concurrency: int | None = None
     timeout_s: float = 60.0
     max_retries: int = 5
-    hint: str = "To start one on that machine: OFFLOAD_TOKEN=… offload serve --host 0.0.0.0"
+    hint: str = "To start one on that machine: offload serve --host 0.0.0.0"
     dial: Dial | None = field(default=None, repr=False)
 
     def connect(self, clock: Clock, connections: int | None = None) -> Server:

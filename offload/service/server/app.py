@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from offload.domain.vision import Selection, check_classes
 from offload.service import wire
 from offload.service.server import browsers, legacy, problems
+from offload.service.server.access import observed
 from offload.service.server.core import FILE, FORM, Metrics, Service, sent, taken
 from offload.service.server.intake import only_file, worked
 from offload.service.server.problems import Problem, ProblemDetails
@@ -86,6 +87,8 @@ def create(service: Service) -> FastAPI:
     app.include_router(legacy.routes(service), dependencies=guarded, responses=refusals)
     app.include_router(_open(service))
     app.add_middleware(_entrance, service=service)
+    if service.tell is not None:
+        app.add_middleware(observed, tell=service.tell, clock=service.clock)
     return app
 
 

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from offload.domain import typed
 from offload.domain.errors import TooHeavy
+from offload.domain.events import Listener
 from offload.domain.ports import Session
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
@@ -185,7 +186,8 @@ class Service:
 
     `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
     coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
-    long requests in progress may take at the end; new ones are refused while it is `ending`.
+    long requests in progress may take at the end; new ones are refused while it is `ending`. `tell`
+    is told of every answer, if somebody wants to know.
     """
 
     open_engine: OpenEngine
@@ -197,6 +199,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     slots: Slots | None = None
     ending: bool = False
+    tell: Listener | None = None
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from offload.domain.measurements import Condition
 from offload.domain.ports import Model, ModelIdentity, Place, Session
 from offload.drivers.host import machine
 from offload.drivers.settings import Settings
-from offload.providers import KEPT, ContainerOptions, Endpoint, PlaceConfig
+from offload.providers.config import KEPT, ContainerOptions, Endpoint, PlaceConfig
 from offload.providers.ec2 import connection, registry
 from offload.service.client.greeting import Address
 from offload.service.client.session import Upload
@@ -54,7 +54,7 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
             request.max_pixels,
         ),
         container=ContainerOptions(
-            request.image,
+            request.container_image,
             request.cpus,
             request.memory and request.memory.lower(),
             request.keep_as or (KEPT if request.keep else None),

@@ -52,7 +52,7 @@ class Request:
     upload_max_side: int | None = None
     upload_quality: int = 90
     strip_metadata: bool = False
-    image: str | None = None
+    container_image: str | None = None
     cpus: float | None = None
     memory: str | None = None
     replicas: int | None = None

@@ -18,7 +18,7 @@ from offload.drivers.images import image_files, pictures
 from offload.drivers.images.image_files import ImageList
 from offload.places import make
 from offload.places.served import ServedPlace
-from offload.providers import Endpoint
+from offload.providers.config import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy, rows
 from offload.usecases.detect.request import Request

@@ -25,7 +25,7 @@ from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.images.image_files import FileImage
 from offload.places import known
-from offload.providers import Endpoint
+from offload.providers.config import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places, subprocess_run
 from offload.usecases.detect.request import Request

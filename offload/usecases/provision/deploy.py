@@ -18,7 +18,7 @@ from offload.drivers.aws.lookup import USUAL_TYPES
 from offload.drivers.docker.container_spec import SPEC, ContainerSpec
 from offload.drivers.docker.own_image import BASE, SOURCE, OwnImage
 from offload.drivers.folders.files import packed
-from offload.providers import INSIDE, Phases, ServedFiles
+from offload.providers.config import INSIDE, Phases, ServedFiles
 from offload.usecases.provision.launch import Waiter
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def key_of(model: ModelSource, files: ServedFiles) -> str:
 def of_another_kind(engine_arch: str, arch: str) -> UsageError:
     """That the images that are made here do not run on a machine."""
     return UsageError(
-        f"This computer's images are for {engine_arch}, the machine is {arch}.",
-        hint="To build the image there: --image build; for a machine that runs it: "
+        f"This computer's container images are for {engine_arch}, the machine is {arch}.",
+        hint="To build one there: --container-image build; for a machine that runs it: "
         f"--instance-type {USUAL_TYPES.get(engine_arch, 'TYPE')}",
     )
 

@@ -14,7 +14,7 @@ from offload.domain.places import StartState
 from offload.domain.timing import Clock
 from offload.drivers.aws.calls import NoCapacity, NotKnownYet, SpentToken
 from offload.drivers.aws.ec2 import Cloud
-from offload.providers import Phases
+from offload.providers.config import Phases
 from offload.providers.ec2.registry import MachineState
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from offload.drivers.http.web import Unreachable
 from offload.drivers.images import image_files
 from offload.drivers.ssh.login import HostKeyChanged, LoginRefused, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
-from offload.providers import Phases, served_files
+from offload.providers.config import Phases, served_files
 from offload.providers.ec2.registry import MachineState
 from offload.service import wire
 from offload.service.client.greeting import Address, ask, expect
@@ -34,7 +34,7 @@ from offload.usecases.provision.planning import ProvisionPlan
 if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Shell
 
-_OPTIONS = ("--max-bytes", str(image_files.MAX_FILE_BYTES))
+_OPTIONS = ("--access-log", "--max-bytes", str(image_files.MAX_FILE_BYTES))
 _OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
 """Parts of a record that are not asked for, but came of it."""
 

@@ -14,7 +14,7 @@ from offload.domain.places import StartState
 from offload.domain.ports import Model, Place, Session
 from offload.drivers.host.capture import Captured
 from offload.places import known as known_places
-from offload.providers import Endpoint
+from offload.providers.config import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
