@@ -6,13 +6,11 @@ from functools import partial
 
 from offload import detectors
 from offload.detectors import source
-from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
-from offload.domain.ports import Detector
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
-from offload.places.inprocess import InProcess
+from offload.places.inprocess import InProcess, wide
 from offload.service.server.browsers import is_loopback
 from offload.service.server.core import Service
 from offload.service.server.run import listen, serve
@@ -62,7 +60,7 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
         lambda _images: detectors.load(model, workers, threads),
         options.max_pixels,
         clock,
-        _wide(model, threads, cores),
+        wide(model, partial(detectors.load, model), threads, cores),
     )
 
     info = Info(
@@ -84,13 +82,3 @@ def run(options: Options, context: Context, announce: Callable[[str, Info], None
     opens = partial(place.open, Selection(min_score=model.min_score), workers)
     service = Service(opens, info, pictures.sample(), clock, token)
     serve(service, listener, lambda info: announce(address, info))
-
-
-def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector | None]:
-    """A detector for requests that are alone, unless each detector uses every core already.
-
-    A SavedModel's threads are the process's own: a second one would share them.
-    """
-    if threads >= cores or model.identity.runtime != "tflite":
-        return lambda: None
-    return lambda: detectors.load(model, 1, cores)[0]

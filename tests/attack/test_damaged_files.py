@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from offload.bootstrap import detect
+from offload import detect
 from offload.domain.errors import OffloadError
 from offload.drivers.store.store import Store
 from tests.attack.conftest import Amount

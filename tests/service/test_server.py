@@ -25,7 +25,7 @@ WALKERS = "three-people-walking.jpg"
 
 
 def in_process(*sources: Path, model: str = "builtin", **wishes: Any) -> dict[str, offload.Row]:
-    return {row.path: row for row in offload.detect(*map(str, sources), model=model, **wishes)}
+    return {row.path: row for row in offload.detect(sources, model=model, **wishes)}
 
 
 def like(row: offload.Row) -> Any:

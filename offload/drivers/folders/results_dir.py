@@ -161,7 +161,7 @@ class ResultsDir:
         with open(self._path, "rb", opener=files.plain) as log:
             for path in order or sorted(index):
                 log.seek(index[path].offset)
-                yield Row.from_json(json.loads(log.readline()))
+                yield Row.from_dict(json.loads(log.readline()))
 
     def _compact(self) -> None:
         index = self._log.index
@@ -229,7 +229,7 @@ def _run(folder: str) -> _Run:
 
 
 def _line(row: Row, settings: Json | None) -> bytes:
-    document = row.to_json() | ({"settings": settings} if settings is not None else {})
+    document = row.to_dict() | ({"settings": settings} if settings is not None else {})
     line = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     return line.encode("utf-8", "backslashreplace")
 
@@ -246,7 +246,7 @@ def _read_log(path: str) -> _Log:
                 break
             try:
                 document = typed.loads(line)
-                row = Row.from_json(document)
+                row = Row.from_dict(document)
             except (ValueError, KeyError, TypeError):
                 log.unreadable.append(line)
             else:

@@ -10,7 +10,8 @@ from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import Json
-from offload.domain.vision import Selection
+from offload.domain.vision import Image, Selection
+from offload.drivers.folders.results_dir import FORMATS
 from offload.drivers.images import image_files, pictures
 from offload.places import known
 
@@ -23,7 +24,7 @@ class Request:
         UsageError: there is no such place, or `max_failures` is neither a number nor a percentage.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[str | Image, ...]
     recursive: bool = False
     where: str = "local"
     others: tuple[str, ...] = ()
@@ -84,6 +85,10 @@ class Request:
             yield "--url and --machine name two servers.", "Leave one of the two out."
         if self.fallback not in {None, here}:
             yield f"There is no fallback {self.fallback!r}.", f"There is: {here}."
+        if unknown := [name for name in self.formats if name not in FORMATS]:
+            yield f"--format {unknown[0]!r} is not one of {', '.join(FORMATS)}.", ""
+        if self.out is None and (self.annotate or self.overwrite or self.formats != ("jsonl",)):
+            yield "--annotate, --format and --overwrite need --out.", "For instance: --out DIR"
         if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
             yield f"--memory takes a size, not {self.memory!r}.", "For instance: --memory 512m"
         if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
@@ -179,7 +184,7 @@ class Request:
         }
 
 
-def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> list[Request]:
+def at_each(places: Sequence[str], sources: Sequence[str | Image], **wishes: Any) -> list[Request]:
     """A request for each place, without the options that do something at others of them only.
 
     Raises:
@@ -189,7 +194,7 @@ def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> lis
     return [at(place, places, sources, **wishes) for place in dict.fromkeys(places)]
 
 
-def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any) -> Request:
+def at(where: str, places: Sequence[str], sources: Sequence[str | Image], **wishes: Any) -> Request:
     """A request for one place, or a split, without the options that do something at others of
     `places` only.
     """
