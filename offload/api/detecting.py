@@ -167,7 +167,7 @@ class Detector:
         return Row.of(row, found.read)
 
     def detect(self, images: Sources) -> Iterator[Row]:
-        """The rows of several images, in their order; several are worked on at a time.
+        """The rows of several images, each once, in their order; several are worked on at a time.
 
         Raises:
             UsageError: a source is not there.
