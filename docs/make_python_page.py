@@ -28,8 +28,8 @@ traceback shows too, what to do. Settings count as they do for the commands. A w
 |---|---|
 | `Path`, `Names` | `str` or `os.PathLike`; one `str` or several |
 | `Source`, `Sources` | a path, or an image in memory; one or several, or a `dict` by name |
-| `Share`, `Share100` | 0 to 1; 1 to 100 |
-| `Positive`, `Count`, `Workers`, `Side` | a whole number from 1; from 0; from 1 to 1024; from 16 |
+| `Share`, `Percent` | 0 to 1; 1 to 100 |
+| `Positive`, `Count`, `Workers`, `SidePx` | a whole number from 1; 0; 1 to 1024; 16 |
 | `Seconds`, `Amount` | a number from 0 |
 """
 FUNCTIONS, CLASSES = ("detect", "advise", "profile"), ("Detector", "Rows", "Row")

@@ -68,7 +68,8 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
     except ValueError as error:
         expected = re.sub(r"Expected |, got.*| - at.*", "", str(error))
         expected = expected.replace("null", "None").replace("array", "list")
-        raise UsageError(f"{name} takes {expected}, not {value!r}.") from error
+        shown = "what was given" if name == "token" else repr(value)
+        raise UsageError(f"{name} takes {expected}, not {shown}.") from error
     if any(get_origin(part) is Sequence for part in parts):
         return (value,) if isinstance(value, str) else tuple(value)
     return value

@@ -6,10 +6,10 @@ from typing import Literal
 from offload import bootstrap
 from offload.api.boundary import HERE, Names, Path, checked, explained, hear
 from offload.costmodel.advice import Advice
-from offload.domain.errors import PlaceUnavailable
+from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.events import Event, Failed
 from offload.domain.measurements import Measurement
-from offload.domain.typed import Amount, Positive, Seconds, Share, Share100, Side, Workers
+from offload.domain.typed import Amount, Percent, Positive, Seconds, Share, SidePx, Workers
 from offload.drivers.images import handed, pictures
 from offload.drivers.images.handed import Sources
 from offload.usecases.advise import advise as advising
@@ -82,8 +82,8 @@ def profile(
     machine: str | None = None,
     concurrency: Workers | None = None,
     timeout_s: Seconds = 60.0,
-    upload_max_side: Side | None = None,
-    upload_quality: Share100 = 90,
+    upload_max_side: SidePx | None = None,
+    upload_quality: Percent = 90,
     strip_metadata: bool = False,
     container_image: str | None = None,
     cpus: float | None = None,
@@ -103,6 +103,8 @@ def profile(
         PlaceUnavailable: none of the places is there. Of several, one that is not there is logged.
     """
     given = checked(profile, locals()) | {"sources": handed.sources(sources)}
+    if not all(isinstance(each, str) for each in given["sources"]):
+        raise UsageError("A profile is of files: give their paths, or their folder.")
     lost: list[str] = []
     failures: list[Failed] = []
 

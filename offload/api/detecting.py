@@ -1,6 +1,6 @@
 """`offload.detect` and `offload.Detector`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
@@ -12,11 +12,11 @@ from offload.domain.events import Stop
 from offload.domain.places import AUTO, SPLIT
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row as PlainRow
-from offload.domain.typed import Amount, Count, Positive, Seconds, Share, Share100, Side, Workers
+from offload.domain.typed import Amount, Count, Percent, Positive, Seconds, Share, SidePx, Workers
 from offload.domain.vision import check_classes
 from offload.drivers.images import handed, image_files, pictures
 from offload.drivers.images.handed import Source, Sources
-from offload.drivers.images.image_files import printable
+from offload.drivers.images.image_files import ImageList, printable
 from offload.places import inprocess, known, make
 from offload.usecases.context import Context
 from offload.usecases.detect import places, rows
@@ -54,8 +54,8 @@ def detect(
     timeout_s: Seconds = 60.0,
     max_retries: Count = 5,
     fallback: str | None = None,
-    upload_max_side: Side | None = None,
-    upload_quality: Share100 = 90,
+    upload_max_side: SidePx | None = None,
+    upload_quality: Percent = 90,
     strip_metadata: bool = False,
     container_image: str | None = None,
     cpus: float | None = None,
@@ -74,7 +74,8 @@ def detect(
 
     The keywords are the options of `offload detect`. Seconds, bytes and dollars are numbers, and
     say so in their names. Everything is checked, and the place brought up, before this returns.
-    To ask for a place that costs money is to agree to it; nobody is asked.
+    To ask for a place that costs money is to agree to it; nobody is asked. Unlike the command's,
+    such a run is no sample for `advise`; `profile` takes some.
 
     >>> for row in offload.detect("examples/images/dog-on-lawn.webp", model="builtin"):
     ...     print(row.path, [found.label for found in row.detections])
@@ -161,9 +162,10 @@ class Detector:
         Raises:
             UsageError: there is no such file.
         """
-        found = single(image, sent=self._is_sent)
-        job, (path,) = Job(found.paths, found.read), found.paths
-        row, _ = rows.attempt(job, path, self._session, self._where, self._clock)
+        with explained():
+            found = single(image, sent=self._is_sent)
+            job, (path,) = Job(found.paths, found.read), found.paths
+            row, _ = rows.attempt(job, path, self._session, self._where, self._clock)
         return Row.of(row, found.read)
 
     def detect(self, images: Sources) -> Iterator[Row]:
@@ -176,7 +178,7 @@ class Detector:
             found = image_files.find(handed.sources(images, sent=self._is_sent))
         job = Job(found.paths, found.read, found.problems)
         done = rows.detect(job, self._session, self._where, self._clock, Stop())
-        return (Row.of(row, found.read) for row in _in_order(done, found.paths))
+        return _in_order(done, found)
 
     def __enter__(self) -> Self:
         return self
@@ -208,16 +210,18 @@ def _opened(request: Request, context: Context) -> Iterator[Session]:
             yield session
 
 
-def _in_order(done: Iterator[PlainRow], paths: Sequence[str]) -> Iterator[PlainRow]:
-    """Rows by the order of their paths; those of no path at all as they come."""
-    place = {printable(path): number for number, path in enumerate(paths)}
-    waiting: dict[int, PlainRow] = {}
+def _in_order(done: Iterator[PlainRow], found: ImageList) -> Iterator[Row]:
+    """Rows by the order of the images; those of what could not be listed come first."""
+    place = {printable(path): number for number, path in enumerate(found.paths)}
+    waiting: dict[int, Row] = {}
     following = 0
-    for row in done:
-        if row.path not in place:
-            yield row
-            continue
-        waiting[place[row.path]] = row
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
+    with explained():
+        for row in done:
+            ours = Row.of(row, found.read)
+            if row.path not in place:
+                yield ours
+                continue
+            waiting[place[row.path]] = ours
+            while following in waiting:
+                yield waiting.pop(following)
+                following += 1

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 import offload
@@ -56,6 +58,22 @@ def test_every_example_is_answered_as_in_process_whether_sent_raw_or_in_a_form(
             assert (answer["width"], answer["height"]) == (row.width, row.height)
             assert answer["model_sha256"] == row.model_sha256
             assert answer["schema"] == 2
+
+
+def test_a_detector_that_is_a_server_answers_for_arrays_as_one_in_this_process(
+    server: Server, examples: Path
+) -> None:
+    with Image.open(examples / BUS) as picture:
+        pixels = np.asarray(picture)
+    with (
+        offload.Detector("builtin") as here,
+        offload.Detector(where="remote", url=server.url) as there,
+    ):
+        ours, (theirs,) = here(pixels), there.detect([pixels])
+        assert there.model.sha256 == here.model.sha256
+    assert theirs.detections == ours.detections
+    assert theirs.where == "remote"
+    assert 0 < theirs.sent_bytes < (ours.bytes or 0), "PNG there, plain pixels here"
 
 
 def test_photos_are_answered_as_in_process_by_a_model_of_ones_own(

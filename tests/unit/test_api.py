@@ -112,6 +112,7 @@ def test_pixels_are_found_in_as_in_a_lossless_file(tmp_path: Path, couple: Path)
         (np.zeros((4, 4), np.uint8), r"array of uint8, shape \[4, 4\]"),
         (np.zeros((4, 4, 3)), "array of float64"),
         ({"../up.jpg": b""}, "cannot be called '../up.jpg'"),
+        ({"a\nb": b""}, "cannot be called"),
         ([("one", b"1"), ("one", b"2")], "Two images are called 'one'"),
     ],
 )
@@ -142,6 +143,12 @@ def test_what_cannot_be_meant_is_refused_at_the_call(
     with pytest.raises(UsageError) as caught:
         offload.detect(couple, **{"model": "builtin", **keywords})
     assert sentence in str(caught.value)
+
+
+def test_no_error_shows_a_token(couple: Path) -> None:
+    with pytest.raises(UsageError, match="token takes") as caught:
+        offload.detect(couple, token=b"s3cret")  # type: ignore[arg-type]
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_place_that_is_not_there_is_told_at_the_call(couple: Path) -> None:
@@ -187,6 +194,15 @@ def test_rows_are_counted_and_stop_when_they_are_closed(examples: Path) -> None:
     assert rows.total == 12
     assert rows.summary().images == 1
     assert list(rows) == []
+
+
+def test_rows_that_nobody_holds_let_go_of_their_folder(tmp_path: Path, couple: Path) -> None:
+    out = tmp_path / "out"
+    rows = offload.detect(couple, model="builtin", out=out)
+    with pytest.raises(OffloadError, match="Another run"):
+        offload.detect(couple, model="builtin", out=out)
+    del rows
+    assert len(list(offload.detect(couple, model="builtin", out=out))) == 1
 
 
 def test_too_many_failures_are_told_after_the_rows_there_are() -> None:
@@ -276,7 +292,7 @@ def test_a_data_frame_has_a_line_for_each_image_and_records_one_for_each_detecti
     examples: Path,
 ) -> None:
     rows = [*offload.detect(examples, model="builtin"), row(detections=(), error="gone")]
-    frame, records = pandas.DataFrame(rows), pandas.DataFrame(offload.to_records(rows))
+    frame, records = pandas.DataFrame(iter(rows)), pandas.DataFrame(offload.to_records(rows))
     assert len(frame) == 13
     assert set(frame.columns) == set(row().to_dict()) - {"schema"}
     assert frame.set_index("path").loc[DOG, "width"] == 520
@@ -314,6 +330,11 @@ def test_a_profile_is_measured_and_kept(examples: Path) -> None:
     assert [each.condition.place for each in measured] == ["local"]
     assert measured[0].images
     assert set(assumed()) < set(before)
+
+
+def test_a_profile_is_of_files(couple: Path) -> None:
+    with pytest.raises(UsageError, match="of files"):
+        offload.profile([couple.read_bytes()])  # type: ignore[list-item]
 
 
 def test_a_profile_of_no_place_at_all_is_an_error(examples: Path) -> None:

@@ -81,8 +81,9 @@ def _source(given: Any, number: int, *, sent: bool) -> str | Image:
         given = given.path, given.data
     name, held = given if _is_pair(given) else (f"image-{number:04}", given)
     parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or parts[0] == "/" or "\0" in name:
+    if not parts or ".." in parts or parts[0][0] == "/" or not name.isprintable():
         raise UsageError(f"An image cannot be called {name!r}.", hint="For instance: sub/a.jpg")
+    name = "/".join(parts)
     if isinstance(held, _BYTES):
         return Image(name, bytes(held))
     if isinstance(held, _PIXELS):
@@ -104,6 +105,6 @@ def _encoded(name: str, held: Any, *, sent: bool) -> bytes:
         upright = colours.rgb(ImageOps.exif_transpose(held))
         upright.info = {}  # metadata goes nowhere
         upright.save(out, "PNG" if sent else "PPM", compress_level=1)
-    except (OSError, ValueError, SyntaxError) as error:  # as its file was damaged
+    except (AssertionError, OSError, SyntaxError, ValueError) as error:  # a damaged or closed file
         raise ImageError(f"{name} cannot be read: {error}") from error
     return out.getvalue()
