@@ -115,8 +115,8 @@ def test_the_server_timing_header_repeats_the_durations(
         ({"min_score": 0.05, "class": "1"}, {"min_score": 0.05, "classes": ("1",)}),
         ({"class": [" Person", "BUS"]}, {"classes": ("person", "bus")}),
         ({"min_score": 0.05, "max_detections": 1}, {"min_score": 0.05, "max_detections": 1}),
-        ({"min_score": 0.01, "iou": 0}, {"min_score": 0.01, "max_iou": 0.0}),
-        ({"min_score": 0.01, "iou": 1}, {"min_score": 0.01, "max_iou": 1.0}),
+        ({"min_score": 0.01, "iou": 0}, {"min_score": 0.01, "iou": 0.0}),
+        ({"min_score": 0.01, "iou": 1}, {"min_score": 0.01, "iou": 1.0}),
     ],
 )
 def test_wishes_in_the_query_work_as_in_process(
