@@ -6,8 +6,10 @@ import logging
 import math
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, assert_type
@@ -238,6 +240,13 @@ def test_a_detector_keeps_the_order_of_its_images(examples: Path, couple: Path) 
     assert "not an image" in (rows[3].error or "")
 
 
+def test_a_detector_answers_several_threads(examples: Path) -> None:
+    paths = [examples / name for name in FOUND] * 4
+    with offload.Detector("builtin") as detector, ThreadPoolExecutor(4) as threads:
+        rows = list(threads.map(detector, paths))
+    assert [labels(row) for row in rows] == [FOUND[path.name] for path in paths]
+
+
 def test_a_detector_that_is_closed_says_so(couple: Path) -> None:
     detector = offload.Detector("builtin")
     detector.close()
@@ -352,6 +361,21 @@ def test_a_type_checker_knows_what_everything_is(couple: Path) -> None:
     with offload.Detector("builtin") as detector:
         assert_type(detector(couple), offload.Row)
     assert (PROJECT / "offload" / "py.typed").exists()
+
+
+def test_the_python_of_the_readme_runs(
+    tmp_path: Path,
+    couple: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = (PROJECT / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    shutil.copy(couple, tmp_path / "photos" / "a.jpg")
+    exec(code, {})
+    assert capsys.readouterr().out.startswith("a.jpg [(5")
+    assert (tmp_path / "drawn.jpg").exists()
 
 
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
