@@ -21,7 +21,8 @@ Generated from docstrings by `just docs`; its examples run as tests, in the proj
 
 `import offload` is quick: what is heavy is imported when it is first used. Warnings go to the \
 logger `offload`. Errors are `OffloadError`s: the message says what is wrong, `hint`, which a \
-traceback shows too, what to do. Settings count as they do for the commands. A whole session is in \
+traceback shows too, what to do. Of your settings, `model`, `url`, `token`, `workers`, `threads`, \
+`offline` and `keep_local` count here as for the commands. A session to read along: \
 [examples/detect.ipynb](../examples/detect.ipynb).
 
 | annotation | is |

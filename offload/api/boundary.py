@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import reduce
 from operator import or_
 from types import UnionType
-from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from offload.domain import typed
 from offload.domain.errors import OffloadError, UsageError
@@ -68,11 +68,20 @@ def _checked(name: str, hint: Any, value: Any) -> Any:
     except ValueError as error:
         expected = re.sub(r"Expected |, got.*| - at.*", "", str(error))
         expected = expected.replace("null", "None").replace("array", "list")
+        if choices := list(_choices(hint)):
+            expected = f"one of {', '.join(choices)}"
         shown = "what was given" if name == "token" else repr(value)
         raise UsageError(f"{name} takes {expected}, not {shown}.") from error
     if any(get_origin(part) is Sequence for part in parts):
         return (value,) if isinstance(value, str) else tuple(value)
     return value
+
+
+def _choices(hint: Any) -> Iterator[str]:
+    if get_origin(hint) is Literal:
+        yield from get_args(hint)
+    elif get_args(hint):
+        yield from _choices(get_args(hint)[0])
 
 
 @contextmanager

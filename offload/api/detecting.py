@@ -1,8 +1,8 @@
 """`offload.detect` and `offload.Detector`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from offload import bootstrap
 from offload.api.boundary import HERE, Names, Path, checked, explained, hear
@@ -23,6 +23,8 @@ from offload.usecases.detect import places, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 
+Format: TypeAlias = Literal["jsonl", "coco", "csv", "json"]
+
 
 def detect(
     sources: Sources,
@@ -37,7 +39,7 @@ def detect(
     max_detections: Positive = 300,
     iou: Share = 0.7,
     out: Path | None = None,
-    format: Names = "jsonl",  # noqa: A002 - named as the option is
+    format: Format | Sequence[Format] = "jsonl",  # noqa: A002 - named as the option is
     annotate: bool = False,
     overwrite: bool = False,
     max_failures: int | str | None = None,
@@ -87,6 +89,8 @@ def detect(
         PlaceUnavailable: the place cannot be reached or started.
     """
     given = checked(detect, locals())
+    if out is None and (annotate or overwrite or given["formats"] != ("jsonl",)):
+        raise UsageError("annotate, format and overwrite need out, the folder for results.")
     with explained():
         sent = annotate or not known()[where].in_process
         if max_failures is not None:

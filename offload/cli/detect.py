@@ -168,8 +168,10 @@ def detect(
     from offload.render import messages
     from offload.usecases.detect.request import Request
 
-    named = {"others": options.names(*others or ()), "formats": options.names(formats)}
+    named = {"others": options.names(*others or ()), "formats": _formats(formats)}
     request = Request(**options.fields(ctx, Request) | named)
+    if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
+        raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
     say = messages.chosen(quiet=quiet, verbose=verbose)
     context = bootstrap.context(say.hear, offline=offline)
     if where == AUTO:
@@ -187,6 +189,16 @@ def detect(
         return
     consent.to_rented(request.members, yes=yes)
     _carry_out(request, say, context.settings, as_json=as_json, provision=provision)
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    from offload.drivers.folders.results_dir import FORMATS
+
+    names = options.names(text)
+    for name in names:
+        if name not in FORMATS:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")
+    return names
 
 
 def _carry_out(

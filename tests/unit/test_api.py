@@ -135,7 +135,10 @@ def test_what_is_no_image_is_refused_at_the_call(sources: Any, sentence: str) ->
         ({"model": "nothing-like-it"}, "There is no model"),
         ({"max_failures": "many"}, "max_failures takes a number or a percentage"),
         ({"annotate": True}, "annotate, format and overwrite need out"),
-        ({"format": "xml", "out": "results"}, "format='xml' is not one of"),
+        (
+            {"format": "xml", "out": "results"},
+            "format takes one of jsonl, coco, csv, json, not 'xml'",
+        ),
         ({"url": "http://127.0.0.1:9"}, "url does nothing with where='local'"),
     ],
 )

@@ -11,7 +11,6 @@ from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.domain.vision import Image, Selection
-from offload.drivers.folders.results_dir import FORMATS
 from offload.drivers.images import image_files, pictures
 from offload.places import known
 
@@ -85,10 +84,6 @@ class Request:
             yield "--url and --machine name two servers.", "Leave one of the two out."
         if self.fallback not in {None, here}:
             yield f"There is no fallback {self.fallback!r}.", f"There is: {here}."
-        if unknown := [name for name in self.formats if name not in FORMATS]:
-            yield f"--format {unknown[0]!r} is not one of {', '.join(FORMATS)}.", ""
-        if self.out is None and (self.annotate or self.overwrite or self.formats != ("jsonl",)):
-            yield "--annotate, --format and --overwrite need --out.", "For instance: --out DIR"
         if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
             yield f"--memory takes a size, not {self.memory!r}.", "For instance: --memory 512m"
         if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
