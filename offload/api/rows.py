@@ -10,6 +10,7 @@ from offload import bootstrap
 from offload.api.boundary import explained
 from offload.domain import results
 from offload.domain.errors import OffloadError, UsageError
+from offload.domain.results import SHOWN_SCORE
 from offload.drivers.images import handed, image_files, pictures
 from offload.drivers.images.handed import PilImage, Source
 from offload.drivers.images.image_files import FileImage, ImageList
@@ -19,7 +20,6 @@ from offload.usecases.detect.rows import Summary
 from offload.usecases.detect.run import DetectRun, detection
 
 _NAMES = tuple(field.name for field in fields(results.Row))
-_SHOWN_PX = 640
 
 
 class Row(results.Row):
@@ -46,7 +46,7 @@ class Row(results.Row):
         object.__setattr__(made, "_read", read)
         return made
 
-    def draw(self, image: Source | None = None, *, min_score: float = 0.5) -> PilImage:
+    def draw(self, image: Source | None = None, *, min_score: float = SHOWN_SCORE) -> PilImage:
         """The upright picture with the boxes that score at least `min_score`, and their labels, as
         a new PIL image. `image` is what is drawn on where the row comes from a file or another
         process; a very small one is enlarged until its labels can be read.
@@ -54,6 +54,10 @@ class Row(results.Row):
         Raises:
             OffloadError: the image is not known, or can no longer be read.
         """
+        return handed.picture(self._drawn(image, min_score)[0])
+
+    def _drawn(self, image: Source | None, min_score: float) -> tuple[bytes, bytes]:
+        """Both sizes of the picture, encoded."""
         if image is not None:
             held = single(image)
             file = held.read(held.paths[0])
@@ -62,16 +66,16 @@ class Row(results.Row):
         else:
             raise OffloadError("This row does not know its image.", hint="row.draw('photo.jpg')")
         shown = [found for found in self.detections if found.score >= min_score]
-        return handed.picture(pictures.annotate(file.image.data, shown))
+        return pictures.drawn(file.image.data, shown)
 
     def _repr_html_(self) -> str:
         found = ", ".join(f"{d.label} {d.score:.2f}" for d in self.detections)
         said = escape(f"{self.path}: {self.error or found or 'nothing found'}")
         try:
-            data = base64.b64encode(handed.jpeg(self.draw(), _SHOWN_PX)).decode()
+            small = self._drawn(None, SHOWN_SCORE)[1]
         except OffloadError:
             return f"<p>{said}</p>"
-        source = f"data:image/jpeg;base64,{data}"
+        source = f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
         return f'<figure><img src="{source}" alt=""><figcaption>{said}</figcaption></figure>'
 
 

@@ -79,7 +79,12 @@ def detect(
         str, Option("--format", help="What --out writes, of jsonl,coco,csv,json.")
     ] = "jsonl",
     annotate: Annotated[
-        bool, Option("--annotate", help="Write pictures with boxes to DIR/annotated.")
+        bool,
+        Option(
+            "--annotate",
+            help="Write pictures with boxes to DIR/annotated, and DIR/gallery.html to look through "
+            "them.",
+        ),
     ] = False,
     overwrite: Annotated[
         bool, Option("--overwrite", help="Discard the results that --out holds.")

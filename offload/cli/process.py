@@ -30,7 +30,7 @@ def end_without_reader() -> None:
 
 @contextmanager
 def stopping_on_interrupt(
-    context: "Context", doing: str = "Finishing what is in hand", came: list[int] | None = None
+    context: "Context", doing: str = "Finishing what is in progress", came: list[int] | None = None
 ) -> Iterator[list[int]]:
     """Meanwhile the first SIGINT or SIGTERM asks what is under way to stop; the next interrupts.
 

@@ -152,7 +152,7 @@ class SplitProgress:
         return (
             place.name,
             f"{place.done} done",
-            f"{place.in_hand} in progress",
+            f"{place.in_progress} in progress",
             rate if place.is_open else "takes no more",
             self.bottleneck(place.name),
             "" if usd is None else show_usd(usd),

@@ -36,14 +36,14 @@ def _warning(event: SplitEvent) -> str:
     match event:
         case split.MachineLeft(machine, cause):
             return (
-                f"{cause.text} The machine {machine} may cost money still. To see: offload "
+                f"{cause.text} The machine {machine} may still cost money. To see: offload "
                 f"machines; to remove it: offload down {machine}"
             )
         case split.NothingLeaves(is_asked=True):
-            return "Every image is to stay here, so nothing leaves and nothing is rented."
+            return "Every image must stay here, so nothing leaves and no machine is rented."
         case split.NothingLeaves():
             return (
-                "There is no remote place, so all is done here. To name one: --url "
+                "There is no remote place, so everything is done here. To name one: --url "
                 "http://HOST:8080; to rent one: --provision"
             )
         case split.PlaceFailed(cause, is_awaited):
@@ -60,14 +60,14 @@ def _warning(event: SplitEvent) -> str:
 def _change(event: split.PlaceEvent) -> str:
     match event:
         case split.PlaceJoined():
-            return f"takes part {'again' if event.again else 'now'}"
+            return f"joined{' again' if event.again else ''}"
         case split.RateChanged():
             if event.quiet_s is not None:
                 return f"has not answered for {_about(event.quiet_s)}"
             before = _rate(event.before_per_s)
             return f"does {_rate(event.images_per_s)} images/s instead of {before}"
         case split.PlaceReleased():
-            return "is not needed any more: what is left is to stay here"
+            return "is not needed any more: what is left must stay here"
     raise AssertionError(event)
 
 
@@ -75,10 +75,10 @@ def _stop(event: split.PlaceStopped) -> str:
     reason = event.reason.rstrip(".")
     match event:
         case split.PlaceLost():
-            return f"gives no answer any more ({reason})"
+            return f"was lost ({reason})"
         case split.PlaceEnding():
             return f"will end soon ({reason}) and takes no more images"
-    return f"takes no more images so as to cost no more than {reason}"
+    return f"takes no more images, to stay within {reason}"
 
 
 def _effects(event: split.PlaceEvent) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _effects(event: split.PlaceEvent) -> Iterator[str]:
         if outlook.images is not None:
             yield _share(outlook, outlook.images)
         end, before = _about(outlook.end_s), _about(outlook.end_before_s)
-        yield _instead(f"the end is in {end}", end, before)
+        yield _instead(f"ETA {end}", end, before)
 
 
 def _share(outlook: Outlook, images: int) -> str:
@@ -99,9 +99,9 @@ def _share(outlook: Outlook, images: int) -> str:
 
 
 def _deadline(event: split.DeadlineChanged) -> str:
-    end = "" if event.left_s is None else f": the end is in {_about(event.left_s)}"
+    end = "" if event.left_s is None else f": ETA {_about(event.left_s)}"
     if event.late_s <= 0:
-        return f"will be kept after all, with about {_about(-event.late_s)} to spare"
+        return f"will be met after all, with about {_about(-event.late_s)} to spare"
     if event.spent_s > event.deadline_s:
         return f"has passed{end}"
     return f"will be missed by about {_about(event.late_s)}{end}"

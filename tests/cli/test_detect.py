@@ -169,6 +169,9 @@ def test_annotated_pictures_mirror_the_tree(offload: Offload, tmp_path: Path) ->
     assert found == ["sub/x.jpg", "sub/y.png", "x.jpg"]
     with Image.open(out / "annotated" / "sub" / "y.png") as drawn:
         assert drawn.format == "PNG"
+    small = sorted(str(p.relative_to(out / "thumbnails")) for p in out.rglob("thumbnails/**/*.*"))
+    assert small == found
+    assert (out / "gallery.html").exists()
 
 
 def test_run_json_says_what_ran_how_and_what_came_of_it(offload: Offload, tmp_path: Path) -> None:
@@ -240,7 +243,7 @@ def test_ctrl_c_finishes_what_is_in_hand_and_sums_up(many: Path, tmp_path: Path)
     process.send_signal(signal.SIGINT)
     output, messages = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "Finishing what is in hand" in messages
+    assert "Finishing what is in progress" in messages
     assert "images/s over" in messages
     logged = rows((tmp_path / "out" / "detections.jsonl").read_text())
     assert {row["path"] for row in rows(output)} <= {row["path"] for row in logged}
@@ -395,7 +398,7 @@ def test_results_inside_the_folder_of_photos_are_never_taken_for_photos(
     for out in (photos, photos / "first", photos / "second", photos):
         done = offload("detect", photos, "-r", "-o", out, "--annotate", *BUILTIN)
         assert done.returncode == 0, done.stderr
-    assert len(list(photos.rglob("*.jpg"))) == 4
+    assert len(list(photos.rglob("*.jpg"))) == 1 + 3 * len(("annotated", "thumbnails"))
 
 
 def test_a_name_too_long_to_annotate_costs_nothing(offload: Offload, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_an_experiment_has_a_cell_there_and_a_report_shows_it(toy: Commands, stu
 def test_what_is_kept_local_is_refused_there(toy: Commands) -> None:
     refused = toy("detect", toy.photos, *MODEL, "--where", "toy", "--yes", "--keep-local", STAYS,
                   code=2)  # fmt: skip
-    assert refused.stderr.startswith("error: 1 of 3 images are to stay here")
+    assert refused.stderr.startswith("error: 1 of 3 images must stay here")
     assert "--where split --with toy" in refused.stderr
     assert not toy.given
 
@@ -202,7 +202,7 @@ def test_what_is_kept_local_is_refused_there(toy: Commands) -> None:
 def test_what_the_settings_keep_local_is_refused_there(toy: Commands) -> None:
     asked = ("--where", "toy", "--yes")
     refused = toy("detect", toy.photos, *MODEL, *asked, code=2, OFFLOAD_KEEP_LOCAL=STAYS)
-    assert refused.stderr.startswith("error: 1 of 3 images are to stay here")
+    assert refused.stderr.startswith("error: 1 of 3 images must stay here")
     assert not toy.given
 
 

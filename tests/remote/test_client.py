@@ -94,7 +94,7 @@ def test_what_may_pass_is_tried_again(trouble: Act) -> None:
 @pytest.mark.parametrize("trouble", [stalls, ignores])
 def test_no_progress_in_time_is_tried_again(trouble: Act) -> None:
     photo = Image("large.jpg", bytes(2**23))
-    with Flaky([trouble, answers]) as server, visit(server, timeout_s=0.3) as here:
+    with Flaky([trouble, answers]) as server, visit(server, timeout_s=1.0) as here:
         assert here.detect(photo).found == (DOG,)
     assert len(server.images) == 2
 

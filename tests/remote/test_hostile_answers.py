@@ -304,5 +304,5 @@ def test_in_a_split_it_is_left_for_good_and_every_image_has_its_row(
     found = rows(written)
     assert found.keys() == {path.name for path in photos.iterdir()}
     assert {(row["where"], row["error"]) for row in found.values()} == {("local", None)}
-    assert len(server.images) <= 4, "three, and what was in hand"
+    assert len(server.images) <= 4, "three, and what was in progress"
     assert "Traceback" not in said

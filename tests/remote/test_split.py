@@ -130,7 +130,7 @@ def test_the_setting_counts_too_and_where_remote_refuses(
     assert refused.returncode == 2
     error, hint = refused.stderr.splitlines()
     few = f"{FACES} of {MANY} images"
-    assert error == f"error: {few} are to stay here, and --where remote sends all."
+    assert error == f"error: {few} must stay here, and --where remote sends all."
     assert "--where split" in hint
     found = rows(offload(*given, "--where", "split", cwd=tmp_path).stdout)
     assert {row["where"] for path, row in found.items() if "faces" in path} == {"local"}
@@ -188,7 +188,7 @@ def test_what_a_server_finds_too_large_is_done_here_and_it_goes_on(
     assert not [row for row in found.values() if row["error"]]
     assert places(found)["remote"] > 0
     assert max(row["bytes"] for row in found.values() if row["where"] == "remote") <= least
-    assert "gives no answer" not in done.stderr
+    assert "was lost" not in done.stderr
 
 
 def test_a_pattern_that_names_nothing_is_told_of(offload: Offload, examples: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_server_that_answers_late_takes_part_from_then_on(
             _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert "Until one does, all is detected here" in said
-    assert "remote takes part now" in said
+    assert "remote joined" in said
     found = rows(text_of(out))
     assert_each_once(found, many)
     assert places(found)["remote"] > 0
@@ -230,7 +230,7 @@ def test_a_server_that_dies_and_comes_back_takes_part_again(
         wait_for(lambda: '"remote"' in text_of(out))
         way.refuse()
         before: list[str] = []
-        while not before or "remote gives no answer any more" not in before[-1]:
+        while not before or "remote was lost" not in before[-1]:
             before.append(process.stderr.readline())
             assert before[-1], before
         done_before = text_of(out).count('"remote"')
@@ -239,8 +239,8 @@ def test_a_server_that_dies_and_comes_back_takes_part_again(
         pace(0)
         _, after = process.communicate(timeout=300)
     assert process.returncode == 0, after
-    assert "remote takes part again" in after
-    assert not [line for line in before if "remote takes part again" in line]
+    assert "remote joined again" in after
+    assert not [line for line in before if "remote joined again" in line]
     found = rows(text_of(out))
     assert_each_once(found, many)
     assert places(found)["remote"] > done_before
@@ -375,7 +375,7 @@ def test_whatever_ends_whenever_each_image_has_one_row(
 
 
 def keeping(out: Path) -> tuple[str, ...]:
-    """Options of a job of which the faces are to stay here, continued, or anew if it is done."""
+    """Options of a job of which the faces must stay here, continued, or anew if it is done."""
     done = text_of(out).count("\n") >= MANY
     return ("--keep-local", "faces/**", *(["--overwrite"] if done else []))
 

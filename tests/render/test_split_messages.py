@@ -30,34 +30,28 @@ OUTLOOK = Outlook(12.0, 7.2, 108)
 SHARE = Outlook(12.0, 12.04, 108, images=48, images_before=72)
 CAUSE = Failed("It is gone.", "Look for it.", 4, "remote")
 NOTES = [
-    (PlaceJoined("remote", again=False), "remote takes part now"),
+    (PlaceJoined("remote", again=False), "remote joined"),
     (
         PlaceJoined("remote", again=True, outlook=SHARE),
-        (
-            "remote takes part again: about 48 of the 108 images left go there instead of 72, the "
-            "end is in 12 s"
-        ),
+        ("remote joined again: about 48 of the 108 images left go there instead of 72, ETA 12 s"),
     ),
     (
         RateChanged("local", 4.04, 10.0, outlook=Outlook(12.0, 7.2, 108, 54, 54, is_here=True)),
         (
-            "local does 4 images/s instead of 10: about 54 of the 108 images left stay here, the "
-            "end is in 12 s instead of 7.2 s"
+            "local does 4 images/s instead of 10: about 54 of the 108 images left stay here, "
+            "ETA 12 s instead of 7.2 s"
         ),
     ),
     (RateChanged("remote", 0.1, 10.0, quiet_s=3.75), "remote has not answered for 3.8 s"),
     (
         PlaceReleased("remote"),
-        "remote is not needed any more: what is left is to stay here",
+        "remote is not needed any more: what is left must stay here",
     ),
     (
         PlaceLost("remote", "no answer: reset.", rest_is_here=True, outlook=OUTLOOK),
-        (
-            "remote gives no answer any more (no answer: reset): its images are done here, the end "
-            "is in 12 s instead of 7.2 s"
-        ),
+        ("remote was lost (no answer: reset): its images are done here, ETA 12 s instead of 7.2 s"),
     ),
-    (PlaceLost("remote", "gone"), "remote gives no answer any more (gone)"),
+    (PlaceLost("remote", "gone"), "remote was lost (gone)"),
     (
         PlaceEnding("remote", "it is reclaimed", rest_is_here=False),
         (
@@ -67,20 +61,17 @@ NOTES = [
     ),
     (
         BudgetReached("remote", "--max-cost $0.06", rest_is_here=True),
-        (
-            "remote takes no more images so as to cost no more than --max-cost $0.06: the rest is "
-            "done here"
-        ),
+        ("remote takes no more images, to stay within --max-cost $0.06: the rest is done here"),
     ),
     (
         DeadlineChanged(30.0, 2.0, 40.0),
-        "The deadline of 30 s will be missed by about 12 s: the end is in 40 s",
+        "The deadline of 30 s will be missed by about 12 s: ETA 40 s",
     ),
     (DeadlineChanged(2.0, 2.5, None), "The deadline of 2 s has passed"),
-    (DeadlineChanged(2.0, 2.5, 4.0), "The deadline of 2 s has passed: the end is in 4 s"),
+    (DeadlineChanged(2.0, 2.5, 4.0), "The deadline of 2 s has passed: ETA 4 s"),
     (
         DeadlineChanged(30.0, 10.0, 10.0),
-        "The deadline of 30 s will be kept after all, with about 10 s to spare",
+        "The deadline of 30 s will be met after all, with about 10 s to spare",
     ),
     (
         NotRented(11.0, 60.0),
@@ -101,20 +92,20 @@ WARNINGS = [
     (
         MachineLeft("big", CAUSE),
         (
-            "It is gone. The machine big may cost money still. To see: offload machines; to remove "
+            "It is gone. The machine big may still cost money. To see: offload machines; to remove "
             "it: offload down big"
         ),
     ),
     (
         NothingLeaves(is_asked=False),
         (
-            "There is no remote place, so all is done here. To name one: --url http://HOST:8080; "
-            "to rent one: --provision"
+            "There is no remote place, so everything is done here. To name one: --url "
+            "http://HOST:8080; to rent one: --provision"
         ),
     ),
     (
         NothingLeaves(is_asked=True),
-        "Every image is to stay here, so nothing leaves and nothing is rented.",
+        "Every image must stay here, so nothing leaves and no machine is rented.",
     ),
     (
         PlaceFailed(CAUSE, is_awaited=True),

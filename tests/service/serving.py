@@ -121,11 +121,11 @@ def load(server: Server) -> None:
         until(lambda: client.get(wire.READY).status_code == 200, "ready")
 
 
-def in_hand(server: Server) -> int:
+def in_progress(server: Server) -> int:
     """How many requests wait or are at work."""
     with server.client() as client:
         text = client.get(wire.METRICS).text
-    found = re.search(r"^offload_requests_in_hand (\d+)", text, re.MULTILINE)
+    found = re.search(r"^offload_requests_in_progress (\d+)", text, re.MULTILINE)
     assert found
     return int(found[1])
 

@@ -18,7 +18,7 @@ from offload.service.server.problems import Problem
 from offload.usecases.serve import Options
 from tests.drawing import encoded, scene
 from tests.service.gated import Gated, info
-from tests.service.serving import PATIENCE_S, Server, gated, in_hand, load, until
+from tests.service.serving import PATIENCE_S, Server, gated, in_progress, load, until
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -56,7 +56,7 @@ def test_crowds_of_100_and_128_threads_are_answered_whole(tmp_path: Path) -> Non
 
         def all_came() -> bool:
             done = sum(answer.done() for answer in answers)
-            return done + in_hand(server) >= len(clients)
+            return done + in_progress(server) >= len(clients)
 
         until(all_came, "all came")
         server.tell("go")

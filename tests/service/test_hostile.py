@@ -179,7 +179,7 @@ def test_a_hostile_crowd_neither_keeps_others_out_nor_fills_the_memory(
     assert max(held_bytes) - held_bytes[0] < GROWTH_BYTES
     assert held_bytes[-1] - held_bytes[-2] < STEADY_BYTES
     until(lambda: process.num_fds() < CLIENTS / 2, "connections closed")
-    until(lambda: gauge(client, "offload_requests_in_hand") == 0, "nothing in hand")
+    until(lambda: gauge(client, "offload_requests_in_progress") == 0, "nothing in progress")
     assert client.get(wire.READY).status_code == 200
     assert "Traceback" not in server.said()
     assert server.said().count("\n") == 1, "senders' faults are told to the senders"

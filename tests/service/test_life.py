@@ -20,7 +20,7 @@ from tests.service.serving import (
     TOKEN,
     Server,
     gated,
-    in_hand,
+    in_progress,
     load,
     serving,
     started,
@@ -86,7 +86,7 @@ def test_a_server_told_to_end_answers_what_it_has_and_takes_nothing_more(
         with server.client() as idle:
             idle.get(wire.LIVE)  # and the connection stays, of no use to anybody
             answers = [threads.submit(ask, server) for _ in range(3)]
-            until(lambda: in_hand(server) == 3, "three in hand")
+            until(lambda: in_progress(server) == 3, "three in progress")
             server.process.send_signal(number)
             until(lambda: refused(server), "connections refused")
             assert not any(answer.done() for answer in answers)
@@ -116,7 +116,7 @@ def test_a_picture_whose_sender_has_gone_leaves_the_queue(tmp_path: Path) -> Non
         for _ in range(5):
             with server.client() as client, contextlib.suppress(httpx.ReadTimeout):
                 client.post(wire.DETECT, content=b"x", timeout=0.2)
-        until(lambda: in_hand(server) == 1, "forgotten")
+        until(lambda: in_progress(server) == 1, "forgotten")
         server.tell("go")
         assert is_dog(first.result())
         assert is_dog(ask(server))
@@ -129,7 +129,7 @@ def test_heavy_pictures_do_not_keep_the_others_waiting(tmp_path: Path) -> None:
         load(server)
         for _ in range(3):
             threads.submit(ask, server, b"heavy")
-        until(lambda: in_hand(server) == 3, "in hand")
+        until(lambda: in_progress(server) == 3, "in progress")
         until(lambda: "begun" in server.said(), "begun")
         with server.client() as client, pytest.raises(httpx.ReadTimeout):
             client.post(wire.DETECT, content=b"x", timeout=0.2)
@@ -176,7 +176,7 @@ def test_a_full_queue_turns_requests_away_and_loses_none(tmp_path: Path) -> None
     with gated(tmp_path, queue=1) as server, ThreadPoolExecutor(2) as threads:
         load(server)
         taken = [threads.submit(ask, server) for _ in range(2)]
-        until(lambda: in_hand(server) == 2, "full")
+        until(lambda: in_progress(server) == 2, "full")
         for _ in range(3):
             answer = ask(server)
             assert answer.status_code == 429
@@ -186,7 +186,7 @@ def test_a_full_queue_turns_requests_away_and_loses_none(tmp_path: Path) -> None
         server.tell("go")
         assert all(is_dog(answer.result()) for answer in taken)
         assert is_dog(ask(server))
-        assert in_hand(server) == 0
+        assert in_progress(server) == 0
         server.end()
 
 

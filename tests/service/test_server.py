@@ -218,7 +218,7 @@ def test_monitors_are_told_what_happened(client: httpx.Client, examples: Path) -
     for phase in wire.TIMINGS:
         assert grown[f"offload_image_seconds_count {phase}"] == 1
     assert grown["offload_image_seconds_sum infer"] > 0
-    assert after["offload_requests_in_hand"] == after["offload_held_bytes"] == 0
+    assert after["offload_requests_in_progress"] == after["offload_held_bytes"] == 0
 
 
 def test_who_asks_whether_it_lives_and_is_ready_gets_a_word(client: httpx.Client) -> None:

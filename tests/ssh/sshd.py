@@ -83,7 +83,9 @@ def running(folder: Path, *options: str) -> Iterator[Sshd]:
         f"Port={port}", "ListenAddress=127.0.0.1", f"HostKey={folder}/host_key", "PidFile=none",
         f"AuthorizedKeysFile={folder}/authorized_keys", "StrictModes=no", "UsePAM=no",
         "PermitRootLogin=yes", "PasswordAuthentication=no", "KbdInteractiveAuthentication=no",
-        "LogLevel=VERBOSE", "MaxStartups=100", *options,
+        "LogLevel=VERBOSE", "MaxStartups=100",
+        f"SetEnv=HOME={folder}",  # what the login's own .bashrc does and says is not to count
+        *options,
     ]  # fmt: skip
     log = folder / "log"
     command = [str(PROGRAM), "-f", "/dev/null"]

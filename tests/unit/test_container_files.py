@@ -107,7 +107,7 @@ def test_the_default_image_holds_neither_tensorflow_nor_what_sends_images_away()
 
 def test_the_default_image_holds_every_library_that_our_modules_import() -> None:
     providers = metadata.packages_distributions()
-    extras = {"pillow_heif"}
+    extras = {"pillow_heif", "matplotlib"}  # what is done without them is said where they are used
     outside = {name for name in imported() if name in providers} - {"offload"} - extras
     assert {"fastapi", "uvicorn", "numpy"} <= outside
     there = needed(named("tflite"))

@@ -188,20 +188,20 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_at(folder: Path, name: str) -> 
     assert work(folder, row("c.jpg"), overwrite=True) == ["c.jpg"]
 
 
-@pytest.mark.parametrize("link", ["annotated", "annotated/sub"])
+@pytest.mark.parametrize("link", ["annotated", "annotated/sub", "thumbnails"])
 def test_a_link_in_place_of_a_folder_for_pictures_is_not_followed(folder: Path, link: str) -> None:
     photos = folder.parent / "photos"
     (photos / "sub").mkdir(parents=True)
     (photos / "sub" / "a.jpg").write_text("precious")
     (folder / link).parent.mkdir(exist_ok=True)
-    (folder / link).symlink_to(photos if link == "annotated" else photos / "sub")
+    (folder / link).symlink_to(photos / "sub" if "/" in link else photos)
     with (
         results_dir.opened(str(folder), SETTINGS, overwrite=False) as results,
         pytest.raises(OffloadError, match="there is a link"),
     ):
-        results.annotate("sub/a.jpg", b"drawn")
+        results.annotate("sub/a.jpg", b"drawn", b"small")
     with results_dir.opened(str(folder), SETTINGS, overwrite=True) as results:
-        results.annotate("sub/a.jpg", b"drawn")
+        results.annotate("sub/a.jpg", b"drawn", b"small")
     assert (folder / "annotated" / "sub" / "a.jpg").read_bytes() == b"drawn"
     assert (photos / "sub" / "a.jpg").read_text() == "precious"
     assert len(list(photos.rglob("*"))) == 2

@@ -60,10 +60,10 @@ class Watched:
             self.places[name] = replace(self.places[name], is_open=False)
 
     def abandon(self, name: str) -> None:
-        """Take back what it has in hand."""
+        """Take back what it has in progress."""
         place = self.places[name]
-        self.left += place.in_hand
-        self.places[name] = replace(place, is_open=False, in_hand=0)
+        self.left += place.in_progress
+        self.places[name] = replace(place, is_open=False, in_progress=0)
 
     def monitor(self, limits: Limits | None = None) -> SplitMonitor:
         """One that has looked at nothing yet."""
@@ -78,7 +78,7 @@ class Watched:
         while self.now_s < until_s:
             self.now_s += EVERY_S
             for name, place in self.places.items():
-                done = place.done + (1 if place.in_hand else 0)
+                done = place.done + (1 if place.in_progress else 0)
                 self.places[name] = replace(place, done=done)
             monitor.watch()
 
@@ -128,7 +128,7 @@ places = st.builds(
     WorkerStatus,
     name=st.uuids().map(str),
     done=st.just(0),
-    in_hand=st.integers(0, 40),
+    in_progress=st.integers(0, 40),
     images_per_s=st.floats(1e-3, 1e3),
     latency_s=st.just(1.0),
     is_open=st.just(True),
@@ -142,12 +142,12 @@ def test_shares_add_up_and_nobody_does_less_than_it_has_in_hand(
 ) -> None:
     ahead = forecast(left, found)
     assert ahead is not None
-    undone = left + sum(place.in_hand for place in found)
+    undone = left + sum(place.in_progress for place in found)
     assert sum(ahead.images.values()) == approx(undone, abs=1e-6)
     rate_per_s = sum(place.images_per_s or 0.0 for place in found)
     assert ahead.seconds >= undone / rate_per_s * (1 - 1e-9)
     for place in found:
-        assert ahead.images.get(place.name, 0.0) >= place.in_hand * (1 - 1e-6)
+        assert ahead.images.get(place.name, 0.0) >= place.in_progress * (1 - 1e-6)
 
 
 def test_a_halved_rate_is_said_once_with_what_it_means() -> None:
@@ -185,8 +185,8 @@ def test_what_was_expected_of_a_place_counts_as_said() -> None:
     [
         {"images_per_s": 6.0},
         {"images_per_s": 4.0, "is_known": False},
-        {"images_per_s": 4.0, "in_hand": 0},
-        {"images_per_s": 4.0, "in_hand": 101},
+        {"images_per_s": 4.0, "in_progress": 0},
+        {"images_per_s": 4.0, "in_progress": 101},
     ],
     ids=["not halved", "not known", "has nothing to do", "at the tail"],
 )
@@ -238,7 +238,7 @@ def test_a_place_that_joins_is_told_of_with_its_share() -> None:
     split = watched(HERE)
     monitor = split.monitor()
     split.goes_on(monitor, 1)
-    split.places["remote"] = replace(THERE, done=0, in_hand=0, is_known=False)
+    split.places["remote"] = replace(THERE, done=0, in_progress=0, is_known=False)
     split.goes_on(monitor, 1)
     outlook = Outlook(approx(6.8), approx(20.15), 102, images=68, images_before=68)
     assert split.told == [PlaceJoined("remote", False, outlook=outlook)]
@@ -264,7 +264,7 @@ def test_a_lost_place_is_told_of_at_once() -> None:
     monitor = split.monitor()
     split.goes_on(monitor, 1)
     split.left += 6
-    split.places["remote"] = replace(split.places["remote"], is_open=False, in_hand=0)
+    split.places["remote"] = replace(split.places["remote"], is_open=False, in_progress=0)
     monitor.lost("remote", "no answer: connection reset.")
     monitor.watch()
     outlook = Outlook(approx(21.6), approx(7.2), 108)
@@ -277,7 +277,7 @@ def test_a_lost_place_that_is_back_is_told_of_with_its_share() -> None:
     monitor = split.monitor()
     split.goes_on(monitor, 1)
     was = split.places["remote"]
-    split.places["remote"] = replace(was, is_open=False, in_hand=0)
+    split.places["remote"] = replace(was, is_open=False, in_progress=0)
     monitor.lost("remote", "gone")
     split.goes_on(monitor, 5)
     assert monitor.may_return("remote")
@@ -292,7 +292,7 @@ def test_a_lost_place_that_is_back_is_told_of_with_its_share() -> None:
 
 
 def test_a_place_that_was_lost_before_the_first_look_is_told_of_when_it_is_back() -> None:
-    split = watched(HERE, replace(THERE, is_open=False, in_hand=0))
+    split = watched(HERE, replace(THERE, is_open=False, in_progress=0))
     monitor = split.monitor()
     monitor.lost("remote", "gone")
     split.goes_on(monitor, 1)
@@ -338,7 +338,7 @@ def test_a_place_that_was_warned_of_before_it_joined_takes_nothing() -> None:
 
 
 def test_news_of_the_last_moment_is_said_at_the_end() -> None:
-    split = watched(replace(HERE, in_hand=0), left=0)
+    split = watched(replace(HERE, in_progress=0), left=0)
     monitor = split.monitor()
     monitor.lost("remote", "gone")
     assert split.told == []
@@ -348,7 +348,7 @@ def test_news_of_the_last_moment_is_said_at_the_end() -> None:
 
 
 def test_what_comes_after_the_last_row_takes_and_costs_nothing_unless_it_is_told() -> None:
-    split = watched(replace(HERE, in_hand=0), left=0)
+    split = watched(replace(HERE, in_progress=0), left=0)
     monitor = split.monitor()
     monitor.bill("remote", MachineBill(3600.0, since_s=0.0))
     monitor.bill("rented", MachineBill(3600.0, since_s=0.0))
@@ -367,7 +367,7 @@ def test_if_all_that_was_left_had_to_be_drained_the_run_ends_with_the_reason() -
     monitor = split.monitor()
     monitor.warned("remote", "it is reclaimed")
     split.goes_on(monitor, 1)
-    split.places["remote"] = replace(split.places["remote"], in_hand=0)
+    split.places["remote"] = replace(split.places["remote"], in_progress=0)
     with pytest.raises(PlaceUnavailable, match=r"100 images that are left \(remote: it is recl"):
         split.goes_on(monitor, 1)
 
@@ -450,7 +450,7 @@ def test_money_that_is_spent_is_known_by_place() -> None:
 
 
 def test_a_place_that_is_drained_and_done_costs_no_more() -> None:
-    split = watched(HERE, replace(THERE, in_hand=0, is_open=False))
+    split = watched(HERE, replace(THERE, in_progress=0, is_open=False))
     monitor = split.monitor()
     monitor.bill("remote", MachineBill(3.6, since_s=0.0))
     split.goes_on(monitor, 10)
@@ -511,20 +511,22 @@ def test_images_that_stay_are_done_here_first() -> None:
     split.staying = 80
     ahead = split.monitor().view().ahead
     assert ahead is not None
-    assert ahead.images["local"] == approx(82), "22 of them are done or in hand"
+    assert ahead.images["local"] == approx(82), "22 of them are done or in progress"
 
 
 def test_a_place_is_let_go_when_all_that_is_left_is_to_stay_here() -> None:
-    split = watched(HERE, replace(THERE, in_hand=0), left=100)
+    split = watched(HERE, replace(THERE, in_progress=0), left=100)
     split.staying = 100
     split.monitor().watch()
     assert split.drained == ["remote"]
     assert split.told == [PlaceReleased("remote")]
 
 
-@pytest.mark.parametrize(("staying", "in_hand", "left"), [(100, 1, 100), (99, 0, 100), (0, 0, 0)])
-def test_a_place_that_may_be_needed_stays(staying: int, in_hand: int, left: int) -> None:
-    split = watched(HERE, replace(THERE, in_hand=in_hand), left=left)
+@pytest.mark.parametrize(
+    ("staying", "in_progress", "left"), [(100, 1, 100), (99, 0, 100), (0, 0, 0)]
+)
+def test_a_place_that_may_be_needed_stays(staying: int, in_progress: int, left: int) -> None:
+    split = watched(HERE, replace(THERE, in_progress=in_progress), left=left)
     split.staying = staying
     split.monitor().watch()
     assert split.drained == []

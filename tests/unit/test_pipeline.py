@@ -20,7 +20,9 @@ def test_no_more_is_in_hand_than_there_are_workers() -> None:
     results = pull(iter(items()), lambda n: taken.append(n) or n, 3, Stop())  # type: ignore[func-returns-value]
     next(results)
     time.sleep(0.1)
-    assert len(taken) <= 1 + 3 + 3 + 3, "one delivered, three waiting, three in hand, three begun"
+    assert len(taken) <= 1 + 3 + 3 + 3, (
+        "one delivered, three waiting, three in progress, three begun"
+    )
     results.close()
 
 

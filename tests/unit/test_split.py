@@ -362,7 +362,7 @@ def test_a_place_is_let_go_long_before_the_end_if_most_images_are_to_stay() -> N
 
 @pytest.mark.parametrize("number", [30_000, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_many_images_need_no_more_memory_as_they_are_done(number: int) -> None:
-    """Items are paths; what a place has in hand is all that is ever read."""
+    """Items are paths; what a place has in progress is all that is ever read."""
     work = split(items(number))
     work.join("local", FakeSession(seen=deque(maxlen=1)), here=True)  # type: ignore[arg-type]
     work.join("remote", FakeSession(seen=deque(maxlen=1), concurrency=4), here=False)  # type: ignore[arg-type]

@@ -176,7 +176,7 @@ def test_a_remote_run_that_would_send_what_is_to_stay_is_refused(photos: Path) -
     found = image_files.find([str(photos)], recursive=True)
     everywhere = context(settings.load({}), warn=lambda _text: None)
     request = Request((str(photos),), where="remote", url="http://there", keep_local=("faces",))
-    with pytest.raises(UsageError, match="2 of 3 images are to stay here") as caught:
+    with pytest.raises(UsageError, match="2 of 3 images must stay here") as caught:
         privacy.check(request, everywhere, found)
     assert "--where split" in caught.value.hint
     privacy.check(replace(request, keep_local=("nobody",)), everywhere, found)
@@ -191,5 +191,5 @@ def test_a_profile_of_another_machine_sends_nothing_that_is_to_stay(photos: Path
     assert len(everything.paths) == len(everything.drawn) == 3
     some = folder(request, random.Random(1), 3, ["faces"])
     assert [*some.paths] == [each.path for each in some.drawn] == ["a.jpg"]
-    with pytest.raises(UsageError, match="All of the images are to stay here"):
+    with pytest.raises(UsageError, match="All of the images must stay here"):
         folder(request, random.Random(1), 3, ["*.jpg"])

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from offload.domain import typed
 from offload.domain.errors import ImageError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
-from offload.drivers.folders import files
+from offload.drivers.folders import files, gallery
 from offload.drivers.folders.results_formats import WRITERS
 from offload.drivers.images.image_files import printable
+from offload.drivers.images.walk import ANNOTATED, THUMBNAILS
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -24,7 +25,6 @@ FORMATS = {
 }
 """What `--format` takes -> the file it makes. The first is always written: it is the log."""
 
-ANNOTATED = "annotated"
 UNREADABLE = "unreadable.jsonl"
 """Lines of the log that were no rows."""
 _RUN = "run.json"
@@ -116,20 +116,22 @@ class ResultsDir:
         failed = sum(entry.failed for entry in self._log.index.values())
         return {"images": len(self._log.index), "failed": failed}
 
-    def annotate(self, path: str, picture: bytes) -> None:
-        """Write the annotated picture of the image at `path`, in a mirror of its tree.
+    def annotate(self, path: str, picture: bytes, thumbnail: bytes) -> None:
+        """Write the annotated picture of the image at `path`, and a small one, in mirrors of its
+        tree.
 
         Raises:
             ImageError: its path becomes too long there.
         """
-        place = os.path.join(os.path.realpath(self.folder), ANNOTATED, path)
         with files.writing("results", self.folder):
             try:
-                if os.path.realpath(parent := os.path.dirname(place)) != parent:
-                    raise OSError(
-                        errno.ELOOP, f"there is a link in {parent}, which is not followed"
-                    )
-                files.atomic_write_bytes(place, picture)
+                for tree, data in ((ANNOTATED, picture), (THUMBNAILS, thumbnail)):
+                    place = os.path.join(os.path.realpath(self.folder), tree, path)
+                    if os.path.realpath(parent := os.path.dirname(place)) != parent:
+                        raise OSError(
+                            errno.ELOOP, f"there is a link in {parent}, which is not followed"
+                        )
+                    files.atomic_write_bytes(place, data)
             except OSError as error:
                 if error.errno == errno.ENAMETOOLONG:
                     raise ImageError("its name is too long for the results folder") from error
@@ -140,8 +142,16 @@ class ResultsDir:
         with files.writing("results", self.folder):
             files.write_json(os.path.join(self.folder, _RUN), {"schema": SCHEMA} | document)
 
-    def export(self, formats: Sequence[str], labels: Mapping[int, str], run: Json) -> None:
-        """Write the asked documents, and those that are there, anew from the log, by path."""
+    def export(
+        self,
+        formats: Sequence[str],
+        labels: Mapping[int, str],
+        run: Json,
+        pictures_show: float | None = None,
+    ) -> None:
+        """Write the asked documents, and those that are there, anew from the log, by path; the
+        gallery too, where there are annotated pictures, which show what has that score.
+        """
         with files.writing("results", self.folder):
             if self._log.lines > len(self._log.index):
                 self._compact()
@@ -150,6 +160,9 @@ class ResultsDir:
                 if name in formats or os.path.exists(path):
                     with files.atomic_write(path) as file:
                         write(file, self._rows, labels, run)
+            if pictures_show is not None:
+                with files.atomic_write(os.path.join(self.folder, gallery.NAME)) as file:
+                    gallery.write(file, self._rows(), run["model"]["name"], pictures_show)
 
     def close(self) -> None:
         """Close the log."""
@@ -197,16 +210,17 @@ def opened(folder: str, settings: Json, *, overwrite: bool) -> Iterator[ResultsD
 
 
 def _prepare(folder: str, *, overwrite: bool) -> None:
-    annotated = os.path.join(folder, ANNOTATED)
     if overwrite:
-        for name in (*FORMATS.values(), UNREADABLE, _RUN):
+        for name in (*FORMATS.values(), UNREADABLE, _RUN, gallery.NAME):
             with suppress(FileNotFoundError):
                 os.remove(os.path.join(folder, name))
-        if os.path.islink(annotated):
-            os.remove(annotated)
-        shutil.rmtree(annotated, ignore_errors=True)
-    for parent, *_ in os.walk(annotated):
-        files.sweep(parent)
+    for tree in (os.path.join(folder, name) for name in (ANNOTATED, THUMBNAILS)):
+        if overwrite and os.path.islink(tree):
+            os.remove(tree)
+        if overwrite:
+            shutil.rmtree(tree, ignore_errors=True)
+        for parent, *_ in os.walk(tree):
+            files.sweep(parent)
 
 
 def _refuse_another(folder: str, before: Json | None, settings: Json) -> None:

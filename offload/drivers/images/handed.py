@@ -53,14 +53,6 @@ def picture(data: bytes) -> PilImage:
     return Pil.open(io.BytesIO(data))
 
 
-def jpeg(shown: PilImage, most_px: int) -> bytes:
-    """A small copy whose longer side is no more than that."""
-    small, out = shown.convert("RGB"), io.BytesIO()
-    small.thumbnail((most_px, most_px))
-    small.save(out, "JPEG", quality=85)
-    return out.getvalue()
-
-
 def _is_one(given: Any) -> bool:
     return isinstance(given, (str, os.PathLike, Image, *_BYTES, *_PIXELS)) or _is_pair(given)
 

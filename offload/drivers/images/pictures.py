@@ -42,6 +42,7 @@ _memory = MemoryBudget(min(_MOST_BYTES, 2 * 2**30))
 ORIENTATION_TAG = 0x0112
 _SIDEWAYS = {5, 6, 7, 8}
 _LEGIBLE_SIDE_PX = 320
+_THUMBNAIL_QUALITY = 75
 
 # `_opened` checks the size itself, before a pixel is decoded.
 Pil.MAX_IMAGE_PIXELS = None
@@ -69,6 +70,13 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX
 
     A picture with no side of 320 pixels is enlarged until its labels can be read.
     """
+    return drawn(data, detections, max_pixels)[0]
+
+
+def drawn(
+    data: bytes, detections: Sequence[Detection], max_pixels: int = MAX_PIXELS
+) -> tuple[bytes, bytes]:
+    """What `annotate` gives, and a JPEG of it with no side above 320 pixels."""
     return _made(data, max_pixels, _annotated, detections)
 
 
@@ -221,7 +229,7 @@ def _bare(picture: Pil.Image) -> Pil.Image:
     return picture
 
 
-def _annotated(source: Pil.Image, detections: Sequence[Detection]) -> bytes:
+def _annotated(source: Pil.Image, detections: Sequence[Detection]) -> tuple[bytes, bytes]:
     kind = "JPEG" if source.format == "MPO" else source.format
     canvas = colours.rgb(ImageOps.exif_transpose(source))
     short = max(canvas.size)
@@ -229,7 +237,9 @@ def _annotated(source: Pil.Image, detections: Sequence[Detection]) -> bytes:
         factor = -(-_LEGIBLE_SIDE_PX // short)
         canvas = canvas.resize((canvas.width * factor, canvas.height * factor))
     boxes.draw(canvas, detections)
-    return _encoded(canvas, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
+    picture = _encoded(canvas, kind, **({"quality": 90} if kind in {"JPEG", "WEBP"} else {}))
+    canvas.thumbnail((_LEGIBLE_SIDE_PX, _LEGIBLE_SIDE_PX), Pil.Resampling.BILINEAR, 2)
+    return picture, _encoded(canvas, "JPEG", quality=_THUMBNAIL_QUALITY)
 
 
 def _smaller(

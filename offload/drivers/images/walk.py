@@ -31,7 +31,10 @@ _DOCUMENTS = {
 """Labels, lists and notes lie beside pictures everywhere: nobody misses them."""
 
 _RESULTS = {"run.json", "detections.jsonl"}
-"""What a results folder holds; annotated pictures beside them are no photos."""
+"""What a results folder holds; pictures beside them are no photos."""
+
+ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
+"""The folders of a results folder that have pictures, by the paths of the photos."""
 
 _REASONS = {
     errno.ENOENT: "no such file: vanished, or a link to nothing",
@@ -75,7 +78,7 @@ class Walk:
             if _NO_PICTURES.fullmatch(entry.name):
                 continue
             if _is_folder(entry):
-                if self.recursive and not (ours and entry.name == "annotated"):
+                if self.recursive and not (ours and entry.name in {ANNOTATED, THUMBNAILS}):
                     yield from self._folder(entry)
             elif entry.name.lower().endswith(SUFFIXES):
                 yield entry.path

@@ -140,7 +140,7 @@ def _own(service: Service) -> APIRouter:
     @router.get(wire.METRICS, response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Prometheus' text format."""
-        service.metrics.in_hand.set(service.slots.in_hand if service.slots else 0)
+        service.metrics.in_progress.set(service.slots.in_progress if service.slots else 0)
         service.metrics.held_bytes.set(service.intake.held_bytes)
         return Response(service.metrics.text(), headers={"Content-Type": Metrics.content_type})
 

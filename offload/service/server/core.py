@@ -53,7 +53,9 @@ class Metrics:
             registry=kept,
         )
         self._phases = [seconds.labels(name) for name in wire.TIMINGS]
-        self.in_hand = Gauge("offload_requests_in_hand", "Waiting or at work.", registry=kept)
+        self.in_progress = Gauge(
+            "offload_requests_in_progress", "Waiting or at work.", registry=kept
+        )
         self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
 
     def detected(self, durations: wire.ServerDurations) -> None:
@@ -95,7 +97,7 @@ class Slots:
     metrics: Metrics
     clock: Clock
     patience_s: float = 300.0
-    in_hand: int = 0
+    in_progress: int = 0
     at_work: set[int] = field(default_factory=set)
     threads: ThreadPoolExecutor = field(init=False)
     heavy: ThreadPoolExecutor = field(init=False)
@@ -113,9 +115,9 @@ class Slots:
             Problem: the queue is full.
             ClientDisconnect: the sender has gone.
         """
-        if self.in_hand >= self.engine.concurrency + self.info.queue:
+        if self.in_progress >= self.engine.concurrency + self.info.queue:
             raise self._crowded(f"All slots are busy and the queue of {self.info.queue} is full.")
-        self.in_hand += 1
+        self.in_progress += 1
         leaving = asyncio.create_task(_leave_with(request, asyncio.current_task()))
         try:
             yield
@@ -125,7 +127,7 @@ class Slots:
             raise
         finally:
             leaving.cancel()
-            self.in_hand -= 1
+            self.in_progress -= 1
 
     async def detect(
         self,
@@ -165,7 +167,7 @@ class Slots:
         return answer
 
     def _crowded(self, detail: str) -> Problem:
-        wait_s = self.info.startup.service_s * self.in_hand / self.engine.concurrency
+        wait_s = self.info.startup.service_s * self.in_progress / self.engine.concurrency
         return later(HTTPStatus.TOO_MANY_REQUESTS, detail, wait_s)
 
 
@@ -183,7 +185,7 @@ class Service:
 
     `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
     coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
-    long requests in hand may take at the end; new ones are refused while it is `ending`.
+    long requests in progress may take at the end; new ones are refused while it is `ending`.
     """
 
     open_engine: OpenEngine

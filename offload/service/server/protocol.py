@@ -45,7 +45,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing more. uvicorn tells the last of the requests in hand; we tell all."""
+        """Expect nothing more. uvicorn tells the last of the requests in progress; we tell all."""
         self._arrived()
         if self._unread is not None:
             self._unread.cancel()

@@ -55,7 +55,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.Info], None]) -> None:
-    """Serve until SIGINT or SIGTERM; then finish what is in hand and return.
+    """Serve until SIGINT or SIGTERM; then finish what is in progress and return.
 
     Raises:
         OffloadError: the model cannot be run.

@@ -90,7 +90,7 @@ def check(request: Request, context: Context, found: ImageList) -> None:
         staying = KeepLocalRules(found.root, patterns(request, context.settings))
         if number := sum(path in staying for path in found.paths):
             raise UsageError(
-                f"{number} of {len(found.paths)} images are to stay here, and --where "
+                f"{number} of {len(found.paths)} images must stay here, and --where "
                 f"{request.where} sends all.",
                 hint="To have those done here and the others there: --where split"
                 + (f" --with {request.where}" if request.where != REMOTE else ""),

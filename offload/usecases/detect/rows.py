@@ -61,7 +61,7 @@ def detect(
     share it.
 
     An image that cannot be used is a row with its reason. After more than `job.max_failures` of
-    those, or when `stop` is asked, nothing new is begun; what is in hand is finished.
+    those, or when `stop` is asked, nothing new is begun; what is in progress is finished.
     """
 
     def one(path: str) -> Row:
@@ -81,7 +81,7 @@ def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -
     """`work(item)` for every item, in order of completion.
 
     Each of `workers` threads takes an item when it has finished its last, so at most that many are
-    in hand, and as many results wait for a slow consumer. An exception in `work` is a bug: it
+    in progress, and as many results wait for a slow consumer. An exception in `work` is a bug: it
     stops the pipeline and is raised here. Threads are daemons: a process that must end now does.
     """
     source, lock = iter(items), threading.Lock()

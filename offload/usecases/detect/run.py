@@ -165,7 +165,7 @@ def detection(
             fallback=fallback,
         )
         if results is not None and request.annotate:
-            job = replace(job, keep=partial(_annotate, results, request.max_pixels))
+            job = replace(job, keep=partial(_annotate, results, request))
         answers = stack.enter_context(shared(session, job, todo)) if shared else None
         detected = rows.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
@@ -204,7 +204,8 @@ def _documented(
     if not nothing_to_do:  # else the run that did the work keeps its account
         results.write_run(document)
     with ExitStack() as stack:
-        stack.callback(results.export, request.formats, session.labels, provenance)
+        shown = request.shown_score if request.annotate else None
+        stack.callback(results.export, request.formats, session.labels, provenance, shown)
         try:
             yield
         except KeyboardInterrupt:
@@ -223,5 +224,6 @@ def _documented(
     results.write_run(document | outcome | {"in_folder": results.counts()})
 
 
-def _annotate(results: ResultsDir, max_pixels: int, image: Image, found: Detections) -> None:
-    results.annotate(image.path, pictures.annotate(image.data, found.found, max_pixels))
+def _annotate(results: ResultsDir, request: Request, image: Image, found: Detections) -> None:
+    shown = [d for d in found.found if d.score >= request.shown_score]
+    results.annotate(image.path, *pictures.drawn(image.data, shown, request.max_pixels))

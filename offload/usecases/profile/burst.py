@@ -27,7 +27,7 @@ class Burst:
 
     @property
     def drain_s(self) -> float:
-        """What the images in hand will still take."""
+        """What the images in progress will still take."""
         if len(self.samples) < 2:  # noqa: PLR2004 - a rate takes two
             return 0.0
         first, last = self.samples[0].finished_s, self.samples[-1].finished_s

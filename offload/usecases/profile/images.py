@@ -52,7 +52,7 @@ def folder(
     paths = [path for path in rng.sample(found.paths, len(found.paths)) if path not in staying]
     if not paths and found.paths:
         raise UsageError(
-            "All of the images are to stay here.", hint="To measure this machine: --where local"
+            "All of the images must stay here.", hint="To measure this machine: --where local"
         )
     drawn: list[SampledImage] = []
     why = "".join(f"{path}: {reason}" for path, reason in found.problems[:1])

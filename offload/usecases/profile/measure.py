@@ -229,7 +229,7 @@ class Measurer:
         self, session: Session, paths: Sequence[str], enough: Callable[[Burst], bool]
     ) -> Burst:
         """Do the images until there are no more, `enough` of them are done, or `stop` is asked;
-        those in hand by then are finished and count.
+        those in progress by then are finished and count.
         """
         ours, clock = Stop(), self.budget.clock
         so_far = Burst(session.slots, session.concurrency)

@@ -27,7 +27,7 @@ class RateTrack:
     def changed_from(self, place: WorkerStatus, now_s: float) -> float | None:
         """The rate that was said, if for a window of images it has been half or double that."""
         rate_per_s, said_per_s = place.images_per_s, self.said_per_s
-        window = max(LEAST, 2 * place.in_hand)
+        window = max(LEAST, 2 * place.in_progress)
         if not rate_per_s or not said_per_s:
             self._settle(rate_per_s if place.done >= window else None, now_s)
             return None
@@ -72,8 +72,8 @@ class DeadlineAlert:
                 self.since_s = None
                 return None
             self.since_s = view.spent_s if self.since_s is None else self.since_s
-            busy = [place for place in view.places if place.is_open and place.in_hand]
-            known = all(place.is_known and place.done >= 2 * place.in_hand for place in busy)
+            busy = [place for place in view.places if place.is_open and place.in_progress]
+            known = all(place.is_known and place.done >= 2 * place.in_progress for place in busy)
             hold_s = max(MOMENT_S, 0.015 * left_s / max(abs(beyond), _CLOSE)) * (1 if known else 3)
             if view.spent_s - self.since_s < hold_s:
                 return None

@@ -50,7 +50,7 @@ class RateChanged(PlaceEvent):
 
 
 class PlaceReleased(PlaceEvent):
-    """It is not needed any more, as all that is left is to stay here."""
+    """It is not needed any more, as all that is left must stay here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class MachineLeft(SplitWarning):
 
 @dataclass(frozen=True, slots=True)
 class NothingLeaves(SplitWarning):
-    """There is no other place to share with; or there is, and every image is to stay here."""
+    """There is no other place to share with; or there is, and every image must stay here."""
 
     is_asked: bool
 

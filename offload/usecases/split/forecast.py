@@ -52,7 +52,7 @@ def forecast(left: int, places: Sequence[WorkerStatus], elsewhere: float = inf) 
     together = _shared(left, places)
     away = [place for place in places if not place.is_here]
     images = together.images if together else {}
-    if sum(images.get(place.name, 0.0) - place.in_hand for place in away) <= elsewhere:
+    if sum(images.get(place.name, 0.0) - place.in_progress for place in away) <= elsewhere:
         return together
     here = _shared(left - elsewhere, [place for place in places if place.is_here])
     others = _shared(elsewhere, away)
@@ -62,10 +62,11 @@ def forecast(left: int, places: Sequence[WorkerStatus], elsewhere: float = inf) 
 
 
 def _shared(left: float, places: Sequence[WorkerStatus]) -> Forecast | None:
-    """All who take images end together (divisible load: Robertazzi, "Ten Reasons to Use Divisible
-    Load Theory", 2003): after what is left and in hand over the sum of their rates. That has the
-    last image's whole way in it, as a place has its rate times an image's way in hand (Little,
-    1961). Who needs longer for what it has in hand takes no more, unless others do that sooner.
+    """All places that take images end together (divisible load: Robertazzi, "Ten Reasons to Use
+    Divisible Load Theory", 2003): after the images left and in progress over the sum of their
+    throughputs. That includes the last image's latency, because a place has throughput times
+    latency images in progress (Little, 1961). A place that needs longer for those takes no more,
+    unless others would do them sooner.
     """
     rates = {place.name: place.images_per_s or 0.0 for place in places}
     late = [place for place in places if not (place.is_open and rates[place.name])]
@@ -73,15 +74,15 @@ def _shared(left: float, places: Sequence[WorkerStatus]) -> Forecast | None:
     slow = takers
     while slow:
         rate_per_s = sum(rates[place.name] for place in takers)
-        seconds = (left + sum(place.in_hand for place in takers)) / rate_per_s
-        slow = [p for p in takers if p.in_hand > seconds * rates[p.name] * (1 + 1e-9)]
+        seconds = (left + sum(place.in_progress for place in takers)) / rate_per_s
+        slow = [p for p in takers if p.in_progress > seconds * rates[p.name] * (1 + 1e-9)]
         late, takers = late + slow, [place for place in takers if place not in slow]
     if not takers:
         return None
-    alone_s = max((p.in_hand / (rates[p.name] or 1e-9) for p in late), default=0.0)
-    shared_s = (left + sum(place.in_hand for place in places)) / rate_per_s
+    alone_s = max((p.in_progress / (rates[p.name] or 1e-9) for p in late), default=0.0)
+    shared_s = (left + sum(place.in_progress for place in places)) / rate_per_s
     images = {p.name: seconds * rates[p.name] for p in takers}
-    images |= {p.name: float(p.in_hand) for p in late if p.in_hand}
+    images |= {p.name: float(p.in_progress) for p in late if p.in_progress}
     return Forecast(max(seconds, min(alone_s, shared_s)), images)
 
 
@@ -109,4 +110,4 @@ class View:
     @property
     def undone(self) -> int:
         """Images without an answer."""
-        return self.left + sum(place.in_hand for place in self.places)
+        return self.left + sum(place.in_progress for place in self.places)

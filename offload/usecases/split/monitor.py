@@ -19,7 +19,7 @@ from offload.usecases.split.workers import SplitJob
 EVERY_S = 0.25
 """How often the places are looked at."""
 _MARGIN = 1.25
-"""By how much longer a place may take for what it has in hand than it takes of late."""
+"""By how much longer a place may take for what it has in progress than it takes of late."""
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class SplitMonitor:
 
     def _see_to(self, view: View) -> None:
         for place in view.places:
-            if not place.is_open and not place.in_hand:
+            if not place.is_open and not place.in_progress:
                 self._ended_s.setdefault(place.name, view.now_s)
         self._join(view)
         self._release(view)
@@ -120,7 +120,7 @@ class SplitMonitor:
         if (declared := self._deadline.declared(view)) is not None:
             self.reporter.emit(declared)
         self._last = view
-        if self._drained and view.left and not any(p.is_open or p.in_hand for p in view.places):
+        if self._drained and view.left and not any(p.is_open or p.in_progress for p in view.places):
             whys = "; ".join(f"{name}: {why}" for name, why in self._drained.items())
             raise PlaceUnavailable(
                 f"Nothing may take the {view.left} images that are left ({whys}).",
@@ -148,34 +148,34 @@ class SplitMonitor:
         if not view.left or view.free:
             return
         for place in view.places:
-            if not place.is_here and place.is_open and not place.in_hand:
-                self._drained[place.name] = "what is left is to stay here"
+            if not place.is_here and place.is_open and not place.in_progress:
+                self._drained[place.name] = "what is left must stay here"
                 self.split.drain(place.name)
                 self.reporter.emit(events.PlaceReleased(place.name))
 
     def _spend(self, view: View) -> None:
-        """Drain what costs before the images that it has in hand would cost more than is left."""
+        """Drain a place that costs before its images in progress would cost more than is left."""
         for place in view.places:
             if place.is_open and self._lasts_s(place, view.now_s, view.places) <= 0:
                 limit = f"--max-cost {show_usd(self.limits.max_usd or 0.0)}"
                 self._drain(events.BudgetReached(place.name, limit))
-            is_ending = place.in_hand and not place.is_open and place.name in self._bills
+            is_ending = place.in_progress and not place.is_open and place.name in self._bills
             if is_ending and self._all_usd(view.now_s + 2 * EVERY_S) > (self.limits.max_usd or inf):
                 self.split.abandon(place.name)
 
     def _compare(self, view: View) -> None:
         """See whether rates are what was said, but for the last images."""
-        tail = view.left <= sum(place.in_hand for place in view.places)
+        tail = view.left <= sum(place.in_progress for place in view.places)
         for place in view.places:
             track = self._tracks[place.name]
-            if tail or not place.in_hand or not place.is_open:
+            if tail or not place.in_progress or not place.is_open:
                 track.odd = None
             elif (said_per_s := track.changed_from(place, view.now_s)) is not None:
                 old = replace(place, images_per_s=said_per_s)
                 places = [old if each is place else each for each in view.places]
                 before = self._forecast(view.now_s, view.left, view.free, places)
                 quiet_s = view.now_s - self._came[place.name][1]
-                due_s = max(2 * (place.latency_s or 0.0), _MARGIN * place.in_hand / said_per_s)
+                due_s = max(2 * (place.latency_s or 0.0), _MARGIN * place.in_progress / said_per_s)
                 self.reporter.emit(
                     events.RateChanged(
                         place.name,
@@ -232,10 +232,10 @@ class SplitMonitor:
         """The place; if overdue by an image's whole way, with the rate that its silence allows."""
         done, since_s = self._came.get(place.name, (-1, now_s))
         quiet_s = now_s - since_s
-        if place.done != done or not place.in_hand:
+        if place.done != done or not place.in_progress:
             self._came[place.name] = (place.done, now_s)
         elif place.images_per_s and quiet_s > 2 * (place.latency_s or 0.0):
-            most = place.in_hand if place.latency_s is None else 1
+            most = place.in_progress if place.latency_s is None else 1
             return replace(place, images_per_s=min(place.images_per_s, most / quiet_s))
         return place
 
@@ -250,7 +250,7 @@ class SplitMonitor:
         return forecast(left, places, max(0.0, min(free, affordable)))
 
     def _lasts_s(self, place: WorkerStatus, now_s: float, places: Sequence[WorkerStatus]) -> float:
-        """How long a place may take images, if those that it then has in hand are paid for too."""
+        """How long a place may take images, if those then in progress are paid for too."""
         bill, most_usd = self._bills.get(place.name), self.limits.max_usd
         if bill is None or most_usd is None:
             return inf
@@ -263,8 +263,8 @@ class SplitMonitor:
         return bill.until_s(most_usd - others_usd) - hands_s[place.name] - now_s
 
     def _hand_s(self, place: WorkerStatus, now_s: float) -> float:
-        """How long a place may take for what it has in hand."""
+        """How long a place may take for what it has in progress."""
         _, since_s = self._came.get(place.name, (0, now_s))
         latency_s = now_s - since_s if place.latency_s is None else place.latency_s
-        alone_s = place.in_hand / place.images_per_s if place.images_per_s else 0.0
+        alone_s = place.in_progress / place.images_per_s if place.images_per_s else 0.0
         return _MARGIN * max(latency_s, alone_s) + MOMENT_S

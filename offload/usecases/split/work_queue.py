@@ -26,8 +26,8 @@ class WorkItem:
 
 @dataclass(slots=True)
 class ThroughputEstimator:
-    """How fast a place is of late: over its last images, twice as many as it has in hand, or those
-    of the last second; these began at `since_s`.
+    """A place's recent throughput: over its last images, twice as many as it has in progress, or
+    those of the last second; these began at `since_s`.
 
     Before there are any, it is as `expected`; where none came in twice the time that an image is
     expected to take, no more than one in the time since.
@@ -90,7 +90,7 @@ class WorkerStatus:
 
     name: str
     done: int
-    in_hand: int
+    in_progress: int
     images_per_s: float | None
     latency_s: float | None
     is_open: bool
@@ -126,7 +126,7 @@ class WorkQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody has an image in hand."""
+        """Whether nobody has an image in progress."""
         return not self._held
 
     def add(
@@ -139,12 +139,12 @@ class WorkQueue:
         return worker
 
     def standing(self, now_s: float) -> tuple[int, int, list[WorkerStatus]]:
-        """How many images nobody has taken, how many of those are to stay here, and the places."""
+        """How many images nobody has taken, how many of those must stay here, and the places."""
         places = [
             WorkerStatus(
                 name=worker.name,
                 done=worker.done,
-                in_hand=self.held_by(worker),
+                in_progress=self.held_by(worker),
                 images_per_s=worker.estimator.images_per_s(now_s),
                 latency_s=worker.estimator.latency_s,
                 is_open=worker.open,
@@ -156,7 +156,7 @@ class WorkQueue:
         return self.left, len(self._staying), places
 
     def held_by(self, worker: Worker) -> int:
-        """How many images it has in hand."""
+        """How many images it has in progress."""
         return sum(worker in holders for holders in self._held.values())
 
     def take(self, worker: Worker, now_s: float) -> WorkItem | None:
@@ -169,7 +169,7 @@ class WorkQueue:
         return item
 
     def answered(self, worker: Worker, item: WorkItem, now_s: float) -> list[Worker] | None:
-        """An answer came: who else has the image in hand; None if an answer came before."""
+        """An answer came: who else has the image in progress; None if an answer came before."""
         holders = self._held.get(item)
         if holders is None or worker not in holders:
             return None
@@ -188,7 +188,7 @@ class WorkQueue:
         (self._staying if item.stays else self._free).append(item)
 
     def taken_from(self, worker: Worker) -> list[WorkItem]:
-        """Everything that `worker` has in hand, given back."""
+        """Everything that `worker` has in progress, given back."""
         held = [item for item, holders in self._held.items() if worker in holders]
         for item in held:
             self.give_back(worker, item)

@@ -20,7 +20,7 @@ from offload.usecases.split.work_queue import Worker, WorkerStatus, WorkItem, Wo
 TICK_S = 0.1
 """How often those who wait look again."""
 _PATIENCE_S = 2.0
-"""How long is waited at least for what is in hand when a run is to end early."""
+"""How long is waited at least for what is in progress when a run is to end early."""
 _MOST_WAITING = 16
 """Rows that wait for a slow reader before places do."""
 
@@ -63,14 +63,14 @@ class SplitJob:
             threading.Thread(target=self._work, args=arguments, name=label, daemon=True).start()
 
     def drain(self, name: str) -> None:
-        """Have a place, if it joined, take nothing more; what it has in hand it finishes."""
+        """Have a place, if it joined, take nothing more; what it has in progress it finishes."""
         with self._changed:
             if worker := self._work_queue.workers.get(name):
                 worker.open = False
             self._changed.notify_all()
 
     def abandon(self, name: str) -> None:
-        """Drain a place, and have the others do what it has in hand; its answers count no more."""
+        """Drain a place; the others do what it has in progress, and its answers count no more."""
         with self._changed:
             self.drain(name)
             worker = self._work_queue.workers[name]
@@ -80,7 +80,7 @@ class SplitJob:
                 self.job.duplicate_uploads.extend(paths)
 
     def has_left(self, name: str) -> bool:
-        """Whether a place takes nothing more, and has nothing in hand that counts."""
+        """Whether a place takes nothing more, and has nothing in progress that counts."""
         with self._changed:
             worker = self._work_queue.workers[name]
             busy = worker.open or self._work_queue.held_by(worker)
@@ -98,7 +98,7 @@ class SplitJob:
     def rows(self, watch: Callable[[], None] = lambda: None) -> Generator[Row]:
         """A row for every image, in order of completion; `watch` is called now and then.
 
-        Once `stop` is asked, what is in hand is finished and nothing new is begun; an image that
+        Once `stop` is asked, what is in progress is finished and nothing new begins; an image that
         takes more than twice as long elsewhere as those before it is not waited for.
 
         Raises:
