@@ -39,9 +39,11 @@ attack *arguments:
 # write the pages that are generated
 docs:
     python docs/make_cli_page.py > docs/cli.md
+    python docs/make_python_page.py > docs/python.md
 
 docs-check:
     python docs/make_cli_page.py | diff - docs/cli.md
+    python docs/make_python_page.py | diff - docs/python.md
 
 pinned := "uv pip compile --quiet --universal --python-version 3.11 --generate-hashes"
 

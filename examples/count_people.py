@@ -8,7 +8,7 @@ import sys
 import offload
 
 people = 0
-for row in offload.detect(sys.argv[1], model="builtin", classes=("person",)):
+for row in offload.detect(sys.argv[1], model="builtin", classes="person"):
     if row.error:
         print(f"{row.path}: {row.error}", file=sys.stderr)
     people += len(row.detections)

@@ -12,7 +12,7 @@ from pathlib import Path
 import offload
 
 found = {
-    row.path: row.to_json()["detections"]
+    row.path: row.to_dict()["detections"]
     for row in offload.detect(str(Path(__file__).parent / "images"), model="builtin")
 }
 print(json.dumps(dict(sorted(found.items())), indent=1))

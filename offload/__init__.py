@@ -6,28 +6,41 @@ from typing import TYPE_CHECKING, Any
 from offload.version import __version__
 
 if TYPE_CHECKING:
-    from offload.bootstrap import detect
-    from offload.domain.errors import OffloadError
-    from offload.domain.results import Row
-    from offload.domain.vision import Box, Detection, Detections, Image
+    from offload.api.deciding import advise, profile
+    from offload.api.detecting import Detector, detect
+    from offload.api.rows import Row, Rows
+    from offload.costmodel.advice import Advice
+    from offload.domain.errors import ModelError, OffloadError, PlaceUnavailable, UsageError
+    from offload.domain.measurements import Measurement
+    from offload.domain.results import to_records
+    from offload.domain.vision import Box, Detection, Image
 
 __all__ = [
-    "Box", "Detection", "Detections", "Image", "OffloadError", "Row", "__version__", "detect",
+    "Advice", "Box", "Detection", "Detector", "Image", "Measurement", "ModelError", "OffloadError",
+    "PlaceUnavailable", "Row", "Rows", "UsageError", "__version__", "advise", "detect", "profile",
+    "to_records",
 ]  # fmt: skip
 
 _HOMES = {
-    "Box": "offload.domain.vision",
-    "Detection": "offload.domain.vision",
-    "Detections": "offload.domain.vision",
-    "Image": "offload.domain.vision",
-    "OffloadError": "offload.domain.errors",
-    "Row": "offload.domain.results",
-    "detect": "offload.bootstrap",
+    "offload.api.deciding": ("advise", "profile"),
+    "offload.api.detecting": ("Detector", "detect"),
+    "offload.api.rows": ("Row", "Rows"),
+    "offload.costmodel.advice": ("Advice",),
+    "offload.domain.errors": ("ModelError", "OffloadError", "PlaceUnavailable", "UsageError"),
+    "offload.domain.measurements": ("Measurement",),
+    "offload.domain.results": ("to_records",),
+    "offload.domain.vision": ("Box", "Detection", "Image"),
 }
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported on first use, so that `offload --help` pays for none of them."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
     raise AttributeError(f"module 'offload' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return __all__

@@ -1,13 +1,12 @@
 """The composition root: settings, and the context that use cases are handed."""
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from offload.detectors.source import Hub
 from offload.domain.events import Listener, Reporter
 from offload.domain.places import SPLIT
-from offload.domain.results import Json, Row
+from offload.domain.results import Json
 from offload.drivers import settings
 from offload.drivers.model_cache import ModelCache
 from offload.drivers.settings import Settings
@@ -51,19 +50,3 @@ def shared(
     from offload.usecases.split.splitting import SplitRun
 
     return SplitRun(request, context, began_s, rental)
-
-
-def detect(*sources: str, **wishes: Any) -> Iterator[Row]:
-    """A row for every image that `sources` name; `wishes` are the fields of Request.
-
-    Raises:
-        OffloadError: what is asked for cannot be done.
-    """
-    from offload.usecases.detect.request import Request
-    from offload.usecases.detect.run import detection
-
-    made, request = context(), Request(sources, **wishes)
-    began_s = made.clock()
-    split = shared(request, made, began_s)
-    with detection(request, made, began_s, split.begun if split else None) as run:
-        yield from run

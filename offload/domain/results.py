@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 from offload.domain.timing import Durations, with_new_names
 from offload.domain.typed import Count, Positive, read
@@ -39,8 +39,21 @@ class Row:
     error: str | None = None
     note: str | None = None
 
-    def to_json(self) -> Json:
-        """The row as JSON types; `box` is [ymin, xmin, ymax, xmax] in 0..1."""
+    @property
+    def boxes_px(self) -> list[tuple[int, int, int, int]]:
+        """The detections' boxes as (ymin, xmin, ymax, xmax) in pixels of the upright picture, whose
+        `pixels[ymin:ymax, xmin:xmax]` is what such a box holds.
+        """
+        height, width = self.height or 0, self.width or 0
+        return [
+            (round(ymin * height), round(xmin * width), round(ymax * height), round(xmax * width))
+            for ymin, xmin, ymax, xmax in (d.box for d in self.detections)
+        ]
+
+    def to_dict(self) -> Json:
+        """The row as JSON types, as it is in `detections.jsonl`; `box` is [ymin, xmin, ymax, xmax]
+        in 0..1.
+        """
         plain = {f: getattr(self, f) for f in _PLAIN_FIELDS}
         durations = {name: round(s, 6) for name, s in asdict(self.durations).items()}
         found = [
@@ -50,8 +63,8 @@ class Row:
         return {"schema": SCHEMA, **plain, "detections": found, "durations": durations}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Row":
-        """Read back what `to_json` made.
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read back what `to_dict` made.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
@@ -82,6 +95,14 @@ def csv_lines(row: Row) -> Iterator[Json]:
         yield shared | d.box._asdict() | {"label": d.label, "id": d.class_id, "score": d.score}
     if not row.detections:
         yield shared
+
+
+def to_records(rows: Iterable[Row]) -> list[Json]:
+    """A dictionary for each detection, with what its row says of the image: the columns of
+    `detections.csv`. An image without detections has none.
+    """
+    lines = (line for row in rows if row.detections for line in csv_lines(row))
+    return [{name: line[name] for name in CSV_COLUMNS} for line in lines]
 
 
 def coco_image(row: Row, image_id: int) -> Json:

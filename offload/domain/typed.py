@@ -13,6 +13,9 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Id = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+SidePx = Annotated[int, msgspec.Meta(ge=16)]
+Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
+Workers = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
 """What lies beyond, as every number that is none, is refused where it is read."""
 

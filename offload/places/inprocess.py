@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Detector, Model
@@ -39,6 +40,26 @@ def make(config: PlaceConfig) -> "InProcess":
         return config.load(model, workers, config.threads or max(1, config.cores // workers))
 
     return InProcess(model, load, config.max_pixels, config.clock)
+
+
+def standing(config: PlaceConfig) -> "InProcess":
+    """The same for images that come by themselves, alone or many at a time."""
+    model, cores = config.resolve(config.asked), config.cores
+    place = make(replace(config, resolve=lambda _asked: model))
+    threads = config.threads or max(1, cores // (config.workers or cores))
+    return replace(place, load_wide=wide(model, partial(config.load, model), threads, cores))
+
+
+def wide(
+    model: Model, load: Callable[[int, int], Sequence[Detector]], threads: int, cores: int
+) -> Callable[[], Detector | None]:
+    """A detector for requests that are alone, unless each detector uses every core already.
+
+    A SavedModel's threads are the process's own: a second one would share them.
+    """
+    if threads >= cores or model.identity.runtime != "tflite":
+        return lambda: None
+    return lambda: load(1, cores)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ def sink(*, as_json: bool, to_folder: bool) -> Iterator[Callable[[Row], None]]:
         is_utf8 = encoding.lower() in {"utf-8", "utf8"}
 
         def add(row: Row) -> None:
-            line = json.dumps(row.to_json(), ensure_ascii=not is_utf8)
+            line = json.dumps(row.to_dict(), ensure_ascii=not is_utf8)
             if not line.isprintable():  # a terminal would obey
-                line = json.dumps(row.to_json())
+                line = json.dumps(row.to_dict())
             tables.write(f"{line}\n")
 
         yield add

@@ -9,12 +9,10 @@ from functools import partial
 
 from offload import detectors
 from offload.detectors import source
-from offload.detectors.source import ModelSource
-from offload.domain.ports import Detector
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
-from offload.places.inprocess import InProcess
+from offload.places.inprocess import InProcess, wide
 from offload.service.server.browsers import is_loopback
 from offload.service.server.core import Service
 from offload.service.server.run import listen, serve
@@ -73,7 +71,7 @@ def run(options: Options, context: Context, announce: Callable[[Serving], None])
         lambda _images: detectors.load(model, workers, threads),
         options.max_pixels,
         clock,
-        _wide(model, threads, cores),
+        wide(model, partial(detectors.load, model), threads, cores),
     )
 
     info = Info(
@@ -104,13 +102,3 @@ def _url(host: str, listener: socket.socket) -> str:
     if ipaddress.ip_address(address).is_unspecified:
         host = machine.outward_address(listener.family)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _wide(model: ModelSource, threads: int, cores: int) -> Callable[[], Detector | None]:
-    """A detector for requests that are alone, unless each detector uses every core already.
-
-    A SavedModel's threads are the process's own: a second one would share them.
-    """
-    if threads >= cores or model.identity.runtime != "tflite":
-        return lambda: None
-    return lambda: detectors.load(model, 1, cores)[0]

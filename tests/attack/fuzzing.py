@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from offload.bootstrap import detect
+from offload import detect
 from offload.domain.errors import ImageError, OffloadError
 from offload.domain.vision import Box, Detection, InputSpec
 from offload.drivers.images import pictures, stripping
@@ -58,7 +58,7 @@ def try_models(luck: random.Random, folder: Path) -> None:
     model.write_bytes(damaged(whole, luck))
     try:
         for row in detect(str(saved(folder / "photo.jpg")), model=str(model)):
-            json.dumps(row.to_json(), allow_nan=False)
+            json.dumps(row.to_dict(), allow_nan=False)
     except OffloadError as error:
         assert str(error)
 

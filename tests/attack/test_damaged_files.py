@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from offload.bootstrap import detect
+from offload import detect
 from offload.domain.errors import OffloadError
 from offload.drivers.store.store import Store
 from tests.attack.conftest import Amount
@@ -21,7 +21,7 @@ from tests.measured import advised, bring_up, local, remote
 from tests.unit.test_store import OUTCOME
 
 WISHES: dict[str, Any] = {
-    "model": "builtin", "formats": ("jsonl", "coco", "csv", "json"), "annotate": True,
+    "model": "builtin", "format": ("jsonl", "coco", "csv", "json"), "annotate": True,
 }  # fmt: skip
 NAMES = {"a.jpg", "b/c.jpg"}
 

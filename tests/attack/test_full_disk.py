@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from offload.bootstrap import detect
+from offload import detect
 from offload.domain.errors import OffloadError
 from tests.attack.conftest import Amount
 from tests.attack.test_damaged_files import WISHES, rows_of

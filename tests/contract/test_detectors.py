@@ -467,7 +467,7 @@ def test_a_model_file_cut_short_while_it_serves_ends_nothing(tmp_path: Path) -> 
 def test_tflite_detection_never_imports_tensorflow(examples: Path) -> None:
     program = """
 import sys
-from offload.bootstrap import detect
+from offload import detect
 rows = list(detect(sys.argv[1], model="builtin"))
 assert rows and not any(row.error for row in rows), rows
 print(*sorted(name for name in sys.modules if name.split(".")[0] in {"tensorflow", "keras"}))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from offload.bootstrap import detect
+from offload import detect
 from offload.detectors.catalogue import BUILTIN
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.ports import ModelIdentity
@@ -56,8 +56,8 @@ def refused(done: Done, exit_code: int) -> str:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        (None, "--where remote needs the address of a server"),
-        ("", "--where remote needs the address of a server"),
+        (None, "where='remote' needs the address of a server"),
+        ("", "where='remote' needs the address of a server"),
         ("ftp://me:hunter2@host", "no address of a server"),
         ("http://me:hunter2@127.0.0.1:9", "holds more than an address"),
         ("http://127.0.0.1:9/?key=hunter2", "holds more than an address"),

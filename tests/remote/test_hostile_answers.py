@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from offload.bootstrap import detect
+from offload import detect
 from offload.domain.errors import PlaceUnavailable, Refused, Unanswered
 from offload.domain.typed import encoded
 from offload.domain.vision import Detections

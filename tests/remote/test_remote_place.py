@@ -169,7 +169,7 @@ def test_the_rows_read_back_are_rows(
 ) -> None:
     done = offload("detect", examples / "red-bus.jpg", "--json", *remote)
     (row,) = rows(done.stdout).values()
-    assert Row.from_json(row).to_json() == row
+    assert Row.from_dict(row).to_dict() == row
 
 
 def test_the_right_token_opens_the_door(offload: Offload, examples: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 import offload
@@ -25,7 +27,7 @@ WALKERS = "three-people-walking.jpg"
 
 
 def in_process(*sources: Path, model: str = "builtin", **wishes: Any) -> dict[str, offload.Row]:
-    return {row.path: row for row in offload.detect(*map(str, sources), model=model, **wishes)}
+    return {row.path: row for row in offload.detect(sources, model=model, **wishes)}
 
 
 def like(row: offload.Row) -> Any:
@@ -56,6 +58,22 @@ def test_every_example_is_answered_as_in_process_whether_sent_raw_or_in_a_form(
             assert (answer["width"], answer["height"]) == (row.width, row.height)
             assert answer["model_sha256"] == row.model_sha256
             assert answer["schema"] == 2
+
+
+def test_a_detector_that_is_a_server_answers_for_arrays_as_one_in_this_process(
+    server: Server, examples: Path
+) -> None:
+    with Image.open(examples / BUS) as picture:
+        pixels = np.asarray(picture)
+    with (
+        offload.Detector("builtin") as here,
+        offload.Detector(where="remote", url=server.url) as there,
+    ):
+        ours, (theirs,) = here(pixels), there.detect([pixels])
+        assert there.model.sha256 == here.model.sha256
+    assert theirs.detections == ours.detections
+    assert theirs.where == "remote"
+    assert 0 < theirs.sent_bytes < (ours.bytes or 0), "PNG there, plain pixels here"
 
 
 def test_photos_are_answered_as_in_process_by_a_model_of_ones_own(
@@ -97,8 +115,8 @@ def test_the_server_timing_header_repeats_the_durations(
         ({"min_score": 0.05, "class": "1"}, {"min_score": 0.05, "classes": ("1",)}),
         ({"class": [" Person", "BUS"]}, {"classes": ("person", "bus")}),
         ({"min_score": 0.05, "max_detections": 1}, {"min_score": 0.05, "max_detections": 1}),
-        ({"min_score": 0.01, "iou": 0}, {"min_score": 0.01, "max_iou": 0.0}),
-        ({"min_score": 0.01, "iou": 1}, {"min_score": 0.01, "max_iou": 1.0}),
+        ({"min_score": 0.01, "iou": 0}, {"min_score": 0.01, "iou": 0.0}),
+        ({"min_score": 0.01, "iou": 1}, {"min_score": 0.01, "iou": 1.0}),
     ],
 )
 def test_wishes_in_the_query_work_as_in_process(

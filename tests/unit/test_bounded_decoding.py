@@ -43,6 +43,16 @@ def test_who_cannot_wait_is_told_that_a_picture_is_heavy(data: bytes) -> None:
     assert pictures.decode(encoded(scene()), SPEC, heavy=False).width == 64
 
 
+def test_a_ppm_of_one_byte_a_colour_is_light_and_any_other_is_not() -> None:
+    plain = encoded(scene(), "PPM")
+    assert pictures.decode(plain, SPEC, heavy=False).width == 64
+    commented = plain.replace(b"P6\n", b"P6\n#" + bytes(9) + b"\n")
+    with pytest.raises(TooHeavy):
+        pictures.decode(commented, SPEC, heavy=False)
+    with pytest.raises(ImageError, match="damaged"):
+        pictures.decode(plain[:-1], SPEC, heavy=False)
+
+
 @pytest.mark.parametrize(
     ("bomb", "reason"),
     [

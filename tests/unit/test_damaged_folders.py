@@ -72,7 +72,7 @@ def test_a_log_of_the_version_before_goes_by_run_json_and_has_the_settings_once_
 
 
 def replaced(**changed: Any) -> str:
-    return json.dumps(row("a.jpg").to_json() | changed)
+    return json.dumps(row("a.jpg").to_dict() | changed)
 
 
 def found(**changed: Any) -> str:

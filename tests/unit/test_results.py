@@ -39,12 +39,12 @@ def write(folder: Path, *rows: Row, formats: tuple[str, ...] = ()) -> None:
 
 def log(folder: Path) -> list[Row]:
     lines = (folder / "detections.jsonl").read_text().splitlines()
-    return [Row.from_json(json.loads(line)) for line in lines]
+    return [Row.from_dict(json.loads(line)) for line in lines]
 
 
 def test_a_row_survives_the_way_through_json() -> None:
     for one in (row("a.jpg"), row("b/ü.jpg", error="gone", detections=(), width=None)):
-        assert Row.from_json(json.loads(json.dumps(one.to_json()))) == one
+        assert Row.from_dict(json.loads(json.dumps(one.to_dict()))) == one
 
 
 def test_rows_are_on_disk_as_soon_as_they_are_appended(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from offload.domain.errors import ImageError, UsageError
 from offload.domain.results import SCHEMA, Json, Row
 from offload.drivers.folders import files, gallery
 from offload.drivers.folders.results_formats import WRITERS
-from offload.drivers.images.image_files import ANNOTATED, THUMBNAILS, printable
+from offload.drivers.images.image_files import printable
+from offload.drivers.images.walk import ANNOTATED, THUMBNAILS
 
 FORMATS = {
     "jsonl": "detections.jsonl",
@@ -173,7 +174,7 @@ class ResultsDir:
         with open(self._path, "rb", opener=files.plain) as log:
             for path in order or sorted(index):
                 log.seek(index[path].offset)
-                yield Row.from_json(json.loads(log.readline()))
+                yield Row.from_dict(json.loads(log.readline()))
 
     def _compact(self) -> None:
         index = self._log.index
@@ -242,7 +243,7 @@ def _run(folder: str) -> _Run:
 
 
 def _line(row: Row, settings: Json | None) -> bytes:
-    document = row.to_json() | ({"settings": settings} if settings is not None else {})
+    document = row.to_dict() | ({"settings": settings} if settings is not None else {})
     line = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
     return line.encode("utf-8", "backslashreplace")
 
@@ -259,7 +260,7 @@ def _read_log(path: str) -> _Log:
                 break
             try:
                 document = typed.loads(line)
-                row = Row.from_json(document)
+                row = Row.from_dict(document)
             except (ValueError, KeyError, TypeError):
                 log.unreadable.append(line)
             else:

@@ -41,7 +41,7 @@ def _write_csv(file: TextIO, rows: Rows, _labels: Mapping[int, str], _run: Json)
 
 
 def _write_json(file: TextIO, rows: Rows, _labels: Mapping[int, str], run: Json) -> None:
-    _write_lists(file, {"schema": SCHEMA, "run": run}, images=(row.to_json() for row in rows()))
+    _write_lists(file, {"schema": SCHEMA, "run": run}, images=(row.to_dict() for row in rows()))
 
 
 def _write_lists(file: TextIO, head: Json, **lists: Iterable[Json]) -> None:

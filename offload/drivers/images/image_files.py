@@ -1,47 +1,20 @@
-"""Image files on disk: finding them, reading them."""
+"""The images of a job: finding them, reading them."""
 
 import codecs
-import errno
 import glob
 import os
-import re
 import stat
 import sys
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from offload.domain.errors import ImageError, UsageError
 from offload.domain.vision import Image
-from offload.drivers.images import formats
-
-_HEIF = (".heic", ".heif", ".hif")
-SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff",
-    ".avif", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm",
-    *(_HEIF if formats.READS_HEIF else ()),
-)  # fmt: skip
-"""Which files of a folder count as images. A file named outright is always tried."""
-
-_NO_PICTURES = re.compile(r"\._.*|\.thumbnails|\.Trash.*|@eaDir|__MACOSX|#recycle|\$RECYCLE\.BIN")
-"""Files and folders of systems, which hold copies and waste under the names of pictures."""
-
-_DOCUMENTS = {
-    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".xmp", ".yaml", ".yml", ".toml",
-    ".md", ".html", ".log",
-}  # fmt: skip
-"""Labels, lists and notes lie beside pictures everywhere: nobody misses them."""
+from offload.drivers.images.walk import Walk, matches, omission, os_reason
 
 _UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
-_KINDS_SHOWN = 4
-
-_RESULTS = {"run.json", "detections.jsonl"}
-"""What a results folder holds; pictures beside them are no photos."""
-
-ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
-"""The folders of a results folder that have pictures, by the paths of the photos."""
 
 MAX_FILE_BYTES = 512 * 2**20
 """No picture within the pixel limit comes near this; larger files are refused unread."""
@@ -49,28 +22,40 @@ MAX_FILE_BYTES = 512 * 2**20
 _KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
 """By the letters of `stat.filemode`."""
 
-_REASONS = {
-    errno.ENOENT: "no such file: vanished, or a link to nothing",
-    errno.ELOOP: "a link that leads back to itself",
-    errno.EACCES: "no permission to read it",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class ImageList:
     """The images of a job: paths relative to `root`, what could not even be listed, and how many
-    other files the folders have, by suffix; documents are not counted.
+    other files the folders have, by suffix; documents are not counted. `held` are those of the
+    paths that are no files but bytes in memory.
     """
 
     root: str
     paths: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    held: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def omission(self) -> str:
         """What is said of the other files; empty if there are none."""
-        return _omission(self.left_out)
+        return omission(self.left_out)
+
+    def read(self, path: str) -> "FileImage":
+        """One of the images.
+
+        Raises:
+            ImageError: its file cannot be read.
+        """
+        if (data := self.held.get(path)) is not None:
+            return FileImage(Image(path, data), None)
+        return read(self.root, path)
+
+    def size_bytes(self, path: str) -> int:
+        """What one of them weighs; 0 where reading it will say what is wrong."""
+        if (data := self.held.get(path)) is not None:
+            return len(data)
+        return size_bytes(self.root, path)
 
     def located(self) -> list[str]:
         """The images' absolute paths."""
@@ -79,10 +64,10 @@ class ImageList:
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """An image read from disk, with what tells later whether the file changed."""
+    """An image, with what tells later whether its file changed, if it has one."""
 
     image: Image
-    mtime_ns: int
+    mtime_ns: int | None
 
 
 def size_bytes(root: str, path: str) -> int:
@@ -93,7 +78,7 @@ def size_bytes(root: str, path: str) -> int:
 
 
 def find(
-    sources: Sequence[str],
+    sources: Sequence[str | Image],
     *,
     recursive: bool = False,
     skip: str | None = None,
@@ -102,30 +87,43 @@ def find(
     """Every image that `sources` name, each once, folders sorted by name.
 
     A source is an image file, a folder, a glob pattern, a `.txt` file with a path a line, or `-`
-    for such a list on standard input (NUL-separated lists work too). Paths are relative to the
-    folder when one folder is the only source, else to the current directory, or, when some lie
-    outside it, to their common folder. `skip` is a folder left out of every listing, `command` the
-    one that hints are to name.
+    for such a list on standard input (NUL-separated lists work too); or an image in memory, which
+    has its path already. Paths are relative to the folder when one folder is the only source, else
+    to the current directory, or, when some lie outside it, to their common folder. `skip` is a
+    folder left out of every listing, `command` the one that hints are to name.
 
     Raises:
-        UsageError: a source does not exist or names nothing.
+        UsageError: a source does not exist or names nothing, or two images have one path.
     """
     out_of_bounds = os.path.realpath(skip) if skip else None
     problems: list[tuple[str, str]] = []
     left_out: Counter[str] = Counter()
-    files: list[str] = []
+    found: list[str | Image] = []
     for source in sources:
-        files += _expand(source, _Walk(recursive, out_of_bounds, problems, left_out), command)
-    if not files and not problems:
+        if isinstance(source, Image):
+            found.append(source)
+        else:
+            walk = Walk(recursive, out_of_bounds, problems, left_out)
+            found += map(os.path.abspath, _expand(source, walk, command))
+    if not found and not problems:
         raise UsageError("The list names no image.")
-    absolute = [os.path.abspath(f) for f in files]
-    if len(sources) == 1 and os.path.isdir(sources[0]):
-        root = os.path.abspath(sources[0])
+    named = [source for source in sources if isinstance(source, str)]
+    if len(named) == 1 and os.path.isdir(named[0]):
+        root = os.path.abspath(named[0])
     else:
-        root = _root(absolute + [os.path.abspath(path) for path, _ in problems])
-    relative = dict.fromkeys(_identity(path, root) for path in absolute)
+        files = [path for path in found if isinstance(path, str)]
+        root = _root(files + [os.path.abspath(path) for path, _ in problems])
+    relative: dict[str, bytes | None] = {}
+    for each in found:
+        path, data = (
+            (each.path, each.data) if isinstance(each, Image) else (_identity(each, root), None)
+        )
+        if path in relative and (data, relative[path]) != (None, None):
+            raise UsageError(f"Two images are called {path!r}.")
+        relative[path] = data
     unlisted = [(_identity(path, root), why) for path, why in problems]
-    return ImageList(root, list(relative), unlisted, left_out)
+    held = {path: data for path, data in relative.items() if data is not None}
+    return ImageList(root, list(relative), unlisted, left_out, held)
 
 
 def read(root: str, path: str) -> FileImage:
@@ -145,7 +143,7 @@ def read(root: str, path: str) -> FileImage:
         with open(location, "rb", buffering=0) as file:
             data = file.readall()
     except (OSError, ValueError) as error:
-        raise ImageError(_os_reason(error)) from error
+        raise ImageError(os_reason(error)) from error
     return FileImage(Image(path, data), status.st_mtime_ns)
 
 
@@ -154,24 +152,14 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _omission(left_out: Counter[str]) -> str:
-    if not left_out:
-        return ""
-    kinds = [f"{n} {suffix or 'without suffix'}" for suffix, n in left_out.most_common()]
-    kinds[_KINDS_SHOWN:] = ["…"] * (len(kinds) > _KINDS_SHOWN)
-    files = "1 other file" if left_out.total() == 1 else f"{left_out.total()} other files"
-    needs = f"; {formats.NEEDS_HEIF}" if left_out.keys() & set(_HEIF) else ""
-    return f"{files} left out ({', '.join(kinds)}){needs}"
-
-
-def _expand(source: str, walk: "_Walk", command: str) -> Iterable[str]:
+def _expand(source: str, walk: Walk, command: str) -> Iterable[str]:
     if source == "-":
         return _listed(sys.stdin.buffer.read())
     if os.path.isdir(source):
         found = list(walk.images(source))
         if not found and not walk.problems:
             deeper = f"To look into its folders too: offload {command} -r {source}"
-            others = f"; {_omission(walk.left_out)}" if walk.left_out else ""
+            others = f"; {omission(walk.left_out)}" if walk.left_out else ""
             raise UsageError(
                 f"No images in {source}{others}.", hint="" if walk.recursive else deeper
             )
@@ -182,30 +170,16 @@ def _expand(source: str, walk: "_Walk", command: str) -> Iterable[str]:
                 with open(source, "rb") as file:
                     return _listed(file.read())
             except OSError as error:
-                raise UsageError(f"Cannot read the list {source}: {_os_reason(error)}.") from error
+                raise UsageError(f"Cannot read the list {source}: {os_reason(error)}.") from error
         return [source]
     if glob.has_magic(source):
-        matches = sorted(_matches(source))
-        if matches:
-            return [m for m in matches if not os.path.isdir(m)]
+        if named := sorted(matches(source)):
+            return [path for path in named if not os.path.isdir(path)]
         raise UsageError(f"Nothing matches {source}.")
     raise UsageError(
         f"{printable(source)!r} does not exist.",
         hint="To try the tool on pictures of its own: offload examples pictures",
     )
-
-
-def _matches(pattern: str) -> Iterable[str]:
-    """What a pattern names. `**` leads through folders, but not through links to some: they may
-    lead in circles.
-    """
-    place = Path(pattern)
-    if "**" not in place.parts:
-        return glob.glob(pattern)
-    if place.name == "**":
-        place /= "*"
-    found = Path(place.anchor).glob(str(place.relative_to(place.anchor)))
-    return [str(path) for path in found if not any(map(_NO_PICTURES.fullmatch, path.parts))]
 
 
 def _listed(text: bytes) -> list[str]:
@@ -218,64 +192,6 @@ def _listed(text: bytes) -> list[str]:
     return [os.fsdecode(line) for line in lines if line.strip()]
 
 
-@dataclass(slots=True)
-class _Walk:
-    """Through a folder and, if `recursive`, those in it, links to some too, but once through each:
-    by its own path rather than a link's. `skip` is left out; `left_out` counts by suffix.
-    """
-
-    recursive: bool
-    skip: str | None
-    problems: list[tuple[str, str]]
-    left_out: Counter[str]
-    _seen: set[tuple[int, int]] = field(default_factory=set)
-    _links: deque[str] = field(default_factory=deque)
-
-    def images(self, folder: str) -> Iterator[str]:
-        """The paths of its images, those of each folder sorted."""
-        self._links.append(folder)
-        while self._links:
-            yield from self._below(self._links.popleft())
-
-    def _below(self, folder: str) -> Iterator[str]:
-        try:
-            status = os.stat(folder)
-            if (real := (status.st_dev, status.st_ino)) in self._seen:
-                return
-            self._seen.add(real)
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            self.problems.append((folder, _os_reason(error)))
-            return
-        ours = {entry.name for entry in entries} >= _RESULTS
-        for entry in entries:
-            if _NO_PICTURES.fullmatch(entry.name):
-                continue
-            if _is_folder(entry):
-                if self.recursive and not (ours and entry.name in {ANNOTATED, THUMBNAILS}):
-                    yield from self._folder(entry)
-            elif entry.name.lower().endswith(SUFFIXES):
-                yield entry.path
-            elif not ours and not entry.name.startswith("."):
-                suffix = os.path.splitext(entry.name)[1].lower()
-                self.left_out.update({suffix} - _DOCUMENTS)
-
-    def _folder(self, entry: os.DirEntry[str]) -> Iterator[str]:
-        if self.skip and os.path.realpath(entry.path) == self.skip:
-            return
-        if entry.is_symlink():
-            self._links.append(entry.path)
-        else:
-            yield from self._below(entry.path)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    with suppress(OSError):  # a link that leads to itself: reading it says so
-        return entry.is_dir()
-    return False
-
-
 def _root(places: list[str]) -> str:
     here = os.getcwd()
     folders = {os.path.dirname(place) for place in places}
@@ -286,9 +202,3 @@ def _root(places: list[str]) -> str:
 
 def _identity(path: str, root: str) -> str:
     return os.path.relpath(path, root).replace(os.sep, "/")
-
-
-def _os_reason(error: OSError | ValueError) -> str:
-    if isinstance(error, ValueError):
-        return f"not a usable file name: {error}"
-    return _REASONS.get(error.errno or 0, error.strerror or str(error))

@@ -34,6 +34,9 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _END_OF_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _KIND = re.compile(rb"\w{4}")
 
+_PLAIN = re.compile(rb"P6\s\d{1,9}\s\d{1,9}\s255\s")
+"""A PPM that is nothing but a byte for each colour of each pixel, as arrays become."""
+
 
 class CannotWalkError(Exception):
     """Not put together as the format prescribes, or in a way that cannot be kept."""
@@ -54,7 +57,7 @@ def scans(data: bytes) -> int | None:
             _bounded(png_chunks(data), most)
         elif data.startswith(b"RIFF"):
             _bounded(webp_chunks(data), most)
-        elif formats.is_read(data):
+        elif formats.is_read(data) and not _PLAIN.match(data):
             return None
     except (CannotWalkError, struct.error):
         return None

@@ -1,7 +1,6 @@
 """Advice put together: the job, what was measured, prices."""
 
 import datetime
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -100,7 +99,7 @@ def _job(question: Question) -> tuple[int, float | None]:
     if question.images is not None:
         return question.images, None
     found = image_files.find(question.sources, recursive=question.recursive, command="advise")
-    sizes = [os.stat(path).st_size for path in found.located() if os.path.exists(path)]
+    sizes = [size for size in map(found.size_bytes, found.paths) if size]
     if not sizes:
         raise UsageError("There is no image to advise on.", hint="offload advise --images 200")
     return len(sizes), float(sum(sizes))

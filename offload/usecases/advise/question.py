@@ -9,6 +9,7 @@ from offload.domain import units
 from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.places import StartState
+from offload.domain.vision import Image
 
 INSTANCE = "c7i.large"
 _MOST_IMAGES = 100_000_000
@@ -24,7 +25,7 @@ class Question:
         UsageError: they cannot be meant, or contradict each other.
     """
 
-    sources: tuple[str, ...] = ()
+    sources: tuple[str | Image, ...] = ()
     recursive: bool = False
     images: int | None = None
     model: str | None = None

@@ -112,4 +112,4 @@ def leaving(request: Request, context: Context) -> tuple[ImageList, list[str], i
     staying = KeepLocalRules(found.root, patterns(request, context.settings))
     away = found.paths if request.leaves_machine else []
     paths = [path for path in away if path not in staying]
-    return found, paths, sum(image_files.size_bytes(found.root, path) for path in paths)
+    return found, paths, sum(map(found.size_bytes, paths))

@@ -10,7 +10,7 @@ from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import SHOWN_SCORE, Json
-from offload.domain.vision import Selection
+from offload.domain.vision import Image, Selection
 from offload.drivers.images import image_files, pictures
 from offload.places import known
 
@@ -23,7 +23,7 @@ class Request:
         UsageError: there is no such place, or `max_failures` is neither a number nor a percentage.
     """
 
-    sources: tuple[str, ...]
+    sources: tuple[str | Image, ...]
     recursive: bool = False
     where: str = "local"
     others: tuple[str, ...] = ()
@@ -184,7 +184,7 @@ class Request:
         }
 
 
-def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> list[Request]:
+def at_each(places: Sequence[str], sources: Sequence[str | Image], **wishes: Any) -> list[Request]:
     """A request for each place, without the options that do something at others of them only.
 
     Raises:
@@ -194,7 +194,7 @@ def at_each(places: Sequence[str], sources: Sequence[str], **wishes: Any) -> lis
     return [at(place, places, sources, **wishes) for place in dict.fromkeys(places)]
 
 
-def at(where: str, places: Sequence[str], sources: Sequence[str], **wishes: Any) -> Request:
+def at(where: str, places: Sequence[str], sources: Sequence[str | Image], **wishes: Any) -> Request:
     """A request for one place, or a split, without the options that do something at others of
     `places` only.
     """

@@ -15,7 +15,7 @@ from offload.drivers.folders import results_dir
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
-from offload.drivers.images.image_files import ImageList
+from offload.drivers.images.image_files import FileImage, ImageList
 from offload.places import make
 from offload.places.served import ServedPlace
 from offload.providers.config import Endpoint
@@ -34,7 +34,8 @@ rows; others may join while the context lasts.
 @dataclass(slots=True)
 class DetectRun:
     """A detection that is ready to go: iterate over its rows, then ask for its summary. `total`
-    images are to be done, `kept` were done before; `sessions`, `duplicate_uploads` are the job's.
+    images are to be done, `kept` were done before; `sessions`, `duplicate_uploads` and `read` are
+    the job's.
 
     The first call of each detector is slower by initialisation the others do not pay: the very
     first is reported apart, and as many as run at a time are left out of the spread unless there is
@@ -52,6 +53,7 @@ class DetectRun:
     sessions: Mapping[str, Session] = field(default_factory=dict)
     duplicate_uploads: Sequence[str] = ()
     log: Callable[[Row], None] = lambda _row: None
+    read: Callable[[str], FileImage] = lambda path: image_files.read("", path)
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
@@ -148,7 +150,7 @@ def detection(
                     f"Lines of the log in {request.out} that were no rows ({results.set_aside}) "
                     f"are kept in {results_dir.UNREADABLE}; their images are done again."
                 )
-            left = [path for path in found.paths if not results.holds(found.root, path)]
+            left = [p for p in found.paths if p in found.held or not results.holds(found.root, p)]
             todo = replace(found, paths=left)
         total = len(todo.paths) + len(todo.problems)
         session = stack.enter_context(place.open(selection, total))
@@ -158,7 +160,7 @@ def detection(
         job = Job(
             paths=todo.paths,
             problems=todo.problems,
-            read=partial(image_files.read, todo.root),
+            read=todo.read,
             max_failures=request.failure_limit(total),
             fallback=fallback,
         )
@@ -173,6 +175,7 @@ def detection(
         startup_s = clock() - began_s
         run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, endpoint)
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
+        run.read = job.read
         if results is not None:
             run.log = results.append
             stack.enter_context(_documented(results, request, fixed, session, run))
@@ -187,7 +190,7 @@ def _documented(
     provenance: Json = {"offload": __version__, "model": asdict(session.model)}
     document = provenance | {
         "place": request.where,
-        "sources": list(map(image_files.printable, request.sources)),
+        "sources": [image_files.printable(str(getattr(s, "path", s))) for s in request.sources],
         "settings": fixed,
         "host": machine.describe(),
         "detected_on": dict(session.host),

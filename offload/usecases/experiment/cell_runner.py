@@ -166,7 +166,7 @@ class CellRunner:
         ours = printable(self.images.root)
         with open(os.path.join(folder, "detections.jsonl"), encoding="utf-8") as file:
             for line in file:
-                row = Row.from_json(json.loads(line))
+                row = Row.from_dict(json.loads(line))
                 if row.error is None:
                     path = os.path.relpath(os.path.join(root, row.path), ours)
                     yield replace(row, path=path)

@@ -58,7 +58,7 @@ def folder(
     why = "".join(f"{path}: {reason}" for path, reason in found.problems[:1])
     for path in paths[:_MOST_TRIED]:
         try:
-            data = image_files.read(found.root, path).image.data
+            data = found.read(path).image.data
             side_px = pictures.longest_px(data, request.max_pixels)
             drawn.append(SampledImage(path, len(data), side_px))
         except ImageError as error:
@@ -67,5 +67,5 @@ def folder(
             break
     if not drawn:
         raise UsageError(f"No image can be opened; {image_files.printable(why)}.")
-    total_bytes = sum(image_files.size_bytes(found.root, path) for path in paths)
+    total_bytes = sum(map(found.size_bytes, paths))
     return SampledFolder(found.root, paths, drawn, total_bytes)

@@ -13,7 +13,6 @@ from offload.domain.places import SPLIT
 from offload.domain.ports import Session
 from offload.domain.results import Row
 from offload.drivers.host import machine
-from offload.drivers.images import image_files
 from offload.drivers.images.image_files import ImageList
 from offload.drivers.store.store import Store
 from offload.places import known
@@ -58,14 +57,11 @@ class SplitRun:
         Raises:
             UsageError: it is not clear which one.
         """
-        request, context, root = self.request, self.context, todo.root
+        request, context = self.request, self.context
         elsewhere = _elsewhere(request, context, self.rental)
         keep_local = patterns(request, context.settings) if request.where == SPLIT else ()
-        staying = KeepLocalRules(root, keep_local)
-        items = [
-            WorkItem(path, image_files.size_bytes(root, path), path in staying)
-            for path in todo.paths
-        ]
+        staying = KeepLocalRules(todo.root, keep_local)
+        items = [WorkItem(path, todo.size_bytes(path), path in staying) for path in todo.paths]
         limits = Limits(request.deadline_s, request.max_cost_usd)
         work = SplitJob(job, items, context.clock, context.stop)
         monitor = SplitMonitor(work, context.clock, self.began_s, context.reporter, limits)

@@ -1,0 +1,1 @@
+"""What `import offload` offers to programs: the commands as functions, with typed answers."""
