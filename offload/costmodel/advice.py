@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from offload.costmodel import accuracy, breakeven, split_option
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.decide import Choice, Goal, Option, choose, options
+from offload.costmodel.decide import SURE, Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split import UNITS, SplitCandidate
 from offload.costmodel.terms import Candidate, Term
@@ -19,13 +20,26 @@ _SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_ag
 _OF_LANE = ("name", "place", "state", "upload_max_side_px", "choosable", "slots", "in_flight")
 _OF_OPTION = ("seconds", "usd", "binds", "late_s", "over_usd")
 
+_HIGH = 0.95
+
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
 
 
+class Confidence(StrEnum):
+    """That the choice is right."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """An answer, from most to least important; `stale` are sentences about what it rests on."""
+    """An answer, from most to least important; `stale` are sentences about what it rests on.
+
+    `command` is what to type. `served_here` has the keys of lanes whose server is on this machine.
+    """
 
     goal: Goal
     by_hand: Overrides
@@ -35,6 +49,29 @@ class Advice:
     options: tuple[Option, ...]
     break_evens: tuple[BreakEven, ...]
     stale: tuple[str, ...] = ()
+    command: str = ""
+    served_here: frozenset[str] = frozenset()
+
+    @property
+    def deciding(self) -> list[Option]:
+        """The options with a term that is assumed and decides: it is the chosen one's, or that of
+        one which is the best in some worlds.
+        """
+        chosen, p_best = self.choice.chosen, self.choice.p_best
+        rivals = [o for o in self.options if p_best.get(o.lane.name) and o is not chosen]
+        return [option for option in (chosen, *rivals) if option.lane.assumptions]
+
+    @property
+    def confidence(self) -> Confidence:
+        """Low where the choice is too close to call, misses a limit, or was not measured; high only
+        where there is something to compare, and no term that decides is assumed.
+        """
+        choice = self.choice
+        p_best, chosen = choice.p_best[choice.chosen.lane.name], choice.chosen
+        if p_best < SURE or choice.too_close or not (chosen.keeps_limits and chosen.lane.key):
+            return Confidence.LOW
+        is_high = p_best >= _HIGH and len(choice.p_best) > 1 and not self.deciding
+        return Confidence.HIGH if is_high else Confidence.MEDIUM
 
     @property
     def rival(self) -> Option | None:
@@ -131,7 +168,9 @@ def document(advice: Advice) -> Json:
             "too_close_to_call": choice.too_close,
             "binds": chosen.binds,
             "keeps_limits": chosen.keeps_limits,
+            "confidence": advice.confidence,
             "unit": choice.unit,
+            "command": advice.command,
         },
         "options": [_option(advice, option) for option in advice.options],
         "break_evens": [asdict(each) for each in advice.break_evens],
@@ -145,6 +184,7 @@ def _option(advice: Advice, option: Option) -> Json:
     document |= {name: getattr(option, name) for name in _OF_OPTION}
     return document | {
         "agreement_f1": lane.agreement,
+        "on_this_machine": not lane.traits.leaves_machine or lane.key in advice.served_here,
         "seconds_interval": [option.low_s, option.high_s],
         "usd_interval": [option.low_usd, option.high_usd],
         "p_best": choice.p_best.get(lane.name),

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import platform
 import re
+import socket
 import sys
 import threading
 from contextlib import suppress
@@ -132,6 +133,18 @@ def network() -> str | None:
         if address == gateway:
             return hashlib.sha256(f"{gateway} {on_the_wire}".encode()).hexdigest()[:16]
     return None
+
+
+def is_own(host: str) -> bool:
+    """Whether an address, or a name that needs no asking, is one of this computer."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        return host.lower() in {"localhost", platform.node().lower()}
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))  # which only an address of one's own allows
+        return True
+    return False
 
 
 def _table(path: str) -> list[list[str]]:
