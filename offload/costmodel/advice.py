@@ -38,7 +38,7 @@ class Confidence(StrEnum):
 class Advice:
     """An answer, from most to least important; `stale` are sentences about what it rests on.
 
-    `command` is what to type. `served_here` has the keys of lanes whose server is on this machine.
+    `command` is what to type, with the model as `model_option`. `served_here` has the keys of lanes whose server is on this machine.
     """
 
     goal: Goal
@@ -50,6 +50,7 @@ class Advice:
     break_evens: tuple[BreakEven, ...]
     stale: tuple[str, ...] = ()
     command: str = ""
+    model_option: str = ""
     served_here: frozenset[str] = frozenset()
 
     @property
@@ -72,13 +73,6 @@ class Advice:
             return Confidence.LOW
         is_high = p_best >= _HIGH and len(choice.p_best) > 1 and not self.deciding
         return Confidence.HIGH if is_high else Confidence.MEDIUM
-
-    @property
-    def rival(self) -> Option | None:
-        """The best of the other options that may be chosen."""
-        name = self.choice.chosen.lane.name
-        others = [o for o in self.options if o.lane.choosable and o.lane.name != name]
-        return min(others, key=lambda option: option.seconds, default=None)
 
     @property
     def split(self) -> Option | None:

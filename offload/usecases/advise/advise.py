@@ -76,8 +76,10 @@ def answer(question: Question, context: Context, known: query.History) -> Advice
         names = question.places or (*places, *(m.condition.place for m in known.measurements))
         by_hand = replace(by_hand, places=tuple(name for name in names if name != SPLIT))
         found = advise(*about, by_hand, billing, known.model, places, notes)
+    named = command.model_option(question.model or context.settings.model, known.model)
+    found = replace(found, model_option=named, served_here=frozenset(here))
     typed = command.command(question, found, known.measurements, context)
-    return replace(found, command=typed, served_here=frozenset(here))
+    return replace(found, command=typed)
 
 
 def _given(

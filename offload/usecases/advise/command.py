@@ -36,14 +36,14 @@ def is_here(server: Condition) -> bool:
 
 
 def command(question: Question, found: Advice, known: Sequence[Measurement], of: Context) -> str:
-    """What to type. Sources that nobody named are PHOTOS, a model file that nobody did is FILE."""
+    """What to type. Sources that nobody named are PHOTOS."""
     lane = found.choice.chosen.lane
     there = lane.remote if isinstance(lane, SplitCandidate) else lane
     words = ["offload", "detect", *(question.sources or ("PHOTOS",))]
     words += ["-r"] * question.recursive + ["--where", lane.place]
     if there is not lane:
         words += _of_split(there, question)
-    words += ["--model", _model(question.model or of.settings.model, found.model)]
+    words += ["--model", found.model_option]
     if server := servers(known).get(there.key):
         words += ["--url", str(server.url)]
     if there.upload_max_side_px:
@@ -62,8 +62,8 @@ def _of_split(there: Candidate, question: Question) -> Iterator[str]:
         yield from ("--max-cost", f"{question.max_cost_usd:f}".rstrip("0").rstrip("."))
 
 
-def _model(asked: str | None, measured: str) -> str:
-    """The model as it can be named again: a history knows the names of files, not their folders."""
+def model_option(asked: str | None, measured: str) -> str:
+    """The model as it can be named again; FILE, as a history does not know the folder of one."""
     if asked and (asked in NAMED or "/" in asked or source.on_disk(asked)):
         return asked
     return measured if measured in NAMED or "/" in measured else "FILE"
