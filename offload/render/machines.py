@@ -1,14 +1,19 @@
 """Rented machines: what one would cost, what came up, which there are, what is left."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from offload.domain.events import Event, Listener, PhaseBegan
 from offload.domain.machines import Resource
+from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
+from offload.domain.timing import Clock
 from offload.domain.units import show_s
-from offload.render import tables
-from offload.render.messages import say_lines
+from offload.render import progress, tables
+from offload.render.messages import phase, say_lines
 from offload.render.words import moment
 
 if TYPE_CHECKING:
@@ -18,6 +23,17 @@ if TYPE_CHECKING:
     from offload.usecases.provision.provisioning import Provisioned
 
 _HOURS_PER_MONTH = 730
+STEPS: Mapping[str, str] = {
+    StartPhase.API: "Asking AWS for a machine",
+    StartPhase.START: "Switching the machine on",
+    StartPhase.PENDING: "Waiting for the machine to run",
+    StartPhase.BOOT: "Waiting for SSH",
+    StartPhase.ENGINE: "Waiting for Docker",
+    StartPhase.IMAGE: "Getting the container image there",
+    StartPhase.BUILD: "Building the container image here",
+    StartPhase.CONTAINER: "Starting the server",
+}
+"""What a step of a bring-up is called."""
 _CREATED = "a key pair, a security group, an instance with an encrypted disk"
 _CALLS = (
     "ImportKeyPair, CreateSecurityGroup, AuthorizeSecurityGroupIngress, RunInstances, CreateTags"
@@ -79,9 +95,9 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
         )
     yield f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open."
     if there := plan.before:
-        yield f"{there.id} is there, {there.state}; it is made to serve {serves}."
+        yield f"{there.id} is there, {there.state}; it will serve {serves}."
     else:
-        yield f"Created: {_CREATED}; it serves {serves}. Calls: {_CALLS}."
+        yield f"Will create {_CREATED}; it will serve {serves}. Calls: {_CALLS}."
 
 
 def _otherwise(plan: "ProvisionPlan") -> Iterator["ProvisionPlan"]:
@@ -113,6 +129,37 @@ def _end(plan: "ProvisionPlan") -> str:
 def _most(plan: "ProvisionPlan") -> float | None:
     lifetime_s = plan.offer.spec.lifetime_s
     return None if lifetime_s is None else _hourly(plan.billing) * lifetime_s / 3600
+
+
+@contextmanager
+def steps(quiet: bool, clock: Clock = time.monotonic) -> Iterator[Listener]:
+    """Each step of a bring-up and the time it takes: meanwhile, where a person watches, and when it
+    is over. Hand what is given to a Reporter.
+    """
+    now: list[tuple[PhaseBegan, float]] = []
+
+    def line() -> str:
+        said = ""
+        for began, at_s in now[-1:]:
+            minutes, seconds = divmod(int(clock() - at_s), 60)
+            said = f"{phase(began)}, {minutes}:{seconds:02}"
+        return said
+
+    def over() -> None:
+        if now and not quiet:
+            say_lines(line())
+        now.clear()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, PhaseBegan) and event.phase not in {began.phase for began, _ in now}:
+            over()
+            now.append((event, clock()))
+
+    with progress.line(line, quiet):
+        try:
+            yield hear
+        finally:
+            over()
 
 
 def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: bool) -> None:

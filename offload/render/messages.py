@@ -103,7 +103,11 @@ def chosen(*, quiet: bool = False, verbose: bool = False) -> Messages:
 
 
 def phase(began: PhaseBegan) -> str:
-    """A phase, with where it is if that was said."""
+    """A phase, with where it is if that was said; of a bring-up which step that is."""
+    if began.step:
+        from offload.render.machines import STEPS
+
+        return f"[{began.step}/{began.steps}] {STEPS[began.phase]}"
     return f"{began.at}: {began.phase}" if began.at else began.phase
 
 
