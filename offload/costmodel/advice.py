@@ -13,14 +13,15 @@ from offload.costmodel.split import UNITS, SplitCandidate
 from offload.costmodel.terms import Candidate, Term
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.places import SPLIT, KnownPlaces
-from offload.domain.results import SCHEMA, Json
+from offload.domain.results import Json
 
 _SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_agreement")
 """What of `Overrides` was said, or is the machine's; the rest is where it was asked."""
 _OF_LANE = ("name", "place", "state", "upload_max_side_px", "choosable", "slots", "in_flight")
-_OF_OPTION = ("seconds", "usd", "binds", "late_s", "over_usd")
+_OF_OPTION = ("seconds", "usd", "bottleneck", "late_s", "over_usd")
 
 _HIGH = 0.95
+_SCHEMA = 3
 
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
@@ -38,7 +39,8 @@ class Confidence(StrEnum):
 class Advice:
     """An answer, from most to least important; `stale` are sentences about what it rests on.
 
-    `command` is what to type, with the model as `model_option`. `served_here` has the keys of lanes whose server is on this machine.
+    `command` is what to type, with the model as `model_option`. `served_here` has the keys of lanes
+    whose server is on this machine.
     """
 
     goal: Goal
@@ -147,7 +149,7 @@ def document(advice: Advice) -> Json:
     choice = advice.choice
     chosen = choice.chosen
     return {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "kind": "advice",
         "model": advice.model,
         "goal": asdict(advice.goal),
@@ -160,7 +162,7 @@ def document(advice: Advice) -> Json:
             "upload_max_side_px": chosen.lane.upload_max_side_px,
             "best": choice.best.lane.name,
             "too_close_to_call": choice.too_close,
-            "binds": chosen.binds,
+            "bottleneck": chosen.bottleneck,
             "keeps_limits": chosen.keeps_limits,
             "confidence": advice.confidence,
             "unit": choice.unit,
@@ -182,7 +184,7 @@ def _option(advice: Advice, option: Option) -> Json:
         "seconds_interval": [option.low_s, option.high_s],
         "usd_interval": [option.low_usd, option.high_usd],
         "p_best": choice.p_best.get(lane.name),
-        "expected_regret": choice.regret.get(lane.name),
+        "expected_loss": choice.expected_loss.get(lane.name),
         "terms": {name: _term(term, UNITS[name]) for name, term in lane.terms().items()},
         **_of_split(advice, option),
     }

@@ -1,19 +1,19 @@
 """Rented machines: what one would cost, what came up, which there are, what is left."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from offload.domain.events import Event, Listener, PhaseBegan
 from offload.domain.machines import Resource
-from offload.domain.measurements import StartPhase
 from offload.domain.places import StartState
 from offload.domain.timing import Clock
 from offload.domain.units import show_s
 from offload.render import progress, tables
-from offload.render.messages import phase, say_lines
+from offload.render.messages import say_lines
+from offload.render.phases import phase
 from offload.render.words import moment
 
 if TYPE_CHECKING:
@@ -23,17 +23,6 @@ if TYPE_CHECKING:
     from offload.usecases.provision.provisioning import Provisioned
 
 _HOURS_PER_MONTH = 730
-STEPS: Mapping[str, str] = {
-    StartPhase.API: "Asking AWS for a machine",
-    StartPhase.START: "Switching the machine on",
-    StartPhase.PENDING: "Waiting for the machine to run",
-    StartPhase.BOOT: "Waiting for SSH",
-    StartPhase.ENGINE: "Waiting for Docker",
-    StartPhase.IMAGE: "Getting the container image there",
-    StartPhase.BUILD: "Building the container image here",
-    StartPhase.CONTAINER: "Starting the server",
-}
-"""What a step of a bring-up is called."""
 _CREATED = "a key pair, a security group, an instance with an encrypted disk"
 _CALLS = (
     "ImportKeyPair, CreateSecurityGroup, AuthorizeSecurityGroupIngress, RunInstances, CreateTags"
@@ -76,7 +65,7 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
     yield (
         f"{spec.name}: a {spec.instance_type} {kind} in {spec.zone or spec.region}, "
         f"{offer.vcpus} vCPUs, {offer.memory_gib:g} GiB, {offer.arch}, {offer.disk_gb} GB of disk; "
-        f"image {offer.ami} ({engine})"
+        f"AMI {offer.ami} ({engine})"
     )
     yield _price(plan)
     others = [
@@ -174,7 +163,7 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
         return None
     phases = ", ".join(f"{name} {show_s(seconds)}" for name, seconds in up.phases.items())
     spec = up.record.spec
-    lines = [came_up(up), f"{phases}; image {up.image}"]
+    lines = [came_up(up), f"{phases}; container image {up.image}"]
     if spec.idle_s is None and spec.lifetime_s is None:
         lines.append(f"It costs ${_hourly(billing):.4f} an hour until: offload down {spec.name}")
     lines.append("To use it:    offload detect photos/ --where remote")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from offload.domain.events import Downloaded, Event, Listener, PhaseBegan, Sent
 from offload.domain.units import show_s, show_usd
-from offload.render.messages import phase
+from offload.render.phases import phase
 from offload.render.words import percent
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ BUILTIN = ("-m", "builtin", "--budget", "1s")
 RUNS = Path(__file__).parents[1] / "unit" / "runs_by_hand.csv"
 OPTION_KEYS = {
     "name", "place", "state", "upload_max_side_px", "agreement_f1", "choosable", "seconds",
-    "seconds_interval", "usd", "usd_interval", "binds", "late_s", "over_usd", "p_best",
-    "expected_regret", "slots", "in_flight", "terms", "on_this_machine",
+    "seconds_interval", "usd", "usd_interval", "bottleneck", "late_s", "over_usd", "p_best",
+    "expected_loss", "slots", "in_flight", "terms", "on_this_machine",
 }  # fmt: skip
 SPLIT_KEYS = {"images", "images_interval", "remote_images_at_most", "usd_per_saved_s"}
 CONTENTION = {"local_contention", "remote_contention"}
@@ -206,7 +206,7 @@ def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
 
 def test_the_document_has_the_names_that_are_promised(offload: Offload, profile: Path) -> None:
     found = answer(offload, "-n", 200, "--from", profile)
-    assert (found["schema"], found["kind"], found["model"]) == (2, "advice", "builtin")
+    assert (found["schema"], found["kind"], found["model"]) == (3, "advice", "builtin")
     assert set(found) == {
         "schema", "kind", "model", "goal", "given", "billing", "choice", "options", "break_evens",
         "notes",

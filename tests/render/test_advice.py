@@ -47,7 +47,9 @@ def row(text: str, place: str) -> str:
 
 def test_the_first_line_names_model_place_time_dollars_and_confidence() -> None:
     sentence = rendered.sentence(advised(*MEASURED))
-    assert re.fullmatch(r"Run builtin here: 200 images in 2\.\d s, \$0, high confidence\.", sentence)
+    assert re.fullmatch(
+        r"Run builtin here: 200 images in 2\.\d s, \$0, high confidence\.", sentence
+    )
 
 
 def test_the_command_stands_below_the_first_line_by_itself(
@@ -142,7 +144,8 @@ def test_one_image_is_one() -> None:
 def test_one_line_says_what_is_about_to_be_done() -> None:
     line = rendered.one_line(advised(*MEASURED))
     assert re.fullmatch(
-        r"Running builtin here: 200 images in 2\.\d s \(2\.\d to 2\.\d\), \$0, high confidence", line
+        r"Running builtin here: 200 images in 2\.\d s \(2\.\d to 2\.\d\), \$0, high confidence",
+        line,
     )
 
 
@@ -628,7 +631,7 @@ def test_where_to_run_follows_from_what_a_place_is(place: str, where: str) -> No
     advice = advised(*MEASURED)
     lane = replace(first_choice(advice, "container"), traits=PLACES[place], name=place)
     option = replace(advice.choice.chosen, lane=lane)
-    chosen = replace(advice.choice, chosen=option, p_best={place: 1.0}, regret={place: 0.0})
+    chosen = replace(advice.choice, chosen=option, p_best={place: 1.0}, expected_loss={place: 0.0})
     sentence = rendered.sentence(replace(advice, choice=chosen))
     assert sentence.startswith(f"Run builtin {where}")
 

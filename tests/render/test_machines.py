@@ -1,18 +1,21 @@
 """What is said of a machine that is to be created, and while it comes up."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
+from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import PhaseBegan, Stepped
 from offload.domain.machines import Machine, Offer, Spec
 from offload.domain.measurements import StartPhase
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.render import machines
 from offload.render.messages import Messages
+from offload.render.phases import STEPS
 from offload.usecases.provision.planning import ProvisionPlan
 from offload.usecases.provision.provisioning import step_of
 from tests.measured import MODEL
@@ -64,9 +67,9 @@ def test_each_step_of_a_bring_up_has_its_number_its_name_and_its_time(
 def test_the_step_that_was_under_way_when_it_failed_is_told_too(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(OSError), machines.steps(False, at(0.0, 5.0)) as hear:  # noqa: PT011 - any
+    with suppress(PlaceUnavailable), machines.steps(False, at(0.0, 5.0)) as hear:
         hear(step_of(StartPhase.BOOT, []))
-        raise OSError
+        raise PlaceUnavailable("The machine does not let us in.")
     assert capsys.readouterr().err == "[3/7] Waiting for SSH, 0:05\n"
 
 
@@ -91,5 +94,5 @@ def test_a_step_beside_a_run_is_told_by_its_name(capsys: pytest.CaptureFixture[s
 
 def test_every_step_has_a_name() -> None:
     steps = set(StartPhase) - {StartPhase.CREATE, StartPhase.LOAD, StartPhase.WARM_UP}
-    assert set(machines.STEPS) == steps
+    assert set(STEPS) == steps
     assert {step_of(each, ()).phase for each in steps} == steps

@@ -230,8 +230,8 @@ def test_a_server_on_this_machine_is_known_by_its_address_and_hardware(
 
 
 def test_machines_are_rented_only_where_one_is_there_or_named(configured: Settings) -> None:
-    slow, many = [local(service_s=20)], {"images": 20_000}
-    found = answer(Question(slots=2, **many), context(configured), History("builtin", slow, []))
+    slow, job = [local(service_s=20)], Question(slots=2, images=20_000)
+    found = answer(job, context(configured), History("builtin", slow, []))
     assert found.choice.chosen.lane.place == "local"
     assert states(found) == set()
     for asked in (

@@ -32,8 +32,9 @@ class Overrides:
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of places that have several; None means ready if it was measured,
     else not provisioned, if one `may_rent`. `kind` is that of machines that are rented. Where
-    `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of the one this
-    machine is in. A split takes the fastest of `split_with`; of those elsewhere if none is named.
+    `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
+    the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
+    none is named.
     """
 
     uplink_bytes_per_s: float | None = None

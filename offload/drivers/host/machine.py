@@ -138,9 +138,10 @@ def network() -> str | None:
 def is_own(host: str) -> bool:
     """Whether an address, or a name that needs no asking, is one of this computer."""
     try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        is_v4 = isinstance(ipaddress.ip_address(host), ipaddress.IPv4Address)
     except ValueError:
         return host.lower() in {"localhost", platform.node().lower()}
+    family = socket.AF_INET if is_v4 else socket.AF_INET6
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind((host, 0))  # which only an address of one's own allows
         return True

@@ -98,8 +98,8 @@ def why(advice: Advice) -> str:
         said = ", ".join(f"{options.named(advice, other)} {percent(p)}" for p, other in shares)
         return f"too close to call ({said}), and this is the simpler place"
     if advice.deciding:
-        said = (options.assumed(advice, option.lane) for option in advice.deciding)
-        return "; ".join(dict.fromkeys(said))
+        lanes = (option.lane for option in advice.deciding)
+        return "; ".join(dict.fromkeys(options.assumed(advice, lane) for lane in lanes))
     if len(choice.p_best) == 1:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
         return "nothing else keeps the limits" if others else "no other place was measured"
@@ -113,7 +113,7 @@ def remarks(advice: Advice, *, every: bool) -> Iterator[str]:
     chosen = advice.choice.chosen
     if because := why(advice):
         yield f"{capital(advice.confidence)} confidence: {because}."
-    means = _MEANS.get(chosen.binds)
+    means = _MEANS.get(chosen.bottleneck)
     if means and chosen.lane.key not in advice.served_here:
         yield f"{capital(options.named(advice, chosen.lane.name))}: {means}."
     for option in advice.options:
@@ -150,11 +150,13 @@ def break_evens(advice: Advice, *, every: bool) -> Iterator[str]:
     shown = {option.lane.name for option in options.rows(advice, every=True)}
     linkless = {o.lane.name for o in advice.options if o.lane.key in advice.served_here}
     for flip in advice.break_evens:
-        is_empty = flip.value is not None and not float(f"{flip.value:.6f}")
-        if is_empty or (flip.quantity in _STAYS and flip.other in linkless):
+        has_value, may_be_chosen = flip.value is not None, flip.other in choosable
+        is_worthless = has_value and show_usd(flip.value or 0) == show_usd(0)
+        if is_worthless or (flip.quantity in _STAYS and flip.other in linkless):
             continue
-        usual, is_shown = flip.value is not None, flip.other in choosable
-        if (usual and is_shown) or (every and flip.other in shown and (usual or is_shown)):
+        if has_value and may_be_chosen:
+            yield break_even(advice, flip)
+        elif every and flip.other in shown and (has_value or may_be_chosen):
             yield break_even(advice, flip)
 
 

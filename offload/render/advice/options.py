@@ -61,13 +61,15 @@ def show(advice: Advice, *, every: bool) -> None:
     """A line for each of the rows, with more columns for `every` one."""
     shown, choice = rows(advice, every=every), advice.choice
     p_best = choice.p_best if len(choice.p_best) > 1 else {}
-    best = [missed(o) or (percent(p_best[n]) if (n := o.lane.name) in p_best else "") for o in shown]
+    best = [
+        missed(o) or (percent(p_best[n]) if (n := o.lane.name) in p_best else "") for o in shown
+    ]
     columns = {
         "place": [_row_name(advice, o.lane) for o in shown],
         "total time (90 %)": [seconds(o) for o in shown],
         "cost (90 %)" if every else "cost": [_cost(o, every=every) for o in shown],
         "best in": [each if o.lane.choosable else "" for o, each in zip(shown, best, strict=True)],
-        "bottleneck": [o.binds for o in shown],
+        "bottleneck": [o.bottleneck for o in shown],
     }
     if every:
         columns["expected loss"] = [_expected_loss(advice, o.lane.name) for o in shown]
@@ -100,7 +102,7 @@ def missed(option: Option) -> str:
 
 def _expected_loss(advice: Advice, candidate: str) -> str:
     """What taking the candidate is expected to lose; nothing if it may not be taken."""
-    lost = advice.choice.regret.get(candidate)
+    lost = advice.choice.expected_loss.get(candidate)
     if lost is None:
         return ""
     return show_s(lost) if advice.choice.unit == "s" else show_usd(lost)
