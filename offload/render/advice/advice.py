@@ -86,7 +86,7 @@ def _where(advice: Advice, candidate: AnyCandidate) -> str:
 
 def why(advice: Advice) -> str:
     """Why the confidence is no higher; empty where it is high."""
-    choice = advice.choice
+    choice, lanes = advice.choice, {o.lane.name: o.lane for o in advice.options}
     name = choice.chosen.lane.name
     if advice.confidence is Confidence.HIGH:
         return ""
@@ -95,11 +95,11 @@ def why(advice: Advice) -> str:
     if choice.too_close:
         second = max((p, other) for other, p in choice.p_best.items() if other != name)
         shares = [(choice.p_best[name], name), second]
-        said = ", ".join(f"{options.named(advice, other)} {percent(p)}" for p, other in shares)
+        said = ", ".join(f"{options.named(lanes[other])} {percent(p)}" for p, other in shares)
         return f"too close to call ({said}), and this is the simpler place"
     if advice.deciding:
-        lanes = (option.lane for option in advice.deciding)
-        return "; ".join(dict.fromkeys(options.assumed(advice, lane) for lane in lanes))
+        said = [options.assumed(advice, each.lane) for each in advice.deciding]
+        return "; ".join(dict.fromkeys(said))
     if len(choice.p_best) == 1:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
         return "nothing else keeps the limits" if others else "no other place was measured"
@@ -115,7 +115,7 @@ def remarks(advice: Advice, *, every: bool) -> Iterator[str]:
         yield f"{capital(advice.confidence)} confidence: {because}."
     means = _MEANS.get(chosen.bottleneck)
     if means and chosen.lane.key not in advice.served_here:
-        yield f"{capital(options.named(advice, chosen.lane.name))}: {means}."
+        yield f"{capital(options.named(chosen.lane))}: {means}."
     for option in advice.options:
         if option.lane.choosable and option.lane.key in advice.served_here:
             yield f"{capital(option.lane.place)} is a server on this very machine."

@@ -31,7 +31,7 @@ NAMES = {
 _MOST = 4
 _OLD_DAYS = 90
 _AGES_S = {"d": 86400, "h": 3600, "min": 60}
-_BY_HAND = {"goodput": "--uplink 20Mbit", "rtt_s": "--rtt 30ms", "sent_bytes": "--image-size 170kB"}
+_BY_HAND = {"sent_bytes": "--image-size 170kB", "goodput": "--uplink 20Mbit", "rtt_s": "--rtt 30ms"}
 """A term -> what sets it."""
 
 
@@ -61,14 +61,13 @@ def show(advice: Advice, *, every: bool) -> None:
     """A line for each of the rows, with more columns for `every` one."""
     shown, choice = rows(advice, every=every), advice.choice
     p_best = choice.p_best if len(choice.p_best) > 1 else {}
-    best = [
-        missed(o) or (percent(p_best[n]) if (n := o.lane.name) in p_best else "") for o in shown
-    ]
+    best = [percent(p_best[o.lane.name]) if o.lane.name in p_best else "" for o in shown]
+    late = [missed(o) if o.lane.choosable else "" for o in shown]
     columns = {
         "place": [_row_name(advice, o.lane) for o in shown],
         "total time (90 %)": [seconds(o) for o in shown],
         "cost (90 %)" if every else "cost": [_cost(o, every=every) for o in shown],
-        "best in": [each if o.lane.choosable else "" for o, each in zip(shown, best, strict=True)],
+        "best in": [each or share for each, share in zip(late, best, strict=True)],
         "bottleneck": [o.bottleneck for o in shown],
     }
     if every:
@@ -108,11 +107,10 @@ def _expected_loss(advice: Advice, candidate: str) -> str:
     return show_s(lost) if advice.choice.unit == "s" else show_usd(lost)
 
 
-def named(advice: Advice, candidate: str) -> str:
-    """What an option is called: `local`, `remote (stopped)`, `split`."""
-    way = next(o.lane for o in advice.options if o.lane.name == candidate)
+def named(way: AnyCandidate) -> str:
+    """What a way is called: `local`, `remote (stopped)`, `split`."""
     if not isinstance(way, SplitCandidate):
-        return spoken(candidate)
+        return spoken(way.name)
     other = way.remote.name.replace(way.remote.place, "", 1).removeprefix(", ")
     partner = "" if way.remote.place == REMOTE else f" with {way.remote.place}"
     return f"{way.place}{partner}{f' ({other})' if other else ''}"
@@ -120,7 +118,7 @@ def named(advice: Advice, candidate: str) -> str:
 
 def _row_name(advice: Advice, candidate: AnyCandidate) -> str:
     """The candidate's name; of one that may not be chosen with what would have to be so."""
-    name = named(advice, candidate.name)
+    name = named(candidate)
     if candidate.choosable:
         return f"{name} (this machine)" if candidate.key in advice.served_here else name
     if isinstance(candidate, SplitCandidate):
@@ -139,21 +137,19 @@ def assumed(advice: Advice, candidate: AnyCandidate) -> str:
     if not any(option.lane.key for option in advice.options):
         return f"nothing was measured with {advice.model}"
     if not candidate.key:
-        return f"{named(advice, candidate.name)} was not measured"
+        return f"{named(candidate)} was not measured"
     if isinstance(candidate, SplitCandidate):
         return f"how much the places of a {SPLIT} slow each other is assumed"
     terms = [NAMES[name] for name in candidate.assumptions]
     are = "is" if len(terms) == 1 else "are"
-    return f"{' and '.join(terms)} of {named(advice, candidate.name)} {are} assumed"
+    return f"{' and '.join(terms)} of {named(candidate)} {are} assumed"
 
 
 def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
     """The commands that measure what is assumed of the rows, or was not measured of this machine;
-    of `every` one also what is assumed.
+    of `every` one also those that set it.
     """
     shown = [option.lane for option in rows(advice, every=every) if option.lane.choosable]
-    for candidate in shown if every else ():
-        yield from _values(candidate)
     here = [o.lane for o in advice.options if not (o.lane.key or o.lane.traits.leaves_machine)]
     lacking = [lane for lane in shown if _is_profiled(lane)]
     if places := list(dict.fromkeys(lane.place for lane in (*lacking, *here))):
@@ -166,9 +162,10 @@ def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
         place, *_ = places = [absent[0].place]
         yield f"To measure {place}:"
         yield f"  {start} && {_profile(advice, places)}"
-    if every and any(isinstance(lane, SplitCandidate) and lane.assumptions for lane in shown):
-        yield f"To measure {SPLIT}:"
-        yield f"  offload detect PHOTOS --where {SPLIT}{_model(advice)}"
+    names = [name for lane in shown for name in lane.assumptions]
+    if every and (by_hand := [typed for name, typed in _BY_HAND.items() if name in names]):
+        yield f"To set {' and '.join(NAMES[n] for n in _BY_HAND if n in names)} by hand:"
+        yield f"  offload advise {' '.join(by_hand)}"
 
 
 def _profile(advice: Advice, places: Sequence[str]) -> str:
@@ -187,16 +184,6 @@ def _is_profiled(lane: AnyCandidate) -> bool:
 
 def _model(advice: Advice) -> str:
     return f" --model {advice.model_option}" if advice.model_option else ""
-
-
-def _values(candidate: AnyCandidate) -> Iterator[str]:
-    known = {name: term for name, term in candidate.terms().items() if term.origin == "assumed"}
-    if not known:
-        return
-    values = [f"{NAMES[n]} {span(t.interval, SHOW[UNITS[n]])}" for n, t in known.items()]
-    yield f"Assumed of {spoken(candidate.name)}: {', '.join(values)}."
-    if by_hand := [_BY_HAND[name] for name in known if name in _BY_HAND]:
-        yield f"  To say it: offload advise {' '.join(by_hand)}"
 
 
 def terms(advice: Advice, now: datetime) -> None:

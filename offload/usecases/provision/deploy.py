@@ -48,8 +48,8 @@ def key_of(model: ModelSource, files: ServedFiles) -> str:
 def of_another_kind(engine_arch: str, arch: str) -> UsageError:
     """That the images that are made here do not run on a machine."""
     return UsageError(
-        f"This computer's images are for {engine_arch}, the machine is {arch}.",
-        hint="To build the image there: --image build; for a machine that runs it: "
+        f"This computer's container images are for {engine_arch}, the machine is {arch}.",
+        hint="To build the container image there: --image build; for a machine that runs it: "
         f"--instance-type {USUAL_TYPES.get(engine_arch, 'TYPE')}",
     )
 
@@ -122,8 +122,8 @@ class Deployment:
                     self.reporter.warn(f"{error} It is sent instead.")
         if engine_arch is None:
             raise OffloadError(
-                "The machine reaches no registry to build the image from, and there is no Docker "
-                "engine here to send it from.",
+                "The machine reaches no registry to build the container image from, and there is no "
+                "Docker engine here to send it from.",
                 hint="To start one here: sudo systemctl start docker",
             )
         if engine_arch != arch:
