@@ -207,7 +207,6 @@ def test_a_server_on_this_very_machine_is_said_to_be_there(
     text = shown(capsys, replace(job, served_here=frozenset({key})))
     assert text.startswith("Run builtin at the server on this machine: ")
     assert row(text, "remote (this machine)")
-    assert "\nRemote is a server on this very machine.\n" in text
     assert " up, remote stays" not in text, "its link is none"
 
 

@@ -98,8 +98,8 @@ def why(advice: Advice) -> str:
         said = ", ".join(f"{options.named(lanes[other])} {percent(p)}" for p, other in shares)
         return f"too close to call ({said}), and this is the simpler place"
     if advice.deciding:
-        said = [options.assumed(advice, each.lane) for each in advice.deciding]
-        return "; ".join(dict.fromkeys(said))
+        assumed = [options.assumed(advice, each.lane) for each in advice.deciding]
+        return "; ".join(dict.fromkeys(assumed))
     if len(choice.p_best) == 1:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
         return "nothing else keeps the limits" if others else "no other place was measured"
@@ -107,18 +107,13 @@ def why(advice: Advice) -> str:
 
 
 def remarks(advice: Advice, *, every: bool) -> Iterator[str]:
-    """Why the confidence is no higher, what the bottleneck means, and what else is to be known of
-    the places.
-    """
+    """Why the confidence is no higher, what the bottleneck means, and how a split comes out."""
     chosen = advice.choice.chosen
     if because := why(advice):
         yield f"{capital(advice.confidence)} confidence: {because}."
     means = _MEANS.get(chosen.bottleneck)
     if means and chosen.lane.key not in advice.served_here:
         yield f"{capital(options.named(chosen.lane))}: {means}."
-    for option in advice.options:
-        if option.lane.choosable and option.lane.key in advice.served_here:
-            yield f"{capital(option.lane.place)} is a server on this very machine."
     yield from _split(advice, every=every)
 
 
@@ -150,13 +145,11 @@ def break_evens(advice: Advice, *, every: bool) -> Iterator[str]:
     shown = {option.lane.name for option in options.rows(advice, every=True)}
     linkless = {o.lane.name for o in advice.options if o.lane.key in advice.served_here}
     for flip in advice.break_evens:
-        has_value, may_be_chosen = flip.value is not None, flip.other in choosable
-        is_worthless = has_value and show_usd(flip.value or 0) == show_usd(0)
+        is_worthless = flip.value is not None and show_usd(flip.value) == show_usd(0)
         if is_worthless or (flip.quantity in _STAYS and flip.other in linkless):
             continue
-        if has_value and may_be_chosen:
-            yield break_even(advice, flip)
-        elif every and flip.other in shown and (has_value or may_be_chosen):
+        among = shown if every and flip.value is not None else choosable
+        if flip.other in among and (every or flip.value is not None):
             yield break_even(advice, flip)
 
 

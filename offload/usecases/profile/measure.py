@@ -189,7 +189,7 @@ class Measurer:
         return max(_FEWEST, int(_FULL_SHARE * self.budget.left_s / one_s))
 
     def _sides_px(self, done: Burst, probes: Sequence[Probe]) -> list[int]:
-        """Longest sides of copies to measure: the one asked for, or some where it is the bottleneck."""
+        """Longest sides of copies to measure: the one asked for, or some if the link is slow."""
         if not known()[self.request.where].takes("upload_max_side"):
             return []
         asked_px = self.request.upload_max_side
