@@ -89,9 +89,7 @@ def test_a_machine_that_was_never_measured_does_it_here(offload: Offload, exampl
     done = offload("detect", examples, *AUTO)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("Running builtin here: ")
-    assert done.stderr.splitlines()[0].endswith(
-        "assumed and not measured; no other place was measured"
-    )
+    assert done.stderr.splitlines()[0].endswith("low confidence: nothing was measured with builtin")
     assert where(done.stdout) == {"local"}
 
 
