@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
+from typing import Literal
 
 from offload.costmodel import accuracy, breakeven, split_option
 from offload.costmodel.breakeven import BreakEven
@@ -20,19 +20,13 @@ _SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_ag
 _OF_LANE = ("name", "place", "state", "upload_max_side_px", "choosable", "slots", "in_flight")
 _OF_OPTION = ("seconds", "usd", "bottleneck", "late_s", "over_usd")
 
+Confidence = Literal["high", "medium", "low"]
+"""That the choice is right."""
 _HIGH = 0.95
 _SCHEMA = 3
 
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
-
-
-class Confidence(StrEnum):
-    """That the choice is right."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +66,9 @@ class Advice:
         choice = self.choice
         p_best, chosen = choice.p_best[choice.chosen.lane.name], choice.chosen
         if p_best < SURE or choice.too_close or not (chosen.keeps_limits and chosen.lane.key):
-            return Confidence.LOW
+            return "low"
         is_high = p_best >= _HIGH and len(choice.p_best) > 1 and not self.deciding
-        return Confidence.HIGH if is_high else Confidence.MEDIUM
+        return "high" if is_high else "medium"
 
     @property
     def split(self) -> Option | None:

@@ -222,11 +222,6 @@ class Measurement:
         return self.source == "provision"
 
     @property
-    def is_of_a_machine(self) -> bool:
-        """Whether it was taken at a machine that was rented, or as one came up."""
-        return self.is_bring_up or self.condition.machine is not None
-
-    @property
     def is_of_a_place(self) -> bool:
         """Whether it tells what a place is like: no bring-up, and nothing else worked meanwhile."""
         return not self.is_bring_up and self.condition.beside is None

@@ -257,6 +257,16 @@ def test_places_that_were_not_measured_name_the_command_that_measures_them(
     )
 
 
+def test_a_machine_that_is_up_and_was_not_measured_is_to_be_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(local(), by_hand=Overrides(slots=2, state="warm"), split=True))
+    assert (
+        "To measure container and remote:\n  offload profile PHOTOS --where container,remote\n"
+        in text
+    )
+
+
 def test_what_was_set_by_hand_is_no_assumption(capsys: pytest.CaptureFixture[str]) -> None:
     by_hand = Overrides(uplink_bytes_per_s=2.5e6, rtt_s=0.03, image_bytes=170e3)
     text = shown(capsys, advised(by_hand=by_hand), explain=True)

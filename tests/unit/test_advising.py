@@ -236,10 +236,19 @@ def test_machines_are_rented_only_where_one_is_there_or_named(configured: Settin
     assert states(found) == set()
     for asked in (
         {"instance_type": "c7i.large"}, {"price_usd_per_h": 0.1}, {"state": "new"},
-        {"machines": {KIND: "warm"}}, {"url": LABEL},
+        {"url": LABEL},
     ):  # fmt: skip
         assert states(answered(configured, slow, **asked)) == {"new"}
     assert states(answered(configured, [*slow, bring_up()])) == {"new"}
+
+
+def test_a_machine_that_is_there_but_was_not_measured_is_the_one_that_is_meant(
+    configured: Settings,
+) -> None:
+    large = Kind("c7i.4xlarge", "eu-central-1")
+    found = answered(configured, [local(service_s=20)], machines={large: "warm"})
+    assert (found.by_hand.kind, found.by_hand.state) == (large, "warm")
+    assert states(found) == set(), "said: make another one, a c7i.large"
 
 
 @pytest.mark.parametrize(
@@ -252,8 +261,8 @@ def test_machines_are_rented_only_where_one_is_there_or_named(configured: Settin
             f"--where remote --model builtin --url {URL}",
         ),
         (
-            [local(service_s=0.15), remote()], {"deadline_s": 90.0, "max_cost_usd": 0.05},
-            f"--where split --deadline 90s --max-cost 0.05 --model builtin --url {URL}",
+            [local(service_s=0.15), remote()], {"deadline_s": 9e7, "max_cost_usd": 0.05},
+            f"--where split --deadline 90000000 --max-cost 0.05 --model builtin --url {URL}",
         ),
         (
             [local(service_s=9), rented()], {"machines": {KIND: "warm"}, "places": ("remote",)},

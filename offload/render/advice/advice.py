@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from offload.costmodel.advice import Advice, Confidence, document
+from offload.costmodel.advice import Advice, document
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.domain.units import show_bytes, show_rate, show_usd
@@ -88,7 +88,7 @@ def why(advice: Advice) -> str:
     """Why the confidence is no higher; empty where it is high."""
     choice, lanes = advice.choice, {o.lane.name: o.lane for o in advice.options}
     name = choice.chosen.lane.name
-    if advice.confidence is Confidence.HIGH:
+    if advice.confidence == "high":
         return ""
     if not choice.chosen.keeps_limits:
         return "nothing keeps the limits, this comes closest"

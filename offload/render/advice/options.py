@@ -1,5 +1,6 @@
 """The options of an advice, what they assume, every term of each, and what is billed."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
@@ -146,13 +147,14 @@ def assumed(advice: Advice, candidate: AnyCandidate) -> str:
 
 
 def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
-    """The commands that measure what is assumed of the rows, or was not measured of this machine;
-    of `every` one also those that set it.
+    """The commands that measure what is assumed of the rows, or was not measured of what is up; of
+    `every` one also those that set it.
     """
     shown = [option.lane for option in rows(advice, every=every) if option.lane.choosable]
-    here = [o.lane for o in advice.options if not (o.lane.key or o.lane.traits.leaves_machine)]
+    ready = {HERE, advice.by_hand.state} & {HERE, StartState.WARM}
+    here = [o.lane for o in advice.options if not o.lane.key and o.lane.state in ready]
     lacking = [lane for lane in shown if _is_profiled(lane)]
-    if places := list(dict.fromkeys(lane.place for lane in (*lacking, *here))):
+    if places := [p for p in dict.fromkeys(x.place for x in (*lacking, *here)) if p != SPLIT]:
         url = any("url" in lane.traits.options for lane in lacking) and not advice.by_hand.may_rent
         yield f"To measure {' and '.join(places)}:"
         yield f"  {_profile(advice, places)}{' --url http://HOST:8080' if url else ''}"
@@ -183,7 +185,7 @@ def _is_profiled(lane: AnyCandidate) -> bool:
 
 
 def _model(advice: Advice) -> str:
-    return f" --model {advice.model_option}" if advice.model_option else ""
+    return f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
 
 
 def terms(advice: Advice, now: datetime) -> None:

@@ -94,14 +94,27 @@ def _given(
         min_agreement=question.min_agreement,
         places=question.places,
         network=None if question.from_file else machine.network(),
-        may_rent=question.may_rent or any(m.is_of_a_machine for m in measurements),
+        may_rent=question.may_rent
+        or any(m.is_bring_up or m.condition.machine for m in measurements),
     )
-    named = Kind.of(question.url)
-    kind = named if question.url else measured(measurements, by_hand, known_places())
+    kind = _meant(question, measurements, by_hand)
     billing, remote_slots = _billing(question, kind, context)
     state = question.state or (question.machines.get(kind, StartState.ABSENT) if kind else None)
     kind = kind or _priced(question)
     return replace(by_hand, remote_slots=remote_slots, state=state, kind=kind), billing
+
+
+def _meant(
+    question: Question, measurements: Sequence[Measurement], by_hand: Overrides
+) -> Kind | None:
+    """The kind of rented machine that is meant: named, measured, or there; None of a server."""
+    if question.url:
+        return Kind.of(question.url)
+    kind = measured(measurements, by_hand, known_places())
+    is_server = any(m.condition.url for m in measurements if m.is_of_a_place)
+    if kind or is_server or question.instance_type:
+        return kind
+    return next(iter(question.machines), None)
 
 
 def _goal(question: Question) -> Goal:

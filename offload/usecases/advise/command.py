@@ -56,10 +56,11 @@ def command(question: Question, found: Advice, known: Sequence[Measurement], of:
 def _of_split(there: Candidate, question: Question) -> Iterator[str]:
     if there.place != REMOTE:
         yield from ("--with", there.place)
-    if question.deadline_s is not None:
-        yield from ("--deadline", f"{question.deadline_s:g}s")
-    if question.max_cost_usd is not None:
-        yield from ("--max-cost", f"{question.max_cost_usd:f}".rstrip("0").rstrip("."))
+    for option, limit in (
+        ("--deadline", question.deadline_s), ("--max-cost", question.max_cost_usd),
+    ):  # fmt: skip
+        if limit is not None:
+            yield from (option, f"{limit:f}".rstrip("0").rstrip("."))
 
 
 def model_option(asked: str | None, measured: str) -> str:
