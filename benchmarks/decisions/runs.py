@@ -108,7 +108,7 @@ class Runner:
         return Row(
             of.detector, of.photos, of.uplink_mbit, job.images, place, 0, prediction.total_bytes,
             option.seconds, option.low_s, option.high_s, prediction.naive_s(place),
-            int(bool(option.lane.assumptions)), option.binds, math.nan, math.nan, math.nan,
+            int(bool(option.lane.assumptions)), option.bottleneck, math.nan, math.nan, math.nan,
             self._knowledge.profile_s(part(job.condition, place)),
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A yes to what costs money or removes something: asked for on a terminal, or given by `--yes`."""
+"""Consent to what costs money or removes something: asked for on a terminal, else `--yes`."""
 
 import shlex
 import sys
@@ -13,14 +13,16 @@ from offload.domain.errors import UsageError
 Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before what costs money.")]
 
 
-def given(question: str, refusal: str) -> bool:
+def given(question: str, what: str) -> bool:
     """Whether a person says yes to `question`.
 
     Raises:
-        UsageError: there is nobody to ask; `refusal` says what is not done then.
+        UsageError: there is nobody to ask; `what` is what needs consent.
     """
     if not sys.stdin.isatty():
-        raise UsageError(refusal, hint=f"To say it beforehand: {typed_again('--yes')}")
+        raise UsageError(
+            f"{what} needs --yes.", hint=f"To agree beforehand: {typed_again('--yes')}"
+        )
     return typer.confirm(question, err=True)
 
 
@@ -47,6 +49,5 @@ def to_rented(places: Iterable[str], *, yes: bool) -> None:
     rented = ", ".join(name for name in dict.fromkeys(places) if known()[name].rented)
     if not rented or yes:
         return
-    refusal = f"Using {rented} may cost money, and nothing that does is begun without a yes."
-    if not given(f"Using {rented} may cost money. Begin?", refusal):
+    if not given(f"Using {rented} may cost money. Begin?", f"Using {rented} may cost money and"):
         raise typer.Exit(1)

@@ -66,7 +66,7 @@ def detect(
         bool,
         options.result(
             "--annotate",
-            "Write pictures with boxes to DIR/annotated, and DIR/gallery.html to look through them.",
+            "Write pictures with boxes to DIR/annotated, and DIR/gallery.html to see them.",
         ),
     ] = False,
     overwrite: Annotated[

@@ -158,7 +158,7 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
             reporter.note(line)
         if study.rents and plan.usd_per_h and not yes:
             question = f"Begin, for about {show_usd(plan.usd)}?"
-            if not consent.given(question, "Nothing that costs money is begun without a yes."):
+            if not consent.given(question, "A study that costs money"):
                 raise typer.Exit(1)
         with (
             stopping_on_interrupt(study.context, "Finishing this cell") as interrupted,

@@ -2,22 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from offload.costmodel import accuracy, breakeven, split_option
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.decide import Choice, Goal, Option, choose, options
+from offload.costmodel.decide import SURE, Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split import UNITS, SplitCandidate
 from offload.costmodel.terms import Candidate, Term
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.places import SPLIT, KnownPlaces
-from offload.domain.results import SCHEMA, Json
+from offload.domain.results import Json
 
 _SAID = ("uplink_bytes_per_s", "rtt_s", "image_bytes", "slots", "state", "min_agreement")
 """What of `Overrides` was said, or is the machine's; the rest is where it was asked."""
 _OF_LANE = ("name", "place", "state", "upload_max_side_px", "choosable", "slots", "in_flight")
-_OF_OPTION = ("seconds", "usd", "binds", "late_s", "over_usd")
+_OF_OPTION = ("seconds", "usd", "bottleneck", "late_s", "over_usd")
+
+Confidence = Literal["high", "medium", "low"]
+"""That the choice is right."""
+_HIGH = 0.95
+_SCHEMA = 3
 
 Single = tuple[Candidate, Option]
 """A lane, and the option that it is."""
@@ -25,7 +31,11 @@ Single = tuple[Candidate, Option]
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """An answer, from most to least important; `stale` are sentences about what it rests on."""
+    """An answer, from most to least important; `stale` are sentences about what it rests on.
+
+    `command` is what to type, with the model as `model_option`. `served_here` has the keys of lanes
+    whose server is on this machine.
+    """
 
     goal: Goal
     by_hand: Overrides
@@ -35,13 +45,30 @@ class Advice:
     options: tuple[Option, ...]
     break_evens: tuple[BreakEven, ...]
     stale: tuple[str, ...] = ()
+    command: str = ""
+    model_option: str = ""
+    served_here: frozenset[str] = frozenset()
 
     @property
-    def rival(self) -> Option | None:
-        """The best of the other options that may be chosen."""
-        name = self.choice.chosen.lane.name
-        others = [o for o in self.options if o.lane.choosable and o.lane.name != name]
-        return min(others, key=lambda option: option.seconds, default=None)
+    def deciding(self) -> list[Option]:
+        """The options with a term that is assumed and decides: it is the chosen one's, or that of
+        one which is the best in some worlds.
+        """
+        chosen, p_best = self.choice.chosen, self.choice.p_best
+        rivals = [o for o in self.options if p_best.get(o.lane.name) and o is not chosen]
+        return [option for option in (chosen, *rivals) if option.lane.assumptions]
+
+    @property
+    def confidence(self) -> Confidence:
+        """Low where the choice is too close to call, misses a limit, or was not measured; high only
+        where there is something to compare, and no term that decides is assumed.
+        """
+        choice = self.choice
+        p_best, chosen = choice.p_best[choice.chosen.lane.name], choice.chosen
+        if p_best < SURE or choice.too_close or not (chosen.keeps_limits and chosen.lane.key):
+            return "low"
+        is_high = p_best >= _HIGH and len(choice.p_best) > 1 and not self.deciding
+        return "high" if is_high else "medium"
 
     @property
     def split(self) -> Option | None:
@@ -116,7 +143,7 @@ def document(advice: Advice) -> Json:
     choice = advice.choice
     chosen = choice.chosen
     return {
-        "schema": SCHEMA,
+        "schema": _SCHEMA,
         "kind": "advice",
         "model": advice.model,
         "goal": asdict(advice.goal),
@@ -129,9 +156,11 @@ def document(advice: Advice) -> Json:
             "upload_max_side_px": chosen.lane.upload_max_side_px,
             "best": choice.best.lane.name,
             "too_close_to_call": choice.too_close,
-            "binds": chosen.binds,
+            "bottleneck": chosen.bottleneck,
             "keeps_limits": chosen.keeps_limits,
+            "confidence": advice.confidence,
             "unit": choice.unit,
+            "command": advice.command,
         },
         "options": [_option(advice, option) for option in advice.options],
         "break_evens": [asdict(each) for each in advice.break_evens],
@@ -145,10 +174,11 @@ def _option(advice: Advice, option: Option) -> Json:
     document |= {name: getattr(option, name) for name in _OF_OPTION}
     return document | {
         "agreement_f1": lane.agreement,
+        "on_this_machine": not lane.traits.leaves_machine or lane.key in advice.served_here,
         "seconds_interval": [option.low_s, option.high_s],
         "usd_interval": [option.low_usd, option.high_usd],
         "p_best": choice.p_best.get(lane.name),
-        "expected_regret": choice.regret.get(lane.name),
+        "expected_loss": choice.expected_loss.get(lane.name),
         "terms": {name: _term(term, UNITS[name]) for name, term in lane.terms().items()},
         **_of_split(advice, option),
     }

@@ -1,7 +1,7 @@
-"""Which lane to take: the least expected loss under the limits, and how sure that is.
+"""Which lane to take: the least expected loss under the limits, and with what confidence.
 
 Draw i of every lane belongs to the same imagined world, so what lanes share cancels. The
-probability of being best is the share of worlds in which a lane is, and the expected regret what
+probability of being best is the share of worlds in which a lane is, and the expected loss what
 taking it loses over knowing the world beforehand (COSMOS, MobiHoc 2014, decides on risk likewise).
 """
 
@@ -58,7 +58,7 @@ class Option:
     usd: float
     low_usd: float
     high_usd: float
-    binds: str
+    bottleneck: str
     late_s: float = 0.0
     over_usd: float = 0.0
     shares: Shares | None = None
@@ -72,15 +72,15 @@ class Option:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What to do. `best` is expected to be best, `chosen` what to take: the simpler one where the
-    two are too close to call. Probabilities and regrets (in the goal's unit) are by lane name, of
-    those that may be chosen.
+    two are too close to call. Probabilities and expected losses (in the goal's unit) are by lane
+    name, of those that may be chosen.
     """
 
     chosen: Option
     best: Option
     too_close: bool
     p_best: dict[str, float]
-    regret: dict[str, float]
+    expected_loss: dict[str, float]
     unit: Literal["s", "usd"]
 
 
@@ -95,8 +95,11 @@ def options(
     for lane in lanes:
         draws_s = makespan_s(lane, goal.images, goal.total_bytes)
         draws_usd = cost_usd(lane, draws_s, goal.images, billing)
-        binds, past = binding(lane, goal.images, goal.total_bytes), (errors or {}).get(lane.place)
-        found.append(summed(lane, draws_s, draws_usd, binds, goal, past or []))
+        bottleneck, past = (
+            binding(lane, goal.images, goal.total_bytes),
+            (errors or {}).get(lane.place),
+        )
+        found.append(summed(lane, draws_s, draws_usd, bottleneck, goal, past or []))
     return found
 
 
@@ -104,7 +107,7 @@ def summed(
     way: AnyCandidate,
     draws_s: Draws,
     draws_usd: Draws,
-    binds: str,
+    bottleneck: str,
     goal: Goal,
     errors: Sequence[float],
 ) -> Option:
@@ -113,7 +116,7 @@ def summed(
     low_s, high_s = widened(low_s, middle_s, high_s, errors)
     low_usd, middle_usd, high_usd = (float(q) for q in np.quantile(draws_usd, (LOW, 0.5, HIGH)))
     return Option(
-        way, draws_s, draws_usd, middle_s, low_s, high_s, middle_usd, low_usd, high_usd, binds,
+        way, draws_s, draws_usd, middle_s, low_s, high_s, middle_usd, low_usd, high_usd, bottleneck,
         late_s=_excess(draws_s, goal.deadline_s, goal),
         over_usd=_excess(draws_usd, goal.max_cost_usd, goal),
     )  # fmt: skip
@@ -140,11 +143,11 @@ def choose(candidates: Sequence[Option], goal: Goal) -> Choice:
     least = np.minimum.reduce(list(losses.values()))
     winner = np.argmin(list(losses.values()), axis=0)
     p_best = {name: float(np.mean(winner == i)) for i, name in enumerate(losses)}
-    regret = {name: float(np.mean(lost - least)) for name, lost in losses.items()}
+    expected_loss = {name: float(np.mean(lost - least)) for name, lost in losses.items()}
     best = min(within, key=lambda option: expectation(losses[option.lane.name], goal))
     chosen, too_close = _unless_close(best, within, losses, p_best, goal)
     in_usd = goal.optimize == "cost" or goal.value_of_time_usd_per_h is not None
-    return Choice(chosen, best, too_close, p_best, regret, "usd" if in_usd else "s")
+    return Choice(chosen, best, too_close, p_best, expected_loss, "usd" if in_usd else "s")
 
 
 def _loss(option: Option, goal: Goal) -> Draws:

@@ -45,9 +45,9 @@ def relative_half_width(values: Sequence[float], block: int = 1) -> float:
     return math.inf if mean <= 0 else float(1.96 * means.std(ddof=1) / math.sqrt(count) / mean)
 
 
-def outliers(values: Sequence[float]) -> int:
+def outliers(values: Sequence[float], least: float = 0.0) -> int:
     """How many samples lie far above the others, by their median absolute deviation (Iglewicz and
-    Hoaglin 1993, the threshold wider).
+    Hoaglin 1993, the threshold wider), and by more than `least`.
     """
     if len(values) < 5:  # noqa: PLR2004 - too few to tell
         return 0
@@ -56,7 +56,7 @@ def outliers(values: Sequence[float]) -> int:
     spread = _MAD_TO_SD * float(np.median(np.abs(array - median)))
     # Timings that hardly vary would call a scheduler's tick an outlier.
     spread = max(spread, 0.02 * median)
-    return int((array - median > _OUTLYING * spread / _MAD_TO_SD).sum())
+    return int((array - median > max(least, _OUTLYING * spread / _MAD_TO_SD)).sum())
 
 
 def drift(values: Sequence[float]) -> float:

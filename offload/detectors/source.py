@@ -147,10 +147,17 @@ def check(path: str, expected: str, found: str) -> None:
         raise ModelError(f"The model {path} has changed since it was chosen.")
 
 
+def default_name(hub: Hub) -> str:
+    """The model that is used where none is named: the preferred one if it is cached, else the
+    embedded one, unless the hub has the preferred one when it is asked.
+    """
+    return PREFERRED if resolve_here(PREFERRED, hub) else BUILTIN
+
+
 def _default(hub: Hub) -> ModelSource:
-    """The preferred model if it is cached or the hub answers in time, else the embedded one."""
-    if here := resolve_here(PREFERRED, hub):
-        return here
+    """The default, once the hub was asked for the preferred model, if it answers in time."""
+    if default_name(hub) == PREFERRED:
+        return hub.pull(PREFERRED)
     why = ""
     if not hub.offline and not hub.cache.hub_is_silent():
         if web.answers(hub.url(row_of(PREFERRED).handle, "tflite"), hub.patience_s):

@@ -37,10 +37,14 @@ class Stepped(Event):
 
 @dataclass(frozen=True, slots=True)
 class PhaseBegan(Event):
-    """A phase of something long begins, at this place or machine if it is one of several."""
+    """A phase of something long begins, at this place or machine if it is one of several. Of a
+    machine's bring-up it is step number `step` of `steps`, and a `StartPhase`.
+    """
 
     phase: str
     at: str = ""
+    step: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,19 @@
 """Rented machines: what one would cost, what came up, which there are, what is left."""
 
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from offload.domain.events import Event, Listener, PhaseBegan
 from offload.domain.machines import Resource
 from offload.domain.places import StartState
+from offload.domain.timing import Clock
 from offload.domain.units import show_s
-from offload.render import tables
+from offload.render import progress, tables
 from offload.render.messages import say_lines
+from offload.render.phases import phase
 from offload.render.words import moment
 
 if TYPE_CHECKING:
@@ -60,7 +65,7 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
     yield (
         f"{spec.name}: a {spec.instance_type} {kind} in {spec.zone or spec.region}, "
         f"{offer.vcpus} vCPUs, {offer.memory_gib:g} GiB, {offer.arch}, {offer.disk_gb} GB of disk; "
-        f"image {offer.ami} ({engine})"
+        f"AMI {offer.ami} ({engine})"
     )
     yield _price(plan)
     others = [
@@ -79,9 +84,9 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
         )
     yield f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open."
     if there := plan.before:
-        yield f"{there.id} is there, {there.state}; it is made to serve {serves}."
+        yield f"{there.id} is there, {there.state}; it will serve {serves}."
     else:
-        yield f"Created: {_CREATED}; it serves {serves}. Calls: {_CALLS}."
+        yield f"Will create {_CREATED}; it will serve {serves}. Calls: {_CALLS}."
 
 
 def _otherwise(plan: "ProvisionPlan") -> Iterator["ProvisionPlan"]:
@@ -115,6 +120,37 @@ def _most(plan: "ProvisionPlan") -> float | None:
     return None if lifetime_s is None else _hourly(plan.billing) * lifetime_s / 3600
 
 
+@contextmanager
+def steps(quiet: bool, clock: Clock = time.monotonic) -> Iterator[Listener]:
+    """Each step of a bring-up and the time it takes: meanwhile, where a person watches, and when it
+    is over. Hand what is given to a Reporter.
+    """
+    now: list[tuple[PhaseBegan, float]] = []
+
+    def line() -> str:
+        said = ""
+        for began, at_s in now[-1:]:
+            minutes, seconds = divmod(int(clock() - at_s), 60)
+            said = f"{phase(began)}, {minutes}:{seconds:02}"
+        return said
+
+    def over() -> None:
+        if now and not quiet:
+            say_lines(line())
+        now.clear()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, PhaseBegan) and event.phase not in {began.phase for began, _ in now}:
+            over()
+            now.append((event, clock()))
+
+    with progress.line(line, quiet):
+        try:
+            yield hear
+        finally:
+            over()
+
+
 def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: bool) -> None:
     """A machine that serves."""
     if as_json:
@@ -127,7 +163,7 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
         return None
     phases = ", ".join(f"{name} {show_s(seconds)}" for name, seconds in up.phases.items())
     spec = up.record.spec
-    lines = [came_up(up), f"{phases}; image {up.image}"]
+    lines = [came_up(up), f"{phases}; container image {up.image}"]
     if spec.idle_s is None and spec.lifetime_s is None:
         lines.append(f"It costs ${_hourly(billing):.4f} an hour until: offload down {spec.name}")
     lines.append("To use it:    offload detect photos/ --where remote")

@@ -43,6 +43,8 @@ class Messages:
             case Stepped(text) if self.verbose:
                 say_lines(f"  {text}")
             case PhaseBegan() if self.verbose:
+                from offload.render.phases import phase
+
                 say_lines(f"  {phase(event)} …")
             case Warned(text) if not self.quiet:
                 say_lines(f"warning: {text}")
@@ -110,11 +112,6 @@ def chosen(*, quiet: bool = False, verbose: bool = False) -> Messages:
     if os.environ.get(events.VARIABLE) == events.AS_LINES:
         return EventLines()
     return Messages(quiet=quiet, verbose=verbose)
-
-
-def phase(began: PhaseBegan) -> str:
-    """A phase, with where it is if that was said."""
-    return f"{began.at}: {began.phase}" if began.at else began.phase
 
 
 def summary_lines(

@@ -73,7 +73,7 @@ def _bring_up(found: Measurement) -> Iterator[Line]:
         how = _FROM.get(str(found.facts.get("from")), "somehow")
         of = f" ({parts})" if parts else ""
         yield "brought up", f"{how} in {show_s(start.startup_s)}{of}"
-    yield "image", str(found.facts.get("image"))
+    yield "container image", str(found.facts.get("image"))
 
 
 def _starts(found: Measurement) -> Iterator[Line]:
@@ -90,7 +90,7 @@ def _starts(found: Measurement) -> Iterator[Line]:
     yield "cold start", f"{show_s(usual_s)} ({'; '.join(filter(None, (of, parts)))})"
     for start in starts:
         if _ONCE in start.phases:
-            yield "image", f"built in {show_s(start.phases[_ONCE])}, once"
+            yield "container image", f"built in {show_s(start.phases[_ONCE])}, once"
     yield "first result", f"{show_s(median(s.first_s for s in starts))} after that"
 
 
@@ -126,8 +126,8 @@ def _throughput(found: Measurement) -> str:
         per_s, images = len(finished_s) / finished_s[-1], count(len(finished_s), "image")
         return f"{per_s:.1f} images/s ({images}, warm-up included)"
     width = statistics.relative_half_width(between_s, max(found.condition.slots, 5))
-    sure = f" ± {width:.0%}" if width < 1 else ""
-    return f"{1 / fmean(between_s):.1f}{sure} images/s ({len(found.images)} images)"
+    within = f" ± {width:.0%}" if width < 1 else ""
+    return f"{1 / fmean(between_s):.1f}{within} images/s ({len(found.images)} images)"
 
 
 def _link(found: Measurement) -> Iterator[Line]:
@@ -184,7 +184,7 @@ def taken_in(
     numbers = ", ".join(str(number) for number, _ in found) or "none"
     told = [f"measurements: {numbers}; outcomes of predictions: {outcomes}"]
     models = dict.fromkeys(each.condition.model.name for _, each in found)
-    told += [f"to ask it: offload advise --images 200 -m {name}" for name in models]
+    told += [f"to ask it: offload advise --images 200 --model {name}" for name in models]
     for (place, line), (_, measurement) in zip(fits, found, strict=False):
         error = line.median_error
         missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"

@@ -3,12 +3,12 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from offload.domain.events import Downloaded, Event, Listener, PhaseBegan, Sent
 from offload.domain.units import show_s, show_usd
-from offload.render.messages import phase
+from offload.render.phases import phase
 from offload.render.words import percent
 
 if TYPE_CHECKING:
@@ -96,18 +96,28 @@ def places(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callabl
     if not is_watched(quiet):
         yield lambda _row: None
         return
+    status = SplitProgress(total)
+    with _live(lambda: _lines(status.cells(monitor.view()))):
+        yield status.add
+
+
+@contextmanager
+def line(text: Callable[[], str], quiet: bool) -> Iterator[None]:
+    """A line that changes as time passes, and goes."""
+    from rich.text import Text
+
+    with _live(lambda: Text(text())) if is_watched(quiet) else nullcontext():
+        yield
+
+
+def _live(get: "Callable[[], RenderableType]") -> AbstractContextManager[object]:
     from rich.console import Console
     from rich.live import Live
 
-    status = SplitProgress(total)
-    with Live(
-        get_renderable=lambda: _lines(status.cells(monitor.view())),
-        console=Console(stderr=True),
-        refresh_per_second=_PER_S,
-        transient=True,
+    return Live(
+        get_renderable=get, console=Console(stderr=True), refresh_per_second=_PER_S, transient=True,
         redirect_stdout=keeps_stdout(),
-    ):
-        yield status.add
+    )  # fmt: skip
 
 
 class SplitProgress:

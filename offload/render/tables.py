@@ -101,14 +101,15 @@ def print_table(
 
 def print_lines(lines: Iterable[str]) -> None:
     """Lines on standard output, control characters escaped; those too long for a terminal go on
-    below, words kept whole.
+    below, words kept whole. Commands, which are indented, stay one line to whoever copies them.
     """
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     for line in lines:
-        console.print(Text(shown(line)), soft_wrap=not sys.stdout.isatty())
+        is_command = line.startswith("  ")
+        console.print(Text(shown(line)), soft_wrap=is_command or not sys.stdout.isatty())
 
 
 def write_file(what: str, path: str, content: bytes) -> None:

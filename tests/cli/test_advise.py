@@ -23,8 +23,8 @@ BUILTIN = ("-m", "builtin", "--budget", "1s")
 RUNS = Path(__file__).parents[1] / "unit" / "runs_by_hand.csv"
 OPTION_KEYS = {
     "name", "place", "state", "upload_max_side_px", "agreement_f1", "choosable", "seconds",
-    "seconds_interval", "usd", "usd_interval", "binds", "late_s", "over_usd", "p_best",
-    "expected_regret", "slots", "in_flight", "terms",
+    "seconds_interval", "usd", "usd_interval", "bottleneck", "late_s", "over_usd", "p_best",
+    "expected_loss", "slots", "in_flight", "terms", "on_this_machine",
 }  # fmt: skip
 SPLIT_KEYS = {"images", "images_interval", "remote_images_at_most", "usd_per_saved_s"}
 CONTENTION = {"local_contention", "remote_contention"}
@@ -73,17 +73,21 @@ def test_who_measured_nothing_is_told_what_is_assumed_and_how_to_measure_it(
 ) -> None:
     done = offload("advise", "-n", 200)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Run it here: 200 images take ")
-    assert "assumed and not measured" in done.stdout.splitlines()[0]
-    assert "As far as assumptions go" in done.stdout.splitlines()[0]
+    first, command, *_ = done.stdout.splitlines()
+    assert first.startswith("Run builtin here: 200 images in ")
+    assert first.endswith(", low confidence.")
+    assert command == "  offload detect PHOTOS --where local --model builtin"
+    assert "Low confidence: nothing was measured with builtin.\n" in done.stdout
+    measure = "  offload profile PHOTOS --where local,container --model builtin\n"
+    assert f"To measure local and container:\n{measure}" in done.stdout
+    assert "remote" not in done.stdout, "nobody named one"
+    named = offload("advise", "-n", 200, "--instance-type", "c7i.large", "--explain").stdout
     for wanted in (
-        "Assumed of local: start-up ",
-        "To measure that: offload profile PHOTOS --where local",
-        "offload profile PHOTOS --where container",
-        "To measure that: offload profile PHOTOS --where remote --url http://HOST:8080",
-        "To say it: offload advise --image-size 170kB --uplink 20Mbit --rtt 30ms",
+        "\nremote (not provisioned)  ",
+        "offload provision ec2 --instance-type c7i.large --region us-east-1 && offload profile ",
+        "  offload advise --image-size 170kB --uplink 20Mbit --rtt 30ms",
     ):
-        assert wanted in done.stdout
+        assert wanted in named
     assert "measured" not in origins(answer(offload, "-n", 200), "local")
 
 
@@ -103,9 +107,9 @@ def test_who_measured_this_machine_is_answered_from_that_of_a_number_and_of_a_fo
     assert by_folder["goal"]["images"] == len(paths)
     assert by_folder["goal"]["total_bytes"] == weight_bytes
     assert lane(by_folder, "local")["seconds"] < lane(by_number, "local")["seconds"]
-    said = offload("advise", "-n", 200).stdout
-    assert said.startswith("Run it here: 200 images take ")
-    assert "Assumed of local" not in said
+    said = offload("advise", "-n", 200, "--explain").stdout
+    assert said.startswith("Run builtin here: 200 images in ")
+    assert "assumed" not in said.partition("\nlocal: ")[2].partition("\ncontainer: ")[0]
     unknown = offload("advise", "-n", 200, "-m", "other")
     assert_refused(unknown, "Nothing was measured with the model 'other', only with builtin.")
 
@@ -135,7 +139,10 @@ def test_a_profile_says_the_same_on_a_machine_of_other_cores(
 
 def test_jobs_that_somebody_timed_are_answered_from(offload: Offload) -> None:
     assert offload("profile", "import", RUNS).returncode == 0
-    found = answer(offload, "-n", 200)
+    unnamed = offload("advise", "-n", 200)
+    assert_refused(unnamed, "Nothing was measured with the model 'builtin', only with imported.")
+    assert "to ask of imported: --model imported" in unnamed.stderr
+    found = answer(offload, "-n", 200, "-m", "imported")
     assert found["model"] == "imported"
     assert lane(found, "local")["seconds"] == pytest.approx(128.9, rel=0.1)
     assert lane(found, "remote")["seconds"] == pytest.approx(55.13 / 1.2 + 64.8, rel=0.1)
@@ -186,7 +193,8 @@ def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
 ) -> None:
     done = offload("advise", "-n", 200, "--deadline", "1ms", "--from", profile)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Nothing keeps the limits, this comes closest: 2." in done.stdout
+    assert "s late, low confidence.\n" in done.stdout
+    assert "Low confidence: nothing keeps the limits, this comes closest.\n" in done.stdout
     found = answer(offload, "-n", 200, "--deadline", "1ms", "--from", profile)
     assert found["choice"]["keeps_limits"] is False
     nearest = lane(found, found["choice"]["where"])
@@ -197,7 +205,7 @@ def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
 
 def test_the_document_has_the_names_that_are_promised(offload: Offload, profile: Path) -> None:
     found = answer(offload, "-n", 200, "--from", profile)
-    assert (found["schema"], found["kind"], found["model"]) == (2, "advice", "builtin")
+    assert (found["schema"], found["kind"], found["model"]) == (3, "advice", "builtin")
     assert set(found) == {
         "schema", "kind", "model", "goal", "given", "billing", "choice", "options", "break_evens",
         "notes",
@@ -305,13 +313,13 @@ def test_who_never_brought_up_a_machine_is_told_how_to_measure_that(
 ) -> None:
     done = offload("advise", "-n", 200, "--from", profile, "--state", "new")
     assert (
-        "To measure a start: offload provision ec2 --instance-type c7i.large --region us-east-1\n"
+        "offload provision ec2 --instance-type c7i.large --region us-east-1 && offload profile "
         in done.stdout
     )
 
 
 def test_every_term_of_every_option_is_explained(offload: Offload, profile: Path) -> None:
-    asked = ("-n", 200, "--from", profile)
+    asked = ("-n", 200, "--from", profile, "--instance-type", "c7i.large")
     options = answer(offload, *asked)["options"]
     said = offload("advise", *asked, "--explain").stdout
     for name, words in NAMES.items():
@@ -325,7 +333,7 @@ def test_the_answer_is_drawn(offload: Offload, profile: Path, tmp_path: Path) ->
     asked = ("-n", 200, "--from", profile, "--plot")
     done = offload("advise", *asked, tmp_path / "out.svg")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Run it here and remotely at once: ")
+    assert done.stdout.startswith("Run builtin here and remotely at once: ")
     assert ET.parse(tmp_path / "out.svg").getroot().tag.endswith("}svg")
     assert offload("advise", *asked, tmp_path / "out.png").returncode == 0
     with Image.open(tmp_path / "out.png") as drawn:
@@ -342,7 +350,7 @@ def test_a_damaged_history_is_one_warning_and_then_an_answer(
     assert done.returncode == 0
     [warning] = done.stderr.splitlines()
     assert warning.startswith("warning: The history was damaged: it is kept as ")
-    assert done.stdout.startswith("Run it here: ")
+    assert done.stdout.startswith("Run builtin here: ")
     assert offload("advise", "-n", 200, env=environment).stderr == ""
 
 

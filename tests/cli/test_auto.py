@@ -71,7 +71,7 @@ def test_a_machine_that_was_measured_does_it_here_and_says_so_in_one_line(
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("Running ")]
     assert len(said) == 1
-    assert said[0].startswith("Running here: 12 images take ")
+    assert said[0].startswith("Running builtin here: 12 images in ")
     assert where(done.stdout) == {"local"}
     assert offload("detect", examples, *AUTO, "-q").stderr == ""
 
@@ -88,10 +88,8 @@ def test_what_is_found_is_what_is_found_here(offload: Offload, examples: Path) -
 def test_a_machine_that_was_never_measured_does_it_here(offload: Offload, examples: Path) -> None:
     done = offload("detect", examples, *AUTO)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("Running here: ")
-    assert done.stderr.splitlines()[0].endswith(
-        "assumed and not measured; no other place was measured"
-    )
+    assert done.stderr.startswith("Running builtin here: ")
+    assert done.stderr.splitlines()[0].endswith("low confidence: nothing was measured with builtin")
     assert where(done.stdout) == {"local"}
 
 
@@ -129,7 +127,7 @@ def test_no_server_is_spoken_to_unless_it_is_named(
     assert answers(server) == before + ASKED
     there = offload("detect", examples, *AUTO, "--url", server.url)
     assert there.returncode == 0, there.stderr
-    assert there.stderr.startswith("Running remotely: 12 images take ")
+    assert there.stderr.startswith("Running builtin remotely: 12 images in ")
     assert where(there.stdout) == {"remote"}
     assert answers(server) >= before + ASKED + 12
     monkeypatch.setenv("OFFLOAD_URL", server.url)

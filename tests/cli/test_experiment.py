@@ -322,7 +322,7 @@ def test_nothing_that_costs_money_is_begun_without_a_yes(
     assert re.search(r"the machine costs \$0\.0\d+ for so long", planned.stdout)
     done = offload("experiment", *grid, stdin=subprocess.DEVNULL)
     assert done.returncode == 2
-    assert "without a yes" in done.stderr
+    assert "A study that costs money needs --yes." in done.stderr
     assert runs(tmp_path / "study") == []
 
 

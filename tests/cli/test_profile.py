@@ -154,8 +154,10 @@ def test_a_machine_that_came_up_is_listed_and_shown_as_what_it_is(
     assert row[0] == "1"
     assert row[3:7] == ["provision", "builtin", "remote", LABEL]
     said = offload("profile", "show", 1).stdout
-    assert "brought up  as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
-    assert "image       streamed\n" in said
+    assert (
+        "brought up       as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
+    )
+    assert "container image  streamed\n" in said
     assert "first result" not in said
     assert "cold start" not in said
     assert exported(offload) == [bring_up()]

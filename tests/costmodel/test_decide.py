@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from offload.costmodel.candidates.build import Overrides, lanes
 from offload.costmodel.decide import Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import DRAWS, Candidate, Draws
-from offload.domain.measurements import Agreement
+from offload.domain.measurements import Agreement, Measurement
 from tests.costmodel import worlds
 from tests.measured import PLACES, advised, container, local, remote
 
@@ -43,12 +44,51 @@ def names(lanes: list[Candidate]) -> list[str]:
     return [lane.name for lane in lanes if lane.choosable]
 
 
+UNPROBED = replace(remote(service_s=0.01), probes=(), images=remote().images[:1])
+"""A server whose uplink nobody knows."""
+
+
+def test_confidence_is_high_where_all_that_decides_was_measured() -> None:
+    assert advised(local(), container(), remote()).confidence == "high"
+
+
+@pytest.mark.parametrize(
+    ("known", "by_hand", "confidence"),
+    [
+        ((), Overrides(slots=2), "low"),
+        ((local(),), Overrides(slots=2, may_rent=False), "medium"),
+        ((local(service_s=0.6), UNPROBED), Overrides(slots=2), "low"),
+        ((local(service_s=0.6), UNPROBED), Overrides(slots=2, uplink_bytes_per_s=2e6), "medium"),
+        ((local(service_s=0.15), remote(service_s=0.15)), Overrides(slots=2, state="new"), "high"),
+    ],
+    ids=["nothing", "one place", "no uplink", "no round trip", "a start that cannot matter"],
+)
+def test_confidence_is_not_high_while_a_term_that_decides_is_assumed(
+    known: Sequence[Measurement], by_hand: Overrides, confidence: str
+) -> None:
+    found = advised(*known, by_hand=by_hand)
+    assert found.confidence == confidence
+    assert as_document(found)["choice"]["confidence"] == confidence
+
+
+def test_what_is_assumed_of_a_place_that_never_wins_does_not_decide() -> None:
+    found = advised(local(), UNPROBED, by_hand=Overrides(slots=2, uplink_bytes_per_s=1e4))
+    assert "rtt_s" in found.options[2].lane.assumptions
+    assert (found.deciding, found.confidence) == ([], "high")
+
+
+def test_what_is_too_close_to_call_or_misses_a_limit_has_low_confidence() -> None:
+    close = advised(local(), container(startup_s=0.4, first_s=0.03))
+    late = advised(local(), remote(), deadline_s=1.0)
+    assert (close.confidence, late.confidence) == ("low", "low")
+
+
 def test_the_faster_place_is_taken_where_that_is_sure() -> None:
     choice = chosen(option("local", evenly(10, 12)), option("remote", evenly(5, 6)))
     assert choice.chosen.lane.name == choice.best.lane.name == "remote"
     assert not choice.too_close
     assert choice.p_best == {"local": 0, "remote": 1}
-    assert choice.regret == {"local": pytest.approx(5.5), "remote": 0}
+    assert choice.expected_loss == {"local": pytest.approx(5.5), "remote": 0}
 
 
 def test_the_simpler_place_is_taken_where_it_is_too_close_to_call() -> None:
@@ -208,7 +248,7 @@ spans = st.lists(
 
 
 @given(spans, st.sampled_from([{}, {"optimize": "cost"}, {"value_of_time_usd_per_h": 20.0}]))
-def test_probabilities_sum_to_one_and_nothing_is_regretted_less_than_the_best(
+def test_probabilities_sum_to_one_and_nothing_is_expected_to_lose_less_than_the_best(
     spans: list[tuple[float, float, bool, float]], goal: dict[str, Any]
 ) -> None:
     choice = chosen(
@@ -221,7 +261,7 @@ def test_probabilities_sum_to_one_and_nothing_is_regretted_less_than_the_best(
         **goal,
     )
     assert sum(choice.p_best.values()) == pytest.approx(1)
-    least = choice.regret[choice.best.lane.name]
-    assert all(least <= regret + 1e-9 for regret in choice.regret.values())
-    assert min(choice.regret.values()) >= 0
+    least = choice.expected_loss[choice.best.lane.name]
+    assert all(least <= lost + 1e-9 for lost in choice.expected_loss.values())
+    assert min(choice.expected_loss.values()) >= 0
     assert choice.too_close or choice.chosen is choice.best

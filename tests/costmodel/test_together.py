@@ -51,8 +51,8 @@ def test_a_split_of_equals_takes_about_half_and_is_chosen() -> None:
     assert advice.choice.chosen is found
     assert 0.5 < found.seconds / best_single_s(advice) < 0.65
     assert advice.choice.p_best[NAME] > 0.95
-    assert advice.choice.regret[NAME] < 0.1
-    assert found.binds == "both"
+    assert advice.choice.expected_loss[NAME] < 0.1
+    assert found.bottleneck == "both"
     assert sum(advice.choice.p_best.values()) == pytest.approx(1)
 
 
@@ -132,7 +132,7 @@ def test_a_budget_caps_what_the_remote_place_gets() -> None:
     one_more = replace(split, at_most=split.at_most + 1)
     assert bill_usd(one_more, one_more.shares(200), BILLING).mean() > limit
     assert free.seconds < capped.seconds < option(advice, "local").seconds
-    assert capped.binds == "local"
+    assert capped.bottleneck == "local"
 
 
 def test_a_faster_place_that_is_too_dear_does_not_count() -> None:
@@ -178,7 +178,7 @@ def test_a_machine_that_would_be_up_too_late_is_not_started() -> None:
     found = option(advice, f"{NAME}, not provisioned")
     assert advice.choice.chosen.lane.name == "local"
     assert not found.lane.choosable
-    assert found.binds == "local"
+    assert found.bottleneck == "local"
     assert found.usd >= 60 * 0.36 / 3600
 
 

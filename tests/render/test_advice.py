@@ -23,7 +23,7 @@ from offload.render import words
 from offload.render.advice import advice as rendered
 from offload.render.advice import options, plots
 from offload.render.advice.options import NAMES
-from tests.measured import PLACES, advised, container, local, measurement, remote
+from tests.measured import KIND, PLACES, advised, container, local, measurement, remote
 
 NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
 MEASURED = (local(), container(), remote())
@@ -35,36 +35,50 @@ def shown(capsys: pytest.CaptureFixture[str], advice: Advice, **how: Any) -> str
     return capsys.readouterr().out
 
 
+def copies(side_px: int, agreement: Agreement = ALIKE) -> Any:
+    """Smaller copies that were sent."""
+    return remote(max_side_px=side_px, image_bytes=20_000, agreements=[agreement])
+
+
 def row(text: str, place: str) -> str:
     (found,) = [line for line in text.splitlines() if line.startswith(f"{place}  ")]
     return found
 
 
-def test_the_sentence_names_the_winner_how_sure_that_is_and_what_binds_the_rival() -> None:
+def test_the_first_line_names_model_place_time_dollars_and_confidence() -> None:
     sentence = rendered.sentence(advised(*MEASURED))
-    assert sentence.startswith("Run it here: 200 images take 2.")
-    assert ", $0. Sure: confidence 100 %." in sentence
-    assert "Container would take" in sentence
+    assert re.fullmatch(
+        r"Run builtin here: 200 images in 2\.\d s, \$0, high confidence\.", sentence
+    )
 
 
-def test_what_binds_the_remote_place_is_said_with_what_it_means() -> None:
-    slow_link = advised(local(), remote())
-    assert rendered.sentence(slow_link).endswith(
-        ": the uplink is the bottleneck, a faster machine there would not help."
+def test_the_command_stands_below_the_first_line_by_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typed = "offload detect PHOTOS --where local --model builtin"
+    first, second, *_ = shown(capsys, replace(advised(*MEASURED), command=typed)).splitlines()
+    assert first.startswith("Run builtin here")
+    assert second == f"  {typed}"
+
+
+def test_what_the_bottleneck_of_the_chosen_place_means_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    slow_server = shown(capsys, advised(local(service_s=3), remote(service_s=1, bytes_per_s=2e7)))
+    assert slow_server.startswith("Run builtin remotely: 200 images in ")
+    assert (
+        "\nRemote: the machine there is the bottleneck, a faster uplink would not help.\n"
+        in slow_server
     )
-    slow_server = advised(local(service_s=3), remote(service_s=1, bytes_per_s=2e7))
-    assert rendered.sentence(slow_server).startswith("Run it remotely: 200 images take ")
-    assert "the machine there is the bottleneck, a faster uplink would not help. Sure" in (
-        rendered.sentence(slow_server)
-    )
+    assert "is the bottleneck" not in shown(capsys, advised(local(), remote()))
 
 
 @pytest.mark.parametrize(
     ("winner", "begins"),
     [
-        (local(), "Run it here: "),
-        (container(service_s=0.005), "Run it in a container here: "),
-        (remote(bytes_per_s=1e9, service_s=0.005), "Run it remotely: "),
+        (local(), "Run builtin here: "),
+        (container(service_s=0.005), "Run builtin in a container here: "),
+        (remote(bytes_per_s=1e9, service_s=0.005), "Run builtin remotely: "),
     ],
 )
 def test_every_place_can_win(winner: Any, begins: str) -> None:
@@ -73,63 +87,127 @@ def test_every_place_can_win(winner: Any, begins: str) -> None:
     assert rendered.sentence(advised(winner, *others)).startswith(begins)
 
 
-def test_what_is_too_close_to_call_is_said_to_be_and_goes_to_the_simpler_place() -> None:
+def test_what_is_too_close_to_call_goes_to_the_simpler_place_with_low_confidence() -> None:
     close = advised(local(), container(startup_s=0.4, first_s=0.03))
     assert close.choice.too_close
-    sentence = rendered.sentence(close)
-    assert sentence.startswith("Run it here: ")
-    assert "Too close to call: confidence " in sentence
-    assert "it is the simpler place, expected regret " in sentence
-    assert "too close to call" in rendered.one_line(close)
+    assert rendered.sentence(close).startswith("Run builtin here: ")
+    assert rendered.sentence(close).endswith(", low confidence.")
+    assert re.fullmatch(
+        r"too close to call \(local \d+ %, container \d+ %\), and this is the simpler place",
+        rendered.why(close),
+    )
+    assert "low confidence: too close to call" in rendered.one_line(close)
 
 
-def test_limits_that_cannot_be_kept_say_by_how_much() -> None:
-    hopeless = advised(local(), remote(), deadline_s=1.0)
-    sentence = rendered.sentence(hopeless)
-    assert "Nothing keeps the limits, this comes closest: 1.5 s late." in sentence
-    assert "s late: the uplink is the bottleneck" in sentence
+def test_limits_that_cannot_be_kept_say_by_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    hopeless = shown(capsys, advised(local(), remote(), deadline_s=1.0))
+    assert ", $0, 1.5 s late, low confidence.\n" in hopeless
+    assert "\nLow confidence: nothing keeps the limits, this comes closest.\n" in hopeless
+    assert "1.5 s late" in row(hopeless, "local")
     dear = advised(
         local(service_s=9), remote(bytes_per_s=1e8),
         deadline_s=60.0, max_cost_usd=0.00001,
     )  # fmt: skip
-    assert " over budget" in rendered.sentence(dear)
-    assert "Nothing keeps the limits" in rendered.sentence(dear)
+    assert " over budget, low confidence." in rendered.sentence(dear)
 
 
-def test_the_only_place_within_the_limits_is_not_called_sure() -> None:
-    sentence = rendered.sentence(advised(local(), remote(), deadline_s=10.0))
-    assert "Nothing else keeps the limits." in sentence
-    assert "Sure" not in sentence
+def test_the_only_place_within_the_limits_has_no_high_confidence() -> None:
+    alone = advised(local(), remote(), deadline_s=10.0)
+    assert rendered.sentence(alone).endswith(", medium confidence.")
+    assert rendered.why(alone) == "nothing else keeps the limits"
 
 
-def test_what_nobody_measured_is_not_called_sure_either() -> None:
-    sentence = rendered.sentence(advised())
-    assert "assumed and not measured. As far as assumptions go: confidence " in sentence
+def test_where_nothing_else_was_measured_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, advised(local(), by_hand=Overrides(slots=2, may_rent=False)))
+    assert "\nMedium confidence: no other place was measured.\n" in text
+    assert "best in" not in text, "there is nothing that it could be best of"
 
 
-def test_one_image_takes_and_two_take() -> None:
-    assert "1 image takes " in rendered.one_line(advised(*MEASURED, images=1))
-    assert "2 images take " in rendered.one_line(advised(*MEASURED, images=2))
+def test_what_nobody_measured_has_low_confidence() -> None:
+    assert rendered.sentence(advised()).endswith(", low confidence.")
+    assert rendered.why(advised()) == "nothing was measured with builtin"
+
+
+def test_an_assumption_that_decides_is_named() -> None:
+    unprobed = replace(remote(service_s=0.01), probes=(), images=remote().images[:1])
+    found = advised(local(), unprobed)
+    assert found.confidence != "high"
+    assert "uplink and round trip" in rendered.why(found)
+    assert rendered.why(found).endswith(" of remote are assumed")
+
+
+def test_one_image_is_one() -> None:
+    assert ": 1 image in " in rendered.one_line(advised(*MEASURED, images=1))
+    assert ": 2 images in " in rendered.one_line(advised(*MEASURED, images=2))
 
 
 def test_one_line_says_what_is_about_to_be_done() -> None:
     line = rendered.one_line(advised(*MEASURED))
-    assert line.startswith("Running here: 200 images take 2.")
-    assert line.endswith("; sure: confidence 100 %")
+    assert re.fullmatch(
+        r"Running builtin here: 200 images in 2\.\d s \(2\.\d to 2\.\d\), \$0, high confidence",
+        line,
+    )
 
 
-def test_the_table_has_a_line_for_each_option_the_chosen_one_first(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_table_has_the_best_options_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, advised(*MEASURED))
     lines = text.splitlines()
     assert lines[1] == ""
-    assert lines[2].split("  ")[0] == "place"
-    assert lines[3].startswith("local ")
+    assert re.split(r"  +", lines[2].rstrip()) == [
+        "place", "total time (90 %)", "cost", "best in", "bottleneck",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in lines[3:6]] == ["local", "container", "remote"]
+    assert lines[6] == ""
+    assert " 100 % " in row(text, "local")
+
+
+def test_at_most_four_rows_are_shown_and_the_rest_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    job = advised(local(), container(), remote(), *map(copies, (1280, 640, 320)))
+    lines = shown(capsys, job).splitlines()
+    assert lines[7] == "2 more rows: --explain"
+    every = shown(capsys, job, explain=True)
+    assert all(row(every, f"remote ({side_px} px)") for side_px in (1280, 640, 320))
+
+
+@pytest.mark.parametrize("images", [1, 200, 20_000, 5_000_000])
+def test_the_usual_table_fits_80_columns(images: int, capsys: pytest.CaptureFixture[str]) -> None:
+    slow = local(service_s=0.15)
+    state = Overrides(slots=2, state="new")
+    for by_hand in (Overrides(slots=2), state):
+        job = advised(slow, container(), remote(), split=True, images=images, by_hand=by_hand)
+        table = shown(capsys, job).partition("\n\n")[2].partition("\n\n")[0]
+        assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+
+
+def test_explaining_has_a_line_for_each_option(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, advised(*MEASURED), explain=True)
     for name in ("container", "remote", "remote, if stopped", "remote, if not provisioned"):
         assert row(text, name)
-    assert " 100 % " in row(text, "local")
     assert "%" not in row(text, "remote, if stopped")
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_machines_to_be_rented_have_no_row_where_none_may_be(
+    explain: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = Overrides(slots=2, may_rent=False)
+    for known in ((local(),), (local(), remote()), ()):
+        text = shown(capsys, advised(*known, by_hand=nobody), explain=explain)
+        assert not re.search("provision|stopped|running but cold", text)
+    assert "remote" not in shown(capsys, advised(local(), by_hand=nobody), explain=explain)
+
+
+def test_a_server_on_this_very_machine_is_said_to_be_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    job = advised(local(service_s=3), remote(service_s=0.5, bytes_per_s=1e9))
+    key = job.choice.chosen.lane.key
+    text = shown(capsys, replace(job, served_here=frozenset({key})))
+    assert text.startswith("Run builtin at the server on this machine: ")
+    assert row(text, "remote (this machine)")
+    assert " up, remote stays" not in text, "its link is none"
 
 
 def test_a_piped_table_is_not_cut_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,44 +219,58 @@ def test_a_piped_table_is_not_cut_at_80_columns(capsys: pytest.CaptureFixture[st
 def test_smaller_copies_show_their_agreement_and_are_taken_only_if_alike_enough(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def copies(side_px: int, agreement: Agreement) -> Any:
-        return remote(max_side_px=side_px, image_bytes=20_000, agreements=[agreement])
-
     job = advised(local(service_s=1), remote(), copies(640, ALIKE), copies(320, UNLIKE))
-    text = shown(capsys, job)
-    assert text.startswith("Run it remotely (640 px): ")
+    text = shown(capsys, job, explain=True)
+    assert text.startswith("Run builtin remotely (640 px): ")
     assert row(text, "remote (640 px)").rstrip().endswith("0.99")
     assert row(text, "remote (320 px), if alike enough").rstrip().endswith("0.67")
     stopped = advised(remote(), copies(640, ALIKE), by_hand=Overrides(state="stopped"))
-    assert row(shown(capsys, stopped), "remote (640 px), if ready")
+    assert row(shown(capsys, stopped, explain=True), "remote (640 px), if ready")
 
 
 def test_where_nothing_is_billed_the_table_has_no_dollars(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = shown(capsys, advised(*MEASURED, billing=Billing()), explain=True)
-    assert "costs" not in text
-    assert "Nothing is billed: no price given: a machine of your own." in text
+    assert "cost" not in text
+    assert "$" not in text.partition("\n")[2]
 
 
-def test_places_that_were_not_measured_name_the_commands_that_measure_them(
+def test_places_that_were_not_measured_name_the_command_that_measures_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = shown(capsys, advised())
-    assert "Assumed of local: start-up " in text
-    assert "  To measure that: offload profile PHOTOS --where local\n" in text
-    assert "  offload profile PHOTOS --where container\n" in text
+    nobody = Overrides(may_rent=False)
+    text = shown(capsys, replace(advised(by_hand=nobody), model_option="builtin"))
     assert (
-        "  To measure that: offload profile PHOTOS --where remote --url http://HOST:8080\n" in text
+        "To measure local and container:\n"
+        "  offload profile PHOTOS --where local,container --model builtin\n" in text
     )
-    assert "--uplink 20Mbit" in text
-    assert "--rtt 30ms" in text
+    kind = Overrides(kind=KIND)
+    text = shown(capsys, advised(by_hand=kind), explain=True)
+    assert (
+        "To measure remote:\n  offload provision ec2 --instance-type c7i.large --region us-east-1 "
+        "&& offload profile PHOTOS --where remote\n" in text
+    )
+    assert (
+        "To set sent per image and uplink and round trip by hand:\n"
+        "  offload advise --image-size 170kB --uplink 20Mbit --rtt 30ms\n" in text
+    )
+
+
+def test_a_machine_that_is_up_and_was_not_measured_is_to_be_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(local(), by_hand=Overrides(slots=2, state="warm"), split=True))
+    assert (
+        "To measure container and remote:\n  offload profile PHOTOS --where container,remote\n"
+        in text
+    )
 
 
 def test_what_was_set_by_hand_is_no_assumption(capsys: pytest.CaptureFixture[str]) -> None:
     by_hand = Overrides(uplink_bytes_per_s=2.5e6, rtt_s=0.03, image_bytes=170e3)
     text = shown(capsys, advised(by_hand=by_hand), explain=True)
-    assert "To say it" not in text
+    assert "by hand:" not in text
     assert "set by hand" in text
 
 
@@ -191,8 +283,9 @@ def test_what_was_measured_assumes_nothing(capsys: pytest.CaptureFixture[str]) -
 def test_a_start_state_is_an_assumption_that_no_profile_replaces(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = shown(capsys, advised(*MEASURED, by_hand=Overrides(slots=2, state="stopped")))
-    assert "Assumed of remote (stopped): start-up " in text
+    by_hand = Overrides(slots=2, state="stopped")
+    text = shown(capsys, advised(*MEASURED, by_hand=by_hand), explain=True)
+    assert rendered.why(advised(*MEASURED, by_hand=by_hand)) == ""
     assert "offload profile" not in text
 
 
@@ -218,54 +311,54 @@ def test_explaining_holds_every_term_of_every_option(capsys: pytest.CaptureFixtu
 SPLIT = advised(local(service_s=0.15), remote(), split=True)
 
 
-def test_a_split_is_said_in_one_sentence_with_how_much_of_it_is_done_here() -> None:
+def test_a_split_is_said_in_the_first_line_and_how_much_of_it_is_done_here_below(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     sentence = rendered.sentence(SPLIT)
-    assert sentence.startswith("Run it here and remotely at once: 200 images take 8.")
-    assert re.search(r"\), \$0\.0002\d*, about \d\d of them here\. Sure: confidence ", sentence)
-    assert "Remote would take 14" in sentence
-    assert rendered.one_line(SPLIT).startswith("Running here and remotely at once: 200 images take")
+    assert sentence.startswith("Run builtin here and remotely at once: 200 images in 8.")
+    assert rendered.one_line(SPLIT).startswith("Running builtin here and remotely at once: ")
+    assert re.search(
+        r"\nOf the images, local gets (\d+) \(\d+ to \d+\) and remote (\d+) \(\d+ to \d+\)\.\n"
+        r"Each second that this saves over local alone costs \$0\.0000\d+\.\n",
+        shown(capsys, SPLIT),
+    )
 
 
-def test_a_split_with_a_machine_that_is_not_ready_says_so() -> None:
+def test_how_much_two_places_slow_each_other_is_an_assumption_that_keeps_confidence_down() -> None:
+    assert SPLIT.confidence == "medium"
+    assert rendered.why(SPLIT) == "how much the places of a split slow each other is assumed"
+
+
+def test_a_split_with_a_machine_that_is_not_ready_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     late = advised(
         local(service_s=0.15), remote(), split=True, images=4000,
         by_hand=Overrides(slots=2, state="new"),
     )  # fmt: skip
-    assert rendered.sentence(late).startswith(
-        "Run it here and remotely (not provisioned) at once: 4,000 images take "
+    text = shown(capsys, late)
+    assert text.startswith(
+        "Run builtin here and remotely (not provisioned) at once: 4,000 images in "
     )
+    assert row(text, "split (not provisioned)")
 
 
-def test_what_a_split_would_take_is_said_of_the_runner_up() -> None:
-    cheap = advised(local(service_s=0.15), remote(), split=True, optimize="cost")
-    assert " Local and remote at once would take 8." in rendered.sentence(cheap)
-
-
-def test_a_split_is_a_row_with_its_shares_below(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_split_is_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, SPLIT)
-    assert " 100 % " in row(text, "split: local and remote")
-    assert row(text, "split: local and remote").rstrip().endswith("both")
-    assert re.search(
-        r"\n\nOf the images of a split, local gets (\d+) \(\d+ to \d+\) and remote (\d+) "
-        r"\(\d+ to \d+\)\.\n  Each second that this saves over local alone costs \$0\.0000\d+\.\n",
-        text,
-    )
+    assert " 100 % " in row(text, "split")
+    assert row(text, "split").rstrip().endswith("both")
     assert "at most" not in text
-    assert (
-        "Assumed of split: local and remote: slower here meanwhile 1 to 15 %, slower there "
-        "meanwhile 1 to 1" in text
-    )
-    assert "  To measure that: offload detect PHOTOS --where split\n" in text
 
 
-def test_a_split_that_gains_too_little_stands_there_without_a_word_more(
+def test_a_split_that_gains_too_little_stands_among_the_rest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = shown(capsys, advised(local(), remote(bytes_per_s=1e5), split=True))
-    assert text.startswith("Run it here: ")
-    assert "%" not in row(text, "split: local and remote, if it gained more")
+    job = advised(local(), remote(bytes_per_s=1e5), split=True)
+    assert "split" not in shown(capsys, job)
+    text = shown(capsys, job, explain=True)
+    assert text.startswith("Run builtin here: ")
+    assert "%" not in row(text, "split, if it gained more")
     assert "Of the images" not in text
-    assert "Assumed of split" not in text
 
 
 @pytest.mark.parametrize(
@@ -400,12 +493,37 @@ def test_a_break_even_is_a_sentence(advice: Advice, point: BreakEven, sentence: 
     assert rendered.break_even(advice, point) == sentence
 
 
-def test_start_states_that_never_win_are_not_worth_a_line() -> None:
-    lines = list(rendered.break_evens(HERE_WINS))
+def test_what_no_value_changes_is_not_worth_a_line() -> None:
+    assert not [line for line in rendered.break_evens(HERE_WINS, every=False) if "any" in line]
+    lines = list(rendered.break_evens(HERE_WINS, every=True))
     assert [line for line in lines if "any number" in line] == [
         "At any number of images, local is faster than remote."
     ]
-    assert sum("(stopped)" in line for line in rendered.break_evens(THERE_WINS)) == 1
+    assert not any("(stopped)" in line for line in rendered.break_evens(THERE_WINS, every=False))
+    assert sum("(stopped)" in line for line in rendered.break_evens(THERE_WINS, every=True)) == 1
+
+
+def test_an_hour_that_is_worth_nothing_is_not_worth_a_line() -> None:
+    free = advised(local(service_s=3), remote(), billing=Billing(0.1, assumed=True))
+    for every in (False, True):
+        assert not any("$0 or more" in line for line in rendered.break_evens(free, every=every))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval", "text"),
+    [
+        (2.43, (2.21, 2.67), "2.4 s (2.2 to 2.7)"),
+        (58, (45, 70), "58 s (45 to 70)"),
+        (125, (65, 185), "2.1 min (1.1 to 3.1)"),
+        (24_400, (20_000, 30_000), "6.8 h (5.6 to 8.3)"),
+        (0.0311, (0.0309, 0.0315), "31.1 ms (30.9 to 31.5)"),
+        (3, None, "3 s"),
+    ],
+)
+def test_a_duration_and_its_interval_have_one_unit(
+    seconds: float, interval: tuple[float, float] | None, text: str
+) -> None:
+    assert words.took(seconds, interval) == text
 
 
 @pytest.mark.parametrize(
@@ -519,9 +637,9 @@ def test_where_to_run_follows_from_what_a_place_is(place: str, where: str) -> No
     advice = advised(*MEASURED)
     lane = replace(first_choice(advice, "container"), traits=PLACES[place], name=place)
     option = replace(advice.choice.chosen, lane=lane)
-    chosen = replace(advice.choice, chosen=option, p_best={place: 1.0}, regret={place: 0.0})
+    chosen = replace(advice.choice, chosen=option, p_best={place: 1.0}, expected_loss={place: 0.0})
     sentence = rendered.sentence(replace(advice, choice=chosen))
-    assert sentence.startswith(f"Run it {where}")
+    assert sentence.startswith(f"Run builtin {where}")
 
 
 def first_choice(advice: Advice, place: str) -> Candidate:

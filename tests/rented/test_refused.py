@@ -78,8 +78,8 @@ def test_an_environment_in_which_it_cannot_be(
 
 def test_nothing_is_created_without_a_yes(someone: Renter, name: str) -> None:
     done = someone("provision", "ec2", "--name", name, "-q", "-m", "builtin")
-    assert_refused(done, 2, "Nothing is created without a yes.")
-    assert "To say it beforehand: offload provision ec2" in done.stderr
+    assert_refused(done, 2, "Creating a machine needs --yes.")
+    assert "To agree beforehand: offload provision ec2" in done.stderr
     assert done.stderr.rstrip().endswith("--yes")
     assert someone.carrying(name) == []
 

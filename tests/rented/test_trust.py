@@ -150,7 +150,7 @@ def test_a_machine_of_another_computer_is_left_alone(machine: Rented, someone: R
     unasked = someone("down", machine.name)
     assert unasked.returncode == 2
     assert f"instance {machine.id} of {machine.name}" in unasked.stdout
-    assert "Nothing is removed without a yes" in unasked.stderr
+    assert "Removing what may be somebody else's needs --yes." in unasked.stderr
     assert len(machine.renter.carrying(machine.name)) == 4
     assert machine.renter.ssh(machine.name, "echo welcome") == "welcome\n"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from offload.costmodel.advice import Advice
+from offload.domain.errors import UsageError
 from offload.domain.machines import Kind, Spec
 from offload.domain.measurements import Measurement
 from offload.drivers import settings
@@ -20,7 +21,7 @@ from offload.usecases.advise.question import Question
 from offload.usecases.history import query
 from offload.usecases.history.query import History, shown
 from tests.contexts import context
-from tests.measured import KIND, LABEL, MODEL, URL, bring_up, local, remote
+from tests.measured import KIND, LABEL, MODEL, URL, bring_up, container, local, remote
 
 LATER = "2026-11-21T10:00:00+00:00"
 LONG_AGO = "2026-01-01T10:00:00+00:00"
@@ -170,3 +171,122 @@ def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
     query.known(None, None, None, context(configured, said.append))
     [warning] = said
     assert warning.startswith("All that is known was measured on another machine")
+
+
+def of(name: str, measured: Measurement) -> Measurement:
+    """The same of another model."""
+    model = replace(MODEL, name=name, sha256=name.encode().hex())
+    return replace(measured, condition=replace(measured.condition, model=model))
+
+
+def test_the_model_is_the_one_that_detect_would_use_not_the_last_one_measured(
+    configured: Settings,
+) -> None:
+    with context(configured).history() as store:
+        for each in ours(local(), of("yolo", local(taken_at=LATER))):
+            store.add(each)
+    assert advice(Question(images=200), context(configured)).model == "builtin"
+    named = Question(images=200, model="models/yolo.tflite")
+    assert advice(named, context(configured)).model == "yolo"
+    by_setting = replace(configured, model="yolo")
+    assert advice(Question(images=200), context(by_setting)).model == "yolo"
+
+
+def test_a_default_model_that_was_not_measured_names_the_command(configured: Settings) -> None:
+    with context(configured).history() as store:
+        store.add(*ours(of("yolo", local())))
+    with pytest.raises(UsageError, match="'builtin', only with yolo") as caught:
+        advice(Question(images=200), context(configured))
+    assert "offload profile PHOTOS --model builtin" in caught.value.hint
+
+
+def at(url: str, **hardware: Any) -> Measurement:
+    """A fast server at this address, on hardware like ours but for some of it."""
+    [there] = ours(remote(service_s=0.001, bytes_per_s=1e9))
+    host = {**there.condition.client, **hardware}
+    return replace(there, condition=replace(there.condition, url=url, host=host))
+
+
+@pytest.mark.parametrize(
+    ("url", "hardware", "is_here"),
+    [
+        ("http://127.0.0.1:8080", {}, True),
+        ("http://localhost:8080", {"name": "a-container"}, True),
+        (f"http://{machine.describe()['name']}:8080", {}, True),
+        ("http://[::1]:8080", {}, True),
+        ("http://127.0.0.1:8080", {"cpu": "of the far end of a tunnel"}, False),
+        ("http://192.0.2.7:8080", {}, False),
+        (URL, {}, False),
+    ],
+)
+def test_a_server_on_this_machine_is_known_by_its_address_and_hardware(
+    url: str, hardware: dict[str, Any], is_here: bool, configured: Settings
+) -> None:
+    [here] = ours(local(service_s=0.15))
+    found = answered(configured, [here, at(url, **hardware)])
+    assert bool(found.served_here) == is_here
+    places = {option.lane.place for option in found.options if option.lane.choosable}
+    assert ("split" in places) <= (not is_here), "two that share cores are not two places"
+
+
+def test_machines_are_rented_only_where_one_is_there_or_named(configured: Settings) -> None:
+    slow, job = [local(service_s=20)], Question(slots=2, images=20_000)
+    found = answer(job, context(configured), History("builtin", slow, []))
+    assert found.choice.chosen.lane.place == "local"
+    assert states(found) == set()
+    for asked in (
+        {"instance_type": "c7i.large"}, {"price_usd_per_h": 0.1}, {"state": "new"},
+        {"url": LABEL},
+    ):  # fmt: skip
+        assert states(answered(configured, slow, **asked)) == {"new"}
+    assert states(answered(configured, [*slow, bring_up()])) == {"new"}
+
+
+def test_a_machine_that_is_there_but_was_not_measured_is_the_one_that_is_meant(
+    configured: Settings,
+) -> None:
+    large = Kind("c7i.4xlarge", "eu-central-1")
+    found = answered(configured, [local(service_s=20)], machines={large: "warm"})
+    assert (found.by_hand.kind, found.by_hand.state) == (large, "warm")
+    assert states(found) == set(), "said: make another one, a c7i.large"
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "typed"),
+    [
+        ([local(), remote(bytes_per_s=1e5)], {}, "--where local --model builtin"),
+        ([local(service_s=9), container()], {}, "--where container --model builtin"),
+        (
+            [local(service_s=3), remote(bytes_per_s=1e8)], {"places": ("local", "remote")},
+            f"--where remote --model builtin --url {URL}",
+        ),
+        (
+            [local(service_s=0.15), remote()], {"deadline_s": 9e7, "max_cost_usd": 0.05},
+            f"--where split --deadline 90000000 --max-cost 0.05 --model builtin --url {URL}",
+        ),
+        (
+            [local(service_s=9), rented()], {"machines": {KIND: "warm"}, "places": ("remote",)},
+            "--where remote --model builtin",
+        ),
+        (
+            [local(service_s=9), rented()], {"machines": {KIND: "stopped"}, "places": ("remote",)},
+            "--where remote --model builtin --provision",
+        ),
+    ],
+)  # fmt: skip
+def test_the_command_does_what_was_chosen(
+    known: Sequence[Measurement], asked: dict[str, Any], typed: str, configured: Settings
+) -> None:
+    assert answered(configured, known, **asked).command == f"offload detect PHOTOS {typed}"
+
+
+def test_a_machine_that_is_not_there_is_made_first(configured: Settings) -> None:
+    found = answered(configured, [local(service_s=9), rented()], places=("remote",))
+    make = "offload provision ec2 --instance-type c7i.large --region us-east-1"
+    assert found.command == f"{make} && offload detect PHOTOS --where remote --model builtin"
+
+
+def test_a_model_whose_file_is_not_known_is_left_to_be_named(configured: Settings) -> None:
+    known = History("yolo", [of("yolo", local())], [])
+    found = answer(Question(images=9), context(configured), known)
+    assert found.command.endswith("--where local --model FILE")

@@ -401,3 +401,10 @@ def test_an_unsteady_link_is_told() -> None:
     trips = [Probe("rtt", 0, seconds) for seconds in (0.02, 0.02, 0.021, 0.02, 0.8)]
     (warning,) = sample_warnings((), trips, 0)
     assert "from 20 to 800 ms" in warning
+
+
+def test_what_differs_by_next_to_nothing_is_no_doubt_however_many_times_it_is() -> None:
+    trips = [Probe("rtt", 0, seconds) for seconds in (0.0006, 0.0006, 0.0006, 0.0006, 0.0014)]
+    assert list(sample_warnings((), trips, 0)) == [], "said: from 1 to 1 ms, the link is unsteady"
+    short = images_of([0.0004] * 30 + [0.0009] + [0.0005] * 30)
+    assert list(sample_warnings(short, (), 0)) == []

@@ -279,7 +279,7 @@ def test_what_may_be_somebody_elses_is_listed_and_asked_about(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     found = [Resource("volume", "vol-1", "big", "us-east-1", "bob-desk")]
-    with pytest.raises(UsageError, match="Nothing is removed without a yes"):
+    with pytest.raises(UsageError, match="Removing what may be somebody else's needs --yes"):
         command._agreed(found, yes=False)
     assert capsys.readouterr().out == "us-east-1: volume vol-1 of big, made by bob-desk\n"
     assert command._agreed(found, yes=True)

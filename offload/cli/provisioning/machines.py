@@ -265,5 +265,4 @@ def _agreed(found: "Sequence[Resource]", *, yes: bool) -> bool:
     for each in found:
         made = f", made by {each.owner}" if each.owner else ""
         typer.echo(shown(f"{each.region}: {each.kind} {each.id} of {each.name}{made}"))
-    refusal = "Nothing is removed without a yes: it may be somebody else's."
-    return consent.given("Remove these?", refusal)
+    return consent.given("Remove these?", "Removing what may be somebody else's")

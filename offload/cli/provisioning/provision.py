@@ -209,10 +209,10 @@ def bring_up(
         return None
     if plan.before is None:
         machines.announce(plan, quiet=quiet)
-        if not yes and not consent.given("Create it?", "Nothing is created without a yes."):
+        if not yes and not consent.given("Create it?", "Creating a machine"):
             raise typer.Exit(1)
-    with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
-        heard, configured = (phases, bar, say.hear), context.settings
+    with machines.steps(quiet) as steps, progress.transfer(Sent, quiet) as bar:
+        heard, configured = (steps, bar, say.hear), context.settings
         context = bootstrap.context(*heard, offline=wish.offline, configured=configured)
         try:
             with stopping_on_interrupt(context, "Stopping after this step"):

@@ -31,9 +31,10 @@ class Overrides:
     `uplink_bytes_per_s`, `rtt_s` and `image_bytes` take the place of measurements. `slots` is how
     many images this machine works on at a time, `remote_slots` a machine that was not measured.
     `state` is the start state of places that have several; None means ready if it was measured,
-    else not provisioned. `kind` is that of machines that are rented. Where `places` are named,
-    `split` being one, only those may be chosen. `network` is the fingerprint of the one this
-    machine is in. A split takes the fastest of `split_with`; of those elsewhere if none is named.
+    else not provisioned, if one `may_rent`. `kind` is that of machines that are rented. Where
+    `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
+    the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
+    none is named.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -43,6 +44,7 @@ class Overrides:
     remote_slots: int = 2
     state: str | None = None
     kind: Kind | None = None
+    may_rent: bool = True
     min_agreement: float = 0.97
     places: tuple[str, ...] | None = None
     network: str | None = None
@@ -99,7 +101,7 @@ def _in_all_states(
     ready = next(lane for lane in of_place if lane.upload_max_side_px is None)
     states = ready.traits.start_states
     is_measured = any(lane.key for lane in of_place)
-    is_absent = StartState.ABSENT in states and not is_measured
+    is_absent = StartState.ABSENT in states and not is_measured and by_hand.may_rent
     usual = StartState.ABSENT if is_absent else StartState.WARM
     state = by_hand.state if by_hand.state in states else usual
     others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]

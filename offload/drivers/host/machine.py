@@ -147,6 +147,19 @@ def outward_address(family: socket.AddressFamily) -> str:
     return platform.node()
 
 
+def is_own(host: str) -> bool:
+    """Whether an address, or a name that needs no asking, is one of this computer."""
+    try:
+        is_v4 = isinstance(ipaddress.ip_address(host), ipaddress.IPv4Address)
+    except ValueError:
+        return host.lower() in {"localhost", platform.node().lower()}
+    family = socket.AF_INET if is_v4 else socket.AF_INET6
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))  # which only an address of one's own allows
+        return True
+    return False
+
+
 def _table(path: str) -> list[list[str]]:
     """A table of the kernel's without its heading, in columns."""
     return [line.split() for line in _text(path).splitlines()[1:]]

@@ -5,15 +5,13 @@ from datetime import UTC, datetime
 
 from offload.costmodel.advice import Advice, document
 from offload.costmodel.breakeven import BreakEven
-from offload.costmodel.decide import Option
 from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.domain.units import show_bytes, show_rate, show_usd
 from offload.render import tables
 from offload.render.advice import options
-from offload.render.advice.options import missed, regret, seconds
-from offload.render.words import Show, between, capital, count, percent, spoken
+from offload.render.advice.options import missed, seconds
+from offload.render.words import Show, between, capital, count, percent, spoken, took
 
-_SURE, _LIKELY = 0.95, 0.8
 _RARE = 0.05
 """Shares of cases beyond this one and its complement are not worth a word."""
 _MEANS = {
@@ -30,122 +28,128 @@ _MEANS = {
 def show(
     advice: Advice, *, explain: bool = False, as_json: bool = False, now: datetime | None = None
 ) -> None:
-    """The answer, then all options, where it would flip, and what it assumes, or all as JSON.
+    """The answer, the command, the best options, what could be otherwise; or all as JSON.
 
-    With `explain` also every term with its age at `now`, which knows its time zone, and the bill.
+    With `explain` also the other options, every term with its age at `now`, which knows its time
+    zone, and the bill.
     """
     if as_json:
         return tables.write_json(document(advice))
-    tables.print_lines([sentence(advice), ""])
-    options.show(advice)
+    tables.print_lines([sentence(advice), *filter(None, [f"  {advice.command}".rstrip()]), ""])
+    options.show(advice, every=explain)
     notes = [f"note: {note}" for note in advice.stale]
-    parts = _split(advice), break_evens(advice), options.assumptions(advice), notes
-    for lines in map(list, parts):
+    said = remarks(advice, every=explain), break_evens(advice, every=explain)
+    for lines in map(list, (*said, options.assumptions(advice, every=explain), notes)):
         tables.print_lines(["", *lines] if lines else [])
     if explain:
         now = now or datetime.now(UTC)
         tables.print_lines([""])
         options.terms(advice, now)
-        tables.print_lines(["", *options.billing(advice.billing, now)])
+        tables.print_lines(["", *options.billing(advice, now)])
     return None
 
 
 def sentence(advice: Advice) -> str:
-    """Where to run and what it takes, how sure that is, and what the next best would take."""
-    said = [f"Run it {_plan(advice)}{_means(advice.choice.chosen)}.", capital(f"{_sure(advice)}.")]
-    rival = advice.rival
-    if rival is not None:
-        late = "" if rival.keeps_limits else f", {missed(rival)}"
-        means = "" if rival.binds == advice.choice.chosen.binds else _means(rival)
-        name = capital(_subject(rival.lane.name))
-        said.append(f"{name} would take {_amounts(rival)}{late}{means}.")
-    return " ".join(said)
+    """Model, place, time, dollars and confidence."""
+    chosen = advice.choice.chosen
+    late = f", {missed(chosen)}" if missed(chosen) else ""
+    return (
+        f"Run {advice.model} {_where(advice, chosen.lane)}: {_images(advice)} in "
+        f"{took(chosen.seconds)}, {show_usd(chosen.usd)}{late}, {advice.confidence} confidence."
+    )
 
 
 def one_line(advice: Advice) -> str:
-    """What is about to be done and how sure that is, without the reasons."""
-    return f"Running {_plan(advice)}; {_sure(advice)}"
+    """What is about to be done, and why the confidence is no higher."""
+    chosen, because = advice.choice.chosen, why(advice)
+    return (
+        f"Running {advice.model} {_where(advice, chosen.lane)}: {_images(advice)} in "
+        f"{seconds(chosen)}, {show_usd(chosen.usd)}, {advice.confidence} confidence"
+        f"{f': {because}' if because else ''}"
+    )
 
 
-def _plan(advice: Advice) -> str:
-    """Where, and what it takes there; of a split how many images are done here."""
-    chosen = advice.choice.chosen
-    takes = f"{count(advice.goal.images, 'image')} take{'s' * (advice.goal.images == 1)}"
-    here = f", about {chosen.shares.counts[0].images:,} of them here" if chosen.shares else ""
-    return f"{_where(chosen.lane)}: {takes} {_amounts(chosen)}{here}"
+def _images(advice: Advice) -> str:
+    return count(advice.goal.images, "image")
 
 
-def _where(candidate: AnyCandidate) -> str:
+def _where(advice: Advice, candidate: AnyCandidate) -> str:
     """`here`, `remotely (640 px)`, `here and remotely at once`, `at farm`."""
     if isinstance(candidate, SplitCandidate):
-        return f"{_where(candidate.local)} and {_where(candidate.remote)} at once"
+        both = (_where(advice, each) for each in (candidate.local, candidate.remote))
+        return f"{' and '.join(both)} at once"
     phrase = candidate.traits.phrase or f"at {candidate.place}"
+    if candidate.key in advice.served_here:
+        phrase = "at the server on this machine"
     return spoken(candidate.name).replace(candidate.place, phrase, 1)
 
 
-def _amounts(option: Option) -> str:
-    assumed = "" if option.lane.key else ", assumed and not measured"
-    return f"{seconds(option)}, {show_usd(option.usd)}{assumed}"
-
-
-def _means(option: Option) -> str:
-    means = _MEANS.get(option.binds)
-    return f": {means}" if means else ""
-
-
-def _sure(advice: Advice) -> str:
-    """How sure the choice is, or that limits leave none."""
-    choice, name = advice.choice, advice.choice.chosen.lane.name
+def why(advice: Advice) -> str:
+    """Why the confidence is no higher; empty where it is high."""
+    choice, lanes = advice.choice, {o.lane.name: o.lane for o in advice.options}
+    name = choice.chosen.lane.name
+    if advice.confidence == "high":
+        return ""
     if not choice.chosen.keeps_limits:
-        return f"nothing keeps the limits, this comes closest: {missed(choice.chosen)}"
+        return "nothing keeps the limits, this comes closest"
+    if choice.too_close:
+        second = max((p, other) for other, p in choice.p_best.items() if other != name)
+        shares = [(choice.p_best[name], name), second]
+        said = ", ".join(f"{options.named(lanes[other])} {percent(p)}" for p, other in shares)
+        return f"too close to call ({said}), and this is the simpler place"
+    if advice.deciding:
+        assumed = [options.assumed(advice, each.lane) for each in advice.deciding]
+        return "; ".join(dict.fromkeys(assumed))
     if len(choice.p_best) == 1:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
         return "nothing else keeps the limits" if others else "no other place was measured"
-    p = choice.p_best[name]
-    confidence = f"confidence {percent(p)}"
-    risk = f", expected regret {regret(advice, name)}" if choice.regret[name] else ""
-    if choice.too_close:
-        others_p = {other: p for other, p in choice.p_best.items() if other != name}
-        second = max(others_p, key=lambda other: others_p[other])
-        said = f"{confidence}, {_subject(second)} {percent(others_p[second])}"
-        return f"too close to call: {said}; it is the simpler place{risk}"
-    how = "sure" if p >= _SURE else "likely" if p >= _LIKELY else "unsure"
-    if not choice.chosen.lane.key:
-        how = "as far as assumptions go"
-    return f"{how}: {confidence}{risk}"
+    return f"it is best in {percent(choice.p_best[name])} of cases"
 
 
-def _subject(name: str) -> str:
-    """An option's name in the middle of a sentence; of a split `local and remote at once`."""
-    _, _, both = name.rpartition("split: ")
-    return spoken(name) if both == name else f"{spoken(both)} at once"
+def remarks(advice: Advice, *, every: bool) -> Iterator[str]:
+    """Why the confidence is no higher, what the bottleneck means, and how a split comes out."""
+    chosen = advice.choice.chosen
+    if because := why(advice):
+        yield f"{capital(advice.confidence)} confidence: {because}."
+    means = _MEANS.get(chosen.bottleneck)
+    if means and chosen.lane.key not in advice.served_here:
+        yield f"{capital(options.named(chosen.lane))}: {means}."
+    yield from _split(advice, every=every)
 
 
-def _split(advice: Advice) -> Iterator[str]:
+def _split(advice: Advice, *, every: bool) -> Iterator[str]:
     """What a split gives each place, what a saved second costs, and where the budget ends it."""
     option = advice.split
     if option is None or option.shares is None or not isinstance(option.lane, SplitCandidate):
         return
     local, remote = option.lane.local.place, option.lane.remote.place
-    if option.lane.choosable:
+    if option.lane.choosable and (every or option is advice.choice.chosen):
         here, there = (
             between(each.images, (each.low, each.high), "{:,.0f}".format)
             for each in option.shares.counts
         )
-        yield f"Of the images of a split, {local} gets {here} and {remote} {there}."
+        yield f"Of the images, {local} gets {here} and {remote} {there}."
         if (usd := advice.usd_per_saved_s) is not None:
-            yield f"  Each second that this saves over {local} alone costs {show_usd(usd)}."
+            yield f"Each second that this saves over {local} alone costs {show_usd(usd)}."
     at_most, limit = option.shares.at_most, advice.goal.max_cost_usd
     if at_most is not None and limit is not None:
         can = f"{count(at_most, 'image')} at most" if at_most else "no image"
         yield f"For {show_usd(limit)}, {remote} can do {can} of a split."
 
 
-def break_evens(advice: Advice) -> Iterator[str]:
-    """A sentence for each break-even, but for start states that never gain."""
+def break_evens(advice: Advice, *, every: bool) -> Iterator[str]:
+    """A sentence for each value from which another place is the better one; of those that may be
+    chosen unless `every` one, and what no value changes, is asked for.
+    """
     choosable = {option.lane.name for option in advice.options if option.lane.choosable}
+    shown = {option.lane.name for option in options.rows(advice, every=True)}
+    linkless = {o.lane.name for o in advice.options if o.lane.key in advice.served_here}
     for flip in advice.break_evens:
-        if flip.value is not None or _gains(advice, flip) or flip.other in choosable:
+        is_worthless = flip.value is not None and show_usd(flip.value) == show_usd(0)
+        if is_worthless or (flip.quantity in _STAYS and flip.other in linkless):
+            continue
+        among = shown if every and flip.value is not None else choosable
+        if flip.other in among and (every or flip.value is not None):
             yield break_even(advice, flip)
 
 
@@ -162,8 +166,8 @@ def break_even(advice: Advice, flip: BreakEven) -> str:
     if flip.value is None:
         ahead, behind = (other, base) if gains else (base, other)
         said = _NEVER[flip.quantity].format(ahead=ahead, behind=behind, base=base)
-        sure = f", in {percent(flip.never)} of cases" if _RARE < flip.never < 1 - _RARE else ""
-        return f"{said}{sure}."
+        share = f", in {percent(flip.never)} of cases" if _RARE < flip.never < 1 - _RARE else ""
+        return f"{said}{share}."
     later, sooner = (other, base) if flip.faster == "above" else (base, other)
     low, high = flip.low, flip.high
     known = (flip.value, flip.value) if low is None or high is None else (low, high)

@@ -1,19 +1,19 @@
 """The options of an advice, what they assume, every term of each, and what is billed."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from offload.costmodel.advice import Advice
-from offload.costmodel.candidates.priors import STATES
+from offload.costmodel.candidates.priors import HERE, STATES
 from offload.costmodel.decide import Option
-from offload.costmodel.dollars import Billing
 from offload.costmodel.split import UNITS, AnyCandidate, SplitCandidate
 from offload.costmodel.terms import Term
 from offload.domain import prices
-from offload.domain.places import StartState
+from offload.domain.places import REMOTE, SPLIT, StartState
 from offload.domain.units import show_bytes, show_s, show_usd
 from offload.render import tables
-from offload.render.words import SHOW, between, count, percent, span, spoken
+from offload.render.words import SHOW, between, count, percent, span, spoken, took
 
 NAMES = {
     "startup_s": "start-up",
@@ -29,36 +29,68 @@ NAMES = {
     "remote_contention": "slower there meanwhile",
 }
 """A term's name -> what people call it."""
+_MOST = 4
 _OLD_DAYS = 90
 _AGES_S = {"d": 86400, "h": 3600, "min": 60}
-_BY_HAND = {"goodput": "--uplink 20Mbit", "rtt_s": "--rtt 30ms", "sent_bytes": "--image-size 170kB"}
+_BY_HAND = {"sent_bytes": "--image-size 170kB", "goodput": "--uplink 20Mbit", "rtt_s": "--rtt 30ms"}
 """A term -> what sets it."""
 
 
-def show(advice: Advice) -> None:
-    """A line for each option: the chosen one, its rivals, then what only might be."""
-    chosen = advice.choice.chosen
-    ordered = sorted(advice.options, key=lambda o: (o is not chosen, not o.lane.choosable))
+def rows(advice: Advice, *, every: bool) -> list[Option]:
+    """The options to show, the chosen one first: the best few that may be chosen, or `every` one.
+    Machines that are not measured, or to be started, are among them only where one may be rented.
+    """
+    chosen, in_usd = advice.choice.chosen, advice.choice.unit == "usd"
+
+    def rank(o: Option) -> tuple[bool, bool, bool, float, float]:
+        amount = o.usd if in_usd else o.seconds
+        return o is not chosen, not o.lane.choosable, not o.keeps_limits, amount, o.seconds
+
+    ordered = sorted(advice.options, key=rank)
+    if not every:
+        return [option for option in ordered if option.lane.choosable][:_MOST]
+    may_rent = advice.by_hand.may_rent
+    return [o for o in ordered if may_rent or o.lane.choosable or _is_there(o.lane)]
+
+
+def _is_there(lane: AnyCandidate) -> bool:
+    is_known = bool(lane.key) or not lane.traits.leaves_machine
+    return is_known and lane.state in {HERE, StartState.WARM}
+
+
+def show(advice: Advice, *, every: bool) -> None:
+    """A line for each of the rows, with more columns for `every` one."""
+    shown, choice = rows(advice, every=every), advice.choice
+    p_best = choice.p_best if len(choice.p_best) > 1 else {}
+    best = [percent(p_best[o.lane.name]) if o.lane.name in p_best else "" for o in shown]
+    late = [missed(o) if o.lane.choosable else "" for o in shown]
     columns = {
-        "place": [_name(advice, o.lane) for o in ordered],
-        "takes (90 %)": [seconds(o) for o in ordered],
-        "costs (90 %)": [between(o.usd, (o.low_usd, o.high_usd), show_usd) for o in ordered],
-        "confidence": [
-            (missed(o) or percent(advice.choice.p_best[o.lane.name])) if o.lane.choosable else ""
-            for o in ordered
-        ],
-        "regret": [regret(advice, o.lane.name) for o in ordered],
-        "bottleneck": [o.binds for o in ordered],
-        "agreement": ["" if (f1 := o.lane.agreement) is None else f"{f1:.2f}" for o in ordered],
+        "place": [_row_name(advice, o.lane) for o in shown],
+        "total time (90 %)": [seconds(o) for o in shown],
+        "cost (90 %)" if every else "cost": [_cost(o, every=every) for o in shown],
+        "best in": [each or share for each, share in zip(late, best, strict=True)],
+        "bottleneck": [o.bottleneck for o in shown],
     }
+    if every:
+        columns["expected loss"] = [_expected_loss(advice, o.lane.name) for o in shown]
+        scores = (o.lane.agreement for o in shown)
+        columns["agreement"] = ["" if f1 is None else f"{f1:.2f}" for f1 in scores]
     told = {name: cells for name, cells in columns.items() if set(cells) - {"", "$0"}}
-    styles = ["bold" if o is chosen else "" if o.lane.choosable else "dim" for o in ordered]
+    styles = ["bold" if o is choice.chosen else "" if o.lane.choosable else "dim" for o in shown]
     tables.print_table([*told], zip(*told.values(), strict=True), folded=told, styles=styles)
+    more = sum(option.lane.choosable for option in advice.options) - len(shown)
+    if more > 0:
+        tables.print_lines([f"{count(more, 'more row')}: --explain"])
+
+
+def _cost(option: Option, *, every: bool) -> str:
+    interval = (option.low_usd, option.high_usd) if every else (option.usd, option.usd)
+    return between(option.usd, interval, show_usd)
 
 
 def seconds(option: Option) -> str:
     """`3.4 s (3.1 to 4.0)`."""
-    return between(option.seconds, (option.low_s, option.high_s), show_s)
+    return took(option.seconds, (option.low_s, option.high_s))
 
 
 def missed(option: Option) -> str:
@@ -68,19 +100,28 @@ def missed(option: Option) -> str:
     return " and ".join(filter(None, (late, over)))
 
 
-def regret(advice: Advice, candidate: str) -> str:
+def _expected_loss(advice: Advice, candidate: str) -> str:
     """What taking the candidate is expected to lose; nothing if it may not be taken."""
-    lost = advice.choice.regret.get(candidate)
+    lost = advice.choice.expected_loss.get(candidate)
     if lost is None:
         return ""
     return show_s(lost) if advice.choice.unit == "s" else show_usd(lost)
 
 
-def _name(advice: Advice, candidate: AnyCandidate) -> str:
+def named(way: AnyCandidate) -> str:
+    """What a way is called: `local`, `remote (stopped)`, `split`."""
+    if not isinstance(way, SplitCandidate):
+        return spoken(way.name)
+    other = way.remote.name.replace(way.remote.place, "", 1).removeprefix(", ")
+    partner = "" if way.remote.place == REMOTE else f" with {way.remote.place}"
+    return f"{way.place}{partner}{f' ({other})' if other else ''}"
+
+
+def _row_name(advice: Advice, candidate: AnyCandidate) -> str:
     """The candidate's name; of one that may not be chosen with what would have to be so."""
-    name = spoken(candidate.name)
+    name = named(candidate)
     if candidate.choosable:
-        return name
+        return f"{name} (this machine)" if candidate.key in advice.served_here else name
     if isinstance(candidate, SplitCandidate):
         return f"{name}, if it gained more"
     state = STATES.get(candidate.state)
@@ -92,50 +133,75 @@ def _name(advice: Advice, candidate: AnyCandidate) -> str:
     return f"{name}, if {'alike enough' if unlike else state}"
 
 
-def assumptions(advice: Advice) -> Iterator[str]:
-    """What nobody measured at places that may be chosen, and how to replace it."""
-    for candidate in (option.lane for option in advice.options):
-        if candidate.choosable and candidate.assumptions:
-            yield from _assumed(advice, candidate)
-        elif not (candidate.choosable or candidate.key or candidate.traits.leaves_machine):
-            yield f"{candidate.place.capitalize()} is not chosen before it is measured:"
-            yield f"  offload profile PHOTOS --where {candidate.place}"
-
-
-def _assumed(advice: Advice, candidate: AnyCandidate) -> Iterator[str]:
-    known = {name: term for name, term in candidate.terms().items() if term.origin == "assumed"}
-    if not known:
-        return
-    values = [f"{NAMES[n]} {span(t.interval, SHOW[UNITS[n]])}" for n, t in known.items()]
-    yield f"Assumed of {spoken(candidate.name)}: {', '.join(values)}."
+def assumed(advice: Advice, candidate: AnyCandidate) -> str:
+    """What was not measured of a candidate, in a few words."""
+    if not any(option.lane.key for option in advice.options):
+        return f"nothing was measured with {advice.model}"
+    if not candidate.key:
+        return f"{named(candidate)} was not measured"
     if isinstance(candidate, SplitCandidate):
-        yield "  To measure that: offload detect PHOTOS --where split"
-        return
-    if [*known] != ["startup_s"] or STATES.get(candidate.state) in {None, STATES[StartState.WARM]}:
-        url = " --url http://HOST:8080" if "url" in candidate.traits.options else ""
-        yield f"  To measure that: offload profile PHOTOS --where {candidate.place}{url}"
-    if candidate.state == StartState.ABSENT and candidate.startup_s.origin == "assumed":
-        kind = advice.by_hand.kind
-        which = f" --instance-type {kind.instance_type} --region {kind.region}" if kind else ""
-        yield f"  To measure a start: offload provision ec2{which}"
-    if by_hand := [_BY_HAND[name] for name in known if name in _BY_HAND]:
-        yield f"  To say it: offload advise {' '.join(by_hand)}"
+        return f"how much the places of a {SPLIT} slow each other is assumed"
+    terms = [NAMES[name] for name in candidate.assumptions]
+    are = "is" if len(terms) == 1 else "are"
+    return f"{' and '.join(terms)} of {named(candidate)} {are} assumed"
+
+
+def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
+    """The commands that measure what is assumed of the rows, or was not measured of what is up; of
+    `every` one also those that set it.
+    """
+    shown = [option.lane for option in rows(advice, every=every) if option.lane.choosable]
+    ready = {HERE, advice.by_hand.state} & {HERE, StartState.WARM}
+    here = [o.lane for o in advice.options if not o.lane.key and o.lane.state in ready]
+    lacking = [lane for lane in shown if _is_profiled(lane)]
+    if places := [p for p in dict.fromkeys(x.place for x in (*lacking, *here)) if p != SPLIT]:
+        url = any("url" in lane.traits.options for lane in lacking) and not advice.by_hand.may_rent
+        yield f"To measure {' and '.join(places)}:"
+        yield f"  {_profile(advice, places)}{' --url http://HOST:8080' if url else ''}"
+    absent = [lane for lane in shown if _is_absent(lane) and "startup_s" in lane.assumptions]
+    if absent and (kind := advice.by_hand.kind):
+        start = f"offload provision ec2 --instance-type {kind.instance_type} --region {kind.region}"
+        place, *_ = places = [absent[0].place]
+        yield f"To measure {place}:"
+        yield f"  {start} && {_profile(advice, places)}"
+    names = [name for lane in shown for name in lane.assumptions]
+    if every and (by_hand := [typed for name, typed in _BY_HAND.items() if name in names]):
+        yield f"To set {' and '.join(NAMES[n] for n in _BY_HAND if n in names)} by hand:"
+        yield f"  offload advise {' '.join(by_hand)}"
+
+
+def _profile(advice: Advice, places: Sequence[str]) -> str:
+    return f"offload profile PHOTOS --where {','.join(places)}{_model(advice)}"
+
+
+def _is_absent(lane: AnyCandidate) -> bool:
+    return not isinstance(lane, SplitCandidate) and lane.state == StartState.ABSENT
+
+
+def _is_profiled(lane: AnyCandidate) -> bool:
+    """Whether a profile measures what is assumed of it now; not so of another start state."""
+    ready = {HERE, StartState.WARM}
+    return not isinstance(lane, SplitCandidate) and lane.state in ready and bool(lane.assumptions)
+
+
+def _model(advice: Advice) -> str:
+    return f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
 
 
 def terms(advice: Advice, now: datetime) -> None:
     """A line for each term of each option, on standard output."""
-    rows: list[list[str]] = []
-    for candidate in (option.lane for option in advice.options):
+    lines: list[list[str]] = []
+    for candidate in (option.lane for option in rows(advice, every=True)):
         name, workers = spoken(candidate.name), count(candidate.slots, "worker")
         heading = f"{name}: {workers}, {candidate.in_flight} in progress"
-        if rows:
-            rows.append([])
-        rows.append([heading])
-        rows += [list(_cells(*term, now)) for term in candidate.terms().items()]
+        if lines:
+            lines.append([])
+        lines.append([heading])
+        lines += [list(_cells(*term, now)) for term in candidate.terms().items()]
     columns = ("term", "value", "90 % interval", "origin", "samples", "age", "how")
-    styles = ["bold" if len(row) == 1 else "" for row in rows]
+    styles = ["bold" if len(row) == 1 else "" for row in lines]
     right = {"value", "samples", "age"}
-    tables.print_table(columns, rows, right=right, folded={"how"}, styles=styles)
+    tables.print_table(columns, lines, right=right, folded={"how"}, styles=styles)
 
 
 def _cells(name: str, term: Term, now: datetime) -> Iterator[str]:
@@ -161,8 +227,11 @@ def ago(taken_at: str, now: datetime) -> str:
     return "just now"
 
 
-def billing(billed: Billing, now: datetime) -> Iterator[str]:
+def billing(advice: Advice, now: datetime) -> Iterator[str]:
     """What the dollars are made of, a sentence each."""
+    billed = advice.billing
+    if not any(option.usd for option in rows(advice, every=True)):
+        return
     if not billed.usd_per_h:
         yield f"Nothing is billed: {billed.how}."
         return

@@ -20,6 +20,7 @@ from offload.domain.errors import UsageError
 from offload.domain.units import show_rate, show_s
 from offload.render import drawing
 from offload.render.advice.advice import break_even
+from offload.render.advice.options import rows
 from offload.render.drawing import COLOURS, GREY, INK
 from offload.render.tables import write_file
 from offload.render.words import count, spoken
@@ -120,7 +121,7 @@ def _panel(
 ) -> list[End]:
     """A line and a band for each place, and the break-even; `unit` is what an x of 1 is in its."""
     ends = []
-    for colour, option in zip(COLOURS, _places(advice.options), strict=False):
+    for colour, option in zip(COLOURS, _places(advice), strict=False):
         candidate = option.lane
         table = np.array([np.quantile(makespan(candidate, x), (LOW, 0.5, HIGH)) for x in xs])
         dashes = () if candidate.key else (4, 2)
@@ -144,9 +145,12 @@ def _panel(
     return ends
 
 
-def _places(options: Iterable[Option]) -> Iterator[Option]:
-    """Options that may be chosen, and one for each place, but not for a split, with none."""
-    found = list(options)
+def _places(advice: Advice) -> Iterator[Option]:
+    """Options that may be chosen, and one for each place, but not for a split, with none; of those
+    that are shown at all.
+    """
+    shown = {option.lane.name for option in rows(advice, every=True)}
+    found = [option for option in advice.options if option.lane.name in shown]
     served = {o.lane.place for o in found if o.lane.choosable}
     for option in found:
         missing = option.lane.place not in served and not isinstance(option.lane, SplitCandidate)

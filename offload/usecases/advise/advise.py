@@ -10,16 +10,17 @@ from offload.costmodel.candidates.build import Overrides
 from offload.costmodel.candidates.build import machine as measured
 from offload.costmodel.decide import Goal
 from offload.costmodel.dollars import Billing
+from offload.detectors import source
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
-from offload.domain.places import StartState
+from offload.domain.places import SPLIT, StartState
 from offload.drivers.folders import machine_files
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.drivers.settings import Settings
 from offload.places import known as known_places
-from offload.usecases.advise import prices
+from offload.usecases.advise import command, prices
 from offload.usecases.advise.question import INSTANCE, Question
 from offload.usecases.context import Context
 from offload.usecases.history import query
@@ -35,9 +36,11 @@ def advice(question: Question, context: Context) -> Advice:
         UsageError: what is asked cannot be meant, or a file of measurements cannot be read.
     """
     configured, file = context.settings, question.from_file
-    known = query.known(file, question.model or configured.model, question.url, context)
+    model = question.model or configured.model
     if file is None:
+        model = model or source.default_name(context.hub)
         question = replace(question, machines=_machines(configured))
+    known = query.known(file, model, question.url, context)
     return answer(question, context, known)
 
 
@@ -61,25 +64,61 @@ def answer(question: Question, context: Context, known: query.History) -> Advice
         UsageError: the sources name no image.
     """
     places = known_places()
+    by_hand, billing = _given(question, known.measurements, context)
+    notes = () if question.from_file else _notes(known.measurements)
+    about = known.measurements, known.outcomes, _goal(question)
+    found = advise(*about, by_hand, billing, known.model, places, notes)
+    servers = command.servers(known.measurements)
+    here = {key for key, server in servers.items() if command.is_here(server)}
+    if found.split and here & set(found.split.lane.key.split()):
+        # Two that share this machine's cores are not two places.
+        names = question.places or (*places, *(m.condition.place for m in known.measurements))
+        by_hand = replace(by_hand, places=tuple(name for name in names if name != SPLIT))
+        found = advise(*about, by_hand, billing, known.model, places, notes)
+    named = command.model_option(question.model or context.settings.model, known.model)
+    found = replace(found, model_option=named, served_here=frozenset(here))
+    typed = command.command(question, found, known.measurements, context)
+    return replace(found, command=typed)
+
+
+def _given(
+    question: Question, measurements: Sequence[Measurement], context: Context
+) -> tuple[Overrides, Billing]:
+    """What was said, and what it leaves to this machine; and what a remote machine costs."""
     by_hand = Overrides(
         uplink_bytes_per_s=question.uplink_bytes_per_s,
         rtt_s=question.rtt_s,
         image_bytes=question.image_bytes,
-        slots=question.slots or _cores(question, known.measurements),
+        slots=question.slots or _cores(question, measurements),
         min_agreement=question.min_agreement,
         places=question.places,
         network=None if question.from_file else machine.network(),
+        may_rent=question.may_rent
+        or any(m.is_bring_up or m.condition.machine for m in measurements),
     )
-    kind = Kind.of(question.url) if question.url else measured(known.measurements, by_hand, places)
+    kind = _meant(question, measurements, by_hand)
     billing, remote_slots = _billing(question, kind, context)
-    by_hand = replace(
-        by_hand,
-        remote_slots=remote_slots,
-        state=question.state or (question.machines.get(kind, StartState.ABSENT) if kind else None),
-        kind=kind or _priced(question),
-    )
+    state = question.state or (question.machines.get(kind, StartState.ABSENT) if kind else None)
+    kind = kind or _priced(question)
+    return replace(by_hand, remote_slots=remote_slots, state=state, kind=kind), billing
+
+
+def _meant(
+    question: Question, measurements: Sequence[Measurement], by_hand: Overrides
+) -> Kind | None:
+    """The kind of rented machine that is meant: named, measured, or there; None of a server."""
+    if question.url:
+        return Kind.of(question.url)
+    kind = measured(measurements, by_hand, known_places())
+    is_server = any(m.condition.url for m in measurements if m.is_of_a_place)
+    if kind or is_server or question.instance_type:
+        return kind
+    return next(iter(question.machines), None)
+
+
+def _goal(question: Question) -> Goal:
     images, total_bytes = _job(question)
-    goal = Goal(
+    return Goal(
         images=images,
         total_bytes=total_bytes if question.image_bytes is None else images * question.image_bytes,
         optimize=question.optimize,
@@ -87,10 +126,6 @@ def answer(question: Question, context: Context, known: query.History) -> Advice
         max_cost_usd=question.max_cost_usd,
         value_of_time_usd_per_h=question.value_of_time_usd_per_h,
         risk=question.risk,
-    )
-    notes = () if question.from_file else _notes(known.measurements)
-    return advise(
-        known.measurements, known.outcomes, goal, by_hand, billing, known.model, places, notes
     )
 
 

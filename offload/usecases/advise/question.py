@@ -75,6 +75,13 @@ class Question:
         if not 0 <= self.min_agreement <= 1:
             raise UsageError("--min-agreement takes a share from 0 to 1.")
 
+    @property
+    def may_rent(self) -> bool:
+        """Whether a machine is rented already, or its kind, price or start state is named."""
+        is_priced = self.price_usd_per_h is not None
+        is_named = self.state in {StartState.STOPPED, StartState.ABSENT} or Kind.of(self.url)
+        return bool(self.machines or self.instance_type or is_priced or is_named)
+
     def what_if(self, text: str) -> "Question":
         """The question with other values: `uplink=20Mbit,price=0.17`.
 

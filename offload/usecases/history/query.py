@@ -104,13 +104,16 @@ def _of_one_model(
     telling = jobs or newest_first
     if not telling:
         return [], asked or "unknown"
-    names = {asked, os.path.basename(asked)} if asked else {telling[0].condition.model.name}
+    names = {asked or telling[0].condition.model.name}
+    if asked:
+        names.add(os.path.basename(asked).removesuffix(".tflite"))
     model = next((m.condition.model for m in telling if m.condition.model.name in names), None)
     if model is None and jobs:
-        others = ", ".join(sorted({m.condition.model.name for m in jobs}))
+        others = sorted({m.condition.model.name for m in jobs})
         raise UsageError(
-            f"Nothing was measured with the model {asked!r}, only with {others}.",
-            hint=f"To measure it: offload profile PHOTOS -m {asked}",
+            f"Nothing was measured with the model {asked!r}, only with {', '.join(others)}.",
+            hint=f"To measure it: offload profile PHOTOS --model {asked}; to ask of {others[0]}: "
+            f"--model {others[0]}",
         )
     if model is None:
         return [], asked or "unknown"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from offload.costmodel import statistics
 from offload.domain.measurements import ImageSample, Probe
@@ -11,6 +12,8 @@ _PRECISE = 0.03
 """Half the 95 % interval of the mean gap between completions, over the mean, that is enough."""
 _SMALLEST_BLOCK = 5
 _DRIFT = 0.1
+_NOTICEABLE_S = {"inference": 1e-3, "round trip": 5e-3}
+"""What differs by less is no doubt, however many times it is the usual: a scheduler's tick."""
 
 
 @dataclass(slots=True)
@@ -51,20 +54,20 @@ def sample_warnings(
     images are warm-up.
     """
     infer_s = [image.durations.infer_s for image in images[in_flight:]]
-    if slow := statistics.outliers(infer_s):
+    if slow := statistics.outliers(infer_s, _NOTICEABLE_S["inference"]):
         yield (
             f"{slow} of {len(infer_s)} inferences took far longer than the others: something else "
             "may have been running there; close it and profile again."
         )
     drift = statistics.drift(infer_s)
-    if abs(drift) > _DRIFT:
+    if abs(drift) > _DRIFT and abs(drift) * median(infer_s) > _NOTICEABLE_S["inference"]:
         word = "slower" if drift > 0 else "faster"
         yield (
             f"Inference became {abs(drift):.0%} {word} while it was measured: the processor may "
             "have been warming up or slowing down; profile again with a longer --budget."
         )
     trips_s = [probe.seconds for probe in probes if probe.kind == "rtt"]
-    if statistics.outliers(trips_s):
+    if statistics.outliers(trips_s, _NOTICEABLE_S["round trip"]):
         yield (
             f"Round trips took from {min(trips_s) * 1000:.0f} to {max(trips_s) * 1000:.0f} ms: the "
             "link is unsteady; profile again, or over a cable."

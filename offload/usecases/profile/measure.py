@@ -189,13 +189,13 @@ class Measurer:
         return max(_FEWEST, int(_FULL_SHARE * self.budget.left_s / one_s))
 
     def _sides_px(self, done: Burst, probes: Sequence[Probe]) -> list[int]:
-        """Longest sides of copies to measure: the one asked for, or some where the link binds."""
+        """Longest sides of copies to measure: the one asked for, or some if the link is slow."""
         if not known()[self.request.where].takes("upload_max_side"):
             return []
         asked_px = self.request.upload_max_side
         if asked_px:
             return [asked_px] if probes else []
-        if not _uplink_binds(done.samples, probes, done.slots):
+        if not _is_uplink_bound(done.samples, probes, done.slots):
             return []
         usual_px = median(drawn.longest_px for drawn in self.images.drawn)
         return [side_px for side_px in _SIDES_PX if side_px < usual_px][:_MOST_SIDES]
@@ -287,7 +287,7 @@ class Measurer:
         }
 
 
-def _uplink_binds(images: Sequence[ImageSample], probes: Sequence[Probe], slots: int) -> bool:
+def _is_uplink_bound(images: Sequence[ImageSample], probes: Sequence[Probe], slots: int) -> bool:
     """Whether images take longer to send than the place's slots take to decode and infer them."""
     if not images:
         return False

@@ -122,8 +122,8 @@ class Deployment:
                     self.reporter.warn(f"{error} It is sent instead.")
         if engine_arch is None:
             raise OffloadError(
-                "The machine reaches no registry to build the image from, and there is no Docker "
-                "engine here to send it from.",
+                "The machine reaches no registry to build the container image from, and no Docker "
+                "engine here could send it.",
                 hint="To start one here: sudo systemctl start docker",
             )
         if engine_arch != arch:

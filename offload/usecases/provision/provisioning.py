@@ -1,7 +1,7 @@
 """A rented machine brought up and made to serve."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -38,6 +38,11 @@ _OPTIONS = ("--access-log", "--max-bytes", str(image_files.MAX_FILE_BYTES))
 _OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
 """Parts of a record that are not asked for, but came of it."""
 
+_STEPS = {
+    StartPhase.API: 1, StartPhase.START: 1, StartPhase.PENDING: 2, StartPhase.BOOT: 3,
+    StartPhase.ENGINE: 4, StartPhase.IMAGE: 5, StartPhase.BUILD: 6, StartPhase.CONTAINER: 7,
+}  # fmt: skip
+"""A phase of a bring-up -> which step of all it is."""
 _TRY_S, _LET_IN_S, _LIVE_S, _READY_S = 5.0, 300.0, 120.0, 300.0
 _PENALTY_S = 1.5
 """How much longer to wait after a refusal: OpenSSH 9.8 shuts out who knocks in vain too often."""
@@ -89,7 +94,7 @@ def _carried_out(
 ) -> Provisioned:
     def phase_begins(phase: StartPhase) -> None:
         begins(phase)
-        reporter.emit(PhaseBegan(phase))
+        reporter.emit(step_of(phase, phases.taken_s))
 
     configured, reporter = context.settings, context.reporter
     folder = machine_files.folder(configured.machines_path, plan.record.spec.name)
@@ -124,6 +129,14 @@ def _carried_out(
     took_s, under = time.monotonic() - began_s, _condition(info, local.record)
     measurement = brought_up(under, came_from, phases.taken_s, origin, took_s, context)
     return Provisioned(machine, local.record, came_from, phases.taken_s, origin, info, measurement)
+
+
+def step_of(phase: StartPhase, taken: Iterable[str]) -> PhaseBegan:
+    """That a phase begins, with the number of its step, which never goes back: an image that had to
+    be built here first is sent in the step of the building.
+    """
+    step = max(_STEPS[each] for each in (*map(StartPhase, taken), phase))
+    return PhaseBegan(phase, step=step, steps=max(_STEPS.values()))
 
 
 def _secured(steps: Deployment, local: MachineState, stack: ExitStack) -> Deployment:
