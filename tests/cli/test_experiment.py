@@ -70,6 +70,7 @@ def test_every_cell_is_on_disk_with_what_was_predicted_and_measured(
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "4 of 4 cells done" in done.stderr
+    assert all(re.search(rf"\[{n}/4\] local, [13] images?: \d", done.stderr) for n in range(1, 5))
     assert f"offload report {study}" in done.stderr
     assert cells(study) == [
         ("0000", "1", "local", "1"), ("0001", "1", "local", "3"),
@@ -88,10 +89,13 @@ def test_every_cell_is_on_disk_with_what_was_predicted_and_measured(
     document = json.loads((study / "study.json").read_text())
     assert (document["seed"], document["repeats"], document["model"]) == (0, 2, "builtin")
     assert document["command"][:2] == ["offload", "experiment"]
+    assert document["input_px"] == [224, 224]
+    assert (study / "photo.jpg").read_bytes().startswith(b"\xff\xd8")
     surroundings = json.loads((study / "environment.json").read_text())
     assert surroundings["started_at"] <= surroundings["ended_at"]
     assert surroundings["client"]["usable_cores"] >= 1
     assert surroundings["places"]["local"]["host"]["cpu"] == surroundings["client"]["cpu"]
+    assert surroundings["places"]["local"]["model"]["runtime"] == "tflite"
     assert "offload" in surroundings["versions"]
 
 

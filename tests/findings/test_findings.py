@@ -251,7 +251,7 @@ def test_no_link_is_named_where_the_detector_binds() -> None:
 )
 def test_what_images_queue_for_binds(numbers: dict[str, float], stage: str) -> None:
     (group,) = Study(tuple(runs(REMOTE, 9, 5.0, **numbers)), places=KNOWN).groups.values()
-    found = phases.binding(group)
+    found = phases.bottleneck(group)
     assert found is not None
     assert found[0] == stage
     assert sum(phases.of(group).values()) == pytest.approx(sum(numbers.values()))
@@ -262,7 +262,7 @@ def test_start_up_binds_where_it_is_most_of_a_cold_job() -> None:
     (group,) = Study(
         tuple(runs(REMOTE.but(cold=True), 9, 5.0, **numbers)), places=KNOWN
     ).groups.values()
-    assert phases.binding(group) == ("start-up", 0.8)
+    assert phases.bottleneck(group) == ("start-up", 0.8)
 
 
 def test_replicas_speed_up_by_their_rates() -> None:

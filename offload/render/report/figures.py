@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from offload.domain.units import show_s, show_usd
 from offload.findings import phases
-from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
 from offload.findings.scaling import Sweep
@@ -22,7 +20,6 @@ Series = Mapping[Variant, Mapping[int, Group]]
 """A variant's groups by their number of images."""
 
 _MOST_POINTS = 250
-_POINTS = 90
 _SHORT_LABEL = 0.05
 """The least share of a bar that is wide enough for a number."""
 
@@ -32,14 +29,17 @@ def makespan(compared: Comparisons, series: Series) -> str:
     with drawing.panel(2.9) as (figure, axes):
         for variant, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _straighten(_line(axes, known, compared.looks[variant], compared.names.short(variant)))
+            _line(axes, known, compared.looks[variant], compared.names.short(variant))
         numbers = sorted({n for groups in series.values() for n in groups})
         drawing.log_if_wide(axes, "x", numbers)
         every = [each for groups in series.values() for each in groups.values()]
         drawing.log_if_wide(axes, "y", [s for each in every for s in each.values("makespan_s")])
         drawing.ticks(axes, numbers)
         for crossing in compared.crossings:
-            _mark(axes, crossing, series)
+            if crossing.images and series.keys() >= {crossing.slow, crossing.fast}:
+                axes.axvline(
+                    crossing.images.value, color=GREY, linewidth=1, dashes=(1, 2), zorder=1
+                )
         drawing.key(figure, axes)
         return drawing.finished(figure, "makespan", "number of images", "total time in seconds")
 
@@ -189,37 +189,16 @@ def dollars(compared: Comparisons) -> str:
         return drawing.finished(figure, "dollars", *what)
 
 
-def _line(axes: Axes, points: Mapping[int, Estimate], number: int, name: str) -> Line2D:
+def _line(axes: Axes, points: Mapping[int, Estimate], number: int, name: str) -> None:
     """A line through the points with bars for what is likely, in the look of a number."""
     look, arms = drawing.look(number), np.hstack([_arms(point) for point in points.values()])
-    line: Line2D = axes.errorbar(
+    line = axes.errorbar(
         list(points), [point.value for point in points.values()], yerr=arms, color=look.colour,
         marker=look.marker, markersize=4.5, linewidth=1.5, capsize=2.5, label=name,
     ).lines[0]  # fmt: skip
     line.set_dashes(look.dashes)
-    return line
-
-
-def _straighten(line: Line2D) -> None:
-    """Make a line straight in what it shows, also where the scales are not."""
-    numbers = np.asarray(line.get_xdata(), float)
-    between = np.union1d(numbers, np.geomspace(numbers[0], numbers[-1], _POINTS))
-    line.set_data(between, np.interp(between, numbers, np.asarray(line.get_ydata(), float)))
-    line.set_markevery([int(index) for index in np.searchsorted(between, numbers)])
 
 
 def _arms(point: Estimate) -> np.ndarray:
     """Below and above, as errorbar takes them."""
     return np.array([[point.value - point.low], [point.high - point.value]])
-
-
-def _mark(axes: Axes, crossing: Crossing, series: Series) -> None:
-    if crossing.images is None or not series.keys() >= {crossing.slow, crossing.fast}:
-        return
-    groups = series[crossing.fast]
-    ends = [groups[n].median("makespan_s") or 0.0 for n in (crossing.before, crossing.after)]
-    share = (crossing.images.value - crossing.before) / (crossing.after - crossing.before)
-    axes.plot(
-        [crossing.images.value], [ends[0] + share * (ends[1] - ends[0])], "o", markersize=9,
-        markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=5,
-    )  # fmt: skip
