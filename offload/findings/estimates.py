@@ -1,4 +1,4 @@
-"""Medians of few runs, and how sure they are."""
+"""Medians of few runs, and the confidence in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ class Comparisons:
 
     @cached_property
     def variants(self) -> Sequence[Variant]:
-        """Those that are shown: of too many, the warm, whole images and those here go first."""
+        """Those that are shown: of too many, the warm, full-size images and those here go first."""
 
         def rank(variant: Variant) -> tuple[bool, bool, bool]:
             away = self.traits(variant).leaves_machine

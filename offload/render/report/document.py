@@ -74,7 +74,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole report."""
+    """A report."""
 
     title: str
     subtitle: str

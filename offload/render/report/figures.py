@@ -26,7 +26,7 @@ _SHORT_LABEL = 0.05
 
 def makespan(compared: Comparisons, series: Series) -> str:
     """Seconds over the number of images, a line for each variant, bars for what is likely."""
-    with drawing.panel(2.9) as (figure, axes):
+    with drawing.panel(2.5) as (figure, axes):
         for variant, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
             _line(axes, known, compared.looks[variant], compared.names.short(variant))
@@ -45,8 +45,8 @@ def makespan(compared: Comparisons, series: Series) -> str:
 
 
 def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
-    """An image's way as a bar for each group, in shares of the whole, which stands beside it."""
-    with drawing.panel(0.95 + 0.34 * len(groups)) as (figure, axes):
+    """An image's way as a bar for each group, in shares of its time, which stands beside it."""
+    with drawing.panel(0.95 + 0.28 * len(groups)) as (figure, axes):
         spent = [phases.of(group) for group in groups]
         totals = np.array([sum(each.values()) for each in spent])
         left = np.zeros(len(groups))
@@ -74,7 +74,7 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
 
 def response(sweep: Sweep, name: str) -> str:
     """Median response time over replicas, or if that is one number over requests in flight."""
-    with drawing.panel(2.8) as (figure, axes):
+    with drawing.panel(2.4) as (figure, axes):
         many = len(sweep.replicas) > 1
         lines: dict[int, dict[int, Estimate]] = {}
         for replicas, row in sorted(sweep.groups.items()):
@@ -101,7 +101,7 @@ def transfer(
     lines: Mapping[Variant, LinkFit],
 ) -> str:
     """Transfer time over what was sent of each image, with the line through them."""
-    with drawing.panel(2.7) as (figure, axes):
+    with drawing.panel(2.2) as (figure, axes):
         top = 0.0
         for variant, line in lines.items():
             look, sent = drawing.look(compared.looks[variant]), photos[variant]
@@ -127,7 +127,7 @@ def transfer(
 
 def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
     """What runs took over what was predicted of them."""
-    with drawing.panel(3.0) as (figure, axes):
+    with drawing.panel(2.6) as (figure, axes):
         for number, place in enumerate(places):
             look = drawing.look(number)
             for assumed in (False, True):
@@ -160,7 +160,7 @@ def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
 def dollars(compared: Comparisons) -> str:
     """Dollars over seconds, those joined that nothing beats in both."""
     bills, names = compared.bills, compared.names
-    with drawing.panel(2.6) as (figure, axes):
+    with drawing.panel(2.3) as (figure, axes):
         front = [bill for bill in bills if bill.best]
         axes.step(
             [b.seconds.value for b in front], [b.usd.value for b in front], where="post",

@@ -19,13 +19,14 @@ _LONG_WORD = re.compile(r"[^ ]{60}(?=[^ ])")
 _PLACE = re.compile(r"┌─ (.+):(\d+):\d+")
 _DRAWN = {"svg", "picture"}
 _MOST_PAGES = 8
-_SCALES = (1.0, 0.94, 0.88)
-_SMALL_SCALES = (0.8, 0.7, 0.6)
+_SCALES, _SMALL_SCALES = (1.0, 0.94, 0.88, 0.82, 0.76), (0.7, 0.6)
+_FOOT_PT = 774.0
+"""Where the text of an A4 page ends, from its top."""
 
 
 def pages(document: Document, wanted: Templates | None = None) -> bytes:
-    """The whole file: A4, fonts embedded; figures are smaller where that saves pages. What is said
-    goes to the templates as document.json, so none of it is taken for markup.
+    """The file: A4, fonts embedded; figures are smaller where that saves paper. Templates get what
+    is said as document.json, so none of it is taken for markup.
 
     Raises:
         UsageError: a template cannot be used.
@@ -52,13 +53,13 @@ def pages(document: Document, wanted: Templates | None = None) -> bytes:
 
 
 def _set(folder: str) -> bytes:
-    made = _compiled(folder, 1.0)  # of what is wrong, a query does not say where
-    found = {scale: _pages(folder, scale) for scale in _SCALES}
-    scale = min(found, key=lambda each: found[each])
-    if found[scale] > _MOST_PAGES:
-        enough = (each for each in _SMALL_SCALES if _pages(folder, each) <= _MOST_PAGES)
-        scale = next(enough, _SMALL_SCALES[-1])
-    return made if scale == 1 else _compiled(folder, scale)
+    """The file with its figures as large as they may be for few pages and little empty paper."""
+    made = _compiled(folder, _SCALES[0])  # of what is wrong, a query does not say where
+    paper = {scale: _paper(folder, scale) for scale in _SCALES}
+    if min(paper.values()) > (True, 0):
+        paper = {scale: _paper(folder, scale) for scale in _SMALL_SCALES}
+    scale = min(paper, key=lambda each: paper[each])
+    return made if scale == _SCALES[0] else _compiled(folder, scale)
 
 
 def _compiled(folder: str, scale: float) -> bytes:
@@ -67,10 +68,17 @@ def _compiled(folder: str, scale: float) -> bytes:
     return made
 
 
-def _pages(folder: str, scale: float) -> int:
+def _paper(folder: str, scale: float) -> tuple[bool, float]:
+    """Whether there are too many pages; and how many there are, the empty feet of all but the last
+    counted once more.
+    """
     main = os.path.join(folder, "report.typ")
-    said = typst.query(main, "<pages>", field="value", **_options(folder, scale))
-    return int((json.loads(said) or [0])[0])
+    said = typst.query(main, "<end>", field="value", **_options(folder, scale))
+    feet: dict[int, float] = {}
+    for end in json.loads(said):
+        feet[end["page"]] = max(float(end["y"].removesuffix("pt")), feet.get(end["page"], 0.0))
+    full = [*feet.values()][:-1]
+    return len(feet) > _MOST_PAGES, len(feet) + sum(1 - foot / _FOOT_PT for foot in full)
 
 
 def _options(folder: str, scale: float) -> dict[str, Any]:

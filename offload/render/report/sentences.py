@@ -32,7 +32,7 @@ _NAMING = ("label", "link_mbit", "upload_max_side_px", "cold")
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
     "label": lambda label: f" {cut(label, _LONGEST)}" if label else "",
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
-    "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with whole images",
+    "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with full-size images",
 }
 
 

@@ -132,15 +132,15 @@ def _no_link_sentence(compared: Comparisons, pair: Pair) -> str:
 
 
 def _uploads(compared: Comparisons) -> Iterator[str]:
-    """What smaller copies take beside whole images."""
-    whole = {
+    """What smaller copies take beside full-size images."""
+    full = {
         variant.but(**_BUT_KNOBS): compared.study.series(variant)
         for variant in compared.variants
         if variant.upload_max_side_px is None
     }
     for variant in compared.variants:
         one = compared.study.series(variant)
-        other = whole.get(variant.but(upload_max_side_px=None, **_BUT_KNOBS), {})
+        other = full.get(variant.but(upload_max_side_px=None, **_BUT_KNOBS), {})
         both = set(one) & set(other)
         if variant.upload_max_side_px is not None and both:
             pair = Pair(one[max(both)], other[max(both)])

@@ -32,7 +32,7 @@ def design(compared: Comparisons) -> list[Block]:
     study, say = compared.study, compared.say
     seed = study.design.get("seed")
     seeded = f" (seed {seed})" if isinstance(seed, int) else ""
-    rounds = ", one whole round of repeats after another" if study.attempts > 1 else ""
+    rounds = ", one round of repeats after another" if study.attempts > 1 else ""
     runs = len(study.runs) if len(study.runs) > 1 else None
     order = say("order", runs=runs, seeded=seeded, rounds=rounds)
     rows = [*_factors(compared)]
@@ -82,14 +82,14 @@ def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
     yield "images in a job", ", ".join(f"{number:,}" for number in compared.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):
-            whole = ", or as it is" if name == "upload_max_side_px" and _sent_whole(study) else ""
-            yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + whole
+            rest = ", or as it is" if name == "upload_max_side_px" and _sent_as_is(study) else ""
+            yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + rest
     starts = {run.lane.cold for run in study.runs}
     yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"
     yield "repeats", str(study.attempts)
 
 
-def _sent_whole(study: Study) -> bool:
+def _sent_as_is(study: Study) -> bool:
     """Whether images were sent as they are where others were made smaller."""
     sides: dict[str, set[int | None]] = {}
     for run in study.runs:
@@ -124,8 +124,8 @@ def measures(compared: Comparisons) -> list[Block]:
         told.append(say("no_intervals"))
     elif repeats > 1:
         # The extreme medians are more than a tenth up to three repeats.
-        sure = 1 - 0.5 ** (repeats - 1) if repeats <= 3 else None  # noqa: PLR2004
-        span = say("range", repeats=repeats, sure=sure)
+        confidence = 1 - 0.5 ** (repeats - 1) if repeats <= 3 else None  # noqa: PLR2004
+        span = say("range", repeats=repeats, confidence=confidence)
         told.append(say("intervals", repeats=repeats, range=span))
         if compared.pairs:
             told.append(say("comparison"))
