@@ -39,7 +39,7 @@ from offload.render.report.sentences import (
     round_images,
     wording,
 )
-from offload.render.report.templates import ours
+from offload.render.report.templating import ours
 from offload.usecases.experiment.study import recorded
 from tests.measured import PLACES as KNOWN
 from tests.studies import LAWS, PHASES, RUNS, Law, Made, change, made

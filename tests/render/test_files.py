@@ -12,7 +12,7 @@ from offload.domain.errors import UsageError
 from offload.domain.study_tables import shown
 from offload.drivers.images import pictures
 from offload.findings.study import MeasuredRun, Study, Variant
-from offload.render.report import build, html, pdf, templates
+from offload.render.report import build, html, pdf, templating
 from offload.render.report.document import Document, Figure, Paragraph, Section, Table
 from offload.usecases.experiment.study import recorded
 from tests.browser import launched
@@ -211,10 +211,10 @@ def test_a_page_has_its_contents_and_is_dark_where_people_want_that(scaling: Doc
     assert "prefers-color-scheme: dark" in page
 
 
-def own(folder: Path, **files: str) -> templates.Templates:
+def own(folder: Path, **files: str) -> templating.Templates:
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)
-    return templates.read(str(folder))
+    return templating.read(str(folder))
 
 
 def test_a_template_of_the_same_name_goes_before_ours(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_broken_template_is_one_sentence_with_its_file_and_line(
 
 def test_templates_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"The templates in '.*nothing' cannot be read: No such"):
-        templates.read(str(tmp_path / "nothing"))
+        templating.read(str(tmp_path / "nothing"))
 
 
 def test_ours_are_part_of_the_package() -> None:

@@ -4,11 +4,11 @@ import os
 
 from offload.domain.errors import UsageError
 from offload.findings.study import Study
-from offload.render.report import html, templates
+from offload.render.report import html, templating
 from offload.render.report.chapters import conclusions, evidence, method, opening, results
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Document, Section, referring
-from offload.render.report.templates import Templates
+from offload.render.report.templating import Templates
 from offload.render.tables import write_file
 
 _NAMES = ("report.pdf", "report.html")
@@ -21,7 +21,7 @@ def document(study: Study, wanted: Templates | None = None) -> Document:
     Raises:
         UsageError: a template cannot be used.
     """
-    compared = Comparisons(study, wanted or templates.ours())
+    compared = Comparisons(study, wanted or templating.ours())
     sections = [
         Section("Introduction", opening.introduction(compared, conclusions.short(compared))),
         Section("Problem overview", opening.problem(compared)),
@@ -66,7 +66,7 @@ def write(study: Study, paths: list[str], template: str | None = None) -> None:
     Raises:
         UsageError: one cannot be written, or a template not be used.
     """
-    wanted = templates.read(template)
+    wanted = templating.read(template)
     made = document(study, wanted)
     for path in paths:
         if path.lower().endswith(".html"):

@@ -14,7 +14,7 @@ from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
 from offload.findings.study import COLD, TOTAL, Group, Study, Variant
 from offload.render.report.sentences import Names, Sentences
-from offload.render.report.templates import Templates, ours
+from offload.render.report.templating import Templates, ours
 
 _MOST_VARIANTS = 5
 """Lines that a figure, and columns that a table, can hold and still be read."""

@@ -7,9 +7,9 @@ from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSynta
 from jinja2.sandbox import SandboxedEnvironment
 
 from offload.findings.study import Study
-from offload.render.report import templates
+from offload.render.report import templating
 from offload.render.report.document import Document, tidy
-from offload.render.report.templates import Templates
+from offload.render.report.templating import Templates
 
 
 def page(document: Document, study: Study, wanted: Templates | None = None) -> str:
@@ -18,7 +18,7 @@ def page(document: Document, study: Study, wanted: Templates | None = None) -> s
     Raises:
         UsageError: a template cannot be used.
     """
-    found = wanted or templates.ours()
+    found = wanted or templating.ours()
 
     def load(name: str) -> tuple[str, str, None] | None:
         return (found.text(name), name, None) if name in found.contents else None

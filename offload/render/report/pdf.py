@@ -11,9 +11,9 @@ from typing import Any
 import typst
 
 from offload.domain.results import Json
-from offload.render.report import templates
+from offload.render.report import templating
 from offload.render.report.document import Block, Code, Document, Figure, Section, tidy
-from offload.render.report.templates import Templates
+from offload.render.report.templating import Templates
 
 _LONG_WORD = re.compile(r"[^ ]{60}(?=[^ ])")
 _PLACE = re.compile(r"┌─ (.+):(\d+):\d+")
@@ -31,7 +31,7 @@ def pages(document: Document, wanted: Templates | None = None) -> bytes:
     Raises:
         UsageError: a template cannot be used.
     """
-    found = wanted or templates.ours()
+    found = wanted or templating.ours()
     figures = [block for block in document.blocks() if isinstance(block, Figure)]
     sections = [_section(section, found) for section in document.sections]
     told = {"title": document.title, "subtitle": document.subtitle, "sections": sections}

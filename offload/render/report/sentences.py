@@ -13,7 +13,7 @@ from offload.domain.units import show_bytes, show_rate, show_s, show_usd
 from offload.findings.estimates import Estimate
 from offload.findings.study import Variant
 from offload.render.report.document import cut, listing
-from offload.render.report.templates import Templates, ours
+from offload.render.report.templating import Templates, ours
 from offload.render.words import between, capital, count, percent
 
 _LONGEST = 40
