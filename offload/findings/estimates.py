@@ -60,7 +60,9 @@ def chance_less(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 def surely_less(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether the median of `one` is the smaller one in nine resamples of ten; with a single value
-    of either, whether all of `one` are smaller than all of `other`.
+    of either, whether all of `one` are smaller than all of `other`. Nothing is not.
     """
+    if not (one and other):
+        return False
     chance = chance_less(one, other)
     return max(one) < min(other) if chance is None else chance >= CLEAR
