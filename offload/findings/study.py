@@ -186,7 +186,8 @@ def of_tables(
     Raises:
         UsageError: there is no run, a column is missing, or a cell is no number or no place.
     """
-    read = tuple(_run(row, line) for line, row in enumerate(runs, 2))
+    starts_s = _cold_starts(environment)
+    read = tuple(_run(row, line, starts_s) for line, row in enumerate(runs, 2))
     if not read:
         raise UsageError("This study has no run yet.", hint=HINT)
     lanes = {run.cell: run.lane for run in read if not run.error}
@@ -198,7 +199,7 @@ def of_tables(
     return Study(read, photos, design, environment, places=places)
 
 
-def _run(row: Row, line: int) -> MeasuredRun:
+def _run(row: Row, line: int, starts_s: Mapping[str, float]) -> MeasuredRun:
     where = f"Line {line} of runs.csv"
     for name in _NEEDED:
         if row.get(name) is None:
@@ -209,6 +210,8 @@ def _run(row: Row, line: int) -> MeasuredRun:
         raise UsageError(f"{where} names no number of images.", hint=HINT)
     if not is_name(row["place"]):
         raise UsageError(f"{where} has {row['place']!r} for a place.", hint=HINT)
+    if not _is_true(row, "cold") and row["place"] in starts_s:
+        numbers["startup_s"] = starts_s[row["place"]]
     if numbers.get("startup_s") and "detect_s" in numbers:
         numbers[COLD] = numbers["startup_s"] + numbers["detect_s"]
     error = plain(row["error"])
@@ -222,6 +225,14 @@ def _run(row: Row, line: int) -> MeasuredRun:
         assumed=_is_true(row, "assumed"),
         error=error,
     )
+
+
+def _cold_starts(environment: Mapping[str, Any]) -> dict[str, float]:
+    """Of places that stay up what it took to bring them up, which warm runs do not say."""
+    places = environment.get("places")
+    known = places.items() if isinstance(places, Mapping) else ()
+    facts = {place: each.get("cold_start_s") for place, each in known if isinstance(each, Mapping)}
+    return {p: s for p, s in facts.items() if isinstance(s, float) and 0 < s < math.inf}
 
 
 def _lane(row: Row, where: str) -> Variant:

@@ -372,9 +372,23 @@ def row(**cells: object) -> dict[str, str]:
 def test_a_failed_run_has_no_numbers() -> None:
     study = of_tables([row(), row(cell="2", error="It broke.")], [], {}, {}, KNOWN)
     assert [run.numbers for run in study.runs] == [{"makespan_s": 2.5}, {}]
+    assert len(study.failed) == 1
+
+
+def test_start_up_and_the_rest_are_the_cold_total() -> None:
     (cold,) = of_tables([row(startup_s=0.5, detect_s=2.5)], [], {}, {}, KNOWN).runs
     assert cold.numbers[COLD] == 3.0
-    assert len(study.failed) == 1
+
+
+@pytest.mark.parametrize(("start_s", "cold_s"), [(2.12, 2.5), ("soon", 0.41), (float("inf"), 0.41)])
+def test_a_warm_container_has_the_start_of_the_one_that_was_brought_up(
+    start_s: object, cold_s: float
+) -> None:
+    environment = {"places": {"container": {"cold_start_s": start_s}, "local": 3}}
+    warm = row(place="container", startup_s=0.03, detect_s=0.38, makespan_s=0.38)
+    cold = row(place="container", startup_s=2.4, detect_s=0.38, makespan_s=2.78, cold="true")
+    study = of_tables([warm, cold], [], {}, environment, KNOWN)
+    assert [run.numbers[COLD] for run in study.runs] == pytest.approx([cold_s, 2.78])
 
 
 @pytest.mark.parametrize("makespan_s", ["", "0"])

@@ -144,12 +144,17 @@ class Sentences(string.Formatter):
 
 def took(estimate: Estimate) -> str:
     """`2.4 s (2.2 to 2.7)`, or the value alone where chance is not known."""
-    return between(estimate.value, estimate.interval or (estimate.value,) * 2, show_s)
+    return _told(estimate, show_s)
 
 
 def times(factor: Estimate) -> str:
     """`2.4 (2.3 to 2.5)`."""
-    return between(factor.value, factor.interval or (factor.value,) * 2, digits)
+    return _told(factor, digits)
+
+
+def _told(estimate: Estimate, show: Callable[[float], str]) -> str:
+    ends = estimate.low, estimate.high
+    return between(estimate.value, ends, show, always=estimate.interval is not None)
 
 
 def in_one_unit(rows: Iterable[Sequence[Estimate | str]], scale: float = 1.0) -> list[list[str]]:

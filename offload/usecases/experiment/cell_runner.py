@@ -126,8 +126,11 @@ class CellRunner:
         is_warm = (stays or known()[cell.place].leaves_machine) and not cell.cold
         may_build = stays and not self._built  # the image, which is no part of any start
         if is_warm or may_build:
-            with self._detected(cell, 1):
-                pass
+            with self._detected(cell, 1) as detected:
+                phases = detected.totals["phases"]
+                if StartPhase.CREATE in phases:  # runs that find it up do not say what that takes
+                    start_s = detected.totals["startup_s"] - phases.get(StartPhase.BUILD, 0.0)
+                    self.environment.add(cell.place, {"cold_start_s": start_s})
         if stays and cell.cold:
             self._built = True
             take_down(self.kept_as)
