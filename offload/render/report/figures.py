@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from offload.domain.units import show_s, show_usd
+from offload.domain.units import show_usd
 from offload.findings import phases
 from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
@@ -15,6 +15,7 @@ from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, GREY, HATCHES, INK
 from offload.render.report.comparisons import Comparisons, thinned
+from offload.render.report.sentences import digits, time_unit
 
 Series = Mapping[Variant, Mapping[int, Group]]
 """A variant's groups by their number of images."""
@@ -62,8 +63,10 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
             paper = {"color": "white", "alpha": 0.85, "pad": 0.8}
             axes.bar_label(bars, texts, label_type="center", color=INK, fontsize=8, bbox=paper)
             left += shares
+        unit, scale = time_unit(totals)
         for row, total in enumerate(totals):
-            axes.text(1.012, row, f"{show_s(total)} an image", va="center", color=INK)
+            text = f"{digits(total / scale)} {unit} an image"
+            axes.text(1.012, row, text, va="center", color=INK)
         axes.set_yticks(range(len(groups)), names)
         axes.set(xlim=(0, 1))
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}")

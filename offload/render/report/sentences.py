@@ -175,9 +175,9 @@ def in_one_unit(rows: Iterable[Sequence[Estimate | str]], scale: float = 1.0) ->
     return [[*map(shown, row)] for row in kept]
 
 
-def time_unit(seconds: Iterable[Estimate]) -> tuple[str, float]:
-    """The unit for a table of times, and its seconds."""
-    return ("ms", 1e-3) if max((s.value for s in seconds), default=1.0) < 1 else ("s", 1.0)
+def time_unit(seconds: Iterable[float]) -> tuple[str, float]:
+    """The unit to show all of some times in, and its seconds."""
+    return ("ms", 1e-3) if max(seconds, default=1.0) < 1 else ("s", 1.0)
 
 
 def longer(ratio: float) -> str:
@@ -187,11 +187,6 @@ def longer(ratio: float) -> str:
     if ratio < 1.5:  # noqa: PLR2004 - from there on people say so
         return f"{percent(ratio - 1)} longer than"
     return f"{digits(ratio)} times as long as"
-
-
-def off(error: float) -> str:
-    """An error without its sign: `12 %`, `a factor of 4.7`."""
-    return percent(error) if error < 1 else f"a factor of {digits(1 + error)}"
 
 
 def round_images(number: float) -> str:
@@ -207,6 +202,6 @@ def digits(value: float) -> str:
 
 SHOWN: Mapping[str, Callable[[Any], str]] = {
     "s": show_s, "bytes": show_bytes, "rate": show_rate, "usd": show_usd, "share": percent,
-    "took": took, "times": times, "longer": longer, "off": off, "digits": digits,
+    "took": took, "times": times, "longer": longer, "digits": digits,
     "about": round_images, "and": listing, "or": lambda items: listing(items, "or"),
 }  # fmt: skip

@@ -73,7 +73,9 @@ def _makespans(compared: Comparisons) -> Table:
         for column, kind in columns.items():
             cells = [_cell(compared, variant, number, column) for variant in variants]
             rows.append([f"{number:,}{kind}", *cells])
-    unit, scale = time_unit(each for row in rows for each in row if isinstance(each, Estimate))
+    unit, scale = time_unit(
+        each.value for row in rows for each in row if isinstance(each, Estimate)
+    )
     header = "images", *(f"{compared.names.short(v)} ({unit})" for v in variants)
     repeats, some = compared.study.repeats, len(compared.numbers) - len(numbers)
     meant = f"medians of up to {repeats} runs, and what 90 % of resamples hold"
