@@ -5,10 +5,10 @@ from pathlib import Path
 
 from offload.render.report import build
 from offload.render.report.document import Figure
-from offload.usecases.experiment import report_data
+from offload.usecases.experiment.study import recorded
 
 folder, *wanted = sys.argv[1:]
 targets = dict(each.split("=", 1) for each in wanted)
-for block in build.document(report_data.study(folder)).blocks():
+for block in build.document(recorded(folder)).blocks():
     if isinstance(block, Figure) and block.name in targets:
         Path(targets[block.name]).write_text(block.svg + "\n", encoding="utf-8")

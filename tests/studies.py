@@ -15,8 +15,8 @@ from tests.measured import PLACES as KNOWN
 
 PHASES = tuple(each.name for each in fields(Durations))
 RUNS = (
-    "Date", "Total Images", "Payload Size", "Transfer Speed", "Total Execution time on server (s)",
-    "Avg Inference Time (s)", "Location",
+    "Date", "Total Images", "Payload Size (MB)", "Transfer Speed (MB/s)",
+    "Total Execution time on server (s)", "Avg Inference Time (s)", "Location",
     "cell", "round", "place", "label", "images", "concurrency", "replicas", "cpus",
     "upload_max_side_px", "link_mbit", "cold", "makespan_s", "startup_s", "detect_s",
     "images_per_s", "infer_mean_s", "infer_p50_s", "infer_p95_s", "response_p50_s",

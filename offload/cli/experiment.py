@@ -167,7 +167,7 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
             for run in running.runs:
                 runs.append(run)
                 advance(run)
-                reporter.note(studies.cell_line(run))
+                reporter.note(studies.cell_line(run, running.done + len(runs), total))
     for line in studies.summary_lines(runs, total, running.done, standing, out):
         reporter.note(line)
     if interrupted:
@@ -188,6 +188,14 @@ def report(
             "FILE",
         ),
     ] = None,
+    template: Annotated[
+        str | None,
+        Option(
+            metavar="DIR",
+            help="Templates that replace those of the same name: report.html, report.typ, "
+            "sentences.toml, conclusions.html, …",
+        ),
+    ] = None,
 ) -> None:
     """Write up a study: figures, and conclusions with their numbers.
 
@@ -199,6 +207,6 @@ def report(
     from offload.usecases.experiment.study import recorded
 
     paths = build.targets(study if out is None else out)
-    build.write(recorded(study), paths)
+    build.write(recorded(study), paths, template)
     for path in paths:
         typer.echo(path)

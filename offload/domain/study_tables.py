@@ -8,10 +8,12 @@ from offload.domain.studies import LEVELS, CellOutcome, CellRun
 from offload.domain.timing import Durations, Spread, spread
 
 PEOPLES = (
-    "Date", "Total Images", "Payload Size", "Transfer Speed", "Total Execution time on server (s)",
-    "Avg Inference Time (s)", "Location",
+    "Date", "Total Images", "Payload Size (MB)", "Transfer Speed (MB/s)",
+    "Total Execution time on server (s)", "Avg Inference Time (s)", "Location",
 )  # fmt: skip
-"""The columns of tables that people keep by hand; `costmodel.runs_table` reads them."""
+"""The columns of tables that people keep by hand, with the units that their cells go without;
+`costmodel.runs_table` reads them.
+"""
 PHASES = tuple(each.name for each in fields(Durations))
 _ON_THE_WAY = ("upload_wait_s", "upload_s", "download_s")
 NUMBERS = (
@@ -101,10 +103,9 @@ def _as_by_hand(run: CellRun, outcome: CellOutcome, means: Mapping[str, float]) 
     rest_s = makespan_s - means["decode_s"] - means["infer_s"]
     if away and run.goodput_bytes_per_s and rest_s > 0:
         transfer_s = min(payload_bytes / run.goodput_bytes_per_s, rest_s)
-    speed = f"{payload_bytes / transfer_s / 1e6:.6f} MB/s" if transfer_s else ""
     return {
-        "Payload Size": f"{payload_bytes / 1e6:.6f} MB",
-        "Transfer Speed": speed,
+        "Payload Size (MB)": payload_bytes / 1e6,
+        "Transfer Speed (MB/s)": payload_bytes / transfer_s / 1e6 if transfer_s else None,
         "Total Execution time on server (s)": makespan_s - transfer_s,
         "Avg Inference Time (s)": means["infer_s"],
     }

@@ -10,9 +10,7 @@ import numpy as np
 from offload.costmodel.terms import Draws
 from offload.findings import estimates
 from offload.findings.estimates import Estimate, draws
-from offload.findings.study import Study, Variant
-
-_M = "makespan_s"
+from offload.findings.study import TOTAL, Study, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +36,23 @@ class Crossing:
     after: int
 
 
-def between(study: Study, one: Variant, other: Variant) -> Crossing | None:
-    """Where two lanes cross; None where they do not share two numbers of images."""
+def between(study: Study, one: Variant, other: Variant, column: str = TOTAL) -> Crossing | None:
+    """Where two lanes cross in a column of seconds; None where they do not share two numbers of
+    images.
+    """
     first, second = study.series(one), study.series(other)
-    numbers = sorted(set(first) & set(second))
+    both = set(first) & set(second)
+    numbers = sorted(n for n in both if first[n].values(column) and second[n].values(column))
     if len(numbers) < 2:  # noqa: PLR2004 - a single number has nothing beside it
         return None
-    seconds = [(first[n].values(_M), second[n].values(_M)) for n in numbers]
+    seconds = [(first[n].values(column), second[n].values(column)) for n in numbers]
     medians = np.array([[np.median(one_s) - np.median(other_s) for one_s, other_s in seconds]])
     drawn = np.stack([draws(one_s) - draws(other_s) for one_s, other_s in seconds], axis=1)
     root = float(_last_roots(medians, numbers)[0])
     slow, fast = (other, one) if medians[0, -1] < 0 else (one, other)
     ahead, behind = study.series(fast), study.series(slow)
-    clear = [ahead[n].is_faster(behind[n]) for n in numbers]
-    lost = [behind[n].is_faster(ahead[n]) for n in numbers]
+    clear = [ahead[n].is_faster(behind[n], column) for n in numbers]
+    lost = [behind[n].is_faster(ahead[n], column) for n in numbers]
     each = list(zip(numbers, clear, lost, strict=True))
     after = next((n for n in numbers if n >= root), numbers[0])
     roots = _last_roots(drawn, numbers)

@@ -35,7 +35,7 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlaceFacts:
-    """A place as it was found: its machine, the link to it, and what it was rented as."""
+    """A place as it was found: its machine, its link, what it was rented as, and its model."""
 
     host: HostFacts | None = None
     goodput_bytes_per_s: float | None = None
@@ -44,6 +44,9 @@ class PlaceFacts:
     region: str = ""
     usd_per_h: float | None = None
     tunnel: bool = False
+    runtime: str = ""
+    sha256: str = ""
+    min_score: float | None = None
 
 
 def client(study: Study) -> HostFacts | None:
@@ -68,7 +71,15 @@ def site(study: Study, lane: Variant) -> PlaceFacts:
         region=text(found, "region"),
         usd_per_h=_number(found, "usd_per_h"),
         tunnel=bool(found.get("tunnel")),
+        runtime=text(found, "model", "runtime"),
+        sha256=text(found, "model", "sha256"),
+        min_score=_number(found, "min_score"),
     )
+
+
+def model(study: Study) -> str:
+    """The name of the model, in the words of the design."""
+    return text(study.design, "model") or text(study.design, "model", "name")
 
 
 def text(document: Mapping[str, Any], *path: str) -> str:

@@ -1,4 +1,4 @@
-"""Medians of few runs, and how sure they are."""
+"""Medians of few runs, and the confidence in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,9 @@ def chance_less(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 def surely_less(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether the median of `one` is the smaller one in nine resamples of ten; with a single value
-    of either, whether all of `one` are smaller than all of `other`.
+    of either, whether all of `one` are smaller than all of `other`. Nothing is not.
     """
+    if not (one and other):
+        return False
     chance = chance_less(one, other)
     return max(one) < min(other) if chance is None else chance >= CLEAR

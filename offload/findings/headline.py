@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from offload.findings.study import Study, Variant
+from offload.findings.study import TOTAL, Study, Variant
 
 KNOBS = ("concurrency", "replicas", "cpus")
 """What is turned to make a place faster; the rest of a lane is what there is."""
@@ -31,10 +31,12 @@ def settings(study: Study, lane: Variant) -> int:
     return sum(other.but(**blank) == lane.but(**blank) for other in study.lanes)
 
 
-def base(study: Study, lane: Variant, among: Sequence[Variant]) -> Variant | None:
+def base(
+    study: Study, lane: Variant, among: Sequence[Variant], column: str = TOTAL
+) -> Variant | None:
     """The lane on the machine that has the images to compare `lane` with, of those that share a
     number of images with it, started alike if there is one: the simplest place other than its own,
-    or one that is surely faster than that.
+    or one that is surely faster than that by a column of seconds.
     """
     numbers, own = set(study.series(lane)), study.places[lane.place]
     rivals = [
@@ -51,6 +53,6 @@ def base(study: Study, lane: Variant, among: Sequence[Variant]) -> Variant | Non
     for rival in sorted(alike, key=lambda r: study.places[r.place].simplicity):
         ours, theirs = study.series(rival), study.series(chosen) if chosen else {}
         most = max(set(ours) & set(theirs), default=0)  # images that both did
-        if chosen is None or (most and ours[most].is_faster(theirs[most])):
+        if chosen is None or (most and ours[most].is_faster(theirs[most], column)):
             chosen = rival
     return chosen

@@ -8,9 +8,8 @@ import numpy as np
 
 from offload.costmodel.statistics import theil_sen
 from offload.findings import phases
-from offload.findings.study import Group, Study, TransferPoint, Variant
+from offload.findings.study import TOTAL, Group, Study, TransferPoint, Variant
 
-_M = "makespan_s"
 _MBIT = 1e6 / 8
 _FASTER = 1.1
 """A job may seem to send this much faster than its link, which is never quite the same."""
@@ -77,7 +76,8 @@ def needed(
 
     Between two links that were measured, makespan is a straight line in seconds per byte. With one
     link, the job is what it sends at its goodput and a rest that stays, and no less than its
-    decoding and inference spread over the `cores` that are there; that holds while the link binds.
+    decoding and inference spread over the `cores` that are there; that holds while the link is the
+    bottleneck.
     """
     base_s = base.median("makespan_s")
     group = study.series(lane).get(base.images)
@@ -96,8 +96,8 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
     rates = sorted(groups)
     if not (groups and base.is_faster(groups[rates[0]]) and groups[rates[-1]].is_faster(base)):
         return None
-    base_s = base.median(_M) or 0.0
-    points = [(rate, groups[rate].median(_M) or 0.0) for rate in rates]
+    base_s = base.median(TOTAL) or 0.0
+    points = [(rate, groups[rate].median(TOTAL) or 0.0) for rate in rates]
     for (slow, slow_s), (fast, fast_s) in pairwise(points):
         if slow_s > base_s >= fast_s:
             share = (slow_s - base_s) / (slow_s - fast_s)
@@ -109,8 +109,12 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
 def _by_rest(
     group: Group, base_s: float, goodput: float | None, cores: int | None
 ) -> Needed | None:
-    sent, seconds, binds = group.median("sent_bytes"), group.median(_M), phases.binding(group)
-    if not goodput or not sent or seconds is None or binds is None or binds[0] != "link":
+    sent, seconds, slowest = (
+        group.median("sent_bytes"),
+        group.median(TOTAL),
+        phases.bottleneck(group),
+    )
+    if not goodput or not sent or seconds is None or slowest is None or slowest[0] != "link":
         return None
     if sent / goodput > _FASTER * seconds:  # the link was not what it was when it was measured
         return None

@@ -19,8 +19,8 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     "link": ("waiting for the uplink", "transfer"),
     "detector": ("waiting for a detector", "decoding", "inference"),
 }
-"""What may bind -> the phases that images spend at it or waiting for it. In a pipeline they queue
-in front of the slowest stage, so the largest share tells which one that is.
+"""What may be the bottleneck -> the phases that images spend at it or waiting for it. In a pipeline
+they queue in front of the slowest stage, so the largest share tells which one that is.
 """
 
 
@@ -34,7 +34,7 @@ def of(group: Group) -> dict[str, float]:
     return found if sum(found.values()) > 0 else {}
 
 
-def binding(group: Group) -> tuple[str, float] | None:
+def bottleneck(group: Group) -> tuple[str, float] | None:
     """What most of an image's time is spent at or waiting for, and the share of it; `start-up`
     where that is most of the job. None where the phases are not known.
     """

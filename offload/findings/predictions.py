@@ -6,7 +6,9 @@ from itertools import product
 
 import numpy as np
 
-from offload.findings.study import MeasuredRun, Study, Variant
+from offload.findings.study import TOTAL, MeasuredRun, Study, Variant
+
+_BAD = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,37 @@ def accuracy(runs: Sequence[MeasuredRun]) -> PredictionAccuracy | None:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceAccuracy:
+    """How right the predictions for a place were. Where they were `bad`, the shares of them that
+    were in part `assumed`, and how many times as long the slowest repeat took as the fastest, in
+    the median of the jobs, tell why.
+    """
+
+    place: str
+    accuracy: PredictionAccuracy
+    assumed: float
+    spread: float
+
+    @property
+    def bad(self) -> bool:
+        """Whether they were off by more than a quarter."""
+        return self.accuracy.median_error > _BAD
+
+
+def by_place(study: Study, runs: Sequence[MeasuredRun]) -> list[PlaceAccuracy]:
+    """The predictions of these runs, place by place."""
+    found = []
+    for place in study.place_names():
+        these = [run for run in runs if run.lane.place == place]
+        timed = [g.values(TOTAL) for g in study.groups.values() if g.lane.place == place]
+        if these and (known := accuracy(these)):
+            spread = float(np.median([max(seconds) / min(seconds) for seconds in timed]))
+            assumed = sum(run.assumed for run in these) / len(these)
+            found.append(PlaceAccuracy(place, known, assumed, spread))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Choices:
     """For how many jobs the place that was predicted to be fastest was so, and the mean of what the
     picks took beyond the fastest, as a share of it.
@@ -57,7 +90,7 @@ class Choices:
 
     made: int
     right: int
-    regret: float
+    lost: float
 
 
 def choices(study: Study, among: Sequence[Variant]) -> Choices | None:

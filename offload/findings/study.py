@@ -18,6 +18,9 @@ from offload.findings.estimates import Estimate, estimate, surely_less
 _NEEDED = ("cell", "place", "images", "makespan_s", "error")
 _TRUE = {"true", "yes", "1"}
 
+TOTAL, COLD = "makespan_s", "cold_s"
+"""Seconds of a run as it was asked for, and with its start-up whatever was asked for."""
+
 Row = Mapping[str, str]
 
 
@@ -44,8 +47,8 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRun:
-    """One run: what was set, and the numbers that came of it by the name of their column. A failed
-    one has an `error` and no numbers.
+    """One run: what was set, and the numbers that came of it by the name of their column, `COLD`
+    among them where its start-up is known. A failed one has an `error` and no numbers.
     """
 
     cell: str
@@ -80,9 +83,9 @@ class Group:
         """A column's numbers, a run each."""
         return [run.numbers[column] for run in self.runs if column in run.numbers]
 
-    def is_faster(self, other: "Group") -> bool:
-        """Whether its runs surely take less time than the other's."""
-        return surely_less(self.values("makespan_s"), other.values("makespan_s"))
+    def is_faster(self, other: "Group", column: str = TOTAL) -> bool:
+        """Whether its runs surely take less time than the other's, of which both have some."""
+        return surely_less(self.values(column), other.values(column))
 
     def estimate(self, column: str) -> Estimate | None:
         """The median of a column; None where it is empty."""
@@ -95,14 +98,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Study:
-    """All that was recorded. `design` and `environment` are the documents beside the runs; `places`
-    tells what a place is, and which are told of first.
+    """All that was recorded. `design` and `environment` are the documents beside the runs,
+    `picture` is one annotated photo in its format, if there is one; `places` tells what a place is,
+    and which are told of first.
     """
 
     runs: tuple[MeasuredRun, ...]
     photos: tuple[TransferPoint, ...] = ()
     design: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    picture: bytes = b""
     places: KnownPlaces = field(kw_only=True)
 
     @cached_property
@@ -181,7 +186,8 @@ def of_tables(
     Raises:
         UsageError: there is no run, a column is missing, or a cell is no number or no place.
     """
-    read = tuple(_run(row, line) for line, row in enumerate(runs, 2))
+    starts_s = _cold_starts(environment)
+    read = tuple(_run(row, line, starts_s) for line, row in enumerate(runs, 2))
     if not read:
         raise UsageError("This study has no run yet.", hint=HINT)
     lanes = {run.cell: run.lane for run in read if not run.error}
@@ -193,7 +199,7 @@ def of_tables(
     return Study(read, photos, design, environment, places=places)
 
 
-def _run(row: Row, line: int) -> MeasuredRun:
+def _run(row: Row, line: int, starts_s: Mapping[str, float]) -> MeasuredRun:
     where = f"Line {line} of runs.csv"
     for name in _NEEDED:
         if row.get(name) is None:
@@ -204,6 +210,10 @@ def _run(row: Row, line: int) -> MeasuredRun:
         raise UsageError(f"{where} names no number of images.", hint=HINT)
     if not is_name(row["place"]):
         raise UsageError(f"{where} has {row['place']!r} for a place.", hint=HINT)
+    if not _is_true(row, "cold") and row["place"] in starts_s:
+        numbers["startup_s"] = starts_s[row["place"]]
+    if numbers.get("startup_s") and "detect_s" in numbers:
+        numbers[COLD] = numbers["startup_s"] + numbers["detect_s"]
     error = plain(row["error"])
     if not error and not numbers.get("makespan_s"):
         error = "It has no makespan."
@@ -215,6 +225,14 @@ def _run(row: Row, line: int) -> MeasuredRun:
         assumed=_is_true(row, "assumed"),
         error=error,
     )
+
+
+def _cold_starts(environment: Mapping[str, Any]) -> dict[str, float]:
+    """Of places that stay up what it took to bring them up, which warm runs do not say."""
+    places = environment.get("places")
+    known = places.items() if isinstance(places, Mapping) else ()
+    facts = {place: each.get("cold_start_s") for place, each in known if isinstance(each, Mapping)}
+    return {p: s for p, s in facts.items() if isinstance(s, float) and 0 < s < math.inf}
 
 
 def _lane(row: Row, where: str) -> Variant:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
-from offload.domain.studies import CellRun, Prediction, StudyStatus, lane
+from offload.domain.studies import Cell, CellRun, Prediction, StudyStatus, lane
 from offload.domain.units import show_s, show_usd
 from offload.render import progress as live
 from offload.render import tables
@@ -53,13 +53,17 @@ def _takes(predicted: Prediction) -> str:
 def progress(
     done: int, plan: StudyPlan, standing: StudyStatus, total: int, quiet: bool
 ) -> Iterator[Callable[[CellRun], None]]:
-    """A bar of cells with the ETA and the best place so far; call what is given with every run."""
+    """A bar of cells: the one in progress, the ETA, the best place so far. Call what is given with
+    every run.
+    """
     finished: set[str] = set()
     began_s = perf_counter()
 
     def describe(_speed: float | None) -> str:
         left_s = plan.left_s(finished, perf_counter() - began_s)
-        return ", ".join(filter(None, [f"ETA {show_s(left_s)}", best(standing)]))
+        now = plan.cells[len(finished) : len(finished) + 1]
+        begun = [cell_name(cell, done + len(finished) + 1, total) for cell, _ in now]
+        return ", ".join(filter(None, [*begun, f"ETA {show_s(left_s)}", best(standing)]))
 
     # To refresh by itself would take its share of what is measured.
     with live.counted(total, quiet, describe, done=done, auto_refresh=False) as advance:
@@ -80,10 +84,14 @@ def best(standing: StudyStatus) -> str:
     return f"best with {count(images, 'image')}: {name}, {show_s(seconds)}"
 
 
-def cell_line(run: CellRun) -> str:
-    """What one run came to."""
-    cell = run.cell
-    what = f"cell {cell.number}: {lane(cell.place, cell.varied)}, {count(cell.images, 'image')}"
+def cell_name(cell: Cell, number: int, total: int) -> str:
+    """`[3/20] container, 5 images`."""
+    return f"[{number}/{total}] {lane(cell.place, cell.varied)}, {count(cell.images, 'image')}"
+
+
+def cell_line(run: CellRun, number: int, total: int) -> str:
+    """What one run came to, the how manyth of all it was."""
+    what = cell_name(run.cell, number, total)
     if run.makespan_s is None:
         return f"{what}: failed: {run.error}"
     expected = f", predicted {_takes(run.predicted)}" if run.predicted else ""
@@ -97,6 +105,6 @@ def summary_lines(
     failed = sum(bool(run.error) for run in runs)
     so_far = done + len(runs) - failed
     lines = [f"{so_far} of {count(total, 'cell')} done" + (f", {failed} failed" if failed else "")]
-    lines += [best(standing), "The same command goes on." * (so_far < total)]
+    lines += [best(standing), "The same command continues it." * (so_far < total)]
     lines.append(f"study in {out}; to have it written up: offload report {out}")
     return [line for line in lines if line]

@@ -7,10 +7,12 @@ from offload.domain.units import show_bytes, show_rate, show_s
 Show = Callable[[float], str]
 
 
-def between(value: float, interval: tuple[float, float], show: Show) -> str:
-    """`2.4 s (2.2 to 2.7)`, or the value alone where its interval looks the same."""
+def between(
+    value: float, interval: tuple[float, float], show: Show, *, always: bool = False
+) -> str:
+    """`2.4 s (2.2 to 2.7)`; the value alone where its interval looks the same, unless `always`."""
     text, low, high = _bare([show(each) for each in (value, *interval)])
-    return show(value) + ("" if text == low == high else f" ({low} to {high})")
+    return show(value) + ("" if text == low == high and not always else f" ({low} to {high})")
 
 
 def span(interval: tuple[float, float], show: Show) -> str:

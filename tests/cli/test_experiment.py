@@ -70,6 +70,7 @@ def test_every_cell_is_on_disk_with_what_was_predicted_and_measured(
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert "4 of 4 cells done" in done.stderr
+    assert all(re.search(rf"\[{n}/4\] local, [13] images?: \d", done.stderr) for n in range(1, 5))
     assert f"offload report {study}" in done.stderr
     assert cells(study) == [
         ("0000", "1", "local", "1"), ("0001", "1", "local", "3"),
@@ -88,10 +89,13 @@ def test_every_cell_is_on_disk_with_what_was_predicted_and_measured(
     document = json.loads((study / "study.json").read_text())
     assert (document["seed"], document["repeats"], document["model"]) == (0, 2, "builtin")
     assert document["command"][:2] == ["offload", "experiment"]
+    assert document["input_px"] == [224, 224]
+    assert (study / "photo.jpg").read_bytes().startswith(b"\xff\xd8")
     surroundings = json.loads((study / "environment.json").read_text())
     assert surroundings["started_at"] <= surroundings["ended_at"]
     assert surroundings["client"]["usable_cores"] >= 1
     assert surroundings["places"]["local"]["host"]["cpu"] == surroundings["client"]["cpu"]
+    assert surroundings["places"]["local"]["model"]["runtime"] == "tflite"
     assert "offload" in surroundings["versions"]
 
 
@@ -132,7 +136,7 @@ def test_killed_at_any_point_the_same_command_comes_to_the_same_set_of_cells(
     assert not (broken / ".work").exists()
 
 
-def test_interrupted_once_the_cell_in_hand_is_finished(examples: Path, tmp_path: Path) -> None:
+def test_interrupted_once_the_cell_in_progress_is_finished(examples: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     with started(examples, "--images", "1,2,3", "--repeats", 5, "-o", study) as process:
         until_cells(study, 1)
@@ -142,7 +146,7 @@ def test_interrupted_once_the_cell_in_hand_is_finished(examples: Path, tmp_path:
     assert "Finishing this cell" in said
     assert 1 <= len(runs(study)) < 15
     assert all(line["makespan_s"] for line in runs(study))
-    assert "The same command goes on" in said
+    assert "The same command continues it" in said
 
 
 @pytest.mark.parametrize(
@@ -264,7 +268,7 @@ def test_links_are_shaped_when_another_rate_is_wanted_and_no_token_is_written_do
     surroundings = json.loads((study / "environment.json").read_text())["places"]["remote"]
     assert surroundings["rtt_s"] > 0 < surroundings["goodput_bytes_per_s"]
     assert all(float(line["usd"]) >= 0.0001 * float(line["makespan_s"]) for line in away)
-    written = [path.read_text() for path in study.iterdir() if path.is_file()]
+    written = [path.read_text("latin-1") for path in study.iterdir() if path.is_file()]
     assert not any(token in text for text in [*written, done.stdout, done.stderr])
 
 

@@ -63,3 +63,10 @@ def test_a_report_that_cannot_be_written_is_told(offload: Offload, study: Path) 
     done = offload("report", study, "-o", study / "runs.csv" / "report.html")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+
+
+def test_templates_that_are_not_there_are_told(offload: Offload, study: Path) -> None:
+    done = offload("report", study, "-o", study / "report.html", "--template", study / "nothing")
+    assert done.returncode == 2
+    assert "The templates in " in done.stderr
+    assert not (study / "report.html").exists()

@@ -72,6 +72,8 @@ def test_a_sweep_of_replicas_leaves_no_container_behind(
     ]  # fmt: skip
     assert {(line["cpus"], line["error"], line["failed"]) for line in runs} == {("0.5", "", "0")}
     assert all(float(line["response_p95_s"]) >= float(line["response_p50_s"]) for line in runs)
+    places = json.loads((study / "environment.json").read_text())["places"]
+    assert places["container"]["cold_start_s"] > 0
     assert ours(docker_engine) == []
 
 

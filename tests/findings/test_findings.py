@@ -15,7 +15,16 @@ from offload.findings import (
     predictions,
     scaling,
 )
-from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant, of_tables, plain
+from offload.findings.study import (
+    COLD,
+    TOTAL,
+    MeasuredRun,
+    Study,
+    TransferPoint,
+    Variant,
+    of_tables,
+    plain,
+)
 from tests.measured import PLACES as KNOWN
 from tests.studies import RUNS
 
@@ -73,6 +82,7 @@ def test_a_single_run_says_nothing_of_chance() -> None:
     assert estimates.chance_less([1.0], [2.0, 3.0]) is None
     assert estimates.surely_less([1.0], [2.0, 3.0])
     assert not estimates.surely_less([2.5], [2.0, 4.0])
+    assert not estimates.surely_less([], [2.0])
 
 
 @given(a=st.floats(0.5, 5), b=st.floats(0.01, 0.1), gain=st.floats(0.2, 0.8), at=st.floats(1.5, 90))
@@ -137,6 +147,22 @@ def test_a_tie_between_two_leads_of_one_lane_is_no_crossing() -> None:
     found = crossing.between(study, LOCAL, REMOTE)
     assert found is not None
     assert (found.fast, found.images, found.clear_from, found.unclear) == (REMOTE, None, 9, 5)
+
+
+def test_lanes_cross_by_the_seconds_that_are_asked_for() -> None:
+    runs_of = [
+        MeasuredRun("", lane, images, {"makespan_s": s, COLD: s + start_s})
+        for lane, start_s, each_s in ((LOCAL, 0.4, 0.03), (REMOTE, 2.1, 0.02))
+        for images in (1, 20)
+        for s in (each_s * images, 1.01 * each_s * images)
+    ]
+    study = Study(tuple(runs_of), places=KNOWN)
+    warm, cold = (crossing.between(study, LOCAL, REMOTE, column) for column in (TOTAL, COLD))
+    assert warm is not None
+    assert cold is not None
+    assert (warm.fast, warm.clear_from) == (REMOTE, 1)
+    assert (cold.fast, cold.clear_from) == (LOCAL, 1)
+    assert headline.base(study, REMOTE, study.lanes, COLD) == LOCAL
 
 
 def test_one_number_of_images_has_no_crossing() -> None:
@@ -251,7 +277,7 @@ def test_no_link_is_named_where_the_detector_binds() -> None:
 )
 def test_what_images_queue_for_binds(numbers: dict[str, float], stage: str) -> None:
     (group,) = Study(tuple(runs(REMOTE, 9, 5.0, **numbers)), places=KNOWN).groups.values()
-    found = phases.binding(group)
+    found = phases.bottleneck(group)
     assert found is not None
     assert found[0] == stage
     assert sum(phases.of(group).values()) == pytest.approx(sum(numbers.values()))
@@ -262,7 +288,7 @@ def test_start_up_binds_where_it_is_most_of_a_cold_job() -> None:
     (group,) = Study(
         tuple(runs(REMOTE.but(cold=True), 9, 5.0, **numbers)), places=KNOWN
     ).groups.values()
-    assert phases.binding(group) == ("start-up", 0.8)
+    assert phases.bottleneck(group) == ("start-up", 0.8)
 
 
 def test_replicas_speed_up_by_their_rates() -> None:
@@ -347,6 +373,22 @@ def test_a_failed_run_has_no_numbers() -> None:
     study = of_tables([row(), row(cell="2", error="It broke.")], [], {}, {}, KNOWN)
     assert [run.numbers for run in study.runs] == [{"makespan_s": 2.5}, {}]
     assert len(study.failed) == 1
+
+
+def test_start_up_and_the_rest_are_the_cold_total() -> None:
+    (cold,) = of_tables([row(startup_s=0.5, detect_s=2.5)], [], {}, {}, KNOWN).runs
+    assert cold.numbers[COLD] == 3.0
+
+
+@pytest.mark.parametrize(("start_s", "cold_s"), [(2.12, 2.5), ("soon", 0.41), (float("inf"), 0.41)])
+def test_a_warm_container_has_the_start_of_the_one_that_was_brought_up(
+    start_s: object, cold_s: float
+) -> None:
+    environment = {"places": {"container": {"cold_start_s": start_s}, "local": 3}}
+    warm = row(place="container", startup_s=0.03, detect_s=0.38, makespan_s=0.38)
+    cold = row(place="container", startup_s=2.4, detect_s=0.38, makespan_s=2.78, cold="true")
+    study = of_tables([warm, cold], [], {}, environment, KNOWN)
+    assert [run.numbers[COLD] for run in study.runs] == pytest.approx([cold_s, 2.78])
 
 
 @pytest.mark.parametrize("makespan_s", ["", "0"])

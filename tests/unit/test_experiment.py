@@ -104,7 +104,7 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_the_others_go_on() -> Non
     assert hands.kept == runs
 
 
-def test_asked_to_stop_the_cell_in_hand_is_finished_and_kept() -> None:
+def test_asked_to_stop_the_cell_in_progress_is_finished_and_kept() -> None:
     todo = DESIGN.cells()
     hands = Hands(stop_at=todo[2].number)
     assert [run.cell for run in hands.runs(todo)] == todo[:3]

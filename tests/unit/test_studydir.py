@@ -66,6 +66,24 @@ def test_the_columns_are_those_that_a_report_reads() -> None:
     assert PER_IMAGE == studies.IMAGES
 
 
+TEXTS = {"Date", "Location", "place", "label", "error"}
+
+
+def test_every_number_of_the_runs_is_plain(tmp_path: Path) -> None:
+    written(tmp_path, DESIGN.cells())
+    lines, _ = tables(tmp_path)
+    assert list(lines[0])[:7] == [
+        "Date", "Total Images", "Payload Size (MB)", "Transfer Speed (MB/s)",
+        "Total Execution time on server (s)", "Avg Inference Time (s)", "Location",
+    ]  # fmt: skip
+    numbers = {name for name in RUNS if name not in TEXTS | {"cold", "assumed"}}
+    sums = {name: sum(float(line[name] or 0) for line in lines) for name in numbers}
+    assert sums["Payload Size (MB)"] == pytest.approx(0.1 * sums["images"])
+    assert sums["images"] == 18
+    for name in ("cold", "assumed"):
+        assert {line[name] for line in lines} <= {"true", "false"}
+
+
 def test_a_finished_run_is_on_disk_before_anything_else_happens(tmp_path: Path) -> None:
     with study_dir.opened(str(tmp_path), FIXED, ABOUT) as study:
         for count, cell in enumerate(DESIGN.cells(), 1):

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple, TypeVar
 
 from offload.domain.errors import UsageError
@@ -21,17 +21,20 @@ T = TypeVar("T")
 
 _STUDY, _ENVIRONMENT = "study.json", "environment.json"
 _RUNS, _IMAGES = "runs.csv", "per_image.csv"
+_PICTURE = "photo.jpg"
 _WORK = ".work"
+_MOST_BYTES = 2**24
 _ANOTHER = "To keep it, choose another --out; to continue it, repeat its command."
 
 
 class StudyFiles(NamedTuple):
-    """The lines of both tables, each by the names of its columns, and both documents."""
+    """The lines of both tables, each by the names of its columns, both documents, and a photo."""
 
     runs: list[dict[str, str]]
     images: list[dict[str, str]]
     design: Json
     environment: Json
+    picture: bytes
 
 
 def read(folder: str) -> StudyFiles:
@@ -47,7 +50,14 @@ def read(folder: str) -> StudyFiles:
         images=_part(folder, _IMAGES, _table),
         design=_part(folder, _STUDY, _document),
         environment=_part(folder, _ENVIRONMENT, _document),
+        picture=_picture(folder),
     )
+
+
+def _picture(folder: str) -> bytes:
+    with suppress(OSError), open(os.path.join(folder, _PICTURE), "rb") as file:
+        return file.read(_MOST_BYTES)
+    return b""
 
 
 def _part(folder: str, name: str, parsed: Callable[[str], T]) -> T:
@@ -116,6 +126,16 @@ class StudyDir:
             else:
                 _append(self._path(_RUNS), _csv(RUNS, [run_line(run)]))
         (self._failed if run.error else self.done).add(cell)
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the annotated photo is there."""
+        return os.path.exists(self._path(_PICTURE))
+
+    def write_picture(self, data: bytes) -> None:
+        """Keep an annotated photo."""
+        with files.writing("the study", self._folder):
+            files.atomic_write_bytes(self._path(_PICTURE), data)
 
     def write_environment(self, document: Json) -> None:
         """Write it down."""

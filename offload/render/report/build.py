@@ -4,19 +4,24 @@ import os
 
 from offload.domain.errors import UsageError
 from offload.findings.study import Study
-from offload.render.report import html
+from offload.render.report import html, templating
 from offload.render.report.chapters import conclusions, evidence, method, opening, results
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Document, Section, referring
+from offload.render.report.templating import Templates
 from offload.render.tables import write_file
 
 _NAMES = ("report.pdf", "report.html")
 _KINDS = {".pdf", ".html"}
 
 
-def document(study: Study) -> Document:
-    """Everything that the study has to say, and nothing that it has not."""
-    compared = Comparisons(study)
+def document(study: Study, wanted: Templates | None = None) -> Document:
+    """Everything that the study has to say, and nothing that it has not, in the words of templates.
+
+    Raises:
+        UsageError: a template cannot be used.
+    """
+    compared = Comparisons(study, wanted or templating.ours())
     sections = [
         Section("Introduction", opening.introduction(compared, conclusions.short(compared))),
         Section("Problem overview", opening.problem(compared)),
@@ -55,18 +60,19 @@ def targets(out: str) -> list[str]:
     return [os.path.join(out, name) for name in _NAMES]
 
 
-def write(study: Study, paths: list[str]) -> None:
-    """The report of a study as each of the files.
+def write(study: Study, paths: list[str], template: str | None = None) -> None:
+    """The report of a study as each of the files; templates in the folder `template` go first.
 
     Raises:
-        UsageError: one cannot be written.
+        UsageError: one cannot be written, or a template not be used.
     """
-    made = document(study)
+    wanted = templating.read(template)
+    made = document(study, wanted)
     for path in paths:
         if path.lower().endswith(".html"):
-            content = html.page(made).encode()
+            content = html.page(made, study, wanted).encode()
         else:
             from offload.render.report import pdf
 
-            content = pdf.pages(made)
+            content = pdf.pages(made, wanted)
         write_file("report", path, content)

@@ -1,7 +1,7 @@
 """What the sections of a report tell of: the study's comparisons, each made once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import TypeVar
@@ -9,11 +9,12 @@ from typing import TypeVar
 from offload.domain.places import PlaceTraits
 from offload.findings import crossing, environment, headline, money, scaling
 from offload.findings.crossing import Crossing
-from offload.findings.estimates import Estimate, surely_less
+from offload.findings.estimates import Estimate, estimate, surely_less
 from offload.findings.money import CellCost
 from offload.findings.scaling import Sweep
-from offload.findings.study import Group, Study, Variant
+from offload.findings.study import COLD, TOTAL, Group, Study, Variant
 from offload.render.report.sentences import Names, Sentences
+from offload.render.report.templating import Templates, ours
 
 _MOST_VARIANTS = 5
 """Lines that a figure, and columns that a table, can hold and still be read."""
@@ -23,21 +24,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pair:
-    """A variant beside the one it is compared with, both with the most images that they share."""
+    """A variant beside the one it is compared with, both with the most images that they share, by a
+    column of seconds.
+    """
 
     candidate: Group
     base: Group
+    column: str = TOTAL
 
     @property
     def values(self) -> tuple[list[float], list[float]]:
         """Seconds of each run of either."""
-        return self.candidate.values("makespan_s"), self.base.values("makespan_s")
+        return self.candidate.values(self.column), self.base.values(self.column)
 
     @property
     def seconds(self) -> tuple[Estimate, Estimate]:
         """What either takes."""
-        variant, base = (group.estimate("makespan_s") for group in (self.candidate, self.base))
-        assert variant is not None  # a group is of runs that finished
+        variant, base = (group.estimate(self.column) for group in (self.candidate, self.base))
+        assert variant is not None  # or there would be no pair
         assert base is not None
         return variant, base
 
@@ -55,13 +59,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """A study, and all that is said of it more than once."""
+    """A study, and all that is said of it more than once, in the words of some templates."""
 
     study: Study
+    templates: Templates = field(default_factory=ours)
 
     @cached_property
     def variants(self) -> Sequence[Variant]:
-        """Those that are shown: of too many, the warm, whole images and those here go first."""
+        """Those that are shown: of too many, the warm, full-size images and those here go first."""
 
         def rank(variant: Variant) -> tuple[bool, bool, bool]:
             away = self.traits(variant).leaves_machine
@@ -85,7 +90,7 @@ class Comparisons:
     @cached_property
     def say(self) -> Callable[..., str]:
         """Gives a sentence by its name, with what it is filled in with."""
-        return Sentences(self.names).say
+        return Sentences(self.names, self.templates).say
 
     def traits(self, variant: Variant) -> PlaceTraits:
         """What the place of a variant is."""
@@ -111,14 +116,39 @@ class Comparisons:
     @cached_property
     def pairs(self) -> Sequence[Pair]:
         """Each variant that has a base; those elsewhere first, the best before others."""
+        return self._paired(self.variants, TOTAL)
+
+    @cached_property
+    def starts_apart(self) -> bool:
+        """Whether start-up is known that is no part of the total time, as the place was up."""
+        return any(not variant.cold and self.startup(variant) for variant in self.variants)
+
+    @cached_property
+    def cold_pairs(self) -> Sequence[Pair]:
+        """The same with start-up, where it is known and no part of the total time already."""
+        warm = [v for v in self.variants if not v.cold and self.startup(v)]
+        return self._paired(warm, COLD)
+
+    def _paired(self, variants: Sequence[Variant], column: str) -> Sequence[Pair]:
         found = []
-        for variant in self.variants:
-            base = headline.base(self.study, variant, self.variants)
+        for variant in variants:
+            base = headline.base(self.study, variant, variants, column)
             if base is not None:
                 one, other = self.study.series(variant), self.study.series(base)
                 most = max(set(one) & set(other))
-                found.append(Pair(one[most], other[most]))
-        return sorted(found, key=lambda pair: (not self._is_away(pair), pair.ratio))
+                found.append(Pair(one[most], other[most], column))
+        timed = [pair for pair in found if all(pair.values)]
+        return sorted(timed, key=lambda pair: (not self.is_away(pair), pair.ratio))
+
+    def startup(self, variant: Variant) -> Estimate | None:
+        """Seconds until the variant was ready, over all of its runs; None where nobody knows."""
+        groups = self.study.series(variant).values()
+        return estimate([s for group in groups for s in group.values("startup_s") if s])
+
+    def when(self, column: str) -> str:
+        """Which seconds are meant, where there are two kinds."""
+        said = ", start-up included" if column == COLD else ", once all is up"
+        return said if self.cold_pairs else ""
 
     @cached_property
     def looks(self) -> Mapping[Variant, int]:
@@ -133,16 +163,25 @@ class Comparisons:
     @property
     def away(self) -> Sequence[Pair]:
         """Those pairs that are about offloading."""
-        return [pair for pair in self.pairs if self._is_away(pair)]
+        return [pair for pair in self.pairs if self.is_away(pair)]
 
-    def _is_away(self, pair: Pair) -> bool:
+    def is_away(self, pair: Pair) -> bool:
+        """Whether a pair is about offloading."""
         return self.traits(pair.candidate.lane).leaves_machine
 
     @cached_property
     def crossings(self) -> Sequence[Crossing]:
         """Where those pairs change places, as far as they share two numbers of images."""
-        found = (crossing.between(self.study, p.candidate.lane, p.base.lane) for p in self.pairs)
-        return [each for each in found if each]
+        return self._crossed(self.pairs)
+
+    @cached_property
+    def cold_crossings(self) -> Sequence[Crossing]:
+        """The same with start-up."""
+        return self._crossed(self.cold_pairs)
+
+    def _crossed(self, pairs: Sequence[Pair]) -> Sequence[Crossing]:
+        lanes = ((p.candidate.lane, p.base.lane, p.column) for p in pairs)
+        return [each for lane in lanes if (each := crossing.between(self.study, *lane))]
 
     @cached_property
     def numbers(self) -> Sequence[int]:

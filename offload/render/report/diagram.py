@@ -1,6 +1,5 @@
 """The architecture of a study: the machines, what ran on them, and what lay between."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,24 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from offload.domain.units import show_bytes, show_rate, show_s
 from offload.findings import environment
-from offload.findings.environment import HostFacts
 from offload.findings.study import Study, Variant, levels
 from offload.render import drawing
 from offload.render.drawing import GREY, INK
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Figure, cut, listing
+from offload.render.report.document import Figure, listing
 from offload.render.report.sentences import bare
 from offload.render.words import count
 
-_LONGEST_HERE, _LONGEST_THERE = 70, 30
-"""Letters of a line about a machine."""
 _MOST_LEVELS = 2
 
 # Millimetres on paper.
 _WIDTH, _LEFT, _RIGHT = 160.0, 103.0, 46.0
-_HEAD, _BOX, _ROW, _LINK = 14.0, 12.0, 15.0, 8.5
+_HEAD, _BOX, _ROW, _LINK = 8.0, 12.0, 15.0, 8.5
 _CLIENT = (4.0, 37.0)
 _TARGET = (65.0, 34.0)
 _SMALL_PT = 7.5
@@ -48,10 +43,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DiagramSite:
-    """A machine: what it is, and what runs on it."""
+    """A machine, and what runs on it."""
 
     name: str
-    lines: Sequence[str]
     targets: Sequence[Target]
 
 
@@ -67,29 +61,14 @@ def architecture(compared: Comparisons) -> Figure | None:
         if variant.place not in near:
             far.setdefault((variant.place, variant.label), variant)
     there = [_site(study, variant) for variant in list(far.values())[:2]]
-    lines = _lines(environment.client(study), _LONGEST_HERE)
-    targets = [_here(study, place) for place in near]
-    here = DiagramSite("machine with the images", lines, targets)
+    here = DiagramSite("machine with the images", [_here(study, place) for place in near])
     most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
-    sizes = [photo.bytes for photo in study.photos if photo.bytes]
-    weight = [f"{show_bytes(sum(sizes) / len(sizes))} on average"] if sizes else []
     caption = (
         f"What was used: {count(len(used), 'place')} ({listing(used)}), and the way of an image to "
         f"{'each' if len(used) > 1 else 'it'}."
     )
-    svg = _draw([most, *weight], here, there)
+    svg = _draw([most], here, there)
     return Figure("architecture", svg, caption, 1.0 if there else 0.64)
-
-
-def _lines(machine: HostFacts | None, longest: int) -> list[str]:
-    if machine is None:
-        return []
-    memory = f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else ""
-    cores = count(machine.usable_cores or machine.cores or 0, "core") if machine.cores else ""
-    # A processor's name goes without its trade marks.
-    cpu = re.sub(r"\s+", " ", re.sub(r"\((R|TM|tm)\)|Processor|CPU|@.*", " ", machine.cpu)).strip()
-    lines = cpu, ", ".join(filter(None, (cores, memory)))
-    return [cut(line, longest) for line in lines if line]
 
 
 def _here(study: Study, place: str) -> Target:
@@ -114,21 +93,11 @@ def _levels(values: Sequence[float]) -> str:
 
 def _site(study: Study, variant: Variant) -> DiagramSite:
     site = environment.site(study, variant)
-    rates = levels((run for run in study.done if run.lane.place == variant.place), "link_mbit")
-    rate = f"{_levels(rates)} Mbit/s" if rates else ""
-    if not rate and site.goodput_bytes_per_s:
-        rate = show_rate(site.goodput_bytes_per_s)
-    trip = f"round trip {show_s(site.rtt_s)}" if site.rtt_s else ""
     tunnel = site.tunnel or bool(site.instance_type)
-    way = ", ".join(filter(None, ("HTTP through SSH" if tunnel else "HTTP", rate, trip)))
-    rented = ", ".join(filter(None, (site.instance_type, site.region)))
-    lines = _lines(site.host, _LONGEST_THERE)
-    if rented:
-        lines = [cut(rented, _LONGEST_THERE), *lines]
     colour = drawing.look(study.known_names().index(variant.place)).colour
     where = ["in a container"] if tunnel else []
-    target = Target(colour, "offload serve", where, way)
-    return DiagramSite(bare(study.places[variant.place]), lines, [target])
+    target = Target(colour, "offload serve", where, "HTTP through SSH" if tunnel else "HTTP")
+    return DiagramSite(bare(study.places[variant.place]), [target])
 
 
 def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
@@ -166,8 +135,6 @@ def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
     _rounded(axes, corner, size, GREY, _PAPER, radius=2.0, linewidth=0.8, zorder=1)
     x, top = corner[0] + 3, corner[1] + size[1]
     axes.text(x, top - 2.2, site.name, weight="bold", va="top", color=INK)
-    lines = "\n".join(site.lines)
-    axes.text(x, top - 6.2, lines, va="top", color=INK, fontsize=_SMALL_PT, linespacing=1.15)
 
 
 def _box(axes: Axes, target: Target, corner: Point, size: Point) -> None:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|m?s|min|h|[kMGT]?B|[kMG]?bit/s|GiB|px|images?/s)(?!\w))")
 _INTERVAL = re.compile(r"\(\d[^()]{0,15} to \d[^()]{0,15}\)")
@@ -15,6 +16,7 @@ _NAMED = re.compile(r"(?<!\S)@[a-z]+\d*")
 class Paragraph:
     """Sentences; `lead` is a bold word or two before them. `@name` refers to a figure or table."""
 
+    kind: ClassVar[str] = "paragraph"
     text: str
     lead: str = ""
 
@@ -23,6 +25,7 @@ class Paragraph:
 class Code:
     """Lines to type."""
 
+    kind: ClassVar[str] = "code"
     lines: Sequence[str]
 
 
@@ -30,6 +33,7 @@ class Code:
 class Table:
     """Cells below a header, right-aligned but for the first column if `numbers`."""
 
+    kind: ClassVar[str] = "table"
     name: str
     caption: str
     header: Sequence[str]
@@ -40,13 +44,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An SVG element with what it says; `width` is a share of the text's."""
+    """An SVG element, or else a picture, with what it says; `width` is a share of the text's."""
 
+    kind: ClassVar[str] = "figure"
     name: str
     svg: str
     caption: str
     width: float = 1.0
     number: int = 0
+    picture: bytes = b""
 
 
 Block = Paragraph | Code | Table | Figure
@@ -60,10 +66,15 @@ class Section:
     blocks: Sequence[Block]
     level: int = 1
 
+    @property
+    def name(self) -> str:
+        """What its template and its anchor are called: `how-to-do-it-again`."""
+        return "-".join(re.findall("[a-z0-9]+", self.heading.lower()))
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole report."""
+    """A report."""
 
     title: str
     subtitle: str
@@ -81,12 +92,10 @@ def paragraph(*sentences: str, lead: str = "") -> list[Block]:
     return [Paragraph(text, lead)] if text else []
 
 
-def spans(text: str) -> Iterator[tuple[str, bool]]:
-    """Pieces of a text, and whether each is code; units and intervals stay on one line."""
-    for number, piece in enumerate(text.split("`")):
-        if piece:
-            code = number % 2 == 1
-            yield (piece if code else _together(piece)), code
+def tidy(text: str) -> str:
+    """The text with units and intervals kept on one line, but for code between backticks."""
+    pieces = text.split("`")
+    return "`".join(each if n % 2 else _together(each) for n, each in enumerate(pieces))
 
 
 def _together(text: str) -> str:

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from offload.domain.units import show_s, show_usd
+from offload.domain.units import show_usd
 from offload.findings import phases
-from offload.findings.crossing import Crossing
 from offload.findings.estimates import Estimate
 from offload.findings.link import LinkFit
 from offload.findings.scaling import Sweep
@@ -17,36 +15,39 @@ from offload.findings.study import Group, MeasuredRun, TransferPoint, Variant
 from offload.render import drawing
 from offload.render.drawing import COLOURS, GREY, HATCHES, INK
 from offload.render.report.comparisons import Comparisons, thinned
+from offload.render.report.sentences import digits, time_unit
 
 Series = Mapping[Variant, Mapping[int, Group]]
 """A variant's groups by their number of images."""
 
 _MOST_POINTS = 250
-_POINTS = 90
 _SHORT_LABEL = 0.05
 """The least share of a bar that is wide enough for a number."""
 
 
 def makespan(compared: Comparisons, series: Series) -> str:
     """Seconds over the number of images, a line for each variant, bars for what is likely."""
-    with drawing.panel(2.9) as (figure, axes):
+    with drawing.panel(2.5) as (figure, axes):
         for variant, groups in series.items():
             known = {n: e for n, g in groups.items() if (e := g.estimate("makespan_s"))}
-            _straighten(_line(axes, known, compared.looks[variant], compared.names.short(variant)))
+            _line(axes, known, compared.looks[variant], compared.names.short(variant))
         numbers = sorted({n for groups in series.values() for n in groups})
         drawing.log_if_wide(axes, "x", numbers)
         every = [each for groups in series.values() for each in groups.values()]
         drawing.log_if_wide(axes, "y", [s for each in every for s in each.values("makespan_s")])
         drawing.ticks(axes, numbers)
         for crossing in compared.crossings:
-            _mark(axes, crossing, series)
+            if crossing.images and series.keys() >= {crossing.slow, crossing.fast}:
+                axes.axvline(
+                    crossing.images.value, color=GREY, linewidth=1, dashes=(1, 2), zorder=1
+                )
         drawing.key(figure, axes)
         return drawing.finished(figure, "makespan", "number of images", "total time in seconds")
 
 
 def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
-    """An image's way as a bar for each group, in shares of the whole, which stands beside it."""
-    with drawing.panel(0.95 + 0.34 * len(groups)) as (figure, axes):
+    """An image's way as a bar for each group, in shares of its time, which stands beside it."""
+    with drawing.panel(0.95 + 0.28 * len(groups)) as (figure, axes):
         spent = [phases.of(group) for group in groups]
         totals = np.array([sum(each.values()) for each in spent])
         left = np.zeros(len(groups))
@@ -62,8 +63,10 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
             paper = {"color": "white", "alpha": 0.85, "pad": 0.8}
             axes.bar_label(bars, texts, label_type="center", color=INK, fontsize=8, bbox=paper)
             left += shares
+        unit, scale = time_unit(totals)
         for row, total in enumerate(totals):
-            axes.text(1.012, row, f"{show_s(total)} an image", va="center", color=INK)
+            text = f"{digits(total / scale)} {unit} an image"
+            axes.text(1.012, row, text, va="center", color=INK)
         axes.set_yticks(range(len(groups)), names)
         axes.set(xlim=(0, 1))
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}")
@@ -74,7 +77,7 @@ def where_time_goes(groups: Sequence[Group], names: Sequence[str]) -> str:
 
 def response(sweep: Sweep, name: str) -> str:
     """Median response time over replicas, or if that is one number over requests in flight."""
-    with drawing.panel(2.8) as (figure, axes):
+    with drawing.panel(2.4) as (figure, axes):
         many = len(sweep.replicas) > 1
         lines: dict[int, dict[int, Estimate]] = {}
         for replicas, row in sorted(sweep.groups.items()):
@@ -101,7 +104,7 @@ def transfer(
     lines: Mapping[Variant, LinkFit],
 ) -> str:
     """Transfer time over what was sent of each image, with the line through them."""
-    with drawing.panel(2.7) as (figure, axes):
+    with drawing.panel(2.2) as (figure, axes):
         top = 0.0
         for variant, line in lines.items():
             look, sent = drawing.look(compared.looks[variant]), photos[variant]
@@ -127,7 +130,7 @@ def transfer(
 
 def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
     """What runs took over what was predicted of them."""
-    with drawing.panel(3.0) as (figure, axes):
+    with drawing.panel(2.6) as (figure, axes):
         for number, place in enumerate(places):
             look = drawing.look(number)
             for assumed in (False, True):
@@ -160,7 +163,7 @@ def predictions(runs: Sequence[MeasuredRun], places: Sequence[str]) -> str:
 def dollars(compared: Comparisons) -> str:
     """Dollars over seconds, those joined that nothing beats in both."""
     bills, names = compared.bills, compared.names
-    with drawing.panel(2.6) as (figure, axes):
+    with drawing.panel(2.3) as (figure, axes):
         front = [bill for bill in bills if bill.best]
         axes.step(
             [b.seconds.value for b in front], [b.usd.value for b in front], where="post",
@@ -189,37 +192,16 @@ def dollars(compared: Comparisons) -> str:
         return drawing.finished(figure, "dollars", *what)
 
 
-def _line(axes: Axes, points: Mapping[int, Estimate], number: int, name: str) -> Line2D:
+def _line(axes: Axes, points: Mapping[int, Estimate], number: int, name: str) -> None:
     """A line through the points with bars for what is likely, in the look of a number."""
     look, arms = drawing.look(number), np.hstack([_arms(point) for point in points.values()])
-    line: Line2D = axes.errorbar(
+    line = axes.errorbar(
         list(points), [point.value for point in points.values()], yerr=arms, color=look.colour,
         marker=look.marker, markersize=4.5, linewidth=1.5, capsize=2.5, label=name,
     ).lines[0]  # fmt: skip
     line.set_dashes(look.dashes)
-    return line
-
-
-def _straighten(line: Line2D) -> None:
-    """Make a line straight in what it shows, also where the scales are not."""
-    numbers = np.asarray(line.get_xdata(), float)
-    between = np.union1d(numbers, np.geomspace(numbers[0], numbers[-1], _POINTS))
-    line.set_data(between, np.interp(between, numbers, np.asarray(line.get_ydata(), float)))
-    line.set_markevery([int(index) for index in np.searchsorted(between, numbers)])
 
 
 def _arms(point: Estimate) -> np.ndarray:
     """Below and above, as errorbar takes them."""
     return np.array([[point.value - point.low], [point.high - point.value]])
-
-
-def _mark(axes: Axes, crossing: Crossing, series: Series) -> None:
-    if crossing.images is None or not series.keys() >= {crossing.slow, crossing.fast}:
-        return
-    groups = series[crossing.fast]
-    ends = [groups[n].median("makespan_s") or 0.0 for n in (crossing.before, crossing.after)]
-    share = (crossing.images.value - crossing.before) / (crossing.after - crossing.before)
-    axes.plot(
-        [crossing.images.value], [ends[0] + share * (ends[1] - ends[0])], "o", markersize=9,
-        markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.2, zorder=5,
-    )  # fmt: skip

@@ -1,69 +1,41 @@
-"""A report as one HTML file that needs nothing else."""
+"""A report as one HTML file that needs nothing else, by Jinja2. The only importer of jinja2."""
 
-import html
-from collections.abc import Iterator
-from importlib.resources import files
-from string import Template
+import base64
+import traceback
 
-from offload.render.report.document import Block, Code, Document, Figure, Paragraph, Table, spans
+from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import SandboxedEnvironment
 
-
-def page(document: Document) -> str:
-    """The whole file."""
-    template = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=html.escape(document.title),
-        subtitle=html.escape(document.subtitle),
-        body="\n".join(_body(document)),
-    )
+from offload.findings.study import Study
+from offload.render.report import templating
+from offload.render.report.document import Document, tidy
+from offload.render.report.templating import Templates
 
 
-def _body(document: Document) -> Iterator[str]:
-    for section in document.sections:
-        tag = f"h{section.level + 1}"
-        yield f"<{tag}>{html.escape(section.heading)}</{tag}>"
-        yield from map(_block, section.blocks)
+def page(document: Document, study: Study, wanted: Templates | None = None) -> str:
+    """The file; its templates are handed both.
 
+    Raises:
+        UsageError: a template cannot be used.
+    """
+    found = wanted or templating.ours()
 
-def _block(block: Block) -> str:
-    match block:
-        case Paragraph(text, lead):
-            strong = f"<strong>{html.escape(lead)}</strong> " if lead else ""
-            return f"<p>{strong}{_inline(text)}</p>"
-        case Code(lines):
-            return f"<pre>{chr(10).join(map(_command, lines))}</pre>"
-        case Figure():
-            label = html.escape(block.caption)
-            svg = block.svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-            return f"<figure>{svg}<figcaption>{_caption(block)}</figcaption></figure>"
-        case Table():
-            return _table(block)
+    def load(name: str) -> tuple[str, str, None] | None:
+        return (found.text(name), name, None) if name in found.contents else None
 
-
-def _caption(block: Figure | Table) -> str:
-    return f"{type(block).__name__} {block.number}. {_inline(block.caption)}"
-
-
-def _command(line: str) -> str:
-    """Each word in a box of its own: lines end between words, not after an option's hyphens."""
-    return " ".join(f"<span>{html.escape(word)}</span>" for word in line.split(" "))
-
-
-def _table(table: Table) -> str:
-    kind = ' class="numbers"' if table.numbers else ""
-    head = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in table.header)
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
-    return (
-        f'<div class="table"><table{kind}><caption>{_caption(table)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _inline(text: str) -> str:
-    return "".join(
-        f"<code>{html.escape(piece)}</code>" if code else html.escape(piece)
-        for piece, code in spans(text)
-    )
+    environment = SandboxedEnvironment(
+        loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["tidy"] = tidy
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    try:
+        return environment.get_template("report.html").render(document=document, study=study)
+    except TemplateSyntaxError as error:
+        raise found.broken(error.name or "report.html", error.lineno, str(error)) from error
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        frame = next((each for each in frames[::-1] if each.filename in found.contents), None)
+        if frame is None:
+            raise
+        raise found.broken(frame.filename, frame.lineno, str(error)) from error

@@ -1,82 +1,119 @@
 """A report as PDF, set by Typst. The only importer of typst."""
 
 import json
+import os
 import re
-from importlib.resources import files
+from collections.abc import Callable
+from dataclasses import asdict
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typst
 
 from offload.domain.results import Json
-from offload.render.report.document import Block, Code, Document, Figure, Paragraph, Table, spans
+from offload.render.report import templating
+from offload.render.report.document import Block, Code, Document, Figure, Section, tidy
+from offload.render.report.templating import Templates
 
-Sources = Any
-"""Names -> contents; typst's own types know of a single source only."""
-
-_LONG_WORD = re.compile(r"[^ ]{1,60}")
+_LONG_WORD = re.compile(r"[^ ]{60}(?=[^ ])")
+_PLACE = re.compile(r"┌─ (.+):(\d+):\d+")
+_DRAWN = {"svg", "picture"}
 _MOST_PAGES = 8
-_SCALES = (1.0, 0.94, 0.88)
-_SMALL_SCALES = (0.8, 0.7, 0.6)
+_SCALES, _SMALL_SCALES = (1.0, 0.94, 0.88, 0.82, 0.76), (0.7, 0.6)
+_FOOT_PT = 774.0
+"""Where the text of an A4 page ends, from its top."""
 
 
-def pages(document: Document) -> bytes:
-    """The whole file: A4, fonts embedded; figures are smaller where that saves pages."""
-    sections = [
-        {"heading": s.heading, "level": s.level, "blocks": [*map(_block, s.blocks)]}
-        for s in document.sections
-    ]
+def pages(document: Document, wanted: Templates | None = None) -> bytes:
+    """The file: A4, fonts embedded; figures are smaller where that saves paper. Templates get what
+    is said as document.json, so none of it is taken for markup.
+
+    Raises:
+        UsageError: a template cannot be used.
+    """
+    found = wanted or templating.ours()
+    figures = [block for block in document.blocks() if isinstance(block, Figure)]
+    sections = [_section(section, found) for section in document.sections]
     told = {"title": document.title, "subtitle": document.subtitle, "sections": sections}
     sources = {
-        "main.typ": files(__package__).joinpath("report.typ").read_bytes(),
-        "document.json": json.dumps(told).encode(),
+        **found.contents,
+        **{_file(each): each.picture or each.svg.encode() for each in figures},
+        "document.json": json.dumps(_each(told, _breakable)).encode(),
     }
-    for block in document.blocks():
-        if isinstance(block, Figure):
-            sources[f"{block.name}.svg"] = block.svg.encode()
-    found = {scale: _pages(sources, scale) for scale in _SCALES}
-    scale = min(found, key=lambda each: found[each])
-    if found[scale] > _MOST_PAGES:
-        enough = (each for each in _SMALL_SCALES if _pages(sources, each) <= _MOST_PAGES)
-        scale = next(enough, _SMALL_SCALES[-1])
-    made = typst.compile(sources, **_options(scale))
+    with TemporaryDirectory(prefix="offload-") as folder:  # in memory, there would be no pictures
+        for name, data in sources.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+        try:
+            return _set(folder)
+        except typst.TypstError as error:
+            place = _PLACE.search(error.diagnostic or "")
+            name, line = (place[1], int(place[2])) if place else ("report.typ", None)
+            raise found.broken(os.path.basename(name), line, error.message) from error
+
+
+def _set(folder: str) -> bytes:
+    """The file with its figures as large as they may be for few pages and little empty paper."""
+    made = _compiled(folder, _SCALES[0])  # of what is wrong, a query does not say where
+    paper = {scale: _paper(folder, scale) for scale in _SCALES}
+    if min(paper.values()) > (True, 0):
+        paper = {scale: _paper(folder, scale) for scale in _SMALL_SCALES}
+    scale = min(paper, key=lambda each: paper[each])
+    return made if scale == _SCALES[0] else _compiled(folder, scale)
+
+
+def _compiled(folder: str, scale: float) -> bytes:
+    made = typst.compile(os.path.join(folder, "report.typ"), **_options(folder, scale))
     assert isinstance(made, bytes)
     return made
 
 
-def _pages(sources: Sources, scale: float) -> int:
-    return int(typst.query(sources, "<pages>", field="value", one=True, **_options(scale)))
+def _paper(folder: str, scale: float) -> tuple[bool, float]:
+    """Whether there are too many pages; and how many there are, the empty feet of all but the last
+    counted once more.
+    """
+    main = os.path.join(folder, "report.typ")
+    said = typst.query(main, "<end>", field="value", **_options(folder, scale))
+    feet: dict[int, float] = {}
+    for end in json.loads(said):
+        feet[end["page"]] = max(float(end["y"].removesuffix("pt")), feet.get(end["page"], 0.0))
+    full = [*feet.values()][:-1]
+    return len(feet) > _MOST_PAGES, len(feet) + sum(1 - foot / _FOOT_PT for foot in full)
 
 
-def _options(scale: float) -> dict[str, Any]:
+def _options(folder: str, scale: float) -> dict[str, Any]:
     # The fonts that come with typst, wherever we are.
-    return {"ignore_system_fonts": True, "sys_inputs": {"scale": str(scale)}}
+    return {"root": folder, "ignore_system_fonts": True, "sys_inputs": {"scale": str(scale)}}
+
+
+def _section(section: Section, found: Templates) -> Json:
+    own = f"{section.name}.typ"
+    return {
+        "name": section.name, "heading": section.heading, "level": section.level,
+        "template": own if own in found.contents else "section.typ",
+        "blocks": [*map(_block, section.blocks)],
+    }  # fmt: skip
 
 
 def _block(block: Block) -> Json:
-    match block:
-        case Paragraph(text, lead):
-            known: Json = {"lead": lead, "text": _inline(text)}
-        case Code(lines):
-            words = [[_LONG_WORD.findall(word) for word in line.split(" ")] for line in lines]
-            known = {"lines": words}
-        case Figure():
-            known = {
-                "file": f"{block.name}.svg", "caption": _inline(block.caption),
-                "width": block.width,
-            }  # fmt: skip
-        case Table():
-            known = {
-                "caption": _inline(block.caption), "numbers": block.numbers,
-                "header": [*map(_inline, block.header)],
-                "rows": [[*map(_inline, row)] for row in block.rows],
-            }  # fmt: skip
-    return {"kind": type(block).__name__.lower(), **known}
+    known = asdict(block, dict_factory=lambda items: {n: v for n, v in items if n not in _DRAWN})
+    known = known if isinstance(block, Code) else _each(known, tidy)
+    return known | {"kind": block.kind, "file": _file(block) if isinstance(block, Figure) else ""}
 
 
-def _inline(text: str) -> list[list[object]]:
-    return [[_breakable(piece), code] for piece, code in spans(text)]
+def _file(figure: Figure) -> str:
+    return f"{figure.name}.jpg" if figure.picture else f"{figure.name}.svg"
+
+
+def _each(told: Any, change: Callable[[str], str]) -> Any:
+    """The same with every text in it changed."""
+    if isinstance(told, dict):
+        return {name: _each(value, change) for name, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [_each(value, change) for value in told]
+    return change(told) if isinstance(told, str) else told
 
 
 def _breakable(text: str) -> str:
     """Words that are longer than a line may end it anywhere."""
-    return " ".join("\u200b".join(_LONG_WORD.findall(word)) for word in text.split(" "))
+    return _LONG_WORD.sub("\\g<0>\u200b", text)

@@ -1,11 +1,11 @@
 """What is said of a comparison, wherever in the report it is said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from offload.findings import headline, money, phases
 from offload.findings.crossing import Crossing
 from offload.findings.scaling import Sweep
-from offload.findings.study import Group, Variant
+from offload.findings.study import COLD, TOTAL, Group, Variant
 from offload.render.report.comparisons import Comparisons, Pair
 from offload.render.report.document import listing
 from offload.render.report.sentences import round_images, setting
@@ -19,54 +19,65 @@ def alone(compared: Comparisons, group: Group) -> str:
 
 def pair_sentence(compared: Comparisons, pair: Pair) -> str:
     """How two variants compare with the most images that both did."""
-    return compared.say("pair" if pair.clear else "pair_unclear", pair=pair)
+    name = "pair" if pair.clear else "pair_unclear"
+    return compared.say(name, pair=pair, when=compared.when(pair.column))
 
 
-def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
-    """From how many images on which of two variants is faster."""
+def crossing_sentence(compared: Comparisons, crossing: Crossing, column: str = TOTAL) -> str:
+    """From how many images on which of two variants is faster, by a column of seconds."""
+    when = compared.when(column)
     clear_from, crossed, ahead = crossing.clear_from, crossing.images, crossing.ahead
     if clear_from is None:
         if ahead is None:
-            return compared.say("crossing_none", crossing=crossing)
+            return compared.say("crossing_none", crossing=crossing, when=when)
         number, fast = ahead
         slow = crossing.slow if fast == crossing.fast else crossing.fast
-        return compared.say(
-            "crossing_lost", images=number, most=crossing.most, fast=fast, slow=slow
-        )
+        known = {"images": number, "most": crossing.most, "fast": fast, "slow": slow}
+        return compared.say("crossing_lost", when=when, **known)
     if clear_from == crossing.least:
-        return _throughout(compared, [crossing])
+        return _throughout(compared, [crossing], when)
     if crossed is None:
-        return compared.say("crossing_from", crossing=crossing)
+        return compared.say("crossing_from", crossing=crossing, when=when)
     low, high = map(round_images, crossed.interval or (0, 0))
     interval = f" ({low} to {high})" if low != high else ""
     late = clear_from > crossing.after
     clear = compared.say("crossing_clear", images=clear_from) if late else ""
-    return compared.say("crossing", crossing=crossing, interval=interval, clear=clear)
+    return compared.say("crossing", crossing=crossing, interval=interval, clear=clear, when=when)
 
 
 def crossing_sentences(compared: Comparisons) -> list[str]:
-    """One for each pair that changes places, and one for each variant that is ahead throughout."""
+    """One for each pair that changes places, and one for each variant that is ahead throughout; as
+    asked for, then with start-up.
+    """
+    kinds = (TOTAL, compared.crossings), (COLD, compared.cold_crossings)
+    return [said for kind in kinds for said in _crossing_sentences(compared, *kind)]
+
+
+def _crossing_sentences(
+    compared: Comparisons, column: str, crossings: Sequence[Crossing]
+) -> Iterator[str]:
     told: dict[object, list[Crossing]] = {}
-    for number, each in enumerate(compared.crossings):
+    for number, each in enumerate(crossings):
         throughout = each.clear_from == each.least
         key = (each.fast, each.least, each.most) if throughout else number
         told.setdefault(key, []).append(each)
-    return [
-        _throughout(compared, same) if len(same) > 1 else crossing_sentence(compared, same[0])
-        for same in told.values()
-    ]
+    for same in told.values():
+        if len(same) > 1:
+            yield _throughout(compared, same, compared.when(column))
+        else:
+            yield crossing_sentence(compared, same[0], column)
 
 
-def _throughout(compared: Comparisons, same: list[Crossing]) -> str:
+def _throughout(compared: Comparisons, same: list[Crossing], when: str) -> str:
     slow = [compared.names.spoken(each.slow) for each in same]
-    return compared.say("throughout", crossing=same[0], slow=slow)
+    return compared.say("throughout", crossing=same[0], slow=slow, when=when)
 
 
 def bottleneck_sentences(compared: Comparisons) -> Iterator[str]:
     """A sentence for each stage that is the bottleneck somewhere, with its variants."""
     found: dict[str, list[tuple[Variant, str]]] = {}
     for group in compared.groups:
-        if stage := phases.binding(group):
+        if stage := phases.bottleneck(group):
             found.setdefault(stage[0], []).append((group.lane, percent(stage[1])))
     for name, binding in found.items():
         variants, shares = zip(*binding, strict=True)

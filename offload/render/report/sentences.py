@@ -3,16 +3,17 @@
 import math
 import string
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
+from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, PlaceTraits
 from offload.domain.units import show_bytes, show_rate, show_s, show_usd
 from offload.findings.estimates import Estimate
 from offload.findings.study import Variant
 from offload.render.report.document import cut, listing
+from offload.render.report.templating import Templates, ours
 from offload.render.words import between, capital, count, percent
 
 _LONGEST = 40
@@ -31,7 +32,7 @@ _NAMING = ("label", "link_mbit", "upload_max_side_px", "cold")
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
     "label": lambda label: f" {cut(label, _LONGEST)}" if label else "",
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
-    "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with whole images",
+    "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with full-size images",
 }
 
 
@@ -77,10 +78,30 @@ def setting(variant: Variant) -> str:
     return f" with {', '.join(said)}" if said else ""
 
 
-TEMPLATES: Mapping[str, str] = tomllib.loads(
-    files(__package__).joinpath("sentences.toml").read_text(encoding="utf-8")
-)
-"""A name -> its sentence with fields."""
+FILE = "sentences.toml"
+
+
+def wording(wanted: Templates) -> Mapping[str, str]:
+    """A name -> its sentence with fields; what the user's file does not name is as ours has it.
+
+    Raises:
+        UsageError: the user's cannot be used.
+    """
+    known: dict[str, str] = tomllib.loads(ours().text(FILE))
+    try:
+        found = tomllib.loads(wanted.text(FILE))
+    except tomllib.TOMLDecodeError as error:
+        raise wanted.broken(FILE, None, str(error)) from error
+    for name, sentence in found.items():
+        if name not in known or not isinstance(sentence, str):
+            raise _broken(wanted, name, f"there is no sentence {name!r}")
+    return known | found
+
+
+def _broken(wanted: Templates, name: str, why: str) -> UsageError:
+    lines = enumerate(wanted.text(FILE).splitlines(), 1)
+    line = next((number for number, text in lines if text.startswith(name)), None)
+    return wanted.broken(FILE, line, why)
 
 
 class Unknown(Exception):
@@ -90,16 +111,24 @@ class Unknown(Exception):
 class Sentences(string.Formatter):
     """Fills sentences in; `names` are what variants are called in them."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, wanted: Templates | None = None) -> None:
+        self._wanted = wanted or ours()
+        self._wording = wording(self._wanted)
         self._variants = {"": names.spoken, "at": names.at, "setting": setting}
 
     def say(self, name: str, /, **values: object) -> str:
-        """The sentence of that name, filled in; nothing if a field is None or an empty list."""
-        template = TEMPLATES[name]
+        """The sentence of that name, filled in; nothing if a field is None or an empty list.
+
+        Raises:
+            UsageError: the user's has a field or a form that is not there.
+        """
+        template = self._wording[name]
         try:
             text = self.vformat(template, (), values)
         except Unknown:
             return ""
+        except (LookupError, AttributeError, TypeError, ValueError) as error:
+            raise _broken(self._wanted, name, f"of {name!r} {error} is not known") from error
         return capital(text) if template.startswith("{") else text
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -115,12 +144,40 @@ class Sentences(string.Formatter):
 
 def took(estimate: Estimate) -> str:
     """`2.4 s (2.2 to 2.7)`, or the value alone where chance is not known."""
-    return between(estimate.value, estimate.interval or (estimate.value,) * 2, show_s)
+    return _told(estimate, show_s)
 
 
 def times(factor: Estimate) -> str:
     """`2.4 (2.3 to 2.5)`."""
-    return between(factor.value, factor.interval or (factor.value,) * 2, digits)
+    return _told(factor, digits)
+
+
+def _told(estimate: Estimate, show: Callable[[float], str]) -> str:
+    ends = estimate.low, estimate.high
+    return between(estimate.value, ends, show, always=estimate.interval is not None)
+
+
+def in_one_unit(rows: Iterable[Sequence[Estimate | str]], scale: float = 1.0) -> list[list[str]]:
+    """The cells of a table: numbers divided by `scale`, all of them with intervals if one has more
+    than a single value; texts as they are.
+    """
+    kept = [*map(list, rows)]
+    numbers = [each for row in kept for each in row if isinstance(each, Estimate)]
+    spread = any(each.interval for each in numbers)
+
+    def shown(cell: Estimate | str) -> str:
+        if isinstance(cell, str):
+            return cell
+        value, *ends = (digits(each / scale) for each in (cell.value, cell.low, cell.high))
+        interval = f"({ends[0]} to {ends[1]})" if cell.interval else "(1 run)"
+        return f"{value} {interval}" if spread else value
+
+    return [[*map(shown, row)] for row in kept]
+
+
+def time_unit(seconds: Iterable[float]) -> tuple[str, float]:
+    """The unit to show all of some times in, and its seconds."""
+    return ("ms", 1e-3) if max(seconds, default=1.0) < 1 else ("s", 1.0)
 
 
 def longer(ratio: float) -> str:
@@ -130,11 +187,6 @@ def longer(ratio: float) -> str:
     if ratio < 1.5:  # noqa: PLR2004 - from there on people say so
         return f"{percent(ratio - 1)} longer than"
     return f"{digits(ratio)} times as long as"
-
-
-def off(error: float) -> str:
-    """An error without its sign: `12 %`, `a factor of 4.7`."""
-    return percent(error) if error < 1 else f"a factor of {digits(1 + error)}"
 
 
 def round_images(number: float) -> str:
@@ -150,6 +202,6 @@ def digits(value: float) -> str:
 
 SHOWN: Mapping[str, Callable[[Any], str]] = {
     "s": show_s, "bytes": show_bytes, "rate": show_rate, "usd": show_usd, "share": percent,
-    "took": took, "times": times, "longer": longer, "off": off, "digits": digits,
+    "took": took, "times": times, "longer": longer, "digits": digits,
     "about": round_images, "and": listing, "or": lambda items: listing(items, "or"),
 }  # fmt: skip

@@ -8,13 +8,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
+from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Reporter, Stop
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Row
 from offload.domain.studies import Cell, CellOutcome, CellRun
 from offload.domain.timing import Spread
 from offload.drivers.host import machine, processes
+from offload.drivers.images import image_files, pictures
 from offload.drivers.images.image_files import printable
 from offload.places import known
 from offload.usecases.advise.predict import Predictor
@@ -24,6 +25,9 @@ from offload.usecases.detect.subprocess_run import Detected
 from offload.usecases.experiment.environment import Environment
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.provision.teardown import containers
+
+_PICTURE_PX, _QUALITY, _CLEAR = 900, 85, 0.5
+"""The longer side of the photo that a study keeps, and the scores drawn on it if there are any."""
 
 
 class LinkShaper:
@@ -73,7 +77,8 @@ class CellRunner:
     """Does cells with the images that were drawn. `requests` are by place; `work` is a folder for
     what a cell leaves, `kept_as` what its containers are kept as; `server` is the address of the
     study's server or the label of its machine, `link` tells how many bytes per second cross the
-    way there, shaped to so many Mbit/s; empty and None without one.
+    way there, shaped to so many Mbit/s; empty and None without one. `keep_picture` is handed one
+    annotated photo, if any is wanted.
     """
 
     requests: Mapping[str, Request]
@@ -85,6 +90,7 @@ class CellRunner:
     environment: Environment
     link: Callable[[float | None], float | None] | None
     reporter: Reporter
+    keep_picture: Callable[[bytes], None] | None = None
     _built: bool = False
 
     def label(self, cell: Cell) -> str:
@@ -120,8 +126,11 @@ class CellRunner:
         is_warm = (stays or known()[cell.place].leaves_machine) and not cell.cold
         may_build = stays and not self._built  # the image, which is no part of any start
         if is_warm or may_build:
-            with self._detected(cell, 1):
-                pass
+            with self._detected(cell, 1) as detected:
+                phases = detected.totals["phases"]
+                if StartPhase.CREATE in phases:  # runs that find it up do not say what that takes
+                    start_s = detected.totals["startup_s"] - phases.get(StartPhase.BUILD, 0.0)
+                    self.environment.add(cell.place, {"cold_start_s": start_s})
         if stays and cell.cold:
             self._built = True
             take_down(self.kept_as)
@@ -139,15 +148,23 @@ class CellRunner:
             if stays_up(cell.place) and cell.cold == was_there:
                 how = "was there already" if cell.cold else "was not there any more"
                 raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
-            self.environment.add(cell.place, {"host": dict(document["detected_on"])})
-            root = document["settings"]["root"]
+            facts = {
+                "host": dict(document["detected_on"]),
+                "model": document["model"],
+                "min_score": document["settings"]["min_score"],
+            }
+            self.environment.add(cell.place, facts)
+            photos = tuple(self._photos(detected.folder, document["settings"]["root"]))
+            if self.keep_picture is not None and (drawn := self._annotated(photos)):
+                self.keep_picture(drawn)
+                self.keep_picture = None
             return CellOutcome(
                 startup_s=totals["startup_s"],
                 detect_s=totals["detect_s"],
                 infer=Spread(**totals["infer"]) if totals["infer"] else None,
                 failed=totals["failed"],
                 sent_bytes=totals["sent_bytes"],
-                photos=tuple(self._photos(detected.folder, root)),
+                photos=photos,
             )
 
     @contextmanager
@@ -161,6 +178,17 @@ class CellRunner:
             if detected.totals["failed"] == detected.totals["images"]:
                 raise OffloadError(f"No image could be used; {detected.reason}.")
             yield detected
+
+    def _annotated(self, photos: Sequence[Row]) -> bytes | None:
+        """The photo with the most objects, smaller and drawn on, if it can be."""
+        row = max(photos, key=lambda each: len(each.detections))
+        with suppress(ImageError):
+            data = image_files.read(self.images.root, row.path).image.data
+            side_px = min(_PICTURE_PX, pictures.longest_px(data) - 1)  # smaller, hence a JPEG
+            small = pictures.smaller(data, side_px, _QUALITY)
+            clear = [each for each in row.detections if each.score >= _CLEAR]
+            return pictures.annotate(small[0], clear or row.detections) if small else None
+        return None
 
     def _photos(self, folder: str, root: str) -> Iterator[Row]:
         ours = printable(self.images.root)

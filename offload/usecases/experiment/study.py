@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 from offload.costmodel.dollars import Billing
+from offload.detectors import load
 from offload.detectors.source import ModelSource
-from offload.domain.errors import UsageError
+from offload.domain.errors import ImageError, UsageError
 from offload.domain.machines import Kind
 from offload.domain.results import Json
 from offload.domain.studies import Cell, CellRun, Design, Prediction, StudyStatus, lane
 from offload.drivers.folders import study_dir
 from offload.drivers.host import machine
+from offload.drivers.images import pictures
 from offload.drivers.images.image_files import printable
 from offload.drivers.settings import Settings
 from offload.findings.study import Study, of_tables
@@ -70,7 +72,7 @@ class StudyPlan:
 class StudySetup:
     """A design, and what its cells are done with: a request for each place, images, predictions.
 
-    `model_sha256` is that of the model at places here. `remote` is the request at a server, if the
+    `model` is that at places here, None without one. `remote` is the request at a server, if the
     study has one; `server` its address, or the label of the machine that is rented. `command` is
     what was typed.
     """
@@ -81,7 +83,7 @@ class StudySetup:
     predictor: Predictor
     shaper: LinkShaper
     context: Context
-    model_sha256: str | None
+    model: ModelSource | None
     remote: Request | None
     server: str | None
     command: Sequence[str]
@@ -132,6 +134,7 @@ class StudySetup:
                     if self.remote
                     else None,
                     reporter=self.context.reporter,
+                    keep_picture=None if study.has_picture else study.write_picture,
                 )
 
                 def record(run: CellRun) -> None:
@@ -155,7 +158,7 @@ class StudySetup:
                 "bytes": self.predictor.total_bytes[max(self.design.images)],
             },
             "asked": {place: request.as_options() for place, request in self.requests.items()},
-            "model": {"sha256": self.model_sha256},
+            "model": {"sha256": self.model.identity.sha256 if self.model else None},
             "remote": {"server": self.server},
             "computer": {"cpu": here["cpu"], "cores": here["usable_cores"]},
         }
@@ -167,9 +170,17 @@ class StudySetup:
             "seed": self.design.seed,
             "repeats": self.design.repeats,
             "model": self.predictor.known.model,
+            "input_px": self._input_px(),
             "cells": len(self.design.cells()),
             "link_command": self.shaper.command,
         }
+
+    def _input_px(self) -> list[int] | None:
+        """Width and height of what the model takes."""
+        if self.model is None:
+            return None
+        takes = self.model.input or load(self.model, 1, 1)[0].input
+        return [takes.width, takes.height]
 
 
 @dataclass(slots=True)
@@ -221,10 +232,9 @@ def designed(
         slots=places.local_slots(requests[0], configured),
         kind=kind,
     )
-    sha256 = model.identity.sha256 if model else None
     return StudySetup(
-        design, at, images, predictor, shaper, context, sha256, remote, server, command
-    )  # fmt: skip
+        design, at, images, predictor, shaper, context, model, remote, server, command
+    )
 
 
 def recorded(folder: str) -> Study:
@@ -233,7 +243,12 @@ def recorded(folder: str) -> Study:
     Raises:
         UsageError: there is none, or it is damaged.
     """
-    return of_tables(*study_dir.read(folder), known())
+    files = study_dir.read(folder)
+    found = of_tables(files.runs, files.images, files.design, files.environment, known())
+    with suppress(ImageError):
+        pictures.as_png(files.picture)  # none that is damaged
+        return replace(found, picture=files.picture)
+    return found
 
 
 def _billing(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from offload.domain.units import show_rate
-from offload.findings import environment, headline, link, phases, predictions
+from offload.findings import environment, headline, link, phases
 from offload.findings.estimates import chance_less
 from offload.render.report import prose
 from offload.render.report.comparisons import Comparisons, Pair
@@ -27,9 +27,11 @@ def short(compared: Comparisons) -> str:
         crossed = [c for c in compared.crossings if {c.slow, c.fast} == variants]
         second = [_verdict(compared, away[-1])] if unlike else []
         second = second or [prose.crossing_sentence(compared, each) for each in crossed[:1]]
-        return " ".join([_verdict(compared, away[0]), *second])
+        cold = [_verdict(compared, p) for p in compared.cold_pairs[:1] if compared.is_away(p)]
+        return " ".join([_verdict(compared, away[0]), *second, *cold])
     if compared.pairs:
-        return prose.pair_sentence(compared, compared.pairs[0])
+        first = [*compared.pairs[:1], *compared.cold_pairs[:1]]
+        return " ".join(prose.pair_sentence(compared, pair) for pair in first)
     if compared.sweeps and (told := prose.scaling_sentence(compared, 0)):
         return told
     return prose.alone(compared, compared.groups[-1]) if compared.groups else ""
@@ -38,32 +40,35 @@ def short(compared: Comparisons) -> str:
 def conclusions(compared: Comparisons) -> list[Block]:
     """All of them."""
     away = compared.away
-    worth = [_verdict(compared, pair) for pair in away]
-    worth += [prose.pair_sentence(compared, p) for p in compared.pairs if p not in away]
+    pairs = [*compared.pairs, *compared.cold_pairs]
+    worth = [_verdict(compared, pair) for pair in pairs if compared.is_away(pair)]
+    worth += [prose.pair_sentence(compared, p) for p in pairs if not compared.is_away(p)]
     if not compared.pairs:
         alone = [prose.alone(compared, group) for group in compared.groups]
         worth = [*alone, _best_throughput(compared)]
-    told = {
+    leads = {
         "Is it worth offloading?" if away else "What does it take?": worth,
         "From how many images on?": prose.crossing_sentences(compared),
         "What is the bottleneck?": prose.bottleneck_sentences(compared),
         "What would change it?": _changes(compared),
-        "How sure is this?": _sure(compared),
+        "How much confidence?": _confidence(compared),
         "What this study cannot say.": _unknown(compared),
     }
-    return [block for lead, said in told.items() for block in paragraph(*said, lead=lead)]
+    return [block for lead, said in leads.items() for block in paragraph(*said, lead=lead)]
 
 
 def _verdict(compared: Comparisons, pair: Pair) -> str:
+    when = compared.when(pair.column)
     if not pair.clear or round(pair.ratio, 2) == 1:
         unclear = "no difference that could be told from chance"
         told = "hardly a difference" if pair.clear else unclear
-        return compared.say("verdict_same", difference=told, pair=pair)
+        return compared.say("verdict_same", difference=told, pair=pair, when=when)
     if pair.ratio > 1:
-        return compared.say("verdict_no", pair=pair)
+        return compared.say("verdict_no", pair=pair, when=when)
     candidate_s, base_s = pair.seconds
     saved_s = base_s.value - candidate_s.value
-    return compared.say("verdict_yes", saved=saved_s, share=1 - pair.ratio, pair=pair)
+    known = {"saved": saved_s, "share": 1 - pair.ratio, "pair": pair}
+    return compared.say("verdict_yes", when=when, **known)
 
 
 def _best_throughput(compared: Comparisons) -> str:
@@ -118,7 +123,7 @@ def _link_sentence(compared: Comparisons, pair: Pair) -> str:
 
 
 def _no_link_sentence(compared: Comparisons, pair: Pair) -> str:
-    found, spent = phases.binding(pair.candidate), phases.of(pair.candidate)
+    found, spent = phases.bottleneck(pair.candidate), phases.of(pair.candidate)
     if found is None or found[0] != "detector":
         return ""
     on_link = sum(spent.get(phase, 0.0) for phase in phases.STAGES["link"]) / sum(spent.values())
@@ -127,15 +132,15 @@ def _no_link_sentence(compared: Comparisons, pair: Pair) -> str:
 
 
 def _uploads(compared: Comparisons) -> Iterator[str]:
-    """What smaller copies take beside whole images."""
-    whole = {
+    """What smaller copies take beside full-size images."""
+    full = {
         variant.but(**_BUT_KNOBS): compared.study.series(variant)
         for variant in compared.variants
         if variant.upload_max_side_px is None
     }
     for variant in compared.variants:
         one = compared.study.series(variant)
-        other = whole.get(variant.but(upload_max_side_px=None, **_BUT_KNOBS), {})
+        other = full.get(variant.but(upload_max_side_px=None, **_BUT_KNOBS), {})
         both = set(one) & set(other)
         if variant.upload_max_side_px is not None and both:
             pair = Pair(one[max(both)], other[max(both)])
@@ -144,7 +149,7 @@ def _uploads(compared: Comparisons) -> Iterator[str]:
             yield compared.say("uploads", at=at, pair=pair, how=how)
 
 
-def _sure(compared: Comparisons) -> Iterator[str]:
+def _confidence(compared: Comparisons) -> Iterator[str]:
     study = compared.study
     timed = [group.values("makespan_s") for group in study.groups.values()]
     spreads = [max(values) / min(values) for values in timed if len(values) > 1]
@@ -153,12 +158,6 @@ def _sure(compared: Comparisons) -> Iterator[str]:
         yield compared.say("spread", cells=len(spreads), usual=usual, most=most)
     for pair in compared.pairs[:2]:
         yield _chance(compared, pair)
-    if known := predictions.accuracy(study.done):
-        yield compared.say("predicted_runs", known=known)
-    if failed := len(study.failed):
-        yield compared.say(
-            "failed_runs", failed=failed, runs=len(study.runs), s="s" * (failed == 1)
-        )
 
 
 def _chance(compared: Comparisons, pair: Pair) -> str:

@@ -1,21 +1,26 @@
 """Results: single transfers, predictions, dollars, and what failed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from offload.domain.units import show_rate, show_s, show_usd
 from offload.findings import environment, link, predictions
 from offload.findings.link import LinkFit
+from offload.findings.predictions import PlaceAccuracy
 from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant
-from offload.render.report import figures, prose
+from offload.render.report import figures
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, Figure, Table, cut, listing, paragraph
-from offload.render.report.sentences import off, took
+from offload.render.report.document import Block, Figure, Table, cut, paragraph
+from offload.render.report.sentences import took
 from offload.render.words import count
+
+Say = Callable[..., str]
 
 _ALONE = 0.8
 """The share of a link's rate from which on nothing else seems to cross it."""
 _MOST_REASONS = 4
+_MOSTLY, _UNEVEN = 0.5, 1.5
+"""Shares of predictions and spreads of repeats from which on they explain an error."""
 _LONGEST_REASON = 160
 
 
@@ -77,26 +82,44 @@ def predicted(compared: Comparisons) -> list[Block]:
     known = predictions.accuracy(runs)
     if known is None:
         return []
-    blind = predictions.accuracy(predictions.predicted(runs, assumed=True))
-    choices = predictions.choices(study, compared.variants)
+    choices, places = predictions.choices(study, compared.variants), _accuracy(study, runs, say)
     text = paragraph(
-        "@predictions compares each run with what had been predicted of it.",
-        say("predictions" if known.runs > 1 else "prediction", known=known,
-            parts=_by_place(study, runs)),
-        say("inside", known=known),
-        say("assumed", known=blind) if blind else "",
+        "@predictions compares each run with what had been predicted of it, @accuracy the places.",
         say("chosen", choices=choices) if choices else "",
-    )  # fmt: skip
+        say("lost", lost=choices.lost or None) if choices else "",
+    )
     svg = figures.predictions(runs, study.known_names())
-    return [*text, Figure("predictions", svg, say("predictions_caption", known=known))]
+    caption = f"Predictions made beforehand, of {count(known.runs, 'run')}. Each mark is a run."
+    return [*text, Figure("predictions", svg, caption), places]
 
 
-def _by_place(study: Study, runs: Sequence[MeasuredRun]) -> str:
-    """` (5 % at local and 7 % at remote)`, the errors of several places."""
-    places = study.place_names()
-    found = {p: predictions.accuracy([r for r in runs if r.lane.place == p]) for p in places}
-    errors = [f"{off(each.median_error)} at {p}" for p, each in found.items() if each]
-    return f" ({listing(errors)})" if errors and len(places) > 1 else ""
+def _accuracy(study: Study, runs: Sequence[MeasuredRun], say: Say) -> Table:
+    """How far off predictions were at each place, and why where that is known."""
+    places = predictions.by_place(study, runs)
+    columns: dict[str, Callable[[PlaceAccuracy], str]] = {
+        "place": lambda each: each.place,
+        "predictions": lambda each: f"{each.accuracy.runs:,}",
+        "median error (%)": lambda each: _percent(each.accuracy.median_error),
+        "nine in ten (%)": lambda each: _percent(each.accuracy.high_error),
+    }
+    if any(each.accuracy.within is not None for each in places):
+        columns["in the interval (%)"] = lambda each: _percent(each.accuracy.within)
+    if bad := any(each.bad for each in places):
+        columns["reason"] = lambda each: _reason(each, say) if each.bad else ""
+    rows = [[shown(each) for shown in columns.values()] for each in places]
+    caption = "Errors of the predictions without their signs: half and nine in ten are within"
+    caption += ", and how many runs took a time in the interval that was to hold 90 %."
+    return Table("accuracy", caption, list(columns), rows, numbers=not bad)
+
+
+def _percent(share: float | None) -> str:
+    return "not known" if share is None else f"{100 * share:,.0f}"
+
+
+def _reason(place: PlaceAccuracy, say: Say) -> str:
+    told = [say("reason_assumed")] if place.assumed >= _MOSTLY else []
+    told += [say("reason_uneven", spread=place.spread)] if place.spread >= _UNEVEN else []
+    return "; ".join(told) or say("reason_unknown")
 
 
 def dollars(compared: Comparisons) -> list[Block]:
@@ -114,7 +137,6 @@ def dollars(compared: Comparisons) -> list[Block]:
         "@dollars weighs time against money.",
         "The machine with the images counts as $0." if free else "",
         compared.say("front", images=images, best=best),
-        prose.worth_sentence(compared),
     )
     svg = figures.dollars(compared)
     caption = compared.say("dollars_caption", bill=bills[0], images=images)
@@ -135,7 +157,7 @@ def failures(compared: Comparisons) -> list[Block]:
     if more := len(reasons) - len(rows):
         rest = len(study.failed) - sum(int(number) for number, _ in rows)
         rows.append((str(rest), f"for {count(more, 'other reason')}"))
-    text = f"{len(study.failed)} of {count(len(study.runs), 'run')} failed, as in @failures."
+    text = "@failures shows the failed runs, which count for nothing else."
     header = "runs", "place and reason"
     return [
         *paragraph(text, lost),

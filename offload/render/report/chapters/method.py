@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TypeGuard
 
 from offload.domain.study_tables import shown
 from offload.domain.units import show_rate, show_s, show_usd
@@ -11,7 +12,7 @@ from offload.findings.environment import HostFacts, PlaceFacts
 from offload.findings.study import Study, levels
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, Code, Table, cut, listing, paragraph
+from offload.render.report.document import Block, Code, Figure, Table, cut, listing, paragraph
 from offload.render.report.sentences import bare
 
 _FACTORS = {
@@ -21,8 +22,9 @@ _FACTORS = {
     "replicas": ("replicas (containers)", ""),
     "cpus": ("CPUs of each container", ""),
 }
-_LIBRARIES = ("ai-edge-litert", "tensorflow")
-_LONGEST = 30
+_LIBRARIES = {"tflite": "ai-edge-litert", "savedmodel": "tensorflow"}
+"""What runs models, by the runtime that a run names."""
+_LONGEST, _LONGEST_LINE = 30, 76
 
 
 def design(compared: Comparisons) -> list[Block]:
@@ -30,13 +32,48 @@ def design(compared: Comparisons) -> list[Block]:
     study, say = compared.study, compared.say
     seed = study.design.get("seed")
     seeded = f" (seed {seed})" if isinstance(seed, int) else ""
-    rounds = ", one whole round of repeats after another" if study.attempts > 1 else ""
+    rounds = ", one round of repeats after another" if study.attempts > 1 else ""
     runs = len(study.runs) if len(study.runs) > 1 else None
     order = say("order", runs=runs, seeded=seeded, rounds=rounds)
     rows = [*_factors(compared)]
-    table = Table("factors", "What was varied.", ("factor", "levels"), rows, numbers=False)
+    blocks: list[Block] = [
+        Table("factors", "What was varied.", ("factor", "levels"), rows, numbers=False)
+    ]
     seen = "@factors shows what was varied."
-    return [*paragraph(seen, order, say("same_images"), *_starts(compared)), table]
+    if same := [*_same(study)]:
+        seen = "@factors shows what was varied, @job what was not."
+        table = Table("job", "The same in all runs.", ("", "was"), same, numbers=False)
+        blocks.append(table)
+    if study.picture:
+        caption = "One of the photos, with what the model found in it."
+        blocks.append(Figure("photo", "", caption, picture=study.picture))
+    return [*paragraph(seen, order, say("same_images"), *_starts(compared)), *blocks]
+
+
+def _same(study: Study) -> Iterator[tuple[str, str]]:
+    """The model, and what was asked of it."""
+    sites = [environment.site(study, variant) for variant in study.lanes]
+    sha256 = dict.fromkeys(site.sha256 for site in sites if site.sha256)
+    known = environment.text(study.design, "fixed", "model", "sha256")
+    sides, scores = (
+        study.design.get("input_px"),
+        {site.min_score for site in sites if site.min_score},
+    )
+    used = [name for key, name in _LIBRARIES.items() if key in {site.runtime for site in sites}]
+    versions = [(n, environment.text(study.environment, "versions", n)) for n in ("offload", *used)]
+    told = {
+        "model": environment.model(study),
+        "SHA-256": ", ".join(sha256) or known,
+        "model input": f"{sides[0]} x {sides[1]} px" if _is_size(sides) else "",
+        "threshold": ", ".join(f"{score:g}" for score in sorted(scores)),
+        "software used": ", ".join(f"{name} {version}".strip() for name, version in versions),
+    }
+    if used or told["SHA-256"]:
+        yield from ((name, value) for name, value in told.items() if value)
+
+
+def _is_size(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and [type(each) for each in value] == [int, int]
 
 
 def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
@@ -45,14 +82,14 @@ def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
     yield "images in a job", ", ".join(f"{number:,}" for number in compared.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):
-            whole = ", or as it is" if name == "upload_max_side_px" and _sent_whole(study) else ""
-            yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + whole
+            rest = ", or as it is" if name == "upload_max_side_px" and _sent_as_is(study) else ""
+            yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + rest
     starts = {run.lane.cold for run in study.runs}
     yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"
     yield "repeats", str(study.attempts)
 
 
-def _sent_whole(study: Study) -> bool:
+def _sent_as_is(study: Study) -> bool:
     """Whether images were sent as they are where others were made smaller."""
     sides: dict[str, set[int | None]] = {}
     for run in study.runs:
@@ -77,7 +114,8 @@ def measures(compared: Comparisons) -> list[Block]:
     study, say = compared.study, compared.say
     away = any(not compared.traits(run.lane).in_process for run in study.runs)
     transfer = ["Transfer time"] if away else []
-    quantities = ["Total time", "Inference time", *transfer, "Response time"]
+    cold = ["Cold total"] * compared.starts_apart
+    quantities = ["Total time", *cold, "Inference time", *transfer, "Response time"]
     defined = {lead: say(lead.lower().replace(" ", "_")) for lead in quantities}
     blocks = [block for lead, text in defined.items() for block in paragraph(text, lead=lead)]
     repeats, known = study.repeats, len(predictions.predicted(study.done))
@@ -86,8 +124,8 @@ def measures(compared: Comparisons) -> list[Block]:
         told.append(say("no_intervals"))
     elif repeats > 1:
         # The extreme medians are more than a tenth up to three repeats.
-        sure = 1 - 0.5 ** (repeats - 1) if repeats <= 3 else None  # noqa: PLR2004
-        span = say("range", repeats=repeats, sure=sure)
+        confidence = 1 - 0.5 ** (repeats - 1) if repeats <= 3 else None  # noqa: PLR2004
+        span = say("range", repeats=repeats, confidence=confidence)
         told.append(say("intervals", repeats=repeats, range=span))
         if compared.pairs:
             told.append(say("comparison"))
@@ -132,8 +170,6 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
     cores = machine.cores
     usable = machine.usable_cores
     part = f", {usable} of them usable" if cores and usable and usable != cores else ""
-    known = {name: environment.text(study.environment, "versions", name) for name in _LIBRARIES}
-    libraries = ", ".join(f"{name} {version}" for name, version in known.items() if version)
     facts = {
         "CPU": machine.cpu,
         "cores": f"{cores}{part}" if cores else "",
@@ -141,7 +177,6 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
         "GPU": machine.gpu,
         "system": machine.system,
         "Python": machine.python,
-        "libraries": libraries if site == PlaceFacts() else "",
         "rented as": " in ".join(filter(None, (site.instance_type, site.region))),
         "price": f"{show_usd(site.usd_per_h)} an hour" if site.usd_per_h else "",
         "uplink": _uplink(study) if site.goodput_bytes_per_s else "",
@@ -170,12 +205,24 @@ def reproduction(compared: Comparisons) -> list[Block]:
     folder = _folder(words)
     version = environment.text(study.environment, "versions", "offload")
     lines = [
-        shlex.join(words),
+        *wrapped(words),
         f"offload report {shlex.quote(folder)} -o report.pdf",
         f"offload profile import {shlex.quote(folder.rstrip('/') + '/runs.csv')}",
     ]
     text = compared.say("reproduction", version=f" {version}" if version else "")
     return [*paragraph(text), Code(lines)]
+
+
+def wrapped(words: Sequence[str]) -> list[str]:
+    """The lines of a command that a shell takes as they are, an option and its value on one."""
+    lines, parts = [""], [shlex.quote(word) for word in words]
+    for number, part in enumerate(parts):
+        is_option = part.startswith("-")
+        value = parts[number + 1] if is_option and number + 1 < len(parts) else ""
+        if is_option and len(lines[-1] + part + value) > _LONGEST_LINE:
+            lines.append("   ")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return [f"{line} \\" for line in lines[:-1]] + [lines[-1]]
 
 
 def _folder(words: Sequence[str]) -> str:

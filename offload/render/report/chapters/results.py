@@ -3,15 +3,21 @@
 from collections.abc import Iterator
 
 from offload.findings import headline, phases
+from offload.findings.estimates import Estimate
 from offload.findings.scaling import Sweep
-from offload.findings.study import Group, Variant
+from offload.findings.study import COLD, TOTAL, Group, Variant
 from offload.render.report import figures, prose
 from offload.render.report.comparisons import Comparisons, thinned
 from offload.render.report.document import Block, Figure, Table, paragraph
-from offload.render.report.sentences import setting, times, took
+from offload.render.report.sentences import in_one_unit, setting, time_unit
 from offload.render.words import capital, count, percent
 
 _MOST_ROWS, _MOST_BARS, _MOST_LEVELS = 12, 6, 6
+_RATES = (
+    ("throughput (images/s)", "images_per_s", 1.0), ("inference (ms)", "infer_p50_s", 1e-3),
+    ("response (ms)", "response_p50_s", 1e-3),
+)  # fmt: skip
+"""Headings of columns, the columns of a study, and what one of the unit is."""
 
 
 def opening(compared: Comparisons) -> list[Block]:
@@ -19,9 +25,7 @@ def opening(compared: Comparisons) -> list[Block]:
     study = compared.study
     if not study.done:
         return paragraph(f"None of the {count(len(study.runs), 'run')} finished.")
-    if not study.failed:
-        return []
-    return paragraph(f"All numbers are of the {count(len(study.done), 'run')} that finished.")
+    return []
 
 
 def makespan(compared: Comparisons) -> list[Block]:
@@ -31,26 +35,22 @@ def makespan(compared: Comparisons) -> list[Block]:
     lines = {variant: groups for variant, groups in series.items() if len(groups) > 1}
     blocks: list[Block] = []
     if lines:
-        svg = figures.makespan(compared, lines)
-        order = prose.alone(compared, compared.groups[-1])
-        if compared.crossings:
-            order = prose.crossing_sentence(compared, compared.crossings[0])
-        blocks.append(Figure("makespan", svg, f"{order} {_bars(compared)}".strip()))
-    seen = ""
-    if len(series) > 1 or lines:  # a single number stands in the text
-        blocks.append(_makespans(compared))
-        seen = f"{'@makespan and @makespans show' if lines else '@makespans shows'} the total time."
-    told = [prose.pair_sentence(compared, pair) for pair in compared.pairs]
-    told = told or [prose.alone(compared, group) for group in compared.groups]
-    return [*paragraph(seen, *told, *prose.crossing_sentences(compared)), *blocks]
+        blocks.append(Figure("makespan", figures.makespan(compared, lines), _figure(compared)))
+    if not series:
+        return []
+    blocks += [_makespans(compared), *_rates_by_place(compared)]
+    seen = "@makespan and @makespans show" if lines else "@makespans shows"
+    return [*paragraph(f"{seen} the total time."), *blocks]
 
 
-def _bars(compared: Comparisons) -> str:
-    """What the bars are, and how the knobs were set if they were turned."""
+def _figure(compared: Comparisons) -> str:
+    """What is drawn, and how the knobs were set if they were turned."""
     study, variants = compared.study, compared.variants
-    told = []
+    told = [f"Total time of jobs of {count(max(compared.measured), 'image')} at most."]
     if study.repeats > 1:
         told.append(f"Bars: 90 % of the resampled medians of {study.repeats} runs.")
+    if any(crossing.images for crossing in compared.crossings):
+        told.append("Vertical lines: from there on another place is faster.")
     settings = max(headline.settings(study, variant) for variant in variants)
     if settings > 1:
         told.append(f"Each place is shown at the fastest of up to {settings} settings.")
@@ -60,30 +60,55 @@ def _bars(compared: Comparisons) -> str:
 
 
 def _makespans(compared: Comparisons) -> Table:
-    variants = compared.variants
-    rows = [
-        (f"{number:,}", *(_cell(compared, variant, number) for variant in variants))
-        for number in thinned(compared.numbers, _MOST_ROWS)
-    ]
-    header = ("images", *(compared.names.short(variant) for variant in variants))
-    repeats = compared.study.repeats
-    many = f"median of up to {repeats} runs, and what 90 % of resamples hold"
-    some = len(compared.numbers) - len(rows)
+    """Total time and, where it is another, cold total of each number of images, below start-up."""
+    variants, columns = compared.variants, {TOTAL: ""}
+    started = [compared.startup(variant) for variant in variants]
+    if compared.starts_apart:
+        columns[COLD] = ", cold total"
+    numbers = thinned(compared.numbers, _MOST_ROWS // len(columns))
+    rows: list[list[Estimate | str]] = []
+    if any(started):
+        rows.append(["start-up", *(each or "not known" for each in started)])
+    for number in numbers:
+        for column, kind in columns.items():
+            cells = [_cell(compared, variant, number, column) for variant in variants]
+            rows.append([f"{number:,}{kind}", *cells])
+    unit, scale = time_unit(
+        each.value for row in rows for each in row if isinstance(each, Estimate)
+    )
+    header = "images", *(f"{compared.names.short(v)} ({unit})" for v in variants)
+    repeats, some = compared.study.repeats, len(compared.numbers) - len(numbers)
+    meant = f"medians of up to {repeats} runs, and what 90 % of resamples hold"
     more = f" {count(some, 'more number')} of images not shown." if some else ""
-    meant = many if repeats > 1 else "1 run each"
-    return Table("makespans", f"Total time by number of images: {meant}.{more}", header, rows)
+    caption = f"Total time by number of images: {meant if repeats > 1 else '1 run each'}.{more}"
+    return Table("makespans", caption, header, in_one_unit(rows, scale))
 
 
-def _cell(compared: Comparisons, variant: Variant, number: int) -> str:
+def _cell(compared: Comparisons, variant: Variant, number: int, column: str) -> Estimate | str:
     group = compared.study.series(variant).get(number)
-    if group is not None and (makespan := group.estimate("makespan_s")):
-        return took(makespan)
+    if group is not None:
+        return group.estimate(column) or "not known"
     # A run that failed early does not know its server's address.
     ran = any(
         run.lane.but(label=variant.label) == variant and run.images == number
         for run in compared.study.runs
     )
     return "failed" if ran else "not run"
+
+
+def _rates_by_place(compared: Comparisons) -> Iterator[Table]:
+    """Throughput, and what an image takes, of the largest job."""
+    names = [compared.names.short(group.lane) for group in compared.groups]
+    columns = []
+    for title, column, scale in _RATES:
+        known = [group.estimate(column) or "not known" for group in compared.groups]
+        if any(isinstance(each, Estimate) for each in known):
+            columns.append((title, [cell for (cell,) in in_one_unit(([k] for k in known), scale)]))
+    if columns and compared.images:
+        caption = f"Throughput, and medians of an image's times, {count(compared.images, 'image')}."
+        header = "", *(title for title, _ in columns)
+        rows = list(zip(names, *(cells for _, cells in columns), strict=True))
+        yield Table("throughput", caption, header, rows)
 
 
 def where(compared: Comparisons) -> list[Block]:
@@ -105,7 +130,7 @@ def where(compared: Comparisons) -> list[Block]:
     )
     seen = "@phases shows what an image spends its time on."
     svg = figures.where_time_goes(groups, list(rows))
-    return [*paragraph(seen, *prose.bottleneck_sentences(compared)), Figure("phases", svg, caption)]
+    return [*paragraph(seen), Figure("phases", svg, caption)]
 
 
 def _phase_rows(compared: Comparisons) -> dict[str, Group]:
@@ -127,8 +152,7 @@ def scaling(compared: Comparisons) -> list[Block]:
         message = _response_message(compared, sweep)
         drawn = f"@{name} shows the response time, " if message else ""
         seen = f"{drawn}@{rates.name} {'' if drawn else 'shows '}throughput."
-        told = [prose.scaling_sentence(compared, number), *_saturation(compared, sweep)]
-        blocks += paragraph(seen, *told)
+        blocks += paragraph(seen, *_saturation(compared, sweep))
         if message:
             bars = " Bars: 90 % of the resampled medians." * (compared.study.repeats > 1)
             caption = f"{message} Medians of jobs of {count(sweep.images, 'image')}.{bars}"
@@ -140,16 +164,16 @@ def scaling(compared: Comparisons) -> list[Block]:
 def _rates(compared: Comparisons, number: int) -> Table:
     sweep = compared.sweeps[number]
     levels = thinned(sweep.concurrencies, _MOST_LEVELS)
-    rows = []
+    rows: list[list[Estimate | str]] = []
     for replicas in thinned(sweep.replicas, _MOST_LEVELS):
         row = sweep.groups[replicas]
         known = (row[c].estimate("images_per_s") if c in row else None for c in levels)
-        rows.append((str(replicas), *(times(each) if each else "not known" for each in known)))
+        rows.append([str(replicas), *(each or "not known" for each in known)])
     some = len(levels) < len(sweep.concurrencies) or len(rows) < len(sweep.replicas)
     where = prose.swept(compared, sweep)
     caption = compared.say("throughputs", where=where, some=", some of each" * some)
     header = ("", *(str(level or "automatic") for level in levels))
-    return Table(f"rates{number or ''}", caption, header, rows)
+    return Table(f"rates{number or ''}", caption, header, in_one_unit(rows))
 
 
 def _saturation(compared: Comparisons, sweep: Sweep) -> Iterator[str]:
