@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from offload.cli import advise, detect, doctor, experiment, models, profile, serve
+from offload.cli import advise, config, detect, doctor, experiment, models, profile, serve
+from offload.cli.configured import ConfiguredGroup
 from offload.cli.provisioning import machines, provision
 from offload.version import __version__
 
 app = typer.Typer(
+    cls=ConfiguredGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -49,6 +51,6 @@ app.command("logs")(machines.logs)
 app.command("ssh", context_settings={"ignore_unknown_options": True})(machines.ssh)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
-app.command("config")(doctor.config)
+app.add_typer(config.app, name="config")
 app.command("trust")(doctor.trust)
 app.command("examples")(doctor.examples)

@@ -7,6 +7,7 @@ from typer import Argument, Option
 
 from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
+from offload.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from offload.usecases.experiment.study import StudySetup
@@ -102,10 +103,10 @@ def experiment(
     from offload.usecases.experiment.study import designed
 
     if out is None and not plan:
-        raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
+        raise UsageError("A study needs a folder: --out DIR.", hint="To see its cells: --plan")
     places = options.names(where)
     varied = "where", "out", "concurrency", "replicas", "cpus"
-    requests = at_each(places, **options.fields(ctx, Request, *varied))
+    requests = at_each(places, **options.for_places(ctx, Request, places, *varied))
     most = max(images or (), default=1)
     drawn = sampling.drawn(sources, seed, most, recursive=recursive, skip=out)
     grid = options.fields(ctx, Design)

@@ -114,7 +114,10 @@ def find(
     for source in sources:
         files += _expand(source, _Walk(recursive, out_of_bounds, problems, left_out), command)
     if not files and not problems:
-        raise UsageError("The list names no image.")
+        raise UsageError(
+            "The list names no image.",
+            hint=f"It has a path a line: find photos -name '*.jpg' | offload {command} -",
+        )
     absolute = [os.path.abspath(f) for f in files]
     if len(sources) == 1 and os.path.isdir(sources[0]):
         root = os.path.abspath(sources[0])
