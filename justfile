@@ -39,6 +39,7 @@ attack *arguments:
 # write the pages that are generated
 docs:
     python docs/make_cli_page.py > docs/cli.md
+    python docs/make_settings_page.py > docs/settings.md
 
 docs-check:
     python docs/make_cli_page.py | diff - docs/cli.md

@@ -122,9 +122,9 @@ def usual_labels(wanted: str | None, labels_file: str | None) -> str | None:
 def without_labels(name: str) -> str:
     """What is said of a model that names no class."""
     return (
-        f"{name} names no classes, so objects are called class 1, class 2 and so on. If it was trained on "
-        "COCO: --labels coco (official ids, 1 to 90) or --labels coco-80 (1 to 80); else "
-        "--labels FILE, with a name a line."
+        f"{name} names no classes, so objects are called class 1, class 2 and so on. If it was "
+        "trained on COCO: --labels coco (official ids, 1 to 90) or --labels coco-80 (1 to 80); "
+        "else --labels FILE, with a name a line."
     )
 
 

@@ -9,8 +9,9 @@ from offload.drivers.setting_kinds import Amount
 
 @dataclass(frozen=True, slots=True)
 class OptionSetting:
-    """`kind` is its type; the option that is called like it says the range. A folder's file may set
-    it `of_folder`: it leads to no code, opens no door, and sends nothing where you have not.
+    """`kind` is its type; the option that is called like it says the range. The file of a folder
+    may set it, `of_folder`, if it leads to no code and no address, costs nothing and lets nobody
+    in.
     """
 
     kind: Any
@@ -33,18 +34,25 @@ _BY_COMMANDS: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     },
     (_DETECT, _PROFILE, _STUDY): {"memory": str},
     (_DETECT, _PROFILE, _SERVE): {"max_pixels": int},
-    (_SERVE,): {"port": int, "queue": int, "max_bytes": int},
+    (_SERVE,): {"queue": int, "max_bytes": int},
     (_RENT, _ADVISE, _DOCTOR): {"region": str},
     (_RENT, _DOCTOR): {"subnet": str},
-    (_RENT,): {
-        "instance_type": str, "max_hourly": Amount, "idle": Amount, "max_lifetime": Amount,
-        "spot": bool, "disk_gb": int, "zone": str, "tag": list[str],
-    },
+    (_RENT,): {"zone": str, "tag": list[str]},
     (_ADVISE,): {"optimize": str, "risk": str, "value_of_time": Amount},
 }  # fmt: skip
 _YOURS: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     (_SERVE,): {"host": str},
-    (_RENT,): {"ami": str, "login": str, "allow_cidr": list[str]},
+    (_RENT,): {
+        "instance_type": str,
+        "max_hourly": Amount,
+        "idle": Amount,
+        "max_lifetime": Amount,
+        "spot": bool,
+        "disk_gb": int,
+        "ami": str,
+        "login": str,
+        "allow_cidr": list[str],
+    },
 }
 
 OPTIONS: Mapping[str, OptionSetting] = {

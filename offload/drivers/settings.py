@@ -7,6 +7,7 @@ the user's own only. What is no setting is warned of.
 
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -25,7 +26,8 @@ _OF_FOLDERS = {"labels", "offline", "workers", "threads", "history", "keep_local
 """What a folder's file may set, besides options that may be."""
 _PATHS = {"model", "labels", "cache", "data"}
 _NAMES_TOO = {"model", "labels"}
-_NO_SETTINGS = {"OFFLOAD_EVENTS", "OFFLOAD_NATIVE_LOG", "OFFLOAD_TEST_ASSETS"}
+_NO_SETTINGS = re.compile("OFFLOAD_(EVENTS|NATIVE_LOG|TEST_ASSETS|(SERVICE|PORT)(_.*)?)")
+"""The last are what Kubernetes tells of a service that is called offload."""
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}
 
@@ -247,7 +249,7 @@ def _of_environment(environment: Mapping[str, str], warnings: list[str]) -> dict
             if text:
                 value = checked(parsed(text, KEYS[key]), KEYS[key], name)
                 found[key] = Setting(value, name)
-        elif name.startswith("OFFLOAD_") and name not in _NO_SETTINGS:
+        elif name.startswith("OFFLOAD_") and not _NO_SETTINGS.fullmatch(name):
             warnings.append(f"{name} is no setting of offload.{meant(name, variables)}")
     return found
 

@@ -159,7 +159,9 @@ def test_a_wrong_variable_is_refused(text: str) -> None:
 def test_what_is_no_setting_is_a_warning_that_names_what_was_meant(here: Path) -> None:
     write_user_file("min-scor = 0.4\nworkers = 1\n")
     (here / "offload.toml").write_text("whree = 1\n")
-    found = settings.load({"OFFLOAD_WORKER": "3", "OFFLOAD_EVENTS": "json", "OFFLOAD_URL": ""})
+    found = settings.load(
+        {"OFFLOAD_WORKER": "3", "OFFLOAD_EVENTS": "json", "OFFLOAD_PORT_80_TCP": ""}
+    )
     assert found.workers == 1
     assert [text.partition("Did you mean ")[2] for text in found.warnings] == [
         "min-score?", "where?", "OFFLOAD_WORKERS?",
@@ -182,10 +184,10 @@ def test_where_to_run_is_as_the_folder_says_only_once_that_is_trusted(here: Path
 
 
 @pytest.mark.parametrize("key", [key for key in settings.KEYS if not settings.of_folder(key)])
-def test_a_folder_sets_no_address_no_code_and_opens_no_door(key: str) -> None:
+def test_a_folder_sets_no_address_no_code_and_no_price_and_lets_nobody_in(key: str) -> None:
     assert key in {
         "model", "hub", "cache", "url", "token", "data", "checkip", "ami", "host", "login",
-        "allow_cidr",
+        "allow_cidr", "instance_type", "max_hourly", "idle", "max_lifetime", "spot", "disk_gb",
     }  # fmt: skip
 
 
