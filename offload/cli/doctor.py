@@ -39,7 +39,7 @@ def doctor(
 
     typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
     if what != "aws" and (what is not None or typed):
-        wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
+        wrong = f"There is no doctor for {what!r}." if what else "Those options are for AWS."
         raise UsageError(wrong, hint="offload doctor aws")
     if policy:
         tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())

@@ -98,6 +98,26 @@ def test_a_secret_is_set_from_standard_input_and_never_shown(
     assert settings.load({}).token == "sesame"
 
 
+def test_what_is_set_for_another_place_does_nothing_but_what_is_typed_is_refused(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLOAD_MEMORY", "512m")
+    monkeypatch.setenv("OFFLOAD_FALLBACK", "local")
+    monkeypatch.setenv("OFFLOAD_FORMAT", "coco")
+    assert "There is no model" in typed("detect", "a.jpg", "-m", "nonsense")[2]
+    assert "--memory does nothing" in typed("detect", "a.jpg", "--memory", "1g")[2]
+    assert "those options are for aws" not in typed("doctor", "aws", "--policy")[2].lower()
+
+
+def test_who_is_started_by_us_has_been_told_all_with_options(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLOAD_WHERE", "nowhere")
+    assert "no place" in typed("detect", "a.jpg", "-m", "nonsense")[2]
+    monkeypatch.setenv("OFFLOAD_EVENTS", "json")
+    assert "no model" in typed("detect", "a.jpg", "-m", "nonsense")[2]
+
+
 def test_config_path_works_whatever_the_files_say(typed: Typed) -> None:
     Path("offload.toml").write_text("model = \n")
     assert typed("config", "path")[0] == 0
