@@ -40,6 +40,7 @@ attack *arguments:
 docs:
     python docs/make_cli_page.py > docs/cli.md
     python docs/make_python_page.py > docs/python.md
+    python docs/make_settings_page.py > docs/settings.md
 
 docs-check:
     python docs/make_cli_page.py | diff - docs/cli.md

@@ -27,7 +27,11 @@ def context(
     Raises:
         UsageError: a settings file or variable is wrong.
     """
-    configured, reporter = configured or settings.load(os.environ), Reporter(*listeners)
+    reporter = Reporter(*listeners)
+    if configured is None:
+        configured = settings.load(os.environ)
+        for warning in configured.warnings:
+            reporter.warn(warning)
     cache, is_offline = ModelCache(configured.models_path), offline or configured.offline
     hub = Hub(configured.hub, cache, is_offline, reporter.downloaded, reporter.warn)
     return Context(configured, hub, reporter)
@@ -35,9 +39,11 @@ def context(
 
 def facts(configured: Settings) -> Json:
     """Every setting with its value and origin."""
-    document: Json = {name: {"value": None, "from": "not set"} for name in settings.KEYS}
-    for name, found in configured.origins.items():
-        document[name] = {"value": found.value, "from": found.source}
+    document: Json = {}
+    for key in settings.KEYS:
+        found = configured.origins.get(key)
+        value, source = (found.value, found.source) if found else (None, "not set")
+        document[settings.typed_as(key)] = {"value": value, "from": source}
     return document | {"files": [settings.LOCAL_FILE, settings.user_file()]}
 
 

@@ -1,4 +1,5 @@
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,19 @@ def test_the_changelog_knows_this_version() -> None:
 def test_every_link_in_the_documentation_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_page_of_settings_is_as_the_code_has_them() -> None:
+    made = runpy.run_path(str(PROJECT / "docs" / "make_settings_page.py"))["page"]()
+    assert made == (PROJECT / "docs" / "settings.md").read_text()
+
+
+def test_every_variable_that_the_code_reads_is_on_that_page() -> None:
+    page = (PROJECT / "docs" / "settings.md").read_text()
+    sources = [path.read_text() for path in (PROJECT / "offload").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"OFFLOAD_[A-Z][A-Z_]*[A-Z]\b", text)}
+    assert len(named) > 5
+    assert not [name for name in sorted(named) if f"`{name}`" not in page]
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -16,8 +16,7 @@ def main() -> None:
 
     descriptors.open_standard()
     descriptors.allow_many()
-    from offload.cli.commands import app
-    from offload.domain.errors import OffloadError
+    from offload.cli import usage
 
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries talk to programmers; -W brings them back
@@ -25,7 +24,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="offload")  # as completion is asked for, with `python -m` too
+        sys.exit(usage.exit_code())
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
             end_without_reader()
@@ -34,9 +33,3 @@ def main() -> None:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a C module was loaded
             sys.exit(INTERRUPTED)
         raise
-    except OffloadError as error:
-        from offload.domain.events import failed
-        from offload.render import messages
-
-        messages.chosen().hear(failed(error))
-        sys.exit(error.exit_code)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from offload.cli import advise, complete, detect, doctor, experiment, models, profile, serve
+from offload.cli import advise, complete, config, detect, doctor, experiment, models, profile, serve
+from offload.cli.configured import ConfiguredGroup
 from offload.cli.pages import App, CommandGroup
 from offload.cli.provisioning import machines, provision
 from offload.version import __version__
@@ -27,7 +28,7 @@ _PANELS: dict[str, dict[str, Any]] = {
     "Set-up": {
         "doctor": doctor.doctor,
         "models": models.app,
-        "config": doctor.config,
+        "config": config.app,
         "trust": doctor.trust,
         "examples": doctor.examples,
     },
@@ -35,7 +36,7 @@ _PANELS: dict[str, dict[str, Any]] = {
 _SETTINGS = {"ssh": {"ignore_unknown_options": True}}
 
 
-class Root(CommandGroup):
+class Root(CommandGroup, ConfiguredGroup):
     """Every command, in the order of the panels."""
 
     def list_commands(self, ctx: Any) -> list[str]:

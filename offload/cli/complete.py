@@ -46,6 +46,13 @@ def machines() -> list[str]:
     return [each.name for each in found]
 
 
+def settings() -> list[str]:
+    """What `offload config get` takes."""
+    from offload.drivers import settings
+
+    return [settings.typed_as(key) for key in settings.KEYS]
+
+
 def formats() -> Iterable[str]:
     """What `--format` takes."""
     from offload.drivers.folders.results_dir import FORMATS

@@ -6,6 +6,7 @@ import typer
 from typer import Argument
 
 from offload.cli import complete, consent, options
+from offload.cli.configured import is_set
 from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:
@@ -177,14 +178,17 @@ def detect(
     there, 130 interrupted.
     """
     from offload import bootstrap
+    from offload.domain.errors import UsageError
     from offload.domain.places import AUTO
     from offload.render import messages
     from offload.usecases.detect.request import Request
 
-    named = {"others": options.names(*others or ()), "formats": _formats(formats)}
-    request = Request(**options.fields(ctx, Request) | named)
-    if out is None and (annotate or overwrite or request.formats != ("jsonl",)):
-        raise typer.BadParameter("--annotate, --format and --overwrite need --out DIR.")
+    named = {"others": options.names(*others or ()), "formats": options.names(formats)}
+    request = Request(**options.for_places(ctx, Request, [where]) | named)
+    is_odd = request.formats != ("jsonl",) and not is_set(ctx, "formats")
+    if out is None and (annotate or overwrite or is_odd):
+        wrong = "--annotate, --format and --overwrite need --out DIR."
+        raise UsageError(wrong, hint="For instance: --out results/")
     say = messages.chosen(quiet=quiet, verbose=verbose)
     context = bootstrap.context(say.hear, offline=offline)
     if where == AUTO:
@@ -202,16 +206,6 @@ def detect(
         return
     consent.to_rented(request.members, yes=yes)
     _carry_out(request, say, context.settings, as_json=as_json, provision=provision)
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    from offload.drivers.folders.results_dir import FORMATS
-
-    names = options.names(text)
-    for name in names:
-        if name not in FORMATS:
-            raise typer.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}.")
-    return names
 
 
 def _carry_out(

@@ -1,4 +1,4 @@
-"""`offload doctor`, `config`, `trust`, `examples`."""
+"""`offload doctor`, `trust`, `examples`."""
 
 from typing import Annotated
 
@@ -6,9 +6,11 @@ import typer
 from typer import Argument
 
 from offload.cli import options
+from offload.cli.configured import is_typed
 
 
 def doctor(
+    ctx: typer.Context,
     what: Annotated[
         str | None,
         Argument(
@@ -44,8 +46,9 @@ def doctor(
     from offload.usecases import doctor
     from offload.usecases.provision import cloud_diagnosis
 
-    if what != "aws" and (what is not None or region or profile or subnet or policy):
-        wrong = f"There is no doctor for {what!r}." if what else "Those options are of one place."
+    typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
+    if what != "aws" and (what is not None or typed):
+        wrong = f"There is no doctor for {what!r}." if what else "Those options are for AWS."
         raise UsageError(wrong, hint="offload doctor aws")
     if policy:
         tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
@@ -59,33 +62,20 @@ def doctor(
         raise missing
 
 
-def config(as_json: options.AsJson = False) -> None:
-    """Show every setting, its value and where it was set.
-
-        offload config
-
-    Settings come from OFFLOAD_* variables, then ./offload.toml if you trust it, then your own
-    settings file.
-    """
-    from offload import bootstrap
-    from offload.render import tables
-
-    tables.facts(bootstrap.facts(bootstrap.context().settings), as_json=as_json)
-
-
 def trust() -> None:
     """Trust this folder's offload.toml until it is changed.
 
         offload trust
 
-    Shows what it sets. It may set offline, workers, threads, history and keep_local. All else is
-    set in your own settings file or as OFFLOAD_* variables only: a folder may come from anybody.
+    Shows what it sets. A folder may come from anybody: addresses, tokens, models, container images
+    and folders for data are set in your own settings only.
     """
     from offload.drivers import settings
     from offload.render import tables
 
     found = settings.trusted()
-    tables.facts({name: setting.value for name, setting in found.items()}, as_json=False)
+    sets = {settings.typed_as(key): setting.value for key, setting in found.items()}
+    tables.facts(sets, as_json=False)
 
 
 def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:

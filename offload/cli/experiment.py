@@ -7,6 +7,7 @@ from typer import Argument
 
 from offload.cli import consent, options
 from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
+from offload.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from offload.usecases.experiment.study import StudySetup
@@ -120,10 +121,10 @@ def experiment(
     from offload.usecases.experiment.study import designed
 
     if out is None and not plan:
-        raise typer.BadParameter("A study needs a folder: --out DIR. To see its cells: --plan")
+        raise UsageError("A study needs a folder: --out DIR.", hint="To see its cells: --plan")
     places = options.names(where)
     varied = "where", "out", "concurrency", "replicas", "cpus"
-    requests = at_each(places, **options.fields(ctx, Request, *varied))
+    requests = at_each(places, **options.for_places(ctx, Request, places, *varied))
     most = max(images or (), default=1)
     drawn = sampling.drawn(sources, seed, most, recursive=recursive, skip=out)
     grid = options.fields(ctx, Design)
@@ -190,10 +191,11 @@ def report(
     ] = None,
     template: Annotated[
         str | None,
-        Option(
-            metavar="DIR",
-            help="Templates that replace those of the same name: report.html, report.typ, "
+        options.rare(
+            "--template",
+            "Templates that replace those of the same name: report.html, report.typ, "
             "sentences.toml, conclusions.html, …",
+            "DIR",
         ),
     ] = None,
 ) -> None:

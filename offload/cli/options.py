@@ -1,13 +1,13 @@
 """Options that several commands have, and the panels of `--help` that show them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from offload.cli import complete
+from offload.cli import complete, configured
 from offload.domain import units
 from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, SPLIT
@@ -49,6 +49,16 @@ def fields(context: typer.Context, kind: type[Any], *besides: str) -> dict[str, 
         for name, value in context.params.items()
         if name in names and value is not None
     }
+
+
+def for_places(
+    context: typer.Context, kind: type[Any], places: Sequence[str], *besides: str
+) -> dict[str, Any]:
+    """`fields` of a request, without settings that would do nothing at any of the places."""
+    from offload.usecases.detect.request import fitting
+
+    loose = {name for name in context.params if configured.is_set(context, name)}
+    return fitting(places, fields(context, kind, *besides), loose)
 
 
 def names(*texts: str) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from typer import Typer
 from typer.core import TyperCommand, TyperGroup
 
+from offload.drivers.option_settings import OPTIONS
+
 _WIDEST = 26
 """Letters of an option and what it takes that leave the explanation on the same line."""
 
@@ -56,7 +58,8 @@ class _Page:
                 is_argument = param.param_type_name == "argument"
                 panel = "Arguments" if is_argument else getattr(param, "rich_help_panel", None)
                 name = record[0].partition(" <")[0]  # without the type in Python's words
-                text = record[1].replace("  [", " [").replace("[env: ", f"[env:{_HELD}")
+                text = record[1].replace("  [", " [") + _variable(param, ctx)
+                text = text.replace("[env: ", f"[env:{_HELD}")
                 panels.setdefault(panel or "", []).append((name, text))
         last = panels.pop("", [])
         names = [name for rows in [*panels.values(), last] for name, _ in rows]
@@ -66,6 +69,14 @@ class _Page:
             with formatter.section(panel):
                 padded = [(f"{name:<{width}}", text) for name, text in rows]
                 formatter.write_dl(padded, col_max=width)
+
+
+def _variable(param: Any, ctx: Any) -> str:
+    """The variable that sets an option, for its help."""
+    key = max(param.opts, key=len).removeprefix("--").replace("-", "_")
+    option = OPTIONS.get(key)
+    is_set_so = option is not None and ctx.command_path.partition(" ")[2] in option.commands
+    return f" [env: OFFLOAD_{key.upper()}]" if is_set_so else ""
 
 
 class Command(_Page, TyperCommand):
@@ -94,8 +105,7 @@ class App(Typer):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(
-            **{"cls": CommandGroup} | settings,
-            no_args_is_help=True,
+            **{"cls": CommandGroup, "no_args_is_help": True} | settings,
             rich_markup_mode=None,
             pretty_exceptions_enable=False,
         )

@@ -8,6 +8,7 @@ from typer import Argument
 from offload.cli import consent, options
 from offload.cli.pages import App, CommandGroup
 from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
+from offload.domain.errors import UsageError
 
 
 class ProfileGroup(CommandGroup):
@@ -93,8 +94,9 @@ def run(
     from offload.usecases.profile import profile
 
     if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv exclude each other.")
-    requests = at_each(options.names(where), **options.fields(ctx, Request, "where"))
+        raise UsageError("--json and --csv exclude each other.", hint="Leave one of the two out.")
+    places = options.names(where)
+    requests = at_each(places, **options.for_places(ctx, Request, places, "where"))
     consent.to_rented((request.where for request in requests), yes=yes)
     say, lost = messages.Messages(quiet=quiet, verbose=verbose), list[str]()
     with progress.transfer(Downloaded, quiet) as bar, progress.phases(quiet) as phases:
@@ -200,6 +202,7 @@ def forget(
     from offload.usecases.history import history_io
 
     if bool(numbers) == everything:
-        raise typer.BadParameter("Give the numbers to forget, or --all.")
+        hint = "To see the numbers: offload profile list"
+        raise UsageError("Give the numbers to forget, or --all.", hint=hint)
     with bootstrap.context(messages.Messages().hear).history() as store:
         typer.echo(f"{history_io.forget(store, numbers or ())} forgotten")

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from offload.cli import complete, consent, options
+from offload.domain.errors import UsageError, meant
 
 _address = options.panel("Address")
 _log = options.panel("Access log")
+_FORMATS = "text", "json"
 
 
 def serve(
@@ -40,7 +42,7 @@ def serve(
     ] = False,
     log_format: Annotated[
         str,
-        _log("--log-format", "How the access log is written.", **complete.one_of("text", "json")),
+        _log("--log-format", "How the access log is written.", **complete.one_of(*_FORMATS)),
     ] = "text",
     queue: Annotated[
         int,
@@ -65,8 +67,10 @@ def serve(
     from offload.render import access, messages, progress
     from offload.usecases import serve
 
-    if log_format not in {"text", "json"}:
-        raise typer.BadParameter("--log-format takes text or json.")
+    if log_format not in _FORMATS:
+        raise UsageError(
+            f"--log-format takes text or json, not {log_format!r}.{meant(log_format, _FORMATS)}"
+        )
     say = messages.Messages(quiet=quiet)
     wanted = serve.Options(**options.fields(ctx, serve.Options))
     opens = consent.typed_again("--host", "0.0.0.0")  # noqa: S104 - what to type

@@ -5,7 +5,8 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 
-from offload.domain.errors import ModelError, UsageError
+from offload.domain.errors import ModelError, UsageError, meant
+from offload.drivers.folders.files import why
 
 Labels = Mapping[int, str]
 """Class id -> name."""
@@ -36,20 +37,23 @@ def parse(text: str) -> Labels:
 
 
 def read(file: str) -> Labels:
-    """The labels in a file; the word `coco` stands for COCO's own.
+    """The labels in a file, or of the table of that name.
 
     Raises:
         UsageError: it cannot be read or holds no label.
     """
-    if file == "coco":
-        return COCO
+    if file in TABLES:
+        return TABLES[file]
     try:
         with open(file, encoding="utf-8-sig") as stream:
             if len(text := stream.read(_MOST_BYTES + 1)) > _MOST_BYTES:
                 raise ValueError("it is larger than 1 MB")
             labels = parse(text)
     except (OSError, ValueError) as error:
-        raise UsageError(f"The labels file {file} cannot be read: {error}.") from error
+        raise UsageError(
+            f"The labels file {file} cannot be read: {why(error)}.{meant(file, TABLES)}",
+            hint=f"Give a file with a name a line, or one of {', '.join(TABLES)}.",
+        ) from error
     if not labels:
         raise UsageError(f"The labels file {file} holds no label.")
     return labels
@@ -113,3 +117,8 @@ COCO: Labels = {
     89: "hair drier", 90: "toothbrush",
 }  # fmt: skip
 """The 80 categories of COCO 2017 by their official ids, 1..90 with gaps."""
+
+TABLES: Mapping[str, Labels] = {
+    "coco": COCO, "coco-90": COCO, "coco-80": dict(enumerate(COCO.values(), 1)),
+}  # fmt: skip
+"""Those with a name: COCO's by official id, and by place among the 80, as YOLO's family counts."""

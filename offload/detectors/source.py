@@ -10,7 +10,7 @@ from offload.detectors import DETECTORS
 from offload.detectors import labels as label_files
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
 from offload.detectors.labels import COCO, Labels
-from offload.domain.errors import ModelError, UsageError
+from offload.domain.errors import ModelError, UsageError, meant
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
 from offload.drivers import trust
@@ -22,6 +22,16 @@ from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 _PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
 _LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
+_CONVERTED: Mapping[str, tuple[str, str]] = {
+    ".onnx": ("ONNX", "onnx2tf -i {}"),
+    ".pt": ("PyTorch", "litert-torch (pip install litert-torch)"),
+    ".pth": ("PyTorch", "litert-torch (pip install litert-torch)"),
+    ".h5": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
+    ".keras": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
+}
+"""What runs elsewhere, by the ends of its names: what made it, and what converts it."""
+_OUTPUTS = ", with boxes, classes, scores and their number as outputs."
+_READY = "Models that are ready: offload models list"
 _LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")
 
 
@@ -100,6 +110,22 @@ def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> Mode
     if labels_file:
         raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
     return _default(hub)
+
+
+def usual_labels(wanted: str | None, labels_file: str | None) -> str | None:
+    """The labels that are set once and for all, which are not for models of the catalogue: what
+    those answer is known.
+    """
+    return labels_file if wanted and wanted not in NAMED else None
+
+
+def without_labels(name: str) -> str:
+    """What is said of a model that names no class."""
+    return (
+        f"{name} names no classes, so objects are called class 1, class 2 and so on. If it was "
+        "trained on COCO: --labels coco (official ids, 1 to 90) or --labels coco-80 (1 to 80); "
+        "else --labels FILE, with a name a line."
+    )
 
 
 def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
@@ -183,8 +209,19 @@ def row_of(name: str) -> NamedModel:
     if name in NAMED:
         return NAMED[name]
     hint = "To see the models: offload models list"
+    scheme, there, _ = name.partition("://")
+    if there and scheme not in {"http", "https"}:
+        shown = web.without_secrets(name)
+        raise UsageError(
+            f"{shown} is an unsupported address: {scheme}://.{meant(scheme, ('https', 'http'))}",
+            hint="A model is a name (offload models list), a file or folder, a hub handle "
+            "(publisher/model/…), or an http:// or https:// address.",
+        )
+    if not there and os.path.splitext(name)[1].lower() in _CONVERTED:
+        raise _unsupported(name)
     if "/" not in name:
-        raise UsageError(f"There is no model {name!r}, nor a file of that name.", hint=hint)
+        like = meant(name, NAMED)
+        raise UsageError(f"There is no model {name!r}, nor a file of that name.{like}", hint=hint)
     if name.startswith(_PATH_SIGNS):
         raise UsageError(f"The model {name} does not exist.", hint=hint)
     for row in NAMED.values():
@@ -194,6 +231,16 @@ def row_of(name: str) -> NamedModel:
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
     runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
     return NamedModel(name, name, runtime, classes, None, "unknown", "see its page")
+
+
+def _unsupported(path: str) -> UsageError:
+    """What is said of a file that no runtime of ours runs, and how it becomes one that they do."""
+    made_by, becomes = _CONVERTED.get(os.path.splitext(path)[1].lower(), ("", ""))
+    what = f"is a model of {made_by}" if made_by else "is no .tflite model"
+    return UsageError(
+        f"{path} {what}; offload runs .tflite models and TensorFlow SavedModels.",
+        hint=f"{becomes and f'To convert it: {becomes.format(path)}{_OUTPUTS} '}{_READY}",
+    )
 
 
 def _from_disk(path: str) -> ModelSource:
@@ -216,8 +263,9 @@ def _runtime_of(path: str) -> str:
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime
-    what = "SavedModel: it holds no saved_model.pb" if is_folder else ".tflite model"
-    raise UsageError(f"{path} is no {what}.")
+    if is_folder:
+        raise UsageError(f"{path} is no SavedModel: it holds no saved_model.pb.")
+    raise _unsupported(path)
 
 
 def _with_row(row: NamedModel, cached: Cached) -> ModelSource:

@@ -14,6 +14,15 @@
 Anything else that escapes is our bug and shows its traceback.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """What follows a sentence about `word`: a question, if it is much like one of those known."""
+    like = get_close_matches(word, list(known), 1)
+    return f" Did you mean {like[0]}?" if like else ""
+
 
 class OffloadError(Exception):
     """A failure we can explain; `hint` ends in a command to type."""

@@ -131,9 +131,14 @@ class Reporter:
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners
+        self._warned: set[Warned] = set()
 
     def emit(self, event: Event) -> None:
-        """Tell of an event."""
+        """Tell of an event; of a warning once."""
+        if isinstance(event, Warned):
+            if event in self._warned:
+                return
+            self._warned.add(event)
         for listener in self._listeners:
             listener(event)
 

@@ -1,49 +1,54 @@
 """What is set once: `OFFLOAD_*` variables over ./offload.toml over the user's own file.
 
 A folder may come from anybody. So its file counts once the user has vouched for it, and what says
-where models come from, what is asked, told and written counts from the user's own only.
+where code and models come from, what is asked, told and written, and who may come in counts from
+the user's own only. What is no setting is warned of.
 """
 
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from offload.domain.errors import UsageError
-from offload.domain.typed import read
+from offload.domain.errors import UsageError, meant
 from offload.drivers import trust
+from offload.drivers.folders.files import atomic_write, why
 from offload.drivers.http import web
+from offload.drivers.option_settings import OPTIONS
+from offload.drivers.setting_kinds import checked, parsed
 
 LOCAL_FILE = "offload.toml"
-_MOST = 1024
 _MOST_BYTES = 2**20
-_OF_FOLDERS = {"offline", "workers", "threads", "history", "keep_local"}
-"""What a folder's file may set."""
-_PATHS = {"model", "cache", "data"}
+_OF_FOLDERS = {"labels", "offline", "workers", "threads", "history", "keep_local"}
+"""What a folder's file may set, besides options that may be."""
+_PATHS = {"model", "labels", "cache", "data"}
+_NAMES_TOO = {"model", "labels"}
+_NO_SETTINGS = re.compile("OFFLOAD_(EVENTS|NATIVE_LOG|TEST_ASSETS|(SERVICE|PORT)(_.*)?)")
+"""The last are what Kubernetes tells of a service that is called offload."""
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}
-_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-_SWITCH = dict.fromkeys(_ON, True) | dict.fromkeys(_OFF, False)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A value and where it was set."""
 
-    value: str | bool | int | list[str]
+    value: str | bool | int | float | list[str]
     source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything settable; None where nothing is set. `token_url` is the address that was set where
-    the token was, None if that left it open.
+    """Everything settable; None where nothing is set. `options` are the defaults of options, by
+    key. `token_url` is the address that was set where the token was, None if that left it open.
+    `warnings` are sentences about what is no setting.
     """
 
     model: str | None = None
+    labels: str | None = None
     hub: str
     cache: str
     offline: bool = False
@@ -57,6 +62,8 @@ class Settings:
     keep_local: list[str] = field(default_factory=list)
     origins: Mapping[str, Setting]
     token_url: str | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def history_path(self) -> str:
@@ -74,17 +81,44 @@ class Settings:
         return os.path.join(self.cache, "models")
 
 
+_ABOUT = {"origins", "token_url", "options", "warnings"}
 KEYS: Mapping[str, Any] = {
-    each.name: each.type for each in fields(Settings) if each.name not in {"origins", "token_url"}
+    **{each.name: each.type for each in fields(Settings) if each.name not in _ABOUT},
+    **{key: option.kind for key, option in OPTIONS.items()},
 }
 """Every setting and its type; the texts of a list are, in a variable, separated by commas."""
-_NAMES = {
-    str: "text",
-    str | None: "text",
-    bool: "true or false",
-    int | None: f"a whole number from 1 to {_MOST}",
-    list[str]: "a list of texts",
-}
+
+
+def typed_as(key: str) -> str:
+    """The name of a setting as its option is typed."""
+    return key.replace("_", "-")
+
+
+def is_secret(key: str) -> bool:
+    """Whether its value is shown to nobody."""
+    return key in _SECRET
+
+
+def variable(key: str) -> str:
+    """The environment variable of a setting."""
+    return f"OFFLOAD_{key.upper()}"
+
+
+def named(name: str) -> str:
+    """The key that is called so, with dashes or underscores.
+
+    Raises:
+        UsageError: there is none.
+    """
+    key = name.replace("-", "_")
+    if key not in KEYS:
+        raise UsageError(_unknown(name), hint="To see the settings: offload config")
+    return key
+
+
+def _unknown(name: str) -> str:
+    like = meant(name.replace("_", "-"), map(typed_as, KEYS))
+    return f"There is no setting {name!r}.{like}"
 
 
 def user_file() -> str:
@@ -98,8 +132,8 @@ def load(environment: Mapping[str, str]) -> Settings:
     """All settings with their origins.
 
     Raises:
-        UsageError: a file is no TOML, a key is unknown or a value has the wrong type; or the
-            folder's file sets what it may not, or is not trusted.
+        UsageError: a file is no TOML or a value has the wrong type; or the folder's file sets what
+            it may not, or is not trusted.
     """
     import platformdirs
 
@@ -111,7 +145,9 @@ def load(environment: Mapping[str, str]) -> Settings:
     }
     found = {key: Setting(value, "default") for key, value in defaults.items()}
     token_url: str | None = None
-    for level in (_of_user(), _of_folder(), _of_environment(environment)):
+    warnings: list[str] = []
+    levels = _of_user(warnings), _of_folder(warnings), _of_environment(environment, warnings)
+    for level in levels:
         found |= level
         if "token" in level:
             token_url = str(level["url"].value) if "url" in level else None
@@ -119,7 +155,10 @@ def load(environment: Mapping[str, str]) -> Settings:
     for key in (_SECRET | _ADDRESSES) & found.keys():
         shown = "(hidden)" if key in _SECRET else web.without_secrets(values[key])
         found[key] = replace(found[key], value=shown)
-    return Settings(**values, origins=found, token_url=token_url)
+    options = {key: values.pop(key) for key in OPTIONS if key in values}
+    return Settings(
+        **values, origins=found, token_url=token_url, options=options, warnings=tuple(warnings)
+    )
 
 
 def trusted() -> Mapping[str, Setting]:
@@ -128,7 +167,7 @@ def trusted() -> Mapping[str, Setting]:
     Raises:
         UsageError: it sets nothing, or what it may not; or this cannot be written down.
     """
-    found, identity = _folder()
+    found, identity = _folder([])
     if not found:
         hint = "To see what is set: offload config"
         raise UsageError(f"There is no {LOCAL_FILE} here that sets anything.", hint=hint)
@@ -139,45 +178,79 @@ def trusted() -> Mapping[str, Setting]:
     return found
 
 
-def _of_user() -> dict[str, Setting]:
+def put(key: str, text: str) -> Setting:
+    """Set what is typed as `text` in the user's own file, whose comments stay.
+
+    Raises:
+        UsageError: it is of the wrong type, or the file cannot be read or written.
+    """
+    import tomlkit
+
+    kind, file = KEYS[key], user_file()
+    value = checked(parsed(text, kind), kind, typed_as(key))
+    table = _table(file, data := _bytes(file))
+    document = tomlkit.parse(data.decode())
+    spelled = next((name for name in table if name.replace("-", "_") == key), typed_as(key))
+    document[spelled] = value
+    try:
+        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+        with atomic_write(os.path.realpath(file), mode=0o600) as stream:  # it may hold a token
+            stream.write(tomlkit.dumps(document))
+    except OSError as error:
+        raise UsageError(f"The settings file {file} cannot be written: {why(error)}.") from error
+    return Setting(value, file)
+
+
+def _of_user(warnings: list[str]) -> dict[str, Setting]:
     file = user_file()
-    found = _from_file(file, _bytes(file))
+    found = _from_file(file, _bytes(file), warnings)
     for key in _PATHS & found.keys():  # not from wherever it is read: that may be anybody's folder
         path = os.path.join(os.path.dirname(file), os.path.expanduser(str(found[key].value)))
-        if key != "model" or os.path.exists(path):  # else it is a name
+        if key not in _NAMES_TOO or os.path.exists(path):  # else it is a name
             found[key] = Setting(path, file)
     return found
 
 
-def _of_folder() -> dict[str, Setting]:
-    found, identity = _folder()
+def _of_folder(warnings: list[str]) -> dict[str, Setting]:
+    found, identity = _folder(warnings)
     if found and not trust.is_known(*identity):
+        sets = ", ".join(map(typed_as, found))
         raise UsageError(
-            f"{LOCAL_FILE} in this folder sets {', '.join(found)} and is not trusted: it is new, "
-            "or has changed.",
+            f"{LOCAL_FILE} in this folder sets {sets} and is not trusted: it is new, or has "
+            "changed.",
             hint="If you know who wrote it: offload trust; else remove it, or use another folder.",
         )
     return found
 
 
-def _folder() -> tuple[dict[str, Setting], tuple[str, str]]:
+def of_folder(key: str) -> bool:
+    """Whether a folder's file may set it."""
+    return key in _OF_FOLDERS or (key in OPTIONS and OPTIONS[key].of_folder)
+
+
+def _folder(warnings: list[str]) -> tuple[dict[str, Setting], tuple[str, str]]:
     """What the folder's file sets, and its SHA-256 and path."""
     data = _bytes(LOCAL_FILE)
-    found = _from_file(LOCAL_FILE, data)
-    if own := [key for key in found if key not in _OF_FOLDERS]:
+    found = _from_file(LOCAL_FILE, data, warnings)
+    if own := [key for key in found if not of_folder(key)]:
+        name = typed_as(own[0])
         raise UsageError(
-            f"{LOCAL_FILE}: {own[0]} is not for a folder to set, which may come from anybody.",
-            hint=f"Set it in {user_file()}, or: export OFFLOAD_{own[0].upper()}=…",
+            f"{LOCAL_FILE}: {name} is not for a folder to set, which may come from anybody.",
+            hint=f"For yourself: offload config set {name} …, or: export {variable(own[0])}=…",
         )
     return found, (hashlib.sha256(data).hexdigest(), os.path.realpath(LOCAL_FILE))
 
 
-def _of_environment(environment: Mapping[str, str]) -> dict[str, Setting]:
+def _of_environment(environment: Mapping[str, str], warnings: list[str]) -> dict[str, Setting]:
+    variables = {variable(key): key for key in KEYS}
     found = {}
-    for key, kind in KEYS.items():
-        variable = f"OFFLOAD_{key.upper()}"
-        if text := environment.get(variable):
-            found[key] = Setting(_checked(_parsed(text, kind), kind, variable), variable)
+    for name, text in environment.items():
+        if key := variables.get(name):
+            if text:
+                value = checked(parsed(text, KEYS[key]), KEYS[key], name)
+                found[key] = Setting(value, name)
+        elif name.startswith("OFFLOAD_") and not _NO_SETTINGS.fullmatch(name):
+            warnings.append(f"{name} is no setting of offload.{meant(name, variables)}")
     return found
 
 
@@ -193,34 +266,18 @@ def _bytes(file: str) -> bytes:
         raise UsageError(f"The settings file {file} cannot be read: {error}.") from error
 
 
-def _from_file(file: str, data: bytes) -> dict[str, Setting]:
+def _table(file: str, data: bytes) -> dict[str, Any]:
     try:
-        table = tomllib.loads(data.decode())
+        return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise UsageError(f"The settings file {file} cannot be read: {error}.") from error
-    if unknown := [key for key in table if key not in KEYS]:
-        raise UsageError(
-            f"{file}: there is no setting {unknown[0]!r}.", hint=f"There are: {', '.join(KEYS)}."
-        )
-    return {
-        key: Setting(_checked(value, KEYS[key], f"{file}: {key}"), file)
-        for key, value in table.items()
-    }
 
 
-def _checked(value: Any, kind: Any, name: str) -> Any:
-    with suppress(ValueError):
-        read(kind, value)
-        in_range = kind != int | None or 1 <= value <= _MOST
-        if in_range and "" not in (value if isinstance(value, list) else [value]):
-            return value
-    raise UsageError(f"{name} must be {_NAMES[kind]}, not {value!r}.")
-
-
-def _parsed(text: str, kind: Any) -> Any:
-    """The value of a variable as a file has it; what cannot be of its kind stays text."""
-    if kind == list[str]:
-        return [each.strip() for each in text.split(",") if each.strip()]
-    if kind is bool:
-        return _SWITCH.get(text.lower(), text)
-    return int(text) if kind == int | None and text.isdecimal() else text
+def _from_file(file: str, data: bytes, warnings: list[str]) -> dict[str, Setting]:
+    found = {}
+    for name, value in _table(file, data).items():
+        if (key := name.replace("-", "_")) in KEYS:
+            found[key] = Setting(checked(value, KEYS[key], f"{file}: {name}"), file)
+        else:
+            warnings.append(f"{file}: {_unknown(name)}")
+    return found

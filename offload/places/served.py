@@ -27,10 +27,10 @@ class ServedPlace:
         self.endpoint = config.endpoint
         self._provider = provider
         self._config = config
-        has_own = provider.TRAITS.has_own_model
-        self._model: Model | None = None if has_own else config.resolve(config.asked)
         if self.endpoint is None and hasattr(provider, "check"):
             provider.check(config)
+        has_own = provider.TRAITS.has_own_model
+        self._model: Model | None = None if has_own else config.resolve(config.asked)
 
     @property
     def model(self) -> Model:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.catalogue import BUILTIN
+from offload.detectors.labels import TABLES
 from offload.detectors.source import ModelSource, on_disk
 from offload.domain.events import Reporter
 from offload.domain.machines import Kind
@@ -140,7 +141,9 @@ def served_files(
     """
     files: dict[str, str] = {}
     options: tuple[str, ...] = ()
-    if labels is not None:
+    if labels is not None and labels in TABLES:
+        options = ("--labels", labels)
+    elif labels is not None:
         files[_LABELS] = os.path.abspath(labels)
         options = ("--labels", f"{INSIDE}/{_LABELS}")
     if model.identity.name == BUILTIN:

@@ -2,17 +2,18 @@
 
 import os
 import secrets
+import shlex
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
-from offload.domain.errors import PlaceUnavailable
+from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.measurements import StartPhase
 from offload.domain.places import PlaceTraits, StartState
 from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
@@ -76,6 +77,23 @@ def open(  # noqa: A001 - what every provider calls it
         yield endpoints
 
 
+def check(config: PlaceConfig) -> None:
+    """UsageError for more cores than there are, which an engine refuses, too."""
+    asked, cores = config.container.cpus, os.cpu_count() or 1
+    if asked is not None and asked > cores:
+        raise UsageError(f"--cpus {asked:g} is too many: at most {cores} here.")
+
+
+def check_is_ours(image: str, labels: Mapping[str, str] | None) -> None:
+    """PlaceUnavailable unless a container image, with these labels if it is here, is ours."""
+    hint = "Leave the option out, and offload builds its own."
+    if labels is None:
+        hint = f"If a registry has it: docker pull {shlex.quote(image)}; else leave the option out."
+        raise PlaceUnavailable(f"The container image {image} is not here.", hint=hint)
+    if _RUNTIME not in labels:
+        raise PlaceUnavailable(f"The container image {image} is not one of offload.", hint=hint)
+
+
 @dataclass(slots=True)
 class _Starting:
     """Containers that come up: those that go again when the job is done, and what it all took."""
@@ -94,12 +112,7 @@ class _Starting:
         """See that the image is one of offload; ours is built if it is not there or outdated."""
         image, own = self.image, OwnImage(self.model.identity.runtime)
         if self.config.container.image is not None:
-            labels = self.engine.image_labels(image)
-            if labels is None or _RUNTIME not in labels:
-                what = "is no image of offload" if labels is not None else "is not here"
-                raise PlaceUnavailable(
-                    f"The image {image} {what}.", hint=f"To build it: docker build -t {image} ."
-                )
+            check_is_ours(image, self.engine.image_labels(image))
         elif not own.is_current(self.engine):
             self.config.reporter.warn(
                 f"Building the image {image}; this happens once and takes minutes."

@@ -37,6 +37,19 @@ def facts(document: Mapping[str, Any], *, as_json: bool) -> None:
     return print_table(("", "value"), rows, folded={"value"}, header=False)
 
 
+def settings(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Settings with their values and origins, one a line, and the files that may set them."""
+    if as_json:
+        return write_json(document)
+    rows = [
+        (name, _text(each["value"]) if each["value"] is not None else "", shown(each["from"]))
+        for name, each in document.items()
+        if name != "files"
+    ]
+    print_table(("setting", "value", "from"), rows, folded={"value", "from"})
+    return print_lines(["", f"Files: {', '.join(document['files'])}"])
+
+
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return (

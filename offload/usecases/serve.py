@@ -61,7 +61,9 @@ def run(options: Options, context: Context, announce: Callable[[Serving], None])
     is_private = is_loopback(options.host)
     made = None if given or is_private else secrets.token_hex(16)
     listener = listen(options.host, options.port)
-    model = source.chosen(options.model or configured.model, context.hub, options.labels)
+    asked = options.model or configured.model
+    labels = options.labels or source.usual_labels(asked, configured.labels)
+    model = source.chosen(asked, context.hub, labels)
     cores = machine.usable_cores()
     workers = options.workers or configured.workers or cores
     threads = options.threads or configured.threads or max(1, cores // workers)

@@ -101,3 +101,12 @@ def test_what_a_split_warns_of_in_a_process_of_its_own_is_heard_here(examples: P
         assert done.totals["failed"] == 0
     assert heard == [worded(NothingLeaves(is_asked=False))]
     assert isinstance(heard[0], Warned)
+
+
+def test_a_warning_is_told_once_and_all_else_each_time() -> None:
+    heard: list[Event] = []
+    reporter = Reporter(heard.append)
+    for _ in range(2):
+        reporter.warn("slow")
+        reporter.note("now")
+    assert heard == [Warned("slow"), Noted("now"), Noted("now")]

@@ -2,6 +2,7 @@
 
 import io
 import resource
+import shutil
 import struct
 import time
 import zipfile
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from offload.detectors import labels
+from offload.detectors import labels, source
 from offload.domain.errors import ModelError
+from offload.usecases.detect.request import Request
+from offload.usecases.detect.run import detection
+from tests.contexts import context
 
 Change = Callable[[bytearray], object]
 NAMES = b"cat\ndog\n"
@@ -80,3 +84,31 @@ def test_300_kb_of_unfinished_items_do_not_take_97_seconds() -> None:
     began_s = time.process_time()
     assert len(labels.parse("item{" * 60_000)) == 1
     assert time.process_time() - began_s < 9
+
+
+def test_cocos_labels_are_by_official_id_or_by_place_among_the_eighty() -> None:
+    assert labels.read("coco") == labels.read("coco-90") == labels.COCO
+    eighty = labels.read("coco-80")
+    assert [*eighty] == [*range(1, 81)]
+    assert (eighty[1], eighty[80], labels.COCO[90]) == ("person", "toothbrush", "toothbrush")
+
+
+def test_labels_that_are_set_are_for_models_whose_classes_are_not_known() -> None:
+    assert source.usual_labels("own.tflite", "coco") == "coco"
+    assert source.usual_labels("builtin", "coco") is None
+    assert source.usual_labels(None, "coco") is None
+
+
+def test_a_model_without_labels_says_once_how_to_name_its_classes(
+    tmp_path: Path, examples: Path
+) -> None:
+    builtin = Path(labels.__file__).parent / "builtin" / "model.tflite"
+    bare = str(shutil.copy(builtin, tmp_path / "bare.tflite"))
+    warnings: list[str] = []
+    for named, said in ((None, 1), ("coco", 1)):
+        request = Request((str(examples / "red-bus.jpg"),), model=bare, labels=named)
+        with detection(request, context(warn=warnings.append), 0.0) as run:
+            (row,) = run
+        assert len(warnings) == said
+        assert row.detections[0].label.startswith("class ") == (named is None)
+    assert "--labels coco " in warnings[0]

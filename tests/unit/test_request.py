@@ -6,7 +6,7 @@ from typer.main import get_command
 
 from offload.cli.commands import app
 from offload.domain.errors import UsageError
-from offload.usecases.detect.request import Request, alone, at, at_each
+from offload.usecases.detect.request import Request, alone, at, at_each, fitting
 
 EVERYTHING = Request(
     sources=("photos",), recursive=True, where="container", model="a model", labels="coco",
@@ -152,3 +152,26 @@ def test_where_auto_takes_all_and_hands_on_what_does_something_where_it_runs() -
 def test_places_that_cannot_be_measured_are_refused(places: list[str]) -> None:
     with pytest.raises(UsageError, match="There is no place"):
         at_each(places, ["photos"])
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("local", {"min_score", "memory"}),
+        ("container", {"min_score", "upload_max_side", "upload_quality", "fallback", "memory"}),
+        ("split", {"min_score", "upload_max_side", "upload_quality", "memory"}),
+        ("auto", {"min_score", "upload_max_side", "upload_quality", "fallback", "memory"}),
+    ],
+)
+def test_what_is_set_and_does_nothing_at_the_place_is_left_out(where: str, kept: set[str]) -> None:
+    wishes = {
+        "min_score": 0.4, "upload_max_side": 640, "upload_quality": 80, "fallback": "local",
+        "memory": "512m",
+    }  # fmt: skip
+    loose = wishes.keys() - {"memory"}  # which was typed
+    assert fitting([where], wishes, loose).keys() == kept
+    if where != "container":
+        return
+    Request(("photos",), where=where, **fitting([where], wishes, loose))
+    del wishes["upload_max_side"]
+    assert "upload_quality" not in fitting([where], wishes, loose)

@@ -68,7 +68,10 @@ def test_trust_is_in_one_place(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
         settings.load({})
 
 
-@pytest.mark.parametrize("key", ["model", "hub", "cache", "url", "token", "data", "checkip"])
+@pytest.mark.parametrize(
+    "key",
+    ["model", "hub", "cache", "url", "token", "data", "checkip", "ami", "host", "login"],
+)
 def test_what_only_the_user_may_set_no_folder_sets_trusted_or_not(here: Path, key: str) -> None:
     (here / "offload.toml").write_text(f'{key} = "./.m"\n')
     for asked in (settings.trusted, lambda: settings.load({})):
@@ -130,7 +133,6 @@ def test_a_switch_is_turned_off_in_any_of_the_usual_words(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("modle = 1", "no setting 'modle'"),
         ("model = 1", "model must be text, not 1"),
         ("offline = 1", "offline must be true or false"),
         ("workers = 0", "workers must be a whole number from 1"),
@@ -152,3 +154,70 @@ def test_a_wrong_file_is_refused_with_one_sentence(here: Path, text: str, senten
 def test_a_wrong_variable_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="OFFLOAD_WORKERS must be a whole number from 1"):
         settings.load({"OFFLOAD_WORKERS": text})
+
+
+def test_what_is_no_setting_is_a_warning_that_names_what_was_meant(here: Path) -> None:
+    write_user_file("min-scor = 0.4\nworkers = 1\n")
+    (here / "offload.toml").write_text("whree = 1\n")
+    found = settings.load(
+        {"OFFLOAD_WORKER": "3", "OFFLOAD_EVENTS": "json", "OFFLOAD_PORT_80_TCP": ""}
+    )
+    assert found.workers == 1
+    assert [text.partition("Did you mean ")[2] for text in found.warnings] == [
+        "min-score?", "where?", "OFFLOAD_WORKERS?",
+    ]  # fmt: skip
+
+
+def test_names_have_dashes_as_they_are_typed_or_underscores(here: Path) -> None:
+    write_user_file('min-score = 0.4\nkeep-local = ["a"]\nmax_retries = 2\n')
+    found = settings.load({})
+    assert (found.options, found.keep_local) == ({"min_score": 0.4, "max_retries": 2}, ["a"])
+
+
+def test_where_to_run_is_as_the_folder_says_only_once_that_is_trusted(here: Path) -> None:
+    (here / "offload.toml").write_text('where = "remote"\n')
+    with pytest.raises(UsageError, match="sets where and is not trusted"):
+        settings.load({})
+    settings.trusted()
+    assert settings.load({}).options == {"where": "remote"}
+    assert settings.load({"OFFLOAD_WHERE": "local"}).options == {"where": "local"}
+
+
+@pytest.mark.parametrize("key", [key for key in settings.KEYS if not settings.of_folder(key)])
+def test_a_folder_sets_no_address_no_code_and_no_price_and_lets_nobody_in(key: str) -> None:
+    assert key in {
+        "model", "hub", "cache", "url", "token", "data", "checkip", "ami", "host", "login",
+        "allow_cidr", "instance_type", "max_hourly", "idle", "max_lifetime", "spot", "disk_gb",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("where", "remote", "remote"), ("min_score", "0.4", 0.4), ("max_retries", "2", 2),
+        ("strip_metadata", "yes", True), ("class", "dog, cat", ["dog", "cat"]),
+        ("idle", "20m", "20m"),
+    ],
+)  # fmt: skip
+def test_what_is_put_is_found_again_and_the_files_comments_stay(
+    key: str, text: str, value: object
+) -> None:
+    write_user_file("# mine\nworkers = 3 # enough\n")
+    assert settings.put(key, text).value == value
+    assert settings.load({}).origins[key].value == value
+    assert Path(settings.user_file()).read_text().startswith("# mine\nworkers = 3 # enough\n")
+
+
+def test_what_is_put_again_keeps_its_line_and_the_file_is_nobody_elses() -> None:
+    assert settings.put("min_score", "0.3").source == settings.user_file()
+    write_user_file("min_score = 0.3\n")
+    settings.put("min_score", "0.5")
+    assert Path(settings.user_file()).read_text() == "min_score = 0.5\n"
+    assert Path(settings.user_file()).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("key", "text"), [("workers", "0"), ("min_score", "x"), ("offline", "2")])
+def test_what_no_file_may_say_is_not_put(key: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"{key.replace('_', '-')} must be"):
+        settings.put(key, text)
+    assert not Path(settings.user_file()).exists()

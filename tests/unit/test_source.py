@@ -11,8 +11,9 @@ import pytest
 from offload.detectors import labels, source
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED
 from offload.detectors.labels import COCO
-from offload.detectors.source import Hub
+from offload.detectors.source import Hub, ModelSource
 from offload.domain.errors import ModelError, UsageError
+from offload.domain.ports import ModelIdentity
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
 from offload.drivers.model_cache import ModelCache
@@ -330,6 +331,16 @@ def test_a_label_map_is_read_in_all_its_spellings() -> None:
     assert labels.parse(text) == {
         1: "cat", 18: "dog", 3: "red fox", 4: "baker's dozen", 5: "class 5",
     }  # fmt: skip
+
+
+def test_labels_that_are_called_by_name_are_no_file_where_a_server_is_brought_up(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "m.tflite").touch()
+    model = ModelSource(ModelIdentity("m", "tflite", "0" * 64), str(tmp_path / "m.tflite"), COCO)
+    served = served_files(model, None, "coco-80", str(tmp_path / "cache"))
+    assert served.options == ("--labels", "coco-80")
+    assert [*served.files] == ["m.tflite"]
 
 
 def test_the_shared_coco_labels_are_coco(ssd_labels: Path) -> None:

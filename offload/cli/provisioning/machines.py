@@ -205,9 +205,9 @@ def down(
             return
         names = [name] if name is not None else registry.names(context.settings)
         if name is None:
-            with suppress(PlaceUnavailable) if names else nullcontext():  # no engine: none of ours
-                for container in teardown.containers():
-                    say(container)
+            found = _containers(say, engine_optional=bool(names))
+            if not (found or names):
+                say("Nothing to remove.")
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
@@ -216,6 +216,18 @@ def down(
             teardown.down(context, each, where, profile, told, partial(_agreed, yes=yes))
 
         _each(names, remove, context.reporter)
+
+
+def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
+    """Remove ours; whether there were any. Without an engine there are none."""
+    from offload.usecases.provision import teardown
+
+    found = False
+    with suppress(PlaceUnavailable) if engine_optional else nullcontext():
+        for container in teardown.containers():
+            say(container)
+            found = True
+    return found
 
 
 def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:

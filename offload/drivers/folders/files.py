@@ -19,9 +19,14 @@ from offload.domain.errors import OffloadError
 _TEMPORARY = re.compile(r"\.\d+-\d+\.tmp")
 _LOOK_S = 0.5
 _CHUNK_BYTES = 2**18
-_REASONS = dict.fromkeys(
-    (errno.ENOLCK, errno.EOPNOTSUPP), "its file system has no locks, as some network drives"
-)
+_REASONS = {
+    errno.ENOENT: "it does not exist",
+    errno.EEXIST: "it is a file; name a folder",
+    errno.ENOTDIR: "part of its path is a file; name a folder",
+    **dict.fromkeys(
+        (errno.ENOLCK, errno.EOPNOTSUPP), "its file system has no locks, as some network drives"
+    ),
+}
 """Where the system's own words do not help."""
 
 
@@ -239,13 +244,18 @@ def explained(said: str, hint: str, kind: type[OffloadError] = OffloadError) -> 
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or error)
-        raise kind(f"{said}: {reason}.", hint=hint) from error
+        raise kind(f"{said}: {why(error)}.", hint=hint) from error
+
+
+def why(error: Exception) -> str:
+    """Why a file cannot be used, as the end of a sentence without its full stop."""
+    known = _REASONS.get(getattr(error, "errno", None) or 0)
+    return known or getattr(error, "strerror", None) or str(error)
 
 
 def writing(
     what: str, folder: str, kind: type[OffloadError] = OffloadError
 ) -> AbstractContextManager[None]:
     """`explained`, while `what` is written to the folder that the user names with `--out`."""
-    hint = "What was written is whole. Choose another --out."
+    hint = "What was written is complete. Choose another --out."
     return explained(f"Cannot write {what} to {folder}", hint, kind)

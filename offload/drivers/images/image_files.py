@@ -106,7 +106,10 @@ def find(
             walk = Walk(recursive, out_of_bounds, problems, left_out)
             found += map(os.path.abspath, _expand(source, walk, command))
     if not found and not problems:
-        raise UsageError("The list names no image.")
+        raise UsageError(
+            "The list names no image.",
+            hint=f"It has a path a line: find photos -name '*.jpg' | offload {command} -",
+        )
     named = [source for source in sources if isinstance(source, str)]
     if len(named) == 1 and os.path.isdir(named[0]):
         root = os.path.abspath(named[0])

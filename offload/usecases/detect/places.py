@@ -28,10 +28,11 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
     """
     hub, configured = context.hub, context.settings
     asked, url = request.model or configured.model, request.url or configured.url or ""
+    labels = request.labels or source.usual_labels(asked, configured.labels)
     return PlaceConfig(
         asked=asked,
-        labels=request.labels,
-        resolve=lambda name: source.chosen(name, hub, request.labels),
+        labels=labels,
+        resolve=lambda name: source.chosen(name, hub, labels),
         here=lambda: source.resolve_here(asked, hub) if asked else None,
         cache=hub.cache.folder,
         load=detectors.load,

@@ -1,16 +1,17 @@
 """What a user asks of `detect`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Any
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import UsageError, meant
 from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import SHOWN_SCORE, Json
 from offload.domain.vision import Image, Selection
+from offload.drivers.folders.results_dir import FORMATS
 from offload.drivers.images import image_files, pictures
 from offload.places import known
 
@@ -83,9 +84,12 @@ class Request:
         if self.url is not None and self.machine is not None:
             yield "--url and --machine name two servers.", "Leave one of the two out."
         if self.fallback not in {None, here}:
-            yield f"There is no fallback {self.fallback!r}.", f"There is: {here}."
+            yield f"There is no fallback {self.fallback!r}.", _there_is([here])
         if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
             yield f"--memory takes a size, not {self.memory!r}.", "For instance: --memory 512m"
+        for name in self.formats:
+            if name not in FORMATS:
+                yield f"There is no format {name!r}.{meant(name, FORMATS)}", _there_is(FORMATS)
         if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
             yield f"--cpus takes a number of cores, not {self.cpus}.", ""
 
@@ -96,9 +100,9 @@ class Request:
         for name in _WISHES:
             if getattr(self, name) == _DEFAULTS[name]:
                 continue
-            takers = [at for at in (*known(), SPLIT) if _takes(at, (), name)]
+            takers = _takers(name)
             used = self.where, self.fallback or self.where
-            if takers and not any(_takes(each, self.others, name) for each in used):
+            if takers and not _takers(name, self.others, used):
                 wrong = f"{_option(name)} does nothing with --where {self.where}."
                 yield wrong, f"It goes with --where {', '.join(takers)} or {AUTO}."
         if self.where == SPLIT and self.fallback is not None:
@@ -212,7 +216,40 @@ def _check_names(names: Sequence[str], besides: Sequence[str] = ()) -> None:
     there = [*known(), *besides]
     for name in names:
         if name not in there:
-            raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(there)}.")
+            wrong = f"There is no place {name!r}.{meant(name, there)}"
+            raise UsageError(wrong, hint=_there_is(there))
+
+
+def _there_is(names: Iterable[str]) -> str:
+    return f"There is: {', '.join(names)}."
+
+
+def fitting(
+    places: Sequence[str], wishes: dict[str, Any], loose: Collection[str]
+) -> dict[str, Any]:
+    """`wishes` without those of the `loose` ones, which nobody typed, that would do nothing at any
+    of the places.
+    """
+    if AUTO in places:
+        return wishes
+    others = wishes.get("others", ())
+    kept = {
+        name: value
+        for name, value in wishes.items()
+        if name not in loose or _takers(name, others, places) or not _takers(name)
+    }
+    if "upload_quality" in loose and "upload_max_side" not in kept:
+        kept.pop("upload_quality", None)
+    if places == [SPLIT] and "fallback" in loose:
+        kept.pop("fallback", None)
+    return kept
+
+
+def _takers(
+    name: str, others: Sequence[str] = (), places: Sequence[str] | None = None
+) -> list[str]:
+    """The places, of all unless some are named, that a field does something at."""
+    return [at for at in places or (*known(), SPLIT) if _takes(at, others, name)]
 
 
 def moved(request: Request, where: str, **changed: Any) -> Request:

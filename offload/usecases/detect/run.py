@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
+from offload.detectors import source
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock, spread
@@ -138,6 +139,8 @@ def detection(
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
+        if not model.labels and model.identity.runtime == "tflite":
+            context.reporter.warn(source.without_labels(model.identity.name))
         other = places.fallback(request.fallback, config, model) if request.fallback else None
         results: ResultsDir | None = None
         todo = found

@@ -15,6 +15,7 @@ from offload.domain.errors import UsageError
 from offload.domain.measurements import Condition, Measurement
 from offload.domain.ports import ModelIdentity
 from offload.drivers.folders import files
+from offload.drivers.folders.files import why
 from offload.drivers.host import machine
 from offload.drivers.store.store import Store
 from offload.places import known
@@ -103,7 +104,10 @@ def _text(file: str) -> str:
         with open(file, encoding="utf-8-sig", newline="") as stream:
             return stream.read()
     except (OSError, ValueError) as error:
-        raise UsageError(f"The table {file} cannot be read: {error}.") from error
+        raise UsageError(
+            f"The table {file} cannot be read: {why(error)}.",
+            hint="To see what it must have: offload profile import --help",
+        ) from error
 
 
 def _measurement(runs: Sequence[TableRun], model: str) -> Measurement:

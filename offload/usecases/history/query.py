@@ -11,6 +11,7 @@ from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement, Outcome
 from offload.domain.ports import ModelIdentity
 from offload.domain.typed import loads
+from offload.drivers.folders.files import why
 from offload.drivers.host import machine
 from offload.drivers.http import web
 from offload.usecases.context import Context
@@ -87,7 +88,7 @@ def read(file: str) -> tuple[list[Measurement], list[Outcome]]:
             document = loads(stream.read())
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"The profile {file} cannot be read: {error}.",
+            f"The profile {file} cannot be read: {why(error)}.",
             hint="To write one: offload profile export profile.json",
         ) from error
     return profiles.from_document(document, places.known())

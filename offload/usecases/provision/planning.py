@@ -88,7 +88,8 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
         Spec(wish.name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), this_machine.now()
     )
     asked = _lasting(wish.model) or known.model
-    labels = _lasting(wish.labels) or (None if wish.model else known.labels)
+    usual = _lasting(source.usual_labels(asked or configured.model, configured.labels))
+    labels = _lasting(wish.labels) or (None if wish.model else known.labels) or usual
     model = source.chosen(asked or configured.model, context.hub, labels)
     profile = wish.profile or known.profile
     cloud = context.clouds(wish.region or known.spec.region or None, profile)

@@ -1,0 +1,92 @@
+"""`offload config`."""
+
+import sys
+from typing import Annotated
+
+import typer
+from typer import Argument
+
+from offload.cli import complete, configured, options
+from offload.cli.pages import App
+from offload.domain.errors import UsageError
+
+app = App(no_args_is_help=False)
+
+Key = Annotated[
+    str,
+    Argument(
+        metavar="KEY",
+        help="A setting, as its option is typed.",
+        autocompletion=complete.settings,
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def config(ctx: typer.Context, as_json: options.AsJson = False) -> None:
+    """Show every setting, its value and where it was set; or get and set one.
+
+        offload config
+        offload config set model ssd-mobilenet-v2
+
+    Settings come from OFFLOAD_* variables, then ./offload.toml if you trust it, then your own
+    settings file. What is typed as an option wins over all of them.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from offload import bootstrap
+    from offload.render import messages, tables
+
+    context = bootstrap.context(messages.Messages().hear)
+    tables.settings(bootstrap.facts(context.settings), as_json=as_json)
+
+
+@app.command()
+def get(key: Key) -> None:
+    """Print the value of a setting; nothing if it is not set.
+
+    offload config get model
+    """
+    from offload import bootstrap
+    from offload.drivers import setting_kinds, settings
+    from offload.render import messages, tables
+
+    found = bootstrap.context(messages.Messages().hear).settings.origins.get(settings.named(key))
+    if found is not None:
+        tables.print_lines([setting_kinds.as_text(found.value)])
+
+
+@app.command("set")
+def put(
+    ctx: typer.Context,
+    key: Key,
+    value: Annotated[
+        str, Argument(metavar="VALUE", help="Its value, lists with commas; - reads it from stdin.")
+    ],
+) -> None:
+    """Set it for good, in your own settings file.
+
+    offload config set min-score 0.4
+    offload config set token -
+    """
+    from offload.drivers import settings
+
+    key = settings.named(key)
+    if value == "-":
+        value = sys.stdin.readline().rstrip("\n")
+    elif settings.is_secret(key):
+        hint = f"To type it unseen: offload config set {key} -"
+        raise UsageError("Other users of this computer can read command lines.", hint=hint)
+    configured.check(ctx, key, value)
+    typer.echo(f"{settings.typed_as(key)} is set in {settings.put(key, value).source}", err=True)
+
+
+@app.command()
+def path() -> None:
+    """Print where your own settings file is, or would be.
+
+    offload config path
+    """
+    from offload.drivers import settings
+
+    typer.echo(settings.user_file())
