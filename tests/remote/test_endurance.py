@@ -160,7 +160,7 @@ def test_ctrl_c_finishes_what_is_in_hand(many: Path, tmp_path: Path, server: Ser
     process.send_signal(signal.SIGINT)
     _, said = process.communicate()
     assert process.returncode == 130
-    assert "Finishing what is in hand" in said
+    assert "Finishing what is in progress" in said
     assert "Traceback" not in said
     assert 0 < len(logged(out)) < MANY
     assert not [row for row in logged(out).values() if row["error"]]
