@@ -8,6 +8,8 @@ from offload.domain.timing import Durations, with_new_names
 from offload.domain.typed import Count, Positive, read
 from offload.domain.vision import Detection
 
+SHOWN_SCORE = 0.5  # what the table and --annotate show unless told otherwise; files keep the rest
+
 SCHEMA = 2
 """Version of every JSON document we write; grows when a reader would have to change."""
 

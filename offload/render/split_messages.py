@@ -60,7 +60,7 @@ def _warning(event: SplitEvent) -> str:
 def _change(event: split.PlaceEvent) -> str:
     match event:
         case split.PlaceJoined():
-            return f"takes part {'again' if event.again else 'now'}"
+            return "joined again" if event.again else "joined"
         case split.RateChanged():
             if event.quiet_s is not None:
                 return f"has not answered for {_about(event.quiet_s)}"

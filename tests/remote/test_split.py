@@ -94,7 +94,7 @@ def test_both_places_work_and_every_picture_has_the_objects_it_has_here(
             assert path not in duplicate_uploads
         elif path not in duplicate_uploads:
             assert row["sent_bytes"] == 0
-    assert f"images: {by_place['local']} at local, {by_place['remote']} at remote" in both.stderr
+    assert f"at local ({by_place['local']}) and remote ({by_place['remote']})" in both.stderr
 
 
 def test_small_pictures_are_sent_and_large_ones_done_here(
@@ -215,7 +215,7 @@ def test_a_server_that_answers_late_takes_part_from_then_on(
             _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert "Until one does, all is detected here" in said
-    assert "remote takes part now" in said
+    assert "remote joined" in said
     found = rows(text_of(out))
     assert_each_once(found, many)
     assert places(found)["remote"] > 0
@@ -239,8 +239,8 @@ def test_a_server_that_dies_and_comes_back_takes_part_again(
         pace(0)
         _, after = process.communicate(timeout=300)
     assert process.returncode == 0, after
-    assert "remote takes part again" in after
-    assert not [line for line in before if "remote takes part again" in line]
+    assert "remote joined again" in after
+    assert not [line for line in before if "remote joined again" in line]
     found = rows(text_of(out))
     assert_each_once(found, many)
     assert places(found)["remote"] > done_before

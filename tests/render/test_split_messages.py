@@ -30,11 +30,11 @@ OUTLOOK = Outlook(12.0, 7.2, 108)
 SHARE = Outlook(12.0, 12.04, 108, images=48, images_before=72)
 CAUSE = Failed("It is gone.", "Look for it.", 4, "remote")
 NOTES = [
-    (PlaceJoined("remote", again=False), "remote takes part now"),
+    (PlaceJoined("remote", again=False), "remote joined"),
     (
         PlaceJoined("remote", again=True, outlook=SHARE),
         (
-            "remote takes part again: about 48 of the 108 images left go there instead of 72, the "
+            "remote joined again: about 48 of the 108 images left go there instead of 72, the "
             "end is in 12 s"
         ),
     ),

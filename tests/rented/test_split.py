@@ -238,7 +238,7 @@ def test_a_machine_that_is_rented_on_the_way_and_ends_on_the_way_costs_no_image_
     assert process.returncode == 0, said
     by_place = assert_each_once(folder, out)
     assert by_place["local"] > 0
-    assert "remote takes part now" in said
+    assert "remote joined" in said
     assert f"The machine {name} is removed again" in said
     assert spent_usd(said) >= 0.001, "a minute at least"
     assert hopeful.carrying(name) == []

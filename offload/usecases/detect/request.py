@@ -9,7 +9,7 @@ from typing import Any
 from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
-from offload.domain.results import Json
+from offload.domain.results import SHOWN_SCORE, Json
 from offload.domain.vision import Selection
 from offload.drivers.images import image_files, pictures
 from offload.places import known
@@ -116,6 +116,11 @@ class Request:
     def leaves_machine(self) -> bool:
         """Whether images may be sent to another computer."""
         return any(known()[name].leaves_machine for name in self.members)
+
+    @property
+    def shown_score(self) -> float:
+        """What people are shown scores that much at least; results have all that was asked for."""
+        return SHOWN_SCORE if self.min_score is None else 0.0
 
     @property
     def as_is(self) -> "Request":
