@@ -7,7 +7,11 @@ import sys
 import warnings
 from io import TextIOWrapper
 
-from offload.cli.process import INTERRUPTED, end_without_reader  # notes when it began, too
+from offload.cli.process import (  # notes when it began, too
+    INTERRUPTED,
+    end_without_reader,
+    interrupting,
+)
 
 
 def main() -> None:
@@ -24,11 +28,14 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(usage.exit_code())
+        with interrupting():
+            sys.exit(usage.exit_code())
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
             end_without_reader()
         raise
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except ImportError as error:
         if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while a C module was loaded
             sys.exit(INTERRUPTED)

@@ -217,16 +217,24 @@ def _carry_out(
     from offload.cli.provisioning.renting import asked_for, renting
     from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
-    from offload.render import detections, messages, progress
+    from offload.render import detections, progress
     from offload.usecases.detect import record
     from offload.usecases.detect.run import detection
 
     bring_up, rental = asked_for(request, say, configured, provision=provision)
     heard: set[type[Event]] = set()
-    to_folder = request.out is not None
-    with detections.sink(as_json=as_json, to_folder=to_folder) as add, ExitStack() as stack:
+    with (
+        detections.sink(
+            as_json=as_json,
+            to_folder=request.out is not None,
+            all_rows=say.verbose,
+            least_score=request.shown_score,
+        ) as add,
+        ExitStack() as stack,
+    ):
         bar = stack.enter_context(progress.transfer(Downloaded, say.quiet))
-        listeners = say.hear, bar, lambda event: heard.add(type(event))
+        steps = stack.enter_context(progress.building(say.quiet))
+        listeners = say.hear, bar, steps, lambda event: heard.add(type(event))
         context = bootstrap.context(*listeners, offline=request.offline, configured=configured)
         interrupted = stack.enter_context(renting(rental, context))
         shared = bootstrap.shared(request, context, BEGAN_S, rental)
@@ -242,21 +250,22 @@ def _carry_out(
                 add(row)
                 say.row(row)
                 advance(row)
-    summary = run.summary()
     usual = Downloaded not in heard  # what a download took is no part of any other start-up
     outcome = record.remember(run, request, context, is_usual_start=usual, bring_up=bring_up)
     if shared:
         outcome = outcome or shared.remember(run)
-    split = shared.monitor.view() if shared else None
-    sent_twice = len(run.duplicate_uploads)
-    say.summary(messages.summary_lines(summary, request.out, outcome, split, sent_twice))
+    said = detections.summary(run, shared.monitor.view() if shared else None)
+    if interrupted and not run.complete:
+        said.append(detections.left_off(run, request))
+    if say.verbose:
+        said += detections.details(run, request.out, outcome)
+    say.summary(said)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
         raise OffloadError(
-            f"Stopped early: {summary.failed} images failed, --max-failures is "
-            f"{request.max_failures}.",
+            f"Stopped early: {run.failed} images failed, --max-failures is {request.max_failures}.",
             hint="To go on regardless, run the same command without --max-failures.",
         )
-    if summary.failed:
+    if run.failed:
         raise typer.Exit(SOME_FAILED)

@@ -104,8 +104,9 @@ class App(Typer):
     """A group of commands whose pages are these."""
 
     def __init__(self, **settings: Any) -> None:
+        usual: dict[str, Any] = {"cls": CommandGroup, "no_args_is_help": True}
         super().__init__(
-            **{"cls": CommandGroup, "no_args_is_help": True} | settings,
+            **usual | settings,
             rich_markup_mode=None,
             pretty_exceptions_enable=False,
         )

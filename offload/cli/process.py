@@ -1,14 +1,15 @@
-"""This process: when it began, how Ctrl-C ends it, and its exit codes besides those of errors."""
+"""This process: when it began, what interrupts it, and its exit codes besides those of errors."""
 
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
-from types import FrameType
 from typing import TYPE_CHECKING
+
+from offload.drivers.host import endings
 
 if TYPE_CHECKING:
     from offload.usecases.context import Context
@@ -28,18 +29,28 @@ def end_without_reader() -> None:
         os.kill(os.getpid(), signal.SIGPIPE)
 
 
+def interrupting() -> AbstractContextManager[None]:
+    """Meanwhile SIGTERM and SIGHUP do what Ctrl-C does: what was brought up is taken down."""
+
+    def on_signal(_number: int) -> None:
+        raise KeyboardInterrupt
+
+    return endings.heard(on_signal)
+
+
 @contextmanager
 def stopping_on_interrupt(
     context: "Context", doing: str = "Finishing what is in progress", came: list[int] | None = None
 ) -> Iterator[list[int]]:
-    """Meanwhile the first SIGINT or SIGTERM asks what is under way to stop; the next interrupts.
+    """Meanwhile the first SIGINT, SIGTERM or SIGHUP asks what is under way to stop; the next
+    interrupts.
 
     The list given holds the signals that came, those in `came` before.
     """
     came = [] if came is None else came
     said = f"{doing}; Ctrl-C again stops now."
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
+    def on_signal(number: int) -> None:
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
@@ -47,10 +58,5 @@ def stopping_on_interrupt(
         # What is interrupted may be in the middle of a line, which only another thread waits for.
         threading.Thread(target=context.reporter.warn, args=(said,)).start()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, on_signal) for number in numbers]
-    try:
+    with endings.heard(on_signal):
         yield came
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -64,6 +64,14 @@ class Sent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Built(Event):
+    """So many steps of our container image are done, of `total`."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFailed(Event):
     """An image has no detections, and why."""
 
@@ -102,7 +110,7 @@ Listener = Callable[[Event], None]
 """Who is told events, from any thread."""
 VARIABLE, AS_LINES = "OFFLOAD_EVENTS", "json"
 """What the environment of a process says if it is to tell events as lines of JSON."""
-_CROSSING = {kind.__name__: kind for kind in (Warned, ImageFailed, Failed)}
+_CROSSING = {kind.__name__: kind for kind in (Warned, ImageFailed, Failed, Built)}
 """Events that a process tells the one that started it."""
 
 

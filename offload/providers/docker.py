@@ -1,6 +1,7 @@
 """Containers on this machine: the same server, behind ports of this machine's loopback."""
 
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -14,6 +15,7 @@ from pathlib import Path
 from offload.detectors.catalogue import BUILTIN
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.events import Built
 from offload.domain.measurements import StartPhase
 from offload.domain.places import PlaceTraits, StartState
 from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
@@ -28,6 +30,7 @@ from offload.service.client.greeting import ask, expect
 from offload.version import __version__
 
 _RUNTIME = "offload.runtime"
+_STEP = re.compile(r"Step (\d+)/(\d+) ")
 _PATIENCE_S = 60.0
 _POLL_S = 0.01
 _ENDING_S = 3.0
@@ -114,11 +117,16 @@ class _Starting:
         if self.config.container.image is not None:
             check_is_ours(image, self.engine.image_labels(image))
         elif not own.is_current(self.engine):
-            self.config.reporter.warn(
-                f"Building the image {image}; this happens once and takes minutes."
-            )
             with self.phases.of(StartPhase.BUILD):
-                own.build(self.engine, self.config.reporter.step)
+                own.build(self.engine, self._built)
+            self.config.reporter.emit(Built(1, 1))
+
+    def _built(self, line: str) -> None:
+        """Tell of a line that the engine says as it builds."""
+        reporter = self.config.reporter
+        reporter.step(line)
+        if step := _STEP.match(line):
+            reporter.emit(Built(int(step[1]) - 1, int(step[2])))
 
     @property
     def memory(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from offload.domain.events import Downloaded, Event, Listener, PhaseBegan, Sent
+from offload.domain.events import Built, Downloaded, Event, Listener, PhaseBegan, Sent
 from offload.domain.units import show_s, show_usd
 from offload.render.phases import phase
 from offload.render.words import percent
@@ -205,16 +205,35 @@ def transfer(kind: type[Downloaded | Sent], quiet: bool) -> AbstractContextManag
     return _on_demand(kind, lambda e: {"completed": e.done_bytes, "total": e.total_bytes}, quiet)
 
 
+def building(quiet: bool) -> AbstractContextManager[Listener]:
+    """A line that appears while our container image is built; hand what is given to a Reporter."""
+
+    def values(built: Built) -> Mapping[str, Any]:
+        step = min(built.done + 1, built.total)
+        said = f"Building the container image, once: step {step} of {built.total}"
+        return {"completed": built.done, "total": built.total, "description": said}
+
+    return _on_demand(Built, values, quiet)
+
+
 def phases(quiet: bool) -> AbstractContextManager[Listener]:
     """A line that appears with the first phase; hand what is given to a Reporter."""
     return _on_demand(PhaseBegan, lambda e: {"description": phase(e)}, quiet)
 
 
 def _columns(kind: type[Event]) -> "Sequence[ProgressColumn]":
-    from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        SpinnerColumn,
+        TimeElapsedColumn,
+        TransferSpeedColumn,
+    )
 
     if kind is PhaseBegan:
         return SpinnerColumn(), description()
+    if kind is Built:
+        return SpinnerColumn(), description(), TimeElapsedColumn()
     return BarColumn(), DownloadColumn(), TransferSpeedColumn()
 
 
@@ -232,8 +251,8 @@ def _on_demand(
         if not shown:
             shown.append(bar(*_columns(kind)))
             shown[0].add_task("")
-            shown[0].start()
         shown[0].update(shown[0].task_ids[0], **values(event))
+        shown[0].start()
         if shown[0].finished:
             shown.pop().stop()
 

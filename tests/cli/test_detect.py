@@ -92,10 +92,12 @@ def test_people_get_a_table_and_a_summary(offload: Offload, examples: Path) -> N
     header, *lines = done.stdout.splitlines()
     assert header.split() == ["image", "pixels", "infer", "ms", "objects"]
     assert lines == sorted(lines)
-    for wanted in ("images", "failed", "objects", "start-up", "first inference", "median", "p95"):
-        assert wanted in done.stderr
-    assert re.search(r"images/s over", done.stderr)
-    assert re.search(r"SHA-256 [0-9a-f]{12}", done.stderr)
+    first, second = done.stderr.splitlines()
+    assert re.fullmatch(r"12 images, 0 failed, [\d.]+ images/s at local with builtin", first)
+    assert second == "15 objects: 12 person, 2 bus, 1 dog"
+    said = offload("detect", examples, *BUILTIN, "-v").stderr
+    for wanted in ("start-up", "first inference", "median", "p95", "SHA-256"):
+        assert wanted in said
 
 
 def test_a_job_with_a_deadline_at_one_place_is_a_sample_like_any_other(
@@ -198,10 +200,10 @@ def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_
         log.write("odd\n")
     again = offload(*command)
     assert "that were no rows (1) are kept in unreadable.jsonl" in again.stderr
-    assert "1 image, 1 done before" in again.stderr
+    assert "2 images (1 done before), 0 failed, " in again.stderr
     run = (out / "run.json").read_text()
     assert json.loads(run)["in_folder"] == {"images": 2, "failed": 0}
-    assert "0 images, 2 done before" in offload(*command).stderr
+    assert "2 images, all done before, 0 failed, with builtin" in offload(*command).stderr
     assert (out / "run.json").read_text() == run, "nothing done, nothing to account for"
     assert [image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]] == ["a.jpg", "b.jpg"]  # fmt: skip  # noqa: E501
     other = offload(*command, "--min-score", "0.9")
@@ -244,7 +246,8 @@ def test_ctrl_c_finishes_what_is_in_hand_and_sums_up(many: Path, tmp_path: Path)
     output, messages = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Finishing what is in progress" in messages
-    assert "images/s over" in messages
+    assert "images/s at local" in messages
+    assert re.search(r"^\d+ of 400 done; the same command continues\.$", messages, re.MULTILINE)
     logged = rows((tmp_path / "out" / "detections.jsonl").read_text())
     assert {row["path"] for row in rows(output)} <= {row["path"] for row in logged}
     assert 0 < len(logged) < 400
@@ -437,7 +440,7 @@ def test_images_and_their_folders_may_have_names_that_are_not_utf8(
     (row,) = rows((tmp_path / "out" / "detections.jsonl").read_text("utf-8"))
     assert row["path"] == r"caf\xe9/\xe9.jpg"
     assert (tmp_path / "out" / "annotated" / folder / os.fsdecode(b"\xe9.jpg")).exists()
-    assert "1 done before" in offload(*command, cwd=tmp_path).stderr
+    assert "1 image, all done before" in offload(*command, cwd=tmp_path).stderr
 
 
 def test_the_current_folder_may_have_a_name_that_is_not_utf8(

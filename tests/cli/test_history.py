@@ -84,12 +84,12 @@ def test_durations_below_zero_in_the_history_are_told_of_once_and_advice_goes_on
 def test_a_run_at_a_place_that_was_measured_has_a_prediction_and_an_outcome(
     offload: Offload, examples: Path
 ) -> None:
-    first = offload("detect", examples, *BUILTIN)
+    first = offload("detect", examples, *BUILTIN, "-v")
     assert "predicted" not in first.stderr, "nothing was known when it began"
     nothing = offload("accuracy")
     assert nothing.stdout.startswith("No run was predicted yet")
     assert offload("profile", examples, *BUILTIN, *BUDGET).returncode == 0
-    second = offload("detect", examples, *BUILTIN)
+    second = offload("detect", examples, *BUILTIN, "-v")
     assert " s in all, predicted " in second.stderr.splitlines()[-1]
     measurements, [outcome] = kept(offload)
     assert [each.source for each in measurements] == ["run", "profile", "run"]
@@ -147,7 +147,7 @@ def test_a_run_in_which_images_failed_says_nothing_of_its_place(
         saved(tmp_path / f"{number}.jpg", scene(320, 240))
     assert offload("detect", tmp_path, *BUILTIN).returncode == 0
     (tmp_path / "text.jpg").write_text("no picture")
-    done = offload("detect", tmp_path, *BUILTIN)
+    done = offload("detect", tmp_path, *BUILTIN, "-v")
     assert done.returncode == 3
     assert "predicted" not in done.stderr
     measurements, outcomes = kept(offload)
@@ -181,7 +181,7 @@ def test_a_run_that_was_interrupted_is_a_sample_without_an_outcome(
         (tmp_path / f"{number:03}.jpg").hardlink_to(original)
     measured = offload("detect", tmp_path / "000.jpg", *BUILTIN)
     assert measured.returncode == 0, measured.stderr
-    with spawner().begin(("detect", tmp_path, *BUILTIN, "--json")) as process:
+    with spawner().begin(("detect", tmp_path, *BUILTIN, "--json", "-v")) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]

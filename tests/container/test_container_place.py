@@ -106,7 +106,7 @@ def test_coming_up_is_timed_by_phase_and_nothing_is_left(
     detect: Offload, docker_engine: Any, examples: Path, tmp_path: Path
 ) -> None:
     assert detect(examples, *BUILTIN, "-q").returncode == 0  # the image is there from now on
-    done = detect(examples, *BUILTIN, "-o", tmp_path)
+    done = detect(examples, *BUILTIN, "-v", "-o", tmp_path)
     assert done.returncode == 0, done.stderr
     phases = json.loads((tmp_path / "run.json").read_text())["totals"]["phases"]
     assert list(phases) == ["create", "start", "load", "warm-up"]

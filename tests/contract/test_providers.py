@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.becoming import Done, spawner
+from tests.becoming import PATIENCE_S, Done, spawner
 from tests.conftest import PROJECT
 from tests.contract import toy_provider
+from tests.drawing import saved
 
 Toy = Callable[..., Done]
 
@@ -32,14 +35,19 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return code
 
 
+def noting(home: Path) -> dict[str, str]:
+    """The environment of a command, whose toy notes there what becomes of it."""
+    names = toy_provider.STARTED, toy_provider.ENDED
+    return os.environ | dict(zip(names, (str(home / "started"), str(home / "ended")), strict=True))
+
+
 @pytest.fixture
 def toy(code: Path, tmp_path: Path, home: Path) -> Toy:
     """`offload` beside that package."""
 
     def run(*arguments: object) -> Done:
-        environment = {**os.environ, toy_provider.ENDED: str(home / "ended")}
         there = spawner(str(code), str(PROJECT))
-        return there.run(*arguments, cwd=tmp_path, env=environment)
+        return there.run(*arguments, cwd=tmp_path, env=noting(home))
 
     return run
 
@@ -64,6 +72,25 @@ def test_a_provider_that_was_installed_is_a_place(
     [at_toy] = [each for each in known if each["condition"]["place"] == "toy"]
     assert at_toy["condition"]["url"] == "toy:one"
     assert at_toy["starts"][0]["phases"] == {"start": 0.1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sign", ["started", "out/detections.jsonl"])
+def test_what_is_up_or_comes_up_is_taken_down_when_the_run_is_ended(
+    code: Path, home: Path, tmp_path: Path, number: signal.Signals, sign: str
+) -> None:
+    picture = saved(tmp_path / "photos" / "0.jpg")
+    for other in range(1, 500):
+        (tmp_path / "photos" / f"{other}.jpg").hardlink_to(picture)
+    words = ("detect", tmp_path / "photos", "-m", "builtin", "--where", "toy", "-o", home / "out")
+    with spawner(str(code), str(PROJECT)).begin(words, env=noting(home)) as process:
+        while not (home / sign).exists():
+            time.sleep(0.005)
+        process.send_signal(number)
+        process.send_signal(signal.SIGHUP)  # as the shell sends one and the kernel another
+        assert process.wait(PATIENCE_S) == 130
+        assert "Traceback" not in process.stderr.read()
+    assert (home / "ended").exists()
 
 
 def test_a_runtime_that_was_installed_runs_the_models_that_it_knows(

@@ -15,8 +15,8 @@ from offload.providers.config import Endpoint, PlaceConfig
 
 TRAITS = PlaceTraits("toy", title="the toy", leaves_machine=False, uses_link=False, rented=False)
 
-ENDED = "TOY_ENDED"
-"""The variable that names the file that is there once the server was taken down."""
+STARTED, ENDED = "TOY_STARTED", "TOY_ENDED"
+"""The variables that name the files that are there once the server was started, and taken down."""
 
 
 @contextmanager
@@ -33,6 +33,7 @@ def open(  # noqa: A001 - what every provider calls it
     ) as process:
         try:
             assert process.stderr is not None
+            _touch(os.environ[STARTED])
             said = re.search(r" at (http://\S+?),", process.stderr.readline())
             if said is None:
                 raise PlaceUnavailable("The toy does not come up.")
@@ -43,4 +44,8 @@ def open(  # noqa: A001 - what every provider calls it
             ]
         finally:
             process.kill()
-            os.close(os.open(os.environ[ENDED], os.O_CREAT))
+            _touch(os.environ[ENDED])
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT))

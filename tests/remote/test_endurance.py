@@ -99,7 +99,7 @@ def test_a_killed_server_loses_no_image_and_its_successor_does_the_rest(
         assert again.url == server.url
         done = offload("detect", *command)
     assert done.returncode == 0, done.stderr
-    assert f"{len(failed)} images, {MANY - len(failed)} done before, 0 failed" in done.stderr
+    assert f"{MANY:,} images ({MANY - len(failed):,} done before), 0 failed" in done.stderr
     assert rows(done.stdout).keys() == failed.keys()
     assert len(logged(out)) == MANY
     assert not [row for row in logged(out).values() if row["error"] or row["where"] != "remote"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from offload.domain.events import Built
 from offload.domain.results import Row
 from offload.domain.timing import Durations
 from offload.render import progress
@@ -94,7 +95,7 @@ def test_a_place_that_takes_no_more_says_so_instead_of_a_rate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spent_s", "binds"),
+    ("spent_s", "bottleneck"),
     [
         ({"upload_wait_s": 1.0, "upload_s": 1.0, "queue_s": 1.5}, "uplink 57 %"),
         ({"download_s": 2.0, "upload_s": 1.0, "queue_s": 1.0}, "uplink 75 %"),
@@ -104,16 +105,16 @@ def test_a_place_that_takes_no_more_says_so_instead_of_a_rate() -> None:
         ({"read_s": 0.2, "queue_s": 0.5, "infer_s": 0.3}, "inference 80 %"),
     ],
 )
-def test_what_binds_is_where_images_spend_most_of_their_way(
-    spent_s: dict[str, float], binds: str
+def test_the_bottleneck_is_where_images_spend_most_of_their_way(
+    spent_s: dict[str, float], bottleneck: str
 ) -> None:
     shown = SplitProgress(5)
     assert shown.bottleneck("remote") == ""
     shown.add(row(**spent_s))
-    assert shown.bottleneck("remote") == binds
+    assert shown.bottleneck("remote") == bottleneck
 
 
-def test_what_binds_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> None:
+def test_the_bottleneck_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> None:
     shown = SplitProgress(5)
     for _ in range(40):
         shown.add(row(upload_s=1.0))
@@ -121,6 +122,18 @@ def test_what_binds_is_that_of_the_last_rows_and_failed_ones_say_nothing() -> No
         shown.add(row(infer_s=0.1, upload_s=0.01))
     shown.add(replace(row(read_s=100.0), error="damaged"))
     assert shown.bottleneck("remote") == "inference 91 %"
+
+
+def test_a_person_who_watches_sees_the_steps_of_a_build_and_nobody_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = watched(monkeypatch)
+    for quiet, said in ((True, ""), (False, "Building the container image, once: step 3 of 27")):
+        with progress.building(quiet) as hear:
+            hear(Built(2, 27))
+            hear(Built(1, 1))
+        assert said in terminal.getvalue()
+        assert bool(terminal.getvalue()) == bool(said)
 
 
 def test_a_person_who_watches_sees_the_places_also_while_no_row_comes(

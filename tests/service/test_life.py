@@ -81,7 +81,7 @@ def test_a_server_that_ends_while_its_model_loads_ends_well(tmp_path: Path) -> N
         assert "ready" not in server.said()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_server_told_to_end_answers_what_it_has_and_takes_nothing_more(
     number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -6,7 +6,16 @@ import pytest
 
 from offload.domain import events
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Reporter, Warned
+from offload.domain.events import (
+    Built,
+    Event,
+    Failed,
+    ImageFailed,
+    Noted,
+    PhaseBegan,
+    Reporter,
+    Warned,
+)
 from offload.render import messages
 from offload.render.messages import EventLines, Messages
 from offload.render.split_messages import worded
@@ -17,7 +26,12 @@ from offload.usecases.split.events import NothingLeaves
 
 @pytest.mark.parametrize(
     "event",
-    [Warned("a\nb\x1b[2J"), ImageFailed("\udcff.jpg", "empty file"), Failed("No.", "Try.", 4)],
+    [
+        Warned("a\nb\x1b[2J"),
+        ImageFailed("\udcff.jpg", "empty file"),
+        Failed("No.", "Try.", 4),
+        Built(2, 27),
+    ],
 )
 def test_what_crosses_comes_out_as_it_went_in(
     event: Event, capsys: pytest.CaptureFixture[str]

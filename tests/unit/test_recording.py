@@ -14,7 +14,7 @@ from offload.domain.timing import Durations
 from offload.drivers import settings
 from offload.drivers.settings import Settings
 from offload.providers.config import Endpoint
-from offload.render.messages import Messages, summary_lines
+from offload.render import detections
 from offload.usecases.detect.places import condition
 from offload.usecases.detect.record import remember
 from offload.usecases.detect.request import Request
@@ -132,16 +132,18 @@ def test_a_run_at_a_rented_machine_costs_what_it_was_busy(configured: Settings) 
 
 
 def test_what_it_cost_is_said_only_if_it_cost_something(
-    configured: Settings, capsys: pytest.CaptureFixture[str]
+    configured: Settings,
 ) -> None:
     remembered(configured, run())
     outcome = remembered(configured, run())
     assert outcome is not None
     free = replace(outcome, actual_usd=0.0, predicted_usd=0.0)
-    for each in (outcome, free):
-        Messages().summary(summary_lines(run().summary(), None, each))
-    lines = capsys.readouterr().err.splitlines()
-    billed, plain = (line for line in lines if " s in all, predicted " in line)
+    billed, plain = (
+        line
+        for each in (outcome, free)
+        for line in detections.details(run(), None, each)
+        if " s in all, predicted " in line
+    )
     assert billed.removeprefix(plain) == "; $0.00046, predicted $0.0005"
 
 

@@ -140,6 +140,19 @@ class Engine:
             if text.startswith("ERROR"):
                 reason = text
 
+    def remove_unnamed(self, image_id: str) -> None:
+        """Remove an image if it has no name any more, unless a container was made of it."""
+        from docker.errors import APIError, ImageNotFound
+
+        with contextlib.suppress(ImageNotFound):
+            if self._client.images.get(image_id).tags:
+                return
+            try:
+                self._client.images.remove(image_id)
+            except APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+
     def create(self, wanted: ContainerSpec) -> str:
         """Create the container; its id."""
         return str(self._client.containers.create(**wanted.for_sdk()).id)

@@ -48,7 +48,7 @@ class OwnImage:
         """What the Dockerfile calls the runtime."""
         if self.model_runtime not in _RUNTIMES:
             raise PlaceUnavailable(
-                f"The image of offload has no runtime {self.model_runtime}.",
+                f"The container image of offload has no runtime {self.model_runtime}.",
                 hint="For one of your own that has it: --where container --container-image NAME",
             )
         return _RUNTIMES[self.model_runtime]
@@ -74,10 +74,14 @@ class OwnImage:
         return labels is not None and labels.get(SOURCE, self.digest) == self.digest
 
     def build(self, engine: Engine, follow: Callable[[str], None]) -> None:
-        """Have the engine build it."""
+        """Have the engine build it, and remove the one that had its name, if that was our build."""
+        is_ours = SOURCE in (engine.image_labels(self.name) or {})
+        before = engine.image_id(self.name) if is_ours else None
         with opened() as context:
             labels = {SOURCE: self.digest}
             engine.build(context, self.name, {"RUNTIME": self.runtime}, labels, follow)
+        if before is not None:
+            engine.remove_unnamed(before)
 
     def is_marked(self) -> bool:
         """Whether this machine's engine has that of just this source, and it says so: others have

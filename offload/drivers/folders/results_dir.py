@@ -159,16 +159,16 @@ class ResultsDir:
                 path = os.path.join(self.folder, FORMATS[name])
                 if name in formats or os.path.exists(path):
                     with files.atomic_write(path) as file:
-                        write(file, self._rows, labels, run)
+                        write(file, self.rows, labels, run)
             if pictures_show is not None:
                 with files.atomic_write(os.path.join(self.folder, gallery.NAME)) as file:
-                    gallery.write(file, self._rows(), run["model"]["name"], pictures_show)
+                    gallery.write(file, self.rows(), run["model"]["name"], pictures_show)
 
     def close(self) -> None:
         """Close the log."""
         self._file.close()
 
-    def _rows(self, order: Sequence[str] | None = None) -> Iterator[Row]:
+    def rows(self, order: Sequence[str] | None = None) -> Iterator[Row]:
         """The last row of each path, sorted by path unless another order is given."""
         index = self._log.index
         with open(self._path, "rb", opener=files.plain) as log:
@@ -178,7 +178,7 @@ class ResultsDir:
 
     def _compact(self) -> None:
         index = self._log.index
-        rows = self._rows(sorted(index, key=lambda path: index[path].offset))
+        rows = self.rows(sorted(index, key=lambda path: index[path].offset))
         self._file.close()
         with files.atomic_write(self._path) as file:
             for number, row in enumerate(rows):

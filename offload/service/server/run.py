@@ -1,24 +1,22 @@
 """The server as a process: it listens at once, loads and warms the model, and drains at the end."""
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
-import signal
 import socket
 import statistics
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 import uvicorn
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.vision import Image
-from offload.drivers.host import descriptors
+from offload.drivers.host import descriptors, endings
 from offload.drivers.host.capture import Captured
 from offload.service import wire
 from offload.service.server.app import create
@@ -55,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.Info], None]) -> None:
-    """Serve until SIGINT or SIGTERM; then finish what is in progress and return.
+    """Serve until SIGINT, SIGTERM or SIGHUP; then finish what is in progress and return.
 
     Raises:
         OffloadError: the model cannot be run.
@@ -126,17 +124,13 @@ def _protocol() -> type[PatientProtocol]:
     return Protocol
 
 
-@contextlib.contextmanager
-def _ending_well(server: uvicorn.Server) -> Iterator[None]:
+def _ending_well(server: uvicorn.Server) -> AbstractContextManager[None]:
     """Uvicorn would raise the signal that ended it once more, and miss one that comes before."""
 
-    def end(_number: int, _frame: object) -> None:
+    def end(_number: int) -> None:
         server.should_exit = True
 
-    with ExitStack() as before:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before.callback(signal.signal, number, signal.signal(number, end))
-        yield
+    return endings.heard(end)
 
 
 def _bring_up(service: Service, stack: ExitStack) -> None:

@@ -39,7 +39,8 @@ def command(question: Question, found: Advice, known: Sequence[Measurement], of:
     """What to type. Sources that nobody named are PHOTOS."""
     lane = found.choice.chosen.lane
     there = lane.remote if isinstance(lane, SplitCandidate) else lane
-    words = ["offload", "detect", *(question.sources or ("PHOTOS",))]
+    named = [source for source in question.sources if isinstance(source, str)]
+    words = ["offload", "detect", *(named or ("PHOTOS",))]
     words += ["-r"] * question.recursive + ["--where", lane.place]
     if there is not lane:
         words += _of_split(there, question)

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -174,6 +175,24 @@ def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:
 
 def _blank(path: str, session: Session, where: str) -> Row:
     return Row(image_files.printable(path), session.model.name, session.model.sha256, where)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Images and objects, and by label the objects that score `least_score` or more."""
+
+    least_score: float = 0.0
+    images: int = 0
+    failed: int = 0
+    objects: int = 0
+    shown: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row) -> None:
+        """One row more."""
+        self.images += 1
+        self.failed += row.error is not None
+        self.objects += len(row.detections)
+        self.shown.update(d.label for d in row.detections if d.score >= self.least_score)
 
 
 @dataclass(frozen=True, slots=True)

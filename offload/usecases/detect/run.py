@@ -23,7 +23,7 @@ from offload.providers.config import Endpoint
 from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy, rows
 from offload.usecases.detect.request import Request
-from offload.usecases.detect.rows import Job, Samples, Summary
+from offload.usecases.detect.rows import Job, Samples, Summary, Tally
 from offload.version import __version__
 
 Sharing = Callable[[Session, Job, ImageList], AbstractContextManager[Generator[Row]]]
@@ -36,7 +36,7 @@ rows; others may join while the context lasts.
 class DetectRun:
     """A detection that is ready to go: iterate over its rows, then ask for its summary. `total`
     images are to be done, `kept` were done before; `sessions`, `duplicate_uploads` and `read` are
-    the job's.
+    the job's. `tally` is what people are told: of the rows so far, in the end of all in the folder.
 
     The first call of each detector is slower by initialisation the others do not pay: the very
     first is reported apart, and as many as run at a time are left out of the spread unless there is
@@ -55,6 +55,7 @@ class DetectRun:
     duplicate_uploads: Sequence[str] = ()
     log: Callable[[Row], None] = lambda _row: None
     read: Callable[[str], FileImage] = lambda path: image_files.read("", path)
+    tally: Tally = field(default_factory=Tally)
     detect_s: float = 0.0
     waited_s: float = 0.0
     samples: dict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
@@ -71,6 +72,7 @@ class DetectRun:
         began_s = self.clock()
         for row in self.rows:
             self.log(row)
+            self.tally.add(row)
             self.images += 1
             self.places[row.where] += 1
             self.bytes += row.bytes or 0
@@ -179,6 +181,7 @@ def detection(
         run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, endpoint)
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
         run.read = job.read
+        run.tally.least_score = request.shown_score
         if results is not None:
             run.log = results.append
             stack.enter_context(_documented(results, request, fixed, session, run))
@@ -214,6 +217,10 @@ def _documented(
         except KeyboardInterrupt:
             stack.pop_all()  # now means now; the log is whole as it is
             raise
+    if results.counts()["images"] > run.images:
+        run.tally = Tally(request.shown_score)
+        for row in results.rows():
+            run.tally.add(row)
     if nothing_to_do:
         return
     outcome = {

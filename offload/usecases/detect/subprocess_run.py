@@ -11,7 +11,7 @@ from typing import Any
 
 from offload.domain import events
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import Event, Failed, ImageFailed, Reporter, Warned
+from offload.domain.events import Built, Event, Failed, ImageFailed, Reporter, Warned
 from offload.drivers.host import processes
 from offload.usecases.detect.request import Request
 
@@ -51,6 +51,9 @@ def detect(
             event = events.from_line(line)
             if isinstance(event, Warned):
                 reporter.emit(event)
+            elif isinstance(event, Built):
+                if event.done == 0:
+                    reporter.note("Building the container image: minutes, but only once.")
             elif event is not None:
                 heard.append(event)
 
