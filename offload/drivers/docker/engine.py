@@ -130,8 +130,9 @@ class Engine:
         for line in lines:
             if "error" in line:
                 raise OffloadError(
-                    f"The image {tag} cannot be built: {reason[:200].rstrip('.')}.",
-                    hint=f"To see all of it: add --verbose. If an older one will do: --image {tag}",
+                    f"The container image {tag} cannot be built: {reason[:200].rstrip('.')}.",
+                    hint="To see all of it: add --verbose. If an older one will do: "
+                    f"--container-image {tag}",
                 )
             text = _COLOURS.sub("", str(line.get("stream", ""))).strip()
             if text:
