@@ -203,9 +203,10 @@ class _Starting:
         ]
 
     def _started(self, like: ContainerSpec) -> RunningContainer:
+        name = f"offload-{secrets.token_hex(4)}"
+        self.leaving.callback(self.engine.remove, name)  # who is interrupted may not learn its id
         with self.phases.of(StartPhase.CREATE):
-            container_id = self.engine.create(replace(like, name=f"offload-{secrets.token_hex(4)}"))
-            self.leaving.callback(self.engine.remove, container_id)
+            container_id = self.engine.create(replace(like, name=name))
         with self.phases.of(StartPhase.START):
             self.engine.start(container_id)
         running = self.engine.look(container_id)

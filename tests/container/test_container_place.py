@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from offload.drivers.docker import own_image
 from offload.drivers.docker.container_spec import MARK
+from offload.drivers.docker.engine import Engine
 from tests.becoming import Begun, Done, spawner
 from tests.conftest import Offload
 from tests.drawing import saved, scene
@@ -177,6 +179,46 @@ def test_ctrl_c_leaves_no_container_and_a_kill_one_that_down_finds(
     assert len(ours(docker_engine)) == 1
     assert offload("down").returncode == 0
     assert ours(docker_engine) == []
+
+
+def test_closing_the_terminal_leaves_no_container(
+    detect: Offload, docker_engine: Any, many: Path, tmp_path: Path
+) -> None:
+    assert detect(many / "000.jpg", *BUILTIN, "-q").returncode == 0
+    for number in range(2):  # as it comes up, and as it works
+        out = tmp_path / f"out{number}"
+        with started(many, *BUILTIN, "-o", out) as process:
+            if number:
+                until_first_row(out)
+            while not ours(docker_engine):
+                time.sleep(0.01)
+            for _ in range(2):  # from the shell and from the kernel
+                process.send_signal(signal.SIGHUP)
+            assert process.wait(300) == 130
+        assert ours(docker_engine) == []
+
+
+def test_an_image_that_is_built_anew_leaves_none_without_a_name(
+    detect: Offload, docker_engine: Any, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unnamed() -> set[str]:
+        found = docker_engine.images.list(filters={"dangling": True, "label": own_image.SOURCE})
+        return {image.id for image in found}
+
+    assert detect(examples, *BUILTIN, "-q").returncode == 0
+    before, left = docker_engine.images.get("offload").id, unnamed()
+    with Engine.connected() as engine, monkeypatch.context() as patched:
+        own = own_image.OwnImage("tflite")
+        patched.setattr(own_image, "digest", lambda: "of another source")
+        lines: list[str] = []
+        own.build(engine, lines.append)
+    try:
+        assert docker_engine.images.get("offload").id != before
+        assert unnamed() == left
+        assert re.match(r"Step 1/\d+ : ", lines[0])
+    finally:
+        assert detect(examples, *BUILTIN, "-q").returncode == 0  # that of this source again
+    assert unnamed() == left
 
 
 def test_a_container_that_dies_loses_no_image(

@@ -75,16 +75,16 @@ def test_a_provider_that_was_installed_is_a_place(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("sign", ["started", "out/detections.jsonl"])
+@pytest.mark.parametrize(("sign", "bytes_"), [("started", 0), ("out/detections.jsonl", 1)])
 def test_what_is_up_or_comes_up_is_taken_down_when_the_run_is_ended(
-    code: Path, home: Path, tmp_path: Path, number: signal.Signals, sign: str
+    code: Path, home: Path, tmp_path: Path, number: signal.Signals, sign: str, bytes_: int
 ) -> None:
     picture = saved(tmp_path / "photos" / "0.jpg")
     for other in range(1, 500):
         (tmp_path / "photos" / f"{other}.jpg").hardlink_to(picture)
     words = ("detect", tmp_path / "photos", "-m", "builtin", "--where", "toy", "-o", home / "out")
     with spawner(str(code), str(PROJECT)).begin(words, env=noting(home)) as process:
-        while not (home / sign).exists():
+        while not (home / sign).exists() or (home / sign).stat().st_size < bytes_:
             time.sleep(0.005)
         process.send_signal(number)
         process.send_signal(signal.SIGHUP)  # as the shell sends one and the kernel another

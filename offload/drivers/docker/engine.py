@@ -130,7 +130,7 @@ class Engine:
         for line in lines:
             if "error" in line:
                 raise OffloadError(
-                    f"The image {tag} cannot be built: {reason[:200].rstrip('.')}.",
+                    f"The container image {tag} cannot be built: {reason[:200].rstrip('.')}.",
                     hint="To see all of it: add --verbose. If an older one will do: "
                     f"--container-image {tag}",
                 )
