@@ -45,6 +45,7 @@ docs:
 docs-check:
     python docs/make_cli_page.py | diff - docs/cli.md
     python docs/make_python_page.py | diff - docs/python.md
+    python docs/make_settings_page.py | diff - docs/settings.md
 
 pinned := "uv pip compile --quiet --universal --python-version 3.11 --generate-hashes"
 

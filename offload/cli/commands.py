@@ -36,7 +36,7 @@ _PANELS: dict[str, dict[str, Any]] = {
 _SETTINGS = {"ssh": {"ignore_unknown_options": True}}
 
 
-class Root(CommandGroup, ConfiguredGroup):
+class Root(ConfiguredGroup, CommandGroup):
     """Every command, in the order of the panels."""
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -69,7 +69,7 @@ def put(
     offload config set min-score 0.4
     offload config set token -
     """
-    from offload.drivers import settings
+    from offload.drivers import settings, settings_file
 
     key = settings.named(key)
     if value == "-":
@@ -78,7 +78,8 @@ def put(
         hint = f"To type it unseen: offload config set {key} -"
         raise UsageError("Other users of this computer can read command lines.", hint=hint)
     configured.check(ctx, key, value)
-    typer.echo(f"{settings.typed_as(key)} is set in {settings.put(key, value).source}", err=True)
+    file = settings_file.put(key, value).source
+    typer.echo(f"{settings.typed_as(key)} is set in {file}", err=True)
 
 
 @app.command()

@@ -34,7 +34,7 @@ _BY_COMMANDS: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     },
     (_DETECT, _PROFILE, _STUDY): {"memory": str},
     (_DETECT, _PROFILE, _SERVE): {"max_pixels": int},
-    (_SERVE,): {"queue": int, "max_bytes": int},
+    (_SERVE,): {"queue": int, "max_bytes": int, "access_log": bool, "log_format": str},
     (_RENT, _ADVISE, _DOCTOR): {"region": str},
     (_RENT, _DOCTOR): {"subnet": str},
     (_RENT,): {"zone": str, "tag": list[str]},
@@ -42,6 +42,7 @@ _BY_COMMANDS: Mapping[tuple[str, ...], Mapping[str, Any]] = {
 }  # fmt: skip
 _YOURS: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     (_SERVE,): {"host": str},
+    (_DETECT, _PROFILE): {"container_image": str},
     (_RENT,): {
         "instance_type": str,
         "max_hourly": Amount,

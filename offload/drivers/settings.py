@@ -15,7 +15,6 @@ from typing import Any
 
 from offload.domain.errors import UsageError, meant
 from offload.drivers import trust
-from offload.drivers.folders.files import atomic_write, why
 from offload.drivers.http import web
 from offload.drivers.option_settings import OPTIONS
 from offload.drivers.setting_kinds import checked, parsed
@@ -178,32 +177,9 @@ def trusted() -> Mapping[str, Setting]:
     return found
 
 
-def put(key: str, text: str) -> Setting:
-    """Set what is typed as `text` in the user's own file, whose comments stay.
-
-    Raises:
-        UsageError: it is of the wrong type, or the file cannot be read or written.
-    """
-    import tomlkit
-
-    kind, file = KEYS[key], user_file()
-    value = checked(parsed(text, kind), kind, typed_as(key))
-    table = _table(file, data := _bytes(file))
-    document = tomlkit.parse(data.decode())
-    spelled = next((name for name in table if name.replace("-", "_") == key), typed_as(key))
-    document[spelled] = value
-    try:
-        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-        with atomic_write(os.path.realpath(file), mode=0o600) as stream:  # it may hold a token
-            stream.write(tomlkit.dumps(document))
-    except OSError as error:
-        raise UsageError(f"The settings file {file} cannot be written: {why(error)}.") from error
-    return Setting(value, file)
-
-
 def _of_user(warnings: list[str]) -> dict[str, Setting]:
     file = user_file()
-    found = _from_file(file, _bytes(file), warnings)
+    found = _from_file(file, content(file), warnings)
     for key in _PATHS & found.keys():  # not from wherever it is read: that may be anybody's folder
         path = os.path.join(os.path.dirname(file), os.path.expanduser(str(found[key].value)))
         if key not in _NAMES_TOO or os.path.exists(path):  # else it is a name
@@ -230,7 +206,7 @@ def of_folder(key: str) -> bool:
 
 def _folder(warnings: list[str]) -> tuple[dict[str, Setting], tuple[str, str]]:
     """What the folder's file sets, and its SHA-256 and path."""
-    data = _bytes(LOCAL_FILE)
+    data = content(LOCAL_FILE)
     found = _from_file(LOCAL_FILE, data, warnings)
     if own := [key for key in found if not of_folder(key)]:
         name = typed_as(own[0])
@@ -254,7 +230,7 @@ def _of_environment(environment: Mapping[str, str], warnings: list[str]) -> dict
     return found
 
 
-def _bytes(file: str) -> bytes:
+def content(file: str) -> bytes:
     """What is in a settings file; nothing if there is none."""
     try:
         # A pipe would be waited for.
@@ -266,7 +242,12 @@ def _bytes(file: str) -> bytes:
         raise UsageError(f"The settings file {file} cannot be read: {error}.") from error
 
 
-def _table(file: str, data: bytes) -> dict[str, Any]:
+def table(file: str, data: bytes) -> dict[str, Any]:
+    """What is in a settings file.
+
+    Raises:
+        UsageError: it is no TOML.
+    """
     try:
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
@@ -275,7 +256,7 @@ def _table(file: str, data: bytes) -> dict[str, Any]:
 
 def _from_file(file: str, data: bytes, warnings: list[str]) -> dict[str, Setting]:
     found = {}
-    for name, value in _table(file, data).items():
+    for name, value in table(file, data).items():
         if (key := name.replace("-", "_")) in KEYS:
             found[key] = Setting(checked(value, KEYS[key], f"{file}: {name}"), file)
         else:

@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 SHIPPED: dict[str, str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-ELSEWHERE = {"boto3", "docker", "matplotlib", "paramiko", "typst"}
+ELSEWHERE = {"boto3", "docker", "matplotlib", "paramiko", "tomlkit", "typst"}
 """What only the machine that sends images away, or decides to, needs."""
 FOR_SAVEDMODELS = {"setuptools", "tensorflow", "tensorflow-hub"}
 
@@ -62,7 +62,7 @@ def imported() -> set[str]:
     """The top-level modules that a server with .tflite models may import."""
     owners_of_the_rest = {
         "drivers/docker/engine.py", "detectors/savedmodel.py", "render/advice/plots.py",
-        "render/drawing.py",
+        "render/drawing.py", "drivers/settings_file.py",
     }  # fmt: skip
     names: set[str] = set()
     for path in (PROJECT / "offload").rglob("*.py"):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import UsageError
-from offload.drivers import settings
+from offload.drivers import settings, settings_file
 
 
 @pytest.fixture(autouse=True)
@@ -203,15 +203,15 @@ def test_what_is_put_is_found_again_and_the_files_comments_stay(
     key: str, text: str, value: object
 ) -> None:
     write_user_file("# mine\nworkers = 3 # enough\n")
-    assert settings.put(key, text).value == value
+    assert settings_file.put(key, text).value == value
     assert settings.load({}).origins[key].value == value
     assert Path(settings.user_file()).read_text().startswith("# mine\nworkers = 3 # enough\n")
 
 
 def test_what_is_put_again_keeps_its_line_and_the_file_is_nobody_elses() -> None:
-    assert settings.put("min_score", "0.3").source == settings.user_file()
+    assert settings_file.put("min_score", "0.3").source == settings.user_file()
     write_user_file("min_score = 0.3\n")
-    settings.put("min_score", "0.5")
+    settings_file.put("min_score", "0.5")
     assert Path(settings.user_file()).read_text() == "min_score = 0.5\n"
     assert Path(settings.user_file()).stat().st_mode & 0o077 == 0
 
@@ -219,5 +219,5 @@ def test_what_is_put_again_keeps_its_line_and_the_file_is_nobody_elses() -> None
 @pytest.mark.parametrize(("key", "text"), [("workers", "0"), ("min_score", "x"), ("offline", "2")])
 def test_what_no_file_may_say_is_not_put(key: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"{key.replace('_', '-')} must be"):
-        settings.put(key, text)
+        settings_file.put(key, text)
     assert not Path(settings.user_file()).exists()

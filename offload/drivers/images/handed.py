@@ -7,15 +7,16 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pil
 from PIL import ImageOps
 
 from offload.domain.errors import ImageError, UsageError
-from offload.domain.vision import Image, Pixels
+from offload.domain.vision import Image
 from offload.drivers.images import colours
 
 PilImage: TypeAlias = Pil.Image
-Picture: TypeAlias = bytes | bytearray | memoryview | PilImage | Pixels
+Picture: TypeAlias = bytes | bytearray | memoryview | PilImage | NDArray[np.uint8]
 """An image in memory: an encoded file, or pixels."""
 Source: TypeAlias = str | os.PathLike[str] | Picture | Image | tuple[str, Picture]
 Sources: TypeAlias = Source | Iterable[Source] | Mapping[str, Picture]
