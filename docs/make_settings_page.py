@@ -6,7 +6,7 @@ from typer.main import get_command
 
 from offload.cli import process
 from offload.cli.commands import app
-from offload.cli.configured import parameters
+from offload.cli.parsing.configured import parameters
 from offload.domain import errors
 from offload.drivers import settings
 from offload.drivers.option_settings import OPTIONS

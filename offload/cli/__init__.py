@@ -20,7 +20,7 @@ def main() -> None:
 
     descriptors.open_standard()
     descriptors.allow_many()
-    from offload.cli import usage
+    from offload.cli.parsing import usage
 
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries talk to programmers; -W brings them back
@@ -29,7 +29,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with interrupting():
-            sys.exit(usage.exit_code())
+            from offload.cli.commands import app
+
+            sys.exit(usage.exit_code(app))
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
             end_without_reader()

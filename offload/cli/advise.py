@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from offload.cli import complete, options
+from offload.cli.parsing import complete, options
 from offload.domain import units
 from offload.domain.places import StartState
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from offload.cli import advise, complete, config, detect, doctor, experiment, models, profile, serve
-from offload.cli.configured import ConfiguredGroup
-from offload.cli.pages import App, CommandGroup
+from offload.cli import advise, config, detect, doctor, experiment, models, profile, serve
+from offload.cli.parsing import complete
+from offload.cli.parsing.configured import ConfiguredGroup
+from offload.cli.parsing.pages import App, CommandGroup
 from offload.cli.provisioning import machines, provision
 from offload.version import __version__
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from offload.cli import complete, configured, options
-from offload.cli.pages import App
+from offload.cli.parsing import complete, configured, options
+from offload.cli.parsing.pages import App
 from offload.domain.errors import UsageError
 
 app = App(no_args_is_help=False)

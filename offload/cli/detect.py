@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument
 
-from offload.cli import complete, consent, options
-from offload.cli.configured import is_set
+from offload.cli import consent
+from offload.cli.parsing import complete, options
+from offload.cli.parsing.configured import is_set
 from offload.cli.process import BEGAN_S, INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 
 if TYPE_CHECKING:

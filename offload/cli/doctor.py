@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from offload.cli import options
-from offload.cli.configured import is_typed
+from offload.cli.parsing import options
+from offload.cli.parsing.configured import is_typed
 
 
 def doctor(

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument
 
-from offload.cli import consent, options
+from offload.cli import consent
+from offload.cli.parsing import options
 from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
 from offload.domain.errors import UsageError
 

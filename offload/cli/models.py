@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from offload.cli import complete, options
-from offload.cli.pages import App
+from offload.cli.parsing import complete, options
+from offload.cli.parsing.pages import App
 
 app = App(
     help="""List, describe and fetch models.

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 from typer import Argument
 
-from offload.cli import consent, options
-from offload.cli.pages import App, CommandGroup
+from offload.cli import consent
+from offload.cli.parsing import options
+from offload.cli.parsing.pages import App, CommandGroup
 from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 from offload.domain.errors import UsageError
 

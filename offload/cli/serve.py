@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from offload.cli import complete, consent, options
+from offload.cli import consent
+from offload.cli.parsing import complete, options
 from offload.domain.errors import UsageError, meant
 
 _address = options.panel("Address")

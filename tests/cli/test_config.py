@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from offload.cli import usage
 from offload.cli.commands import app
-from offload.cli.configured import parameters
+from offload.cli.parsing import usage
+from offload.cli.parsing.configured import parameters
 from offload.drivers import settings
 from offload.drivers.option_settings import OPTIONS
 

@@ -12,8 +12,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from offload import places
-from offload.cli import complete
 from offload.cli.commands import app
+from offload.cli.parsing import complete
 from offload.drivers import settings
 from tests.conftest import PROJECT, Offload
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from offload.cli import usage
+from offload.cli.parsing import usage
 from offload.domain.errors import PlaceUnavailable
 from offload.providers import docker
 from offload.usecases.provision import teardown

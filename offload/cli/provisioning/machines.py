@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument
 
-from offload.cli import complete, consent, options
+from offload.cli import consent
+from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 

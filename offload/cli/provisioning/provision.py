@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offload.cli import complete, consent, options
-from offload.cli.pages import App
+from offload.cli import consent
+from offload.cli.parsing import complete, options
+from offload.cli.parsing.pages import App
 from offload.cli.process import INTERRUPTED, stopping_on_interrupt
 from offload.domain import units
 from offload.domain.errors import UsageError

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from offload.cli import complete, configured
+from offload.cli.parsing import complete, configured
 from offload.domain import units
 from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, SPLIT

@@ -5,17 +5,15 @@ from typing import Any
 
 import typer
 
-from offload.cli.configured import is_set
+from offload.cli.parsing.configured import is_set
 from offload.cli.process import INTERRUPTED
 from offload.domain.errors import OffloadError, UsageError, meant
 
 _KINDS = {int: "a whole number", float: "a number"}
 
 
-def exit_code() -> int:
+def exit_code(app: typer.Typer) -> int:
     """Carry out what was typed."""
-    from offload.cli.commands import app
-
     try:
         return app(prog_name="offload", standalone_mode=False) or 0
     except typer.Abort:  # Ctrl-C, or the end of the input, where something was asked

@@ -1,0 +1,1 @@
+"""What is typed: options and their defaults, pages of help, values for the shell, errors of use."""
