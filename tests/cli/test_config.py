@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from offload.cli import commands
 from offload.cli.commands import app
 from offload.cli.parsing import usage
 from offload.cli.parsing.configured import parameters
@@ -25,7 +26,7 @@ def typed(
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["offload", *words])
-        code = usage.exit_code()
+        code = usage.exit_code(commands.app)
         return code, *capsys.readouterr()
 
     return run

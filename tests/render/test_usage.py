@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from offload.cli import commands
 from offload.cli.parsing import usage
 from offload.domain.errors import PlaceUnavailable
 from offload.providers import docker
@@ -27,7 +28,7 @@ def said(
 
     def run(*words: str) -> tuple[int, list[str]]:
         monkeypatch.setattr(sys, "argv", ["offload", *words])
-        code = usage.exit_code()
+        code = usage.exit_code(commands.app)
         return code, capsys.readouterr().err.splitlines()
 
     return run
@@ -191,7 +192,7 @@ def test_where_nothing_is_there_down_says_so(
 
     monkeypatch.setattr(teardown, "containers", none)
     monkeypatch.setattr(sys, "argv", ["offload", "down"])
-    assert usage.exit_code() == 0
+    assert usage.exit_code(commands.app) == 0
     assert capsys.readouterr().out == "Nothing to remove.\n"
 
 
