@@ -163,7 +163,7 @@ def test_an_image_that_can_be_had_in_no_way_is_told_of() -> None:
 
 def test_an_engine_whose_images_are_for_another_processor_is_told_of() -> None:
     machine = Machine(ABSENT | ALONE)
-    said = r"^This computer's images are for arm64, the machine is x86_64\.$"
+    said = r"^This computer's container images are for arm64, the machine is x86_64\.$"
     with pytest.raises(UsageError, match=said) as caught:
         machine.steps().image(Image(), "auto", "x86_64", "arm64")
     assert caught.value.hint.endswith("for a machine that runs it: --instance-type c7g.large")
