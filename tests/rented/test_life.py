@@ -89,7 +89,9 @@ def test_a_machine_is_listed_with_what_it_costs_and_when_it_ends(machine: Rented
 
 
 def test_its_log_and_a_shell_are_a_command_away(machine: Rented) -> None:
-    assert "Serving builtin" in machine.renter.well("logs", machine.name)
+    said = machine.renter.well("logs", machine.name, "-n", "100000")
+    assert "Serving builtin" in said
+    assert re.search(r" GET /v1/info 200 [\d.]+ s, 0 bytes in, \d+ out$", said, re.MULTILINE)
     assert machine.renter.ssh(machine.name, "whoami") == "ec2-user\n"
     failed = machine.renter("ssh", machine.name, "--", "exit 7")
     assert failed.returncode == 7
