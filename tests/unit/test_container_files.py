@@ -21,7 +21,7 @@ from tests.conftest import PROJECT
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 SHIPPED: dict[str, str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-ELSEWHERE = {"boto3", "docker", "matplotlib", "paramiko", "tomlkit", "typst"}
+ELSEWHERE = {"boto3", "docker", "jinja2", "matplotlib", "paramiko", "tomlkit", "typst"}
 """What only the machine that sends images away, or decides to, needs."""
 FOR_SAVEDMODELS = {"setuptools", "tensorflow", "tensorflow-hub"}
 

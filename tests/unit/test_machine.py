@@ -79,11 +79,12 @@ def test_every_command_may_have_as_many_files_open_as_the_system_permits(
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     found: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        commands, "app", lambda: found.append(resource.getrlimit(resource.RLIMIT_NOFILE))
+        commands, "app", lambda **_: found.append(resource.getrlimit(resource.RLIMIT_NOFILE))
     )
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
     try:
-        main()
+        with pytest.raises(SystemExit):
+            main()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert found == [(before[1], before[1])]
