@@ -16,11 +16,11 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 from offload.domain import typed
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Event, Failed, Noted, Stepped, Warned
-from offload.places import known
+from offload.places import inprocess
 
 Path: TypeAlias = str | os.PathLike[str]
 Names: TypeAlias = str | Sequence[str]
-HERE = known().in_process.name
+HERE = inprocess.TRAITS.name
 
 FIELDS = {"iou": "max_iou", "format": "formats"}
 """Keywords that a request calls otherwise."""

@@ -173,7 +173,7 @@ Labels = Annotated[
     str | None,
     detection(
         "--labels",
-        "The model's class names, one a line; the word coco for COCO's.",
+        "The model's class names, one a line; the word coco for COCO's. [env: OFFLOAD_LABELS]",
         "FILE",
         autocompletion=lambda: ["coco"],
     ),
