@@ -156,7 +156,7 @@ def test_a_kept_container_is_found_again_and_taken_down_on_request(
     down = offload("down")
     assert (down.returncode, set(down.stdout.split())) == (0, names)
     assert ours(docker_engine) == []
-    assert offload("down").stdout == ""
+    assert offload("down").stdout == "Nothing to remove.\n"
 
 
 def test_ctrl_c_leaves_no_container_and_a_kill_one_that_down_finds(
@@ -248,9 +248,9 @@ def test_a_container_that_dies_loses_no_image(
         (
             ("--container-image", "no-such-image-here"),
             4,
-            "The image no-such-image-here is not here.",
+            "The container image no-such-image-here is not here.",
         ),
-        (("--container-image", "python:3.11-slim"), 4, "is no image of offload."),
+        (("--container-image", "python:3.11-slim"), 4, "is not one of offload."),
         (("--cpus", "inf"), 2, "cpus"),
         (("--memory", "16m"), 4, "its memory limit, 16m, is too small"),
         (("--memory", "1m"), 4, "The Docker engine refuses: Minimum memory limit"),

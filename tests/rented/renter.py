@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from offload.domain.machines import MARK
+from offload.render.phases import STEPS
 from tests.becoming import Begun, Done, spawner
 from tests.testbed import lab
 from tests.testbed.host import EDGE, Host
@@ -182,7 +183,7 @@ def comes_to(phase: str, process: Begun) -> Begun:
     try:
         for line in process.stderr:
             seen.append(line)
-            if line.strip() == f"{phase} …":
+            if line.strip().endswith((f"{phase} …", f"{STEPS.get(phase, phase)} …")):
                 return process
     finally:
         too_long.cancel()

@@ -38,7 +38,7 @@ def assert_refused(done: Done, code: int, says: str) -> None:
         (
             ("--container-image", "carrier-pigeon"),
             2,
-            "--container-image takes auto, build or stream",
+            "--container-image takes auto, build, stream",
         ),
         (("--idle", "soon"), 2, "--idle"),
         (("--tag", "colour"), 2, "--tag takes KEY=VALUE"),

@@ -183,16 +183,16 @@ class Engine:
         """Stop it, kill it if that takes longer than `grace_s`, and remove it."""
         from docker.errors import APIError, NotFound
 
-        with contextlib.suppress(NotFound):
-            container = self._client.containers.get(container_id)
+        try:
+            with contextlib.suppress(NotFound):
+                self._client.api.stop(container_id, timeout=grace_s)
+        finally:  # an impatient Ctrl-C included
             try:
-                container.stop(timeout=grace_s)
-            finally:  # an impatient Ctrl-C included
-                try:
-                    container.remove(force=True)
-                except APIError as error:
-                    if error.status_code != _CONFLICT:  # somebody else is removing it
-                        raise
+                with contextlib.suppress(NotFound):
+                    self._client.api.remove_container(container_id, force=True)
+            except APIError as error:
+                if error.status_code != _CONFLICT:  # somebody else is removing it
+                    raise
 
 
 def _running(container: Any) -> RunningContainer:
