@@ -121,7 +121,8 @@ def _break_evens(
     (base, here), (other, there) = best_here, best_there
     there_too = [lane for lane, _ in singles if lane.place == other.place and lane is not other]
     states = [lane for lane in there_too if lane.upload_max_side_px is None]
-    found = [breakeven.images(base, lane, mean_bytes) for lane in (other, *states)]
+    by_images = [(breakeven.images(base, lane, mean_bytes), lane) for lane in (other, *states)]
+    found = [flip for flip, lane in by_images if breakeven.is_true_of(flip, base, lane, goal)]
     found.append(breakeven.along("uplink", base, other, goal))
     if other.upload_max_side_px is None:
         found.append(breakeven.along("image size", base, other, goal))

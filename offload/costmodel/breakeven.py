@@ -53,6 +53,17 @@ def images(base: Candidate, other: Candidate, mean_bytes: float | None) -> Break
     return _point("images", "", base, other, count, values, "above" if small else "below")
 
 
+def is_true_of(flip: BreakEven, base: Candidate, other: Candidate, goal: Goal) -> bool:
+    """Whether what a number of images says of the job's own is what the medians say of that: lanes
+    may cross more than once.
+    """
+    if flip.value is None:
+        return True
+    faster = makespan_s(other, goal.images, goal.total_bytes)
+    is_faster = np.median(faster) < np.median(makespan_s(base, goal.images, goal.total_bytes))
+    return bool(is_faster == ((goal.images >= flip.value) == (flip.faster == "above")))
+
+
 def first_crossing(base: Candidate, other: Candidate, mean_bytes: float | None) -> int | None:
     """The first number of images whose median order differs from that for one image, up to a
     million; None if there is none. Exact to 64 images; beyond, by doubling and bisection, one where

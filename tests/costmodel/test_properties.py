@@ -252,6 +252,21 @@ def test_break_evens_lie_within_their_intervals(here: Sketch, there: Sketch, ima
             assert flip.low <= flip.value <= flip.high
 
 
+def test_a_number_of_images_that_is_not_true_of_the_job_is_not_told() -> None:
+    here = constant(
+        constant(Sketch(place="local", spread=0.0, cv=0.0).lane(), "startup_s", 1), "first_s", 0
+    )
+    there = constant(constant(here, "startup_s", 2.1), "first_s", 0)
+    slow, fast = constant(here, "service_s", 1.0), constant(there, "service_s", 0.4)
+    flip = breakeven.images(slow, fast, None)
+    assert flip.value is not None
+    number = int(flip.value)
+    for images in (1, number - 1, number, 10 * number):
+        told = breakeven.is_true_of(flip, slow, fast, Goal(images))
+        assert told == ((behind_s(fast, slow, images) < 0) == (images >= number))
+        assert not breakeven.is_true_of(replace(flip, faster="below"), slow, fast, Goal(images))
+
+
 @settings(max_examples=50)
 @given(made(Measurement))
 def test_a_measurement_survives_being_written_down(measurement: Measurement) -> None:
