@@ -107,7 +107,7 @@ def read(text: str) -> list[TableRun]:
     """
     lines = [line for line in _lines(text) if not line.told(_ERROR)]
     if not lines:
-        raise UsageError("The table holds no run.", hint=_HINT)
+        raise UsageError("The table has no runs.", hint=_HINT)
     return _set_alike([(tuple(map(line.told, LEVELS)), _run(line)) for line in lines])
 
 
@@ -171,7 +171,7 @@ def _location(text: str, *, option: str) -> tuple[str, str | None]:
         return _AWAY, text
     if text.casefold().split()[0] == "aws":
         return _AWAY, None
-    hint = "It is AWS, a server's URL, container, or local."
+    hint = "Use AWS, a server's URL, container, or local."
     raise UsageError(f"{option} takes a place, not {text!r}.", hint=hint)
 
 
@@ -203,7 +203,7 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             if any(cells):
                 yield reader.line_num, cells
     except csv.Error as error:
-        raise UsageError(f"Line {reader.line_num} is no CSV: {error}.") from error
+        raise UsageError(f"Line {reader.line_num} is not valid CSV: {error}.") from error
 
 
 def _headings(number: int, cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -35,7 +35,7 @@ class Box(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """One object: what it is, how sure the model is (0..1), where."""
+    """One object: its label, score (0..1) and box."""
 
     label: str
     class_id: Id

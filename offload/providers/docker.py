@@ -269,5 +269,5 @@ def _check_readable(path: str) -> None:
     for file in [path, *below]:
         if not os.stat(file).st_mode & stat.S_IROTH:
             raise PlaceUnavailable(
-                f"The container's user may not read {file}.", hint=f"chmod -R a+rX {path}"
+                f"The container's user cannot read {file}.", hint=f"chmod -R a+rX {path}"
             )

@@ -304,7 +304,7 @@ def test_a_mistake_in_the_command_does_not_discard_results(
         (["--class", "unicorn", "--model", "builtin", "x.jpg"], "no class 'unicorn'"),
         (["--max-failures", "some", "--model", "builtin", "x.jpg"], "--max-failures takes"),
         (["--labels", "none.txt", "--model", "builtin", "x.jpg"], "cannot be read"),
-        (["--model", "x.jpg", "x.jpg"], "is no .tflite model"),
+        (["--model", "x.jpg", "x.jpg"], "is not a .tflite model"),
     ],
 )
 def test_bad_usage_gets_one_clear_sentence_and_exit_code_2(

@@ -154,7 +154,7 @@ def test_interrupted_once_the_cell_in_progress_is_finished(examples: Path, tmp_p
     [
         (("--images", "1,500"), "500 images are asked for, and there are 12"),
         (("--images", "one"), "--images takes numbers"),
-        (("--images", "1", "--replicas", "2"), "--replicas does nothing with --where local"),
+        (("--images", "1", "--replicas", "2"), "--replicas has no effect with --where local"),
         (("--images", "1", "--where", "moon"), "There is no place 'moon'"),
         (("--images", "0"), "--images takes numbers from 1 to"),
         (("--where", "container", "--concurrency", "1,2000"), "numbers from 1 to 1024"),
@@ -167,7 +167,7 @@ def test_interrupted_once_the_cell_in_progress_is_finished(examples: Path, tmp_p
         ((*REMOTE, "--link", "10", "--link-command", "x '{mbit}"), "cannot be read: No closing"),
         ((*REMOTE, "--link", "10", "--link-command", " "), "--link-command is not there"),
         ((*REMOTE, "--link", "10", "--link-command", "x"), "takes no rate: it has no {mbit}"),
-        (("--link-command", "x {mbit}"), "--link-command does nothing without --link"),
+        (("--link-command", "x {mbit}"), "--link-command needs --link"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(

@@ -195,7 +195,7 @@ def test_one_image_is_enough_and_damaged_ones_do_no_harm(offload: Offload, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--url", "x:1"), "--url does nothing with --where local"),
+        (("--url", "x:1"), "--url has no effect with --where local"),
         (("--where", ""), "There is no place ''"),
         (("--where", "local,auto"), "There is no place 'auto'"),
         (("--where", "remote"), "needs the address of a server"),

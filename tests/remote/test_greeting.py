@@ -88,11 +88,11 @@ def test_what_is_no_address_is_wrong_usage(offload: Offload, photo: Path, url: l
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--where", "remote", "--cpus", "2"], "--cpus does nothing with --where remote"),
-        (["--where", "remote", "--keep"], "--keep does nothing with --where remote"),
-        (["--url", "http://127.0.0.1"], "--url does nothing with --where local"),
-        (["--timeout", "5"], "--timeout does nothing with --where local"),
-        (["--fallback", "local"], "--fallback does nothing with --where local"),
+        (["--where", "remote", "--cpus", "2"], "--cpus has no effect with --where remote"),
+        (["--where", "remote", "--keep"], "--keep has no effect with --where remote"),
+        (["--url", "http://127.0.0.1"], "--url has no effect with --where local"),
+        (["--timeout", "5"], "--timeout has no effect with --where local"),
+        (["--fallback", "local"], "--fallback has no effect with --where local"),
         (["--where", "remote", "--fallback", "moon"], "no fallback 'moon'"),
         (["--where", "remote", "--upload-quality", "80"], "--upload-max-side"),
         (["--where", "remote", "--url", "127.0.0.1:9", "--token", "ö"], "token cannot be sent"),

@@ -314,18 +314,18 @@ def test_a_deadline_that_cannot_be_kept_is_declared_broken_on_the_way(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--where", "remote", "--deadline", "5m"), "--deadline does nothing with --where remote"),
-        (("--max-cost", "1"), "--max-cost does nothing with --where local"),
-        (("--keep-local", "a"), "--keep-local does nothing with --where local"),
+        (("--where", "remote", "--deadline", "5m"), "--deadline has no effect with --where remote"),
+        (("--max-cost", "1"), "--max-cost has no effect with --where local"),
+        (("--keep-local", "a"), "--keep-local has no effect with --where local"),
         (("--where", "split", "--fallback", "local"), "--fallback is what --where split does"),
-        (("--where", "split", "--cpus", "1"), "--cpus does nothing with --where split"),
+        (("--where", "split", "--cpus", "1"), "--cpus has no effect with --where split"),
         (("--where", "split", "--deadline", "soon"), "--deadline takes a duration"),
         (("--where", "split", "--keep-local", ""), "--keep-local is empty"),
         (("--where", "split", "--machine", "x"), "This computer knows of no machine x."),
         (("--where", "split", "--provision", "--machine", "X Y"), "A machine cannot be called"),
         (
             ("--where", "split", "--provision", "--url", "http://127.0.0.1:9"),
-            "--provision rents a machine, and --url names a server that is there.",
+            "--provision rents a machine; --url names a server that runs already.",
         ),
     ],
 )

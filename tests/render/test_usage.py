@@ -35,7 +35,7 @@ def said(
 
 
 DETECT = "  To see what there is: offload detect --help"
-READY = "Models that are ready: offload models list"
+READY = "For ready models: offload models list"
 OUTPUTS = ", with boxes, classes, scores and their number as outputs."
 MODELS = (
     "  A model is a name (offload models list), a file or folder, a hub handle "
@@ -45,7 +45,7 @@ NO_MODEL = (
     "There is no model 'efficientdet-lite', nor a file of that name. Did you mean "
     "efficientdet-lite0?"
 )
-COCO = "  Give a file with a name a line, or one of coco, coco-90, coco-80."
+COCO = "  Use a file with one name per line, or one of coco, coco-90, coco-80."
 PLACES = "  There is: local, container, remote, split, auto."
 
 
@@ -108,7 +108,7 @@ PLACES = "  There is: local, container, remote, split, auto."
         ),
         (
             "detect a.jpg --model file",
-            "file is no .tflite model; offload runs .tflite models and TensorFlow SavedModels.",
+            "file is not a .tflite model; offload runs .tflite models and TensorFlow SavedModels.",
             f"  {READY}",
         ),
         (
@@ -124,7 +124,7 @@ PLACES = "  There is: local, container, remote, split, auto."
         (
             "detect a.jpg --model builtin --out file",
             "Cannot write results to file: it is a file; name a folder.",
-            "  What was written is complete. Choose another --out.",
+            "  All rows written so far are complete. Choose another --out.",
         ),
         (
             "detect a.jpg --model builtin --labels none.txt",

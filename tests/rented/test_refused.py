@@ -27,14 +27,14 @@ def assert_refused(done: Done, code: int, says: str) -> None:
     ("words", "code", "says"),
     [
         (("--instance-type", "c5.huge"), 2, "no such instance type"),
-        (("--ami", "ami-00000000000000000"), 2, "no such image"),
+        (("--ami", "ami-00000000000000000"), 2, "no such AMI"),
         (
             ("--instance-type", "c7g.large", "--container-image", "stream"),
             2,
             "container images are for",
         ),
         (("--max-hourly", "0.01"), 2, "more than --max-hourly allows"),
-        (("--allow-cidr", "somewhere"), 2, "no range of addresses"),
+        (("--allow-cidr", "somewhere"), 2, "not an address range"),
         (
             ("--container-image", "carrier-pigeon"),
             2,
@@ -79,7 +79,7 @@ def test_an_environment_in_which_it_cannot_be(
 def test_nothing_is_created_without_a_yes(someone: Renter, name: str) -> None:
     done = someone("provision", "ec2", "--name", name, "-q", "-m", "builtin")
     assert_refused(done, 2, "Creating a machine needs --yes.")
-    assert "To agree beforehand: offload provision ec2" in done.stderr
+    assert "To agree in advance: offload provision ec2" in done.stderr
     assert done.stderr.rstrip().endswith("--yes")
     assert someone.carrying(name) == []
 

@@ -139,7 +139,7 @@ def test_what_is_no_image_is_refused_at_the_call(sources: Any, sentence: str) ->
             {"format": "xml", "out": "results"},
             "format takes one of jsonl, coco, csv, json, not 'xml'",
         ),
-        ({"url": "http://127.0.0.1:9"}, "url does nothing with where='local'"),
+        ({"url": "http://127.0.0.1:9"}, "url has no effect with where='local'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_the_call(
@@ -190,7 +190,7 @@ def test_what_is_said_of_options_is_said_of_keywords(typed: str, read: str) -> N
 def test_warnings_are_logged(examples: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "offload"):
         offload.detect(examples / DOG).close()
-    assert "Using the embedded detector" in caplog.text
+    assert "Using the builtin model" in caplog.text
 
 
 def test_rows_are_counted_and_stop_when_they_are_closed(examples: Path) -> None:

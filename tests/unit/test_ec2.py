@@ -197,7 +197,7 @@ class TestOffer:
     def test_an_image_that_is_not_there_is_refused(self, aws: Aws, cloud: Cloud) -> None:
         aws.says("describe_instance_types", kind())
         aws.says("describe_images", {"Images": []})
-        with pytest.raises(UsageError, match="no such image: ami-9"):
+        with pytest.raises(UsageError, match="no such AMI: ami-9"):
             cloud.offer(replace(SPEC, ami="ami-9"))
 
     def test_a_region_without_a_default_network(self, aws: Aws, cloud: Cloud) -> None:
@@ -633,7 +633,7 @@ class TestGroups:
     def test_what_is_no_address_is_refused_before_anything_is_changed(
         self, aws: Aws, cloud: Cloud
     ) -> None:
-        with pytest.raises(UsageError, match="'everywhere' is no range of addresses"):
+        with pytest.raises(UsageError, match="'everywhere' is not an address range"):
             cloud.open_to("vpc-1", "bee", ["everywhere"])
 
 

@@ -136,7 +136,7 @@ def test_a_location_is_this_machine_or_far(location: str, place: str, url: str |
         ("AWS", "http://[", "Line 3, column 'Location', takes a place, not 'http://['."),
         ("AWS", "", "Line 3, column 'Location', is empty."),
         ("14MB", "14,5MB", "Line 3 has 8 cells under 7 headings."),
-        ("14MB", '"14MB', "Line 3 is no CSV: unexpected end of data."),
+        ("14MB", '"14MB', "Line 3 is not valid CSV: unexpected end of data."),
     ],
 )  # fmt: skip
 def test_the_first_fault_is_named_by_line_and_column(old: str, new: str, said: str) -> None:
@@ -151,7 +151,7 @@ def test_the_first_fault_is_named_by_line_and_column(old: str, new: str, said: s
         ("", "Line 1 has no column 'Total Images'."),
         ("\n \nDate,Location\n", "Line 3 has no column 'Total Images'."),
         (table(headings=HEADINGS + ",location"), "Line 1 has column 'Location' twice."),
-        (table(headings=HEADINGS.replace("(s)", "")), "The table holds no run."),
+        (table(headings=HEADINGS.replace("(s)", "")), "The table has no runs."),
     ],
 )
 def test_a_table_without_its_headings_or_runs_is_refused_with_what_it_holds(

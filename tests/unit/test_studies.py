@@ -69,7 +69,7 @@ def test_another_seed_gives_another_order_of_the_same_cells() -> None:
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        ({"images": (), "places": ("local",)}, "A study needs images."),
+        ({"images": (), "places": ("local",)}, "A study needs --images."),
         ({"images": (1,), "places": ()}, "There is no place ''."),
         ({"images": (1,), "places": ("moon",)}, "There is no place 'moon'."),
         ({"images": (1,), "places": ("local",), "replicas": (2,)}, "--replicas does nothing"),

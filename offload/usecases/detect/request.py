@@ -103,8 +103,8 @@ class Request:
             takers = _takers(name)
             used = self.where, self.fallback or self.where
             if takers and not _takers(name, self.others, used):
-                wrong = f"{_option(name)} does nothing with --where {self.where}."
-                yield wrong, f"It goes with --where {', '.join(takers)} or {AUTO}."
+                wrong = f"{_option(name)} has no effect with --where {self.where}."
+                yield wrong, f"It needs --where {', '.join(takers)} or {AUTO}."
         if self.where == SPLIT and self.fallback is not None:
             yield "--fallback is what --where split does anyway.", "Leave --fallback out."
         if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:

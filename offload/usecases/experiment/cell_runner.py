@@ -48,7 +48,7 @@ class LinkShaper:
             said = "--link names rates, and --link-command is not there to shape the link to them."
             raise UsageError(said, hint=hint)
         if words and not (rates and any("{mbit}" in word for word in words)):
-            what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
+            what = "takes no rate: it has no {mbit}" if rates else "needs --link"
             raise UsageError(f"--link-command {what}.", hint=hint)
         self.command, self._words = command, words
         self._last_mbit: float | None = None
