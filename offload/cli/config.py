@@ -24,7 +24,7 @@ Key = Annotated[
 
 @app.callback(invoke_without_command=True)
 def config(ctx: typer.Context, as_json: options.AsJson = False) -> None:
-    """Show every setting, its value and where it was set; or get and set one.
+    """Show all settings, or get or set one.
 
         offload config
         offload config set model ssd-mobilenet-v2

@@ -163,7 +163,7 @@ def _say_once(wanted: str, identity: ModelIdentity, hub: Hub) -> None:
         return
     hub.warn(
         f"{web.without_secrets(wanted)} is a SavedModel from elsewhere, which can read and write "
-        f"your files. Use it only if you trust its maker."
+        "your files. Use it only if you trust its maker."
     )
     with suppress(OSError):  # it is said again
         trust.note(identity.sha256, kind)

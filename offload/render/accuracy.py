@@ -10,7 +10,7 @@ from offload.render import tables
 from offload.render.words import count, moment, span
 
 _NOTHING = (
-    "No run was predicted yet: predictions begin once a place is measured.",
+    "No run was predicted yet: measure a place first.",
     "To measure one: offload profile PHOTOS --where local",
 )
 

@@ -141,7 +141,7 @@ def test_jobs_that_somebody_timed_are_answered_from(offload: Offload) -> None:
     assert offload("profile", "import", RUNS).returncode == 0
     unnamed = offload("advise", "-n", 200)
     assert_refused(unnamed, "Nothing was measured with the model 'builtin', only with imported.")
-    assert "to ask of imported: --model imported" in unnamed.stderr
+    assert "to use imported: --model imported" in unnamed.stderr
     found = answer(offload, "-n", 200, "-m", "imported")
     assert found["model"] == "imported"
     assert lane(found, "local")["seconds"] == pytest.approx(128.9, rel=0.1)
@@ -194,7 +194,7 @@ def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
     done = offload("advise", "-n", 200, "--deadline", "1ms", "--from", profile)
     assert (done.returncode, done.stderr) == (0, "")
     assert "s late, low confidence.\n" in done.stdout
-    assert "Low confidence: nothing keeps the limits, this comes closest.\n" in done.stdout
+    assert "Low confidence: nothing meets the limits, this comes closest.\n" in done.stdout
     found = answer(offload, "-n", 200, "--deadline", "1ms", "--from", profile)
     assert found["choice"]["keeps_limits"] is False
     nearest = lane(found, found["choice"]["where"])

@@ -152,7 +152,7 @@ def test_interrupted_once_the_cell_in_progress_is_finished(examples: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--images", "1,500"), "500 images are asked for, and there are 12"),
+        (("--images", "1,500"), "500 images are asked for, but there are 12"),
         (("--images", "one"), "--images takes numbers"),
         (("--images", "1", "--replicas", "2"), "--replicas has no effect with --where local"),
         (("--images", "1", "--where", "moon"), "There is no place 'moon'"),
@@ -161,12 +161,12 @@ def test_interrupted_once_the_cell_in_progress_is_finished(examples: Path, tmp_p
         (("--where", "container", "--replicas", "65"), "numbers from 1 to 64"),
         (("--where", "container", "--cpus", "inf"), "numbers from 0.01 to 1024"),
         (("--where", "container", "--upload-max-side", "full,8"), "numbers from 16 to"),
-        (("--where", "local,remote"), "--where remote needs the address of a server"),
+        (("--where", "local,remote"), "--where remote needs a server's address"),
         ((*REMOTE, "--url", "http://me:secret@far.example"), "holds more than an address"),
-        ((*REMOTE, "--link", "10"), "--link-command is not there"),
+        ((*REMOTE, "--link", "10"), "--link needs --link-command"),
         ((*REMOTE, "--link", "10", "--link-command", "x '{mbit}"), "cannot be read: No closing"),
-        ((*REMOTE, "--link", "10", "--link-command", " "), "--link-command is not there"),
-        ((*REMOTE, "--link", "10", "--link-command", "x"), "takes no rate: it has no {mbit}"),
+        ((*REMOTE, "--link", "10", "--link-command", " "), "--link needs --link-command"),
+        ((*REMOTE, "--link", "10", "--link-command", "x"), "has no {mbit} for the rate"),
         (("--link-command", "x {mbit}"), "--link-command needs --link"),
     ],
 )

@@ -198,7 +198,7 @@ def test_one_image_is_enough_and_damaged_ones_do_no_harm(offload: Offload, tmp_p
         (("--url", "x:1"), "--url has no effect with --where local"),
         (("--where", ""), "There is no place ''"),
         (("--where", "local,auto"), "There is no place 'auto'"),
-        (("--where", "remote"), "needs the address of a server"),
+        (("--where", "remote"), "needs a server's address"),
         (("--budget", "soon"), "--budget takes a duration"),
     ],
 )

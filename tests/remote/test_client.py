@@ -195,7 +195,7 @@ def test_another_model_all_of_a_sudden_ends_the_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "words"), [("old", "refuses the token"), (None, "wants a token")]
+    ("token", "words"), [("old", "refuses the token"), (None, "needs a token")]
 )
 def test_another_token_all_of_a_sudden_ends_the_run(token: str | None, words: str) -> None:
     with Flaky([answers, refuses(401)]) as server, visit(server, token=token) as here:

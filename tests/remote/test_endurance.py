@@ -122,7 +122,7 @@ def test_what_a_killed_server_leaves_undone_is_detected_here_if_asked(
     assert 0 < len(here) <= MANY - 20
     assert all(row["fallback"].startswith("no answer") for row in here)
     assert {row["where"] for row in found.values() if row["fallback"] is None} == {"remote"}
-    assert f"{len(here)} images detected here for want of an answer" in said
+    assert f"{len(here)} images detected here as no answer came" in said
 
 
 def test_a_server_that_comes_back_in_time_was_never_away(many: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_fallback_with_another_model_is_refused(offload: Offload, many: Path) 
             done = offload("detect", many, *command)
         assert done.returncode == 2
         assert sentence in done.stderr
-        assert "Give --model the file that the server has" in done.stderr
+        assert "Give --model the server's model file" in done.stderr
         assert server.images == []
 
 

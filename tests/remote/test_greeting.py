@@ -56,18 +56,18 @@ def refused(done: Done, exit_code: int) -> str:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        (None, "where='remote' needs the address of a server"),
-        ("", "where='remote' needs the address of a server"),
-        ("ftp://me:hunter2@host", "no address of a server"),
+        (None, "where='remote' needs a server's address"),
+        ("", "where='remote' needs a server's address"),
+        ("ftp://me:hunter2@host", "not a server's address"),
         ("http://me:hunter2@127.0.0.1:9", "holds more than an address"),
         ("http://127.0.0.1:9/?key=hunter2", "holds more than an address"),
-        ("http://", "no address of a server"),
-        ("http://[", "no address of a server"),
-        ("http://127.0.0.1:hunter2", "no address of a server"),
-        ("http://127.0.0.1:99999", "no address of a server"),
-        ("http://me:hun/ter2@127.0.0.1", "no address of a server"),
-        ("http://a..b", "no address of a server"),
-        ("what is this", "no address of a server"),
+        ("http://", "not a server's address"),
+        ("http://[", "not a server's address"),
+        ("http://127.0.0.1:hunter2", "not a server's address"),
+        ("http://127.0.0.1:99999", "not a server's address"),
+        ("http://me:hun/ter2@127.0.0.1", "not a server's address"),
+        ("http://a..b", "not a server's address"),
+        ("what is this", "not a server's address"),
     ],
 )
 def test_what_is_no_address_is_refused_unseen(photo: Path, url: str | None, sentence: str) -> None:
@@ -125,17 +125,20 @@ def test_a_server_that_is_not_there_is_named(
 @pytest.mark.parametrize(
     ("greeting", "sentence"),
     [
-        (says(b"<html>It works!</html>"), "is no offload server: /v1/info answers 200"),
-        (says(b"{}"), "is no offload server"),
-        (says(b"[1]"), "is no offload server"),
-        (says(b'{"service": "other", "version": "0.1.0"}'), "is no offload server"),
-        (says(b'{"service": "offload"}'), "is no offload server"),
-        (says(json.dumps(asdict(info()) | {"labels": None}).encode()), "is no offload server"),
-        (refuses(404), "is no offload server: /v1/info answers 404"),
-        (refuses(301, Location="https://elsewhere"), "is no offload server: /v1/info answers 301"),
+        (says(b"<html>It works!</html>"), "is not an offload server: /v1/info answers 200"),
+        (says(b"{}"), "is not an offload server"),
+        (says(b"[1]"), "is not an offload server"),
+        (says(b'{"service": "other", "version": "0.1.0"}'), "is not an offload server"),
+        (says(b'{"service": "offload"}'), "is not an offload server"),
+        (says(json.dumps(asdict(info()) | {"labels": None}).encode()), "is not an offload server"),
+        (refuses(404), "is not an offload server: /v1/info answers 404"),
+        (
+            refuses(301, Location="https://elsewhere"),
+            "is not an offload server: /v1/info answers 301",
+        ),
         (says(b'{"service": "offload", "version": "99.9"}'), "runs offload 99.9, this is offload "),
         (never_ends, "the answer does not end"),
-        (refuses(401), "wants a token"),
+        (refuses(401), "needs a token"),
     ],
 )
 def test_a_server_that_will_not_do_is_refused(photo: Path, greeting: Act, sentence: str) -> None:

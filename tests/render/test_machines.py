@@ -58,7 +58,7 @@ def test_each_step_of_a_bring_up_has_its_number_its_name_and_its_time(
             hear(Stepped("a line of the machine's"))
             taken.append(phase)
     assert capsys.readouterr().err.splitlines() == [
-        "[1/7] Asking AWS for a machine, 0:02",
+        "[1/7] Requesting a machine from AWS, 0:02",
         "[3/7] Waiting for SSH, 0:41",
         "[7/7] Starting the server, 10:00",
     ]

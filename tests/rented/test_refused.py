@@ -96,7 +96,7 @@ def test_a_machine_that_there_is_not(someone: Renter, name: str, examples: Path)
     ):
         assert_refused(someone(*words), 2, says)
     assert_refused(someone("down", name), 2, f"There is no machine {name} in {someone.region}.")
-    assert_refused(someone("detect", examples, *REMOTE), 2, "needs the address of a server")
+    assert_refused(someone("detect", examples, *REMOTE), 2, "needs a server's address")
     assert not (someone.home / "data" / "machines" / name).exists()
 
 

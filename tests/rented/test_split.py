@@ -161,7 +161,7 @@ def test_a_machine_is_let_go_before_it_costs_too_much_and_the_rest_is_done_here(
         done = up.renter("detect", folder, *SPLIT, *given)
     assert done.returncode == 0, done.stderr
     by_place = assert_each_once(folder, out)
-    assert "remote takes no more images, to stay within --max-cost" in done.stderr
+    assert "remote gets no more images, to stay within --max-cost" in done.stderr
     assert by_place["remote"] > 0
     assert "allowed" in done.stderr
     assert "more than the" not in done.stderr

@@ -192,7 +192,7 @@ def test_a_few_requests_may_follow_without_waiting_but_not_many() -> None:
             for _ in range(MAX_PIPELINED + 1):
                 assert await reader.readexactly(len(ANSWER)) == ANSWER
             writer.write(REQUEST * (MAX_PIPELINED + 2))
-            assert b"Too many requests follow without waiting." in await rest(reader)
+            assert b"Too many pipelined requests." in await rest(reader)
 
     asyncio.run(test())
 

@@ -170,7 +170,7 @@ def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
         store.add(*ours(bring_up()))
     query.known(None, None, None, context(configured, said.append))
     [warning] = said
-    assert warning.startswith("All that is known was measured on another machine")
+    assert warning.startswith("All measurements are of another machine")
 
 
 def of(name: str, measured: Measurement) -> Measurement:

@@ -156,7 +156,7 @@ def test_who_asks_for_sending_has_nothing_built() -> None:
 
 def test_an_image_that_can_be_had_in_no_way_is_told_of() -> None:
     machine = Machine(ABSENT | ALONE)
-    with pytest.raises(OffloadError, match="reaches no registry") as caught:
+    with pytest.raises(OffloadError, match="cannot reach a registry") as caught:
         machine.steps().image(Image(), "auto", "x86_64", None)
     assert caught.value.hint
 

@@ -232,7 +232,7 @@ def test_who_is_refused_knocks_less_often(
 
     monkeypatch.setattr(MachineState, "connect", connect)
     patience = Waiter(Stop(), lambda: now_s[0], pause)
-    with pytest.raises(PlaceUnavailable, match="does not let us in"):
+    with pytest.raises(PlaceUnavailable, match="refuses SSH"):
         provisioning._let_in(MachineState(folder, RECORD), patience)
     assert knocks[0] in tries
 
@@ -251,7 +251,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
     monkeypatch.setattr(MachineState, "connect", connect)
     patience = Waiter(Stop(), lambda: now_s[0], pause)
     told = (
-        r"^The machine big does not let us in over SSH\. 198\.18\.0\.1:22 does not answer\. "
+        r"^The machine big refuses SSH\. 198\.18\.0\.1:22 does not answer\. "
         r"It lets in 10\.0\.0\.0/8\.$"
     )
     with pytest.raises(PlaceUnavailable, match=told) as caught:

@@ -173,7 +173,7 @@ Labels = Annotated[
     str | None,
     detection(
         "--labels",
-        "File of class names, one per line; or coco for COCO's.",
+        "File of class names, one per line; or coco for COCO's. [env: OFFLOAD_LABELS]",
         "FILE",
         autocompletion=lambda: ["coco"],
     ),

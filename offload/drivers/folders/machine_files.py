@@ -172,7 +172,7 @@ def folder(root: str, name: str) -> MachineFolder:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"A machine cannot be called {name!r}: use at most 40 small letters, digits and "
-            f"hyphens.",
+            "hyphens.",
             hint="For instance: offload provision ec2 --name big",
         )
     return MachineFolder(os.path.join(root, name), name)

@@ -26,7 +26,7 @@ from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
 
 _ENDING = Problem(
-    HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.", headers={"Connection": "close"}
+    HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.", headers={"Connection": "close"}
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -185,7 +185,7 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
         # Starlette reads headers as Latin-1; this gives the bytes back that were sent.
         theirs = sent.credentials.encode("latin-1") if sent else b""
         if not hmac.compare_digest(theirs, token.encode()):
-            detail = "The token is wrong." if theirs else "This server wants a token."
+            detail = "The token is wrong." if theirs else "This server needs a token."
             headers = {"WWW-Authenticate": "Bearer"}
             raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
 

@@ -55,7 +55,7 @@ class Metrics:
         )
         self._phases = [seconds.labels(name) for name in wire.TIMINGS]
         self.in_progress = Gauge(
-            "offload_requests_in_progress", "Waiting or at work.", registry=kept
+            "offload_requests_in_progress", "Waiting or in progress.", registry=kept
         )
         self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
 
