@@ -41,7 +41,7 @@ def design(compared: Comparisons) -> list[Block]:
     ]
     seen = "@factors shows what was varied."
     if same := [*_same(study)]:
-        seen = "@factors shows what was varied, @job what was not."
+        seen = "@factors shows what was varied, @job what was constant."
         table = Table("job", "The same in all runs.", ("", "was"), same, numbers=False)
         blocks.append(table)
     if study.picture:
