@@ -81,7 +81,7 @@ class Design:
         wrong = next((place for place in self.places if place not in self.known), "")
         if wrong or not self.places:
             names = ", ".join(self.known)
-            raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {names}.")
+            raise UsageError(f"There is no place {wrong!r}.", hint=f"Available: {names}.")
         for name in LEVELS:
             takers = [place for place, traits in self.known.items() if name in factors(traits)]
             if getattr(self, name) and not set(takers) & set(self.places):

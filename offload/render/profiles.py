@@ -116,7 +116,7 @@ def _images(found: Measurement) -> Iterator[Line]:
     if found.agreements:
         score = f1(found.agreements)
         same = "no objects" if score is None else f"F1 {score:.2f}"
-        yield "agreement", f"{same} with the images themselves ({len(found.agreements)} images)"
+        yield "agreement", f"{same} with full-size images ({len(found.agreements)} images)"
 
 
 def _throughput(found: Measurement) -> str:

@@ -113,7 +113,7 @@ def _not_rented(event: split.NotRented) -> str:
     needs = event.startup_s and f", and one takes about {show_s(event.startup_s)} to start"
     if event.is_over:
         return f"was rented: all was done here in {here}{needs or ''}"
-    return f"is rented: what is left takes about {here} here{needs or ''}"
+    return f"is rented: the images left take about {here} here{needs or ''}"
 
 
 def _rate(images_per_s: float) -> str:

@@ -185,7 +185,7 @@ def test_what_cannot_be_meant_is_one_sentence(
 def test_an_empty_folder_is_one_sentence(offload: Offload, tmp_path: Path) -> None:
     done = offload("advise", tmp_path)
     assert_refused(done, f"No images in {tmp_path}.")
-    assert done.stderr.endswith(f"  To look into its folders too: offload advise -r {tmp_path}\n")
+    assert done.stderr.endswith(f"  To include subfolders: offload advise -r {tmp_path}\n")
 
 
 def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
@@ -301,7 +301,7 @@ def test_how_a_start_up_was_learned_is_explained(offload: Offload, tmp_path: Pat
     assert start["value"] == pytest.approx(76.5, rel=0.05)
     assert (start["origin"], start["samples"]) == ("measured", 3)
     assert start["taken_at"] == "2026-11-19T09:00:00+00:00"
-    how = "bring-ups: machine 27 s (3), image 45 s (3, streamed), container 4 s (3)"
+    how = "starts: machine 27 s (3), image 45 s (3, streamed), container 4 s (3)"
     assert start["how"] == how
     said = offload("advise", *asked, "--explain").stdout
     assert how in " ".join(said.split())

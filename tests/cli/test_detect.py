@@ -423,9 +423,9 @@ def test_a_folder_says_what_it_left_out_and_a_row_what_is_odd(
     done = offload("detect", photos, "-o", out, "--annotate", *BUILTIN)
     assert done.returncode == 0, done.stderr
     assert "3 other files left out (2 .psd, 1 without suffix)" in done.stderr
-    assert "cut.jpg: the file breaks off" in done.stderr
+    assert "cut.jpg: the file is truncated" in done.stderr
     notes = {row["path"]: row["note"] for row in rows((out / "detections.jsonl").read_text())}
-    assert notes == {"cut.jpg": "the file breaks off", "scan.tif": None}
+    assert notes == {"cut.jpg": "the file is truncated", "scan.tif": None}
     assert {path.name for path in (out / "annotated").iterdir()} == {"cut.jpg", "scan.tif"}
 
 

@@ -168,7 +168,7 @@ def test_an_empty_folder_is_one_sentence(offload: Offload, tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         f"error: No images in {tmp_path}.",
-        f"  To look into its folders too: offload profile -r {tmp_path}",
+        f"  To include subfolders: offload profile -r {tmp_path}",
     ]
 
 

@@ -178,9 +178,9 @@ def test_a_server_that_is_gone_is_named_with_the_reason() -> None:
 
 
 def test_a_busy_server_is_not_gone() -> None:
-    busy = refuses(429, "All slots are busy")
+    busy = refuses(429, "All workers are busy")
     with Flaky([busy] * 5) as server, visit(server, max_retries=2) as here:
-        with pytest.raises(Unanswered, match="All slots are busy"):
+        with pytest.raises(Unanswered, match="All workers are busy"):
             here.detect()
         here.detect()
     assert len(server.images) == 6

@@ -76,7 +76,7 @@ NOTES = [
     (
         NotRented(11.0, 60.0),
         (
-            "No machine is rented: what is left takes about 11 s here, and one takes about 1 min "
+            "No machine is rented: the images left take about 11 s here, and one takes about 1 min "
             "to start"
         ),
     ),

@@ -186,7 +186,7 @@ def test_a_full_queue_turns_requests_away_and_loses_none(tmp_path: Path) -> None
             assert answer.status_code == 429
             assert int(answer.headers["Retry-After"]) >= 1
             assert answer.headers["Content-Type"] == wire.PROBLEM_TYPE
-            assert answer.json()["detail"] == "All slots are busy and the queue of 1 is full."
+            assert answer.json()["detail"] == "All workers are busy and the queue of 1 is full."
         server.tell("go")
         assert all(is_dog(answer.result()) for answer in taken)
         assert is_dog(ask(server))

@@ -137,7 +137,7 @@ def test_a_build_that_fails_is_told_of_and_the_image_is_sent() -> None:
     machine = Machine(ABSENT | REACHES | {"docker build": None})
     steps = machine.steps()
     assert steps.image(Image(), "auto", "x86_64", "x86_64") == "streamed"
-    assert machine.said == ["docker build failed. It is sent instead."]
+    assert machine.said == ["docker build failed. The container image is sent instead."]
 
 
 def test_a_build_that_was_asked_for_is_not_replaced_by_anything() -> None:

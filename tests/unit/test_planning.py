@@ -206,7 +206,7 @@ def test_where_aws_has_none_free_the_next_plan_is_carried_out(
     up: Any = provisioning.carry_out(plan, context(configured, said.append))
     assert tried == ["c7i.large", "c7a.large", "m7i.large"]
     assert up.kind.label == "ec2:m7i.large@us-east-1"
-    assert said[0] == "AWS has no such machine free there now: so. Now for a c7a.large."
+    assert said[0] == "AWS has no such machine free there now: so. Trying a c7a.large."
     with pytest.raises(NoCapacity):
         provisioning.carry_out(planned(configured, model="builtin"), context(configured))
 

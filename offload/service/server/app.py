@@ -42,9 +42,9 @@ class Wishes(BaseModel):
     classes: list[ClassName] = Field([], alias="class", description="Names or ids; all if empty.")
     max_detections: int = Field(Selection().max_detections, ge=1, le=2**31)
     iou: Share = Field(
-        Selection().max_iou, description="Drop boxes that overlap a better one more."
+        Selection().max_iou, description="Drop boxes whose overlap with a better one is larger."
     )
-    max_pixels: int | None = Field(None, ge=1, le=2**62, description="At most the server's own.")
+    max_pixels: int | None = Field(None, ge=1, le=2**62, description="At most the server's limit.")
 
     def selection(self, min_score: float) -> Selection:
         """The selection; `min_score` where none is wished."""
@@ -61,7 +61,7 @@ class ProbeWishes(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="How many to send.")
+    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="Number of bytes to send.")
 
 
 def create(service: Service) -> FastAPI:

@@ -221,7 +221,7 @@ def _check_names(names: Sequence[str], besides: Sequence[str] = ()) -> None:
 
 
 def _there_is(names: Iterable[str]) -> str:
-    return f"There is: {', '.join(names)}."
+    return f"Available: {', '.join(names)}."
 
 
 def fitting(

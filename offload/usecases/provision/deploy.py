@@ -121,7 +121,7 @@ class Deployment:
                 except OffloadError as error:
                     if way == "build" or engine_arch != arch:
                         raise
-                    self.reporter.warn(f"{error} It is sent instead.")
+                    self.reporter.warn(f"{error} The container image is sent instead.")
         if engine_arch is None:
             raise OffloadError(
                 "The machine cannot reach a registry to build the container image, and there is "

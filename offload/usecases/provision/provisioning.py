@@ -80,7 +80,7 @@ def carry_out(
             raise
         spec = plan.otherwise.record.spec
         where = f" in {spec.zone}" if spec.zone else ""
-        context.reporter.warn(f"{error} Now for a {spec.instance_type}{where}.")
+        context.reporter.warn(f"{error} Trying a {spec.instance_type}{where}.")
         return carry_out(plan.otherwise, context, begins)
     except SshUnreachable as error:
         raise PlaceUnavailable(
