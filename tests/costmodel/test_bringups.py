@@ -41,8 +41,7 @@ def day(number: int) -> str:
 
 
 def days(count: int, **known: object) -> list[Measurement]:
-    return [bring_up(taken_at=day(1 + number), **known) for number in range(count)]  # type:
-    ignore[arg - type]
+    return [bring_up(taken_at=day(1 + number), **known) for number in range(count)]  # type: ignore[arg-type]
 
 
 def test_without_bring_ups_other_start_states_rest_on_priors() -> None:
