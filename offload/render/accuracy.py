@@ -25,7 +25,7 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         return tables.print_lines(_NOTHING)
     billed = any(o.actual_usd for o in outcomes)
     dollars = ("to cost", "cost") if billed else ()
-    columns = ("when", "place", "images", "predicted", "90 %", "took", "error", *dollars, "")
+    columns = ("when", "place", "images", "predicted", "90 %", "measured", "error", *dollars, "")
     rows = [_cells(outcome, billed=billed) for outcome in outcomes]
     tables.print_table(columns, rows, right={*columns} - {"when", "place", ""}, folded=columns)
     return tables.print_lines(_summaries(outcomes))

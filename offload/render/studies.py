@@ -21,7 +21,7 @@ def plan(plan: StudyPlan) -> None:
         (name, str(images), str(len(same)), _takes(same[0]), show_usd(same[0].usd))
         for (name, images), same in times.items()
     ]
-    columns = ("place", "images", "times", "takes (90 %)", "costs")
+    columns = ("place", "images", "runs", "total time (90 %)", "cost")
     shown = len(columns) - (not plan.usd_per_h)
     if rows:
         cells = (row[:shown] for row in rows)

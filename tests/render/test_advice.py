@@ -222,7 +222,7 @@ def test_smaller_copies_show_their_agreement_and_are_taken_only_if_alike_enough(
     text = shown(capsys, job, explain=True)
     assert text.startswith("Run builtin remotely (640 px): ")
     assert row(text, "remote (640 px)").rstrip().endswith("0.99")
-    assert row(text, "remote (320 px), if alike enough").rstrip().endswith("0.67")
+    assert row(text, "remote (320 px), if similar enough").rstrip().endswith("0.67")
     stopped = advised(remote(), copies(640, ALIKE), by_hand=Overrides(state="stopped"))
     assert row(shown(capsys, stopped, explain=True), "remote (640 px), if ready")
 
@@ -362,8 +362,8 @@ def test_a_split_that_gains_too_little_stands_among_the_rest(
 
 @pytest.mark.parametrize(
     ("limit_usd", "said"),
-    [(0.0001, "For $0.0001, remote can do 43 images at most of a split.\n"),
-     (1e-6, "For $0.000001, remote can do no image of a split.\n")],
+    [(0.0001, "Within $0.0001, remote can do 43 images at most of a split.\n"),
+     (1e-6, "Within $0.000001, remote can do no image of a split.\n")],
 )  # fmt: skip
 def test_where_the_budget_ends_a_split_is_said(
     limit_usd: float, said: str, capsys: pytest.CaptureFixture[str]
@@ -377,14 +377,14 @@ def test_explaining_tells_contention_and_where_it_is_from(
 ) -> None:
     text = shown(capsys, SPLIT, explain=True)
     assert re.search(
-        r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slower here", text
+        r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slowdown here", text
     )
     assert re.search(r"slowdown there +\d %  1 to 1\d % +assumed ", text)
 
 
 def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, advised(*MEASURED), explain=True)
-    assert "the instance $0.089 (shipped table as of 2026-11-01), its IPv4 address $0.005" in text
+    assert "the instance $0.089 (shipped table, 2026-11-01), its IPv4 address $0.005" in text
     assert "billed 1 min at least, and stays 20 min after it" in text
     assert "free for 100 GB a month" in text
     assert "warning" not in text

@@ -55,13 +55,13 @@ NOTES = [
     (
         PlaceEnding("remote", "it is reclaimed", rest_is_here=False),
         (
-            "remote will end soon (it is reclaimed) and takes no more images: the rest is done "
+            "remote will end soon (it is reclaimed) and gets no more images: the rest is done "
             "elsewhere"
         ),
     ),
     (
         BudgetReached("remote", "--max-cost $0.06", rest_is_here=True),
-        ("remote takes no more images, to stay within --max-cost $0.06: the rest is done here"),
+        ("remote gets no more images, to stay within --max-cost $0.06: the rest is done here"),
     ),
     (
         DeadlineChanged(30.0, 2.0, 40.0),

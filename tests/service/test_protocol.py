@@ -263,7 +263,7 @@ def test_a_body_behind_an_offer_of_another_protocol_is_never_taken_for_a_request
                     await writer.drain()
                 await asyncio.sleep(0.01)
             free.set()
-            assert b"send no Upgrade, no CONNECT." in await rest(reader)
+            assert b"send no Upgrade and no CONNECT." in await rest(reader)
 
     asyncio.run(test())
     assert asked == (["/"] if manner == "behind a busy one" else [])

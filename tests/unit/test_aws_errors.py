@@ -45,14 +45,14 @@ class TestCodes:
             ("RequestTimeTooSkewed", PlaceUnavailable, "clock is wrong", "timedatectl"),
             ("VcpuLimitExceeded", QuotaUsedUp, "quota", "--instance-type"),
             ("MaxSpotInstanceCountExceeded", QuotaUsedUp, "quota", "--instance-type"),
-            ("InsufficientInstanceCapacity", NoCapacity, "free there now", "--zone"),
-            ("SpotMaxPriceTooLow", NoCapacity, "free there now", "--instance-type"),
+            ("InsufficientInstanceCapacity", NoCapacity, "available there now", "--zone"),
+            ("SpotMaxPriceTooLow", NoCapacity, "available there now", "--instance-type"),
             ("InvalidInstanceType", UsageError, "no such instance type", "offerings"),
             ("Unsupported", NoCapacity, "does not offer that", "--zone"),
             ("InvalidAMIID.NotFound", UsageError, "no such AMI", "--ami"),
             ("InvalidAMIID.Malformed", UsageError, "no such AMI", "--ami"),
             ("OptInRequired", PlaceUnavailable, "not subscribed", "--ami"),
-            ("RequestLimitExceeded", PlaceUnavailable, "too often", "again"),
+            ("RequestLimitExceeded", PlaceUnavailable, "Too many requests", "again"),
             ("VPCIdNotSpecified", PlaceUnavailable, "no default network", "create-default-vpc"),
             ("MissingInput", PlaceUnavailable, "no subnet", "--subnet"),
             ("InvalidSubnetID.NotFound", UsageError, "no such subnet", "describe-subnets"),
@@ -189,7 +189,7 @@ class TestConnecting:
 
     def test_what_is_no_region(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.keys(monkeypatch)
-        with pytest.raises(UsageError, match="cannot be called 'a b'"):
+        with pytest.raises(UsageError, match="'a b' is not a valid AWS region"):
             Cloud.connected("a b")
 
     def test_an_endpoint_that_is_no_url(self, monkeypatch: pytest.MonkeyPatch) -> None:

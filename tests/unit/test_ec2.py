@@ -177,7 +177,7 @@ class TestOffer:
     def test_a_disk_smaller_than_the_image_is_refused(self, aws: Aws, cloud: Cloud) -> None:
         aws.says("describe_instance_types", kind())
         aws.says("describe_images", image())
-        with pytest.raises(UsageError, match="takes 30 GB, more than the 8") as no:
+        with pytest.raises(UsageError, match="needs 30 GB, more than the 8") as no:
             cloud.offer(replace(SPEC, ami="ami-1", disk_gb=8))
         assert "--disk-gb 30" in no.value.hint
 
@@ -409,7 +409,7 @@ class TestLaunch:
 
     @pytest.mark.parametrize(
         ("code", "says"),
-        [("VcpuLimitExceeded", "quota"), ("InsufficientInstanceCapacity", "free there now")],
+        [("VcpuLimitExceeded", "quota"), ("InsufficientInstanceCapacity", "available there now")],
     )
     def test_quota_and_capacity_are_told_apart(
         self, aws: Aws, cloud: Cloud, code: str, says: str
@@ -606,7 +606,7 @@ class TestGroups:
         aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
         aws.refuses("create_security_group", "InvalidGroup.Duplicate")
         aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
-        with pytest.raises(OffloadError, match="not ours"):
+        with pytest.raises(OffloadError, match="that offload did not create"):
             cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"])
 
     def test_only_ssh_from_the_named_addresses_stays_and_is_added_first(

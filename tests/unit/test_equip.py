@@ -243,7 +243,7 @@ def test_files_come_whole_or_not_at_all_and_once() -> None:
 
 def test_the_engine_is_waited_for_and_the_machine_says_why_it_stays_away() -> None:
     machine = Machine({"docker version": None, "tail": "installing\nNo match for docker\n"})
-    with pytest.raises(PlaceUnavailable, match=r"stays away\. No match for docker"):
+    with pytest.raises(PlaceUnavailable, match=r"does not start\. No match for docker"):
         machine.steps().engine()
     assert machine.now_s > 60
 

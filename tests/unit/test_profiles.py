@@ -68,7 +68,7 @@ def test_what_brings_up_no_machine_is_damaged(damage: Callable[[Any], None]) -> 
 
 def test_a_prediction_of_nothing_is_damaged() -> None:
     document = json.loads(json.dumps(profiles.document([], [replace(OUTCOME, predicted_s=0.0)])))
-    with pytest.raises(UsageError, match="outcome number 1"):
+    with pytest.raises(UsageError, match="outcome 1"):
         profiles.from_document(document, PLACES)
 
 

@@ -82,7 +82,7 @@ class World:
     def start(self, machine_id: str) -> None:
         self.done.append(f"start {machine_id}")
         if self.full:
-            raise NoCapacity("AWS has no such machine free there now: so.", hint="--zone")
+            raise NoCapacity("AWS has no such machine available there now: so.", hint="--zone")
 
     def is_ours(self, public_key: str | None) -> bool:
         return public_key == KEY
@@ -275,7 +275,9 @@ def test_a_machine_that_ends_while_it_comes_up_is_told_of() -> None:
 def test_a_machine_that_ends_at_once_is_told_of_with_the_reason() -> None:
     reason = "Client.VolumeLimitExceeded: Volume limit exceeded."
     dying = replace(machine("gone", None), why_ended=reason)
-    with pytest.raises(PlaceUnavailable, match=r"came up: Client\.VolumeLimit.* exceeded\.$") as no:
+    with pytest.raises(
+        PlaceUnavailable, match=r"while starting: Client\.VolumeLimit.* exceeded\.$"
+    ) as no:
         World(next=[dying]).up()
     assert not isinstance(no.value, NoCapacity)
     dying = replace(dying, why_ended="Server.InsufficientInstanceCapacity: Insufficient capacity")
@@ -285,7 +287,7 @@ def test_a_machine_that_ends_at_once_is_told_of_with_the_reason() -> None:
 
 def test_a_machine_that_never_comes_up_is_not_waited_for_for_ever() -> None:
     world = World()
-    with pytest.raises(PlaceUnavailable, match="does not come up"):
+    with pytest.raises(PlaceUnavailable, match="does not start"):
         world.up()
     assert 200 < world.now_s < 400
 

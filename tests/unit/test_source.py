@@ -296,7 +296,7 @@ def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path
 
 def test_a_file_that_is_no_model_is_a_usage_error(asking: Asking, tmp_path: Path) -> None:
     (tmp_path / "photo.tflite").write_bytes(b"\xff\xd8\xff\xe0 a JPEG")
-    with pytest.raises(UsageError, match=r"is no \.tflite model"):
+    with pytest.raises(UsageError, match=r"is not a \.tflite model"):
         source.chosen(str(tmp_path / "photo.tflite"), asking.at(NOWHERE))
 
 
