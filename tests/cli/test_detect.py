@@ -199,7 +199,7 @@ def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_
     with (out / "detections.jsonl").open("a") as log:
         log.write("odd\n")
     again = offload(*command)
-    assert "that were no rows (1) are kept in unreadable.jsonl" in again.stderr
+    assert "that could not be read (1) are kept in unreadable.jsonl" in again.stderr
     assert "2 images (1 done before), 0 failed, " in again.stderr
     run = (out / "run.json").read_text()
     assert json.loads(run)["in_folder"] == {"images": 2, "failed": 0}

@@ -321,7 +321,7 @@ def test_a_deadline_that_cannot_be_kept_is_declared_broken_on_the_way(
         (("--where", "split", "--cpus", "1"), "--cpus has no effect with --where split"),
         (("--where", "split", "--deadline", "soon"), "--deadline takes a duration"),
         (("--where", "split", "--keep-local", ""), "--keep-local is empty"),
-        (("--where", "split", "--machine", "x"), "This computer knows of no machine x."),
+        (("--where", "split", "--machine", "x"), "This computer knows no machine x."),
         (("--where", "split", "--provision", "--machine", "X Y"), "A machine cannot be called"),
         (
             ("--where", "split", "--provision", "--url", "http://127.0.0.1:9"),

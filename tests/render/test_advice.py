@@ -357,7 +357,7 @@ def test_a_split_that_gains_too_little_stands_among_the_rest(
     text = shown(capsys, job, explain=True)
     assert text.startswith("Run builtin here: ")
     assert "%" not in row(text, "split, gains too little")
-    assert "Of the images" not in text
+    assert "Share of the images" not in text
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_nothing_is_created_without_a_yes(someone: Renter, name: str) -> None:
 
 
 def test_a_machine_that_there_is_not(someone: Renter, name: str, examples: Path) -> None:
-    says = f"This computer knows of no machine {name}."
+    says = f"This computer knows no machine {name}."
     for words in (
         ("detect", examples, *REMOTE, "--machine", name),
         ("stop", name),

@@ -264,7 +264,7 @@ def test_nothing_is_rented_that_would_cost_more_than_is_allowed(
     done = hopeful("detect", folder, *SPLIT, *given)
     assert done.returncode == 0, done.stderr
     [line] = [each for each in done.stderr.splitlines() if each.startswith("warning: ")]
-    assert line.startswith("warning: The remote place is left out: it would cost $0.00")
+    assert line.startswith("warning: The remote place is left out: it costs at least $0.00")
     assert hopeful.carrying(name) == []
 
 

@@ -109,7 +109,7 @@ def test_pixels_are_found_in_as_in_a_lossless_file(tmp_path: Path, couple: Path)
     [
         (3, "Images are a path, bytes"),
         ([b"", object()], "not object"),
-        ([], "names no image"),
+        ([], "The list is empty"),
         ("nowhere/at-all.jpg", "does not exist"),
         (np.zeros((4, 4), np.uint8), r"array of uint8, shape \[4, 4\]"),
         (np.zeros((4, 4, 3)), "array of float64"),
@@ -173,7 +173,7 @@ def test_a_traceback_shows_what_helps(couple: Path) -> None:
     [
         ("--url and --machine name two servers.", "url and machine name two servers."),
         ("Say: --where split --with remote", "Say: where='split' others='remote'"),
-        ("--fallback is what --where split does.", "fallback is what where='split' does."),
+        ("--where split falls back by itself.", "where='split' falls back by itself."),
         ("--max-failures 10 or --max-failures 5%", "max_failures=10 or max_failures='5%'"),
         ("more than --max-cost allows", "more than max_cost_usd allows"),
         ("For instance: --keep-local 'faces/**'", "For instance: keep_local='faces/**'"),

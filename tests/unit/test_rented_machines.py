@@ -170,7 +170,7 @@ def test_a_region_that_refuses_hides_no_other_and_is_told_of_at_the_end(
     )
     rows = machines.listed(made, (), None, everywhere=True)
     assert [(row.name, row.region) for row in rows] == [("big", "us-west-2")], "nor called gone"
-    refused = "Nothing is known of {}: These credentials may not ec2:DescribeInstances."
+    refused = "The state of {} is unknown: These credentials may not ec2:DescribeInstances."
     told = [refused.format("af-south-1"), refused.format("eu-south-2")]
     assert said == told
     found = teardown.orphans(made, (), None, everywhere=True)
