@@ -151,7 +151,7 @@ def _count(text: str, *, option: str) -> int:
 
 def _speed(text: str, *, option: str) -> float:
     if text[-1].isdecimal():
-        said = f"{option} names no unit: {text!r} may be bits or bytes."
+        said = f"{option} has no unit: {text!r} may be bits or bytes."
         raise UsageError(said, hint="For instance: 1.2MB/s")
     return rate_bytes_per_s(text, option=option)
 
@@ -188,7 +188,7 @@ def _lines(text: str) -> Iterator[SheetRow]:
     for number, cells in rows:
         if any(cells[len(names) :]):
             said = f"Line {number} has {len(cells)} cells under {len(names)} headings."
-            raise UsageError(said, hint=f"Put a cell that holds {delimiter!r} in quotes.")
+            raise UsageError(said, hint=f"Quote cells that contain {delimiter!r}.")
         points = [cell.replace(",", ".") for cell in cells] if delimiter == ";" else cells
         yield SheetRow(number, dict(zip(names, points, strict=False)), units)
 

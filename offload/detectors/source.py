@@ -126,7 +126,7 @@ def without_labels(name: str) -> str:
     return (
         f"{name} names no classes, so objects are called class 1, class 2 and so on. If it was "
         "trained on COCO: --labels coco (official ids, 1 to 90) or --labels coco-80 (1 to 80); "
-        "else --labels FILE, with a name a line."
+        "else --labels FILE, with one name per line."
     )
 
 

@@ -257,4 +257,4 @@ class Outcome:
 
 def _check_utc(moment: str) -> None:
     if datetime.fromisoformat(moment).utcoffset() != timedelta(0):
-        raise ValueError(f"{moment} is no moment of UTC")
+        raise ValueError(f"{moment} is not a UTC time")

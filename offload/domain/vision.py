@@ -182,7 +182,7 @@ def check_classes(selection: Selection, labels: Mapping[int, str]) -> None:
         if not labels or wanted in known or (wanted.isdecimal() and int(wanted) in labels):
             continue
         near = difflib.get_close_matches(wanted, known) or sorted(known)[:8]
-        hint = f"Near it: {', '.join(near)}. For all of them: offload models show NAME"
+        hint = f"Similar: {', '.join(near)}. For all: offload models show NAME"
         if "," in wanted:
             hint = "Give each class its own --class."
         raise UsageError(f"The model has no class {wanted!r}.", hint=hint)

@@ -187,7 +187,7 @@ def taken_in(
     told += [f"to use it: offload advise --images 200 --model {name}" for name in models]
     for (place, line), (_, measurement) in zip(fits, found, strict=False):
         error = line.median_error
-        missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"
+        missed = "" if error is None else f"; leave-one-out error {error:.1%}"
         told.append(
             f"{place}: {len(measurement.totals)} jobs, {show_s(line.startup_s)} + "
             f"{show_s(line.per_image_s)} an image + {show_s(line.per_byte_s * 1e6)} a MB{missed}"

@@ -247,7 +247,7 @@ def test_a_table_of_timed_jobs_is_taken_in(offload: Offload, tmp_path: Path) -> 
     done = offload("profile", "import", tmp_path / "jobs.csv", "--model", "yolo")
     assert done.returncode == 0, done.stderr
     assert "http://192.0.2.7:5000: 3 jobs, 1 s + 0.1 s an image + 1 s a MB" in done.stdout
-    assert "missed by 0.0%" in done.stdout
+    assert "leave-one-out error 0.0%" in done.stdout
     local, remote = sorted(exported(offload), key=lambda each: each.condition.place)
     assert (remote.source, remote.condition.model.name) == ("import", "yolo")
     assert remote.condition.host == {"name": "192.0.2.7"}

@@ -101,7 +101,7 @@ def test_a_sender_that_falls_silent_is_not_waited_for() -> None:
         sender.send(bytes(50))
         problem = await refused(received(ours, sender))
         assert problem.status_code == 408
-        assert problem.detail.startswith("The body stopped coming for 0.01 s, or")
+        assert problem.detail.startswith("The body stalled for 0.01 s, or")
         assert ours.held_bytes == 0
 
     run(test)

@@ -229,7 +229,7 @@ class TestOffer:
         self, aws: Aws, cloud: Cloud, spot: bool, code: str
     ) -> None:
         self.looked_up(aws, quota=0.0, code=code)
-        with pytest.raises(PlaceUnavailable, match=r"may have 0 vCPUs .* takes 2\.") as no:
+        with pytest.raises(PlaceUnavailable, match=r"quota is 0 vCPUs .* takes 2\.") as no:
             cloud.offer(replace(SPEC, spot=spot))
         assert f"--quota-code {code} --desired-value 2" in no.value.hint
 

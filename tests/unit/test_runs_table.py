@@ -124,7 +124,7 @@ def test_a_location_is_this_machine_or_far(location: str, place: str, url: str |
         ("14MB", "14 apples", "Line 3, column 'Payload Size', takes a size, not '14 apples'."),
         ("14MB", "", "Line 3, column 'Payload Size', is empty."),
         ("1.4MB/s", "-", "Line 3, column 'Transfer Speed', is empty."),
-        ("1.4MB/s", "1.4", "Line 3, column 'Transfer Speed', names no unit: '1.4' may be"),
+        ("1.4MB/s", "1.4", "Line 3, column 'Transfer Speed', has no unit: '1.4' may be"),
         ("1.4MB/s", "0MB/s", "Line 3, column 'Transfer Speed', takes a transfer rate, and"),
         ("17.5", "0", "Line 3, column 'Total Execution time on server', takes a duration, and"),
         ("17.5", "-3", "Line 3, column 'Total Execution time on server', takes a duration, not"),

@@ -187,7 +187,7 @@ def _check_quota(clients: Clients, spec: Spec, vcpus: int) -> None:
         return
     what = "spot machines" if spec.spot else "machines"
     raise PlaceUnavailable(
-        f"The account may have {most:.0f} vCPUs of such {what} in {spec.region}, a "
+        f"The account's quota is {most:.0f} vCPUs of such {what} in {spec.region}, a "
         f"{spec.instance_type} takes {vcpus}.",
         hint=more_quota(spec, vcpus),
     )

@@ -91,7 +91,7 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
         raise PlaceUnavailable(
             f"{server.shown} runs offload {version}, this is offload {__version__}: their "
             "answers may differ.",
-            hint=f"To make them the same, there or here: pip install offload=={__version__}",
+            hint=f"To use the same version, there or here: pip install offload=={__version__}",
         )
     return info
 

@@ -94,7 +94,7 @@ class Intake:
                 detail = "Too much is being sent at once; try again later."
                 raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, 1.0) from error
             detail = (
-                f"The body stopped coming for {self.idle_s:g} s, or came with less than "
+                f"The body stalled for {self.idle_s:g} s, or was slower than "
                 f"{_LEAST_BYTES_PER_S:g} bytes/s."
             )
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error

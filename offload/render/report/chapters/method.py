@@ -82,7 +82,7 @@ def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
     yield "images in a job", ", ".join(f"{number:,}" for number in compared.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):
-            rest = ", or as it is" if name == "upload_max_side_px" and _sent_as_is(study) else ""
+            rest = ", or full size" if name == "upload_max_side_px" and _sent_as_is(study) else ""
             yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + rest
     starts = {run.lane.cold for run in study.runs}
     yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"
