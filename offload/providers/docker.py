@@ -94,7 +94,7 @@ def check_is_ours(image: str, labels: Mapping[str, str] | None) -> None:
         hint = f"If a registry has it: docker pull {shlex.quote(image)}; else leave the option out."
         raise PlaceUnavailable(f"The container image {image} is not here.", hint=hint)
     if _RUNTIME not in labels:
-        raise PlaceUnavailable(f"{image} is not a container image of offload.", hint=hint)
+        raise PlaceUnavailable(f"The container image {image} is not offload's.", hint=hint)
 
 
 @dataclass(slots=True)

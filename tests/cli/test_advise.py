@@ -349,7 +349,7 @@ def test_a_damaged_history_is_one_warning_and_then_an_answer(
     done = offload("advise", "-n", 200, env=environment)
     assert done.returncode == 0
     [warning] = done.stderr.splitlines()
-    assert warning.startswith("warning: The history was damaged: it is kept as ")
+    assert warning.startswith("warning: The history was damaged: it was moved to ")
     assert done.stdout.startswith("Run builtin here: ")
     assert offload("advise", "-n", 200, env=environment).stderr == ""
 

@@ -155,7 +155,7 @@ def test_a_machine_that_came_up_is_listed_and_shown_as_what_it_is(
     assert row[3:7] == ["provision", "builtin", "remote", LABEL]
     said = offload("profile", "show", 1).stdout
     assert (
-        "brought up       as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
+        "started          as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
     )
     assert "container image  streamed\n" in said
     assert "first result" not in said
@@ -271,7 +271,7 @@ def test_a_person_who_watches_sees_what_is_being_done(examples: Path) -> None:
     code, seen = on_a_terminal("profile", examples, *HASTY)
     assert code == 0, seen
     assert "local: start 1" in seen
-    assert "local: images as they are" in seen
+    assert "local: full-size images" in seen
 
 
 def test_who_interrupts_keeps_what_is_measured(offload: Offload, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_who_interrupts_keeps_what_is_measured(offload: Offload, tmp_path: Path)
     for number in range(1, 300):
         (tmp_path / f"{number:03}.jpg").hardlink_to(original)
     with spawner().begin(("profile", tmp_path, *BUILTIN, "-v")) as process:
-        while "images as they are" not in process.stderr.readline():
+        while "full-size images" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]

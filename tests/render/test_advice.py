@@ -386,7 +386,7 @@ def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> 
     text = shown(capsys, advised(*MEASURED), explain=True)
     assert "the instance $0.089 (shipped table, 2026-11-01), its IPv4 address $0.005" in text
     assert "billed 1 min at least, and stays 20 min after it" in text
-    assert "free for 100 GB a month" in text
+    assert "free up to 100 GB a month" in text
     assert "warning" not in text
 
 

@@ -199,7 +199,7 @@ def test_a_figure_is_there_if_the_study_has_its_data(
         (
             "a slow link",
             "What is the bottleneck?",
-            "At the remote server, the link is the bottleneck: ",
+            "At the remote server, the link is the bottleneck, with ",
         ),
         ("a slow link", "What would change it?", "instead of 7.7 Mbit/s"),
         ("two links", "What would change it?", "between links that were measured"),
@@ -227,7 +227,7 @@ def test_conclusions_are_what_the_law_behind_the_study_says(
         ("one place", "There is only 1 place (local), so nothing to compare it with."),
         ("one repeat", "Each cell was run 1 time"),
         ("one run", "All jobs have 5 images"),
-        ("a place that always failed", "remote was not measured: none of its 2 runs"),
+        ("a place that always failed", "Remote was not measured: none of its 2 runs"),
         ("all failed", "None of its 3 runs finished"),
         ("three places", "jobs of more than 200 images"),
         ("many links", "links below 1 Mbit/s or above 200 Mbit/s"),

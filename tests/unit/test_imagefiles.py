@@ -205,7 +205,7 @@ def unusable(folder: Path) -> dict[str, str]:
         "broken.jpg": "a broken link",
         "folder.jpg": "a folder",
         "huge.jpg": "too large",
-        "vanished.jpg": "vanished",
+        "vanished.jpg": "no such file",
         "n\0ul.jpg": "not a usable file name",
     }
 

@@ -170,7 +170,7 @@ def test_a_stopped_machine_is_started_once_it_is_off(state: State) -> None:
 
 def test_a_stopped_machine_that_has_no_room_in_its_zone_has_to_give_way_to_another() -> None:
     world = World(there=[machine("stopped", None)], key=KEY, full=True)
-    with pytest.raises(PlaceUnavailable, match="no such machine free") as caught:
+    with pytest.raises(PlaceUnavailable, match="no such machine available") as caught:
         world.up()
     assert not isinstance(caught.value, NoCapacity), "another type is no help to it"
     assert "offload down big, then offload provision ec2 --name big" in caught.value.hint
