@@ -51,7 +51,7 @@ def advise(
         str,
         _wish(
             "--risk",
-            "averse: by the 90th percentile.",
+            "averse: compare 90th percentiles, not means.",
             **complete.one_of("mean", "averse"),
         ),
     ] = "mean",

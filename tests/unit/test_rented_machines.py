@@ -217,7 +217,7 @@ def test_a_machine_that_took_the_name_of_ours_is_removed_only_after_a_yes(
     account = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
     warned: list[str] = []
     context = contexts.context(configured, warned.append, clouds=lambda _region, _profile: account)
-    with pytest.raises(UsageError, match="no machine big any more"):
+    with pytest.raises(UsageError, match="The machine big no longer exists"):
         machines.stop(context, "big")
     assert (connection.machines_of(local, cast("Any", account)), account.stopped) == ([], [])
     assert down(context, may="i-2") == [], "what is known here is not asked about"

@@ -164,7 +164,9 @@ Model = Annotated[
 ]
 ModelMeasured = Annotated[
     str | None,
-    detection(_MODEL, "The model. [default: the last one measured] [env: OFFLOAD_MODEL]", **_NAMED),
+    detection(
+        _MODEL, "The model. [default: that of offload detect] [env: OFFLOAD_MODEL]", **_NAMED
+    ),
 ]
 ModelOfTable = Annotated[
     str, detection(_MODEL, "CSV: the model of those jobs. [default: imported]", **_NAMED)

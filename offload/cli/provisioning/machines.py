@@ -162,7 +162,7 @@ def down(
         bool,
         _what(
             "--orphans",
-            "Whatever offload tagged that is not of a machine this computer knows.",
+            "Whatever offload tagged that belongs to no machine of this computer.",
         ),
     ] = False,
     region: Annotated[
