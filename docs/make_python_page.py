@@ -19,10 +19,10 @@ INTRODUCTION = """\
 
 Generated from docstrings by `just docs`; its examples run as tests, in the project's folder.
 
-`import offload` is quick: what is heavy is imported when it is first used. Warnings go to the \
-logger `offload`. Errors are `OffloadError`s: the message says what is wrong, `hint`, which a \
-traceback shows too, what to do. Of your settings, `model`, `url`, `token`, `workers`, `threads`, \
-`offline` and `keep_local` count here as for the commands. A session to read along: \
+`import offload` is quick: heavy modules are imported on first use. Warnings go to the logger \
+`offload`. Errors are `OffloadError`s: the message says what is wrong, `hint`, shown in tracebacks \
+too, what to do. The settings `model`, `url`, `token`, `workers`, `threads`, `offline` and \
+`keep_local` apply here too. An example notebook: \
 [examples/detect.ipynb](../examples/detect.ipynb).
 
 | annotation | is |

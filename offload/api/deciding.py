@@ -42,14 +42,14 @@ def advise(
     from_file: Path | None = None,
     offline: bool = False,
 ) -> Advice:
-    """Where to run a job, of the images of `sources` or of so many `images`: what `offload advise`
-    says, as an object. It rests on what `profile` and past runs measured; what was never measured
-    is assumed.
+    """Where to run a job, given `sources` or the number of `images`: the answer of `offload advise`
+    as an object. It rests on what `profile` and past runs measured; what was never measured is
+    assumed.
 
     `choice.chosen` is the option to take, `options` are all of them: `seconds` with `low_s` and
     `high_s`, which hold 90 %, `usd`, and `lane` with the `place` and each term of its cost.
-    `choice.p_best` is the confidence in each by the name of its lane, `break_evens` where the
-    answer would change.
+    `choice.p_best` is the probability of each to be best, by lane; `break_evens` is where the
+    answer changes.
 
     >>> advice = offload.advise(images=200, model="builtin", offline=True)
     >>> best = advice.choice.chosen
@@ -57,7 +57,7 @@ def advise(
     ('local', True, 0.0)
 
     Raises:
-        UsageError: what is asked cannot be meant, or a source or file is not there.
+        UsageError: an argument is invalid, or a source or file does not exist.
     """
     given = checked(advise, locals())
     with explained():
@@ -91,20 +91,20 @@ def profile(
     offline: bool = False,
 ) -> list[Measurement]:
     """Measure places with images drawn at random from `sources`, and keep what was measured, as
-    `offload profile` does: start-up, link and inference, about `budget_s` at each. `sources` are
-    paths. `advise` knows it from then on.
+    `offload profile` does: start-up, link and inference, about `budget_s` each. `sources` are
+    paths. `advise` uses it from then on.
 
     >>> measured = offload.profile("photos", where=["local", "container"])  # doctest: +SKIP
     >>> [m.condition.place for m in measured if m.images]  # doctest: +SKIP
     ['local', 'container']
 
     Raises:
-        UsageError: what is asked for cannot be meant, or a source is not there.
-        PlaceUnavailable: none of the places is there. Of several, one that is not there is logged.
+        UsageError: an argument is invalid, or a source does not exist.
+        PlaceUnavailable: none of the places is available. One of several that is not is logged.
     """
     given = checked(profile, locals()) | {"sources": handed.sources(sources)}
     if not all(isinstance(each, str) for each in given["sources"]):
-        raise UsageError("A profile is of files: give their paths, or their folder.")
+        raise UsageError("profile needs files: give their paths or their folder.")
     lost: list[str] = []
     failures: list[Failed] = []
 

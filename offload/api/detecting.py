@@ -70,27 +70,26 @@ def detect(
 
     `sources` is one image or several: a path, a folder, a glob pattern, a `.txt` file with a path
     a line; the bytes of an encoded file, a PIL image, an array (uint8, [height, width, 3], red
-    first); a pair `(name, image)`; a list of such, mixed at will; or a dictionary of images by
-    name. What is in memory and has no name is called `image-0001` and so on, by its place in the
-    list.
+    first); a pair `(name, image)`; a list of any of these; or a dictionary of images by name.
+    Images in memory without a name are called `image-0001` and so on, by position.
 
-    The keywords are the options of `offload detect`. Seconds, bytes and dollars are numbers, and
-    say so in their names. Everything is checked, and the place brought up, before this returns.
-    To ask for a place that costs money is to agree to it; nobody is asked. Unlike the command's,
-    such a run is no sample for `advise`; `profile` takes some.
+    The keywords are the options of `offload detect`. Seconds, bytes and dollars are numbers; the
+    unit is in the name. Everything is checked and the place is started before this returns. A place
+    that costs money is used without asking. Unlike runs of the command, these are not recorded for
+    `advise`; use `profile`.
 
     >>> for row in offload.detect("examples/images/dog-on-lawn.webp", model="builtin"):
     ...     print(row.path, [found.label for found in row.detections])
     examples/images/dog-on-lawn.webp ['dog']
 
     Raises:
-        UsageError: a source is not there, or what is asked for cannot be meant.
+        UsageError: a source does not exist, or an argument is invalid.
         ModelError: the model cannot be found, fetched or run.
         PlaceUnavailable: the place cannot be reached or started.
     """
     given = checked(detect, locals())
     if out is None and (annotate or overwrite or given["formats"] != ("jsonl",)):
-        raise UsageError("annotate, format and overwrite need out, the folder for results.")
+        raise UsageError("annotate, format and overwrite need out=FOLDER.")
     with explained():
         sent = annotate or not known()[where].in_process
         if max_failures is not None:
@@ -101,15 +100,15 @@ def detect(
             from offload.usecases.detect import choose
 
             request, _ = choose.decided(request, context)
-            context.reporter.note(f"where={request.where!r} was chosen.")
+            context.reporter.note(f"where={request.where!r} uses several.")
         return Rows(request, context)
 
 
 class Detector:
-    """A model that is loaded once and asked as often as you like, from any number of threads.
+    """A model that is loaded once and used any number of times, from any number of threads.
 
-    The keywords are those of `detect`. With `where` it is a server that is connected to once. It is
-    there until `close` is called or the `with` block ends.
+    The keywords are those of `detect`. With `where`, it connects to a server once. It is open until
+    `close` is called or the `with` block ends.
 
     >>> with offload.Detector("builtin", classes="person") as detector:
     ...     row = detector("examples/images/couple-on-beach.jpg")
@@ -143,7 +142,7 @@ class Detector:
         with explained(), ExitStack() as stack:
             request = Request((), **given)
             if where in {AUTO, SPLIT}:
-                raise UsageError("A Detector is at one place.", hint="offload.detect(…) has more.")
+                raise UsageError("A Detector uses one place.", hint="offload.detect(…) has more.")
             context = bootstrap.context(hear, offline=offline)
             self._where, self._clock = where, context.clock
             self._is_sent = not known()[where].in_process
@@ -152,7 +151,7 @@ class Detector:
 
     @property
     def model(self) -> ModelIdentity:
-        """The weights that answer: `name`, `runtime`, `sha256`."""
+        """The model in use: `name`, `runtime`, `sha256`."""
         return self._session.model
 
     @property
@@ -161,7 +160,7 @@ class Detector:
         return self._session.labels
 
     def __call__(self, image: Source) -> Row:
-        """The row of one image; if that cannot be used, the reason is in `error`.
+        """The row of one image; if it cannot be used, the reason is in `error`.
 
         Raises:
             UsageError: there is no such file.
@@ -173,10 +172,10 @@ class Detector:
         return Row.of(row, found.read)
 
     def detect(self, images: Sources) -> Iterator[Row]:
-        """The rows of several images, each once, in their order; several are worked on at a time.
+        """The rows of several images, in their order; several are processed at a time.
 
         Raises:
-            UsageError: a source is not there.
+            UsageError: a source does not exist.
         """
         with explained():
             found = image_files.find(handed.sources(images, sent=self._is_sent))
@@ -191,7 +190,7 @@ class Detector:
         self.close()
 
     def close(self) -> None:
-        """Let go of the model, or of the connection to the server."""
+        """Release the model, or the connection to the server."""
         self._open = None
         self._stack.close()
 

@@ -23,12 +23,12 @@ _NAMES = tuple(field.name for field in fields(results.Row))
 
 
 class Row(results.Row):
-    """What became of one image: its detections, best first, or the reason there are none in
-    `error`. `path` is the image's identity, `width` and `height` are the upright picture's in
-    pixels, `durations` where its seconds went. For it `sent_bytes` left this process; `fallback` is
-    why it was done at `where`, not where asked for; `note` is what else there is to say.
+    """The result of one image: its detections, best first, or the reason for none in `error`.
+    `path` is the image's identity; `width` and `height` are pixels of the upright picture;
+    `durations` are seconds by phase. `sent_bytes` left this process for it. `fallback` is why it
+    was done at `where` and not at the place asked for; `note` is any remark.
 
-    A notebook shows it as a picture. `pandas.DataFrame(rows)` has a line for each image.
+    A notebook shows it as a picture. `pandas.DataFrame(rows)` has one line per image.
 
     >>> rows = list(offload.detect("examples/images", model="builtin"))
     >>> row = next(row for row in rows if row.path == "red-bus.jpg")
@@ -48,8 +48,8 @@ class Row(results.Row):
 
     def draw(self, image: Source | None = None, *, min_score: float = SHOWN_SCORE) -> PilImage:
         """The upright picture with the boxes that score at least `min_score`, and their labels, as
-        a new PIL image. `image` is what is drawn on where the row comes from a file or another
-        process; a very small one is enlarged until its labels can be read.
+        a new PIL image. Pass `image` where the row comes from a file or another process. A very
+        small one is enlarged until its labels can be read.
 
         Raises:
             OffloadError: the image is not known, or can no longer be read.
@@ -64,7 +64,7 @@ class Row(results.Row):
         elif hasattr(self, "_read"):
             file = self._read(self.path)
         else:
-            raise OffloadError("This row does not know its image.", hint="row.draw('photo.jpg')")
+            raise OffloadError("This row has no image.", hint="row.draw('photo.jpg')")
         shown = [found for found in self.detections if found.score >= min_score]
         return pictures.drawn(file.image.data, shown)
 
@@ -88,16 +88,16 @@ def single(image: Source, *, sent: bool = True) -> ImageList:
     with explained():
         found = image_files.find(handed.sources(image, sent=sent))
         if len(found.paths) != 1:
-            raise UsageError(f"This is to be one image, not {len(found.paths)}.")
+            raise UsageError(f"Expected one image, got {len(found.paths)}.")
         return found
 
 
 class Rows(Iterator[Row]):
-    """The rows of a job, each as soon as its image is done. `total` images are to be done; those
-    that `out` holds already are not among them.
+    """The rows of a job, each as soon as its image is done. `total` is the number of images to do,
+    without those already in `out`.
 
-    What was brought up for the job goes when the last row was taken, or `close` is called, or the
-    `with` block ends, or nobody holds the rows any more.
+    What was started for the job is stopped after the last row, on `close`, at the end of the `with`
+    block, or when the rows are no longer referenced.
 
     >>> with offload.detect("examples/images", model="builtin") as rows:
     ...     first = next(rows)
@@ -122,11 +122,11 @@ class Rows(Iterator[Row]):
         self.close()
 
     def close(self) -> None:
-        """Begin no other image, and take down what was brought up."""
+        """Start no more images, and stop what was started for the job."""
         self._rows.close()
 
     def summary(self) -> Summary:
-        """What the rows so far come to: images, failures, objects by label, seconds, bytes."""
+        """Totals of the rows so far: images, failures, objects by label, seconds, bytes."""
         return self._run.summary()
 
 
@@ -142,5 +142,5 @@ def _rows(request: Request, context: Context) -> Generator[Any]:
         failed = run.summary().failed
         raise OffloadError(
             f"Stopped early: {failed} images failed, --max-failures is {request.max_failures}.",
-            hint="To go on regardless, leave --max-failures out.",
+            hint="To continue regardless, leave --max-failures out.",
         )

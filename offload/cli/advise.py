@@ -10,14 +10,14 @@ from offload.domain import units
 from offload.domain.places import StartState
 
 _job = options.panel("The job")
-_wish = options.panel("What is best")
+_wish = options.panel("Goal")
 
 
 def advise(
     ctx: typer.Context,
     sources: Annotated[
         list[str] | None,
-        Argument(metavar="SOURCE", help="The images the job is about; or give --images."),
+        Argument(metavar="SOURCE", help="The images of the job; or give --images."),
     ] = None,
     images: Annotated[int | None, _job("--images -n", "How many images the job has.", "N")] = None,
     recursive: options.Recursive = False,
@@ -28,28 +28,30 @@ def advise(
             "--image-size",
             units.size_bytes,
             "SIZE",
-            "What an image weighs, such as 2.5MB. [default: as measured]",
+            "Size of an image, such as 2.5MB. [default: as measured]",
             _job,
         ),
     ] = None,
     optimize: Annotated[
-        str, _wish("--optimize", "What is to be small.", **complete.one_of("time", "cost"))
+        str, _wish("--optimize", "What to minimize.", **complete.one_of("time", "cost"))
     ] = "time",
     deadline_s: Annotated[
-        float | None, options.duration("--deadline", "By when it must be done, such as 90s.", _wish)
+        float | None, options.duration("--deadline", "Time in which to finish, such as 90s.", _wish)
     ] = None,
     max_cost_usd: Annotated[
-        float | None, options.dollars("--max-cost", "What it may cost at most.", _wish)
+        float | None, options.dollars("--max-cost", "Maximum cost.", _wish)
     ] = None,
     value_of_time_usd_per_h: Annotated[
         float | None,
-        options.dollars("--value-of-time", "What an hour of waiting is worth: weighs both.", _wish),
+        options.dollars(
+            "--value-of-time", "Value of an hour of waiting: weighs time against cost.", _wish
+        ),
     ] = None,
     risk: Annotated[
         str,
         _wish(
             "--risk",
-            "averse: what nine runs of ten stay below.",
+            "averse: compare 90th percentiles, not means.",
             **complete.one_of("mean", "averse"),
         ),
     ] = "mean",
@@ -57,8 +59,8 @@ def advise(
         str | None,
         options.server(
             "--url",
-            "The server that is meant, or the kind of machine, such as "
-            "ec2:c7i.large@us-east-1. [default: the last one measured]",
+            "The server, or a kind of machine such as ec2:c7i.large@us-east-1. [default: the last "
+            "one measured]",
             "URL",
         ),
     ] = None,
@@ -66,8 +68,8 @@ def advise(
         str | None,
         options.server(
             "--state",
-            "The remote machine before the job. [default: that of a rented one; of a server "
-            "warm if it was measured; else new]",
+            "State of the remote machine before the job. [default: the rented machine's; warm for "
+            "a measured server; else new]",
             **complete.one_of(*StartState),
         ),
     ] = None,
@@ -77,24 +79,30 @@ def advise(
             "--uplink",
             units.rate_bytes_per_s,
             "RATE",
-            "Instead of a measurement, such as 20Mbit.",
+            "Uplink instead of the measured one, such as 20Mbit.",
             options.server,
         ),
     ] = None,
     rtt_s: Annotated[
         float | None,
-        options.duration("--rtt", "The round trip, such as 30ms.", options.server, zero_ok=True),
+        options.duration(
+            "--rtt",
+            "Round trip instead of the measured one, such as 30ms.",
+            options.server,
+            zero_ok=True,
+        ),
     ] = None,
     instance_type: Annotated[
         str | None,
         options.account(
             "--instance-type",
-            "The EC2 instance type that is priced. [default: that of a rented machine; "
-            "c7i.large, if new]",
+            "EC2 instance type to price. [default: the rented machine's, else c7i.large]",
             "TYPE",
         ),
     ] = None,
-    region: Annotated[str, options.account("--region", "Where it runs.", "REGION")] = "us-east-1",
+    region: Annotated[
+        str, options.account("--region", "AWS region to price in.", "REGION")
+    ] = "us-east-1",
     price_usd_per_h: Annotated[
         float | None,
         options.dollars(
@@ -105,49 +113,50 @@ def advise(
         float,
         options.duration(
             "--idle",
-            "How long a machine started for the job stays. [default: 20m]",
+            "Idle time after which a machine rented for the job ends. [default: 20m]",
             options.account,
             zero_ok=True,
         ),
     ] = 20 * 60.0,
     explain: Annotated[
-        bool, options.result("--explain", "Every term: value, source, samples, age.")
+        bool, options.result("--explain", "Show every term: value, source, samples, age.")
     ] = False,
     plot: Annotated[
-        str | None, options.result("--plot", "Draw it to a .png or .svg file.", "FILE")
+        str | None, options.result("--plot", "Write a plot to a .png or .svg file.", "FILE")
     ] = None,
     as_json: Annotated[bool, options.result("--json", "JSON instead of text.")] = False,
     what_if: Annotated[
         str | None,
         options.rare(
-            "--what-if", "Other values, such as uplink=20Mbit,price=0.17.", "NAME=VALUE,…"
+            "--what-if", "Values to try, such as uplink=20Mbit,price=0.17.", "NAME=VALUE,…"
         ),
     ] = None,
     min_agreement: Annotated[
         float,
         options.rare(
             "--min-agreement",
-            "Smaller uploads must agree with full ones by this F1 at least.",
+            "Least agreement (F1) of smaller uploads with full-size ones.",
             "0..1",
             min=0,
             max=1,
         ),
     ] = 0.97,
     from_file: Annotated[
-        str | None, options.rare("--from", "Use an exported profile instead of ours.", "FILE")
+        str | None,
+        options.rare("--from", "Use an exported profile, not this computer's history.", "FILE"),
     ] = None,
     offline: Annotated[
         bool, options.rare("--offline", "Do not ask AWS for prices. [env: OFFLOAD_OFFLINE]")
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say where to run a job, in what time, for how many dollars.
+    """Say where to run a job, its total time and its cost.
 
         offload advise photos/
         offload advise --images 200 --deadline 60s
 
-    Answers from what offload profile and past runs measured; what was never measured is assumed,
-    and said to be.
+    Rests on what offload profile and past runs measured. What was never measured is assumed and
+    marked so.
     """
     from offload import bootstrap
     from offload.render import messages
@@ -169,7 +178,7 @@ def advise(
 
 def accuracy(
     last: Annotated[
-        int, options.result("--last -n", "Look at this many runs, the newest.", "N", min=1)
+        int, options.result("--last -n", "Number of runs, the newest.", "N", min=1)
     ] = 50,
     as_json: options.AsJson = False,
 ) -> None:

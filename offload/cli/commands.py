@@ -68,7 +68,7 @@ def root(
         bool, Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Detect objects in images, here or wherever measurement says it is better.
+    """Detect objects in images, here or where measurements say it is better.
 
         offload detect photos/
         offload detect photos/ -r --out results/ --annotate

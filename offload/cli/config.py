@@ -16,7 +16,7 @@ Key = Annotated[
     str,
     Argument(
         metavar="KEY",
-        help="A setting, as its option is typed.",
+        help="Name of the setting, such as min-score.",
         autocompletion=complete.settings,
     ),
 ]
@@ -24,13 +24,13 @@ Key = Annotated[
 
 @app.callback(invoke_without_command=True)
 def config(ctx: typer.Context, as_json: options.AsJson = False) -> None:
-    """Show the settings, and where each was set; get or set one.
+    """Show all settings, or get or set one.
 
         offload config
         offload config set model ssd-mobilenet-v2
 
     Settings come from OFFLOAD_* variables, then ./offload.toml if you trust it, then your own
-    settings file. What is typed as an option wins over all of them.
+    settings file. An option on the command line overrides all of them.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -61,10 +61,13 @@ def put(
     ctx: typer.Context,
     key: Key,
     value: Annotated[
-        str, Argument(metavar="VALUE", help="Its value, lists with commas; - reads it from stdin.")
+        str,
+        Argument(
+            metavar="VALUE", help="Its value; commas separate several; - reads standard input."
+        ),
     ],
 ) -> None:
-    """Set it for good, in your own settings file.
+    """Set it in your own settings file.
 
     offload config set min-score 0.4
     offload config set token -
@@ -75,7 +78,7 @@ def put(
     if value == "-":
         value = sys.stdin.readline().rstrip("\n")
     elif settings.is_secret(key):
-        hint = f"To type it unseen: offload config set {key} -"
+        hint = f"To keep it off the command line: offload config set {key} -"
         raise UsageError("Other users of this computer can read command lines.", hint=hint)
     configured.check(ctx, key, value)
     file = settings_file.put(key, value).source
@@ -84,7 +87,7 @@ def put(
 
 @app.command()
 def path() -> None:
-    """Print where your own settings file is, or would be.
+    """Print the path of your own settings file.
 
     offload config path
     """

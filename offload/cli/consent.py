@@ -10,7 +10,7 @@ from typer import Option
 
 from offload.domain.errors import UsageError
 
-Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before what costs money.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask before spending money.")]
 
 
 def given(question: str, what: str) -> bool:
@@ -21,7 +21,7 @@ def given(question: str, what: str) -> bool:
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{what} needs --yes.", hint=f"To agree beforehand: {typed_again('--yes')}"
+            f"{what} needs --yes.", hint=f"To agree in advance: {typed_again('--yes')}"
         )
     return typer.confirm(question, err=True)
 

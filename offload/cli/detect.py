@@ -22,8 +22,8 @@ def detect(
         list[str],
         Argument(
             metavar="SOURCE",
-            help="Image, folder, glob pattern, .txt file with a path a line as meant from the "
-            "current folder, or - for such a list on standard input.",
+            help="Image, folder, glob pattern, .txt file with one path per line (relative to the "
+            "current folder), or - for such a list on standard input.",
         ),
     ],
     where: options.Where = "local",
@@ -31,8 +31,8 @@ def detect(
         list[str] | None,
         options.place(
             "--with",
-            "split: the other place, remote if none is named; auto: places that may be "
-            "chosen besides those on this machine; repeatable.",
+            "split: the second place (default: remote). auto: more places to choose from, besides "
+            "those on this machine. Repeatable.",
             "PLACE",
             autocompletion=complete.several(complete.places.names),
         ),
@@ -59,7 +59,7 @@ def detect(
         str,
         options.result(
             "--format",
-            "What --out writes.",
+            "File formats in --out.",
             "[jsonl|coco|csv|json],…",
             autocompletion=complete.several(complete.formats),
         ),
@@ -68,11 +68,11 @@ def detect(
         bool,
         options.result(
             "--annotate",
-            "Write pictures with boxes to DIR/annotated, and DIR/gallery.html to see them.",
+            "Write copies with boxes drawn to DIR/annotated, and DIR/gallery.html.",
         ),
     ] = False,
     overwrite: Annotated[
-        bool, options.result("--overwrite", "Discard the results that --out holds.")
+        bool, options.result("--overwrite", "Discard the results already in --out.")
     ] = False,
     as_json: Annotated[
         bool, options.result("--json", "One JSON object per image on standard output.")
@@ -84,21 +84,19 @@ def detect(
         bool,
         options.server(
             "--provision",
-            "remote: rent a machine first if there is none, or bring up the one there is; "
-            "split: meanwhile work here, if it pays, and leave it as it was in the end.",
+            "remote: first rent a machine, or start the one you have. split: work here meanwhile, "
+            "rent only if it pays, and restore its state at the end.",
         ),
     ] = False,
     deadline_s: Annotated[
         float | None,
         options.duration(
-            "--deadline", "When all should be done, such as 5m. Not for remote.", options.limit
+            "--deadline", "Time in which to finish, such as 5m. Not for remote.", options.limit
         ),
     ] = None,
     max_cost_usd: Annotated[
         float | None,
-        options.dollars(
-            "--max-cost", "split, auto: stop spending before the run has cost more.", options.limit
-        ),
+        options.dollars("--max-cost", "split, auto: maximum cost of the run.", options.limit),
     ] = None,
     max_failures: Annotated[
         str | None,
@@ -108,13 +106,13 @@ def detect(
         list[str] | None,
         options.limit(
             "--keep-local",
-            "split, remote: images that never leave, such as 'faces/**'; repeatable, besides "
-            "those of the setting. [env: OFFLOAD_KEEP_LOCAL]",
+            "split, remote: images that never leave this machine, such as 'faces/**'; repeatable, "
+            "adds to the setting. [env: OFFLOAD_KEEP_LOCAL]",
             "PATTERN",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, options.limit("--dry-run", "List what could leave this machine, and do nothing.")
+        bool, options.limit("--dry-run", "Only list the images that could leave this machine.")
     ] = False,
     container_image: options.ContainerImage = None,
     cpus: options.Cpus = None,
@@ -123,7 +121,9 @@ def detect(
     keep: Annotated[
         bool,
         options.container(
-            "--keep", "Leave up what was brought up, of split too; offload down ends it."
+            "--keep",
+            "Keep containers running after the run, those of split too. To remove them: offload "
+            "down.",
         ),
     ] = False,
     keep_as: options.KeepAs = None,
@@ -132,7 +132,9 @@ def detect(
     fallback: Annotated[
         str | None,
         options.sending(
-            "--fallback", "Detect here what gets no answer there.", **complete.one_of("local")
+            "--fallback",
+            "Detect here the images that get no answer there.",
+            **complete.one_of("local"),
         ),
     ] = None,
     upload_max_side: Annotated[
@@ -147,13 +149,15 @@ def detect(
     threads: options.Threads = None,
     max_detections: Annotated[
         int,
-        options.rare("--max-detections", "Keep at most this many per image, the best.", "N", min=1),
+        options.rare(
+            "--max-detections", "Keep at most this many detections per image, the best.", "N", min=1
+        ),
     ] = 300,
     max_iou: Annotated[
         float,
         options.rare(
             "--iou",
-            "Drop a box that overlaps a better one of its class more.",
+            "Drop a box whose overlap (IoU) with a better one of its class is larger.",
             "0..1",
             min=0,
             max=1,
@@ -162,7 +166,7 @@ def detect(
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     max_retries: Annotated[
         int,
-        options.rare("--max-retries", "remote, container: attempts after the first.", "N", min=0),
+        options.rare("--max-retries", "remote, container: retries per image.", "N", min=0),
     ] = 5,
     offline: options.Offline = False,
     yes: consent.Yes = False,
@@ -176,7 +180,7 @@ def detect(
 
     Standard output carries the results, standard error the progress. Exit codes: 0 done, 1 an
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
-    there, 130 interrupted.
+    available, 130 interrupted.
     """
     from offload import bootstrap
     from offload.domain.errors import UsageError
@@ -266,7 +270,7 @@ def _carry_out(
     if not run.complete:
         raise OffloadError(
             f"Stopped early: {run.failed} images failed, --max-failures is {request.max_failures}.",
-            hint="To go on regardless, run the same command without --max-failures.",
+            hint="To continue regardless, run the same command without --max-failures.",
         )
     if run.failed:
         raise typer.Exit(SOME_FAILED)

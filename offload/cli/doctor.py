@@ -15,7 +15,7 @@ def doctor(
         str | None,
         Argument(
             metavar="aws",
-            help="What renting machines there needs, instead.",
+            help="Check what renting machines on AWS needs.",
             autocompletion=lambda: ["aws"],
         ),
     ] = None,
@@ -23,10 +23,12 @@ def doctor(
     profile: options.Profile = None,
     subnet: Annotated[
         str | None,
-        options.account("--subnet", "Of the machine. [default: any of the default network]", "ID"),
+        options.account(
+            "--subnet", "Subnet of the machine. [default: any of the default network]", "ID"
+        ),
     ] = None,
     policy: Annotated[
-        bool, options.account("--policy", "Print the least IAM policy that renting needs, only.")
+        bool, options.account("--policy", "Only print the least IAM policy that renting needs.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -48,7 +50,7 @@ def doctor(
 
     typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
     if what != "aws" and (what is not None or typed):
-        wrong = f"There is no doctor for {what!r}." if what else "Those options are for AWS."
+        wrong = f"doctor takes aws, not {what!r}." if what else "Those options are for AWS."
         raise UsageError(wrong, hint="offload doctor aws")
     if policy:
         tables.print_lines(json.dumps(iam.policy(), indent=2).splitlines())
@@ -67,8 +69,8 @@ def trust() -> None:
 
         offload trust
 
-    Shows what it sets. A folder may come from anybody: addresses, tokens, models, container images
-    and folders for data are set in your own settings only.
+    Shows what it sets. A folder may come from anybody, so addresses, tokens, models, container
+    images and data folders count in your own settings file only.
     """
     from offload.drivers import settings
     from offload.render import tables
@@ -78,13 +80,15 @@ def trust() -> None:
     tables.facts(sets, as_json=False)
 
 
-def examples(folder: Annotated[str, Argument(metavar="DIR", help="Where to put them.")]) -> None:
-    """Lay out pictures to try offload on, and print their paths.
+def examples(
+    folder: Annotated[str, Argument(metavar="DIR", help="Folder to write them to.")],
+) -> None:
+    """Write example pictures to a folder, and print their paths.
 
         offload examples pictures/
 
-    A dozen are the project's own; the photographs come from matplotlib and scikit-image as far as
-    those are installed. Nothing is downloaded.
+    Twelve are the project's own; more photos come from matplotlib and scikit-image where installed.
+    Nothing is downloaded.
     """
     from offload.usecases import examples
 

@@ -30,13 +30,11 @@ def experiment(
         options.levels(
             "--images",
             "N,…",
-            "Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
+            "Numbers of images. [default: 1,2,5,10,20,50,100,200, up to those there are]",
             _grid,
         ),
     ] = None,
-    repeats: Annotated[
-        int, _grid("--repeats", "How often each cell is done.", "N", min=1, max=1000)
-    ] = 3,
+    repeats: Annotated[int, _grid("--repeats", "Runs of each cell.", "N", min=1, max=1000)] = 3,
     concurrency: Annotated[
         Any,
         options.levels(
@@ -45,14 +43,12 @@ def experiment(
     ] = None,
     replicas: Annotated[
         Any,
-        options.levels(
-            "--replicas", "N,…", "container: how many share the images.", _grid, most=64
-        ),
+        options.levels("--replicas", "N,…", "container: numbers of containers.", _grid, most=64),
     ] = None,
     cpus: Annotated[
         Any,
         options.levels(
-            "--cpus", "CORES,…", "container: what each may use at most.", _grid, float, 0.01, 1024
+            "--cpus", "CORES,…", "container: core limits of each.", _grid, float, 0.01, 1024
         ),
     ] = None,
     upload_max_side_px: Annotated[
@@ -60,7 +56,7 @@ def experiment(
         options.levels(
             "--upload-max-side",
             "PX,…",
-            "remote, container: longest sides of smaller copies; full for none.",
+            "remote, container: longest sides of smaller copies; full: no copies.",
             _grid,
             _side_px,
             least=16,
@@ -79,22 +75,25 @@ def experiment(
     machine: options.MachineName = None,
     price: Annotated[
         float | None,
-        options.dollars("--price", "What the server at --url costs per hour.", options.server),
+        options.dollars("--price", "Price per hour of the server at --url.", options.server),
     ] = None,
     memory: options.Memory = None,
     plan: Annotated[
-        bool, options.result("--plan", "Show the cells, what they take and cost, only.")
+        bool, options.result("--plan", "Only show the cells, their time and cost.")
     ] = False,
     cold: Annotated[
-        bool, options.rare("--cold", "Bring each place up anew for every cell, and count it in.")
+        bool,
+        options.rare("--cold", "Start each place anew for every cell, and count its cold start."),
     ] = False,
     seed: Annotated[
-        int, options.rare("--seed", "Draws the images and the order of the cells.", "N")
+        int, options.rare("--seed", "Random seed for the images and the order of the cells.", "N")
     ] = 0,
     link_command: Annotated[
         str | None,
         options.rare(
-            "--link-command", "What shapes the link, such as 'my-shaper --rate {mbit}'.", "COMMAND"
+            "--link-command",
+            "Command that shapes the link, such as 'my-shaper --rate {mbit}'.",
+            "COMMAND",
         ),
     ] = None,
     offline: options.Offline = False,
@@ -106,9 +105,9 @@ def experiment(
 
         offload experiment photos/ --where local,container -o study/
 
-    Each cell is one offload detect in a process of its own; it is on disk before the next begins,
-    and the same command goes on after an interruption. Exit codes: 0 done, 1 an explained failure,
-    2 usage, 3 some cells failed and the rest are done, 130 interrupted.
+    Each cell is one offload detect in a process of its own; it is on disk before the next begins.
+    After an interruption the same command continues. Exit codes: 0 done, 1 an explained failure, 2
+    usage, 3 some cells failed and the rest are done, 130 interrupted.
     """
     import sys
 
@@ -194,7 +193,7 @@ def report(
         str | None,
         options.rare(
             "--template",
-            "Templates that replace those of the same name: report.html, report.typ, "
+            "Templates of your own that replace those of the same name: report.html, report.typ, "
             "sentences.toml, conclusions.html, …",
             "DIR",
         ),
@@ -204,7 +203,7 @@ def report(
 
         offload report study/ -o report.pdf
 
-    A PDF of at most eight pages, or one HTML file that needs nothing else. Prints the paths.
+    A PDF of at most eight pages, or one self-contained HTML file. Prints the paths.
     """
     from offload.render.report import build
     from offload.usecases.experiment.study import recorded

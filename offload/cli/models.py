@@ -17,7 +17,7 @@ app = App(
 
 @app.command("list")
 def list_models(as_json: options.AsJson = False) -> None:
-    """Show the models that have a name, and which are here.
+    """Show the named models, and which are downloaded.
 
     offload models list
     """
@@ -61,7 +61,7 @@ def pull(
             autocompletion=complete.models,
         ),
     ],
-    force: Annotated[bool, options.rare("--force", "Fetch it although it is here.")] = False,
+    force: Annotated[bool, options.rare("--force", "Fetch it again even if it is here.")] = False,
     quiet: Annotated[bool, options.rare("--quiet -q", "Show no progress.")] = False,
 ) -> None:
     """Fetch a model, so that it can be used offline.

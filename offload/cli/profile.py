@@ -42,7 +42,7 @@ def run(
     budget_s: Annotated[
         float,
         options.duration(
-            "--budget", "What measuring one place may take, about. [default: 10s]", options.limit
+            "--budget", "Time to measure one place, about. [default: 10s]", options.limit
         ),
     ] = 10.0,
     model: options.Model = None,
@@ -56,7 +56,7 @@ def run(
         int | None,
         options.sending(
             "--upload-max-side",
-            "Smaller copies to measure beside the images themselves. [default: some, if the "
+            "Longest side of smaller copies to measure too. [default: some, if the "
             "link is the bottleneck]",
             "PX",
             min=16,
@@ -84,9 +84,9 @@ def run(
         offload profile photos/ --where local,container
         offload profile photos/ --where remote --url http://HOST:8080
 
-    Each place is brought up by processes of their own, its link is probed, and a stretch of the
-    job is done there. Exit codes: 0 done, 1 an explained failure, 2 usage, 4 a place is not there
-    and the others are measured, 130 interrupted.
+    Measures the cold start, the link, and part of the job at each place. Exit codes: 0 done, 1 an
+    explained failure, 2 usage, 4 a place is not available and the others are measured, 130
+    interrupted.
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded
@@ -149,7 +149,7 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 @app.command()
 def export(
     file: Annotated[
-        str, Argument(metavar="FILE", help="Where to; standard output if left out.")
+        str, Argument(metavar="FILE", help="File to write; - for standard output.")
     ] = "-",
 ) -> None:
     """Write everything measured as JSON.
@@ -191,7 +191,7 @@ def forget(
         list[int] | None, Argument(metavar="ID", help="Numbers from the list.")
     ] = None,
     everything: Annotated[
-        bool, options.rare("--all", "All measurements, and how predictions turned out.")
+        bool, options.rare("--all", "All measurements and outcomes of predictions.")
     ] = False,
 ) -> None:
     """Forget measurements.

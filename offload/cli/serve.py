@@ -20,17 +20,19 @@ def serve(
         str,
         _address(
             "--host",
-            "Address to listen on; 0.0.0.0 lets other computers in, who need the token.",
+            "Address to listen on; 0.0.0.0 lets other computers in, with the token.",
             "ADDRESS",
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, _address("--port", "0 takes a free one.", "N", min=0, max=65535)] = 8080,
+    port: Annotated[
+        int, _address("--port", "Port to listen on; 0 for any free one.", "N", min=0, max=65535)
+    ] = 8080,
     token: Annotated[
         str | None,
         _address(
             "--token",
-            "What clients must know. Better as the variable: everybody on a machine can read "
-            "what was typed. [default: a new one where others can connect] [env: OFFLOAD_TOKEN]",
+            "Token that clients must send. Prefer the variable: others on this machine can read "
+            "command lines. [default: a new one where others can connect] [env: OFFLOAD_TOKEN]",
             "TEXT",
         ),
     ] = None,
@@ -43,7 +45,7 @@ def serve(
     ] = False,
     log_format: Annotated[
         str,
-        _log("--log-format", "How the access log is written.", **complete.one_of(*_FORMATS)),
+        _log("--log-format", "Format of the access log.", **complete.one_of(*_FORMATS)),
     ] = "text",
     queue: Annotated[
         int,
@@ -56,11 +58,11 @@ def serve(
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Serve: detect here what other computers send.
+    """Serve: detect objects in images that other computers send.
 
         offload serve --host 0.0.0.0
 
-    It prints what to type on the other computer. On Ctrl-C or SIGTERM it takes no more requests,
+    Prints the command for the other computer. On Ctrl-C or SIGTERM it takes no more requests,
     finishes those in progress, and ends with exit code 0.
     """
     from offload import bootstrap

@@ -31,7 +31,7 @@ Single = tuple[Candidate, Option]
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """An answer, from most to least important; `stale` are sentences about what it rests on.
+    """An answer, from most to least important; `stale` are warnings about its measurements.
 
     `command` is what to type, with the model as `model_option`. `served_here` has the keys of lanes
     whose server is on this machine.

@@ -107,7 +107,7 @@ def read(text: str) -> list[TableRun]:
     """
     lines = [line for line in _lines(text) if not line.told(_ERROR)]
     if not lines:
-        raise UsageError("The table holds no run.", hint=_HINT)
+        raise UsageError("The table has no runs.", hint=_HINT)
     return _set_alike([(tuple(map(line.told, LEVELS)), _run(line)) for line in lines])
 
 
@@ -151,7 +151,7 @@ def _count(text: str, *, option: str) -> int:
 
 def _speed(text: str, *, option: str) -> float:
     if text[-1].isdecimal():
-        said = f"{option} names no unit: {text!r} may be bits or bytes."
+        said = f"{option} has no unit: {text!r} may be bits or bytes."
         raise UsageError(said, hint="For instance: 1.2MB/s")
     return rate_bytes_per_s(text, option=option)
 
@@ -171,7 +171,7 @@ def _location(text: str, *, option: str) -> tuple[str, str | None]:
         return _AWAY, text
     if text.casefold().split()[0] == "aws":
         return _AWAY, None
-    hint = "It is AWS, a server's URL, container, or local."
+    hint = "Use AWS, a server's URL, container, or local."
     raise UsageError(f"{option} takes a place, not {text!r}.", hint=hint)
 
 
@@ -188,7 +188,7 @@ def _lines(text: str) -> Iterator[SheetRow]:
     for number, cells in rows:
         if any(cells[len(names) :]):
             said = f"Line {number} has {len(cells)} cells under {len(names)} headings."
-            raise UsageError(said, hint=f"Put a cell that holds {delimiter!r} in quotes.")
+            raise UsageError(said, hint=f"Quote cells that contain {delimiter!r}.")
         points = [cell.replace(",", ".") for cell in cells] if delimiter == ";" else cells
         yield SheetRow(number, dict(zip(names, points, strict=False)), units)
 
@@ -203,7 +203,7 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             if any(cells):
                 yield reader.line_num, cells
     except csv.Error as error:
-        raise UsageError(f"Line {reader.line_num} is no CSV: {error}.") from error
+        raise UsageError(f"Line {reader.line_num} is not valid CSV: {error}.") from error
 
 
 def _headings(number: int, cells: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -52,10 +52,10 @@ def read(file: str) -> Labels:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"The labels file {file} cannot be read: {why(error)}.{meant(file, TABLES)}",
-            hint=f"Give a file with a name a line, or one of {', '.join(TABLES)}.",
+            hint=f"Use a file with one name per line, or one of {', '.join(TABLES)}.",
         ) from error
     if not labels:
-        raise UsageError(f"The labels file {file} holds no label.")
+        raise UsageError(f"The labels file {file} is empty.")
     return labels
 
 
@@ -81,7 +81,7 @@ def inside(model_file: str) -> Labels:
 def _text(archive: zipfile.ZipFile, name: str) -> str:
     """A member that is small, whatever it says of itself."""
     if archive.getinfo(name).compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise ValueError("they are compressed in an unknown way")
+        raise ValueError("their compression is unknown")
     with archive.open(name) as stream:
         data = stream.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:

@@ -39,8 +39,8 @@ def _configure(count: int, threads: int) -> None:
     except ModuleNotFoundError as error:
         raise ModelError(
             f"SavedModels need {error.name}, which is not installed here.",
-            hint="To install it: pip install tensorflow tensorflow-hub; for an image with both: "
-            "docker build --build-arg RUNTIME=tensorflow .",
+            hint="To install it: pip install tensorflow tensorflow-hub; for a container image "
+            "with both: docker build --build-arg RUNTIME=tensorflow .",
         ) from error
     tf.get_logger().setLevel("ERROR")
     with suppress(RuntimeError):  # it is running already, with the threads of the first model
@@ -70,7 +70,7 @@ class SavedModelDetector:
         signatures = getattr(self._loaded, "signatures", {})
         name = next((each for each in (*_SIGNATURES, *signatures) if each in signatures), None)
         if name is None:
-            raise ModelError(f"{model.path} has no signature to call.")
+            raise ModelError(f"{model.path} has no usable signature.")
         self._function = signatures[name]
         self._argument, spec = self._single_input(model)
         self._dtype = spec.dtype.as_numpy_dtype
@@ -114,7 +114,7 @@ class SavedModelDetector:
         outputs = set(self._function.structured_outputs)
         if not {"detection_boxes", "detection_scores"} <= outputs or not outputs & _CLASSES:
             raise ModelError(
-                f"{model.path} is no detector we can read: it answers with "
+                f"{model.path} is not a detector that offload can read: its outputs are "
                 f"{', '.join(sorted(outputs))}."
             )
 

@@ -31,7 +31,7 @@ _CONVERTED: Mapping[str, tuple[str, str]] = {
 }
 """What runs elsewhere, by the ends of its names: what made it, and what converts it."""
 _OUTPUTS = ", with boxes, classes, scores and their number as outputs."
-_READY = "Models that are ready: offload models list"
+_READY = "For ready models: offload models list"
 _LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")
 
 
@@ -76,7 +76,9 @@ class Hub:
             return here
         row, shown = row_of(name), web.without_secrets(name)
         if self.offline:
-            raise ModelError(f"{shown} is not in the cache, and offline is set.", hint=_help(shown))
+            raise ModelError(
+                f"{shown} is not in the cache, and --offline is set.", hint=_help(shown)
+            )
         try:
             url = self.url(row.handle, row.runtime)
             cached = self.cache.fetch(name, url, self.on_bytes, row.sha256, force=force)
@@ -87,7 +89,7 @@ class Hub:
 
 def _help(name: str) -> str:
     if os.path.exists(name) and "://" not in name:
-        return f"For what has that name here: --model ./{name}"
+        return f"For the file here: --model ./{name}"
     return (
         f"Once the hub can be reached: offload models pull {name}; "
         f"until then: offload detect --model {BUILTIN}"
@@ -108,7 +110,7 @@ def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> Mode
         _say_once(wanted, source.identity, hub)
         return replace(source, labels=label_files.read(labels_file)) if labels_file else source
     if labels_file:
-        raise UsageError("--labels goes with a model.", hint="Add --model FILE.")
+        raise UsageError("--labels needs a model.", hint="Add --model FILE.")
     return _default(hub)
 
 
@@ -124,7 +126,7 @@ def without_labels(name: str) -> str:
     return (
         f"{name} names no classes, so objects are called class 1, class 2 and so on. If it was "
         "trained on COCO: --labels coco (official ids, 1 to 90) or --labels coco-80 (1 to 80); "
-        "else --labels FILE, with a name a line."
+        "else --labels FILE, with one name per line."
     )
 
 
@@ -160,8 +162,8 @@ def _say_once(wanted: str, identity: ModelIdentity, hub: Hub) -> None:
     if kind != "savedmodel" or from_catalogue or trust.is_known(identity.sha256, kind):
         return
     hub.warn(
-        f"{web.without_secrets(wanted)} is a SavedModel, and not one of ours: whoever made it can "
-        "have it read and write your files. Use it only if you trust them."
+        f"{web.without_secrets(wanted)} is a SavedModel from elsewhere, which can read and write "
+        "your files. Use it only if you trust its maker."
     )
     with suppress(OSError):  # it is said again
         trust.note(identity.sha256, kind)
@@ -194,7 +196,7 @@ def _default(hub: Hub) -> ModelSource:
                 why = f"{error} "
         hub.cache.note_hub(silent=True)
     hub.warn(
-        f"{why}Using the embedded detector (5 classes, for trying out). For {PREFERRED} "
+        f"{why}Using the builtin model (5 classes, for trying out). For {PREFERRED} "
         f"(80 classes, 4.6 MB), once the hub can be reached: offload models pull {PREFERRED}"
     )
     return hub.pull(BUILTIN)
@@ -236,7 +238,7 @@ def row_of(name: str) -> NamedModel:
 def _unsupported(path: str) -> UsageError:
     """What is said of a file that no runtime of ours runs, and how it becomes one that they do."""
     made_by, becomes = _CONVERTED.get(os.path.splitext(path)[1].lower(), ("", ""))
-    what = f"is a model of {made_by}" if made_by else "is no .tflite model"
+    what = f"is a model of {made_by}" if made_by else "is not a .tflite model"
     return UsageError(
         f"{path} {what}; offload runs .tflite models and TensorFlow SavedModels.",
         hint=f"{becomes and f'To convert it: {becomes.format(path)}{_OUTPUTS} '}{_READY}",
@@ -264,7 +266,7 @@ def _runtime_of(path: str) -> str:
         if DETECTORS.module(runtime).recognises(path):
             return runtime
     if is_folder:
-        raise UsageError(f"{path} is no SavedModel: it holds no saved_model.pb.")
+        raise UsageError(f"{path} is not a SavedModel: it has no saved_model.pb.")
     raise _unsupported(path)
 
 

@@ -103,8 +103,8 @@ class TFLiteDetector:
                 return [by_index[index] for index in operator["outputs"]], 1
         names = ", ".join(str(d["name"]) for d in by_index.values())
         raise ModelError(
-            f"{model.path} is no detector we can read: its outputs ({names}) neither come from "
-            f"{_POSTPROCESS} nor are named {', '.join(_NAMED_OUTPUTS)}."
+            f"{model.path} is not a detector that offload can read: its outputs ({names}) neither "
+            f"come from {_POSTPROCESS} nor are named {', '.join(_NAMED_OUTPUTS)}."
         )
 
     def _read(self, output: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -37,13 +37,13 @@ class OffloadError(Exception):
 
 
 class UsageError(OffloadError):
-    """What was asked for cannot be meant."""
+    """An option, argument, setting or input file is invalid."""
 
     exit_code = 2
 
 
 class PlaceUnavailable(OffloadError):
-    """The place to run at is not there now."""
+    """The place to run at is not available now."""
 
     exit_code = 4
 

@@ -190,13 +190,13 @@ class Total:
 class Measurement:
     """Everything measured at one place on one occasion.
 
-    `taken_at` is UTC in ISO 8601. `in_flight` is how many images were under way at a time;
+    `taken_at` is UTC in ISO 8601. `in_flight` is the number of images in progress at a time;
     `folder_images` and `folder_bytes` what the samples were drawn from. `facts` are versions, load
-    and whatever else explains a number later; `warnings` what was unusual.
+    and whatever else explains a number later; `warnings` are what was unusual.
 
-    Of the source `provision`, it is the bring-up of a rented machine, whose only start tells how
-    long that took; `facts` say `from` what (`new`, `stopped` or `cold`) and how its `image` got
-    there (`present`, `built` or `streamed`).
+    With the source `provision` it is the start of a rented machine: its one entry in `starts` has
+    the duration; `facts` say `from` which state (`new`, `stopped` or `cold`) and how its `image`
+    got there (`present`, `built` or `streamed`).
     """
 
     taken_at: str
@@ -257,4 +257,4 @@ class Outcome:
 
 def _check_utc(moment: str) -> None:
     if datetime.fromisoformat(moment).utcoffset() != timedelta(0):
-        raise ValueError(f"{moment} is no moment of UTC")
+        raise ValueError(f"{moment} is not a UTC time")

@@ -42,7 +42,7 @@ def from_document(document: Any, places: KnownPlaces) -> tuple[list[Measurement]
         hint = "To read it: pip install --upgrade offload"
         raise UsageError("This profile was exported by a newer offload.", hint=hint)
     if schema not in {1, SCHEMA}:
-        raise UsageError("This profile is of no version that offload knows.", hint=_HINT)
+        raise UsageError("This profile is of an unknown version.", hint=_HINT)
     measurements = _entries(document, "measurements", Measurement, places)
     return measurements, _entries(document, "outcomes", Outcome, places)
 
@@ -57,7 +57,7 @@ def _entries(document: Json, name: str, kind: type[Entry], places: KnownPlaces) 
             entries.append(_entry(each, kind, places))
         except (TypeError, ValueError, RecursionError) as error:
             one = name.removesuffix("s")
-            said = f"The {one} number {number} in this profile is damaged."
+            said = f"{one} {number} of this profile is damaged."
             raise UsageError(said, hint=_HINT) from error
     return entries
 

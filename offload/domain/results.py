@@ -41,8 +41,8 @@ class Row:
 
     @property
     def boxes_px(self) -> list[tuple[int, int, int, int]]:
-        """The detections' boxes as (ymin, xmin, ymax, xmax) in pixels of the upright picture, whose
-        `pixels[ymin:ymax, xmin:xmax]` is what such a box holds.
+        """The detections' boxes as (ymin, xmin, ymax, xmax) in pixels of the upright picture:
+        `pixels[ymin:ymax, xmin:xmax]` is the content of a box.
         """
         height, width = self.height or 0, self.width or 0
         return [
@@ -98,7 +98,7 @@ def csv_lines(row: Row) -> Iterator[Json]:
 
 
 def to_records(rows: Iterable[Row]) -> list[Json]:
-    """A dictionary for each detection, with what its row says of the image: the columns of
+    """A dictionary per detection, with its image's fields: the columns of
     `detections.csv`. An image without detections has none.
     """
     lines = (line for row in rows if row.detections for line in csv_lines(row))

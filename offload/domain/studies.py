@@ -77,17 +77,17 @@ class Design:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         if not self.images:
-            raise UsageError("A study needs images.", hint="For instance: --images 1,2,5,10")
+            raise UsageError("A study needs --images.", hint="For instance: --images 1,2,5,10")
         wrong = next((place for place in self.places if place not in self.known), "")
         if wrong or not self.places:
             names = ", ".join(self.known)
-            raise UsageError(f"There is no place {wrong!r}.", hint=f"There is: {names}.")
+            raise UsageError(f"There is no place {wrong!r}.", hint=f"Available: {names}.")
         for name in LEVELS:
             takers = [place for place, traits in self.known.items() if name in factors(traits)]
             if getattr(self, name) and not set(takers) & set(self.places):
                 option = name.removesuffix("_mbit").removesuffix("_px").replace("_", "-")
-                said = f"--{option} does nothing with --where {','.join(self.places)}."
-                raise UsageError(said, hint=f"It goes with --where {' or '.join(takers)}.")
+                said = f"--{option} has no effect with --where {','.join(self.places)}."
+                raise UsageError(said, hint=f"It needs --where {' or '.join(takers)}.")
 
     def cells(self) -> list[Cell]:
         """All cells in the order in which they are run: each round shuffled by itself, so that no

@@ -35,7 +35,7 @@ class Box(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """One object: what it is, how sure the model is (0..1), where."""
+    """One object: its label, score (0..1) and box."""
 
     label: str
     class_id: Id
@@ -182,7 +182,7 @@ def check_classes(selection: Selection, labels: Mapping[int, str]) -> None:
         if not labels or wanted in known or (wanted.isdecimal() and int(wanted) in labels):
             continue
         near = difflib.get_close_matches(wanted, known) or sorted(known)[:8]
-        hint = f"Near it: {', '.join(near)}. For all of them: offload models show NAME"
+        hint = f"Similar: {', '.join(near)}. For all: offload models show NAME"
         if "," in wanted:
             hint = "Give each class its own --class."
         raise UsageError(f"The model has no class {wanted!r}.", hint=hint)

@@ -58,7 +58,7 @@ class ModelCache:
         if not found == cached.sha256 == (known or found):
             shown = web.without_secrets(name)
             raise ModelError(
-                f"The cached model {shown} is not what was downloaded: its SHA-256 differs.",
+                f"The cached model {shown} has changed since its download: its SHA-256 differs.",
                 hint=f"To fetch it again: offload models pull {shown} --force",
             )
         return cached
@@ -139,7 +139,7 @@ class ModelCache:
             if not os.path.exists(os.path.join(unpacked, "saved_model.pb")):
                 raise ValueError("the archive holds no saved_model.pb")
         except ValueError as error:
-            raise ModelError(f"What was downloaded is damaged: {error}.") from error
+            raise ModelError(f"The download is damaged: {error}.") from error
         finally:
             _remove(part)
         return unpacked
@@ -175,7 +175,7 @@ def _compare(cached: Cached, before: Cached | None, known: str, fresh: str) -> N
     if cached.sha256 != wanted:
         _remove(fresh)
         raise ModelError(
-            f"{cached.url} delivers other bytes than {said} "
+            f"{cached.url} delivers different bytes than {said} "
             f"(SHA-256 {cached.sha256[:12]}… instead of {wanted[:12]}…).",
             hint=hint,
         )

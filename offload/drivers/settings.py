@@ -169,11 +169,11 @@ def trusted() -> Mapping[str, Setting]:
     found, identity = _folder([])
     if not found:
         hint = "To see what is set: offload config"
-        raise UsageError(f"There is no {LOCAL_FILE} here that sets anything.", hint=hint)
+        raise UsageError(f"There is no {LOCAL_FILE} with settings here.", hint=hint)
     try:
         trust.note(*identity)
     except OSError as error:
-        raise UsageError(f"Your trust cannot be written down: {error}.") from error
+        raise UsageError(f"Your trust cannot be saved: {error}.") from error
     return found
 
 
@@ -194,7 +194,7 @@ def _of_folder(warnings: list[str]) -> dict[str, Setting]:
         raise UsageError(
             f"{LOCAL_FILE} in this folder sets {sets} and is not trusted: it is new, or has "
             "changed.",
-            hint="If you know who wrote it: offload trust; else remove it, or use another folder.",
+            hint="If you know its author: offload trust; else remove it or use another folder.",
         )
     return found
 
@@ -211,8 +211,9 @@ def _folder(warnings: list[str]) -> tuple[dict[str, Setting], tuple[str, str]]:
     if own := [key for key in found if not of_folder(key)]:
         name = typed_as(own[0])
         raise UsageError(
-            f"{LOCAL_FILE}: {name} is not for a folder to set, which may come from anybody.",
-            hint=f"For yourself: offload config set {name} …, or: export {variable(own[0])}=…",
+            f"{LOCAL_FILE}: {name} cannot be set by a folder, which may come from anybody.",
+            hint=f"To set it for yourself: offload config set {name} …, or: export "
+            f"{variable(own[0])}=…",
         )
     return found, (hashlib.sha256(data).hexdigest(), os.path.realpath(LOCAL_FILE))
 
@@ -226,7 +227,7 @@ def _of_environment(environment: Mapping[str, str], warnings: list[str]) -> dict
                 value = checked(parsed(text, KEYS[key]), KEYS[key], name)
                 found[key] = Setting(value, name)
         elif name.startswith("OFFLOAD_") and not _NO_SETTINGS.fullmatch(name):
-            warnings.append(f"{name} is no setting of offload.{meant(name, variables)}")
+            warnings.append(f"{name} is not a setting of offload.{meant(name, variables)}")
     return found
 
 

@@ -207,16 +207,16 @@ def _run(row: Row, line: int, starts_s: Mapping[str, float]) -> MeasuredRun:
     numbers = {name: value for name in NUMBERS if (value := _number(row, name, where)) is not None}
     images = _number(row, "images", where)
     if images is None or images < 1:
-        raise UsageError(f"{where} names no number of images.", hint=HINT)
+        raise UsageError(f"{where} has no number of images.", hint=HINT)
     if not is_name(row["place"]):
-        raise UsageError(f"{where} has {row['place']!r} for a place.", hint=HINT)
+        raise UsageError(f"{where} has an unknown place {row['place']!r}.", hint=HINT)
     if not _is_true(row, "cold") and row["place"] in starts_s:
         numbers["startup_s"] = starts_s[row["place"]]
     if numbers.get("startup_s") and "detect_s" in numbers:
         numbers[COLD] = numbers["startup_s"] + numbers["detect_s"]
     error = plain(row["error"])
     if not error and not numbers.get("makespan_s"):
-        error = "It has no makespan."
+        error = "It has no total time."
     return MeasuredRun(
         cell=row["cell"],
         lane=_lane(row, where),
@@ -263,5 +263,5 @@ def _number(row: Row, name: str, where: str) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        raise UsageError(f"{where} has {text!r} for a number in {name!r}.", hint=HINT)
+        raise UsageError(f"{where} has {text!r} in {name!r}, not a number.", hint=HINT)
     return value

@@ -43,7 +43,7 @@ def make(name: str, config: "PlaceConfig") -> "Place":
         UsageError: there is no such place, or the configuration cannot be meant.
     """
     if name not in names():
-        raise UsageError(f"There is no place {name!r}.", hint=f"There is: {', '.join(names())}.")
+        raise UsageError(f"There is no place {name!r}.", hint=f"Available: {', '.join(names())}.")
     module = _registry(name).module(name)
     if _registry(name) is PROVIDERS:
         from offload.places.served import ServedPlace

@@ -59,16 +59,16 @@ def open(  # noqa: A001 - what every provider calls it
     """Containers that stayed, and new ones, which go again afterwards unless they are to stay.
 
     Raises:
-        PlaceUnavailable: no engine of this machine answers, or a container does not come up.
+        PlaceUnavailable: no engine of this machine answers, or a container does not start.
         OffloadError: its image cannot be built.
     """
     with ExitStack() as stack:
         engine = stack.enter_context(Engine.connected())
         if not engine.is_here:
             raise PlaceUnavailable(
-                "The Docker engine that DOCKER_HOST names is on another machine, and so would be "
-                "the container's port.",
-                hint="There: offload serve; here: --where remote --url …",
+                "DOCKER_HOST names a Docker engine on another machine; the container's port is "
+                "not reachable here.",
+                hint="On that machine: offload serve; here: --where remote --url …",
             )
         leaving = stack.enter_context(ExitStack())
         starting = _Starting(config, model, engine, Phases(config.clock), leaving)
@@ -94,7 +94,7 @@ def check_is_ours(image: str, labels: Mapping[str, str] | None) -> None:
         hint = f"If a registry has it: docker pull {shlex.quote(image)}; else leave the option out."
         raise PlaceUnavailable(f"The container image {image} is not here.", hint=hint)
     if _RUNTIME not in labels:
-        raise PlaceUnavailable(f"The container image {image} is not one of offload.", hint=hint)
+        raise PlaceUnavailable(f"The container image {image} is not offload's.", hint=hint)
 
 
 @dataclass(slots=True)
@@ -248,8 +248,8 @@ class _Starting:
             )
         last = last_words(self.engine.logs(container_id)) if now else ""
         return PlaceUnavailable(
-            f"The container did not come up.{last and f' It said: {last}'}",
-            hint=f"To build its image anew: docker rmi {self.image}; without it: --where local",
+            f"The container did not start.{last and f' It said: {last}'}",
+            hint=f"To rebuild its image: docker rmi {self.image}; to do without: --where local",
         )
 
 
@@ -269,5 +269,5 @@ def _check_readable(path: str) -> None:
     for file in [path, *below]:
         if not os.stat(file).st_mode & stat.S_IROTH:
             raise PlaceUnavailable(
-                f"The container's user may not read {file}.", hint=f"chmod -R a+rX {path}"
+                f"The container's user cannot read {file}.", hint=f"chmod -R a+rX {path}"
             )

@@ -50,7 +50,7 @@ def checked(url: str | None) -> str:
     """
     if not url:
         raise UsageError(
-            "--where remote needs the address of a server, or a machine of yours.",
+            "--where remote needs a server's address or a rented machine.",
             hint="For instance: offload detect photos/ --where remote --url http://HOST:8080; to "
             "rent a machine: offload provision ec2",
         )
@@ -62,7 +62,7 @@ def checked(url: str | None) -> str:
         usable = False
     if not usable or " " in url:
         raise UsageError(
-            "--url, or the setting url, is no address of a server.",
+            "--url, or the setting url, is not a server's address.",
             hint="It must look like http://HOST:8080 or https://HOST.",
         )
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:

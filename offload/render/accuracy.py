@@ -10,7 +10,7 @@ from offload.render import tables
 from offload.render.words import count, moment, span
 
 _NOTHING = (
-    "No run was predicted yet: predictions begin once a place is measured.",
+    "No run was predicted yet: measure a place first.",
     "To measure one: offload profile PHOTOS --where local",
 )
 
@@ -25,7 +25,7 @@ def show(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
         return tables.print_lines(_NOTHING)
     billed = any(o.actual_usd for o in outcomes)
     dollars = ("to cost", "cost") if billed else ()
-    columns = ("when", "place", "images", "predicted", "90 %", "took", "error", *dollars, "")
+    columns = ("when", "place", "images", "predicted", "90 %", "measured", "error", *dollars, "")
     rows = [_cells(outcome, billed=billed) for outcome in outcomes]
     tables.print_table(columns, rows, right={*columns} - {"when", "place", ""}, folded=columns)
     return tables.print_lines(_summaries(outcomes))

@@ -136,7 +136,7 @@ def left_off(run: "DetectRun", request: "Request") -> str:
     """How far an interrupted run came, and how it goes on."""
     done, total = run.kept + run.images, run.kept + run.total
     if request.out is None:
-        then = "a run with --out DIR could be continued"
+        then = "to be able to continue, use --out DIR"
     else:
         without = " without --overwrite" if request.overwrite else ""
         then = f"the same command{without} continues"
@@ -161,13 +161,13 @@ def details(run: "DetectRun", out: str | None, outcome: "Outcome | None") -> Ite
     if discarded := len(run.duplicate_uploads):
         yield f"{count(discarded, 'duplicate')} discarded: sent, but answered here first"
     if came.fallen_back:
-        yield f"{count(came.fallen_back, 'image')} detected here for want of an answer"
+        yield f"{count(came.fallen_back, 'image')} detected here as no answer came"
     if out is not None:
         yield f"results in {out}"
     if outcome is not None:
         usd = f"; {show_usd(outcome.actual_usd)}, predicted {show_usd(outcome.predicted_usd)}"
         yield (
-            f"{outcome.actual_s:.2f} s in all, predicted {outcome.predicted_s:.2f} s "
+            f"total time {outcome.actual_s:.2f} s, predicted {outcome.predicted_s:.2f} s "
             f"({outcome.low_s:.2f} to {outcome.high_s:.2f}){usd if outcome.actual_usd else ''}"
         )
 
@@ -184,5 +184,5 @@ def leaving(
         reporter.note(found.omission)
     reporter.note(
         f"{count(len(paths), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "
-        f"{len(found.paths) - len(paths)} would not; nothing was sent"
+        f"{len(found.paths) - len(paths)} would stay; nothing was sent"
     )

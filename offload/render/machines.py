@@ -78,13 +78,13 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
     yield _end(plan)
     if offer.burstable:
         yield (
-            f"A {spec.instance_type} works at a fraction of its cores, and faster only on credits "
-            "that it earns: its credits are standard ones, which cost nothing beyond the price. c "
-            "and m types stay as fast as they are."
+            f"A {spec.instance_type} is burstable: below full speed once its CPU credits are used "
+            "up. It gets standard credits, which cost nothing extra. For steady speed: a c or m "
+            "type."
         )
     yield f"SSH is let in from {', '.join(spec.allow_cidrs)}; nothing else is open."
     if there := plan.before:
-        yield f"{there.id} is there, {there.state}; it will serve {serves}."
+        yield f"{there.id} exists ({there.state}); it will serve {serves}."
     else:
         yield f"Will create {_CREATED}; it will serve {serves}. Calls: {_CALLS}."
 
@@ -110,7 +110,7 @@ def _end(plan: "ProvisionPlan") -> str:
     if lifetime_s and most_usd is not None:
         ends.append(f"{show_s(lifetime_s)} after its boot, ${most_usd:.2f} later at most")
     if not ends:
-        return "It never ends by itself: it costs until offload down."
+        return "It never ends by itself: it costs money until offload down."
     tail = f"; that idle tail costs ${_hourly(plan.billing) * idle_s / 3600:.3f}" if idle_s else ""
     return f"It ends by itself {', at the latest '.join(ends)}{tail}."
 
@@ -190,14 +190,14 @@ _FROM = {
 def left(name: str, resources: Sequence[Resource] | None) -> None:
     """What there is of a machine that was not brought up to the end, on standard error."""
     if resources is None:
-        say_lines(f"What there is of {name} could not be asked. To see: offload machines")
+        say_lines(f"What exists of {name} could not be listed. To see: offload machines")
     elif resources:
         things = ", ".join(f"{each.kind} {each.id}" for each in resources)
         remove = f"offload down {name} --region {resources[0].region}"
-        hint = f"  To go on: the same command; to remove all of it: {remove}"
-        say_lines(f"What there is of {name}: {things}.", hint)
+        hint = f"  To continue: the same command; to remove all of it: {remove}"
+        say_lines(f"What exists of {name}: {things}.", hint)
     else:
-        say_lines(f"Nothing was created of {name}, or it is gone.")
+        say_lines(f"Nothing of {name} exists.")
 
 
 def left_running(name: str) -> None:
@@ -210,7 +210,7 @@ def listed(rows: "Sequence[ListedMachine]", *, as_json: bool) -> None:
     if as_json:
         return tables.write_json({"kind": "machines", "machines": [_row(row) for row in rows]})
     if not rows:
-        return tables.print_lines(["There is no machine. To make one: offload provision ec2"])
+        return tables.print_lines(["There is no machine. To create one: offload provision ec2"])
     columns = ("name", "state", "type", "region", "address", "age", "cost", "ends")
     return tables.print_table(columns, map(_cells, rows))
 
@@ -224,7 +224,7 @@ def _cells(row: "ListedMachine") -> Sequence[str]:
     cost = "" if row.usd is None else f"${row.usd:.3f}"
     if machine.state == "stopped" and row.usd_per_month is not None:
         cost = f"${row.usd_per_month:.2f} a month"
-    state = machine.state if row.record else f"{machine.state}, not from here"
+    state = machine.state if row.record else f"{machine.state}, from elsewhere"
     expires_at = None if machine.state == "stopped" else machine.expires_at
     ends = f"by {moment(expires_at)} UTC" if expires_at else ""
     return (

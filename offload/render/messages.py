@@ -60,7 +60,7 @@ class Messages:
                 f"{url}, {count(serving.info.workers, 'detector')}; Ctrl-C ends it"
             )
             if serving.is_private:
-                say_lines(f"Only this computer can connect. To let others in: {opens}")
+                say_lines(f"Only this computer can connect. To let others connect: {opens}")
         if serving.new_token or not (self.quiet or serving.is_private):
             token = serving.new_token or "…"
             say_lines(

@@ -6,12 +6,12 @@ from offload.domain.events import PhaseBegan
 from offload.domain.measurements import StartPhase
 
 STEPS: Mapping[str, str] = {
-    StartPhase.API: "Asking AWS for a machine",
-    StartPhase.START: "Switching the machine on",
+    StartPhase.API: "Requesting a machine from AWS",
+    StartPhase.START: "Starting the machine",
     StartPhase.PENDING: "Waiting for the machine to run",
     StartPhase.BOOT: "Waiting for SSH",
     StartPhase.ENGINE: "Waiting for Docker",
-    StartPhase.IMAGE: "Getting the container image there",
+    StartPhase.IMAGE: "Installing the container image",
     StartPhase.BUILD: "Building the container image here",
     StartPhase.CONTAINER: "Starting the server",
 }

@@ -72,7 +72,7 @@ def _bring_up(found: Measurement) -> Iterator[Line]:
         parts = ", ".join(f"{name} {show_s(s)}" for name, s in start.phases.items())
         how = _FROM.get(str(found.facts.get("from")), "somehow")
         of = f" ({parts})" if parts else ""
-        yield "brought up", f"{how} in {show_s(start.startup_s)}{of}"
+        yield "started", f"{how} in {show_s(start.startup_s)}{of}"
     yield "container image", str(found.facts.get("image"))
 
 
@@ -112,11 +112,11 @@ def _images(found: Measurement) -> Iterator[Line]:
         first = found.images[: found.in_flight]
         yield "warm-up", f"{len(first)} images, inference {_mean(first, 'infer_s')}; not counted"
     else:
-        yield "warm-up", "all of these images: there were no more"
+        yield "warm-up", "all images: there were no more"
     if found.agreements:
         score = f1(found.agreements)
         same = "no objects" if score is None else f"F1 {score:.2f}"
-        yield "agreement", f"{same} with the images themselves ({len(found.agreements)} images)"
+        yield "agreement", f"{same} with full-size images ({len(found.agreements)} images)"
 
 
 def _throughput(found: Measurement) -> str:
@@ -184,10 +184,10 @@ def taken_in(
     numbers = ", ".join(str(number) for number, _ in found) or "none"
     told = [f"measurements: {numbers}; outcomes of predictions: {outcomes}"]
     models = dict.fromkeys(each.condition.model.name for _, each in found)
-    told += [f"to ask it: offload advise --images 200 --model {name}" for name in models]
+    told += [f"to use it: offload advise --images 200 --model {name}" for name in models]
     for (place, line), (_, measurement) in zip(fits, found, strict=False):
         error = line.median_error
-        missed = "" if error is None else f"; without each job in turn, missed by {error:.1%}"
+        missed = "" if error is None else f"; leave-one-out error {error:.1%}"
         told.append(
             f"{place}: {len(measurement.totals)} jobs, {show_s(line.startup_s)} + "
             f"{show_s(line.per_image_s)} an image + {show_s(line.per_byte_s * 1e6)} a MB{missed}"

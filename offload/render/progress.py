@@ -163,7 +163,7 @@ class SplitProgress:
             place.name,
             f"{place.done} done",
             f"{place.in_progress} in progress",
-            rate if place.is_open else "takes no more",
+            rate if place.is_open else "gets no more",
             self.bottleneck(place.name),
             "" if usd is None else show_usd(usd),
         )

@@ -40,19 +40,20 @@ def _warning(event: SplitEvent) -> str:
                 f"machines; to remove it: offload down {machine}"
             )
         case split.NothingLeaves(is_asked=True):
-            return "Every image must stay here, so nothing leaves and no machine is rented."
+            return "Every image must stay here: nothing is sent and no machine is rented."
         case split.NothingLeaves():
             return (
-                "There is no remote place, so everything is done here. To name one: --url "
+                "There is no remote place: all images are done here. To name one: --url "
                 "http://HOST:8080; to rent one: --provision"
             )
         case split.PlaceFailed(cause, is_awaited):
             here = "Until one does, all is" if is_awaited else "All is"
             return f"{cause.text} {here} detected here. {cause.hint}".strip()
         case split.TooExpensive(place, least_usd, max_usd):
+            least, most = show_usd(least_usd), show_usd(max_usd)
             return (
-                f"The {place} place is left out: it would cost {show_usd(least_usd)} at least, and "
-                f"--max-cost is {show_usd(max_usd)}. All is done here."
+                f"The {place} place is left out: it costs at least {least}, and --max-cost is "
+                f"{most}. All images are done here."
             )
     raise AssertionError(event)
 
@@ -67,7 +68,7 @@ def _change(event: split.PlaceEvent) -> str:
             before = _rate(event.before_per_s)
             return f"does {_rate(event.images_per_s)} images/s instead of {before}"
         case split.PlaceReleased():
-            return "is not needed any more: what is left must stay here"
+            return "is no longer needed: the images left must stay here"
     raise AssertionError(event)
 
 
@@ -77,8 +78,8 @@ def _stop(event: split.PlaceStopped) -> str:
         case split.PlaceLost():
             return f"was lost ({reason})"
         case split.PlaceEnding():
-            return f"will end soon ({reason}) and takes no more images"
-    return f"takes no more images, to stay within {reason}"
+            return f"will end soon ({reason}) and gets no more images"
+    return f"gets no more images, to stay within {reason}"
 
 
 def _effects(event: split.PlaceEvent) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _share(outlook: Outlook, images: int) -> str:
 def _deadline(event: split.DeadlineChanged) -> str:
     end = "" if event.left_s is None else f": ETA {_about(event.left_s)}"
     if event.late_s <= 0:
-        return f"will be met after all, with about {_about(-event.late_s)} to spare"
+        return f"will be met, with about {_about(-event.late_s)} to spare"
     if event.spent_s > event.deadline_s:
         return f"has passed{end}"
     return f"will be missed by about {_about(event.late_s)}{end}"
@@ -109,10 +110,10 @@ def _deadline(event: split.DeadlineChanged) -> str:
 
 def _not_rented(event: split.NotRented) -> str:
     here = show_s(event.here_s)
-    needs = event.startup_s and f", and one takes about {show_s(event.startup_s)} to come up"
+    needs = event.startup_s and f", and one takes about {show_s(event.startup_s)} to start"
     if event.is_over:
         return f"was rented: all was done here in {here}{needs or ''}"
-    return f"is rented: what is left takes about {here} here{needs or ''}"
+    return f"is rented: the images left take about {here} here{needs or ''}"
 
 
 def _rate(images_per_s: float) -> str:

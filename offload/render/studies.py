@@ -21,7 +21,7 @@ def plan(plan: StudyPlan) -> None:
         (name, str(images), str(len(same)), _takes(same[0]), show_usd(same[0].usd))
         for (name, images), same in times.items()
     ]
-    columns = ("place", "images", "times", "takes (90 %)", "costs")
+    columns = ("place", "images", "runs", "total time (90 %)", "cost")
     shown = len(columns) - (not plan.usd_per_h)
     if rows:
         cells = (row[:shown] for row in rows)
@@ -32,15 +32,15 @@ def plan(plan: StudyPlan) -> None:
 def plan_lines(plan: StudyPlan) -> list[str]:
     """What all of it comes to."""
     if not plan.cells:
-        return ["Every cell is done."]
+        return ["All cells are done."]
     lines = [f"{count(len(plan.cells), 'cell')}, about {show_s(plan.busy_s)} with warm-ups"]
     if plan.usd_per_h:
         lines[0] += f"; the machine costs {show_usd(plan.usd)} for so long"
     if plan.assumed:
         places = ",".join(plan.assumed)
         lines.append(
-            "Some of that is assumed, as it was never measured. To measure it, with the options of "
-            f"those places: offload profile PHOTOS --where {places}"
+            "Part of this is assumed, not measured. To measure it, with the options of those "
+            f"places: offload profile PHOTOS --where {places}"
         )
     return lines
 
@@ -106,5 +106,5 @@ def summary_lines(
     so_far = done + len(runs) - failed
     lines = [f"{so_far} of {count(total, 'cell')} done" + (f", {failed} failed" if failed else "")]
     lines += [best(standing), "The same command continues it." * (so_far < total)]
-    lines.append(f"study in {out}; to have it written up: offload report {out}")
+    lines.append(f"study in {out}; for a report: offload report {out}")
     return [line for line in lines if line]

@@ -32,7 +32,7 @@ def facts(configured: Settings) -> Json:
         "providers": {name: PROVIDERS.source(name) for name in PROVIDERS.names()},
         "detectors": {name: DETECTORS.source(name) for name in DETECTORS.names()},
         "docker": _engine(),
-        "aws_credentials": account.credentials_source() or "none; to set some up: aws configure",
+        "aws_credentials": account.credentials_source() or "none; to set them up: aws configure",
         "model_hub": _hub(configured),
         "cache": configured.models_path,
         "cached_models": {

@@ -141,7 +141,7 @@ def test_jobs_that_somebody_timed_are_answered_from(offload: Offload) -> None:
     assert offload("profile", "import", RUNS).returncode == 0
     unnamed = offload("advise", "-n", 200)
     assert_refused(unnamed, "Nothing was measured with the model 'builtin', only with imported.")
-    assert "to ask of imported: --model imported" in unnamed.stderr
+    assert "to use imported: --model imported" in unnamed.stderr
     found = answer(offload, "-n", 200, "-m", "imported")
     assert found["model"] == "imported"
     assert lane(found, "local")["seconds"] == pytest.approx(128.9, rel=0.1)
@@ -185,7 +185,7 @@ def test_what_cannot_be_meant_is_one_sentence(
 def test_an_empty_folder_is_one_sentence(offload: Offload, tmp_path: Path) -> None:
     done = offload("advise", tmp_path)
     assert_refused(done, f"No images in {tmp_path}.")
-    assert done.stderr.endswith(f"  To look into its folders too: offload advise -r {tmp_path}\n")
+    assert done.stderr.endswith(f"  To include subfolders: offload advise -r {tmp_path}\n")
 
 
 def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
@@ -194,7 +194,7 @@ def test_a_deadline_that_nothing_keeps_is_answered_with_how_late_it_will_be(
     done = offload("advise", "-n", 200, "--deadline", "1ms", "--from", profile)
     assert (done.returncode, done.stderr) == (0, "")
     assert "s late, low confidence.\n" in done.stdout
-    assert "Low confidence: nothing keeps the limits, this comes closest.\n" in done.stdout
+    assert "Low confidence: nothing meets the limits, this comes closest.\n" in done.stdout
     found = answer(offload, "-n", 200, "--deadline", "1ms", "--from", profile)
     assert found["choice"]["keeps_limits"] is False
     nearest = lane(found, found["choice"]["where"])
@@ -301,7 +301,7 @@ def test_how_a_start_up_was_learned_is_explained(offload: Offload, tmp_path: Pat
     assert start["value"] == pytest.approx(76.5, rel=0.05)
     assert (start["origin"], start["samples"]) == ("measured", 3)
     assert start["taken_at"] == "2026-11-19T09:00:00+00:00"
-    how = "bring-ups: machine 27 s (3), image 45 s (3, streamed), container 4 s (3)"
+    how = "starts: machine 27 s (3), image 45 s (3, streamed), container 4 s (3)"
     assert start["how"] == how
     said = offload("advise", *asked, "--explain").stdout
     assert how in " ".join(said.split())
@@ -349,7 +349,7 @@ def test_a_damaged_history_is_one_warning_and_then_an_answer(
     done = offload("advise", "-n", 200, env=environment)
     assert done.returncode == 0
     [warning] = done.stderr.splitlines()
-    assert warning.startswith("warning: The history was damaged: it is kept as ")
+    assert warning.startswith("warning: The history was damaged: it was moved to ")
     assert done.stdout.startswith("Run builtin here: ")
     assert offload("advise", "-n", 200, env=environment).stderr == ""
 

@@ -100,7 +100,7 @@ def test_a_history_that_cannot_be_read_is_one_warning_and_it_is_done_here(
     monkeypatch.setenv("OFFLOAD_DATA", str(tmp_path))
     done = offload("detect", examples, *AUTO)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("warning: Nothing is known of any place: ")
+    assert done.stderr.startswith("warning: The measurements cannot be used: ")
     assert where(done.stdout) == {"local"}
 
 
@@ -187,9 +187,9 @@ def test_a_list_on_standard_input_cannot_be_looked_at_twice(
     saved(tmp_path / "x.jpg", scene(320, 240))
     done = offload("detect", "-", *AUTO, input="x.jpg\n", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: --where auto looks at the images before it reads them")
+    assert done.stderr.startswith("error: --where auto reads the list twice")
     assert done.stderr.splitlines()[1:] == [
-        "  Name the list's file instead: offload detect list.txt --where auto"
+        "  Use a file instead: offload detect list.txt --where auto"
     ]
     (tmp_path / "list.txt").write_text("x.jpg\n")
     assert where(offload("detect", "list.txt", *AUTO, cwd=tmp_path).stdout) == {"local"}

@@ -106,7 +106,7 @@ def test_what_is_set_for_another_place_does_nothing_but_what_is_typed_is_refused
     monkeypatch.setenv("OFFLOAD_FALLBACK", "local")
     monkeypatch.setenv("OFFLOAD_FORMAT", "coco")
     assert "There is no model" in typed("detect", "a.jpg", "-m", "nonsense")[2]
-    assert "--memory does nothing" in typed("detect", "a.jpg", "--memory", "1g")[2]
+    assert "--memory has no effect" in typed("detect", "a.jpg", "--memory", "1g")[2]
     assert "those options are for aws" not in typed("doctor", "aws", "--policy")[2].lower()
 
 

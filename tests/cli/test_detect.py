@@ -199,7 +199,7 @@ def test_the_same_command_again_does_only_what_is_missing(offload: Offload, tmp_
     with (out / "detections.jsonl").open("a") as log:
         log.write("odd\n")
     again = offload(*command)
-    assert "that were no rows (1) are kept in unreadable.jsonl" in again.stderr
+    assert "that could not be read (1) are kept in unreadable.jsonl" in again.stderr
     assert "2 images (1 done before), 0 failed, " in again.stderr
     run = (out / "run.json").read_text()
     assert json.loads(run)["in_folder"] == {"images": 2, "failed": 0}
@@ -304,7 +304,7 @@ def test_a_mistake_in_the_command_does_not_discard_results(
         (["--class", "unicorn", "--model", "builtin", "x.jpg"], "no class 'unicorn'"),
         (["--max-failures", "some", "--model", "builtin", "x.jpg"], "--max-failures takes"),
         (["--labels", "none.txt", "--model", "builtin", "x.jpg"], "cannot be read"),
-        (["--model", "x.jpg", "x.jpg"], "is no .tflite model"),
+        (["--model", "x.jpg", "x.jpg"], "is not a .tflite model"),
     ],
 )
 def test_bad_usage_gets_one_clear_sentence_and_exit_code_2(
@@ -423,9 +423,9 @@ def test_a_folder_says_what_it_left_out_and_a_row_what_is_odd(
     done = offload("detect", photos, "-o", out, "--annotate", *BUILTIN)
     assert done.returncode == 0, done.stderr
     assert "3 other files left out (2 .psd, 1 without suffix)" in done.stderr
-    assert "cut.jpg: the file breaks off" in done.stderr
+    assert "cut.jpg: the file is truncated" in done.stderr
     notes = {row["path"]: row["note"] for row in rows((out / "detections.jsonl").read_text())}
-    assert notes == {"cut.jpg": "the file breaks off", "scan.tif": None}
+    assert notes == {"cut.jpg": "the file is truncated", "scan.tif": None}
     assert {path.name for path in (out / "annotated").iterdir()} == {"cut.jpg", "scan.tif"}
 
 

@@ -15,7 +15,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 def test_without_credentials_one_command_is_named(offload: Offload) -> None:
     done = offload("doctor", "aws", "--region", "eu-central-1")
     assert done.returncode == 1
-    assert done.stderr == "error: There are no AWS credentials.\n  To set some up: aws configure\n"
+    assert done.stderr == "error: There are no AWS credentials.\n  To set them up: aws configure\n"
     assert "credentials" in done.stdout
 
 

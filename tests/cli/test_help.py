@@ -143,7 +143,7 @@ def test_the_places_that_help_names_are_those_of_the_registries() -> None:
 def test_the_profile_of_aws_is_told_from_the_command() -> None:
     for name in ("machines", "down", "doctor", "provision ec2"):
         text = " ".join(page(name).split())
-        assert "Profile in AWS's own configuration (~/.aws/config); nothing to do with" in text
+        assert "from ~/.aws/config; not the command offload profile" in text
 
 
 def test_the_command_and_the_library_have_the_same_defaults() -> None:

@@ -143,7 +143,7 @@ def test_a_named_model_is_never_another_one_whatever_a_hub_delivers(
     failed = offload("models", "pull", PREFERRED)
     assert (failed.stdout, failed.returncode) == ("", 1)
     error, hint = failed.stderr.splitlines()
-    assert f"other bytes than are known as {PREFERRED} (SHA-256 " in error
+    assert f"different bytes than are known as {PREFERRED} (SHA-256 " in error
     assert "instead of 2e04c53bfeac…" in error
     assert "--model FILE" in hint
     assert not listed(offload)[PREFERRED]["cached"]

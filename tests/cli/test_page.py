@@ -327,7 +327,7 @@ def test_with_a_token_it_asks_for_it_explains_a_wrong_one_and_keeps_a_right_one_
     with browser.page() as page:
         page.open(f"{guarded}/")
         page.wait_for(ASKED)
-        assert page.text("#hint") == "This server wants a token."
+        assert page.text("#hint") == "This server needs a token."
         assert page.evaluate("document.querySelector('#token').type") == "password"
         page.type("wrong")
         page.press("Enter")

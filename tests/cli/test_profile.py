@@ -155,7 +155,7 @@ def test_a_machine_that_came_up_is_listed_and_shown_as_what_it_is(
     assert row[3:7] == ["provision", "builtin", "remote", LABEL]
     said = offload("profile", "show", 1).stdout
     assert (
-        "brought up       as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
+        "started          as a new machine in 1 min 16 s (api 2 s, pending 4 s, boot 21 s, " in said
     )
     assert "container image  streamed\n" in said
     assert "first result" not in said
@@ -168,7 +168,7 @@ def test_an_empty_folder_is_one_sentence(offload: Offload, tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         f"error: No images in {tmp_path}.",
-        f"  To look into its folders too: offload profile -r {tmp_path}",
+        f"  To include subfolders: offload profile -r {tmp_path}",
     ]
 
 
@@ -195,10 +195,10 @@ def test_one_image_is_enough_and_damaged_ones_do_no_harm(offload: Offload, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--url", "x:1"), "--url does nothing with --where local"),
+        (("--url", "x:1"), "--url has no effect with --where local"),
         (("--where", ""), "There is no place ''"),
         (("--where", "local,auto"), "There is no place 'auto'"),
-        (("--where", "remote"), "needs the address of a server"),
+        (("--where", "remote"), "needs a server's address"),
         (("--budget", "soon"), "--budget takes a duration"),
     ],
 )
@@ -247,7 +247,7 @@ def test_a_table_of_timed_jobs_is_taken_in(offload: Offload, tmp_path: Path) -> 
     done = offload("profile", "import", tmp_path / "jobs.csv", "--model", "yolo")
     assert done.returncode == 0, done.stderr
     assert "http://192.0.2.7:5000: 3 jobs, 1 s + 0.1 s an image + 1 s a MB" in done.stdout
-    assert "missed by 0.0%" in done.stdout
+    assert "leave-one-out error 0.0%" in done.stdout
     local, remote = sorted(exported(offload), key=lambda each: each.condition.place)
     assert (remote.source, remote.condition.model.name) == ("import", "yolo")
     assert remote.condition.host == {"name": "192.0.2.7"}
@@ -271,7 +271,7 @@ def test_a_person_who_watches_sees_what_is_being_done(examples: Path) -> None:
     code, seen = on_a_terminal("profile", examples, *HASTY)
     assert code == 0, seen
     assert "local: start 1" in seen
-    assert "local: images as they are" in seen
+    assert "local: full-size images" in seen
 
 
 def test_who_interrupts_keeps_what_is_measured(offload: Offload, tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_who_interrupts_keeps_what_is_measured(offload: Offload, tmp_path: Path)
     for number in range(1, 300):
         (tmp_path / f"{number:03}.jpg").hardlink_to(original)
     with spawner().begin(("profile", tmp_path, *BUILTIN, "-v")) as process:
-        while "images as they are" not in process.stderr.readline():
+        while "full-size images" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]

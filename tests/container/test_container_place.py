@@ -250,7 +250,7 @@ def test_a_container_that_dies_loses_no_image(
             4,
             "The container image no-such-image-here is not here.",
         ),
-        (("--container-image", "python:3.11-slim"), 4, "is not one of offload."),
+        (("--container-image", "python:3.11-slim"), 4, "is not offload's."),
         (("--cpus", "inf"), 2, "cpus"),
         (("--memory", "16m"), 4, "its memory limit, 16m, is too small"),
         (("--memory", "1m"), 4, "The Docker engine refuses: Minimum memory limit"),

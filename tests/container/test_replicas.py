@@ -121,7 +121,7 @@ def test_what_a_study_left_up_goes_with_the_next_start_even_if_every_cell_is_don
     assert offload(*left, timeout=600).returncode == 0
     assert len(ours(docker_engine)) == 1
     done = offload(*grid)
-    assert "Every cell is done" in done.stderr
+    assert "All cells are done" in done.stderr
     assert ours(docker_engine) == []
 
 

@@ -433,7 +433,7 @@ def test_weights_that_are_missing_are_explained(tmp_path: Path, models: Models) 
 )
 def test_a_model_that_detects_nothing_is_explained(tmp_path: Path, build: Builder) -> None:
     sentence = explained(at(build(_place(tmp_path, build))))
-    assert "no detector we can read" in sentence or "no signature" in sentence
+    assert "not a detector that offload can read" in sentence or "no usable signature" in sentence
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def open(  # noqa: A001 - what every provider calls it
             _touch(os.environ[STARTED])
             said = re.search(r" at (http://\S+?),", process.stderr.readline())
             if said is None:
-                raise PlaceUnavailable("The toy does not come up.")
+                raise PlaceUnavailable("The toy does not start.")
             yield [
                 Endpoint(
                     said[1], "toy", label="toy:one", billing=Billing(3.6), phases={"start": 0.1}

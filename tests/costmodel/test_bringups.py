@@ -59,7 +59,7 @@ def test_three_bring_ups_take_the_place_of_the_priors() -> None:
     assert found.median == pytest.approx(280 + CLIENT_S, rel=0.03)
     assert (found.origin, found.samples, found.taken_at) == ("measured", 3, day(3))
     assert found.how == (
-        "bring-ups: machine 1 min (3), image 3 min 20 s (3, streamed), container 20 s (3)"
+        "starts: machine 1 min (3), image 3 min 20 s (3, streamed), container 20 s (3)"
     )
 
 
@@ -129,7 +129,7 @@ def test_the_image_gets_there_as_it_did_last() -> None:
 def test_a_machine_that_was_stopped_has_its_image_already() -> None:
     found = startup(*days(3, came_from="stopped", image_s=0.2, image="present"), state="stopped")
     assert found.median == pytest.approx(31.5, rel=0.03)
-    assert found.how == "bring-ups: machine 27 s (3), container 4 s (3)"
+    assert found.how == "starts: machine 27 s (3), container 4 s (3)"
 
 
 def test_phases_tell_of_other_start_states() -> None:

@@ -394,7 +394,7 @@ def test_a_warm_container_has_the_start_of_the_one_that_was_brought_up(
 @pytest.mark.parametrize("makespan_s", ["", "0"])
 def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
     study = of_tables([row(), row(makespan_s=makespan_s)], [], {}, {}, KNOWN)
-    assert [run.error for run in study.runs] == ["", "It has no makespan."]
+    assert [run.error for run in study.runs] == ["", "It has no total time."]
     assert len(study.failed) == 1
 
 
@@ -403,10 +403,10 @@ def test_a_run_without_a_makespan_has_failed(makespan_s: str) -> None:
     [
         ([], "This study has no run yet."),
         ([{"cell": "1"}], "Line 2 of runs.csv has no column 'place'."),
-        ([row(), row(infer_s="soon")], "Line 3 of runs.csv has 'soon' for a number in 'infer_s'."),
-        ([row(upload_s="nan")], "Line 2 of runs.csv has 'nan' for a number in 'upload_s'."),
-        ([row(images="")], "Line 2 of runs.csv names no number of images."),
-        ([row(place="the moon")], "Line 2 of runs.csv has 'the moon' for a place."),
+        ([row(), row(infer_s="soon")], "Line 3 of runs.csv has 'soon' in 'infer_s', not a number."),
+        ([row(upload_s="nan")], "Line 2 of runs.csv has 'nan' in 'upload_s', not a number."),
+        ([row(images="")], "Line 2 of runs.csv has no number of images."),
+        ([row(place="the moon")], "Line 2 of runs.csv has an unknown place 'the moon'."),
     ],
 )
 def test_what_is_no_study_is_refused(rows: list[dict[str, str]], said: str) -> None:

@@ -92,10 +92,10 @@ def test_a_machine_lives_and_leaves_nothing(cloud: Cloud, spec: Spec) -> None:
     ("changed", "says"),
     [
         ({"instance_type": "c5.huge"}, "no such instance type"),
-        ({"ami": "ami-00000000000000000"}, "no such image"),
-        ({"ami": "nonsense"}, "no such image"),
+        ({"ami": "ami-00000000000000000"}, "no such AMI"),
+        ({"ami": "nonsense"}, "no such AMI"),
         ({"subnet": "subnet-00000000"}, "no such subnet"),
-        ({"allow_cidrs": ("somewhere",)}, "no range of addresses"),
+        ({"allow_cidrs": ("somewhere",)}, "not an address range"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_created(

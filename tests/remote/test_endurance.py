@@ -211,7 +211,7 @@ def test_a_fallback_with_another_model_is_refused(offload: Offload, many: Path) 
             done = offload("detect", many, *command)
         assert done.returncode == 2
         assert sentence in done.stderr
-        assert "Give --model the file that the server has" in done.stderr
+        assert "Give --model the server's model file" in done.stderr
         assert server.images == []
 
 

@@ -28,7 +28,7 @@ def test_a_host_behind_a_slow_link_answers_as_this_machine_does(
         there = ("--where", "remote", "--url", host.url)
         refused = offload("detect", examples, *there)
         assert refused.returncode == 4
-        assert "wants a token" in refused.stderr
+        assert "needs a token" in refused.stderr
         environment = os.environ | {"OFFLOAD_TOKEN": host.token}
         done = offload("detect", examples, *there, "-o", tmp_path / "there", env=environment)
         assert done.returncode == 0, done.stderr

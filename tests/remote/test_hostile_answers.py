@@ -131,7 +131,7 @@ def test_an_answer_with_anything_that_cannot_be_is_none(
     server: Flaky, here: Visit, body: bytes
 ) -> None:
     server.then = says(body)
-    with pytest.raises(Refused, match=f"^{server.url} answers what we cannot use: .") as failure:
+    with pytest.raises(Refused, match=f"^{server.url} sends an unusable answer: .") as failure:
         here.detect()
     assert failure.value.sent_bytes == len(PHOTO.data)
     assert len(str(failure.value)) < 300
@@ -216,7 +216,7 @@ def test_what_says_to_be_something_else_and_is_an_answer_is_one(server: Flaky, h
 def test_a_server_is_asked_no_more_after_three_answers_in_a_row_that_cannot_be_used() -> None:
     with Flaky(then=says(b"{}")) as server, visit(server) as here:
         for kind in (Refused, Refused, PlaceUnavailable, PlaceUnavailable):
-            with pytest.raises(kind, match="answers what we cannot use"):
+            with pytest.raises(kind, match="sends an unusable answer"):
                 here.detect()
     assert len(server.images) == 3
 
@@ -250,7 +250,7 @@ def test_a_server_that_says_it_in_too_many_brackets_is_none_of_ours() -> None:
 def assert_no_server(document: bytes) -> None:
     with (
         Flaky(greetings=[says(document)]) as server,
-        pytest.raises(PlaceUnavailable, match="is no offload server"),
+        pytest.raises(PlaceUnavailable, match="is not an offload server"),
         visit(server),
     ):
         pass
@@ -273,7 +273,7 @@ def test_without_another_place_the_run_ends_at_one_that_is_given_up(photos: Path
         failed = [next(found), next(found)]
         with pytest.raises(PlaceUnavailable, match=r"malformed.+is asked no more"):
             next(found)
-    assert all("answers what we cannot use" in (row.error or "") for row in failed)
+    assert all("sends an unusable answer" in (row.error or "") for row in failed)
     assert len(server.images) == 3
 
 
@@ -283,7 +283,7 @@ def test_with_a_fallback_it_is_asked_three_times_and_every_image_has_its_row(pho
         found = list(detect(str(photos), **wishes, fallback="local", model="builtin"))
     assert sorted(row.path for row in found) == sorted(path.name for path in photos.iterdir())
     assert {(row.where, row.error) for row in found} == {("local", None)}
-    assert all("answers what we cannot use" in (row.fallback or "") for row in found)
+    assert all("sends an unusable answer" in (row.fallback or "") for row in found)
     assert len(server.images) == 3
     assert sum(row.sent_bytes for row in found) == sum(len(seen.body) for seen in server.images)
 

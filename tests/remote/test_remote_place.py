@@ -176,7 +176,7 @@ def test_the_right_token_opens_the_door(offload: Offload, examples: Path, tmp_pa
     photo = examples / "red-bus.jpg"
     with served(token="sesame") as guarded:
         command = ("detect", photo, "--where", "remote", "--url", guarded.url)
-        for wrong, words in (([], "wants a token"), (["--token", "hunter2"], "refuses the token")):
+        for wrong, words in (([], "needs a token"), (["--token", "hunter2"], "refuses the token")):
             done = offload(*command, *wrong)
             assert done.returncode == 4
             assert f"{guarded.url} {words}" in done.stderr

@@ -130,7 +130,7 @@ def test_the_setting_counts_too_and_where_remote_refuses(
     assert refused.returncode == 2
     error, hint = refused.stderr.splitlines()
     few = f"{FACES} of {MANY} images"
-    assert error == f"error: {few} must stay here, and --where remote sends all."
+    assert error == f"error: {few} must stay here, but --where remote sends all."
     assert "--where split" in hint
     found = rows(offload(*given, "--where", "split", cwd=tmp_path).stdout)
     assert {row["where"] for path, row in found.items() if "faces" in path} == {"local"}
@@ -145,7 +145,7 @@ def test_a_dry_run_lists_what_could_leave_and_does_nothing(
     paths = listed.stdout.splitlines()
     assert sorted(paths) == sorted(path.name for path in many.glob("*.jpg"))
     assert f"{MANY - FACES} images (" in listed.stderr
-    assert f"{FACES} would not; nothing was sent" in listed.stderr
+    assert f"{FACES} would stay; nothing was sent" in listed.stderr
     as_json = offload("detect", many, "-r", *given, "--keep-local", "faces", "--dry-run", "--json")
     assert [json.loads(line) for line in as_json.stdout.splitlines()] == [
         {"path": path} for path in paths
@@ -196,7 +196,7 @@ def test_a_pattern_that_names_nothing_is_told_of(offload: Offload, examples: Pat
     for more in ((), ("--dry-run",)):
         done = offload("detect", examples, *given, *more)
         assert done.returncode == 0, done.stderr
-        assert done.stderr.count("--keep-local 'feces/**' names none of the images.") == 1
+        assert done.stderr.count("--keep-local 'feces/**' matches none of the images.") == 1
         assert "'*.jpg' names none" not in done.stderr
 
 
@@ -314,18 +314,18 @@ def test_a_deadline_that_cannot_be_kept_is_declared_broken_on_the_way(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--where", "remote", "--deadline", "5m"), "--deadline does nothing with --where remote"),
-        (("--max-cost", "1"), "--max-cost does nothing with --where local"),
-        (("--keep-local", "a"), "--keep-local does nothing with --where local"),
-        (("--where", "split", "--fallback", "local"), "--fallback is what --where split does"),
-        (("--where", "split", "--cpus", "1"), "--cpus does nothing with --where split"),
+        (("--where", "remote", "--deadline", "5m"), "--deadline has no effect with --where remote"),
+        (("--max-cost", "1"), "--max-cost has no effect with --where local"),
+        (("--keep-local", "a"), "--keep-local has no effect with --where local"),
+        (("--where", "split", "--fallback", "local"), "--where split falls back by itself"),
+        (("--where", "split", "--cpus", "1"), "--cpus has no effect with --where split"),
         (("--where", "split", "--deadline", "soon"), "--deadline takes a duration"),
         (("--where", "split", "--keep-local", ""), "--keep-local is empty"),
-        (("--where", "split", "--machine", "x"), "This computer knows of no machine x."),
+        (("--where", "split", "--machine", "x"), "This computer knows no machine x."),
         (("--where", "split", "--provision", "--machine", "X Y"), "A machine cannot be called"),
         (
             ("--where", "split", "--provision", "--url", "http://127.0.0.1:9"),
-            "--provision rents a machine, and --url names a server that is there.",
+            "--provision rents a machine; --url names a server that runs already.",
         ),
     ],
 )

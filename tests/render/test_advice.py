@@ -67,8 +67,7 @@ def test_what_the_bottleneck_of_the_chosen_place_means_is_said(
     slow_server = shown(capsys, advised(local(service_s=3), remote(service_s=1, bytes_per_s=2e7)))
     assert slow_server.startswith("Run builtin remotely: 200 images in ")
     assert (
-        "\nRemote: the machine there is the bottleneck, a faster uplink would not help.\n"
-        in slow_server
+        "\nRemote: the machine is the bottleneck: a faster uplink does not help.\n" in slow_server
     )
     assert "is the bottleneck" not in shown(capsys, advised(local(), remote()))
 
@@ -102,7 +101,7 @@ def test_what_is_too_close_to_call_goes_to_the_simpler_place_with_low_confidence
 def test_limits_that_cannot_be_kept_say_by_how_much(capsys: pytest.CaptureFixture[str]) -> None:
     hopeless = shown(capsys, advised(local(), remote(), deadline_s=1.0))
     assert ", $0, 1.5 s late, low confidence.\n" in hopeless
-    assert "\nLow confidence: nothing keeps the limits, this comes closest.\n" in hopeless
+    assert "\nLow confidence: nothing meets the limits, this comes closest.\n" in hopeless
     assert "1.5 s late" in row(hopeless, "local")
     dear = advised(
         local(service_s=9), remote(bytes_per_s=1e8),
@@ -114,7 +113,7 @@ def test_limits_that_cannot_be_kept_say_by_how_much(capsys: pytest.CaptureFixtur
 def test_the_only_place_within_the_limits_has_no_high_confidence() -> None:
     alone = advised(local(), remote(), deadline_s=10.0)
     assert rendered.sentence(alone).endswith(", medium confidence.")
-    assert rendered.why(alone) == "nothing else keeps the limits"
+    assert rendered.why(alone) == "nothing else meets the limits"
 
 
 def test_where_nothing_else_was_measured_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +206,7 @@ def test_a_server_on_this_very_machine_is_said_to_be_there(
     text = shown(capsys, replace(job, served_here=frozenset({key})))
     assert text.startswith("Run builtin at the server on this machine: ")
     assert row(text, "remote (this machine)")
-    assert " up, remote stays" not in text, "its link is none"
+    assert " or more, remote stays" not in text, "its link is none"
 
 
 def test_a_piped_table_is_not_cut_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +222,7 @@ def test_smaller_copies_show_their_agreement_and_are_taken_only_if_alike_enough(
     text = shown(capsys, job, explain=True)
     assert text.startswith("Run builtin remotely (640 px): ")
     assert row(text, "remote (640 px)").rstrip().endswith("0.99")
-    assert row(text, "remote (320 px), if alike enough").rstrip().endswith("0.67")
+    assert row(text, "remote (320 px), if similar enough").rstrip().endswith("0.67")
     stopped = advised(remote(), copies(640, ALIKE), by_hand=Overrides(state="stopped"))
     assert row(shown(capsys, stopped, explain=True), "remote (640 px), if ready")
 
@@ -318,7 +317,7 @@ def test_a_split_is_said_in_the_first_line_and_how_much_of_it_is_done_here_below
     assert sentence.startswith("Run builtin here and remotely at once: 200 images in 8.")
     assert rendered.one_line(SPLIT).startswith("Running builtin here and remotely at once: ")
     assert re.search(
-        r"\nOf the images, local gets (\d+) \(\d+ to \d+\) and remote (\d+) \(\d+ to \d+\)\.\n"
+        r"\nShare of the images: (\d+) \(\d+ to \d+\) local, (\d+) \(\d+ to \d+\) remote\.\n"
         r"Each second that this saves over local alone costs \$0\.0000\d+\.\n",
         shown(capsys, SPLIT),
     )
@@ -326,7 +325,7 @@ def test_a_split_is_said_in_the_first_line_and_how_much_of_it_is_done_here_below
 
 def test_how_much_two_places_slow_each_other_is_an_assumption_that_keeps_confidence_down() -> None:
     assert SPLIT.confidence == "medium"
-    assert rendered.why(SPLIT) == "how much the places of a split slow each other is assumed"
+    assert rendered.why(SPLIT) == "how much the places of a split slow each other down is assumed"
 
 
 def test_a_split_with_a_machine_that_is_not_ready_says_so(
@@ -357,14 +356,14 @@ def test_a_split_that_gains_too_little_stands_among_the_rest(
     assert "split" not in shown(capsys, job)
     text = shown(capsys, job, explain=True)
     assert text.startswith("Run builtin here: ")
-    assert "%" not in row(text, "split, if it gained more")
-    assert "Of the images" not in text
+    assert "%" not in row(text, "split, gains too little")
+    assert "Share of the images" not in text
 
 
 @pytest.mark.parametrize(
     ("limit_usd", "said"),
-    [(0.0001, "For $0.0001, remote can do 43 images at most of a split.\n"),
-     (1e-6, "For $0.000001, remote can do no image of a split.\n")],
+    [(0.0001, "Within $0.0001, remote can do 43 images at most of a split.\n"),
+     (1e-6, "Within $0.000001, remote can do no image of a split.\n")],
 )  # fmt: skip
 def test_where_the_budget_ends_a_split_is_said(
     limit_usd: float, said: str, capsys: pytest.CaptureFixture[str]
@@ -378,16 +377,16 @@ def test_explaining_tells_contention_and_where_it_is_from(
 ) -> None:
     text = shown(capsys, SPLIT, explain=True)
     assert re.search(
-        r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slower here", text
+        r"\nsplit: local and remote: 10 workers, 20 in progress +\n  slowdown here", text
     )
-    assert re.search(r"slower there meanwhile +\d %  1 to 1\d % +assumed ", text)
+    assert re.search(r"slowdown there +\d %  1 to 1\d % +assumed ", text)
 
 
 def test_explaining_takes_the_bill_apart(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, advised(*MEASURED), explain=True)
-    assert "the instance $0.089 (shipped table as of 2026-11-01), its IPv4 address $0.005" in text
+    assert "the instance $0.089 (shipped table, 2026-11-01), its IPv4 address $0.005" in text
     assert "billed 1 min at least, and stays 20 min after it" in text
-    assert "free for 100 GB a month" in text
+    assert "free up to 100 GB a month" in text
     assert "warning" not in text
 
 
@@ -459,33 +458,34 @@ THERE_WINS = advised(local(service_s=3), remote())
         ),
         (
             HERE_WINS, flip("uplink", 2.25e6, low=1.9e6, high=2.75e6),
-            "With 18 Mbit/s up or more, remote would be faster than local (15.2 to 22).",
+            "With an uplink of 18 Mbit/s or more, remote is faster than local (15.2 to 22).",
         ),
         (
             THERE_WINS, flip("uplink", 2.25e6, never=0.09),
-            "Down to 18 Mbit/s up, remote stays faster than local (no such value in 9 % of cases).",
+            ("With an uplink of 18 Mbit/s or more, remote stays faster than local (no such value "
+            "in 9 % of cases)."),
         ),
         (
             HERE_WINS, flip("image size", 2e4, low=900, high=3e4, faster="below", never=0.1),
-            ("With images of 20 kB or less, remote would be faster than local (900 B to 30 kB; no "
+            ("With images of 20 kB or less, remote is faster than local (900 B to 30 kB; no "
             "such value in 10 % of cases)."),
         ),
         (
             THERE_WINS, flip("image size", 5e5, faster="below"),
             "With images of up to 500 kB, remote stays faster than local.",
         ),
-        (HERE_WINS, flip("uplink", None), "Whatever the uplink, local is faster than remote."),
+        (HERE_WINS, flip("uplink", None), "At any uplink, local is faster than remote."),
         (
             THERE_WINS, flip("value of an hour", 12.4, low=10, high=15),
             "If an hour of your time is worth $12.40 or more, remote pays ($10.00 to $15.00).",
         ),
         (
             THERE_WINS, flip("price", 0.12, faster="below"),
-            "At up to $0.12 an hour for its machine, remote pays.",
+            "If its machine costs $0.12 an hour or less, remote pays.",
         ),
         (
             HERE_WINS, flip("price", None, faster="below"),
-            "At no price of its machine would it pay to leave local.",
+            "At any price of the machine, local is better.",
         ),
     ],
 )  # fmt: skip

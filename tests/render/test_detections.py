@@ -153,7 +153,7 @@ def test_a_folder_that_is_continued_or_finished_has_its_totals() -> None:
             Request(("a",), out="out", overwrite=True),
             "the same command without --overwrite continues",
         ),
-        (Request(("a",)), "a run with --out DIR could be continued"),
+        (Request(("a",)), "to be able to continue, use --out DIR"),
     ],
 )
 def test_an_interrupted_run_says_how_far_it_came_and_how_it_goes_on(

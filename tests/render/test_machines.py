@@ -41,7 +41,7 @@ def test_a_plan_says_what_will_be_created(capsys: pytest.CaptureFixture[str]) ->
     machines.announce(plan(), quiet=False)
     assert capsys.readouterr().err == planned, "the question is about the same"
     machines.plan(plan(THERE), as_json=False)
-    assert "\ni-1 is there, stopped; it will serve builtin.\n" in capsys.readouterr().out
+    assert "\ni-1 exists (stopped); it will serve builtin.\n" in capsys.readouterr().out
 
 
 def at(*seconds: float) -> Callable[[], float]:
@@ -58,7 +58,7 @@ def test_each_step_of_a_bring_up_has_its_number_its_name_and_its_time(
             hear(Stepped("a line of the machine's"))
             taken.append(phase)
     assert capsys.readouterr().err.splitlines() == [
-        "[1/7] Asking AWS for a machine, 0:02",
+        "[1/7] Requesting a machine from AWS, 0:02",
         "[3/7] Waiting for SSH, 0:41",
         "[7/7] Starting the server, 10:00",
     ]
@@ -69,7 +69,7 @@ def test_the_step_that_was_under_way_when_it_failed_is_told_too(
 ) -> None:
     with suppress(PlaceUnavailable), machines.steps(False, at(0.0, 5.0)) as hear:
         hear(step_of(StartPhase.BOOT, []))
-        raise PlaceUnavailable("The machine does not let us in.")
+        raise PlaceUnavailable("The machine refuses SSH.")
     assert capsys.readouterr().err == "[3/7] Waiting for SSH, 0:05\n"
 
 

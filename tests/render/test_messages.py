@@ -83,7 +83,12 @@ LINE = "offload detect ./photos --where remote --url http://h:1\n"
 @pytest.mark.parametrize(
     ("private", "made", "quiet", "said"),
     [
-        (True, None, False, f"{READY}Only this computer can connect. To let others in: open\n"),
+        (
+            True,
+            None,
+            False,
+            f"{READY}Only this computer can connect. To let others connect: open\n",
+        ),
         (True, None, True, ""),
         (False, None, False, f"{READY}On the other computer:\n  OFFLOAD_TOKEN=… {LINE}"),
         (False, "t0", False, f"{READY}On the other computer:\n  OFFLOAD_TOKEN=t0 {LINE}"),

@@ -45,7 +45,7 @@ NOTES = [
     (RateChanged("remote", 0.1, 10.0, quiet_s=3.75), "remote has not answered for 3.8 s"),
     (
         PlaceReleased("remote"),
-        "remote is not needed any more: what is left must stay here",
+        "remote is no longer needed: the images left must stay here",
     ),
     (
         PlaceLost("remote", "no answer: reset.", rest_is_here=True, outlook=OUTLOOK),
@@ -55,13 +55,13 @@ NOTES = [
     (
         PlaceEnding("remote", "it is reclaimed", rest_is_here=False),
         (
-            "remote will end soon (it is reclaimed) and takes no more images: the rest is done "
+            "remote will end soon (it is reclaimed) and gets no more images: the rest is done "
             "elsewhere"
         ),
     ),
     (
         BudgetReached("remote", "--max-cost $0.06", rest_is_here=True),
-        ("remote takes no more images, to stay within --max-cost $0.06: the rest is done here"),
+        ("remote gets no more images, to stay within --max-cost $0.06: the rest is done here"),
     ),
     (
         DeadlineChanged(30.0, 2.0, 40.0),
@@ -71,18 +71,18 @@ NOTES = [
     (DeadlineChanged(2.0, 2.5, 4.0), "The deadline of 2 s has passed: ETA 4 s"),
     (
         DeadlineChanged(30.0, 10.0, 10.0),
-        "The deadline of 30 s will be met after all, with about 10 s to spare",
+        "The deadline of 30 s will be met, with about 10 s to spare",
     ),
     (
         NotRented(11.0, 60.0),
         (
-            "No machine is rented: what is left takes about 11 s here, and one takes about 1 min "
-            "to come up"
+            "No machine is rented: the images left take about 11 s here, and one takes about 1 min "
+            "to start"
         ),
     ),
     (
         NotRented(11.0, 60.0, is_over=True),
-        "No machine was rented: all was done here in 11 s, and one takes about 1 min to come up",
+        "No machine was rented: all was done here in 11 s, and one takes about 1 min to start",
     ),
     (NotRented(11.0, None, is_over=True), "No machine was rented: all was done here in 11 s"),
     (MachineReturned("big", is_removed=True), "The machine big is removed again"),
@@ -99,13 +99,13 @@ WARNINGS = [
     (
         NothingLeaves(is_asked=False),
         (
-            "There is no remote place, so everything is done here. To name one: --url "
+            "There is no remote place: all images are done here. To name one: --url "
             "http://HOST:8080; to rent one: --provision"
         ),
     ),
     (
         NothingLeaves(is_asked=True),
-        "Every image must stay here, so nothing leaves and no machine is rented.",
+        "Every image must stay here: nothing is sent and no machine is rented.",
     ),
     (
         PlaceFailed(CAUSE, is_awaited=True),
@@ -116,8 +116,8 @@ WARNINGS = [
     (
         TooExpensive("remote", 0.06, 0.05),
         (
-            "The remote place is left out: it would cost $0.06 at least, and --max-cost is $0.05. "
-            "All is done here."
+            "The remote place is left out: it costs at least $0.06, and --max-cost is $0.05. "
+            "All images are done here."
         ),
     ),
 ]

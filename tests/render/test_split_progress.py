@@ -91,7 +91,7 @@ def test_a_deadline_that_has_passed_is_shown_as_passed() -> None:
 
 def test_a_place_that_takes_no_more_says_so_instead_of_a_rate() -> None:
     places, _ = SplitProgress(5).cells(replace(VIEW, places=[replace(THERE, is_open=False)]))
-    assert places[0][3] == "takes no more"
+    assert places[0][3] == "gets no more"
 
 
 @pytest.mark.parametrize(

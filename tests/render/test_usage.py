@@ -34,8 +34,8 @@ def said(
     return run
 
 
-DETECT = "  To see what there is: offload detect --help"
-READY = "Models that are ready: offload models list"
+DETECT = "  For help: offload detect --help"
+READY = "For ready models: offload models list"
 OUTPUTS = ", with boxes, classes, scores and their number as outputs."
 MODELS = (
     "  A model is a name (offload models list), a file or folder, a hub handle "
@@ -45,8 +45,8 @@ NO_MODEL = (
     "There is no model 'efficientdet-lite', nor a file of that name. Did you mean "
     "efficientdet-lite0?"
 )
-COCO = "  Give a file with a name a line, or one of coco, coco-90, coco-80."
-PLACES = "  There is: local, container, remote, split, auto."
+COCO = "  Use a file with one name per line, or one of coco, coco-90, coco-80."
+PLACES = "  Available: local, container, remote, split, auto."
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ PLACES = "  There is: local, container, remote, split, auto."
         (
             "detct a.jpg",
             "offload has no command 'detct'. Did you mean detect?",
-            "  To see what there is: offload --help",
+            "  For help: offload --help",
         ),
         (
             "models shw",
             "offload models has no command 'shw'. Did you mean show?",
-            "  To see what there is: offload models --help",
+            "  For help: offload models --help",
         ),
         (
             "detect a.jpg --workers x",
@@ -79,17 +79,17 @@ PLACES = "  There is: local, container, remote, split, auto."
         (
             "detect a.jpg --where",
             "--where needs a value.",
-            "  To see what there is: offload --help",
+            "  For help: offload --help",
         ),
         (
             "detect a.jpg --json=3",
             "--json takes no value.",
-            "  To see what there is: offload --help",
+            "  For help: offload --help",
         ),
         (
             "accuracy now",
             "offload accuracy does not take 'now'.",
-            "  To see what there is: offload accuracy --help",
+            "  For help: offload accuracy --help",
         ),
         (
             "detect a.jpg --annotate",
@@ -99,7 +99,7 @@ PLACES = "  There is: local, container, remote, split, auto."
         (
             "detect a.jpg --format jsn",
             "There is no format 'jsn'. Did you mean json?",
-            "  There is: jsonl, coco, csv, json.",
+            "  Available: jsonl, coco, csv, json.",
         ),
         (
             "detect a.jpg --model foo.onnx",
@@ -108,7 +108,7 @@ PLACES = "  There is: local, container, remote, split, auto."
         ),
         (
             "detect a.jpg --model file",
-            "file is no .tflite model; offload runs .tflite models and TensorFlow SavedModels.",
+            "file is not a .tflite model; offload runs .tflite models and TensorFlow SavedModels.",
             f"  {READY}",
         ),
         (
@@ -124,7 +124,7 @@ PLACES = "  There is: local, container, remote, split, auto."
         (
             "detect a.jpg --model builtin --out file",
             "Cannot write results to file: it is a file; name a folder.",
-            "  What was written is complete. Choose another --out.",
+            "  All rows written so far are complete. Choose another --out.",
         ),
         (
             "detect a.jpg --model builtin --labels none.txt",
@@ -180,7 +180,7 @@ def test_an_empty_list_on_standard_input_names_the_line_that_makes_one(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
     code, (error, hint) = said("detect", "-", "-m", "builtin")
-    assert (code, error) == (2, "error: The list names no image.")
+    assert (code, error) == (2, "error: The list is empty.")
     assert hint.endswith("| offload detect -")
 
 

@@ -201,5 +201,5 @@ def test_detect_rents_what_it_needs_only_if_it_is_told_to(
     assert {row["where"] for row in rows(machine.first).values()} == {"remote"}
     unknown = machine.renter("detect", examples, *REMOTE, "--machine", name)
     assert unknown.returncode == 2
-    assert f"This computer knows of no machine {name}." in unknown.stderr
+    assert f"This computer knows no machine {name}." in unknown.stderr
     assert machine.renter.carrying(name) == []

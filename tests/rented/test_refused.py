@@ -27,14 +27,14 @@ def assert_refused(done: Done, code: int, says: str) -> None:
     ("words", "code", "says"),
     [
         (("--instance-type", "c5.huge"), 2, "no such instance type"),
-        (("--ami", "ami-00000000000000000"), 2, "no such image"),
+        (("--ami", "ami-00000000000000000"), 2, "no such AMI"),
         (
             ("--instance-type", "c7g.large", "--container-image", "stream"),
             2,
             "container images are for",
         ),
         (("--max-hourly", "0.01"), 2, "more than --max-hourly allows"),
-        (("--allow-cidr", "somewhere"), 2, "no range of addresses"),
+        (("--allow-cidr", "somewhere"), 2, "not an address range"),
         (
             ("--container-image", "carrier-pigeon"),
             2,
@@ -79,13 +79,13 @@ def test_an_environment_in_which_it_cannot_be(
 def test_nothing_is_created_without_a_yes(someone: Renter, name: str) -> None:
     done = someone("provision", "ec2", "--name", name, "-q", "-m", "builtin")
     assert_refused(done, 2, "Creating a machine needs --yes.")
-    assert "To agree beforehand: offload provision ec2" in done.stderr
+    assert "To agree in advance: offload provision ec2" in done.stderr
     assert done.stderr.rstrip().endswith("--yes")
     assert someone.carrying(name) == []
 
 
 def test_a_machine_that_there_is_not(someone: Renter, name: str, examples: Path) -> None:
-    says = f"This computer knows of no machine {name}."
+    says = f"This computer knows no machine {name}."
     for words in (
         ("detect", examples, *REMOTE, "--machine", name),
         ("stop", name),
@@ -96,7 +96,7 @@ def test_a_machine_that_there_is_not(someone: Renter, name: str, examples: Path)
     ):
         assert_refused(someone(*words), 2, says)
     assert_refused(someone("down", name), 2, f"There is no machine {name} in {someone.region}.")
-    assert_refused(someone("detect", examples, *REMOTE), 2, "needs the address of a server")
+    assert_refused(someone("detect", examples, *REMOTE), 2, "needs a server's address")
     assert not (someone.home / "data" / "machines" / name).exists()
 
 

@@ -161,7 +161,7 @@ def test_a_machine_is_let_go_before_it_costs_too_much_and_the_rest_is_done_here(
         done = up.renter("detect", folder, *SPLIT, *given)
     assert done.returncode == 0, done.stderr
     by_place = assert_each_once(folder, out)
-    assert "remote takes no more images, to stay within --max-cost" in done.stderr
+    assert "remote gets no more images, to stay within --max-cost" in done.stderr
     assert by_place["remote"] > 0
     assert "allowed" in done.stderr
     assert "more than the" not in done.stderr
@@ -264,7 +264,7 @@ def test_nothing_is_rented_that_would_cost_more_than_is_allowed(
     done = hopeful("detect", folder, *SPLIT, *given)
     assert done.returncode == 0, done.stderr
     [line] = [each for each in done.stderr.splitlines() if each.startswith("warning: ")]
-    assert line.startswith("warning: The remote place is left out: it would cost $0.00")
+    assert line.startswith("warning: The remote place is left out: it costs at least $0.00")
     assert hopeful.carrying(name) == []
 
 

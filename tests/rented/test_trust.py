@@ -60,7 +60,7 @@ def test_whoever_shows_another_host_key_is_refused(machine: Rented, examples: Pa
             assert refused.stdout == ""
             errors = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
             assert len(errors) == 1, refused.stderr
-            assert f"is not offload-{name}: its host key is another." in errors[0]
+            assert f"is not offload-{name}: its host key differs." in errors[0]
     assert renter.ssh(name, "echo welcome") == "welcome\n"
 
 
@@ -134,10 +134,10 @@ def test_whose_address_has_changed_is_told_so_and_lets_themselves_in(
         assert refused.returncode == 4
         error, hint = refused.stderr.splitlines()
         assert error == (
-            f"error: This computer is seen at {renter.seen_at} now, and the machine {name} lets in "
+            f"error: This computer's address is {renter.seen_at} now; the machine {name} lets in "
             "192.0.2.7/32 only."
         )
-        assert hint == f"  To be let in: offload allow {name}"
+        assert hint == f"  To let it in: offload allow {name}"
     finally:
         assert renter.well("allow", name) == f"SSH is let in from {renter.seen_at}/32.\n"
     renter.well("detect", examples, *REMOTE, "-q", "--json")
@@ -146,7 +146,7 @@ def test_whose_address_has_changed_is_told_so_and_lets_themselves_in(
 def test_a_machine_of_another_computer_is_left_alone(machine: Rented, someone: Renter) -> None:
     refused = someone("provision", "ec2", "--name", machine.name, "-y", "-q")
     assert refused.returncode == 1
-    assert "whose key is not on this computer" in refused.stderr
+    assert f"The key of the machine {machine.name} is not on this computer" in refused.stderr
     unasked = someone("down", machine.name)
     assert unasked.returncode == 2
     assert f"instance {machine.id} of {machine.name}" in unasked.stdout

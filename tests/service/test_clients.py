@@ -72,7 +72,7 @@ def test_who_has_waited_too_long_for_a_slot_is_told_so() -> None:
     async def ask() -> None:
         await slots.detect(Body(0.0, asyncio.timeout(None)), lambda: b"x")
 
-    with pytest.raises(Problem, match="No slot was free for 300 s") as caught:
+    with pytest.raises(Problem, match="No worker was free for 300 s") as caught:
         asyncio.run(ask())
     assert caught.value.status_code == 429
     assert int((caught.value.headers or {})["Retry-After"]) >= 1

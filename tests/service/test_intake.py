@@ -101,7 +101,7 @@ def test_a_sender_that_falls_silent_is_not_waited_for() -> None:
         sender.send(bytes(50))
         problem = await refused(received(ours, sender))
         assert problem.status_code == 408
-        assert problem.detail.startswith("The body stopped coming for 0.01 s, or")
+        assert problem.detail.startswith("The body stalled for 0.01 s, or")
         assert ours.held_bytes == 0
 
     run(test)
@@ -151,7 +151,7 @@ def test_whoever_has_been_sending_longest_makes_room() -> None:
         assert await received(ours, swift) == (bytes(40), 40)
         problem = await refused(tasks[0])
         assert problem.status_code == 429
-        assert problem.detail == "Too much is being sent at once; send again later."
+        assert problem.detail == "Too much is being sent at once; try again later."
         assert int((problem.headers or {})["Retry-After"]) >= 1
         for sender, task in zip(dawdlers[1:], tasks[1:], strict=True):
             sender.send(b"", last=True)

@@ -108,7 +108,7 @@ def test_what_cannot_be_answered_before_the_end_is_refused_without_a_traceback(
         until(lambda: "begun" in server.said(), "begun")
         server.process.terminate()
         assert answer.result().status_code == 503
-        assert answer.result().json()["detail"] == "The server is ending."
+        assert answer.result().json()["detail"] == "The server is shutting down."
         server.ended_well()  # though the picture is not done, and never will be
 
 
@@ -186,7 +186,7 @@ def test_a_full_queue_turns_requests_away_and_loses_none(tmp_path: Path) -> None
             assert answer.status_code == 429
             assert int(answer.headers["Retry-After"]) >= 1
             assert answer.headers["Content-Type"] == wire.PROBLEM_TYPE
-            assert answer.json()["detail"] == "All slots are busy and the queue of 1 is full."
+            assert answer.json()["detail"] == "All workers are busy and the queue of 1 is full."
         server.tell("go")
         assert all(is_dog(answer.result()) for answer in taken)
         assert is_dog(ask(server))
@@ -227,9 +227,9 @@ def test_the_token_is_asked_for_wherever_something_is_to_be_had(strict: Server) 
         ("POST", "/api/object_detection"),
     ]  # fmt: skip
     wrong = {
-        None: "This server wants a token.",
-        "Bearer": "This server wants a token.",
-        f"Basic {TOKEN}": "This server wants a token.",
+        None: "This server needs a token.",
+        "Bearer": "This server needs a token.",
+        f"Basic {TOKEN}": "This server needs a token.",
         "Bearer wrong": "The token is wrong.",
         f"Bearer {TOKEN}x": "The token is wrong.",
         "Bearer tök€n": "The token is wrong.",
@@ -279,7 +279,7 @@ def test_a_host_that_does_not_exist_is_explained(offload: Offload, host: str) ->
     assert done.returncode == 4
     assert done.stderr == (
         f"error: Cannot listen on {host}: there is no such host.\n"
-        "  For this machine's own use: offload serve --host 127.0.0.1\n"
+        "  For this machine only: offload serve --host 127.0.0.1\n"
     )
 
 
@@ -288,7 +288,7 @@ def test_an_address_of_another_machine_is_explained(offload: Offload) -> None:
     assert done.returncode == 4
     assert done.stderr == (
         "error: Cannot listen on 192.0.2.1:0: cannot assign requested address.\n"
-        "  For this machine's own use: offload serve --host 127.0.0.1\n"
+        "  For this machine only: offload serve --host 127.0.0.1\n"
     )
 
 
@@ -315,5 +315,5 @@ def test_the_line_that_a_server_prints_for_others_works_as_it_is(
 def test_a_server_for_this_computer_says_so_and_how_to_open_it(tmp_path: Path) -> None:
     with serving(tmp_path, *BUILTIN, "--token", TOKEN) as server:
         opens = f"offload serve --port 0 {' '.join(BUILTIN)} --token '…' --host 0.0.0.0"
-        assert f"Only this computer can connect. To let others in: {opens}\n" in server.said()
+        assert f"Only this computer can connect. To let others connect: {opens}\n" in server.said()
         assert TOKEN not in server.said()

@@ -192,7 +192,7 @@ def test_a_few_requests_may_follow_without_waiting_but_not_many() -> None:
             for _ in range(MAX_PIPELINED + 1):
                 assert await reader.readexactly(len(ANSWER)) == ANSWER
             writer.write(REQUEST * (MAX_PIPELINED + 2))
-            assert b"Too many requests follow without waiting." in await rest(reader)
+            assert b"Too many pipelined requests." in await rest(reader)
 
     asyncio.run(test())
 
@@ -263,7 +263,7 @@ def test_a_body_behind_an_offer_of_another_protocol_is_never_taken_for_a_request
                     await writer.drain()
                 await asyncio.sleep(0.01)
             free.set()
-            assert b"send no Upgrade, no CONNECT." in await rest(reader)
+            assert b"send no Upgrade and no CONNECT." in await rest(reader)
 
     asyncio.run(test())
     assert asked == (["/"] if manner == "behind a busy one" else [])

@@ -255,7 +255,7 @@ def test_what_is_no_http_is_told_so(server: Server) -> None:
             head_of_answer, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
         assert head_of_answer.startswith(b"HTTP/1.1 400 Bad Request\r\n"), request
         assert b"content-type: application/problem+json" in head_of_answer
-        assert json.loads(body)["detail"] == "This is no HTTP request."
+        assert json.loads(body)["detail"] == "This is not an HTTP request."
 
 
 def test_odd_but_lawful_headers_do_no_harm(server: Server) -> None:

@@ -275,7 +275,7 @@ def test_who_offers_another_protocol_is_told_that_there_is_none(client: httpx.Cl
     assert answer.status_code == 400
     assert answer.headers["Connection"] == "close"
     assert answer.json()["detail"] == (
-        "This server speaks HTTP/1.1 alone: send no Upgrade, no CONNECT."
+        "This server speaks only HTTP/1.1: send no Upgrade and no CONNECT."
     )
 
 

@@ -158,7 +158,7 @@ def test_a_machine_that_came_up_makes_no_place_look_known_lately(configured: Set
         for each in ours(remote(taken_at=LONG_AGO), bring_up(taken_at=LATER)):
             store.add(each)
     notes = advice(Question(images=200), context(configured)).stale
-    assert any(note.startswith("What is known of remote is ") for note in notes)
+    assert any(note.startswith("The measurements of remote are ") for note in notes)
 
 
 def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
@@ -170,7 +170,7 @@ def test_what_was_measured_elsewhere_is_told_of_though_a_machine_came_up_here(
         store.add(*ours(bring_up()))
     query.known(None, None, None, context(configured, said.append))
     [warning] = said
-    assert warning.startswith("All that is known was measured on another machine")
+    assert warning.startswith("All measurements are of another machine")
 
 
 def of(name: str, measured: Measurement) -> Measurement:

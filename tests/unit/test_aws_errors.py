@@ -45,14 +45,14 @@ class TestCodes:
             ("RequestTimeTooSkewed", PlaceUnavailable, "clock is wrong", "timedatectl"),
             ("VcpuLimitExceeded", QuotaUsedUp, "quota", "--instance-type"),
             ("MaxSpotInstanceCountExceeded", QuotaUsedUp, "quota", "--instance-type"),
-            ("InsufficientInstanceCapacity", NoCapacity, "free there now", "--zone"),
-            ("SpotMaxPriceTooLow", NoCapacity, "free there now", "--instance-type"),
+            ("InsufficientInstanceCapacity", NoCapacity, "available there now", "--zone"),
+            ("SpotMaxPriceTooLow", NoCapacity, "available there now", "--instance-type"),
             ("InvalidInstanceType", UsageError, "no such instance type", "offerings"),
             ("Unsupported", NoCapacity, "does not offer that", "--zone"),
-            ("InvalidAMIID.NotFound", UsageError, "no such image", "--ami"),
-            ("InvalidAMIID.Malformed", UsageError, "no such image", "--ami"),
+            ("InvalidAMIID.NotFound", UsageError, "no such AMI", "--ami"),
+            ("InvalidAMIID.Malformed", UsageError, "no such AMI", "--ami"),
             ("OptInRequired", PlaceUnavailable, "not subscribed", "--ami"),
-            ("RequestLimitExceeded", PlaceUnavailable, "too often", "again"),
+            ("RequestLimitExceeded", PlaceUnavailable, "Too many requests", "again"),
             ("VPCIdNotSpecified", PlaceUnavailable, "no default network", "create-default-vpc"),
             ("MissingInput", PlaceUnavailable, "no subnet", "--subnet"),
             ("InvalidSubnetID.NotFound", UsageError, "no such subnet", "describe-subnets"),
@@ -87,7 +87,7 @@ class TestCodes:
     def test_a_clock_that_is_wrong_is_not_taken_for_wrong_keys(self) -> None:
         said = "Signature expired: 20261130T120000Z is now earlier than 20261130T130000Z"
         error = explained(refusal("SignatureDoesNotMatch", said))
-        assert "this computer's clock is wrong: Signature expired" in str(error)
+        assert "This computer's clock is wrong, says AWS: Signature expired" in str(error)
 
     def test_quota_and_capacity_are_told_apart(self) -> None:
         quota, capacity = refusal("VcpuLimitExceeded"), refusal("InsufficientInstanceCapacity")
@@ -189,7 +189,7 @@ class TestConnecting:
 
     def test_what_is_no_region(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.keys(monkeypatch)
-        with pytest.raises(UsageError, match="cannot be called 'a b'"):
+        with pytest.raises(UsageError, match="'a b' is not a valid AWS region"):
             Cloud.connected("a b")
 
     def test_an_endpoint_that_is_no_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ class TestConnecting:
     ) -> None:
         self.keys(monkeypatch, AWS_ENDPOINT_URL=portal)
         session = account.session("eu-central-1")
-        with pytest.raises(PlaceUnavailable, match="What answers is not AWS"):
+        with pytest.raises(PlaceUnavailable, match="The answer is not from AWS"):
             calls.call(account.client(session, service, attempts=1), question)
 
     @pytest.fixture

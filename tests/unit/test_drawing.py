@@ -47,7 +47,7 @@ def test_what_the_first_images_weigh_is_known(photos: Path) -> None:
 
 
 def test_more_images_than_there_are_cannot_be_asked_for(photos: Path) -> None:
-    with pytest.raises(UsageError, match="10 images are asked for, and there are 8") as raised:
+    with pytest.raises(UsageError, match="10 images are asked for, but there are 8") as raised:
         draw(photos, wanted=10)
     assert raised.value.hint == "For instance: --images 1,2,5"
 

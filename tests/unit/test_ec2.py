@@ -177,7 +177,7 @@ class TestOffer:
     def test_a_disk_smaller_than_the_image_is_refused(self, aws: Aws, cloud: Cloud) -> None:
         aws.says("describe_instance_types", kind())
         aws.says("describe_images", image())
-        with pytest.raises(UsageError, match="takes 30 GB, more than the 8") as no:
+        with pytest.raises(UsageError, match="needs 30 GB, more than the 8") as no:
             cloud.offer(replace(SPEC, ami="ami-1", disk_gb=8))
         assert "--disk-gb 30" in no.value.hint
 
@@ -197,7 +197,7 @@ class TestOffer:
     def test_an_image_that_is_not_there_is_refused(self, aws: Aws, cloud: Cloud) -> None:
         aws.says("describe_instance_types", kind())
         aws.says("describe_images", {"Images": []})
-        with pytest.raises(UsageError, match="no such image: ami-9"):
+        with pytest.raises(UsageError, match="no such AMI: ami-9"):
             cloud.offer(replace(SPEC, ami="ami-9"))
 
     def test_a_region_without_a_default_network(self, aws: Aws, cloud: Cloud) -> None:
@@ -229,7 +229,7 @@ class TestOffer:
         self, aws: Aws, cloud: Cloud, spot: bool, code: str
     ) -> None:
         self.looked_up(aws, quota=0.0, code=code)
-        with pytest.raises(PlaceUnavailable, match=r"may have 0 vCPUs .* takes 2\.") as no:
+        with pytest.raises(PlaceUnavailable, match=r"quota is 0 vCPUs .* takes 2\.") as no:
             cloud.offer(replace(SPEC, spot=spot))
         assert f"--quota-code {code} --desired-value 2" in no.value.hint
 
@@ -409,7 +409,7 @@ class TestLaunch:
 
     @pytest.mark.parametrize(
         ("code", "says"),
-        [("VcpuLimitExceeded", "quota"), ("InsufficientInstanceCapacity", "free there now")],
+        [("VcpuLimitExceeded", "quota"), ("InsufficientInstanceCapacity", "available there now")],
     )
     def test_quota_and_capacity_are_told_apart(
         self, aws: Aws, cloud: Cloud, code: str, says: str
@@ -606,7 +606,7 @@ class TestGroups:
         aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
         aws.refuses("create_security_group", "InvalidGroup.Duplicate")
         aws.says("describe_security_groups", {"SecurityGroups": []}, IN_VPC)
-        with pytest.raises(OffloadError, match="not ours"):
+        with pytest.raises(OffloadError, match="that offload did not create"):
             cloud.open_to("vpc-1", "bee", ["203.0.113.7/32"])
 
     def test_only_ssh_from_the_named_addresses_stays_and_is_added_first(
@@ -633,7 +633,7 @@ class TestGroups:
     def test_what_is_no_address_is_refused_before_anything_is_changed(
         self, aws: Aws, cloud: Cloud
     ) -> None:
-        with pytest.raises(UsageError, match="'everywhere' is no range of addresses"):
+        with pytest.raises(UsageError, match="'everywhere' is not an address range"):
             cloud.open_to("vpc-1", "bee", ["everywhere"])
 
 

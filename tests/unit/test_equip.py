@@ -137,7 +137,7 @@ def test_a_build_that_fails_is_told_of_and_the_image_is_sent() -> None:
     machine = Machine(ABSENT | REACHES | {"docker build": None})
     steps = machine.steps()
     assert steps.image(Image(), "auto", "x86_64", "x86_64") == "streamed"
-    assert machine.said == ["docker build failed. It is sent instead."]
+    assert machine.said == ["docker build failed. The container image is sent instead."]
 
 
 def test_a_build_that_was_asked_for_is_not_replaced_by_anything() -> None:
@@ -156,7 +156,7 @@ def test_who_asks_for_sending_has_nothing_built() -> None:
 
 def test_an_image_that_can_be_had_in_no_way_is_told_of() -> None:
     machine = Machine(ABSENT | ALONE)
-    with pytest.raises(OffloadError, match="reaches no registry") as caught:
+    with pytest.raises(OffloadError, match="cannot reach a registry") as caught:
         machine.steps().image(Image(), "auto", "x86_64", None)
     assert caught.value.hint
 
@@ -243,7 +243,7 @@ def test_files_come_whole_or_not_at_all_and_once() -> None:
 
 def test_the_engine_is_waited_for_and_the_machine_says_why_it_stays_away() -> None:
     machine = Machine({"docker version": None, "tail": "installing\nNo match for docker\n"})
-    with pytest.raises(PlaceUnavailable, match=r"stays away\. No match for docker"):
+    with pytest.raises(PlaceUnavailable, match=r"does not start\. No match for docker"):
         machine.steps().engine()
     assert machine.now_s > 60
 

@@ -201,11 +201,11 @@ def unusable(folder: Path) -> dict[str, str]:
         "pipe.jpg": "a named pipe",
         "socket.jpg": "a socket",
         "device.jpg": "a device",
-        "loop.jpg": "leads back to itself",
-        "broken.jpg": "a link to nothing",
+        "loop.jpg": "a link to itself",
+        "broken.jpg": "a broken link",
         "folder.jpg": "a folder",
         "huge.jpg": "too large",
-        "vanished.jpg": "vanished",
+        "vanished.jpg": "no such file",
         "n\0ul.jpg": "not a usable file name",
     }
 

@@ -113,7 +113,7 @@ def test_a_folder_that_is_everybodys_stays_so(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_is_said_to_be(folder: MachineFolder) -> None:
-    with pytest.raises(OffloadError, match=r"What belongs to the machine big is missing here"):
+    with pytest.raises(OffloadError, match=r"A file of the machine big is missing here"):
         folder.read("key")
 
 

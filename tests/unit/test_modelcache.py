@@ -141,7 +141,7 @@ def test_other_bytes_than_the_first_time_are_refused_and_the_first_kept(
 ) -> None:
     first = fetch(cache, served)
     served.put_tflite(HANDLE, LITE + b"more")
-    with pytest.raises(ModelError, match="other bytes than when detector was first") as caught:
+    with pytest.raises(ModelError, match="different bytes than when detector was first") as caught:
         fetch(cache, served, force=True)
     assert "offload models pull detector" in caught.value.hint
     assert cache.get("detector") == first
@@ -419,7 +419,7 @@ def test_a_model_whose_sha256_is_known_is_never_another_one(
     url = f"{served.url}/{HANDLE}{hub.LITE}"
     with pytest.raises(ModelError, match="SHA-256 differs"):
         cache.get("detector", "0" * 64)
-    with pytest.raises(ModelError, match="other bytes than are known as detector"):
+    with pytest.raises(ModelError, match="different bytes than are known as detector"):
         cache.fetch("detector", url, unwatched, "0" * 64, force=True)
     served.put_tflite(HANDLE, LITE + b"as it should be")
     known = hashlib.sha256(LITE + b"as it should be").hexdigest()

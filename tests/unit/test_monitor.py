@@ -368,7 +368,7 @@ def test_if_all_that_was_left_had_to_be_drained_the_run_ends_with_the_reason() -
     monitor.warned("remote", "it is reclaimed")
     split.goes_on(monitor, 1)
     split.places["remote"] = replace(split.places["remote"], in_progress=0)
-    with pytest.raises(PlaceUnavailable, match=r"100 images that are left \(remote: it is recl"):
+    with pytest.raises(PlaceUnavailable, match=r"100 images left \(remote: it is recl"):
         split.goes_on(monitor, 1)
 
 

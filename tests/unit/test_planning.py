@@ -198,7 +198,7 @@ def test_where_aws_has_none_free_the_next_plan_is_carried_out(
     def carried_out(plan: ProvisionPlan, *_: Any) -> Any:
         tried.append(plan.record.spec.instance_type)
         if plan.record.spec.instance_type != "m7i.large":
-            raise NoCapacity("AWS has no such machine free there now: so.")
+            raise NoCapacity("AWS has no such machine available there now: so.")
         return plan.record
 
     monkeypatch.setattr(provisioning, "_carried_out", carried_out)
@@ -206,7 +206,7 @@ def test_where_aws_has_none_free_the_next_plan_is_carried_out(
     up: Any = provisioning.carry_out(plan, context(configured, said.append))
     assert tried == ["c7i.large", "c7a.large", "m7i.large"]
     assert up.kind.label == "ec2:m7i.large@us-east-1"
-    assert said[0] == "AWS has no such machine free there now: so. Now for a c7a.large."
+    assert said[0] == "AWS has no such machine available there now: so. Trying a c7a.large."
     with pytest.raises(NoCapacity):
         provisioning.carry_out(planned(configured, model="builtin"), context(configured))
 
@@ -232,7 +232,7 @@ def test_who_is_refused_knocks_less_often(
 
     monkeypatch.setattr(MachineState, "connect", connect)
     patience = Waiter(Stop(), lambda: now_s[0], pause)
-    with pytest.raises(PlaceUnavailable, match="does not let us in"):
+    with pytest.raises(PlaceUnavailable, match="refuses SSH"):
         provisioning._let_in(MachineState(folder, RECORD), patience)
     assert knocks[0] in tries
 
@@ -251,7 +251,7 @@ def test_a_machine_that_lets_nobody_in_says_whom_it_would(
     monkeypatch.setattr(MachineState, "connect", connect)
     patience = Waiter(Stop(), lambda: now_s[0], pause)
     told = (
-        r"^The machine big does not let us in over SSH\. 198\.18\.0\.1:22 does not answer\. "
+        r"^The machine big refuses SSH\. 198\.18\.0\.1:22 does not answer\. "
         r"It lets in 10\.0\.0\.0/8\.$"
     )
     with pytest.raises(PlaceUnavailable, match=told) as caught:

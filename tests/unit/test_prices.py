@@ -176,13 +176,13 @@ class TestAws:
     )
     def test_a_list_of_another_form_is_explained(self, stubbed: Any, other: Any) -> None:
         stubbed.add_response("get_products", {"PriceList": [json.dumps(other)]})
-        with pytest.raises(PlaceUnavailable, match="has changed its form"):
+        with pytest.raises(PlaceUnavailable, match="form of its list has changed"):
             self.asked(stubbed)
 
     def test_who_may_not_ask_is_told_what_aws_said(self, stubbed: Any) -> None:
         said = "User: bob is not authorized to perform: pricing:GetProducts"
         stubbed.add_client_error("get_products", "AccessDeniedException", said)
-        with pytest.raises(PlaceUnavailable, match=f"AWS names no price: {said}\\.") as no:
+        with pytest.raises(PlaceUnavailable, match=f"AWS gives no price: {said}\\.") as no:
             self.asked(stubbed)
         assert "--price" in no.value.hint
 
@@ -197,7 +197,7 @@ class TestAws:
             monkeypatch.setenv(name, value)
         for endpoint in ("http://127.0.0.1:9", "nonsense"):
             monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", endpoint)
-            with pytest.raises(PlaceUnavailable, match=f"AWS names no price: .*{endpoint}"):
+            with pytest.raises(PlaceUnavailable, match=f"AWS gives no price: .*{endpoint}"):
                 prices.listed("m7g.large", "eu-west-1")
 
     def test_prices_are_asked_for_as_the_profile_that_is_named(self) -> None:
@@ -211,7 +211,7 @@ class TestAws:
             Thread(target=server.serve_forever).start()
             endpoint = f"http://127.0.0.1:{server.server_port}"
             monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", endpoint)
-            with pytest.raises(PlaceUnavailable, match="AWS names no price"):
+            with pytest.raises(PlaceUnavailable, match="AWS gives no price"):
                 prices.listed("m7g.large", "eu-west-1")
             server.shutdown()
 
@@ -252,7 +252,7 @@ class Aws:
         assert profile == "work", "not with the credentials of another account"
         self.questions.append((instance_type, region))
         if self.answer is None:
-            raise PlaceUnavailable("AWS names no price: it is out for lunch.")
+            raise PlaceUnavailable("AWS gives no price: it is out for lunch.")
         return replace(self.answer, instance_type=instance_type, region=region)
 
 
@@ -311,7 +311,7 @@ class TestFinding:
         assert found(ask=Aws(None), warn=said.append).source.startswith(
             "table shipped with offload"
         )
-        assert said == ["AWS names no price: it is out for lunch. The shipped table is used."]
+        assert said == ["AWS gives no price: it is out for lunch. The shipped table is used."]
         assert not cache.exists()
 
     def test_what_nobody_knows_is_an_error(self, found: Find) -> None:

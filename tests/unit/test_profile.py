@@ -276,7 +276,7 @@ def test_a_link_that_takes_longer_than_the_budget_for_one_image_is_sent_none() -
     (found,) = linked(bytes_per_s=1e5, image_bytes=5_000_000).measure()
     assert found.images == ()
     (warning,) = found.warnings
-    for word in ("none was sent as it is", "--budget", "--upload-max-side"):
+    for word in ("no full-size image was sent", "--budget", "--upload-max-side"):
         assert word in warning
 
 

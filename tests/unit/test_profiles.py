@@ -43,7 +43,7 @@ def test_everything_survives_the_way_through_a_document() -> None:
 def test_what_cannot_have_been_measured_is_damaged(damage: Callable[[Any], None]) -> None:
     document = json.loads(json.dumps(profiles.document([local()], [])))
     damage(document["measurements"][0])
-    with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
+    with pytest.raises(UsageError, match="measurement 1 of this profile is damaged"):
         profiles.from_document(document, PLACES)
 
 
@@ -62,13 +62,13 @@ def test_what_cannot_have_been_measured_is_damaged(damage: Callable[[Any], None]
 def test_what_brings_up_no_machine_is_damaged(damage: Callable[[Any], None]) -> None:
     document = json.loads(json.dumps(profiles.document([bring_up()], [])))
     damage(document["measurements"][0])
-    with pytest.raises(UsageError, match="measurement number 1 in this profile is damaged"):
+    with pytest.raises(UsageError, match="measurement 1 of this profile is damaged"):
         profiles.from_document(document, PLACES)
 
 
 def test_a_prediction_of_nothing_is_damaged() -> None:
     document = json.loads(json.dumps(profiles.document([], [replace(OUTCOME, predicted_s=0.0)])))
-    with pytest.raises(UsageError, match="outcome number 1"):
+    with pytest.raises(UsageError, match="outcome 1"):
         profiles.from_document(document, PLACES)
 
 
@@ -83,11 +83,11 @@ def test_a_document_says_what_it_is() -> None:
     [
         ({"kind": "advice"}, "not a profile"),
         ({"schema": 3}, "exported by a newer offload"),
-        ({"schema": "1"}, "of no version"),
-        ({"schema": None}, "of no version"),
+        ({"schema": "1"}, "of an unknown version"),
+        ({"schema": None}, "of an unknown version"),
         ({"measurements": {}}, "no list of measurements"),
         ({"outcomes": None}, "no list of outcomes"),
-        ({"outcomes": [[]]}, "outcome number 1 in this profile is damaged"),
+        ({"outcomes": [[]]}, "outcome 1 of this profile is damaged"),
     ],
 )
 def test_another_document_is_refused_in_one_sentence(change: Any, sentence: str) -> None:
@@ -131,7 +131,7 @@ def test_what_is_no_document_of_ours_is_refused(document: Any) -> None:
 def test_a_measurement_that_is_none_is_refused_and_named(change: Any) -> None:
     document = exported()
     document["measurements"].append(document["measurements"][0] | change)
-    with pytest.raises(UsageError, match="measurement number 2 in this profile is damaged"):
+    with pytest.raises(UsageError, match="measurement 2 of this profile is damaged"):
         profiles.from_document(document, PLACES)
 
 

@@ -140,7 +140,7 @@ def test_a_machine_with_another_host_key_than_ours_is_refused(
     [
         (("198.51.100.0/24", "2001:db8::/32"), r"198\.51\.100\.0/24, 2001:db8::/32 only"),
         ((), "nobody only"),
-        (("192.0.2.0/24", "::/0"), "does not let us in"),
+        (("192.0.2.0/24", "::/0"), "refuses SSH"),
     ],
 )
 def test_who_is_locked_out_hears_who_is_let_in(

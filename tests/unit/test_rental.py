@@ -262,7 +262,7 @@ def test_a_machine_is_given_up_before_it_has_cost_too_much_coming_up(
 ) -> None:
     comes_up(monkeypatch, run, NEW | {"container": 20.0, "load": 20.0, "warm-up": 20.0})
     machine = run.machine(max_usd=0.08)
-    says = "big is given up: before it is up, it would cost more than --max-cost"
+    says = "big is given up: before it is ready it costs more than --max-cost"
     with pytest.raises(PlaceUnavailable, match=says), machine.up():
         raise AssertionError("it is not up")
     assert run.undone == ["big is removed"]
@@ -276,7 +276,7 @@ def test_a_machine_that_was_refused_costs_nothing_and_what_is_not_ours_stays(
         _plan: ProvisionPlan, _context: Context, begins: Callable[[StartPhase], None]
     ) -> None:
         begins(StartPhase.API)
-        raise OffloadError("There is a machine big whose key is not on this computer.")
+        raise OffloadError("The key of the machine big is not on this computer.")
 
     monkeypatch.setattr(provisioning, "carry_out", refused)
     machine_files.folder(run.configured.machines_path, "big").remove()
@@ -327,7 +327,7 @@ def test_a_machine_that_does_not_go_is_not_kept_quiet_about(
     [
         (None, ""),
         ("start", "To stop it: offload stop big"),
-        ("api", "Nothing was created of big, or it is gone."),
+        ("api", "Nothing of big exists."),
     ],
 )
 def test_who_ends_all_at_once_is_told_what_is_left(

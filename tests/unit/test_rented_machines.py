@@ -170,7 +170,7 @@ def test_a_region_that_refuses_hides_no_other_and_is_told_of_at_the_end(
     )
     rows = machines.listed(made, (), None, everywhere=True)
     assert [(row.name, row.region) for row in rows] == [("big", "us-west-2")], "nor called gone"
-    refused = "Nothing is known of {}: These credentials may not ec2:DescribeInstances."
+    refused = "The state of {} is unknown: These credentials may not ec2:DescribeInstances."
     told = [refused.format("af-south-1"), refused.format("eu-south-2")]
     assert said == told
     found = teardown.orphans(made, (), None, everywhere=True)
@@ -217,7 +217,7 @@ def test_a_machine_that_took_the_name_of_ours_is_removed_only_after_a_yes(
     account = Account("us-east-1", [theirs], key="ssh-ed25519 AAAAtheirs")
     warned: list[str] = []
     context = contexts.context(configured, warned.append, clouds=lambda _region, _profile: account)
-    with pytest.raises(UsageError, match="no machine big any more"):
+    with pytest.raises(UsageError, match="The machine big no longer exists"):
         machines.stop(context, "big")
     assert (connection.machines_of(local, cast("Any", account)), account.stopped) == ([], [])
     assert down(context, may="i-2") == [], "what is known here is not asked about"

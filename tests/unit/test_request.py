@@ -72,29 +72,33 @@ def test_a_place_named_twice_is_one() -> None:
 
 
 def test_an_option_that_does_nothing_at_any_of_the_places_is_refused() -> None:
-    with pytest.raises(UsageError, match="--cpus does nothing with --where local"):
+    with pytest.raises(UsageError, match="--cpus has no effect with --where local"):
         at_each(["local", "remote"], ["photos"], cpus=2.0)
 
 
 @pytest.mark.parametrize(
     ("where", "options", "message"),
     [
-        ("local", {"max_cost_usd": 0.1}, "--max-cost does nothing with --where local"),
-        ("remote", {"deadline_s": 300.0}, "--deadline does nothing with --where remote"),
-        ("container", {"max_cost_usd": 0.1}, "--max-cost does nothing with --where container"),
-        ("local", {"keep_local": ("a",)}, "--keep-local does nothing with --where local"),
-        ("container", {"keep_local": ("a",)}, "--keep-local does nothing with --where container"),
+        ("local", {"max_cost_usd": 0.1}, "--max-cost has no effect with --where local"),
+        ("remote", {"deadline_s": 300.0}, "--deadline has no effect with --where remote"),
+        ("container", {"max_cost_usd": 0.1}, "--max-cost has no effect with --where container"),
+        ("local", {"keep_local": ("a",)}, "--keep-local has no effect with --where local"),
+        ("container", {"keep_local": ("a",)}, "--keep-local has no effect with --where container"),
         ("split", {"keep_local": ("a", "")}, "--keep-local is empty"),
-        ("split", {"cpus": 1.0}, "--cpus does nothing with --where split"),
-        ("split", {"replicas": 2}, "--replicas does nothing with --where split"),
-        ("split", {"fallback": "local"}, "--fallback is what --where split does anyway"),
+        ("split", {"cpus": 1.0}, "--cpus has no effect with --where split"),
+        ("split", {"replicas": 2}, "--replicas has no effect with --where split"),
+        ("split", {"fallback": "local"}, "--where split falls back by itself"),
         ("split", {"url": "http://host:1", "machine": "big"}, "--url and --machine name two"),
-        ("remote", {"keep": True}, "--keep does nothing with --where remote"),
-        ("remote", {"others": ("container",)}, "--with does nothing with --where remote"),
+        ("remote", {"keep": True}, "--keep has no effect with --where remote"),
+        ("remote", {"others": ("container",)}, "--with has no effect with --where remote"),
         ("split", {"others": ("moon",)}, "There is no place 'moon'"),
-        ("split", {"others": ("local",)}, "between this process and one other place"),
-        ("split", {"others": ("remote", "container")}, "between this process and one other place"),
-        ("split", {"others": ("container",), "url": "x"}, "--url does nothing with --where split"),
+        ("split", {"others": ("local",)}, "A split uses this process and one other place"),
+        (
+            "split",
+            {"others": ("remote", "container")},
+            "A split uses this process and one other place",
+        ),
+        ("split", {"others": ("container",), "url": "x"}, "--url has no effect with --where split"),
     ],
 )
 def test_what_does_nothing_at_a_place_is_refused(

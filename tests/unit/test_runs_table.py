@@ -124,7 +124,7 @@ def test_a_location_is_this_machine_or_far(location: str, place: str, url: str |
         ("14MB", "14 apples", "Line 3, column 'Payload Size', takes a size, not '14 apples'."),
         ("14MB", "", "Line 3, column 'Payload Size', is empty."),
         ("1.4MB/s", "-", "Line 3, column 'Transfer Speed', is empty."),
-        ("1.4MB/s", "1.4", "Line 3, column 'Transfer Speed', names no unit: '1.4' may be"),
+        ("1.4MB/s", "1.4", "Line 3, column 'Transfer Speed', has no unit: '1.4' may be"),
         ("1.4MB/s", "0MB/s", "Line 3, column 'Transfer Speed', takes a transfer rate, and"),
         ("17.5", "0", "Line 3, column 'Total Execution time on server', takes a duration, and"),
         ("17.5", "-3", "Line 3, column 'Total Execution time on server', takes a duration, not"),
@@ -136,7 +136,7 @@ def test_a_location_is_this_machine_or_far(location: str, place: str, url: str |
         ("AWS", "http://[", "Line 3, column 'Location', takes a place, not 'http://['."),
         ("AWS", "", "Line 3, column 'Location', is empty."),
         ("14MB", "14,5MB", "Line 3 has 8 cells under 7 headings."),
-        ("14MB", '"14MB', "Line 3 is no CSV: unexpected end of data."),
+        ("14MB", '"14MB', "Line 3 is not valid CSV: unexpected end of data."),
     ],
 )  # fmt: skip
 def test_the_first_fault_is_named_by_line_and_column(old: str, new: str, said: str) -> None:
@@ -151,7 +151,7 @@ def test_the_first_fault_is_named_by_line_and_column(old: str, new: str, said: s
         ("", "Line 1 has no column 'Total Images'."),
         ("\n \nDate,Location\n", "Line 3 has no column 'Total Images'."),
         (table(headings=HEADINGS + ",location"), "Line 1 has column 'Location' twice."),
-        (table(headings=HEADINGS.replace("(s)", "")), "The table holds no run."),
+        (table(headings=HEADINGS.replace("(s)", "")), "The table has no runs."),
     ],
 )
 def test_a_table_without_its_headings_or_runs_is_refused_with_what_it_holds(

@@ -75,7 +75,7 @@ def test_trust_is_in_one_place(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_only_the_user_may_set_no_folder_sets_trusted_or_not(here: Path, key: str) -> None:
     (here / "offload.toml").write_text(f'{key} = "./.m"\n')
     for asked in (settings.trusted, lambda: settings.load({})):
-        with pytest.raises(UsageError, match=f"{key} is not for a folder to set") as caught:
+        with pytest.raises(UsageError, match=f"{key} cannot be set by a folder") as caught:
             asked()
         assert f"OFFLOAD_{key.upper()}=" in caught.value.hint
 

@@ -280,14 +280,14 @@ def test_a_savedmodel_of_others_says_once_that_it_can_run_code(
         for _ in range(2):
             source.chosen(str(folder), asking.at(NOWHERE))
             source.chosen(ZOO, asking.at(served.url))
-    said = f"{folder} is a SavedModel, and not one of ours: whoever made it can have it"
+    said = f"{folder} is a SavedModel from elsewhere, which can read and write your files"
     assert [text.startswith(said) for text in asking.warnings] == [True, True]
 
 
 def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     folder.mkdir()
-    with pytest.raises(UsageError, match="no SavedModel"):
+    with pytest.raises(UsageError, match="not a SavedModel"):
         source.chosen(str(folder), asking.at(NOWHERE))
     (folder / "saved_model.pb").write_bytes(b"graph")
     model = source.chosen(f"{folder}/", asking.at(NOWHERE))
@@ -296,7 +296,7 @@ def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path
 
 def test_a_file_that_is_no_model_is_a_usage_error(asking: Asking, tmp_path: Path) -> None:
     (tmp_path / "photo.tflite").write_bytes(b"\xff\xd8\xff\xe0 a JPEG")
-    with pytest.raises(UsageError, match=r"is no \.tflite model"):
+    with pytest.raises(UsageError, match=r"is not a \.tflite model"):
         source.chosen(str(tmp_path / "photo.tflite"), asking.at(NOWHERE))
 
 

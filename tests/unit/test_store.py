@@ -415,7 +415,7 @@ def test_a_measurement_that_cannot_be_read_is_left_out_and_told_of_once(
         assert [number for number, _ in store.measurements()] == [3, 1]
         assert [listed.id for listed in store.listing()] == [3, 1]
         assert store.get(2) is None
-        assert said == ["What cannot be read of the history is left out: measurement 2."]
+        assert said == ["Unreadable entries of the history are left out: measurement 2."]
         assert store.forget([2]) == 1
 
 
@@ -472,9 +472,9 @@ def test_what_cannot_have_been_measured_is_refused_and_changes_nothing(
     fill(path, remote())
     with Store.opened(str(path), pytest.fail) as store:
         for one in odd(value):
-            with pytest.raises(OffloadError, match=r"^The history takes no such numbers: ."):
+            with pytest.raises(OffloadError, match=r"^The history cannot store such numbers: ."):
                 store.add(one)
-        with pytest.raises(OffloadError, match="takes no such numbers"):
+        with pytest.raises(OffloadError, match="cannot store such numbers"):
             store.note(replace(OUTCOME, actual_s=value))
         assert store.outcomes() == []
     assert kept(path) == [remote()]
@@ -488,7 +488,7 @@ def test_what_cannot_be_read_crowds_out_nothing_and_is_passed_over_from_then_on(
     sql(path, f"UPDATE measurement SET samples = {poison} WHERE id > 2")
     with Store.opened(str(path), said.append) as store:
         assert [number for number, _ in store.measurements()] == [2, 1]
-    assert said == ["What cannot be read of the history is left out: measurement 7, 6, 5, 4, 3."]
+    assert said == ["Unreadable entries of the history are left out: measurement 7, 6, 5, 4, 3."]
     with Store.opened(str(path), pytest.fail) as store:
         assert [number for number, _ in store.measurements()] == [2, 1]
         assert store.forget([3, 4, 5, 6, 7]) == 5
@@ -513,7 +513,7 @@ def test_an_outcome_that_cannot_be_read_is_left_out(path: Path, said: list[str])
         store.note(OUTCOME)
         sql(path, "UPDATE outcome SET document = replace(document, '2.5', 'null') WHERE id = 1")
         assert store.outcomes() == [OUTCOME]
-        assert said == ["What cannot be read of the history is left out: outcome 1."]
+        assert said == ["Unreadable entries of the history are left out: outcome 1."]
 
 
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
@@ -536,9 +536,9 @@ def test_a_file_that_stays_locked_is_an_explained_failure(path: Path) -> None:
         Store.opened(str(path), pytest.fail, patience_s=0.01) as store,
     ):
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(OffloadError, match="be written: another process keeps it locked"):
+        with pytest.raises(OffloadError, match="be written: another process has locked it"):
             store.note(OUTCOME)
-        with pytest.raises(OffloadError, match="be read: another process keeps it locked"):
+        with pytest.raises(OffloadError, match="be read: another process has locked it"):
             store.outcomes()
         other.rollback()
         store.note(OUTCOME)
@@ -631,7 +631,7 @@ def test_a_history_of_version_1_is_kept_aside_in_one_sentence(
         assert aside.read_bytes() == whole
         [line] = said
         was = "was made by an older offload"
-        assert line == f"The history {was}: it is kept as {aside}, and a new one is begun."
+        assert line == f"The history {was}: it was moved to {aside}, and a new one was started."
         store.add(local())
     assert local() in kept(path)
     assert len(said) == 1

@@ -69,16 +69,16 @@ def test_another_seed_gives_another_order_of_the_same_cells() -> None:
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        ({"images": (), "places": ("local",)}, "A study needs images."),
+        ({"images": (), "places": ("local",)}, "A study needs --images."),
         ({"images": (1,), "places": ()}, "There is no place ''."),
         ({"images": (1,), "places": ("moon",)}, "There is no place 'moon'."),
-        ({"images": (1,), "places": ("local",), "replicas": (2,)}, "--replicas does nothing"),
-        ({"images": (1,), "places": ("local",), "concurrency": (2,)}, "--concurrency does"),
-        ({"images": (1,), "places": ("remote",), "cpus": (0.5,)}, "--cpus does nothing"),
-        ({"images": (1,), "places": ("container",), "link_mbit": (10,)}, "--link does nothing"),
+        ({"images": (1,), "places": ("local",), "replicas": (2,)}, "--replicas has no effect"),
+        ({"images": (1,), "places": ("local",), "concurrency": (2,)}, "--concurrency has"),
+        ({"images": (1,), "places": ("remote",), "cpus": (0.5,)}, "--cpus has no effect"),
+        ({"images": (1,), "places": ("container",), "link_mbit": (10,)}, "--link has no effect"),
         (
             {"images": (1,), "places": ("local",), "upload_max_side_px": (640,)},
-            "--upload-max-side does nothing",
+            "--upload-max-side has no effect",
         ),
     ],
 )

@@ -213,11 +213,11 @@ def test_another_study_is_refused_with_what_is_different(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("study.json", "{", "is no study's that we can read"),
-        ("study.json", '{"schema": 1}', "is no study's that we can read"),
-        ("runs.csv", "Date,Total Images\n", "holds runs of no known study"),
-        ("per_image.csv", "somebody's, without a line's end", "holds runs of no known study"),
-        ("environment.json", "{}", "holds runs of no known study"),
+        ("study.json", "{", "is not a study's that offload can read"),
+        ("study.json", '{"schema": 1}', "is not a study's that offload can read"),
+        ("runs.csv", "Date,Total Images\n", "holds runs of an unknown study"),
+        ("per_image.csv", "somebody's, without a line's end", "holds runs of an unknown study"),
+        ("environment.json", "{}", "holds runs of an unknown study"),
     ],
 )
 def test_a_folder_of_something_else_is_refused(

@@ -121,7 +121,7 @@ def levels(
 
 AsJson = Annotated[bool, result("--json", "JSON instead of a table.")]
 Sources = Annotated[list[str], Argument(metavar="SOURCE", help="Images, as for offload detect.")]
-Recursive = Annotated[bool, detection("--recursive -r", "Look into the folders' folders too.")]
+Recursive = Annotated[bool, detection("--recursive -r", "Look into subfolders too.")]
 Where = Annotated[
     str,
     place(
@@ -137,7 +137,7 @@ Places = Annotated[
     str,
     place(
         "--where",
-        "The places, with commas between.",
+        "Places, separated by commas.",
         f"[{'|'.join(complete.PLACES)}],…",
         autocompletion=complete.several(complete.places.names),
     ),
@@ -146,7 +146,7 @@ Out = Annotated[
     str | None,
     result(
         "--out -o",
-        "The folder for results; if it holds some of the same job, go on where they end.",
+        "Folder for results; one that holds part of the same job is continued.",
         "DIR",
     ),
 ]
@@ -164,16 +164,18 @@ Model = Annotated[
 ]
 ModelMeasured = Annotated[
     str | None,
-    detection(_MODEL, "The model. [default: the last one measured] [env: OFFLOAD_MODEL]", **_NAMED),
+    detection(
+        _MODEL, "The model. [default: that of offload detect] [env: OFFLOAD_MODEL]", **_NAMED
+    ),
 ]
 ModelOfTable = Annotated[
-    str, detection(_MODEL, "CSV: the model those jobs ran. [default: imported]", **_NAMED)
+    str, detection(_MODEL, "CSV: the model of those jobs. [default: imported]", **_NAMED)
 ]
 Labels = Annotated[
     str | None,
     detection(
         "--labels",
-        "The model's class names, one a line; the word coco for COCO's. [env: OFFLOAD_LABELS]",
+        "File of class names, one per line; or coco for COCO's. [env: OFFLOAD_LABELS]",
         "FILE",
         autocompletion=lambda: ["coco"],
     ),
@@ -185,7 +187,7 @@ Workers = Annotated[
     int | None,
     speed(
         "--workers",
-        "Detectors at work. [default: one per core] [env: OFFLOAD_WORKERS]",
+        "Detectors in parallel. [default: one per core] [env: OFFLOAD_WORKERS]",
         "N",
         min=1,
         max=1024,
@@ -195,7 +197,7 @@ Threads = Annotated[
     int | None,
     speed(
         "--threads",
-        "Threads of each detector. [default: cores / workers] [env: OFFLOAD_THREADS]",
+        "Threads per detector. [default: cores / workers] [env: OFFLOAD_THREADS]",
         "N",
         min=1,
         max=1024,
@@ -203,14 +205,14 @@ Threads = Annotated[
 ]
 Offline = Annotated[bool, rare("--offline", "Do not ask the model hub. [env: OFFLOAD_OFFLINE]")]
 Region = Annotated[
-    str | None, account("--region", "AWS region. [default: as AWS's own tools have it]", "REGION")
+    str | None, account("--region", "AWS region. [default: that of the AWS CLI]", "REGION")
 ]
 Profile = Annotated[
     str | None,
     account(
         "--profile",
-        "Profile in AWS's own configuration (~/.aws/config); nothing to do with the command "
-        "offload profile. [default: as AWS's own tools have it]",
+        "AWS profile, from ~/.aws/config; not the command offload profile. [default: that of the "
+        "AWS CLI]",
         "NAME",
     ),
 ]
@@ -226,7 +228,7 @@ Replicas = Annotated[
     int | None,
     container(
         "--replicas",
-        "So many containers; each image goes to the least busy one. [default: 1]",
+        "Number of containers; each image goes to the least busy. [default: 1]",
         "N",
         min=1,
         max=64,
@@ -243,8 +245,8 @@ Token = Annotated[
     str | None,
     server(
         "--token",
-        "The server's token. Better as the variable: everybody on a machine can read what "
-        "was typed. [env: OFFLOAD_TOKEN]",
+        "The server's token. Prefer the variable: others on this machine can read command lines. "
+        "[env: OFFLOAD_TOKEN]",
         "TEXT",
     ),
 ]
@@ -267,7 +269,9 @@ Concurrency = Annotated[
         max=1024,
     ),
 ]
-TimeoutS = Annotated[float, sending("--timeout", "Seconds without progress.", "SECONDS", min=0.1)]
+TimeoutS = Annotated[
+    float, sending("--timeout", "Time-out: seconds without progress.", "SECONDS", min=0.1)
+]
 UploadQuality = Annotated[
     int, sending("--upload-quality", "JPEG quality of those copies.", "N", min=1, max=100)
 ]
@@ -278,15 +282,15 @@ ContainerImage = Annotated[
     str | None,
     container(
         "--container-image",
-        "The container image. [default: offload's own, built if it is not there]",
+        "The container image. [default: offload's own, built if missing]",
         "NAME",
     ),
 ]
 Cpus = Annotated[
-    float | None, container("--cpus", "Cores each may use at most.", "CORES", min=0.01)
+    float | None, container("--cpus", "Core limit of each container.", "CORES", min=0.01)
 ]
 Memory = Annotated[
-    str | None, container("--memory", "Memory each may use at most, such as 512m.", "SIZE")
+    str | None, container("--memory", "Memory limit of each container, such as 512m.", "SIZE")
 ]
-Quiet = Annotated[bool, rare("--quiet -q", "Say nothing on standard error but errors.")]
-Verbose = Annotated[bool, rare("--verbose -v", "Say more on standard error.")]
+Quiet = Annotated[bool, rare("--quiet -q", "Print only errors on standard error.")]
+Verbose = Annotated[bool, rare("--verbose -v", "Print more on standard error.")]

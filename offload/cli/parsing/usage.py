@@ -39,7 +39,7 @@ def explained(error: typer.TyperException) -> UsageError:
     """
     context: Any = getattr(error, "ctx", None)
     command = context.command_path if context else "offload"
-    hint = f"To see what there is: {command} --help"
+    hint = f"For help: {command} --help"
     parameter, option = getattr(error, "param", None), getattr(error, "option_name", None)
     if parameter is not None:
         if is_set(context, parameter.name):

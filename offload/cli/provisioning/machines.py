@@ -27,7 +27,9 @@ def machines(
     region: Annotated[
         list[str] | None,
         options.account(
-            "--region", "Look there; repeatable. [default: where machines are known of]", "REGION"
+            "--region",
+            "Region to look in; repeatable. [default: those of known machines]",
+            "REGION",
         ),
     ] = None,
     all_regions: Annotated[
@@ -72,7 +74,7 @@ def start(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring up a machine that was stopped, or left half done.
+    """Start a machine that was stopped, or whose creation broke off.
 
     offload start
     """
@@ -89,15 +91,17 @@ def allow(
     name: options.Machine = None,
     allow_cidr: Annotated[
         list[str] | None,
-        options.account("--allow-cidr", "Instead of this computer's address; repeatable.", "CIDR"),
+        options.account(
+            "--allow-cidr", "Addresses to let in instead of this computer's; repeatable.", "CIDR"
+        ),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Let this computer in where its address has changed.
+    """Let this computer in after its address has changed.
 
         offload allow
 
-    Nobody else is let in any more.
+    Every other address is shut out.
     """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
@@ -109,14 +113,15 @@ def allow(
 
 def logs(
     name: options.Machine = None,
-    lines: Annotated[int, options.result("--lines -n", "The last so many.", "N", min=1)] = 100,
+    lines: Annotated[
+        int, options.result("--lines -n", "Number of lines, the last ones.", "N", min=1)
+    ] = 100,
 ) -> None:
-    """Show what the server on a machine said, and was asked.
+    """Show the log of the server on a machine.
 
         offload logs -n 20
 
-    A line for each request: when, who asked, for what, the answer's status, how long it took,
-    bytes in and out.
+    A line per request: time, client, path, status, duration, bytes in and out.
     """
     from offload import bootstrap
     from offload.render.messages import shown
@@ -129,7 +134,7 @@ def logs(
 def ssh(
     name: options.Machine = None,
     command: Annotated[
-        list[str] | None, Argument(metavar="COMMAND", help="Instead of a shell.")
+        list[str] | None, Argument(metavar="COMMAND", help="Command to run instead of a shell.")
     ] = None,
 ) -> None:
     """Open a shell on a machine, or run a command there.
@@ -152,26 +157,24 @@ def down(
             autocompletion=complete.machines,
         ),
     ] = None,
-    everything: Annotated[
-        bool, _what("--all", "Every machine that this computer knows of.")
-    ] = False,
+    everything: Annotated[bool, _what("--all", "Every machine that this computer knows.")] = False,
     orphans: Annotated[
         bool,
         _what(
             "--orphans",
-            "Whatever carries our tag, and is no machine that this computer brought up.",
+            "Whatever offload tagged that belongs to no machine of this computer.",
         ),
     ] = False,
     region: Annotated[
         list[str] | None,
-        options.account("--region", "Look there; with --orphans repeatable.", "REGION"),
+        options.account("--region", "Region to look in; repeatable with --orphans.", "REGION"),
     ] = None,
     all_regions: Annotated[
         bool, options.account("--all-regions", "With --orphans: in every region.")
     ] = False,
     profile: options.Profile = None,
     yes: Annotated[
-        bool, options.rare("--yes -y", "Do not ask before what may be somebody else's goes.")
+        bool, options.rare("--yes -y", "Do not ask before removing what may be somebody else's.")
     ] = False,
     quiet: Annotated[bool, options.rare("--quiet -q", "Print nothing.")] = False,
 ) -> None:
@@ -181,8 +184,8 @@ def down(
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one. Of a machine that this computer brought up nothing is left:
-    instance, disk, key, group. What it does not know is listed, and removed if you say yes.
+    rented, if it is the only one. All of a machine goes: instance, disk, key, security group. What
+    this computer did not create is listed, and removed only if you agree.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
@@ -266,7 +269,7 @@ def _orphans(
         if _agreed(found, yes=yes):
             teardown.remove_orphans(context, cloud, found, told)
     if nothing:
-        typer.echo("There is nothing without a machine that is in use.", err=True)
+        typer.echo("There are no orphans.", err=True)
 
 
 def _agreed(found: "Sequence[Resource]", *, yes: bool) -> bool:

@@ -26,18 +26,18 @@ def _limit_s(text: str, *, option: str) -> float:
         return 0.0
     seconds = units.duration_s(text, option=option)
     if seconds > _YEAR_S:
-        raise UsageError(f"{option} takes a year at most.", hint=f"For no end: {option} never")
+        raise UsageError(f"{option} takes a year at most.", hint=f"For no limit: {option} never")
     return seconds
 
 
 app = App()
 _machine = options.panel("The machine")
-_cost = options.panel("What it may cost")
+_cost = options.panel("Cost")
 
 
 @app.callback()
 def provision() -> None:
-    """Rent a machine of your own that serves.
+    """Rent a machine of your own with a server on it.
 
     offload provision ec2 --plan
     """
@@ -50,7 +50,7 @@ def ec2(
         str | None,
         _machine(
             "--name",
-            "What the machine is called. [default: the only one, else USER-HOST]",
+            "Name of the machine. [default: the only one, else USER-HOST]",
             "NAME",
             autocompletion=complete.machines,
         ),
@@ -59,8 +59,8 @@ def ec2(
         str | None,
         _machine(
             "--instance-type",
-            "Which kind of machine; of several, like c7i.large,c7a.large, the first that AWS "
-            "can give. [default: c7i.large]",
+            "EC2 instance type; of several, like c7i.large,c7a.large, the first available. "
+            "[default: c7i.large]",
             "TYPE",
         ),
     ] = None,
@@ -68,12 +68,12 @@ def ec2(
         int | None, _machine("--disk-gb", "Size of its disk. [default: the AMI's]", "GB", min=8)
     ] = None,
     plan: Annotated[
-        bool, _cost("--plan", "Show what would be created and what it costs, only.")
+        bool, _cost("--plan", "Only show what will be created and what it costs.")
     ] = False,
     yes: Annotated[bool, _cost("--yes -y", "Do not ask before creating.")] = False,
     max_usd_per_h: Annotated[
         float | None,
-        options.dollars("--max-hourly", "Create nothing that costs more an hour.", _cost),
+        options.dollars("--max-hourly", "Maximum price per hour.", _cost),
     ] = None,
     idle_s: Annotated[
         float | None,
@@ -81,7 +81,7 @@ def ec2(
             "--idle",
             _limit_s,
             "TIME",
-            "The machine ends when nobody was connected for so long; or never. [default: 20m]",
+            "Idle time after which the machine ends; or never. [default: 20m]",
             _cost,
         ),
     ] = None,
@@ -91,12 +91,13 @@ def ec2(
             "--max-lifetime",
             _limit_s,
             "TIME",
-            "And so long after its boot in any case; or never. [default: 4h]",
+            "Time after boot at which it ends in any case; or never. [default: 4h]",
             _cost,
         ),
     ] = None,
     spot: Annotated[
-        bool | None, _cost("--spot/--on-demand", "Spare capacity: cheaper, may be taken away.")
+        bool | None,
+        _cost("--spot/--on-demand", "Spot instance: cheaper, but AWS may take it away."),
     ] = None,
     model: options.Model = None,
     labels: options.Labels = None,
@@ -116,22 +117,20 @@ def ec2(
         list[str] | None,
         options.account(
             "--allow-cidr",
-            "Let SSH in from here; repeatable. [default: this computer alone]",
+            "Addresses that may connect over SSH; repeatable. [default: this computer's]",
             "CIDR",
         ),
     ] = None,
     tags: Annotated[
-        list[str] | None, options.account("--tag", "A tag of yours; repeatable.", "KEY=VALUE")
+        list[str] | None, options.account("--tag", "A tag of your own; repeatable.", "KEY=VALUE")
     ] = None,
     ami: Annotated[
         str | None,
-        options.rare(
-            "--ami", "What the machine boots. [default: Amazon Linux 2023 with Docker]", "ID"
-        ),
+        options.rare("--ami", "AMI to boot. [default: Amazon Linux 2023 with Docker]", "ID"),
     ] = None,
     login: Annotated[
         str | None,
-        options.rare("--login", "The user that the AMI lets in. [default: by its name]", "USER"),
+        options.rare("--login", "SSH user of the AMI. [default: by the AMI's name]", "USER"),
     ] = None,
     image_way: Annotated[
         str | None,
@@ -145,7 +144,7 @@ def ec2(
     ] = None,
     price_usd_per_h: Annotated[
         float | None,
-        options.dollars("--price", "Dollars an hour of the instance. [default: as known]"),
+        options.dollars("--price", "Price per hour of the instance. [default: AWS's]"),
     ] = None,
     as_json: Annotated[bool, options.rare("--json", "JSON instead of text.")] = False,
     offline: Annotated[
@@ -157,14 +156,13 @@ def ec2(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Rent a machine on EC2 that serves, reached over SSH alone.
+    """Rent an EC2 machine with a server on it, reached over SSH only.
 
         offload provision ec2 --plan
         offload provision ec2 --instance-type c7i.xlarge --max-hourly 0.25
 
-    What is there already stays: the same command goes on after any failure. Credentials come from
-    where the AWS command line has them. The machine costs money until it ends: by itself, or by
-    offload down.
+    After a failure the same command continues. Credentials are those of the AWS CLI. The machine
+    costs money until it ends by itself or offload down removes it.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry

@@ -38,12 +38,12 @@ def asked_for(
 
     if request.where == SPLIT and request.url is not None:
         raise UsageError(
-            "--provision rents a machine, and --url names a server that is there.",
+            "--provision rents a machine; --url names a server that runs already.",
             hint="Leave one of the two out.",
         )
     if request.where not in {SPLIT, "remote"} or request.url is not None:
         raise UsageError(
-            "--provision rents the machine that --where remote or split runs at.",
+            "--provision needs --where remote or split.",
             hint="For instance: offload detect photos/ --where remote --provision",
         )
     name = registry.meant(configured, request.machine)

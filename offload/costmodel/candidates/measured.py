@@ -119,7 +119,7 @@ class Fitted:
 
     def _rtt(self) -> Term:
         if not self._traits.uses_link:
-            return given(0.0, "nothing crosses a link")
+            return given(0.0, "no link is used")
 
         def values(m: Measurement) -> Draws | None:
             return fit.medians([p.seconds for p in m.probes if p.kind == "rtt"], self._rng)
@@ -225,7 +225,7 @@ def of_jobs(
         sent_bytes = term(float(np.mean(weights)))
     else:
         sent_bytes = priors.term("bytes", priors.IMAGE_BYTES, rng)
-    nothing, condition = given(0.0, "not told apart"), newest.condition
+    nothing, condition = given(0.0, "part of the total"), newest.condition
     return Candidate(
         name=condition.place,
         traits=traits,
@@ -241,7 +241,7 @@ def of_jobs(
         rtt_s=nothing,
         service_s=term(fitted.per_image_s),
         download_s=nothing,
-        efficiency=given(1.0, "in the line"),
+        efficiency=given(1.0, "fitted with the total"),
         noise=noise,
         serial=True,
         key=condition.key,

@@ -34,7 +34,7 @@ STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """Our image got to a new machine."""
 
-NO_LINK = given(float("inf"), "nothing crosses a link")
+NO_LINK = given(float("inf"), "no link is used")
 """The uplink of a place that needs none."""
 _NOTHING = given(0.0, "not done here")
 

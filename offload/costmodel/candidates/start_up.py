@@ -109,7 +109,7 @@ class Starts:
                 f"{name} {term.how if term.samples else f'{show_s(term.median)} (assumed)'}"
                 for name, term in parts.items()
             )
-            return f"bring-ups: {', '.join(told)}"
+            return f"starts: {', '.join(told)}"
         if state == "cold":
             return parts[_CONTAINER].how
         return f"prior of a machine that is {priors.STATES[state]}"

@@ -35,7 +35,7 @@ class NotKnownYet(OffloadError):
 
 _Kind = type[OffloadError]
 _DOCTOR = "To see what works: offload doctor aws"
-_CONFIGURE = "To set some up: aws configure"
+_CONFIGURE = "To set them up: aws configure"
 _SIGN_IN = (
     "To sign in again: aws sso login; for keys: aws configure; in a Learner Lab: start it, and put "
     "what AWS Details shows into ~/.aws/credentials"
@@ -83,7 +83,7 @@ def _table(*rows: tuple[str, _Kind, str, str]) -> Mapping[str, _Row]:
 _EXCEPTIONS = _table(
     ("NoCredentialsError", PlaceUnavailable, "There are no AWS credentials.", _CONFIGURE),
     ("PartialCredentialsError", PlaceUnavailable,
-     "The AWS credentials are not whole: {provider} lacks {cred_var}.", _CONFIGURE),
+     "The AWS credentials are incomplete: {provider} lacks {cred_var}.", _CONFIGURE),
     ("SSOTokenLoadError UnauthorizedSSOTokenError TokenRetrievalError", PlaceUnavailable,
      "The AWS session has expired.", _SIGN_IN),
     ("LoginError", PlaceUnavailable, "The AWS session has expired.", "To sign in again: aws login"),
@@ -93,11 +93,11 @@ _EXCEPTIONS = _table(
      "To see those there are: aws configure list-profiles"),
     ("NoRegionError", PlaceUnavailable, "No AWS region is chosen.",
      "To choose one: --region eu-central-1, or export AWS_REGION=eu-central-1"),
-    ("InvalidRegionError", UsageError, "An AWS region cannot be called {region_name!r}.", _REGIONS),
+    ("InvalidRegionError", UsageError, "{region_name!r} is not a valid AWS region.", _REGIONS),
     ("ConnectionError HTTPClientError", PlaceUnavailable,
      "AWS does not answer ({said}): no network, or no such region.", _REGIONS),
     ("ResponseParserError JSONDecodeError", PlaceUnavailable,
-     "What answers is not AWS: a network's own page, or what AWS_ENDPOINT_URL names.", _DOCTOR),
+     "The answer is not from AWS, but a network's login page or AWS_ENDPOINT_URL.", _DOCTOR),
 )  # fmt: skip
 """By the names of botocore's exceptions, or of what they are derived from."""
 
@@ -107,7 +107,7 @@ _CODES = _table(
      "AWS does not accept these credentials, or the region is not enabled for them: {said}",
      "To see whose they are: aws sts get-caller-identity; to replace them: aws configure"),
     ("RequestTimeTooSkewed", PlaceUnavailable,
-     "To AWS this computer's clock is wrong: {said}",
+     "This computer's clock is wrong, says AWS: {said}",
      "To see it: date -u; to set it: sudo timedatectl set-ntp true"),
     ("ExpiredToken ExpiredTokenException RequestExpired", PlaceUnavailable,
      "The AWS session has expired: {said}", _SIGN_IN),
@@ -121,7 +121,7 @@ _CODES = _table(
     ("VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded", QuotaUsedUp,
      "The account's quota is used up: {said}", _QUOTA),
     ("InsufficientInstanceCapacity InsufficientHostCapacity SpotMaxPriceTooLow", NoCapacity,
-     "AWS has no such machine free there now: {said}", _CAPACITY),
+     "AWS has no such machine available there now: {said}", _CAPACITY),
     ("InvalidInstanceType InvalidInstanceType.NotFound", UsageError,
      "The region has no such instance type: {said}", _TYPES),
     ("Unsupported", NoCapacity, "AWS does not offer that there: {said}", _CAPACITY),
@@ -129,17 +129,17 @@ _CODES = _table(
     ("ImageNotInPlan", UsageError, "The account's Free plan does not have that: {said}",
      "For one that it has: --ami AMI"),
     ("UnsupportedOperation IncorrectInstanceState IncorrectState", OffloadError,
-     "The machine does not do that now: {said}", "To see how it is: offload machines"),
+     "The machine cannot do that now: {said}", "To see its state: offload machines"),
     ("InvalidParameterValue InvalidParameterCombination InvalidBlockDeviceMapping", UsageError,
-     "AWS does not take what is asked for: {said}", _DOCTOR),
+     "AWS rejects the request: {said}", _DOCTOR),
     ("InvalidAMIID.NotFound InvalidAMIID.Malformed InvalidAMIID.Unavailable", UsageError,
-     "The region has no such image: {said}", _IMAGES),
+     "The region has no such AMI: {said}", _IMAGES),
     ("OptInRequired", PlaceUnavailable,
      "The account has not subscribed to what is asked for: {said}", _IMAGES),
     ("PendingVerification Blocked", PlaceUnavailable,
-     "AWS has not cleared the account yet: {said}", _DOCTOR),
+     "AWS has not verified the account yet: {said}", _DOCTOR),
     ("RequestLimitExceeded Throttling ThrottlingException TooManyRequestsException",
-     PlaceUnavailable, "AWS is asked too often: {said}", _PATIENCE),
+     PlaceUnavailable, "Too many requests to AWS: {said}", _PATIENCE),
     ("InternalError InternalFailure ServiceUnavailable Unavailable ServiceException",
      PlaceUnavailable, "AWS has a problem of its own: {said}", _PATIENCE),
     ("VPCIdNotSpecified DefaultVpcDoesNotExist", PlaceUnavailable,
@@ -154,12 +154,12 @@ _CODES = _table(
     ("DependencyViolation VolumeInUse InvalidNetworkInterface.InUse", OffloadError,
      "A machine still uses it: {said}", _PATIENCE),
     ("InvalidGroup.NotFound InvalidKeyPair.NotFound", NotKnownYet,
-     "AWS does not know everywhere yet what was just made: {said}", _PATIENCE),
+     "AWS does not know everywhere yet what was just created: {said}", _PATIENCE),
     ("InvalidKeyPair.Duplicate", OffloadError, "That name is taken: {said}",
-     "For another: --name NAME; to remove what has it: offload down NAME"),
+     "For another: --name NAME; to remove that one: offload down NAME"),
     ("IdempotentParameterMismatch IdempotentInstanceTerminated", SpentToken,
-     "An earlier attempt asked for another machine of that name: {said}",
-     "To begin again: offload down NAME"),
+     "An earlier attempt requested a different machine of that name: {said}",
+     "To start over: offload down NAME"),
 )  # fmt: skip
 """By the codes of EC2, STS, SSM and Service Quotas.
 
@@ -237,7 +237,7 @@ def explained(error: Exception) -> OffloadError:
     for known in type(error).__mro__:
         if row := _EXCEPTIONS.get(known.__name__):
             return _filled(row, {"said": said, **getattr(error, "kwargs", {})})
-    return PlaceUnavailable(f"AWS cannot be asked: {said}.", hint=_DOCTOR)
+    return PlaceUnavailable(f"AWS cannot be reached: {said}.", hint=_DOCTOR)
 
 
 def lacking(message: str) -> str | None:

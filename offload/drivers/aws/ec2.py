@@ -134,7 +134,7 @@ class Cloud:
 
         It is created in the network `vpc`, with the user's tags, if there is none; None is wherever
         the machine's is.
-        UsageError says that one of them is no range of addresses.
+        UsageError says that one of them is not an address range.
         """
         wanted = groups.ranges(cidrs)
         group = groups.made(self._ec2, name, vpc, tags) if vpc else self._group(name)

@@ -40,7 +40,7 @@ def made(ec2: Any, name: str, vpc: str, tags: Mapping[str, str]) -> str:
     if found := of(ec2, name, vpc):
         return found[0]
     raise OffloadError(
-        f"A security group {called(name)} that is not ours is in the network {vpc}.",
+        f"A security group {called(name)} that offload did not create is in the network {vpc}.",
         hint="For another: --name NAME",
     )
 
@@ -53,7 +53,7 @@ def ranges(texts: Sequence[str]) -> set[str]:
             found.add(str(ipaddress.ip_network(text, strict=False)))
         except ValueError as error:
             hint = "For one address: --allow-cidr ADDRESS/32"
-            raise UsageError(f"{text!r} is no range of addresses.", hint=hint) from error
+            raise UsageError(f"{text!r} is not an address range.", hint=hint) from error
     return found
 
 

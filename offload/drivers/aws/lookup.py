@@ -111,7 +111,7 @@ def _usual_image(clients: Clients, arch: str) -> dict[str, Any]:
     if newest := max(images, key=lambda image: str(image["CreationDate"]), default=None):
         return newest
     raise PlaceUnavailable(
-        f"The region names no Amazon Linux 2023 for {arch}.", hint="To name an image: --ami AMI"
+        f"The region names no Amazon Linux 2023 for {arch}.", hint="To name one: --ami AMI"
     )
 
 
@@ -119,23 +119,23 @@ def _image(ec2: Any, ami: str) -> dict[str, Any]:
     for image in calls.each(ec2, "describe_images", "Images", ImageIds=[ami]):
         return image
     hint = "To let offload choose it, leave --ami out"
-    raise UsageError(f"The region has no such image: {ami}.", hint=hint)
+    raise UsageError(f"The region has no such AMI: {ami}.", hint=hint)
 
 
 def _check_image(image: dict[str, Any], arch: str, spec: Spec) -> None:
-    leave = "To let offload choose an image that fits, leave --ami out"
+    leave = "To let offload choose one that fits, leave --ami out"
     name = image["ImageId"]
     if image["Architecture"] != arch:
         other = USUAL_TYPES.get(image["Architecture"], "TYPE")
         raise UsageError(
-            f"The image {name} is for {image['Architecture']}, a {spec.instance_type} is {arch}.",
-            hint=f"{leave}; for a machine that fits the image: --instance-type {other}",
+            f"The AMI {name} is for {image['Architecture']}, a {spec.instance_type} is {arch}.",
+            hint=f"{leave}; for a machine that fits the AMI: --instance-type {other}",
         )
     if str(image.get("Platform", "")).lower() == "windows":
-        raise UsageError(f"The image {name} is Windows; Linux is needed.", hint=leave)
+        raise UsageError(f"The AMI {name} is Windows; Linux is needed.", hint=leave)
     if spec.disk_gb is not None and spec.disk_gb < _disk_gb(image):
         raise UsageError(
-            f"The image {name} takes {_disk_gb(image)} GB, more than the {spec.disk_gb} asked for.",
+            f"The AMI {name} needs {_disk_gb(image)} GB, more than the {spec.disk_gb} asked for.",
             hint=f"To fit it: --disk-gb {_disk_gb(image)}",
         )
 
@@ -164,7 +164,7 @@ def _subnet_vpc(ec2: Any, spec: Spec) -> str:
     if spec.zone not in {None, zone}:
         raise UsageError(
             f"The subnet {spec.subnet} is in {zone}, not in {spec.zone}.",
-            hint="To have the subnet's zone, leave --zone out",
+            hint="To use the subnet's zone, leave --zone out",
         )
     return str(subnet["VpcId"])
 
@@ -187,7 +187,7 @@ def _check_quota(clients: Clients, spec: Spec, vcpus: int) -> None:
         return
     what = "spot machines" if spec.spot else "machines"
     raise PlaceUnavailable(
-        f"The account may have {most:.0f} vCPUs of such {what} in {spec.region}, a "
+        f"The account's quota is {most:.0f} vCPUs of such {what} in {spec.region}, a "
         f"{spec.instance_type} takes {vcpus}.",
         hint=more_quota(spec, vcpus),
     )

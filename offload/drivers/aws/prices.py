@@ -94,7 +94,7 @@ def listed(
     try:
         price = _parsed(found[0], instance_type, region)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _unnamed("its list has changed its form") from error
+        raise _unnamed("the form of its list has changed") from error
     # Whoever names the machine's price may be silent about its disk, which costs far less.
     with suppress(BotoCoreError, ClientError, IndexError, KeyError, TypeError, ValueError):
         (disk,) = products(volumeApiName="gp3", regionCode=region, productFamily="Storage")
@@ -103,7 +103,7 @@ def listed(
 
 
 def _unnamed(why: str) -> PlaceUnavailable:
-    return PlaceUnavailable(f"AWS names no price: {why.rstrip('.')}.", hint=BY_HAND)
+    return PlaceUnavailable(f"AWS gives no price: {why.rstrip('.')}.", hint=BY_HAND)
 
 
 def _parsed(product: Any, instance_type: str, region: str) -> Price:

@@ -131,8 +131,8 @@ class Engine:
             if "error" in line:
                 raise OffloadError(
                     f"The container image {tag} cannot be built: {reason[:200].rstrip('.')}.",
-                    hint="To see all of it: add --verbose. If an older one will do: "
-                    f"--container-image {tag}",
+                    hint="For the full log: --verbose. To use an older one: --container-image "
+                    f"{tag}",
                 )
             text = _COLOURS.sub("", str(line.get("stream", ""))).strip()
             if text:
@@ -215,8 +215,8 @@ def _running(container: Any) -> RunningContainer:
 def _unavailable(reason: str) -> PlaceUnavailable:
     if "Permission denied" in reason:
         return PlaceUnavailable(
-            "You may not use the Docker engine.",
-            hint="To be allowed from the next login on: sudo usermod -aG docker $USER",
+            "You have no permission to use the Docker engine.",
+            hint="To get it from the next login on: sudo usermod -aG docker $USER",
         )
     if where := os.environ.get("DOCKER_HOST"):
         return PlaceUnavailable(

@@ -49,7 +49,7 @@ class OwnImage:
         if self.model_runtime not in _RUNTIMES:
             raise PlaceUnavailable(
                 f"The container image of offload has no runtime {self.model_runtime}.",
-                hint="For one of your own that has it: --where container --container-image NAME",
+                hint="To use one of your own that has it: --where container --container-image NAME",
             )
         return _RUNTIMES[self.model_runtime]
 
@@ -158,8 +158,8 @@ def _listed(path: str) -> tuple[list[str], set[str]]:
             lines = file.read().splitlines()
     except OSError as error:
         raise OffloadError(
-            "This offload was installed without what its image is built from.",
-            hint="To install it whole: pip install --force-reinstall --no-deps offload",
+            "This offload was installed without the files to build its container image.",
+            hint="To reinstall it: pip install --force-reinstall --no-deps offload",
         ) from error
     listed = [line[1:] for line in lines if line.startswith("!")]
     dropped = {line[3:] for line in lines if line.startswith("**/")}

@@ -33,7 +33,7 @@ def unpack(archive: str, folder: str, most_bytes: int) -> None:
             while stream.tell() <= most_bytes and stream.read(_CHUNK_BYTES):
                 pass
     except (FileExistsError, NotADirectoryError) as error:
-        raise ValueError("two of its members have one name") from error
+        raise ValueError("two of its members have the same name") from error
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, RecursionError) as error:
         raise ValueError(str(error) or "it cannot be unpacked") from error
 

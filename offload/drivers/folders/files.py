@@ -257,5 +257,5 @@ def writing(
     what: str, folder: str, kind: type[OffloadError] = OffloadError
 ) -> AbstractContextManager[None]:
     """`explained`, while `what` is written to the folder that the user names with `--out`."""
-    hint = "What was written is complete. Choose another --out."
+    hint = "All rows written so far are complete. Choose another --out."
     return explained(f"Cannot write {what} to {folder}", hint, kind)

@@ -98,7 +98,7 @@ class MachineFolder:
             return None
         except (OSError, ValueError) as error:
             raise OffloadError(
-                f"What is known of the machine {self.name} cannot be read: {error}.",
+                f"The record of the machine {self.name} cannot be read: {error}.",
                 hint=f"To remove the machine: offload down {self.name}",
             ) from error
 
@@ -113,7 +113,7 @@ class MachineFolder:
                 return file.read()
         except OSError as error:
             raise OffloadError(
-                f"What belongs to the machine {self.name} is missing here: {error}.",
+                f"A file of the machine {self.name} is missing here: {error}.",
                 hint=f"To remove the machine: offload down {self.name}",
             ) from error
 
@@ -171,7 +171,8 @@ def folder(root: str, name: str) -> MachineFolder:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"A machine cannot be called {name!r}: small letters, digits and hyphens, 40 at most.",
+            f"A machine cannot be called {name!r}: use at most 40 small letters, digits and "
+            "hyphens.",
             hint="For instance: offload provision ec2 --name big",
         )
     return MachineFolder(os.path.join(root, name), name)
@@ -187,5 +188,5 @@ def folders(root: str) -> list[MachineFolder]:
 
 
 def _writing(path: str) -> AbstractContextManager[None]:
-    hint = "To keep what is known of machines elsewhere: export OFFLOAD_DATA=FOLDER"
+    hint = "To keep machine records elsewhere: export OFFLOAD_DATA=FOLDER"
     return explained(f"{path} cannot be written", hint)

@@ -70,7 +70,7 @@ def _part(folder: str, name: str, parsed: Callable[[str], T]) -> T:
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
-        why = "cannot be read: it is no text"
+        why = "cannot be read: it is not text"
     except (ValueError, csv.Error) as error:
         why = f"is damaged: {error}"
     raise UsageError(f"The file {name} of this study {why}.", hint=HINT)
@@ -180,7 +180,7 @@ def _prepare(folder: str, fixed: Json, about: Json) -> None:
     if os.path.exists(study):
         _refuse_another(study, fixed)
     elif any(os.path.exists(os.path.join(folder, name)) for name in (_RUNS, _IMAGES, _ENVIRONMENT)):
-        raise UsageError(f"{folder} holds runs of no known study.", hint=_ANOTHER)
+        raise UsageError(f"{folder} holds runs of an unknown study.", hint=_ANOTHER)
     else:
         files.write_json(study, {"schema": SCHEMA, "kind": "study"} | about | {"fixed": fixed})
     for name, columns in ((_RUNS, RUNS), (_IMAGES, PER_IMAGE)):
@@ -193,7 +193,9 @@ def _refuse_another(path: str, fixed: Json) -> None:
         with open(path, "rb") as file:
             before = _parts(loads(file.read())["fixed"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no study's that we can read.", hint=_ANOTHER) from error
+        raise UsageError(
+            f"{path} is not a study's that offload can read.", hint=_ANOTHER
+        ) from error
     now = _parts(json.loads(json.dumps(fixed)))
     changed = [name for name, value in before.items() if now.get(name) != value]
     if changed:

@@ -46,7 +46,7 @@ class Registry:
             return import_module(self.own[name])
         if name not in self.installed:
             raise UsageError(
-                f"There is no {self.kind} {name!r}.", hint=f"There is: {', '.join(self.names())}."
+                f"There is no {self.kind} {name!r}.", hint=f"Available: {', '.join(self.names())}."
             )
         try:
             return self.installed[name].load()

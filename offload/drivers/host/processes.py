@@ -29,7 +29,7 @@ def run(
         start_new_session=True,
     ) as process:
         assert process.stderr is not None
-        said = "it said nothing"
+        said = "no output"
         try:
             for line in process.stderr:
                 said = line.rstrip("\n")

@@ -91,7 +91,7 @@ class Server:
         except RuntimeError as error:
             if not self._client.is_closed:
                 raise
-            raise Unreachable(f"{self.shown}: closed meanwhile.") from error
+            raise Unreachable(f"{self.shown}: the connection was closed.") from error
 
     def close(self) -> None:
         """Close the connections; requests under way fail."""

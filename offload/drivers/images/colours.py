@@ -49,4 +49,4 @@ def check_end(source: Pil.Image) -> None:
     """
     foot = np.asarray(source.crop((0, source.height * 9 // 10, *source.size)))
     if np.isin(foot, _MISSING).all():
-        raise ImageError("damaged image: it breaks off")
+        raise ImageError("damaged image: it is truncated")

@@ -31,7 +31,7 @@ _OTHER = {
     "PDF": rb"%PDF",
     "SVG": rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?(<!DOCTYPE svg[^>]*>\s*)?<svg",
     "a web page": rb"\s*<(!doctype )?html",
-    "a pointer that git lfs pull replaces": rb"version https://git-lfs",
+    "a Git LFS pointer; run git lfs pull": rb"version https://git-lfs",
 }
 
 

@@ -45,7 +45,7 @@ def sources(given: Sources, *, sent: bool = True) -> tuple[str | Image, ...]:
     else:
         raise UsageError(f"Images are {_KINDS}, not {type(given).__name__}.")
     if not items:
-        raise UsageError("The list names no image.")
+        raise UsageError("The list is empty.")
     return tuple(_source(each, number, sent=sent) for number, each in enumerate(items, 1))
 
 
@@ -88,9 +88,9 @@ def _encoded(name: str, held: Any, *, sent: bool) -> bytes:
     if isinstance(held, np.ndarray):
         if held.dtype != np.uint8 or held.shape[2:] != (_CHANNELS,) or not held.size:
             raise UsageError(
-                f"{name} is an array of {held.dtype}, shape {list(held.shape)}; what is taken is "
-                "uint8, [height, width, 3], in the order red, green, blue.",
-                hint="Of what OpenCV read: image[..., ::-1]",
+                f"{name} is an array of {held.dtype}, shape {list(held.shape)}; use uint8, "
+                f"[height, width, 3], RGB.",
+                hint="For an OpenCV image: image[..., ::-1]",
             )
         held = Pil.fromarray(np.ascontiguousarray(held))
     out = io.BytesIO()

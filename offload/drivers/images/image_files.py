@@ -107,8 +107,8 @@ def find(
             found += map(os.path.abspath, _expand(source, walk, command))
     if not found and not problems:
         raise UsageError(
-            "The list names no image.",
-            hint=f"It has a path a line: find photos -name '*.jpg' | offload {command} -",
+            "The list is empty.",
+            hint=f"Give one path per line: find photos -name '*.jpg' | offload {command} -",
         )
     named = [source for source in sources if isinstance(source, str)]
     if len(named) == 1 and os.path.isdir(named[0]):
@@ -161,7 +161,7 @@ def _expand(source: str, walk: Walk, command: str) -> Iterable[str]:
     if os.path.isdir(source):
         found = list(walk.images(source))
         if not found and not walk.problems:
-            deeper = f"To look into its folders too: offload {command} -r {source}"
+            deeper = f"To include subfolders: offload {command} -r {source}"
             others = f"; {omission(walk.left_out)}" if walk.left_out else ""
             raise UsageError(
                 f"No images in {source}{others}.", hint="" if walk.recursive else deeper
@@ -181,7 +181,7 @@ def _expand(source: str, walk: Walk, command: str) -> Iterable[str]:
         raise UsageError(f"Nothing matches {source}.")
     raise UsageError(
         f"{printable(source)!r} does not exist.",
-        hint="To try the tool on pictures of its own: offload examples pictures",
+        hint="To get example pictures: offload examples pictures",
     )
 
 

@@ -35,7 +35,7 @@ _LIGHT_BYTES = 256 * 2**20
 _MOST_S = 10
 """Of a core: what a picture of MAX_PIXELS may take to decode where that is not known beforehand."""
 
-_TOO_MUCH = "decoding it takes more time or memory than a picture may"
+_TOO_MUCH = "decoding it takes more time or memory than allowed"
 _MOST_BYTES = (machine.usable_memory_bytes() or 8 * 2**30) // 2
 _memory = MemoryBudget(min(_MOST_BYTES, 2 * 2**30))
 
@@ -141,7 +141,7 @@ def _made(
                 with _memory.of(weight_bytes):
                     return cast("T", next(steps))
     if not heavy:
-        raise TooHeavy("this picture takes much to decode")
+        raise TooHeavy("this picture is costly to decode")
     most_s = _MOST_S * max(1, max_pixels // MAX_PIXELS)
     try:
         with (

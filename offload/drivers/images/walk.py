@@ -37,8 +37,8 @@ ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
 """The folders of a results folder that have pictures, by the paths of the photos."""
 
 _REASONS = {
-    errno.ENOENT: "no such file: vanished, or a link to nothing",
-    errno.ELOOP: "a link that leads back to itself",
+    errno.ENOENT: "no such file, or a broken link",
+    errno.ELOOP: "a link to itself",
     errno.EACCES: "no permission to read it",
 }
 

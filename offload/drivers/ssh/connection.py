@@ -24,7 +24,7 @@ _CIPHER = "aes128-gcm@openssh.com"  # the fastest by far where the processor kno
 _KEEP_ALIVE_S = 5
 _HERE = ("127.0.0.1", 0)
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
-_REFUSALS = {1: "its SSH server lets nothing through", 2: "nothing answers there"}
+_REFUSALS = {1: "its SSH server forwards nothing", 2: "nothing answers there"}
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
@@ -146,11 +146,11 @@ class Shell:
         try:
             shown = self._transport.get_remote_server_key().get_base64()
         except SSHException as error:
-            raise SshUnreachable(f"{self._shown} breaks off.") from error
+            raise SshUnreachable(f"{self._shown} closed the connection.") from error
         if shown not in _known(known_hosts, alias):
             raise HostKeyChanged(
-                f"Whoever answers at {self._address} is not {alias}: its host key is another.",
-                hint=f"To be rid of the machine: offload down {alias.removeprefix('offload-')}",
+                f"The host at {self._address} is not {alias}: its host key differs.",
+                hint=f"To remove the machine: offload down {alias.removeprefix('offload-')}",
             )
 
     def _log_in(self, login: str, private_key: str) -> None:
@@ -167,7 +167,7 @@ class Shell:
             return
         if done.is_set() and self._transport.is_active():
             raise LoginRefused(f"{login}@{self._address} does not accept our key.")
-        raise SshUnreachable(f"{self._shown} breaks off before it lets us in.")
+        raise SshUnreachable(f"{self._shown} closed the connection during login.")
 
     def _session(self, command: str, timeout_s: float = STALL_S) -> Channel:
         """A command that runs; `timeout_s` is how long it may take to begin."""

@@ -54,7 +54,7 @@ class Packets(Packetizer):
                 moved_s = time.monotonic()
             elif time.monotonic() - moved_s > self._stall_s:
                 hang_up(self._wire)
-                raise EOFError("the link takes nothing any more")
+                raise EOFError("the connection is stalled")
 
 
 def hang_up(wire: socket.socket) -> None:

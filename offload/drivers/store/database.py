@@ -152,7 +152,9 @@ class Database:
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(self.path + suffix, aside + suffix)
             os.replace(self.path, aside)
-            self.warn(f"The history {error.was}: it is kept as {aside}, and a new one is begun.")
+            self.warn(
+                f"The history {error.was}: it was moved to {aside}, and a new one was started."
+            )
 
     @contextlib.contextmanager
     def _explained(self, done: str) -> Iterator[None]:
@@ -163,7 +165,7 @@ class Database:
             if _code(error) == sqlite3.SQLITE_ERROR:
                 raise  # a statement of ours is wrong
             busy = _code(error) & 0xFF == sqlite3.SQLITE_BUSY
-            why = "another process keeps it locked" if busy else getattr(error, "strerror", error)
+            why = "another process has locked it" if busy else getattr(error, "strerror", error)
             raise OffloadError(
                 f"The history {self.path} cannot be {done}: {why}.",
                 hint="To keep it elsewhere: export OFFLOAD_DATA=DIR",

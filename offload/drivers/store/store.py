@@ -195,7 +195,7 @@ class Store:
         if not self._left_out.issuperset(damaged):
             self._left_out.update(damaged)
             ids = ", ".join(str(number) for _, number in damaged)
-            self._warn(f"What cannot be read of the history is left out: {table} {ids}.")
+            self._warn(f"Unreadable entries of the history are left out: {table} {ids}.")
             with suppress(OffloadError):
                 self._pass_over(table, [number for _, number in damaged])
                 return self._found(table, made, query, **parameters)
@@ -213,7 +213,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise OffloadError(f"The history takes no such numbers: {error}.") from error
+        raise OffloadError(f"The history cannot store such numbers: {error}.") from error
 
 
 def _row(measurement: Measurement) -> Cells:

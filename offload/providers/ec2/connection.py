@@ -97,8 +97,8 @@ def connected(local: MachineState, configured: Settings, clouds: Clouds) -> "She
         with suppress(SshUnreachable):
             return local.connect(_CONNECT_S)
     raise why or PlaceUnavailable(
-        f"The machine {local.folder.name} does not let us in: {failed}",
-        hint=f"To see to it: offload provision ec2 --name {local.folder.name}",
+        f"The machine {local.folder.name} refuses SSH: {failed}",
+        hint=f"To repair it: offload provision ec2 --name {local.folder.name}",
     ) from failed
 
 
@@ -142,9 +142,9 @@ def _locked_out(name: str, cloud: Cloud, configured: Settings) -> PlaceUnavailab
     if any(seen in ipaddress.ip_network(cidr) for cidr in let_in):
         return None
     return PlaceUnavailable(
-        f"This computer is seen at {seen} now, and the machine {name} lets in "
+        f"This computer's address is {seen} now; the machine {name} lets in "
         f"{', '.join(let_in) or 'nobody'} only.",
-        hint=f"To be let in: offload allow {name}",
+        hint=f"To let it in: offload allow {name}",
     )
 
 
@@ -160,7 +160,7 @@ def caller_cidr(configured: Settings) -> str:
     except (web.Unreachable, ValueError) as error:
         past = " past the proxy, which SSH does not use" if getproxies() else ""
         raise PlaceUnavailable(
-            f"{web.without_secrets(configured.checkip)} does not say which address this computer "
-            f"is seen at{past}.",
-            hint="To say it yourself: --allow-cidr ADDRESS/32",
+            f"{web.without_secrets(configured.checkip)} does not tell the address of this "
+            f"computer{past}.",
+            hint="To set it yourself: --allow-cidr ADDRESS/32",
         ) from error

@@ -164,11 +164,11 @@ def one(configured: Settings, name: str | None) -> MachineFolder:
     if not known:
         which = f" {name}" if name else ""
         raise UsageError(
-            f"This computer knows of no machine{which}.",
-            hint="To see what there is: offload machines; to make one: offload provision ec2",
+            f"This computer knows no machine{which}.",
+            hint="To list them: offload machines; to create one: offload provision ec2",
         )
     which = ", ".join(folder.name for folder in known)
-    raise UsageError(f"Which machine: {which}?", hint="Say its name.")
+    raise UsageError(f"Which machine: {which}?", hint="Give its NAME.")
 
 
 def meant(configured: Settings, name: str | None) -> str:
@@ -191,8 +191,8 @@ def record_of(folder: MachineFolder) -> MachineRecord:
     record = folder.record()
     if record is None:
         raise UsageError(
-            f"Nothing is known of the machine {folder.name}.",
-            hint=f"To bring it up: offload provision ec2 --name {folder.name}",
+            f"There is no record of the machine {folder.name}.",
+            hint=f"To create it: offload provision ec2 --name {folder.name}",
         )
     return record
 

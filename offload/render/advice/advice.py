@@ -15,12 +15,12 @@ from offload.render.words import Show, between, capital, count, percent, spoken,
 _RARE = 0.05
 """Shares of cases beyond this one and its complement are not worth a word."""
 _MEANS = {
-    "start-up": "start-up is most of it, more images would hardly take longer",
-    "uplink": "the uplink is the bottleneck, a faster machine there would not help",
-    "server": "the machine there is the bottleneck, a faster uplink would not help",
-    "client": "preparing images here is the bottleneck, a faster machine there would not help",
-    "downlink": "receiving answers is the bottleneck, a faster machine there would not help",
-    "latency": "the round trip is the bottleneck, a machine nearby would help",
+    "start-up": "start-up is the bottleneck: more images hardly take longer",
+    "uplink": "the uplink is the bottleneck: a faster machine does not help",
+    "server": "the machine is the bottleneck: a faster uplink does not help",
+    "client": "preparing images here is the bottleneck: a faster machine does not help",
+    "downlink": "receiving answers is the bottleneck: a faster machine does not help",
+    "latency": "the round trip is the bottleneck: a nearer machine helps",
 }
 """A bottleneck -> what that means, where it means more than that a machine is no faster."""
 
@@ -91,7 +91,7 @@ def why(advice: Advice) -> str:
     if advice.confidence == "high":
         return ""
     if not choice.chosen.keeps_limits:
-        return "nothing keeps the limits, this comes closest"
+        return "nothing meets the limits, this comes closest"
     if choice.too_close:
         second = max((p, other) for other, p in choice.p_best.items() if other != name)
         shares = [(choice.p_best[name], name), second]
@@ -102,7 +102,7 @@ def why(advice: Advice) -> str:
         return "; ".join(dict.fromkeys(assumed))
     if len(choice.p_best) == 1:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
-        return "nothing else keeps the limits" if others else "no other place was measured"
+        return "nothing else meets the limits" if others else "no other place was measured"
     return f"it is best in {percent(choice.p_best[name])} of cases"
 
 
@@ -128,13 +128,13 @@ def _split(advice: Advice, *, every: bool) -> Iterator[str]:
             between(each.images, (each.low, each.high), "{:,.0f}".format)
             for each in option.shares.counts
         )
-        yield f"Of the images, {local} gets {here} and {remote} {there}."
+        yield f"Share of the images: {here} {local}, {there} {remote}."
         if (usd := advice.usd_per_saved_s) is not None:
             yield f"Each second that this saves over {local} alone costs {show_usd(usd)}."
     at_most, limit = option.shares.at_most, advice.goal.max_cost_usd
     if at_most is not None and limit is not None:
         can = f"{count(at_most, 'image')} at most" if at_most else "no image"
-        yield f"For {show_usd(limit)}, {remote} can do {can} of a split."
+        yield f"Within {show_usd(limit)}, {remote} can do {can} of a split."
 
 
 def break_evens(advice: Advice, *, every: bool) -> Iterator[str]:
@@ -190,19 +190,19 @@ _SHOW: Mapping[str, Show] = {
 }
 _WORDS = {
     "images": "From {value} images on, {later} is faster than {sooner}",
-    "uplink": "With {value} up or more, {other} would be faster than {base}",
-    "image size": "With images of {value} or less, {other} would be faster than {base}",
+    "uplink": "With an uplink of {value} or more, {other} is faster than {base}",
+    "image size": "With images of {value} or less, {other} is faster than {base}",
     "value of an hour": "If an hour of your time is worth {value} or more, {other} pays",
-    "price": "At up to {value} an hour for its machine, {other} pays",
+    "price": "If its machine costs {value} an hour or less, {other} pays",
 }
 _STAYS = {
-    "uplink": "Down to {value} up, {other} stays faster than {base}",
+    "uplink": "With an uplink of {value} or more, {other} stays faster than {base}",
     "image size": "With images of up to {value}, {other} stays faster than {base}",
 }
 _NEVER = {
     "images": "At any number of images, {ahead} is faster than {behind}",
-    "uplink": "Whatever the uplink, {ahead} is faster than {behind}",
-    "image size": "Whatever the images weigh, {ahead} is faster than {behind}",
-    "value of an hour": "Whatever an hour of your time is worth, {ahead} is the better one",
-    "price": "At no price of its machine would it pay to leave {base}",
+    "uplink": "At any uplink, {ahead} is faster than {behind}",
+    "image size": "At any image size, {ahead} is faster than {behind}",
+    "value of an hour": "At any value of your time, {ahead} is better",
+    "price": "At any price of the machine, {base} is better",
 }

@@ -17,16 +17,16 @@ from offload.render.words import SHOW, between, count, percent, span, spoken, to
 
 NAMES = {
     "startup_s": "start-up",
-    "first_s": "more for the first image",
+    "first_s": "extra for the first image",
     "prepare_s": "preparing an image",
     "sent_bytes": "sent per image",
     "goodput": "uplink",
     "rtt_s": "round trip",
     "service_s": "detecting an image",
     "download_s": "receiving an answer",
-    "efficiency": "measured over modelled",
-    "local_contention": "slower here meanwhile",
-    "remote_contention": "slower there meanwhile",
+    "efficiency": "measured / modelled",
+    "local_contention": "slowdown here",
+    "remote_contention": "slowdown there",
 }
 """A term's name -> what people call it."""
 _MOST = 4
@@ -123,14 +123,14 @@ def _row_name(advice: Advice, candidate: AnyCandidate) -> str:
     if candidate.choosable:
         return f"{name} (this machine)" if candidate.key in advice.served_here else name
     if isinstance(candidate, SplitCandidate):
-        return f"{name}, if it gained more"
+        return f"{name}, gains too little"
     state = STATES.get(candidate.state)
     if state is None:
         return f"{candidate.place}, if measured"
     if candidate.upload_max_side_px is None:
         return f"{candidate.place}, if {state}"
     unlike = (candidate.agreement or 0.0) < advice.by_hand.min_agreement
-    return f"{name}, if {'alike enough' if unlike else state}"
+    return f"{name}, if {'similar enough' if unlike else state}"
 
 
 def assumed(advice: Advice, candidate: AnyCandidate) -> str:
@@ -140,7 +140,7 @@ def assumed(advice: Advice, candidate: AnyCandidate) -> str:
     if not candidate.key:
         return f"{named(candidate)} was not measured"
     if isinstance(candidate, SplitCandidate):
-        return f"how much the places of a {SPLIT} slow each other is assumed"
+        return f"how much the places of a {SPLIT} slow each other down is assumed"
     terms = [NAMES[name] for name in candidate.assumptions]
     are = "is" if len(terms) == 1 else "are"
     return f"{' and '.join(terms)} of {named(candidate)} {are} assumed"
@@ -236,26 +236,26 @@ def billing(advice: Advice, now: datetime) -> Iterator[str]:
         yield f"Nothing is billed: {billed.how}."
         return
     parts = billed.parts_usd_per_h()
-    as_of = f" as of {billed.as_of}" if billed.as_of else ""
+    as_of = f", {billed.as_of}" if billed.as_of else ""
     yield (
         f"A remote machine costs {show_usd(sum(parts.values()))} an hour: the instance "
         f"{show_usd(parts['instance'])} ({billed.how}{as_of}), its IPv4 address "
         f"{show_usd(parts['IPv4'])}, {billed.disk_gb} GB of disk {show_usd(parts['disk'])}."
     )
     if billed.assumed:
-        yield "A server that runs already is taken to be yours, at $0."
+        yield "A server that runs already counts as yours, at $0."
     yield (
         f"One that is started for the job is billed {show_s(prices.MINIMUM_BILLED_S)} at least, "
         f"and stays {show_s(billed.idle_s)} after it."
     )
     yield (
-        f"What it sends is free for {show_bytes(prices.EGRESS_FREE_BYTES)} a month, and "
-        f"{show_usd(prices.EGRESS_USD_PER_GB)} a GB from there on."
+        f"What it sends is free up to {show_bytes(prices.EGRESS_FREE_BYTES)} a month, then "
+        f"{show_usd(prices.EGRESS_USD_PER_GB)} a GB."
     )
     listed = date.fromisoformat(billed.as_of) if billed.as_of else now.date()
     days = (now.date() - listed).days
     if days > _OLD_DAYS:
         yield (
-            f"warning: the price is {days} days old; to name today's: offload advise "
-            "--price USD_PER_HOUR"
+            f"warning: the price is {days} days old; to set today's: offload advise --price "
+            "USD_PER_HOUR"
         )

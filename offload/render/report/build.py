@@ -28,7 +28,7 @@ def document(study: Study, wanted: Templates | None = None) -> Document:
         Section("Methodology and approach", method.design(compared)),
         Section("Measures", method.measures(compared), level=2),
         Section("Set-up", method.setup(compared), level=2),
-        Section("How to do it again", method.reproduction(compared), level=2),
+        Section("Reproduction", method.reproduction(compared), level=2),
         Section("Results", results.opening(compared)),
         Section("Total time", results.makespan(compared), level=2),
         Section("Where the time goes", results.where(compared), level=2),

@@ -147,7 +147,7 @@ class Comparisons:
 
     def when(self, column: str) -> str:
         """Which seconds are meant, where there are two kinds."""
-        said = ", start-up included" if column == COLD else ", once all is up"
+        said = ", start-up included" if column == COLD else ", when warm"
         return said if self.cold_pairs else ""
 
     @cached_property

@@ -63,10 +63,8 @@ def architecture(compared: Comparisons) -> Figure | None:
     there = [_site(study, variant) for variant in list(far.values())[:2]]
     here = DiagramSite("machine with the images", [_here(study, place) for place in near])
     most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
-    caption = (
-        f"What was used: {count(len(used), 'place')} ({listing(used)}), and the way of an image to "
-        f"{'each' if len(used) > 1 else 'it'}."
-    )
+    caption = f"What was used: {count(len(used), 'place')} ({listing(used)})"
+    caption += f", and how an image gets to {'each' if len(used) > 1 else 'it'}."
     svg = _draw([most], here, there)
     return Figure("architecture", svg, caption, 1.0 if there else 0.64)
 

@@ -30,7 +30,7 @@ class Templates:
         try:
             return self.contents[name].decode()
         except UnicodeDecodeError as error:
-            raise self.broken(name, None, "it is no UTF-8") from error
+            raise self.broken(name, None, "it is not UTF-8") from error
 
     def path(self, name: str) -> str:
         """Where one of them is, for people."""

@@ -54,8 +54,7 @@ class Address:
         token = self.token or ""
         if not (token.isascii() and token.isprintable() and token == token.strip()):
             raise UsageError(
-                "The token cannot be sent: it holds more than ASCII's printable characters, or a "
-                "space at an end.",
+                "The token cannot be sent: use printable ASCII without a space at either end.",
                 hint="To make one, there and here: OFFLOAD_TOKEN=$(openssl rand -hex 16)",
             )
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -85,14 +84,14 @@ def ask(server: Server, address: Address, pause: Callable[[float], None] = time.
         info = typed.parse(wire.Info, reply.body) if version == __version__ else None
     except ValueError as error:
         raise PlaceUnavailable(
-            f"{server.shown} is no offload server: {wire.INFO} answers {reply.status}.",
+            f"{server.shown} is not an offload server: {wire.INFO} answers {reply.status}.",
             hint=address.hint,
         ) from error
     if info is None:
         raise PlaceUnavailable(
             f"{server.shown} runs offload {version}, this is offload {__version__}: their "
             "answers may differ.",
-            hint=f"To make them the same, there or here: pip install offload=={__version__}",
+            hint=f"To use the same version, there or here: pip install offload=={__version__}",
         )
     return info
 
@@ -124,7 +123,7 @@ def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
     if not same:
         raise PlaceUnavailable(
             f"{shown} serves {theirs.name} (SHA-256 {theirs.sha256[:12]}…), not {ours}.",
-            hint="To take what it serves, leave --model and the setting model out; to serve "
+            hint="To use what it serves, leave out --model and the setting model; to serve "
             "another: offload serve --model NAME",
         )
 
@@ -150,5 +149,5 @@ def refusal(reply: Reply) -> wire.Refusal:
 
 def refused(shown: str, token: str | None) -> PlaceUnavailable:
     """The failure of a server that wants another token than `token`."""
-    what = "refuses the token" if token else "wants a token"
+    what = "refuses the token" if token else "needs a token"
     return PlaceUnavailable(f"{shown} {what}.", hint="To give it: export OFFLOAD_TOKEN=…")

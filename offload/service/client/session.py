@@ -166,7 +166,9 @@ class ServerSession:
         if reply.status != HTTPStatus.OK:
             raise Unanswered(detail(reply))
         if query and len(reply.body) != query["bytes"]:
-            raise Unanswered(f"{self._server.shown} sends another number of bytes than asked for")
+            raise Unanswered(
+                f"{self._server.shown} sends a different number of bytes than asked for"
+            )
         return reply
 
     def _send(self, trip: "_Trip") -> Reply:
@@ -207,10 +209,10 @@ class ServerSession:
                 raise ValueError(f"{len(answer.detections)} detections are more than asked for")
         except ValueError as error:
             self._unreadable += 1
-            why = f"{self._server.shown} answers what we cannot use: {error}"
+            why = f"{self._server.shown} sends an unusable answer: {error}"
             if self._unreadable < _MOST_UNREADABLE:
                 raise Refused(why) from error
-            why += f"; after {self._unreadable} such answers it is asked no more."
+            why += f"; after {self._unreadable} such answers it gets no more requests."
             raise PlaceUnavailable(why, hint=self._address.hint) from error
         self._unreadable = 0
         return answer

@@ -26,7 +26,7 @@ from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
 
 _ENDING = Problem(
-    HTTPStatus.SERVICE_UNAVAILABLE, "The server is ending.", headers={"Connection": "close"}
+    HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.", headers={"Connection": "close"}
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -42,9 +42,9 @@ class Wishes(BaseModel):
     classes: list[ClassName] = Field([], alias="class", description="Names or ids; all if empty.")
     max_detections: int = Field(Selection().max_detections, ge=1, le=2**31)
     iou: Share = Field(
-        Selection().max_iou, description="Drop boxes that overlap a better one more."
+        Selection().max_iou, description="Drop boxes whose overlap with a better one is larger."
     )
-    max_pixels: int | None = Field(None, ge=1, le=2**62, description="At most the server's own.")
+    max_pixels: int | None = Field(None, ge=1, le=2**62, description="At most the server's limit.")
 
     def selection(self, min_score: float) -> Selection:
         """The selection; `min_score` where none is wished."""
@@ -61,7 +61,7 @@ class ProbeWishes(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="How many to send.")
+    bytes: int = Field(ge=0, le=wire.MOST_PROBE_BYTES, description="Number of bytes to send.")
 
 
 def create(service: Service) -> FastAPI:
@@ -185,7 +185,7 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
         # Starlette reads headers as Latin-1; this gives the bytes back that were sent.
         theirs = sent.credentials.encode("latin-1") if sent else b""
         if not hmac.compare_digest(theirs, token.encode()):
-            detail = "The token is wrong." if theirs else "This server wants a token."
+            detail = "The token is wrong." if theirs else "This server needs a token."
             headers = {"WWW-Authenticate": "Bearer"}
             raise Problem(HTTPStatus.UNAUTHORIZED, detail, headers=headers)
 

@@ -19,11 +19,11 @@ def refusal(scope: Scope, *, trusted: bool) -> Problem | None:
     foreign = headers.get("sec-fetch-site") == "cross-site"
     if not trusted:
         if host is not None and not is_loopback(_name(host)):
-            detail = "Without a token this server answers its own machine alone: ask 127.0.0.1."
+            detail = "Without a token this server answers only its own machine: use 127.0.0.1."
             return Problem(HTTPStatus.MISDIRECTED_REQUEST, detail)
         foreign |= origin is not None and origin.partition("//")[2] != host
     if foreign:
-        return Problem(HTTPStatus.FORBIDDEN, "A page from elsewhere may not ask this server.")
+        return Problem(HTTPStatus.FORBIDDEN, "Pages of other sites may not use this server.")
     return None
 
 

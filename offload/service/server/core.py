@@ -48,14 +48,14 @@ class Metrics:
         self._images = Counter("offload_images", "Images detected.", registry=kept)
         seconds = Histogram(
             "offload_image_seconds",
-            "Where an image's seconds went.",
+            "Seconds per image, by phase.",
             ["phase"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=kept,
         )
         self._phases = [seconds.labels(name) for name in wire.TIMINGS]
         self.in_progress = Gauge(
-            "offload_requests_in_progress", "Waiting or at work.", registry=kept
+            "offload_requests_in_progress", "Waiting or in progress.", registry=kept
         )
         self.held_bytes = Gauge("offload_held_bytes", "Bodies in memory.", registry=kept)
 
@@ -117,7 +117,7 @@ class Slots:
             ClientDisconnect: the sender has gone.
         """
         if self.in_progress >= self.engine.concurrency + self.info.queue:
-            raise self._crowded(f"All slots are busy and the queue of {self.info.queue} is full.")
+            raise self._crowded(f"All workers are busy and the queue of {self.info.queue} is full.")
         self.in_progress += 1
         leaving = asyncio.create_task(_leave_with(request, asyncio.current_task()))
         try:
@@ -149,7 +149,7 @@ class Slots:
         def work(*, heavy: bool) -> wire.Answer:
             begun_s = self.clock()
             if begun_s - asked_s > self.patience_s:
-                raise self._crowded(f"No slot was free for {self.patience_s:g} s.")
+                raise self._crowded(f"No worker was free for {self.patience_s:g} s.")
             self.at_work.add(threading.get_ident())
             try:
                 found = self.engine.detect(Image("", make()), selection, max_pixels, heavy=heavy)

@@ -70,7 +70,7 @@ class Intake:
             ClientDisconnect: the sender has gone.
         """
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-            detail = "This server unpacks nothing: send the body without a Content-Encoding."
+            detail = "This server does not decompress: send the body without a Content-Encoding."
             headers = {"Accept-Encoding": "identity"}
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, headers=headers)
         # A float, as Python reads no integer of thousands of digits; zeros may lead.
@@ -91,10 +91,10 @@ class Intake:
                 body.data = await self._read(request, body, keep)
         except TimeoutError as error:
             if body.evicted:
-                detail = "Too much is being sent at once; send again later."
+                detail = "Too much is being sent at once; try again later."
                 raise later(HTTPStatus.TOO_MANY_REQUESTS, detail, 1.0) from error
             detail = (
-                f"The body stopped coming for {self.idle_s:g} s, or came with less than "
+                f"The body stalled for {self.idle_s:g} s, or was slower than "
                 f"{_LEAST_BYTES_PER_S:g} bytes/s."
             )
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail) from error

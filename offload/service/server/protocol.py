@@ -33,7 +33,7 @@ class PatientProtocol(HttpToolsProtocol):
     _unread: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _pending_bytes = 0
-    _refusal = Problem(HTTPStatus.BAD_REQUEST, "This is no HTTP request.")
+    _refusal = Problem(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request."""
@@ -90,7 +90,7 @@ class PatientProtocol(HttpToolsProtocol):
         for the next request.
         """
         if self.parser.should_upgrade():
-            detail = "This server speaks HTTP/1.1 alone: send no Upgrade, no CONNECT."
+            detail = "This server speaks only HTTP/1.1: send no Upgrade and no CONNECT."
             raise self._refuse(HTTPStatus.BAD_REQUEST, detail)
         self._pending_bytes = 0
         self._arrived()
@@ -98,7 +98,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
         if len(self.pipeline) > MAX_PIPELINED:
-            raise self._refuse(HTTPStatus.BAD_REQUEST, "Too many requests follow without waiting.")
+            raise self._refuse(HTTPStatus.BAD_REQUEST, "Too many pipelined requests.")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""

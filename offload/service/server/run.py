@@ -26,7 +26,7 @@ from offload.service.server.protocol import PatientProtocol
 _ROUND_S, _MOST_ROUNDS = 0.2, 15
 """A server that ends waits for so many seconds in which nobody comes, but so often at most."""
 
-_THIS_MACHINE = "For this machine's own use: offload serve --host 127.0.0.1"
+_THIS_MACHINE = "For this machine only: offload serve --host 127.0.0.1"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -136,7 +136,7 @@ def _job(question: Question) -> tuple[int, float | None]:
     found = image_files.find(question.sources, recursive=question.recursive, command="advise")
     sizes = [size for size in map(found.size_bytes, found.paths) if size]
     if not sizes:
-        raise UsageError("There is no image to advise on.", hint="offload advise --images 200")
+        raise UsageError("There are no images to advise on.", hint="offload advise --images 200")
     return len(sizes), float(sum(sizes))
 
 
@@ -193,7 +193,7 @@ def _notes(measurements: Sequence[Measurement]) -> list[str]:
     for place, m in newest.items():
         age = now - datetime.datetime.fromisoformat(m.taken_at)
         if age > _OLD:
-            notes.append(f"What is known of {place} is {age.days} days old.")
+            notes.append(f"The measurements of {place} are {age.days} days old.")
         if m.condition.network not in {None, machine.network()}:
             notes.append("The link was measured from another network.")
     return notes

@@ -54,7 +54,7 @@ class Question:
         """Refuse what cannot be meant, before anything is looked up."""
         if bool(self.sources) == (self.images is not None):
             raise UsageError(
-                "advise wants either a folder of images or their number.",
+                "advise needs either a folder of images or their number.",
                 hint="For instance: offload advise --images 200",
             )
         for option, value, known in (
@@ -68,8 +68,8 @@ class Question:
             raise UsageError(f"--images takes a number from 1 to {_MOST_IMAGES:,}.")
         if self.optimize == "cost" and self.value_of_time_usd_per_h is not None:
             raise UsageError(
-                "--value-of-time already weighs seconds against dollars; --optimize cost would "
-                "weigh seconds at nothing.",
+                "--value-of-time already weighs seconds against dollars; --optimize cost ignores "
+                "time.",
                 hint="Leave one of the two out.",
             )
         if not 0 <= self.min_agreement <= 1:

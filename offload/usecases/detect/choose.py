@@ -31,9 +31,8 @@ def decided(request: Request, context: Context) -> tuple[Request, Advice]:
     """
     if "-" in request.sources:
         raise UsageError(
-            "--where auto looks at the images before it reads them, and standard input names them "
-            "only once.",
-            hint="Name the list's file instead: offload detect list.txt --where auto",
+            "--where auto reads the list twice, and standard input can be read only once.",
+            hint="Use a file instead: offload detect list.txt --where auto",
         )
     configured = context.settings
     url = request.url or (registry.label(configured, request.machine) or configured.url)

@@ -19,7 +19,7 @@ from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 from offload.usecases.history.query import shown
 
-_SAME_MODEL = "Give --model the file that the server has."
+_SAME_MODEL = "Give --model the server's model file."
 
 
 def config(request: Request, context: Context, endpoint: Endpoint | None = None) -> PlaceConfig:

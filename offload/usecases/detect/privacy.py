@@ -90,15 +90,15 @@ def check(request: Request, context: Context, found: ImageList) -> None:
         staying = KeepLocalRules(found.root, patterns(request, context.settings))
         if number := sum(path in staying for path in found.paths):
             raise UsageError(
-                f"{number} of {len(found.paths)} images must stay here, and --where "
+                f"{number} of {len(found.paths)} images must stay here, but --where "
                 f"{request.where} sends all.",
-                hint="To have those done here and the others there: --where split"
+                hint="To do those here and the others there: --where split"
                 + (f" --with {request.where}" if request.where != REMOTE else ""),
             )
     for pattern in dict.fromkeys(request.keep_local):
         staying = KeepLocalRules(found.root, [pattern])
         if not any(path in staying for path in found.paths):
-            context.reporter.warn(f"--keep-local {pattern!r} names none of the images.")
+            context.reporter.warn(f"--keep-local {pattern!r} matches none of the images.")
 
 
 def leaving(request: Request, context: Context) -> tuple[ImageList, list[str], int]:

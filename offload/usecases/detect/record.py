@@ -111,7 +111,7 @@ def kept_in_store(
                 store.note(outcome)
             return outcome
     except OffloadError as error:
-        context.reporter.warn(f"This {what} could not be remembered: {error}")
+        context.reporter.warn(f"This {what} could not be recorded: {error}")
         return None
 
 

@@ -80,7 +80,7 @@ class Request:
             yield "--keep-local is empty.", "For instance: --keep-local 'faces/**'"
         if self.where == SPLIT and (len(self.others) > 1 or here in self.others):
             hint = f"For instance: --where split --with {REMOTE}"
-            yield "A split is between this process and one other place.", hint
+            yield "A split uses this process and one other place.", hint
         if self.url is not None and self.machine is not None:
             yield "--url and --machine name two servers.", "Leave one of the two out."
         if self.fallback not in {None, here}:
@@ -103,12 +103,12 @@ class Request:
             takers = _takers(name)
             used = self.where, self.fallback or self.where
             if takers and not _takers(name, self.others, used):
-                wrong = f"{_option(name)} does nothing with --where {self.where}."
-                yield wrong, f"It goes with --where {', '.join(takers)} or {AUTO}."
+                wrong = f"{_option(name)} has no effect with --where {self.where}."
+                yield wrong, f"It needs --where {', '.join(takers)} or {AUTO}."
         if self.where == SPLIT and self.fallback is not None:
-            yield "--fallback is what --where split does anyway.", "Leave --fallback out."
+            yield "--where split falls back by itself.", "Leave --fallback out."
         if self.upload_quality != _DEFAULTS["upload_quality"] and self.upload_max_side is None:
-            wrong = "--upload-quality is that of the smaller copy that --upload-max-side asks for."
+            wrong = "--upload-quality needs --upload-max-side."
             yield wrong, "For instance: --upload-max-side 640 --upload-quality 85"
 
     @property
@@ -221,7 +221,7 @@ def _check_names(names: Sequence[str], besides: Sequence[str] = ()) -> None:
 
 
 def _there_is(names: Iterable[str]) -> str:
-    return f"There is: {', '.join(names)}."
+    return f"Available: {', '.join(names)}."
 
 
 def fitting(

@@ -139,7 +139,7 @@ def attempt(
             row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mtime_ns=file.mtime_ns
         )
         if formats.breaks_off(data):
-            row = replace(row, note="the file breaks off")
+            row = replace(row, note="the file is truncated")
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)

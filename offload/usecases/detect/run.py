@@ -152,8 +152,9 @@ def detection(
             results = stack.enter_context(opened)
             if results.set_aside:
                 context.reporter.warn(
-                    f"Lines of the log in {request.out} that were no rows ({results.set_aside}) "
-                    f"are kept in {results_dir.UNREADABLE}; their images are done again."
+                    f"Lines of the log in {request.out} that could not be read "
+                    f"({results.set_aside}) are kept in {results_dir.UNREADABLE}; their images "
+                    "are done again."
                 )
             left = [p for p in found.paths if p in found.held or not results.holds(found.root, p)]
             todo = replace(found, paths=left)

@@ -53,7 +53,7 @@ def detect(
                 reporter.emit(event)
             elif isinstance(event, Built):
                 if event.done == 0:
-                    reporter.note("Building the container image: minutes, but only once.")
+                    reporter.note("Building the container image: takes minutes, once.")
             elif event is not None:
                 heard.append(event)
 
@@ -78,4 +78,4 @@ def _failure(code: int, said: str, heard: Sequence[Event]) -> OffloadError:
         if isinstance(event, Failed):
             return _ERRORS.get(event.exit_code, OffloadError)(event.text, hint=event.hint)
     kind = _ERRORS.get(code, OffloadError)
-    return kind(f"A process of its own ended with exit code {code}: {said}")
+    return kind(f"The subprocess ended with exit code {code}: {said}")

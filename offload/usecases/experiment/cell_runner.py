@@ -45,10 +45,10 @@ class LinkShaper:
         except ValueError as error:
             raise UsageError(f"--link-command cannot be read: {error}.", hint=hint) from error
         if rates and not words:
-            said = "--link names rates, and --link-command is not there to shape the link to them."
+            said = "--link needs --link-command to shape the link."
             raise UsageError(said, hint=hint)
         if words and not (rates and any("{mbit}" in word for word in words)):
-            what = "takes no rate: it has no {mbit}" if rates else "does nothing without --link"
+            what = "has no {mbit} for the rate" if rates else "needs --link"
             raise UsageError(f"--link-command {what}.", hint=hint)
         self.command, self._words = command, words
         self._last_mbit: float | None = None
@@ -146,8 +146,8 @@ class CellRunner:
             totals, document = detected.totals, detected.document
             was_there = StartPhase.CREATE not in totals["phases"]
             if stays_up(cell.place) and cell.cold == was_there:
-                how = "was there already" if cell.cold else "was not there any more"
-                raise OffloadError(f"The container {how}, so this is no run as it was asked for.")
+                how = "existed already" if cell.cold else "was gone"
+                raise OffloadError(f"The container {how}: this run was not as requested.")
             facts = {
                 "host": dict(document["detected_on"]),
                 "model": document["model"],

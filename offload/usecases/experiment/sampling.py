@@ -53,7 +53,7 @@ def drawn(
     have = len(found.paths)
     if have < wanted:
         raise UsageError(
-            f"{wanted} images are asked for, and there are {have}.",
+            f"{wanted} images are asked for, but there are {have}.",
             hint=f"For instance: --images {','.join(map(str, usual(have)))}" if have else "",
         )
     luck = random.Random(seed)  # noqa: S311 - no secret hangs on it

@@ -257,7 +257,7 @@ def _billing(
     """What the remote machine costs, and its kind if it is a rented one."""
     rented = remote is not None and places.means_rented(remote, configured)
     if price_usd_per_h is not None and (remote is None or rented):
-        raise UsageError("--price is that of a server at --url.", hint="Leave it out here.")
+        raise UsageError("--price is for a server at --url.", hint="Leave it out here.")
     if remote is None or not rented:
         return Billing(price_usd_per_h or 0.0, "set by hand"), None
     record = registry.connected(configured, remote.machine).record

@@ -22,7 +22,7 @@ from offload.places import known
 from offload.usecases.history import query
 
 _ALL = -1
-_TO_LIST = "To see what there is: offload profile list"
+_TO_LIST = "To list them: offload profile list"
 
 
 Added = tuple[Sequence[tuple[int, Measurement]], int, Sequence[tuple[str, LineFit]]]

@@ -42,8 +42,8 @@ def known(file: str | None, model: str | None, url: str | None, context: Context
         everybody_s, measurements = measurements, [m for m in measurements if _is_ours(m)]
         if len(everybody_s) > len(measurements) and not _jobs(measurements):
             context.reporter.warn(
-                "All that is known was measured on another machine, and is left out; to answer "
-                "for that machine: offload advise --from FILE"
+                "All measurements are of another machine and are left out; to answer for that "
+                "machine: offload advise --from FILE"
             )
     else:
         measurements, past = read(file)
@@ -60,7 +60,7 @@ def of_model(model: ModelIdentity, url: str | None, context: Context) -> History
             measurements = [m for _, m in store.measurements(model=model.sha256) if _is_ours(m)]
             past = store.outcomes()
     except OffloadError as error:
-        context.reporter.warn(f"Nothing is known of any place: {error}")
+        context.reporter.warn(f"The measurements cannot be used: {error}")
         return History(model.name, [], [])
     return History(model.name, _at(url, measurements), [o for o in past if o.model == model.name])
 
@@ -113,7 +113,7 @@ def _of_one_model(
         others = sorted({m.condition.model.name for m in jobs})
         raise UsageError(
             f"Nothing was measured with the model {asked!r}, only with {', '.join(others)}.",
-            hint=f"To measure it: offload profile PHOTOS --model {asked}; to ask of {others[0]}: "
+            hint=f"To measure it: offload profile PHOTOS --model {asked}; to use {others[0]}: "
             f"--model {others[0]}",
         )
     if model is None:

@@ -70,5 +70,5 @@ def sample_warnings(
     if statistics.outliers(trips_s, _NOTICEABLE_S["round trip"]):
         yield (
             f"Round trips took from {min(trips_s) * 1000:.0f} to {max(trips_s) * 1000:.0f} ms: the "
-            "link is unsteady; profile again, or over a cable."
+            "link is unsteady; profile again, or use a cable."
         )

@@ -159,9 +159,9 @@ class Measurer:
         if probes and one_s > left_s:
             longer_s = 2 * (one_s + self.budget.spent_s)
             warnings.append(
-                f"By its link the place gets one image in {one_s:.1f} s, longer than was left of "
-                "the budget: none was sent as it is, nor a smaller copy to compare with it. To "
-                f"send some: --budget {longer_s:.0f}s; for copies alone: --upload-max-side 640"
+                f"Sending one image takes {one_s:.1f} s, longer than what was left of the budget: "
+                "no full-size image was sent, and no smaller copy compared with it. To send some: "
+                f"--budget {longer_s:.0f}s; for copies only: --upload-max-side 640"
             )
             return Burst(session.slots, session.concurrency)
 
@@ -171,7 +171,7 @@ class Measurer:
             late = so_far.drain_s > self.budget.left_s - reserve_s
             return late or (so_far.precise and long_enough)
 
-        self._begins("images as they are")
+        self._begins("full-size images")
         done = self._burst(session, self.images.paths[: self._most(probes)], enough)
         if done.failures:
             path, reason = next(iter(done.failures.items()))

@@ -74,7 +74,7 @@ def machine_warnings(
     if load is not None and load / cores > _BUSY:
         yield (
             f"This machine was busy before we began (load {load:.1f} on {cores} "
-            "cores): close what else is running and profile again."
+            "cores): close other programs and profile again."
         )
     if burstable:
         yield (

@@ -73,7 +73,9 @@ class Deployment:
         answers = partial(self.says, ask)
         with self.phases.of(StartPhase.ENGINE):
             try:
-                self.patience.until(answers, _ENGINE_S, "The machine's Docker engine stays away.")
+                self.patience.until(
+                    answers, _ENGINE_S, "The machine's Docker engine does not start."
+                )
             except PlaceUnavailable as error:
                 said = self.says("sudo -n tail -n 3 /var/log/cloud-init-output.log") or ""
                 last = said.strip().splitlines()[-1:]
@@ -119,11 +121,11 @@ class Deployment:
                 except OffloadError as error:
                     if way == "build" or engine_arch != arch:
                         raise
-                    self.reporter.warn(f"{error} It is sent instead.")
+                    self.reporter.warn(f"{error} The container image is sent instead.")
         if engine_arch is None:
             raise OffloadError(
-                "The machine reaches no registry to build the container image from, and no Docker "
-                "engine here could send it.",
+                "The machine cannot reach a registry to build the container image, and there is "
+                "no Docker engine here to send it.",
                 hint="To start one here: sudo systemctl start docker",
             )
         if engine_arch != arch:

@@ -146,7 +146,7 @@ class MachineLaunch:
         return self.patience.until(launched, _KNOWN_S, late)
 
     def _switched_on(self, machine: Machine) -> None:
-        late = f"The machine {machine.name} does not stop, and cannot be started before."
+        late = f"The machine {machine.name} does not stop, so it cannot be started."
         self.patience.until(lambda: self._now(machine).state == "stopped" or None, _LAUNCH_S, late)
         try:
             self.cloud.start(machine.id)
@@ -170,7 +170,7 @@ class MachineLaunch:
                 raise self._unaddressed(now, is_new=is_new)
             return None
 
-        late = f"The machine {machine.name} ({machine.id}) does not come up."
+        late = f"The machine {machine.name} ({machine.id}) does not start."
         there = self.patience.until(running, _LAUNCH_S, late)
         self.local.seen(there)
         return there
@@ -194,7 +194,7 @@ class MachineLaunch:
             why = found[0].why_ended or ""
             kind = NoCapacity if "InsufficientInstanceCapacity" in why else PlaceUnavailable
             raise kind(
-                f"The machine {machine.name} ({machine.id}) has ended while it came up"
+                f"The machine {machine.name} ({machine.id}) ended while starting"
                 f"{f': {why}' if why else ''}".rstrip(".")
                 + ".",
                 hint="To try again: the same command; for another type: --instance-type",
@@ -221,6 +221,6 @@ def check(machine: Machine, spec: Spec, local: MachineState, cloud: Cloud) -> No
 
 def _not_ours(name: str) -> OffloadError:
     return OffloadError(
-        f"There is a machine {name} whose key is not on this computer.",
+        f"The key of the machine {name} is not on this computer.",
         hint=f"For one of your own: --name NAME; to remove that one: offload down {name}",
     )

@@ -110,7 +110,7 @@ def each_region(regions: Sequence[At], ask: Callable[[At], T], context: Context)
         if len(refusals) == len(regions):
             raise refusal
         name = region if isinstance(region, str) else region[0]
-        context.reporter.warn(f"Nothing is known of {name}: {refusal}")
+        context.reporter.warn(f"The state of {name} is unknown: {refusal}")
 
 
 def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
@@ -154,8 +154,8 @@ def _there(context: Context, folder: MachineFolder) -> tuple[MachineRecord, Clou
     found = connection.machines_of(MachineState(folder, record), cloud)
     if not found:
         raise UsageError(
-            f"There is no machine {name} any more.",
-            hint=f"To bring one up: offload provision ec2 --name {name}; to forget it: "
+            f"The machine {name} no longer exists.",
+            hint=f"To create one: offload provision ec2 --name {name}; to forget it: "
             f"offload down {name}",
         )
     return record, cloud, found[0]
@@ -185,7 +185,7 @@ def shell(context: Context, name: str | None, command: Sequence[str]) -> int:
     """A shell on the machine, or one command there; its exit code."""
     program = shutil.which("ssh")
     if program is None:
-        raise OffloadError("There is no ssh here.", hint="sudo apt-get install openssh-client")
+        raise OffloadError("ssh is not installed here.", hint="sudo apt-get install openssh-client")
     local = registry.connected(context.settings, name)
     # Says why, where it does not answer.
     connection.connected(local, context.settings, context.clouds).close()

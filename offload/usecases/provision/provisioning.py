@@ -80,12 +80,12 @@ def carry_out(
             raise
         spec = plan.otherwise.record.spec
         where = f" in {spec.zone}" if spec.zone else ""
-        context.reporter.warn(f"{error} Now for a {spec.instance_type}{where}.")
+        context.reporter.warn(f"{error} Trying a {spec.instance_type}{where}.")
         return carry_out(plan.otherwise, context, begins)
     except SshUnreachable as error:
         raise PlaceUnavailable(
             f"The machine {plan.record.spec.name} has stopped answering: {error}",
-            hint="To go on: the same command",
+            hint="To continue: the same command",
         ) from error
 
 
@@ -100,7 +100,7 @@ def _carried_out(
     folder = machine_files.folder(configured.machines_path, plan.record.spec.name)
     patience, phases = Waiter(context.stop), Phases(time.monotonic, phase_begins)
     if folder.is_locked:
-        reporter.warn(f"Another offload is at work on {folder.name}; waiting for it.")
+        reporter.warn(f"Another offload command is using {folder.name}; waiting for it.")
     with folder.locked(patience.check), ExitStack() as stack:
         began_s = time.monotonic()  # whatever was waited for before
         now = folder.record() or plan.record  # of two processes the second finds what the first did
@@ -191,7 +191,7 @@ def brought_up(
         facts={"from": came_from, "image": image},
     )
     if context.settings.history:
-        kept_in_store([measurement], lambda _store: None, context, what="bring-up")
+        kept_in_store([measurement], lambda _store: None, context, what="start of a machine")
     return measurement
 
 
@@ -216,12 +216,12 @@ def _let_in(local: MachineState, patience: Waiter) -> "Shell":
 
     name = local.folder.name
     try:
-        return patience.until(let_in, _LET_IN_S, f"The machine {name} does not let us in over SSH.")
+        return patience.until(let_in, _LET_IN_S, f"The machine {name} refuses SSH.")
     except TimedOut as error:
         seen = ", ".join(local.record.spec.allow_cidrs)
         raise PlaceUnavailable(
             f"{error} {last} It lets in {seen}.".replace("  ", " "),
-            hint=f"If SSH leaves here by another address: offload allow {name} --allow-cidr CIDR",
+            hint=f"If SSH uses another address: offload allow {name} --allow-cidr CIDR",
         ) from error
 
 

@@ -81,7 +81,7 @@ def down(
         record = registry.readable(folder)
         if record is None and folder.exists and region is None:
             raise UsageError(
-                f"What is known of the machine {name} does not say where it is.",
+                f"The record of the machine {name} does not say where it is.",
                 hint=f"To see: offload machines --all-regions; then: offload down {name} --region "
                 "REGION",
             )
@@ -96,8 +96,8 @@ def down(
         if others := remove(name, ours, cloud, patience, told):
             things = ", ".join(f"{each.kind} {each.id}" for each in others)
             context.reporter.warn(
-                f"What else is called {name} has no key of ours, and stays: {things}. To be asked "
-                f"about it: offload down --orphans --region {cloud.region}"
+                f"Other things called {name} are not of this computer, and stay: {things}. To "
+                f"remove them: offload down --orphans --region {cloud.region}"
             )
         if record is None or local is not None:
             folder.remove()
@@ -117,7 +117,7 @@ def _asked(cloud: Cloud, folder: MachineFolder, may: May) -> Ours | None:
     if not found and not folder.exists:
         raise UsageError(
             f"There is no machine {folder.name} in {cloud.region}.",
-            hint="To see what there is: offload machines --all-regions",
+            hint="To list machines: offload machines --all-regions",
         )
     return Ours({each.id for each in found}) if not found or may(found) else None
 
@@ -203,7 +203,7 @@ def remove(name: str, ours: Ours, cloud: Cloud, patience: Waiter, told: Told) ->
         return None if left else found
 
     try:
-        return patience.until(gone, _GONE_S, f"Not everything of the machine {name} is gone.")
+        return patience.until(gone, _GONE_S, f"Part of the machine {name} could not be removed.")
     except TimedOut as error:
         why = " ".join([str(error), *map(str, refusals[:1])])
         raise OffloadError(why, hint=f"To try again: offload down {name}") from error

@@ -123,8 +123,8 @@ class SplitMonitor:
         if self._drained and view.left and not any(p.is_open or p.in_progress for p in view.places):
             whys = "; ".join(f"{name}: {why}" for name, why in self._drained.items())
             raise PlaceUnavailable(
-                f"Nothing may take the {view.left} images that are left ({whys}).",
-                hint="To have all done here: --where local",
+                f"No place can take the {view.left} images left ({whys}).",
+                hint="To do all here: --where local",
             )
 
     def _join(self, view: View) -> None:
@@ -149,7 +149,7 @@ class SplitMonitor:
             return
         for place in view.places:
             if not place.is_here and place.is_open and not place.in_progress:
-                self._drained[place.name] = "what is left must stay here"
+                self._drained[place.name] = "the images left must stay here"
                 self.split.drain(place.name)
                 self.reporter.emit(events.PlaceReleased(place.name))
 

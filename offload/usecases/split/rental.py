@@ -124,7 +124,7 @@ class OnDemandMachine:
         """The machine, serving; afterwards as it was before, unless it came up and is kept.
 
         Raises:
-            OffloadError: it does not come up.
+            OffloadError: it does not start.
         """
         came_up = False
         try:
@@ -157,7 +157,7 @@ class OnDemandMachine:
                 raise
             most = show_usd(self.monitor.limits.max_usd or 0.0)
             raise PlaceUnavailable(
-                f"The machine {self.rental.name} is given up: before it is up, it would cost more "
+                f"The machine {self.rental.name} is given up: before it is ready it costs more "
                 f"than --max-cost {most}."
             ) from error
         if self._bill is None:

@@ -51,8 +51,8 @@ def conclusions(compared: Comparisons) -> list[Block]:
         "From how many images on?": prose.crossing_sentences(compared),
         "What is the bottleneck?": prose.bottleneck_sentences(compared),
         "What would change it?": _changes(compared),
-        "How much confidence?": _confidence(compared),
-        "What this study cannot say.": _unknown(compared),
+        "How confident is this?": _confidence(compared),
+        "Limits.": _unknown(compared),
     }
     return [block for lead, said in leads.items() for block in paragraph(*said, lead=lead)]
 
@@ -60,7 +60,7 @@ def conclusions(compared: Comparisons) -> list[Block]:
 def _verdict(compared: Comparisons, pair: Pair) -> str:
     when = compared.when(pair.column)
     if not pair.clear or round(pair.ratio, 2) == 1:
-        unclear = "no difference that could be told from chance"
+        unclear = "no clear difference"
         told = "hardly a difference" if pair.clear else unclear
         return compared.say("verdict_same", difference=told, pair=pair, when=when)
     if pair.ratio > 1:
@@ -145,7 +145,7 @@ def _uploads(compared: Comparisons) -> Iterator[str]:
         if variant.upload_max_side_px is not None and both:
             pair = Pair(one[max(both)], other[max(both)])
             at = compared.names.at(variant, "upload_max_side_px")
-            how = f"{longer(pair.ratio)} " if pair.clear else "not to be told apart from "
+            how = f"{longer(pair.ratio)} " if pair.clear else "not clearly different from "
             yield compared.say("uploads", at=at, pair=pair, how=how)
 
 

@@ -84,7 +84,7 @@ def predicted(compared: Comparisons) -> list[Block]:
         return []
     choices, places = predictions.choices(study, compared.variants), _accuracy(study, runs, say)
     text = paragraph(
-        "@predictions compares each run with what had been predicted of it, @accuracy the places.",
+        "@predictions compares each run with its prediction, @accuracy the places.",
         say("chosen", choices=choices) if choices else "",
         say("lost", lost=choices.lost or None) if choices else "",
     )
@@ -100,15 +100,15 @@ def _accuracy(study: Study, runs: Sequence[MeasuredRun], say: Say) -> Table:
         "place": lambda each: each.place,
         "predictions": lambda each: f"{each.accuracy.runs:,}",
         "median error (%)": lambda each: _percent(each.accuracy.median_error),
-        "nine in ten (%)": lambda each: _percent(each.accuracy.high_error),
+        "90th percentile (%)": lambda each: _percent(each.accuracy.high_error),
     }
     if any(each.accuracy.within is not None for each in places):
         columns["in the interval (%)"] = lambda each: _percent(each.accuracy.within)
     if bad := any(each.bad for each in places):
         columns["reason"] = lambda each: _reason(each, say) if each.bad else ""
     rows = [[shown(each) for shown in columns.values()] for each in places]
-    caption = "Errors of the predictions without their signs: half and nine in ten are within"
-    caption += ", and how many runs took a time in the interval that was to hold 90 %."
+    caption = "Absolute errors of the predictions: median and 90th percentile"
+    caption += ", and the share of runs within the 90 % interval."
     return Table("accuracy", caption, list(columns), rows, numbers=not bad)
 
 
@@ -157,7 +157,7 @@ def failures(compared: Comparisons) -> list[Block]:
     if more := len(reasons) - len(rows):
         rest = len(study.failed) - sum(int(number) for number, _ in rows)
         rows.append((str(rest), f"for {count(more, 'other reason')}"))
-    text = "@failures shows the failed runs, which count for nothing else."
+    text = "@failures shows the failed runs; they are not included elsewhere."
     header = "runs", "place and reason"
     return [
         *paragraph(text, lost),

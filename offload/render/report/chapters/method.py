@@ -41,7 +41,7 @@ def design(compared: Comparisons) -> list[Block]:
     ]
     seen = "@factors shows what was varied."
     if same := [*_same(study)]:
-        seen = "@factors shows what was varied, @job what was not."
+        seen = "@factors shows what was varied, @job what was constant."
         table = Table("job", "The same in all runs.", ("", "was"), same, numbers=False)
         blocks.append(table)
     if study.picture:
@@ -82,7 +82,7 @@ def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
     yield "images in a job", ", ".join(f"{number:,}" for number in compared.numbers)
     for name, (title, unit) in _FACTORS.items():
         if values := levels(study.runs, name):
-            rest = ", or as it is" if name == "upload_max_side_px" and _sent_as_is(study) else ""
+            rest = ", or full size" if name == "upload_max_side_px" and _sent_as_is(study) else ""
             yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + rest
     starts = {run.lane.cold for run in study.runs}
     yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"

@@ -48,9 +48,9 @@ def _figure(compared: Comparisons) -> str:
     study, variants = compared.study, compared.variants
     told = [f"Total time of jobs of {count(max(compared.measured), 'image')} at most."]
     if study.repeats > 1:
-        told.append(f"Bars: 90 % of the resampled medians of {study.repeats} runs.")
+        told.append(f"Bars: 90 % intervals of the medians of {study.repeats} runs.")
     if any(crossing.images for crossing in compared.crossings):
-        told.append("Vertical lines: from there on another place is faster.")
+        told.append("Vertical lines: another place becomes faster.")
     settings = max(headline.settings(study, variant) for variant in variants)
     if settings > 1:
         told.append(f"Each place is shown at the fastest of up to {settings} settings.")
@@ -78,7 +78,7 @@ def _makespans(compared: Comparisons) -> Table:
     )
     header = "images", *(f"{compared.names.short(v)} ({unit})" for v in variants)
     repeats, some = compared.study.repeats, len(compared.numbers) - len(numbers)
-    meant = f"medians of up to {repeats} runs, and what 90 % of resamples hold"
+    meant = f"medians of up to {repeats} runs, with 90 % intervals"
     more = f" {count(some, 'more number')} of images not shown." if some else ""
     caption = f"Total time by number of images: {meant if repeats > 1 else '1 run each'}.{more}"
     return Table("makespans", caption, header, in_one_unit(rows, scale))
@@ -124,11 +124,9 @@ def where(compared: Comparisons) -> list[Block]:
     where += setting(groups[-1].lane) * (len(compared.variants) == 1)
     images = {group.images for group in groups}
     over = f", jobs of {count(images.pop(), 'image')}" if len(images) == 1 else ""
-    caption = (
-        f"{where}, {share} of an image's time is {phase}. Mean share of an image's time{over}, "
-        "waiting included."
-    )
-    seen = "@phases shows what an image spends its time on."
+    caption = f"{where}, {share} of an image's time is {phase}."
+    caption += f" Mean shares of an image's time{over}, waiting included."
+    seen = "@phases shows how an image's time divides."
     svg = figures.where_time_goes(groups, list(rows))
     return [*paragraph(seen), Figure("phases", svg, caption)]
 
@@ -154,7 +152,7 @@ def scaling(compared: Comparisons) -> list[Block]:
         seen = f"{drawn}@{rates.name} {'' if drawn else 'shows '}throughput."
         blocks += paragraph(seen, *_saturation(compared, sweep))
         if message:
-            bars = " Bars: 90 % of the resampled medians." * (compared.study.repeats > 1)
+            bars = " Bars: 90 % intervals of the medians." * (compared.study.repeats > 1)
             caption = f"{message} Medians of jobs of {count(sweep.images, 'image')}.{bars}"
             blocks.append(Figure(name, figures.response(sweep, name), caption))
         blocks.append(rates)
