@@ -5,17 +5,19 @@
 #
 # BASE     the Python to build on, which is not pinned: `just base` prints it by digest
 # RUNTIME  tflite, or tensorflow, which runs SavedModels as well
+# TARGET   server, or lambda: the same with AWS' runtime client, for a function of AWS Lambda
 # MODEL    what is served: builtin, a name or URL that is pulled now, or a path below models/
 ARG BASE=python:3.11-slim
 
 FROM $BASE AS libraries
 ARG RUNTIME=tflite
+ARG TARGET=server
 COPY container/*.txt /tmp/build/
 # What goes again serves other hardware, compilers and numpy's own tests: 45 MB.
 # Bytecode that is never checked against its source loads faster, and outlives changed time stamps.
 RUN python -m venv --without-pip /opt/offload/venv \
  && python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \
-        -r /tmp/build/$RUNTIME.txt \
+        -r /tmp/build/$RUNTIME.txt $(test $TARGET != lambda || echo -r /tmp/build/lambda.txt) \
  && cd /opt/offload/venv/lib/python3*/site-packages \
  && rm -rf ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/vendors \
         ai_edge_litert/tools/apply_plugin_main tensorflow/include clang \

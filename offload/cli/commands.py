@@ -6,7 +6,7 @@ import typer
 from typer import Option
 
 from offload.cli import advise, detect, doctor, experiment, models, profile, serve
-from offload.cli.provisioning import machines, provision
+from offload.cli.provisioning import functions, machines, provision
 from offload.version import __version__
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ app.command("accuracy")(advise.accuracy)
 app.command("experiment")(experiment.experiment)
 app.command("report")(experiment.report)
 app.command("serve")(serve.serve)
+provision.app.command(functions.PLACE)(functions.provision)
 app.add_typer(provision.app, name="provision")
 app.command("machines")(machines.machines)
 app.command("start")(machines.start)

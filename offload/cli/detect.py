@@ -29,8 +29,8 @@ def detect(
         str,
         Option(
             help="The place to run at: local, in this process; container, on this machine; remote, "
-            "a machine that runs offload serve; split, local and another together, with the "
-            "options of both; auto, what "
+            "a machine that runs offload serve; lambda, a function on AWS Lambda; split, local and "
+            "another together, with the options of both; auto, what "
             "offload advise would choose (remote only if a server is named or a machine rented)."
         ),
     ] = "local",
@@ -128,15 +128,18 @@ def detect(
     concurrency: options.Concurrency = None,
     timeout_s: options.TimeoutS = 60.0,
     max_retries: Annotated[
-        int, Option(min=0, help="remote, container: attempts after the first.")
+        int, Option(min=0, help="remote, container, lambda: attempts after the first.")
     ] = 5,
     fallback: Annotated[
-        str | None, Option(help="remote, container: local detects here what gets no answer there.")
+        str | None,
+        Option(help="remote, container, lambda: local detects here what gets no answer there."),
     ] = None,
     upload_max_side: Annotated[
         int | None,
         Option(
-            min=16, metavar="PX", help="remote, container: send smaller copies of larger pictures."
+            min=16,
+            metavar="PX",
+            help="remote, container, lambda: send smaller copies of larger pictures.",
         ),
     ] = None,
     upload_quality: options.UploadQuality = 90,

@@ -28,11 +28,15 @@ def experiment(
             "Numbers of images. [default: 1,2,5,10,20,50,100,200 as far as there are so many]",
         ),
     ] = None,
-    where: Annotated[str, Option(metavar="PLACE,…", help="Of local, container, remote.")] = "local",
+    where: Annotated[
+        str, Option(metavar="PLACE,…", help="Of local, container, remote, lambda.")
+    ] = "local",
     repeats: Annotated[int, Option(min=1, max=1000, help="How often each cell is done.")] = 3,
     concurrency: Annotated[
         Any,
-        options.levels("--concurrency", "N,…", "remote, container: requests in flight.", most=1024),
+        options.levels(
+            "--concurrency", "N,…", "remote, container, lambda: requests in flight.", most=1024
+        ),
     ] = None,
     replicas: Annotated[
         Any, options.levels("--replicas", "N,…", "container: how many share the images.", most=64)
@@ -48,7 +52,7 @@ def experiment(
         options.levels(
             "--upload-max-side",
             "PX,…",
-            "remote, container: longest sides of smaller copies; full for none.",
+            "remote, container, lambda: longest sides of smaller copies; full for none.",
             _side_px,
             least=16,
         ),

@@ -133,18 +133,19 @@ Concurrency = Annotated[
     Option(
         min=1,
         max=1024,
-        help="remote, container: requests in flight. [default: enough to hide the latency]",
+        help="remote, container, lambda: requests in flight. [default: enough to hide the "
+        "latency; of lambda 10]",
     ),
 ]
 TimeoutS = Annotated[
-    float, Option("--timeout", min=0.1, help="remote, container: seconds without progress.")
+    float, Option("--timeout", min=0.1, help="remote, container, lambda: seconds without progress.")
 ]
 UploadQuality = Annotated[int, Option(min=1, max=100, help="JPEG quality of those copies.")]
 StripMetadata = Annotated[
     bool,
     Option(
         "--strip-metadata",
-        help="remote, container: send pictures without location and other metadata.",
+        help="remote, container, lambda: send pictures without location and other metadata.",
     ),
 ]
 ContainerImage = Annotated[

@@ -57,8 +57,8 @@ def run(
         Option(
             min=16,
             metavar="PX",
-            help="remote, container: smaller copies to measure beside the images themselves. "
-            "[default: some, if the link is the limit]",
+            help="remote, container, lambda: smaller copies to measure beside the images "
+            "themselves. [default: some, if the link is the limit]",
         ),
     ] = None,
     upload_quality: options.UploadQuality = 90,

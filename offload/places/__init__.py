@@ -16,6 +16,7 @@ from offload.providers import PROVIDERS, PlaceConfig
 
 PLACES = {
     "local": "offload.places.inprocess",
+    "lambda": "offload.places.function",
 }
 """The name `--where` takes -> its module."""
 

@@ -8,6 +8,7 @@ import typer
 
 from offload.cli import consent, options
 from offload.cli.process import stopping_on_interrupt
+from offload.cli.provisioning import functions
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from offload.domain.events import Reporter
     from offload.domain.machines import Resource
     from offload.usecases.context import Context
-    from offload.usecases.provision.teardown import Told
+    from offload.usecases.provision.teardown import May, Told
 
 
 def machines(
@@ -114,7 +115,11 @@ def ssh(
 def down(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A rented machine. [default: the only one, if any]"),
+        typer.Argument(
+            metavar="NAME",
+            help="A rented machine, or lambda or lambda:NAME for a function. [default: the only "
+            "machine, if any]",
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every machine that this computer knows of.")
@@ -173,11 +178,20 @@ def down(
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
-
-        def remove(each: str) -> None:
-            teardown.down(context, each, where, profile, told, partial(_agreed, yes=yes))
-
+        remove = partial(_remove, context, where, profile, told, partial(_agreed, yes=yes))
         _each(names, remove, context.reporter)
+
+
+def _remove(
+    context: "Context", region: str | None, profile: str | None, told: "Told", may: "May", name: str
+) -> None:
+    """Remove a machine, or a function."""
+    from offload.usecases.provision import teardown
+
+    if name.partition(":")[0] == functions.PLACE:
+        functions.down(context, name, region, profile, told)
+    else:
+        teardown.down(context, name, region, profile, told, may)
 
 
 def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:

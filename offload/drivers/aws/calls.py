@@ -136,6 +136,8 @@ _CODES = _table(
      "The region has no such image: {said}", _IMAGES),
     ("OptInRequired", PlaceUnavailable,
      "The account has not subscribed to what is asked for: {said}", _IMAGES),
+    ("ResourceNotFoundException", PlaceUnavailable, "There is no such function: {said}",
+     "To bring one up: offload provision lambda; to use another: export OFFLOAD_FUNCTION=ARN"),
     ("PendingVerification Blocked", PlaceUnavailable,
      "AWS has not cleared the account yet: {said}", _DOCTOR),
     ("RequestLimitExceeded Throttling ThrottlingException TooManyRequestsException",
@@ -161,7 +163,7 @@ _CODES = _table(
      "An earlier attempt asked for another machine of that name: {said}",
      "To begin again: offload down NAME"),
 )  # fmt: skip
-"""By the codes of EC2, STS, SSM and Service Quotas.
+"""By the codes of EC2, STS, SSM, Service Quotas and Lambda.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """

@@ -163,6 +163,12 @@ def ago(taken_at: str, now: datetime) -> str:
 
 def billing(billed: Billing, now: datetime) -> Iterator[str]:
     """What the dollars are made of, a sentence each."""
+    if calls := billed.calls:
+        yield (
+            f"A function's calls cost {show_usd(1e6 * calls.usd_per_call)} a million and "
+            f"{show_usd(3600 * calls.usd_per_s)} an hour that one works or starts ({calls.how}, as "
+            f"of {calls.as_of}); a free allowance is not taken off."
+        )
     if not billed.usd_per_h:
         yield f"Nothing is billed: {billed.how}."
         return

@@ -1,0 +1,72 @@
+"""Functions of AWS Lambda: what one would be and cost, what came up."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from offload.domain.units import show_usd
+from offload.render import tables
+from offload.render.messages import say_lines
+
+if TYPE_CHECKING:
+    from offload.drivers.aws.functions import FunctionConfig
+    from offload.usecases.provision.functions import FunctionPlan
+
+_USUAL_S = 0.1
+"""What a photo about takes a core, where nobody measured."""
+_CALLS = (
+    "CreateRepository, PutLifecyclePolicy, the push of an image, CreateRole, PutRolePolicy, "
+    "CreateLogGroup, PutRetentionPolicy, CreateBucket, PutPublicAccessBlock, "
+    "PutLifecycleConfiguration, PutBucketTagging, CreateFunction"
+)
+
+
+def plan(plan: "FunctionPlan", *, as_json: bool) -> None:
+    """What would be made, on standard output."""
+    if not as_json:
+        return tables.print_lines(_plan_lines(plan))
+    return tables.write_json({
+        "kind": "plan", "region": plan.region, "function": asdict(plan.options),
+        "there": asdict(plan.before) if plan.before else None, "price": asdict(plan.price),
+        "model": asdict(plan.model.identity),
+    })  # fmt: skip
+
+
+def announce(plan: "FunctionPlan", *, quiet: bool) -> None:
+    """The same on standard error, before the question."""
+    if not quiet:
+        say_lines(*_plan_lines(plan))
+
+
+def _plan_lines(plan: "FunctionPlan") -> Iterator[str]:
+    options, price = plan.options, plan.price
+    yield (
+        f"{options.name}: a function of {options.memory_mb} MB in {plan.region} that detects with "
+        f"{plan.model.identity.name}"
+    )
+    each = price.usd(1000, 1000 * _USUAL_S)
+    yield (
+        f"It costs nothing while nobody calls it, but for its image: about $0.02 a month. 1,000 "
+        f"images of {_USUAL_S:g} s each cost {show_usd(each)}, and {show_usd(price.usd_per_s)} "
+        f"each second that an environment starts ({price.how}, as of {price.as_of})."
+    )
+    if there := plan.before:
+        yield f"It is there, with {there.memory_mb} MB; what differs is changed."
+    else:
+        role = f"the role {options.role}" if options.role else "a role that may write its log"
+        yield (
+            f"Created: a repository with its image, {role}, a log group, a private bucket for "
+            "images that are too large for a call, a function."
+        )
+        yield f"Calls: {_CALLS}."
+
+
+def provisioned(up: "FunctionConfig", *, as_json: bool) -> None:
+    """A function that can be called."""
+    if as_json:
+        return tables.write_json({"kind": "function", "function": asdict(up)})
+    return tables.print_lines([
+        f"{up.name} in {up.region}: {up.memory_mb} MB, {up.arch}; it can be called",
+        "To use it:    offload detect photos/ --where lambda",
+        f"To remove it: offload down lambda:{up.name} --region {up.region}",
+    ])  # fmt: skip
