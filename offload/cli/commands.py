@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from offload.cli import advise, detect, doctor, experiment, models, profile, serve
+from offload.cli import advise, detect, doctor, drop, experiment, models, profile, serve
+from offload.cli.function import PLACE
 from offload.cli.provisioning import functions, machines, provision
 from offload.version import __version__
 
@@ -39,8 +40,10 @@ app.command("accuracy")(advise.accuracy)
 app.command("experiment")(experiment.experiment)
 app.command("report")(experiment.report)
 app.command("serve")(serve.serve)
-provision.app.command(functions.PLACE)(functions.provision)
+provision.app.command(PLACE)(functions.provision)
 app.add_typer(provision.app, name="provision")
+app.command("drop")(drop.drop)
+app.command("results")(drop.results)
 app.command("machines")(machines.machines)
 app.command("start")(machines.start)
 app.command("stop")(machines.stop)

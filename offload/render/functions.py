@@ -1,14 +1,15 @@
 """Functions of AWS Lambda: what one would be and cost, what came up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain.units import show_usd
 from offload.render import tables
-from offload.render.messages import say_lines
+from offload.render.messages import say_lines, shown
 
 if TYPE_CHECKING:
+    from offload.drivers.aws.drops import Failure
     from offload.drivers.aws.functions import FunctionConfig
     from offload.usecases.provision.functions import FunctionPlan
 
@@ -58,7 +59,23 @@ def _plan_lines(plan: "FunctionPlan") -> Iterator[str]:
             f"Created: a repository with its image, {role}, a log group, a private bucket for "
             "images that are too large for a call, a function."
         )
+        if plan.drop_box:
+            yield (
+                "And for the drop box: S3 tells the function of what is put into the bucket, a "
+                "table for rows, a queue for what fails. They cost by the request: about $0.000006 "
+                "a picture."
+            )
         yield f"Calls: {_CALLS}."
+
+
+def failures(found: "Iterable[Failure]", *, as_json: bool) -> None:
+    """A line for each picture that has no row."""
+    if as_json:
+        return tables.write_json({"kind": "failures", "failures": [asdict(each) for each in found]})
+    rows = [(shown(each.path), shown(each.why), each.request) for each in found]
+    if not rows:
+        return tables.print_lines(["Nothing failed."])
+    return tables.print_table(("image", "why", "request"), rows, folded=("why",))
 
 
 def provisioned(up: "FunctionConfig", *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """A function's environment put together: its model is loaded and warm, then it takes calls."""
 
+import functools
 import os
 import tempfile
 from collections.abc import Callable
@@ -8,12 +9,15 @@ from typing import Any
 from offload import detectors
 from offload.detectors import source
 from offload.domain.vision import Image, Selection
+from offload.drivers.aws import account
+from offload.drivers.aws.drops import DropBox
 from offload.drivers.host import machine
 from offload.drivers.http import web
 from offload.drivers.images import image_files, pictures
 from offload.places.inprocess import InProcess
 from offload.service.function.answering import Function
 from offload.service.function.call import MOST_BYTES
+from offload.service.function.dropped import DroppedPictures
 from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
@@ -25,8 +29,11 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 """
 
 
-def opened(context: Context, memory_mb: int) -> Callable[[Any, Any], Any]:
+def opened(
+    context: Context, memory_mb: int, table: str = "", where: str = ""
+) -> Callable[[Any, Any], Any]:
     """What AWS Lambda calls with an event and a context; `memory_mb` is what the function has.
+    Rows of dropped pictures go into `table`, and say that they were made at `where`.
 
     Raises:
         OffloadError: there is no model, or it cannot be run.
@@ -61,10 +68,23 @@ def opened(context: Context, memory_mb: int) -> Callable[[Any, Any], Any]:
     )
     function = Function(engine, info, machine.process_age_s(), _fetched, context.clock)
 
+    def box(bucket: str) -> DropBox:
+        return DropBox(_clients(), bucket, table)
+
+    dropped = DroppedPictures(engine, info, box, context.clock, machine.now, where)
+
     def handler(event: Any, called: Any) -> Any:
+        if isinstance(event, dict) and "Records" in event:
+            return dropped.answer(event, called.aws_request_id)
         return function.answer(event, called.aws_request_id)
 
     return handler
+
+
+@functools.cache
+def _clients() -> Callable[[str], Any]:
+    """boto3's, whose import takes a while, which only drop boxes need."""
+    return functools.cache(functools.partial(account.client, account.session()))
 
 
 def _fetched(url: str) -> bytes:

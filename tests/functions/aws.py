@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.becoming import Begun, spawner
 from tests.conftest import PROJECT
+from tests.testbed.drops import Delivery
 from tests.testbed.functions import Invoking, Starting
 from tests.testbed.runtime import Launch, Program, Service
 
@@ -58,10 +59,13 @@ def as_process(_function: Any) -> Launch:
 
 @dataclass
 class Account:
-    """An account of AWS that answers at `url`; `service` runs its functions."""
+    """An account of AWS that answers at `url`; `service` runs its functions, `delivery` tells them
+    of what S3 has.
+    """
 
     url: str
     service: Service
+    delivery: Delivery
     clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -102,6 +106,7 @@ class Account:
 @contextmanager
 def account(most: int = 10, starting: Starting = as_process) -> Iterator[Account]:
     """One that runs at most so many calls at a time, whose functions are started so."""
+    from moto.s3 import notifications
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -116,10 +121,12 @@ def account(most: int = 10, starting: Starting = as_process) -> Iterator[Account
 
     service = Service(most)
     app = Invoking(DomainDispatcherApplication(create_backend_app), service, starting)
+    notifications._invoke_awslambda = app.tell  # which would want an engine
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     try:
-        yield Account(f"http://127.0.0.1:{server.server_port}", service)
+        app.endpoint = f"http://127.0.0.1:{server.server_port}"
+        yield Account(app.endpoint, service, app.delivery)
     finally:
         service.rest()
         server.shutdown()

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.functions.aws import NAME, Account, account
+from tests.functions.bench import Bench, Engine
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,12 @@ def here(aws: Account, home: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     for name, value in aws.settings.items():
         monkeypatch.setenv(name, value)
     return aws
+
+
+@pytest.fixture
+def bench(here: Account) -> Iterator[Bench]:
+    one = Bench(here, Engine(here))
+    yield one
+    if one.there():
+        one.down()
+    assert not one.there()

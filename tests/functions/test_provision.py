@@ -1,164 +1,19 @@
 """A function brought up and taken down, in moto's account; the engine only says that it built."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.events import Reporter, Sent
-from offload.drivers import settings
-from offload.drivers.aws.function_parts import FunctionParts
-from offload.usecases.context import Context
-from offload.usecases.provision.functions import FunctionOptions, carry_out, planned, remove
+from offload.domain.events import Sent
+from offload.usecases.provision.functions import FunctionOptions
 from tests.conftest import Offload
-from tests.contexts import context
 from tests.functions.aws import REGION, Account
+from tests.functions.bench import NAME, Bench, Clients, Cut
 
 pytestmark = pytest.mark.xdist_group("functions")
-
-NAME = "photos"
-WISH = FunctionOptions(NAME)
-MAKES = ("create_", "put_", "update_", "delete_")
-
-
-class Cut(BaseException):
-    """The client is gone."""
-
-
-@dataclass
-class Clients:
-    """boto3's clients of an account; after so many calls that change something we are gone."""
-
-    account: Account
-    left: int = 1000
-    made: list[str] = field(default_factory=list)
-
-    def __call__(self, service: str) -> Any:
-        return _Cutting(self.account.client(service), self)
-
-
-@dataclass
-class _Cutting:
-    client: Any
-    clients: Clients
-
-    def __getattr__(self, operation: str) -> Any:
-        call, clients = getattr(self.client, operation), self.clients
-        if not operation.startswith(MAKES):
-            return call
-
-        def cut(**asked: Any) -> Any:
-            clients.left -= 1
-            if clients.left < 0:
-                raise Cut
-            clients.made.append(operation)
-            return call(**asked)
-
-        return cut
-
-
-@dataclass
-class Engine:
-    """Has built and pushed what it was told to."""
-
-    account: Account
-    arch: str = "x86_64"
-    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    built: list[Mapping[str, str]] = field(default_factory=list)
-    pushed: list[tuple[str, str]] = field(default_factory=list)
-
-    @contextmanager
-    def connected(self) -> Iterator[Any]:
-        """Itself."""
-        yield self
-
-    def image_labels(self, image: str) -> Mapping[str, str] | None:
-        """Of what was built."""
-        return self.labels.get(image)
-
-    def build(
-        self, context: Any, tag: str, arguments: Mapping[str, str], labels: Mapping[str, str],
-        on_line: Any,
-    ) -> None:  # fmt: skip
-        """As told."""
-        del context
-        on_line("Step 1/1")
-        self.built.append(arguments)
-        self.labels[tag] = labels
-
-    def push(
-        self, image: str, repository: str, tag: str, login: tuple[str, str], on_bytes: Any
-    ) -> None:
-        """What the registry then has."""
-        assert image in self.labels
-        assert login[0] == "AWS"
-        on_bytes(5, 10)
-        kind = "application/vnd.docker.distribution.manifest.v2+json"
-        manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "tag": tag})
-        name = repository.rpartition("/")[2]
-        self.account.client("ecr").put_image(
-            repositoryName=name, imageManifest=manifest, imageTag=tag
-        )
-        self.pushed.append((repository, tag))
-
-
-@dataclass
-class Bench:
-    """What provisioning takes, and what it told."""
-
-    account: Account
-    engine: Engine
-    told: list[Any] = field(default_factory=list)
-
-    def up(self, wish: FunctionOptions = WISH, clients: Any = None) -> Any:
-        """The function, as asked for."""
-        made = self.context()
-        found = planned(wish, made, self.connect(clients))
-        return carry_out(found, made, self.engine.connected)
-
-    def down(self, clients: Any = None, *, may_be_cut: bool = False) -> list[str]:
-        """The kinds of what was removed."""
-        gone: list[str] = []
-        connect, cut = self.connect(clients), Cut if may_be_cut else ()
-        with suppress(cut):
-            remove(self.context(), NAME, None, None, lambda r: gone.append(r.kind), connect)
-        return gone
-
-    def connect(self, clients: Any = None) -> Any:
-        parts = FunctionParts(clients or Clients(self.account), REGION, lambda _s: None)
-        return lambda _region, _profile: parts
-
-    def context(self) -> Context:
-        configured = settings.load({"OFFLOAD_MODEL": "builtin", "OFFLOAD_OFFLINE": "true"})
-        return context(configured, reporter=Reporter(self.told.append))
-
-    def there(self) -> set[str]:
-        """What the account has of our name."""
-        of = self.account.client
-        found = {
-            "function": [f["FunctionName"] for f in of("lambda").list_functions()["Functions"]],
-            "repository": [
-                r["repositoryName"] for r in of("ecr").describe_repositories()["repositories"]
-            ],
-            "role": [r["RoleName"] for r in of("iam").list_roles()["Roles"]],
-            "bucket": [b["Name"] for b in of("s3").list_buckets()["Buckets"]],
-            "log group": [g["logGroupName"] for g in of("logs").describe_log_groups()["logGroups"]],
-        }
-        return {kind for kind, names in found.items() if any(NAME in name for name in names)}
-
-
-@pytest.fixture
-def bench(here: Account) -> Iterator[Bench]:
-    one = Bench(here, Engine(here))
-    yield one
-    if one.there():
-        one.down()
-    assert not one.there()
-
 
 ALL = {"function", "repository", "role", "log group", "bucket"}
 
@@ -271,6 +126,48 @@ def test_a_new_role_is_waited_for_until_lambda_knows_it(bench: Bench) -> None:
 
     assert bench.up(clients=Late(bench.account)).name == NAME
     assert not refusals
+
+
+class Refusing(Clients):
+    """Whose account does not permit one operation, or not so."""
+
+    def __init__(self, account: Account, service: str, operation: str, code: str, message: str):
+        super().__init__(account)
+        self.refused, self.why = (service, operation), (code, message)
+
+    def __call__(self, service: str) -> Any:
+        client = super().__call__(service)
+        if service == self.refused[0]:
+            said = {"Error": {"Code": self.why[0], "Message": self.why[1]}}
+
+            def refuse(**_asked: Any) -> Any:
+                raise ClientError(said, self.refused[1])
+
+            client.__dict__[self.refused[1]] = refuse
+        return client
+
+
+@pytest.mark.parametrize(
+    ("refused", "says", "hint"),
+    [
+        (("iam", "create_role", "AccessDenied", "not authorized to perform: iam:CreateRole"),
+         "These credentials may not iam:CreateRole.", "--role ARN"),
+        (("ecr", "create_repository", "AccessDeniedException",
+          "not authorized to perform: ecr:CreateRepository on resource: x"),
+         "These credentials may not ecr:CreateRepository.", "offload doctor aws"),
+        (("lambda", "create_function", "InvalidParameterValueException",
+          "'MemorySize' value failed to satisfy constraint: at most 3008"),
+         "The account's functions may not have so much memory", "--memory 3008"),
+    ],
+    ids=["role", "repository", "memory"],
+)  # fmt: skip
+def test_what_aws_refuses_is_one_sentence_and_a_command(
+    bench: Bench, refused: tuple[str, str, str, str], says: str, hint: str
+) -> None:
+    with pytest.raises(OffloadError) as raised:
+        bench.up(clients=Refusing(bench.account, *refused))
+    assert str(raised.value).startswith(says)
+    assert hint in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ class Function:
     launch: Launch
     variables: Mapping[str, str]
     timeout_s: float
+    dead_letters: str = ""
     reserved: int | None = None
     idle: list[Environment] = field(default_factory=list)
     running: int = 0

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from offload.domain.machines import Resource
     from offload.usecases.context import Context
 
-PLACE = "lambda"
-
 
 def provision(
     context: typer.Context,
@@ -34,6 +32,12 @@ def provision(
             metavar="ARN", help="The role that it runs as. [default: one is made that may log]"
         ),
     ] = None,
+    drop_box: Annotated[
+        bool,
+        typer.Option(
+            "--drop-box", help="Also: pictures that are put into its bucket become rows of a table."
+        ),
+    ] = False,
     region: options.Region = None,
     profile: options.Profile = None,
     plan: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli import consent, options
+from offload.cli.function import PLACE
 from offload.cli.process import stopping_on_interrupt
 from offload.cli.provisioning import functions
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
@@ -188,7 +189,7 @@ def _remove(
     """Remove a machine, or a function."""
     from offload.usecases.provision import teardown
 
-    if name.partition(":")[0] == functions.PLACE:
+    if name.partition(":")[0] == PLACE:
         functions.down(context, name, region, profile, told)
     else:
         teardown.down(context, name, region, profile, told, may)

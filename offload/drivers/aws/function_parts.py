@@ -8,13 +8,14 @@ import base64
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.machines import OWNER, Resource
 from offload.drivers.aws import account, calls
+from offload.drivers.aws.drop_parts import DropParts
 from offload.drivers.aws.functions import AwsFunction, FunctionConfig
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.host import machine
@@ -102,6 +103,10 @@ class FunctionParts:
         """The function of that name, whether or not it is there."""
         return AwsFunction(self._clients, name, self.region, self._pause)
 
+    def drops(self) -> DropParts:
+        """What drop boxes take besides."""
+        return DropParts(self._clients, self.region, self._pause)
+
     def repository(self, name: str, tags: Mapping[str, str]) -> str:
         """Where its image belongs, made if it is not there."""
         made = self._call(
@@ -128,8 +133,10 @@ class FunctionParts:
         user, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
         return Login(user, password)
 
-    def role(self, name: str, tags: Mapping[str, str]) -> str:
-        """A role that may write the function's log and nothing else; its ARN."""
+    def role(
+        self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
+    ) -> str:
+        """A role that may write the function's log, and what `more` says; its ARN."""
         role_name = self._role_name(name)
         assumes = json.dumps(_LAMBDA_ASSUMES)
         made = self._call(
@@ -147,7 +154,7 @@ class FunctionParts:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": log,
         }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement, *more]})
         self._call(
             "iam", "put_role_policy", RoleName=role_name, PolicyName="log", PolicyDocument=policy
         )
@@ -198,6 +205,7 @@ class FunctionParts:
             said = self._call("s3", "get_bucket_tagging", fine=_GONE, Bucket=bucket)
             # Tagged after it was made; no other is called so.
             there["bucket"] = (bucket, _tags(said.get("TagSet")) or {MARK: name})
+        there |= self.drops().tags(name)
         for kind, (key, tags) in there.items():
             if tags.get(MARK) == name:
                 yield Resource(kind, key, name, self.region, tags.get(OWNER))
@@ -217,6 +225,8 @@ class FunctionParts:
                         "iam", "delete_role_policy", fine=_GONE, RoleName=key, PolicyName=policy
                     )
                 self._call("iam", "delete_role", fine=_GONE, RoleName=key)
+            case "table" | "queue":
+                self.drops().remove(resource.kind, key)
             case "bucket":
                 self._empty(key)
                 self._call("s3", "delete_bucket", fine=_GONE, Bucket=key)

@@ -1,7 +1,9 @@
 """AWS Lambda: a function that is called and waited for; pictures too large for a call."""
 
+import functools
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,10 +12,13 @@ from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Refused, Unanswered
 from offload.drivers.aws import account, calls
+from offload.drivers.aws.drops import DropBox
 from offload.drivers.aws.lookup import Clients
 
 BUCKET = "OFFLOAD_BUCKET"
 """The function's own variable that names the bucket where pictures may wait for it."""
+TABLE = "OFFLOAD_TABLE"
+"""And the one that names its table."""
 STAGED = "staged/"
 _STAGED_S = 900
 """How long the address of such a picture is good."""
@@ -22,8 +27,9 @@ _BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ThrottlingExcepti
 _SERVER_ERROR = 500
 _TRIES, _LOOK_S = 60, 1.0
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):\d+:function:([\w-]+)(?::[\w$-]+)?")
-_ROLE_S = 60.0
-"""How long a new role may take to be known to Lambda."""
+_UNKNOWN_ROLE = ("cannot be assumed", "does not have permissions")
+"""What Lambda says of a role that it does not know yet."""
+_SIGNED = {"s3": "s3v4", "dynamodb": "v4", "sqs": "v4"}
 _NONE = "ResourceNotFoundException"
 _ROOM_S = 10.0
 """How much later than it times out a function's answer may come."""
@@ -43,7 +49,8 @@ class Throttled(OffloadError):
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
     """A function as it is asked for: `image` is where its image is, for processors `arch`; `role`
-    the ARN of what it runs as, `bucket` where large pictures may wait for it.
+    the ARN of what it runs as, `bucket` where large pictures may wait for it. That of a drop box
+    has a `table` for rows, and the ARN of a queue for what failed.
     """
 
     memory_mb: int
@@ -52,12 +59,15 @@ class FunctionSpec:
     arch: str
     role: str
     bucket: str
+    table: str | None = None
+    queue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionConfig:
     """A function as AWS has it. `arch` is `x86_64` or `arm64`; `most` is how many calls it may run
-    at a time, None where nobody says; `bucket` is where large pictures may wait for it.
+    at a time, None where nobody says; `bucket` is where large pictures may wait for it, `table`
+    where rows of dropped ones are.
     """
 
     name: str
@@ -67,6 +77,7 @@ class FunctionConfig:
     timeout_s: float
     most: int | None = None
     bucket: str | None = None
+    table: str | None = None
 
 
 class AwsFunction:
@@ -92,12 +103,19 @@ class AwsFunction:
         session = account.session(arn[1] if arn else None)
         region = account.region(session)
 
-        def client(service: str) -> Any:
+        @functools.cache
+        def made(service: str) -> Any:
             # A call is waited for as long as a function may run.
             more: dict[str, Any] = {"max_pool_connections": connections}
-            if service == "s3":
-                return account.client(session, service, signature_version="s3v4", **more)
+            if service != "lambda":
+                return account.client(session, service, signature_version=_SIGNED[service], **more)
             return account.client(session, service, 900 + _ROOM_S, 1, **more)
+
+        lock = threading.Lock()  # a session makes clients for one thread at a time
+
+        def client(service: str) -> Any:
+            with lock:
+                return made(service)
 
         return cls(client, name, region)
 
@@ -139,6 +157,7 @@ class AwsFunction:
             timeout_s=float(known["Timeout"]),
             most=most,
             bucket=variables.get(BUCKET),
+            table=variables.get(TABLE),
         )
 
     def deploy(self, spec: FunctionSpec, tags: Mapping[str, str]) -> FunctionConfig:
@@ -149,13 +168,16 @@ class AwsFunction:
             "MemorySize": spec.memory_mb,
             "Environment": {"Variables": {BUCKET: spec.bucket}},
         }
+        if spec.table and spec.queue:
+            wanted["Environment"]["Variables"][TABLE] = spec.table
+            wanted["DeadLetterConfig"] = {"TargetArn": spec.queue}
         configured = {"FunctionName": self.name, "ImageConfig": ENTRY, **wanted}
         image, arch = spec.image, [spec.arch]
         found = calls.call(self._lambda, "get_function", fine=[_NONE], FunctionName=self.name)
         if not found:
-            self._create(
-                PackageType="Image", Code={"ImageUri": image}, Architectures=arch,
-                Tags=dict(tags), **configured,
+            self._changed(
+                "create_function", PackageType="Image", Code={"ImageUri": image},
+                Architectures=arch, Tags=dict(tags), **configured,
             )  # fmt: skip
             return self.config()
         self.config()  # whatever goes on is over
@@ -166,21 +188,12 @@ class AwsFunction:
             )  # fmt: skip
             self.config()
         if any(found["Configuration"].get(key) != value for key, value in wanted.items()):
-            calls.call(self._lambda, "update_function_configuration", **configured)
+            self._changed("update_function_configuration", **configured)
         return self.config()
 
-    def _create(self, **wanted: Any) -> None:
-        """Create the function as soon as its role is known to Lambda, too."""
-        tried_s = 0.0
-        while True:
-            try:
-                calls.call(self._lambda, "create_function", **wanted)
-                return
-            except OffloadError as error:
-                if "cannot be assumed" not in str(error) or tried_s >= _ROLE_S:
-                    raise
-            self._pause(2.0)
-            tried_s += 2.0
+    def _changed(self, operation: str, **wanted: Any) -> None:
+        """Make or change it, once Lambda knows its role and what that may."""
+        calls.call_once_known(self._lambda, operation, _UNKNOWN_ROLE, self._pause, **wanted)
 
     def renew(self) -> None:
         """Have its environments end: the next call is cold. Nothing else of it changes."""
@@ -221,6 +234,10 @@ class AwsFunction:
             request = answer["ResponseMetadata"].get("RequestId", "")
             raise Refused(f"{_failure(body)} (request {request}).")
         return body
+
+    def box(self, bucket: str, table: str) -> DropBox:
+        """The drop box that it answers."""
+        return DropBox(self._clients, bucket, table, self.name.rpartition(":")[2])
 
     @contextmanager
     def staged(self, bucket: str, data: bytes) -> Iterator[str]:

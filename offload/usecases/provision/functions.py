@@ -2,18 +2,20 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from offload.detectors import source
 from offload.detectors.catalogue import BUILTIN, NAMED
 from offload.detectors.source import ModelSource
-from offload.domain.errors import UsageError
+from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.events import PhaseBegan, Sent
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
 from offload.domain.prices import CallPrice
+from offload.drivers.aws.drop_parts import rights
 from offload.drivers.aws.function_parts import FunctionParts, marks
 from offload.drivers.aws.functions import FunctionConfig, FunctionSpec
 from offload.drivers.docker.engine import Engine
@@ -45,6 +47,7 @@ class FunctionOptions:
     memory_mb: int = CORE_MB
     model: str | None = None
     role: str | None = None
+    drop_box: bool = False
     region: str | None = None
     profile: str | None = None
     offline: bool = False
@@ -77,6 +80,11 @@ class FunctionPlan:
     price: CallPrice
     before: FunctionConfig | None
     parts: FunctionParts = field(repr=False)
+
+    @property
+    def drop_box(self) -> bool:
+        """Whether it is to have a drop box, as it may have already."""
+        return self.options.drop_box or bool(self.before and self.before.table)
 
 
 def planned(
@@ -137,12 +145,31 @@ def carry_out(
             engine.push(plan.image.name, repository, tag, (login.user, login.password), sent)
         arch = engine.arch
     reporter.emit(PhaseBegan(StartPhase.CREATE))
-    role = options.role or parts.role(name, tags)
+    bucket, table, queue = parts.bucket(name, tags), None, None
+    more: list[dict[str, Any]] = []
+    if plan.drop_box:
+        table, queue = parts.drops().table(name, tags), parts.drops().queue(name, tags)
+        more = rights(bucket, table, queue)
+    role = options.role or _own_role(parts, name, tags, more)
     parts.log_group(name, tags)
-    bucket = parts.bucket(name, tags)
-    image = f"{repository}:{tag}"
-    spec = FunctionSpec(options.memory_mb, TIMEOUT_S, image, arch, role, bucket)
-    return parts.handle(name).deploy(spec, tags)
+    image, table_name = f"{repository}:{tag}", name if table else None
+    spec = FunctionSpec(
+        options.memory_mb, TIMEOUT_S, image, arch, role, bucket, table_name, queue
+    )  # fmt: skip
+    up = parts.handle(name).deploy(spec, tags)
+    if plan.drop_box:
+        parts.drops().told_of(name, bucket)
+    return up
+
+
+def _own_role(
+    parts: FunctionParts, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]]
+) -> str:
+    try:
+        return parts.role(name, tags, more)
+    except PlaceUnavailable as error:
+        hint = "To use a role that is there, LabRole in a Learner Lab: --role ARN"
+        raise PlaceUnavailable(str(error), hint=hint) from error
 
 
 def remove(
