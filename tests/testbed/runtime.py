@@ -65,6 +65,9 @@ class _Server(ThreadingHTTPServer):
         self.ready = threading.Event()
         self.arn = ""
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A program that is killed says no goodbye."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     """One connection of an environment's program."""

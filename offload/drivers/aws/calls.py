@@ -3,7 +3,7 @@ sentence what is wrong, and what to type.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,8 +32,6 @@ class SpentToken(OffloadError):
 class NotKnownYet(OffloadError):
     """What was made just now is not known everywhere."""
 
-
-_KNOWN_TRIES, _KNOWN_S = 30, 2.0
 
 _Kind = type[OffloadError]
 _DOCTOR = "To see what works: offload doctor aws"
@@ -212,26 +210,6 @@ def call(
                 raise
             return {}
     return answer
-
-
-def call_once_known(
-    client: Any,
-    operation: str,
-    signs: Collection[str],
-    pause: Callable[[float], None],
-    **parameters: Any,
-) -> dict[str, Any]:
-    """What AWS answers once it knows everywhere what the call rests on, which was made just now:
-    asked again for a minute, as long as its refusal has one of these `signs`.
-    """
-    for _ in range(_KNOWN_TRIES):
-        try:
-            return call(client, operation, **parameters)
-        except OffloadError as error:
-            if not any(sign in str(error) for sign in signs):
-                raise
-        pause(_KNOWN_S)
-    return call(client, operation, **parameters)
 
 
 def dry_run(client: Any, operation: str, **parameters: Any) -> dict[str, str] | None:

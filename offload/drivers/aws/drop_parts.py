@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from offload.domain.errors import PlaceUnavailable
-from offload.drivers.aws import calls
+from offload.drivers.aws import calls, patience
 from offload.drivers.aws.drops import DROPPED, KEYS
 from offload.drivers.aws.lookup import Clients
 
@@ -71,7 +71,7 @@ class DropParts:
             "Events": ["s3:ObjectCreated:*"],
             "Filter": {"Key": {"FilterRules": [rule]}},
         }
-        calls.call_once_known(
+        patience.call_once_known(
             self._clients("s3"), "put_bucket_notification_configuration", _UNKNOWN, self._pause,
             Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [told]},
         )  # fmt: skip

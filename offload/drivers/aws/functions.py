@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Refused, Unanswered
-from offload.drivers.aws import account, calls
+from offload.drivers.aws import account, calls, patience
 from offload.drivers.aws.drops import DropBox
 from offload.drivers.aws.lookup import Clients
 
@@ -193,7 +193,7 @@ class AwsFunction:
 
     def _changed(self, operation: str, **wanted: Any) -> None:
         """Make or change it, once Lambda knows its role and what that may."""
-        calls.call_once_known(self._lambda, operation, _UNKNOWN_ROLE, self._pause, **wanted)
+        patience.call_once_known(self._lambda, operation, _UNKNOWN_ROLE, self._pause, **wanted)
 
     def renew(self) -> None:
         """Have its environments end: the next call is cold. Nothing else of it changes."""
