@@ -11,18 +11,24 @@ ARG BASE=python:3.11-slim
 
 FROM $BASE AS libraries
 ARG RUNTIME=tflite
-ARG TARGET=server
 COPY container/*.txt /tmp/build/
 # What goes again serves other hardware, compilers and numpy's own tests: 45 MB.
 # Bytecode that is never checked against its source loads faster, and outlives changed time stamps.
 RUN python -m venv --without-pip /opt/offload/venv \
  && python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \
-        -r /tmp/build/$RUNTIME.txt $(test $TARGET != lambda || echo -r /tmp/build/lambda.txt) \
+        -r /tmp/build/$RUNTIME.txt \
  && cd /opt/offload/venv/lib/python3*/site-packages \
  && rm -rf ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/vendors \
         ai_edge_litert/tools/apply_plugin_main tensorflow/include clang \
  && find numpy -type d -name tests -prune -exec rm -r {} + \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
+
+ARG TARGET=server
+RUN test $TARGET != lambda \
+ || { python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \
+        -r /tmp/build/lambda.txt \
+ && cd /opt/offload/venv/lib/python3*/site-packages \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash .; }
 
 FROM libraries AS ours
 # Here rather than when the wheel is built, so that a change of ours needs no network.
