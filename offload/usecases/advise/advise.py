@@ -15,7 +15,6 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind
 from offload.domain.measurements import Measurement
 from offload.domain.places import StartState
-from offload.domain.prices import CallPrice
 from offload.drivers.folders import machine_files
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
@@ -74,7 +73,9 @@ def answer(question: Question, context: Context, known: query.History) -> Advice
     )
     kind = Kind.of(question.url) if question.url else measured(known.measurements, by_hand, places)
     billing, remote_slots = _billing(question, kind, context)
-    billing = replace(billing, calls=_calls(question, known.measurements, context))
+    offline = question.offline or question.from_file is not None
+    calls = prices.of_measured_calls(known.measurements, context, offline=offline)
+    billing = replace(billing, calls=calls)
     by_hand = replace(
         by_hand,
         remote_slots=remote_slots,
@@ -95,18 +96,6 @@ def answer(question: Question, context: Context, known: query.History) -> Advice
     return advise(
         known.measurements, known.outcomes, goal, by_hand, billing, known.model, places, notes
     )
-
-
-def _calls(
-    question: Question, measurements: Sequence[Measurement], context: Context
-) -> CallPrice | None:
-    """What a call costs of the function that was measured last."""
-    jobs = [m for m in measurements if known_places()[m.condition.place].by_call]
-    newest = max(jobs, key=lambda m: m.taken_at, default=None)
-    offline = question.offline or question.from_file is not None
-    if newest is None:
-        return None
-    return prices.of_calls(newest.condition.host, context, offline=offline)
 
 
 def _job(question: Question) -> tuple[int, float | None]:

@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
+from offload.domain.measurements import Measurement
 from offload.domain.prices import CALL_USD, CALL_USD_PER_GB_S, CALLS_AS_OF, CallPrice, Price
 from offload.drivers.aws import account, prices
 from offload.drivers.folders.files import atomic_write_bytes
+from offload.places import known
 from offload.usecases.context import Context
 from offload.version import __version__
 
@@ -81,6 +83,15 @@ def of_calls(
         usd_per_s=price.usd_per_s * memory_mb / 1024,
         how=f"{memory_mb} MB of {arch} in {region}, {price.how}",
     )
+
+
+def of_measured_calls(
+    measurements: Sequence[Measurement], context: Context, *, offline: bool
+) -> CallPrice | None:
+    """What a call costs of the function that was measured last; None if none was."""
+    jobs = [m for m in measurements if known()[m.condition.place].by_call]
+    newest = max(jobs, key=lambda m: m.taken_at, default=None)
+    return None if newest is None else of_calls(newest.condition.host, context, offline=offline)
 
 
 def _listed(
