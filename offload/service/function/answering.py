@@ -48,8 +48,7 @@ class Function:
         try:
             call = typed.read(Call, event)
         except ValueError as error:
-            problem = wire.Refusal(detail=f"This is no call of offload's: {error}.")
-            return typed.builtins(replace(reply, problem=problem))
+            return typed.builtins(replace(reply, problem=no_call(error)))
         try:
             reply = self._answered(call, reply)
         except TooManyPixels as error:
@@ -75,3 +74,8 @@ class Function:
         found = self.engine.detect(Image("", data), selection, call.max_pixels)
         answer = wire.Answer.of(found, recv_s, self.info.model.sha256)
         return replace(reply, answer=answer)
+
+
+def no_call(error: ValueError) -> wire.Refusal:
+    """The problem of an event that is neither a call nor S3's."""
+    return wire.Refusal(detail=f"This is no call of offload's: {error}.")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from offload.domain import typed
 from offload.domain.errors import ImageError
 from offload.domain.results import Row
 from offload.domain.timing import Clock
@@ -12,7 +13,8 @@ from offload.domain.vision import Image, Selection
 from offload.drivers.aws.drops import Drop, DropBox, told
 from offload.drivers.images import formats
 from offload.service import wire
-from offload.service.function.answering import Engine
+from offload.service.function.answering import Engine, no_call
+from offload.service.function.call import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,12 @@ class DroppedPictures:
         """How many pictures the event told of, and how many of them had no row before.
 
         Raises:
-            ValueError: it is no event of S3.
             OffloadError: AWS refuses, which it may not do the next time.
         """
-        drops = told(event)
+        try:
+            drops = told(event)
+        except ValueError as error:
+            return typed.builtins(Reply(request_id, problem=no_call(error)))
         new = sum(self._noted(drop) for drop in drops)
         return {"request_id": request_id, "pictures": len(drops), "new": new}
 
