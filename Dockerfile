@@ -5,6 +5,7 @@
 #
 # BASE     the Python to build on, which is not pinned: `just base` prints it by digest
 # RUNTIME  tflite, or tensorflow, which runs SavedModels as well
+# TARGET   server, or lambda: the same with AWS' runtime client, for a function of AWS Lambda
 # MODEL    what is served: builtin, a name or URL that is pulled now, or a path below models/
 ARG BASE=python:3.11-slim
 
@@ -21,6 +22,13 @@ RUN python -m venv --without-pip /opt/offload/venv \
         ai_edge_litert/tools/apply_plugin_main tensorflow/include clang \
  && find numpy -type d -name tests -prune -exec rm -r {} + \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
+
+ARG TARGET=server
+RUN test $TARGET != lambda \
+ || { python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \
+        -r /tmp/build/lambda.txt \
+ && cd /opt/offload/venv/lib/python3*/site-packages \
+ && python -m compileall -q -j 0 --invalidation-mode unchecked-hash .; }
 
 FROM libraries AS ours
 # Here rather than when the wheel is built, so that a change of ours needs no network.

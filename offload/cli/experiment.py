@@ -37,9 +37,7 @@ def experiment(
     repeats: Annotated[int, _grid("--repeats", "Runs of each cell.", "N", min=1, max=1000)] = 3,
     concurrency: Annotated[
         Any,
-        options.levels(
-            "--concurrency", "N,…", "remote, container: requests in flight.", _grid, most=1024
-        ),
+        options.levels("--concurrency", "N,…", "not local: requests in flight.", _grid, most=1024),
     ] = None,
     replicas: Annotated[
         Any,
@@ -56,7 +54,7 @@ def experiment(
         options.levels(
             "--upload-max-side",
             "PX,…",
-            "remote, container: longest sides of smaller copies; full: no copies.",
+            "remote, container, lambda: longest sides of smaller copies; full: no copies.",
             _grid,
             _side_px,
             least=16,

@@ -36,9 +36,10 @@ class PlaceTraits:
     images leave this machine, money flows, `--keep-local` applies.
 
     `title` is what reports call it, `phrase` what follows "Run it". `options` are the fields of a
-    request that mean something there. `has_own_model` is true of a server that was there before: it
-    is asked which model it has. Of places that are equally good the one of the lowest `simplicity`
-    is taken.
+    request that mean something there. `by_call` is true where calls are billed, and no hours of a
+    machine: what runs them starts with a call, and may be cold. `has_own_model` is true of a server
+    that was there before: it is asked which model it has. Of places that are equally good the one
+    of the lowest `simplicity` is taken.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PlaceTraits:
     uses_link: bool = True
     rented: bool = True
     in_process: bool = False
+    by_call: bool = False
     has_own_model: bool = False
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()

@@ -81,7 +81,7 @@ _PLAIN_FIELDS = tuple(f.name for f in fields(Row) if f.name not in {"detections"
 
 CSV_COLUMNS = (
     "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
-    "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
+    "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "init_s", "queue_s",
     "decode_s", "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
     "note",
 )  # fmt: skip

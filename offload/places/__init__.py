@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLACES = {
     "local": "offload.places.inprocess",
+    "lambda": "offload.places.function",
 }
 """The name `--where` takes -> its module."""
 

@@ -24,7 +24,7 @@ RUNS = Path(__file__).parents[1] / "unit" / "runs_by_hand.csv"
 OPTION_KEYS = {
     "name", "place", "state", "upload_max_side_px", "agreement_f1", "choosable", "seconds",
     "seconds_interval", "usd", "usd_interval", "bottleneck", "late_s", "over_usd", "p_best",
-    "expected_loss", "slots", "in_flight", "terms", "on_this_machine",
+    "expected_loss", "usd_per_1000_images", "slots", "in_flight", "terms", "on_this_machine",
 }  # fmt: skip
 SPLIT_KEYS = {"images", "images_interval", "remote_images_at_most", "usd_per_saved_s"}
 CONTENTION = {"local_contention", "remote_contention"}

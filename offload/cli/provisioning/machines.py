@@ -8,8 +8,10 @@ import typer
 from typer import Argument
 
 from offload.cli import consent
+from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
+from offload.cli.provisioning import functions
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from offload.domain.events import Reporter
     from offload.domain.machines import Resource
     from offload.usecases.context import Context
-    from offload.usecases.provision.teardown import Told
+    from offload.usecases.provision.teardown import May, Told
 
 _what = options.panel("What to remove")
 
@@ -153,7 +155,8 @@ def down(
         str | None,
         Argument(
             metavar="NAME",
-            help="A rented machine. [default: the only one, if any]",
+            help="A rented machine; or lambda or lambda:NAME, a function. [default: the only "
+            "machine, if any]",
             autocompletion=complete.machines,
         ),
     ] = None,
@@ -190,7 +193,6 @@ def down(
     from offload import bootstrap
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages, shown
-    from offload.usecases.provision import teardown
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
@@ -215,10 +217,7 @@ def down(
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
-
-        def remove(each: str) -> None:
-            teardown.down(context, each, where, profile, told, partial(_agreed, yes=yes))
-
+        remove = partial(_remove, context, where, profile, told, partial(_agreed, yes=yes))
         _each(names, remove, context.reporter)
 
 
@@ -232,6 +231,18 @@ def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
             say(container)
             found = True
     return found
+
+
+def _remove(
+    context: "Context", region: str | None, profile: str | None, told: "Told", may: "May", name: str
+) -> None:
+    """Remove a machine, or a function."""
+    from offload.usecases.provision import teardown
+
+    if name.partition(":")[0] == PLACE:
+        functions.down(context, name, region, profile, told)
+    else:
+        teardown.down(context, name, region, profile, told, may)
 
 
 def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from offload.costmodel import accuracy
 from offload.costmodel.candidates import priors
+from offload.costmodel.candidates.environments import Environments
 from offload.costmodel.candidates.measured import Fitted, of_jobs
 from offload.costmodel.candidates.start_up import Starts
 from offload.costmodel.terms import DRAWS, Candidate, Draws, given
@@ -35,6 +36,7 @@ class Overrides:
     `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
     the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
     none is named.
+    Places that bill by the call are left out before they are measured, unless `unmeasured_calls`.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -49,6 +51,7 @@ class Overrides:
     places: tuple[str, ...] | None = None
     network: str | None = None
     split_with: tuple[str, ...] = ()
+    unmeasured_calls: bool = False
 
 
 def lanes(
@@ -62,7 +65,9 @@ def lanes(
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
-    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
+    # Nobody has a function by chance.
+    by_chance = [x.name for x in places.values() if by_hand.unmeasured_calls or not x.by_call]
+    names = dict.fromkeys([*by_chance, *(m.condition.place for m in jobs)])
     every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
     luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
     noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
@@ -83,7 +88,9 @@ def lanes(
     for traits in every:
         if traits.leaves_machine:
             ups = [m for m in measurements if m.condition.place == traits.name]
-            starts = Starts(ups, by_hand.kind, container_s, rng)
+            starts: Starts | Environments = Starts(ups, by_hand.kind, container_s, rng)
+            if traits.by_call:
+                starts = Environments(ups, rng)
             of_place = [lane for lane in found if lane.traits == traits]
             here += _in_all_states(of_place, starts, by_hand)
     allowed = by_hand.places
@@ -93,7 +100,7 @@ def lanes(
 
 
 def _in_all_states(
-    of_place: Sequence[Candidate], starts: Starts, by_hand: Overrides
+    of_place: Sequence[Candidate], starts: Starts | Environments, by_hand: Overrides
 ) -> list[Candidate]:
     """A place elsewhere in each start state that it has, and with smaller copies. Those of the
     state it is in may be chosen, if measured or yet to be rented; copies if their answers agree.
@@ -103,6 +110,8 @@ def _in_all_states(
     is_measured = any(lane.key for lane in of_place)
     is_absent = StartState.ABSENT in states and not is_measured and by_hand.may_rent
     usual = StartState.ABSENT if is_absent else StartState.WARM
+    if ready.traits.by_call:  # what nobody calls for some minutes is cold
+        usual = StartState.COLD
     state = by_hand.state if by_hand.state in states else usual
     others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
     if not ready.key:

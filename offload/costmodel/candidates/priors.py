@@ -34,6 +34,9 @@ STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """Our image got to a new machine."""
 
+INIT_S = (0.8, 6.0)
+"""A function's environment: its image is got, its program starts and loads its model."""
+
 NO_LINK = given(float("inf"), "no link is used")
 """The uplink of a place that needs none."""
 _NOTHING = given(0.0, "not done here")

@@ -136,6 +136,10 @@ _CODES = _table(
      "The region has no such AMI: {said}", _IMAGES),
     ("OptInRequired", PlaceUnavailable,
      "The account has not subscribed to what is asked for: {said}", _IMAGES),
+    ("ResourceNotFoundException", PlaceUnavailable, "There is no such function: {said}",
+     "To bring one up: offload provision lambda; to use another: export OFFLOAD_FUNCTION=ARN"),
+    ("TooMuchMemory", UsageError, "The account's functions may not have so much memory: {said}",
+     "For what new accounts may have: --memory 3008"),
     ("PendingVerification Blocked", PlaceUnavailable,
      "AWS has not verified the account yet: {said}", _DOCTOR),
     ("RequestLimitExceeded Throttling ThrottlingException TooManyRequestsException",
@@ -161,7 +165,7 @@ _CODES = _table(
      "An earlier attempt requested a different machine of that name: {said}",
      "To start over: offload down NAME"),
 )  # fmt: skip
-"""By the codes of EC2, STS, SSM and Service Quotas.
+"""By the codes of EC2, STS, SSM, Service Quotas and Lambda.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
@@ -170,6 +174,8 @@ _BY_MESSAGE = {
     "image is not eligible for Free Tier": "ImageNotInPlan",
     "not eligible for Free Tier": "TypeNotInPlan",
     "assumed-role/voclabs/": "InLearnerLab",
+    "'memorySize' failed to satisfy": "TooMuchMemory",
+    "'MemorySize' value failed to satisfy": "TooMuchMemory",
     "Signature expired": "RequestTimeTooSkewed",
     "Signature not yet current": "RequestTimeTooSkewed",
     "Timestamp date is": "RequestTimeTooSkewed",

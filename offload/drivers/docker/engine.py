@@ -153,6 +153,39 @@ class Engine:
                 if error.status_code != _CONFLICT:
                     raise
 
+    def push(
+        self,
+        image: str,
+        repository: str,
+        tag: str,
+        login: tuple[str, str],
+        on_bytes: Callable[[int, int | None], None],
+    ) -> None:
+        """Push an image that is here to a registry, as the user and with the password of `login`;
+        `on_bytes` is told how many bytes have gone, of how many so far. Layers that are there
+        already do not go. OffloadError where the registry refuses.
+        """
+        user, password = login
+        self._client.images.get(image).tag(repository, tag)
+        moving: dict[str, tuple[int, int]] = {}
+        lines = self._client.images.push(
+            repository, tag, stream=True, decode=True,
+            auth_config={"username": user, "password": password},
+        )  # fmt: skip
+        for line in lines:
+            if "error" in line:
+                reason = str(line["error"])[:200].rstrip(".")
+                raise OffloadError(
+                    f"The registry does not take the image: {reason}.",
+                    hint="To go on: the same command",
+                )
+            detail = line.get("progressDetail") or {}
+            if "total" in detail:
+                total_bytes = int(detail["total"])
+                moving[line["id"]] = min(int(detail["current"]), total_bytes), total_bytes
+                done, total = (sum(each) for each in zip(*moving.values(), strict=True))
+                on_bytes(done, total)
+
     def create(self, wanted: ContainerSpec) -> str:
         """Create the container; its id."""
         return str(self._client.containers.create(**wanted.for_sdk()).id)

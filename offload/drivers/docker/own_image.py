@@ -27,6 +27,9 @@ BASE = "python:3.11-slim"
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
 
+_MODEL = "offload.model"
+"""The label with the SHA-256 of the model in an image."""
+_NOTHING: Mapping[str, str] = {}
 _RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
 _LIST = ".dockerignore"
 _NOT_OURS = "models"
@@ -103,6 +106,40 @@ class OwnImage:
         yield pack.flush()
 
 
+@dataclass(frozen=True)
+class FunctionImage(OwnImage):
+    """The same for a function of AWS Lambda, with its model in it: one that the Dockerfile's MODEL
+    names, or a `file` of this disk; `sha256` is the model's.
+    """
+
+    model: str
+    sha256: str
+    file: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What engines call it."""
+        return "offload:lambda"
+
+    @property
+    def tag(self) -> str:
+        """What a registry calls it: what it was built from, and its model."""
+        return f"{self.digest[:16]}-{self.sha256[:8]}"
+
+    def is_current(self, engine: Engine) -> bool:
+        """Whether the engine has it, of this source and with this model."""
+        labels = engine.image_labels(self.name) or {}
+        return (labels.get(SOURCE), labels.get(_MODEL)) == (self.digest, self.sha256)
+
+    def build(self, engine: Engine, follow: Callable[[str], None]) -> None:
+        """Have the engine build it."""
+        more = {self.model: self.file} if self.file else {}
+        arguments = {"RUNTIME": self.runtime, "TARGET": "lambda", "MODEL": self.model}
+        with opened(more=more) as context:
+            labels = {SOURCE: self.digest, _MODEL: self.sha256}
+            engine.build(context, self.name, arguments, labels, follow)
+
+
 def files(package: str | None = None) -> Mapping[str, str]:
     """Name in the context -> file on this disk, in order of names.
 
@@ -125,9 +162,11 @@ def digest(package: str | None = None) -> str:
 
 
 @contextmanager
-def opened(package: str | None = None) -> Iterator[IO[bytes]]:
-    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps."""
-    found = files(package)
+def opened(package: str | None = None, more: Mapping[str, str] = _NOTHING) -> Iterator[IO[bytes]]:
+    """The context as a tar stream, with `more` files in it by their names there; equal contents
+    give equal bytes, whatever their time stamps.
+    """
+    found = dict(sorted({**files(package), **more}.items()))
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
             above = {str(folder) for name in found for folder in PurePosixPath(name).parents}

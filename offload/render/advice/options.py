@@ -232,6 +232,12 @@ def billing(advice: Advice, now: datetime) -> Iterator[str]:
     billed = advice.billing
     if not any(option.usd for option in rows(advice, every=True)):
         return
+    if calls := billed.calls:
+        yield (
+            f"A function's calls cost {show_usd(1e6 * calls.usd_per_call)} a million and "
+            f"{show_usd(3600 * calls.usd_per_s)} an hour that one works or starts ({calls.how}, as "
+            f"of {calls.as_of}); a free allowance is not taken off."
+        )
     if not billed.usd_per_h:
         yield f"Nothing is billed: {billed.how}."
         return

@@ -64,6 +64,7 @@ class DetectRun:
     failed: int = 0
     objects: Counter[str] = field(default_factory=Counter)
     infer_s: "array[float]" = field(default_factory=lambda: array("d"))
+    billed_s: float = 0.0
     bytes: int = 0
     sent_bytes: int = 0
     fallen_back: int = 0
@@ -82,6 +83,7 @@ class DetectRun:
                 self.fallen_back += row.fallback is not None
                 self.objects.update(d.label for d in row.detections)
                 self.infer_s.append(row.durations.infer_s)
+                self.billed_s += row.durations.there_s
             self.detect_s = self.clock() - began_s
             self.samples[row.where].add(row, self.detect_s)
             before_s = self.clock()

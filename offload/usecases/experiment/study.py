@@ -23,6 +23,7 @@ from offload.findings.study import Study, of_tables
 from offload.places import known
 from offload.providers import url
 from offload.providers.ec2 import connection, registry
+from offload.usecases.advise import prices
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect import places
@@ -225,8 +226,11 @@ def designed(
     server = kind.label if kind else None
     if remote and not kind:
         server = query.shown(url.checked(remote.url or configured.url))
+    history = _known(model, requests[0].model or configured.model, server, context)
+    calls = prices.of_measured_calls(history.measurements, context, offline=True)
+    billing = replace(billing, calls=calls)
     predictor = Predictor(
-        known=_known(model, requests[0].model or configured.model, server, context),
+        known=history,
         total_bytes=images.total_bytes(),
         billing=billing,
         slots=places.local_slots(requests[0], configured),

@@ -19,7 +19,7 @@ from offload.domain.measurements import (
     agreement,
     sample,
 )
-from offload.domain.ports import Place, Session
+from offload.domain.ports import Coolable, Place, Session
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
@@ -118,6 +118,8 @@ class Measurer:
             PlaceUnavailable: it is not there.
             OffloadError: what is asked for cannot be done.
         """
+        if isinstance(self.place, Coolable):
+            self.place.cool()
         starts = self._starts()
         if self.context.stop:
             return
