@@ -35,6 +35,8 @@ _KEYWORDS = {
 _LETTERS, _SWITCHES = {"r": "recursive", "m": "model"}, {"recursive"}
 
 _COMMAND = re.compile(r"offload (detect|advise|profile)((?: [^\s;]+)+)")
+_OTHER = re.compile(r"(offload (?:serve|provision|down|doctor|models|config)(?: [^\s;]+)*)")
+"""Commands that are no functions: they stay as they are typed."""
 _OPTION = re.compile(
     r"--(where|with) (\w+)|--([a-z-]+)(?:[ =]('[^']*'|https?://\S+|\d[\w%]*|[A-Z_]+\b))?"
 )
@@ -108,7 +110,9 @@ def hear(event: Event) -> None:
 
 def in_python(text: str) -> str:
     """A sentence about options, or a command to type, as one about keywords."""
-    return _OPTION.sub(_keyword, _COMMAND.sub(_call, text))
+    parts = _OTHER.split(text)
+    parts[::2] = (_OPTION.sub(_keyword, _COMMAND.sub(_call, part)) for part in parts[::2])
+    return "".join(parts)
 
 
 def _call(found: re.Match[str]) -> str:

@@ -46,7 +46,7 @@ def test_damage_to_any_file_of_results_is_told_or_mended_and_each_image_has_one_
 ) -> None:
     files = sorted(p for p in (made / "out").rglob("*") if p.is_file() and p.stat().st_size)
     names = [str(path.relative_to(made / "out")) for path in files]
-    assert len(names) == 6 + len(NAMES), "the lock among them, which says who has it"
+    assert len(names) == 7 + 2 * len(NAMES), "the lock among them, which says who has it"
     names += ["detections.jsonl", "run.json"] * 4  # these are read again
     for case in range(amount(280)):
         luck, out = random.Random(case), tmp_path / str(case)

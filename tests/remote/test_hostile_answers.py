@@ -271,7 +271,7 @@ def test_without_another_place_the_run_ends_at_one_that_is_given_up(photos: Path
         wishes: dict[str, Any] = {"where": "remote", "url": server.url, "concurrency": 1}
         found = detect(str(photos), **wishes)
         failed = [next(found), next(found)]
-        with pytest.raises(PlaceUnavailable, match=r"malformed.+is asked no more"):
+        with pytest.raises(PlaceUnavailable, match=r"malformed.+gets no more requests"):
             next(found)
     assert all("sends an unusable answer" in (row.error or "") for row in failed)
     assert len(server.images) == 3

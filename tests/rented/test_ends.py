@@ -163,7 +163,7 @@ def test_an_interrupted_provisioning_says_what_is_left_and_how_to_remove_it(
         if times == 1:
             assert "Stopping after this step; Ctrl-C again stops now." in err
         [instance] = someone.instances(name)
-        assert f"What there is of {name}: instance {instance['InstanceId']}, " in err
+        assert f"What exists of {name}: instance {instance['InstanceId']}, " in err
         remove = next(line for line in err.splitlines() if "to remove all of it: " in line)
     someone.well(*remove.partition("to remove all of it: offload ")[2].split())
     assert someone.carrying(name) == []

@@ -304,7 +304,7 @@ def test_ctrl_c_twice_ends_at_once_and_says_what_is_left_and_how_to_remove_it(
     _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    if f"What there is of {name}: " in said:
+    if f"What exists of {name}: " in said:
         remove = next(line for line in said.splitlines() if "to remove all of it: " in line)
         hopeful.well(*remove.partition("to remove all of it: offload ")[2].split())
     else:

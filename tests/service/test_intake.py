@@ -120,7 +120,7 @@ def test_a_sender_that_drips_is_not_waited_for() -> None:
         problem = await refused(received(ours, sender))
         dripping.cancel()
         assert problem.status_code == 408
-        assert "less than 1000 bytes/s" in problem.detail
+        assert "slower than 1000 bytes/s" in problem.detail
 
     run(test)
 

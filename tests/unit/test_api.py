@@ -181,6 +181,10 @@ def test_a_traceback_shows_what_helps(couple: Path) -> None:
         ("Or: offload profile PHOTOS -m it", "Or: offload.profile('PHOTOS', model='it')"),
         ("offload advise --images 200", "offload.advise(images=200)"),
         ("To see the models: offload models list", "To see the models: offload models list"),
+        (
+            "To start one on that machine: offload serve --host 0.0.0.0",
+            "To start one on that machine: offload serve --host 0.0.0.0",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_said_of_options_is_said_of_keywords(typed: str, read: str) -> None:

@@ -188,7 +188,9 @@ def test_an_installed_wheel_has_the_same_context_as_the_checkout(
 
 
 def test_a_package_without_the_projects_files_says_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(OffloadError, match="without what its image is built from") as caught:
+    with pytest.raises(
+        OffloadError, match="without the files to build its container image"
+    ) as caught:
         own_image.digest(str(tmp_path / "offload"))
     assert "pip install" in caught.value.hint
 

@@ -75,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.rfile.read(int(self.headers["Content-Length"]))
         url = urlsplit(self.path)
+        if url.path.endswith("/stop"):
+            return self.answer(404, {"message": "No such container"})
         if not url.path.endswith("/build"):
             return self.answer(500, {"message": "that is all I can"})
         asked = parse_qs(url.query)
@@ -89,7 +91,10 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def do_DELETE(self) -> None:
-        image = unquote(urlsplit(self.path).path.rpartition("/")[2])
+        path = urlsplit(self.path).path
+        if "/containers/" in path:
+            return self.answer(404, {"message": "No such container"})
+        image = unquote(path.rpartition("/")[2])
         if image in self.engine.in_use:
             return self.answer(409, {"message": "a container uses it"})
         del self.engine.names[image]
