@@ -38,6 +38,7 @@ AS_CALLED = dict(os.environ)
 """The environment of whoever called pytest, with credentials if they have any."""
 
 Offload = Callable[..., "subprocess.CompletedProcess[str]"]
+Typed = Callable[..., tuple[int, str, str]]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell has its background jobs ignore Ctrl-C, and what they start would, too.
@@ -63,6 +64,25 @@ def pytest_configure(config: pytest.Config) -> None:
     """With --attack, properties are tried on other examples each time."""
     if config.getoption("--attack"):
         hypothesis.settings.load_profile("attack")
+
+
+@pytest.fixture
+def typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Typed:
+    """The exit code of a command in this process, its standard output and error."""
+    from offload.cli import commands
+    from offload.cli.parsing import usage
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["offload", *words])
+        code = usage.exit_code(commands.app)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 def on_a_terminal(*arguments: object, stdout: Any = subprocess.DEVNULL) -> tuple[int, str]:

@@ -122,7 +122,11 @@ def _break_evens(
     there_too = [lane for lane, _ in singles if lane.place == other.place and lane is not other]
     states = [lane for lane in there_too if lane.upload_max_side_px is None]
     by_images = [(breakeven.images(base, lane, mean_bytes), lane) for lane in (other, *states)]
-    found = [flip for flip, lane in by_images if breakeven.is_true_of(flip, base, lane, goal)]
+    found = [
+        flip
+        for flip, lane in by_images
+        if breakeven.is_true_of(flip, base, lane, goal.images, mean_bytes)
+    ]
     found.append(breakeven.along("uplink", base, other, goal))
     if other.upload_max_side_px is None:
         found.append(breakeven.along("image size", base, other, goal))

@@ -53,15 +53,16 @@ def images(base: Candidate, other: Candidate, mean_bytes: float | None) -> Break
     return _point("images", "", base, other, count, values, "above" if small else "below")
 
 
-def is_true_of(flip: BreakEven, base: Candidate, other: Candidate, goal: Goal) -> bool:
+def is_true_of(
+    flip: BreakEven, base: Candidate, other: Candidate, number: int, mean_bytes: float | None
+) -> bool:
     """Whether what a number of images says of the job's own is what the medians say of that: lanes
     may cross more than once.
     """
     if flip.value is None:
         return True
-    faster = makespan_s(other, goal.images, goal.total_bytes)
-    is_faster = np.median(faster) < np.median(makespan_s(base, goal.images, goal.total_bytes))
-    return bool(is_faster == ((goal.images >= flip.value) == (flip.faster == "above")))
+    is_faster = _median_s(other, number, mean_bytes) < _median_s(base, number, mean_bytes)
+    return is_faster == ((number >= flip.value) == (flip.faster == "above"))
 
 
 def first_crossing(base: Candidate, other: Candidate, mean_bytes: float | None) -> int | None:

@@ -95,11 +95,9 @@ def options(
     for lane in lanes:
         draws_s = makespan_s(lane, goal.images, goal.total_bytes)
         draws_usd = cost_usd(lane, draws_s, goal.images, billing)
-        bottleneck, past = (
-            binding(lane, goal.images, goal.total_bytes),
-            (errors or {}).get(lane.place),
-        )
-        found.append(summed(lane, draws_s, draws_usd, bottleneck, goal, past or []))
+        bottleneck = binding(lane, goal.images, goal.total_bytes)
+        past = (errors or {}).get(lane.place, [])
+        found.append(summed(lane, draws_s, draws_usd, bottleneck, goal, past))
     return found
 
 

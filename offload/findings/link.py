@@ -109,11 +109,8 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
 def _by_rest(
     group: Group, base_s: float, goodput: float | None, cores: int | None
 ) -> Needed | None:
-    sent, seconds, slowest = (
-        group.median("sent_bytes"),
-        group.median(TOTAL),
-        phases.bottleneck(group),
-    )
+    sent, seconds = group.median("sent_bytes"), group.median(TOTAL)
+    slowest = phases.bottleneck(group)
     if not goodput or not sent or seconds is None or slowest is None or slowest[0] != "link":
         return None
     if sent / goodput > _FASTER * seconds:  # the link was not what it was when it was measured

@@ -125,24 +125,26 @@ def steps(quiet: bool, clock: Clock = time.monotonic) -> Iterator[Listener]:
     """Each step of a bring-up and the time it takes: meanwhile, where a person watches, and when it
     is over. Hand what is given to a Reporter.
     """
-    now: list[tuple[PhaseBegan, float]] = []
+    now: tuple[PhaseBegan, float] | None = None
 
     def line() -> str:
-        said = ""
-        for began, at_s in now[-1:]:
-            minutes, seconds = divmod(int(clock() - at_s), 60)
-            said = f"{phase(began)}, {minutes}:{seconds:02}"
-        return said
+        if (step := now) is None:  # asked for by the thread that draws, too
+            return ""
+        began, at_s = step
+        minutes, seconds = divmod(int(clock() - at_s), 60)
+        return f"{phase(began)}, {minutes}:{seconds:02}"
 
     def over() -> None:
-        if now and not quiet:
+        nonlocal now
+        if now is not None and not quiet:
             say_lines(line())
-        now.clear()
+        now = None
 
     def hear(event: Event) -> None:
-        if isinstance(event, PhaseBegan) and event.phase not in {began.phase for began, _ in now}:
+        nonlocal now
+        if isinstance(event, PhaseBegan) and (now is None or event.phase != now[0].phase):
             over()
-            now.append((event, clock()))
+            now = event, clock()
 
     with progress.line(line, quiet):
         try:

@@ -1,35 +1,15 @@
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
-from offload.cli import commands
 from offload.cli.commands import app
-from offload.cli.parsing import usage
 from offload.cli.parsing.configured import parameters
 from offload.drivers import settings
 from offload.drivers.option_settings import OPTIONS
-
-Typed = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Typed:
-    """The exit code of a command in this process, its standard output and error."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.jpg").write_bytes(b"no picture")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["offload", *words])
-        code = usage.exit_code(commands.app)
-        return code, *capsys.readouterr()
-
-    return run
+from tests.conftest import Typed
 
 
 def test_an_option_wins_over_a_variable_over_the_folder_over_your_file(

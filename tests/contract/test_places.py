@@ -115,7 +115,7 @@ def profiled(toy: Commands, paced: Pace) -> Profiled:
     place is faster however busy this machine is, and the place.
     """
     paced(0.3)
-    asked = ("--where", "local,toy", "--budget", "0.5s", "--json", "--yes")
+    asked = ("--where", "local,toy", "--budget", "2s", "--json", "--yes")
     done = toy("profile", toy.photos, *MODEL, *asked, OFFLOAD_KEEP_LOCAL=STAYS)
     paced(0)
     return Profiled(toy, json.loads(done.stdout)["measurements"], toy.given)

@@ -262,9 +262,10 @@ def test_a_number_of_images_that_is_not_true_of_the_job_is_not_told() -> None:
     assert flip.value is not None
     number = int(flip.value)
     for images in (1, number - 1, number, 10 * number):
-        told = breakeven.is_true_of(flip, slow, fast, Goal(images))
+        told = breakeven.is_true_of(flip, slow, fast, images, None)
         assert told == ((behind_s(fast, slow, images) < 0) == (images >= number))
-        assert not breakeven.is_true_of(replace(flip, faster="below"), slow, fast, Goal(images))
+        turned = replace(flip, faster="below")
+        assert not breakeven.is_true_of(turned, slow, fast, images, None)
 
 
 @settings(max_examples=50)

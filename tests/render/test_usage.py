@@ -13,23 +13,19 @@ from offload.cli.parsing import usage
 from offload.domain.errors import PlaceUnavailable
 from offload.providers import docker
 from offload.usecases.provision import teardown
+from tests.conftest import Typed
 
 Said = Callable[..., tuple[int, list[str]]]
 
 
 @pytest.fixture
-def said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Said:
+def said(typed: Typed, tmp_path: Path) -> Said:
     """The exit code of a command in this process, and the lines on its standard error."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "file").touch()
 
     def run(*words: str) -> tuple[int, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["offload", *words])
-        code = usage.exit_code(commands.app)
-        return code, capsys.readouterr().err.splitlines()
+        code, _, err = typed(*words)
+        return code, err.splitlines()
 
     return run
 

@@ -85,6 +85,11 @@ def quantity(
     return kind(option, text, metavar, parser=parsed, show_default=False)
 
 
+def how_many(kind: Callable[..., Any], option: str, text: str, most: int = 1024) -> Any:
+    """An option that is how many of something, one at least."""
+    return kind(option, text, "N", min=1, max=most)
+
+
 def dollars(option: str, text: str, kind: Callable[..., Any] = rare) -> Any:
     """An option that is typed as dollars."""
     return quantity(option, units.usd, "USD", text, kind)
@@ -185,22 +190,16 @@ MaxPixels = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    speed(
-        "--workers",
-        "Detectors in parallel. [default: one per core] [env: OFFLOAD_WORKERS]",
-        "N",
-        min=1,
-        max=1024,
+    how_many(
+        speed, "--workers", "Detectors in parallel. [default: one per core] [env: OFFLOAD_WORKERS]"
     ),
 ]
 Threads = Annotated[
     int | None,
-    speed(
+    how_many(
+        speed,
         "--threads",
         "Threads per detector. [default: cores / workers] [env: OFFLOAD_THREADS]",
-        "N",
-        min=1,
-        max=1024,
     ),
 ]
 Offline = Annotated[bool, rare("--offline", "Do not ask the model hub. [env: OFFLOAD_OFFLINE]")]
@@ -226,12 +225,11 @@ Machine = Annotated[
 ]
 Replicas = Annotated[
     int | None,
-    container(
+    how_many(
+        container,
         "--replicas",
         "Number of containers; each image goes to the least busy. [default: 1]",
-        "N",
-        min=1,
-        max=64,
+        most=64,
     ),
 ]
 KeepAs = Annotated[
@@ -261,13 +259,7 @@ MachineName = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    sending(
-        "--concurrency",
-        "Requests in flight. [default: enough to hide the latency]",
-        "N",
-        min=1,
-        max=1024,
-    ),
+    how_many(sending, "--concurrency", "Requests in flight. [default: enough to hide the latency]"),
 ]
 TimeoutS = Annotated[
     float, sending("--timeout", "Time-out: seconds without progress.", "SECONDS", min=0.1)

@@ -142,16 +142,12 @@ class Engine:
 
     def remove_unnamed(self, image_id: str) -> None:
         """Remove an image if it has no name any more, unless a container was made of it."""
-        from docker.errors import APIError, ImageNotFound
+        from docker.errors import ImageNotFound
 
         with contextlib.suppress(ImageNotFound):
-            if self._client.images.get(image_id).tags:
-                return
-            try:
-                self._client.images.remove(image_id)
-            except APIError as error:
-                if error.status_code != _CONFLICT:
-                    raise
+            if not self._client.images.get(image_id).tags:
+                with _conflict_ok():
+                    self._client.images.remove(image_id)
 
     def push(
         self,
@@ -214,18 +210,26 @@ class Engine:
 
     def remove(self, container_id: str, grace_s: int = 10) -> None:
         """Stop it, kill it if that takes longer than `grace_s`, and remove it."""
-        from docker.errors import APIError, NotFound
+        from docker.errors import NotFound
 
         try:
             with contextlib.suppress(NotFound):
                 self._client.api.stop(container_id, timeout=grace_s)
         finally:  # an impatient Ctrl-C included
-            try:
-                with contextlib.suppress(NotFound):
-                    self._client.api.remove_container(container_id, force=True)
-            except APIError as error:
-                if error.status_code != _CONFLICT:  # somebody else is removing it
-                    raise
+            with contextlib.suppress(NotFound), _conflict_ok():
+                self._client.api.remove_container(container_id, force=True)
+
+
+@contextmanager
+def _conflict_ok() -> Iterator[None]:
+    """For a removal: somebody else is removing it, or a container was made of it."""
+    from docker.errors import APIError
+
+    try:
+        yield
+    except APIError as error:
+        if error.status_code != _CONFLICT:
+            raise
 
 
 def _running(container: Any) -> RunningContainer:

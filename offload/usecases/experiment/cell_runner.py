@@ -11,7 +11,7 @@ from typing import Any
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Reporter, Stop
 from offload.domain.measurements import StartPhase
-from offload.domain.results import Row
+from offload.domain.results import SHOWN_SCORE, Row
 from offload.domain.studies import Cell, CellOutcome, CellRun
 from offload.domain.timing import Spread
 from offload.drivers.host import machine, processes
@@ -26,8 +26,8 @@ from offload.usecases.experiment.environment import Environment
 from offload.usecases.experiment.sampling import Subset
 from offload.usecases.provision.teardown import containers
 
-_PICTURE_PX, _QUALITY, _CLEAR = 900, 85, 0.5
-"""The longer side of the photo that a study keeps, and the scores drawn on it if there are any."""
+_PICTURE_PX, _QUALITY = 900, 85
+"""The longer side of the photo that a study keeps, and its JPEG quality."""
 
 
 class LinkShaper:
@@ -186,7 +186,7 @@ class CellRunner:
             data = image_files.read(self.images.root, row.path).image.data
             side_px = min(_PICTURE_PX, pictures.longest_px(data) - 1)  # smaller, hence a JPEG
             small = pictures.smaller(data, side_px, _QUALITY)
-            clear = [each for each in row.detections if each.score >= _CLEAR]
+            clear = [each for each in row.detections if each.score >= SHOWN_SCORE]
             return pictures.annotate(small[0], clear or row.detections) if small else None
         return None
 
