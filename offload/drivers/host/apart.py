@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from typing import Any
 
 from offload.drivers.host.capture import Captured
@@ -101,15 +102,10 @@ def steps(
     """
     worker = _free()
     try:
-        yield _each(worker, (work, arguments, most_s, most_bytes))
+        first = work, arguments, most_s, most_bytes
+        yield map(worker.ask, chain([first], repeat(None)))
     finally:
         worker.rest()
-
-
-def _each(worker: _Worker, request: object) -> Iterator[Any]:
-    while True:
-        yield worker.ask(request)
-        request = None
 
 
 def _free() -> _Worker:
