@@ -236,7 +236,7 @@ def content(file: str) -> bytes:
     """What is in a settings file; nothing if there is none."""
     try:
         # A pipe would be waited for.
-        with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             return stream.read(_MOST_BYTES)
     except FileNotFoundError:
         return b""

@@ -4,6 +4,7 @@ import atexit
 import math
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import time
@@ -86,8 +87,7 @@ def _leave() -> None:
 
 
 atexit.register(_leave)
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)
 
 
 @contextmanager
@@ -138,10 +138,6 @@ def _answer() -> None:
 
 
 def _limit(most_s: int, most_bytes: int) -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
     for kind, most in (
         (resource.RLIMIT_CPU, math.ceil(time.process_time()) + most_s),
         (resource.RLIMIT_DATA, most_bytes + _USUAL_BYTES),
