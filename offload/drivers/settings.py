@@ -16,8 +16,7 @@ from typing import Any
 from offload.domain.errors import UsageError, meant
 from offload.drivers import trust
 from offload.drivers.http import web
-from offload.drivers.option_settings import OPTIONS
-from offload.drivers.setting_kinds import checked, parsed
+from offload.drivers.setting_kinds import OPTIONS, checked, parsed
 
 LOCAL_FILE = "offload.toml"
 _MOST_BYTES = 2**20
