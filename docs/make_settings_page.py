@@ -9,8 +9,7 @@ from offload.cli.commands import app
 from offload.cli.parsing.configured import parameters
 from offload.domain import errors
 from offload.drivers import settings
-from offload.drivers.option_settings import OPTIONS
-from offload.drivers.setting_kinds import NAMES
+from offload.drivers.setting_kinds import NAMES, OPTIONS
 
 INTRODUCTION = """# Settings, environment variables, exit codes
 

@@ -105,11 +105,6 @@ def to_records(rows: Iterable[Row]) -> list[Json]:
     return [{name: line[name] for name in CSV_COLUMNS} for line in lines]
 
 
-def coco_image(row: Row, image_id: int) -> Json:
-    """The `images` entry of a COCO document."""
-    return {"id": image_id, "file_name": row.path, "width": row.width, "height": row.height}
-
-
 def coco_annotations(row: Row, image_id: int, first_id: int) -> Iterator[Json]:
     """The row's `annotations` entries: boxes in pixels as [x, y, width, height], with scores."""
     assert row.width is not None

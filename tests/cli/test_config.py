@@ -8,7 +8,7 @@ from typer.main import get_command
 from offload.cli.commands import app
 from offload.cli.parsing.configured import parameters
 from offload.drivers import settings
-from offload.drivers.option_settings import OPTIONS
+from offload.drivers.setting_kinds import OPTIONS
 from tests.conftest import Typed
 
 

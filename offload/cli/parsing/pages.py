@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from typer import Typer
 from typer.core import TyperCommand, TyperGroup
 
-from offload.drivers.option_settings import OPTIONS
+from offload.drivers.setting_kinds import OPTIONS
 
 _WIDEST = 26
 """Letters of an option and what it takes that leave the explanation on the same line."""

@@ -1,17 +1,17 @@
 """Every way to do a job, from what was measured, and where nothing was, from stated priors."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from offload.costmodel import accuracy
 from offload.costmodel.candidates import priors
-from offload.costmodel.candidates.environments import Environments
 from offload.costmodel.candidates.measured import Fitted, of_jobs
-from offload.costmodel.candidates.start_up import Starts
+from offload.costmodel.candidates.start_up import Starts, called
 from offload.costmodel.terms import DRAWS, Candidate, Draws, given
 from offload.domain.machines import Kind
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
@@ -88,11 +88,10 @@ def lanes(
     for traits in every:
         if traits.leaves_machine:
             ups = [m for m in measurements if m.condition.place == traits.name]
-            starts: Starts | Environments = Starts(ups, by_hand.kind, container_s, rng)
-            if traits.by_call:
-                starts = Environments(ups, rng)
             of_place = [lane for lane in found if lane.traits == traits]
-            here += _in_all_states(of_place, starts, by_hand)
+            starting = Starts(ups, by_hand.kind, container_s, rng).lane
+            starting = partial(called, ups, rng) if traits.by_call else starting
+            here += _in_all_states(of_place, starting, by_hand)
     allowed = by_hand.places
     if allowed is None:
         return here
@@ -100,10 +99,13 @@ def lanes(
 
 
 def _in_all_states(
-    of_place: Sequence[Candidate], starts: Starts | Environments, by_hand: Overrides
+    of_place: Sequence[Candidate],
+    starting: Callable[[Candidate, str], Candidate],
+    by_hand: Overrides,
 ) -> list[Candidate]:
     """A place elsewhere in each start state that it has, and with smaller copies. Those of the
     state it is in may be chosen, if measured or yet to be rented; copies if their answers agree.
+    `starting` gives its lane in another state than ready.
     """
     ready = next(lane for lane in of_place if lane.upload_max_side_px is None)
     states = ready.traits.start_states
@@ -113,7 +115,7 @@ def _in_all_states(
     if ready.traits.by_call:  # what nobody calls for some minutes is cold
         usual = StartState.COLD
     state = by_hand.state if by_hand.state in states else usual
-    others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
+    others = [starting(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
     if not ready.key:
         ready = replace(ready, name=f"{ready.name}, {priors.STATES[StartState.WARM]}")
     is_warm, least = state == StartState.WARM, by_hand.min_agreement

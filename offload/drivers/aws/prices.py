@@ -18,6 +18,7 @@ from offload.version import __version__
 _TABLE = os.path.join(os.path.dirname(__file__), "prices.csv")
 _REGION = "us-east-1"
 """The price list is served in few regions; each knows the prices of all."""
+_PATIENCE_S = 3.0
 _USUAL = {
     "operatingSystem": "Linux",
     "tenancy": "Shared",
@@ -62,19 +63,14 @@ def table() -> Iterator[Price]:
 
 
 def listed(
-    instance_type: str,
-    region: str,
-    profile: str | None = None,
-    timeout_s: float = 3.0,
-    client: Any = None,
+    instance_type: str, region: str, profile: str | None = None, client: Any = None
 ) -> Price:
     """What AWS' price list names, of the disk too; `client` is boto3's of the service `pricing`.
 
     Raises:
-        PlaceUnavailable: no credentials, no permission, no answer within `timeout_s` or no such
-            instance type.
+        PlaceUnavailable: no credentials, no permission, no answer soon, or no such instance type.
     """
-    client = client or _asker(profile, timeout_s)
+    client = client or _asker(profile)
     wanted = {"instanceType": instance_type, "regionCode": region, **_USUAL}
     found = _products(client, "AmazonEC2", wanted)
     if not found:
@@ -91,16 +87,14 @@ def listed(
     return price
 
 
-def listed_calls(
-    region: str, arch: str, profile: str | None = None, timeout_s: float = 3.0, client: Any = None
-) -> CallPrice:
+def listed_calls(region: str, arch: str, client: Any = None) -> CallPrice:
     """What AWS' price list names for calls of functions with a gigabyte of memory.
 
     Raises:
         PlaceUnavailable: as for `listed`.
     """
     suffix, found = "-ARM" if arch == "arm64" else "", []
-    client = client or _asker(profile, timeout_s)
+    client = client or _asker()
     for what in ("Requests", "Duration"):
         wanted = {"group": f"AWS-Lambda-{what}{suffix}", "regionCode": region}
         found += _products(client, "AWSLambda", wanted)[:1]
@@ -112,10 +106,10 @@ def listed_calls(
         raise _unnamed(f"its list says nothing of functions in {region}") from error
 
 
-def _asker(profile: str | None, timeout_s: float) -> Any:
+def _asker(profile: str | None = None) -> Any:
     try:
         session = account.session(_REGION, profile)
-        return account.client(session, "pricing", timeout_s, attempts=1)
+        return account.client(session, "pricing", _PATIENCE_S, attempts=1)
     except OffloadError as error:
         raise _unnamed(str(error)) from error
 

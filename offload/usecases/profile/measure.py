@@ -125,7 +125,7 @@ class Measurer:
             return
         warnings = list(self.warnings)
         with self.session(None) as session:
-            self.budget.see_to(_LEAST_SHARE)
+            self.budget.forgive(max(0.0, _LEAST_SHARE * self.budget.whole_s - self.budget.left_s))
             self._begins("the link")
             probes = probing.link(session, self.budget, self.rng, self.context.stop)
             full = self._full(session, probes, warnings)
