@@ -1,11 +1,11 @@
 """`offload advise`, `accuracy`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument
 
-from offload.cli.parsing import complete, options
+from offload.cli.parsing import options
 from offload.domain import units
 from offload.domain.places import StartState
 
@@ -32,9 +32,7 @@ def advise(
             _job,
         ),
     ] = None,
-    optimize: Annotated[
-        str, _wish("--optimize", "What to minimize.", **complete.one_of("time", "cost"))
-    ] = "time",
+    optimize: Annotated[Literal["time", "cost"], _wish("--optimize", "What to minimize.")] = "time",
     deadline_s: Annotated[
         float | None, options.duration("--deadline", "Time in which to finish, such as 90s.", _wish)
     ] = None,
@@ -48,12 +46,7 @@ def advise(
         ),
     ] = None,
     risk: Annotated[
-        str,
-        _wish(
-            "--risk",
-            "averse: compare 90th percentiles, not means.",
-            **complete.one_of("mean", "averse"),
-        ),
+        Literal["mean", "averse"], _wish("--risk", "averse: compare 90th percentiles, not means.")
     ] = "mean",
     url: Annotated[
         str | None,
@@ -65,12 +58,11 @@ def advise(
         ),
     ] = None,
     state: Annotated[
-        str | None,
+        StartState | None,
         options.server(
             "--state",
             "State of the remote machine before the job. [default: the rented machine's; warm for "
             "a measured server; else new]",
-            **complete.one_of(*StartState),
         ),
     ] = None,
     uplink_bytes_per_s: Annotated[

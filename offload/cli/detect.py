@@ -1,6 +1,6 @@
 """`offload detect`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Argument
@@ -130,12 +130,8 @@ def detect(
     concurrency: options.Concurrency = None,
     timeout_s: options.TimeoutS = 60.0,
     fallback: Annotated[
-        str | None,
-        options.sending(
-            "--fallback",
-            "Detect here the images that get no answer there.",
-            **complete.one_of("local"),
-        ),
+        Literal["local"] | None,
+        options.sending("--fallback", "Detect here the images that get no answer there."),
     ] = None,
     upload_max_side: Annotated[
         int | None,
@@ -220,11 +216,10 @@ def _carry_out(
 
     from offload import bootstrap
     from offload.cli.provisioning.renting import asked_for, renting
-    from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
     from offload.render import detections, progress
     from offload.usecases.detect import record
-    from offload.usecases.detect.run import detection
+    from offload.usecases.detect.run import detection, stopped_early
 
     bring_up, rental = asked_for(request, say, configured, provision=provision)
     heard: set[type[Event]] = set()
@@ -268,9 +263,6 @@ def _carry_out(
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
-        raise OffloadError(
-            f"Stopped early: {run.failed} images failed, --max-failures is {request.max_failures}.",
-            hint="To continue regardless, run the same command without --max-failures.",
-        )
+        raise stopped_early(run, request)
     if run.failed:
         raise typer.Exit(SOME_FAILED)

@@ -1,17 +1,15 @@
 """`offload serve`."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from offload.cli import consent
-from offload.cli.parsing import complete, options
-from offload.domain.errors import UsageError, meant
+from offload.cli.parsing import options
 
 _address = options.panel("Address")
 _log = options.panel("Access log")
-_FORMATS = "text", "json"
 
 
 def serve(
@@ -44,8 +42,7 @@ def serve(
         bool, _log("--access-log/--no-access-log", "A line on standard error for each request.")
     ] = False,
     log_format: Annotated[
-        str,
-        _log("--log-format", "Format of the access log.", **complete.one_of(*_FORMATS)),
+        Literal["text", "json"], _log("--log-format", "Format of the access log.")
     ] = "text",
     queue: Annotated[
         int,
@@ -70,10 +67,6 @@ def serve(
     from offload.render import access, messages, progress
     from offload.usecases import serve
 
-    if log_format not in _FORMATS:
-        raise UsageError(
-            f"--log-format takes text or json, not {log_format!r}.{meant(log_format, _FORMATS)}"
-        )
     say = messages.Messages(quiet=quiet)
     wanted = serve.Options(**options.fields(ctx, serve.Options))
     opens = consent.typed_again("--host", "0.0.0.0")  # noqa: S104 - what to type

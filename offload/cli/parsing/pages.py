@@ -58,6 +58,8 @@ class _Page:
                 is_argument = param.param_type_name == "argument"
                 panel = "Arguments" if is_argument else getattr(param, "rich_help_panel", None)
                 name = record[0].partition(" <")[0]  # without the type in Python's words
+                if choices := param.type_descriptor.choices:
+                    name += f" [{'|'.join(choices)}]"
                 text = record[1].replace("  [", " [") + _variable(param, ctx)
                 text = text.replace("[env: ", f"[env:{_HELD}")
                 panels.setdefault(panel or "", []).append((name, text))
