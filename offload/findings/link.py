@@ -70,7 +70,7 @@ class Needed:
 
 
 def needed(
-    study: Study, lane: Variant, base: Group, goodput: float | None, cores: int | None = None
+    study: Study, lane: Variant, base: Group, goodput: float | None, cores: float | None = None
 ) -> Needed | None:
     """What the link would have to be for `lane` to equal `base`; None where it cannot be told.
 
@@ -107,7 +107,7 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
 
 
 def _by_rest(
-    group: Group, base_s: float, goodput: float | None, cores: int | None
+    group: Group, base_s: float, goodput: float | None, cores: float | None
 ) -> Needed | None:
     sent, seconds = group.median("sent_bytes"), group.median(TOTAL)
     slowest = phases.bottleneck(group)

@@ -127,26 +127,19 @@ def steps(quiet: bool, clock: Clock = time.monotonic) -> Iterator[Listener]:
     """
     now: tuple[PhaseBegan, float] | None = None
 
-    def line() -> str:
-        if (step := now) is None:  # asked for by the thread that draws, too
-            return ""
-        began, at_s = step
-        minutes, seconds = divmod(int(clock() - at_s), 60)
-        return f"{phase(began)}, {minutes}:{seconds:02}"
-
     def over() -> None:
-        nonlocal now
         if now is not None and not quiet:
-            say_lines(line())
-        now = None
+            minutes, seconds = divmod(int(clock() - now[1]), 60)
+            say_lines(f"{phase(now[0])}, {minutes}:{seconds:02}")
 
     def hear(event: Event) -> None:
         nonlocal now
         if isinstance(event, PhaseBegan) and (now is None or event.phase != now[0].phase):
             over()
             now = event, clock()
+            shown(event)
 
-    with progress.line(line, quiet):
+    with progress.phases(quiet) as shown:
         try:
             yield hear
         finally:

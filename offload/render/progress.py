@@ -3,7 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from offload.domain.events import Built, Downloaded, Event, Listener, PhaseBegan, Sent
@@ -99,15 +99,6 @@ def places(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callabl
     status = SplitProgress(total)
     with _live(lambda: _lines(status.cells(monitor.view()))):
         yield status.add
-
-
-@contextmanager
-def line(text: Callable[[], str], quiet: bool) -> Iterator[None]:
-    """A line that changes as time passes, and goes."""
-    from rich.text import Text
-
-    with _live(lambda: Text(text())) if is_watched(quiet) else nullcontext():
-        yield
 
 
 def _live(get: "Callable[[], RenderableType]") -> AbstractContextManager[object]:
@@ -217,24 +208,16 @@ def building(quiet: bool) -> AbstractContextManager[Listener]:
 
 
 def phases(quiet: bool) -> AbstractContextManager[Listener]:
-    """A line that appears with the first phase; hand what is given to a Reporter."""
+    """A line for the phase that has begun; hand what is given to a Reporter."""
     return _on_demand(PhaseBegan, lambda e: {"description": phase(e)}, quiet)
 
 
 def _columns(kind: type[Event]) -> "Sequence[ProgressColumn]":
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        SpinnerColumn,
-        TimeElapsedColumn,
-        TransferSpeedColumn,
-    )
+    from rich import progress
 
-    if kind is PhaseBegan:
-        return SpinnerColumn(), description()
-    if kind is Built:
-        return SpinnerColumn(), description(), TimeElapsedColumn()
-    return BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    if kind in {Downloaded, Sent}:
+        return progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn()
+    return progress.SpinnerColumn(), description(), progress.TimeElapsedColumn()
 
 
 @contextmanager
@@ -251,7 +234,10 @@ def _on_demand(
         if not shown:
             shown.append(bar(*_columns(kind)))
             shown[0].add_task("")
-        shown[0].update(shown[0].task_ids[0], **values(event))
+        task = shown[0].task_ids[0]
+        if isinstance(event, PhaseBegan):
+            shown[0].reset(task)  # each takes its own time
+        shown[0].update(task, **values(event))
         shown[0].start()
         if shown[0].finished:
             shown.pop().stop()

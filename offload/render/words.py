@@ -22,21 +22,6 @@ def span(interval: tuple[float, float], show: Show) -> str:
     return high_text if low == high else f"{low} to {high_text}"
 
 
-_UNITS = (("h", 3600.0, 3600.0), ("min", 60.0, 60.0), ("s", 0.1, 1.0), ("ms", 0.0, 1e-3))
-"""A unit, from how many seconds on a duration is told in it, and its seconds."""
-
-
-def took(seconds: float, interval: tuple[float, float] | None = None) -> str:
-    """`2.8 min (1.6 to 4.3)`: a duration and its interval, all in the unit of the duration."""
-    unit, _, unit_s = next(each for each in _UNITS if seconds >= each[1])
-
-    def show(value: float) -> str:
-        return f"{float(f'{value:.2g}' if value < 10 else f'{value:.3g}'):g} {unit}"  # noqa: PLR2004
-
-    low, high = interval or (seconds, seconds)
-    return between(seconds / unit_s, (low / unit_s, high / unit_s), show)
-
-
 def _bare(texts: Sequence[str]) -> Sequence[str]:
     """The numbers alone, if all are one number of one and the same unit."""
     units = {text.partition(" ")[2] for text in texts}

@@ -13,7 +13,7 @@ from offload.domain import prices
 from offload.domain.places import REMOTE, SPLIT, StartState
 from offload.domain.units import show_bytes, show_s, show_usd
 from offload.render import tables
-from offload.render.words import SHOW, between, count, percent, span, spoken, took
+from offload.render.words import SHOW, between, count, percent, span, spoken
 
 NAMES = {
     "startup_s": "start-up",
@@ -90,7 +90,7 @@ def _cost(option: Option, *, every: bool) -> str:
 
 def seconds(option: Option) -> str:
     """`3.4 s (3.1 to 4.0)`."""
-    return took(option.seconds, (option.low_s, option.high_s))
+    return between(option.seconds, (option.low_s, option.high_s), show_s)
 
 
 def missed(option: Option) -> str:

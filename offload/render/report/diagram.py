@@ -41,12 +41,8 @@ class Target:
     stacked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DiagramSite:
-    """A machine, and what runs on it."""
-
-    name: str
-    targets: Sequence[Target]
+Site = tuple[str, Target]
+"""Another machine, by its name, and what runs on it."""
 
 
 def architecture(compared: Comparisons) -> Figure | None:
@@ -61,11 +57,11 @@ def architecture(compared: Comparisons) -> Figure | None:
         if variant.place not in near:
             far.setdefault((variant.place, variant.label), variant)
     there = [_site(study, variant) for variant in list(far.values())[:2]]
-    here = DiagramSite("machine with the images", [_here(study, place) for place in near])
+    here = [_here(study, place) for place in near]
     most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
     caption = f"What was used: {count(len(used), 'place')} ({listing(used)})"
     caption += f", and how an image gets to {'each' if len(used) > 1 else 'it'}."
-    svg = _draw([most], here, there)
+    svg = _draw(most, here, there)
     return Figure("architecture", svg, caption, 1.0 if there else 0.64)
 
 
@@ -89,18 +85,18 @@ def _levels(values: Sequence[float]) -> str:
     return listing(shown, "or") if len(shown) <= _MOST_LEVELS else f"{shown[0]} to {shown[-1]}"
 
 
-def _site(study: Study, variant: Variant) -> DiagramSite:
+def _site(study: Study, variant: Variant) -> Site:
     site = environment.site(study, variant)
-    tunnel = site.tunnel or bool(site.instance_type)
+    tunnel = site.has("tunnel") or site.has("instance_type")
     colour = drawing.look(study.known_names().index(variant.place)).colour
     where = ["in a container"] if tunnel else []
     target = Target(colour, "offload serve", where, "HTTP through SSH" if tunnel else "HTTP")
-    return DiagramSite(bare(study.places[variant.place]), [target])
+    return bare(study.places[variant.place]), target
 
 
-def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
+def _draw(client: str, here: Sequence[Target], there: Sequence[Site]) -> str:
     """The machine with the images, and `client` in it, at the left, the others at the right."""
-    rows = max(len(here.targets), 1.4)
+    rows = max(len(here), 1.4)
     height = _HEAD + _ROW * rows + _LINK * len(there)
     height = max(height, (_HEAD + _ROW + 6) * len(there))
     width = _WIDTH if there else _LEFT
@@ -109,30 +105,30 @@ def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
         axes.axis("off")
-        _frame(axes, (0.4, 0.4), (_LEFT - 0.8, height - 0.8), here)
+        _frame(axes, (0.4, 0.4), (_LEFT - 0.8, height - 0.8), "machine with the images")
         middle = _LINK * len(there) + _ROW * rows / 2 + 1
-        detect = Target(INK, "offload detect", client, "")
+        detect = Target(INK, "offload detect", [client], "")
         _box(axes, detect, (_CLIENT[0], middle - 8), (_CLIENT[1], 16))
-        for row, target in enumerate(here.targets):
-            y = middle + _ROW * ((len(here.targets) - 1) / 2 - row)
+        for row, target in enumerate(here):
+            y = middle + _ROW * ((len(here) - 1) / 2 - row)
             _box(axes, target, (_TARGET[0], y - _BOX / 2), (_TARGET[1], _BOX))
             _near(axes, (sum(_CLIENT), middle), (_TARGET[0], y), target)
-        for number, site in enumerate(there):
+        for number, (name, target) in enumerate(there):
             tall = height / len(there) - 0.8
             bottom = height - (number + 1) * (tall + 0.8) + 0.4
-            _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), site)
+            _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), name)
             track_y = 5.0 + _LINK * (len(there) - 1 - number)
             start = (_CLIENT[0] + 8 + 4 * number, middle - 8)
-            _far(axes, start, track_y, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
+            _far(axes, start, track_y, bottom + (tall - _HEAD) / 2 + 1, target)
             x = _CLIENT[0] + 7 + 4 * len(there)
-            axes.text(x, track_y + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
+            axes.text(x, track_y + 1.3, target.way, fontsize=_SMALL_PT, color=INK)
         return drawing.svg(figure, "architecture")
 
 
-def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
+def _frame(axes: Axes, corner: Point, size: Point, name: str) -> None:
     _rounded(axes, corner, size, GREY, _PAPER, radius=2.0, linewidth=0.8, zorder=1)
     x, top = corner[0] + 3, corner[1] + size[1]
-    axes.text(x, top - 2.2, site.name, weight="bold", va="top", color=INK)
+    axes.text(x, top - 2.2, name, weight="bold", va="top", color=INK)
 
 
 def _box(axes: Axes, target: Target, corner: Point, size: Point) -> None:

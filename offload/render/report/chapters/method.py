@@ -8,7 +8,7 @@ from typing import TypeGuard
 from offload.domain.study_tables import shown
 from offload.domain.units import show_rate, show_s, show_usd
 from offload.findings import environment, predictions
-from offload.findings.environment import HostFacts, PlaceFacts
+from offload.findings.environment import Facts
 from offload.findings.study import Study, levels
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
@@ -53,14 +53,13 @@ def design(compared: Comparisons) -> list[Block]:
 def _same(study: Study) -> Iterator[tuple[str, str]]:
     """The model, and what was asked of it."""
     sites = [environment.site(study, variant) for variant in study.lanes]
-    sha256 = dict.fromkeys(site.sha256 for site in sites if site.sha256)
-    known = environment.text(study.design, "fixed", "model", "sha256")
-    sides, scores = (
-        study.design.get("input_px"),
-        {site.min_score for site in sites if site.min_score},
-    )
-    used = [name for key, name in _LIBRARIES.items() if key in {site.runtime for site in sites}]
-    versions = [(n, environment.text(study.environment, "versions", n)) for n in ("offload", *used)]
+    sha256 = dict.fromkeys(filter(None, (site.text("model", "sha256") for site in sites)))
+    known = Facts(study.design).text("fixed", "model", "sha256")
+    sides = study.design.get("input_px")
+    scores = {score for site in sites if (score := site.number("min_score"))}
+    runtimes = {site.text("model", "runtime") for site in sites}
+    used = [name for key, name in _LIBRARIES.items() if key in runtimes]
+    versions = [(n, environment.of(study).text("versions", n)) for n in ("offload", *used)]
     told = {
         "model": environment.model(study),
         "SHA-256": ", ".join(sha256) or known,
@@ -150,37 +149,38 @@ def setup(compared: Comparisons) -> list[Block]:
     return [*paragraph(told), *blocks]
 
 
-def _machines(study: Study) -> dict[str, tuple[HostFacts, PlaceFacts]]:
-    found: dict[str, tuple[HostFacts, PlaceFacts]] = {}
-    here = environment.client(study)
-    if here:
-        found["machine with the images"] = here, PlaceFacts()
+def _machines(study: Study) -> dict[str, tuple[Facts, Facts]]:
+    """The machine with the images, and two others at most; of these, what is known of the place."""
+    found: dict[str, tuple[Facts, Facts]] = {}
+    if here := environment.of(study).part("client"):
+        found["machine with the images"] = here, Facts()
     away = [each for each in study.lanes if study.places[each.place].leaves_machine]
     labels = {(variant.place, variant.label) for variant in away}
     for variant in away:
         site = environment.site(study, variant)
-        if site.host or site.goodput_bytes_per_s:
+        if site.part("host") or site.number("goodput_bytes_per_s"):
             name, several = bare(study.places[variant.place]), len(labels) > 1
             name = f"{name} {cut(variant.label, _LONGEST)}".strip() if several else name
-            found.setdefault(name, (site.host or HostFacts(), site))
+            found.setdefault(name, (site.part("host"), site))
     return dict(list(found.items())[:3])
 
 
-def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]:
-    cores = machine.cores
-    usable = machine.usable_cores
-    part = f", {usable} of them usable" if cores and usable and usable != cores else ""
+def _facts(study: Study, machine: Facts, site: Facts) -> dict[str, str]:
+    cores, usable = machine.number("cores"), machine.number("usable_cores")
+    part = f", {usable:.0f} of them usable" if usable and usable != cores else ""
+    memory_bytes, usd_per_h = machine.number("memory_bytes"), site.number("usd_per_h")
+    rtt_s, goodput = site.number("rtt_s"), site.number("goodput_bytes_per_s")
     facts = {
-        "CPU": machine.cpu,
-        "cores": f"{cores}{part}" if cores else "",
-        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else "",
-        "GPU": machine.gpu,
-        "system": machine.system,
-        "Python": machine.python,
-        "rented as": " in ".join(filter(None, (site.instance_type, site.region))),
-        "price": f"{show_usd(site.usd_per_h)} an hour" if site.usd_per_h else "",
-        "uplink": _uplink(study) if site.goodput_bytes_per_s else "",
-        "round trip": show_s(site.rtt_s) if site.rtt_s else "",
+        "CPU": machine.text("cpu"),
+        "cores": f"{cores:.0f}{part}" if cores else "",
+        "memory": f"{memory_bytes / 2**30:.1f} GiB" if memory_bytes else "",
+        "GPU": machine.text("gpu"),
+        "system": machine.text("system"),
+        "Python": machine.text("python"),
+        "rented as": " in ".join(filter(None, (site.text("instance_type"), site.text("region")))),
+        "price": f"{show_usd(usd_per_h)} an hour" if usd_per_h else "",
+        "uplink": _uplink(study) if goodput else "",
+        "round trip": show_s(rtt_s) if rtt_s else "",
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -188,7 +188,7 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
 def _uplink(study: Study) -> str:
     found = {}
     for variant in study.lanes:
-        rate = environment.site(study, variant).goodput_bytes_per_s
+        rate = environment.site(study, variant).number("goodput_bytes_per_s")
         if study.places[variant.place].uses_link and rate:
             shaped = f" (shaped to {variant.link_mbit:g})" if variant.link_mbit else ""
             found[variant.link_mbit] = f"{show_rate(rate)}{shaped}"
@@ -203,7 +203,7 @@ def reproduction(compared: Comparisons) -> list[Block]:
         return []
     words = [shown(word) for word in typed]
     folder = _folder(words)
-    version = environment.text(study.environment, "versions", "offload")
+    version = environment.of(study).text("versions", "offload")
     lines = [
         *wrapped(words),
         f"offload report {shlex.quote(folder)} -o report.pdf",

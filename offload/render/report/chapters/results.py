@@ -49,7 +49,7 @@ def _figure(compared: Comparisons) -> str:
     told = [f"Total time of jobs of {count(max(compared.measured), 'image')} at most."]
     if study.repeats > 1:
         told.append(f"Bars: 90 % intervals of the medians of {study.repeats} runs.")
-    if any(crossing.images for crossing in compared.crossings):
+    if any(crossing.images for crossing in compared.warm_crossings):
         told.append("Vertical lines: another place becomes faster.")
     settings = max(headline.settings(study, variant) for variant in variants)
     if settings > 1:
