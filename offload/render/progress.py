@@ -32,11 +32,6 @@ def is_watched(quiet: bool) -> bool:
     return not quiet and sys.stderr.isatty()
 
 
-def keeps_stdout() -> bool:
-    """Whether rich may redirect standard output; results that go to a file must not be shown."""
-    return sys.stdout.isatty()
-
-
 def description() -> "TextColumn":
     """A column of what a task is about."""
     from rich.progress import TextColumn
@@ -45,13 +40,15 @@ def description() -> "TextColumn":
 
 
 def bar(*columns: "ProgressColumn", auto_refresh: bool = True) -> "Progress":
-    """Bars on standard error that vanish at their end."""
+    """Bars on standard error that vanish at their end. Standard output goes through them only if it
+    is a terminal, too: results that go to a file must not be shown.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     return Progress(
         *columns, console=Console(stderr=True), transient=True, auto_refresh=auto_refresh,
-        redirect_stdout=keeps_stdout(),
+        redirect_stdout=sys.stdout.isatty(),
     )  # fmt: skip
 
 
@@ -96,19 +93,15 @@ def places(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callabl
     if not is_watched(quiet):
         yield lambda _row: None
         return
-    status = SplitProgress(total)
-    with _live(lambda: _lines(status.cells(monitor.view()))):
-        yield status.add
-
-
-def _live(get: "Callable[[], RenderableType]") -> AbstractContextManager[object]:
     from rich.console import Console
     from rich.live import Live
 
-    return Live(
-        get_renderable=get, console=Console(stderr=True), refresh_per_second=_PER_S, transient=True,
-        redirect_stdout=keeps_stdout(),
-    )  # fmt: skip
+    status = SplitProgress(total)
+    with Live(
+        get_renderable=lambda: _lines(status.cells(monitor.view())), console=Console(stderr=True),
+        refresh_per_second=_PER_S, transient=True, redirect_stdout=sys.stdout.isatty(),
+    ):  # fmt: skip
+        yield status.add
 
 
 class SplitProgress:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from offload.domain.units import show_bytes, show_rate, show_s
+from offload.domain.units import rounded, show_bytes, show_rate, show_s
 
 Show = Callable[[float], str]
 
@@ -20,6 +20,20 @@ def span(interval: tuple[float, float], show: Show) -> str:
     high_text = show(interval[1])
     low, high = _bare([show(each) for each in interval])
     return high_text if low == high else f"{low} to {high_text}"
+
+
+_UNITS = (("h", 3600.0, 3600.0), ("min", 60.0, 60.0), ("s", 0.1, 1.0), ("ms", 0.0, 1e-3))
+"""A unit, from how many seconds on a duration is told in it, and its seconds."""
+
+
+def took(seconds: float, interval: tuple[float, float] | None = None) -> str:
+    """`2.8 min (1.6 to 4.3)`: a duration and its interval, all in the unit of the duration."""
+    unit, _, unit_s = next(each for each in _UNITS if seconds >= each[1])
+
+    def show(value_s: float) -> str:
+        return f"{rounded(value_s / unit_s):g} {unit}"
+
+    return between(seconds, interval or (seconds, seconds), show)
 
 
 def _bare(texts: Sequence[str]) -> Sequence[str]:

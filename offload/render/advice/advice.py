@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from offload.costmodel.advice import Advice, document
 from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.split import AnyCandidate, SplitCandidate
-from offload.domain.units import show_bytes, show_rate, show_s, show_usd
+from offload.domain.units import show_bytes, show_rate, show_usd
 from offload.render import tables
 from offload.render.advice import options
 from offload.render.advice.options import missed, seconds
-from offload.render.words import Show, between, capital, count, percent, spoken
+from offload.render.words import Show, between, capital, count, percent, spoken, took
 
 _RARE = 0.05
 """Shares of cases beyond this one and its complement are not worth a word."""
@@ -53,7 +53,7 @@ def sentence(advice: Advice) -> str:
     """Model, place, time, dollars and confidence."""
     chosen = advice.choice.chosen
     late = f", {missed(chosen)}" if missed(chosen) else ""
-    return f"Run {_answer(advice, show_s(chosen.seconds), late)}."
+    return f"Run {_answer(advice, took(chosen.seconds), late)}."
 
 
 def one_line(advice: Advice) -> str:

@@ -13,7 +13,7 @@ from offload.domain import prices
 from offload.domain.places import REMOTE, SPLIT, StartState
 from offload.domain.units import show_bytes, show_s, show_usd
 from offload.render import tables
-from offload.render.words import SHOW, between, count, percent, span, spoken
+from offload.render.words import SHOW, between, count, percent, span, spoken, took
 
 NAMES = {
     "startup_s": "start-up",
@@ -90,7 +90,7 @@ def _cost(option: Option, *, every: bool) -> str:
 
 def seconds(option: Option) -> str:
     """`3.4 s (3.1 to 4.0)`."""
-    return between(option.seconds, (option.low_s, option.high_s), show_s)
+    return took(option.seconds, (option.low_s, option.high_s))
 
 
 def missed(option: Option) -> str:
@@ -171,7 +171,8 @@ def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
 
 
 def _profile(advice: Advice, places: Sequence[str]) -> str:
-    return f"offload profile PHOTOS --where {','.join(places)}{_model(advice)}"
+    model = f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
+    return f"offload profile PHOTOS --where {','.join(places)}{model}"
 
 
 def _is_absent(lane: AnyCandidate) -> bool:
@@ -182,10 +183,6 @@ def _is_profiled(lane: AnyCandidate) -> bool:
     """Whether a profile measures what is assumed of it now; not so of another start state."""
     ready = {HERE, StartState.WARM}
     return not isinstance(lane, SplitCandidate) and lane.state in ready and bool(lane.assumptions)
-
-
-def _model(advice: Advice) -> str:
-    return f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
 
 
 def terms(advice: Advice, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, PlaceTraits
-from offload.domain.units import show_bytes, show_rate, show_s, show_usd
+from offload.domain.units import rounded, show_bytes, show_rate, show_s, show_usd
 from offload.findings.estimates import Estimate
 from offload.findings.study import Variant
 from offload.render.report.document import cut, listing
@@ -195,9 +195,8 @@ def round_images(number: float) -> str:
 
 
 def digits(value: float) -> str:
-    """A number as units are shown: two digits below 10, three from there on."""
-    rounded = float(f"{value:.{2 if value < 10 else 3}g}")  # noqa: PLR2004 - as units are shown
-    return f"{rounded:,.6f}".rstrip("0").rstrip(".")
+    """A number, as those with units are shown."""
+    return f"{rounded(value):,.6f}".rstrip("0").rstrip(".")
 
 
 SHOWN: Mapping[str, Callable[[Any], str]] = {

@@ -3,13 +3,12 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TypeGuard
 
 from offload.domain.study_tables import shown
 from offload.domain.units import show_rate, show_s, show_usd
 from offload.findings import environment, predictions
 from offload.findings.environment import Facts
-from offload.findings.study import Study, levels
+from offload.findings.study import Study, levels, plain
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, Code, Figure, Table, cut, listing, paragraph
@@ -55,7 +54,8 @@ def _same(study: Study) -> Iterator[tuple[str, str]]:
     sites = [environment.site(study, variant) for variant in study.lanes]
     sha256 = dict.fromkeys(filter(None, (site.text("model", "sha256") for site in sites)))
     known = Facts(study.design).text("fixed", "model", "sha256")
-    sides = study.design.get("input_px")
+    size = study.design.get("input_px")
+    sides = plain(" x ".join(map(str, size))) if isinstance(size, list) else ""
     scores = {score for site in sites if (score := site.number("min_score"))}
     runtimes = {site.text("model", "runtime") for site in sites}
     used = [name for key, name in _LIBRARIES.items() if key in runtimes]
@@ -63,16 +63,12 @@ def _same(study: Study) -> Iterator[tuple[str, str]]:
     told = {
         "model": environment.model(study),
         "SHA-256": ", ".join(sha256) or known,
-        "model input": f"{sides[0]} x {sides[1]} px" if _is_size(sides) else "",
+        "model input": f"{sides} px" if sides else "",
         "threshold": ", ".join(f"{score:g}" for score in sorted(scores)),
         "software used": ", ".join(f"{name} {version}".strip() for name, version in versions),
     }
     if used or told["SHA-256"]:
         yield from ((name, value) for name, value in told.items() if value)
-
-
-def _is_size(value: object) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and [type(each) for each in value] == [int, int]
 
 
 def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
