@@ -34,10 +34,6 @@ class Facts:
             return float(value)
         return None
 
-    def has(self, name: str) -> bool:
-        """Whether something of that name is there, and is not false."""
-        return bool(self._part().get(name))
-
     def _part(self, *path: str) -> dict[str, Any]:
         found = self.document
         for name in path:
@@ -61,9 +57,3 @@ def site(study: Study, lane: Variant) -> Facts:
     shaped = mbit * 1e6 / 8 if study.places[lane.place].uses_link else None
     known = {"goodput_bytes_per_s": link.number("goodput_bytes_per_s") or shaped}
     return Facts(found.document | {"rtt_s": (link or found).number("rtt_s")} | known)
-
-
-def model(study: Study) -> str:
-    """The name of the model, in the words of the design."""
-    design = Facts(study.design)
-    return design.text("model") or design.text("model", "name")

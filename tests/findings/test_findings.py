@@ -171,7 +171,7 @@ def test_one_number_of_images_has_no_crossing() -> None:
 
 @given(st.lists(st.tuples(SECONDS, SECONDS), min_size=1, max_size=8))
 def test_the_pareto_front_is_what_nothing_beats(points: list[tuple[float, float]]) -> None:
-    lanes = {REMOTE.but(label=str(number)): point for number, point in enumerate(points)}
+    lanes = {REMOTE.but(link_mbit=1.0 + number): point for number, point in enumerate(points)}
     each = [run for lane, (s, usd) in lanes.items() for run in runs(lane, 5, s, usd=usd)]
     bills = money.bills(Study(tuple(each), places=KNOWN), [*lanes], 5)
     assert len(bills) == len(points)
@@ -430,6 +430,6 @@ def test_an_environment_that_says_nothing_is_no_obstacle(places: object) -> None
     assert [site.number(name) for name in ("rtt_s", "usd_per_h", "goodput_bytes_per_s")] == [
         None
     ] * 3
-    assert (site.text("host", "cpu"), site.has("tunnel")) == ("", False)
+    assert site.text("host", "cpu") == ""
     assert not environment.of(study).part("client")
     assert environment.Facts({"cores": float("inf")}).number("cores") is None

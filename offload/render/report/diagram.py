@@ -52,10 +52,10 @@ def architecture(compared: Comparisons) -> Figure | None:
         return None
     used = list(dict.fromkeys(variant.place for variant in study.lanes))
     near = [place for place in used if not study.places[place].leaves_machine]
-    far: dict[tuple[str, str], Variant] = {}
+    far: dict[str, Variant] = {}
     for variant in study.lanes:
         if variant.place not in near:
-            far.setdefault((variant.place, variant.label), variant)
+            far.setdefault(variant.place, variant)
     there = [_site(study, variant) for variant in list(far.values())[:2]]
     here = [_here(study, place) for place in near]
     most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
@@ -87,7 +87,7 @@ def _levels(values: Sequence[float]) -> str:
 
 def _site(study: Study, variant: Variant) -> Site:
     site = environment.site(study, variant)
-    tunnel = site.has("tunnel") or site.has("instance_type")
+    tunnel = bool(site.text("instance_type"))
     colour = drawing.look(study.known_names().index(variant.place)).colour
     where = ["in a container"] if tunnel else []
     target = Target(colour, "offload serve", where, "HTTP through SSH" if tunnel else "HTTP")

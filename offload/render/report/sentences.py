@@ -12,14 +12,11 @@ from offload.domain.places import KnownPlaces, PlaceTraits
 from offload.domain.units import rounded, show_bytes, show_rate, show_s, show_usd
 from offload.findings.estimates import Estimate
 from offload.findings.study import Variant
-from offload.render.report.document import cut, listing
+from offload.render.report.document import listing
 from offload.render.report.templating import Templates, ours
 from offload.render.words import between, capital, count, percent
 
-_LONGEST = 40
-
 _SHORT: Mapping[str, Callable[[Any], str]] = {
-    "label": lambda label: cut(label, _LONGEST) or "unnamed",
     "link_mbit": lambda mbit: f"{mbit:g} Mbit/s" if mbit else "unshaped link",
     "upload_max_side_px": lambda px: f"{px} px" if px else "full size",
     "cpus": lambda cpus: f"{cpus:g} CPU{'s' * (cpus > 1)}" if cpus else "all CPUs",
@@ -27,10 +24,9 @@ _SHORT: Mapping[str, Callable[[Any], str]] = {
     "concurrency": lambda number: f"{number} in flight" if number else "automatic",
     "cold": lambda cold: "cold" if cold else "warm",
 }
-_NAMING = ("label", "link_mbit", "upload_max_side_px", "cold")
+_NAMING = ("link_mbit", "upload_max_side_px", "cold")
 """What is there and not turned, hence part of a name."""
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
-    "label": lambda label: f" {cut(label, _LONGEST)}" if label else "",
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
     "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with full-size images",
 }

@@ -11,7 +11,7 @@ from offload.findings.environment import Facts
 from offload.findings.study import Study, levels, plain
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, Code, Figure, Table, cut, listing, paragraph
+from offload.render.report.document import Block, Code, Figure, Table, listing, paragraph
 from offload.render.report.sentences import bare
 
 _FACTORS = {
@@ -23,7 +23,7 @@ _FACTORS = {
 }
 _LIBRARIES = {"tflite": "ai-edge-litert", "savedmodel": "tensorflow"}
 """What runs models, by the runtime that a run names."""
-_LONGEST, _LONGEST_LINE = 30, 76
+_LONGEST_LINE = 76
 
 
 def design(compared: Comparisons) -> list[Block]:
@@ -51,9 +51,8 @@ def design(compared: Comparisons) -> list[Block]:
 
 def _same(study: Study) -> Iterator[tuple[str, str]]:
     """The model, and what was asked of it."""
-    sites = [environment.site(study, variant) for variant in study.lanes]
+    sites, design = [environment.site(study, v) for v in study.lanes], Facts(study.design)
     sha256 = dict.fromkeys(filter(None, (site.text("model", "sha256") for site in sites)))
-    known = Facts(study.design).text("fixed", "model", "sha256")
     size = study.design.get("input_px")
     sides = plain(" x ".join(map(str, size))) if isinstance(size, list) else ""
     scores = {score for site in sites if (score := site.number("min_score"))}
@@ -61,8 +60,8 @@ def _same(study: Study) -> Iterator[tuple[str, str]]:
     used = [name for key, name in _LIBRARIES.items() if key in runtimes]
     versions = [(n, environment.of(study).text("versions", n)) for n in ("offload", *used)]
     told = {
-        "model": environment.model(study),
-        "SHA-256": ", ".join(sha256) or known,
+        "model": design.text("model"),
+        "SHA-256": ", ".join(sha256) or design.text("fixed", "model", "sha256"),
         "model input": f"{sides} px" if sides else "",
         "threshold": ", ".join(f"{score:g}" for score in sorted(scores)),
         "software used": ", ".join(f"{name} {version}".strip() for name, version in versions),
@@ -151,13 +150,10 @@ def _machines(study: Study) -> dict[str, tuple[Facts, Facts]]:
     if here := environment.of(study).part("client"):
         found["machine with the images"] = here, Facts()
     away = [each for each in study.lanes if study.places[each.place].leaves_machine]
-    labels = {(variant.place, variant.label) for variant in away}
     for variant in away:
         site = environment.site(study, variant)
         if site.part("host") or site.number("goodput_bytes_per_s"):
-            name, several = bare(study.places[variant.place]), len(labels) > 1
-            name = f"{name} {cut(variant.label, _LONGEST)}".strip() if several else name
-            found.setdefault(name, (site.part("host"), site))
+            found.setdefault(bare(study.places[variant.place]), (site.part("host"), site))
     return dict(list(found.items())[:3])
 
 
@@ -170,7 +166,6 @@ def _facts(study: Study, machine: Facts, site: Facts) -> dict[str, str]:
         "CPU": machine.text("cpu"),
         "cores": f"{cores:.0f}{part}" if cores else "",
         "memory": f"{memory_bytes / 2**30:.1f} GiB" if memory_bytes else "",
-        "GPU": machine.text("gpu"),
         "system": machine.text("system"),
         "Python": machine.text("python"),
         "rented as": " in ".join(filter(None, (site.text("instance_type"), site.text("region")))),

@@ -41,7 +41,7 @@ def introduction(compared: Comparisons, short: str) -> list[Block]:
     numbers = listing([f"{number:,}" for number in compared.numbers])
     if len(compared.numbers) > _MOST_NUMBERS:
         numbers = f"jobs of {min(compared.numbers)} to {max(compared.numbers):,}"
-    name = environment.model(study)
+    name = Facts(study.design).text("model")
     model = f" of the model `{name}`" if name else ""
     question = "away_asked" if any(each.leaves_machine for each in places) else "here_asked"
     asked = say(
