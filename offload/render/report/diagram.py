@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
 
 from offload.findings import environment
 from offload.findings.study import Study, Variant, levels
@@ -86,12 +87,13 @@ def _levels(values: Sequence[float]) -> str:
 
 
 def _site(study: Study, variant: Variant) -> Site:
-    site = environment.site(study, variant)
-    tunnel = bool(site.text("instance_type"))
+    traits = study.places[variant.place]
+    tunnel = bool(environment.site(study, variant).text("instance_type"))
     colour = drawing.look(study.known_names().index(variant.place)).colour
-    where = ["in a container"] if tunnel else []
-    target = Target(colour, "offload serve", where, "HTTP through SSH" if tunnel else "HTTP")
-    return bare(study.places[variant.place]), target
+    where = ["in a container"] * tunnel + ["a call for each image"] * traits.by_call
+    name = "detector" if traits.by_call else "offload serve"
+    target = Target(colour, name, where, "HTTP through SSH" if tunnel else "HTTP")
+    return bare(traits), target
 
 
 def _draw(client: str, here: Sequence[Target], there: Sequence[Site]) -> str:
@@ -126,7 +128,7 @@ def _draw(client: str, here: Sequence[Target], there: Sequence[Site]) -> str:
 
 
 def _frame(axes: Axes, corner: Point, size: Point, name: str) -> None:
-    _rounded(axes, corner, size, GREY, _PAPER, radius=2.0, linewidth=0.8, zorder=1)
+    _rounded(axes, corner, size, 2.0, edgecolor=GREY, facecolor=_PAPER, linewidth=0.8, zorder=1)
     x, top = corner[0] + 3, corner[1] + size[1]
     axes.text(x, top - 2.2, name, weight="bold", va="top", color=INK)
 
@@ -134,7 +136,8 @@ def _frame(axes: Axes, corner: Point, size: Point, name: str) -> None:
 def _box(axes: Axes, target: Target, corner: Point, size: Point) -> None:
     for shift in (1.6, 0.8, 0.0) if target.stacked else (0.0,):
         at = corner[0] + shift, corner[1] - shift
-        _rounded(axes, at, size, target.colour, "white", radius=1.2, linewidth=1.3, zorder=3)
+        look: Any = {"edgecolor": target.colour, "facecolor": "white", "linewidth": 1.3}
+        _rounded(axes, at, size, 1.2, zorder=3, **look)
     x = corner[0] + size[0] / 2
     y = corner[1] + size[1] / 2 + 1.65 * len(target.lines)
     _centred(axes, x, y, target.name, weight="bold", zorder=4)
@@ -146,19 +149,14 @@ def _centred(axes: Axes, x: float, y: float, text: str, **how: Any) -> None:
     axes.text(x, y, text, ha="center", va="center_baseline", color=INK, **how)
 
 
-def _rounded(
-    axes: Axes, corner: Point, size: Point, edge: str, face: str,
-    *, radius: float, linewidth: float, zorder: int,
-) -> None:  # fmt: skip
+def _rounded(axes: Axes, corner: Point, size: Point, radius: float, **look: Any) -> None:
     shape = f"round,pad=0,rounding_size={radius}"
-    box = FancyBboxPatch(corner, *size, boxstyle=shape, linewidth=linewidth, zorder=zorder)
-    box.set(facecolor=face, edgecolor=edge)
-    axes.add_patch(box)
+    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=shape, **look))
 
 
 def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
     """From the client to a target on the same machine, the way written on it."""
-    _arrow(axes, start, end, target)
+    _arrow(axes, target, start, end)
     x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
     around = {"color": _PAPER, "pad": 1.2}
     _centred(axes, x, y, target.way, fontsize=_SMALL_PT, zorder=5, bbox=around)
@@ -169,12 +167,9 @@ def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> 
     x = _WIDTH - _RIGHT + 6
     _box(axes, target, (x, y - _BOX / 2), (_RIGHT - 12, _BOX))
     between = (_LEFT + _WIDTH - _RIGHT) / 2
-    corners = [start, (start[0], track_y), (between, track_y), (between, y)]
-    axes.plot(*zip(*corners, strict=True), color=target.colour, linewidth=1.3, zorder=2,
-              solid_capstyle="butt")  # fmt: skip
-    _arrow(axes, (between, y), (x, y), target)
+    _arrow(axes, target, start, (start[0], track_y), (between, track_y), (between, y), (x, y))
 
 
-def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
+def _arrow(axes: Axes, target: Target, *corners: Point) -> None:
     look: Any = {"color": target.colour, "mutation_scale": 9, "linewidth": 1.3, "zorder": 2}
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", shrinkA=0, shrinkB=0, **look))
+    axes.add_patch(FancyArrowPatch(path=Path(corners), arrowstyle="-|>", **look))
