@@ -87,15 +87,15 @@ class Choices:
 def choices(study: Study, among: Sequence[Variant]) -> Choices | None:
     """What going by the predictions would have come to; None without a choice.
 
-    A choice is between places for the same images, over the same link, started alike.
+    A choice is between places for the same images, over the same link.
     """
     numbers = {images for lane in among for images in study.series(lane)}
     links = {lane.link_mbit for lane in among}
     links = links - {None} or links
     losses = []
-    for number, link, cold in product(numbers, links, {lane.cold for lane in among}):
-        lanes = [x for x in among if x.cold == cold and x.link_mbit in {None, link}]
-        groups = [group for x in lanes if (group := study.series(x).get(number))]
+    for number, link in product(numbers, links):
+        lanes = [lane for lane in among if lane.link_mbit in {None, link}]
+        groups = [group for lane in lanes if (group := study.series(lane).get(number))]
         known = [(g.median("predicted_s"), g.median("makespan_s")) for g in groups]
         said = [(before, after) for before, after in known if before and after]
         if len(said) == len(groups) > 1:

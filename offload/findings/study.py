@@ -142,6 +142,11 @@ class Study:
         """How many runs of one cell there are, whatever came of them, in the one that has most."""
         return max(Counter((run.lane, run.images) for run in self.runs).values(), default=0)
 
+    @cached_property
+    def cold(self) -> bool:
+        """Whether each place was started anew for every run."""
+        return any(run.lane.cold for run in self.runs)
+
     def series(self, lane: Variant) -> dict[int, Group]:
         """A lane's groups by their number of images, which rises."""
         return {images: group for (each, images), group in self.groups.items() if each == lane}
@@ -150,7 +155,7 @@ class Study:
         """Sorts lanes the way they are told of."""
         place = self.places[lane.place].simplicity, lane.place
         rest = (lane.link_mbit, lane.upload_max_side_px, lane.cpus, lane.replicas, lane.concurrency)
-        return (*place, lane.cold, *(each or 0 for each in rest))
+        return (*place, *(each or 0 for each in rest))
 
     def place_names(self) -> list[str]:
         """The places that were run, whatever came of it."""

@@ -66,11 +66,11 @@ class Comparisons:
 
     @cached_property
     def variants(self) -> Sequence[Variant]:
-        """Those that are shown: of too many, the warm, full-size images and those here go first."""
+        """Those that are shown: of too many, full-size images and those here go first."""
 
-        def rank(variant: Variant) -> tuple[bool, bool, bool]:
+        def rank(variant: Variant) -> tuple[bool, bool]:
             away = self.traits(variant).leaves_machine
-            return variant.cold, variant.upload_max_side_px is not None, away
+            return variant.upload_max_side_px is not None, away
 
         found = headline.lanes(self.study)
         shown: list[Variant] = []
@@ -124,13 +124,13 @@ class Comparisons:
     @cached_property
     def starts_apart(self) -> bool:
         """Whether start-up is known that is no part of the total time, as the place was up."""
-        return any(not variant.cold and self.startup(variant) for variant in self.variants)
+        return not self.study.cold and any(self.startup(variant) for variant in self.variants)
 
     @cached_property
     def cold_pairs(self) -> Sequence[Pair]:
         """The same with start-up, where it is known and no part of the total time already."""
-        warm = [v for v in self.variants if not v.cold and self.startup(v)]
-        return self._paired(warm, COLD)
+        known = [variant for variant in self.variants if self.startup(variant)]
+        return [] if self.study.cold else self._paired(known, COLD)
 
     def _paired(self, variants: Sequence[Variant], column: str) -> Sequence[Pair]:
         found = []

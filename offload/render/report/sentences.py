@@ -19,17 +19,15 @@ from offload.render.words import between, capital, count, percent
 _SHORT: Mapping[str, Callable[[Any], str]] = {
     "link_mbit": lambda mbit: f"{mbit:g} Mbit/s" if mbit else "unshaped link",
     "upload_max_side_px": lambda px: f"{px} px" if px else "full size",
-    "cpus": lambda cpus: f"{cpus:g} CPU{'s' * (cpus > 1)}" if cpus else "all CPUs",
-    "replicas": lambda number: f"{number or 1} replica{'s' * ((number or 1) > 1)}",
-    "concurrency": lambda number: f"{number} in flight" if number else "automatic",
-    "cold": lambda cold: "cold" if cold else "warm",
+    "cpus": lambda cpus: f"{cpus:g} CPU{'s' * (cpus > 1)}",
+    "replicas": lambda number: count(number, "replica"),
+    "concurrency": lambda number: f"{number} in flight",
 }
-_NAMING = ("link_mbit", "upload_max_side_px", "cold")
-"""What is there and not turned, hence part of a name."""
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
     "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with full-size images",
 }
+"""What is there and not turned, hence part of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Names:
 
     def _varying(self, place: str) -> list[str]:
         same = [each for each in self.variants if each.place == place]
-        return [name for name in _NAMING if len({getattr(each, name) for each in same}) > 1]
+        return [name for name in _SPOKEN if len({getattr(each, name) for each in same}) > 1]
 
     def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
@@ -49,11 +47,10 @@ class Names:
         return ", ".join([variant.place, *(_SHORT[f](getattr(variant, f)) for f in fields)])
 
     def spoken(self, variant: Variant, *but: str) -> str:
-        """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
+        """`the remote server over 10 Mbit/s`, as in sentences, some fields left out."""
         fields = [each for each in self._varying(variant.place) if each not in but]
-        start = f"{_SHORT['cold'](variant.cold)} " if "cold" in fields else ""
-        name = f"the {start}{bare(self.places[variant.place])}"
-        return name + "".join(_SPOKEN[f](getattr(variant, f)) for f in fields if f in _SPOKEN)
+        said = (_SPOKEN[f](getattr(variant, f)) for f in fields)
+        return f"the {bare(self.places[variant.place])}{''.join(said)}"
 
     def at(self, variant: Variant, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""

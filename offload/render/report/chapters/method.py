@@ -78,8 +78,7 @@ def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
         if values := levels(study.runs, name):
             rest = ", or full size" if name == "upload_max_side_px" and _sent_as_is(study) else ""
             yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + rest
-    starts = {run.lane.cold for run in study.runs}
-    yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"
+    yield "start", "cold" if study.cold else "warm"
     yield "repeats", str(study.attempts)
 
 
@@ -92,15 +91,14 @@ def _sent_as_is(study: Study) -> bool:
 
 
 def _starts(compared: Comparisons) -> Iterator[str]:
-    warm = [compared.traits(run.lane) for run in compared.study.runs if not run.lane.cold]
-    cold = [compared.traits(run.lane) for run in compared.study.runs if run.lane.cold]
-    if any(not traits.in_process for traits in warm):
-        yield compared.say("warm_elsewhere")
-    if warm:
-        yield compared.say("warm")
-    if cold:
-        server = " but the server" * any(traits.leaves_machine for traits in cold)
+    places = [compared.traits(run.lane) for run in compared.study.runs]
+    if compared.study.cold:
+        server = " but the server" * any(traits.leaves_machine for traits in places)
         yield compared.say("cold", server=server)
+        return
+    if any(not traits.in_process for traits in places):
+        yield compared.say("warm_elsewhere")
+    yield compared.say("warm")
 
 
 def measures(compared: Comparisons) -> list[Block]:
