@@ -217,4 +217,4 @@ Memory = Annotated[str | None, container("--memory", takes="SIZE")]
 Quiet = Annotated[bool, rare("--quiet -q")]
 Verbose = Annotated[bool, rare("--verbose -v")]
 
-explained(__doc__, globals())
+explained(__doc__ or "", globals())  # python -OO has no docstrings
