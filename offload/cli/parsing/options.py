@@ -127,9 +127,11 @@ def quantity(
     return kind(option, text, metavar, parser=parsed, show_default=False)
 
 
-def how_many(kind: Callable[..., Any], option: str, most: int = 1024) -> Any:
+def how_many(
+    kind: Callable[..., Any], option: str, text: str | None = None, most: int = 1024
+) -> Any:
     """An option that is how many of something, one at least."""
-    return kind(option, takes="N", min=1, max=most)
+    return kind(option, text, "N", min=1, max=most)
 
 
 def dollars(option: str, text: str | None = None, kind: Callable[..., Any] = rare) -> Any:
