@@ -132,8 +132,7 @@ def steps(quiet: bool, clock: Clock = time.monotonic) -> Iterator[Listener]:
 
     def over() -> None:
         if now is not None and not quiet:
-            minutes, seconds = divmod(int(clock() - now[1]), 60)
-            say_lines(f"{phase(now[0])}, {minutes}:{seconds:02}")
+            say_lines(f"{phase(now[0])}, {show_s(round(clock() - now[1]))}")
 
     def hear(event: Event) -> None:
         nonlocal now
