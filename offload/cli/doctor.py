@@ -11,25 +11,11 @@ from offload.cli.parsing.configured import is_typed
 
 def doctor(
     ctx: typer.Context,
-    what: Annotated[
-        str | None,
-        Argument(
-            metavar="aws",
-            help="Check what renting machines on AWS needs.",
-            autocompletion=lambda: ["aws"],
-        ),
-    ] = None,
+    what: Annotated[str | None, Argument(metavar="aws", autocompletion=lambda: ["aws"])] = None,
     region: options.Region = None,
     profile: options.Profile = None,
-    subnet: Annotated[
-        str | None,
-        options.account(
-            "--subnet", "Subnet of the machine. [default: any of the default network]", "ID"
-        ),
-    ] = None,
-    policy: Annotated[
-        bool, options.account("--policy", "Only print the least IAM policy that renting needs.")
-    ] = False,
+    subnet: Annotated[str | None, options.account("--subnet", takes="ID")] = None,
+    policy: Annotated[bool, options.account("--policy")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show what works here: runtimes, models, hub, Docker, AWS.
@@ -38,6 +24,11 @@ def doctor(
         offload doctor aws --region eu-central-1
 
     With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
+
+    Parameters:
+        what: Check what renting machines on AWS needs.
+        subnet: Subnet of the machine. [default: any of the default network]
+        policy: Only print the least IAM policy that renting needs.
     """
     import json
 
@@ -81,7 +72,7 @@ def trust() -> None:
 
 
 def examples(
-    folder: Annotated[str, Argument(metavar="DIR", help="Folder to write them to.")],
+    folder: Annotated[str, Argument(metavar="DIR")],
 ) -> None:
     """Write example pictures to a folder, and print their paths.
 
@@ -89,6 +80,9 @@ def examples(
 
     Twelve are the project's own; more photos come from matplotlib and scikit-image where installed.
     Nothing is downloaded.
+
+    Parameters:
+        folder: Folder to write them to.
     """
     from offload.usecases import examples
 

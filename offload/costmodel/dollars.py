@@ -41,6 +41,16 @@ class Billing:
         disk = self.disk_gb * self.disk_usd_per_gb_month / _HOURS_PER_MONTH
         return {"instance": self.usd_per_h, "IPv4": prices.IPV4_USD_PER_H, "disk": disk}
 
+    @property
+    def all_usd_per_h(self) -> float:
+        """What an hour costs, address and disk included."""
+        return sum(self.parts_usd_per_h().values())
+
+    @property
+    def stopped_usd_per_month(self) -> float:
+        """What a month costs in which the machine is stopped."""
+        return self.parts_usd_per_h().get("disk", 0.0) * _HOURS_PER_MONTH
+
 
 def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing) -> Draws:
     """What the job adds to the bill, one number per draw; nothing where nothing is rented.
@@ -62,7 +72,7 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
     billed_s = makespan_s
     if lane.state in {StartState.STOPPED, StartState.ABSENT}:
         billed_s = np.maximum(prices.MINIMUM_BILLED_S, makespan_s + idle_s)
-    hourly = sum(billing.parts_usd_per_h().values())
+    hourly = billing.all_usd_per_h
     return billed_s * hourly / 3600 + _egress_usd(images) * (hourly > 0)
 
 

@@ -110,6 +110,13 @@ def test_every_page_fits_80_columns_and_begins_with_an_example_and_cuts_nothing(
     assert types == []  # as Python calls them
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_parameter_is_explained_and_no_page_shows_where(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        assert parameter.help or getattr(parameter, "hidden", False), parameter.name
+    assert "Parameters:" not in page(name)
+
+
 def test_the_first_page_has_groups_three_examples_and_where_the_documentation_is() -> None:
     lines = page("").splitlines()
     headings = [line for line in lines if re.fullmatch(r"\S.*:", line)]

@@ -63,7 +63,7 @@ STUDIES = {
     "replicas": Made(places=["container"], images=[50], grid=SWEEP),
     "everything at once": Made(
         images=[1, 10, 50],
-        grid={**BOTH_LINKS, "upload_max_side_px": [None, 640], "cold": [False, True]},
+        grid={**BOTH_LINKS, "upload_max_side_px": [None, 640]},
     ),
     "no remote place": Made(places=["local", "container"], images=[1, 10, 100]),
     "one image": Made(images=[1]),

@@ -171,7 +171,8 @@ def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
 
 
 def _profile(advice: Advice, places: Sequence[str]) -> str:
-    return f"offload profile PHOTOS --where {','.join(places)}{_model(advice)}"
+    model = f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
+    return f"offload profile PHOTOS --where {','.join(places)}{model}"
 
 
 def _is_absent(lane: AnyCandidate) -> bool:
@@ -182,10 +183,6 @@ def _is_profiled(lane: AnyCandidate) -> bool:
     """Whether a profile measures what is assumed of it now; not so of another start state."""
     ready = {HERE, StartState.WARM}
     return not isinstance(lane, SplitCandidate) and lane.state in ready and bool(lane.assumptions)
-
-
-def _model(advice: Advice) -> str:
-    return f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
 
 
 def terms(advice: Advice, now: datetime) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from offload.detectors import source
+from offload.domain.errors import OffloadError
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock, spread
@@ -235,6 +236,14 @@ def _documented(
         outcome["detected_on"] = {name: dict(each.host) for name, each in run.sessions.items()}
         outcome["also_sent"] = sorted({*results.also_sent, *run.duplicate_uploads})
     results.write_run(document | outcome | {"in_folder": results.counts()})
+
+
+def stopped_early(run: DetectRun, request: Request) -> OffloadError:
+    """What to raise of a run that ended before its last image, though nobody interrupted it."""
+    return OffloadError(
+        f"Stopped early: {run.failed} images failed, --max-failures is {request.max_failures}.",
+        hint="To continue regardless: the same again without --max-failures.",
+    )
 
 
 def _annotate(results: ResultsDir, request: Request, image: Image, found: Detections) -> None:

@@ -97,10 +97,9 @@ class StudySetup:
     def plan(self, cells: Sequence[Cell] | None = None) -> StudyPlan:
         """What is expected of these cells; of all, if none are named."""
         chosen = self.design.cells() if cells is None else cells
-        parts_usd_per_h = self.predictor.billing.parts_usd_per_h().values()
         is_billed = any(map(cell_runner.at_server, chosen))
         expected = [(cell, self.predictor.predict(cell)) for cell in chosen]
-        return StudyPlan(expected, sum(parts_usd_per_h) if is_billed else 0.0)
+        return StudyPlan(expected, self.predictor.billing.all_usd_per_h if is_billed else 0.0)
 
     @contextmanager
     def opened(self, folder: str) -> Iterator["RunningStudy"]:
