@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from offload import places
 from offload.cli.parsing import complete, configured
 from offload.domain import units
 from offload.domain.errors import UsageError
@@ -134,7 +135,7 @@ Where = Annotated[
         "local: in this process. container: on this machine. remote: at a server or a rented "
         "machine. split: local and another together. auto: what offload advise would choose; "
         "remote only if a server is named or a machine rented.",
-        f"[{'|'.join([*complete.PLACES, SPLIT, AUTO])}]",
+        f"[{'|'.join([*places.OWN, SPLIT, AUTO])}]",
         autocompletion=complete.ways,
     ),
 ]
@@ -143,7 +144,7 @@ Places = Annotated[
     place(
         "--where",
         "Places, separated by commas.",
-        f"[{'|'.join(complete.PLACES)}],…",
+        f"[{'|'.join(places.OWN)}],…",
         autocompletion=complete.several(complete.places.names),
     ),
 ]
