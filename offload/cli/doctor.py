@@ -15,7 +15,7 @@ def doctor(
         str | None,
         Argument(
             metavar="aws",
-            help="Check what renting machines on AWS needs.",
+            help="Check what machines and functions on AWS need.",
             autocompletion=lambda: ["aws"],
         ),
     ] = None,
@@ -37,7 +37,8 @@ def doctor(
         offload doctor
         offload doctor aws --region eu-central-1
 
-    With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
+    With aws: credentials, region, quota, and which permissions are missing, of functions those to
+    look for them. Nothing is created.
     """
     import json
 
@@ -46,7 +47,7 @@ def doctor(
     from offload.drivers.aws import iam
     from offload.render import tables
     from offload.usecases import doctor
-    from offload.usecases.provision import cloud_diagnosis
+    from offload.usecases.provision import cloud_diagnosis, functions
 
     typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
     if what != "aws" and (what is not None or typed):
@@ -58,7 +59,10 @@ def doctor(
     if what is None:
         tables.facts(doctor.facts(bootstrap.context().settings), as_json=as_json)
         return
-    found, missing = cloud_diagnosis.facts(bootstrap.context(), region, profile, subnet)
+    context = bootstrap.context()
+    found, missing = cloud_diagnosis.facts(context, region, profile, subnet)
+    if found["credentials"]:
+        found["functions"] = functions.permissions(context, region, profile)
     tables.facts(found, as_json=as_json)
     if missing is not None:
         raise missing

@@ -8,6 +8,7 @@ from typing import Any
 
 from offload import detectors
 from offload.detectors import source
+from offload.domain.prices import CORE_MB
 from offload.domain.vision import Image, Selection
 from offload.drivers.aws import account
 from offload.drivers.aws.drops import DropBox
@@ -21,12 +22,6 @@ from offload.service.function.dropped import DroppedPictures
 from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
-
-CORE_MB = 1769
-"""The memory for which AWS Lambda gives as much time as one core has.
-
-https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-"""
 
 
 def opened(

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli import consent
+from offload.cli.function import PLACE
 from offload.cli.parsing import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from offload.domain.machines import Resource
+    from offload.drivers.folders.function_files import KnownFunction
     from offload.usecases.context import Context
 
 
@@ -78,6 +80,28 @@ def provision(
         up = provisioning.carry_out(found, made)
     if not quiet:
         functions.provisioned(up, as_json=as_json)
+
+
+def known(context: "Context") -> "Sequence[KnownFunction]":
+    """The functions that this computer brought up."""
+    from offload.usecases.provision import functions
+
+    return functions.known(context)
+
+
+def left(
+    context: "Context",
+    functions: "Sequence[KnownFunction]",
+    told: "Callable[[Resource], None] | None",
+    say: "Callable[[str], None]",
+) -> None:
+    """Remove these, if somebody is `told` of what goes; else name them."""
+    for each in functions:
+        name = f"{PLACE}:{each.name}"
+        if told:
+            down(context, name, each.region, each.profile, told)
+        else:
+            say(f"The function stays; to remove it: offload down {name} --region {each.region}")
 
 
 def down(

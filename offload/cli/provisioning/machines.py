@@ -40,16 +40,19 @@ def machines(
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List rented machines: state, age, dollars so far, end.
+    """List rented machines (state, age, dollars so far, end) and functions.
 
     offload machines
     """
     from offload import bootstrap
     from offload.render import machines as rendered
+    from offload.render.messages import Messages
+    from offload.usecases.provision import functions as called
     from offload.usecases.provision import machines as rented
 
-    rows = rented.listed(bootstrap.context(), region or (), profile, everywhere=all_regions)
-    rendered.listed(rows, as_json=as_json)
+    context, where = bootstrap.context(Messages().hear), (region or (), profile)
+    rows = rented.listed(context, *where, everywhere=all_regions)
+    rendered.listed(rows, called.listed(context, *where, everywhere=all_regions), as_json=as_json)
 
 
 def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
@@ -160,7 +163,7 @@ def down(
             autocompletion=complete.machines,
         ),
     ] = None,
-    everything: Annotated[bool, _what("--all", "Every machine that this computer knows.")] = False,
+    everything: Annotated[bool, _what("--all", "All machines and functions made here.")] = False,
     orphans: Annotated[
         bool,
         _what(
@@ -187,8 +190,9 @@ def down(
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one. All of a machine goes: instance, disk, key, security group. What
-    this computer did not create is listed, and removed only if you agree.
+    rented, if it is the only one; functions stay, and are named. All of a machine goes: instance,
+    disk, key, security group. What this computer did not create is listed, and removed only if you
+    agree.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
@@ -210,15 +214,19 @@ def down(
             _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
             return
         names = [name] if name is not None else registry.names(context.settings)
+        called = functions.known(context) if name is None else []
         if name is None:
-            found = _containers(say, engine_optional=bool(names))
-            if not (found or names):
+            found = _containers(say, engine_optional=bool(names or called))
+            if not (found or names or called):
                 say("Nothing to remove.")
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
         remove = partial(_remove, context, where, profile, told, partial(_agreed, yes=yes))
-        _each(names, remove, context.reporter)
+        try:
+            _each(names, remove, context.reporter)
+        finally:
+            functions.left(context, called, told if everything else None, say)
 
 
 def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
