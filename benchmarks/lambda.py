@@ -54,6 +54,7 @@ def main() -> None:
                     os.environ["OFFLOAD_DATA"] = data
                     _predictions(one, photos, asked.jobs)
                     _dollars()
+                one.client("lambda").delete_function(FunctionName="offload")
 
 
 @contextmanager
@@ -129,13 +130,13 @@ def _predictions(one: Account, photos: list[str], jobs: int) -> None:
         _offload("detect", *photos, *where)
         one.service.rest()
         _offload("detect", *photos, *where)
-    off: dict[str, list[float]] = {}
+    ratios: dict[str, list[float]] = {}
     for run in json.loads(_offload("accuracy", "--json", "--last", str(2 * jobs)))["runs"]:
-        off.setdefault(run["place"], []).append(abs(run["predicted_s"] / run["actual_s"] - 1))
-    for state, errors in sorted(off.items()):
-        spread = f"{min(errors):.0%}..{max(errors):.0%}"
-        median = f"{statistics.median(errors):.0%}"
-        print(f"   {state}: predictions of {len(errors)} jobs are off by {median} ({spread})")
+        ratios.setdefault(run["place"], []).append(run["predicted_s"] / run["actual_s"])
+    for state, found in sorted(ratios.items()):
+        off = statistics.median(abs(ratio - 1) for ratio in found)
+        shown = f"{statistics.median(found):.2f} ({min(found):.2f}..{max(found):.2f})"
+        print(f"   {state}: predicted over taken {shown} in {len(found)} jobs, off by {off:.0%}")
 
 
 def _dollars() -> None:

@@ -312,7 +312,7 @@ def test_how_a_start_up_was_learned_is_explained(offload: Offload, tmp_path: Pat
     assert start["how"] == how
     said = offload("advise", *asked, "--explain").stdout
     assert how in " ".join(said.split())
-    assert "offload provision" not in said
+    assert "offload provision ec2" not in said
 
 
 def test_who_never_brought_up_a_machine_is_told_how_to_measure_that(

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Sent
+from offload.drivers.host import machine
 from offload.usecases.provision.functions import FunctionOptions, listed, permissions
 from tests.conftest import Offload
 from tests.contexts import context
@@ -105,6 +106,18 @@ def test_a_function_of_somebody_else_is_left_alone(bench: Bench) -> None:
     with pytest.raises(UsageError, match="There is no function photos of offload's"):
         bench.down()
     bench.account.client("lambda").delete_function(FunctionName=NAME)
+
+
+def test_what_somebody_else_made_goes_only_if_that_is_agreed_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(machine, "owner", lambda: "bob-desk")
+        bench.up()
+    bench.agrees = False
+    assert bench.down() == []
+    assert bench.there() == ALL
+    bench.agrees = True
 
 
 def test_a_new_role_is_waited_for_until_lambda_knows_it(bench: Bench) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from offload.domain.machines import Resource
     from offload.drivers.folders.function_files import KnownFunction
     from offload.usecases.context import Context
+    from offload.usecases.provision.functions import May
 
 
 _function = options.panel("The function")
@@ -90,16 +91,15 @@ def known(context: "Context") -> "Sequence[KnownFunction]":
 
 
 def left(
-    context: "Context",
     functions: "Sequence[KnownFunction]",
-    told: "Callable[[Resource], None] | None",
+    remove: "Callable[[str, str, str | None], None] | None",
     say: "Callable[[str], None]",
 ) -> None:
-    """Remove these, if somebody is `told` of what goes; else name them."""
+    """Remove these, or name them."""
     for each in functions:
         name = f"{PLACE}:{each.name}"
-        if told:
-            down(context, name, each.region, each.profile, told)
+        if remove:
+            remove(name, each.region, each.profile)
         else:
             say(f"The function stays; to remove it: offload down {name} --region {each.region}")
 
@@ -110,9 +110,10 @@ def down(
     region: str | None,
     profile: str | None,
     told: "Callable[[Resource], None]",
+    may: "May",
 ) -> None:
     """Remove the function called `name`, or the one that the settings mean."""
     from offload.usecases.provision import functions
 
     meant = name.partition(":")[2] or context.settings.function.rpartition(":")[2]
-    functions.remove(context, meant, region, profile, told)
+    functions.remove(context, meant, region, profile, told, may)

@@ -222,11 +222,13 @@ def down(
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
-        remove = partial(_remove, context, where, profile, told, partial(_agreed, yes=yes))
+        may = partial(_agreed, yes=yes)
+        remove = partial(_remove, context, where, profile, told, may)
         try:
             _each(names, remove, context.reporter)
         finally:
-            functions.left(context, called, told if everything else None, say)
+            taken = partial(functions.down, context, told=told, may=may) if everything else None
+            functions.left(called, taken, say)
 
 
 def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
@@ -248,7 +250,7 @@ def _remove(
     from offload.usecases.provision import teardown
 
     if name.partition(":")[0] == PLACE:
-        functions.down(context, name, region, profile, told)
+        functions.down(context, name, region, profile, told, may)
     else:
         teardown.down(context, name, region, profile, told, may)
 

@@ -150,6 +150,22 @@ class AwsFunction:
         Raises:
             PlaceUnavailable: there is none, or it cannot be called.
         """
+        found = self._ready()
+        most = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
+        if most == 0:
+            raise PlaceUnavailable(
+                f"The function {self.name} is switched off: its reserved concurrency is 0.",
+                hint="To switch it on: aws lambda delete-function-concurrency --function-name "
+                f"{self.name}",
+            )
+        if most is None:
+            with suppress(OffloadError):  # not all who may call it may ask that
+                limits = calls.call(self._lambda, "get_account_settings")["AccountLimit"]
+                most = limits["UnreservedConcurrentExecutions"]
+        return replace(described(found["Configuration"], self.region), most=most)
+
+    def _ready(self) -> dict[str, Any]:
+        """What AWS says of it, once it can be called."""
         for _ in range(_TRIES):
             found = calls.call(self._lambda, "get_function", FunctionName=self.name)
             known = found["Configuration"]
@@ -162,18 +178,7 @@ class AwsFunction:
                     hint="To see all of it: aws lambda get-function --function-name " + self.name,
                 )
             self._pause(_LOOK_S)
-        most = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
-        if most == 0:
-            raise PlaceUnavailable(
-                f"The function {self.name} is switched off: its reserved concurrency is 0.",
-                hint="To switch it on: aws lambda delete-function-concurrency --function-name "
-                f"{self.name}",
-            )
-        if most is None:
-            with suppress(OffloadError):  # not all who may call it may ask that
-                limits = calls.call(self._lambda, "get_account_settings")["AccountLimit"]
-                most = limits["UnreservedConcurrentExecutions"]
-        return replace(described(known, self.region), most=most)
+        return found
 
     def deploy(self, spec: FunctionSpec, tags: Mapping[str, str]) -> FunctionConfig:
         """The function, made or changed so that it is as asked for; once it can be called."""
@@ -231,7 +236,7 @@ class AwsFunction:
             with suppress(_Waking):
                 return self._called(payload)
             self._pause(_LOOK_S)
-            self.config()
+            self._ready()
         raise Unanswered("AWS does not get the function ready")
 
     def _called(self, payload: bytes) -> bytes:

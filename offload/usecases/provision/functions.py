@@ -24,6 +24,7 @@ from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import FunctionImage
 from offload.drivers.folders import function_files
 from offload.drivers.folders.function_files import KnownFunction
+from offload.drivers.host import machine
 from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.provision.machines import each_region
@@ -37,6 +38,7 @@ _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 Connect = Callable[[str | None, str | None], FunctionParts]
 Engines = Callable[[], AbstractContextManager[Engine]]
 Told = Callable[[Resource], None]
+May = Callable[[Sequence[Resource]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +189,12 @@ def remove(
     region: str | None,
     profile: str | None,
     told: Told,
+    may: May,
     connect: Connect = FunctionParts.connected,
 ) -> None:
     """Remove a function and all that is its own: log group, role, bucket, repository with images.
-    `told` is told of each when it has gone. Without a region it is the one that this computer
-    brought up, if that is but one.
+    `told` is told of each when it has gone. Where some of it was not made here, `may` is asked
+    about all. Without a region it is the one that this computer brought up, if that is but one.
 
     Raises:
         UsageError: there is nothing of it.
@@ -202,27 +205,25 @@ def remove(
         region, profile = here[0].region, profile or here[0].profile
     parts = connect(region, profile)
     found = list(parts.resources(name))
-    if not found:
-        _forget(context, name, parts.region)
-        raise UsageError(
-            f"There is no function {name} of offload's in {parts.region}.",
-            hint="To look elsewhere: offload down lambda --region REGION",
-        )
+    if any(each.owner != machine.owner() for each in found) and not may(found):
+        return
     for resource in found:
         if context.stop:
             return
         parts.remove(resource)
         told(resource)
-    _forget(context, name, parts.region)
+    gone = KnownFunction(name, parts.region)
+    function_files.forget(context.settings.functions_path, gone)
+    if not found:
+        raise UsageError(
+            f"There is no function {name} of offload's in {parts.region}.",
+            hint="To look elsewhere: offload down lambda --region REGION",
+        )
 
 
 def known(context: Context) -> list[KnownFunction]:
     """The functions that this computer brought up."""
     return function_files.known(context.settings.functions_path)
-
-
-def _forget(context: Context, name: str, region: str) -> None:
-    function_files.forget(context.settings.functions_path, KnownFunction(name, region))
 
 
 def listed(
