@@ -15,7 +15,7 @@ from offload.costmodel.terms import Candidate, given
 from offload.domain.measurements import Measurement, Start, StartPhase
 from offload.domain.places import StartState
 from offload.domain.prices import CALL_USD, CALL_USD_PER_GB_S, CallPrice
-from tests.measured import PLACES, local, measurement
+from tests.measured import PLACES, local, measurement, remote
 
 INIT_S, SERVICE_S, SLOTS = 2.0, 0.05, 10
 GB = 1769 / 1024
@@ -65,6 +65,12 @@ def test_figures_of_one_that_was_never_measured_are_those_by_hand() -> None:
     usd = np.median(cost_usd(cold, makespan_s(cold, 200), 200, BILLING))
     busy_s = 200 * (SERVICE_S + 0.0005) + 10 * init_s
     assert usd == pytest.approx(200 * CALL_USD + busy_s * GB * PER_GB_S, rel=0.2)
+
+
+def test_its_uplink_is_that_of_a_place_that_was_measured_less_what_base64_takes() -> None:
+    known = found(local(), remote(bytes_per_s=2.5e6))[StartState.COLD].goodput
+    assert known.median == pytest.approx(0.75 * 2.5e6, rel=0.05)
+    assert (known.origin, known.how) == ("assumed", "as that of remote")
 
 
 def test_confidence_is_not_high_while_a_start_that_was_never_seen_decides() -> None:

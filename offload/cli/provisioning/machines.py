@@ -166,10 +166,7 @@ def down(
     everything: Annotated[bool, _what("--all", "All machines and functions made here.")] = False,
     orphans: Annotated[
         bool,
-        _what(
-            "--orphans",
-            "Whatever offload tagged that belongs to no machine of this computer.",
-        ),
+        _what("--orphans", "What offload tagged of machines that this computer does not know."),
     ] = False,
     region: Annotated[
         list[str] | None,

@@ -171,6 +171,7 @@ def _with_unmeasured(
 ) -> list[Candidate]:
     """The lanes by place, and one for each place that was not measured."""
     known = next((x for x in measured if x.traits.in_process), measured[0] if measured else None)
+    linked = next((x for x in measured if x.goodput.origin == "measured"), None)
     found: list[Candidate] = []
     for traits in every:
         lanes = [lane for lane in measured if lane.traits == traits]
@@ -178,7 +179,7 @@ def _with_unmeasured(
         if not lanes or (traits.leaves_machine and not whole):
             slots = by_hand.remote_slots if traits.leaves_machine else by_hand.slots
             slots = CALLS if traits.by_call else slots
-            new = priors.candidate(traits, rng_of(traits), noise[traits.name], slots, known)
+            new = priors.candidate(traits, rng_of(traits), noise[traits.name], slots, known, linked)
             # What is known of a server that was only ever sent smaller copies.
             shared: dict[str, Any] = {name: getattr(lanes[0], name) for name in _SHARED if lanes}
             lanes.append(replace(new, choosable=traits.in_process, **shared))
