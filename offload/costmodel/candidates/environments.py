@@ -13,7 +13,7 @@ from offload.domain.measurements import Measurement, StartPhase
 _BURST, _BURST_S = 1000, 10.0
 """AWS starts so many environments of a function in so many seconds.
 
-https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html
 """
 
 

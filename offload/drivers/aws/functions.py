@@ -283,7 +283,9 @@ class AwsFunction:
 
 
 def _failure(body: bytes) -> str:
-    """What a function that failed, or AWS for it, says in its answer."""
+    """What a function that failed, or AWS for it, says in its answer
+    (https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html).
+    """
     import json
 
     with suppress(ValueError, AttributeError):

@@ -31,7 +31,9 @@ from offload.usecases.provision.machines import each_region
 
 TIMEOUT_S = 60
 _LEAST_MB, _MOST_MB = 512, 10_240
-"""With less than that the model and a large photo do not fit; Lambda has no more than the other."""
+"""With less than that the model and a large photo do not fit; Lambda has no more than the other
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+"""
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
