@@ -83,13 +83,6 @@ def provision(
         functions.provisioned(up, as_json=as_json)
 
 
-def known(context: "Context") -> "Sequence[KnownFunction]":
-    """The functions that this computer brought up."""
-    from offload.usecases.provision import functions
-
-    return functions.known(context)
-
-
 def left(
     functions: "Sequence[KnownFunction]",
     remove: "Callable[[str, str, str | None], None] | None",

@@ -40,7 +40,7 @@ def machines(
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List rented machines (state, age, dollars so far, end) and functions.
+    """List machines with age, dollars so far and end; and functions.
 
     offload machines
     """
@@ -164,10 +164,7 @@ def down(
         ),
     ] = None,
     everything: Annotated[bool, _what("--all", "All machines and functions made here.")] = False,
-    orphans: Annotated[
-        bool,
-        _what("--orphans", "What offload tagged of machines that this computer does not know."),
-    ] = False,
+    orphans: Annotated[bool, _what("--orphans", "What is of no machine made here.")] = False,
     region: Annotated[
         list[str] | None,
         options.account("--region", "Region to look in; repeatable with --orphans.", "REGION"),
@@ -181,19 +178,19 @@ def down(
     ] = False,
     quiet: Annotated[bool, options.rare("--quiet -q", "Print nothing.")] = False,
 ) -> None:
-    """Remove containers and rented machines that offload started.
+    """Remove containers, rented machines and functions of offload.
 
         offload down
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one; functions stay, and are named. All of a machine goes: instance,
-    disk, key, security group. What this computer did not create is listed, and removed only if you
-    agree.
+    rented, if it is the only one; functions are named. All of a machine goes: instance, disk, key,
+    security group. What this computer did not create is listed, and removed only if you agree.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages, shown
+    from offload.usecases.provision import functions as brought_up
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
@@ -211,7 +208,7 @@ def down(
             _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
             return
         names = [name] if name is not None else registry.names(context.settings)
-        called = functions.known(context) if name is None else []
+        called = brought_up.known(context) if name is None else []
         if name is None:
             found = _containers(say, engine_optional=bool(names or called))
             if not (found or names or called):
@@ -220,9 +217,8 @@ def down(
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
         may = partial(_agreed, yes=yes)
-        remove = partial(_remove, context, where, profile, told, may)
         try:
-            _each(names, remove, context.reporter)
+            _each(names, partial(_remove, context, where, profile, told, may), context.reporter)
         finally:
             taken = partial(functions.down, context, told=told, may=may) if everything else None
             functions.left(called, taken, say)

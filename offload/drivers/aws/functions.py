@@ -40,8 +40,6 @@ _SIGNED = {"s3": "s3v4", "dynamodb": "v4", "sqs": "v4"}
 _NONE = "ResourceNotFoundException"
 _ROOM_S = 10.0
 """How much later than it times out a function's answer may come."""
-
-
 ENTRY = {
     "EntryPoint": ["/opt/offload/venv/bin/python", "-m", "awslambdaric"],
     "Command": ["offload.cli.function.handler"],
