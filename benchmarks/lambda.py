@@ -1,18 +1,23 @@
-"""What calls of a function take: cold and warm by memory, and images/s over calls at a time.
+"""What calls of a function take: cold and warm by memory, images/s over calls at a time, how far
+predictions are off, and dollars beside those of a rented machine.
 
-    python benchmarks/lambda.py [--containers] [--images 200] [--memory 1769,3538]
+    python benchmarks/lambda.py [--containers] [--images 200] [--memory 1769,3538] [--jobs 5]
 
 Against the tests' own Lambda: AWS' runtime client with our handler under the documented Runtime
 API. Environments are processes of this machine, whatever their memory; with `--containers`, of our
 real image, with the share of the cores that their memory is worth (needs a Docker engine, and the
 image that `offload provision lambda` builds). Medians with range. Every makespan of warm calls is
 put beside the pipeline formula of `offload.costmodel.makespan` with what was measured here.
+Predictions are those that `offload detect` records beside each run, after one `offload profile`.
 """
 
 import argparse
+import json
 import math
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +27,6 @@ from typing import Any
 
 import offload
 from offload.api.rows import Row
-from offload.domain.prices import CALL_USD, CALL_USD_PER_GB_S
 from tests.functions.aws import Account, account, as_process
 
 PICTURES = Path(__file__).parents[1] / "examples" / "images"
@@ -35,16 +39,22 @@ def main() -> None:
     parser.add_argument("--containers", action="store_true")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--memory", default="1769")
+    parser.add_argument("--jobs", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         photos = list(_photos(Path(folder), asked.images))
         for memory_mb in map(int, asked.memory.split(",")):
             with _account(containers=asked.containers) as one:
                 one.function("offload", MemorySize=memory_mb, **_entry(asked.containers))
-                os.environ |= one.settings
+                os.environ |= {**one.settings, "OFFLOAD_OFFLINE": "true"}
                 print(f"{memory_mb} MB")
                 _starts(one)
-                _concurrencies(photos, memory_mb)
+                _concurrencies(photos)
+                with tempfile.TemporaryDirectory() as data:
+                    os.environ["OFFLOAD_DATA"] = data
+                    _predictions(one, photos, asked.jobs)
+                    _dollars()
+                one.client("lambda").delete_function(FunctionName="offload")
 
 
 @contextmanager
@@ -94,12 +104,10 @@ def _starts(one: Account) -> None:
 
 
 def _init_s(answer: bytes) -> float:
-    import json
-
     return float(json.loads(answer)["init_s"])
 
 
-def _concurrencies(photos: list[str], memory_mb: int) -> None:
+def _concurrencies(photos: list[str]) -> None:
     for calls in (1, 2, 4):
         _run(photos[: 4 * calls], calls)  # so that all environments are warm
         rows, took_s = _run(photos, calls)
@@ -108,11 +116,40 @@ def _concurrencies(photos: list[str], memory_mb: int) -> None:
         cores = os.cpu_count() or 1
         closed_s = way_s + max(math.ceil(len(rows) / calls) - 1, 0) * way_s
         least_s = way_s + (len(rows) - 1) * each_s / min(calls, cores)
-        usd = 1000 * (CALL_USD + each_s * memory_mb / 1024 * CALL_USD_PER_GB_S["x86_64"])
         print(
             f"   {calls} at a time: {len(rows) / took_s:6.1f} images/s, makespan {took_s:.2f} s, "
-            f"{took_s / max(closed_s, least_s):.2f} of the closed form; ${usd:.4f} per 1,000 images"
+            f"{took_s / max(closed_s, least_s):.2f} of the closed form"
         )
+
+
+def _predictions(one: Account, photos: list[str], jobs: int) -> None:
+    """Each job is a run of the command, warm after another or with no environment left."""
+    where = ("--where", "lambda", "-m", "builtin", "--concurrency", "2", "--yes")
+    _offload("profile", *photos, *where, "--budget", "10s")
+    for _ in range(jobs):
+        _offload("detect", *photos, *where)
+        one.service.rest()
+        _offload("detect", *photos, *where)
+    ratios: dict[str, list[float]] = {}
+    for run in json.loads(_offload("accuracy", "--json", "--last", str(2 * jobs)))["runs"]:
+        ratios.setdefault(run["place"], []).append(run["predicted_s"] / run["actual_s"])
+    for state, found in sorted(ratios.items()):
+        off = statistics.median(abs(ratio - 1) for ratio in found)
+        shown = f"{statistics.median(found):.2f} ({min(found):.2f}..{max(found):.2f})"
+        print(f"   {state}: predicted over taken {shown} in {len(found)} jobs, off by {off:.0%}")
+
+
+def _dollars() -> None:
+    """Of 1,000 images, as `advise` has them."""
+    asked = ("-n", "1000", "-m", "builtin", "--instance-type", "c7i.large", "--json", "--offline")
+    for option in json.loads(_offload("advise", *asked))["options"]:
+        if option["usd"] and option["state"] in {"warm", "cold", "new"}:
+            print(f"   {option['name']}: ${option['usd_per_1000_images']:.4f} for 1,000 images")
+
+
+def _offload(*words: str) -> str:
+    command = [sys.executable, "-m", "offload", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _run(photos: list[str], calls: int) -> tuple[list[Row], float]:

@@ -23,10 +23,11 @@ def doctor(
         offload doctor
         offload doctor aws --region eu-central-1
 
-    With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
+    With aws: credentials, region, quota, and which permissions are missing, of functions those to
+    look for them. Nothing is created.
 
     Parameters:
-        what: Check what renting machines on AWS needs.
+        what: Check what machines and functions on AWS need.
         subnet: Subnet of the machine. [default: any of the default network]
         policy: Only print the least IAM policy that renting needs.
     """
@@ -37,7 +38,7 @@ def doctor(
     from offload.drivers.aws import iam
     from offload.render import tables
     from offload.usecases import doctor
-    from offload.usecases.provision import cloud_diagnosis
+    from offload.usecases.provision import cloud_diagnosis, functions
 
     typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
     if what != "aws" and (what is not None or typed):
@@ -49,7 +50,10 @@ def doctor(
     if what is None:
         tables.facts(doctor.facts(bootstrap.context().settings), as_json=as_json)
         return
-    found, missing = cloud_diagnosis.facts(bootstrap.context(), region, profile, subnet)
+    context = bootstrap.context()
+    found, missing = cloud_diagnosis.facts(context, region, profile, subnet)
+    if found["credentials"]:
+        found["functions"] = functions.permissions(context, region, profile)
     tables.facts(found, as_json=as_json)
     if missing is not None:
         raise missing

@@ -10,6 +10,12 @@ SPLIT, AUTO = "split", "auto"
 measurements decide.
 """
 
+CALLS = 10
+"""Calls of a function at a time, unless said otherwise: more start more environments, each of which
+costs seconds before it answers. New accounts may not run more, either
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+"""
+
 REMOTE = "remote"
 """The other place of a split unless another is named: a server, or a machine that is rented."""
 
@@ -54,6 +60,11 @@ class PlaceTraits:
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100
+
+    @property
+    def image_share(self) -> float:
+        """Of the bytes on its link, those of images: in a call, base64 makes four of three."""
+        return 0.75 if self.by_call else 1.0
 
     def takes(self, option: str) -> bool:
         """Whether a field of a request means something there. Which images stay is to be said of

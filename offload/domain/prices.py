@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+HOME = "us-east-1"
+"""The region of the prices that are shipped."""
 IPV4_USD_PER_H = 0.005
 """A public IPv4 address, in every region (https://aws.amazon.com/vpc/pricing/)."""
 DISK_USD_PER_GB_MONTH = 0.08
@@ -22,6 +24,10 @@ starts too, since August 2025 (https://aws.amazon.com/lambda/pricing/).
 """
 CALLS_AS_OF = "2025-10-28"
 """When the two were so."""
+CORE_MB = 1769
+"""The memory for which AWS Lambda gives as much time as one core has
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
+"""
 MOST_CALL_BYTES = 4_700_000
 """A larger image waits for a function in S3, about: a third more of it would make 6 MiB."""
 STAGED_USD = 5.4e-6

@@ -9,7 +9,7 @@ from functools import cached_property
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.measurements import StartPhase
-from offload.domain.places import PlaceTraits, StartState
+from offload.domain.places import CALLS, PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detection, Detections, Image, Selection
@@ -35,16 +35,12 @@ TRAITS = PlaceTraits(
     simplicity=3,
 )  # fmt: skip
 
-USUAL = 10
-"""Calls at a time: more start more environments, each of which costs seconds before it answers.
-New accounts may not run more, either.
-"""
 _HINT = "To bring one up that fits: offload provision lambda"
 
 
 def make(config: PlaceConfig) -> "FunctionPlace":
     """The function that the settings name, which has a model of its own."""
-    connections = config.link.concurrency or USUAL
+    connections = config.link.concurrency or CALLS
     return FunctionPlace(config, lambda: AwsFunction.connected(config.function, connections))
 
 
@@ -70,7 +66,7 @@ class FunctionPlace:
     @cached_property
     def caller(self) -> Caller:
         """What calls it."""
-        link, most = self.config.link, self.config.link.concurrency or USUAL
+        link, most = self.config.link, self.config.link.concurrency or CALLS
         most = min(most, self.about.most or most)
         clock = self.config.clock
         return Caller(self.callee, most, clock, link.max_retries, link.timeout_s, self.pause)

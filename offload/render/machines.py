@@ -18,6 +18,7 @@ from offload.render.words import moment
 
 if TYPE_CHECKING:
     from offload.costmodel.dollars import Billing
+    from offload.drivers.aws.functions import FunctionConfig
     from offload.usecases.provision.machines import ListedMachine
     from offload.usecases.provision.planning import ProvisionPlan
     from offload.usecases.provision.provisioning import Provisioned
@@ -204,14 +205,28 @@ def left_running(name: str) -> None:
     say_lines(f"The machine {name} was started for this run.", f"  To stop it: offload stop {name}")
 
 
-def listed(rows: "Sequence[ListedMachine]", *, as_json: bool) -> None:
-    """The machines that there are."""
+def listed(
+    rows: "Sequence[ListedMachine]", functions: "Sequence[FunctionConfig]", *, as_json: bool
+) -> None:
+    """The machines that there are, and the functions."""
     if as_json:
-        return tables.write_json({"kind": "machines", "machines": [_row(row) for row in rows]})
-    if not rows:
-        return tables.print_lines(["There is no machine. To create one: offload provision ec2"])
+        return tables.write_json({
+            "kind": "machines", "machines": [_row(row) for row in rows],
+            "functions": [asdict(each) for each in functions],
+        })  # fmt: skip
     columns = ("name", "state", "type", "region", "address", "age", "cost", "ends")
-    return tables.print_table(columns, map(_cells, rows))
+    if rows:
+        tables.print_table(columns, map(_cells, rows))
+    else:
+        tables.print_lines(["There is no machine. To create one: offload provision ec2"])
+    if functions:
+        tables.print_lines([""])
+        cells = [
+            (each.name, each.region, f"{each.memory_mb} MB", each.arch, "yes" if each.table else "")
+            for each in functions
+        ]
+        tables.print_table(("function", "region", "memory", "processor", "drop box"), cells)
+    return None
 
 
 def _cells(row: "ListedMachine") -> Sequence[str]:

@@ -21,8 +21,11 @@ from offload.usecases.detect.rows import pull
 _UPLOADS = 16
 """At a time: each mostly waits for S3's answer."""
 _LOOK_S = 1.0
-_PATIENCE_S = 180.0
-"""How long no row may come while some are missing: a function's retries come after minutes."""
+_PATIENCE_S = 400.0
+"""How long no row may come while some are missing: a function that fails is called again after one
+minute and then after two, and may take one each time
+(https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html).
+"""
 
 
 def opened(context: Context, name: str | None = None) -> DropBox:

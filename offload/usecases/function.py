@@ -8,25 +8,21 @@ from typing import Any
 
 from offload import detectors
 from offload.detectors import source
+from offload.detectors.source import ModelSource
+from offload.domain.prices import CORE_MB
 from offload.domain.vision import Image, Selection
 from offload.drivers.aws import account
 from offload.drivers.aws.drops import DropBox
 from offload.drivers.host import machine
 from offload.drivers.http import web
 from offload.drivers.images import image_files, pictures
-from offload.places.inprocess import InProcess
+from offload.places.inprocess import InProcess, InProcessSession
 from offload.service.function.answering import Function
 from offload.service.function.call import MOST_BYTES
 from offload.service.function.dropped import DroppedPictures
 from offload.service.wire import Info, Startup
 from offload.usecases.context import Context
 from offload.version import __version__
-
-CORE_MB = 1769
-"""The memory for which AWS Lambda gives as much time as one core has.
-
-https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-"""
 
 
 def opened(
@@ -47,25 +43,7 @@ def opened(
         context.clock,
     )
     engine = place.open(Selection(min_score=model.min_score), 1).__enter__()  # until it is killed
-    warm_up = engine.detect(Image("warm-up", pictures.sample())).durations
-    info = Info(
-        service="offload",
-        version=__version__,
-        model=model.identity,
-        labels=model.labels,
-        min_score=model.min_score,
-        workers=1,
-        threads=threads,
-        queue=0,
-        max_bytes=MOST_BYTES,
-        max_pixels=pictures.MAX_PIXELS,
-        machine=machine.describe(),
-        startup=Startup(
-            round(sum(engine.phases.values()), 6),
-            round(warm_up.total_s, 6),
-            round(warm_up.total_s, 6),
-        ),
-    )
+    info = _described(model, threads, engine)
     function = Function(engine, info, machine.process_age_s(), _fetched, context.clock)
 
     def box(bucket: str) -> DropBox:
@@ -79,6 +57,25 @@ def opened(
         return function.answer(event, called.aws_request_id)
 
     return handler
+
+
+def _described(model: ModelSource, threads: int, engine: InProcessSession) -> Info:
+    """What the function says of itself, after a first detection."""
+    warm_up_s = round(engine.detect(Image("warm-up", pictures.sample())).durations.total_s, 6)
+    return Info(
+        service="offload",
+        version=__version__,
+        model=model.identity,
+        labels=model.labels,
+        min_score=model.min_score,
+        workers=1,
+        threads=threads,
+        queue=0,
+        max_bytes=MOST_BYTES,
+        max_pixels=pictures.MAX_PIXELS,
+        machine=machine.describe(),
+        startup=Startup(round(sum(engine.phases.values()), 6), warm_up_s, warm_up_s),
+    )
 
 
 @functools.cache

@@ -140,10 +140,7 @@ def test_the_page_of_detect_has_panels_choices_defaults_and_variables() -> None:
 
 
 def test_the_places_that_help_names_are_those_of_the_registries() -> None:
-    assert (
-        tuple(name for name in places.names() if places.source(name) == "offload")
-        == complete.PLACES
-    )
+    assert tuple(name for name in places.names() if places.source(name) == "offload") == places.OWN
     assert complete.ways() == [*places.names(), "split", "auto"]
 
 

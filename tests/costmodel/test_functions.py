@@ -15,7 +15,7 @@ from offload.costmodel.terms import Candidate, given
 from offload.domain.measurements import Measurement, Start, StartPhase
 from offload.domain.places import StartState
 from offload.domain.prices import CALL_USD, CALL_USD_PER_GB_S, CallPrice
-from tests.measured import PLACES, local, measurement
+from tests.measured import PLACES, local, measurement, remote
 
 INIT_S, SERVICE_S, SLOTS = 2.0, 0.05, 10
 GB = 1769 / 1024
@@ -42,9 +42,47 @@ def found(*measurements: Measurement) -> dict[str, Candidate]:
     return {each.state: each for each in every if each.place == "lambda"}
 
 
-def test_before_one_is_measured_nobody_is_told_of_functions() -> None:
-    assert not found(local())
-    assert found(local(), function()).keys() == {StartState.WARM, StartState.COLD}
+def test_one_that_was_never_measured_is_assumed_and_not_chosen() -> None:
+    there = found(local())
+    assert there.keys() == found(local(), function()).keys() == {StartState.WARM, StartState.COLD}
+    assert not any(lane.choosable for lane in there.values())
+    cold = there[StartState.COLD]
+    assert (cold.slots, cold.in_flight) == (10, 10), "as many as a new account may run"
+    assert {"startup_s", "service_s", "goodput"} <= {*cold.assumptions}
+    assert cold.service_s.how == "half to twice that of local"
+
+
+def test_figures_of_one_that_was_never_measured_are_those_by_hand() -> None:
+    by_hand = Overrides(slots=2, uplink_bytes_per_s=1e6, rtt_s=0.02, image_bytes=100e3)
+    every = lanes([local(service_s=SERVICE_S, jitter=0.0)], [], by_hand, PLACES)
+    warm, cold = (x for x in every if x.place == "lambda")
+    # base64 makes 4 bytes of 3, and 1.05 is what pipelines lose beyond their slowest stage
+    uplink_s = 199 * 0.1 * 4 / 3 * 1.05
+    assert np.median(makespan_s(warm, 200)) == pytest.approx(0.7 + uplink_s, rel=0.1)
+    init_s = 2.2  # the middle of 0.8 to 6: once before the first image, once with it
+    more_s = np.median(makespan_s(cold, 200)) - np.median(makespan_s(warm, 200))
+    assert more_s == pytest.approx(2 * init_s, rel=0.2)
+    usd = np.median(cost_usd(cold, makespan_s(cold, 200), 200, BILLING))
+    busy_s = 200 * (SERVICE_S + 0.0005) + 10 * init_s
+    assert usd == pytest.approx(200 * CALL_USD + busy_s * GB * PER_GB_S, rel=0.2)
+
+
+def test_its_uplink_is_that_of_a_place_that_was_measured_less_what_base64_takes() -> None:
+    known = found(local(), remote(bytes_per_s=2.5e6))[StartState.COLD].goodput
+    assert known.median == pytest.approx(0.75 * 2.5e6, rel=0.05)
+    assert (known.origin, known.how) == ("assumed", "as that of remote")
+
+
+def test_confidence_is_not_high_while_a_start_that_was_never_seen_decides() -> None:
+    slow = local(service_s=5.0, jitter=0.0)
+
+    def confidence(cold_starts: int) -> str:
+        known = [slow, function(cold_starts=cold_starts)]
+        answer = advise(known, [], Goal(200), Overrides(slots=2), BILLING, "builtin", PLACES)
+        assert answer.choice.chosen.lane.state == StartState.COLD
+        return answer.confidence
+
+    assert (confidence(3), confidence(0)) == ("high", "medium")
 
 
 def test_a_cold_one_waits_for_an_environment_before_the_first_image_and_with_it() -> None:

@@ -109,6 +109,7 @@ class Bench:
     account: Account
     engine: Engine
     told: list[Any] = field(default_factory=list)
+    agrees: bool = True
 
     def up(self, wish: FunctionOptions = WISH, clients: Any = None) -> Any:
         """The function, as asked for."""
@@ -121,7 +122,10 @@ class Bench:
         gone: list[str] = []
         connect = self.connect(clients)
         with suppress(Cut) if may_be_cut else nullcontext():
-            remove(self.context(), NAME, None, None, lambda r: gone.append(r.kind), connect)
+            remove(
+                self.context(), NAME, None, None, lambda r: gone.append(r.kind),
+                lambda _found: self.agrees, connect,
+            )  # fmt: skip
         return gone
 
     def connect(self, clients: Any = None) -> Any:

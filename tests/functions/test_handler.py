@@ -13,6 +13,7 @@ import pytest
 
 import offload
 from offload.domain import typed
+from offload.domain.prices import CORE_MB
 from offload.domain.results import Row
 from offload.drivers import settings
 from offload.service import wire
@@ -94,7 +95,7 @@ def test_it_says_which_model_it_has_and_that_it_takes_one_picture_at_a_time(
 
 
 def test_more_memory_is_more_threads() -> None:
-    info = came_up(3 * function.CORE_MB)({}).info
+    info = came_up(3 * CORE_MB)({}).info
     assert info is not None
     assert info.threads == 3
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from offload.domain.vision import Selection
 from offload.drivers import settings
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
-from tests.conftest import Offload
+from tests.conftest import Offload, Typed
 from tests.functions.aws import NAME, Account
 from tests.functions.troubled import END, FAIL, HANG
 
@@ -157,6 +158,23 @@ def test_runs_are_measurements_from_which_advice_knows_cold_starts_and_dollars(
     [outcome] = json.loads(offload("accuracy", "--json").stdout)["runs"]
     assert outcome["place"] == "lambda"
     assert outcome["actual_usd"] > 9 * 2e-7
+
+
+def test_a_profile_measures_cold_and_warm_and_says_what_that_cost_and_advice_rests_on_it(
+    here: Account, photos: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLOAD_OFFLINE", "true")
+    asked = ("--where", "lambda", "-m", "builtin", "--concurrency", "2", "--budget", "3s")
+    code, _, said = typed("profile", str(photos), *asked, "--yes")
+    assert code == 0, said
+    assert re.search(r"Measuring lambda cost about \$0\.0\d+", said)
+    options = json.loads(typed("advise", "-n", "200", "--json", "--offline")[1])["options"]
+    rows = {o["state"]: o for o in options if o["place"] == "lambda"}
+    for state in ("warm", "cold"):
+        origins = {name: term["origin"] for name, term in rows[state]["terms"].items()}
+        assert "assumed" not in {origins[name] for name in ("startup_s", "service_s", "goodput")}
+    assert rows["cold"]["seconds"] > rows["warm"]["seconds"]
+    assert rows["cold"]["usd_per_1000_images"] > rows["warm"]["usd_per_1000_images"] > 2e-4
 
 
 def test_a_profile_has_the_first_call_start_an_environment(here: Account, photos: Path) -> None:

@@ -1,5 +1,6 @@
 """A function brought up and taken down, in moto's account; the engine only says that it built."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,10 @@ from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Sent
-from offload.usecases.provision.functions import FunctionOptions
+from offload.drivers.host import machine
+from offload.usecases.provision.functions import FunctionOptions, listed, permissions
 from tests.conftest import Offload
+from tests.contexts import context
 from tests.functions.aws import REGION, Account
 from tests.functions.bench import NAME, Bench, Clients, Cut
 
@@ -105,6 +108,18 @@ def test_a_function_of_somebody_else_is_left_alone(bench: Bench) -> None:
     bench.account.client("lambda").delete_function(FunctionName=NAME)
 
 
+def test_what_somebody_else_made_goes_only_if_that_is_agreed_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(machine, "owner", lambda: "bob-desk")
+        bench.up()
+    bench.agrees = False
+    assert bench.down() == []
+    assert bench.there() == ALL
+    bench.agrees = True
+
+
 def test_a_new_role_is_waited_for_until_lambda_knows_it(bench: Bench) -> None:
     refusals = [OffloadError("AWS does not take it: The role cannot be assumed by Lambda.")] * 3
 
@@ -140,7 +155,7 @@ class Refusing(Clients):
         if service == self.refused[0]:
             said = {"Error": {"Code": self.why[0], "Message": self.why[1]}}
 
-            def refuse(**_asked: Any) -> Any:
+            def refuse(*_asked: Any, **_how: Any) -> Any:
                 raise ClientError(said, self.refused[1])
 
             client.__dict__[self.refused[1]] = refuse
@@ -154,7 +169,7 @@ class Refusing(Clients):
          "These credentials may not iam:CreateRole.", "--role ARN"),
         (("ecr", "create_repository", "AccessDeniedException",
           "not authorized to perform: ecr:CreateRepository on resource: x"),
-         "These credentials may not ecr:CreateRepository.", "offload doctor aws"),
+         "These credentials may not ecr:CreateRepository.", "offload provision lambda --plan"),
         (("lambda", "create_function", "InvalidParameterValueException",
           "'MemorySize' value failed to satisfy constraint: at most 3008"),
          "The account's functions may not have so much memory", "--memory 3008"),
@@ -195,3 +210,39 @@ def test_a_plan_says_what_would_be_made_and_what_it_costs(here: Account, offload
     assert refused.stderr.splitlines()[-1].endswith("--yes")
     gone = offload("down", f"lambda:{NAME}", "--region", REGION)
     assert "There is no function photos of offload's in us-east-1." in gone.stderr
+
+
+def test_machines_lists_functions_and_down_names_them_and_takes_them_down_with_all(
+    bench: Bench, offload: Offload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    bench.up()
+    # The other one of the account, which the fixture made, is not of offload's making.
+    listed = json.loads(offload("machines", "--json").stdout)
+    assert [each["name"] for each in listed["functions"]] == [NAME]
+    assert f"\n{NAME}  " in offload("machines").stdout
+    done = offload("down")
+    stays = f"The function stays; to remove it: offload down lambda:{NAME} --region {REGION}"
+    assert (done.returncode, done.stdout.splitlines()) == (0, [stays])
+    assert bench.there()
+    done = offload("down", "--all")
+    assert (done.returncode, len(done.stdout.splitlines()), bench.there()) == (0, 5, set())
+
+
+def test_who_may_list_no_functions_is_told_so_beside_the_machines(bench: Bench) -> None:
+    refused = "not authorized to perform: lambda:ListFunctions on resource: *"
+    refusing = Refusing(bench.account, "lambda", "get_paginator", "AccessDeniedException", refused)
+    told: list[str] = []
+    found = listed(context(warn=told.append), (), None, connect=bench.connect(refusing))
+    assert found == []
+    assert told == ["Functions are not listed: These credentials may not lambda:ListFunctions."]
+
+
+def test_the_doctor_says_which_permissions_to_look_for_functions_are_missing(bench: Bench) -> None:
+    refused = "not authorized to perform: ecr:DescribeRepositories on resource: *"
+    refusing = Refusing(
+        bench.account, "ecr", "describe_repositories", "AccessDeniedException", refused
+    )
+    found = permissions(context(), None, None, bench.connect(refusing))
+    assert found.get("missing") == ["ecr:DescribeRepositories"], found
+    assert {"lambda:GetFunction", "iam:GetRole", "sqs:GetQueueUrl"} < {*found["allowed"]}

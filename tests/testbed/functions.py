@@ -67,7 +67,7 @@ class Invoking:
         self, function: Function, environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        if len(body) > _MOST_BYTES:
+        if len(body) >= _MOST_BYTES:
             message = f"Request must be smaller than {_MOST_BYTES} bytes for the InvokeFunction"
             return _refusal(start_response, "413 Too Large", "RequestTooLargeException", message)
         try:

@@ -47,6 +47,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from offload import places
 from offload.cli.parsing import complete, configured
 from offload.cli.parsing.pages import explained
 from offload.domain import units
@@ -176,7 +177,7 @@ Where = Annotated[
     str,
     place(
         "--where",
-        takes=f"[{'|'.join([*complete.PLACES, SPLIT, AUTO])}]",
+        takes=f"[{'|'.join([*places.OWN, SPLIT, AUTO])}]",
         autocompletion=complete.ways,
     ),
 ]
@@ -184,7 +185,7 @@ Places = Annotated[
     str,
     place(
         "--where",
-        takes=f"[{'|'.join(complete.PLACES)}],…",
+        takes=f"[{'|'.join(places.OWN)}],…",
         autocompletion=complete.several(complete.places.names),
     ),
 ]

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli import consent
+from offload.cli.function import PLACE
 from offload.cli.parsing import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from offload.domain.machines import Resource
+    from offload.drivers.folders.function_files import KnownFunction
     from offload.usecases.context import Context
+    from offload.usecases.provision.functions import May
 
 
 _function = options.panel("The function")
@@ -80,15 +83,30 @@ def provision(
         functions.provisioned(up, as_json=as_json)
 
 
+def left(
+    functions: "Sequence[KnownFunction]",
+    remove: "Callable[[str, str, str | None], None] | None",
+    say: "Callable[[str], None]",
+) -> None:
+    """Remove these, or name them."""
+    for each in functions:
+        name = f"{PLACE}:{each.name}"
+        if remove:
+            remove(name, each.region, each.profile)
+        else:
+            say(f"The function stays; to remove it: offload down {name} --region {each.region}")
+
+
 def down(
     context: "Context",
     name: str,
     region: str | None,
     profile: str | None,
     told: "Callable[[Resource], None]",
+    may: "May",
 ) -> None:
     """Remove the function called `name`, or the one that the settings mean."""
     from offload.usecases.provision import functions
 
     meant = name.partition(":")[2] or context.settings.function.rpartition(":")[2]
-    functions.remove(context, meant, region, profile, told)
+    functions.remove(context, meant, region, profile, told, may)

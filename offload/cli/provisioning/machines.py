@@ -40,16 +40,19 @@ def machines(
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List rented machines: state, age, dollars so far, end.
+    """List machines with age, dollars so far and end; and functions.
 
     offload machines
     """
     from offload import bootstrap
     from offload.render import machines as rendered
+    from offload.render.messages import Messages
+    from offload.usecases.provision import functions as called
     from offload.usecases.provision import machines as rented
 
-    rows = rented.listed(bootstrap.context(), region or (), profile, everywhere=all_regions)
-    rendered.listed(rows, as_json=as_json)
+    context, where = bootstrap.context(Messages().hear), (region or (), profile)
+    rows = rented.listed(context, *where, everywhere=all_regions)
+    rendered.listed(rows, called.listed(context, *where, everywhere=all_regions), as_json=as_json)
 
 
 def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
@@ -160,14 +163,8 @@ def down(
             autocompletion=complete.machines,
         ),
     ] = None,
-    everything: Annotated[bool, _what("--all", "Every machine that this computer knows.")] = False,
-    orphans: Annotated[
-        bool,
-        _what(
-            "--orphans",
-            "Whatever offload tagged that belongs to no machine of this computer.",
-        ),
-    ] = False,
+    everything: Annotated[bool, _what("--all", "All machines and functions made here.")] = False,
+    orphans: Annotated[bool, _what("--orphans", "What is of no machine made here.")] = False,
     region: Annotated[
         list[str] | None,
         options.account("--region", "Region to look in; repeatable with --orphans.", "REGION"),
@@ -181,18 +178,19 @@ def down(
     ] = False,
     quiet: Annotated[bool, options.rare("--quiet -q", "Print nothing.")] = False,
 ) -> None:
-    """Remove containers and rented machines that offload started.
+    """Remove containers, rented machines and functions of offload.
 
         offload down
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one. All of a machine goes: instance, disk, key, security group. What
-    this computer did not create is listed, and removed only if you agree.
+    rented, if it is the only one; functions are named. All of a machine goes: instance, disk, key,
+    security group. What this computer did not create is listed, and removed only if you agree.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages, shown
+    from offload.usecases.provision import functions as brought_up
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
@@ -210,15 +208,20 @@ def down(
             _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
             return
         names = [name] if name is not None else registry.names(context.settings)
+        called = brought_up.known(context) if name is None else []
         if name is None:
-            found = _containers(say, engine_optional=bool(names))
-            if not (found or names):
+            found = _containers(say, engine_optional=bool(names or called))
+            if not (found or names or called):
                 say("Nothing to remove.")
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
-        remove = partial(_remove, context, where, profile, told, partial(_agreed, yes=yes))
-        _each(names, remove, context.reporter)
+        may = partial(_agreed, yes=yes)
+        try:
+            _each(names, partial(_remove, context, where, profile, told, may), context.reporter)
+        finally:
+            taken = partial(functions.down, context, told=told, may=may) if everything else None
+            functions.left(called, taken, say)
 
 
 def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
@@ -240,7 +243,7 @@ def _remove(
     from offload.usecases.provision import teardown
 
     if name.partition(":")[0] == PLACE:
-        functions.down(context, name, region, profile, told)
+        functions.down(context, name, region, profile, told, may)
     else:
         teardown.down(context, name, region, profile, told, may)
 

@@ -37,9 +37,10 @@ _cost = options.panel("Cost")
 
 @app.callback()
 def provision() -> None:
-    """Rent a machine of your own with a server on it.
+    """Rent a machine or bring up a function.
 
     offload provision ec2 --plan
+    offload provision lambda --plan
     """
 
 

@@ -15,7 +15,7 @@ from offload.costmodel.candidates.start_up import Starts, called
 from offload.costmodel.terms import DRAWS, Candidate, Draws, given
 from offload.domain.machines import Kind
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
-from offload.domain.places import KnownPlaces, PlaceTraits, StartState
+from offload.domain.places import CALLS, KnownPlaces, PlaceTraits, StartState
 
 _SEED = 20_000
 _SHARED = (
@@ -36,7 +36,6 @@ class Overrides:
     `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
     the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
     none is named.
-    Places that bill by the call are left out before they are measured, unless `unmeasured_calls`.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -51,7 +50,6 @@ class Overrides:
     places: tuple[str, ...] | None = None
     network: str | None = None
     split_with: tuple[str, ...] = ()
-    unmeasured_calls: bool = False
 
 
 def lanes(
@@ -64,12 +62,15 @@ def lanes(
     Bring-ups of machines measure no place, but how long other start states take; nor do splits.
     """
     jobs = [m for m in measurements if m.is_of_a_place]
-    rng = np.random.default_rng(_SEED)
-    # Nobody has a function by chance.
-    by_chance = [x.name for x in places.values() if by_hand.unmeasured_calls or not x.by_call]
-    names = dict.fromkeys([*by_chance, *(m.condition.place for m in jobs)])
+    # What is assumed of functions changes no draw of what others have measured.
+    rng, calls_rng = (np.random.default_rng(_SEED + number) for number in range(2))
+
+    def rng_of(traits: PlaceTraits) -> np.random.Generator:
+        return calls_rng if traits.by_call else rng
+
+    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
     every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
-    luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
+    luck = {traits.name: rng_of(traits).standard_normal(DRAWS) for traits in every}
     noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
 
     def lane_of(group: Sequence[Measurement]) -> Candidate:
@@ -79,7 +80,7 @@ def lanes(
         return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
     measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]
-    known = _with_unmeasured(measured, every, rng, noise, by_hand)
+    known = _with_unmeasured(measured, every, rng_of, noise, by_hand)
     found = [_as_given(lane, by_hand) for lane in known]
     here = [lane for lane in found if not lane.traits.leaves_machine]
     container_s = next(
@@ -90,7 +91,7 @@ def lanes(
             ups = [m for m in measurements if m.condition.place == traits.name]
             of_place = [lane for lane in found if lane.traits == traits]
             starting = Starts(ups, by_hand.kind, container_s, rng).lane
-            starting = partial(called, ups, rng) if traits.by_call else starting
+            starting = partial(called, ups, calls_rng) if traits.by_call else starting
             here += _in_all_states(of_place, starting, by_hand)
     allowed = by_hand.places
     if allowed is None:
@@ -166,19 +167,21 @@ def _groups(
 def _with_unmeasured(
     measured: Sequence[Candidate],
     every: Sequence[PlaceTraits],
-    rng: np.random.Generator,
+    rng_of: Callable[[PlaceTraits], np.random.Generator],
     noise: Mapping[str, Draws],
     by_hand: Overrides,
 ) -> list[Candidate]:
     """The lanes by place, and one for each place that was not measured."""
     known = next((x for x in measured if x.traits.in_process), measured[0] if measured else None)
+    linked = next((x for x in measured if x.goodput.origin == "measured"), None)
     found: list[Candidate] = []
     for traits in every:
         lanes = [lane for lane in measured if lane.traits == traits]
         whole = any(lane.upload_max_side_px is None for lane in lanes)
         if not lanes or (traits.leaves_machine and not whole):
             slots = by_hand.remote_slots if traits.leaves_machine else by_hand.slots
-            new = priors.candidate(traits, rng, noise[traits.name], slots, known)
+            slots = CALLS if traits.by_call else slots
+            new = priors.candidate(traits, rng_of(traits), noise[traits.name], slots, known, linked)
             # What is known of a server that was only ever sent smaller copies.
             shared: dict[str, Any] = {name: getattr(lanes[0], name) for name in _SHARED if lanes}
             lanes.append(replace(new, choosable=traits.in_process, **shared))
@@ -190,7 +193,9 @@ def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     """The lane with what was set by hand."""
     said: dict[str, float | None] = {}
     if lane.traits.uses_link:
-        said = {"goodput": by_hand.uplink_bytes_per_s, "rtt_s": by_hand.rtt_s}
+        uplink = by_hand.uplink_bytes_per_s
+        goodput = None if uplink is None else uplink * lane.traits.image_share
+        said = {"goodput": goodput, "rtt_s": by_hand.rtt_s}
     if lane.upload_max_side_px is None:
         said["sent_bytes"] = by_hand.image_bytes
     terms = {name: given(value, "set by hand") for name, value in said.items() if value is not None}

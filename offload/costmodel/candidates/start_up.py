@@ -32,7 +32,7 @@ _LEAST_S = 0.001
 _BURST, _BURST_S = 1000, 10.0
 """AWS starts so many environments of a function in so many seconds.
 
-https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html
 """
 
 _MACHINE, _IMAGE, _CONTAINER = "machine", StartPhase.IMAGE, StartPhase.CONTAINER

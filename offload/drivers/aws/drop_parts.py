@@ -10,6 +10,7 @@ from typing import Any
 from offload.domain.errors import PlaceUnavailable
 from offload.drivers.aws import calls, patience
 from offload.drivers.aws.drops import DROPPED, KEYS
+from offload.drivers.aws.function_policies import pairs
 from offload.drivers.aws.lookup import Clients
 
 _TRIES, _LOOK_S = 60, 1.0
@@ -18,11 +19,12 @@ _KEPT_S = str(14 * 86400)
 _UNKNOWN = ("Unable to validate",)
 """What S3 says as long as it does not know that it may call the function."""
 _SAID_ALREADY = ["ResourceConflictException"]
-_GONE = [
+GONE = [
     "ResourceNotFoundException",
     "AWS.SimpleQueueService.NonExistentQueue",
     "QueueDoesNotExist",
 ]
+"""What AWS says of what is not there."""
 
 
 class DropParts:
@@ -37,7 +39,7 @@ class DropParts:
         """The ARN of the table for rows, billed by the request; made if it is not there."""
         self._call(
             "dynamodb", "create_table", fine=["ResourceInUseException"], TableName=name,
-            BillingMode="PAY_PER_REQUEST", Tags=_pairs(tags),
+            BillingMode="PAY_PER_REQUEST", Tags=pairs(tags),
             KeySchema=[{"AttributeName": k, "KeyType": v} for k, v in KEYS.items()],
             AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in KEYS],
         )  # fmt: skip
@@ -79,7 +81,7 @@ class DropParts:
     def tags(self, name: str) -> dict[str, tuple[str, Mapping[str, str]]]:
         """What there is of a function's: by its kind what AWS calls it, and its tags."""
         found: dict[str, tuple[str, Mapping[str, str]]] = {}
-        table = self._call("dynamodb", "describe_table", fine=_GONE, TableName=name)
+        table = self._call("dynamodb", "describe_table", fine=GONE, TableName=name)
         if table:
             arn = table["Table"]["TableArn"]
             pairs = self._call("dynamodb", "list_tags_of_resource", ResourceArn=arn)["Tags"]
@@ -91,29 +93,15 @@ class DropParts:
 
     def queue_url(self, name: str) -> str | None:
         """Where the queue is, if it is there."""
-        found = self._call("sqs", "get_queue_url", fine=_GONE, QueueName=name)
+        found = self._call("sqs", "get_queue_url", fine=GONE, QueueName=name)
         return found.get("QueueUrl")
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a table or a queue; if it is gone already, all the better."""
         if kind == "table":
-            self._call("dynamodb", "delete_table", fine=_GONE, TableName=key)
+            self._call("dynamodb", "delete_table", fine=GONE, TableName=key)
         else:
-            self._call("sqs", "delete_queue", fine=_GONE, QueueUrl=key)
+            self._call("sqs", "delete_queue", fine=GONE, QueueUrl=key)
 
     def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
         return calls.call(self._clients(service), operation, **asked)
-
-
-def rights(bucket: str, table: str, queue: str) -> list[dict[str, Any]]:
-    """What the function of a drop box may do besides: read what was dropped, write rows, and have
-    what failed kept.
-    """
-    partition = table.split(":")[1]
-    dropped = f"arn:{partition}:s3:::{bucket}/{DROPPED}*"
-    may = {"s3:GetObject": dropped, "dynamodb:PutItem": table, "sqs:SendMessage": queue}
-    return [{"Effect": "Allow", "Action": k, "Resource": v} for k, v in may.items()]
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -9,22 +9,32 @@ import functools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import OWNER, Resource
 from offload.drivers.aws import account, calls
-from offload.drivers.aws.drop_parts import DropParts
-from offload.drivers.aws.functions import AwsFunction, FunctionConfig
+from offload.drivers.aws.calls import NotAllowed
+from offload.drivers.aws.drop_parts import GONE, DropParts
+from offload.drivers.aws.function_policies import (
+    A_DAY,
+    FEW_IMAGES,
+    LAMBDA_ASSUMES,
+    NOBODY,
+    looks,
+    pairs,
+    writes_log,
+)
+from offload.drivers.aws.functions import AwsFunction, FunctionConfig, described
+from offload.drivers.aws.iam import Answer
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.host import machine
 
 MARK = "offload:function"
 """The tag that everything of a function carries; its value is the function's name."""
 _GONE = (
-    "ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchEntity",
-    "ImageNotFoundException", "NoSuchBucket", "NoSuchTagSet",
+    *GONE, "RepositoryNotFoundException", "NoSuchEntity", "ImageNotFoundException", "NoSuchBucket",
+    "NoSuchTagSet",
 )  # fmt: skip
 _THERE = (
     "RepositoryAlreadyExistsException",
@@ -32,42 +42,7 @@ _THERE = (
     "ResourceAlreadyExistsException",
     "BucketAlreadyOwnedByYou",
 )
-_NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-_A_DAY = {
-    "Rules": [{
-        "ID": "a day",
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "Expiration": {"Days": 1},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-    }]
-}  # fmt: skip
 _KEPT_DAYS = 7
-_LAMBDA_ASSUMES = {
-    "Version": "2012-10-17",
-    "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Service": "lambda.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }],
-}  # fmt: skip
-_FEW_IMAGES = {
-    "rules": [{
-        "rulePriority": 1,
-        "selection": {
-            "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2,
-        },
-        "action": {"type": "expire"},
-    }]
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """What a registry wants of who pushes there."""
-
-    user: str
-    password: str
 
 
 class FunctionParts:
@@ -99,6 +74,14 @@ class FunctionParts:
         self._check(found.get("Tags", {}), "function", name)
         return self.handle(name).config()
 
+    def functions(self) -> list[FunctionConfig]:
+        """Every function that offload made: it has the variable that no other needs."""
+        with calls.explaining():
+            pages = self._clients("lambda").get_paginator("list_functions").paginate()
+            listed = pages.build_full_result()["Functions"]
+        found = [described(each, self.region) for each in listed]
+        return [function for function in found if function.bucket]
+
     def handle(self, name: str) -> AwsFunction:
         """The function of that name, whether or not it is there."""
         return AwsFunction(self._clients, name, self.region, self._pause)
@@ -110,12 +93,12 @@ class FunctionParts:
     def repository(self, name: str, tags: Mapping[str, str]) -> str:
         """Where its image belongs, made if it is not there."""
         made = self._call(
-            "ecr", "create_repository", fine=_THERE, repositoryName=name, tags=_pairs(tags)
+            "ecr", "create_repository", fine=_THERE, repositoryName=name, tags=pairs(tags)
         )
         there = made.get("repository") or self._repository(name)
         assert there is not None
         self._check(self._tags_of_repository(there), "repository", name)
-        text = json.dumps(_FEW_IMAGES)
+        text = json.dumps(FEW_IMAGES)
         self._call("ecr", "put_lifecycle_policy", repositoryName=name, lifecyclePolicyText=text)
         return str(there["repositoryUri"])
 
@@ -127,34 +110,28 @@ class FunctionParts:
         )
         return bool(found.get("imageDetails"))
 
-    def login(self) -> Login:
-        """What the registry wants of who pushes an image, for some hours."""
+    def login(self) -> tuple[str, str]:
+        """User and password that the registry wants of who pushes an image, for some hours."""
         (said,) = self._call("ecr", "get_authorization_token")["authorizationData"]
         user, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
-        return Login(user, password)
+        return user, password
 
     def role(
         self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
     ) -> str:
         """A role that may write the function's log, and what `more` says; its ARN."""
         role_name = self._role_name(name)
-        assumes = json.dumps(_LAMBDA_ASSUMES)
+        assumes = json.dumps(LAMBDA_ASSUMES)
         made = self._call(
             "iam", "create_role", fine=_THERE, RoleName=role_name,
-            AssumeRolePolicyDocument=assumes, Tags=_pairs(tags),
+            AssumeRolePolicyDocument=assumes, Tags=pairs(tags),
         )  # fmt: skip
         role = made.get("Role") or self._call("iam", "get_role", RoleName=role_name)["Role"]
         if not made:
             self._check(_tags(role.get("Tags")), "role", name)
         arn = str(role["Arn"])
-        own = arn.split(":")
-        log = f"arn:{own[1]}:logs:{self.region}:{own[4]}:log-group:{_log_group(name)}:*"
-        statement = {
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": log,
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement, *more]})
+        log = writes_log(arn, self.region, _log_group(name))
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [log, *more]})
         self._call(
             "iam", "put_role_policy", RoleName=role_name, PolicyName="log", PolicyDocument=policy
         )
@@ -172,7 +149,7 @@ class FunctionParts:
         """
         bucket, here = self._bucket_name(name), {"LocationConstraint": self.region}
         where = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": here}
-        blocked, emptied = dict.fromkeys(_NOBODY, True), _A_DAY
+        blocked, emptied = dict.fromkeys(NOBODY, True), A_DAY
         self._call("s3", "create_bucket", fine=_THERE, Bucket=bucket, **where)
         self._call(
             "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=blocked
@@ -181,7 +158,7 @@ class FunctionParts:
             "s3", "put_bucket_lifecycle_configuration", Bucket=bucket,
             LifecycleConfiguration=emptied,
         )  # fmt: skip
-        self._call("s3", "put_bucket_tagging", Bucket=bucket, Tagging={"TagSet": _pairs(tags)})
+        self._call("s3", "put_bucket_tagging", Bucket=bucket, Tagging={"TagSet": pairs(tags)})
         return bucket
 
     def resources(self, name: str) -> Iterator[Resource]:
@@ -209,6 +186,19 @@ class FunctionParts:
         for kind, (key, tags) in there.items():
             if tags.get(MARK) == name:
                 yield Resource(kind, key, name, self.region, tags.get(OWNER))
+
+    def permissions(self, name: str) -> dict[str, Answer]:
+        """Each permission that looking for a function and all that is its own takes. Nothing is
+        done.
+        """
+        found: dict[str, Answer] = {}
+        for permission, (service, operation, asked) in looks(name).items():
+            try:
+                self._call(service, operation, fine=_GONE, **asked)
+                found[permission] = "allowed"
+            except OffloadError as error:
+                found[permission] = "missing" if isinstance(error, NotAllowed) else "unknown"
+        return found
 
     def remove(self, resource: Resource) -> None:
         """Remove it; if it is gone already, all the better."""
@@ -273,10 +263,6 @@ def marks(name: str) -> dict[str, str]:
 
 def _log_group(name: str) -> str:
     return f"/aws/lambda/{name}"
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _tags(pairs: Any) -> dict[str, str]:

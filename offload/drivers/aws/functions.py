@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Refused, Unanswered
@@ -24,6 +24,13 @@ _STAGED_S = 900
 """How long the address of such a picture is good."""
 
 _BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ThrottlingException"}
+_WAKING = {
+    "CodeArtifactUserPendingException", "ResourceConflictException", "ResourceNotReadyException",
+}  # fmt: skip
+"""What is said to the first call after weeks without one, for a minute or two, and while a function
+is being changed (https://docs.aws.amazon.com/lambda/latest/dg/invocation-images.html).
+"""
+_WAKES = 5
 _SERVER_ERROR = 500
 _TRIES, _LOOK_S = 60, 1.0
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):\d+:function:([\w-]+)(?::[\w$-]+)?")
@@ -33,8 +40,6 @@ _SIGNED = {"s3": "s3v4", "dynamodb": "v4", "sqs": "v4"}
 _NONE = "ResourceNotFoundException"
 _ROOM_S = 10.0
 """How much later than it times out a function's answer may come."""
-
-
 ENTRY = {
     "EntryPoint": ["/opt/offload/venv/bin/python", "-m", "awslambdaric"],
     "Command": ["offload.cli.function.handler"],
@@ -44,6 +49,10 @@ ENTRY = {
 
 class Throttled(OffloadError):
     """The function, or the account, runs as many calls as it may; later the same call is taken."""
+
+
+class _Waking(OffloadError):
+    """AWS gets the function ready, which takes seconds or minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,20 @@ class FunctionConfig:
     most: int | None = None
     bucket: str | None = None
     table: str | None = None
+
+
+def described(known: Mapping[str, Any], region: str) -> FunctionConfig:
+    """A function as AWS describes it, but for how many calls it may run."""
+    variables = known.get("Environment", {}).get("Variables", {})
+    return FunctionConfig(
+        name=known["FunctionName"],
+        region=region,
+        memory_mb=int(known["MemorySize"]),
+        arch=known.get("Architectures", ["x86_64"])[0],
+        timeout_s=float(known["Timeout"]),
+        bucket=variables.get(BUCKET),
+        table=variables.get(TABLE),
+    )
 
 
 class AwsFunction:
@@ -125,6 +148,22 @@ class AwsFunction:
         Raises:
             PlaceUnavailable: there is none, or it cannot be called.
         """
+        found = self._ready()
+        most = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
+        if most == 0:
+            raise PlaceUnavailable(
+                f"The function {self.name} is switched off: its reserved concurrency is 0.",
+                hint="To switch it on: aws lambda delete-function-concurrency --function-name "
+                f"{self.name}",
+            )
+        if most is None:
+            with suppress(OffloadError):  # not all who may call it may ask that
+                limits = calls.call(self._lambda, "get_account_settings")["AccountLimit"]
+                most = limits["UnreservedConcurrentExecutions"]
+        return replace(described(found["Configuration"], self.region), most=most)
+
+    def _ready(self) -> dict[str, Any]:
+        """What AWS says of it, once it can be called."""
         for _ in range(_TRIES):
             found = calls.call(self._lambda, "get_function", FunctionName=self.name)
             known = found["Configuration"]
@@ -137,28 +176,7 @@ class AwsFunction:
                     hint="To see all of it: aws lambda get-function --function-name " + self.name,
                 )
             self._pause(_LOOK_S)
-        most = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
-        if most == 0:
-            raise PlaceUnavailable(
-                f"The function {self.name} is switched off: its reserved concurrency is 0.",
-                hint="To switch it on: aws lambda delete-function-concurrency --function-name "
-                f"{self.name}",
-            )
-        if most is None:
-            with suppress(OffloadError):  # not all who may call it may ask that
-                limits = calls.call(self._lambda, "get_account_settings")["AccountLimit"]
-                most = limits["UnreservedConcurrentExecutions"]
-        variables = known.get("Environment", {}).get("Variables", {})
-        return FunctionConfig(
-            name=known["FunctionName"],
-            region=self.region,
-            memory_mb=int(known["MemorySize"]),
-            arch=known.get("Architectures", ["x86_64"])[0],
-            timeout_s=float(known["Timeout"]),
-            most=most,
-            bucket=variables.get(BUCKET),
-            table=variables.get(TABLE),
-        )
+        return found
 
     def deploy(self, spec: FunctionSpec, tags: Mapping[str, str]) -> FunctionConfig:
         """The function, made or changed so that it is as asked for; once it can be called."""
@@ -204,7 +222,7 @@ class AwsFunction:
         self.config()
 
     def call(self, payload: bytes) -> bytes:
-        """Its answer to a call; both are JSON.
+        """Its answer to a call, once AWS has it ready; both are JSON.
 
         Raises:
             Throttled: it takes no more calls now.
@@ -212,6 +230,14 @@ class AwsFunction:
             Unanswered: nothing came back.
             PlaceUnavailable: it may not be called, or is gone.
         """
+        for _ in range(_WAKES):
+            with suppress(_Waking):
+                return self._called(payload)
+            self._pause(_LOOK_S)
+            self._ready()
+        raise Unanswered("AWS does not get the function ready")
+
+    def _called(self, payload: bytes) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
         from botocore.exceptions import ConnectionError as NotConnectedError
 
@@ -223,6 +249,8 @@ class AwsFunction:
             if said.get("Code") in _BUSY:
                 why = error.response.get("Reason") or said.get("Message")
                 raise Throttled(f"AWS takes no more calls now ({why})") from error
+            if said.get("Code") in _WAKING:
+                raise _Waking("AWS gets the function ready") from error
             if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _SERVER_ERROR:
                 raise Unanswered(f"AWS has a problem of its own: {said.get('Message')}") from error
             raise calls.explained(error) from error
@@ -253,7 +281,9 @@ class AwsFunction:
 
 
 def _failure(body: bytes) -> str:
-    """What a function that failed, or AWS for it, says in its answer."""
+    """What a function that failed, or AWS for it, says in its answer
+    (https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html).
+    """
     import json
 
     with suppress(ValueError, AttributeError):

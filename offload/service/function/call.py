@@ -6,8 +6,10 @@ from offload.domain.typed import Count, Name, Positive, Seconds, Share
 from offload.domain.vision import Selection
 from offload.service import wire
 
-MOST_BYTES = 6 * 2**20
-"""Of a call and of its answer, as AWS Lambda has it of synchronous ones."""
+MOST_BYTES = 6 * 2**20 - 1
+"""Of a call and of its answer: a synchronous one "must be smaller than 6291456 bytes", says AWS
+Lambda (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+"""
 
 UNFETCHED = "urn:offload:problem:image-unfetched"
 """The picture did not come from where it is; it may the next time."""

@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.measurements import Measurement
-from offload.domain.prices import CALL_USD, CALL_USD_PER_GB_S, CALLS_AS_OF, CallPrice, Price
+from offload.domain.prices import (
+    CALL_USD,
+    CALL_USD_PER_GB_S,
+    CALLS_AS_OF,
+    CORE_MB,
+    HOME,
+    CallPrice,
+    Price,
+)
 from offload.drivers.aws import account, prices
 from offload.drivers.folders.files import atomic_write_bytes
 from offload.places import known
@@ -75,8 +83,8 @@ def of_calls(
     key, asks = f"lambda {arch} {region}", partial(ask, region, arch)
     price = _listed(CallPrice, key, asks, context, environment, now, offline=offline)
     if price is None:
-        elsewhere = "" if region == "us-east-1" else f", not of {region}"
-        how = f"prices of us-east-1{elsewhere}, shipped with offload {__version__}"
+        elsewhere = "" if region == HOME else f", not of {region}"
+        how = f"prices of {HOME}{elsewhere}, shipped with offload {__version__}"
         price = CallPrice(CALL_USD, CALL_USD_PER_GB_S[arch], how, CALLS_AS_OF)
     return replace(
         price,
@@ -85,13 +93,17 @@ def of_calls(
     )
 
 
-def of_measured_calls(
-    measurements: Sequence[Measurement], context: Context, *, offline: bool
+def of_known_calls(
+    measurements: Sequence[Measurement], context: Context, region: str = HOME, *, offline: bool
 ) -> CallPrice | None:
-    """What a call costs of the function that was measured last; None if none was."""
+    """What a call costs of the function that was measured last; if none was, of one with a core in
+    that region, which AWS is not asked for.
+    """
     jobs = [m for m in measurements if known()[m.condition.place].by_call]
     newest = max(jobs, key=lambda m: m.taken_at, default=None)
-    return None if newest is None else of_calls(newest.condition.host, context, offline=offline)
+    if newest is not None:
+        return of_calls(newest.condition.host, context, offline=offline)
+    return of_calls({"memory_mb": CORE_MB, "region": region}, context, offline=True)
 
 
 def _listed(

@@ -8,7 +8,6 @@ import numpy as np
 
 from offload.costmodel import accuracy
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.terms import Candidate
@@ -71,12 +70,12 @@ def remember(
         state = bring_up.facts["from"] if bring_up else None
         if StartPhase.INIT in phases:
             state = StartState.COLD
-        # Where a machine was brought up for the run, predictions are not as good as others.
-        place = f"{under.place}, {STATES[state]}" if state else under.place
-        errors = {under.place: accuracy.residuals(past, place)}
         lane = _lane(known, past, under, state)
         if lane is None:
             return None
+        # Where a machine was brought up for the run, predictions are not as good as others.
+        place = lane.name if state else under.place
+        errors = {under.place: accuracy.residuals(past, place)}
         [predicted] = options([lane], goal, billing, errors)
         actual_s = np.array([run.startup_s + run.detect_s])
         actual_usd = float(cost_usd(lane, actual_s, goal.images, billing)[0])

@@ -226,7 +226,7 @@ def designed(
     if remote and not kind:
         server = query.shown(url.checked(remote.url or configured.url))
     history = _known(model, requests[0].model or configured.model, server, context)
-    calls = prices.of_measured_calls(history.measurements, context, offline=True)
+    calls = prices.of_known_calls(history.measurements, context, offline=True)
     billing = replace(billing, calls=calls)
     predictor = Predictor(
         known=history,
