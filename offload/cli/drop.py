@@ -16,12 +16,8 @@ def drop(
     ctx: typer.Context,
     sources: options.Sources,
     recursive: options.Recursive = False,
-    wait: Annotated[
-        bool, options.result("--wait/--no-wait", "Gather the rows as they come.")
-    ] = True,
-    as_json: Annotated[
-        bool, options.result("--json", "One JSON object per image on standard output.")
-    ] = False,
+    wait: Annotated[bool, options.result("--wait/--no-wait")] = True,
+    as_json: Annotated[bool, options.result("--json")] = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -32,6 +28,10 @@ def drop(
 
     The function is the one that the setting function names. Its drop box comes from offload
     provision lambda --drop-box.
+
+    Parameters:
+        wait: Gather the rows as they come.
+        as_json: One JSON object per image on standard output.
     """
     from offload import bootstrap
     from offload.render import detections, messages, progress
@@ -59,13 +59,9 @@ def drop(
 
 
 def results(
-    place: Annotated[
-        str, Argument(metavar="PLACE", help="lambda, or lambda:NAME for a function of that name.")
-    ],
-    failed: Annotated[
-        bool, options.result("--failed", "Instead, the images that the function failed to do.")
-    ] = False,
-    as_json: Annotated[bool, options.result("--json", "One JSON object per image.")] = False,
+    place: Annotated[str, Argument(metavar="PLACE")],
+    failed: Annotated[bool, options.result("--failed")] = False,
+    as_json: Annotated[bool, options.result("--json")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Show the rows of images in a function's drop box.
@@ -74,6 +70,11 @@ def results(
 
     Rows are as offload detect writes them. Each time is of one clock: durations are the function's,
     the time of the upload is S3's.
+
+    Parameters:
+        place: lambda, or lambda:NAME for a function of that name.
+        failed: Instead, the images that the function failed to do.
+        as_json: One JSON object per image.
     """
     from offload import bootstrap
     from offload.render import detections, functions, messages

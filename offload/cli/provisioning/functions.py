@@ -22,24 +22,12 @@ _function = options.panel("The function")
 
 def provision(
     context: typer.Context,
-    name: Annotated[
-        str | None, _function("--name", "Name of the function. [default: offload]", "NAME")
-    ] = None,
-    memory_mb: Annotated[
-        int, _function("--memory", "Its memory; 1769 MB come with one core.", "MB")
-    ] = 1769,
+    name: Annotated[str | None, _function("--name", takes="NAME")] = None,
+    memory_mb: Annotated[int, _function("--memory", takes="MB")] = 1769,
     model: options.Model = None,
-    role: Annotated[
-        str | None,
-        _function("--role", "The role it runs as. [default: a new one that may only log]", "ARN"),
-    ] = None,
-    drop_box: Annotated[
-        bool,
-        _function("--drop-box", "Also a bucket: pictures put there become rows of a table."),
-    ] = False,
-    plan: Annotated[
-        bool, _function("--plan", "Only show what would be created and what it costs.")
-    ] = False,
+    role: Annotated[str | None, _function("--role", takes="ARN")] = None,
+    drop_box: Annotated[bool, _function("--drop-box")] = False,
+    plan: Annotated[bool, _function("--plan")] = False,
     region: options.Region = None,
     profile: options.Profile = None,
     yes: consent.Yes = False,
@@ -56,6 +44,13 @@ def provision(
     It costs nothing while nobody calls it. You need a Docker engine here, which builds its
     container image. The same command continues after any failure, and changes what you ask for
     differently.
+
+    Parameters:
+        name: Name of the function. [default: offload]
+        memory_mb: Its memory; 1769 MB come with one core.
+        role: The role it runs as. [default: a new one that may only log]
+        drop_box: Also a bucket: pictures put there become rows of a table.
+        plan: Only show what would be created and what it costs.
     """
     from offload import bootstrap
     from offload.domain.events import Sent

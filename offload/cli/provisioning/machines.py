@@ -26,23 +26,18 @@ _what = options.panel("What to remove")
 
 
 def machines(
-    region: Annotated[
-        list[str] | None,
-        options.account(
-            "--region",
-            "Region to look in; repeatable. [default: those of known machines]",
-            "REGION",
-        ),
-    ] = None,
-    all_regions: Annotated[
-        bool, options.account("--all-regions", "Look in every region of the account.")
-    ] = False,
+    region: Annotated[list[str] | None, options.account("--region", takes="REGION")] = None,
+    all_regions: Annotated[bool, options.account("--all-regions")] = False,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List machines with age, dollars so far and end; and functions.
 
     offload machines
+
+    Parameters:
+        region: Region to look in; repeatable. [default: those of known machines]
+        all_regions: Look in every region of the account.
     """
     from offload import bootstrap
     from offload.render import machines as rendered
@@ -75,13 +70,16 @@ def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
 
 def start(
     name: options.Machine = None,
-    as_json: Annotated[bool, options.result("--json", "JSON instead of text.")] = False,
+    as_json: Annotated[bool, options.result("--json")] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Start a machine that was stopped, or whose creation broke off.
 
     offload start
+
+    Parameters:
+        as_json: JSON instead of text.
     """
     from offload import bootstrap
     from offload.cli.provisioning.provision import bring_up
@@ -94,12 +92,7 @@ def start(
 
 def allow(
     name: options.Machine = None,
-    allow_cidr: Annotated[
-        list[str] | None,
-        options.account(
-            "--allow-cidr", "Addresses to let in instead of this computer's; repeatable.", "CIDR"
-        ),
-    ] = None,
+    allow_cidr: Annotated[list[str] | None, options.account("--allow-cidr", takes="CIDR")] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Let this computer in after its address has changed.
@@ -107,6 +100,9 @@ def allow(
         offload allow
 
     Every other address is shut out.
+
+    Parameters:
+        allow_cidr: Addresses to let in instead of this computer's; repeatable.
     """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
@@ -118,15 +114,16 @@ def allow(
 
 def logs(
     name: options.Machine = None,
-    lines: Annotated[
-        int, options.result("--lines -n", "Number of lines, the last ones.", "N", min=1)
-    ] = 100,
+    lines: Annotated[int, options.result("--lines -n", takes="N", min=1)] = 100,
 ) -> None:
     """Show the log of the server on a machine.
 
         offload logs -n 20
 
     A line per request: time, client, path, status, duration, bytes in and out.
+
+    Parameters:
+        lines: Number of lines, the last ones.
     """
     from offload import bootstrap
     from offload.render.messages import shown
@@ -138,14 +135,15 @@ def logs(
 
 def ssh(
     name: options.Machine = None,
-    command: Annotated[
-        list[str] | None, Argument(metavar="COMMAND", help="Command to run instead of a shell.")
-    ] = None,
+    command: Annotated[list[str] | None, Argument(metavar="COMMAND")] = None,
 ) -> None:
     """Open a shell on a machine, or run a command there.
 
     offload ssh
     offload ssh ana-laptop docker ps
+
+    Parameters:
+        command: Command to run instead of a shell.
     """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
@@ -154,29 +152,14 @@ def ssh(
 
 
 def down(
-    name: Annotated[
-        str | None,
-        Argument(
-            metavar="NAME",
-            help="A rented machine; or lambda or lambda:NAME, a function. [default: the only "
-            "machine, if any]",
-            autocompletion=complete.machines,
-        ),
-    ] = None,
-    everything: Annotated[bool, _what("--all", "All machines and functions made here.")] = False,
-    orphans: Annotated[bool, _what("--orphans", "What is of no machine made here.")] = False,
-    region: Annotated[
-        list[str] | None,
-        options.account("--region", "Region to look in; repeatable with --orphans.", "REGION"),
-    ] = None,
-    all_regions: Annotated[
-        bool, options.account("--all-regions", "With --orphans: in every region.")
-    ] = False,
+    name: Annotated[str | None, Argument(metavar="NAME", autocompletion=complete.machines)] = None,
+    everything: Annotated[bool, _what("--all")] = False,
+    orphans: Annotated[bool, _what("--orphans")] = False,
+    region: Annotated[list[str] | None, options.account("--region", takes="REGION")] = None,
+    all_regions: Annotated[bool, options.account("--all-regions")] = False,
     profile: options.Profile = None,
-    yes: Annotated[
-        bool, options.rare("--yes -y", "Do not ask before removing what may be somebody else's.")
-    ] = False,
-    quiet: Annotated[bool, options.rare("--quiet -q", "Print nothing.")] = False,
+    yes: Annotated[bool, options.rare("--yes -y")] = False,
+    quiet: Annotated[bool, options.rare("--quiet -q")] = False,
 ) -> None:
     """Remove containers, rented machines and functions of offload.
 
@@ -186,6 +169,16 @@ def down(
     Without a name: all our containers here, those of running jobs too, and the machine that is
     rented, if it is the only one; functions are named. All of a machine goes: instance, disk, key,
     security group. What this computer did not create is listed, and removed only if you agree.
+
+    Parameters:
+        name: A rented machine; or lambda or lambda:NAME, a function. [default: the only machine, if
+            any]
+        everything: All machines and functions made here.
+        orphans: What is of no machine made here.
+        region: Region to look in; repeatable with --orphans.
+        all_regions: With --orphans: in every region.
+        yes: Do not ask before removing what may be somebody else's.
+        quiet: Print nothing.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
