@@ -27,10 +27,12 @@ class Process:
     """An environment's program as a process of this machine."""
 
     process: Begun
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self.process.poll() is None
+        with self.lock:
+            return self.process.poll() is None
 
     def freeze(self, *, on: bool) -> None:
         """Have it stand still, or go on."""
@@ -41,7 +43,8 @@ class Process:
         """End it, and what it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        with self.lock:
+            self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -131,13 +134,15 @@ def account(
     registered = Registered(moto, shelf) if shelf else None
     app = Invoking(registered or moto, service, starting)
     watched = Watched(app)
-    notifications._invoke_awslambda = app.tell  # which would want an engine
+    before = notifications._invoke_awslambda
+    notifications._invoke_awslambda = app.tell  # it would want an engine
     server = make_server("127.0.0.1", 0, watched, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     try:
         app.endpoint = f"http://127.0.0.1:{server.server_port}"
         yield Account(app.endpoint, service, app.delivery, watched, registered)
     finally:
+        notifications._invoke_awslambda = before
         service.rest()
         server.shutdown()
         server.server_close()

@@ -39,7 +39,7 @@ class Container:
     def frozen(self) -> bool:
         """Whether it stands still."""
         freezer = _freezer(self.pid)
-        return bool(freezer) and freezer[0].read_text().strip() == freezer[1][True]
+        return freezer is not None and freezer[0].read_text().strip() == freezer[1][True]
 
     def kill(self) -> None:
         """End it at once."""

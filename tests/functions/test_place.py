@@ -19,7 +19,7 @@ from offload.drivers import settings
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from tests.conftest import Offload
-from tests.functions.aws import NAME, Account
+from tests.functions.aws import NAME, Account, account
 from tests.functions.troubled import END, FAIL, HANG
 
 pytestmark = pytest.mark.xdist_group("functions")
@@ -215,3 +215,18 @@ def test_another_model_than_the_one_asked_for_is_one_sentence_and_a_command(
     sentence, hint = said(unavailable(photos, model=str(ssd)))
     assert "serves builtin" in sentence
     assert hint.endswith("offload provision lambda")
+
+
+def test_an_image_for_another_processor_is_one_sentence_and_a_command(
+    home: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_variables: object) -> Any:
+        raise RuntimeError("fork/exec /opt/offload/venv/bin/python: exec format error")
+
+    with account(starting=lambda _function: refused) as elsewhere:
+        for name, value in elsewhere.settings.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("OFFLOAD_FUNCTION", elsewhere.function("foreign"))
+        sentence, hint = said(unavailable(photos))
+    assert "its container image is for another processor than the function" in sentence
+    assert hint.startswith("To see why: aws logs tail")

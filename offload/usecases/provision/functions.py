@@ -27,6 +27,7 @@ from offload.usecases.function import CORE_MB
 TIMEOUT_S = 60
 _LEAST_MB, _MOST_MB = 512, 10_240
 """With less than that the model and a large photo do not fit; Lambda has no more than the other."""
+_ARCHS = ("x86_64", "arm64")
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
@@ -131,6 +132,12 @@ def carry_out(
     options, parts, reporter = plan.options, plan.parts, context.reporter
     name, tags = options.name, marks(options.name)
     with engines() as engine:
+        if engine.arch not in _ARCHS:
+            raise PlaceUnavailable(
+                f"AWS Lambda runs {' and '.join(_ARCHS)}, and the Docker engine here builds for "
+                f"{engine.arch}.",
+                hint="To use another engine: export DOCKER_HOST=ssh://USER@HOST",
+            )
         reporter.emit(PhaseBegan(StartPhase.BUILD))
         if not plan.image.is_current(engine):
             plan.image.build(engine, reporter.step)
