@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import offload
 from offload.detectors import source
 from offload.drivers import settings
 from offload.drivers.aws.functions import BUCKET
@@ -16,6 +17,7 @@ from tests.becoming import spawner
 from tests.contexts import context
 from tests.functions.aws import REGION, account
 from tests.functions.bench import NAME, Bench, Engine
+from tests.functions.containers import as_container, resting
 from tests.testbed.registry import Registry, Relay, small_image
 
 pytestmark = pytest.mark.xdist_group("containers")
@@ -101,3 +103,26 @@ def test_killed_at_any_step_it_goes_on_and_down_leaves_nothing(
     down = spawner().run(*DOWN)
     assert down.returncode == 0, down.stderr
     assert not bench.there()
+
+
+@pytest.mark.soak
+def test_what_was_provisioned_is_pulled_and_answers_as_this_process_does(
+    docker_engine: Any, shelf: Registry, examples: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLOAD_FUNCTION", NAME)
+    with account(2, as_container(docker_engine), shelf) as one:
+        for name, value in one.settings.items():
+            monkeypatch.setenv(name, value)
+        up = spawner().run(*UP, timeout=1200)
+        assert up.returncode == 0, up.stderr
+        where: dict[str, Any] = {"where": "lambda", "model": "builtin"}
+        there = {r.path: r.detections for r in offload.detect(str(examples), **where)}
+        ours = {r.path: r.detections for r in offload.detect(str(examples), model="builtin")}
+        assert there == ours
+        assert (
+            resting(docker_engine)[0].container.attrs["Config"]["Image"].startswith(shelf.address)
+        )
+        one.service.rest()
+        assert spawner().run(*DOWN).returncode == 0
+    for tag in [tag for i in docker_engine.images.list() for tag in i.tags if shelf.address in tag]:
+        docker_engine.images.remove(tag)

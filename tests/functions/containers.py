@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.testbed.registry import LOGIN
 from tests.testbed.runtime import Launch, Program
 
 CORE_MB = 1769
@@ -64,16 +65,22 @@ def _freezer(pid: int) -> tuple[Path, tuple[str, str]] | None:
     return None
 
 
-def as_container(engine: Any, image: str) -> Any:
-    """How the program of a function, as moto has it, is started in a container of that image."""
+def as_container(engine: Any, image: str | None = None) -> Any:
+    """How the program of a function, as moto has it, is started in a container of that image, or of
+    its own, pulled from the emulated account's registry.
+    """
 
     def starting(function: Any) -> Launch:
         memory_mb, entry = int(function.memory_size), function.image_config
+        name = image or function.code["ImageUri"]
+        if image is None:
+            login = dict(zip(("username", "password"), LOGIN, strict=True))
+            engine.images.pull(name, auth_config=login)
 
         def launch(variables: Mapping[str, str]) -> Program:
             quota_us = int(_PERIOD_US * min(os.cpu_count() or 1, memory_mb / CORE_MB))
             started = engine.containers.run(
-                image, entry.cmd, entrypoint=entry.entry_point, environment=dict(variables),
+                name, entry.cmd, entrypoint=entry.entry_point, environment=dict(variables),
                 detach=True, network_mode="host", read_only=True, user="993:990",
                 tmpfs={"/tmp": "size=512m"}, labels={LABEL: "1"}, mem_limit=f"{memory_mb}m",
                 memswap_limit=f"{memory_mb}m", cpu_period=_PERIOD_US, cpu_quota=quota_us,

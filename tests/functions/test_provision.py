@@ -203,7 +203,7 @@ def test_an_engine_whose_images_lambda_cannot_run_is_one_sentence_and_a_command(
     bench: Bench,
 ) -> None:
     bench.engine.arch = "riscv64"
-    with pytest.raises(OffloadError, match="runs x86_64 and arm64.* builds for riscv64") as raised:
+    with pytest.raises(OffloadError, match=r"runs x86_64 and arm64.* builds for riscv64") as raised:
         bench.up()
     assert "DOCKER_HOST" in raised.value.hint
     assert not bench.there()
