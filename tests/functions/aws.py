@@ -12,7 +12,8 @@ from typing import Any
 from tests.becoming import Begun, spawner
 from tests.conftest import PROJECT
 from tests.testbed.drops import Delivery
-from tests.testbed.functions import Invoking, Starting
+from tests.testbed.functions import Invoking, Starting, Watched
+from tests.testbed.registry import Registered, Registry
 from tests.testbed.runtime import Launch, Program, Service
 
 REGION = "us-east-1"
@@ -26,10 +27,12 @@ class Process:
     """An environment's program as a process of this machine."""
 
     process: Begun
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def alive(self) -> bool:
         """Whether it still runs."""
-        return self.process.poll() is None
+        with self.lock:
+            return self.process.poll() is None
 
     def freeze(self, *, on: bool) -> None:
         """Have it stand still, or go on."""
@@ -40,7 +43,8 @@ class Process:
         """End it, and what it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        with self.lock:
+            self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -60,12 +64,14 @@ def as_process(_function: Any) -> Launch:
 @dataclass
 class Account:
     """An account of AWS that answers at `url`; `service` runs its functions, `delivery` tells them
-    of what S3 has.
+    of what S3 has, `watched` of each request, and `registered` is its ECR where that is real.
     """
 
     url: str
     service: Service
     delivery: Delivery
+    watched: Watched
+    registered: Registered | None = None
     clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -104,8 +110,12 @@ class Account:
 
 
 @contextmanager
-def account(most: int = 10, starting: Starting = as_process) -> Iterator[Account]:
-    """One that runs at most so many calls at a time, whose functions are started so."""
+def account(
+    most: int = 10, starting: Starting = as_process, shelf: Registry | None = None
+) -> Iterator[Account]:
+    """One that runs at most so many calls at a time, whose functions are started so, and whose ECR
+    is a registry if there is one.
+    """
     from moto.s3 import notifications
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
@@ -120,14 +130,19 @@ def account(most: int = 10, starting: Starting = as_process) -> Iterator[Account
             """Nobody reads it."""
 
     service = Service(most)
-    app = Invoking(DomainDispatcherApplication(create_backend_app), service, starting)
-    notifications._invoke_awslambda = app.tell  # which would want an engine
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    moto = DomainDispatcherApplication(create_backend_app)
+    registered = Registered(moto, shelf) if shelf else None
+    app = Invoking(registered or moto, service, starting)
+    watched = Watched(app)
+    before = notifications._invoke_awslambda
+    notifications._invoke_awslambda = app.tell  # it would want an engine
+    server = make_server("127.0.0.1", 0, watched, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     try:
         app.endpoint = f"http://127.0.0.1:{server.server_port}"
-        yield Account(app.endpoint, service, app.delivery)
+        yield Account(app.endpoint, service, app.delivery, watched, registered)
     finally:
+        notifications._invoke_awslambda = before
         service.rest()
         server.shutdown()
         server.server_close()

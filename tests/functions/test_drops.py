@@ -4,7 +4,8 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ from offload.usecases.detect.request import Request
 from offload.usecases.provision.functions import FunctionOptions
 from tests.conftest import Offload
 from tests.functions.bench import NAME, Bench
+from tests.testbed.runtime import Killed
 
 pytestmark = pytest.mark.xdist_group("functions")
 
-COPIES = 4
 WISH = FunctionOptions(NAME, drop_box=True)
 
 
@@ -44,36 +45,65 @@ def context() -> Context:
     return bootstrap.context(configured=settings.load(os.environ))
 
 
+def many(examples: Path, folder: Path, number: int) -> Path:
+    """So many pictures, some of them in a folder of the folder."""
+    (folder / "more").mkdir(parents=True)
+    found = sorted(examples.glob("*.jpg"))[:3]
+    for each in range(number):
+        shutil.copy(found[each % 3], folder / ("more" if each % 2 else "") / f"{each}.jpg")
+    return folder
+
+
 @pytest.fixture
 def photos(examples: Path, tmp_path: Path) -> Path:
-    """Some pictures, some of them in a folder of the folder."""
-    folder = tmp_path / "photos"
-    (folder / "more").mkdir(parents=True)
-    for number in range(COPIES):
-        for path in sorted(examples.glob("*.jpg"))[:3]:
-            where = folder / "more" if number % 2 else folder
-            shutil.copy(path, where / f"{number} {path.name}")
-    return folder
+    """Some pictures."""
+    return many(examples, tmp_path / "photos", 12)
+
+
+def fate(seed: int) -> Callable[[bytes], Killed]:
+    """One function in ten is killed, before it did its work, amid it or after."""
+    lucky, lock = random.Random(seed), threading.Lock()
+    spared: Killed = ""
+    ways: list[Killed] = [*[spared] * 27, "before", "during", "after"]
+
+    def killed(_payload: bytes) -> Killed:
+        with lock:
+            return lucky.choice(ways)
+
+    return killed
 
 
 def test_each_drop_is_one_row_though_told_of_twice_and_functions_are_killed(
     box: Bench, context: Context, photos: Path
 ) -> None:
-    lucky = random.Random(3)
+    check(box, context, photos, 12)
+
+
+@pytest.mark.soak
+def test_200_drops_are_200_rows_though_told_of_twice_and_functions_are_killed(
+    box: Bench, context: Context, examples: Path, tmp_path: Path
+) -> None:
+    box.account.service.most, before = 10, box.account.service.most
+    check(box, context, many(examples, tmp_path / "many", 200), 200)
+    box.account.service.most = before
+
+
+def check(box: Bench, context: Context, photos: Path, number: int) -> None:
+    """Drop them all: what has been found of each is there once."""
     box.account.delivery.times = 2
-    box.account.delivery.killed = lambda _payload: lucky.choice([*[""] * 18, "before", "after"])
+    box.account.delivery.killed = fate(3)
     request = Request((str(photos),), recursive=True, where="lambda")
     total, rows = drops.drop(request, context, drops.opened(context))
     found = list(rows)
     ours = {r.path: r for r in offload.detect(str(photos), recursive=True, model="builtin")}
-    assert total == len(found) == len(ours) == 3 * COPIES
+    assert total == len(found) == len(ours) == number
     assert {row.path: row.detections for row in found} == {
         path: row.detections for path, row in ours.items()
     }
     assert {row.sha256 for row in found} == {row.sha256 for row in ours.values()}
-    assert box.account.delivery.settled(60)
+    assert box.account.delivery.settled(600)
     documents = list(drops.opened(context).rows())
-    assert len(documents) == 3 * COPIES
+    assert len({each["path"] for each in documents}) == len(documents) == number
     assert all(each["began_at"] <= each["ended_at"] for each in documents)
     assert all(each["dropped_at"] for each in documents)
 
@@ -99,14 +129,15 @@ def test_what_others_drop_is_shown_and_a_damaged_picture_is_a_row_with_its_reaso
 def test_what_fails_however_often_it_is_tried_is_in_the_queue(
     box: Bench, examples: Path, offload: Offload
 ) -> None:
-    box.account.delivery.killed = lambda payload: "before" if b"lost" in payload else ""
+    box.account.delivery.killed = lambda told: "before" if b"lost" in told else ""
     client, bucket = box.account.client("s3"), box.up(WISH).bucket
     for name in ("lost.jpg", "kept.jpg"):
         body = next(examples.glob("*.jpg")).read_bytes()
         client.put_object(Bucket=bucket, Key=f"in/{name}", Body=body)
     assert box.account.delivery.settled(60)
     [failure] = json.loads(offload("results", "lambda", "--failed", "--json").stdout)["failures"]
-    assert (failure["path"], failure["why"]) == ("lost.jpg", "killed")
+    assert failure["path"] == "lost.jpg"
+    assert failure["why"].endswith("Error: Runtime exited without providing a reason")
     assert failure["request"]
 
 

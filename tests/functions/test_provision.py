@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Sent
@@ -18,6 +18,7 @@ from tests.functions.bench import NAME, Bench, Clients, Cut
 
 pytestmark = pytest.mark.xdist_group("functions")
 
+WISH_ALL = FunctionOptions(NAME, drop_box=True)
 ALL = {"function", "repository", "role", "log group", "bucket"}
 
 
@@ -170,19 +171,58 @@ class Refusing(Clients):
         (("ecr", "create_repository", "AccessDeniedException",
           "not authorized to perform: ecr:CreateRepository on resource: x"),
          "These credentials may not ecr:CreateRepository.", "offload provision lambda --plan"),
+        (("ecr", "get_authorization_token", "AccessDeniedException",
+          "not authorized to perform: ecr:GetAuthorizationToken on resource: *"),
+         "These credentials may not ecr:GetAuthorizationToken.", "offload provision lambda --plan"),
+        (("dynamodb", "create_table", "AccessDeniedException",
+          "not authorized to perform: dynamodb:CreateTable on resource: x"),
+         "These credentials may not dynamodb:CreateTable.", "offload provision lambda --plan"),
+        (("lambda", "create_function", "AccessDeniedException",
+          "not authorized to perform: iam:PassRole on resource: x"),
+         "These credentials may not iam:PassRole.", "offload provision lambda --plan"),
         (("lambda", "create_function", "InvalidParameterValueException",
           "'MemorySize' value failed to satisfy constraint: at most 3008"),
          "The account's functions may not have so much memory", "--memory 3008"),
     ],
-    ids=["role", "repository", "memory"],
+    ids=["role", "repository", "registry", "table", "pass", "memory"],
 )  # fmt: skip
 def test_what_aws_refuses_is_one_sentence_and_a_command(
     bench: Bench, refused: tuple[str, str, str, str], says: str, hint: str
 ) -> None:
     with pytest.raises(OffloadError) as raised:
-        bench.up(clients=Refusing(bench.account, *refused))
+        bench.up(WISH_ALL, clients=Refusing(bench.account, *refused))
     assert str(raised.value).startswith(says)
     assert hint in raised.value.hint
+
+
+def test_a_region_without_a_registry_is_one_sentence_and_a_command(bench: Bench) -> None:
+    class Nowhere(Clients):
+        """Whose region has no ECR."""
+
+        def __call__(self, service: str) -> Any:
+            client = super().__call__(service)
+            if service == "ecr":
+
+                def fail(**_asked: Any) -> Any:
+                    raise EndpointConnectionError(endpoint_url="https://api.ecr.nowhere")
+
+                client.__dict__["create_repository"] = fail
+            return client
+
+    with pytest.raises(OffloadError, match="no network, or no such region") as raised:
+        bench.up(clients=Nowhere(bench.account))
+    assert "aws ec2 describe-regions" in raised.value.hint
+
+
+def test_an_engine_whose_images_lambda_cannot_run_is_one_sentence_and_a_command(
+    bench: Bench,
+) -> None:
+    bench.engine.arch = "riscv64"
+    with pytest.raises(OffloadError, match=r"runs x86_64 and arm64.* builds for riscv64") as raised:
+        bench.up()
+    assert "DOCKER_HOST" in raised.value.hint
+    assert not bench.there()
+    assert not bench.engine.built
 
 
 @pytest.mark.parametrize(

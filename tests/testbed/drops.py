@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.testbed.runtime import Function, Outcome, Service, Throttled
+from tests.testbed.runtime import Function, Killed, Outcome, Service, Throttled
 
 _AGAIN_S = 0.05
 """AWS waits a minute, then two; a throttled call is tried for hours."""
@@ -21,14 +21,14 @@ _RETRIES = 2
 
 @dataclass
 class Delivery:
-    """Delivers events to functions: `times` each. `killed` says of each call whether the function
-    is killed `before` it does anything, `after` it did all, or not.
+    """Delivers events to functions: `times` each. `killed` says of each call whether, and when, the
+    function's environment is killed.
     """
 
     service: Service
     send: Callable[[str, str, Mapping[str, str]], None]
     times: int = 1
-    killed: Callable[[bytes], str] = lambda _payload: ""
+    killed: Callable[[bytes], Killed] = lambda _payload: ""
     pending: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -64,11 +64,8 @@ class Delivery:
 
     def _taken(self, function: Function, payload: bytes) -> Outcome:
         when = self.killed(payload)
-        killed = Outcome(b'{"errorMessage": "killed"}', str(uuid.uuid4()), error=True)
-        while when != "before":
+        while True:
             try:
-                outcome = self.service.call(function, payload)
-                return killed if when == "after" else outcome
+                return self.service.call(function, payload, when)
             except Throttled:
                 time.sleep(_AGAIN_S)
-        return killed

@@ -20,6 +20,22 @@ Starting = Callable[[Any], Launch]
 """How the program of a function, as moto has it, is started."""
 
 
+class Watched:
+    """A WSGI application in front of `app`: tells `done` of each request once it was carried out,
+    before who asked is answered. JSON is named by its operation, else it is method and path.
+    """
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+        self.done: Callable[[str], None] = lambda _what: None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        body = b"".join(self._app(environ, start_response))
+        self.done(operation or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        return [body]
+
+
 class Invoking:
     """A WSGI application in front of moto's `app`: it answers Invoke, and leaves the rest to it."""
 

@@ -8,6 +8,7 @@ call otherwise. What starts its program is handed in: a process here, a containe
 
 import json
 import queue
+import random
 import threading
 import time
 import uuid
@@ -15,11 +16,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 _API = "/2018-06-01/runtime/"
 _INIT_S = 60.0
 _TICK_S = 0.02
+_ON_THE_WAY_S = 0.1
+
+Killed = Literal["", "before", "during", "after"]
+"""When an environment is killed, if it is: before it can do anything with a call, while it takes
+it, or when it has done everything and nobody knows yet.
+"""
 
 
 class Program(Protocol):
@@ -141,15 +148,26 @@ class Environment:
         self.init_s: float | None = time.monotonic() - began_s
         self._program.freeze(on=True)
 
-    def call(self, payload: bytes, timeout_s: float) -> Outcome:
-        """The outcome of a call; afterwards it may have ended."""
+    def call(self, payload: bytes, timeout_s: float, killed: Killed = "") -> Outcome:
+        """The outcome of a call; afterwards it may have ended, or been killed as asked for."""
         request_id, init_s = str(uuid.uuid4()), self.init_s
         self.init_s = None
         self._program.freeze(on=False)
         began_s = time.monotonic()
+        if killed == "before":
+            self._program.kill()
+        timer = threading.Timer(random.uniform(0, _ON_THE_WAY_S), self._program.kill)
+        if killed == "during":
+            timer.start()
         self._server.calls.put((request_id, payload, time.time() + timeout_s))
         error, body = self._answered(request_id, began_s + timeout_s, timeout_s)
         took_s = time.monotonic() - began_s
+        timer.cancel()
+        if timer.ident:
+            timer.join()
+        if killed == "after" and self.alive:
+            self.end()
+            error, body = True, _exited(request_id)
         if self.alive:
             self._program.freeze(on=True)
         report = f"REPORT RequestId: {request_id}\tDuration: {took_s * 1e3:.2f} ms\t"
@@ -170,8 +188,7 @@ class Environment:
                 return True, _document("Sandbox.Timedout", f"RequestId: {request_id} {said}")
             if not self._program.alive():
                 self.end()
-                said = "Error: Runtime exited without providing a reason"
-                return True, _document("Runtime.ExitError", f"RequestId: {request_id} {said}")
+                return True, _exited(request_id)
 
     @property
     def alive(self) -> bool:
@@ -190,6 +207,11 @@ class Environment:
         with suppress(queue.Empty, ValueError):
             return str(json.loads(self._server.answers.get_nowait()[2])["errorMessage"])
         return ""
+
+
+def _exited(request_id: str) -> bytes:
+    said = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
+    return _document("Runtime.ExitError", said)
 
 
 def _document(kind: str, message: str) -> bytes:
@@ -229,8 +251,9 @@ class Service:
                 self._functions[key] = made()
             return self._functions[key]
 
-    def call(self, of: Function, payload: bytes) -> Outcome:
-        """Have an idle environment of the function take a call, or a new one.
+    def call(self, of: Function, payload: bytes, killed: Killed = "") -> Outcome:
+        """Have an idle environment of the function take a call, or a new one, which is killed when
+        it is said.
 
         Raises:
             Throttled: too many calls are under way.
@@ -248,7 +271,7 @@ class Service:
             of.started += environment is None
         try:
             environment = environment or Environment(of.launch, of.variables, of.arn)
-            outcome = environment.call(payload, of.timeout_s)
+            outcome = environment.call(payload, of.timeout_s, killed)
         except RuntimeError as error:
             return Outcome(_document("Runtime.InitError", str(error)), str(uuid.uuid4()), True)
         finally:
@@ -257,6 +280,8 @@ class Service:
         if environment.alive:
             with self._lock:
                 of.idle.append(environment)
+        else:
+            environment.end()
         return outcome
 
     def forget(self, of: Function) -> None:

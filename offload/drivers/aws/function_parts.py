@@ -224,10 +224,12 @@ class FunctionParts:
                 self._call("ecr", "delete_repository", fine=_GONE, repositoryName=key, force=True)
 
     def _empty(self, bucket: str) -> None:
-        """Delete what is in a bucket, a thousand things at a time."""
-        listing = self._clients("s3"), "list_objects_v2"
-        while found := calls.call(*listing, fine=_GONE, Bucket=bucket).get("Contents"):
-            keys = [{"Key": each["Key"]} for each in found]
+        """Delete what is in a bucket, versions included, a thousand things at a time."""
+        while found := self._call("s3", "list_object_versions", fine=_GONE, Bucket=bucket):
+            things = found.get("Versions", []) + found.get("DeleteMarkers", [])
+            if not things:
+                return
+            keys = [{name: each[name] for name in ("Key", "VersionId")} for each in things]
             self._call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": keys})
 
     def _bucket_name(self, name: str) -> str:

@@ -293,6 +293,8 @@ def _failure(body: bytes) -> str:
             return "the function took longer on it than it may"
         if kind == "Runtime.OutOfMemory":
             return "the function ran out of memory on it"
+        if "exec format error" in message:
+            return "its container image is for another processor than the function"
         if kind.startswith("Runtime."):
             return f"the function ended on it: {kind}"
         return f"the function failed on it: {kind or message}"[:300]

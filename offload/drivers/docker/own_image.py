@@ -71,6 +71,21 @@ class OwnImage:
         with opened() as stream:
             yield from chunks(stream)
 
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the Dockerfile is told."""
+        return {"RUNTIME": self.runtime}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What says what it was built from."""
+        return {SOURCE: self.digest}
+
+    @property
+    def more(self) -> Mapping[str, str]:
+        """Files that it is built from besides, by their names in the context."""
+        return _NOTHING
+
     def is_current(self, engine: Engine) -> bool:
         """Whether the engine has it, of this source or built by hand, which we take at its word."""
         labels = engine.image_labels(self.name)
@@ -80,9 +95,8 @@ class OwnImage:
         """Have the engine build it, and remove the one that had its name, if that was our build."""
         is_ours = SOURCE in (engine.image_labels(self.name) or {})
         before = engine.image_id(self.name) if is_ours else None
-        with opened() as context:
-            labels = {SOURCE: self.digest}
-            engine.build(context, self.name, {"RUNTIME": self.runtime}, labels, follow)
+        with opened(more=self.more) as context:
+            engine.build(context, self.name, self.arguments, self.labels, follow)
         if before is not None:
             engine.remove_unnamed(before)
 
@@ -126,18 +140,24 @@ class FunctionImage(OwnImage):
         """What a registry calls it: what it was built from, and its model."""
         return f"{self.digest[:16]}-{self.sha256[:8]}"
 
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the Dockerfile is told."""
+        return {**super().arguments, "TARGET": "lambda", "MODEL": self.model}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What says what it was built from."""
+        return {**super().labels, _MODEL: self.sha256}
+
+    @property
+    def more(self) -> Mapping[str, str]:
+        """The model, if it is a file of this disk."""
+        return {self.model: self.file} if self.file else _NOTHING
+
     def is_current(self, engine: Engine) -> bool:
         """Whether the engine has it, of this source and with this model."""
-        labels = engine.image_labels(self.name) or {}
-        return (labels.get(SOURCE), labels.get(_MODEL)) == (self.digest, self.sha256)
-
-    def build(self, engine: Engine, follow: Callable[[str], None]) -> None:
-        """Have the engine build it."""
-        more = {self.model: self.file} if self.file else {}
-        arguments = {"RUNTIME": self.runtime, "TARGET": "lambda", "MODEL": self.model}
-        with opened(more=more) as context:
-            labels = {SOURCE: self.digest, _MODEL: self.sha256}
-            engine.build(context, self.name, arguments, labels, follow)
+        return self.labels.items() <= (engine.image_labels(self.name) or {}).items()
 
 
 def files(package: str | None = None) -> Mapping[str, str]:

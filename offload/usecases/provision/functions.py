@@ -34,6 +34,7 @@ _LEAST_MB, _MOST_MB = 512, 10_240
 """With less than that the model and a large photo do not fit; Lambda has no more than the other
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 """
+_ARCHS = ("x86_64", "arm64")
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
@@ -159,7 +160,17 @@ def carry_out(
 
 
 def _pushed(plan: FunctionPlan, engine: Engine, tags: Mapping[str, str], reporter: Reporter) -> str:
-    """The address of the image in the account's repository, built and sent unless it is there."""
+    """The address of the image in the account's repository, built and sent unless it is there.
+
+    Raises:
+        PlaceUnavailable: the engine builds for a processor that Lambda does not have.
+    """
+    if engine.arch not in _ARCHS:
+        raise PlaceUnavailable(
+            f"AWS Lambda runs {' and '.join(_ARCHS)}, and the Docker engine here builds for "
+            f"{engine.arch}.",
+            hint="To use another engine: export DOCKER_HOST=ssh://USER@HOST",
+        )
     reporter.emit(PhaseBegan(StartPhase.BUILD))
     if not plan.image.is_current(engine):
         plan.image.build(engine, reporter.step)
