@@ -2,8 +2,8 @@
 of another package; either way it is a place of that name.
 
 The module declares `TRAITS` (`domain.places.PlaceTraits`) and `open(config, model)`: a context
-manager that yields the `Endpoint`s of servers that answer, and takes them down again. What cannot
-be meant may be refused beforehand by `check(config)`. No provider imports another.
+manager that yields the `Endpoint`s of servers that answer, a `Fleet`, and takes them down again.
+What cannot be meant may be refused beforehand by `check(config)`. No provider imports another.
 """
 
 from offload.drivers.host.plugins import Registry
