@@ -23,6 +23,7 @@ TRAITS = PlaceTraits(
     phrase="on Kubernetes",
     rented=False,
     has_own_model=True,
+    has_prior=False,
     start_states=(StartState.WARM, StartState.COLD),
     options=frozenset({
         "replicas", "cpus", "concurrency", "timeout_s", "max_retries", "fallback",
