@@ -7,11 +7,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.testbed.machine import STATE
 
 HERE = Path(__file__).parent
 ENDPOINT = "http://127.0.0.1:5599"
@@ -60,6 +62,14 @@ def is_up() -> bool:
             return True
     except OSError:
         return False
+
+
+def last_words(lines: int = 60) -> str:
+    """The end of its log, without the calls it answered."""
+    with suppress(OSError):
+        said = (STATE / "fakecloud.log").read_text(errors="replace").splitlines()
+        return "\n".join([line for line in said if "HTTP/1" not in line][-lines:])
+    return ""
 
 
 def make_disk(image: str, key: str) -> None:
