@@ -11,7 +11,8 @@ from offload.render.messages import say_lines
 from offload.render.words import count
 
 if TYPE_CHECKING:
-    from offload.usecases.provision.clusters import ClusterOptions, ClusterPlan, ClusterUp
+    from offload.usecases.provision.cluster_options import ClusterOptions
+    from offload.usecases.provision.clusters import ClusterPlan, ClusterUp
 
 _DEFAULT = "offload/offload"
 

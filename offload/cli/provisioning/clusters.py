@@ -75,7 +75,7 @@ def provision(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring up a server in a Kubernetes cluster: a deployment of as many pods as you like.
+    """Bring up a server in a Kubernetes cluster.
 
         offload provision kubernetes --replicas 3 --cpus 0.5 --plan
         offload provision kubernetes --replicas 3 --cpus 0.5
@@ -89,8 +89,9 @@ def provision(
     from offload.drivers.kubernetes.cluster import Cluster
     from offload.render import clusters, messages, progress
     from offload.usecases.provision import clusters as provisioning
+    from offload.usecases.provision.cluster_options import ClusterOptions
 
-    given = options.fields(context, provisioning.ClusterOptions)
+    given = options.fields(context, ClusterOptions)
     say = messages.Messages(quiet=quiet, verbose=verbose)
     made = bootstrap.context(say.hear, offline=offline)
     if plan:

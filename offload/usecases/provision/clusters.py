@@ -1,12 +1,11 @@
 """A server in a cluster brought up and taken down: what there is stays, what lacks is made."""
 
-import json
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -28,14 +27,11 @@ from offload.providers.config import Phases
 from offload.service.client.greeting import Address, ask
 from offload.usecases.context import Context
 from offload.usecases.provision.cluster_image import Delivery, deliver, delivery
+from offload.usecases.provision.cluster_options import ClusterOptions
 from offload.usecases.provision.functions import image_of
 from offload.usecases.provision.launch import Waiter
 from offload.usecases.provision.provisioning import brought_up
 
-_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")
-_MEMORY = re.compile("([1-9][0-9]*)([kmg])i?b?", re.IGNORECASE)
-_EXPOSED = re.compile("(nodeport|loadbalancer)(?::([0-9]+))?")
-_LARGEST_CPUS = 1024
 _GONE_S = 120.0
 _KINDS = {
     "HorizontalPodAutoscaler": "autoscaling/v1", "Deployment": "apps/v1", "Service": "v1",
@@ -44,78 +40,6 @@ _KINDS = {
 """Of what we make, and where they are listed, in the order in which they are removed."""
 _PDB, _HPA = ("policy", ("v1", "v1beta1")), ("autoscaling", ("v2", "v2beta2"))
 Told = Callable[[Resource], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterOptions:
-    """The options of `offload provision kubernetes`. Those that are left out stay as they were
-    when the same deployment was brought up last.
-
-    Raises:
-        UsageError: they cannot be meant.
-    """
-
-    namespace: str = "offload"
-    name: str = "offload"
-    replicas: int = 1
-    cpus: float = 1.0
-    memory: str = "1g"
-    model: str | None = None
-    registry: str | None = None
-    container_image: str | None = None
-    expose: str | None = None
-    max_replicas: int | None = None
-    price_usd_per_h: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what the cluster would, before it is asked."""
-        for option, value in (("--namespace", self.namespace), ("--name", self.name)):
-            if not _NAME.fullmatch(value):
-                raise UsageError(
-                    f"{option} takes small letters, digits and hyphens, 53 at most, not {value!r}.",
-                    hint=f"For instance: {option} photos",
-                )
-        if not 0.05 <= self.cpus <= _LARGEST_CPUS:  # noqa: PLR2004 - what a server starts with
-            raise UsageError(
-                f"--cpus takes cores from 0.05 on, not {self.cpus:g}.",
-                hint="For instance: --cpus 0.5",
-            )
-        if not _MEMORY.fullmatch(self.memory):
-            raise UsageError(
-                f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
-            )
-        if self.expose is not None and not _EXPOSED.fullmatch(self.expose):
-            raise UsageError(
-                f"--expose takes nodeport, nodeport:PORT or loadbalancer, not {self.expose!r}.",
-                hint="For kind: --expose nodeport:30080",
-            )
-        if self.max_replicas is not None and 0 < self.max_replicas <= self.replicas:
-            raise UsageError(
-                "--max-replicas must be more than --replicas.", hint="Leave it out, or raise it."
-            )
-        if self.registry is not None and self.container_image is not None:
-            raise UsageError(
-                "--registry and --container-image name two images.", hint="Leave one of them out."
-            )
-
-    @property
-    def shown(self) -> str:
-        """What people call the deployment."""
-        return f"{self.namespace}/{self.name}"
-
-    def spec(self, image: Delivery) -> DeploymentSpec:
-        """The objects that they ask for."""
-        number, unit = _MEMORY.fullmatch(self.memory).groups()  # type: ignore[union-attr] # checked
-        exposed = _EXPOSED.fullmatch(self.expose or "")
-        lasting = {k: v for k, v in asdict(self).items() if k not in {"namespace", "name"}}
-        return DeploymentSpec(
-            self.namespace, self.name, image.name, self.replicas, self.cpus,
-            f"{number}{unit.upper()}i", image.arch,
-            exposed[1] if exposed else None,  # type: ignore[arg-type] # one of the two
-            int(exposed[2]) if exposed and exposed[2] else None,
-            self.max_replicas or None,
-            json.dumps({k: v for k, v in lasting.items() if v is not None}),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +111,7 @@ def _lasting(before: Json, given: Mapping[str, Any]) -> dict[str, Any]:
     last = manifests.options_of(before)
     if given.keys() & {"registry", "container_image", "model"}:
         last = {k: v for k, v in last.items() if k not in {"registry", "container_image"}}
-    known = ClusterOptions.__dataclass_fields__
+    known = {each.name for each in fields(ClusterOptions)}
     return {k: v for k, v in last.items() if k in known} | dict(given)
 
 
