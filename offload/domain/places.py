@@ -57,6 +57,11 @@ class PlaceTraits:
     options: frozenset[str] = frozenset()
     simplicity: int = 100
 
+    @property
+    def has_replicas(self) -> bool:
+        """Whether it is as many servers elsewhere as are asked for."""
+        return self.leaves_machine and "replicas" in self.options
+
     def takes(self, option: str) -> bool:
         """Whether a field of a request means something there. Which images stay is to be said of
         every place that they would leave for.

@@ -36,6 +36,7 @@ class Overrides:
     `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
     the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
     none is named.
+    `replicas` is how many servers places have that are several.
     Places that nobody has by chance are left out before they are measured, unless `unmeasured`.
     """
 
@@ -52,6 +53,7 @@ class Overrides:
     network: str | None = None
     split_with: tuple[str, ...] = ()
     unmeasured: bool = False
+    replicas: int | None = None
 
 
 def lanes(
@@ -191,4 +193,6 @@ def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     if lane.upload_max_side_px is None:
         said["sent_bytes"] = by_hand.image_bytes
     terms = {name: given(value, "set by hand") for name, value in said.items() if value is not None}
+    if by_hand.replicas is not None:
+        lane = lane.with_replicas(by_hand.replicas)
     return lane.with_terms(**terms)
