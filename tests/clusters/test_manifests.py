@@ -65,7 +65,7 @@ def test_a_plan_is_manifests_without_the_token_and_needs_no_cluster(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--cpus", "0.01"), "--cpus takes cores from 0.05 on"),
+        (("--cpus", "0.01"), "--cpus takes cores from 0.05 on."),
         (("--memory", "much"), "--memory takes a size"),
         (("--expose", "ingress"), "--expose takes nodeport, nodeport:PORT or loadbalancer"),
         (("--replicas", "3", "--max-replicas", "2"), "--max-replicas must be more"),

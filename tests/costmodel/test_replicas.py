@@ -13,7 +13,7 @@ from offload.domain.places import StartState
 from tests.measured import PLACES, local, measurement
 
 SERVICE_S = 0.4
-COLD_S = {StartPhase.APPLIED: 0.5, StartPhase.PULLED: 6.0, StartPhase.READY: 3.0}
+COLD_S: dict[str, float] = {StartPhase.APPLIED: 0.5, StartPhase.PULLED: 6.0, StartPhase.READY: 3.0}
 
 
 def pods(number: int) -> Measurement:
@@ -46,7 +46,7 @@ def test_three_times_the_pods_take_a_third_of_the_time() -> None:
 
 
 def test_a_cold_start_is_as_its_phases_were_measured() -> None:
-    start = Start(0, sum(COLD_S.values()), 0.0, phases=COLD_S)
+    start = Start(0, sum(COLD_S.values()), 0.0, phases=dict(COLD_S))
     brought_up = replace(
         pods(1), source="provision", images=(), probes=(), starts=(start,) ,
         facts={"from": StartState.COLD, "image": "present"},

@@ -156,14 +156,14 @@ class Rollout:
         why = why.partition("rpc error: ")[2].rpartition("desc = ")[2] or why
         return Trouble(
             f"The node cannot get the container image {image}: {why[:300].rstrip('.')}.",
-            f"To push ours: --registry HOST/NAME; {more[0].lower()}{more[1:]}",
+            f"{more}; to push ours: --registry HOST/NAME",
         )
 
     def _ends(self, pod: str, container: Json, ended: Json, more: str) -> Trouble:
         if ended.get("reason") == "OOMKilled":
             return Trouble(
                 f"A pod was killed: its memory limit is too small ({pod}).",
-                f"To give more: --memory 2g; {more[0].lower()}{more[1:]}",
+                f"{more}; to give more: --memory 2g",
             )
         previous = "false" if "terminated" in (container.get("state") or {}) else "true"
         path = f"{below('v1', 'Pod', self.namespace)}/{pod}/log"
@@ -227,12 +227,12 @@ def _no_room(pod: Json, said: str, more: str) -> Trouble:
     if arch and re.search("node selector|node affinity", said):
         return Trouble(
             f"No node of the cluster runs container images of {arch}: {said.rstrip('.')}.",
-            f"To see more: kubectl get nodes --label-columns kubernetes.io/arch; {more}",
+            "To see more: kubectl get nodes --label-columns kubernetes.io/arch",
             _ROOM_S,
         )
     return Trouble(
         f"No node of the cluster has room for a pod: {said.rstrip('.')}.",
-        f"To ask for less: --cpus and --memory; {more[0].lower()}{more[1:]}",
+        f"{more}; to ask for less: --cpus 0.1",
         _ROOM_S,
     )
 

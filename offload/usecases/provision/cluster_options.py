@@ -11,7 +11,6 @@ from offload.usecases.provision.cluster_image import Delivery
 _NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")
 _MEMORY = re.compile("([1-9][0-9]*)([kmg])i?b?", re.IGNORECASE)
 _EXPOSED = re.compile("(nodeport|loadbalancer)(?::([0-9]+))?")
-_LARGEST_CPUS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +36,24 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         """Refuse what the cluster would, before it is asked."""
-        for option, value in (("--namespace", self.namespace), ("--name", self.name)):
-            if not _NAME.fullmatch(value):
-                raise UsageError(
-                    f"{option} takes small letters, digits and hyphens, 53 at most, not {value!r}.",
-                    hint=f"For instance: {option} photos",
-                )
-        if not 0.05 <= self.cpus <= _LARGEST_CPUS:  # noqa: PLR2004 - what a server starts with
-            raise UsageError(
-                f"--cpus takes cores from 0.05 on, not {self.cpus:g}.",
-                hint="For instance: --cpus 0.5",
-            )
-        if not _MEMORY.fullmatch(self.memory):
-            raise UsageError(
-                f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
-            )
-        if self.expose is not None and not _EXPOSED.fullmatch(self.expose):
-            raise UsageError(
-                f"--expose takes nodeport, nodeport:PORT or loadbalancer, not {self.expose!r}.",
-                hint="For kind: --expose nodeport:30080",
-            )
-        if self.max_replicas is not None and 0 < self.max_replicas <= self.replicas:
-            raise UsageError(
-                "--max-replicas must be more than --replicas.", hint="Leave it out, or raise it."
-            )
-        if self.registry is not None and self.container_image is not None:
-            raise UsageError(
-                "--registry and --container-image name two images.", hint="Leave one of them out."
-            )
+        few = self.max_replicas is not None and 0 < self.max_replicas <= self.replicas
+        both = self.registry is not None and self.container_image is not None
+        names = "small letters, digits and hyphens, 53 at most"
+        for is_wrong, wrong, hint in (
+            (not _NAME.fullmatch(self.namespace), f"--namespace takes {names}.", "--namespace lab"),
+            (not _NAME.fullmatch(self.name), f"--name takes {names}.", "--name photos"),
+            (not 0.05 <= self.cpus <= 1024, "--cpus takes cores from 0.05 on.", "--cpus 0.5"),  # noqa: PLR2004 - a server starts with that
+            (not _MEMORY.fullmatch(self.memory), "--memory takes a size.", "--memory 512m"),
+            (
+                self.expose is not None and not _EXPOSED.fullmatch(self.expose),
+                "--expose takes nodeport, nodeport:PORT or loadbalancer.",
+                "--expose nodeport:30080",
+            ),
+            (few, "--max-replicas must be more than --replicas.", "--replicas 1 --max-replicas 4"),
+            (both, "--registry and --container-image name two images.", "--registry HOST/NAME"),
+        ):
+            if is_wrong:
+                raise UsageError(wrong, hint=f"For instance: {hint}")
 
     @property
     def shown(self) -> str:
