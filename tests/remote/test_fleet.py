@@ -127,7 +127,7 @@ def test_what_a_killed_server_had_in_progress_the_others_do(
 ) -> None:
     pods = Pods(stack, 3)
     lost = pods.up[1]
-    with job(pods) as (session, rows):
+    with job(pods) as (_, rows):
         found = until(lambda: len(lost.images) > 10, rows)
         if is_told:
             pods.up.remove(lost)
