@@ -19,10 +19,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that wants a token, has one slot, and takes little, also on one connection."""
-    limits = ("--workers", 1, "--queue", 1, "--max-bytes", MAX_BYTES)
-    limits += ("--max-requests-per-connection", MAX_REQUESTS)
+    limits = "--workers", 1, "--queue", 1, "--max-bytes", MAX_BYTES
+    of_connections = "--max-requests-per-connection", MAX_REQUESTS
     folder = tmp_path_factory.mktemp("strict")
-    with serving(folder, *BUILTIN, *limits, token=TOKEN) as server:
+    with serving(folder, *BUILTIN, *limits, *of_connections, token=TOKEN) as server:
         yield server
 
 
