@@ -11,7 +11,11 @@ from offload.drivers.host.plugins import Registry
 PROVIDERS = Registry(
     "place",
     "offload.providers",
-    {"container": "offload.providers.docker", "remote": "offload.providers.url"},
+    {
+        "container": "offload.providers.docker",
+        "remote": "offload.providers.url",
+        "kubernetes": "offload.providers.kubernetes",
+    },
 )
 """The name `--where` takes -> its provider. A rented machine (`providers.ec2`) is an endpoint of
 `remote` that is up before the place is opened.

@@ -69,14 +69,15 @@ class ContainerOptions:
     """The container: its image, its share of this machine, what it is kept as when the job is done,
     and how many of them there are.
 
-    `image` None means ours, built if it is not there; `keep` None that it goes.
+    `image` None means ours, built if it is not there; `keep` None that it goes; `replicas` None
+    one, or as many as there are.
     """
 
     image: str | None = None
     cpus: float | None = None
     memory: str | None = None
     keep: str | None = None
-    replicas: int = 1
+    replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class PlaceConfig:
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
     how many, threads of each). `workers` and `threads` None leave both to the machine. `link` is
     how servers are talked to, and the one that the user names. `endpoint` is one that is up,
-    `function` the name or ARN of one that is called.
+    `function` the name or ARN of one that is called, `deployment` the namespace and name of one.
     """
 
     asked: str | None
@@ -107,6 +108,7 @@ class PlaceConfig:
     container: ContainerOptions = field(default_factory=ContainerOptions)
     endpoint: Endpoint | None = None
     function: str = ""
+    deployment: str = ""
     reporter: Reporter = field(default_factory=Reporter)
 
     def address(self, of: Endpoint) -> Address:

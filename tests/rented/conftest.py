@@ -1,17 +1,27 @@
 """Machines to rent: one for all who do it no harm, others for those who do."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.rented import pictures, renter
 from tests.rented.renter import Rented, Renter, called, give_back
+from tests.testbed import lab
 
 ELSEWHERE = (
     "ap-northeast-1", "ap-south-1", "eu-central-1", "eu-west-1", "us-east-2", "us-west-2",
 )  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the test bed said lately, beside what a failed test did."""
+    report = yield
+    if report.failed:
+        report.sections.append(("test bed", lab.last_words()))
+    return report
 
 
 @pytest.fixture(scope="session")

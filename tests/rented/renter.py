@@ -178,7 +178,8 @@ class Rented:
 def comes_to(phase: str, process: Begun) -> Begun:
     """The process, which says with `-v` that the phase has just begun."""
     seen = []
-    too_long = threading.Timer(300, process.kill)  # it may wait for somebody to read its rows
+    # It may wait for somebody to read its rows; it gives up on a machine before, and says why.
+    too_long = threading.Timer(400, process.kill)
     too_long.start()
     try:
         for line in process.stderr:

@@ -19,6 +19,7 @@ from tests.testbed.tokens import remembering
 
 PORT = int(os.environ.get("FAKECLOUD_PORT", "5599"))
 OURSELVES = "fakecloud"
+_AGAIN_S = 0.5
 _LOGINS = {"ubuntu": "ubuntu", "debian": "admin"}
 
 Instance = Mapping[str, Any]
@@ -118,6 +119,16 @@ class Hypervisor:
         self.wake.set()
 
     def _launch(self, ec2: Any, instance: Instance, host: Host) -> None:
+        """Switch a host on; where that fails, the next look at the world does it again."""
+        try:
+            self._boot(ec2, instance, host)
+        except BaseException:
+            host.off(erase=False)
+            del self._live[host.id]
+            time.sleep(_AGAIN_S)
+            raise
+
+    def _boot(self, ec2: Any, instance: Instance, host: Host) -> None:
         keys = []
         if instance.get("KeyName"):
             names = [instance["KeyName"]]

@@ -12,7 +12,7 @@ if [ "${1:-}" != stage2 ]; then
     D=$1                                    # instance directory, see Host in host.py
     . "$D/seed/env"                         # HOSTNAME LOGIN CGPARENT CGPROCS DOCKER DISK
     read -r hostpid _ </proc/self/stat      # still the host's /proc: our pid out there
-    echo "$hostpid" >"$D/init.pid"
+    echo "$hostpid" >"$D/init.pid.new"; mv "$D/init.pid.new" "$D/init.pid"    # read as soon as there
     for f in $CGPROCS; do echo 0 >"$f"; done
     hostname "$HOSTNAME"
 

@@ -7,11 +7,13 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.testbed.machine import STATE
 
 HERE = Path(__file__).parent
 ENDPOINT = "http://127.0.0.1:5599"
@@ -62,6 +64,14 @@ def is_up() -> bool:
         return False
 
 
+def last_words(lines: int = 60) -> str:
+    """The end of its log, without the calls it answered."""
+    with suppress(OSError):
+        said = (STATE / "fakecloud.log").read_text(errors="replace").splitlines()
+        return "\n".join([line for line in said if "HTTP/1" not in line][-lines:])
+    return ""
+
+
 def make_disk(image: str, key: str) -> None:
     """Have instances start with `image` in their engines; the key tells its states apart."""
     _run([str(HERE / "mkdisk"), image, key])
@@ -74,7 +84,7 @@ def serving_host(
     """A rented host that serves `image`, with files of ours below /model; given back after."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        host = _rented(stack, scratch)
+        host = rented(stack, scratch, f"lab-{time.time_ns()}", (PORT, PORT))
         if not host.ssh(f"docker image ls -q {image}"):
             _ship(host, image)
         for file in mounted:
@@ -92,9 +102,11 @@ def serving_host(
         yield host
 
 
-def _rented(stack: ExitStack, scratch: Path) -> Host:
+def rented(stack: ExitStack, scratch: Path, name: str, *ports: tuple[int, int]) -> Host:
+    """A host with an engine that lets us in by SSH and anyone by these ranges of ports; the stack
+    gives it back. Its key is left in `scratch`.
+    """
     ec2 = client("ec2")
-    name = f"lab-{time.time_ns()}"
     key = scratch / "key.pem"
     key.write_text(ec2.create_key_pair(KeyName=name, KeyType="ed25519")["KeyMaterial"])
     key.chmod(0o600)
@@ -102,8 +114,8 @@ def _rented(stack: ExitStack, scratch: Path) -> Host:
     group = ec2.create_security_group(GroupName=name, Description="a laboratory's")["GroupId"]
     anyone = [{"CidrIp": "0.0.0.0/0"}]
     rules = [
-        {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": anyone}
-        for port in (22, PORT)
+        {"IpProtocol": "tcp", "FromPort": first, "ToPort": last, "IpRanges": anyone}
+        for first, last in ((22, 22), *ports)
     ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
     latest = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"

@@ -36,7 +36,7 @@ class Overrides:
     `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
     the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
     none is named.
-    Places that bill by the call are left out before they are measured, unless `unmeasured_calls`.
+    Places that nobody has by chance are left out before they are measured, unless `unmeasured`.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -51,7 +51,7 @@ class Overrides:
     places: tuple[str, ...] | None = None
     network: str | None = None
     split_with: tuple[str, ...] = ()
-    unmeasured_calls: bool = False
+    unmeasured: bool = False
 
 
 def lanes(
@@ -65,8 +65,7 @@ def lanes(
     """
     jobs = [m for m in measurements if m.is_of_a_place]
     rng = np.random.default_rng(_SEED)
-    # Nobody has a function by chance.
-    by_chance = [x.name for x in places.values() if by_hand.unmeasured_calls or not x.by_call]
+    by_chance = [x.name for x in places.values() if by_hand.unmeasured or x.has_prior]
     names = dict.fromkeys([*by_chance, *(m.condition.place for m in jobs)])
     every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
     luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
