@@ -107,19 +107,21 @@ class OwnImage:
 
 
 @dataclass(frozen=True)
-class FunctionImage(OwnImage):
-    """The same for a function of AWS Lambda, with its model in it: one that the Dockerfile's MODEL
-    names, or a `file` of this disk; `sha256` is the model's.
+class ModelImage(OwnImage):
+    """The same for a function of AWS Lambda, or as the Dockerfile's TARGET for a `server` of a
+    cluster, with its model in it: one that MODEL names, or a `file` of this disk; `sha256` is the
+    model's.
     """
 
     model: str
     sha256: str
     file: str | None = None
+    target: str = "lambda"
 
     @property
     def name(self) -> str:
         """What engines call it."""
-        return "offload:lambda"
+        return f"offload:{self.target}"
 
     @property
     def tag(self) -> str:
@@ -134,7 +136,7 @@ class FunctionImage(OwnImage):
     def build(self, engine: Engine, follow: Callable[[str], None]) -> None:
         """Have the engine build it."""
         more = {self.model: self.file} if self.file else {}
-        arguments = {"RUNTIME": self.runtime, "TARGET": "lambda", "MODEL": self.model}
+        arguments = {"RUNTIME": self.runtime, "TARGET": self.target, "MODEL": self.model}
         with opened(more=more) as context:
             labels = {SOURCE: self.digest, _MODEL: self.sha256}
             engine.build(context, self.name, arguments, labels, follow)

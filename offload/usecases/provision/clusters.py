@@ -1,0 +1,357 @@
+"""A server in a cluster brought up and taken down: what there is stays, what lacks is made."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from offload.detectors import source
+from offload.domain.errors import PlaceUnavailable, UsageError
+from offload.domain.events import PhaseBegan
+from offload.domain.machines import SERVER_PORT, Resource
+from offload.domain.measurements import Condition, Measurement, StartPhase
+from offload.domain.places import StartState
+from offload.domain.results import Json
+from offload.drivers.docker.own_image import ModelImage
+from offload.drivers.host import machine as this_machine
+from offload.drivers.kubernetes import manifests, stream
+from offload.drivers.kubernetes.cluster import Cluster, below, path_of, selector
+from offload.drivers.kubernetes.manifests import DeploymentSpec
+from offload.drivers.kubernetes.rollout import Rollout
+from offload.providers import kubernetes as provider
+from offload.providers.config import Phases
+from offload.service.client.greeting import Address, ask
+from offload.usecases.context import Context
+from offload.usecases.provision.cluster_image import Delivery, deliver, delivery
+from offload.usecases.provision.functions import image_of
+from offload.usecases.provision.launch import Waiter
+from offload.usecases.provision.provisioning import brought_up
+
+_NAME = re.compile("[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?")
+_MEMORY = re.compile("([1-9][0-9]*)([kmg])i?b?", re.IGNORECASE)
+_EXPOSED = re.compile("(nodeport|loadbalancer)(?::([0-9]+))?")
+_LARGEST_CPUS = 1024
+_GONE_S = 120.0
+_KINDS = {
+    "HorizontalPodAutoscaler": "autoscaling/v1", "Deployment": "apps/v1", "Service": "v1",
+    "PodDisruptionBudget": "policy/v1", "Secret": "v1",
+}  # fmt: skip
+"""Of what we make, and where they are listed, in the order in which they are removed."""
+_PDB, _HPA = ("policy", ("v1", "v1beta1")), ("autoscaling", ("v2", "v2beta2"))
+Told = Callable[[Resource], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """The options of `offload provision kubernetes`. Those that are left out stay as they were
+    when the same deployment was brought up last.
+
+    Raises:
+        UsageError: they cannot be meant.
+    """
+
+    namespace: str = "offload"
+    name: str = "offload"
+    replicas: int = 1
+    cpus: float = 1.0
+    memory: str = "1g"
+    model: str | None = None
+    registry: str | None = None
+    container_image: str | None = None
+    expose: str | None = None
+    max_replicas: int | None = None
+    price_usd_per_h: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the cluster would, before it is asked."""
+        for option, value in (("--namespace", self.namespace), ("--name", self.name)):
+            if not _NAME.fullmatch(value):
+                raise UsageError(
+                    f"{option} takes small letters, digits and hyphens, 53 at most, not {value!r}.",
+                    hint=f"For instance: {option} photos",
+                )
+        if not 0.05 <= self.cpus <= _LARGEST_CPUS:  # noqa: PLR2004 - what a server starts with
+            raise UsageError(
+                f"--cpus takes cores from 0.05 on, not {self.cpus:g}.",
+                hint="For instance: --cpus 0.5",
+            )
+        if not _MEMORY.fullmatch(self.memory):
+            raise UsageError(
+                f"--memory takes a size, not {self.memory!r}.", hint="For instance: --memory 512m"
+            )
+        if self.expose is not None and not _EXPOSED.fullmatch(self.expose):
+            raise UsageError(
+                f"--expose takes nodeport, nodeport:PORT or loadbalancer, not {self.expose!r}.",
+                hint="For kind: --expose nodeport:30080",
+            )
+        if self.max_replicas is not None and 0 < self.max_replicas <= self.replicas:
+            raise UsageError(
+                "--max-replicas must be more than --replicas.", hint="Leave it out, or raise it."
+            )
+        if self.registry is not None and self.container_image is not None:
+            raise UsageError(
+                "--registry and --container-image name two images.", hint="Leave one of them out."
+            )
+
+    @property
+    def shown(self) -> str:
+        """What people call the deployment."""
+        return f"{self.namespace}/{self.name}"
+
+    def spec(self, image: Delivery) -> DeploymentSpec:
+        """The objects that they ask for."""
+        number, unit = _MEMORY.fullmatch(self.memory).groups()  # type: ignore[union-attr] # checked
+        exposed = _EXPOSED.fullmatch(self.expose or "")
+        lasting = {k: v for k, v in asdict(self).items() if k not in {"namespace", "name"}}
+        return DeploymentSpec(
+            self.namespace, self.name, image.name, self.replicas, self.cpus,
+            f"{number}{unit.upper()}i", image.arch,
+            exposed[1] if exposed else None,  # type: ignore[arg-type] # one of the two
+            int(exposed[2]) if exposed and exposed[2] else None,
+            self.max_replicas or None,
+            json.dumps({k: v for k, v in lasting.items() if v is not None}),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """What carrying out a wish means; `objects` are all but the Secret. `before` is the deployment
+    that is there, `cluster` None where none answers.
+    """
+
+    options: ClusterOptions
+    spec: DeploymentSpec
+    image: ModelImage
+    delivery: Delivery
+    objects: Sequence[Json]
+    before: Json | None
+    cluster: Cluster | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterUp:
+    """A deployment that serves: its pods, the seconds of each phase, where else it is reached, and
+    what was added to the history.
+    """
+
+    options: ClusterOptions
+    context: str
+    pods: Sequence[str]
+    phases: Mapping[str, float]
+    took_s: float
+    urls: Sequence[str]
+    measurement: Measurement | None
+
+
+def looked_up(given: Mapping[str, Any], context: Context) -> ClusterPlan:
+    """The plan of what was typed, for the cluster of the current context if one answers."""
+    try:
+        with Cluster.connected() as cluster:
+            return planned(given, context, cluster)
+    except PlaceUnavailable as error:
+        context.reporter.warn(f"{error} The manifests are for a cluster of today.")
+        return planned(given, context, None)
+
+
+def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None) -> ClusterPlan:
+    """What would be done, with everything looked up and nothing changed; `given` are the options
+    that were typed.
+
+    Raises:
+        OffloadError: it cannot be, as far as can be known before.
+    """
+    options, before = ClusterOptions(**given), None
+    if cluster is not None:
+        before = cluster.get(provider.path_of(options.namespace, options.name))
+    if before is not None:
+        provider.found(cluster, options.namespace, options.name)  # type: ignore[arg-type] # it answered
+        options = ClusterOptions(**_lasting(before, given))
+    model = source.chosen(options.model or context.settings.model, context.hub, None)
+    image = replace(image_of(model), target="server")
+    to = delivery(image, options.container_image, options.registry, cluster)
+    spec, versions = options.spec(to), [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)]
+    if cluster is not None:
+        versions = [cluster.version_of(*each) for each in (_PDB, _HPA)]
+    return ClusterPlan(options, spec, image, to, spec.objects(*versions), before, cluster)
+
+
+def _lasting(before: Json, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for last, with what is given; another way of the image replaces the last."""
+    last = manifests.options_of(before)
+    if given.keys() & {"registry", "container_image", "model"}:
+        last = {k: v for k, v in last.items() if k not in {"registry", "container_image"}}
+    known = ClusterOptions.__dataclass_fields__
+    return {k: v for k, v in last.items() if k in known} | dict(given)
+
+
+def carry_out(plan: ClusterPlan, context: Context) -> ClusterUp:
+    """The deployment, once all of its pods serve. The same plan goes on after any failure.
+
+    Raises:
+        OffloadError: it cannot be done, and why.
+    """
+    cluster, spec, reporter = plan.cluster, plan.spec, context.reporter
+    assert cluster is not None
+    began_s, patience = time.monotonic(), Waiter(context.stop)
+    phases = Phases(time.monotonic, lambda phase: reporter.emit(PhaseBegan(phase)))
+    if _image_of(plan.before) != plan.delivery.name:
+        deliver(plan.delivery, plan.image, context, phases)
+    rollout = Rollout(cluster, spec.namespace, spec.name, check=patience.check)
+    with phases.of(StartPhase.APPLIED):
+        _check_free(cluster, plan.objects)
+        _have_namespace(cluster, plan.objects[0])
+        before = [str(pod["metadata"]["name"]) for pod in rollout.pods()]
+        token = _have_token(cluster, spec)
+        for wanted in plan.objects[1:]:
+            cluster.apply(wanted)
+            patience.check()
+        _prune(cluster, spec, plan.objects)
+    reporter.emit(PhaseBegan(StartPhase.READY))
+    pods = rollout.wait()
+    names = [str(pod["metadata"]["name"]) for pod in pods]
+    took_s = time.monotonic() - began_s
+    taken = {**phases.taken_s, **rollout.phases(pods, before)}
+    measurement = None
+    if not before:
+        under = _condition(cluster, spec, names, token)
+        measurement = brought_up(under, StartState.COLD, taken, plan.delivery.way, took_s, context)
+    urls = _urls(cluster, spec)
+    return ClusterUp(plan.options, cluster.context, names, taken, took_s, urls, measurement)
+
+
+def remove(cluster: Cluster, namespace: str, name: str, context: Context, told: Told) -> None:
+    """Remove what carries the label of a deployment, and nothing else; `told` is told of each when
+    it has gone, of pods when they have ended.
+
+    Raises:
+        UsageError: there is nothing of it.
+    """
+    rollout, labels = Rollout(cluster, namespace, name), manifests.labels_of(name)
+    pods = [str(pod["metadata"]["name"]) for pod in rollout.pods()]
+    objects = list(_labelled(cluster, namespace, labels))
+    if not (objects or pods):
+        everywhere = selector({"app.kubernetes.io/name": "offload"})
+        raise UsageError(
+            f"There is no deployment {namespace}/{name} of offload's in the cluster "
+            f"{cluster.context}.",
+            hint=f"To see those there are: kubectl get deployments -A -l {everywhere}",
+        )
+    for kind, path, each in objects:
+        if context.stop:
+            return
+        cluster.delete(path)
+        told(Resource(_words(kind), f"{namespace}/{each}", name, cluster.context))
+    patience = Waiter(context.stop)
+
+    def gone() -> bool | None:
+        left = {str(pod["metadata"]["name"]) for pod in rollout.pods()}
+        for pod in [pod for pod in pods if pod not in left]:
+            pods.remove(pod)
+            told(Resource("pod", f"{namespace}/{pod}", name, cluster.context))
+        return None if left else True
+
+    patience.until(gone, _GONE_S, f"Pods of {namespace}/{name} have not ended yet.")
+
+
+def _labelled(
+    cluster: Cluster, namespace: str, labels: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """Kind, path and name of all objects with the labels."""
+    versions = _KINDS | {"PodDisruptionBudget": cluster.version_of(*_PDB)}
+    for kind, version in versions.items():
+        path = below(version, kind, namespace)
+        for found in cluster.items(path, labelSelector=selector(labels)):
+            name = str(found["metadata"]["name"])
+            yield kind, f"{path}/{name}", name
+
+
+def _prune(cluster: Cluster, spec: DeploymentSpec, wanted: Sequence[Json]) -> None:
+    """Remove what an earlier wish made and this one does not have."""
+    kept = {(each["kind"], each["metadata"]["name"]) for each in wanted} | {("Secret", spec.name)}
+    for kind, path, name in _labelled(cluster, spec.namespace, spec.labels):
+        if (kind, name) not in kept:
+            cluster.delete(path)
+
+
+def _words(kind: str) -> str:
+    """`PodDisruptionBudget` as people write it."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+
+
+def _check_free(cluster: Cluster, objects: Sequence[Json]) -> None:
+    """See that nothing of others has the name of anything of ours."""
+    for wanted in objects[1:]:
+        there = cluster.get(path_of(wanted)) or wanted
+        labels = there["metadata"].get("labels") or {}
+        if not wanted["metadata"]["labels"].items() <= labels.items():
+            about = wanted["metadata"]
+            raise PlaceUnavailable(
+                f"The {_words(wanted['kind'])} {about['namespace']}/{about['name']} in the cluster "
+                f"{cluster.context} is not offload's.",
+                hint="To use another name: --name NAME; another namespace: --namespace NAME",
+            )
+
+
+def _have_namespace(cluster: Cluster, wanted: Json) -> None:
+    with suppress(PlaceUnavailable):  # who may not look may still use one that is there
+        if cluster.get(path_of(wanted)) is not None:
+            return
+        cluster.apply(wanted)
+
+
+def _have_token(cluster: Cluster, spec: DeploymentSpec) -> str:
+    """The token of the deployment: the one it has, else a new one."""
+    wanted = spec.secret(secrets.token_hex(16))
+    there = cluster.get(path_of(wanted))
+    if there is not None and (token := manifests.token_of(there)):
+        return token
+    return manifests.token_of(cluster.apply(wanted)) or ""
+
+
+def _image_of(before: Json | None) -> str | None:
+    if before is None:
+        return None
+    [container] = before["spec"]["template"]["spec"]["containers"]
+    return str(container["image"])
+
+
+def _condition(
+    cluster: Cluster, spec: DeploymentSpec, pods: Sequence[str], token: str
+) -> Condition:
+    """What runs at this deployment will be pooled by."""
+    dial = partial(stream.dial, cluster, spec.namespace, pods[0], SERVER_PORT)
+    address = Address(f"http://{pods[0]}", token, dial=dial)
+    with closing(address.connect(time.perf_counter, 1)) as server:
+        info = ask(server, address)
+    deployment = provider.found(cluster, spec.namespace, spec.name)
+    return Condition(
+        model=info.identity,
+        place=provider.TRAITS.name,
+        client=this_machine.describe(),
+        host=dict(info.machine),
+        slots=info.workers * len(pods),
+        url=provider.label(cluster.context, deployment),
+        network=this_machine.network(),
+    )
+
+
+def _urls(cluster: Cluster, spec: DeploymentSpec) -> list[str]:
+    """Where its Service is reached from outside, as far as is known yet."""
+    if spec.expose is None:
+        return []
+    service = cluster.get(f"{below('v1', 'Service', spec.namespace)}/{spec.name}") or {}
+    if spec.expose == "loadbalancer":
+        found = (service.get("status") or {}).get("loadBalancer", {}).get("ingress") or []
+        return [f"http://{each.get('hostname') or each.get('ip')}:{SERVER_PORT}" for each in found]
+    port = service["spec"]["ports"][0]["nodePort"]
+    nodes: list[Json] = []
+    with suppress(PlaceUnavailable):  # not everybody may see them
+        nodes = cluster.items("/api/v1/nodes")
+    addresses = [{a["type"]: a["address"] for a in n["status"]["addresses"]} for n in nodes]
+    known = (each.get("ExternalIP") or each.get("InternalIP") for each in addresses)
+    return [f"http://{address}:{port}" for address in known if address] or [f"http://NODE:{port}"]
