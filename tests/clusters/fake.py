@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import socket
 import struct
 import threading
@@ -95,24 +96,33 @@ class FakeCluster:
         self.asked.append((method, path))
         if self.expired:
             return 401, _status("Unauthorized")
-        kind = path.rpartition("/")[2] if method == "POST" else path.split("/")[-2]
-        if method in {"PATCH", "DELETE"} and kind in self.forbidden:
-            about = f'cannot {method.lower()} resource "{kind}" in the namespace "offload"'
-            return 403, _status(f'{kind} "offload" is forbidden: User "bob" {about}')
-        if path.startswith("/apis/") and path.count("/") == 2:  # noqa: PLR2004
+        if path.count("/") > 2:  # whatever the version in which it is asked for
+            path = re.sub("^/apis/([^/]+)/[^/]+", r"/apis/\1", path)
+        elif path.startswith("/apis/"):
             versions = ["v1beta1", "v2beta2"] if self.old else ["v1", "v2"]
             return 200, {"versions": [{"version": each} for each in versions]}
+        if method == "GET":
+            return self._read(path, query)
+        if (kind := path.split("/")[-2]) in self.forbidden:
+            about = f'cannot {method.lower()} resource "{kind}" in the namespace "offload"'
+            return 403, _status(f'{kind} "offload" is forbidden: User "bob" {about}')
+        return self._written(method, path, body)
+
+    def _read(self, path: str, query: Json) -> tuple[int, Any]:
         if path.endswith("/log"):
             return 200, self.log
-        if method == "PATCH":
-            assert body is not None
-            self.objects[path] = self._merged(self.objects.get(path) or {}, body)
-            return 200, self._seen(path)
+        return (200, self._seen(path)) if path in self.objects else self._listed(path, query)
+
+    def _written(self, method: str, path: str, body: Json | None) -> tuple[int, Any]:
         if method == "DELETE":
             return (200, {}) if self.objects.pop(path, None) else (404, {})
-        if path in self.objects:
-            return 200, self._seen(path)
-        return self._listed(path, query)
+        assert body is not None
+        if method == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+            if path in self.objects:
+                return 409, _status("already exists")
+        self.objects[path] = self._merged(self.objects.get(path) or {}, body)
+        return 200, self._seen(path)
 
     def _listed(self, path: str, query: Json) -> tuple[int, Any]:
         kind = path.rpartition("/")[2]
@@ -127,7 +137,7 @@ class FakeCluster:
             }}]  # fmt: skip
         else:
             found = [o for at, o in self.objects.items() if at.rpartition("/")[0] == path]
-            if not found and path.count("/") > 4 and kind not in _LISTS:  # noqa: PLR2004
+            if not found and path.count("/") > 3 and kind not in _LISTS:
                 return 404, _status("not found")
         wanted = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
         fit = [o for o in found if wanted.items() <= (o["metadata"].get("labels") or {}).items()]
@@ -151,7 +161,7 @@ class FakeCluster:
                 }  # fmt: skip
 
     def _merged(self, there: Json, wanted: Json) -> Json:
-        found = _over(there, wanted)
+        found: Json = _over(there, wanted)
         found["metadata"].setdefault("generation", 1)
         return found
 
@@ -160,7 +170,10 @@ class FakeCluster:
         if found["kind"] == "Deployment":
             found["spec"].setdefault("replicas", 1)
             ready = sum(
-                any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
+                any(
+                    c["type"] == "Ready" and c["status"] == "True"
+                    for c in pod["status"]["conditions"]
+                )
                 for pod in self.pods()
             )
             found["status"] = {
@@ -200,7 +213,7 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             pass
 
         def _any(self) -> None:
@@ -208,7 +221,8 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
             cluster.authorizations.add(self.headers.get("Authorization"))
             if parts.path.endswith("/portforward"):
-                return _forward(self, parts.path.split("/")[-2], cluster)
+                _forward(self, parts.path.split("/")[-2], cluster)
+                return
             size = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(size)) if size else None
             status, document = cluster.answer(self.command, parts.path, query, body)
@@ -218,7 +232,7 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_PATCH = do_DELETE = _any  # noqa: N815 - as http.server has them
+        do_GET = do_PATCH = do_DELETE = do_POST = _any  # noqa: N815 - as http.server has them
 
     return Handler
 
@@ -226,7 +240,8 @@ def _handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
 def _forward(asked: BaseHTTPRequestHandler, pod: str, cluster: FakeCluster) -> None:
     """A WebSocket to the port that all pods are."""
     if pod not in [each["metadata"]["name"] for each in cluster.pods()]:
-        return asked.send_error(404)
+        asked.send_error(404)
+        return
     key = asked.headers["Sec-WebSocket-Key"] + _MAGIC
     asked.send_response(101)
     asked.send_header("Upgrade", "websocket")
@@ -254,7 +269,6 @@ def _forward(asked: BaseHTTPRequestHandler, pod: str, cluster: FakeCluster) -> N
             there.sendall(data[1:])
         there.close()
         thread.join(1)
-    return None
 
 
 def _frame(data: bytes) -> bytes:

@@ -19,6 +19,10 @@ MANAGER = "offload"
 MARK = {"app.kubernetes.io/managed-by": "offload"}
 """The label of everything of ours."""
 _CONNECT_S, _ANSWER_S = 5.0, 30.0
+_NO_ERRORS = {
+    ("GET", HTTPStatus.NOT_FOUND), ("DELETE", HTTPStatus.NOT_FOUND), ("POST", HTTPStatus.CONFLICT),
+}  # fmt: skip
+"""Answers that say how things are."""
 _NO_LIBRARY = "To install it: pip install 'offload[kubernetes]'"
 
 
@@ -84,6 +88,11 @@ class Cluster:
         """What is at a path and is no document, as a log is; empty if nothing is."""
         return self._sent("GET", path, query)[1].decode("utf-8", "replace")
 
+    def create(self, wanted: Json) -> None:
+        """Make an object, unless there is one of that name."""
+        path = path_of(wanted).rpartition("/")[0]
+        self._sent("POST", path, {"fieldManager": MANAGER}, wanted)
+
     def apply(self, wanted: Json) -> Json:
         """Have an object be as it is wanted; what others set of it stays."""
         query = {"fieldManager": MANAGER, "force": "true"}
@@ -136,7 +145,7 @@ class Cluster:
             )  # fmt: skip
         except HTTPError as error:
             raise self._silent(error) from error
-        if reply.status == HTTPStatus.NOT_FOUND and method in {"GET", "DELETE"}:
+        if (method, reply.status) in _NO_ERRORS:
             return reply.status, b""
         if reply.status >= HTTPStatus.BAD_REQUEST:
             raise self._refused(reply.status, reply.data, path)

@@ -22,7 +22,10 @@ _ROOM_S, _REFUSED_S = 8.0, 3.0
 _SCALES_UP = {"TriggeredScaleUp", "Nominated"}
 """What autoscalers of nodes say of a pod that they make room for."""
 _UNPULLED = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
-_UNSTARTED = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_UNSTARTED = {
+    "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerCannotRun",
+    "StartError",
+}  # fmt: skip
 _OTHER_ARCH = re.compile("exec format error|no match(ing manifest)? for .*(platform|linux/)")
 _TOOK = re.compile(r" in (?:(\d+)m)?([\d.]+)(ms|s)\b")
 
@@ -64,8 +67,9 @@ class Rollout:
                 return [pod for pod in found if is_ready(pod)]
             trouble = self._trouble(deployment, found)
             now_s = self.clock()
-            if trouble is None or trouble.sentence != last:
-                since_s, last = now_s, trouble.sentence if trouble else ""
+            kind = trouble.sentence.partition(":")[0] if trouble else ""
+            if kind != last:
+                since_s, last = now_s, kind
             if trouble and now_s - since_s >= trouble.patience_s:
                 raise PlaceUnavailable(trouble.sentence, hint=trouble.hint)
             if now_s > give_up_s:
@@ -134,11 +138,13 @@ class Rollout:
         for container in status.get("containerStatuses") or []:
             waiting = (container.get("state") or {}).get("waiting") or {}
             reason, said = waiting.get("reason"), str(waiting.get("message") or "")
-            ended = _ended(container)
+            ended = _ended(container) or {}
             if reason in _UNPULLED:
                 yield self._unpulled(name, str(container["image"]), said, more)
             elif reason in _UNSTARTED:
                 yield _unstarted(said, more)
+            elif ended.get("reason") in _UNSTARTED:
+                yield _unstarted(str(ended.get("message")), more)
             elif ended and not container.get("ready"):
                 yield self._ends(name, container, ended, more)
 
@@ -157,7 +163,7 @@ class Rollout:
         if ended.get("reason") == "OOMKilled":
             return Trouble(
                 f"A pod was killed: its memory limit is too small ({pod}).",
-                "To give more: offload provision kubernetes --memory 2g",
+                f"To give more: --memory 2g; {more[0].lower()}{more[1:]}",
             )
         previous = "false" if "terminated" in (container.get("state") or {}) else "true"
         path = f"{below('v1', 'Pod', self.namespace)}/{pod}/log"
@@ -234,7 +240,7 @@ def _no_room(pod: Json, said: str, more: str) -> Trouble:
 def _unstarted(said: str, more: str) -> Trouble:
     if _OTHER_ARCH.search(said):
         return _other_arch(more)
-    return Trouble(f"A container cannot be started: {said[:300].rstrip('.')}.", more, _REFUSED_S)
+    return Trouble(f"A container cannot be started: {said[:300].rstrip('.')}.", more)
 
 
 def _other_arch(more: str) -> Trouble:

@@ -169,7 +169,6 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
     if cluster is not None:
         before = cluster.get(provider.path_of(options.namespace, options.name))
     if before is not None:
-        provider.found(cluster, options.namespace, options.name)  # type: ignore[arg-type] # it answered
         options = ClusterOptions(**_lasting(before, given))
     model = source.chosen(options.model or context.settings.model, context.hub, None)
     image = replace(image_of(model), target="server")
@@ -177,7 +176,10 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
     spec, versions = options.spec(to), [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)]
     if cluster is not None:
         versions = [cluster.version_of(*each) for each in (_PDB, _HPA)]
-    return ClusterPlan(options, spec, image, to, spec.objects(*versions), before, cluster)
+    objects = spec.objects(*versions)
+    if cluster is not None:
+        _check_free(cluster, [spec.secret(""), *objects[1:]])
+    return ClusterPlan(options, spec, image, to, objects, before, cluster)
 
 
 def _lasting(before: Json, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,7 +205,6 @@ def carry_out(plan: ClusterPlan, context: Context) -> ClusterUp:
         deliver(plan.delivery, plan.image, context, phases)
     rollout = Rollout(cluster, spec.namespace, spec.name, check=patience.check)
     with phases.of(StartPhase.APPLIED):
-        _check_free(cluster, plan.objects)
         _have_namespace(cluster, plan.objects[0])
         before = [str(pod["metadata"]["name"]) for pod in rollout.pods()]
         token = _have_token(cluster, spec)
@@ -285,7 +286,7 @@ def _words(kind: str) -> str:
 
 def _check_free(cluster: Cluster, objects: Sequence[Json]) -> None:
     """See that nothing of others has the name of anything of ours."""
-    for wanted in objects[1:]:
+    for wanted in objects:
         there = cluster.get(path_of(wanted)) or wanted
         labels = there["metadata"].get("labels") or {}
         if not wanted["metadata"]["labels"].items() <= labels.items():
@@ -307,10 +308,9 @@ def _have_namespace(cluster: Cluster, wanted: Json) -> None:
 def _have_token(cluster: Cluster, spec: DeploymentSpec) -> str:
     """The token of the deployment: the one it has, else a new one."""
     wanted = spec.secret(secrets.token_hex(16))
-    there = cluster.get(path_of(wanted))
-    if there is not None and (token := manifests.token_of(there)):
-        return token
-    return manifests.token_of(cluster.apply(wanted)) or ""
+    if cluster.get(path_of(wanted)) is None:
+        cluster.create(wanted)  # of two clients at once the first
+    return manifests.token_of(cluster.get(path_of(wanted)) or wanted) or ""
 
 
 def _image_of(before: Json | None) -> str | None:
