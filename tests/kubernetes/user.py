@@ -1,5 +1,6 @@
 """Somebody with a cluster: what they type, and what they see in it."""
 
+import base64
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -147,6 +148,12 @@ class User:
             items = (listed or {}).get("items") or []
             found += [f"{plural} {each['metadata']['name']}" for each in items]
         return sorted(set(found))
+
+    def token(self) -> str:
+        """What a client of the server in the pods has to show."""
+        secret = self.ask("GET", self.path("secrets", "offload"))
+        assert secret is not None
+        return base64.b64decode(secret["data"]["token"]).decode()
 
     def served(self) -> dict[str, int]:
         """How many images each ready pod has answered."""
