@@ -55,6 +55,17 @@ def serve(
         int, options.rare("--max-bytes", "Refuse larger requests.", "BYTES", min=1)
     ] = 32 * 2**20,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    max_requests_per_connection: Annotated[
+        int | None,
+        options.rare(
+            "--max-requests-per-connection",
+            "Close a connection after so many requests: where a load balancer shares out "
+            "connections, as a Kubernetes Service does, its client then gets another server. "
+            "[default: no limit]",
+            "N",
+            min=1,
+        ),
+    ] = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -62,8 +73,9 @@ def serve(
 
         offload serve --host 0.0.0.0
 
-    Prints the command for the other computer. On Ctrl-C or SIGTERM it takes no more requests,
-    finishes those in progress, and ends with exit code 0.
+    Prints the command for the other computer. On Ctrl-C or SIGTERM /readyz turns 503, clients that
+    still send are answered and their connections closed for up to 3 s, then it takes no more
+    requests, finishes those in progress, and ends with exit code 0.
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded

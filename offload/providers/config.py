@@ -55,13 +55,12 @@ Fleet = Iterable[Endpoint]
 """The servers that are ready now, in any order: a list, or where they come and go while a job runs,
 what gives those of that moment each time it is iterated over.
 
-It is iterated over every `places.served.LOOK_S` seconds and whenever a server is lost, in threads
-of the place's, so that must not wait nor raise: keep the last that was known while the one who
-knows does not answer. There may be none, but for the first time. A server is known by its `url`,
-which `dial` need not use: one that is replaced has another, and one that left and came back is
-greeted again. Until its greeting is answered, by the model that is at work, it gets no images, and
-is asked again as long as it is among them. One that is no longer among them gets no new images, and
-finishes what it has in progress or is closed to it (`dial` raises OSError): then others are asked.
+It is iterated over four times a second in another thread, which must not wait nor raise: keep what
+was last known while nobody knows better. There may be none, but for the first time. A server is
+known by its `url`, which `dial` need not use; one that replaces another has another. It gets images
+once its greeting is answered, with the model that is at work, and while it is lost it is greeted
+again. One that is no longer among them gets no more images and finishes what it has in progress;
+where it does not, others are asked.
 """
 
 

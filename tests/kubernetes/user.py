@@ -1,12 +1,13 @@
 """Somebody with a cluster: what they type, and what they see in it."""
 
+import base64
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tests.becoming import Begun, Done, spawner
 from tests.testbed.cluster import Cluster
@@ -82,20 +83,21 @@ class User:
         self, method: str, path: str, body: object = None, query: Mapping[str, str] | None = None
     ) -> Json | None:
         """What the API server answers; None where there is no such thing."""
-        from kubernetes.client import ApiException
-
         api = self.cluster.client("CoreV1Api").api_client
-        patch = {"Content-Type": "application/strategic-merge-patch+json"}
-        try:
-            answer, *_ = api.call_api(
-                f"/{path}", method, body=body, query_params=list((query or {}).items()),
-                header_params=patch if method == "PATCH" else {}, response_type="object",
-                auth_settings=["BearerToken"], _request_timeout=30,
-            )  # fmt: skip
-        except ApiException as error:
-            if error.status in {404, 409}:  # not there, or going already
-                return None
-            raise
+        settings = api.configuration
+        token = settings.get_api_key_with_prefix("BearerToken", "authorization")
+        patch = "application/strategic-merge-patch+json"
+        headers = {"Content-Type": patch if method == "PATCH" else "application/json"}
+        if token:
+            headers["Authorization"] = token
+        url = f"{settings.host}/{path}?{urlencode(query or {})}"
+        reply = api.rest_client.request(
+            method, url, headers=headers, body=body, _request_timeout=30
+        )
+        answer = json.loads(reply.read() or b"{}")
+        if reply.status in {404, 409}:  # not there, or going already
+            return None
+        assert reply.status < 400, answer
         return dict(answer)
 
     def path(self, kind: str, name: str = "", group: str = "api/v1") -> str:
@@ -146,6 +148,12 @@ class User:
             items = (listed or {}).get("items") or []
             found += [f"{plural} {each['metadata']['name']}" for each in items]
         return sorted(set(found))
+
+    def token(self) -> str:
+        """What a client of the server in the pods has to show."""
+        secret = self.ask("GET", self.path("secrets", "offload"))
+        assert secret is not None
+        return base64.b64decode(secret["data"]["token"]).decode()
 
     def served(self) -> dict[str, int]:
         """How many images each ready pod has answered."""

@@ -11,6 +11,7 @@ from offload.domain.events import Stop
 from offload.domain.vision import Detections, Image
 from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import Address
+from offload.service.client.session import Later
 from offload.usecases.detect.rows import pull
 from tests.fakes import FakeSession
 
@@ -78,6 +79,55 @@ def test_many_threads_lose_no_image_and_leave_no_server_out() -> None:
     assert len(found) == 600
     assert Counter(name for each in sessions for name in each.seen) == Counter(names)
     assert all(len(each.seen) > 100 for each in sessions)
+
+
+def test_busy_servers_have_equal_shares_also_of_what_comes_after_one_joined() -> None:
+    together = threading.Barrier(12)
+
+    @dataclass
+    class Equal(FakeSession):
+        """Answers when all twelve threads have an image somewhere."""
+
+        def detect(self, image: Image) -> Detections:
+            together.wait(60)
+            return super().detect(image)
+
+    sessions = [Equal(concurrency=4), Equal(concurrency=4)]
+    balanced = BalancedSession(sessions, Address())
+    list(pull(map(image, range(120)), balanced.detect, lambda: 12, Stop()))
+    assert [len(each.seen) for each in sessions] == [60, 60]
+    sessions.append(Equal(concurrency=4))
+    balanced.join(sessions[2])
+    assert balanced.concurrency == 12
+    list(pull(map(image, range(120)), balanced.detect, lambda: 12, Stop()))
+    assert [len(each.seen) for each in sessions] == [100, 100, 40]
+
+
+def test_a_server_that_was_lost_is_asked_last_until_it_answers() -> None:
+    lost, alive = Dead(kind=Later), FakeSession()
+    balanced = BalancedSession([lost, alive], Address())
+    for number in range(10):
+        balanced.detect(image(number))
+    assert (lost.seen, len(alive.seen)) == (["0"], 10), "it had half of the images, in vain"
+
+
+def test_one_that_has_left_gets_nothing_more_and_none_at_all_is_waited_for() -> None:
+    sessions = [FakeSession(concurrency=4, slots=2) for _ in range(2)]
+    balanced = BalancedSession(sessions, Address(), patience_s=60.0, pause=lambda _s: joins())
+    first, _ = balanced.members
+
+    def joins() -> None:
+        balanced.join(sessions[0])
+
+    balanced.leave(first)
+    assert (balanced.concurrency, balanced.slots) == (4, 2)
+    for number in range(4):
+        balanced.detect(image(number))
+    assert [len(each.seen) for each in sessions] == [0, 4]
+    balanced.leave(balanced.members[0])
+    assert balanced.concurrency == 4, "a job goes on"
+    balanced.detect(image("late"))
+    assert sessions[0].seen == ["late"]
 
 
 @pytest.mark.parametrize("kind", [Unanswered, PlaceUnavailable])

@@ -88,7 +88,7 @@ class BalancedSession:
         retries, patience_s = (
             (0, 0.0) if self._silent else (self._link.max_retries, self._patience_s)
         )
-        attempts, sent_bytes, give_up_s = 0, 0, time.monotonic() + patience_s
+        attempts, sent_bytes, give_up_s = 0, 0, 0.0
         while True:
             try:
                 found = self._anywhere(image)
@@ -100,6 +100,7 @@ class BalancedSession:
                 if not isinstance(error, Later):
                     self._silent = False
                     raise
+                give_up_s = give_up_s or time.monotonic() + patience_s
                 if attempts > retries and time.monotonic() >= give_up_s:
                     raise self._in_vain(error, attempts) from error
                 again = error
