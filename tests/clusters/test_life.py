@@ -103,7 +103,12 @@ def test_an_autoscaler_has_the_version_that_the_cluster_serves_and_goes_again(
     [scaler] = here.of("HorizontalPodAutoscaler")
     assert scaler["apiVersion"] == "autoscaling/v2beta2"
     assert here.of("PodDisruptionBudget")[0]["apiVersion"] == "policy/v1beta1"
-    assert scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"] == (2, 5)
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (2, 5)
+    [deployment] = here.of("Deployment")
+    deployment["spec"]["replicas"] = 4  # as the autoscaler has it meanwhile
+    code, _, err = typed(*UP, "--cpus", "0.5")
+    assert code == 0, err
+    assert deployment["spec"]["replicas"] == here.of("Deployment")[0]["spec"]["replicas"] == 4
     code, _, err = typed(*UP, "--max-replicas", "0")
     assert code == 0, err
     assert here.of("HorizontalPodAutoscaler") == []

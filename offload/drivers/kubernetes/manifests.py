@@ -26,7 +26,8 @@ OPTIONS = "offload.options"
 class DeploymentSpec:
     """The server in a cluster. `memory` is in the words of Kubernetes, such as `1Gi`; `arch` that
     of the nodes that its image is for, None where nobody knows. With `max_replicas` the cluster
-    chooses how many there are, from `replicas` on. `options` are remembered with it, as JSON.
+    chooses how many there are, from `replicas` on; `running` are those of now. `options` are
+    remembered, as JSON.
     """
 
     namespace: str
@@ -40,6 +41,7 @@ class DeploymentSpec:
     node_port: int | None = None
     max_replicas: int | None = None
     options: str = "{}"
+    running: int = 0
 
     @property
     def labels(self) -> dict[str, str]:
@@ -98,9 +100,9 @@ class DeploymentSpec:
                 "type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
             },
             "template": {"metadata": {"labels": self.labels}, "spec": self._pod()},
+            # Left to an autoscaler it would first be 1 where we had set it before.
+            "replicas": max(self.replicas, self.running) if self.max_replicas else self.replicas,
         }  # fmt: skip
-        if not self.max_replicas:  # else the autoscaler says how many
-            spec["replicas"] = self.replicas
         found = self._object("apps/v1", "Deployment", spec)
         found["metadata"]["annotations"] = {OPTIONS: self.options}
         return found

@@ -97,7 +97,11 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
     model = source.chosen(options.model or context.settings.model, context.hub, None)
     image = replace(image_of(model), target="server")
     to = delivery(image, options.container_image, options.registry, cluster)
-    spec, versions = options.spec(to), [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)]
+    running = before["spec"].get("replicas", 0) if before else 0
+    spec, versions = (
+        replace(options.spec(to), running=running),
+        [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)],
+    )
     if cluster is not None:
         versions = [cluster.version_of(*each) for each in (_PDB, _HPA)]
     objects = spec.objects(*versions)
