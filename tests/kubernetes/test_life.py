@@ -54,7 +54,7 @@ def test_what_the_cluster_stores_is_what_the_plan_says(user: User) -> None:
     """A misspelt field is dropped without a word."""
     import yaml
 
-    planned = user.well(*user.provisioning("--replicas", 0, "--plan"))
+    planned = user.well(*user.provisioning("--plan"))
     assert user.carrying() == []
     for wanted in yaml.safe_load_all(planned):
         if wanted["kind"] == "Namespace":

@@ -106,7 +106,7 @@ class Cluster:
 
     def delete(self, path: str) -> None:
         """Remove an object and what belongs to it, if it is there."""
-        self._asked("DELETE", path, {"propagationPolicy": "Foreground"})
+        self._asked("DELETE", path, {"propagationPolicy": "Background"})
 
     def version_of(self, group: str, among: Sequence[str]) -> str:
         """The first version of a group that is served, of those that our objects fit."""

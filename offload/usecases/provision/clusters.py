@@ -98,10 +98,8 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
     image = replace(image_of(model), target="server")
     to = delivery(image, options.container_image, options.registry, cluster)
     running = before["spec"].get("replicas", 0) if before else 0
-    spec, versions = (
-        replace(options.spec(to), running=running),
-        [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)],
-    )
+    spec = replace(options.spec(to), running=running)
+    versions = [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)]
     if cluster is not None:
         versions = [cluster.version_of(*each) for each in (_PDB, _HPA)]
     objects = spec.objects(*versions)
@@ -111,11 +109,15 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
 
 
 def _lasting(before: Json, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked for last, with what is given; another way of the image replaces the last."""
+    """What was asked for last, with what is given; another way of the image replaces the last, and
+    another model the image that was there.
+    """
     last = manifests.options_of(before)
-    if given.keys() & {"registry", "container_image", "model"}:
-        last = {k: v for k, v in last.items() if k not in {"registry", "container_image"}}
     known = {each.name for each in fields(ClusterOptions)}
+    if given.keys() & {"registry", "container_image", "model"}:
+        known -= {"container_image"}
+    if "container_image" in given:
+        known -= {"registry"}
     return {k: v for k, v in last.items() if k in known} | dict(given)
 
 
