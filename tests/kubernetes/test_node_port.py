@@ -9,7 +9,7 @@ import pytest
 
 from tests.kubernetes.user import User, until
 
-pytestmark = pytest.mark.xdist_group("kubernetes")
+pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
 
 CLIENTS, EACH = 6, 60
 

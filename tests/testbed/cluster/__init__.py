@@ -41,7 +41,7 @@ class Cluster:
     @contextmanager
     def without_api(self) -> Iterator[None]:
         """Meanwhile the API server is down, and every connection by way of it is cut."""
-        self.node("kill -9 $(cat /run/kubernetes/apiserver.pid)")
+        self.node("kill -9 -- -$(cat /run/kubernetes/apiserver.pid)")
         try:
             yield
         finally:
