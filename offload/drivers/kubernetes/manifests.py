@@ -16,6 +16,8 @@ _DRAIN_S, _GRACE_S = 5, 60
 """How long a pod that is to end still answers, until nobody sends it anything any more; and how
 long it may take in all for what it has in progress.
 """
+# A Service shares out connections: those that are kept move on after so many requests.
+_SERVE = "serve", "--offline", "--host", "0.0.0.0", "--max-requests-per-connection", "20"  # noqa: S104 - inside the pod
 _USER = 10001
 _BUSY_PERCENT = 80
 OPTIONS = "offload.options"
@@ -142,7 +144,7 @@ class DeploymentSpec:
             "name": CONTAINER,
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
-            "args": ["serve", "--offline", "--host", "0.0.0.0", "--port", str(SERVER_PORT)],  # noqa: S104 - inside the pod
+            "args": [*_SERVE, "--port", str(SERVER_PORT)],
             "env": [{"name": "OFFLOAD_TOKEN", "valueFrom": token}],
             "ports": [{"name": "http", "containerPort": SERVER_PORT, "protocol": "TCP"}],
             "resources": {"requests": self.limits, "limits": self.limits},
