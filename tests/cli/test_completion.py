@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Offload
 
-PLACES = ["local", "lambda", "container", "remote", "kubernetes", "split", "auto"]
+PLACES = ["local", "container", "remote", "kubernetes", "lambda", "split", "auto"]
 
 
 @pytest.fixture

@@ -30,9 +30,8 @@ _WAKING = {
 """What is said to the first call after weeks without one, for a minute or two, and while a function
 is being changed (https://docs.aws.amazon.com/lambda/latest/dg/invocation-images.html).
 """
-_WAKES = 5
 _SERVER_ERROR = 500
-_TRIES, _LOOK_S = 60, 1.0
+_TRIES, _WAKES, _LOOK_S = 60, 5, 1.0
 _ARN = re.compile(r"arn:[\w-]+:lambda:([\w-]+):\d+:function:([\w-]+)(?::[\w$-]+)?")
 _UNKNOWN_ROLE = ("cannot be assumed", "does not have permissions")
 """What Lambda says of a role that it does not know yet."""
