@@ -27,7 +27,6 @@ TRAITS = PlaceTraits(
     phrase="as a function",
     by_call=True,
     has_own_model=True,
-    has_prior=False,
     start_states=(StartState.WARM, StartState.COLD),
     options=frozenset({
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",
