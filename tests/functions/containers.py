@@ -3,6 +3,7 @@ memory is worth, as AWS has it.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tests.testbed.runtime import Launch, Program
 
 CORE_MB = 1769
 LABEL = "offload.tests.function"
+_FREEZING_S = 5.0
 _PERIOD_US = 20_000
 """Shorter than Docker's own: a call of 10 ms would else wait for 90 more, once it used up its."""
 
@@ -36,6 +38,9 @@ class Container:
         if freezer := _freezer(self.pid):
             file, words = freezer
             file.write_text(words[on])
+            late_s = time.monotonic() + _FREEZING_S
+            while on and not self.frozen() and self.alive() and time.monotonic() < late_s:
+                time.sleep(0.001)  # a process in a call of the kernel stops after it
 
     def frozen(self) -> bool:
         """Whether it stands still."""

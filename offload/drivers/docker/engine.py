@@ -225,9 +225,9 @@ class Engine:
 def _gone(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
     """How many bytes of layers have gone, and of how many, as an engine tells of a push."""
     moving: dict[str, tuple[int, int]] = {}
-    for line in lines:
-        if "error" in line:
-            raise _not_taken(str(line["error"])[:300].rstrip("."))
+    error = ""
+    for line in lines:  # to the end, so that the connection is given back
+        error = error or str(line.get("error", ""))
         layer, detail = line.get("id", ""), line.get("progressDetail") or {}
         if "total" in detail:
             total_bytes = int(detail["total"])
@@ -238,6 +238,8 @@ def _gone(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
             continue
         done, total = (sum(each) for each in zip(*moving.values(), strict=True))
         yield done, total
+    if error:
+        raise _not_taken(error[:300].rstrip("."))
 
 
 def _not_taken(reason: str) -> OffloadError:
