@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class User:
             name = pod["metadata"]["name"]
             self.ask("DELETE", self.path("pods", name), {"gracePeriodSeconds": 0})
         self.ask("DELETE", f"api/v1/namespaces/{self.namespace}")
+        until(lambda: not self.pods())  # the next one has their cores
 
     def provision(self, *words: object, **options: Any) -> Done:
         """`offload provision kubernetes` with these words, to its end."""
@@ -161,11 +163,15 @@ class User:
 
         core, found = self.cluster.client("CoreV1Api"), {}
         for pod in self.ready():
-            said = stream.stream(
+            there = stream.stream(
                 core.connect_get_namespaced_pod_exec, pod, self.namespace,
                 command=["python", "-c", SERVED], stdout=True, stderr=True, stdin=False, tty=False,
+                _preload_content=False,
             )  # fmt: skip
-            counts = dict(line.rsplit(" ", 1) for line in said.splitlines() if line[:1] != "#")
+            with closing(there):
+                there.run_forever(timeout=60)
+                said = there.read_all()
+            counts = dict(line.rsplit(" ", 1) for line in said.splitlines() if line[:1] not in "#")
             found[pod] = int(float(counts["offload_images_total"]))
         return found
 
