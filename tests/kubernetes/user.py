@@ -171,7 +171,8 @@ class User:
             with closing(there):
                 there.run_forever(timeout=60)
                 said = there.read_all()
-            counts = dict(line.rsplit(" ", 1) for line in said.splitlines() if line[:1] not in "#")
+            told = (line for line in said.splitlines() if line and not line.startswith("#"))
+            counts = dict(line.rsplit(" ", 1) for line in told)
             found[pod] = int(float(counts["offload_images_total"]))
         return found
 
