@@ -5,6 +5,7 @@
 #
 # BASE     the Python to build on, which is not pinned: `just base` prints it by digest
 # RUNTIME  tflite, or tensorflow, which runs SavedModels as well
+# TARGET   server, or lambda: the same with AWS' runtime client, for a function of AWS Lambda
 # MODEL    what is served: builtin, a name or URL that is pulled now, or a path below models/
 ARG BASE=python:3.11-slim
 
@@ -41,6 +42,19 @@ RUN mkdir -p "$OFFLOAD_CACHE" /ours/opt/offload/models \
     esac \
  && chmod -R u=rwX,go=rX /ours
 
+# What a function has besides, in a tree of its own: all else is the server's, layer by layer. AWS'
+# library describes 400 services, which are 28 MB.
+FROM libraries AS client
+ARG TARGET=server
+RUN mkdir /client \
+ && if test $TARGET = lambda; then \
+        python -m pip --python /opt/offload/venv/bin/python install --no-cache-dir --no-compile \
+            --no-warn-script-location --root /client -r /tmp/build/lambda.txt \
+     && cd /client/opt/offload/venv/lib/python3*/site-packages \
+     && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name dynamodb ! -name s3 -exec rm -r {} + \
+     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash .; \
+    fi
+
 FROM $BASE
 COPY --from=libraries /opt/offload/venv /opt/offload/venv
 COPY --from=ours /ours /
@@ -52,6 +66,9 @@ ENV PATH=/opt/offload/venv/bin:$PATH HOME=/tmp \
 # Proves that the model runs, and leaves the bytecode of what it takes from the standard library.
 RUN offload detect --quiet venv/lib/python3*/site-packages/offload/examples >/dev/null \
  && python -c "import fastapi_offline, httptools, httpx, multipart, prometheus_client, rich, uvicorn, uvloop"
+COPY --from=client /client /
+ARG TARGET=server
+RUN test $TARGET != lambda || python -c "import awslambdaric.bootstrap, boto3; [boto3.client(name, 'us-east-1') for name in ('dynamodb', 's3')]"
 # PORT is where the health check looks: who gives `serve` another --port gives that too.
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PORT=8080
 LABEL offload.runtime=$RUNTIME

@@ -9,8 +9,7 @@ from offload.cli.commands import app
 from offload.cli.parsing.configured import parameters
 from offload.domain import errors
 from offload.drivers import settings
-from offload.drivers.option_settings import OPTIONS
-from offload.drivers.setting_kinds import NAMES
+from offload.drivers.setting_kinds import NAMES, OPTIONS
 
 INTRODUCTION = """# Settings, environment variables, exit codes
 
@@ -48,6 +47,7 @@ FIELDS = {
     "hub": "Address of the model hub.",
     "cache": "The folder of downloaded models and prices.",
     "offline": "Do not ask the model hub.",
+    "function": "The function of `lambda`: its name or ARN.",
     "workers": "Detectors in parallel.",
     "threads": "Threads per detector.",
     "url": "The address of the remote place's server.",
@@ -60,6 +60,8 @@ FIELDS = {
 OTHERS = {
     "OFFLOAD_NATIVE_LOG": "`1` lets LiteRT and TensorFlow write their own messages.",
     "OFFLOAD_EVENTS": "`json` writes events as lines of JSON to standard error, for programs.",
+    "OFFLOAD_BUCKET, OFFLOAD_TABLE": "Of a function alone, set by `provision lambda`: where large "
+    "images wait for it, and where it writes rows ([functions](functions.md)).",
     "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_DATA_HOME": "Where your settings file, `cache` and "
     "`data` are by default.",
     "AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, …": "Credentials and region, as for the AWS CLI.",

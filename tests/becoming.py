@@ -142,10 +142,12 @@ class Spawner:
         words: Sequence[object],
         env: Mapping[str, str] | None = None,
         cwd: str | Path | None = None,
+        module: str = "offload",
     ) -> Begun:
-        """As `subprocess.Popen` with pipes, in a session of its own."""
+        """As `subprocess.Popen` with pipes, in a session of its own; of another `module`, too."""
         assert self._understands(env), "Python would have to start anew"
         request = {
+            "module": module,
             "arguments": list(map(str, words)),
             "environment": {**(os.environ if env is None else env), **self._paths},
             "folder": os.fspath(cwd or Path.cwd()),
@@ -159,7 +161,7 @@ class Spawner:
         for end in theirs:
             os.close(end)
         (out, _), (err, _), (status, _) = pipes
-        return Begun(["offload", *request["arguments"]], status, open(out), open(err))
+        return Begun([module, *map(str, words)], status, open(out), open(err))
 
     def _understands(self, env: Mapping[str, str] | None = None, **others: Any) -> bool:
         here, there = (
@@ -251,7 +253,7 @@ def _turn_into(asked: int, out: int, err: int) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv[1:] = request["arguments"]
-    runpy.run_module("offload", run_name="__main__", alter_sys=True)
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
     sys.exit()
 
 

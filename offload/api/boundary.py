@@ -33,12 +33,11 @@ _KEYWORDS = {
 }  # fmt: skip
 """Options that are no keywords by the same name."""
 _LETTERS, _SWITCHES = {"r": "recursive", "m": "model"}, {"recursive"}
-
-_COMMAND = re.compile(r"offload (detect|advise|profile)((?: [^\s;]+)+)")
-_OTHER = re.compile(r"(offload (?:serve|provision|down|doctor|models|config)(?: [^\s;]+)*)")
-"""Commands that are no functions: they stay as they are typed."""
-_OPTION = re.compile(
-    r"--(where|with) (\w+)|--([a-z-]+)(?:[ =]('[^']*'|https?://\S+|\d[\w%]*|[A-Z_]+\b))?"
+_CALLS = re.compile(r"(detect|advise)\b|profile (?!(?:list|show|export|import|forget)\b)|profile$")
+"""Commands that are functions; others stay as they are typed."""
+_SAID = re.compile(
+    r"offload (?P<command>[a-z]+(?: [^\s;]+)*)|--(?P<option>[a-z-]+)"
+    r"(?:[ =](?P<value>'[^']*'|https?://\S+|\d[\w%]*|[A-Z_]+\b|(?:(?<=where )|(?<=with ))\w+))?"
 )
 
 _log = logging.getLogger("offload")
@@ -110,13 +109,19 @@ def hear(event: Event) -> None:
 
 def in_python(text: str) -> str:
     """A sentence about options, or a command to type, as one about keywords."""
-    parts = _OTHER.split(text)
-    parts[::2] = (_OPTION.sub(_keyword, _COMMAND.sub(_call, part)) for part in parts[::2])
-    return "".join(parts)
+    return _SAID.sub(_in_python, text)
 
 
-def _call(found: re.Match[str]) -> str:
-    words, sources, said = found[2].split(), [], []
+def _in_python(found: re.Match[str]) -> str:
+    command = found["command"]
+    if command is None:
+        return _said(found["option"], found["value"])
+    return _call(command) if _CALLS.match(command) else found[0]
+
+
+def _call(command: str) -> str:
+    function, *words = command.split()
+    sources, said = [], []
     while words:
         word = words.pop(0)
         option = _LETTERS.get(word.strip("-"), word.strip("-"))
@@ -126,11 +131,7 @@ def _call(found: re.Match[str]) -> str:
             said.append(f"{option}=True")
         else:
             said.append(_said(option, words.pop(0)))
-    return f"offload.{found[1]}({', '.join(sources + said)})"
-
-
-def _keyword(found: re.Match[str]) -> str:
-    return _said(found[1] or found[3], found[2] or found[4])
+    return f"offload.{function}({', '.join(sources + said)})"
 
 
 def _said(option: str, value: str | None) -> str:

@@ -17,7 +17,7 @@ from offload.drivers.images.image_files import FileImage, ImageList
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Summary
-from offload.usecases.detect.run import DetectRun, detection
+from offload.usecases.detect.run import DetectRun, detection, stopped_early
 
 _NAMES = tuple(field.name for field in fields(results.Row))
 
@@ -139,8 +139,4 @@ def _rows(request: Request, context: Context) -> Generator[Any]:
         for row in run:
             yield Row.of(row, run.read)
     if not run.complete:
-        failed = run.summary().failed
-        raise OffloadError(
-            f"Stopped early: {failed} images failed, --max-failures is {request.max_failures}.",
-            hint="To continue regardless, leave --max-failures out.",
-        )
+        raise stopped_early(run, request)

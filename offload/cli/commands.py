@@ -5,15 +5,21 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from offload.cli import advise, config, detect, doctor, experiment, models, profile, serve
+from offload.cli import advise, config, detect, doctor, drop, experiment, models, profile, serve
+from offload.cli.function import PLACE
 from offload.cli.parsing import complete
 from offload.cli.parsing.configured import ConfiguredGroup
 from offload.cli.parsing.pages import App, CommandGroup
-from offload.cli.provisioning import machines, provision
+from offload.cli.provisioning import functions, machines, provision
 from offload.version import __version__
 
 _PANELS: dict[str, dict[str, Any]] = {
-    "Run": {"detect": detect.detect, "serve": serve.serve},
+    "Run": {
+        "detect": detect.detect,
+        "serve": serve.serve,
+        "drop": drop.drop,
+        "results": drop.results,
+    },
     "Decide": {"profile": profile.app, "advise": advise.advise, "accuracy": advise.accuracy},
     "Study": {"experiment": experiment.experiment, "report": experiment.report},
     "Machines": {
@@ -78,6 +84,7 @@ def root(
     """
 
 
+provision.app.command(PLACE)(functions.provision)
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():
         if isinstance(_command, typer.Typer):

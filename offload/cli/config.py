@@ -60,17 +60,15 @@ def get(key: Key) -> None:
 def put(
     ctx: typer.Context,
     key: Key,
-    value: Annotated[
-        str,
-        Argument(
-            metavar="VALUE", help="Its value; commas separate several; - reads standard input."
-        ),
-    ],
+    value: Annotated[str, Argument(metavar="VALUE")],
 ) -> None:
     """Set it in your own settings file.
 
     offload config set min-score 0.4
     offload config set token -
+
+    Parameters:
+        value: Its value; commas separate several; - reads standard input.
     """
     from offload.drivers import settings, settings_file
 

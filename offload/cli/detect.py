@@ -1,6 +1,6 @@
 """`offload detect`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Argument
@@ -18,156 +18,62 @@ if TYPE_CHECKING:
 
 def detect(
     ctx: typer.Context,
-    sources: Annotated[
-        list[str],
-        Argument(
-            metavar="SOURCE",
-            help="Image, folder, glob pattern, .txt file with one path per line (relative to the "
-            "current folder), or - for such a list on standard input.",
-        ),
-    ],
+    sources: Annotated[list[str], Argument(metavar="SOURCE")],
     where: options.Where = "local",
     others: Annotated[
         list[str] | None,
         options.place(
-            "--with",
-            "split: the second place (default: remote). auto: more places to choose from, besides "
-            "those on this machine. Repeatable.",
-            "PLACE",
-            autocompletion=complete.several(complete.places.names),
+            "--with", takes="PLACE", autocompletion=complete.several(complete.places.names)
         ),
     ] = None,
     recursive: options.Recursive = False,
     model: options.Model = None,
     labels: options.Labels = None,
     min_score: Annotated[
-        float | None,
-        options.detection(
-            "--min-score",
-            "Drop detections below this score. [default: the model's, 0.25 or 0.5]",
-            "0..1",
-            min=0,
-            max=1,
-        ),
+        float | None, options.detection("--min-score", takes="0..1", min=0, max=1)
     ] = None,
-    classes: Annotated[
-        list[str] | None,
-        options.detection("--class", "Keep only this class, by name or id; repeatable.", "NAME"),
-    ] = None,
+    classes: Annotated[list[str] | None, options.detection("--class", takes="NAME")] = None,
     out: options.Out = None,
     formats: Annotated[
         str,
         options.result(
             "--format",
-            "File formats in --out.",
-            "[jsonl|coco|csv|json],…",
+            takes="[jsonl|coco|csv|json],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "jsonl",
-    annotate: Annotated[
-        bool,
-        options.result(
-            "--annotate",
-            "Write copies with boxes drawn to DIR/annotated, and DIR/gallery.html.",
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool, options.result("--overwrite", "Discard the results already in --out.")
-    ] = False,
-    as_json: Annotated[
-        bool, options.result("--json", "One JSON object per image on standard output.")
-    ] = False,
+    annotate: Annotated[bool, options.result("--annotate")] = False,
+    overwrite: Annotated[bool, options.result("--overwrite")] = False,
+    as_json: Annotated[bool, options.result("--json")] = False,
     url: options.Url = None,
     token: options.Token = None,
     machine: options.MachineName = None,
-    provision: Annotated[
-        bool,
-        options.server(
-            "--provision",
-            "remote: first rent a machine, or start the one you have. split: work here meanwhile, "
-            "rent only if it pays, and restore its state at the end.",
-        ),
-    ] = False,
-    deadline_s: Annotated[
-        float | None,
-        options.duration(
-            "--deadline", "Time in which to finish, such as 5m. Not for remote.", options.limit
-        ),
-    ] = None,
-    max_cost_usd: Annotated[
-        float | None,
-        options.dollars("--max-cost", "split, auto: maximum cost of the run.", options.limit),
-    ] = None,
-    max_failures: Annotated[
-        str | None,
-        options.limit("--max-failures", "Stop when more images than this have failed.", "N|P%"),
-    ] = None,
-    keep_local: Annotated[
-        list[str] | None,
-        options.limit(
-            "--keep-local",
-            "split, remote: images that never leave this machine, such as 'faces/**'; repeatable, "
-            "adds to the setting. [env: OFFLOAD_KEEP_LOCAL]",
-            "PATTERN",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, options.limit("--dry-run", "Only list the images that could leave this machine.")
-    ] = False,
+    provision: Annotated[bool, options.server("--provision")] = False,
+    deadline_s: Annotated[float | None, options.duration("--deadline", kind=options.limit)] = None,
+    max_cost_usd: Annotated[float | None, options.dollars("--max-cost", kind=options.limit)] = None,
+    max_failures: Annotated[str | None, options.limit("--max-failures", takes="N|P%")] = None,
+    keep_local: Annotated[list[str] | None, options.limit("--keep-local", takes="PATTERN")] = None,
+    dry_run: Annotated[bool, options.limit("--dry-run")] = False,
     container_image: options.ContainerImage = None,
     cpus: options.Cpus = None,
     memory: options.Memory = None,
     replicas: options.Replicas = None,
-    keep: Annotated[
-        bool,
-        options.container(
-            "--keep",
-            "Keep containers running after the run, those of split too. To remove them: offload "
-            "down.",
-        ),
-    ] = False,
+    keep: Annotated[bool, options.container("--keep")] = False,
     keep_as: options.KeepAs = None,
     concurrency: options.Concurrency = None,
     timeout_s: options.TimeoutS = 60.0,
-    fallback: Annotated[
-        str | None,
-        options.sending(
-            "--fallback",
-            "Detect here the images that get no answer there.",
-            **complete.one_of("local"),
-        ),
-    ] = None,
+    fallback: Annotated[Literal["local"] | None, options.sending("--fallback")] = None,
     upload_max_side: Annotated[
-        int | None,
-        options.sending(
-            "--upload-max-side", "Send smaller copies of larger pictures.", "PX", min=16
-        ),
+        int | None, options.sending("--upload-max-side", takes="PX", min=16)
     ] = None,
     upload_quality: options.UploadQuality = 90,
     strip_metadata: options.StripMetadata = False,
     workers: options.Workers = None,
     threads: options.Threads = None,
-    max_detections: Annotated[
-        int,
-        options.rare(
-            "--max-detections", "Keep at most this many detections per image, the best.", "N", min=1
-        ),
-    ] = 300,
-    max_iou: Annotated[
-        float,
-        options.rare(
-            "--iou",
-            "Drop a box whose overlap (IoU) with a better one of its class is larger.",
-            "0..1",
-            min=0,
-            max=1,
-        ),
-    ] = 0.7,
+    max_detections: Annotated[int, options.rare("--max-detections", takes="N", min=1)] = 300,
+    max_iou: Annotated[float, options.rare("--iou", takes="0..1", min=0, max=1)] = 0.7,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
-    max_retries: Annotated[
-        int,
-        options.rare("--max-retries", "remote, container: retries per image.", "N", min=0),
-    ] = 5,
+    max_retries: Annotated[int, options.rare("--max-retries", takes="N", min=0)] = 5,
     offline: options.Offline = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
@@ -181,6 +87,33 @@ def detect(
     Standard output carries the results, standard error the progress. Exit codes: 0 done, 1 an
     explained failure, 2 usage, 3 some images failed and the rest are done, 4 the place is not
     available, 130 interrupted.
+
+    Parameters:
+        sources: Image, folder, glob pattern, .txt file with one path per line (relative to the
+            current folder), or - for such a list on standard input.
+        others: split: the second place (default: remote). auto: more places to choose from, besides
+            those on this machine. Repeatable.
+        min_score: Drop detections below this score. [default: the model's, 0.25 or 0.5]
+        classes: Keep only this class, by name or id; repeatable.
+        formats: File formats in --out.
+        annotate: Write copies with boxes drawn to DIR/annotated, and DIR/gallery.html.
+        overwrite: Discard the results already in --out.
+        as_json: One JSON object per image on standard output.
+        provision: remote: first rent a machine, or start the one you have. split: work here
+            meanwhile, rent only if it pays, and restore its state at the end.
+        deadline_s: Time in which to finish, such as 5m. Not for remote.
+        max_cost_usd: split, auto: maximum cost of the run.
+        max_failures: Stop when more images than this have failed.
+        keep_local: split, remote: images that never leave this machine, such as 'faces/**';
+            repeatable, adds to the setting. [env: OFFLOAD_KEEP_LOCAL]
+        dry_run: Only list the images that could leave this machine.
+        keep: Keep containers running after the run, those of split too. To remove them: offload
+            down.
+        fallback: Detect here the images that get no answer there.
+        upload_max_side: Send smaller copies of larger pictures.
+        max_detections: Keep at most this many detections per image, the best.
+        max_iou: Drop a box whose overlap (IoU) with a better one of its class is larger.
+        max_retries: remote, container: retries per image.
     """
     from offload import bootstrap
     from offload.domain.errors import UsageError
@@ -220,11 +153,10 @@ def _carry_out(
 
     from offload import bootstrap
     from offload.cli.provisioning.renting import asked_for, renting
-    from offload.domain.errors import OffloadError
     from offload.domain.events import Downloaded, Event
     from offload.render import detections, progress
     from offload.usecases.detect import record
-    from offload.usecases.detect.run import detection
+    from offload.usecases.detect.run import detection, stopped_early
 
     bring_up, rental = asked_for(request, say, configured, provision=provision)
     heard: set[type[Event]] = set()
@@ -268,9 +200,6 @@ def _carry_out(
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:
-        raise OffloadError(
-            f"Stopped early: {run.failed} images failed, --max-failures is {request.max_failures}.",
-            hint="To continue regardless, run the same command without --max-failures.",
-        )
+        raise stopped_early(run, request)
     if run.failed:
         raise typer.Exit(SOME_FAILED)

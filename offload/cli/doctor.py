@@ -11,25 +11,11 @@ from offload.cli.parsing.configured import is_typed
 
 def doctor(
     ctx: typer.Context,
-    what: Annotated[
-        str | None,
-        Argument(
-            metavar="aws",
-            help="Check what renting machines on AWS needs.",
-            autocompletion=lambda: ["aws"],
-        ),
-    ] = None,
+    what: Annotated[str | None, Argument(metavar="aws", autocompletion=lambda: ["aws"])] = None,
     region: options.Region = None,
     profile: options.Profile = None,
-    subnet: Annotated[
-        str | None,
-        options.account(
-            "--subnet", "Subnet of the machine. [default: any of the default network]", "ID"
-        ),
-    ] = None,
-    policy: Annotated[
-        bool, options.account("--policy", "Only print the least IAM policy that renting needs.")
-    ] = False,
+    subnet: Annotated[str | None, options.account("--subnet", takes="ID")] = None,
+    policy: Annotated[bool, options.account("--policy")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Show what works here: runtimes, models, hub, Docker, AWS.
@@ -37,7 +23,13 @@ def doctor(
         offload doctor
         offload doctor aws --region eu-central-1
 
-    With aws: credentials, region, quota, and which permissions are missing. Nothing is created.
+    With aws: credentials, region, quota, and which permissions are missing, of functions those to
+    look for them. Nothing is created.
+
+    Parameters:
+        what: Check what machines and functions on AWS need.
+        subnet: Subnet of the machine. [default: any of the default network]
+        policy: Only print the least IAM policy that renting needs.
     """
     import json
 
@@ -46,7 +38,7 @@ def doctor(
     from offload.drivers.aws import iam
     from offload.render import tables
     from offload.usecases import doctor
-    from offload.usecases.provision import cloud_diagnosis
+    from offload.usecases.provision import cloud_diagnosis, functions
 
     typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
     if what != "aws" and (what is not None or typed):
@@ -58,7 +50,10 @@ def doctor(
     if what is None:
         tables.facts(doctor.facts(bootstrap.context().settings), as_json=as_json)
         return
-    found, missing = cloud_diagnosis.facts(bootstrap.context(), region, profile, subnet)
+    context = bootstrap.context()
+    found, missing = cloud_diagnosis.facts(context, region, profile, subnet)
+    if found["credentials"]:
+        found["functions"] = functions.permissions(context, region, profile)
     tables.facts(found, as_json=as_json)
     if missing is not None:
         raise missing
@@ -81,7 +76,7 @@ def trust() -> None:
 
 
 def examples(
-    folder: Annotated[str, Argument(metavar="DIR", help="Folder to write them to.")],
+    folder: Annotated[str, Argument(metavar="DIR")],
 ) -> None:
     """Write example pictures to a folder, and print their paths.
 
@@ -89,6 +84,9 @@ def examples(
 
     Twelve are the project's own; more photos come from matplotlib and scikit-image where installed.
     Nothing is downloaded.
+
+    Parameters:
+        folder: Folder to write them to.
     """
     from offload.usecases import examples
 

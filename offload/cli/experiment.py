@@ -25,77 +25,32 @@ def experiment(
     sources: options.Sources,
     out: options.Out = None,
     where: options.Places = "local",
-    images: Annotated[
-        Any,
-        options.levels(
-            "--images",
-            "N,…",
-            "Numbers of images. [default: 1,2,5,10,20,50,100,200, up to those there are]",
-            _grid,
-        ),
-    ] = None,
-    repeats: Annotated[int, _grid("--repeats", "Runs of each cell.", "N", min=1, max=1000)] = 3,
+    images: Annotated[Any, options.levels("--images", "N,…", kind=_grid)] = None,
+    repeats: Annotated[int, _grid("--repeats", takes="N", min=1, max=1000)] = 3,
     concurrency: Annotated[
-        Any,
-        options.levels(
-            "--concurrency", "N,…", "remote, container: requests in flight.", _grid, most=1024
-        ),
+        Any, options.levels("--concurrency", "N,…", most=1024, kind=_grid)
     ] = None,
-    replicas: Annotated[
-        Any,
-        options.levels("--replicas", "N,…", "container: numbers of containers.", _grid, most=64),
-    ] = None,
+    replicas: Annotated[Any, options.levels("--replicas", "N,…", most=64, kind=_grid)] = None,
     cpus: Annotated[
-        Any,
-        options.levels(
-            "--cpus", "CORES,…", "container: core limits of each.", _grid, float, 0.01, 1024
-        ),
+        Any, options.levels("--cpus", "CORES,…", kind=_grid, number=float, least=0.01, most=1024)
     ] = None,
     upload_max_side_px: Annotated[
-        Any,
-        options.levels(
-            "--upload-max-side",
-            "PX,…",
-            "remote, container: longest sides of smaller copies; full: no copies.",
-            _grid,
-            _side_px,
-            least=16,
-        ),
+        Any, options.levels("--upload-max-side", "PX,…", least=16, kind=_grid, number=_side_px)
     ] = None,
     link_mbit: Annotated[
-        Any,
-        options.levels(
-            "--link", "MBIT,…", "remote: rates to shape the link to.", _grid, float, least=0.001
-        ),
+        Any, options.levels("--link", "MBIT,…", least=0.001, kind=_grid, number=float)
     ] = None,
     recursive: options.Recursive = False,
     model: options.Model = None,
     labels: options.Labels = None,
     url: options.Url = None,
     machine: options.MachineName = None,
-    price: Annotated[
-        float | None,
-        options.dollars("--price", "Price per hour of the server at --url.", options.server),
-    ] = None,
+    price: Annotated[float | None, options.dollars("--price", kind=options.server)] = None,
     memory: options.Memory = None,
-    plan: Annotated[
-        bool, options.result("--plan", "Only show the cells, their time and cost.")
-    ] = False,
-    cold: Annotated[
-        bool,
-        options.rare("--cold", "Start each place anew for every cell, and count its cold start."),
-    ] = False,
-    seed: Annotated[
-        int, options.rare("--seed", "Random seed for the images and the order of the cells.", "N")
-    ] = 0,
-    link_command: Annotated[
-        str | None,
-        options.rare(
-            "--link-command",
-            "Command that shapes the link, such as 'my-shaper --rate {mbit}'.",
-            "COMMAND",
-        ),
-    ] = None,
+    plan: Annotated[bool, options.result("--plan")] = False,
+    cold: Annotated[bool, options.rare("--cold")] = False,
+    seed: Annotated[int, options.rare("--seed", takes="N")] = 0,
+    link_command: Annotated[str | None, options.rare("--link-command", takes="COMMAND")] = None,
     offline: options.Offline = False,
     yes: consent.Yes = False,
     quiet: options.Quiet = False,
@@ -108,6 +63,21 @@ def experiment(
     Each cell is one offload detect in a process of its own; it is on disk before the next begins.
     After an interruption the same command continues. Exit codes: 0 done, 1 an explained failure, 2
     usage, 3 some cells failed and the rest are done, 130 interrupted.
+
+    Parameters:
+        images: Numbers of images. [default: 1,2,5,10,20,50,100,200, up to those there are]
+        repeats: Runs of each cell.
+        concurrency: not local: requests in flight.
+        replicas: container: numbers of containers.
+        cpus: container: core limits of each.
+        upload_max_side_px: remote, container, lambda: longest sides of smaller copies; full: no
+            copies.
+        link_mbit: remote: rates to shape the link to.
+        price: Price per hour of the server at --url.
+        plan: Only show the cells, their time and cost.
+        cold: Start each place anew for every cell, and count its cold start.
+        seed: Random seed for the images and the order of the cells.
+        link_command: Command that shapes the link, such as 'my-shaper --rate {mbit}'.
     """
     import sys
 
@@ -178,32 +148,21 @@ def _run(study: "StudySetup", out: str, *, yes: bool, quiet: bool) -> None:
 
 
 def report(
-    study: Annotated[
-        str, Argument(metavar="STUDY", help="The folder that offload experiment wrote.")
-    ],
-    out: Annotated[
-        str | None,
-        options.result(
-            "--out -o",
-            "A .pdf or an .html file, or a folder for both. [default: the study's]",
-            "FILE",
-        ),
-    ] = None,
-    template: Annotated[
-        str | None,
-        options.rare(
-            "--template",
-            "Templates of your own that replace those of the same name: report.html, report.typ, "
-            "sentences.toml, conclusions.html, …",
-            "DIR",
-        ),
-    ] = None,
+    study: Annotated[str, Argument(metavar="STUDY")],
+    out: Annotated[str | None, options.result("--out -o", takes="FILE")] = None,
+    template: Annotated[str | None, options.rare("--template", takes="DIR")] = None,
 ) -> None:
     """Write up a study: figures, and conclusions with their numbers.
 
         offload report study/ -o report.pdf
 
     A PDF of at most eight pages, or one self-contained HTML file. Prints the paths.
+
+    Parameters:
+        study: The folder that offload experiment wrote.
+        out: A .pdf or an .html file, or a folder for both. [default: the study's]
+        template: Templates of your own that replace those of the same name: report.html,
+            report.typ, sentences.toml, conclusions.html, …
     """
     from offload.render.report import build
     from offload.usecases.experiment.study import recorded

@@ -30,19 +30,15 @@ def list_models(as_json: options.AsJson = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[
-        str,
-        Argument(
-            metavar="NAME",
-            help="A name from the list, a file, or a folder.",
-            autocompletion=complete.models,
-        ),
-    ],
+    name: Annotated[str, Argument(metavar="NAME", autocompletion=complete.models)],
     as_json: options.AsJson = False,
 ) -> None:
     """Show one model: source, licence, classes, SHA-256.
 
     offload models show efficientdet-lite0
+
+    Parameters:
+        name: A name from the list, a file, or a folder.
     """
     from offload import bootstrap
     from offload.render import tables
@@ -53,20 +49,18 @@ def show(
 
 @app.command()
 def pull(
-    name: Annotated[
-        str,
-        Argument(
-            metavar="NAME",
-            help="A name from the list, a hub handle or a URL.",
-            autocompletion=complete.models,
-        ),
-    ],
-    force: Annotated[bool, options.rare("--force", "Fetch it again even if it is here.")] = False,
-    quiet: Annotated[bool, options.rare("--quiet -q", "Show no progress.")] = False,
+    name: Annotated[str, Argument(metavar="NAME", autocompletion=complete.models)],
+    force: Annotated[bool, options.rare("--force")] = False,
+    quiet: Annotated[bool, options.rare("--quiet -q")] = False,
 ) -> None:
     """Fetch a model, so that it can be used offline.
 
     offload models pull efficientdet-lite0
+
+    Parameters:
+        name: A name from the list, a hub handle or a URL.
+        force: Fetch it again even if it is here.
+        quiet: Show no progress.
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded

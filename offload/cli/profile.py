@@ -39,12 +39,7 @@ def run(
     sources: options.Sources,
     recursive: options.Recursive = False,
     where: options.Places = "local",
-    budget_s: Annotated[
-        float,
-        options.duration(
-            "--budget", "Time to measure one place, about. [default: 10s]", options.limit
-        ),
-    ] = 10.0,
+    budget_s: Annotated[float, options.duration("--budget", kind=options.limit)] = 10.0,
     model: options.Model = None,
     labels: options.Labels = None,
     url: options.Url = None,
@@ -53,14 +48,7 @@ def run(
     concurrency: options.Concurrency = None,
     timeout_s: options.TimeoutS = 60.0,
     upload_max_side: Annotated[
-        int | None,
-        options.sending(
-            "--upload-max-side",
-            "Longest side of smaller copies to measure too. [default: some, if the "
-            "link is the bottleneck]",
-            "PX",
-            min=16,
-        ),
+        int | None, options.sending("--upload-max-side", takes="PX", min=16)
     ] = None,
     upload_quality: options.UploadQuality = 90,
     strip_metadata: options.StripMetadata = False,
@@ -69,10 +57,8 @@ def run(
     memory: options.Memory = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
-    as_json: Annotated[
-        bool, options.result("--json", "Every sample as JSON, as offload profile export.")
-    ] = False,
-    as_csv: Annotated[bool, options.result("--csv", "Every sample as a line of CSV.")] = False,
+    as_json: Annotated[bool, options.result("--json")] = False,
+    as_csv: Annotated[bool, options.result("--csv")] = False,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     offline: options.Offline = False,
     yes: consent.Yes = False,
@@ -87,6 +73,13 @@ def run(
     Measures the cold start, the link, and part of the job at each place. Exit codes: 0 done, 1 an
     explained failure, 2 usage, 4 a place is not available and the others are measured, 130
     interrupted.
+
+    Parameters:
+        budget_s: Time to measure one place, about. [default: 10s]
+        upload_max_side: Longest side of smaller copies to measure too. [default: some, if the link
+            is the bottleneck]
+        as_json: Every sample as JSON, as offload profile export.
+        as_csv: Every sample as a line of CSV.
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded
@@ -148,13 +141,14 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 
 @app.command()
 def export(
-    file: Annotated[
-        str, Argument(metavar="FILE", help="File to write; - for standard output.")
-    ] = "-",
+    file: Annotated[str, Argument(metavar="FILE")] = "-",
 ) -> None:
     """Write everything measured as JSON.
 
     offload profile export measured.json
+
+    Parameters:
+        file: File to write; - for standard output.
     """
     from offload import bootstrap
     from offload.render import messages
@@ -166,15 +160,15 @@ def export(
 
 @app.command("import")
 def import_measurements(
-    file: Annotated[
-        str,
-        Argument(metavar="FILE", help="JSON as exported, or a CSV table of jobs that you timed."),
-    ],
+    file: Annotated[str, Argument(metavar="FILE")],
     model: options.ModelOfTable = "imported",
 ) -> None:
     """Keep what was measured elsewhere, or jobs timed by hand.
 
     offload profile import measured.json
+
+    Parameters:
+        file: JSON as exported, or a CSV table of jobs that you timed.
     """
     from offload import bootstrap
     from offload.render import messages, profiles
@@ -187,16 +181,16 @@ def import_measurements(
 
 @app.command()
 def forget(
-    numbers: Annotated[
-        list[int] | None, Argument(metavar="ID", help="Numbers from the list.")
-    ] = None,
-    everything: Annotated[
-        bool, options.rare("--all", "All measurements and outcomes of predictions.")
-    ] = False,
+    numbers: Annotated[list[int] | None, Argument(metavar="ID")] = None,
+    everything: Annotated[bool, options.rare("--all")] = False,
 ) -> None:
     """Forget measurements.
 
     offload profile forget 3 4
+
+    Parameters:
+        numbers: Numbers from the list.
+        everything: All measurements and outcomes of predictions.
     """
     from offload import bootstrap
     from offload.render import messages

@@ -1,59 +1,30 @@
 """`offload serve`."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from offload.cli import consent
-from offload.cli.parsing import complete, options
-from offload.domain.errors import UsageError, meant
+from offload.cli.parsing import options
 
 _address = options.panel("Address")
 _log = options.panel("Access log")
-_FORMATS = "text", "json"
 
 
 def serve(
     ctx: typer.Context,
-    host: Annotated[
-        str,
-        _address(
-            "--host",
-            "Address to listen on; 0.0.0.0 lets other computers in, with the token.",
-            "ADDRESS",
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, _address("--port", "Port to listen on; 0 for any free one.", "N", min=0, max=65535)
-    ] = 8080,
-    token: Annotated[
-        str | None,
-        _address(
-            "--token",
-            "Token that clients must send. Prefer the variable: others on this machine can read "
-            "command lines. [default: a new one where others can connect] [env: OFFLOAD_TOKEN]",
-            "TEXT",
-        ),
-    ] = None,
+    host: Annotated[str, _address("--host", takes="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, _address("--port", takes="N", min=0, max=65535)] = 8080,
+    token: Annotated[str | None, _address("--token", takes="TEXT")] = None,
     model: options.Model = None,
     labels: options.Labels = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
-    access_log: Annotated[
-        bool, _log("--access-log/--no-access-log", "A line on standard error for each request.")
-    ] = False,
-    log_format: Annotated[
-        str,
-        _log("--log-format", "Format of the access log.", **complete.one_of(*_FORMATS)),
-    ] = "text",
-    queue: Annotated[
-        int,
-        options.rare("--queue", "Requests that may wait for a detector; more get 429.", "N", min=0),
-    ] = 256,
-    max_bytes: Annotated[
-        int, options.rare("--max-bytes", "Refuse larger requests.", "BYTES", min=1)
-    ] = 32 * 2**20,
+    access_log: Annotated[bool, _log("--access-log/--no-access-log")] = False,
+    log_format: Annotated[Literal["text", "json"], _log("--log-format")] = "text",
+    queue: Annotated[int, options.rare("--queue", takes="N", min=0)] = 256,
+    max_bytes: Annotated[int, options.rare("--max-bytes", takes="BYTES", min=1)] = 32 * 2**20,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
@@ -64,16 +35,22 @@ def serve(
 
     Prints the command for the other computer. On Ctrl-C or SIGTERM it takes no more requests,
     finishes those in progress, and ends with exit code 0.
+
+    Parameters:
+        host: Address to listen on; 0.0.0.0 lets other computers in, with the token.
+        port: Port to listen on; 0 for any free one.
+        token: Token that clients must send. Prefer the variable: others on this machine can read
+            command lines. [default: a new one where others can connect] [env: OFFLOAD_TOKEN]
+        access_log: A line on standard error for each request.
+        log_format: Format of the access log.
+        queue: Requests that may wait for a detector; more get 429.
+        max_bytes: Refuse larger requests.
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded
     from offload.render import access, messages, progress
     from offload.usecases import serve
 
-    if log_format not in _FORMATS:
-        raise UsageError(
-            f"--log-format takes text or json, not {log_format!r}.{meant(log_format, _FORMATS)}"
-        )
     say = messages.Messages(quiet=quiet)
     wanted = serve.Options(**options.fields(ctx, serve.Options))
     opens = consent.typed_again("--host", "0.0.0.0")  # noqa: S104 - what to type

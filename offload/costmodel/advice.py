@@ -132,7 +132,7 @@ def _break_evens(
         found.append(breakeven.along("image size", base, other, goal))
     if billing.usd_per_h:
         found.append(breakeven.value_of_hour(here, there))
-        if goal.value_of_time_usd_per_h is not None:
+        if goal.value_of_time_usd_per_h is not None and not other.traits.by_call:
             found.append(breakeven.price(here, there, billing, goal.value_of_time_usd_per_h))
     return found
 
@@ -182,6 +182,7 @@ def _option(advice: Advice, option: Option) -> Json:
         "on_this_machine": not lane.traits.leaves_machine or lane.key in advice.served_here,
         "seconds_interval": [option.low_s, option.high_s],
         "usd_interval": [option.low_usd, option.high_usd],
+        "usd_per_1000_images": 1000 * option.usd / max(1, advice.goal.images),
         "p_best": choice.p_best.get(lane.name),
         "expected_loss": choice.expected_loss.get(lane.name),
         "terms": {name: _term(term, UNITS[name]) for name, term in lane.terms().items()},

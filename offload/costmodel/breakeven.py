@@ -126,7 +126,7 @@ def value_of_hour(base: Option, other: Option) -> BreakEven:
 def price(base: Option, other: Option, billing: Billing, value_usd_per_h: float) -> BreakEven:
     """The price of `other`'s machine per hour up to which it pays, an hour being worth so much."""
     gain_usd = (base.draws_s - other.draws_s) * value_usd_per_h / 3600 + base.draws_usd
-    hourly_usd = sum(billing.parts_usd_per_h().values())
+    hourly_usd = billing.all_usd_per_h
     with np.errstate(divide="ignore", invalid="ignore"):
         whole = hourly_usd * gain_usd / other.draws_usd
     # What is rented beside the instance costs the same whatever that costs.

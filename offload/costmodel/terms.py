@@ -67,7 +67,8 @@ class Candidate:
     later on: a new connection, the first inference. `efficiency` is the measured time per image
     over that of the slowest stage. `noise` is what one run differs from another by, a factor.
     `service_cv` and `bytes_cv` are how much images differ, as standard deviation over mean. In a
-    `serial` lane the stages follow each other instead of overlapping.
+    `serial` lane the stages follow each other instead of overlapping. `init_s` is what each slot
+    takes to start, where it has to.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Candidate:
     serial: bool = False
     key: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
+    init_s: Draws | None = None
 
     @property
     def place(self) -> str:

@@ -77,6 +77,7 @@ def _hardware(machine: Mapping[str, Any]) -> list[Any]:
 class StartPhase(StrEnum):
     """What a place's start consists of. A rented machine is created, or switched on, and waited for
     until it runs, boots and its engine answers; it gets our image, and the container that serves.
+    INIT is that of a function that had to start for its first call.
     """
 
     API = "api"
@@ -89,6 +90,7 @@ class StartPhase(StrEnum):
     CONTAINER = "container"
     CREATE = "create"
     LOAD = "load"
+    INIT = "init"
     WARM_UP = "warm-up"
 
 

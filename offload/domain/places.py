@@ -10,6 +10,12 @@ SPLIT, AUTO = "split", "auto"
 measurements decide.
 """
 
+CALLS = 10
+"""Calls of a function at a time, unless said otherwise: more start more environments, each of which
+costs seconds before it answers. New accounts may not run more, either
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+"""
+
 REMOTE = "remote"
 """The other place of a split unless another is named: a server, or a machine that is rented."""
 
@@ -36,9 +42,10 @@ class PlaceTraits:
     images leave this machine, money flows, `--keep-local` applies.
 
     `title` is what reports call it, `phrase` what follows "Run it". `options` are the fields of a
-    request that mean something there. `has_own_model` is true of a server that was there before: it
-    is asked which model it has. Of places that are equally good the one of the lowest `simplicity`
-    is taken.
+    request that mean something there. `by_call` is true where calls are billed, and no hours of a
+    machine: what runs them starts with a call, and may be cold. `has_own_model` is true of a server
+    that was there before: it is asked which model it has. Of places that are equally good the one
+    of the lowest `simplicity` is taken.
     """
 
     name: str
@@ -48,10 +55,16 @@ class PlaceTraits:
     uses_link: bool = True
     rented: bool = True
     in_process: bool = False
+    by_call: bool = False
     has_own_model: bool = False
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100
+
+    @property
+    def image_share(self) -> float:
+        """Of the bytes on its link, those of images: in a call, base64 makes four of three."""
+        return 0.75 if self.by_call else 1.0
 
     def takes(self, option: str) -> bool:
         """Whether a field of a request means something there. Which images stay is to be said of

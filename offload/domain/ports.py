@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from offload.domain.typed import Name
 from offload.domain.vision import Detections, Image, InputSpec, Pixels, RawDetections, Selection
@@ -129,6 +129,14 @@ class Place(Protocol):
         Raises:
             PlaceUnavailable: it cannot be reached or started.
         """
+
+
+@runtime_checkable
+class Coolable(Protocol):
+    """A place whose cold start can be asked for."""
+
+    def cool(self) -> None:
+        """Have the next call be a cold one, as far as that may be asked for."""
 
 
 class Stream(Protocol):

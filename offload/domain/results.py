@@ -81,7 +81,7 @@ _PLAIN_FIELDS = tuple(f.name for f in fields(Row) if f.name not in {"detections"
 
 CSV_COLUMNS = (
     "path", "width", "height", "bytes", "label", "id", "score", "ymin", "xmin", "ymax", "xmax",
-    "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
+    "where", "sent_bytes", "read_s", "prepare_s", "upload_wait_s", "upload_s", "init_s", "queue_s",
     "decode_s", "infer_s", "download_s", "model", "model_sha256", "fallback", "error",
     "note",
 )  # fmt: skip
@@ -103,11 +103,6 @@ def to_records(rows: Iterable[Row]) -> list[Json]:
     """
     lines = (line for row in rows if row.detections for line in csv_lines(row))
     return [{name: line[name] for name in CSV_COLUMNS} for line in lines]
-
-
-def coco_image(row: Row, image_id: int) -> Json:
-    """The `images` entry of a COCO document."""
-    return {"id": image_id, "file_name": row.path, "width": row.width, "height": row.height}
 
 
 def coco_annotations(row: Row, image_id: int, first_id: int) -> Iterator[Json]:

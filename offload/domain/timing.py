@@ -15,18 +15,25 @@ _RENAMED = {"turn_s": "upload_wait_s"}
 @dataclass(frozen=True, slots=True)
 class Durations:
     """Where one image's seconds went, in the order of its way: reading, preparing what is sent,
-    waiting for its turn on the uplink, sending it; then, where the detector is: waiting for a free
-    one, decoding, inference; and receiving the answer. What a place does not do takes it 0 s.
+    waiting for its turn on the uplink, sending it; then, where the detector is: starting what it
+    runs in, where that is done for this image, waiting for a free one, decoding, inference; and
+    receiving the answer. What a place does not do takes it 0 s.
     """
 
     read_s: Seconds = 0.0
     prepare_s: Seconds = 0.0
     upload_wait_s: Seconds = 0.0
     upload_s: Seconds = 0.0
+    init_s: Seconds = 0.0
     queue_s: Seconds = 0.0
     decode_s: Seconds = 0.0
     infer_s: Seconds = 0.0
     download_s: Seconds = 0.0
+
+    @property
+    def there_s(self) -> float:
+        """What it kept busy where the detector is."""
+        return self.init_s + self.queue_s + self.decode_s + self.infer_s
 
     @property
     def total_s(self) -> float:

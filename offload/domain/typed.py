@@ -57,6 +57,11 @@ def parse(kind: type[T], text: bytes) -> T:
         raise ValueError("it is nested too deeply") from error
 
 
+def builtins(document: Any) -> Any:
+    """A dataclass as JSON types, bytes as base64 text."""
+    return msgspec.to_builtins(document)
+
+
 def encoded(document: Any) -> bytes:
     """A dataclass as JSON text; what is no Unicode in the name of a file becomes `?`."""
-    return json.dumps(msgspec.to_builtins(document), ensure_ascii=False).encode(errors="replace")
+    return json.dumps(builtins(document), ensure_ascii=False).encode(errors="replace")

@@ -141,6 +141,10 @@ def _sixtieths(count: int, whole: str, rest: str) -> str:
     return f"{count // 60} {whole}" + (f" {count % 60} {rest}" if count % 60 else "")
 
 
+def rounded(value: float) -> float:
+    """What is shown of a number: two digits below 10, three from there on."""
+    return float(f"{value:.2g}" if value < _THREE_DIGITS_FROM else f"{value:.3g}")
+
+
 def _digits(value: float) -> str:
-    rounded = float(f"{value:.2g}" if value < _THREE_DIGITS_FROM else f"{value:.3g}")
-    return f"{rounded:.6f}".rstrip("0").rstrip(".")
+    return f"{rounded(value):.6f}".rstrip("0").rstrip(".")

@@ -16,8 +16,7 @@ from typing import Any
 from offload.domain.errors import UsageError, meant
 from offload.drivers import trust
 from offload.drivers.http import web
-from offload.drivers.option_settings import OPTIONS
-from offload.drivers.setting_kinds import checked, parsed
+from offload.drivers.setting_kinds import OPTIONS, checked, parsed
 
 LOCAL_FILE = "offload.toml"
 _MOST_BYTES = 2**20
@@ -59,6 +58,7 @@ class Settings:
     history: bool = True
     checkip: str
     keep_local: list[str] = field(default_factory=list)
+    function: str = "offload"
     origins: Mapping[str, Setting]
     token_url: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -73,6 +73,11 @@ class Settings:
     def machines_path(self) -> str:
         """The folder of what is known of rented machines."""
         return os.path.join(self.data, "machines")
+
+    @property
+    def functions_path(self) -> str:
+        """The folder of what is known of functions that were brought up here."""
+        return os.path.join(self.data, "functions")
 
     @property
     def models_path(self) -> str:
@@ -235,7 +240,7 @@ def content(file: str) -> bytes:
     """What is in a settings file; nothing if there is none."""
     try:
         # A pipe would be waited for.
-        with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             return stream.read(_MOST_BYTES)
     except FileNotFoundError:
         return b""

@@ -6,7 +6,7 @@ import tomlkit
 
 from offload.domain.errors import UsageError
 from offload.drivers import settings
-from offload.drivers.folders.files import atomic_write, why
+from offload.drivers.folders.files import atomic_write, explained
 from offload.drivers.setting_kinds import checked, parsed
 
 
@@ -24,10 +24,8 @@ def put(key: str, text: str) -> settings.Setting:
         (name for name in table if name.replace("-", "_") == key), settings.typed_as(key)
     )
     document[spelled] = value
-    try:
+    with explained(f"The settings file {file} cannot be written", "", UsageError):
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
         with atomic_write(os.path.realpath(file), mode=0o600) as stream:  # it may hold a token
             stream.write(tomlkit.dumps(document))
-    except OSError as error:
-        raise UsageError(f"The settings file {file} cannot be written: {why(error)}.") from error
     return settings.Setting(value, file)

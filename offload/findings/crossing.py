@@ -15,13 +15,13 @@ from offload.findings.study import TOTAL, Study, Variant
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Of two lanes the one that is faster with `most` images, and the other.
+    """Of two lanes the one that is faster with `most` images by a column of seconds, and the other.
 
     `clear_from` is the number of images, of those that were run, from which on the faster one is so
     beyond chance; None if not even with `most`. `unclear` is the largest number with which neither
     is, `ahead` the largest with which one is, and which one. `images` is where they change places,
     if the slower one is ahead beyond chance somewhere below: where the lines between the measured
-    medians last cross, after `before` images and no later than with `after`.
+    medians last cross, no later than with `after` images.
     """
 
     slow: Variant
@@ -32,8 +32,8 @@ class Crossing:
     unclear: int | None
     ahead: tuple[int, Variant] | None
     images: Estimate | None
-    before: int
     after: int
+    column: str
 
 
 def between(study: Study, one: Variant, other: Variant, column: str = TOTAL) -> Crossing | None:
@@ -67,8 +67,8 @@ def between(study: Study, one: Variant, other: Variant, column: str = TOTAL) -> 
         unclear=max((n for n, c, x in each if not (c or x)), default=None),
         ahead=max(((n, fast if c else slow) for n, c, x in each if c or x), default=None),
         images=estimates.of_draws(root, roots[np.isfinite(roots)], runs) if crosses else None,
-        before=max((n for n in numbers if n < after), default=after),
         after=after,
+        column=column,
     )
 
 

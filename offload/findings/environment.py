@@ -1,6 +1,5 @@
 """What a study ran on, as far as its document says."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,91 +10,50 @@ _MOST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
-class HostFacts:
-    """A computer; None and empty for what is not known."""
+class Facts:
+    """A document that may lack anything, or hold something else."""
 
-    cpu: str = ""
-    cores: int | None = None
-    usable_cores: int | None = None
-    memory_bytes: int | None = None
-    system: str = ""
-    python: str = ""
-    gpu: str = ""
+    document: Any = None
 
-    @classmethod
-    def of(cls, document: Any) -> "HostFacts | None":
-        """Out of a document; None if it is none."""
-        if not _part(document):
-            return None
-        known: dict[str, Any] = {n: text(document, n) for n in ("cpu", "system", "python", "gpu")}
-        for name in ("cores", "usable_cores", "memory_bytes"):
-            known[name] = round(value) if (value := _number(document, name)) else None
-        return cls(**known)
+    def __bool__(self) -> bool:
+        return bool(self._part())
 
+    def part(self, *path: str) -> "Facts":
+        """What is below a path."""
+        return Facts(self._part(*path))
 
-@dataclass(frozen=True, slots=True)
-class PlaceFacts:
-    """A place as it was found: its machine, its link, what it was rented as, and its model."""
+    def text(self, *path: str) -> str:
+        """A text at a path; empty where there is none."""
+        found = self._part(*path[:-1]).get(path[-1])
+        return plain(found) if isinstance(found, str) else ""
 
-    host: HostFacts | None = None
-    goodput_bytes_per_s: float | None = None
-    rtt_s: float | None = None
-    instance_type: str = ""
-    region: str = ""
-    usd_per_h: float | None = None
-    tunnel: bool = False
-    runtime: str = ""
-    sha256: str = ""
-    min_score: float | None = None
+    def number(self, *path: str) -> float | None:
+        """A number above zero at a path; None where there is none."""
+        value = self._part(*path[:-1]).get(path[-1])
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST:
+            return float(value)
+        return None
+
+    def _part(self, *path: str) -> dict[str, Any]:
+        found = self.document
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
 
 
-def client(study: Study) -> HostFacts | None:
-    """The machine that has the images."""
-    return HostFacts.of(study.environment.get("client"))
+def of(study: Study) -> Facts:
+    """All that is known."""
+    return Facts(study.environment)
 
 
-def site(study: Study, lane: Variant) -> PlaceFacts:
-    """What is known of the place of a lane; of the link, when it was as it is for the lane."""
-    found = _part(study.environment, "places", lane.place)
-    if not found:
-        return PlaceFacts()
-    link, mbit = found, lane.link_mbit
-    if mbit is not None:
-        link = _part(found, "links", f"{mbit:g}") or {"rtt_s": found.get("rtt_s")}
-    shaped = mbit * 1e6 / 8 if mbit and study.places[lane.place].uses_link else None
-    return PlaceFacts(
-        host=HostFacts.of(found.get("host")),
-        goodput_bytes_per_s=_number(link, "goodput_bytes_per_s") or shaped,
-        rtt_s=_number(link, "rtt_s"),
-        instance_type=text(found, "instance_type"),
-        region=text(found, "region"),
-        usd_per_h=_number(found, "usd_per_h"),
-        tunnel=bool(found.get("tunnel")),
-        runtime=text(found, "model", "runtime"),
-        sha256=text(found, "model", "sha256"),
-        min_score=_number(found, "min_score"),
-    )
-
-
-def model(study: Study) -> str:
-    """The name of the model, in the words of the design."""
-    return text(study.design, "model") or text(study.design, "model", "name")
-
-
-def text(document: Mapping[str, Any], *path: str) -> str:
-    """A text at a path of a document; empty where there is none."""
-    found = _part(document, *path[:-1]).get(path[-1])
-    return plain(found) if isinstance(found, str) else ""
-
-
-def _part(document: Any, *path: str) -> Mapping[str, Any]:
-    for name in path:
-        document = document.get(name) if isinstance(document, Mapping) else None
-    return document if isinstance(document, Mapping) else {}
-
-
-def _number(document: Mapping[str, Any], name: str) -> float | None:
-    value = document.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST:
-        return float(value)
-    return None
+def site(study: Study, lane: Variant) -> Facts:
+    """What is known of the place of a lane: `host`, `model`, what it was rented as; and of its
+    link, `goodput_bytes_per_s` and `rtt_s`, when it was as it is for the lane.
+    """
+    found, mbit = of(study).part("places", lane.place), lane.link_mbit
+    if not found or mbit is None:
+        return found
+    link = found.part("links", f"{mbit:g}")
+    shaped = mbit * 1e6 / 8 if study.places[lane.place].uses_link else None
+    known = {"goodput_bytes_per_s": link.number("goodput_bytes_per_s") or shaped}
+    return Facts(found.document | {"rtt_s": (link or found).number("rtt_s")} | known)

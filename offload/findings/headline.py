@@ -9,7 +9,7 @@ KNOBS = ("concurrency", "replicas", "cpus")
 
 
 def lanes(study: Study) -> list[Variant]:
-    """One lane for each place, link, size of uploads and start: of those that differ by a knob
+    """One lane for each place, link and size of uploads: of those that differ by a knob
     alone the one that was run with most numbers of images, then the fastest with as many as
     possible.
     """
@@ -35,8 +35,8 @@ def base(
     study: Study, lane: Variant, among: Sequence[Variant], column: str = TOTAL
 ) -> Variant | None:
     """The lane on the machine that has the images to compare `lane` with, of those that share a
-    number of images with it, started alike if there is one: the simplest place other than its own,
-    or one that is surely faster than that by a column of seconds.
+    number of images with it: the simplest place other than its own, or one that is surely faster
+    than that by a column of seconds.
     """
     numbers, own = set(study.series(lane)), study.places[lane.place]
     rivals = [
@@ -48,9 +48,8 @@ def base(
         and (own.leaves_machine or traits.simplicity < own.simplicity)
         and numbers & set(study.series(other))
     ]
-    alike = [r for r in rivals if r.cold == lane.cold] or rivals
     chosen: Variant | None = None
-    for rival in sorted(alike, key=lambda r: study.places[r.place].simplicity):
+    for rival in sorted(rivals, key=lambda r: study.places[r.place].simplicity):
         ours, theirs = study.series(rival), study.series(chosen) if chosen else {}
         most = max(set(ours) & set(theirs), default=0)  # images that both did
         if chosen is None or (most and ours[most].is_faster(theirs[most], column)):

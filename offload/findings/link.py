@@ -60,7 +60,6 @@ class Needed:
     without any transfer. `swept` tells that links on both sides of it were measured.
     """
 
-    lane: Variant
     images: int
     base_s: float
     bytes_per_s: float | None
@@ -70,7 +69,7 @@ class Needed:
 
 
 def needed(
-    study: Study, lane: Variant, base: Group, goodput: float | None, cores: int | None = None
+    study: Study, lane: Variant, base: Group, goodput: float | None, cores: float | None = None
 ) -> Needed | None:
     """What the link would have to be for `lane` to equal `base`; None where it cannot be told.
 
@@ -102,12 +101,12 @@ def _swept(study: Study, lane: Variant, base: Group) -> Needed | None:
         if slow_s > base_s >= fast_s:
             share = (slow_s - base_s) / (slow_s - fast_s)
             per_byte_s = 1 / slow + share * (1 / fast - 1 / slow)
-            return Needed(lane, base.images, base_s, 1 / per_byte_s, 0.0, slow, swept=True)
+            return Needed(base.images, base_s, 1 / per_byte_s, 0.0, slow, swept=True)
     return None
 
 
 def _by_rest(
-    group: Group, base_s: float, goodput: float | None, cores: int | None
+    group: Group, base_s: float, goodput: float | None, cores: float | None
 ) -> Needed | None:
     sent, seconds = group.median("sent_bytes"), group.median(TOTAL)
     slowest = phases.bottleneck(group)
@@ -120,4 +119,4 @@ def _by_rest(
     rest_s = max(0.0, seconds - sent / goodput)
     least_s = max(rest_s, min(seconds, work_s / cores) if cores else 0.0)
     rate = sent / (base_s - rest_s) if base_s > least_s else None
-    return Needed(group.lane, group.images, base_s, rate, least_s, goodput, swept=False)
+    return Needed(group.images, base_s, rate, least_s, goodput, swept=False)

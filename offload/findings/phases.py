@@ -8,7 +8,7 @@ PHASES: Mapping[str, tuple[str, ...]] = {
     "reading and preparing": ("read_s", "prepare_s"),
     "waiting for the uplink": ("upload_wait_s",),
     "transfer": ("upload_s", "download_s"),
-    "waiting for a detector": ("queue_s",),
+    "waiting for a detector": ("init_s", "queue_s"),
     "decoding": ("decode_s",),
     "inference": ("infer_s",),
 }

@@ -11,75 +11,66 @@ from offload.findings.study import TOTAL, MeasuredRun, Study, Variant
 _BAD = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionAccuracy:
-    """Of `runs` predictions the median and the 90th percentile of the error without its sign, over
-    what the run took; and the share of runs within what 90 % were predicted to be within, None
-    where that was not said.
-    """
-
-    runs: int
-    median_error: float
-    high_error: float
-    within: float | None
-
-
-def predicted(runs: Sequence[MeasuredRun], *, assumed: bool | None = None) -> list[MeasuredRun]:
-    """Those that were predicted, from measurements alone or from assumptions too."""
+def predicted(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
+    """Those that were predicted."""
     return [
         run
         for run in runs
-        if run.numbers.get("predicted_s", 0) > 0
-        and run.numbers.get("makespan_s", 0) > 0
-        and assumed in {None, run.assumed}
+        if run.numbers.get("predicted_s", 0) > 0 and run.numbers.get("makespan_s", 0) > 0
     ]
-
-
-def accuracy(runs: Sequence[MeasuredRun]) -> PredictionAccuracy | None:
-    """How right the predictions of these runs were; None where there is none."""
-    known = predicted(runs)
-    if not known:
-        return None
-    errors = [abs(r.numbers["predicted_s"] / r.numbers["makespan_s"] - 1) for r in known]
-    inside = [
-        r.numbers["predicted_low_s"] <= r.numbers["makespan_s"] <= r.numbers["predicted_high_s"]
-        for r in known
-        if {"predicted_low_s", "predicted_high_s"} <= r.numbers.keys()
-    ]
-    within = float(np.mean(inside)) if inside else None
-    median, high = float(np.median(errors)), float(np.quantile(errors, 0.9))
-    return PredictionAccuracy(len(known), median, high, within)
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceAccuracy:
-    """How right the predictions for a place were. Where they were `bad`, the shares of them that
-    were in part `assumed`, and how many times as long the slowest repeat took as the fastest, in
-    the median of the jobs, tell why.
+    """Of `runs` predictions for a place the median and the 90th percentile of the error without its
+    sign, over what the run took; and the share of runs within what 90 % were predicted to be
+    within, None where that was not said.
+
+    Where they were `bad`, the shares of them that were in part `assumed`, and how many times as
+    long the slowest repeat took as the fastest, in the median of the jobs, tell why.
     """
 
     place: str
-    accuracy: PredictionAccuracy
+    runs: int
+    median_error: float
+    high_error: float
+    within: float | None
     assumed: float
     spread: float
 
     @property
     def bad(self) -> bool:
         """Whether they were off by more than a quarter."""
-        return self.accuracy.median_error > _BAD
+        return self.median_error > _BAD
 
 
-def by_place(study: Study, runs: Sequence[MeasuredRun]) -> list[PlaceAccuracy]:
-    """The predictions of these runs, place by place."""
-    found = []
-    for place in study.place_names():
-        these = [run for run in runs if run.lane.place == place]
-        timed = [g.values(TOTAL) for g in study.groups.values() if g.lane.place == place]
-        if these and (known := accuracy(these)):
-            spread = float(np.median([max(seconds) / min(seconds) for seconds in timed]))
-            assumed = sum(run.assumed for run in these) / len(these)
-            found.append(PlaceAccuracy(place, known, assumed, spread))
-    return found
+def by_place(study: Study) -> list[PlaceAccuracy]:
+    """How right the predictions for each place were, of those that were predicted."""
+    runs = predicted(study.done)
+    return [
+        _accuracy(study, place, these)
+        for place in study.place_names()
+        if (these := [run for run in runs if run.lane.place == place])
+    ]
+
+
+def _accuracy(study: Study, place: str, runs: Sequence[MeasuredRun]) -> PlaceAccuracy:
+    errors = [abs(r.numbers["predicted_s"] / r.numbers["makespan_s"] - 1) for r in runs]
+    inside = [
+        r.numbers["predicted_low_s"] <= r.numbers["makespan_s"] <= r.numbers["predicted_high_s"]
+        for r in runs
+        if {"predicted_low_s", "predicted_high_s"} <= r.numbers.keys()
+    ]
+    timed = [g.values(TOTAL) for g in study.groups.values() if g.lane.place == place]
+    return PlaceAccuracy(
+        place,
+        len(runs),
+        median_error=float(np.median(errors)),
+        high_error=float(np.quantile(errors, 0.9)),
+        within=float(np.mean(inside)) if inside else None,
+        assumed=sum(run.assumed for run in runs) / len(runs),
+        spread=float(np.median([max(seconds) / min(seconds) for seconds in timed])),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +87,15 @@ class Choices:
 def choices(study: Study, among: Sequence[Variant]) -> Choices | None:
     """What going by the predictions would have come to; None without a choice.
 
-    A choice is between places for the same images, over the same link, started alike.
+    A choice is between places for the same images, over the same link.
     """
     numbers = {images for lane in among for images in study.series(lane)}
     links = {lane.link_mbit for lane in among}
     links = links - {None} or links
     losses = []
-    for number, link, cold in product(numbers, links, {lane.cold for lane in among}):
-        lanes = [x for x in among if x.cold == cold and x.link_mbit in {None, link}]
-        groups = [group for x in lanes if (group := study.series(x).get(number))]
+    for number, link in product(numbers, links):
+        lanes = [lane for lane in among if lane.link_mbit in {None, link}]
+        groups = [group for lane in lanes if (group := study.series(lane).get(number))]
         known = [(g.median("predicted_s"), g.median("makespan_s")) for g in groups]
         said = [(before, after) for before, after in known if before and after]
         if len(said) == len(groups) > 1:

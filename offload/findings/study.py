@@ -26,13 +26,11 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """All that was set for a run but its number of images; None where it was left open.
-
-    `label` tells places of one kind apart, `link_mbit` is the rate that the link was shaped to.
+    """All that was set for a run but its number of images; None where it was left open. `link_mbit`
+    is the rate that the link was shaped to.
     """
 
     place: str
-    label: str = ""
     concurrency: int | None = None
     replicas: int | None = None
     cpus: float | None = None
@@ -144,6 +142,11 @@ class Study:
         """How many runs of one cell there are, whatever came of them, in the one that has most."""
         return max(Counter((run.lane, run.images) for run in self.runs).values(), default=0)
 
+    @cached_property
+    def cold(self) -> bool:
+        """Whether each place was started anew for every run."""
+        return any(run.lane.cold for run in self.runs)
+
     def series(self, lane: Variant) -> dict[int, Group]:
         """A lane's groups by their number of images, which rises."""
         return {images: group for (each, images), group in self.groups.items() if each == lane}
@@ -152,7 +155,7 @@ class Study:
         """Sorts lanes the way they are told of."""
         place = self.places[lane.place].simplicity, lane.place
         rest = (lane.link_mbit, lane.upload_max_side_px, lane.cpus, lane.replicas, lane.concurrency)
-        return (*place, lane.label, lane.cold, *(each or 0 for each in rest))
+        return (*place, *(each or 0 for each in rest))
 
     def place_names(self) -> list[str]:
         """The places that were run, whatever came of it."""
@@ -240,7 +243,7 @@ def _lane(row: Row, where: str) -> Variant:
     for name in ("concurrency", "replicas", "upload_max_side_px"):
         levels[name] = None if levels[name] is None else int(levels[name])
     cold = _is_true(row, "cold")
-    return Variant(row["place"], plain(row.get("label") or ""), **levels, cold=cold)
+    return Variant(row["place"], **levels, cold=cold)
 
 
 def _is_true(row: Row, name: str) -> bool:

@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 
 PLACES = {
     "local": "offload.places.inprocess",
+    "lambda": "offload.places.function",
 }
 """The name `--where` takes -> its module."""
+
+_FIRST, *_OTHERS = PLACES
+OWN = (_FIRST, *PROVIDERS.own, *_OTHERS)
+"""The places that are part of offload, simplest first."""
 
 REGISTRY = Registry("place", "offload.places", PLACES)
 
 
 def names() -> list[str]:
     """What `--where` takes, but for ways to use several places."""
-    ours = [*PLACES, *PROVIDERS.own]
-    return list(dict.fromkeys([*ours, *REGISTRY.names(), *PROVIDERS.names()]))
+    return list(dict.fromkeys([*OWN, *REGISTRY.names(), *PROVIDERS.names()]))
 
 
 def source(name: str) -> str:

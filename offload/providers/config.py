@@ -72,7 +72,8 @@ class PlaceConfig:
     gives a named model or the default, fetched if need be, and `here` the one asked for if it is on
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
     how many, threads of each). `workers` and `threads` None leave both to the machine. `link` is
-    how servers are talked to, and the one that the user names. `endpoint` is one that is up.
+    how servers are talked to, and the one that the user names. `endpoint` is one that is up,
+    `function` the name or ARN of one that is called.
     """
 
     asked: str | None
@@ -90,6 +91,7 @@ class PlaceConfig:
     upload: Upload = field(default_factory=Upload)
     container: ContainerOptions = field(default_factory=ContainerOptions)
     endpoint: Endpoint | None = None
+    function: str = ""
     reporter: Reporter = field(default_factory=Reporter)
 
     def address(self, of: Endpoint) -> Address:

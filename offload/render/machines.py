@@ -18,11 +18,11 @@ from offload.render.words import moment
 
 if TYPE_CHECKING:
     from offload.costmodel.dollars import Billing
+    from offload.drivers.aws.functions import FunctionConfig
     from offload.usecases.provision.machines import ListedMachine
     from offload.usecases.provision.planning import ProvisionPlan
     from offload.usecases.provision.provisioning import Provisioned
 
-_HOURS_PER_MONTH = 730
 _CREATED = "a key pair, a security group, an instance with an encrypted disk"
 _CALLS = (
     "ImportKeyPair, CreateSecurityGroup, AuthorizeSecurityGroupIngress, RunInstances, CreateTags"
@@ -38,14 +38,14 @@ def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
         "kind": "plan",
         "offer": asdict(plan.offer),
         "cost": {
-            "usd_per_h": _hourly(billing), "parts_usd_per_h": billing.parts_usd_per_h(),
-            "stopped_usd_per_month": _monthly(billing), "most_usd": _most(plan),
+            "usd_per_h": billing.all_usd_per_h, "parts_usd_per_h": billing.parts_usd_per_h(),
+            "stopped_usd_per_month": billing.stopped_usd_per_month, "most_usd": _most(plan),
         },
         "there": asdict(plan.before) if plan.before else None,
         "serves": plan.model.identity.name, "otherwise": [
             {
                 "instance_type": each.offer.spec.instance_type, "zone": each.offer.spec.zone,
-                "usd_per_h": _hourly(each.billing),
+                "usd_per_h": each.billing.all_usd_per_h,
             }
             for each in _otherwise(plan)
         ],
@@ -69,7 +69,7 @@ def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
     )
     yield _price(plan)
     others = [
-        f"a {each.instance_type} in {each.zone or each.region}, ${_hourly(then.billing):.4f}"
+        f"a {each.instance_type} in {each.zone or each.region}, ${then.billing.all_usd_per_h:.4f}"
         for then in _otherwise(plan)
         for each in [then.offer.spec]
     ]
@@ -100,8 +100,8 @@ def _price(plan: "ProvisionPlan") -> str:
     billing, most = plan.billing, " at most" if plan.offer.spec.spot else ""
     parts = " + ".join(f"${usd:.4f} {name}" for name, usd in billing.parts_usd_per_h().items())
     how = f"{billing.how}, {billing.as_of}" if billing.as_of else billing.how
-    stopped = f"${_monthly(billing):.2f} a month while it is stopped"
-    return f"${_hourly(billing):.4f} an hour{most} ({parts}; {how}), {stopped}"
+    stopped = f"${billing.stopped_usd_per_month:.2f} a month while it is stopped"
+    return f"${billing.all_usd_per_h:.4f} an hour{most} ({parts}; {how}), {stopped}"
 
 
 def _end(plan: "ProvisionPlan") -> str:
@@ -111,13 +111,17 @@ def _end(plan: "ProvisionPlan") -> str:
         ends.append(f"{show_s(lifetime_s)} after its boot, ${most_usd:.2f} later at most")
     if not ends:
         return "It never ends by itself: it costs money until offload down."
-    tail = f"; that idle tail costs ${_hourly(plan.billing) * idle_s / 3600:.3f}" if idle_s else ""
+    tail = (
+        f"; that idle tail costs ${plan.billing.all_usd_per_h * idle_s / 3600:.3f}"
+        if idle_s
+        else ""
+    )
     return f"It ends by itself {', at the latest '.join(ends)}{tail}."
 
 
 def _most(plan: "ProvisionPlan") -> float | None:
     lifetime_s = plan.offer.spec.lifetime_s
-    return None if lifetime_s is None else _hourly(plan.billing) * lifetime_s / 3600
+    return None if lifetime_s is None else plan.billing.all_usd_per_h * lifetime_s / 3600
 
 
 @contextmanager
@@ -127,26 +131,18 @@ def steps(quiet: bool, clock: Clock = time.monotonic) -> Iterator[Listener]:
     """
     now: tuple[PhaseBegan, float] | None = None
 
-    def line() -> str:
-        if (step := now) is None:  # asked for by the thread that draws, too
-            return ""
-        began, at_s = step
-        minutes, seconds = divmod(int(clock() - at_s), 60)
-        return f"{phase(began)}, {minutes}:{seconds:02}"
-
     def over() -> None:
-        nonlocal now
         if now is not None and not quiet:
-            say_lines(line())
-        now = None
+            say_lines(f"{phase(now[0])}, {show_s(round(clock() - now[1]))}")
 
     def hear(event: Event) -> None:
         nonlocal now
         if isinstance(event, PhaseBegan) and (now is None or event.phase != now[0].phase):
             over()
             now = event, clock()
+            shown(event)
 
-    with progress.line(line, quiet):
+    with progress.phases(quiet) as shown:
         try:
             yield hear
         finally:
@@ -159,7 +155,7 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
         return tables.write_json({
             "kind": "machine", "machine": asdict(up.machine), "from": up.came_from,
             "phases": up.phases, "total_s": sum(up.phases.values()), "image": up.image,
-            "usd_per_h": _hourly(billing), "model": asdict(up.info.identity),
+            "usd_per_h": billing.all_usd_per_h, "model": asdict(up.info.identity),
         })  # fmt: skip
     if quiet:
         return None
@@ -167,7 +163,9 @@ def provisioned(up: "Provisioned", billing: "Billing", *, as_json: bool, quiet: 
     spec = up.record.spec
     lines = [came_up(up), f"{phases}; container image {up.image}"]
     if spec.idle_s is None and spec.lifetime_s is None:
-        lines.append(f"It costs ${_hourly(billing):.4f} an hour until: offload down {spec.name}")
+        lines.append(
+            f"It costs ${billing.all_usd_per_h:.4f} an hour until: offload down {spec.name}"
+        )
     lines.append("To use it:    offload detect photos/ --where remote")
     return tables.print_lines([*lines, f"To remove it: offload down {spec.name}"])
 
@@ -207,14 +205,28 @@ def left_running(name: str) -> None:
     say_lines(f"The machine {name} was started for this run.", f"  To stop it: offload stop {name}")
 
 
-def listed(rows: "Sequence[ListedMachine]", *, as_json: bool) -> None:
-    """The machines that there are."""
+def listed(
+    rows: "Sequence[ListedMachine]", functions: "Sequence[FunctionConfig]", *, as_json: bool
+) -> None:
+    """The machines that there are, and the functions."""
     if as_json:
-        return tables.write_json({"kind": "machines", "machines": [_row(row) for row in rows]})
-    if not rows:
-        return tables.print_lines(["There is no machine. To create one: offload provision ec2"])
+        return tables.write_json({
+            "kind": "machines", "machines": [_row(row) for row in rows],
+            "functions": [asdict(each) for each in functions],
+        })  # fmt: skip
     columns = ("name", "state", "type", "region", "address", "age", "cost", "ends")
-    return tables.print_table(columns, map(_cells, rows))
+    if rows:
+        tables.print_table(columns, map(_cells, rows))
+    else:
+        tables.print_lines(["There is no machine. To create one: offload provision ec2"])
+    if functions:
+        tables.print_lines([""])
+        cells = [
+            (each.name, each.region, f"{each.memory_mb} MB", each.arch, "yes" if each.table else "")
+            for each in functions
+        ]
+        tables.print_table(("function", "region", "memory", "processor", "drop box"), cells)
+    return None
 
 
 def _cells(row: "ListedMachine") -> Sequence[str]:
@@ -242,11 +254,3 @@ def _row(row: "ListedMachine") -> dict[str, Any]:
         "known_here": row.record is not None, "ready": bool(row.record and row.record.ready),
         "age_s": row.age_s, "usd": row.usd, "stopped_usd_per_month": row.usd_per_month,
     }  # fmt: skip
-
-
-def _hourly(billing: "Billing") -> float:
-    return sum(billing.parts_usd_per_h().values())
-
-
-def _monthly(billing: "Billing") -> float:
-    return billing.parts_usd_per_h().get("disk", 0.0) * _HOURS_PER_MONTH

@@ -3,7 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from offload.domain.events import Built, Downloaded, Event, Listener, PhaseBegan, Sent
@@ -32,11 +32,6 @@ def is_watched(quiet: bool) -> bool:
     return not quiet and sys.stderr.isatty()
 
 
-def keeps_stdout() -> bool:
-    """Whether rich may redirect standard output; results that go to a file must not be shown."""
-    return sys.stdout.isatty()
-
-
 def description() -> "TextColumn":
     """A column of what a task is about."""
     from rich.progress import TextColumn
@@ -45,13 +40,15 @@ def description() -> "TextColumn":
 
 
 def bar(*columns: "ProgressColumn", auto_refresh: bool = True) -> "Progress":
-    """Bars on standard error that vanish at their end."""
+    """Bars on standard error that vanish at their end. Standard output goes through them only if it
+    is a terminal, too: results that go to a file must not be shown.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     return Progress(
         *columns, console=Console(stderr=True), transient=True, auto_refresh=auto_refresh,
-        redirect_stdout=keeps_stdout(),
+        redirect_stdout=sys.stdout.isatty(),
     )  # fmt: skip
 
 
@@ -96,28 +93,15 @@ def places(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callabl
     if not is_watched(quiet):
         yield lambda _row: None
         return
-    status = SplitProgress(total)
-    with _live(lambda: _lines(status.cells(monitor.view()))):
-        yield status.add
-
-
-@contextmanager
-def line(text: Callable[[], str], quiet: bool) -> Iterator[None]:
-    """A line that changes as time passes, and goes."""
-    from rich.text import Text
-
-    with _live(lambda: Text(text())) if is_watched(quiet) else nullcontext():
-        yield
-
-
-def _live(get: "Callable[[], RenderableType]") -> AbstractContextManager[object]:
     from rich.console import Console
     from rich.live import Live
 
-    return Live(
-        get_renderable=get, console=Console(stderr=True), refresh_per_second=_PER_S, transient=True,
-        redirect_stdout=keeps_stdout(),
-    )  # fmt: skip
+    status = SplitProgress(total)
+    with Live(
+        get_renderable=lambda: _lines(status.cells(monitor.view())), console=Console(stderr=True),
+        refresh_per_second=_PER_S, transient=True, redirect_stdout=sys.stdout.isatty(),
+    ):  # fmt: skip
+        yield status.add
 
 
 class SplitProgress:
@@ -217,24 +201,16 @@ def building(quiet: bool) -> AbstractContextManager[Listener]:
 
 
 def phases(quiet: bool) -> AbstractContextManager[Listener]:
-    """A line that appears with the first phase; hand what is given to a Reporter."""
+    """A line for the phase that has begun; hand what is given to a Reporter."""
     return _on_demand(PhaseBegan, lambda e: {"description": phase(e)}, quiet)
 
 
 def _columns(kind: type[Event]) -> "Sequence[ProgressColumn]":
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        SpinnerColumn,
-        TimeElapsedColumn,
-        TransferSpeedColumn,
-    )
+    from rich import progress
 
-    if kind is PhaseBegan:
-        return SpinnerColumn(), description()
-    if kind is Built:
-        return SpinnerColumn(), description(), TimeElapsedColumn()
-    return BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    if kind in {Downloaded, Sent}:
+        return progress.BarColumn(), progress.DownloadColumn(), progress.TransferSpeedColumn()
+    return progress.SpinnerColumn(), description(), progress.TimeElapsedColumn()
 
 
 @contextmanager
@@ -251,7 +227,10 @@ def _on_demand(
         if not shown:
             shown.append(bar(*_columns(kind)))
             shown[0].add_task("")
-        shown[0].update(shown[0].task_ids[0], **values(event))
+        task = shown[0].task_ids[0]
+        if isinstance(event, PhaseBegan):
+            shown[0].reset(task)  # each takes its own time
+        shown[0].update(task, **values(event))
         shown[0].start()
         if shown[0].finished:
             shown.pop().stop()

@@ -8,7 +8,7 @@ from offload.domain.studies import Cell, CellRun, Prediction, StudyStatus, lane
 from offload.domain.units import show_s, show_usd
 from offload.render import progress as live
 from offload.render import tables
-from offload.render.words import between, count
+from offload.render.words import count, took
 from offload.usecases.experiment.study import StudyPlan
 
 
@@ -46,7 +46,7 @@ def plan_lines(plan: StudyPlan) -> list[str]:
 
 
 def _takes(predicted: Prediction) -> str:
-    return between(predicted.seconds, (predicted.low_s, predicted.high_s), show_s)
+    return took(predicted.seconds, (predicted.low_s, predicted.high_s))
 
 
 @contextmanager

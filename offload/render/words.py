@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from offload.domain.units import show_bytes, show_rate, show_s
+from offload.domain.units import rounded, show_bytes, show_rate, show_s
 
 Show = Callable[[float], str]
 
@@ -30,11 +30,10 @@ def took(seconds: float, interval: tuple[float, float] | None = None) -> str:
     """`2.8 min (1.6 to 4.3)`: a duration and its interval, all in the unit of the duration."""
     unit, _, unit_s = next(each for each in _UNITS if seconds >= each[1])
 
-    def show(value: float) -> str:
-        return f"{float(f'{value:.2g}' if value < 10 else f'{value:.3g}'):g} {unit}"  # noqa: PLR2004
+    def show(value_s: float) -> str:
+        return f"{rounded(value_s / unit_s):g} {unit}"
 
-    low, high = interval or (seconds, seconds)
-    return between(seconds / unit_s, (low / unit_s, high / unit_s), show)
+    return between(seconds, interval or (seconds, seconds), show)
 
 
 def _bare(texts: Sequence[str]) -> Sequence[str]:

@@ -34,7 +34,7 @@ def _ours() -> list[str]:
     package = str(resources.files("offload"))
     for home in (f"{package}/examples", f"{os.path.dirname(package)}/examples/images"):
         if os.path.isdir(home):
-            return image_files.find([home]).located()
+            return [os.path.join(home, path) for path in image_files.find([home]).paths]
     return []
 
 

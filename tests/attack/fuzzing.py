@@ -34,7 +34,7 @@ _WHOLE = [
 ]  # fmt: skip
 _USES: tuple[Callable[[bytes], object], ...] = (
     lambda data: pictures.decode(data, _SPEC, MOST_PIXELS),
-    lambda data: pictures.annotate(data, _FOUND, MOST_PIXELS),
+    lambda data: pictures.drawn(data, _FOUND, MOST_PIXELS)[0],
     lambda data: pictures.smaller(data, 16, 90, MOST_PIXELS),
     lambda data: pictures.longest_px(data, MOST_PIXELS),
     lambda data: stripping.strip(data, MOST_PIXELS),

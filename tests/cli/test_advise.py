@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ RUNS = Path(__file__).parents[1] / "unit" / "runs_by_hand.csv"
 OPTION_KEYS = {
     "name", "place", "state", "upload_max_side_px", "agreement_f1", "choosable", "seconds",
     "seconds_interval", "usd", "usd_interval", "bottleneck", "late_s", "over_usd", "p_best",
-    "expected_loss", "slots", "in_flight", "terms", "on_this_machine",
+    "expected_loss", "usd_per_1000_images", "slots", "in_flight", "terms", "on_this_machine",
 }  # fmt: skip
 SPLIT_KEYS = {"images", "images_interval", "remote_images_at_most", "usd_per_saved_s"}
 CONTENTION = {"local_contention", "remote_contention"}
@@ -80,7 +81,13 @@ def test_who_measured_nothing_is_told_what_is_assumed_and_how_to_measure_it(
     assert "Low confidence: nothing was measured with builtin.\n" in done.stdout
     measure = "  offload profile PHOTOS --where local,container --model builtin\n"
     assert f"To measure local and container:\n{measure}" in done.stdout
-    assert "remote" not in done.stdout, "nobody named one"
+    rows = re.findall(r"^(\S+)(?:, (.*?))?  +\S", done.stdout.partition("place ")[2], re.MULTILINE)
+    assert sorted(rows)[:4] == [
+        ("container", "if measured"), ("lambda", "if cold"), ("local", ""),
+        ("remote", "if not provisioned"),
+    ]  # fmt: skip
+    assert "Assumed: lambda is 1769 MB of x86_64 in us-east-1, 10 calls at a time;" in done.stdout
+    assert "  offload provision lambda --model builtin && offload profile PHOTOS" in done.stdout
     named = offload("advise", "-n", 200, "--instance-type", "c7i.large", "--explain").stdout
     for wanted in (
         "\nremote (not provisioned)  ",
@@ -305,7 +312,7 @@ def test_how_a_start_up_was_learned_is_explained(offload: Offload, tmp_path: Pat
     assert start["how"] == how
     said = offload("advise", *asked, "--explain").stdout
     assert how in " ".join(said.split())
-    assert "offload provision" not in said
+    assert "offload provision ec2" not in said
 
 
 def test_who_never_brought_up_a_machine_is_told_how_to_measure_that(

@@ -8,7 +8,7 @@ from typer.main import get_command
 from offload.cli.commands import app
 from offload.cli.parsing.configured import parameters
 from offload.drivers import settings
-from offload.drivers.option_settings import OPTIONS
+from offload.drivers.setting_kinds import OPTIONS
 from tests.conftest import Typed
 
 
@@ -56,6 +56,7 @@ def test_a_setting_is_set_got_and_shown_as_it_is_typed(typed: Typed) -> None:
         ("with moon", "There is no place 'moon'."),
         ("memory 3x", "--memory takes a size"),
         ("idle 3x", "--idle takes"),
+        ("log-format xml", "--log-format takes text, json, not 'xml'"),
         ("workrs 7", "There is no setting 'workrs'. Did you mean workers?"),
     ],
 )

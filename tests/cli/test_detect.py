@@ -51,8 +51,8 @@ def test_standard_output_is_json_lines_and_nothing_else(offload: Offload, exampl
     first = found[0]
     assert {"path", "width", "height", "bytes", "detections", "where", "durations"} <= set(first)
     assert set(first["durations"]) == {
-        "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
-    "decode_s", "infer_s", "download_s",
+        "read_s", "prepare_s", "upload_wait_s", "upload_s", "init_s", "queue_s", "decode_s",
+        "infer_s", "download_s",
     }  # fmt: skip
     assert first["where"] == "local"
     assert re.fullmatch("[0-9a-f]{64}", first["model_sha256"])

@@ -110,6 +110,13 @@ def test_every_page_fits_80_columns_and_begins_with_an_example_and_cuts_nothing(
     assert types == []  # as Python calls them
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_parameter_is_explained_and_no_page_shows_where(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        assert parameter.help or getattr(parameter, "hidden", False), parameter.name
+    assert "Parameters:" not in page(name)
+
+
 def test_the_first_page_has_groups_three_examples_and_where_the_documentation_is() -> None:
     lines = page("").splitlines()
     headings = [line for line in lines if re.fullmatch(r"\S.*:", line)]
@@ -124,7 +131,7 @@ def test_the_page_of_detect_has_panels_choices_defaults_and_variables() -> None:
         "Arguments", "Where to run", "What to detect", "Results", "Server (remote)", "Limits",
         "Containers", "Sending images (remote, container)", "Speed", "More options",
     ]  # fmt: skip
-    assert "--where [local|container|remote|split|auto]\n" in text
+    assert "--where [local|container|remote|lambda|split|auto]\n" in text
     assert "[default: 300; x>=1]" in " ".join(text.split())
     assert text.index("--max-retries") > text.index("More options:")
     for parameter in COMMANDS["detect"].params:
@@ -133,10 +140,7 @@ def test_the_page_of_detect_has_panels_choices_defaults_and_variables() -> None:
 
 
 def test_the_places_that_help_names_are_those_of_the_registries() -> None:
-    assert (
-        tuple(name for name in places.names() if places.source(name) == "offload")
-        == complete.PLACES
-    )
+    assert tuple(name for name in places.names() if places.source(name) == "offload") == places.OWN
     assert complete.ways() == [*places.names(), "split", "auto"]
 
 

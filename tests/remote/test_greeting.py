@@ -93,7 +93,7 @@ def test_what_is_no_address_is_wrong_usage(offload: Offload, photo: Path, url: l
         (["--url", "http://127.0.0.1"], "--url has no effect with --where local"),
         (["--timeout", "5"], "--timeout has no effect with --where local"),
         (["--fallback", "local"], "--fallback has no effect with --where local"),
-        (["--where", "remote", "--fallback", "moon"], "no fallback 'moon'"),
+        (["--where", "remote", "--fallback", "moon"], "--fallback takes local, not 'moon'"),
         (["--where", "remote", "--upload-quality", "80"], "--upload-max-side"),
         (["--where", "remote", "--url", "127.0.0.1:9", "--token", "ö"], "token cannot be sent"),
         (["--where", "remote", "--url", "127.0.0.1:9", "--token", "x "], "token cannot be sent"),

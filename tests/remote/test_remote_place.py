@@ -34,8 +34,8 @@ def assert_sent(row: dict[str, Any], size_bytes: int) -> None:
     for name in ("read_s", "upload_s", "decode_s", "infer_s", "download_s"):
         assert durations[name] > 0, name
     assert set(durations) == {
-        "read_s", "prepare_s", "upload_wait_s", "upload_s", "queue_s",
-    "decode_s", "infer_s", "download_s",
+        "read_s", "prepare_s", "upload_wait_s", "upload_s", "init_s", "queue_s", "decode_s",
+        "infer_s", "download_s",
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from offload.costmodel.dollars import Billing
 from offload.costmodel.terms import Candidate
 from offload.domain.errors import UsageError
 from offload.domain.measurements import Agreement
+from offload.domain.prices import CallPrice
 from offload.render import words
 from offload.render.advice import advice as rendered
 from offload.render.advice import options, plots
@@ -27,6 +28,7 @@ from tests.measured import KIND, PLACES, advised, container, local, measurement,
 
 NOW = datetime.datetime(2026, 11, 21, 9, 3, 10, tzinfo=datetime.UTC)
 MEASURED = (local(), container(), remote())
+CALLS = CallPrice(2e-7, 2.9e-5, "1769 MB", "2026-11-01")
 ALIKE, UNLIKE = Agreement(99, 1, 0), Agreement(50, 30, 20)
 
 
@@ -156,7 +158,8 @@ def test_the_table_has_the_best_options_and_no_others(capsys: pytest.CaptureFixt
         "place", "total time (90 %)", "cost", "best in", "bottleneck",
     ]  # fmt: skip
     assert [line.split()[0] for line in lines[3:6]] == ["local", "container", "remote"]
-    assert lines[6] == ""
+    assert lines[6].startswith("lambda, if cold  "), "what nobody measured has one row, the last"
+    assert lines[7] == ""
     assert " 100 % " in row(text, "local")
 
 
@@ -165,7 +168,7 @@ def test_at_most_four_rows_are_shown_and_the_rest_is_counted(
 ) -> None:
     job = advised(local(), container(), remote(), *map(copies, (1280, 640, 320)))
     lines = shown(capsys, job).splitlines()
-    assert lines[7] == "2 more rows: --explain"
+    assert lines[8] == "2 more rows: --explain"
     every = shown(capsys, job, explain=True)
     assert all(row(every, f"remote ({side_px} px)") for side_px in (1280, 640, 320))
 
@@ -188,14 +191,14 @@ def test_explaining_has_a_line_for_each_option(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("explain", [False, True])
-def test_machines_to_be_rented_have_no_row_where_none_may_be(
+def test_machines_have_one_row_as_they_would_be_rented_where_none_may_be(
     explain: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nobody = Overrides(slots=2, may_rent=False)
     for known in ((local(),), (local(), remote()), ()):
         text = shown(capsys, advised(*known, by_hand=nobody), explain=explain)
-        assert not re.search("provision|stopped|running but cold", text)
-    assert "remote" not in shown(capsys, advised(local(), by_hand=nobody), explain=explain)
+        assert not re.search("remote.*(stopped|running but cold)", text)
+        assert text.count("\nremote, if not provisioned  ") == (len(known) < 2)
 
 
 def test_a_server_on_this_very_machine_is_said_to_be_there(
@@ -273,10 +276,15 @@ def test_what_was_set_by_hand_is_no_assumption(capsys: pytest.CaptureFixture[str
     assert "set by hand" in text
 
 
-def test_what_was_measured_assumes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    text = shown(capsys, advised(*MEASURED))
-    assert "ssumed" not in text
-    assert "offload profile" not in text
+def test_only_of_what_was_not_measured_something_is_assumed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys, advised(*MEASURED, billing=Billing(calls=CALLS)))
+    assumed, _, measure = text.partition("\nAssumed: ")[2].partition("\n")
+    assert assumed == "lambda is 1769 MB, 10 calls at a time. All assumptions: --explain"
+    typed = "offload provision lambda && offload profile PHOTOS --where lambda"
+    assert measure == f"To measure lambda:\n  {typed}\n"
+    assert text.count("ssum") == 2
 
 
 def test_a_start_state_is_an_assumption_that_no_profile_replaces(
@@ -285,7 +293,7 @@ def test_a_start_state_is_an_assumption_that_no_profile_replaces(
     by_hand = Overrides(slots=2, state="stopped")
     text = shown(capsys, advised(*MEASURED, by_hand=by_hand), explain=True)
     assert rendered.why(advised(*MEASURED, by_hand=by_hand)) == ""
-    assert "offload profile" not in text
+    assert text.count("offload profile") == text.count("offload provision lambda &&")
 
 
 def test_notes_come_last(capsys: pytest.CaptureFixture[str]) -> None:

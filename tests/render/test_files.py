@@ -19,7 +19,7 @@ from tests.browser import launched
 from tests.measured import PLACES as KNOWN
 from tests.render.pdfs import contents
 from tests.render.test_documents import BOTH_LINKS, BROKEN, FAST, SWEEP
-from tests.studies import Made, change, made
+from tests.studies import Made, made
 
 pytestmark = pytest.mark.xdist_group("report files")
 
@@ -86,10 +86,6 @@ HOSTILE = (
 
 def test_whatever_data_says_is_neither_markup_nor_trouble(tmp_path: Path) -> None:
     folder = made(tmp_path / "study", Made(images=[1, 10], repeats=1, failing={3: shown(HOSTILE)}))
-    change(
-        folder / "runs.csv",
-        lambda row: row | {"label": shown(row["cell"] + HOSTILE) * (row["place"] == "remote")},
-    )
     machine = {"cpu": HOSTILE, "gpu": HOSTILE, "system": HOSTILE, "cores": 2}
     places = {"remote": {"host": machine, "instance_type": HOSTILE, "region": HOSTILE}}
     versions = {"offload": HOSTILE}

@@ -185,6 +185,12 @@ def test_a_traceback_shows_what_helps(couple: Path) -> None:
             "To start one on that machine: offload serve --host 0.0.0.0",
             "To start one on that machine: offload serve --host 0.0.0.0",
         ),
+        *[(f"To do it: offload {other}; or --url it", f"To do it: offload {other}; or url it")
+          for other in (
+              "stop m --region eu-west-1", "profile import study/runs.csv", "profile list",
+              "experiment PHOTOS --images 1,10 -o STUDY", "drop photos/ --json",
+              "provision ec2 --name a && offload profile PHOTOS --where remote",
+          )],
     ],
 )  # fmt: skip
 def test_what_is_said_of_options_is_said_of_keywords(typed: str, read: str) -> None:

@@ -14,6 +14,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.drivers.aws import account, calls
 from offload.drivers.aws.calls import (
     NoCapacity,
+    NotAllowed,
     NotKnownYet,
     QuotaUsedUp,
     SpentToken,
@@ -40,7 +41,7 @@ class TestCodes:
             ("AuthFailure", PlaceUnavailable, "does not accept these credentials", "aws configure"),
             ("InvalidClientTokenId", PlaceUnavailable, "not accept", "aws sts get-caller-identity"),
             ("ExpiredToken", PlaceUnavailable, "session has expired", "aws sso login"),
-            ("UnauthorizedOperation", PlaceUnavailable, "may not", "offload doctor aws"),
+            ("UnauthorizedOperation", NotAllowed, "may not", "offload doctor aws"),
             ("RequestExpired", PlaceUnavailable, "session has expired", "Learner Lab: start it"),
             ("RequestTimeTooSkewed", PlaceUnavailable, "clock is wrong", "timedatectl"),
             ("VcpuLimitExceeded", QuotaUsedUp, "quota", "--instance-type"),

@@ -72,7 +72,7 @@ def test_objects_of_a_class_are_shades_of_its_hue_and_text_on_them_has_contrast(
 
 
 def drawn(label: str) -> bytes:
-    return pictures.annotate(WHITE, [Detection(label, 7, 0.9, Box(0.3, 0.3, 0.9, 0.9))])
+    return pictures.drawn(WHITE, [Detection(label, 7, 0.9, Box(0.3, 0.3, 0.9, 0.9))])[0]
 
 
 @pytest.mark.parametrize("word", ["façade", "собака", "Ελληνικά", "كلب", "שלום"])

@@ -116,7 +116,12 @@ def test_the_default_image_holds_every_library_that_our_modules_import() -> None
 
 
 def test_the_dockerfile_names_no_registry_and_needs_no_buildkit() -> None:
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["$BASE", "libraries", "$BASE"]
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == [
+        "$BASE",
+        "libraries",
+        "libraries",
+        "$BASE",
+    ]
     assert f"ARG BASE={own_image.BASE}\n" in DOCKERFILE
     for word in ("http://", "https://", "index-url", "--mount", "<<", "# syntax"):
         assert word not in DOCKERFILE, word

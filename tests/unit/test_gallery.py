@@ -108,9 +108,9 @@ def test_half_sure_objects_are_drawn_only_if_asked_for_and_are_in_the_files_anyw
     )  # fmt: skip
     shown = [d for d in found.detections if d.score >= (min_score or 0.5)]
     assert any(d.score < 0.5 for d in found.detections)
-    assert (tmp_path / "annotated" / photo.name).read_bytes() == pictures.annotate(
+    assert (tmp_path / "annotated" / photo.name).read_bytes() == pictures.drawn(
         photo.read_bytes(), shown
-    )
+    )[0]
     assert data((tmp_path / "gallery.html").read_text())["min_score"] == (0 if min_score else 0.5)
 
 

@@ -81,7 +81,7 @@ def test_what_is_below_zero_is_dark_not_lost() -> None:
 def test_boxes_are_drawn_on_a_scan_whatever_its_compression(compression: str) -> None:
     scan = encoded(scene(400, 300).convert("1"), "TIFF", compression=compression)
     found = [Detection("page", 1, 0.9, Box(0.2, 0.2, 0.8, 0.8))]
-    with Image.open(io.BytesIO(pictures.annotate(scan, found))) as drawn:
+    with Image.open(io.BytesIO(pictures.drawn(scan, found)[0])) as drawn:
         assert (drawn.format, drawn.mode) == ("TIFF", "RGB")
         assert "compression" not in drawn.info or drawn.info["compression"] == "raw"
 
@@ -91,7 +91,7 @@ def test_formats_of_phones_and_tools_are_read_and_drawn_on(kind: str) -> None:
     data = encoded(scene(), kind)
     wanted = pictures.decode(encoded(scene()), SPEC).pixels.astype(int)
     assert np.abs(pictures.decode(data, SPEC).pixels[::8, 4::8] - wanted[::8, 4::8]).mean() < 12
-    with Image.open(io.BytesIO(pictures.annotate(data, []))) as drawn:
+    with Image.open(io.BytesIO(pictures.drawn(data, [])[0])) as drawn:
         assert drawn.format == kind
 
 

@@ -166,7 +166,7 @@ def test_no_damage_escapes_as_another_error(data: st.DataObject) -> None:
 @pytest.mark.parametrize("size", [(8, 6), (64, 48), (640, 480), (3000, 2000)])
 def test_an_annotated_picture_shows_the_box_at_any_size(size: tuple[int, int]) -> None:
     found = [Detection("person", 1, 0.87, Box(0.25, 0.25, 0.75, 0.75))]
-    data = pictures.annotate(encoded(Image.new("RGB", size, "white")), found)
+    data = pictures.drawn(encoded(Image.new("RGB", size, "white")), found)[0]
     drawn = Image.open(io.BytesIO(data))
     assert drawn.format == "PNG"
     assert max(drawn.size) >= 320
@@ -180,7 +180,7 @@ def test_an_annotated_picture_keeps_its_format_and_is_upright(kind: str) -> None
     exif = Image.Exif()
     exif[0x0112] = 6
     options = {"exif": exif} if kind in {"JPEG", "PNG", "WEBP", "TIFF"} else {}
-    data = pictures.annotate(encoded(scene(400, 200), kind, **options), [])
+    data = pictures.drawn(encoded(scene(400, 200), kind, **options), [])[0]
     drawn = Image.open(io.BytesIO(data))
     assert drawn.format == kind
     assert drawn.size == ((200, 400) if options else (400, 200))
@@ -193,7 +193,7 @@ def test_labels_of_neighbours_do_not_cover_each_other() -> None:
     white = encoded(Image.new("RGB", (640, 480), "white"))
 
     def drawn(found: list[Detection]) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-        with Image.open(io.BytesIO(pictures.annotate(white, found))) as picture:
+        with Image.open(io.BytesIO(pictures.drawn(white, found)[0])) as picture:
             return np.asarray(picture.convert("L")) < 255
 
     together = drawn(one_by_one).sum()
@@ -205,7 +205,7 @@ def test_of_very_many_all_boxes_are_drawn_and_the_labels_of_the_best() -> None:
     crowd = [Detection("dog", 1, 0.9, Box(0.0, 0.0, 0.1, 0.1))] * 500
     last = Detection("a label as long as the picture is wide", 1, 0.1, Box(0.5, 0.5, 0.9, 0.51))
     white = encoded(Image.new("RGB", (640, 480), "white"))
-    with Image.open(io.BytesIO(pictures.annotate(white, [*crowd, last]))) as picture:
+    with Image.open(io.BytesIO(pictures.drawn(white, [*crowd, last])[0])) as picture:
         dark = np.asarray(picture.convert("L"))[200:] < 255
     assert dark[50, 320]
     assert not dark[:, 340:].any()

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.prices import Price
+from offload.domain.prices import CallPrice, Price
 from offload.drivers import settings
 from offload.drivers.aws import account, prices
-from offload.usecases.advise.prices import find
+from offload.usecases.advise.prices import find, of_calls
 from tests.contexts import context
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -156,6 +156,24 @@ class TestAws:
         stubbed.add_response("get_products", {"PriceList": [json.dumps(big)]})
         found = self.asked(stubbed)
         assert (found.memory_gib, found.vcpus, found.arch) == (1952.0, 128, "x86_64")
+
+    def test_calls_of_functions_are_asked_for_by_processor(self, stubbed: Any) -> None:
+        listed = [
+            json.dumps(product()).replace("0.0910000000", usd) for usd in ("0.0000002", "0.0000134")
+        ]
+        for what, answer in zip(("Requests", "Duration"), listed, strict=True):
+            wanted = {"group": f"AWS-Lambda-{what}-ARM", "regionCode": "eu-west-1"}
+            filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
+            question = {"ServiceCode": "AWSLambda", "Filters": filters}
+            stubbed.add_response("get_products", {"PriceList": [answer]}, question)
+        found = prices.listed_calls("eu-west-1", "arm64", client=stubbed.client)
+        assert found == CallPrice(2e-7, 1.34e-5, "AWS price list", "2026-11-19")
+
+    def test_a_region_without_functions_has_no_price_of_calls(self, stubbed: Any) -> None:
+        for _ in range(2):
+            stubbed.add_response("get_products", {"PriceList": []})
+        with pytest.raises(PlaceUnavailable, match="says nothing of functions in mars-1"):
+            prices.listed_calls("mars-1", "x86_64", client=stubbed.client)
 
     def test_what_is_not_listed_has_no_price(self, stubbed: Any) -> None:
         stubbed.add_response("get_products", {"PriceList": []})
@@ -339,3 +357,30 @@ class TestFinding:
     ) -> None:
         (tmp_path / "cache").write_text("a file where the folder should be")
         assert found(ask=Aws()) == NAMED
+
+
+FUNCTION = {"memory_mb": 2048, "cpu": "arm64", "region": "eu-west-1"}
+
+
+def test_calls_cost_what_the_table_says_where_nobody_is_asked() -> None:
+    found = of_calls(FUNCTION, context(), offline=True)
+    assert found is not None
+    assert found.usd_per_s == pytest.approx(2 * 1.33334e-5)
+    assert "of us-east-1, not of eu-west-1" in found.how
+    assert found.as_of == "2025-10-28"
+    assert of_calls({"name": "a server"}, context()) is None
+
+
+def test_what_aws_says_of_calls_is_kept_for_a_day_beside_prices_of_instances() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def ask(region: str, arch: str) -> CallPrice:
+        asked.append((region, arch))
+        return CallPrice(3e-7, 2e-5, "AWS price list", "2026-11-20")
+
+    for now in (NOW, NOW + timedelta(hours=23)):
+        found = of_calls(FUNCTION, context(), environment=KEYS, now=now, ask=ask)
+        assert found is not None
+        assert found.usd_per_call == 3e-7
+        assert found.usd_per_s == pytest.approx(4e-5)
+    assert asked == [("eu-west-1", "arm64")]

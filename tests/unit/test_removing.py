@@ -10,7 +10,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
 from offload.domain.machines import Resource
 from offload.usecases.provision.launch import Interrupted, Waiter
-from offload.usecases.provision.teardown import Ours, remove
+from offload.usecases.provision.teardown import remove
 
 
 def thing(kind: str, id_: str, *ties: str) -> Resource:
@@ -78,7 +78,7 @@ class World:
         told: list[str] = []
         patience = Waiter(self.stop, lambda: self.now_s, self.pause)
         me: Any = self
-        ours = Ours({*(proofs or ["offload-big"])})
+        ours = {*(proofs or ["offload-big"])}
         self.others = remove("big", ours, me, patience, lambda resource: told.append(resource.id))
         return told
 

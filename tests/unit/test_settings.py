@@ -186,9 +186,9 @@ def test_where_to_run_is_as_the_folder_says_only_once_that_is_trusted(here: Path
 @pytest.mark.parametrize("key", [key for key in settings.KEYS if not settings.of_folder(key)])
 def test_a_folder_sets_no_address_no_code_and_no_price_and_lets_nobody_in(key: str) -> None:
     assert key in {
-        "model", "hub", "cache", "url", "token", "data", "checkip", "ami", "host", "login",
-        "allow_cidr", "container_image", "instance_type", "max_hourly", "idle", "max_lifetime",
-        "spot", "disk_gb",
+        "model", "hub", "cache", "url", "token", "data", "checkip", "function", "ami", "host",
+        "login", "allow_cidr", "container_image", "instance_type", "max_hourly", "idle",
+        "max_lifetime", "spot", "disk_gb",
     }  # fmt: skip
 
 

@@ -144,7 +144,7 @@ def test_images_without_their_run_are_dropped_when_it_goes_on(tmp_path: Path) ->
     cells = DESIGN.cells()
     written(tmp_path, cells[:2])
     with (tmp_path / "per_image.csv").open("a") as file:
-        file.write(f"{cells[2].number},0.jpg,100000,0,0,0,0,0,0,0,0,0\n{cells[2].number},1.j")
+        file.write(f"{cells[2].number},0.jpg,100000,0,0,0,0,0,0,0,0,0,0\n{cells[2].number},1.j")
     assert not whole(tmp_path)
     assert written(tmp_path, []) == {cell.number for cell in cells[:2]}
     assert whole(tmp_path)

@@ -11,13 +11,9 @@ from typer import completion
 
 from offload import places
 from offload.domain.places import AUTO, SPLIT
-from offload.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from offload.drivers.settings import Settings
-
-PLACES = (*places.PLACES, *PROVIDERS.own)
-"""Those that are part of offload."""
 
 
 def ways() -> list[str]:

@@ -24,7 +24,7 @@ class ConfiguredGroup(TyperGroup):
 
     def _defaults(self, command: str) -> dict[str, Any]:
         from offload.drivers import settings
-        from offload.drivers.option_settings import OPTIONS
+        from offload.drivers.setting_kinds import OPTIONS
 
         paths = {path for option in OPTIONS.values() for path in option.commands}
         if command not in {path.partition(" ")[0] for path in paths}:
@@ -66,8 +66,7 @@ def check(context: typer.Context, key: str, text: str) -> None:
         UsageError: one does not; or typer's own error.
     """
     from offload.domain.places import AUTO
-    from offload.drivers.option_settings import OPTIONS
-    from offload.drivers.setting_kinds import parsed
+    from offload.drivers.setting_kinds import OPTIONS, parsed
     from offload.usecases.detect.request import Request
 
     root = context.find_root().command

@@ -1,4 +1,44 @@
-"""Options that several commands have, and the panels of `--help` that show them."""
+"""Options that several commands have, and the panels of `--help` that show them.
+
+Parameters:
+    AsJson: JSON instead of text.
+    Sources: Images, as for offload detect.
+    Recursive: Look into subfolders too.
+    Where: local: in this process. container: on this machine. remote: at a server or a rented
+        machine. split: local and another together. auto: what offload advise would choose; remote
+        only if a server is named or a machine rented.
+    Places: Places, separated by commas.
+    Out: Folder for results; one that holds part of the same job is continued.
+    Model: A name (offload models list), a .tflite file, a SavedModel folder, a hub handle or a URL.
+        [default: efficientdet-lite0 if it is here or the hub answers within 3 s, else builtin]
+        [env: OFFLOAD_MODEL]
+    ModelMeasured: The model. [default: that of offload detect] [env: OFFLOAD_MODEL]
+    ModelOfTable: CSV: the model of those jobs. [default: imported]
+    Labels: File of class names, one per line; or coco for COCO's. [env: OFFLOAD_LABELS]
+    MaxPixels: Refuse larger pictures (width times height).
+    Workers: Detectors in parallel. [default: one per core] [env: OFFLOAD_WORKERS]
+    Threads: Threads per detector. [default: cores / workers] [env: OFFLOAD_THREADS]
+    Offline: Do not ask the model hub. [env: OFFLOAD_OFFLINE]
+    Region: AWS region. [default: that of the AWS CLI]
+    Profile: AWS profile, from ~/.aws/config; not the command offload profile. [default: that of the
+        AWS CLI]
+    Machine: Which machine. [default: the only one]
+    Replicas: Number of containers; each image goes to the least busy. [default: 1]
+    KeepAs: container: like --keep, for runs that give the same name.
+    Url: The server's address, http://HOST:PORT. [env: OFFLOAD_URL]
+    Token: The server's token. Prefer the variable: others on this machine can read command lines.
+        [env: OFFLOAD_TOKEN]
+    MachineName: The rented machine. [default: the only one, if no --url]
+    Concurrency: Requests in flight. [default: enough to hide the latency]
+    TimeoutS: Time-out: seconds without progress.
+    UploadQuality: JPEG quality of those copies.
+    StripMetadata: Send pictures without location and other metadata.
+    ContainerImage: The container image. [default: offload's own, built if missing]
+    Cpus: Core limit of each container.
+    Memory: Memory limit of each container, such as 512m.
+    Quiet: Print only errors on standard error.
+    Verbose: Print more on standard error.
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -7,7 +47,9 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from offload import places
 from offload.cli.parsing import complete, configured
+from offload.cli.parsing.pages import explained
 from offload.domain import units
 from offload.domain.errors import UsageError
 from offload.domain.places import AUTO, SPLIT
@@ -18,10 +60,11 @@ MAX_PIXELS = 80_000_000
 
 def panel(title: str | None) -> Callable[..., Any]:
     """What makes options of that panel of `--help`; None is the last one, of what is rarely used.
-    An option is its names, its help, and what it takes unless it is a switch.
+    An option is its names, its help unless the command's docstring has it, and what it takes unless
+    it is a switch.
     """
 
-    def option(named: str, text: str, takes: str | None = None, **more: Any) -> Any:
+    def option(named: str, text: str | None = None, takes: str | None = None, **more: Any) -> Any:
         return Option(*named.split(), help=text, metavar=takes, rich_help_panel=title, **more)
 
     return option
@@ -71,7 +114,7 @@ def quantity(
     option: str,
     parse: Callable[..., float],
     metavar: str,
-    text: str,
+    text: str | None = None,
     kind: Callable[..., Any] = rare,
     **limits: bool,
 ) -> Any:
@@ -85,17 +128,21 @@ def quantity(
     return kind(option, text, metavar, parser=parsed, show_default=False)
 
 
-def how_many(kind: Callable[..., Any], option: str, text: str, most: int = 1024) -> Any:
+def how_many(
+    kind: Callable[..., Any], option: str, text: str | None = None, most: int = 1024
+) -> Any:
     """An option that is how many of something, one at least."""
     return kind(option, text, "N", min=1, max=most)
 
 
-def dollars(option: str, text: str, kind: Callable[..., Any] = rare) -> Any:
+def dollars(option: str, text: str | None = None, kind: Callable[..., Any] = rare) -> Any:
     """An option that is typed as dollars."""
     return quantity(option, units.usd, "USD", text, kind)
 
 
-def duration(option: str, text: str, kind: Callable[..., Any] = rare, **limits: bool) -> Any:
+def duration(
+    option: str, text: str | None = None, kind: Callable[..., Any] = rare, **limits: bool
+) -> Any:
     """An option that is typed as a duration and comes as seconds."""
     return quantity(option, units.duration_s, "TIME", text, kind, **limits)
 
@@ -103,7 +150,6 @@ def duration(option: str, text: str, kind: Callable[..., Any] = rare, **limits: 
 def levels(
     option: str,
     metavar: str,
-    text: str,
     kind: Callable[..., Any],
     number: Callable[[str], float | None] = int,
     least: float = 1,
@@ -121,20 +167,17 @@ def levels(
             raise UsageError(f"{option} takes numbers from {least} to {most}, not {typed!r}.")
         return values
 
-    return kind(option, text, metavar, parser=parsed)
+    return kind(option, takes=metavar, parser=parsed)
 
 
-AsJson = Annotated[bool, result("--json", "JSON instead of a table.")]
-Sources = Annotated[list[str], Argument(metavar="SOURCE", help="Images, as for offload detect.")]
-Recursive = Annotated[bool, detection("--recursive -r", "Look into subfolders too.")]
+AsJson = Annotated[bool, result("--json")]
+Sources = Annotated[list[str], Argument(metavar="SOURCE")]
+Recursive = Annotated[bool, detection("--recursive -r")]
 Where = Annotated[
     str,
     place(
         "--where",
-        "local: in this process. container: on this machine. remote: at a server or a rented "
-        "machine. split: local and another together. auto: what offload advise would choose; "
-        "remote only if a server is named or a machine rented.",
-        f"[{'|'.join([*complete.PLACES, SPLIT, AUTO])}]",
+        takes=f"[{'|'.join([*places.OWN, SPLIT, AUTO])}]",
         autocompletion=complete.ways,
     ),
 ]
@@ -142,147 +185,39 @@ Places = Annotated[
     str,
     place(
         "--where",
-        "Places, separated by commas.",
-        f"[{'|'.join(complete.PLACES)}],…",
+        takes=f"[{'|'.join(places.OWN)}],…",
         autocompletion=complete.several(complete.places.names),
     ),
 ]
-Out = Annotated[
-    str | None,
-    result(
-        "--out -o",
-        "Folder for results; one that holds part of the same job is continued.",
-        "DIR",
-    ),
-]
+Out = Annotated[str | None, result("--out -o", takes="DIR")]
 _NAMED = {"takes": "MODEL", "autocompletion": complete.models, "show_default": False}
 _MODEL = "--model -m"
-Model = Annotated[
-    str | None,
-    detection(
-        _MODEL,
-        "A name (offload models list), a .tflite file, a SavedModel folder, a hub handle or a URL. "
-        "[default: efficientdet-lite0 if it is here or the hub answers within 3 s, else builtin] "
-        "[env: OFFLOAD_MODEL]",
-        **_NAMED,
-    ),
-]
-ModelMeasured = Annotated[
-    str | None,
-    detection(
-        _MODEL, "The model. [default: that of offload detect] [env: OFFLOAD_MODEL]", **_NAMED
-    ),
-]
-ModelOfTable = Annotated[
-    str, detection(_MODEL, "CSV: the model of those jobs. [default: imported]", **_NAMED)
-]
-Labels = Annotated[
-    str | None,
-    detection(
-        "--labels",
-        "File of class names, one per line; or coco for COCO's. [env: OFFLOAD_LABELS]",
-        "FILE",
-        autocompletion=lambda: ["coco"],
-    ),
-]
-MaxPixels = Annotated[
-    int, rare("--max-pixels", "Refuse larger pictures (width times height).", "N", min=1)
-]
-Workers = Annotated[
-    int | None,
-    how_many(
-        speed, "--workers", "Detectors in parallel. [default: one per core] [env: OFFLOAD_WORKERS]"
-    ),
-]
-Threads = Annotated[
-    int | None,
-    how_many(
-        speed,
-        "--threads",
-        "Threads per detector. [default: cores / workers] [env: OFFLOAD_THREADS]",
-    ),
-]
-Offline = Annotated[bool, rare("--offline", "Do not ask the model hub. [env: OFFLOAD_OFFLINE]")]
-Region = Annotated[
-    str | None, account("--region", "AWS region. [default: that of the AWS CLI]", "REGION")
-]
-Profile = Annotated[
-    str | None,
-    account(
-        "--profile",
-        "AWS profile, from ~/.aws/config; not the command offload profile. [default: that of the "
-        "AWS CLI]",
-        "NAME",
-    ),
-]
-Machine = Annotated[
-    str | None,
-    Argument(
-        metavar="NAME",
-        help="Which machine. [default: the only one]",
-        autocompletion=complete.machines,
-    ),
-]
-Replicas = Annotated[
-    int | None,
-    how_many(
-        container,
-        "--replicas",
-        "Number of containers; each image goes to the least busy. [default: 1]",
-        most=64,
-    ),
-]
-KeepAs = Annotated[
-    str | None,
-    Option(hidden=True, help="container: like --keep, for runs that give the same name."),
-]
-Url = Annotated[
-    str | None, server("--url", "The server's address, http://HOST:PORT. [env: OFFLOAD_URL]", "URL")
-]
-Token = Annotated[
-    str | None,
-    server(
-        "--token",
-        "The server's token. Prefer the variable: others on this machine can read command lines. "
-        "[env: OFFLOAD_TOKEN]",
-        "TEXT",
-    ),
-]
+Model = Annotated[str | None, detection(_MODEL, **_NAMED)]
+ModelMeasured = Annotated[str | None, detection(_MODEL, **_NAMED)]
+ModelOfTable = Annotated[str, detection(_MODEL, **_NAMED)]
+Labels = Annotated[str | None, detection("--labels", takes="FILE", autocompletion=lambda: ["coco"])]
+MaxPixels = Annotated[int, rare("--max-pixels", takes="N", min=1)]
+Workers = Annotated[int | None, how_many(speed, "--workers")]
+Threads = Annotated[int | None, how_many(speed, "--threads")]
+Offline = Annotated[bool, rare("--offline")]
+Region = Annotated[str | None, account("--region", takes="REGION")]
+Profile = Annotated[str | None, account("--profile", takes="NAME")]
+Machine = Annotated[str | None, Argument(metavar="NAME", autocompletion=complete.machines)]
+Replicas = Annotated[int | None, how_many(container, "--replicas", most=64)]
+KeepAs = Annotated[str | None, Option(hidden=True)]
+Url = Annotated[str | None, server("--url", takes="URL")]
+Token = Annotated[str | None, server("--token", takes="TEXT")]
 MachineName = Annotated[
-    str | None,
-    server(
-        "--machine",
-        "The rented machine. [default: the only one, if no --url]",
-        "NAME",
-        autocompletion=complete.machines,
-    ),
+    str | None, server("--machine", takes="NAME", autocompletion=complete.machines)
 ]
-Concurrency = Annotated[
-    int | None,
-    how_many(sending, "--concurrency", "Requests in flight. [default: enough to hide the latency]"),
-]
-TimeoutS = Annotated[
-    float, sending("--timeout", "Time-out: seconds without progress.", "SECONDS", min=0.1)
-]
-UploadQuality = Annotated[
-    int, sending("--upload-quality", "JPEG quality of those copies.", "N", min=1, max=100)
-]
-StripMetadata = Annotated[
-    bool, sending("--strip-metadata", "Send pictures without location and other metadata.")
-]
-ContainerImage = Annotated[
-    str | None,
-    container(
-        "--container-image",
-        "The container image. [default: offload's own, built if missing]",
-        "NAME",
-    ),
-]
-Cpus = Annotated[
-    float | None, container("--cpus", "Core limit of each container.", "CORES", min=0.01)
-]
-Memory = Annotated[
-    str | None, container("--memory", "Memory limit of each container, such as 512m.", "SIZE")
-]
-Quiet = Annotated[bool, rare("--quiet -q", "Print only errors on standard error.")]
-Verbose = Annotated[bool, rare("--verbose -v", "Print more on standard error.")]
+Concurrency = Annotated[int | None, how_many(sending, "--concurrency")]
+TimeoutS = Annotated[float, sending("--timeout", takes="SECONDS", min=0.1)]
+UploadQuality = Annotated[int, sending("--upload-quality", takes="N", min=1, max=100)]
+StripMetadata = Annotated[bool, sending("--strip-metadata")]
+ContainerImage = Annotated[str | None, container("--container-image", takes="NAME")]
+Cpus = Annotated[float | None, container("--cpus", takes="CORES", min=0.01)]
+Memory = Annotated[str | None, container("--memory", takes="SIZE")]
+Quiet = Annotated[bool, rare("--quiet -q")]
+Verbose = Annotated[bool, rare("--verbose -v")]
+
+explained(__doc__ or "", globals())  # python -OO has no docstrings

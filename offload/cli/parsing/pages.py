@@ -1,19 +1,23 @@
 """The pages that `--help` prints: what a command is for, an example, its options by subject.
 
-A paragraph of a docstring that begins with `offload` is an example, and keeps its lines. Options
-that name no panel are those of the last one.
+A paragraph of a docstring that begins with `offload` is an example, and keeps its lines. What is
+below `Parameters:` is the help of each. Options that name no panel are those of the last one.
 """
 
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from typer import Typer
 from typer.core import TyperCommand, TyperGroup
 
-from offload.drivers.option_settings import OPTIONS
+from offload.drivers.setting_kinds import OPTIONS
 
 _WIDEST = 26
 """Letters of an option and what it takes that leave the explanation on the same line."""
+
+_PARAMETER = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HELD = "\xa0"
@@ -58,6 +62,8 @@ class _Page:
                 is_argument = param.param_type_name == "argument"
                 panel = "Arguments" if is_argument else getattr(param, "rich_help_panel", None)
                 name = record[0].partition(" <")[0]  # without the type in Python's words
+                if choices := param.type_descriptor.choices:
+                    name += f" [{'|'.join(choices)}]"
                 text = record[1].replace("  [", " [") + _variable(param, ctx)
                 text = text.replace("[env: ", f"[env:{_HELD}")
                 panels.setdefault(panel or "", []).append((name, text))
@@ -113,4 +119,19 @@ class App(Typer):
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[_F], _F]:
         """As typer's, with a page."""
-        return super().command(name, cls=Command, **settings)
+
+        def taken(function: _F) -> _F:
+            page = explained(function.__doc__ or "", function.__annotations__)
+            return super(App, self).command(name, cls=Command, help=page, **settings)(function)
+
+        return taken
+
+
+def explained(docstring: str, options: Mapping[str, Any]) -> str:
+    """The docstring without what it says of parameters, which is the help of those `options` from
+    now on.
+    """
+    text, _, parameters = inspect.cleandoc(docstring).partition("\n\nParameters:\n")
+    for name, said in _PARAMETER.findall(parameters):
+        options[name].__metadata__[0].help = " ".join(said.split())
+    return text

@@ -8,8 +8,10 @@ import typer
 from typer import Argument
 
 from offload.cli import consent
+from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
+from offload.cli.provisioning import functions
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -18,36 +20,34 @@ if TYPE_CHECKING:
     from offload.domain.events import Reporter
     from offload.domain.machines import Resource
     from offload.usecases.context import Context
-    from offload.usecases.provision.teardown import Told
+    from offload.usecases.provision.teardown import May, Told
 
 _what = options.panel("What to remove")
 
 
 def machines(
-    region: Annotated[
-        list[str] | None,
-        options.account(
-            "--region",
-            "Region to look in; repeatable. [default: those of known machines]",
-            "REGION",
-        ),
-    ] = None,
-    all_regions: Annotated[
-        bool, options.account("--all-regions", "Look in every region of the account.")
-    ] = False,
+    region: Annotated[list[str] | None, options.account("--region", takes="REGION")] = None,
+    all_regions: Annotated[bool, options.account("--all-regions")] = False,
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List rented machines: state, age, dollars so far, end.
+    """List machines with age, dollars so far and end; and functions.
 
     offload machines
+
+    Parameters:
+        region: Region to look in; repeatable. [default: those of known machines]
+        all_regions: Look in every region of the account.
     """
     from offload import bootstrap
     from offload.render import machines as rendered
+    from offload.render.messages import Messages
+    from offload.usecases.provision import functions as called
     from offload.usecases.provision import machines as rented
 
-    rows = rented.listed(bootstrap.context(), region or (), profile, everywhere=all_regions)
-    rendered.listed(rows, as_json=as_json)
+    context, where = bootstrap.context(Messages().hear), (region or (), profile)
+    rows = rented.listed(context, *where, everywhere=all_regions)
+    rendered.listed(rows, called.listed(context, *where, everywhere=all_regions), as_json=as_json)
 
 
 def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
@@ -70,13 +70,16 @@ def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
 
 def start(
     name: options.Machine = None,
-    as_json: Annotated[bool, options.result("--json", "JSON instead of text.")] = False,
+    as_json: Annotated[bool, options.result("--json")] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Start a machine that was stopped, or whose creation broke off.
 
     offload start
+
+    Parameters:
+        as_json: JSON instead of text.
     """
     from offload import bootstrap
     from offload.cli.provisioning.provision import bring_up
@@ -89,12 +92,7 @@ def start(
 
 def allow(
     name: options.Machine = None,
-    allow_cidr: Annotated[
-        list[str] | None,
-        options.account(
-            "--allow-cidr", "Addresses to let in instead of this computer's; repeatable.", "CIDR"
-        ),
-    ] = None,
+    allow_cidr: Annotated[list[str] | None, options.account("--allow-cidr", takes="CIDR")] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Let this computer in after its address has changed.
@@ -102,6 +100,9 @@ def allow(
         offload allow
 
     Every other address is shut out.
+
+    Parameters:
+        allow_cidr: Addresses to let in instead of this computer's; repeatable.
     """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
@@ -113,15 +114,16 @@ def allow(
 
 def logs(
     name: options.Machine = None,
-    lines: Annotated[
-        int, options.result("--lines -n", "Number of lines, the last ones.", "N", min=1)
-    ] = 100,
+    lines: Annotated[int, options.result("--lines -n", takes="N", min=1)] = 100,
 ) -> None:
     """Show the log of the server on a machine.
 
         offload logs -n 20
 
     A line per request: time, client, path, status, duration, bytes in and out.
+
+    Parameters:
+        lines: Number of lines, the last ones.
     """
     from offload import bootstrap
     from offload.render.messages import shown
@@ -133,14 +135,15 @@ def logs(
 
 def ssh(
     name: options.Machine = None,
-    command: Annotated[
-        list[str] | None, Argument(metavar="COMMAND", help="Command to run instead of a shell.")
-    ] = None,
+    command: Annotated[list[str] | None, Argument(metavar="COMMAND")] = None,
 ) -> None:
     """Open a shell on a machine, or run a command there.
 
     offload ssh
     offload ssh ana-laptop docker ps
+
+    Parameters:
+        command: Command to run instead of a shell.
     """
     from offload import bootstrap
     from offload.usecases.provision import machines as rented
@@ -149,48 +152,38 @@ def ssh(
 
 
 def down(
-    name: Annotated[
-        str | None,
-        Argument(
-            metavar="NAME",
-            help="A rented machine. [default: the only one, if any]",
-            autocompletion=complete.machines,
-        ),
-    ] = None,
-    everything: Annotated[bool, _what("--all", "Every machine that this computer knows.")] = False,
-    orphans: Annotated[
-        bool,
-        _what(
-            "--orphans",
-            "Whatever offload tagged that belongs to no machine of this computer.",
-        ),
-    ] = False,
-    region: Annotated[
-        list[str] | None,
-        options.account("--region", "Region to look in; repeatable with --orphans.", "REGION"),
-    ] = None,
-    all_regions: Annotated[
-        bool, options.account("--all-regions", "With --orphans: in every region.")
-    ] = False,
+    name: Annotated[str | None, Argument(metavar="NAME", autocompletion=complete.machines)] = None,
+    everything: Annotated[bool, _what("--all")] = False,
+    orphans: Annotated[bool, _what("--orphans")] = False,
+    region: Annotated[list[str] | None, options.account("--region", takes="REGION")] = None,
+    all_regions: Annotated[bool, options.account("--all-regions")] = False,
     profile: options.Profile = None,
-    yes: Annotated[
-        bool, options.rare("--yes -y", "Do not ask before removing what may be somebody else's.")
-    ] = False,
-    quiet: Annotated[bool, options.rare("--quiet -q", "Print nothing.")] = False,
+    yes: Annotated[bool, options.rare("--yes -y")] = False,
+    quiet: Annotated[bool, options.rare("--quiet -q")] = False,
 ) -> None:
-    """Remove containers and rented machines that offload started.
+    """Remove containers, rented machines and functions of offload.
 
         offload down
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one. All of a machine goes: instance, disk, key, security group. What
-    this computer did not create is listed, and removed only if you agree.
+    rented, if it is the only one; functions are named. All of a machine goes: instance, disk, key,
+    security group. What this computer did not create is listed, and removed only if you agree.
+
+    Parameters:
+        name: A rented machine; or lambda or lambda:NAME, a function. [default: the only machine, if
+            any]
+        everything: All machines and functions made here.
+        orphans: What is of no machine made here.
+        region: Region to look in; repeatable with --orphans.
+        all_regions: With --orphans: in every region.
+        yes: Do not ask before removing what may be somebody else's.
+        quiet: Print nothing.
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages, shown
-    from offload.usecases.provision import teardown
+    from offload.usecases.provision import functions as brought_up
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
@@ -208,18 +201,20 @@ def down(
             _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
             return
         names = [name] if name is not None else registry.names(context.settings)
+        called = brought_up.known(context) if name is None else []
         if name is None:
-            found = _containers(say, engine_optional=bool(names))
-            if not (found or names):
+            found = _containers(say, engine_optional=bool(names or called))
+            if not (found or names or called):
                 say("Nothing to remove.")
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
-
-        def remove(each: str) -> None:
-            teardown.down(context, each, where, profile, told, partial(_agreed, yes=yes))
-
-        _each(names, remove, context.reporter)
+        may = partial(_agreed, yes=yes)
+        try:
+            _each(names, partial(_remove, context, where, profile, told, may), context.reporter)
+        finally:
+            taken = partial(functions.down, context, told=told, may=may) if everything else None
+            functions.left(called, taken, say)
 
 
 def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
@@ -232,6 +227,18 @@ def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
             say(container)
             found = True
     return found
+
+
+def _remove(
+    context: "Context", region: str | None, profile: str | None, told: "Told", may: "May", name: str
+) -> None:
+    """Remove a machine, or a function."""
+    from offload.usecases.provision import teardown
+
+    if name.partition(":")[0] == PLACE:
+        functions.down(context, name, region, profile, told, may)
+    else:
+        teardown.down(context, name, region, profile, told, may)
 
 
 def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:

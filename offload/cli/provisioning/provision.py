@@ -37,9 +37,10 @@ _cost = options.panel("Cost")
 
 @app.callback()
 def provision() -> None:
-    """Rent a machine of your own with a server on it.
+    """Rent a machine or bring up a function.
 
     offload provision ec2 --plan
+    offload provision lambda --plan
     """
 
 
@@ -47,112 +48,36 @@ def provision() -> None:
 def ec2(
     context: typer.Context,
     name: Annotated[
-        str | None,
-        _machine(
-            "--name",
-            "Name of the machine. [default: the only one, else USER-HOST]",
-            "NAME",
-            autocompletion=complete.machines,
-        ),
+        str | None, _machine("--name", takes="NAME", autocompletion=complete.machines)
     ] = None,
-    instance_type: Annotated[
-        str | None,
-        _machine(
-            "--instance-type",
-            "EC2 instance type; of several, like c7i.large,c7a.large, the first available. "
-            "[default: c7i.large]",
-            "TYPE",
-        ),
-    ] = None,
-    disk_gb: Annotated[
-        int | None, _machine("--disk-gb", "Size of its disk. [default: the AMI's]", "GB", min=8)
-    ] = None,
-    plan: Annotated[
-        bool, _cost("--plan", "Only show what will be created and what it costs.")
-    ] = False,
-    yes: Annotated[bool, _cost("--yes -y", "Do not ask before creating.")] = False,
-    max_usd_per_h: Annotated[
-        float | None,
-        options.dollars("--max-hourly", "Maximum price per hour.", _cost),
-    ] = None,
+    instance_type: Annotated[str | None, _machine("--instance-type", takes="TYPE")] = None,
+    disk_gb: Annotated[int | None, _machine("--disk-gb", takes="GB", min=8)] = None,
+    plan: Annotated[bool, _cost("--plan")] = False,
+    yes: Annotated[bool, _cost("--yes -y")] = False,
+    max_usd_per_h: Annotated[float | None, options.dollars("--max-hourly", kind=_cost)] = None,
     idle_s: Annotated[
-        float | None,
-        options.quantity(
-            "--idle",
-            _limit_s,
-            "TIME",
-            "Idle time after which the machine ends; or never. [default: 20m]",
-            _cost,
-        ),
+        float | None, options.quantity("--idle", _limit_s, "TIME", kind=_cost)
     ] = None,
     lifetime_s: Annotated[
-        float | None,
-        options.quantity(
-            "--max-lifetime",
-            _limit_s,
-            "TIME",
-            "Time after boot at which it ends in any case; or never. [default: 4h]",
-            _cost,
-        ),
+        float | None, options.quantity("--max-lifetime", _limit_s, "TIME", kind=_cost)
     ] = None,
-    spot: Annotated[
-        bool | None,
-        _cost("--spot/--on-demand", "Spot instance: cheaper, but AWS may take it away."),
-    ] = None,
+    spot: Annotated[bool | None, _cost("--spot/--on-demand")] = None,
     model: options.Model = None,
     labels: options.Labels = None,
     region: options.Region = None,
     profile: options.Profile = None,
-    zone: Annotated[
-        str | None,
-        options.account(
-            "--zone", "Availability zone, or A,B to try in order. [default: any]", "ZONE"
-        ),
-    ] = None,
-    subnet: Annotated[
-        str | None,
-        options.account("--subnet", "Subnet. [default: any of the default network]", "ID"),
-    ] = None,
-    allow_cidrs: Annotated[
-        list[str] | None,
-        options.account(
-            "--allow-cidr",
-            "Addresses that may connect over SSH; repeatable. [default: this computer's]",
-            "CIDR",
-        ),
-    ] = None,
-    tags: Annotated[
-        list[str] | None, options.account("--tag", "A tag of your own; repeatable.", "KEY=VALUE")
-    ] = None,
-    ami: Annotated[
-        str | None,
-        options.rare("--ami", "AMI to boot. [default: Amazon Linux 2023 with Docker]", "ID"),
-    ] = None,
-    login: Annotated[
-        str | None,
-        options.rare("--login", "SSH user of the AMI. [default: by the AMI's name]", "USER"),
-    ] = None,
+    zone: Annotated[str | None, options.account("--zone", takes="ZONE")] = None,
+    subnet: Annotated[str | None, options.account("--subnet", takes="ID")] = None,
+    allow_cidrs: Annotated[list[str] | None, options.account("--allow-cidr", takes="CIDR")] = None,
+    tags: Annotated[list[str] | None, options.account("--tag", takes="KEY=VALUE")] = None,
+    ami: Annotated[str | None, options.rare("--ami", takes="ID")] = None,
+    login: Annotated[str | None, options.rare("--login", takes="USER")] = None,
     image_way: Annotated[
-        str | None,
-        options.rare(
-            "--container-image",
-            "How the container image gets there. build: on the machine; stream: from this "
-            "computer's Docker; auto: built if the machine reaches the registries. "
-            "[default: auto]",
-            **complete.one_of(*_WAYS),
-        ),
+        str | None, options.rare("--container-image", **complete.one_of(*_WAYS))
     ] = None,
-    price_usd_per_h: Annotated[
-        float | None,
-        options.dollars("--price", "Price per hour of the instance. [default: AWS's]"),
-    ] = None,
-    as_json: Annotated[bool, options.rare("--json", "JSON instead of text.")] = False,
-    offline: Annotated[
-        bool,
-        options.rare(
-            "--offline", "Do not ask AWS for prices, nor the model hub. [env: OFFLOAD_OFFLINE]"
-        ),
-    ] = False,
+    price_usd_per_h: Annotated[float | None, options.dollars("--price")] = None,
+    as_json: Annotated[bool, options.rare("--json")] = False,
+    offline: Annotated[bool, options.rare("--offline")] = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -163,6 +88,29 @@ def ec2(
 
     After a failure the same command continues. Credentials are those of the AWS CLI. The machine
     costs money until it ends by itself or offload down removes it.
+
+    Parameters:
+        name: Name of the machine. [default: the only one, else USER-HOST]
+        instance_type: EC2 instance type; of several, like c7i.large,c7a.large, the first available.
+            [default: c7i.large]
+        disk_gb: Size of its disk. [default: the AMI's]
+        plan: Only show what will be created and what it costs.
+        yes: Do not ask before creating.
+        max_usd_per_h: Maximum price per hour.
+        idle_s: Idle time after which the machine ends; or never. [default: 20m]
+        lifetime_s: Time after boot at which it ends in any case; or never. [default: 4h]
+        spot: Spot instance: cheaper, but AWS may take it away.
+        zone: Availability zone, or A,B to try in order. [default: any]
+        subnet: Subnet. [default: any of the default network]
+        allow_cidrs: Addresses that may connect over SSH; repeatable. [default: this computer's]
+        tags: A tag of your own; repeatable.
+        ami: AMI to boot. [default: Amazon Linux 2023 with Docker]
+        login: SSH user of the AMI. [default: by the AMI's name]
+        image_way: How the container image gets there. build: on the machine; stream: from this
+            computer's Docker; auto: built if the machine reaches the registries. [default: auto]
+        price_usd_per_h: Price per hour of the instance. [default: AWS's]
+        as_json: JSON instead of text.
+        offline: Do not ask AWS for prices, nor the model hub. [env: OFFLOAD_OFFLINE]
     """
     from offload import bootstrap
     from offload.providers.ec2 import registry

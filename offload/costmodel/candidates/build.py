@@ -1,8 +1,9 @@
 """Every way to do a job, from what was measured, and where nothing was, from stated priors."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from offload.costmodel import accuracy
 from offload.costmodel.candidates import priors
 from offload.costmodel.candidates.measured import Fitted, of_jobs
-from offload.costmodel.candidates.start_up import Starts
+from offload.costmodel.candidates.start_up import Starts, called
 from offload.costmodel.terms import DRAWS, Candidate, Draws, given
 from offload.domain.machines import Kind
 from offload.domain.measurements import Condition, Measurement, Outcome, StartPhase
-from offload.domain.places import KnownPlaces, PlaceTraits, StartState
+from offload.domain.places import CALLS, KnownPlaces, PlaceTraits, StartState
 
 _SEED = 20_000
 _SHARED = (
@@ -61,10 +62,15 @@ def lanes(
     Bring-ups of machines measure no place, but how long other start states take; nor do splits.
     """
     jobs = [m for m in measurements if m.is_of_a_place]
-    rng = np.random.default_rng(_SEED)
+    # What is assumed of functions changes no draw of what others have measured.
+    rng, calls_rng = (np.random.default_rng(_SEED + number) for number in range(2))
+
+    def rng_of(traits: PlaceTraits) -> np.random.Generator:
+        return calls_rng if traits.by_call else rng
+
     names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
     every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
-    luck = {traits.name: rng.standard_normal(DRAWS) for traits in every}
+    luck = {traits.name: rng_of(traits).standard_normal(DRAWS) for traits in every}
     noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
 
     def lane_of(group: Sequence[Measurement]) -> Candidate:
@@ -74,7 +80,7 @@ def lanes(
         return Fitted(group, traits, jobs, rng).lane(noise[traits.name])
 
     measured = [lane_of(group) for group in _groups(jobs, by_hand, places)]
-    known = _with_unmeasured(measured, every, rng, noise, by_hand)
+    known = _with_unmeasured(measured, every, rng_of, noise, by_hand)
     found = [_as_given(lane, by_hand) for lane in known]
     here = [lane for lane in found if not lane.traits.leaves_machine]
     container_s = next(
@@ -83,9 +89,10 @@ def lanes(
     for traits in every:
         if traits.leaves_machine:
             ups = [m for m in measurements if m.condition.place == traits.name]
-            starts = Starts(ups, by_hand.kind, container_s, rng)
             of_place = [lane for lane in found if lane.traits == traits]
-            here += _in_all_states(of_place, starts, by_hand)
+            starting = Starts(ups, by_hand.kind, container_s, rng).lane
+            starting = partial(called, ups, calls_rng) if traits.by_call else starting
+            here += _in_all_states(of_place, starting, by_hand)
     allowed = by_hand.places
     if allowed is None:
         return here
@@ -93,18 +100,23 @@ def lanes(
 
 
 def _in_all_states(
-    of_place: Sequence[Candidate], starts: Starts, by_hand: Overrides
+    of_place: Sequence[Candidate],
+    starting: Callable[[Candidate, str], Candidate],
+    by_hand: Overrides,
 ) -> list[Candidate]:
     """A place elsewhere in each start state that it has, and with smaller copies. Those of the
     state it is in may be chosen, if measured or yet to be rented; copies if their answers agree.
+    `starting` gives its lane in another state than ready.
     """
     ready = next(lane for lane in of_place if lane.upload_max_side_px is None)
     states = ready.traits.start_states
     is_measured = any(lane.key for lane in of_place)
     is_absent = StartState.ABSENT in states and not is_measured and by_hand.may_rent
     usual = StartState.ABSENT if is_absent else StartState.WARM
+    if ready.traits.by_call:  # what nobody calls for some minutes is cold
+        usual = StartState.COLD
     state = by_hand.state if by_hand.state in states else usual
-    others = [starts.lane(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
+    others = [starting(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]
     if not ready.key:
         ready = replace(ready, name=f"{ready.name}, {priors.STATES[StartState.WARM]}")
     is_warm, least = state == StartState.WARM, by_hand.min_agreement
@@ -155,19 +167,21 @@ def _groups(
 def _with_unmeasured(
     measured: Sequence[Candidate],
     every: Sequence[PlaceTraits],
-    rng: np.random.Generator,
+    rng_of: Callable[[PlaceTraits], np.random.Generator],
     noise: Mapping[str, Draws],
     by_hand: Overrides,
 ) -> list[Candidate]:
     """The lanes by place, and one for each place that was not measured."""
     known = next((x for x in measured if x.traits.in_process), measured[0] if measured else None)
+    linked = next((x for x in measured if x.goodput.origin == "measured"), None)
     found: list[Candidate] = []
     for traits in every:
         lanes = [lane for lane in measured if lane.traits == traits]
         whole = any(lane.upload_max_side_px is None for lane in lanes)
         if not lanes or (traits.leaves_machine and not whole):
             slots = by_hand.remote_slots if traits.leaves_machine else by_hand.slots
-            new = priors.candidate(traits, rng, noise[traits.name], slots, known)
+            slots = CALLS if traits.by_call else slots
+            new = priors.candidate(traits, rng_of(traits), noise[traits.name], slots, known, linked)
             # What is known of a server that was only ever sent smaller copies.
             shared: dict[str, Any] = {name: getattr(lanes[0], name) for name in _SHARED if lanes}
             lanes.append(replace(new, choosable=traits.in_process, **shared))
@@ -179,7 +193,9 @@ def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     """The lane with what was set by hand."""
     said: dict[str, float | None] = {}
     if lane.traits.uses_link:
-        said = {"goodput": by_hand.uplink_bytes_per_s, "rtt_s": by_hand.rtt_s}
+        uplink = by_hand.uplink_bytes_per_s
+        goodput = None if uplink is None else uplink * lane.traits.image_share
+        said = {"goodput": goodput, "rtt_s": by_hand.rtt_s}
     if lane.upload_max_side_px is None:
         said["sent_bytes"] = by_hand.image_bytes
     terms = {name: given(value, "set by hand") for name, value in said.items() if value is not None}

@@ -33,7 +33,8 @@ def lane_of(cell: Cell, known: Sequence[Candidate], cores: int, *, limited: bool
         clients = min(cell.concurrency, lane.clients)
         lane = replace(lane, in_flight=cell.concurrency, clients=clients)
     if cell.link_mbit is not None:
-        goodput = given(PAYLOAD_SHARE * cell.link_mbit * 1e6 / 8, "the link's rate")
+        rate = PAYLOAD_SHARE * lane.traits.image_share * cell.link_mbit
+        goodput = given(rate * 1e6 / 8, "the link's rate")
         lane = lane.with_terms(goodput=goodput)
     return lane if cell.cold else lane.with_terms(startup_s=given(0.0, "left out"))
 

@@ -17,6 +17,7 @@ from offload.domain.places import PlaceTraits
 _EFFICIENCY = (0.25, 4.0)
 """What lies beyond is no property of a pipeline but a disturbed measurement."""
 _FEWEST = 3
+_EXTRA = (StartPhase.BUILD, StartPhase.INIT)
 
 
 class Fitted:
@@ -148,8 +149,9 @@ class Fitted:
 
     def _startup(self) -> Term:
         def values(m: Measurement) -> Draws | None:
-            # Without building an image, which happens once.
-            usual_s = [s.startup_s - s.phases.get(StartPhase.BUILD, 0.0) for s in m.starts]
+            # Without building an image, which happens once, nor what only cold functions wait for.
+            extra_s = (sum(s.phases.get(each, 0.0) for each in _EXTRA) for s in m.starts)
+            usual_s = [s.startup_s - extra for s, extra in zip(m.starts, extra_s, strict=True)]
             return fit.medians(usual_s, self._rng)
 
         return self._of_starts(values, "start-up", priors.CLIENT_STARTUP_S)
@@ -179,7 +181,7 @@ class Fitted:
     def _phases(self) -> dict[str, float]:
         """Seconds of each phase of the latest start that has any."""
         starts = (s.phases for m in self._wider.measurements for s in m.starts if s.phases)
-        return {name: s for name, s in next(starts, {}).items() if name != StartPhase.BUILD}
+        return {name: s for name, s in next(starts, {}).items() if name not in _EXTRA}
 
 
 def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None:

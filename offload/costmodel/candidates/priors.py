@@ -34,6 +34,9 @@ STOPPED_S = (15.0, 45.0)
 INSTALL_S = (15.0, 90.0)
 """Our image got to a new machine."""
 
+INIT_S = (0.8, 6.0)
+"""A function's environment: its image is got, its program starts and loads its model."""
+
 NO_LINK = given(float("inf"), "no link is used")
 """The uplink of a place that needs none."""
 _NOTHING = given(0.0, "not done here")
@@ -47,12 +50,19 @@ def term(name: str, interval: tuple[float, float], rng: Rng) -> Term:
 
 
 def candidate(
-    traits: PlaceTraits, rng: Rng, noise: Draws, slots: int, known: Candidate | None
+    traits: PlaceTraits,
+    rng: Rng,
+    noise: Draws,
+    slots: int,
+    known: Candidate | None,
+    linked: Candidate | None,
 ) -> Candidate:
-    """A place that was not measured; `known` is one that was, if there is any."""
+    """A place that was not measured; `known` is one that was, if there is any, and `linked` one
+    whose uplink was.
+    """
     link, here = traits.uses_link, not traits.leaves_machine
     startup_s = LOCAL_STARTUP_S if traits.in_process else CONTAINER_STARTUP_S
-    in_flight = slots if traits.in_process else 2 * slots
+    waiting = 0 if traits.in_process or traits.by_call else slots if here else slots + 2
     sent_bytes = known.sent_bytes if known and known.sent_bytes.median > 0 else None
     return Candidate(
         name=traits.name,
@@ -60,18 +70,27 @@ def candidate(
         state=state_in_use(traits),
         slots=slots,
         clients=slots if here else 2,
-        in_flight=in_flight if here else in_flight + 2,
+        in_flight=slots + waiting,
         startup_s=term("start-up", startup_s if here else CLIENT_STARTUP_S, rng),
         first_s=term("first", FIRST_S, rng),
         prepare_s=_NOTHING if traits.in_process else term("preparing", PREPARE_S, rng),
         sent_bytes=(sent_bytes or term("bytes", IMAGE_BYTES, rng)) if link else _NOTHING,
-        goodput=term("uplink", UPLINK_BYTES_PER_S, rng) if link else NO_LINK,
+        goodput=_uplink(traits, linked, rng) if link else NO_LINK,
         rtt_s=term("round trip", RTT_S, rng) if link else _NOTHING,
         service_s=_service(traits, known, rng),
         download_s=term("answer", DOWNLINK_S, rng) if link else _NOTHING,
         efficiency=term("efficiency", EFFICIENCY, rng),
         noise=noise,
     )
+
+
+def _uplink(traits: PlaceTraits, linked: Candidate | None, rng: Rng) -> Term:
+    """What carries images to a place that was not measured: this computer's uplink, if known."""
+    if linked is None:
+        low, high = (traits.image_share * rate for rate in UPLINK_BYTES_PER_S)
+        return term("uplink", (low, high), rng)
+    share = traits.image_share / linked.traits.image_share
+    return Term(share * linked.goodput.draws, "assumed", how=f"as that of {linked.name}")
 
 
 def _service(traits: PlaceTraits, known: Candidate | None, rng: Rng) -> Term:

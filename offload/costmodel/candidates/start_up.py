@@ -1,4 +1,6 @@
-"""How long a rented machine takes to be ready: as bring-ups were measured, else by priors."""
+"""How long a place takes that has to start: a rented machine as bring-ups were measured, a function
+as first calls were; else by priors.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +10,7 @@ from statistics import NormalDist, median
 
 import numpy as np
 
+from offload.costmodel import fit
 from offload.costmodel.candidates import priors
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, assumed
 from offload.domain.machines import Kind
@@ -26,6 +29,11 @@ _ENOUGH = 3
 _MOST = 5
 """As many of the newest are looked at: older ones say little of today."""
 _LEAST_S = 0.001
+_BURST, _BURST_S = 1000, 10.0
+"""AWS starts so many environments of a function in so many seconds.
+
+https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html
+"""
 
 _MACHINE, _IMAGE, _CONTAINER = "machine", StartPhase.IMAGE, StartPhase.CONTAINER
 _PARTS: Mapping[str, tuple[str, ...]] = {
@@ -166,3 +174,39 @@ def _luck() -> Draws:
     """Of a bring-up as a whole: on a slow day every part is slow. Standard normal, evenly drawn."""
     quantiles = [NormalDist().inv_cdf((draw + 0.5) / DRAWS) for draw in range(DRAWS)]
     return np.random.default_rng(5).permutation(quantiles)
+
+
+def called(
+    measurements: Sequence[Measurement], rng: np.random.Generator, ready: Candidate, state: str
+) -> Candidate:
+    """The lane of a function whose calls start environments, as first calls of past jobs did: the
+    first call one, before any image is sent, and images as many others as go on at a time.
+    """
+    init = _init(sorted(measurements, key=lambda m: m.taken_at), ready.key, rng)
+    startup = replace(
+        init,
+        draws=ready.startup_s.draws + init.draws,
+        origin="measured" if init.samples and ready.startup_s.samples else "assumed",
+    )
+    late_s = (ready.slots - 1) // _BURST * _BURST_S
+    first_s = ready.first_s.draws + (init.draws + late_s) * (ready.slots > 1)
+    return replace(
+        ready,
+        name=f"{ready.name}, {state}",
+        state=state,
+        startup_s=startup,
+        first_s=replace(ready.first_s, draws=first_s),
+        init_s=init.draws,
+    )
+
+
+def _init(known: Sequence[Measurement], key: str, rng: np.random.Generator) -> Term:
+    """Seconds of a start, of the function with this key rather than of others."""
+    ours = [m for m in known if m.condition.key == key] or known
+    starts_s = [
+        s.phases[StartPhase.INIT] for m in ours for s in m.starts if StartPhase.INIT in s.phases
+    ]
+    draws = fit.medians(starts_s, rng)
+    if draws is None:
+        return assumed(*priors.INIT_S, rng, "prior of a function's start")
+    return Term(draws, "measured", len(starts_s), ours[-1].taken_at, "first calls")

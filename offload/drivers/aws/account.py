@@ -71,14 +71,19 @@ def region(session: Any) -> str:
     return str(session.region_name)
 
 
-def client(session: Any, service: str, timeout_s: float = 30.0, attempts: int = 4) -> Any:
-    """boto3's client of a service; it tries again where that helps."""
+def client(
+    session: Any, service: str, timeout_s: float = 30.0, attempts: int = 4, **more: Any
+) -> Any:
+    """boto3's client of a service; it tries again where that helps. `more` is what else its
+    configuration says.
+    """
     from botocore.config import Config
 
     patience = Config(
         connect_timeout=min(timeout_s, _CONNECT_S),
         read_timeout=timeout_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
+        **more,
     )
     with explaining():
         return session.client(service, config=patience)

@@ -13,6 +13,10 @@ WOULD = "DryRunOperation"
 """The code with which EC2 says that it would have done what was asked."""
 
 
+class NotAllowed(PlaceUnavailable):
+    """The credentials lack a permission."""
+
+
 class NoCapacity(PlaceUnavailable):
     """AWS has no such machine free there now; of another type or in another zone it may have."""
 
@@ -68,6 +72,11 @@ _PATIENCE = "To try again: the same command, in a minute"
 _POLICY = (
     "To see all that is missing: offload doctor aws; what to ask for: offload doctor aws --policy"
 )
+_OF_FUNCTIONS = ("lambda:", "ecr:", "logs:", "dynamodb:", "sqs:", "s3:", "iam:")
+_PLAN = (
+    "To see what else is missing: offload doctor aws; what bringing up a function calls: offload "
+    "provision lambda --plan"
+)
 _ACTION = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: \S*?:([\w-]+)/)?")
 
 _Row = tuple[_Kind, str, str]
@@ -111,7 +120,7 @@ _CODES = _table(
      "To see it: date -u; to set it: sudo timedatectl set-ntp true"),
     ("ExpiredToken ExpiredTokenException RequestExpired", PlaceUnavailable,
      "The AWS session has expired: {said}", _SIGN_IN),
-    ("UnauthorizedOperation AccessDenied AccessDeniedException", PlaceUnavailable,
+    ("UnauthorizedOperation AccessDenied AccessDeniedException", NotAllowed,
      "These credentials may not {action}.", _POLICY),
     ("InLearnerLab", PlaceUnavailable, "A Learner Lab does not permit that: {action}.",
      _LEARNER_LAB),
@@ -136,6 +145,10 @@ _CODES = _table(
      "The region has no such AMI: {said}", _IMAGES),
     ("OptInRequired", PlaceUnavailable,
      "The account has not subscribed to what is asked for: {said}", _IMAGES),
+    ("ResourceNotFoundException", PlaceUnavailable, "There is no such function: {said}",
+     "To bring one up: offload provision lambda; to use another: export OFFLOAD_FUNCTION=ARN"),
+    ("TooMuchMemory", UsageError, "The account's functions may not have so much memory: {said}",
+     "For what new accounts may have: --memory 3008"),
     ("PendingVerification Blocked", PlaceUnavailable,
      "AWS has not verified the account yet: {said}", _DOCTOR),
     ("RequestLimitExceeded Throttling ThrottlingException TooManyRequestsException",
@@ -161,7 +174,7 @@ _CODES = _table(
      "An earlier attempt requested a different machine of that name: {said}",
      "To start over: offload down NAME"),
 )  # fmt: skip
-"""By the codes of EC2, STS, SSM and Service Quotas.
+"""By the codes of EC2, STS, SSM, Service Quotas and Lambda.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
@@ -170,6 +183,8 @@ _BY_MESSAGE = {
     "image is not eligible for Free Tier": "ImageNotInPlan",
     "not eligible for Free Tier": "TypeNotInPlan",
     "assumed-role/voclabs/": "InLearnerLab",
+    "'memorySize' failed to satisfy": "TooMuchMemory",
+    "'MemorySize' value failed to satisfy": "TooMuchMemory",
     "Signature expired": "RequestTimeTooSkewed",
     "Signature not yet current": "RequestTimeTooSkewed",
     "Timestamp date is": "RequestTimeTooSkewed",
@@ -251,7 +266,10 @@ def _refusal(answer: Mapping[str, Any], operation: str) -> OffloadError:
     said = f"{_line(message) or code}."
     code = next((known for part, known in _BY_MESSAGE.items() if part in message), code)
     if row := _CODES.get(code):
-        return _filled(row, {"said": said, "action": _action(message, operation)})
+        kind, text, hint = row
+        if kind is NotAllowed and (lacking(message) or "").startswith(_OF_FUNCTIONS):
+            hint = _PLAN
+        return _filled((kind, text, hint), {"said": said, "action": _action(message, operation)})
     return OffloadError(f"AWS refuses {operation}: {said}", hint=_DOCTOR)
 
 

@@ -4,20 +4,21 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.prices import BY_HAND, Price
+from offload.domain.prices import BY_HAND, CallPrice, Price
 from offload.drivers.aws import account
 from offload.version import __version__
 
 _TABLE = os.path.join(os.path.dirname(__file__), "prices.csv")
 _REGION = "us-east-1"
 """The price list is served in few regions; each knows the prices of all."""
+_PATIENCE_S = 3.0
 _USUAL = {
     "operatingSystem": "Linux",
     "tenancy": "Shared",
@@ -62,33 +63,16 @@ def table() -> Iterator[Price]:
 
 
 def listed(
-    instance_type: str,
-    region: str,
-    profile: str | None = None,
-    timeout_s: float = 3.0,
-    client: Any = None,
+    instance_type: str, region: str, profile: str | None = None, client: Any = None
 ) -> Price:
     """What AWS' price list names, of the disk too; `client` is boto3's of the service `pricing`.
 
     Raises:
-        PlaceUnavailable: no credentials, no permission, no answer within `timeout_s` or no such
-            instance type.
+        PlaceUnavailable: no credentials, no permission, no answer soon, or no such instance type.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    def products(**wanted: str) -> list[Any]:
-        filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
-        answer = client.get_products(ServiceCode="AmazonEC2", Filters=filters)
-        return [json.loads(product) for product in answer.get("PriceList", ())]
-
-    try:
-        client = client or account.client(
-            account.session(_REGION, profile), "pricing", timeout_s, attempts=1
-        )
-        found = products(instanceType=instance_type, regionCode=region, **_USUAL)
-    except (BotoCoreError, ClientError, OffloadError, ValueError) as error:
-        said = getattr(error, "response", {}).get("Error", {})
-        raise _unnamed(said.get("Message") or said.get("Code") or str(error)) from error
+    client = client or _asker(profile)
+    wanted = {"instanceType": instance_type, "regionCode": region, **_USUAL}
+    found = _products(client, "AmazonEC2", wanted)
     if not found:
         raise _unnamed(f"its list has no {instance_type} in {region}")
     try:
@@ -96,10 +80,51 @@ def listed(
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _unnamed("the form of its list has changed") from error
     # Whoever names the machine's price may be silent about its disk, which costs far less.
-    with suppress(BotoCoreError, ClientError, IndexError, KeyError, TypeError, ValueError):
-        (disk,) = products(volumeApiName="gp3", regionCode=region, productFamily="Storage")
+    with suppress(PlaceUnavailable, IndexError, KeyError, TypeError, ValueError):
+        wanted = {"volumeApiName": "gp3", "regionCode": region, "productFamily": "Storage"}
+        (disk,) = _products(client, "AmazonEC2", wanted)
         return replace(price, disk_usd_per_gb_month=_usd(disk))
     return price
+
+
+def listed_calls(region: str, arch: str, client: Any = None) -> CallPrice:
+    """What AWS' price list names for calls of functions with a gigabyte of memory.
+
+    Raises:
+        PlaceUnavailable: as for `listed`.
+    """
+    suffix, found = "-ARM" if arch == "arm64" else "", []
+    client = client or _asker()
+    for what in ("Requests", "Duration"):
+        wanted = {"group": f"AWS-Lambda-{what}{suffix}", "regionCode": region}
+        found += _products(client, "AWSLambda", wanted)[:1]
+    try:
+        call, second = found
+        day = date.fromisoformat(second["publicationDate"][:10]).isoformat()
+        return CallPrice(_usd(call), _usd(second), "AWS price list", day)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unnamed(f"its list says nothing of functions in {region}") from error
+
+
+def _asker(profile: str | None = None) -> Any:
+    try:
+        session = account.session(_REGION, profile)
+        return account.client(session, "pricing", _PATIENCE_S, attempts=1)
+    except OffloadError as error:
+        raise _unnamed(str(error)) from error
+
+
+def _products(client: Any, service: str, wanted: Mapping[str, str]) -> list[Any]:
+    """What the price list has of a service."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    filters = [{"Type": "TERM_MATCH", "Field": k, "Value": v} for k, v in wanted.items()]
+    try:
+        answer = client.get_products(ServiceCode=service, Filters=filters)
+        return [json.loads(product) for product in answer.get("PriceList", ())]
+    except (BotoCoreError, ClientError, ValueError) as error:
+        said = getattr(error, "response", {}).get("Error", {})
+        raise _unnamed(said.get("Message") or said.get("Code") or str(error)) from error
 
 
 def _unnamed(why: str) -> PlaceUnavailable:

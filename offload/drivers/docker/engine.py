@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
@@ -60,7 +60,8 @@ class Engine:
         """Connect; OffloadError where the engine refuses what it is asked for meanwhile."""
         import docker
         from docker.errors import APIError, DockerException
-        from requests.exceptions import RequestException  # what docker lets through
+        from requests.exceptions import RequestException  # what docker lets through, streams
+        from urllib3.exceptions import HTTPError  # included
 
         try:
             client = docker.from_env(timeout=timeout_s)
@@ -70,7 +71,7 @@ class Engine:
         try:
             with contextlib.closing(client):
                 yield engine
-        except (APIError, RequestException) as error:
+        except (APIError, RequestException, HTTPError) as error:
             reason = str(getattr(error, "explanation", None) or error).rstrip(".")
             raise PlaceUnavailable(
                 f"The Docker engine refuses: {reason}.", hint="To see why: docker events --since 5m"
@@ -149,6 +150,35 @@ class Engine:
                 with _conflict_ok():
                     self._client.images.remove(image_id)
 
+    def push(
+        self,
+        image: str,
+        repository: str,
+        tag: str,
+        login: tuple[str, str],
+        on_bytes: Callable[[int, int | None], None],
+    ) -> None:
+        """Push an image that is here to a registry, as the user and with the password of `login`;
+        `on_bytes` is told how many bytes have gone, of how many so far. Layers that are there
+        already do not go. OffloadError where the registry refuses, or says nothing for long.
+        """
+        from docker.errors import APIError
+        from urllib3.exceptions import ReadTimeoutError  # as it comes out of docker's stream
+
+        self._client.images.get(image).tag(repository, tag)
+        known = dict(zip(("username", "password"), login, strict=True))
+        try:
+            lines = self._client.api.push(
+                repository, tag, stream=True, decode=True, auth_config=known
+            )
+            for done_bytes, total_bytes in _gone(lines):
+                on_bytes(done_bytes, total_bytes)
+        except ReadTimeoutError as error:
+            raise _not_taken(f"it has said nothing for {self._client.api.timeout} s") from error
+        finally:
+            with contextlib.suppress(APIError):
+                self._client.images.remove(f"{repository}:{tag}")  # that name alone
+
     def create(self, wanted: ContainerSpec) -> str:
         """Create the container; its id."""
         return str(self._client.containers.create(**wanted.for_sdk()).id)
@@ -185,6 +215,33 @@ class Engine:
         finally:  # an impatient Ctrl-C included
             with contextlib.suppress(NotFound), _conflict_ok():
                 self._client.api.remove_container(container_id, force=True)
+
+
+def _gone(lines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
+    """How many bytes of layers have gone, and of how many, as an engine tells of a push."""
+    moving: dict[str, tuple[int, int]] = {}
+    error = ""
+    for line in lines:  # to the end, so that the connection is given back
+        error = error or str(line.get("error", ""))
+        layer, detail = line.get("id", ""), line.get("progressDetail") or {}
+        if "total" in detail:
+            total_bytes = int(detail["total"])
+            moving[layer] = min(int(detail["current"]), total_bytes), total_bytes
+        elif line.get("status") == "Pushed" and layer in moving:
+            moving[layer] = (moving[layer][1],) * 2
+        else:
+            continue
+        done, total = (sum(each) for each in zip(*moving.values(), strict=True))
+        yield done, total
+    if error:
+        raise _not_taken(error[:300].rstrip("."))
+
+
+def _not_taken(reason: str) -> OffloadError:
+    return OffloadError(
+        f"The registry does not take the container image: {reason}.",
+        hint="To go on: the same command",
+    )
 
 
 @contextmanager

@@ -27,6 +27,9 @@ BASE = "python:3.11-slim"
 SOURCE = "offload.source"
 """The label with the digest of what an image was built from."""
 
+_MODEL = "offload.model"
+"""The label with the SHA-256 of the model in an image."""
+_NOTHING: Mapping[str, str] = {}
 _RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
 _LIST = ".dockerignore"
 _NOT_OURS = "models"
@@ -68,6 +71,21 @@ class OwnImage:
         with opened() as stream:
             yield from chunks(stream)
 
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the Dockerfile is told."""
+        return {"RUNTIME": self.runtime}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What says what it was built from."""
+        return {SOURCE: self.digest}
+
+    @property
+    def more(self) -> Mapping[str, str]:
+        """Files that it is built from besides, by their names in the context."""
+        return _NOTHING
+
     def is_current(self, engine: Engine) -> bool:
         """Whether the engine has it, of this source or built by hand, which we take at its word."""
         labels = engine.image_labels(self.name)
@@ -77,9 +95,8 @@ class OwnImage:
         """Have the engine build it, and remove the one that had its name, if that was our build."""
         is_ours = SOURCE in (engine.image_labels(self.name) or {})
         before = engine.image_id(self.name) if is_ours else None
-        with opened() as context:
-            labels = {SOURCE: self.digest}
-            engine.build(context, self.name, {"RUNTIME": self.runtime}, labels, follow)
+        with opened(more=self.more) as context:
+            engine.build(context, self.name, self.arguments, self.labels, follow)
         if before is not None:
             engine.remove_unnamed(before)
 
@@ -101,6 +118,46 @@ class OwnImage:
         with Engine.connected() as engine:
             yield from map(pack.compress, engine.saved(self.name, on_bytes))
         yield pack.flush()
+
+
+@dataclass(frozen=True)
+class FunctionImage(OwnImage):
+    """The same for a function of AWS Lambda, with its model in it: one that the Dockerfile's MODEL
+    names, or a `file` of this disk; `sha256` is the model's.
+    """
+
+    model: str
+    sha256: str
+    file: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What engines call it."""
+        return "offload:lambda"
+
+    @property
+    def tag(self) -> str:
+        """What a registry calls it: what it was built from, and its model."""
+        return f"{self.digest[:16]}-{self.sha256[:8]}"
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the Dockerfile is told."""
+        return {**super().arguments, "TARGET": "lambda", "MODEL": self.model}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What says what it was built from."""
+        return {**super().labels, _MODEL: self.sha256}
+
+    @property
+    def more(self) -> Mapping[str, str]:
+        """The model, if it is a file of this disk."""
+        return {self.model: self.file} if self.file else _NOTHING
+
+    def is_current(self, engine: Engine) -> bool:
+        """Whether the engine has it, of this source and with this model."""
+        return self.labels.items() <= (engine.image_labels(self.name) or {}).items()
 
 
 def files(package: str | None = None) -> Mapping[str, str]:
@@ -125,9 +182,11 @@ def digest(package: str | None = None) -> str:
 
 
 @contextmanager
-def opened(package: str | None = None) -> Iterator[IO[bytes]]:
-    """The context as a tar stream; equal contents give equal bytes, whatever their time stamps."""
-    found = files(package)
+def opened(package: str | None = None, more: Mapping[str, str] = _NOTHING) -> Iterator[IO[bytes]]:
+    """The context as a tar stream, with `more` files in it by their names there; equal contents
+    give equal bytes, whatever their time stamps.
+    """
+    found = dict(sorted({**files(package), **more}.items()))
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w") as archive:
             above = {str(folder) for name in found for folder in PurePosixPath(name).parents}

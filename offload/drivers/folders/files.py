@@ -34,9 +34,8 @@ def plain(path: str, flags: int, mode: int = 0o666) -> int:
     """For `open`: what whoever made the folder may have laid there, a link or a pipe, is an OSError
     that says so.
     """
-    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        number = os.open(path, flags | careful, mode)
+        number = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENXIO}:
             raise

@@ -13,14 +13,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import Kind, Machine, Spec
 from offload.domain.prices import DISK_USD_PER_GB_MONTH
 from offload.domain.typed import loads, read
-from offload.drivers.folders.files import (
-    atomic_write,
-    explained,
-    is_locked,
-    locked,
-    private_file,
-    private_folder,
-)
+from offload.drivers.folders import files
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -125,8 +118,8 @@ class MachineFolder:
         """Write a file that nobody else may read."""
         with _writing(self.path):
             self._keep_root_private()
-            private_folder(self.path)
-            with atomic_write(self.file(name), mode=0o600) as file:
+            files.private_folder(self.path)
+            with files.atomic_write(self.file(name), mode=0o600) as file:
                 file.write(text)
 
     def pin(self, *public_keys: str) -> None:
@@ -148,19 +141,19 @@ class MachineFolder:
         with ExitStack() as stack:
             with _writing(self.path):
                 self._keep_root_private()
-                private_file(f"{self.path}.lock")
-                stack.enter_context(locked(f"{self.path}.lock", waiting))
+                files.private_file(f"{self.path}.lock")
+                stack.enter_context(files.locked(f"{self.path}.lock", waiting))
             yield
 
     def _keep_root_private(self) -> None:
         root = os.path.dirname(self.path)
-        private_folder(os.path.dirname(root))  # all our data
-        private_folder(root)
+        files.private_folder(os.path.dirname(root))  # all our data
+        files.private_folder(root)
 
     @property
     def is_locked(self) -> bool:
         """Whether some process is at work on it."""
-        return is_locked(f"{self.path}.lock")
+        return files.is_locked(f"{self.path}.lock")
 
 
 def folder(root: str, name: str) -> MachineFolder:
@@ -189,4 +182,4 @@ def folders(root: str) -> list[MachineFolder]:
 
 def _writing(path: str) -> AbstractContextManager[None]:
     hint = "To keep machine records elsewhere: export OFFLOAD_DATA=FOLDER"
-    return explained(f"{path} cannot be written", hint)
+    return files.explained(f"{path} cannot be written", hint)

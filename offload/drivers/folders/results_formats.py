@@ -26,7 +26,10 @@ def _write_coco(file: TextIO, rows: Rows, labels: Mapping[int, str], run: Json) 
             yield from results.coco_annotations(row, number, next_id)
             next_id += len(row.detections)
 
-    images = (results.coco_image(row, number) for number, row in detected())
+    images = (
+        {"id": number, "file_name": row.path, "width": row.width, "height": row.height}
+        for number, row in detected()
+    )
     categories = results.coco_categories(labels, seen)
     _write_lists(
         file, {"info": run}, images=images, annotations=annotations(), categories=categories

@@ -4,11 +4,13 @@ import atexit
 import math
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from typing import Any
 
 from offload.drivers.host.capture import Captured
@@ -85,8 +87,7 @@ def _leave() -> None:
 
 
 atexit.register(_leave)
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)
 
 
 @contextmanager
@@ -101,15 +102,10 @@ def steps(
     """
     worker = _free()
     try:
-        yield _each(worker, (work, arguments, most_s, most_bytes))
+        first = work, arguments, most_s, most_bytes
+        yield map(worker.ask, chain([first], repeat(None)))
     finally:
         worker.rest()
-
-
-def _each(worker: _Worker, request: object) -> Iterator[Any]:
-    while True:
-        yield worker.ask(request)
-        request = None
 
 
 def _free() -> _Worker:
@@ -142,10 +138,6 @@ def _answer() -> None:
 
 
 def _limit(most_s: int, most_bytes: int) -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
     for kind, most in (
         (resource.RLIMIT_CPU, math.ceil(time.process_time()) + most_s),
         (resource.RLIMIT_DATA, most_bytes + _USUAL_BYTES),

@@ -1,6 +1,7 @@
 """The file descriptors of this process: standard streams that are open, and room for many more."""
 
 import os
+import resource
 import sys
 from contextlib import suppress
 
@@ -21,10 +22,6 @@ def open_standard() -> None:
 
 def allow_many() -> None:
     """Let this process have as many files and connections open as the system permits it."""
-    if sys.platform == "win32":
-        return
-    import resource
-
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # where no limit is named, there may still be one
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -32,10 +29,6 @@ def allow_many() -> None:
 
 def spare_files() -> int:
     """How many more connections this process may have open, some files aside."""
-    if sys.platform == "win32":
-        return sys.maxsize
-    import resource
-
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError):
         return max(1, (sys.maxsize if soft < 0 else soft) - len(os.listdir("/dev/fd")) - _FILES)

@@ -3,12 +3,9 @@
 import os
 import signal
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-_HANG_UP = None if sys.platform == "win32" else signal.SIGHUP
 
 
 @contextmanager
@@ -19,13 +16,13 @@ def heard(on_signal: Callable[[int], None]) -> Iterator[None]:
     and some systems SIGTERM besides: together they are one.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
-        numbers.append(_HANG_UP)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if _HANG_UP in numbers:
-            signal.signal(_HANG_UP, _lose_terminal)
-        if number == _HANG_UP:
+        if signal.SIGHUP in numbers:
+            signal.signal(signal.SIGHUP, _lose_terminal)
+        if number == signal.SIGHUP:
             signal.signal(signal.SIGTERM, _lose_terminal)
             _lose_terminal()
         on_signal(number)

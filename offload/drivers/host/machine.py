@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from importlib import metadata
 
@@ -102,6 +103,15 @@ def cpu_s() -> tuple[float, float] | None:
         return None
     per_s = os.sysconf("SC_CLK_TCK")
     return (sum(ticks) - ticks[3] - ticks[4]) / per_s, sum(ticks) / per_s
+
+
+def process_age_s() -> float:
+    """Seconds since this process was started; 0 where the system does not tell."""
+    # After the program's name, which may hold anything, the 20th word.
+    words = _text("/proc/self/stat").rpartition(")")[2].split()
+    if not words:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(words[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def burstable() -> str | None:

@@ -103,23 +103,17 @@ def _transport(url: str, connections: int, dial: Dial | None) -> "httpx.BaseTran
 
     from offload.drivers.http.bounded import bounded
 
-    limits: dict[str, Any] = {
-        "max_connections": connections,
-        "max_keepalive_connections": connections,
-        "keepalive_expiry": _KEEP_ALIVE_S,
-    }
-    if dial:
-        from offload.drivers.http.dialled import DialledTransport
-
-        return bounded(DialledTransport(dial, **limits))
-    return bounded(
-        httpx.HTTPTransport(
-            verify=url.startswith("https:"),  # else certificates are loaded for nothing
-            limits=httpx.Limits(**limits),
-            proxy=_proxy_for(httpx.URL(url)),
-            socket_options=SOCKET_OPTIONS,
-        )
+    transport = httpx.HTTPTransport(
+        verify=url.startswith("https:"),  # else certificates are loaded for nothing
+        limits=httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEEP_ALIVE_S,
+        ),
+        proxy=None if dial else _proxy_for(httpx.URL(url)),
+        socket_options=SOCKET_OPTIONS,
     )
+    return bounded(transport, dial)
 
 
 def _proxy_for(url: "httpx.URL") -> str | None:

@@ -38,7 +38,7 @@ def sources(given: Sources, *, sent: bool = True) -> tuple[str | Image, ...]:
     """
     if isinstance(given, Mapping):
         items: list[Any] = [*given.items()]
-    elif _is_one(given):
+    elif isinstance(given, (str, os.PathLike, Image, *_BYTES, *_PIXELS)) or _is_pair(given):
         items = [given]
     elif isinstance(given, Iterable):
         items = [*given]
@@ -52,10 +52,6 @@ def sources(given: Sources, *, sent: bool = True) -> tuple[str | Image, ...]:
 def picture(data: bytes) -> PilImage:
     """Bytes of ours as a PIL image."""
     return Pil.open(io.BytesIO(data))
-
-
-def _is_one(given: Any) -> bool:
-    return isinstance(given, (str, os.PathLike, Image, *_BYTES, *_PIXELS)) or _is_pair(given)
 
 
 def _is_pair(given: Any) -> bool:

@@ -57,10 +57,6 @@ class ImageList:
             return len(data)
         return size_bytes(self.root, path)
 
-    def located(self) -> list[str]:
-        """The images' absolute paths."""
-        return [os.path.join(self.root, path) for path in self.paths]
-
 
 @dataclass(frozen=True, slots=True)
 class FileImage:

@@ -65,18 +65,13 @@ def decode(
     )
 
 
-def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int = MAX_PIXELS) -> bytes:
-    """The upright picture with boxes and labels drawn, in the format it came in.
-
-    A picture with no side of 320 pixels is enlarged until its labels can be read.
-    """
-    return drawn(data, detections, max_pixels)[0]
-
-
 def drawn(
     data: bytes, detections: Sequence[Detection], max_pixels: int = MAX_PIXELS
 ) -> tuple[bytes, bytes]:
-    """What `annotate` gives, and a JPEG of it with no side above 320 pixels."""
+    """The upright picture with boxes and labels drawn, in the format it came in, and a JPEG of it
+    with no side above 320 pixels. One with no side of so many is enlarged until its labels can be
+    read.
+    """
     return _made(data, max_pixels, _annotated, detections)
 
 

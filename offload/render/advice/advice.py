@@ -53,24 +53,23 @@ def sentence(advice: Advice) -> str:
     """Model, place, time, dollars and confidence."""
     chosen = advice.choice.chosen
     late = f", {missed(chosen)}" if missed(chosen) else ""
-    return (
-        f"Run {advice.model} {_where(advice, chosen.lane)}: {_images(advice)} in "
-        f"{took(chosen.seconds)}, {show_usd(chosen.usd)}{late}, {advice.confidence} confidence."
-    )
+    return f"Run {_answer(advice, took(chosen.seconds), late)}."
 
 
 def one_line(advice: Advice) -> str:
     """What is about to be done, and why the confidence is no higher."""
-    chosen, because = advice.choice.chosen, why(advice)
+    because = why(advice)
     return (
-        f"Running {advice.model} {_where(advice, chosen.lane)}: {_images(advice)} in "
-        f"{seconds(chosen)}, {show_usd(chosen.usd)}, {advice.confidence} confidence"
-        f"{f': {because}' if because else ''}"
+        f"Running {_answer(advice, seconds(advice.choice.chosen))}{f': {because}' * bool(because)}"
     )
 
 
-def _images(advice: Advice) -> str:
-    return count(advice.goal.images, "image")
+def _answer(advice: Advice, takes: str, late: str = "") -> str:
+    chosen = advice.choice.chosen
+    return (
+        f"{advice.model} {_where(advice, chosen.lane)}: {count(advice.goal.images, 'image')} in "
+        f"{takes}, {show_usd(chosen.usd)}{late}, {advice.confidence} confidence"
+    )
 
 
 def _where(advice: Advice, candidate: AnyCandidate) -> str:
@@ -153,15 +152,10 @@ def break_evens(advice: Advice, *, every: bool) -> Iterator[str]:
             yield break_even(advice, flip)
 
 
-def _gains(advice: Advice, flip: BreakEven) -> bool:
-    """Whether `other` is the faster one for the job at hand."""
-    took_s = {option.lane.name: option.seconds for option in advice.options}
-    return took_s[flip.other] < took_s[flip.base]
-
-
 def break_even(advice: Advice, flip: BreakEven) -> str:
     """One break-even."""
-    gains = _gains(advice, flip)
+    took_s = {option.lane.name: option.seconds for option in advice.options}
+    gains = took_s[flip.other] < took_s[flip.base]  # `other` is the faster one for the job at hand
     base, other = spoken(flip.base), spoken(flip.other)
     if flip.value is None:
         ahead, behind = (other, base) if gains else (base, other)

@@ -38,7 +38,8 @@ _BY_HAND = {"sent_bytes": "--image-size 170kB", "goodput": "--uplink 20Mbit", "r
 
 def rows(advice: Advice, *, every: bool) -> list[Option]:
     """The options to show, the chosen one first: the best few that may be chosen, or `every` one.
-    Machines that are not measured, or to be started, are among them only where one may be rented.
+    A place of which none is among them has one row, as it would be brought up for the job; machines
+    in other states have theirs only where one may be rented.
     """
     chosen, in_usd = advice.choice.chosen, advice.choice.unit == "usd"
 
@@ -47,15 +48,27 @@ def rows(advice: Advice, *, every: bool) -> list[Option]:
         return o is not chosen, not o.lane.choosable, not o.keeps_limits, amount, o.seconds
 
     ordered = sorted(advice.options, key=rank)
-    if not every:
-        return [option for option in ordered if option.lane.choosable][:_MOST]
-    may_rent = advice.by_hand.may_rent
-    return [o for o in ordered if may_rent or o.lane.choosable or _is_there(o.lane)]
+    found = [option for option in ordered if option.lane.choosable][:_MOST]
+    if every:
+        may_rent = advice.by_hand.may_rent
+        found = [o for o in ordered if may_rent or o.lane.choosable or _is_there(o.lane)]
+    places = {option.lane.place for option in found if option.lane.choosable}
+    names = {option.lane.name for option in found}
+    others = (o for o in ordered if not (o.lane.choosable or o.lane.place in places))
+    return [*found, *(o for o in others if o.lane.name not in names and _is_from_nothing(o.lane))]
 
 
 def _is_there(lane: AnyCandidate) -> bool:
     is_known = bool(lane.key) or not lane.traits.leaves_machine
     return is_known and lane.state in {HERE, StartState.WARM}
+
+
+def _is_from_nothing(lane: AnyCandidate) -> bool:
+    """Whether it is a place in the state in which nothing of it is ready."""
+    if isinstance(lane, SplitCandidate):
+        return False
+    states = lane.traits.start_states
+    return lane.state == (states[-1] if lane.traits.leaves_machine and states else HERE)
 
 
 def show(advice: Advice, *, every: bool) -> None:
@@ -78,7 +91,7 @@ def show(advice: Advice, *, every: bool) -> None:
     told = {name: cells for name, cells in columns.items() if set(cells) - {"", "$0"}}
     styles = ["bold" if o is choice.chosen else "" if o.lane.choosable else "dim" for o in shown]
     tables.print_table([*told], zip(*told.values(), strict=True), folded=told, styles=styles)
-    more = sum(option.lane.choosable for option in advice.options) - len(shown)
+    more = sum(o.lane.choosable for o in advice.options) - sum(o.lane.choosable for o in shown)
     if more > 0:
         tables.print_lines([f"{count(more, 'more row')}: --explain"])
 
@@ -128,7 +141,7 @@ def _row_name(advice: Advice, candidate: AnyCandidate) -> str:
     if state is None:
         return f"{candidate.place}, if measured"
     if candidate.upload_max_side_px is None:
-        return f"{candidate.place}, if {state}"
+        return f"{candidate.place}, if {candidate.name.partition(', ')[2] or state}"
     unlike = (candidate.agreement or 0.0) < advice.by_hand.min_agreement
     return f"{name}, if {'similar enough' if unlike else state}"
 
@@ -147,12 +160,18 @@ def assumed(advice: Advice, candidate: AnyCandidate) -> str:
 
 
 def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
-    """The commands that measure what is assumed of the rows, or was not measured of what is up; of
-    `every` one also those that set it.
+    """What rows of places rest on that are not there, and the commands that measure what is assumed
+    of the rows, or was not measured of what is up; of `every` one also those that set it.
     """
-    shown = [option.lane for option in rows(advice, every=every) if option.lane.choosable]
+    every_row = [option.lane for option in rows(advice, every=every)]
+    shown = [lane for lane in every_row if lane.choosable]
+    away = [x for x in every_row if x.traits.leaves_machine and not (x.choosable or x.key)]
+    elsewhere = [lane for lane in away if _is_from_nothing(lane)]
+    if told := list(filter(None, (_basis(advice, lane) for lane in elsewhere))):
+        yield f"Assumed: {'; '.join(told)}. All assumptions: --explain"
     ready = {HERE, advice.by_hand.state} & {HERE, StartState.WARM}
-    here = [o.lane for o in advice.options if not o.lane.key and o.lane.state in ready]
+    unknown = [o.lane for o in advice.options if not (o.lane.key or o.lane.traits.by_call)]
+    here = [lane for lane in unknown if lane.state in ready]
     lacking = [lane for lane in shown if _is_profiled(lane)]
     if places := [p for p in dict.fromkeys(x.place for x in (*lacking, *here)) if p != SPLIT]:
         url = any("url" in lane.traits.options for lane in lacking) and not advice.by_hand.may_rent
@@ -164,14 +183,31 @@ def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
         place, *_ = places = [absent[0].place]
         yield f"To measure {place}:"
         yield f"  {start} && {_profile(advice, places)}"
+    for lane in elsewhere:
+        if lane.traits.by_call:
+            start = f"offload provision {lane.place}{_model(advice)}"
+            yield f"To measure {lane.place}:"
+            yield f"  {start} && {_profile(advice, [lane.place])}"
     names = [name for lane in shown for name in lane.assumptions]
     if every and (by_hand := [typed for name, typed in _BY_HAND.items() if name in names]):
         yield f"To set {' and '.join(NAMES[n] for n in _BY_HAND if n in names)} by hand:"
         yield f"  offload advise {' '.join(by_hand)}"
 
 
+def _basis(advice: Advice, lane: AnyCandidate) -> str:
+    """What is taken a place elsewhere for that is not there."""
+    calls, kind = advice.billing.calls, advice.by_hand.kind
+    if lane.traits.by_call and calls:
+        return f"{lane.place} is {calls.how.partition(',')[0]}, {lane.slots} calls at a time"
+    return f"{lane.place} is a {kind.instance_type} in {kind.region}" if kind else ""
+
+
 def _profile(advice: Advice, places: Sequence[str]) -> str:
     return f"offload profile PHOTOS --where {','.join(places)}{_model(advice)}"
+
+
+def _model(advice: Advice) -> str:
+    return f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
 
 
 def _is_absent(lane: AnyCandidate) -> bool:
@@ -182,10 +218,6 @@ def _is_profiled(lane: AnyCandidate) -> bool:
     """Whether a profile measures what is assumed of it now; not so of another start state."""
     ready = {HERE, StartState.WARM}
     return not isinstance(lane, SplitCandidate) and lane.state in ready and bool(lane.assumptions)
-
-
-def _model(advice: Advice) -> str:
-    return f" --model {shlex.quote(advice.model_option)}" if advice.model_option else ""
 
 
 def terms(advice: Advice, now: datetime) -> None:
@@ -232,6 +264,12 @@ def billing(advice: Advice, now: datetime) -> Iterator[str]:
     billed = advice.billing
     if not any(option.usd for option in rows(advice, every=True)):
         return
+    if calls := billed.calls:
+        yield (
+            f"A function's calls cost {show_usd(1e6 * calls.usd_per_call)} a million and "
+            f"{show_usd(3600 * calls.usd_per_s)} an hour that one works or starts ({calls.how}, as "
+            f"of {calls.as_of}); a free allowance is not taken off."
+        )
     if not billed.usd_per_h:
         yield f"Nothing is billed: {billed.how}."
         return

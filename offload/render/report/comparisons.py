@@ -66,11 +66,11 @@ class Comparisons:
 
     @cached_property
     def variants(self) -> Sequence[Variant]:
-        """Those that are shown: of too many, the warm, full-size images and those here go first."""
+        """Those that are shown: of too many, full-size images and those here go first."""
 
-        def rank(variant: Variant) -> tuple[bool, bool, bool]:
+        def rank(variant: Variant) -> tuple[bool, bool]:
             away = self.traits(variant).leaves_machine
-            return variant.cold, variant.upload_max_side_px is not None, away
+            return variant.upload_max_side_px is not None, away
 
         found = headline.lanes(self.study)
         shown: list[Variant] = []
@@ -98,8 +98,11 @@ class Comparisons:
 
     def link_rates(self, variants: Iterable[Variant]) -> list[float]:
         """The rates of the links to these, in bytes a second, rising."""
-        sites = [environment.site(self.study, variant) for variant in variants]
-        return sorted({site.goodput_bytes_per_s for site in sites if site.goodput_bytes_per_s})
+        return sorted({rate for variant in variants if (rate := self.goodput(variant))})
+
+    def goodput(self, variant: Variant) -> float | None:
+        """The rate of the link to a variant, in bytes a second; None where it is not known."""
+        return environment.site(self.study, variant).number("goodput_bytes_per_s")
 
     @cached_property
     def images(self) -> int | None:
@@ -121,13 +124,13 @@ class Comparisons:
     @cached_property
     def starts_apart(self) -> bool:
         """Whether start-up is known that is no part of the total time, as the place was up."""
-        return any(not variant.cold and self.startup(variant) for variant in self.variants)
+        return not self.study.cold and any(self.startup(variant) for variant in self.variants)
 
     @cached_property
     def cold_pairs(self) -> Sequence[Pair]:
         """The same with start-up, where it is known and no part of the total time already."""
-        warm = [v for v in self.variants if not v.cold and self.startup(v)]
-        return self._paired(warm, COLD)
+        known = [variant for variant in self.variants if self.startup(variant)]
+        return [] if self.study.cold else self._paired(known, COLD)
 
     def _paired(self, variants: Sequence[Variant], column: str) -> Sequence[Pair]:
         found = []
@@ -171,17 +174,17 @@ class Comparisons:
 
     @cached_property
     def crossings(self) -> Sequence[Crossing]:
-        """Where those pairs change places, as far as they share two numbers of images."""
-        return self._crossed(self.pairs)
+        """Where pairs change places, as far as they share two numbers of images; then the same with
+        start-up.
+        """
+        pairs = [*self.pairs, *self.cold_pairs]
+        lanes = ((pair.candidate.lane, pair.base.lane, pair.column) for pair in pairs)
+        return [each for lane in lanes if (each := crossing.between(self.study, *lane))]
 
     @cached_property
-    def cold_crossings(self) -> Sequence[Crossing]:
-        """The same with start-up."""
-        return self._crossed(self.cold_pairs)
-
-    def _crossed(self, pairs: Sequence[Pair]) -> Sequence[Crossing]:
-        lanes = ((p.candidate.lane, p.base.lane, p.column) for p in pairs)
-        return [each for lane in lanes if (each := crossing.between(self.study, *lane))]
+    def warm_crossings(self) -> Sequence[Crossing]:
+        """Those of the total time as it was asked for."""
+        return [each for each in self.crossings if each.column == TOTAL]
 
     @cached_property
     def numbers(self) -> Sequence[int]:

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
 
 from offload.findings import environment
 from offload.findings.study import Study, Variant, levels
@@ -41,12 +42,8 @@ class Target:
     stacked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DiagramSite:
-    """A machine, and what runs on it."""
-
-    name: str
-    targets: Sequence[Target]
+Site = tuple[str, Target]
+"""Another machine, by its name, and what runs on it."""
 
 
 def architecture(compared: Comparisons) -> Figure | None:
@@ -56,16 +53,16 @@ def architecture(compared: Comparisons) -> Figure | None:
         return None
     used = list(dict.fromkeys(variant.place for variant in study.lanes))
     near = [place for place in used if not study.places[place].leaves_machine]
-    far: dict[tuple[str, str], Variant] = {}
+    far: dict[str, Variant] = {}
     for variant in study.lanes:
         if variant.place not in near:
-            far.setdefault((variant.place, variant.label), variant)
+            far.setdefault(variant.place, variant)
     there = [_site(study, variant) for variant in list(far.values())[:2]]
-    here = DiagramSite("machine with the images", [_here(study, place) for place in near])
+    here = [_here(study, place) for place in near]
     most = f"{count(max(compared.measured), 'image')}{' at most' * (len(compared.measured) > 1)}"
     caption = f"What was used: {count(len(used), 'place')} ({listing(used)})"
     caption += f", and how an image gets to {'each' if len(used) > 1 else 'it'}."
-    svg = _draw([most], here, there)
+    svg = _draw(most, here, there)
     return Figure("architecture", svg, caption, 1.0 if there else 0.64)
 
 
@@ -89,18 +86,19 @@ def _levels(values: Sequence[float]) -> str:
     return listing(shown, "or") if len(shown) <= _MOST_LEVELS else f"{shown[0]} to {shown[-1]}"
 
 
-def _site(study: Study, variant: Variant) -> DiagramSite:
-    site = environment.site(study, variant)
-    tunnel = site.tunnel or bool(site.instance_type)
+def _site(study: Study, variant: Variant) -> Site:
+    traits = study.places[variant.place]
+    tunnel = bool(environment.site(study, variant).text("instance_type"))
     colour = drawing.look(study.known_names().index(variant.place)).colour
-    where = ["in a container"] if tunnel else []
-    target = Target(colour, "offload serve", where, "HTTP through SSH" if tunnel else "HTTP")
-    return DiagramSite(bare(study.places[variant.place]), [target])
+    where = ["in a container"] * tunnel + ["a call for each image"] * traits.by_call
+    name = "detector" if traits.by_call else "offload serve"
+    target = Target(colour, name, where, "HTTP through SSH" if tunnel else "HTTP")
+    return bare(traits), target
 
 
-def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]) -> str:
+def _draw(client: str, here: Sequence[Target], there: Sequence[Site]) -> str:
     """The machine with the images, and `client` in it, at the left, the others at the right."""
-    rows = max(len(here.targets), 1.4)
+    rows = max(len(here), 1.4)
     height = _HEAD + _ROW * rows + _LINK * len(there)
     height = max(height, (_HEAD + _ROW + 6) * len(there))
     width = _WIDTH if there else _LEFT
@@ -109,36 +107,37 @@ def _draw(client: Sequence[str], here: DiagramSite, there: Sequence[DiagramSite]
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
         axes.axis("off")
-        _frame(axes, (0.4, 0.4), (_LEFT - 0.8, height - 0.8), here)
+        _frame(axes, (0.4, 0.4), (_LEFT - 0.8, height - 0.8), "machine with the images")
         middle = _LINK * len(there) + _ROW * rows / 2 + 1
-        detect = Target(INK, "offload detect", client, "")
+        detect = Target(INK, "offload detect", [client], "")
         _box(axes, detect, (_CLIENT[0], middle - 8), (_CLIENT[1], 16))
-        for row, target in enumerate(here.targets):
-            y = middle + _ROW * ((len(here.targets) - 1) / 2 - row)
+        for row, target in enumerate(here):
+            y = middle + _ROW * ((len(here) - 1) / 2 - row)
             _box(axes, target, (_TARGET[0], y - _BOX / 2), (_TARGET[1], _BOX))
             _near(axes, (sum(_CLIENT), middle), (_TARGET[0], y), target)
-        for number, site in enumerate(there):
+        for number, (name, target) in enumerate(there):
             tall = height / len(there) - 0.8
             bottom = height - (number + 1) * (tall + 0.8) + 0.4
-            _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), site)
+            _frame(axes, (_WIDTH - _RIGHT - 0.4, bottom), (_RIGHT, tall), name)
             track_y = 5.0 + _LINK * (len(there) - 1 - number)
             start = (_CLIENT[0] + 8 + 4 * number, middle - 8)
-            _far(axes, start, track_y, bottom + (tall - _HEAD) / 2 + 1, site.targets[0])
+            _far(axes, start, track_y, bottom + (tall - _HEAD) / 2 + 1, target)
             x = _CLIENT[0] + 7 + 4 * len(there)
-            axes.text(x, track_y + 1.3, site.targets[0].way, fontsize=_SMALL_PT, color=INK)
+            axes.text(x, track_y + 1.3, target.way, fontsize=_SMALL_PT, color=INK)
         return drawing.svg(figure, "architecture")
 
 
-def _frame(axes: Axes, corner: Point, size: Point, site: DiagramSite) -> None:
-    _rounded(axes, corner, size, GREY, _PAPER, radius=2.0, linewidth=0.8, zorder=1)
+def _frame(axes: Axes, corner: Point, size: Point, name: str) -> None:
+    _rounded(axes, corner, size, 2.0, edgecolor=GREY, facecolor=_PAPER, linewidth=0.8, zorder=1)
     x, top = corner[0] + 3, corner[1] + size[1]
-    axes.text(x, top - 2.2, site.name, weight="bold", va="top", color=INK)
+    axes.text(x, top - 2.2, name, weight="bold", va="top", color=INK)
 
 
 def _box(axes: Axes, target: Target, corner: Point, size: Point) -> None:
     for shift in (1.6, 0.8, 0.0) if target.stacked else (0.0,):
         at = corner[0] + shift, corner[1] - shift
-        _rounded(axes, at, size, target.colour, "white", radius=1.2, linewidth=1.3, zorder=3)
+        look: Any = {"edgecolor": target.colour, "facecolor": "white", "linewidth": 1.3}
+        _rounded(axes, at, size, 1.2, zorder=3, **look)
     x = corner[0] + size[0] / 2
     y = corner[1] + size[1] / 2 + 1.65 * len(target.lines)
     _centred(axes, x, y, target.name, weight="bold", zorder=4)
@@ -150,19 +149,14 @@ def _centred(axes: Axes, x: float, y: float, text: str, **how: Any) -> None:
     axes.text(x, y, text, ha="center", va="center_baseline", color=INK, **how)
 
 
-def _rounded(
-    axes: Axes, corner: Point, size: Point, edge: str, face: str,
-    *, radius: float, linewidth: float, zorder: int,
-) -> None:  # fmt: skip
+def _rounded(axes: Axes, corner: Point, size: Point, radius: float, **look: Any) -> None:
     shape = f"round,pad=0,rounding_size={radius}"
-    box = FancyBboxPatch(corner, *size, boxstyle=shape, linewidth=linewidth, zorder=zorder)
-    box.set(facecolor=face, edgecolor=edge)
-    axes.add_patch(box)
+    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=shape, **look))
 
 
 def _near(axes: Axes, start: Point, end: Point, target: Target) -> None:
     """From the client to a target on the same machine, the way written on it."""
-    _arrow(axes, start, end, target)
+    _arrow(axes, target, start, end)
     x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
     around = {"color": _PAPER, "pad": 1.2}
     _centred(axes, x, y, target.way, fontsize=_SMALL_PT, zorder=5, bbox=around)
@@ -173,12 +167,9 @@ def _far(axes: Axes, start: Point, track_y: float, y: float, target: Target) -> 
     x = _WIDTH - _RIGHT + 6
     _box(axes, target, (x, y - _BOX / 2), (_RIGHT - 12, _BOX))
     between = (_LEFT + _WIDTH - _RIGHT) / 2
-    corners = [start, (start[0], track_y), (between, track_y), (between, y)]
-    axes.plot(*zip(*corners, strict=True), color=target.colour, linewidth=1.3, zorder=2,
-              solid_capstyle="butt")  # fmt: skip
-    _arrow(axes, (between, y), (x, y), target)
+    _arrow(axes, target, start, (start[0], track_y), (between, track_y), (between, y), (x, y))
 
 
-def _arrow(axes: Axes, start: Point, end: Point, target: Target) -> None:
+def _arrow(axes: Axes, target: Target, *corners: Point) -> None:
     look: Any = {"color": target.colour, "mutation_scale": 9, "linewidth": 1.3, "zorder": 2}
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", shrinkA=0, shrinkB=0, **look))
+    axes.add_patch(FancyArrowPatch(path=Path(corners), arrowstyle="-|>", **look))

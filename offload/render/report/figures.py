@@ -36,7 +36,7 @@ def makespan(compared: Comparisons, series: Series) -> str:
         every = [each for groups in series.values() for each in groups.values()]
         drawing.log_if_wide(axes, "y", [s for each in every for s in each.values("makespan_s")])
         drawing.ticks(axes, numbers)
-        for crossing in compared.crossings:
+        for crossing in compared.warm_crossings:
             if crossing.images and series.keys() >= {crossing.slow, crossing.fast}:
                 axes.axvline(
                     crossing.images.value, color=GREY, linewidth=1, dashes=(1, 2), zorder=1

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -15,7 +16,8 @@ from offload.render.report import templating
 from offload.render.report.document import Block, Code, Document, Figure, Section, tidy
 from offload.render.report.templating import Templates
 
-_LONG_WORD = re.compile(r"[^ ]{60}(?=[^ ])")
+_BREAKABLE = partial(re.compile(r"[^ ]{60}(?=[^ ])").sub, "\\g<0>\u200b")
+"""Words that are longer than a line may end it anywhere."""
 _PLACE = re.compile(r"┌─ (.+):(\d+):\d+")
 _DRAWN = {"svg", "picture"}
 _MOST_PAGES = 8
@@ -38,7 +40,7 @@ def pages(document: Document, wanted: Templates | None = None) -> bytes:
     sources = {
         **found.contents,
         **{_file(each): each.picture or each.svg.encode() for each in figures},
-        "document.json": json.dumps(_each(told, _breakable)).encode(),
+        "document.json": json.dumps(_each(told, _BREAKABLE)).encode(),
     }
     with TemporaryDirectory(prefix="offload-") as folder:  # in memory, there would be no pictures
         for name, data in sources.items():
@@ -112,8 +114,3 @@ def _each(told: Any, change: Callable[[str], str]) -> Any:
     if isinstance(told, list | tuple):
         return [_each(value, change) for value in told]
     return change(told) if isinstance(told, str) else told
-
-
-def _breakable(text: str) -> str:
-    """Words that are longer than a line may end it anywhere."""
-    return _LONG_WORD.sub("\\g<0>\u200b", text)

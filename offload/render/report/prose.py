@@ -1,11 +1,11 @@
 """What is said of a comparison, wherever in the report it is said."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from offload.findings import headline, money, phases
 from offload.findings.crossing import Crossing
 from offload.findings.scaling import Sweep
-from offload.findings.study import COLD, TOTAL, Group, Variant
+from offload.findings.study import Group, Variant
 from offload.render.report.comparisons import Comparisons, Pair
 from offload.render.report.document import listing
 from offload.render.report.sentences import round_images, setting
@@ -23,9 +23,9 @@ def pair_sentence(compared: Comparisons, pair: Pair) -> str:
     return compared.say(name, pair=pair, when=compared.when(pair.column))
 
 
-def crossing_sentence(compared: Comparisons, crossing: Crossing, column: str = TOTAL) -> str:
-    """From how many images on which of two variants is faster, by a column of seconds."""
-    when = compared.when(column)
+def crossing_sentence(compared: Comparisons, crossing: Crossing) -> str:
+    """From how many images on which of two variants is faster."""
+    when = compared.when(crossing.column)
     clear_from, crossed, ahead = crossing.clear_from, crossing.images, crossing.ahead
     if clear_from is None:
         if ahead is None:
@@ -35,7 +35,7 @@ def crossing_sentence(compared: Comparisons, crossing: Crossing, column: str = T
         known = {"images": number, "most": crossing.most, "fast": fast, "slow": slow}
         return compared.say("crossing_lost", when=when, **known)
     if clear_from == crossing.least:
-        return _throughout(compared, [crossing], when)
+        return _throughout(compared, [crossing])
     if crossed is None:
         return compared.say("crossing_from", crossing=crossing, when=when)
     low, high = map(round_images, crossed.interval or (0, 0))
@@ -45,31 +45,23 @@ def crossing_sentence(compared: Comparisons, crossing: Crossing, column: str = T
     return compared.say("crossing", crossing=crossing, interval=interval, clear=clear, when=when)
 
 
-def crossing_sentences(compared: Comparisons) -> list[str]:
-    """One for each pair that changes places, and one for each variant that is ahead throughout; as
-    asked for, then with start-up.
-    """
-    kinds = (TOTAL, compared.crossings), (COLD, compared.cold_crossings)
-    return [said for kind in kinds for said in _crossing_sentences(compared, *kind)]
-
-
-def _crossing_sentences(
-    compared: Comparisons, column: str, crossings: Sequence[Crossing]
-) -> Iterator[str]:
+def crossing_sentences(compared: Comparisons) -> Iterator[str]:
+    """One for each pair that changes places, and one for each variant that is ahead throughout."""
     told: dict[object, list[Crossing]] = {}
-    for number, each in enumerate(crossings):
+    for number, each in enumerate(compared.crossings):
         throughout = each.clear_from == each.least
-        key = (each.fast, each.least, each.most) if throughout else number
+        key = (each.fast, each.least, each.most, each.column) if throughout else number
         told.setdefault(key, []).append(each)
-    for same in told.values():
-        if len(same) > 1:
-            yield _throughout(compared, same, compared.when(column))
+    for first, *others in told.values():
+        if others:
+            yield _throughout(compared, [first, *others])
         else:
-            yield crossing_sentence(compared, same[0], column)
+            yield crossing_sentence(compared, first)
 
 
-def _throughout(compared: Comparisons, same: list[Crossing], when: str) -> str:
+def _throughout(compared: Comparisons, same: list[Crossing]) -> str:
     slow = [compared.names.spoken(each.slow) for each in same]
+    when = compared.when(same[0].column)
     return compared.say("throughout", crossing=same[0], slow=slow, when=when)
 
 

@@ -9,31 +9,25 @@ from typing import Any
 
 from offload.domain.errors import UsageError
 from offload.domain.places import KnownPlaces, PlaceTraits
-from offload.domain.units import show_bytes, show_rate, show_s, show_usd
+from offload.domain.units import rounded, show_bytes, show_rate, show_s, show_usd
 from offload.findings.estimates import Estimate
 from offload.findings.study import Variant
-from offload.render.report.document import cut, listing
+from offload.render.report.document import listing
 from offload.render.report.templating import Templates, ours
 from offload.render.words import between, capital, count, percent
 
-_LONGEST = 40
-
 _SHORT: Mapping[str, Callable[[Any], str]] = {
-    "label": lambda label: cut(label, _LONGEST) or "unnamed",
     "link_mbit": lambda mbit: f"{mbit:g} Mbit/s" if mbit else "unshaped link",
     "upload_max_side_px": lambda px: f"{px} px" if px else "full size",
-    "cpus": lambda cpus: f"{cpus:g} CPU{'s' * (cpus > 1)}" if cpus else "all CPUs",
-    "replicas": lambda number: f"{number or 1} replica{'s' * ((number or 1) > 1)}",
-    "concurrency": lambda number: f"{number} in flight" if number else "automatic",
-    "cold": lambda cold: "cold" if cold else "warm",
+    "cpus": lambda cpus: f"{cpus:g} CPU{'s' * (cpus > 1)}",
+    "replicas": lambda number: count(number, "replica"),
+    "concurrency": lambda number: f"{number} in flight",
 }
-_NAMING = ("label", "link_mbit", "upload_max_side_px", "cold")
-"""What is there and not turned, hence part of a name."""
 _SPOKEN: Mapping[str, Callable[[Any], str]] = {
-    "label": lambda label: f" {cut(label, _LONGEST)}" if label else "",
     "link_mbit": lambda mbit: f" over {mbit:g} Mbit/s" if mbit else " over an unshaped link",
     "upload_max_side_px": lambda px: f" with images of {px} px" if px else " with full-size images",
 }
+"""What is there and not turned, hence part of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,7 @@ class Names:
 
     def _varying(self, place: str) -> list[str]:
         same = [each for each in self.variants if each.place == place]
-        return [name for name in _NAMING if len({getattr(each, name) for each in same}) > 1]
+        return [name for name in _SPOKEN if len({getattr(each, name) for each in same}) > 1]
 
     def short(self, variant: Variant) -> str:
         """`remote, 10 Mbit/s`, as in figures and tables."""
@@ -53,11 +47,10 @@ class Names:
         return ", ".join([variant.place, *(_SHORT[f](getattr(variant, f)) for f in fields)])
 
     def spoken(self, variant: Variant, *but: str) -> str:
-        """`the cold remote server over 10 Mbit/s`, as in sentences, some fields left out."""
+        """`the remote server over 10 Mbit/s`, as in sentences, some fields left out."""
         fields = [each for each in self._varying(variant.place) if each not in but]
-        start = f"{_SHORT['cold'](variant.cold)} " if "cold" in fields else ""
-        name = f"the {start}{bare(self.places[variant.place])}"
-        return name + "".join(_SPOKEN[f](getattr(variant, f)) for f in fields if f in _SPOKEN)
+        said = (_SPOKEN[f](getattr(variant, f)) for f in fields)
+        return f"the {bare(self.places[variant.place])}{''.join(said)}"
 
     def at(self, variant: Variant, *but: str) -> str:
         """`at the remote server over 10 Mbit/s`."""
@@ -195,9 +188,8 @@ def round_images(number: float) -> str:
 
 
 def digits(value: float) -> str:
-    """A number as units are shown: two digits below 10, three from there on."""
-    rounded = float(f"{value:.{2 if value < 10 else 3}g}")  # noqa: PLR2004 - as units are shown
-    return f"{rounded:,.6f}".rstrip("0").rstrip(".")
+    """A number, as those with units are shown."""
+    return f"{rounded(value):,.6f}".rstrip("0").rstrip(".")
 
 
 SHOWN: Mapping[str, Callable[[Any], str]] = {

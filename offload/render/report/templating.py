@@ -32,13 +32,10 @@ class Templates:
         except UnicodeDecodeError as error:
             raise self.broken(name, None, "it is not UTF-8") from error
 
-    def path(self, name: str) -> str:
-        """Where one of them is, for people."""
-        return os.path.join(self.folder, name) if name in self.own else name
-
     def broken(self, name: str, line: int | None, why: str) -> UsageError:
         """What to raise of one that cannot be used."""
-        where = f"{self.path(name)}, line {line}" if line else self.path(name)
+        path = os.path.join(self.folder, name) if name in self.own else name
+        where = f"{path}, line {line}" if line else path
         return UsageError(f"The template {where} cannot be used: {why.rstrip('.')}.", hint=_HINT)
 
 

@@ -108,7 +108,13 @@ def get(server: Server, path: str, address: Address) -> Reply:
         raise NoServer(f"No server answers: {error}", hint=address.hint) from error
 
 
-def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
+_OTHER_MODEL = (
+    "To take what it serves, leave --model and the setting model out; to serve another: offload "
+    "serve --model NAME"
+)
+
+
+def expect(info: wire.Info, asked: Model | str, shown: str, hint: str = _OTHER_MODEL) -> None:
     """See that the server has the model asked for: the same bytes, or if we have none, the name.
 
     Raises:
@@ -122,9 +128,7 @@ def expect(info: wire.Info, asked: Model | str, shown: str) -> None:
         ours = f"{asked.identity.name} (SHA-256 {asked.identity.sha256[:12]}…)"
     if not same:
         raise PlaceUnavailable(
-            f"{shown} serves {theirs.name} (SHA-256 {theirs.sha256[:12]}…), not {ours}.",
-            hint="To use what it serves, leave out --model and the setting model; to serve "
-            "another: offload serve --model NAME",
+            f"{shown} serves {theirs.name} (SHA-256 {theirs.sha256[:12]}…), not {ours}.", hint=hint
         )
 
 

@@ -31,7 +31,6 @@ class PatientProtocol(HttpToolsProtocol):
     _since_s = 0.0
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _header_bytes = 0
     _pending_bytes = 0
     _refusal = Problem(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
 
@@ -72,23 +71,16 @@ class PatientProtocol(HttpToolsProtocol):
         """A request begins: its headers are expected."""
         self._since_s = self.loop.time()
         super().on_message_begin()
-        self._header_bytes = self._pending_bytes = 0
+        self._pending_bytes = 0
         self._expect()
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the address."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._count(len(name) + len(value) + len(b": \r\n"))
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The headers are there. With an offer of another protocol the parser would take a body
         for the next request.
         """
+        lines = sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        if len(self.url) + lines > MAX_HEADER_BYTES:  # which came in one piece
+            raise self._refuse(*_TOO_LARGE)
         if self.parser.should_upgrade():
             detail = "This server speaks only HTTP/1.1: send no Upgrade and no CONNECT."
             raise self._refuse(HTTPStatus.BAD_REQUEST, detail)
@@ -130,11 +122,6 @@ class PatientProtocol(HttpToolsProtocol):
         head = b"\r\n".join([*lines, b"connection: close", b"", b""])
         self.transport.write(head + bytes(response.body))
         self.transport.close()
-
-    def _count(self, size_bytes: int) -> None:
-        self._header_bytes += size_bytes
-        if self._header_bytes > MAX_HEADER_BYTES:
-            raise self._refuse(*_TOO_LARGE)
 
     def _refuse(self, status: HTTPStatus, detail: str) -> Problem:
         self._refusal = Problem(status, detail)

@@ -9,7 +9,7 @@ import statistics
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 
 import uvicorn
@@ -81,11 +81,12 @@ def serve(service: Service, listener: socket.socket, on_ready: Callable[[wire.In
             on_ready(service.ready().info)
             stopped.wait()
         if loading.error is not None:
-            server.should_exit = True
+            server.end()
 
     loader = threading.Thread(target=load, name="loader", daemon=True)
     loader.start()
-    with _ending_well(server):
+    # uvicorn would raise the signal that ended it once more, and miss one that comes before.
+    with endings.heard(server.end):
         server.run([listener])
     stopped.set()
     loading.again()
@@ -101,6 +102,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+
+    def end(self, _signal: int = 0) -> None:
+        """Have it end."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuse what comes until nothing does, then end as uvicorn does."""
@@ -122,15 +127,6 @@ def _protocol() -> type[PatientProtocol]:
         most_connections = min(PatientProtocol.most_connections, descriptors.spare_files())
 
     return Protocol
-
-
-def _ending_well(server: uvicorn.Server) -> AbstractContextManager[None]:
-    """Uvicorn would raise the signal that ended it once more, and miss one that comes before."""
-
-    def end(_number: int) -> None:
-        server.should_exit = True
-
-    return endings.heard(end)
 
 
 def _bring_up(service: Service, stack: ExitStack) -> None:

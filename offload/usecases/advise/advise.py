@@ -100,6 +100,9 @@ def _given(
     billing, remote_slots = _billing(question, kind, context)
     state = question.state or (question.machines.get(kind, StartState.ABSENT) if kind else None)
     kind = kind or _priced(question)
+    offline = question.offline or question.from_file is not None
+    calls = prices.of_known_calls(measurements, context, kind.region, offline=offline)
+    billing = replace(billing, calls=calls)
     return replace(by_hand, remote_slots=remote_slots, state=state, kind=kind), billing
 
 

@@ -9,7 +9,6 @@ from offload.costmodel.split import SplitCandidate
 from offload.costmodel.terms import Candidate
 from offload.detectors import source
 from offload.detectors.catalogue import NAMED
-from offload.domain.machines import Kind
 from offload.domain.measurements import Condition, Measurement
 from offload.domain.places import REMOTE, StartState
 from offload.drivers.host import machine
@@ -80,11 +79,8 @@ def _rented(
     named = ["--machine", names[0]] if names and there.state != StartState.ABSENT else []
     joins = is_split and kind is not None and kind.instance_type == INSTANCE
     if there.state == StartState.ABSENT and kind and not joins:
-        yield ("offload", "provision", "ec2", *_kind(kind))
+        of_kind = "--instance-type", kind.instance_type, "--region", kind.region
+        yield ("offload", "provision", "ec2", *of_kind)
         yield detect
     else:
         yield [*detect, *named, *(["--provision"] if there.state != StartState.WARM else [])]
-
-
-def _kind(kind: Kind) -> Sequence[str]:
-    return "--instance-type", kind.instance_type, "--region", kind.region

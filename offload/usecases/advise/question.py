@@ -57,13 +57,8 @@ class Question:
                 "advise needs either a folder of images or their number.",
                 hint="For instance: offload advise --images 200",
             )
-        for option, value, known in (
-            ("--optimize", self.optimize, ("time", "cost")),
-            ("--risk", self.risk, ("mean", "averse")),
-            ("--state", self.state or "warm", tuple(StartState)),
-        ):
-            if value not in known:
-                raise UsageError(f"{option} takes one of {', '.join(known)}, not {value!r}.")
+        if self.state not in {None, *StartState}:
+            raise UsageError(f"--state takes one of {', '.join(StartState)}, not {self.state!r}.")
         if self.images is not None and not 1 <= self.images <= _MOST_IMAGES:
             raise UsageError(f"--images takes a number from 1 to {_MOST_IMAGES:,}.")
         if self.optimize == "cost" and self.value_of_time_usd_per_h is not None:
@@ -72,8 +67,6 @@ class Question:
                 "time.",
                 hint="Leave one of the two out.",
             )
-        if not 0 <= self.min_agreement <= 1:
-            raise UsageError("--min-agreement takes a share from 0 to 1.")
 
     @property
     def may_rent(self) -> bool:

@@ -62,6 +62,7 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
             request.replicas or 1,
         ),
         endpoint=endpoint,
+        function=context.settings.function,
         reporter=context.reporter,
     )
 

@@ -8,15 +8,16 @@ import numpy as np
 
 from offload.costmodel import accuracy
 from offload.costmodel.candidates.build import Overrides, lanes
-from offload.costmodel.candidates.priors import STATES
 from offload.costmodel.decide import Goal, Option, options
 from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.terms import Candidate
 from offload.domain.errors import OffloadError
 from offload.domain.measurements import Condition, Measurement, Outcome, Start, StartPhase
+from offload.domain.places import StartState
 from offload.drivers.host import machine
 from offload.drivers.store.store import Store
 from offload.places import known as known_places
+from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.detect.places import condition
 from offload.usecases.detect.request import Request
@@ -65,17 +66,23 @@ def remember(
         past = [o for o in store.outcomes() if o.model == under.model.name]
         goal = Goal(run.images, float(run.bytes))
         billing = run.endpoint.billing if run.endpoint else Billing()
+        billing = replace(billing, calls=prices.of_calls(under.host, context, offline=True))
         state = bring_up.facts["from"] if bring_up else None
-        # Where a machine was brought up for the run, predictions are not as good as others.
-        place = f"{under.place}, {STATES[state]}" if state else under.place
-        errors = {under.place: accuracy.residuals(past, place)}
+        if StartPhase.INIT in phases:
+            state = StartState.COLD
         lane = _lane(known, past, under, state)
         if lane is None:
             return None
+        # Where a machine was brought up for the run, predictions are not as good as others.
+        place = lane.name if state else under.place
+        errors = {under.place: accuracy.residuals(past, place)}
         [predicted] = options([lane], goal, billing, errors)
         actual_s = np.array([run.startup_s + run.detect_s])
-        [actual_usd] = cost_usd(lane, actual_s, goal.images, billing)
-        return outcome_of(run, predicted, place, float(actual_usd), measurement.taken_at)
+        actual_usd = float(cost_usd(lane, actual_s, goal.images, billing)[0])
+        if billing.calls:
+            started_s = phases.get(StartPhase.INIT, 0.0)
+            actual_usd = billing.calls.usd(run.images, run.billed_s + started_s)
+        return outcome_of(run, predicted, place, actual_usd, measurement.taken_at)
 
     return kept_in_store([measurement], compared, context)
 

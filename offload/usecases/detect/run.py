@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from offload.detectors import source
+from offload.domain.errors import OffloadError
 from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock, spread
@@ -64,6 +65,7 @@ class DetectRun:
     failed: int = 0
     objects: Counter[str] = field(default_factory=Counter)
     infer_s: "array[float]" = field(default_factory=lambda: array("d"))
+    billed_s: float = 0.0
     bytes: int = 0
     sent_bytes: int = 0
     fallen_back: int = 0
@@ -82,6 +84,7 @@ class DetectRun:
                 self.fallen_back += row.fallback is not None
                 self.objects.update(d.label for d in row.detections)
                 self.infer_s.append(row.durations.infer_s)
+                self.billed_s += row.durations.there_s
             self.detect_s = self.clock() - began_s
             self.samples[row.where].add(row, self.detect_s)
             before_s = self.clock()
@@ -233,6 +236,14 @@ def _documented(
         outcome["detected_on"] = {name: dict(each.host) for name, each in run.sessions.items()}
         outcome["also_sent"] = sorted({*results.also_sent, *run.duplicate_uploads})
     results.write_run(document | outcome | {"in_folder": results.counts()})
+
+
+def stopped_early(run: DetectRun, request: Request) -> OffloadError:
+    """What to raise of a run that ended before its last image, though nobody interrupted it."""
+    return OffloadError(
+        f"Stopped early: {run.failed} images failed, --max-failures is {request.max_failures}.",
+        hint="To continue regardless: the same again without --max-failures.",
+    )
 
 
 def _annotate(results: ResultsDir, request: Request, image: Image, found: Detections) -> None:

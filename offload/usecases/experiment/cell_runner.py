@@ -187,7 +187,7 @@ class CellRunner:
             side_px = min(_PICTURE_PX, pictures.longest_px(data) - 1)  # smaller, hence a JPEG
             small = pictures.smaller(data, side_px, _QUALITY)
             clear = [each for each in row.detections if each.score >= SHOWN_SCORE]
-            return pictures.annotate(small[0], clear or row.detections) if small else None
+            return pictures.drawn(small[0], clear or row.detections)[0] if small else None
         return None
 
     def _photos(self, folder: str, root: str) -> Iterator[Row]:

@@ -75,7 +75,7 @@ def probed(
         facts |= {
             "instance_type": endpoint.machine.instance_type,
             "region": endpoint.machine.region,
-            "usd_per_h": sum(endpoint.billing.parts_usd_per_h().values()),
+            "usd_per_h": endpoint.billing.all_usd_per_h,
             "tunnel": True,
         }
     environment.add(request.where, facts | found, {f"{mbit:g}" if mbit else "as it is": found})

@@ -23,6 +23,7 @@ from offload.findings.study import Study, of_tables
 from offload.places import known
 from offload.providers import url
 from offload.providers.ec2 import connection, registry
+from offload.usecases.advise import prices
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.context import Context
 from offload.usecases.detect import places
@@ -96,10 +97,9 @@ class StudySetup:
     def plan(self, cells: Sequence[Cell] | None = None) -> StudyPlan:
         """What is expected of these cells; of all, if none are named."""
         chosen = self.design.cells() if cells is None else cells
-        parts_usd_per_h = self.predictor.billing.parts_usd_per_h().values()
         is_billed = any(map(cell_runner.at_server, chosen))
         expected = [(cell, self.predictor.predict(cell)) for cell in chosen]
-        return StudyPlan(expected, sum(parts_usd_per_h) if is_billed else 0.0)
+        return StudyPlan(expected, self.predictor.billing.all_usd_per_h if is_billed else 0.0)
 
     @contextmanager
     def opened(self, folder: str) -> Iterator["RunningStudy"]:
@@ -225,8 +225,11 @@ def designed(
     server = kind.label if kind else None
     if remote and not kind:
         server = query.shown(url.checked(remote.url or configured.url))
+    history = _known(model, requests[0].model or configured.model, server, context)
+    calls = prices.of_known_calls(history.measurements, context, offline=True)
+    billing = replace(billing, calls=calls)
     predictor = Predictor(
-        known=_known(model, requests[0].model or configured.model, server, context),
+        known=history,
         total_bytes=images.total_bytes(),
         billing=billing,
         slots=places.local_slots(requests[0], configured),

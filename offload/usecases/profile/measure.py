@@ -19,7 +19,7 @@ from offload.domain.measurements import (
     agreement,
     sample,
 )
-from offload.domain.ports import Place, Session
+from offload.domain.ports import Coolable, Place, Session
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
@@ -118,12 +118,14 @@ class Measurer:
             PlaceUnavailable: it is not there.
             OffloadError: what is asked for cannot be done.
         """
+        if isinstance(self.place, Coolable):
+            self.place.cool()
         starts = self._starts()
         if self.context.stop:
             return
         warnings = list(self.warnings)
         with self.session(None) as session:
-            self.budget.see_to(_LEAST_SHARE)
+            self.budget.forgive(max(0.0, _LEAST_SHARE * self.budget.whole_s - self.budget.left_s))
             self._begins("the link")
             probes = probing.link(session, self.budget, self.rng, self.context.stop)
             full = self._full(session, probes, warnings)

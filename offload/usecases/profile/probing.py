@@ -44,10 +44,6 @@ class Budget:
         """Take so many of the spent seconds for unspent."""
         self._began_s += seconds
 
-    def see_to(self, share: float) -> None:
-        """Have at least this share of the whole left."""
-        self.forgive(max(0.0, share * self.whole_s - self.left_s))
-
 
 def link(session: Session, budget: Budget, rng: random.Random, stop: Stop) -> list[Probe]:
     """Round trips, then payloads there and back; none where nothing is moved.

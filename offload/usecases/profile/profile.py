@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.events import failed
-from offload.domain.measurements import Measurement
+from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.units import show_usd
 from offload.drivers.host import machine
 from offload.providers.ec2 import registry
+from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
@@ -58,10 +60,27 @@ def measurements(
                     load=load,
                     warnings=doubts,
                 )
-                yield from measurer.measurements()
+                cost_usd = 0.0
+                for measured in measurer.measurements():
+                    cost_usd += calls_usd(measured, context)
+                    yield measured
+                if cost_usd:
+                    said = f"Measuring {request.where} cost about {show_usd(cost_usd)}."
+                    context.reporter.note(said)
         except PlaceUnavailable as error:
             lost.append(request.where)
             context.reporter.emit(failed(error, request.where))
+
+
+def calls_usd(measured: Measurement, context: Context) -> float:
+    """What the calls of a measurement cost; 0 where calls are not billed."""
+    price = prices.of_calls(measured.condition.host, context)
+    if price is None:
+        return 0.0
+    starts, images = measured.starts, [image.durations.there_s for image in measured.images]
+    calls = sum(1 + start.images for start in starts) + len(images) + len(measured.probes)
+    busy_s = sum(start.phases.get(StartPhase.INIT, 0.0) for start in starts) + sum(images)
+    return price.usd(calls, busy_s)
 
 
 def machine_warnings(

@@ -6,7 +6,7 @@ Where the cloud does not do its part, or the machine does not answer, OffloadErr
 import datetime
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -122,9 +122,9 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
     if machine.state in {"pending", "running"}:
         age_s = (now - datetime.datetime.fromisoformat(machine.launched_at)).total_seconds()
     if record is not None:
-        parts = connection.billing(record).parts_usd_per_h()
-        usd = age_s and sum(parts.values()) * age_s / 3600
-        monthly = _monthly_usd(parts)
+        billing = connection.billing(record)
+        usd = age_s and billing.all_usd_per_h * age_s / 3600
+        monthly = billing.stopped_usd_per_month
     return ListedMachine(machine.name, machine.region, machine, record, age_s, usd, monthly)
 
 
@@ -140,12 +140,7 @@ def stop(context: Context, name: str | None) -> tuple[Machine, float]:
             )
         cloud.stop(machine.id)
         folder.keep(replace(record, address=None))
-    return machine, _monthly_usd(connection.billing(record).parts_usd_per_h())
-
-
-def _monthly_usd(parts_usd_per_h: Mapping[str, float]) -> float:
-    """What a machine costs that is stopped."""
-    return parts_usd_per_h.get("disk", 0.0) * 730
+    return machine, connection.billing(record).stopped_usd_per_month
 
 
 def _there(context: Context, folder: MachineFolder) -> tuple[MachineRecord, Cloud, Machine]:

@@ -266,7 +266,7 @@ def _billing(
             how = f"{spec.instance_type} in {spec.region}, {found.source}"
     disk = (offer.disk_gb, disk_usd)
     billing = Billing(usd_per_h, how, as_of, spec.idle_s or 0.0, False, *disk)
-    total = sum(billing.parts_usd_per_h().values())
+    total = billing.all_usd_per_h
     if wish.max_usd_per_h is not None and total > wish.max_usd_per_h:
         raise UsageError(
             f"A {spec.instance_type} costs ${total:.4f} an hour, more than --max-hourly allows.",

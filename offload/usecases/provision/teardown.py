@@ -5,7 +5,6 @@ Where an engine or the cloud does not answer, or something does not go, OffloadE
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Resource
@@ -45,20 +44,13 @@ def containers(kept_as: str | None = None) -> Iterator[str]:
                 yield container.name
 
 
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """Tells what is ours: what has one of these `ids`, or is tied to what has. Tags can be copied.
-
-    It remembers: what hung on something that is gone by now stays ours.
+def _ours_among(things: Sequence[Resource], ours: set[str]) -> list[Resource]:
+    """Those with an id among `ours`, or tied to what has: tags can be copied. `ours` gets what is
+    found, as what hung on something that is gone by then stays ours.
     """
-
-    ids: set[str]
-
-    def among(self, things: Sequence[Resource]) -> list[Resource]:
-        """Those that are."""
-        while more := {each.id for each in things if each.ties & self.ids} - self.ids:
-            self.ids.update(more)
-        return [each for each in things if each.id in self.ids]
+    while more := {each.id for each in things if each.ties & ours} - ours:
+        ours.update(more)
+    return [each for each in things if each.id in ours]
 
 
 def down(
@@ -103,23 +95,23 @@ def down(
             folder.remove()
 
 
-def _known(cloud: Cloud, local: MachineState) -> Ours:
-    """What is ours of a machine that this computer brought up."""
+def _known(cloud: Cloud, local: MachineState) -> set[str]:
+    """Ids of what is ours of a machine that this computer brought up."""
     proofs = {local.record.id} if local.record.id else set()
     if local.is_ours(cloud.key_of(local.folder.name)):
         proofs.add(called(local.folder.name))
-    return Ours(proofs)
+    return proofs
 
 
-def _asked(cloud: Cloud, folder: MachineFolder, may: May) -> Ours | None:
-    """All that there is of a machine that this computer does not know; None if that may not go."""
+def _asked(cloud: Cloud, folder: MachineFolder, may: May) -> set[str] | None:
+    """Ids of all that there is of a machine that is not known here; None if that may not go."""
     found = cloud.resources(folder.name)
     if not found and not folder.exists:
         raise UsageError(
             f"There is no machine {folder.name} in {cloud.region}.",
             hint="To list machines: offload machines --all-regions",
         )
-    return Ours({each.id for each in found}) if not found or may(found) else None
+    return {each.id for each in found} if not found or may(found) else None
 
 
 def orphans(
@@ -164,7 +156,7 @@ def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], to
     """Remove these, and what hangs on them."""
     patience = Waiter(context.stop)
     known = {folder.name: folder for folder in registry.folders(context.settings)}
-    these = Ours({resource.id for resource in found})
+    these = {resource.id for resource in found}
     for name in dict.fromkeys(resource.name for resource in found):
         folder = known.get(name)  # a name that others gave may be no name for a folder
         with folder.locked(patience.check) if folder else nullcontext():
@@ -176,9 +168,11 @@ def remove_orphans(context: Context, cloud: Cloud, found: Sequence[Resource], to
                 folder.remove()
 
 
-def remove(name: str, ours: Ours, cloud: Cloud, patience: Waiter, told: Told) -> Sequence[Resource]:
-    """Take away what is ours of a machine; what else carries its mark. When this ends well, nothing
-    of ours is left; it ends with Interrupted where somebody asked to stop.
+def remove(
+    name: str, ours: set[str], cloud: Cloud, patience: Waiter, told: Told
+) -> Sequence[Resource]:
+    """Take away what of a machine is `ours`, by its ids; what else carries its mark. When this ends
+    well, nothing of ours is left; it ends with Interrupted where somebody asked to stop.
     """
     asked: set[str] = set()
     refusals: list[OffloadError] = []
@@ -186,7 +180,7 @@ def remove(name: str, ours: Ours, cloud: Cloud, patience: Waiter, told: Told) ->
     def gone() -> list[Resource] | None:
         refusals.clear()
         found = cloud.resources(name)
-        left = ours.among(found)
+        left = _ours_among(found, ours)
         for resource in sorted(left, key=lambda each: each.kind not in _FIRST):
             if resource.id in asked or (resource.kind == _LAST and len(left) > 1):
                 continue

@@ -15,6 +15,7 @@ from offload.domain.ports import Model, Place, Session
 from offload.drivers.host.capture import Captured
 from offload.places import known as known_places
 from offload.providers.config import Endpoint
+from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
@@ -22,6 +23,7 @@ from offload.usecases.history import query
 from offload.usecases.provision import planning
 from offload.usecases.provision.planning import ProvisionOptions
 from offload.usecases.split.events import NotRented, PlaceFailed
+from offload.usecases.split.forecast import MachineBill
 from offload.usecases.split.monitor import SplitMonitor
 from offload.usecases.split.rental import USEFUL_S, HiredMachine, OnDemandMachine, bill
 from offload.usecases.split.workers import TICK_S
@@ -34,6 +36,8 @@ _NOW_S = 1.0
 """How long a call that may create a machine is waited for where everything is to end now."""
 _AGAIN_S, _LATEST_S = 1.0, 60.0
 """Until a silent server is asked again: doubled each time that it is lost, up to the latter."""
+_BRIEFEST_S = 0.02
+"""A call of a function takes so long at least, or about."""
 _NOTICE_S = 5.0
 """How often the cloud is asked whether it takes a machine away, as AWS advises for such notices."""
 
@@ -123,8 +127,8 @@ class RemoteMember:
             return False
         session = stack.enter_context(place.open(request.selection(model), len(self.sizes_bytes)))
         places.check_alike(f"The {request.where} place has", session.model, self.here.model)
-        if self.rental is None and endpoint is not None:
-            costs = bill(endpoint.billing, self.monitor.clock())
+        costs = self._costs(session, endpoint)
+        if self.rental is None and costs is not None:
             if not self.monitor.admits(request.where, costs, USEFUL_S):
                 return False
             self.monitor.bill(request.where, costs)
@@ -134,6 +138,16 @@ class RemoteMember:
         self.endpoint, self._joined = endpoint, True
         self.monitor.split.join(request.where, session, here=False, expected=expected)
         return True
+
+    def _costs(self, session: Session, endpoint: Endpoint | None) -> MachineBill | None:
+        """What the place costs from now on; of a function the most, as if it never rested."""
+        if endpoint is not None:
+            return bill(endpoint.billing, self.monitor.clock())
+        calls = prices.of_calls(session.host, self.context)
+        if calls is None:
+            return None
+        hourly = 3600 * session.slots * calls.usd(1 / _BRIEFEST_S, 1.0)
+        return MachineBill(hourly, self.monitor.clock())
 
     def _model(self, place: Place) -> Model | None:
         """What the server has, once it answers; None if all is over before."""

@@ -209,7 +209,7 @@ def bill(
     billing: Billing, since_s: float, least_s: float = 0.0, tail_s: float = 0.0
 ) -> MachineBill:
     """What a machine costs from `since_s` on."""
-    return MachineBill(sum(billing.parts_usd_per_h().values()), since_s, least_s, tail_s)
+    return MachineBill(billing.all_usd_per_h, since_s, least_s, tail_s)
 
 
 def _startup_s(plan: ProvisionPlan, context: Context) -> float:

@@ -17,6 +17,7 @@ from offload.drivers.images.image_files import ImageList
 from offload.drivers.store.store import Store
 from offload.places import known
 from offload.providers.ec2 import registry
+from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.detect import places
 from offload.usecases.detect.places import condition
@@ -105,6 +106,8 @@ class SplitRun:
             found = [m for _, m in store.measurements(model=model.sha256)]
             past = [o for o in store.outcomes() if o.model == model.name]
             billing = member.endpoint.billing if member.endpoint else Billing()
+            calls = prices.of_calls(away.host, context, offline=True)
+            billing = replace(billing, calls=calls)
             goal, errors = Goal(run.images, float(run.bytes)), accuracy.residuals(past, SPLIT)
             overrides = Overrides(slots=apart[0].slots, network=away.network, kind=away.machine)
             candidates = lanes(found, past, overrides, known())

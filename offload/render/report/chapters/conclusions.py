@@ -24,7 +24,7 @@ def short(compared: Comparisons) -> str:
     if away:
         unlike = (away[0].ratio < 1) != (away[-1].ratio < 1)
         variants = {away[0].candidate.lane, away[0].base.lane}
-        crossed = [c for c in compared.crossings if {c.slow, c.fast} == variants]
+        crossed = [c for c in compared.warm_crossings if {c.slow, c.fast} == variants]
         second = [_verdict(compared, away[-1])] if unlike else []
         second = second or [prose.crossing_sentence(compared, each) for each in crossed[:1]]
         cold = [_verdict(compared, p) for p in compared.cold_pairs[:1] if compared.is_away(p)]
@@ -107,9 +107,8 @@ def _changes(compared: Comparisons) -> Iterator[str]:
 
 def _link_sentence(compared: Comparisons, pair: Pair) -> str:
     variant = pair.candidate.lane
-    site = environment.site(compared.study, variant)
-    cores = site.host.usable_cores if site.host else None
-    needed = link.needed(compared.study, variant, pair.base, site.goodput_bytes_per_s, cores)
+    cores = environment.site(compared.study, variant).number("host", "usable_cores")
+    needed = link.needed(compared.study, variant, pair.base, compared.goodput(variant), cores)
     if needed is None:
         return _no_link_sentence(compared, pair)
     if not (needed.swept or pair.clear):  # the rate would be the one that there is

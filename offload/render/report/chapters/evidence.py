@@ -1,13 +1,13 @@
 """Results: single transfers, predictions, dollars, and what failed."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from offload.domain.units import show_rate, show_s, show_usd
-from offload.findings import environment, link, predictions
+from offload.findings import link, predictions
 from offload.findings.link import LinkFit
 from offload.findings.predictions import PlaceAccuracy
-from offload.findings.study import MeasuredRun, Study, TransferPoint, Variant
+from offload.findings.study import Study, TransferPoint, Variant
 from offload.render.report import figures
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, Figure, Table, cut, paragraph
@@ -68,7 +68,7 @@ def _sharing_sentence(compared: Comparisons, lines: Mapping[Variant, LinkFit]) -
     rates = [
         show_rate(goodput)
         for variant, line in lines.items()
-        if (goodput := environment.site(compared.study, variant).goodput_bytes_per_s)
+        if (goodput := compared.goodput(variant))
         and line.bytes_per_s
         and line.bytes_per_s < _ALONE * goodput
     ]
@@ -79,31 +79,30 @@ def predicted(compared: Comparisons) -> list[Block]:
     """What was said before against what came."""
     study, say = compared.study, compared.say
     runs = predictions.predicted(study.done)
-    known = predictions.accuracy(runs)
-    if known is None:
+    if not runs:
         return []
-    choices, places = predictions.choices(study, compared.variants), _accuracy(study, runs, say)
+    choices, places = predictions.choices(study, compared.variants), _accuracy(study, say)
     text = paragraph(
         "@predictions compares each run with its prediction, @accuracy the places.",
         say("chosen", choices=choices) if choices else "",
         say("lost", lost=choices.lost or None) if choices else "",
     )
     svg = figures.predictions(runs, study.known_names())
-    caption = f"Predictions made beforehand, of {count(known.runs, 'run')}. Each mark is a run."
+    caption = f"Predictions made beforehand, of {count(len(runs), 'run')}. Each mark is a run."
     return [*text, Figure("predictions", svg, caption), places]
 
 
-def _accuracy(study: Study, runs: Sequence[MeasuredRun], say: Say) -> Table:
+def _accuracy(study: Study, say: Say) -> Table:
     """How far off predictions were at each place, and why where that is known."""
-    places = predictions.by_place(study, runs)
+    places = predictions.by_place(study)
     columns: dict[str, Callable[[PlaceAccuracy], str]] = {
         "place": lambda each: each.place,
-        "predictions": lambda each: f"{each.accuracy.runs:,}",
-        "median error (%)": lambda each: _percent(each.accuracy.median_error),
-        "90th percentile (%)": lambda each: _percent(each.accuracy.high_error),
+        "predictions": lambda each: f"{each.runs:,}",
+        "median error (%)": lambda each: _percent(each.median_error),
+        "90th percentile (%)": lambda each: _percent(each.high_error),
     }
-    if any(each.accuracy.within is not None for each in places):
-        columns["in the interval (%)"] = lambda each: _percent(each.accuracy.within)
+    if any(each.within is not None for each in places):
+        columns["in the interval (%)"] = lambda each: _percent(each.within)
     if bad := any(each.bad for each in places):
         columns["reason"] = lambda each: _reason(each, say) if each.bad else ""
     rows = [[shown(each) for shown in columns.values()] for each in places]

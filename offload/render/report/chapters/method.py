@@ -3,16 +3,15 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TypeGuard
 
 from offload.domain.study_tables import shown
 from offload.domain.units import show_rate, show_s, show_usd
 from offload.findings import environment, predictions
-from offload.findings.environment import HostFacts, PlaceFacts
-from offload.findings.study import Study, levels
+from offload.findings.environment import Facts
+from offload.findings.study import Study, levels, plain
 from offload.render.report import diagram
 from offload.render.report.comparisons import Comparisons
-from offload.render.report.document import Block, Code, Figure, Table, cut, listing, paragraph
+from offload.render.report.document import Block, Code, Figure, Table, listing, paragraph
 from offload.render.report.sentences import bare
 
 _FACTORS = {
@@ -24,7 +23,7 @@ _FACTORS = {
 }
 _LIBRARIES = {"tflite": "ai-edge-litert", "savedmodel": "tensorflow"}
 """What runs models, by the runtime that a run names."""
-_LONGEST, _LONGEST_LINE = 30, 76
+_LONGEST_LINE = 76
 
 
 def design(compared: Comparisons) -> list[Block]:
@@ -52,28 +51,23 @@ def design(compared: Comparisons) -> list[Block]:
 
 def _same(study: Study) -> Iterator[tuple[str, str]]:
     """The model, and what was asked of it."""
-    sites = [environment.site(study, variant) for variant in study.lanes]
-    sha256 = dict.fromkeys(site.sha256 for site in sites if site.sha256)
-    known = environment.text(study.design, "fixed", "model", "sha256")
-    sides, scores = (
-        study.design.get("input_px"),
-        {site.min_score for site in sites if site.min_score},
-    )
-    used = [name for key, name in _LIBRARIES.items() if key in {site.runtime for site in sites}]
-    versions = [(n, environment.text(study.environment, "versions", n)) for n in ("offload", *used)]
+    sites, design = [environment.site(study, v) for v in study.lanes], Facts(study.design)
+    sha256 = dict.fromkeys(filter(None, (site.text("model", "sha256") for site in sites)))
+    size = study.design.get("input_px")
+    sides = plain(" x ".join(map(str, size))) if isinstance(size, list) else ""
+    scores = {score for site in sites if (score := site.number("min_score"))}
+    runtimes = {site.text("model", "runtime") for site in sites}
+    used = [name for key, name in _LIBRARIES.items() if key in runtimes]
+    versions = [(n, environment.of(study).text("versions", n)) for n in ("offload", *used)]
     told = {
-        "model": environment.model(study),
-        "SHA-256": ", ".join(sha256) or known,
-        "model input": f"{sides[0]} x {sides[1]} px" if _is_size(sides) else "",
+        "model": design.text("model"),
+        "SHA-256": ", ".join(sha256) or design.text("fixed", "model", "sha256"),
+        "model input": f"{sides} px" if sides else "",
         "threshold": ", ".join(f"{score:g}" for score in sorted(scores)),
         "software used": ", ".join(f"{name} {version}".strip() for name, version in versions),
     }
     if used or told["SHA-256"]:
         yield from ((name, value) for name, value in told.items() if value)
-
-
-def _is_size(value: object) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and [type(each) for each in value] == [int, int]
 
 
 def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
@@ -84,8 +78,7 @@ def _factors(compared: Comparisons) -> Iterator[tuple[str, str]]:
         if values := levels(study.runs, name):
             rest = ", or full size" if name == "upload_max_side_px" and _sent_as_is(study) else ""
             yield title, f"{', '.join(f'{value:g}' for value in values)} {unit}".strip() + rest
-    starts = {run.lane.cold for run in study.runs}
-    yield "start", "warm, cold" if len(starts) > 1 else "cold" if True in starts else "warm"
+    yield "start", "cold" if study.cold else "warm"
     yield "repeats", str(study.attempts)
 
 
@@ -98,15 +91,14 @@ def _sent_as_is(study: Study) -> bool:
 
 
 def _starts(compared: Comparisons) -> Iterator[str]:
-    warm = [compared.traits(run.lane) for run in compared.study.runs if not run.lane.cold]
-    cold = [compared.traits(run.lane) for run in compared.study.runs if run.lane.cold]
-    if any(not traits.in_process for traits in warm):
-        yield compared.say("warm_elsewhere")
-    if warm:
-        yield compared.say("warm")
-    if cold:
-        server = " but the server" * any(traits.leaves_machine for traits in cold)
+    places = [compared.traits(run.lane) for run in compared.study.runs]
+    if compared.study.cold:
+        server = " but the server" * any(traits.leaves_machine for traits in places)
         yield compared.say("cold", server=server)
+        return
+    if any(not traits.in_process for traits in places):
+        yield compared.say("warm_elsewhere")
+    yield compared.say("warm")
 
 
 def measures(compared: Comparisons) -> list[Block]:
@@ -150,37 +142,34 @@ def setup(compared: Comparisons) -> list[Block]:
     return [*paragraph(told), *blocks]
 
 
-def _machines(study: Study) -> dict[str, tuple[HostFacts, PlaceFacts]]:
-    found: dict[str, tuple[HostFacts, PlaceFacts]] = {}
-    here = environment.client(study)
-    if here:
-        found["machine with the images"] = here, PlaceFacts()
+def _machines(study: Study) -> dict[str, tuple[Facts, Facts]]:
+    """The machine with the images, and two others at most; of these, what is known of the place."""
+    found: dict[str, tuple[Facts, Facts]] = {}
+    if here := environment.of(study).part("client"):
+        found["machine with the images"] = here, Facts()
     away = [each for each in study.lanes if study.places[each.place].leaves_machine]
-    labels = {(variant.place, variant.label) for variant in away}
     for variant in away:
         site = environment.site(study, variant)
-        if site.host or site.goodput_bytes_per_s:
-            name, several = bare(study.places[variant.place]), len(labels) > 1
-            name = f"{name} {cut(variant.label, _LONGEST)}".strip() if several else name
-            found.setdefault(name, (site.host or HostFacts(), site))
+        if site.part("host") or site.number("goodput_bytes_per_s"):
+            found.setdefault(bare(study.places[variant.place]), (site.part("host"), site))
     return dict(list(found.items())[:3])
 
 
-def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]:
-    cores = machine.cores
-    usable = machine.usable_cores
-    part = f", {usable} of them usable" if cores and usable and usable != cores else ""
+def _facts(study: Study, machine: Facts, site: Facts) -> dict[str, str]:
+    cores, usable = machine.number("cores"), machine.number("usable_cores")
+    part = f", {usable:.0f} of them usable" if usable and usable != cores else ""
+    memory_bytes, usd_per_h = machine.number("memory_bytes"), site.number("usd_per_h")
+    rtt_s, goodput = site.number("rtt_s"), site.number("goodput_bytes_per_s")
     facts = {
-        "CPU": machine.cpu,
-        "cores": f"{cores}{part}" if cores else "",
-        "memory": f"{machine.memory_bytes / 2**30:.1f} GiB" if machine.memory_bytes else "",
-        "GPU": machine.gpu,
-        "system": machine.system,
-        "Python": machine.python,
-        "rented as": " in ".join(filter(None, (site.instance_type, site.region))),
-        "price": f"{show_usd(site.usd_per_h)} an hour" if site.usd_per_h else "",
-        "uplink": _uplink(study) if site.goodput_bytes_per_s else "",
-        "round trip": show_s(site.rtt_s) if site.rtt_s else "",
+        "CPU": machine.text("cpu"),
+        "cores": f"{cores:.0f}{part}" if cores else "",
+        "memory": f"{memory_bytes / 2**30:.1f} GiB" if memory_bytes else "",
+        "system": machine.text("system"),
+        "Python": machine.text("python"),
+        "rented as": " in ".join(filter(None, (site.text("instance_type"), site.text("region")))),
+        "price": f"{show_usd(usd_per_h)} an hour" if usd_per_h else "",
+        "uplink": _uplink(study) if goodput else "",
+        "round trip": show_s(rtt_s) if rtt_s else "",
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -188,7 +177,7 @@ def _facts(study: Study, machine: HostFacts, site: PlaceFacts) -> dict[str, str]
 def _uplink(study: Study) -> str:
     found = {}
     for variant in study.lanes:
-        rate = environment.site(study, variant).goodput_bytes_per_s
+        rate = environment.site(study, variant).number("goodput_bytes_per_s")
         if study.places[variant.place].uses_link and rate:
             shaped = f" (shaped to {variant.link_mbit:g})" if variant.link_mbit else ""
             found[variant.link_mbit] = f"{show_rate(rate)}{shaped}"
@@ -203,7 +192,7 @@ def reproduction(compared: Comparisons) -> list[Block]:
         return []
     words = [shown(word) for word in typed]
     folder = _folder(words)
-    version = environment.text(study.environment, "versions", "offload")
+    version = environment.of(study).text("versions", "offload")
     lines = [
         *wrapped(words),
         f"offload report {shlex.quote(folder)} -o report.pdf",

@@ -7,6 +7,7 @@ import numpy as np
 from offload.domain.places import PlaceTraits
 from offload.domain.units import show_rate, show_s
 from offload.findings import environment, phases
+from offload.findings.environment import Facts
 from offload.findings.study import Group, Study, Variant
 from offload.render.report.comparisons import Comparisons
 from offload.render.report.document import Block, listing, paragraph
@@ -26,8 +27,8 @@ def title(compared: Comparisons) -> str:
 
 def subtitle(study: Study) -> str:
     """Which software, and when."""
-    version = environment.text(study.environment, "versions", "offload")
-    version = version or environment.text(study.design, "version")
+    version = environment.of(study).text("versions", "offload")
+    version = version or Facts(study.design).text("version")
     when = _moment(study, "started_at")
     parts = [f"offload {version}".strip(), f"{when.day} {when:%B %Y}" if when else ""]
     return "A study made with " + ", ".join(filter(None, parts))
@@ -40,7 +41,7 @@ def introduction(compared: Comparisons, short: str) -> list[Block]:
     numbers = listing([f"{number:,}" for number in compared.numbers])
     if len(compared.numbers) > _MOST_NUMBERS:
         numbers = f"jobs of {min(compared.numbers)} to {max(compared.numbers):,}"
-    name = environment.model(study)
+    name = Facts(study.design).text("model")
     model = f" of the model `{name}`" if name else ""
     question = "away_asked" if any(each.leaves_machine for each in places) else "here_asked"
     asked = say(
@@ -88,7 +89,7 @@ def _ended(study: Study) -> str:
 
 def _moment(study: Study, name: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(environment.text(study.environment, name))
+        return datetime.fromisoformat(environment.of(study).text(name))
     except ValueError:
         return None
 

@@ -49,7 +49,7 @@ def _figure(compared: Comparisons) -> str:
     told = [f"Total time of jobs of {count(max(compared.measured), 'image')} at most."]
     if study.repeats > 1:
         told.append(f"Bars: 90 % intervals of the medians of {study.repeats} runs.")
-    if any(crossing.images for crossing in compared.crossings):
+    if any(crossing.images for crossing in compared.warm_crossings):
         told.append("Vertical lines: another place becomes faster.")
     settings = max(headline.settings(study, variant) for variant in variants)
     if settings > 1:
@@ -88,11 +88,7 @@ def _cell(compared: Comparisons, variant: Variant, number: int, column: str) -> 
     group = compared.study.series(variant).get(number)
     if group is not None:
         return group.estimate(column) or "not known"
-    # A run that failed early does not know its server's address.
-    ran = any(
-        run.lane.but(label=variant.label) == variant and run.images == number
-        for run in compared.study.runs
-    )
+    ran = any(run.lane == variant and run.images == number for run in compared.study.runs)
     return "failed" if ran else "not run"
 
 

@@ -1,0 +1,271 @@
+"""What a function of AWS Lambda consists of: a repository with its image, a role, a log group.
+
+All are called like the function and carry our tag; by that they are found again, and what lacks it
+is not ours. Every method may raise OffloadError: AWS refuses, with a reason.
+"""
+
+import base64
+import functools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.machines import OWNER, Resource
+from offload.drivers.aws import account, calls
+from offload.drivers.aws.calls import NotAllowed
+from offload.drivers.aws.drop_parts import GONE, DropParts
+from offload.drivers.aws.function_policies import (
+    A_DAY,
+    FEW_IMAGES,
+    LAMBDA_ASSUMES,
+    NOBODY,
+    looks,
+    pairs,
+    writes_log,
+)
+from offload.drivers.aws.functions import AwsFunction, FunctionConfig, described
+from offload.drivers.aws.iam import Answer
+from offload.drivers.aws.lookup import Clients
+from offload.drivers.host import machine
+
+MARK = "offload:function"
+"""The tag that everything of a function carries; its value is the function's name."""
+_GONE = (
+    *GONE, "RepositoryNotFoundException", "NoSuchEntity", "ImageNotFoundException", "NoSuchBucket",
+    "NoSuchTagSet",
+)  # fmt: skip
+_THERE = (
+    "RepositoryAlreadyExistsException",
+    "EntityAlreadyExists",
+    "ResourceAlreadyExistsException",
+    "BucketAlreadyOwnedByYou",
+)
+_KEPT_DAYS = 7
+
+
+class FunctionParts:
+    """Those of functions in one account and region. `clients` makes boto3's client of a service."""
+
+    def __init__(
+        self, clients: Clients, region: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.region = region
+        self._clients = clients
+        self._pause = pause
+
+    @classmethod
+    def connected(cls, region: str | None = None, profile: str | None = None) -> "FunctionParts":
+        """The account and region of AWS' standard configuration, or those that are named."""
+        session = account.session(region, profile)
+        where = account.region(session)
+        return cls(functools.cache(functools.partial(account.client, session)), where)
+
+    def function(self, name: str) -> FunctionConfig | None:
+        """The function as it is, if it is there.
+
+        Raises:
+            UsageError: one that is not ours has that name.
+        """
+        found = self._call("lambda", "get_function", fine=_GONE, FunctionName=name)
+        if not found:
+            return None
+        self._check(found.get("Tags", {}), "function", name)
+        return self.handle(name).config()
+
+    def functions(self) -> list[FunctionConfig]:
+        """Every function that offload made: it has the variable that no other needs."""
+        with calls.explaining():
+            pages = self._clients("lambda").get_paginator("list_functions").paginate()
+            listed = pages.build_full_result()["Functions"]
+        found = [described(each, self.region) for each in listed]
+        return [function for function in found if function.bucket]
+
+    def handle(self, name: str) -> AwsFunction:
+        """The function of that name, whether or not it is there."""
+        return AwsFunction(self._clients, name, self.region, self._pause)
+
+    def drops(self) -> DropParts:
+        """What drop boxes take besides."""
+        return DropParts(self._clients, self.region, self._pause)
+
+    def repository(self, name: str, tags: Mapping[str, str]) -> str:
+        """Where its image belongs, made if it is not there."""
+        made = self._call(
+            "ecr", "create_repository", fine=_THERE, repositoryName=name, tags=pairs(tags)
+        )
+        there = made.get("repository") or self._repository(name)
+        assert there is not None
+        self._check(self._tags_of_repository(there), "repository", name)
+        text = json.dumps(FEW_IMAGES)
+        self._call("ecr", "put_lifecycle_policy", repositoryName=name, lifecyclePolicyText=text)
+        return str(there["repositoryUri"])
+
+    def has_image(self, name: str, tag: str) -> bool:
+        """Whether the repository has it."""
+        wanted = [{"imageTag": tag}]
+        found = self._call(
+            "ecr", "describe_images", fine=_GONE, repositoryName=name, imageIds=wanted
+        )
+        return bool(found.get("imageDetails"))
+
+    def login(self) -> tuple[str, str]:
+        """User and password that the registry wants of who pushes an image, for some hours."""
+        (said,) = self._call("ecr", "get_authorization_token")["authorizationData"]
+        user, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
+        return user, password
+
+    def role(
+        self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
+    ) -> str:
+        """A role that may write the function's log, and what `more` says; its ARN."""
+        role_name = self._role_name(name)
+        assumes = json.dumps(LAMBDA_ASSUMES)
+        made = self._call(
+            "iam", "create_role", fine=_THERE, RoleName=role_name,
+            AssumeRolePolicyDocument=assumes, Tags=pairs(tags),
+        )  # fmt: skip
+        role = made.get("Role") or self._call("iam", "get_role", RoleName=role_name)["Role"]
+        if not made:
+            self._check(_tags(role.get("Tags")), "role", name)
+        arn = str(role["Arn"])
+        log = writes_log(arn, self.region, _log_group(name))
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [log, *more]})
+        self._call(
+            "iam", "put_role_policy", RoleName=role_name, PolicyName="log", PolicyDocument=policy
+        )
+        return arn
+
+    def log_group(self, name: str, tags: Mapping[str, str]) -> None:
+        """Where the function's log belongs, kept for a week."""
+        group = _log_group(name)
+        self._call("logs", "create_log_group", fine=_THERE, logGroupName=group, tags=dict(tags))
+        self._call("logs", "put_retention_policy", logGroupName=group, retentionInDays=_KEPT_DAYS)
+
+    def bucket(self, name: str, tags: Mapping[str, str]) -> str:
+        """Where pictures that are too large for a call may wait, for a day at most: private, and
+        encrypted as all new ones are.
+        """
+        bucket, here = self._bucket_name(name), {"LocationConstraint": self.region}
+        where = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": here}
+        blocked, emptied = dict.fromkeys(NOBODY, True), A_DAY
+        self._call("s3", "create_bucket", fine=_THERE, Bucket=bucket, **where)
+        self._call(
+            "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=blocked
+        )
+        self._call(
+            "s3", "put_bucket_lifecycle_configuration", Bucket=bucket,
+            LifecycleConfiguration=emptied,
+        )  # fmt: skip
+        self._call("s3", "put_bucket_tagging", Bucket=bucket, Tagging={"TagSet": pairs(tags)})
+        return bucket
+
+    def resources(self, name: str) -> Iterator[Resource]:
+        """What there is of a function and carries our tag, in the order to remove it in."""
+        found = self._call("lambda", "get_function", fine=_GONE, FunctionName=name)
+        there = {"function": (name, found.get("Tags", {}))} if found else {}
+        groups = self._call("logs", "describe_log_groups", logGroupNamePrefix=_log_group(name))
+        for group in groups["logGroups"]:
+            if group["logGroupName"] == _log_group(name):
+                arn = group["arn"].removesuffix(":*")
+                said = self._call("logs", "list_tags_for_resource", resourceArn=arn)
+                there["log group"] = (_log_group(name), said.get("tags", {}))
+        role = self._call("iam", "get_role", fine=_GONE, RoleName=self._role_name(name))
+        if role:
+            there["role"] = (self._role_name(name), _tags(role["Role"].get("Tags")))
+        if repository := self._repository(name):
+            there["repository"] = (name, self._tags_of_repository(repository))
+        bucket = self._bucket_name(name)
+        listed = self._call("s3", "list_buckets").get("Buckets", ())
+        if bucket in {each["Name"] for each in listed}:
+            said = self._call("s3", "get_bucket_tagging", fine=_GONE, Bucket=bucket)
+            # Tagged after it was made; no other is called so.
+            there["bucket"] = (bucket, _tags(said.get("TagSet")) or {MARK: name})
+        there |= self.drops().tags(name)
+        for kind, (key, tags) in there.items():
+            if tags.get(MARK) == name:
+                yield Resource(kind, key, name, self.region, tags.get(OWNER))
+
+    def permissions(self, name: str) -> dict[str, Answer]:
+        """Each permission that looking for a function and all that is its own takes. Nothing is
+        done.
+        """
+        found: dict[str, Answer] = {}
+        for permission, (service, operation, asked) in looks(name).items():
+            try:
+                self._call(service, operation, fine=_GONE, **asked)
+                found[permission] = "allowed"
+            except OffloadError as error:
+                found[permission] = "missing" if isinstance(error, NotAllowed) else "unknown"
+        return found
+
+    def remove(self, resource: Resource) -> None:
+        """Remove it; if it is gone already, all the better."""
+        key = resource.id
+        match resource.kind:
+            case "function":
+                self._call("lambda", "delete_function", fine=_GONE, FunctionName=key)
+            case "log group":
+                self._call("logs", "delete_log_group", fine=_GONE, logGroupName=key)
+            case "role":
+                listed = self._call("iam", "list_role_policies", fine=_GONE, RoleName=key)
+                for policy in listed.get("PolicyNames", ()):
+                    self._call(
+                        "iam", "delete_role_policy", fine=_GONE, RoleName=key, PolicyName=policy
+                    )
+                self._call("iam", "delete_role", fine=_GONE, RoleName=key)
+            case "table" | "queue":
+                self.drops().remove(resource.kind, key)
+            case "bucket":
+                self._empty(key)
+                self._call("s3", "delete_bucket", fine=_GONE, Bucket=key)
+            case "repository":
+                self._call("ecr", "delete_repository", fine=_GONE, repositoryName=key, force=True)
+
+    def _empty(self, bucket: str) -> None:
+        """Delete what is in a bucket, versions included, a thousand things at a time."""
+        while found := self._call("s3", "list_object_versions", fine=_GONE, Bucket=bucket):
+            things = found.get("Versions", []) + found.get("DeleteMarkers", [])
+            if not things:
+                return
+            keys = [{name: each[name] for name in ("Key", "VersionId")} for each in things]
+            self._call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": keys})
+
+    def _bucket_name(self, name: str) -> str:
+        account_id = self._call("sts", "get_caller_identity")["Account"]
+        return f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
+
+    def _repository(self, name: str) -> dict[str, Any] | None:
+        found = self._call("ecr", "describe_repositories", fine=_GONE, repositoryNames=[name])
+        return next(iter(found.get("repositories", ())), None)
+
+    def _tags_of_repository(self, repository: Mapping[str, Any]) -> dict[str, str]:
+        arn = repository["repositoryArn"]
+        return _tags(self._call("ecr", "list_tags_for_resource", resourceArn=arn)["tags"])
+
+    def _role_name(self, name: str) -> str:
+        return f"{name}-{self.region}"  # roles are of all regions
+
+    def _check(self, tags: Mapping[str, str], kind: str, name: str) -> None:
+        if tags.get(MARK) != name:
+            raise UsageError(
+                f"There is a {kind} {name} in {self.region} that offload did not make.",
+                hint="For another name: offload provision lambda --name NAME",
+            )
+
+    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
+        return calls.call(self._clients(service), operation, **asked)
+
+
+def marks(name: str) -> dict[str, str]:
+    """The tags of everything that belongs to a function, and that this computer makes."""
+    return {MARK: name, OWNER: machine.owner()}
+
+
+def _log_group(name: str) -> str:
+    return f"/aws/lambda/{name}"
+
+
+def _tags(pairs: Any) -> dict[str, str]:
+    return {pair["Key"]: pair["Value"] for pair in pairs or ()}

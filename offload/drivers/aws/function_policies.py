@@ -1,0 +1,74 @@
+"""What AWS is told of a function's parts: who may do what with them, and how long they are kept."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from offload.drivers.aws.drops import DROPPED
+
+NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+A_DAY = {
+    "Rules": [{
+        "ID": "a day",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "Expiration": {"Days": 1},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+    }]
+}  # fmt: skip
+LAMBDA_ASSUMES = {
+    "Version": "2012-10-17",
+    "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }],
+}  # fmt: skip
+FEW_IMAGES = {
+    "rules": [{
+        "rulePriority": 1,
+        "selection": {
+            "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2,
+        },
+        "action": {"type": "expire"},
+    }]
+}  # fmt: skip
+
+
+def writes_log(role: str, region: str, group: str) -> dict[str, Any]:
+    """That whoever has the role with that ARN may write a log group."""
+    _, partition, _, _, account_id, *_ = role.split(":")
+    return {
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"arn:{partition}:logs:{region}:{account_id}:log-group:{group}:*",
+    }
+
+
+def rights(bucket: str, table: str, queue: str) -> list[dict[str, Any]]:
+    """What the function of a drop box may do besides: read what was dropped, write rows, and have
+    what failed kept.
+    """
+    partition = table.split(":")[1]
+    dropped = f"arn:{partition}:s3:::{bucket}/{DROPPED}*"
+    may = {"s3:GetObject": dropped, "dynamodb:PutItem": table, "sqs:SendMessage": queue}
+    return [{"Effect": "Allow", "Action": k, "Resource": v} for k, v in may.items()]
+
+
+def looks(name: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
+    """By the permission that it takes, a call that looks for a part of a function."""
+    return {
+        "lambda:GetFunction": ("lambda", "get_function", {"FunctionName": name}),
+        "lambda:ListFunctions": ("lambda", "list_functions", {"MaxItems": 1}),
+        "lambda:GetAccountSettings": ("lambda", "get_account_settings", {}),
+        "logs:DescribeLogGroups": ("logs", "describe_log_groups", {"limit": 1}),
+        "iam:GetRole": ("iam", "get_role", {"RoleName": name}),
+        "ecr:DescribeRepositories": ("ecr", "describe_repositories", {"repositoryNames": [name]}),
+        "s3:ListAllMyBuckets": ("s3", "list_buckets", {}),
+        "dynamodb:DescribeTable": ("dynamodb", "describe_table", {"TableName": name}),
+        "sqs:GetQueueUrl": ("sqs", "get_queue_url", {"QueueName": name}),
+    }
+
+
+def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as most services take them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

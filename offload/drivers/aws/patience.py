@@ -1,0 +1,29 @@
+"""Calls that rest on what was made just now, which AWS does not know everywhere at once."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from offload.domain.errors import OffloadError
+from offload.drivers.aws import calls
+
+_TRIES, _LOOK_S = 30, 2.0
+
+
+def call_once_known(
+    client: Any,
+    operation: str,
+    signs: Collection[str],
+    pause: Callable[[float], None],
+    **parameters: Any,
+) -> dict[str, Any]:
+    """What AWS answers once it knows everywhere what the call rests on, which was made just now:
+    asked again for a minute, as long as its refusal has one of these `signs`.
+    """
+    for _ in range(_TRIES):
+        try:
+            return calls.call(client, operation, **parameters)
+        except OffloadError as error:
+            if not any(sign in str(error) for sign in signs):
+                raise
+        pause(_LOOK_S)
+    return calls.call(client, operation, **parameters)

@@ -1,0 +1,1 @@
+"""A function that is billed by the call: what it is told and answers, and how it answers."""
