@@ -31,10 +31,10 @@ from offload.domain.ports import Session
 from offload.domain.timing import quantile
 from offload.domain.vision import Image
 from offload.drivers.http.web import Unreachable
-from offload.places.served import BalancedSession
 from offload.providers import docker
 from offload.providers.config import Endpoint, PlaceConfig
 from offload.service import wire
+from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession
 from offload.usecases.detect import places
@@ -147,7 +147,7 @@ def _session(
                 time.perf_counter,
             )
         )  # fmt: skip
-    return BalancedSession(sessions, concurrency)
+    return BalancedSession(sessions, Address(concurrency=concurrency))
 
 
 def _compare(
@@ -182,7 +182,7 @@ def _job(session: Session, photos: Sequence[Image], concurrency: int) -> tuple[f
         return time.perf_counter() - began_s
 
     began_s = time.perf_counter()
-    responses_s = list(pull(photos, one, concurrency, Stop()))
+    responses_s = list(pull(photos, one, lambda: concurrency, Stop()))
     return time.perf_counter() - began_s, quantile(sorted(responses_s), 0.95)
 
 

@@ -48,6 +48,7 @@ FIELDS = {
     "cache": "The folder of downloaded models and prices.",
     "offline": "Do not ask the model hub.",
     "function": "The function of `lambda`: its name or ARN.",
+    "deployment": "The deployment of `kubernetes`: NAMESPACE/NAME.",
     "workers": "Detectors in parallel.",
     "threads": "Threads per detector.",
     "url": "The address of the remote place's server.",

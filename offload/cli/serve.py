@@ -26,6 +26,10 @@ def serve(
     queue: Annotated[int, options.rare("--queue", takes="N", min=0)] = 256,
     max_bytes: Annotated[int, options.rare("--max-bytes", takes="BYTES", min=1)] = 32 * 2**20,
     max_pixels: options.MaxPixels = options.MAX_PIXELS,
+    max_requests_per_connection: Annotated[
+        int | None,
+        options.rare("--max-requests-per-connection", takes="N", min=1),
+    ] = None,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -33,8 +37,9 @@ def serve(
 
         offload serve --host 0.0.0.0
 
-    Prints the command for the other computer. On Ctrl-C or SIGTERM it takes no more requests,
-    finishes those in progress, and ends with exit code 0.
+    Prints the command for the other computer. On Ctrl-C or SIGTERM /readyz turns 503, clients that
+    still send are answered and their connections closed for up to 3 s, then it takes no more
+    requests, finishes those in progress, and ends with exit code 0.
 
     Parameters:
         host: Address to listen on; 0.0.0.0 lets other computers in, with the token.
@@ -45,6 +50,9 @@ def serve(
         log_format: Format of the access log.
         queue: Requests that may wait for a detector; more get 429.
         max_bytes: Refuse larger requests.
+        max_requests_per_connection: Close a connection after so many requests: where a load
+            balancer shares out connections, as a Kubernetes Service does, its client then gets
+            another server. [default: no limit]
     """
     from offload import bootstrap
     from offload.domain.events import Downloaded

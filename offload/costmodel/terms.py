@@ -68,7 +68,8 @@ class Candidate:
     over that of the slowest stage. `noise` is what one run differs from another by, a factor.
     `service_cv` and `bytes_cv` are how much images differ, as standard deviation over mean. In a
     `serial` lane the stages follow each other instead of overlapping. `init_s` is what each slot
-    takes to start, where it has to.
+    takes to start, where it has to. `replicas` are the servers that share its slots, None where
+    that is not for anybody to choose.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Candidate:
     key: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
     init_s: Draws | None = None
+    replicas: int | None = None
 
     @property
     def place(self) -> str:
@@ -109,6 +111,19 @@ class Candidate:
     def with_terms(self, **terms: Term) -> "Candidate":
         """The lane with other values for some terms."""
         return replace(self, **terms)  # type: ignore[arg-type] # names of Term fields
+
+    def with_replicas(self, replicas: int) -> "Candidate":
+        """The lane with so many servers, each as fast as before; as it is where that cannot be."""
+        if self.replicas in {None, replicas}:
+            return self
+        assert self.replicas is not None
+        slots = max(1, self.slots // self.replicas) * replicas
+        in_flight = max(1, self.in_flight - self.slots + slots)
+        how = f"each as fast as with {self.replicas}"
+        service_s = replace(self.service_s, origin="assumed", how=how)
+        return replace(
+            self, replicas=replicas, slots=slots, in_flight=in_flight, service_s=service_s
+        )
 
     @property
     def assumptions(self) -> list[str]:

@@ -77,7 +77,8 @@ def _hardware(machine: Mapping[str, Any]) -> list[Any]:
 class StartPhase(StrEnum):
     """What a place's start consists of. A rented machine is created, or switched on, and waited for
     until it runs, boots and its engine answers; it gets our image, and the container that serves.
-    INIT is that of a function that had to start for its first call.
+    INIT is that of a function that had to start for its first call. Pods are applied, scheduled,
+    pulled, started and ready.
     """
 
     API = "api"
@@ -92,6 +93,11 @@ class StartPhase(StrEnum):
     LOAD = "load"
     INIT = "init"
     WARM_UP = "warm-up"
+    APPLIED = "applied"
+    SCHEDULED = "scheduled"
+    PULLED = "pulled"
+    STARTED = "started"
+    READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)

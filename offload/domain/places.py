@@ -44,7 +44,8 @@ class PlaceTraits:
     `title` is what reports call it, `phrase` what follows "Run it". `options` are the fields of a
     request that mean something there. `by_call` is true where calls are billed, and no hours of a
     machine: what runs them starts with a call, and may be cold. `has_own_model` is true of a server
-    that was there before: it is asked which model it has. Of places that are equally good the one
+    that was there before: it is asked which model it has. `has_prior` is false of what nobody has
+    by chance: advice speaks of it once it was measured. Of places that are equally good the one
     of the lowest `simplicity` is taken.
     """
 
@@ -57,6 +58,7 @@ class PlaceTraits:
     in_process: bool = False
     by_call: bool = False
     has_own_model: bool = False
+    has_prior: bool = True
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100
@@ -65,6 +67,11 @@ class PlaceTraits:
     def image_share(self) -> float:
         """Of the bytes on its link, those of images: in a call, base64 makes four of three."""
         return 0.75 if self.by_call else 1.0
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether it is as many servers elsewhere as are asked for."""
+        return self.leaves_machine and "replicas" in self.options
 
     def takes(self, option: str) -> bool:
         """Whether a field of a request means something there. Which images stay is to be said of

@@ -86,7 +86,10 @@ _BY_COMMANDS: Mapping[tuple[str, ...], Mapping[str, Any]] = {
     },
     (_DETECT, _PROFILE, _STUDY): {"memory": str},
     (_DETECT, _PROFILE, _SERVE): {"max_pixels": int},
-    (_SERVE,): {"queue": int, "max_bytes": int, "access_log": bool, "log_format": str},
+    (_SERVE,): {
+        "queue": int, "max_bytes": int, "max_requests_per_connection": int, "access_log": bool,
+        "log_format": str,
+    },
     (_RENT, _ADVISE, _DOCTOR): {"region": str},
     (_RENT, _DOCTOR): {"subnet": str},
     (_RENT,): {"zone": str, "tag": list[str]},

@@ -1,16 +1,26 @@
 """Places that are HTTP servers, however they come to exist."""
 
 import threading
-from collections.abc import Iterator, Sequence, Set
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
+from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.ports import Model, Session
-from offload.domain.vision import Detections, Image, Selection
-from offload.providers.config import Endpoint, PlaceConfig
-from offload.service.client.greeting import ask, expect
+from offload.domain.vision import Selection
+from offload.drivers.host.capture import Captured
+from offload.providers.config import Endpoint, Fleet, PlaceConfig
+from offload.service.client.balanced import LOOK_S, BalancedSession, Member
+from offload.service.client.greeting import Address, ask, expect
 from offload.service.client.session import ServerSession
 
 
@@ -42,8 +52,8 @@ class ServedPlace:
         """
         if self._model is None:
             config = self._config
-            with self._endpoints(None) as (endpoint, *_):
-                address = config.address(endpoint)
+            with self._fleet(None) as fleet:
+                address = config.address(next(iter(fleet)))
                 with closing(address.connect(config.clock, 1)) as server:
                     info = ask(server, address)
                     if config.asked:
@@ -56,85 +66,104 @@ class ServedPlace:
         """Bring the servers up, and connect.
 
         Raises:
-            PlaceUnavailable: one cannot be started or reached, or it has another model.
+            PlaceUnavailable: one cannot be started or reached, or it has another model; where
+                others come, none can.
         """
         del images
-        with ExitStack() as stack:
-            endpoints = stack.enter_context(self._endpoints(self.model))
-            self.endpoint = endpoints[0]
-            sessions = [self._session(endpoint, selection, stack) for endpoint in endpoints]
-            yield BalancedSession(sessions, self._config.link.concurrency)
+        with self._fleet(self.model) as fleet:
+            self.endpoint, *_ = endpoints = list(fleet)
+            attendance = _Attendance(fleet, partial(self._greeted, selection))
+            with attendance.begun(endpoints, self._config.link) as session:
+                yield session
 
-    def _endpoints(self, model: Model | None) -> AbstractContextManager[Sequence[Endpoint]]:
+    def _fleet(self, model: Model | None) -> AbstractContextManager[Fleet]:
         if self._config.endpoint is not None:
             return nullcontext([self._config.endpoint])
-        opened: AbstractContextManager[Sequence[Endpoint]] = self._provider.open(
-            self._config, model
-        )
+        opened: AbstractContextManager[Fleet] = self._provider.open(self._config, model)
         return opened
 
-    def _session(self, endpoint: Endpoint, selection: Selection, stack: ExitStack) -> ServerSession:
+    def _greeted(self, selection: Selection, endpoint: Endpoint) -> ServerSession:
+        """A session at one of the servers, PlaceUnavailable unless it answers and has the model."""
         config = self._config
         address = config.address(endpoint)
-        server = stack.enter_context(closing(address.connect(config.clock)))
-        info = ask(server, address)
-        expect(info, self.model, server.shown)
-        info = replace(info, model=self.model.identity)  # a server may call it something else
-        return ServerSession(
-            server, address, info, selection, config.max_pixels, config.upload,
-            config.clock, endpoint.phases,
-        )  # fmt: skip
+        server = address.connect(config.clock)
+        try:
+            info = ask(server, address)
+            expect(info, self.model, server.shown)
+            info = replace(info, model=self.model.identity)  # a server may call it something else
+            return ServerSession(
+                server, address, info, selection, config.max_pixels, config.upload,
+                config.clock, endpoint.phases,
+            )  # fmt: skip
+        except BaseException:
+            server.close()
+            raise
 
 
-class BalancedSession:
-    """Sessions of servers that are alike, for several threads; the least busy take turns."""
+@dataclass(slots=True)
+class _Attendance:
+    """Greets servers as they come, and those that were lost; sees off those that leave."""
 
-    def __init__(self, sessions: Sequence[Session], concurrency: int | None) -> None:
-        first = sessions[0]
-        self.model = first.model
-        self.labels = first.labels
-        self.host = first.host
-        self.phases = first.phases
-        self.slots = sum(session.slots for session in sessions)
-        self.concurrency = concurrency or sum(session.concurrency for session in sessions)
-        self._sessions = sessions
-        self._in_flight = dict.fromkeys(range(len(sessions)), 0)  # who was asked last comes last
-        self._lock = threading.Lock()
-
-    def detect(self, image: Image) -> Detections:
-        """As a session does; where a server gives no answer, at the others, each once."""
-        silent: set[int] = set()
-        sent_bytes = 0
-        while True:
-            with self._least_busy(silent) as number:
-                try:
-                    found = self._sessions[number].detect(image)
-                    return replace(found, sent_bytes=sent_bytes + found.sent_bytes)
-                except OffloadError as error:
-                    silent.add(number)
-                    sent_bytes = error.sent_bytes = sent_bytes + error.sent_bytes
-                    others_may = isinstance(error, Unanswered | PlaceUnavailable)
-                    if not others_may or len(silent) == len(self._sessions):
-                        raise
-
-    def probe(self, payload: bytes) -> float:
-        """As a session does, at any of the servers."""
-        with self._least_busy() as number:
-            return self._sessions[number].probe(payload)
-
-    def probe_down(self, size_bytes: int) -> float:
-        """As a session does, at any of the servers."""
-        with self._least_busy() as number:
-            return self._sessions[number].probe_down(size_bytes)
+    fleet: Fleet
+    greet: Callable[[Endpoint], ServerSession]
+    balanced: BalancedSession = field(init=False)
+    _here: set[str] = field(default_factory=set)
+    _attended: dict[str, threading.Thread] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _caught: Captured = field(default_factory=Captured)
 
     @contextmanager
-    def _least_busy(self, but: Set[int] = frozenset()) -> Iterator[int]:
-        with self._lock:
-            able = [number for number in self._in_flight if number not in but]
-            number = min(able, key=self._in_flight.__getitem__)
-            self._in_flight[number] = self._in_flight.pop(number) + 1
-        try:
-            yield number
-        finally:
-            with self._lock:
-                self._in_flight[number] -= 1
+    def begun(self, endpoints: Sequence[Endpoint], link: Address) -> Iterator[BalancedSession]:
+        """The session at all servers, those at first being `endpoints`.
+
+        Raises:
+            PlaceUnavailable: one cannot be used; where others come, none can.
+        """
+        patience_s = max(endpoint.patience_s for endpoint in endpoints)
+        greeted: dict[str, ServerSession] = {}
+        with ExitStack() as stack:
+            for number, endpoint in enumerate(endpoints, 1):
+                try:
+                    greeted[endpoint.url] = stack.enter_context(closing(self.greet(endpoint)))
+                except PlaceUnavailable:
+                    if not patience_s or (number == len(endpoints) and not greeted):
+                        raise
+            self.balanced = BalancedSession(list(greeted.values()), link, patience_s)
+            stack.callback(self._over.set)
+            self._attend_to(endpoints, greeted)
+            threading.Thread(target=self._look, name="servers", daemon=True).start()
+            yield self.balanced
+        self._caught.again()
+
+    def _look(self) -> None:
+        with self._caught:
+            while not self._over.wait(LOOK_S):
+                self._attend_to(self.fleet, {})
+
+    def _attend_to(self, fleet: Fleet, greeted: Mapping[str, ServerSession]) -> None:
+        here = {endpoint.url: endpoint for endpoint in fleet}
+        self._here = set(here)
+        self._attended = {url: each for url, each in self._attended.items() if each.is_alive()}
+        for url in here.keys() - self._attended.keys():
+            arguments = here[url], greeted.get(url)
+            thread = threading.Thread(target=self._attend, args=arguments, name=url, daemon=True)
+            self._attended[url] = thread
+            thread.start()
+
+    def _attend(self, endpoint: Endpoint, session: ServerSession | None) -> None:
+        """From the first greeting of a server until it has left."""
+        member: Member | None = None
+        while endpoint.url in self._here and not self._over.is_set():
+            with suppress(OffloadError):  # it is looked at again
+                session = session or self.greet(endpoint)
+                member = member or self.balanced.join(session)
+                if member.lost:
+                    session.greet()
+                    member.lost = False
+            self._over.wait(LOOK_S)
+        if member is not None and not self._over.is_set():
+            self.balanced.leave(member)
+            while member.in_flight and not self._over.wait(LOOK_S):
+                continue
+        if session is not None:
+            session.close()

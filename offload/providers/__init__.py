@@ -2,8 +2,8 @@
 of another package; either way it is a place of that name.
 
 The module declares `TRAITS` (`domain.places.PlaceTraits`) and `open(config, model)`: a context
-manager that yields the `Endpoint`s of servers that answer, and takes them down again. What cannot
-be meant may be refused beforehand by `check(config)`. No provider imports another.
+manager that yields the `Endpoint`s of servers that answer, a `Fleet`, and takes them down again.
+What cannot be meant may be refused beforehand by `check(config)`. No provider imports another.
 """
 
 from offload.drivers.host.plugins import Registry
@@ -11,7 +11,11 @@ from offload.drivers.host.plugins import Registry
 PROVIDERS = Registry(
     "place",
     "offload.providers",
-    {"container": "offload.providers.docker", "remote": "offload.providers.url"},
+    {
+        "container": "offload.providers.docker",
+        "remote": "offload.providers.url",
+        "kubernetes": "offload.providers.kubernetes",
+    },
 )
 """The name `--where` takes -> its provider. A rented machine (`providers.ec2`) is an endpoint of
 `remote` that is up before the place is opened.

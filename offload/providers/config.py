@@ -1,7 +1,7 @@
 """What places are made of: servers that answer, and everything that is asked of one."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -35,7 +35,8 @@ class Endpoint:
     measurements at machines of its kind have in common, None where that is its address; `machine`
     is the kind of one that is rented. `notice` tells why the machine is about to be taken away, if
     it is. `phases` are the seconds of each phase of its start, and of all that were started with
-    it. `hint` is what to type where it stops answering.
+    it. `hint` is what to type where it stops answering. `patience_s` is how long an image waits, as
+    long as no server answers, for it or for another in its place; 0 where nobody brings one back.
     """
 
     url: str
@@ -47,6 +48,20 @@ class Endpoint:
     phases: Mapping[str, float] = field(default_factory=dict)
     machine: Kind | None = None
     hint: str = ""
+    patience_s: float = 0.0
+
+
+Fleet = Iterable[Endpoint]
+"""The servers that are ready now, in any order: a list, or where they come and go while a job runs,
+what gives those of that moment each time it is iterated over.
+
+It is iterated over four times a second in another thread, which must not wait nor raise: keep what
+was last known while nobody knows better. There may be none, but for the first time. A server is
+known by its `url`, which `dial` need not use; one that replaces another has another. It gets images
+once its greeting is answered, with the model that is at work, and while it is lost it is greeted
+again. One that is no longer among them gets no more images and finishes what it has in progress;
+where it does not, others are asked.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +69,15 @@ class ContainerOptions:
     """The container: its image, its share of this machine, what it is kept as when the job is done,
     and how many of them there are.
 
-    `image` None means ours, built if it is not there; `keep` None that it goes.
+    `image` None means ours, built if it is not there; `keep` None that it goes; `replicas` None
+    one, or as many as there are.
     """
 
     image: str | None = None
     cpus: float | None = None
     memory: str | None = None
     keep: str | None = None
-    replicas: int = 1
+    replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +89,7 @@ class PlaceConfig:
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
     how many, threads of each). `workers` and `threads` None leave both to the machine. `link` is
     how servers are talked to, and the one that the user names. `endpoint` is one that is up,
-    `function` the name or ARN of one that is called.
+    `function` the name or ARN of one that is called, `deployment` the namespace and name of one.
     """
 
     asked: str | None
@@ -92,6 +108,7 @@ class PlaceConfig:
     container: ContainerOptions = field(default_factory=ContainerOptions)
     endpoint: Endpoint | None = None
     function: str = ""
+    deployment: str = ""
     reporter: Reporter = field(default_factory=Reporter)
 
     def address(self, of: Endpoint) -> Address:

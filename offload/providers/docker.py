@@ -163,7 +163,7 @@ class _Starting:
         return spec.identified(__version__, self.engine.image_id(self.image), *known_by)
 
     def up(self, like: ContainerSpec) -> list[RunningContainer]:
-        missing = self.config.container.replicas
+        missing = self.config.container.replicas or 1
         found = self._kept(like)[:missing]
         return found + [self._started(like) for _ in range(missing - len(found))]
 

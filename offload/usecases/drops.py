@@ -74,7 +74,7 @@ def drop(
         ]
         yield from problems
         missing = {image_files.printable(path) for path in found.paths}
-        for path, refused in pull(found.paths, one, _UPLOADS, Stop()):
+        for path, refused in pull(found.paths, one, lambda: _UPLOADS, Stop()):
             if refused is not None:
                 missing.discard(path)
                 yield refused

@@ -1,6 +1,7 @@
 """A server put together: model, detectors, limits, the socket it listens on."""
 
 import ipaddress
+import math
 import secrets
 import socket
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Options:
     max_pixels: int = pictures.MAX_PIXELS
     token: str | None = field(default=None, repr=False)
     access_log: bool = False
+    max_requests_per_connection: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def run(options: Options, context: Context, announce: Callable[[Serving], None])
     url = _url(options.host, listener)
     opens = partial(place.open, Selection(min_score=model.min_score), workers)
     service = Service(opens, info, pictures.sample(), clock, given or made)
+    service.most_requests = options.max_requests_per_connection or math.inf
     if options.access_log:
         service.tell = context.reporter.emit
     serve(service, listener, lambda info: announce(Serving(info, url, is_private, made)))

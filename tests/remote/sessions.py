@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from offload.domain.vision import Detections, Image, Selection
+from offload.service.client.balanced import BalancedSession
 from offload.service.client.greeting import Address, ask
 from offload.service.client.session import ServerSession, Upload
 from tests.remote.flaky import Flaky
@@ -21,7 +22,7 @@ _ALL, _AS_IT_IS = Selection(), Upload()
 class Visit:
     """An open session and the seconds it would have paused."""
 
-    session: ServerSession
+    session: BalancedSession
     pauses_s: list[float] = field(default_factory=list)
 
     def detect(self, image: Image = PHOTO) -> Detections:
@@ -46,10 +47,9 @@ def visit(
     clock = time.perf_counter
     address = Address(flaky.url, **how)
     with closing(address.connect(clock)) as server:
-        session = ServerSession(
-            server, address, ask(server, address), selection, 1_000_000, upload, clock, pause=note
-        )
-        yield Visit(session, pauses_s)
+        info = ask(server, address)
+        session = ServerSession(server, address, info, selection, 1_000_000, upload, clock)
+        yield Visit(BalancedSession([session], address, pause=note), pauses_s)
 
 
 def at_once(work: Callable[[], object], threads: int) -> None:

@@ -42,7 +42,7 @@ NO_MODEL = (
     "efficientdet-lite0?"
 )
 COCO = "  Use a file with one name per line, or one of coco, coco-90, coco-80."
-PLACES = "  Available: local, container, remote, lambda, split, auto."
+PLACES = "  Available: local, container, remote, lambda, kubernetes, split, auto."
 
 
 @pytest.mark.parametrize(

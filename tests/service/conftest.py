@@ -6,6 +6,7 @@ import pytest
 from tests.service.serving import BUILTIN, TOKEN, Server, serving
 
 MAX_BYTES = 100_000
+MAX_REQUESTS = 5
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +18,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that wants a token, has one slot, and takes little."""
-    limits = ("--workers", 1, "--queue", 1, "--max-bytes", MAX_BYTES)
+    """A server that wants a token, has one slot, and takes little, also on one connection."""
+    limits = "--workers", 1, "--queue", 1, "--max-bytes", MAX_BYTES
+    of_connections = "--max-requests-per-connection", MAX_REQUESTS
     folder = tmp_path_factory.mktemp("strict")
-    with serving(folder, *BUILTIN, *limits, token=TOKEN) as server:
+    with serving(folder, *BUILTIN, *limits, *of_connections, token=TOKEN) as server:
         yield server
 
 

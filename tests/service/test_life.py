@@ -1,5 +1,6 @@
 """From the first connection a server takes to the last answer it gives."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shlex
 import signal
 import socket
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,9 +18,12 @@ import pytest
 
 from offload.domain import typed
 from offload.service import wire
+from offload.service.server.app import create
+from offload.service.server.core import Service, Slots
 from tests.becoming import spawner
 from tests.conftest import Offload
-from tests.service.conftest import MAX_BYTES
+from tests.service.conftest import MAX_BYTES, MAX_REQUESTS
+from tests.service.gated import Gated, info
 from tests.service.serving import (
     BUILTIN,
     TOKEN,
@@ -160,6 +165,78 @@ def test_two_hundred_clients_of_a_server_that_ends_are_all_answered(tmp_path: Pa
         server.process.terminate()
         assert {client.result() for client in clients} == {503}, "88 to 134 of them were reset"
         server.ended_well()
+
+
+def test_who_keeps_a_connection_to_a_server_that_ends_is_answered_and_sent_elsewhere(
+    tmp_path: Path,
+) -> None:
+    with gated(tmp_path, queue=200) as server, ThreadPoolExecutor(20) as threads:
+        load(server)
+        server.tell("go")
+
+        def last() -> tuple[int, bool]:
+            """The last answer on a connection, and whether the server was ready then."""
+            with contextlib.closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+                while True:
+                    connection.request("POST", wire.DETECT, b"x")
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.headers["Connection"] == "close":
+                        with server.client() as client, contextlib.suppress(httpx.ConnectError):
+                            return answer.status, client.get(wire.READY).status_code == 200
+                        return answer.status, False
+
+        clients = [threads.submit(last) for _ in range(20)]
+        until(lambda: server.said().count("begun") > 20, "all busy")
+        server.process.terminate()
+        found = [client.result() for client in clients]
+        assert (200, False) in found, "all were refused"
+        assert set(found) <= {(200, False), (503, False)}
+        server.ended_well()
+
+
+def test_a_server_that_ends_says_that_it_is_not_ready_and_answers_all_else_once_more() -> None:
+    service = Service(Gated().opened, info(queue=8), b"", time.monotonic)
+    service.slots = Slots(Gated(), service.info, service.metrics, service.clock)
+
+    async def statuses() -> list[tuple[int, str | None]]:
+        transport = httpx.ASGITransport(create(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answers = [
+                await client.get(wire.READY),
+                await client.get(wire.INFO),
+                await client.post(wire.PROBE, content=b"x"),
+            ]
+        return [(each.status_code, each.headers.get("connection")) for each in answers]
+
+    assert asyncio.run(statuses()) == [(200, None)] * 3
+    service.ending = True
+    assert asyncio.run(statuses()) == [(503, "close"), (503, "close"), (200, "close")]
+    service.closed = True
+    assert asyncio.run(statuses()) == [(503, "close")] * 3
+
+
+def test_a_connection_is_closed_after_as_many_requests_as_it_may_have(strict: Server) -> None:
+    for _ in range(2):
+        with contextlib.closing(HTTPConnection("127.0.0.1", strict.port)) as connection:
+            said = []
+            for _ in range(MAX_REQUESTS):
+                connection.request("GET", wire.LIVE)
+                answer = connection.getresponse()
+                answer.read()
+                said.append(answer.headers["Connection"])
+        assert said == [None] * (MAX_REQUESTS - 1) + ["close"]
+
+
+def test_who_keeps_connections_notices_nothing_of_their_limit(
+    offload: Offload, strict: Server, examples: Path
+) -> None:
+    with strict.client() as client:
+        assert {client.get(wire.INFO).status_code for _ in range(4 * MAX_REQUESTS)} == {200}
+    env = os.environ | {"OFFLOAD_TOKEN": TOKEN}
+    remote = ("--where", "remote", "--url", strict.url, "--max-retries", 0, "--concurrency", 1)
+    done = offload("detect", examples / "dog-on-lawn.webp", *remote, "--json", env=env)
+    assert done.returncode == 0, done.stderr
 
 
 def test_with_few_descriptors_a_crowd_that_drips_keeps_nobody_out(tmp_path: Path) -> None:

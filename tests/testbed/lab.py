@@ -84,7 +84,7 @@ def serving_host(
     """A rented host that serves `image`, with files of ours below /model; given back after."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        host = _rented(stack, scratch)
+        host = rented(stack, scratch, f"lab-{time.time_ns()}", (PORT, PORT))
         if not host.ssh(f"docker image ls -q {image}"):
             _ship(host, image)
         for file in mounted:
@@ -102,9 +102,11 @@ def serving_host(
         yield host
 
 
-def _rented(stack: ExitStack, scratch: Path) -> Host:
+def rented(stack: ExitStack, scratch: Path, name: str, *ports: tuple[int, int]) -> Host:
+    """A host with an engine that lets us in by SSH and anyone by these ranges of ports; the stack
+    gives it back. Its key is left in `scratch`.
+    """
     ec2 = client("ec2")
-    name = f"lab-{time.time_ns()}"
     key = scratch / "key.pem"
     key.write_text(ec2.create_key_pair(KeyName=name, KeyType="ed25519")["KeyMaterial"])
     key.chmod(0o600)
@@ -112,8 +114,8 @@ def _rented(stack: ExitStack, scratch: Path) -> Host:
     group = ec2.create_security_group(GroupName=name, Description="a laboratory's")["GroupId"]
     anyone = [{"CidrIp": "0.0.0.0/0"}]
     rules = [
-        {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": anyone}
-        for port in (22, PORT)
+        {"IpProtocol": "tcp", "FromPort": first, "ToPort": last, "IpRanges": anyone}
+        for first, last in ((22, 22), *ports)
     ]
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=rules)
     latest = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"

@@ -11,7 +11,7 @@ from offload.cli import consent
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
-from offload.cli.provisioning import functions
+from offload.cli.provisioning import clusters, functions
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ def down(
     security group. What this computer did not create is listed, and removed only if you agree.
 
     Parameters:
-        name: A rented machine; or lambda or lambda:NAME, a function. [default: the only machine, if
+        name: A rented machine; lambda or lambda:NAME, a function; kubernetes or
+            kubernetes:NAMESPACE/NAME, a deployment. [default: the only machine, if
             any]
         everything: All machines and functions made here.
         orphans: What is of no machine made here.
@@ -232,11 +233,14 @@ def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
 def _remove(
     context: "Context", region: str | None, profile: str | None, told: "Told", may: "May", name: str
 ) -> None:
-    """Remove a machine, or a function."""
+    """Remove a machine, a function or a deployment."""
     from offload.usecases.provision import teardown
 
-    if name.partition(":")[0] == PLACE:
+    kind = name.partition(":")[0]
+    if kind == PLACE:
         functions.down(context, name, region, profile, told, may)
+    elif kind == clusters.PLACE:
+        clusters.down(context, name, told)
     else:
         teardown.down(context, name, region, profile, told, may)
 

@@ -36,6 +36,8 @@ class Overrides:
     `places` are named, `split` being one, only those may be chosen. `network` is the fingerprint of
     the one this machine is in. A split takes the fastest of `split_with`; of those elsewhere if
     none is named.
+    `replicas` is how many servers places have that are several.
+    Places that nobody has by chance are left out before they are measured, unless `unmeasured`.
     """
 
     uplink_bytes_per_s: float | None = None
@@ -50,6 +52,8 @@ class Overrides:
     places: tuple[str, ...] | None = None
     network: str | None = None
     split_with: tuple[str, ...] = ()
+    unmeasured: bool = False
+    replicas: int | None = None
 
 
 def lanes(
@@ -68,7 +72,8 @@ def lanes(
     def rng_of(traits: PlaceTraits) -> np.random.Generator:
         return calls_rng if traits.by_call else rng
 
-    names = dict.fromkeys([*places, *(m.condition.place for m in jobs)])
+    by_chance = [x.name for x in places.values() if by_hand.unmeasured or x.has_prior]
+    names = dict.fromkeys([*by_chance, *(m.condition.place for m in jobs)])
     every = sorted((places[name] for name in names), key=lambda t: (t.simplicity, t.name))
     luck = {traits.name: rng_of(traits).standard_normal(DRAWS) for traits in every}
     noise = {t.name: np.exp(accuracy.sigma(outcomes, t) * luck[t.name]) for t in every}
@@ -199,4 +204,6 @@ def _as_given(lane: Candidate, by_hand: Overrides) -> Candidate:
     if lane.upload_max_side_px is None:
         said["sent_bytes"] = by_hand.image_bytes
     terms = {name: given(value, "set by hand") for name, value in said.items() if value is not None}
+    if by_hand.replicas is not None:
+        lane = lane.with_replicas(by_hand.replicas)
     return lane.with_terms(**terms)

@@ -29,6 +29,8 @@ def lane_of(cell: Cell, known: Sequence[Candidate], cores: int, *, limited: bool
     lane = _sending(cell, known)
     if not lane.traits.leaves_machine and not lane.traits.in_process:
         lane = _boxed(cell, lane, cores, limited)
+    if cell.replicas is not None:
+        lane = lane.with_replicas(cell.replicas)
     if cell.concurrency is not None:
         clients = min(cell.concurrency, lane.clients)
         lane = replace(lane, in_flight=cell.concurrency, clients=clients)

@@ -11,7 +11,7 @@ from offload.costmodel.fit import SUBSTANTIAL, Pool, Samples, Steady, Values
 from offload.costmodel.makespan import per_image_s, way_s
 from offload.costmodel.statistics import line_through
 from offload.costmodel.terms import DRAWS, Candidate, Draws, Term, given
-from offload.domain.measurements import Measurement, StartPhase, f1
+from offload.domain.measurements import Condition, Measurement, StartPhase, f1
 from offload.domain.places import PlaceTraits
 
 _EFFICIENCY = (0.25, 4.0)
@@ -78,6 +78,7 @@ class Fitted:
             agreement=f1([a for m in self._group for a in m.agreements]),
             key=condition.key,
             phases=self._phases(),
+            replicas=_replicas(condition) if self._traits.has_replicas else None,
         )
         return lane.with_terms(first_s=self._first(lane), efficiency=self._efficiency(lane))
 
@@ -182,6 +183,11 @@ class Fitted:
         """Seconds of each phase of the latest start that has any."""
         starts = (s.phases for m in self._wider.measurements for s in m.starts if s.phases)
         return {name: s for name, s in next(starts, {}).items() if name not in _EXTRA}
+
+
+def _replicas(condition: Condition) -> int:
+    """How many servers share the slots: each has one for each core that it may use."""
+    return max(1, condition.slots // int(condition.host.get("usable_cores") or condition.slots))
 
 
 def _efficiency(lane: Candidate, steady: Steady, goodput: Draws) -> Draws | None:

@@ -150,23 +150,28 @@ class Engine:
                 with _conflict_ok():
                     self._client.images.remove(image_id)
 
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give an image that is here one more name."""
+        self._client.images.get(image).tag(repository, tag)
+
     def push(
         self,
         image: str,
         repository: str,
         tag: str,
-        login: tuple[str, str],
+        login: tuple[str, str] | None,
         on_bytes: Callable[[int, int | None], None],
     ) -> None:
-        """Push an image that is here to a registry, as the user and with the password of `login`;
-        `on_bytes` is told how many bytes have gone, of how many so far. Layers that are there
-        already do not go. OffloadError where the registry refuses, or says nothing for long.
+        """Push an image that is here to a registry, as the user and with the password of `login`,
+        or as `docker login` was told; `on_bytes` is told how many bytes have gone, of how many so
+        far. Layers that are there already do not go. OffloadError where the registry refuses, or
+        says nothing for long.
         """
         from docker.errors import APIError
         from urllib3.exceptions import ReadTimeoutError  # as it comes out of docker's stream
 
-        self._client.images.get(image).tag(repository, tag)
-        known = dict(zip(("username", "password"), login, strict=True))
+        self.tag(image, repository, tag)
+        known = dict(zip(("username", "password"), login, strict=True)) if login else None
         try:
             lines = self._client.api.push(
                 repository, tag, stream=True, decode=True, auth_config=known

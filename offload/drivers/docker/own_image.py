@@ -121,19 +121,21 @@ class OwnImage:
 
 
 @dataclass(frozen=True)
-class FunctionImage(OwnImage):
-    """The same for a function of AWS Lambda, with its model in it: one that the Dockerfile's MODEL
-    names, or a `file` of this disk; `sha256` is the model's.
+class ModelImage(OwnImage):
+    """The same for a function of AWS Lambda, or as the Dockerfile's TARGET for a `server` of a
+    cluster, with its model in it: one that MODEL names, or a `file` of this disk; `sha256` is the
+    model's.
     """
 
     model: str
     sha256: str
     file: str | None = None
+    target: str = "lambda"
 
     @property
     def name(self) -> str:
         """What engines call it."""
-        return "offload:lambda"
+        return f"offload:{self.target}"
 
     @property
     def tag(self) -> str:
@@ -143,7 +145,7 @@ class FunctionImage(OwnImage):
     @property
     def arguments(self) -> dict[str, str]:
         """What the Dockerfile is told."""
-        return {**super().arguments, "TARGET": "lambda", "MODEL": self.model}
+        return {**super().arguments, "TARGET": self.target, "MODEL": self.model}
 
     @property
     def labels(self) -> dict[str, str]:

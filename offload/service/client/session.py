@@ -1,9 +1,7 @@
-"""A session at a server: each image sent in its turn, as often as it takes."""
+"""A session at a server: each image sent in its turn, once."""
 
 import math
-import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -25,7 +23,6 @@ from offload.service.client import greeting
 from offload.service.client.greeting import Address, detail
 from offload.service.client.turns import Pieces, Turns
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 4.0
 _RTT_PROBES = 5
 _MOST_UNREADABLE = 3
 """Answers in a row that cannot be used, after which a server is asked no more."""
@@ -34,6 +31,15 @@ _SHORT_TRIPS = 6
 """Round trips within which an upload is over that the link does not hold back: TCP's slow start
 (ten segments first, twice as many each round trip) needs four for 200 kB, the answer one.
 """
+
+
+class Later(Unanswered):
+    """The server gives no answer now, but may in `after_s` seconds or so: it is busy, or lost."""
+
+    def __init__(self, reason: str, after_s: float = 0.0, *, is_busy: bool = False) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+        self.is_busy = is_busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,6 @@ class ServerSession:
         upload: Upload,
         clock: Clock,
         phases: Mapping[str, float] | None = None,
-        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.model = info.identity
         self.labels = info.labels
@@ -94,20 +99,33 @@ class ServerSession:
         }
         self._prepare = upload.prepare
         self._clock = clock
-        self._pause = pause
-        self._silent = False
         self._unreadable = 0
         self._given_up = ""
         rtt_s = self._rtt_s()
         self.concurrency = address.concurrency or in_flight(info, rtt_s)
         self._uplink = Turns(self.concurrency, _SHORT_TRIPS * rtt_s)
 
+    def greet(self) -> None:
+        """See that the server answers, and is what it was.
+
+        Raises:
+            PlaceUnavailable: it does not, or is not.
+        """
+        if self._given_up:
+            raise PlaceUnavailable(self._given_up)
+        self._expect(greeting.ask(self._server, self._address).model.sha256)
+
+    def close(self) -> None:
+        """Close the connections; requests under way fail."""
+        self._server.close()
+
     def detect(self, image: Image) -> Detections:
-        """Send the image when it is its turn, as often as it takes.
+        """Send the image when it is its turn.
 
         Raises:
             ImageError: the image cannot be used.
-            Unanswered: the server gives no answer, or Refused: none that can be used.
+            Later: the server gives no answer now, Unanswered: nor later, or Refused: none that can
+                be used.
             PlaceUnavailable: it wants another token, has another model than before, or gave no
                 answer that can be used for a while; it is not asked again.
         """
@@ -117,7 +135,7 @@ class ServerSession:
         data, size = self._prepare(image.data)
         trip = _Trip(data, size, self._clock() - started_s)
         try:
-            reply = self._answered(trip)
+            reply = self._send(trip)
             found = _timed(self._read(reply), reply, trip)
             self._uplink.learn(found.durations.upload_s)
             return found
@@ -126,26 +144,6 @@ class ServerSession:
             if isinstance(error, PlaceUnavailable):
                 self._given_up = str(error)
             raise
-
-    def _answered(self, trip: "_Trip") -> Reply:
-        # After one image in vain the others try once each, until one is answered.
-        retries = 0 if self._silent else self._address.max_retries
-        for attempt in range(retries + 1):
-            reply: Reply | None = None
-            try:
-                reply = self._send(trip)
-                if reply.status not in greeting.RETRIED:
-                    self._silent = False
-                    return reply
-                reason = detail(reply)
-            except Unreachable as error:
-                reason = str(error)
-            if attempt < retries:
-                self._pause(_pause_s(attempt, reply))
-        # Busy is not gone.
-        self._silent = reply is None or reply.status != HTTPStatus.TOO_MANY_REQUESTS
-        times = f" after {retries + 1} attempts" if retries else ""
-        raise Unanswered(f"no answer{times}: {reason}")
 
     def probe(self, payload: bytes) -> float:
         """Seconds the payload takes to the server, its last byte's receipt included."""
@@ -178,12 +176,17 @@ class ServerSession:
             sent = Pieces(trip.data, done)
             try:
                 reply = self._server.request("POST", wire.DETECT, self._query, sent, len(trip.data))
+            except Unreachable as error:
+                raise Later(str(error)) from error
             finally:
-                trip.sent_bytes += sent.sent_bytes
+                trip.sent_bytes = sent.sent_bytes
         trip.upload_wait_s, trip.wall_s = began_s - asked_s, reply.began_s - began_s
         return reply
 
     def _read(self, reply: Reply) -> wire.Answer:
+        if reply.status in greeting.RETRIED:
+            is_busy = reply.status == HTTPStatus.TOO_MANY_REQUESTS
+            raise Later(detail(reply), greeting.retry_after_s(reply) or 0.0, is_busy=is_busy)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             raise greeting.refused(self._server.shown, self._address.token)
         if (
@@ -195,12 +198,15 @@ class ServerSession:
             why = f"{self._server.shown} answers {reply.status}: {detail(reply)}"
             raise Refused(why) if reply.status in greeting.UNUSABLE else Unanswered(why)
         answer = self._parsed(reply)
-        if answer.model_sha256 != self.model.sha256:
-            raise PlaceUnavailable(
-                f"{self._server.shown} has another model now: SHA-256 {answer.model_sha256[:12]}… "
-                f"instead of {self.model.sha256[:12]}…."
-            )
+        self._expect(answer.model_sha256)
         return answer
+
+    def _expect(self, sha256: str) -> None:
+        if sha256 != self.model.sha256:
+            raise PlaceUnavailable(
+                f"{self._server.shown} has another model now: SHA-256 {sha256[:12]}… instead of "
+                f"{self.model.sha256[:12]}…."
+            )
 
     def _parsed(self, reply: Reply) -> wire.Answer:
         try:
@@ -241,8 +247,8 @@ def in_flight(info: wire.Info, rtt_s: float) -> int:
 
 @dataclass(slots=True)
 class _Trip:
-    """One image's way: what is sent, the upright size if a copy has another, and of the last
-    attempt the wait for its turn and the seconds until its answer began.
+    """One image's way: what is sent, the upright size if a copy has another, the wait for its
+    turn and the seconds until its answer began.
     """
 
     data: bytes
@@ -269,10 +275,3 @@ def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
     width, height = trip.size or (answer.width, answer.height)
     found = tuple(Detection(d.label, d.id, d.score, d.box) for d in answer.detections)
     return Detections(found, width, height, durations, trip.sent_bytes)
-
-
-def _pause_s(attempt: int, reply: Reply | None) -> float:
-    """Exponential back-off, half of it random so that clients do not come back together."""
-    longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt, 16))
-    pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it
-    return max(pause_s, greeting.retry_after_s(reply) or 0.0)

@@ -25,9 +25,7 @@ from offload.service.server.intake import only_file, worked
 from offload.service.server.problems import Problem, ProblemDetails
 from offload.version import __version__
 
-_ENDING = Problem(
-    HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.", headers={"Connection": "close"}
-)
+_ENDING = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(max_length=200)]
@@ -193,18 +191,22 @@ def _bearer(token: str) -> Callable[..., Awaitable[None]]:
 
 
 def _entrance(app: ASGIApp, service: Service) -> ASGIApp:
-    """Lets in what may come in, as it was meant; counts answers, forgets requests whose sender has
-    gone.
+    """Lets in what may come in, as it was meant; counts answers, says which are the last of their
+    connections, forgets requests whose sender has gone.
     """
 
     async def enter(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
+        nth = scope.get("state", {}).get("requests", 0)
 
         async def counting(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
                 service.metrics.answers.labels(str(message["status"])).inc()
+                if service.ending or nth >= service.most_requests:
+                    last = (b"connection", b"close")
+                    message = {**message, "headers": [*message.get("headers", ()), last]}
             await send(message)
 
         try:
@@ -237,7 +239,7 @@ async def _refusal(service: Service, scope: Scope, receive: Receive) -> Problem 
     """Why nothing of a request is looked at."""
     if scope["type"] != "http" or scope["path"] == wire.LIVE:
         return None
-    if not service.ending:
+    if not service.closed and not (service.ending and scope["path"] in {wire.READY, wire.INFO}):
         return browsers.refusal(scope, trusted=service.token is not None)
     # A connection that is closed before all was read is reset, and the answer with it.
     while (message := await receive()).get("more_body", False):

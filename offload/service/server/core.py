@@ -1,6 +1,7 @@
 """What the routes share: the slots and their queue, what a monitor reads of them, documents."""
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -186,8 +187,10 @@ class Service:
 
     `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
     coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
-    long requests in progress may take at the end; new ones are refused while it is `ending`. `tell`
-    is told of every answer, if somebody wants to know.
+    long requests in progress may take at the end: while it is `ending` it is not ready and each
+    answer is the last of its connection, and once it is `closed` new requests are refused. A
+    connection is closed after `most_requests` anyway. `tell` is told of every answer, if somebody
+    wants to know.
     """
 
     open_engine: OpenEngine
@@ -199,6 +202,8 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     slots: Slots | None = None
     ending: bool = False
+    closed: bool = False
+    most_requests: float = math.inf
     tell: Listener | None = None
     intake: Intake = field(init=False)
 

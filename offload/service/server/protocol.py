@@ -31,6 +31,7 @@ class PatientProtocol(HttpToolsProtocol):
     _since_s = 0.0
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _requests = 0
     _pending_bytes = 0
     _refusal = Problem(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
 
@@ -86,6 +87,8 @@ class PatientProtocol(HttpToolsProtocol):
             raise self._refuse(HTTPStatus.BAD_REQUEST, detail)
         self._pending_bytes = 0
         self._arrived()
+        self._requests += 1
+        self.scope["state"]["requests"] = self._requests
         super().on_headers_complete()
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)

@@ -24,7 +24,9 @@ from offload.service.server.core import Service, SessionFactory, Slots
 from offload.service.server.protocol import PatientProtocol
 
 _ROUND_S, _MOST_ROUNDS = 0.2, 15
-"""A server that ends waits for so many seconds in which nobody comes, but so often at most."""
+"""A server that ends waits for so many seconds in which nobody comes, but so often at most: first
+answering, so that who keeps a connection goes elsewhere, then refusing.
+"""
 
 _THIS_MACHINE = "For this machine only: offload serve --host 127.0.0.1"
 
@@ -108,14 +110,19 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse what comes until nothing does, then end as uvicorn does."""
+        """Answer, then refuse what comes until nothing does, then end as uvicorn does."""
         self._service.ending = True
+        await self._calm()
+        self._service.closed = True
+        await self._calm()
+        await super().shutdown(sockets)
+
+    async def _calm(self) -> None:
         for _ in range(_MOST_ROUNDS):
             before = self._passed()
             await asyncio.sleep(_ROUND_S)
             if self._passed() == before:
                 break
-        await super().shutdown(sockets)
 
     def _passed(self) -> tuple[int, int, frozenset[int]]:
         state = self.server_state

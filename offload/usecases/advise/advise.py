@@ -89,6 +89,7 @@ def _given(
         uplink_bytes_per_s=question.uplink_bytes_per_s,
         rtt_s=question.rtt_s,
         image_bytes=question.image_bytes,
+        replicas=question.replicas,
         slots=question.slots or _cores(question, measurements),
         min_agreement=question.min_agreement,
         places=question.places,

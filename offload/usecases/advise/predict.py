@@ -66,7 +66,9 @@ class Predictor:
             fitting = self.known.measurements
             if self._is_measured(cpus):
                 fitting = [m for m in fitting if not _is_limited(m) or m.condition.cpus == cpus]
-            given = Overrides(slots=self.slots, network=machine.network(), kind=self.kind)
+            given = Overrides(
+                slots=self.slots, network=machine.network(), kind=self.kind, unmeasured=True
+            )
             self._lanes[cpus] = lanes(fitting, self.known.outcomes, given, known_places())
         return self._lanes[cpus]
 

@@ -48,6 +48,7 @@ class Question:
     offline: bool = False
     places: tuple[str, ...] | None = None
     slots: int | None = None
+    replicas: int | None = None
     machines: Mapping[Kind, StartState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,14 +97,15 @@ class Question:
         return replace(self, **changes)
 
 
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise UsageError(f"--what-if images takes a number, not {text!r}.")
+def _number(what: str, text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"--what-if {what} takes a number, not {text!r}.")
     return int(text)
 
 
 _WHAT_IF: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "images": ("images", _number),
+    "images": ("images", partial(_number, "images")),
+    "replicas": ("replicas", partial(_number, "replicas")),
     "size": ("image_bytes", partial(units.size_bytes, option="--image-size")),
     "uplink": ("uplink_bytes_per_s", partial(units.rate_bytes_per_s, option="--uplink")),
     "rtt": ("rtt_s", partial(units.duration_s, option="--rtt", zero_ok=True)),

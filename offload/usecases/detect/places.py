@@ -59,10 +59,11 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
             request.cpus,
             request.memory and request.memory.lower(),
             request.keep_as or (KEPT if request.keep else None),
-            request.replicas or 1,
+            request.replicas,
         ),
         endpoint=endpoint,
-        function=context.settings.function,
+        function=configured.function,
+        deployment=configured.deployment,
         reporter=context.reporter,
     )
 

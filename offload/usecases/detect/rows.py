@@ -70,7 +70,7 @@ def detect(
 
     problems = (replace(_blank(path, session, where), error=why) for path, why in job.problems)
     failures = 0
-    with closing(answers or pull(job.paths, one, session.concurrency, stop)) as rows:
+    with closing(answers or pull(job.paths, one, lambda: session.concurrency, stop)) as rows:
         for row in chain(problems, rows):
             yield row
             failures += row.error is not None
@@ -78,15 +78,18 @@ def detect(
                 stop.ask()
 
 
-def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -> Generator[R]:
+def pull(
+    items: Iterable[T], work: Callable[[T], R], workers: Callable[[], int], stop: Stop
+) -> Generator[R]:
     """`work(item)` for every item, in order of completion.
 
-    Each of `workers` threads takes an item when it has finished its last, so at most that many are
-    in progress, and as many results wait for a slow consumer. An exception in `work` is a bug: it
-    stops the pipeline and is raised here. Threads are daemons: a process that must end now does.
+    Each of `workers()` threads, which may become more, takes an item when it has finished its last,
+    so at most that many are in progress, and as many results as at first wait for a slow consumer.
+    An exception in `work` is a bug: it stops the pipeline and is raised here. Threads are daemons:
+    a process that must end now does.
     """
     source, lock = iter(items), threading.Lock()
-    done: Queue[tuple[R] | Captured] = Queue(maxsize=workers)
+    done: Queue[tuple[R] | Captured] = Queue(maxsize=workers())
 
     def take() -> T | object:
         with lock:
@@ -98,25 +101,26 @@ def pull(items: Iterable[T], work: Callable[[T], R], workers: int, stop: Stop) -
                 done.put((work(item),))  # type: ignore[arg-type] # anything else is a T
         done.put(end)
 
-    for number in range(workers):
-        threading.Thread(target=run, name=f"worker-{number}", daemon=True).start()
-    running = workers
+    begun = ended = 0
     try:
-        while running:
+        while not begun or ended < begun:
+            while begun < workers():
+                threading.Thread(target=run, name=f"worker-{begun}", daemon=True).start()
+                begun += 1
             result = done.get()
             if isinstance(result, Captured):
-                running -= 1
+                ended += 1
                 result.again()
             else:
                 yield result[0]
     except KeyboardInterrupt:
-        running = 0  # now means now: the threads end with the process
+        ended = begun  # now means now: the threads end with the process
         raise
     finally:
         stop.ask()
         # Let blocked workers hand over and go; at the interpreter's end they are frozen.
-        while running and not sys.is_finalizing():
-            running -= isinstance(done.get(), Captured)
+        while ended < begun and not sys.is_finalizing():
+            ended += isinstance(done.get(), Captured)
 
 
 def attempt(

@@ -21,7 +21,7 @@ from offload.drivers.aws.function_policies import rights
 from offload.drivers.aws.functions import FunctionConfig, FunctionSpec
 from offload.drivers.aws.iam import Answer
 from offload.drivers.docker.engine import Engine
-from offload.drivers.docker.own_image import FunctionImage
+from offload.drivers.docker.own_image import ModelImage
 from offload.drivers.folders import function_files
 from offload.drivers.folders.function_files import KnownFunction
 from offload.drivers.host import machine
@@ -85,7 +85,7 @@ class FunctionPlan:
     options: FunctionOptions
     region: str
     model: ModelSource
-    image: FunctionImage
+    image: ModelImage
     price: CallPrice
     before: FunctionConfig | None
     parts: FunctionParts = field(repr=False)
@@ -114,19 +114,19 @@ def planned(
     return FunctionPlan(options, parts.region, model, image_of(model), price, before, parts)
 
 
-def image_of(model: ModelSource) -> FunctionImage:
+def image_of(model: ModelSource) -> ModelImage:
     """The image of a function with this model: named ones are pulled as it is built, others go into
     it as they are here.
     """
     name, runtime, sha256 = model.identity.name, model.identity.runtime, model.identity.sha256
     if name == BUILTIN or name in NAMED:
-        return FunctionImage(runtime, name, sha256)
+        return ModelImage(runtime, name, sha256)
     if os.path.isdir(model.path):
         raise UsageError(
             f"The model {name} is a folder, and a function takes models of one file.",
             hint="To see those that do: offload models list",
         )
-    return FunctionImage(runtime, f"models/{os.path.basename(model.path)}", sha256, model.path)
+    return ModelImage(runtime, f"models/{os.path.basename(model.path)}", sha256, model.path)
 
 
 def carry_out(

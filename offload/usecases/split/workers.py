@@ -37,6 +37,7 @@ class SplitJob:
         self._clock = clock
         self.stop = stop
         self._changed = threading.Condition()
+        self._begins: dict[str, Callable[[], None]] = {}
         self._answers: Queue[Row | BaseException] = Queue(maxsize=_MOST_WAITING)
         self._sent_bytes = Counter[str]()
         self._counted = 0
@@ -53,13 +54,20 @@ class SplitJob:
         begin: Callable[[], None] = lambda: None,
     ) -> None:
         """Have a place pull, again if it left. Each of its threads calls `begin` first."""
-        threads, now_s = session.concurrency, self._clock()
+        now_s = self._clock()
         with self._changed:
-            worker = self._work_queue.add(name, threads, now_s, here=here, expected=expected)
+            worker = self._work_queue.add(name, 0, now_s, here=here, expected=expected)
             self.job.sessions[name] = session
-        for number in range(threads):
-            arguments = (worker, session, begin)
-            label = f"{name}-{number}"
+            self._begins[name] = begin
+            self._begin_threads(worker)
+
+    def _begin_threads(self, worker: Worker) -> None:
+        """As many as the place has use for, which may have become more."""
+        name, pulling = worker.name, worker.estimator
+        arguments = worker, self.job.sessions[name], self._begins[name]
+        while worker.open and pulling.concurrency < self.job.sessions[name].concurrency:
+            label = f"{name}-{pulling.concurrency}"
+            pulling.concurrency += 1
             threading.Thread(target=self._work, args=arguments, name=label, daemon=True).start()
 
     def drain(self, name: str) -> None:
@@ -111,6 +119,9 @@ class SplitJob:
                     self._hurry()
                 else:
                     watch()
+                with self._changed:
+                    for worker in self._work_queue.workers.values():
+                        self._begin_threads(worker)
                 try:
                     answer = self._answers.get(timeout=TICK_S)
                 except Empty:
