@@ -25,7 +25,7 @@ PLACES = {
 
 _FIRST, *_OTHERS = PLACES
 OWN = (_FIRST, *PROVIDERS.own, *_OTHERS)
-"""The places that are part of offload, simplest first."""
+"""The places that are part of offload, as help lists them."""
 
 REGISTRY = Registry("place", "offload.places", PLACES)
 

@@ -69,8 +69,7 @@ def provision(
         return
     if found.before is None:
         functions.announce(found, quiet=quiet)
-        if not yes and not consent.given("Create it?", "Creating a function"):
-            raise typer.Exit(1)
+        consent.to_create("a function", yes=yes)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         made = bootstrap.context(phases, bar, say.hear, offline=offline)
         up = provisioning.carry_out(found, made)

@@ -156,8 +156,7 @@ def bring_up(
         return None
     if plan.before is None:
         machines.announce(plan, quiet=quiet)
-        if not yes and not consent.given("Create it?", "Creating a machine"):
-            raise typer.Exit(1)
+        consent.to_create("a machine", yes=yes)
     with machines.steps(quiet) as steps, progress.transfer(Sent, quiet) as bar:
         heard, configured = (steps, bar, say.hear), context.settings
         context = bootstrap.context(*heard, offline=wish.offline, configured=configured)

@@ -129,8 +129,8 @@ class ModelImage(OwnImage):
 
     model: str
     sha256: str
-    file: str | None = None
-    target: str = "lambda"
+    file: str | None
+    target: str
 
     @property
     def name(self) -> str:

@@ -1,17 +1,16 @@
 """Pictures that were dropped into a bucket, each of which becomes a row of a table."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from offload.domain import typed
 from offload.domain.errors import ImageError
-from offload.domain.results import Row
+from offload.domain.results import Row, with_detections
 from offload.domain.timing import Clock
 from offload.domain.vision import Image, Selection
 from offload.drivers.aws.drops import Drop, DropBox, told
-from offload.drivers.images import formats
+from offload.drivers.images import image_files
 from offload.service import wire
 from offload.service.function.answering import Engine, no_call
 from offload.service.function.call import Reply
@@ -54,18 +53,10 @@ class DroppedPictures:
         row = Row(drop.path, model.name, model.sha256, self.where)
         try:
             data = box.fetched(drop)
-            row = replace(row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-            if formats.breaks_off(data):
-                row = replace(row, note="the file breaks off")
+            row = image_files.described(row, data)
             read_s = self.clock() - began_s
             selection = Selection(min_score=self.info.min_score)
             found = self.engine.detect(Image(drop.path, data), selection)
         except ImageError as error:
             return replace(row, error=str(error))
-        return replace(
-            row,
-            detections=found.found,
-            width=found.width,
-            height=found.height,
-            durations=replace(found.durations, read_s=read_s),
-        )
+        return with_detections(row, found, read_s)

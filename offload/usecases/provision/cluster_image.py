@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import Sent
 from offload.domain.measurements import StartPhase
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
@@ -88,11 +87,7 @@ def deliver(
                 image.build(engine, context.reporter.step)
         with phases.of(StartPhase.IMAGE):
             if to.way == "pushed":
-
-                def sent(done: int, total: int | None) -> None:
-                    context.reporter.emit(Sent(done, total))
-
-                engine.push(image.name, repository, tag, None, sent)
+                engine.push(image.name, repository, tag, None, context.reporter.sent)
                 return
             engine.tag(image.name, repository, tag)
             if to.command:

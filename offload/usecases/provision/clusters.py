@@ -17,7 +17,6 @@ from offload.domain.measurements import Condition, Measurement, StartPhase
 from offload.domain.places import StartState
 from offload.domain.results import Json
 from offload.drivers.docker.own_image import ModelImage
-from offload.drivers.host import machine as this_machine
 from offload.drivers.kubernetes import manifests, stream
 from offload.drivers.kubernetes.cluster import Cluster, below, path_of, selector
 from offload.drivers.kubernetes.manifests import DeploymentSpec
@@ -28,9 +27,9 @@ from offload.service.client.greeting import Address, ask
 from offload.usecases.context import Context
 from offload.usecases.provision.cluster_image import Delivery, deliver, delivery
 from offload.usecases.provision.cluster_options import ClusterOptions
-from offload.usecases.provision.functions import image_of
 from offload.usecases.provision.launch import Waiter
-from offload.usecases.provision.provisioning import brought_up
+from offload.usecases.provision.model_image import image_of
+from offload.usecases.provision.provisioning import brought_up, condition
 
 _GONE_S = 120.0
 _KINDS = {
@@ -95,7 +94,7 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
     if before is not None:
         options = ClusterOptions(**_lasting(before, given))
     model = source.chosen(options.model or context.settings.model, context.hub, None)
-    image = replace(image_of(model), target="server")
+    image = image_of(model, "server")
     to = delivery(image, options.container_image, options.registry, cluster)
     running = before["spec"].get("replicas", 0) if before else 0
     spec = replace(options.spec(to), running=running)
@@ -259,15 +258,8 @@ def _condition(
     with closing(address.connect(time.perf_counter, 1)) as server:
         info = ask(server, address)
     deployment = provider.found(cluster, spec.namespace, spec.name)
-    return Condition(
-        model=info.identity,
-        place=provider.TRAITS.name,
-        client=this_machine.describe(),
-        host=dict(info.machine),
-        slots=info.workers * len(pods),
-        url=provider.label(cluster.context, deployment),
-        network=this_machine.network(),
-    )
+    label = provider.label(cluster.context, deployment)
+    return condition(info, provider.TRAITS.name, label, len(pods))
 
 
 def _urls(cluster: Cluster, spec: DeploymentSpec) -> list[str]:

@@ -1,6 +1,5 @@
 """A function of AWS Lambda brought up and taken down: what there is stays, what lacks is made."""
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -8,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from offload.detectors import source
-from offload.detectors.catalogue import BUILTIN, NAMED
 from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import PhaseBegan, Reporter, Sent
+from offload.domain.events import PhaseBegan, Reporter
 from offload.domain.machines import Resource
 from offload.domain.measurements import StartPhase
 from offload.domain.prices import CORE_MB, CallPrice
@@ -28,6 +26,7 @@ from offload.drivers.host import machine
 from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.provision.machines import each_region
+from offload.usecases.provision.model_image import image_of
 
 TIMEOUT_S = 60
 _LEAST_MB, _MOST_MB = 512, 10_240
@@ -111,22 +110,9 @@ def planned(
     host = {"memory_mb": options.memory_mb, "cpu": arch, "region": parts.region}
     price = prices.of_calls(host, context, offline=options.offline)
     assert price is not None
-    return FunctionPlan(options, parts.region, model, image_of(model), price, before, parts)
-
-
-def image_of(model: ModelSource) -> ModelImage:
-    """The image of a function with this model: named ones are pulled as it is built, others go into
-    it as they are here.
-    """
-    name, runtime, sha256 = model.identity.name, model.identity.runtime, model.identity.sha256
-    if name == BUILTIN or name in NAMED:
-        return ModelImage(runtime, name, sha256)
-    if os.path.isdir(model.path):
-        raise UsageError(
-            f"The model {name} is a folder, and a function takes models of one file.",
-            hint="To see those that do: offload models list",
-        )
-    return ModelImage(runtime, f"models/{os.path.basename(model.path)}", sha256, model.path)
+    return FunctionPlan(
+        options, parts.region, model, image_of(model, "lambda"), price, before, parts
+    )
 
 
 def carry_out(
@@ -178,11 +164,7 @@ def _pushed(plan: FunctionPlan, engine: Engine, tags: Mapping[str, str], reporte
     name, tag = plan.options.name, f"{plan.image.tag}-{engine.arch}"
     repository = plan.parts.repository(name, tags)
     if not plan.parts.has_image(name, tag):
-
-        def sent(done: int, total: int | None) -> None:
-            reporter.emit(Sent(done, total))
-
-        engine.push(plan.image.name, repository, tag, plan.parts.login(), sent)
+        engine.push(plan.image.name, repository, tag, plan.parts.login(), reporter.sent)
     return f"{repository}:{tag}"
 
 
