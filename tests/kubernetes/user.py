@@ -4,7 +4,6 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,9 +167,9 @@ class User:
                 command=["python", "-c", SERVED], stdout=True, stderr=True, stdin=False, tty=False,
                 _preload_content=False,
             )  # fmt: skip
-            with closing(there):
-                there.run_forever(timeout=60)
-                said = there.read_all()
+            there.run_forever(timeout=60)
+            said = there.read_all()
+            there.sock.shutdown()  # `close` does nothing where the other end closed first
             told = (line for line in said.splitlines() if line and not line.startswith("#"))
             counts = dict(line.rsplit(" ", 1) for line in told)
             found[pod] = int(float(counts["offload_images_total"]))
