@@ -18,7 +18,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.ports import Model, Session
 from offload.domain.vision import Selection
 from offload.drivers.host.capture import Captured
-from offload.providers.config import Endpoint, Fleet, PlaceConfig
+from offload.providers.config import Endpoint, Endpoints, PlaceConfig
 from offload.service.client.balanced import LOOK_S, BalancedSession, Member
 from offload.service.client.greeting import Address, ask, expect
 from offload.service.client.session import ServerSession
@@ -76,10 +76,10 @@ class ServedPlace:
             with attendance.begun(endpoints, self._config.link) as session:
                 yield session
 
-    def _fleet(self, model: Model | None) -> AbstractContextManager[Fleet]:
+    def _fleet(self, model: Model | None) -> AbstractContextManager[Endpoints]:
         if self._config.endpoint is not None:
             return nullcontext([self._config.endpoint])
-        opened: AbstractContextManager[Fleet] = self._provider.open(self._config, model)
+        opened: AbstractContextManager[Endpoints] = self._provider.open(self._config, model)
         return opened
 
     def _greeted(self, selection: Selection, endpoint: Endpoint) -> ServerSession:
@@ -104,7 +104,7 @@ class ServedPlace:
 class _Attendance:
     """Greets servers as they come, and those that were lost; sees off those that leave."""
 
-    fleet: Fleet
+    fleet: Endpoints
     greet: Callable[[Endpoint], ServerSession]
     balanced: BalancedSession = field(init=False)
     _here: set[str] = field(default_factory=set)
@@ -140,7 +140,7 @@ class _Attendance:
             while not self._over.wait(LOOK_S):
                 self._attend_to(self.fleet, {})
 
-    def _attend_to(self, fleet: Fleet, greeted: Mapping[str, ServerSession]) -> None:
+    def _attend_to(self, fleet: Endpoints, greeted: Mapping[str, ServerSession]) -> None:
         here = {endpoint.url: endpoint for endpoint in fleet}
         self._here = set(here)
         self._attended = {url: each for url, each in self._attended.items() if each.is_alive()}

@@ -51,7 +51,7 @@ class Endpoint:
     patience_s: float = 0.0
 
 
-Fleet = Iterable[Endpoint]
+Endpoints = Iterable[Endpoint]
 """The servers that are ready now, in any order: a list, or where they come and go while a job runs,
 what gives those of that moment each time it is iterated over.
 

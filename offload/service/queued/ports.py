@@ -1,0 +1,102 @@
+"""What both ends of a queue ask of what lies between them.
+
+Every method may raise OffloadError: it is refused, with a reason; Unanswered where nothing answers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that is hidden from others for a while; it came `receives` times so far, this one
+    included.
+    """
+
+    body: str
+    receipt: str
+    receives: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many messages wait, and how many are hidden as somebody is at work on them; about."""
+
+    visible: int
+    in_flight: int
+
+
+class Queue(Protocol):
+    """Messages that are given to one at a time, at least once each."""
+
+    url: str
+
+    def send(self, body: str, notes: Mapping[str, str] | None = None) -> None:
+        """Add a message, with attributes."""
+
+    def receive(self, most: int, wait_s: int) -> list[Message]:
+        """Up to `most` (10 at most), as soon as there is one; none if there is none for `wait_s`
+        (20 at most).
+        """
+
+    def extend(self, message: Message, for_s: int) -> None:
+        """Hide it for so long from now; with 0, others get it at once."""
+
+    def delete(self, message: Message) -> None:
+        """It is done; all the better if it is gone already."""
+
+    def backlog(self) -> Backlog:
+        """What it holds."""
+
+
+Queues = Callable[[str], Queue]
+"""The queue of a URL."""
+
+
+class Store(Protocol):
+    """Objects by their keys."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write one."""
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write one unless there is one; whether it was written."""
+
+    def get(self, key: str, most_bytes: int) -> bytes | None:
+        """One; None if there is none. ImageError where it is larger."""
+
+    def delete(self, key: str) -> None:
+        """Remove one; all the better if it is gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Machines of a group: as many as are wanted, as work, as come up, and as there may be."""
+
+    desired: int
+    running: int
+    pending: int
+    most: int
+
+
+class Group(Protocol):
+    """Machines that come and go."""
+
+    def size(self) -> Size:
+        """How many there are."""
+
+    def grow(self, machines: int) -> None:
+        """Have at least so many, `most` at most. Never fewer: each leaves by itself."""
+
+
+class Member(Protocol):
+    """The machine of a worker, as its group knows it."""
+
+    id: str
+
+    def notice(self) -> str | None:
+        """Why it is about to be taken away; None if it is not."""
+
+    def leave(self) -> None:
+        """End it, and its place in the group; it goes on for some seconds."""
