@@ -4,7 +4,6 @@ All are called like the function and carry our tag; by that they are found again
 is not ours. Every method may raise OffloadError: AWS refuses, with a reason.
 """
 
-import base64
 import functools
 import json
 import time
@@ -18,7 +17,6 @@ from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.drop_parts import GONE, DropParts
 from offload.drivers.aws.function_policies import (
     A_DAY,
-    FEW_IMAGES,
     LAMBDA_ASSUMES,
     NOBODY,
     looks,
@@ -28,16 +26,15 @@ from offload.drivers.aws.function_policies import (
 from offload.drivers.aws.functions import AwsFunction, FunctionConfig, described
 from offload.drivers.aws.iam import Answer
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.repositories import Repository
 from offload.drivers.host import machine
 
 MARK = "offload:function"
 """The tag that everything of a function carries; its value is the function's name."""
 _GONE = (
-    *GONE, "RepositoryNotFoundException", "NoSuchEntity", "ImageNotFoundException", "NoSuchBucket",
-    "NoSuchTagSet",
+    *GONE, "NoSuchEntity", "NoSuchBucket", "NoSuchTagSet", "RepositoryNotFoundException",
 )  # fmt: skip
 _THERE = (
-    "RepositoryAlreadyExistsException",
     "EntityAlreadyExists",
     "ResourceAlreadyExistsException",
     "BucketAlreadyOwnedByYou",
@@ -90,31 +87,13 @@ class FunctionParts:
         """What drop boxes take besides."""
         return DropParts(self._clients, self.region, self._pause)
 
-    def repository(self, name: str, tags: Mapping[str, str]) -> str:
+    def repository(self, name: str, tags: Mapping[str, str]) -> Repository:
         """Where its image belongs, made if it is not there."""
-        made = self._call(
-            "ecr", "create_repository", fine=_THERE, repositoryName=name, tags=pairs(tags)
-        )
-        there = made.get("repository") or self._repository(name)
-        assert there is not None
-        self._check(self._tags_of_repository(there), "repository", name)
-        text = json.dumps(FEW_IMAGES)
-        self._call("ecr", "put_lifecycle_policy", repositoryName=name, lifecyclePolicyText=text)
-        return str(there["repositoryUri"])
-
-    def has_image(self, name: str, tag: str) -> bool:
-        """Whether the repository has it."""
-        wanted = [{"imageTag": tag}]
-        found = self._call(
-            "ecr", "describe_images", fine=_GONE, repositoryName=name, imageIds=wanted
-        )
-        return bool(found.get("imageDetails"))
-
-    def login(self) -> tuple[str, str]:
-        """User and password that the registry wants of who pushes an image, for some hours."""
-        (said,) = self._call("ecr", "get_authorization_token")["authorizationData"]
-        user, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
-        return user, password
+        there = Repository(self._clients, name)
+        there.make(tags)
+        self._check(there.tags() or {}, "repository", name)
+        there.keep_few()
+        return there
 
     def role(
         self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
@@ -174,8 +153,8 @@ class FunctionParts:
         role = self._call("iam", "get_role", fine=_GONE, RoleName=self._role_name(name))
         if role:
             there["role"] = (self._role_name(name), _tags(role["Role"].get("Tags")))
-        if repository := self._repository(name):
-            there["repository"] = (name, self._tags_of_repository(repository))
+        if (tags := Repository(self._clients, name).tags()) is not None:
+            there["repository"] = (name, tags)
         bucket = self._bucket_name(name)
         listed = self._call("s3", "list_buckets").get("Buckets", ())
         if bucket in {each["Name"] for each in listed}:
@@ -221,7 +200,7 @@ class FunctionParts:
                 self._empty(key)
                 self._call("s3", "delete_bucket", fine=_GONE, Bucket=key)
             case "repository":
-                self._call("ecr", "delete_repository", fine=_GONE, repositoryName=key, force=True)
+                Repository(self._clients, key).remove()
 
     def _empty(self, bucket: str) -> None:
         """Delete what is in a bucket, versions included, a thousand things at a time."""
@@ -235,14 +214,6 @@ class FunctionParts:
     def _bucket_name(self, name: str) -> str:
         account_id = self._call("sts", "get_caller_identity")["Account"]
         return f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
-
-    def _repository(self, name: str) -> dict[str, Any] | None:
-        found = self._call("ecr", "describe_repositories", fine=_GONE, repositoryNames=[name])
-        return next(iter(found.get("repositories", ())), None)
-
-    def _tags_of_repository(self, repository: Mapping[str, Any]) -> dict[str, str]:
-        arn = repository["repositoryArn"]
-        return _tags(self._call("ecr", "list_tags_for_resource", resourceArn=arn)["tags"])
 
     def _role_name(self, name: str) -> str:
         return f"{name}-{self.region}"  # roles are of all regions

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, get_args
 
 from offload.detectors import source
@@ -26,7 +26,7 @@ from offload.drivers.host import machine
 from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.provision.machines import each_region
-from offload.usecases.provision.model_image import image_of
+from offload.usecases.provision.model_image import Engines, image_of, pushed
 
 TIMEOUT_S = 60
 _LEAST_MB, _MOST_MB = 512, 10_240
@@ -38,7 +38,6 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
 Connect = Callable[[str | None, str | None], FunctionParts]
-Engines = Callable[[], AbstractContextManager[Engine]]
 Told = Callable[[Resource], None]
 May = Callable[[Sequence[Resource]], bool]
 
@@ -157,15 +156,8 @@ def _pushed(plan: FunctionPlan, engine: Engine, tags: Mapping[str, str], reporte
             f"{engine.arch}.",
             hint="To use another engine: export DOCKER_HOST=ssh://USER@HOST",
         )
-    reporter.emit(PhaseBegan(StartPhase.BUILD))
-    if not plan.image.is_current(engine):
-        plan.image.build(engine, reporter.step)
-    reporter.emit(PhaseBegan(StartPhase.IMAGE))
-    name, tag = plan.options.name, f"{plan.image.tag}-{engine.arch}"
-    repository = plan.parts.repository(name, tags)
-    if not plan.parts.has_image(name, tag):
-        engine.push(plan.image.name, repository, tag, plan.parts.login(), reporter.sent)
-    return f"{repository}:{tag}"
+    into = partial(plan.parts.repository, plan.options.name, tags)
+    return pushed(plan.image, engine, into, reporter)
 
 
 def _own_role(
