@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from offload.drivers.docker.container_spec import hardened
-from offload.service.queued.message import ROWS
 
 _USUAL = ("--log-driver", "none", "--no-healthcheck", "--stop-timeout", "30")
 """The unit's journal and the console have the log; the image's health check is that of a server."""
@@ -14,8 +13,8 @@ _USUAL = ("--log-driver", "none", "--no-healthcheck", "--stop-timeout", "30")
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """A worker as machines of a `group` start it: our container `image`, and where its images come
-    from and rows go.
+    """A worker as machines of a `group` start it: our container `image`, which takes from a queue,
+    has what it gives up kept in another, and writes rows below `out`, `s3://BUCKET/PREFIX`.
 
     `registry` is where the role logs in to pull the image, None where that takes no login; it does
     so, and leaves the group, at AWS' own addresses `ecr_url` and `autoscaling_url`. `endpoint`
@@ -27,7 +26,7 @@ class Boot:
     region: str
     queue_url: str
     dead_url: str
-    bucket: str
+    out: str
     ecr_url: str
     autoscaling_url: str
     registry: str | None = None
@@ -36,8 +35,7 @@ class Boot:
 
     def user_data(self) -> str:
         """The script of the first boot."""
-        rows = f"s3://{self.bucket}/{ROWS.rstrip('/')}"
-        command = ["work", "--queue", self.queue_url, "--dead", self.dead_url, "--out", rows]
+        command = ["work", "--queue", self.queue_url, "--dead", self.dead_url, "--out", self.out]
         variables = {"AWS_ENDPOINT_URL": self.endpoint} if self.endpoint else {}
         given = [f"{name}={value}" for name, value in {**self.environment, **variables}.items()]
         options = [*_USUAL, *hardened(), *(word for each in given for word in ("-e", each))]
