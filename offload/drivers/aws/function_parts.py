@@ -13,12 +13,11 @@ from typing import Any
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import OWNER, Resource
 from offload.drivers.aws import account, calls
+from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.drop_parts import GONE, DropParts
 from offload.drivers.aws.function_policies import (
-    A_DAY,
-    LAMBDA_ASSUMES,
-    NOBODY,
+    assumed_by,
     looks,
     pairs,
     writes_log,
@@ -32,14 +31,14 @@ from offload.drivers.host import machine
 MARK = "offload:function"
 """The tag that everything of a function carries; its value is the function's name."""
 _GONE = (
-    *GONE, "NoSuchEntity", "NoSuchBucket", "NoSuchTagSet", "RepositoryNotFoundException",
+    *GONE, "NoSuchEntity", "RepositoryNotFoundException",
 )  # fmt: skip
 _THERE = (
     "EntityAlreadyExists",
     "ResourceAlreadyExistsException",
-    "BucketAlreadyOwnedByYou",
 )
 _KEPT_DAYS = 7
+_STAGED_DAYS = 1
 
 
 class FunctionParts:
@@ -100,7 +99,7 @@ class FunctionParts:
     ) -> str:
         """A role that may write the function's log, and what `more` says; its ARN."""
         role_name = self._role_name(name)
-        assumes = json.dumps(LAMBDA_ASSUMES)
+        assumes = json.dumps(assumed_by("lambda.amazonaws.com"))
         made = self._call(
             "iam", "create_role", fine=_THERE, RoleName=role_name,
             AssumeRolePolicyDocument=assumes, Tags=pairs(tags),
@@ -126,19 +125,9 @@ class FunctionParts:
         """Where pictures that are too large for a call may wait, for a day at most: private, and
         encrypted as all new ones are.
         """
-        bucket, here = self._bucket_name(name), {"LocationConstraint": self.region}
-        where = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": here}
-        blocked, emptied = dict.fromkeys(NOBODY, True), A_DAY
-        self._call("s3", "create_bucket", fine=_THERE, Bucket=bucket, **where)
-        self._call(
-            "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=blocked
-        )
-        self._call(
-            "s3", "put_bucket_lifecycle_configuration", Bucket=bucket,
-            LifecycleConfiguration=emptied,
-        )  # fmt: skip
-        self._call("s3", "put_bucket_tagging", Bucket=bucket, Tagging={"TagSet": pairs(tags)})
-        return bucket
+        bucket = self._bucket(name)
+        bucket.make(tags, _STAGED_DAYS)
+        return bucket.name
 
     def resources(self, name: str) -> Iterator[Resource]:
         """What there is of a function and carries our tag, in the order to remove it in."""
@@ -155,12 +144,10 @@ class FunctionParts:
             there["role"] = (self._role_name(name), _tags(role["Role"].get("Tags")))
         if (tags := Repository(self._clients, name).tags()) is not None:
             there["repository"] = (name, tags)
-        bucket = self._bucket_name(name)
-        listed = self._call("s3", "list_buckets").get("Buckets", ())
-        if bucket in {each["Name"] for each in listed}:
-            said = self._call("s3", "get_bucket_tagging", fine=_GONE, Bucket=bucket)
+        bucket = self._bucket(name)
+        if (tags := bucket.tags()) is not None:
             # Tagged after it was made; no other is called so.
-            there["bucket"] = (bucket, _tags(said.get("TagSet")) or {MARK: name})
+            there["bucket"] = (bucket.name, tags or {MARK: name})
         there |= self.drops().tags(name)
         for kind, (key, tags) in there.items():
             if tags.get(MARK) == name:
@@ -197,23 +184,14 @@ class FunctionParts:
             case "table" | "queue":
                 self.drops().remove(resource.kind, key)
             case "bucket":
-                self._empty(key)
-                self._call("s3", "delete_bucket", fine=_GONE, Bucket=key)
+                Bucket(self._clients, key, self.region).remove()
             case "repository":
                 Repository(self._clients, key).remove()
 
-    def _empty(self, bucket: str) -> None:
-        """Delete what is in a bucket, versions included, a thousand things at a time."""
-        while found := self._call("s3", "list_object_versions", fine=_GONE, Bucket=bucket):
-            things = found.get("Versions", []) + found.get("DeleteMarkers", [])
-            if not things:
-                return
-            keys = [{name: each[name] for name in ("Key", "VersionId")} for each in things]
-            self._call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": keys})
-
-    def _bucket_name(self, name: str) -> str:
+    def _bucket(self, name: str) -> Bucket:
         account_id = self._call("sts", "get_caller_identity")["Account"]
-        return f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
+        called = f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
+        return Bucket(self._clients, called, self.region)
 
     def _role_name(self, name: str) -> str:
         return f"{name}-{self.region}"  # roles are of all regions

@@ -31,6 +31,11 @@ class Repository:
         assert found is not None
         return str(found["repositoryUri"])
 
+    def is_home_of(self, image: str) -> bool:
+        """Whether that image is in it, by its name."""
+        found = self._found()
+        return found is not None and image.startswith(f"{found['repositoryUri']}:")
+
     def keep_few(self) -> None:
         """Have it keep the last images only."""
         text = json.dumps(FEW_IMAGES)
