@@ -40,12 +40,12 @@ def provision(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring up a fleet on EC2: machines come for images in a queue, and go when it is empty.
+    """Bring up a fleet on EC2: machines that come and go with the work.
 
         offload provision fleet --max 19 --spot --plan
         offload provision fleet --max 19 --spot
 
-    While no image waits, no machine runs. You need a Docker engine here, which builds the container
+    Images wait in a queue; while none does, no machine runs. You need a Docker engine here, which builds the container
     image, or --container-image. The same command continues after any failure; what you leave out
     stays as it is.
 
