@@ -132,11 +132,13 @@ class MachineParts:
         """Have machines come where `enough` images for one are ahead of each, and the first for the
         first image. They take so long to come.
         """
-        policy = self._call(
+        self._call(
             "autoscaling", "put_scaling_policy", AutoScalingGroupName=self.title,
             PolicyName=self.title, PolicyType="StepScaling", AdjustmentType="ChangeInCapacity",
             EstimatedInstanceWarmup=start_s, StepAdjustments=steps(enough),
         )  # fmt: skip
+        asked = {"AutoScalingGroupName": self.title, "PolicyNames": [self.title]}
+        (policy,) = self._call("autoscaling", "describe_policies", **asked)["ScalingPolicies"]
         self._call(
             "cloudwatch", "put_metric_alarm", AlarmName=self.title,
             AlarmDescription="Images wait for a fleet of offload", EvaluationPeriods=1,
