@@ -1,6 +1,7 @@
 """Calls about a fleet: what may pass by itself is Unanswered, what lacks is called by its name."""
 
 import functools
+import re
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ _GONE = {*NO_QUEUE, "NoSuchBucket"}
 _SERVER_ERROR = 500
 _TRIED = {"MaxAttemptsReached", "RetryQuotaReached"}
 """With these botocore says that it asked again, as for too many requests, and gave up."""
-_FLEET = "To bring up a fleet, or what one lacks: offload provision fleet"
+_NAMED = re.compile(r"\bfleet[ -]([\w-]+?)(?:-dead|-answers-\w+|-\d{12}-[\w-]+|(?: in [\w-]+))?$")
+"""How a fleet's name is in that of what it has."""
 _ROLE = "To see what a fleet takes: offload provision fleet --plan"
 
 
@@ -71,7 +73,15 @@ def about(what: str) -> Iterator[None]:
 
 def none(what: str) -> PlaceUnavailable:
     """It is not there."""
-    return PlaceUnavailable(f"There is no {what}.", hint=_FLEET)
+    return PlaceUnavailable(
+        f"There is no {what}.", hint=f"To bring up a fleet, or what one lacks: {provision(what)}"
+    )
+
+
+def provision(what: str) -> str:
+    """The command that brings up the fleet that has it."""
+    named = _NAMED.search(what)
+    return f"offload provision fleet --name {named[1]}" if named else "offload provision fleet"
 
 
 def asked(
