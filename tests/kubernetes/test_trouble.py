@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.kubernetes.user import User, lines, until
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 MANY = 500
 Trouble = Callable[[User, Path], None]
