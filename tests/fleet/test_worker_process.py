@@ -1,4 +1,4 @@
-"""`offload work` in processes of its own, which take from moto's queues and write into its bucket."""
+"""`offload work` in processes: they take from moto's queues and write into its bucket."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from offload.drivers.aws.fleet.objects import S3Store
 from offload.drivers.aws.fleet.queues import SqsQueue, SqsQueues
 from offload.service.queued.message import VERSION, Task
 from tests.becoming import Begun, spawner
-from tests.conftest import Offload
 from tests.functions.aws import Account, account
 
 BUCKET = "photos"
