@@ -37,7 +37,8 @@ keep_credentials() {
 # AWS announces two minutes before that it takes a spot machine back.
 keep_notice() { local said; said=$(meta spot/instance-action) && printf '%s\n' "$said" | keep notice; }
 
-# Every minute the credentials, as there are new ones five minutes before the old ones end.
+# Every minute the credentials, as there are new ones five minutes before the old ones end
+# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html).
 watch() {
     local round=0
     while sleep 5; do
