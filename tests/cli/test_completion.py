@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Offload
 
-PLACES = ["local", "container", "remote", "kubernetes", "lambda", "split", "auto"]
+PLACES = ["local", "container", "remote", "kubernetes", "lambda", "fleet", "split", "auto"]
 
 
 @pytest.fixture
