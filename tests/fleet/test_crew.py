@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from offload.domain.errors import PlaceUnavailable, Unanswered
-from offload.domain.events import MachinesAtWork, MachinesWanted
+from offload.domain.events import MachinesAtWork, MachinesWanted, Warned
 from offload.domain.vision import Detections, Image
 from offload.places.fleet import FleetSession
 from tests.fleet.obliging import Clock, World, found
@@ -126,6 +126,18 @@ def test_a_budget_that_is_spent_ends_the_job() -> None:
         at.look(2000)
         with pytest.raises(PlaceUnavailable, match=r"has cost \$0.02, which is --max-cost"):
             at.waiting[0].result(20)
+
+
+def test_a_machine_that_aws_does_not_have_is_told_once_and_why() -> None:
+    with bench(10) as at:
+        at.world.group.why = PlaceUnavailable("AWS has no such machine.", hint="To wait: later")
+        at.ask(1)
+        for _ in range(3):
+            at.look(20)
+        warned = [event for event in at.world.told if isinstance(event, Warned)]
+        assert warned == [Warned("No machine comes: AWS has no such machine. To wait: later")]
+        at.world.group.come()
+        at.look(20)
 
 
 def test_no_machine_in_ten_minutes_is_no_answer() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from offload.detectors import source
 from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.fleets import FleetInfo
+from offload.domain.results import Row
 from offload.drivers.aws.fleet.group import AutoScalingGroup
 from offload.drivers.aws.fleet.objects import S3Store, store_of, write_info
 from offload.drivers.aws.fleet.parts import called
@@ -119,13 +121,24 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def test_the_boxes_are_those_of_this_process_and_only_rows_are_left(
+def test_two_jobs_at_once_get_the_boxes_of_this_process_and_only_rows_are_left(
     fleet: Fleet, worker: Callable[[], Begun], examples: Path
 ) -> None:
     worker()
     worker()
-    there = {row.path: row for row in library.detect(str(examples), **AT)}
-    ours = {row.path: row for row in library.detect(str(examples), model="builtin")}
+
+    def detected(score: float) -> dict[str, Row]:
+        rows = library.detect(str(examples), min_score=score, **AT)
+        return {row.path: row for row in rows}
+
+    with ThreadPoolExecutor(2) as jobs:
+        some, there = jobs.map(detected, [0.6, 0.25])
+    assert sum(len(row.detections) for row in some.values()) < sum(
+        len(row.detections) for row in there.values()
+    )
+    ours = {
+        row.path: row for row in library.detect(str(examples), min_score=0.25, model="builtin")
+    }
     assert {path: row.detections for path, row in there.items()} == {
         path: row.detections for path, row in ours.items()
     }
@@ -134,7 +147,7 @@ def test_the_boxes_are_those_of_this_process_and_only_rows_are_left(
     assert all(each.upload_s > 0 and each.queue_s > 0 and each.infer_s > 0 for each in spent)
     assert fleet.group.size().desired == 1, "a few images are worth one machine"
     assert not list(fleet.store.keys("in/"))
-    assert len([key for key in fleet.store.keys("rows/") if key.endswith(".json")]) == len(ours)
+    assert len([key for key in fleet.store.keys("rows/") if key.endswith(".json")]) == 2 * len(ours)
     assert not fleet.answer_queues
 
 
@@ -216,3 +229,24 @@ def test_a_split_uses_the_fleet_beside_this_process(
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["where"] for row in rows} <= {"local", "fleet"}
     assert not [row for row in rows if row["error"]]
+
+
+def test_runs_at_a_fleet_are_samples_and_advice_speaks_of_it_at_work_and_at_rest(
+    fleet: Fleet, worker: Callable[[], Begun], examples: Path, offload: Offload
+) -> None:
+    worker()
+    first = offload("detect", examples, *TYPED, "--deadline", "10m", "--max-cost", "1", "-v")
+    assert first.returncode == 0, first.stderr
+    assert "The fleet offload gets 1 machine: about " in first.stderr
+    assert "deadline of 10 min kept" in first.stderr
+    second = offload("detect", examples, *TYPED, "-v")
+    assert "predicted" in second.stderr.splitlines()[-1]
+    asked = offload("advise", "-n", 200, "-m", "builtin", "--json")
+    options = json.loads(asked.stdout)["options"]
+    rows = {o["state"]: o for o in options if o["place"] == "fleet"}
+    assert rows["warm"]["usd"] < rows["cold"]["usd"]
+    [outcome] = json.loads(offload("accuracy", "--json").stdout)["runs"]
+    assert outcome["place"].startswith("fleet")
+    assert outcome["actual_usd"] > 0
+    refused = offload("detect", examples, *TYPED[:-1])
+    assert refused.stderr.splitlines()[0] == "error: Using fleet may cost money and needs --yes."

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from offload.costmodel import fleet as costs
 from offload.costmodel.fleet import Bounds, Pace
@@ -24,6 +25,8 @@ _ENDED_S = 180.0
 """Beyond the time-out: three workers, each silent for the 60 s that a message is hidden, may have
 ended on the one image that is left.
 """
+_EXPLAIN_S = 15.0
+"""How often the group is asked why a machine does not come."""
 _RECENT_S = 60.0
 """A worker that was heard of so lately is at work."""
 _FEWEST = 20
@@ -33,7 +36,7 @@ _FEWEST = 20
 @dataclass(slots=True)
 class Crew:
     """Has the `group` of a fleet grow to what `images` are worth within `limits`, which count from
-    now on, and tells. `pace` is what is known of one machine; rates measured on the way take its
+    now on (`since`), and tells. `pace` is what is known of one machine; rates measured on the way take its
     place.
     """
 
@@ -46,11 +49,12 @@ class Crew:
     timeout_s: float
     clock: Clock
     reporter: Reporter
-    came_s: float | None = None
+    since: datetime
     _began_s: float = field(init=False)
     _looked_s: float = field(init=False)
     _absent_s: float | None = field(init=False, default=None)
     _alive_s: float = field(init=False)
+    _explained_s: float = field(init=False, default=float("-inf"))
     _asked_s: list[float] = field(init=False, default_factory=list)
     _machine_s: float = field(init=False, default=0.0)
     _is_cold: bool = field(init=False, default=False)
@@ -82,6 +86,12 @@ class Crew:
             yield
         finally:
             self._over.set()
+
+    @property
+    def came_s(self) -> float | None:
+        """Seconds until the first machine answered, if none was there before."""
+        first_s = min((each.first_s for each in self.asker.workers.values()), default=None)
+        return first_s - self._began_s if first_s is not None and self._is_cold else None
 
     @property
     def slots(self) -> int:
@@ -123,6 +133,10 @@ class Crew:
         if not self._plan(size):
             self.asker.fail(self._too_dear())
         self._spend()
+        if size.running < size.desired and now_s >= self._explained_s + _EXPLAIN_S:
+            self._explained_s = now_s
+            if trouble := self.group.trouble(self.since):
+                self.reporter.warn(f"No machine comes: {trouble} {trouble.hint}".rstrip())
         if why := self._hopeless(now_s, size):
             self.asker.give_up(Unanswered(why))
 
@@ -134,11 +148,10 @@ class Crew:
         # Those that leave were there first; those that others asked for are the last.
         self._asked_s = asked_s[-desired:] if desired else []
         self._asked_s += [now_s] * (desired - len(self._asked_s))
-        at_work = len(workers := self._heard())
+        at_work = len(self._heard())
         if at_work > self._at_work:
-            if self.came_s is None and self._is_cold:
-                self.came_s = min(worker.first_s for worker in workers) - self._began_s
-                self.pace = replace(self.pace, start_s=max(1.0, self.came_s))
+            if not self._at_work and (came_s := self.came_s) is not None:
+                self.pace = replace(self.pace, start_s=max(1.0, came_s))
             told = MachinesAtWork(self.info.name, at_work, max(at_work, desired))
             self.reporter.emit(told)
         self._at_work = at_work
