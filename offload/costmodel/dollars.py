@@ -59,8 +59,8 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
     A machine that runs costs the seconds that it is kept busy. One that is started for the job
     costs at least a minute, all of its start and its idle tail. The seconds before it runs are not
     billed by EC2, but counted here. Of a split, `makespan_s` is until its remote place is done, and
-    `images` are those it gets; it has no idle tail, as it lets go of its machine by itself. Machines
-    of a fleet cost until they have waited for more images.
+    `images` are those it gets; it has no idle tail, as it lets go of its machine by itself.
+    Machines of a fleet cost until they have waited for more images.
     """
     lane, idle_s = way, billing.idle_s
     if isinstance(way, SplitCandidate):

@@ -118,8 +118,8 @@ def measured(*, machines: int = 3, came_s: float | None = None) -> Measurement:
     )
     known = replace(known, condition=replace(known.condition, host=HOST))
     if came_s is not None:
-        late = {"phases": {StartPhase.MACHINES.value: came_s}}
-        starts = [replace(s, first_s=s.first_s + came_s, **late) for s in known.starts]
+        phases: dict[str, float] = {StartPhase.MACHINES: came_s}
+        starts = [replace(s, first_s=s.first_s + came_s, phases=phases) for s in known.starts]
         known = replace(known, starts=tuple(starts))
     return known
 

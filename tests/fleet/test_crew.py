@@ -1,8 +1,8 @@
 """How a client has a fleet grow, on a clock of the test's own."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from offload.domain.vision import Detections, Image
 from offload.places.fleet import FleetSession
 from tests.fleet.obliging import Clock, World, found
 from tests.fleet.test_asking import asked, until
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Bench:

@@ -136,9 +136,7 @@ def test_two_jobs_at_once_get_the_boxes_of_this_process_and_only_rows_are_left(
     assert sum(len(row.detections) for row in some.values()) < sum(
         len(row.detections) for row in there.values()
     )
-    ours = {
-        row.path: row for row in library.detect(str(examples), min_score=0.25, model="builtin")
-    }
+    ours = {row.path: row for row in library.detect(str(examples), min_score=0.25, model="builtin")}
     assert {path: row.detections for path, row in there.items()} == {
         path: row.detections for path, row in ours.items()
     }

@@ -35,9 +35,10 @@ _FEWEST = 20
 
 @dataclass(slots=True)
 class Crew:
-    """Has the `group` of a fleet grow to what `images` are worth within `limits`, which count from
-    now on (`since`), and tells. `pace` is what is known of one machine; rates measured on the way take its
-    place.
+    """Has the `group` of a fleet grow to what `images` are worth within `limits`, and tells.
+
+    `limits` count from its begin, which is `since`. `pace` is what is known of one machine; rates
+    measured on the way take its place. `timeout_s` is how long machines may answer nothing.
     """
 
     info: FleetInfo
