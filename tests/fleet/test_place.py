@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -171,6 +172,20 @@ def test_a_client_that_is_killed_goes_on_with_what_is_left(
     assert done.returncode == 0, done.stderr
     paths = [json.loads(line)["path"] for line in lines(out)]
     assert sorted(paths) == sorted(set(os.listdir(examples)) - {"expected.json"})
+
+
+def test_a_client_that_is_interrupted_leaves_no_queue_and_no_image(
+    fleet: Fleet, examples: Path
+) -> None:
+    client = spawner().begin(["detect", str(examples), *TYPED])
+    until(lambda: fleet.tasks.backlog().visible == 12)
+    for _ in range(2):
+        client.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    assert client.wait(PATIENCE_S) == 130
+    client.communicate()
+    assert not fleet.answer_queues
+    assert not list(fleet.store.keys("in/"))
 
 
 def lines(out: Path) -> list[str]:
