@@ -71,6 +71,19 @@ def test_a_budget_gets_the_most_machines_that_it_allows() -> None:
     assert wanted(60_000, [0.0], 100, PACE, Bounds(usd=0.01)) == 1, "what is there stays"
 
 
+def test_a_budget_is_not_spent_on_what_makes_no_difference() -> None:
+    found = wanted(1000, [], 100, PACE, Bounds(usd=10))
+    assert 1.09 * 100 < 100 + 50 / found <= 1.1 * 100
+
+
+def test_a_job_that_nobody_is_waiting_for_stays_cheap_however_often_it_is_planned() -> None:
+    first = wanted(20_000, [], 100, PACE)
+    running, spent_s = [0.0] * first, first * 100.0
+    for left in range(20_000, 0, -1000):
+        assert wanted(left, running, 100, PACE, Bounds(), 20_000 - left, spent_s) == first
+        spent_s += 1000 / PACE.images_per_s
+
+
 def test_a_budget_bounds_what_a_deadline_gets() -> None:
     most = wanted(60_000, [], 100, PACE, Bounds(usd=0.40))
     assert wanted(60_000, [], 100, PACE, Bounds(seconds=130, usd=0.40)) == most

@@ -182,7 +182,8 @@ class Crew:
         """Ask for more machines where that is right; how many there are to be."""
         left = max(self.images - self.asker.answered, self.asker.waiting, 1)
         ready_s, limits = self._ready_s(), self._left()
-        wanted = costs.wanted(left, ready_s, size.most, self.pace, limits)
+        done, spent_s = self.asker.answered, self._machine_s
+        wanted = costs.wanted(left, ready_s, size.most, self.pace, limits, done, spent_s)
         if wanted <= len(ready_s):
             return wanted
         self.group.grow(wanted)
