@@ -121,7 +121,8 @@ def wanted(
     if limits == Bounds():
         least_s = work_s + done / pace.images_per_s + pace.start_s + pace.idle_s
         most_s = _MOST_SHARE * least_s - spent_s
-        numbers = numbers[: max(1, bisect_right(numbers, most_s, key=billed_s))]
+        least = 1 if asked else 2  # one machine at least
+        numbers = numbers[: max(least, bisect_right(numbers, most_s, key=billed_s))]
     else:
         bound_s = max((1 - _NOISE) * (limits.seconds or 0.0), (1 + _NOISE) * pace.start_s)
         numbers = numbers[: bisect_left(numbers, -bound_s, key=sooner_s) + 1]

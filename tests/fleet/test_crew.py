@@ -110,6 +110,20 @@ def test_machines_that_left_too_early_are_asked_for_again() -> None:
         assert at.world.group.desired == 1
 
 
+def test_images_that_come_after_a_long_rest_get_a_machine_again() -> None:
+    with bench(0) as at:
+        assert not at.world.group.asked
+        for _ in range(3):
+            at.ask(5)
+            at.look()
+            assert at.world.group.desired == 1
+            at.world.group.come()
+            at.answer(5)
+            for _ in range(10):
+                at.look(1000)
+            at.world.group.go()
+
+
 def test_a_budget_that_allows_no_machine_is_one_sentence() -> None:
     with (
         pytest.raises(PlaceUnavailable, match=r"costs about \$0.00\d+ for these images") as caught,

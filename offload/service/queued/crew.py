@@ -57,6 +57,7 @@ class Crew:
     _alive_s: float = field(init=False)
     _explained_s: float = field(init=False, default=float("-inf"))
     _asked_s: list[float] = field(init=False, default_factory=list)
+    _before: tuple[int, float] = field(init=False, default=(0, 0.0))
     _machine_s: float = field(init=False, default=0.0)
     _is_cold: bool = field(init=False, default=False)
     _at_work: int = field(init=False, default=0)
@@ -125,8 +126,10 @@ class Crew:
             OffloadError: the group cannot be asked.
         """
         self.asker.look()
-        if self._over.is_set() or not self.asker.waiting:
-            self._alive_s = self.clock()
+        if self._over.is_set() or not self.asker.waiting:  # what comes next is another job
+            self._alive_s = self._looked_s = self.clock()
+            self._before = self.asker.answered, self._machine_s
+            self._absent_s = None
             return
         now_s, size = self.clock(), self.group.size()
         self._count(now_s, size)
@@ -182,7 +185,7 @@ class Crew:
         """Ask for more machines where that is right; how many there are to be."""
         left = max(self.images - self.asker.answered, self.asker.waiting, 1)
         ready_s, limits = self._ready_s(), self._left()
-        done, spent_s = self.asker.answered, self._machine_s
+        done, spent_s = self.asker.answered - self._before[0], self._machine_s - self._before[1]
         wanted = costs.wanted(left, ready_s, size.most, self.pace, limits, done, spent_s)
         if wanted <= len(ready_s):
             return wanted
