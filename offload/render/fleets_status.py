@@ -43,10 +43,10 @@ def _rows(found: "FleetStatus") -> Iterator[tuple[str, str]]:
     spot = ", spot" if info.spot else ""
     yield "fleet", f"{info.name} in {info.region}: {info.model.name}"
     yield "images", f"{backlog.visible} wait, {backlog.in_flight} in progress"
+    types = f"{' or '.join(info.instance_types)}{spot}"
     yield (
         "machines",
-        f"{size.running} at work, {size.pending} coming up, {size.desired} wanted, {size.most} at "
-        f"most; {' or '.join(info.instance_types)}{spot}",
+        f"{size.running} at work, {size.pending} coming up; {size.most} at most, {types}",
     )
     counted = found.images_per_s
     yield "rate", "not counted yet" if counted is None else f"{counted:.1f} images/s"

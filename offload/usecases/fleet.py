@@ -33,7 +33,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class NoMachine:
     """Why a machine did not come, and when that was."""
 
     at: datetime
@@ -59,7 +59,7 @@ class FleetStatus:
     usd_today: float
     dead: int
     dead_letters: tuple[DeadLetter, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[NoMachine, ...]
 
 
 def status(
@@ -80,7 +80,8 @@ def status(
     since = min(midnight, now - _RECENT)
     happened = list(activities(clients, group.name, since))
     rate = images_per_s(clients, queue_name(info.queue_url), now)
-    usd_per_s, dead_now = info.usd_per_h / 3600, dead.backlog()
+    usd_per_s, given_up = info.usd_per_h / 3600, _messages(dead.backlog())
+    letters = map(_letter, dead.kept()) if given_up else ()
     return FleetStatus(
         at=now,
         info=info,
@@ -91,8 +92,8 @@ def status(
         left_s=_left_s(backlog, size, rate, info),
         usd_per_h=info.usd_per_h * len(machines),
         usd_today=usd_per_s * machine_s(machines, happened, midnight, now),
-        dead=dead_now.visible + dead_now.in_flight,
-        dead_letters=tuple(itertools.islice(map(_letter, dead.kept()), _MOST_DEAD)),
+        dead=given_up,
+        dead_letters=tuple(itertools.islice(letters, _MOST_DEAD)),
         failures=tuple(_failures(happened, now)),
     )
 
@@ -116,7 +117,7 @@ def machine_s(
 
 def _left_s(backlog: Backlog, size: Size, rate: float | None, info: FleetInfo) -> float | None:
     """Until all is done that waits now, if no more machines come than are coming."""
-    images = backlog.visible + backlog.in_flight
+    images = _messages(backlog)
     if not images or not size.running + size.pending:
         return None if images else 0.0
     each_per_s = info.vcpus / costs.S_PER_IMAGE_AND_CORE
@@ -124,6 +125,10 @@ def _left_s(backlog: Backlog, size: Size, rate: float | None, info: FleetInfo) -
         each_per_s = rate / size.running
     ready_s = [0.0] * size.running + [costs.START_S] * size.pending
     return costs.seconds(images / each_per_s, ready_s)
+
+
+def _messages(backlog: Backlog) -> int:
+    return backlog.visible + backlog.in_flight
 
 
 def _letter(kept: tuple[str, dict[str, str]]) -> DeadLetter:
@@ -135,13 +140,13 @@ def _letter(kept: tuple[str, dict[str, str]]) -> DeadLetter:
     return DeadLetter(path, notes.get("reason", ""))
 
 
-def _failures(happened: Iterable[Activity], now: datetime) -> Iterator[Failure]:
+def _failures(happened: Iterable[Activity], now: datetime) -> Iterator[NoMachine]:
     """Each reason once, as it was last given."""
     told: set[str] = set()
     for each in happened:
         if each.failure is not None and now - each.at < _RECENT and str(each.failure) not in told:
             told.add(str(each.failure))
-            yield Failure(each.at, _with_hint(each.failure))
+            yield NoMachine(each.at, _with_hint(each.failure))
 
 
 def _with_hint(error: OffloadError) -> str:

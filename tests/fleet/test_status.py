@@ -20,7 +20,7 @@ from offload.drivers.aws.fleet.watching import Activity, activities, images_per_
 from offload.drivers.aws.lookup import Clients
 from offload.render import fleets_status
 from offload.service.queued.message import VERSION, Task
-from offload.usecases.fleet import DeadLetter, Failure, FleetStatus, machine_s, status
+from offload.usecases.fleet import DeadLetter, FleetStatus, NoMachine, machine_s, status
 from tests.functions.aws import REGION, Account, account
 from tests.stubbed_aws import Aws
 from tests.stubbed_aws import aws as stubbed
@@ -101,7 +101,7 @@ def test_a_fleet_at_work_says_what_waits_how_long_that_takes_and_what_it_costs(
     assert found.usd_today == pytest.approx(sum(ages_s) * 0.36 / 3600)
     shown(found)
     said = capsys.readouterr().out
-    for words in ("36 wait, 4 in progress", "2 at work", "8.0 images/s", "5.0 s", "$0.72 an hour"):
+    for words in ("36 wait, 4 in progress", "2 at work", "8.0 images/s", "5 s", "$0.72 an hour"):
         assert words in said
     assert all(each.id in said for each in found.machines)
     fleets_status.status(found, as_json=True, verbose=False)
@@ -124,7 +124,10 @@ def test_what_was_given_up_is_told_with_its_reason_and_stays(
     for _ in range(2):
         found = now(aws)
         assert found.dead == 2
-    kept = [DeadLetter(task.path, "three workers ended on it"), DeadLetter("no task", "it is no task")]
+    kept = [
+        DeadLetter(task.path, "three workers ended on it"),
+        DeadLetter("no task", "it is no task"),
+    ]
     shown(replace(found, dead_letters=tuple(kept)))
     said = capsys.readouterr().out
     assert "\x1b" not in said
@@ -152,9 +155,9 @@ def test_machines_that_came_and_went_today_are_paid_for() -> None:
 
 
 def test_what_a_group_remembers_is_read_back_to_the_moment_that_matters(stubbed: Aws) -> None:
-    def said(what: str, minutes: float, code: str = "Successful", why: str = "") -> dict[str, Any]:
+    def said(what: str, minutes: float, code: str = "Successful", why: str = "-") -> dict[str, Any]:
         return {
-            "ActivityId": "a", "AutoScalingGroupName": NAME, "Cause": "", "StartTime": at(minutes),
+            "ActivityId": "a", "AutoScalingGroupName": NAME, "Cause": "a", "StartTime": at(minutes),
             "StatusCode": code, "Description": what, "StatusMessage": why,
         }  # fmt: skip
 
@@ -162,7 +165,11 @@ def test_what_a_group_remembers_is_read_back_to_the_moment_that_matters(stubbed:
     asked = {"AutoScalingGroupName": NAME, "MaxRecords": 100}
     first = [said("Launching a new EC2 instance: i-2", 0), said("Updating load balancers", -1)]
     failed = said("Launching a new EC2 instance.  Status Reason: …", -2, "Failed", why)
-    then = [said("Terminating EC2 instance: i-1", -1), failed, said("Launching a new EC2 …: i-1", -9)]
+    then = [
+        said("Terminating EC2 instance: i-1", -1),
+        failed,
+        said("Launching a new EC2 …: i-1", -9),
+    ]
     says = "describe_scaling_activities"
     stubbed.says(says, {"Activities": first, "NextToken": "t"}, asked, "autoscaling")
     stubbed.says(says, {"Activities": then}, {**asked, "NextToken": "t"}, "autoscaling")
@@ -181,7 +188,7 @@ def test_a_rate_is_that_of_the_minutes_that_were_counted(stubbed: Aws) -> None:
 
 
 def test_why_no_machine_comes_is_said(aws: Account, fleet: FleetInfo, capsys: Any) -> None:
-    failures = (Failure(NOON, "AWS has none. For less: --instance-type TYPE"),)
+    failures = (NoMachine(NOON, "AWS has none. For less: --instance-type TYPE"),)
     shown(replace(now(aws), failures=failures))
     assert "12:00 UTC: AWS has none. For less: --instance-type TYPE" in capsys.readouterr().out
 
