@@ -126,7 +126,8 @@ def _via(options: Options, context: Context) -> Iterator[tuple[Info, OpenEngine]
     wishes = {wish: getattr(options, wish) for wish in _WISHES}
     place = places.make(name, config(Request((), where=name, **wishes), context))
     model = place.model
-    with place.open(Selection(min_score=model.min_score), options.queue) as session:
+    # For as many images as come: none is known beforehand.
+    with place.open(Selection(min_score=model.min_score), 0) as session:
         assert isinstance(session, Elsewhere)  # as its traits promise
         info = _described(options, model, session.concurrency, 1)
         yield replace(info, machine=session.host), lambda: nullcontext(session)

@@ -12,21 +12,21 @@ from offload.costmodel import fleet as costs
 from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.fleets import Backlog, FleetInfo, Size
-from offload.domain.ports import ModelIdentity
 from offload.drivers.aws.fleet.group import FleetMachine
-from offload.drivers.aws.fleet.objects import store_of, write_info
 from offload.drivers.aws.fleet.queues import SqsQueue
 from offload.drivers.aws.fleet.watching import Activity, activities, images_per_s
 from offload.drivers.aws.lookup import Clients
 from offload.render import fleets_status
 from offload.service.queued.message import VERSION, Task
 from offload.usecases.fleet import DeadLetter, FleetStatus, NoMachine, machine_s, status
+from tests.fleet.made import made
 from tests.functions.aws import REGION, Account, account
 from tests.stubbed_aws import Aws
 from tests.stubbed_aws import aws as stubbed
 
 __all__ = ["stubbed"]
-NAME = "offload-fleet-photos"
+NAME = "photos"
+LONG = "offload-fleet-photos"
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
@@ -47,30 +47,14 @@ def aws() -> Iterator[Account]:
 @pytest.fixture(scope="module")
 def fleet(aws: Account) -> FleetInfo:
     """One of at most three machines that nobody has used."""
-    ec2, scaling, sqs = map(aws.client, ("ec2", "autoscaling", "sqs"))
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    template = {"ImageId": image, "InstanceType": "c7i.large"}
-    ec2.create_launch_template(LaunchTemplateName=NAME, LaunchTemplateData=template)
-    scaling.create_auto_scaling_group(
-        AutoScalingGroupName=NAME, MinSize=0, MaxSize=3, DesiredCapacity=0,
-        LaunchTemplate={"LaunchTemplateName": NAME}, AvailabilityZones=[f"{REGION}a"],
-    )  # fmt: skip
-    store = store_of(aws.client, "photos", REGION)
-    aws.client("s3").create_bucket(Bucket=store.bucket)
-    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in (NAME, f"{NAME}-dead")]
-    info = FleetInfo(
-        "photos", REGION, "1.0", ModelIdentity("builtin", "tflite", "ab" * 32), {1: "cat"}, 0.5,
-        ("c7i.large",), 2, 0.36, True, 3, store.bucket, *urls,
-    )  # fmt: skip
-    write_info(store, info)
-    return info
+    return made(aws, NAME)
 
 
 def now(aws: Account) -> FleetStatus:
     def connect(_region: str | None, _profile: str | None) -> tuple[Clients, str]:
         return aws.client, REGION
 
-    return status("photos", None, None, connect)
+    return status(NAME, None, None, connect)
 
 
 def test_a_fleet_at_rest_has_no_machine_and_costs_nothing(aws: Account, fleet: FleetInfo) -> None:
@@ -88,7 +72,7 @@ def test_a_fleet_at_work_says_what_waits_how_long_that_takes_and_what_it_costs(
     for number in range(40):
         queue.send(str(number))
     assert now(aws).left_s is None  # nobody comes for them
-    scaling.set_desired_capacity(AutoScalingGroupName=NAME, DesiredCapacity=2)
+    scaling.set_desired_capacity(AutoScalingGroupName=LONG, DesiredCapacity=2)
     messages = queue.receive(4, 0)
     found = now(aws)
     assert (found.backlog, found.size) == (Backlog(36, 4), Size(2, 2, 0, 3))
@@ -157,12 +141,12 @@ def test_machines_that_came_and_went_today_are_paid_for() -> None:
 def test_what_a_group_remembers_is_read_back_to_the_moment_that_matters(stubbed: Aws) -> None:
     def said(what: str, minutes: float, code: str = "Successful", why: str = "-") -> dict[str, Any]:
         return {
-            "ActivityId": "a", "AutoScalingGroupName": NAME, "Cause": "a", "StartTime": at(minutes),
+            "ActivityId": "a", "AutoScalingGroupName": LONG, "Cause": "a", "StartTime": at(minutes),
             "StatusCode": code, "Description": what, "StatusMessage": why,
         }  # fmt: skip
 
     why = "We currently do not have sufficient c7i.large capacity. Launching EC2 instance failed."
-    asked = {"AutoScalingGroupName": NAME, "MaxRecords": 100}
+    asked = {"AutoScalingGroupName": LONG, "MaxRecords": 100}
     first = [said("Launching a new EC2 instance: i-2", 0), said("Updating load balancers", -1)]
     failed = said("Launching a new EC2 instance.  Status Reason: …", -2, "Failed", why)
     then = [
@@ -173,7 +157,7 @@ def test_what_a_group_remembers_is_read_back_to_the_moment_that_matters(stubbed:
     says = "describe_scaling_activities"
     stubbed.says(says, {"Activities": first, "NextToken": "t"}, asked, "autoscaling")
     stubbed.says(says, {"Activities": then}, {**asked, "NextToken": "t"}, "autoscaling")
-    *known, missing = activities(stubbed, NAME, at(-5))
+    *known, missing = activities(stubbed, LONG, at(-5))
     assert known == [Activity(at(0), "i-2"), Activity(at(-1), "i-1", launched=False)]
     assert "AWS has no such machine available there now" in str(missing.failure)
     stubbed.was_asked_everything()
@@ -183,8 +167,8 @@ def test_a_rate_is_that_of_the_minutes_that_were_counted(stubbed: Aws) -> None:
     points = [{"Sum": 120.0, "Timestamp": at(-3)}, {"Sum": 240.0, "Timestamp": at(-2)}]
     for found in (points, []):
         stubbed.says("get_metric_statistics", {"Datapoints": found}, of="cloudwatch")
-    assert images_per_s(stubbed, NAME, NOON) == 3
-    assert images_per_s(stubbed, NAME, NOON) is None
+    assert images_per_s(stubbed, LONG, NOON) == 3
+    assert images_per_s(stubbed, LONG, NOON) is None
 
 
 def test_why_no_machine_comes_is_said(aws: Account, fleet: FleetInfo, capsys: Any) -> None:
@@ -201,7 +185,7 @@ def counted(aws: Account, messages: float) -> None:
     """CloudWatch has seen so many done in a minute."""
     point = {
         "MetricName": "NumberOfMessagesDeleted", "Value": messages,
-        "Dimensions": [{"Name": "QueueName", "Value": NAME}],
+        "Dimensions": [{"Name": "QueueName", "Value": LONG}],
         "Timestamp": datetime.now(UTC) - timedelta(seconds=90),
     }  # fmt: skip
     aws.client("cloudwatch").put_metric_data(Namespace="AWS/SQS", MetricData=[point])
