@@ -1,8 +1,10 @@
 """A fleet at moto's AWS, whose machines are rows of a table."""
 
-from offload.detectors import source
+from offload import bootstrap
+from offload.detectors.catalogue import BUILTIN
 from offload.domain.fleets import FleetInfo
 from offload.drivers.aws.fleet.objects import store_of, write_info
+from offload.drivers import settings
 from offload.version import __version__
 from tests.functions.aws import REGION, Account
 
@@ -21,7 +23,7 @@ def made(aws: Account, name: str = "offload") -> FleetInfo:
     store = store_of(aws.client, name, REGION)
     aws.client("s3").create_bucket(Bucket=store.bucket)
     queues = [sqs.create_queue(QueueName=each)["QueueUrl"] for each in (called, f"{called}-dead")]
-    model = source.builtin()
+    model = bootstrap.context(configured=settings.load({})).hub.pull(BUILTIN)
     info = FleetInfo(
         name, REGION, __version__, model.identity, model.labels, model.min_score, ("c7i.large",),
         2, 0.36, True, 3, store.bucket, *queues,

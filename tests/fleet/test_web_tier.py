@@ -2,26 +2,34 @@
 
 import base64
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.fleets import FleetInfo
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
 from offload.service.server import run
 from offload.service.server.app import create
 from offload.service.server.core import Service, Slots
+from tests.becoming import Begun, spawner
+from tests.conftest import Offload
 from tests.fakes import FakeSession
+from tests.fleet.made import made
+from tests.functions.aws import account
 from tests.service.gated import info
-from tests.service.serving import until
+from tests.service.serving import PATIENCE_S, until
 
 THREADS = 100
 
@@ -171,3 +179,63 @@ def test_who_cannot_be_asked_for_or_waits_too_long_shall_come_again() -> None:
     ]  # fmt: skip
     assert all(int(each.headers["Retry-After"]) > 1 for each in told)
     assert far.asked[0][3].cancelled()
+
+
+@pytest.fixture
+def fleet(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FleetInfo]:
+    """A fleet at moto's AWS, which everything here asks."""
+    with account() as aws:
+        for name, value in aws.settings.items():
+            monkeypatch.setenv(name, value)
+        yield made(aws)
+
+
+@contextlib.contextmanager
+def begun(*words: str) -> Iterator[Begun]:
+    """A command, which is told to end at the end, and ends well."""
+    with spawner().begin(words) as process:
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0, process.stderr.read()
+        finally:
+            process.kill()
+
+
+def test_every_thread_of_a_generator_gets_its_answer_from_a_fleets_workers(
+    fleet: FleetInfo, examples: Path
+) -> None:
+    urls = ("--queue", fleet.queue_url, "--dead", fleet.dead_url)
+    work = ("work", *urls, "--out", f"s3://{fleet.bucket}/rows", "--model", "builtin", "--stay")
+    web = ("serve", "--via", "fleet", "--port", "0", "--yes")
+    photos = [path.read_bytes() for path in sorted(examples.glob("*.jpg"))]
+    with begun(*work), begun(*web) as server:
+        said = server.stderr.readline()
+        assert "Serving builtin" in said
+        assert "the fleet" in said
+        url = said.split(" at ")[1].split(",")[0]
+        known = httpx.get(url + wire.INFO, trust_env=False).raise_for_status().json()
+        assert known["model"]["sha256"] == fleet.model.sha256
+        assert known["machine"]["region"] == fleet.region
+        with ThreadPoolExecutor(THREADS) as threads:
+            answers = list(
+                threads.map(lambda n: post(url + wire.DETECT, photos[n % len(photos)]), range(THREADS))
+            )
+        assert post(url, b"no picture").status_code == 422
+    found = [answer.raise_for_status().json()["detections"] for answer in answers]
+    assert all(found)
+    assert found == [found[n % len(photos)] for n in range(THREADS)]
+
+
+def test_a_server_says_which_places_it_may_ask_and_ends_where_there_is_none(
+    fleet: FleetInfo, offload: Offload
+) -> None:
+    refused = offload("serve", "--via", "local")
+    assert refused.returncode == 2
+    assert "Available: fleet" in refused.stderr
+    idle = offload("serve", "--via", "fleet", "--workers", "2", "--yes")
+    assert idle.returncode == 2
+    assert "--workers has no effect" in idle.stderr
+    nowhere = offload("serve", "--via", "fleet", "--yes", env={**os.environ, "OFFLOAD_FLEET": "no"})
+    assert nowhere.returncode == 4
+    assert "offload provision fleet" in nowhere.stderr

@@ -1,6 +1,7 @@
 """Calls about a fleet: what may pass by itself is Unanswered, what lacks is called by its name."""
 
 import functools
+import re
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,12 +11,17 @@ from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.drivers.aws import account, calls
 from offload.drivers.aws.lookup import Clients
 
-NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
+BUSY = ("ScalingActivityInProgress", "ResourceContention")
+"""What Auto Scaling says while it does something else with the group."""
+NO_GROUP = "name not found"
+"""A part of what Auto Scaling says of a group that is not there, which has no code of its own."""
 _GONE = {*NO_QUEUE, "NoSuchBucket"}
 _SERVER_ERROR = 500
 _TRIED = {"MaxAttemptsReached", "RetryQuotaReached"}
 """With these botocore says that it asked again, as for too many requests, and gave up."""
-_FLEET = "To bring up a fleet, or what it lacks: offload provision fleet"
+_NAMED = re.compile(r"\bfleet[ -]([\w-]+?)(?:-dead|-answers-\w+|-\d{12}-[\w-]+|(?: in [\w-]+))?$")
+"""How a fleet's name is in that of what it has."""
 _ROLE = "To see what a fleet takes: offload provision fleet --plan"
 
 
@@ -43,7 +49,7 @@ def connected(
 
 @contextmanager
 def about(what: str) -> Iterator[None]:
-    """Meanwhile what boto3 raises about `what` is an OffloadError.
+    """Meanwhile what boto3 raises about `what`, such as `queue NAME`, is an OffloadError.
 
     Raises:
         Unanswered: AWS does not answer, has a problem of its own or had too many requests, however
@@ -57,11 +63,25 @@ def about(what: str) -> Iterator[None]:
         cause = error.__cause__
         if _passing(cause):
             raise Unanswered(str(error), hint=error.hint) from cause
-        if _code(cause) in _GONE:
-            raise PlaceUnavailable(f"There is no {what}.", hint=_FLEET) from cause
+        if _gone(cause):
+            raise none(what) from cause
         if isinstance(error, calls.NotAllowed):
-            error.hint = _ROLE
+            said = str(error).rstrip(".")
+            raise calls.NotAllowed(f"{said} ({what}).", hint=_ROLE) from cause
         raise
+
+
+def none(what: str) -> PlaceUnavailable:
+    """It is not there."""
+    return PlaceUnavailable(
+        f"There is no {what}.", hint=f"To bring up a fleet, or what one lacks: {provision(what)}"
+    )
+
+
+def provision(what: str) -> str:
+    """The command that brings up the fleet that has it."""
+    named = _NAMED.search(what)
+    return f"offload provision fleet --name {named[1]}" if named else "offload provision fleet"
 
 
 def asked(
@@ -72,8 +92,13 @@ def asked(
         return calls.call(client, operation, fine=fine, **parameters)
 
 
-def _code(cause: BaseException | None) -> str:
-    return str(getattr(cause, "response", {}).get("Error", {}).get("Code", ""))
+def _gone(cause: BaseException | None) -> bool:
+    from botocore.exceptions import ClientError, ParamValidationError
+
+    if isinstance(cause, ClientError):
+        said = cause.response.get("Error", {})
+        return said.get("Code") in _GONE or NO_GROUP in str(said.get("Message"))
+    return isinstance(cause, ParamValidationError) and "Invalid bucket name" in str(cause)
 
 
 def _passing(cause: BaseException | None) -> bool:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.errors import OffloadError
 from offload.domain.fleets import Size
 from offload.drivers.aws import calls
-from offload.drivers.aws.fleet.asking import about, asked
+from offload.drivers.aws.fleet.asking import BUSY, about, asked, none
 from offload.drivers.aws.lookup import Clients
 
 _RUNNING, _COMING = "InService", "Pending"
+_LAUNCH = "Launching"
+"""What the description of an activity that brings a machine begins with."""
 _CODE = re.compile(r"\b([A-Z][a-z]+(?:[A-Z][A-Za-z]+)+) - ")
 _CODES = {
     "sufficient": "InsufficientInstanceCapacity",
@@ -23,7 +25,9 @@ _CODES = {
     "quota allows": "InstanceLimitExceeded",
     "not supported": "Unsupported",
 }
-"""A part of why a machine did not come -> EC2's code, which is not always said."""
+"""A part of why a machine did not come -> EC2's code, which is not always said
+(https://github.com/kubernetes/autoscaler/issues/3241).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,15 @@ class AutoScalingGroup:
 
     def grow(self, machines: int) -> None:
         """Have at least so many, as many as there may be at most. Never fewer: each leaves by
-        itself.
+        itself. A group that is busy stays as it is.
+
+        AWS knows no "at least": of two who ask at once for more, the smaller wish may hold. No
+        machine ends by that, as all are protected, and who asks on gets what is wanted.
         """
         size = self.size()
         wanted = min(machines, size.most)
         if wanted > size.desired:
-            self._asked(
-                "set_desired_capacity", ("ScalingActivityInProgress",),  # asked again soon
-                DesiredCapacity=wanted, HonorCooldown=False,
-            )  # fmt: skip
+            self._asked("set_desired_capacity", BUSY, DesiredCapacity=wanted, HonorCooldown=False)
 
     def machines(self) -> list[FleetMachine]:
         """Each machine, the oldest first."""
@@ -91,9 +95,11 @@ class AutoScalingGroup:
         for each in said.get("Activities", ()):  # the last one first
             if each["StartTime"] < since:
                 break
+            if _LAUNCH not in each.get("Description", ""):
+                continue
             if each["StatusCode"] == "Failed":
                 return failure(str(each.get("StatusMessage", "")))
-            if each["StatusCode"] == "Successful" and "Launching" in each.get("Description", ""):
+            if each["StatusCode"] == "Successful":
                 break
         return None
 
@@ -103,14 +109,9 @@ class AutoScalingGroup:
             AutoScalingGroupNames=[self.name],
         )["AutoScalingGroups"]  # fmt: skip
         if not found:
-            raise self._none()
+            raise none(self._what)
         said: dict[str, Any] = found[0]
         return said
-
-    def _none(self) -> OffloadError:
-        return PlaceUnavailable(
-            f"There is no {self._what}.", hint="To bring up a fleet: offload provision fleet"
-        )
 
     @property
     def _what(self) -> str:

@@ -7,14 +7,13 @@ from typing import Any
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.fleets import INFO_KEY, FleetInfo
-from offload.drivers.aws.fleet.asking import about, asked
+from offload.drivers.aws.fleet.asking import about, asked, provision
 from offload.drivers.aws.lookup import Clients
 
 _MOST_INFO_BYTES = 1_000_000
 _THERE, _AT_ONCE = "PreconditionFailed", "ConditionalRequestConflict"
 _TRIES, _PAUSE_S = 5, 0.2
 _LONGEST_NAME = 63
-_PROVISION = "offload provision fleet"
 
 
 def bucket_name(fleet: str, account_id: str, region: str) -> str:
@@ -25,11 +24,12 @@ def bucket_name(fleet: str, account_id: str, region: str) -> str:
 def store_of(clients: Clients, fleet: str, region: str) -> "S3Store":
     """The bucket of a fleet of this account, whether or not it is there."""
     said = asked(clients("sts"), "get_caller_identity", "account")
-    return S3Store(clients("s3"), bucket_name(fleet, str(said["Account"]), region))
+    bucket = bucket_name(fleet, str(said["Account"]), region)
+    return S3Store(clients("s3"), bucket, f"fleet {fleet} in {region}")
 
 
 class S3Store:
-    """A bucket's objects by their keys, through boto3's client.
+    """A bucket's objects by their keys, through boto3's client. Errors call it `what`.
 
     Whoever asks needs `s3:ListBucket` on the bucket: without it S3 says of an object that is not
     there that it may not be read
@@ -37,9 +37,11 @@ class S3Store:
     """
 
     def __init__(
-        self, client: Any, bucket: str, pause: Callable[[float], None] = time.sleep
-    ) -> None:
+        self, client: Any, bucket: str, what: str = "",
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
         self.bucket = bucket
+        self._what = what or f"bucket {bucket}"
         self._client = client
         self._pause = pause
 
@@ -49,7 +51,7 @@ class S3Store:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write one unless there is one; whether it was written. False too if it was, but S3's
-        answer was lost.
+        answer was lost (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
         """
         from botocore.exceptions import ClientError
 
@@ -98,10 +100,6 @@ class S3Store:
                 return
             more = {"ContinuationToken": found["NextContinuationToken"]}
 
-    @property
-    def _what(self) -> str:
-        return f"bucket {self.bucket}"
-
     def _asked(self, operation: str, fine: tuple[str, ...] = (), **parameters: Any) -> Any:
         return asked(self._client, operation, self._what, fine, Bucket=self.bucket, **parameters)
 
@@ -121,12 +119,12 @@ def read_info(store: S3Store) -> FleetInfo:
     if text is None:
         raise PlaceUnavailable(
             f"The bucket {store.bucket} is of no fleet, or of one that was not completed.",
-            hint=f"To complete it: {_PROVISION}",
+            hint=f"To complete it: {provision(store.bucket)}",
         )
     try:
         return typed.parse(FleetInfo, text)
     except ValueError as error:
         raise PlaceUnavailable(
             f"The fleet of {store.bucket} is of another version of offload: {error}.",
-            hint=f"To bring it up to date: {_PROVISION}",
+            hint=f"To bring it up to date: {provision(store.bucket)}",
         ) from error

@@ -37,11 +37,11 @@ def activities(clients: Clients, group: str, since: datetime) -> Iterator[Activi
             if each["StartTime"] < since:
                 return
             what, _, machine = str(each.get("Description", "")).rpartition(": ")
-            if each["StatusCode"] == "Failed":
+            if what.startswith(_ENDED):
+                yield Activity(each["StartTime"], machine, launched=False)
+            elif what.startswith(_LAUNCHED) and each["StatusCode"] == "Failed":
                 why = failure(str(each.get("StatusMessage", "")))
                 yield Activity(each["StartTime"], "", failure=why)
-            elif what.startswith(_ENDED):
-                yield Activity(each["StartTime"], machine, launched=False)
             elif what.startswith(_LAUNCHED):
                 yield Activity(each["StartTime"], machine)
         if not (following := said.get("NextToken")):
