@@ -119,7 +119,7 @@ def test_what_was_given_up_is_told_with_its_reason_and_stays(
 
 
 def test_of_a_fleet_that_is_not_there_it_is_said_how_to_make_it(aws: Account) -> None:
-    with pytest.raises(PlaceUnavailable, match="bucket") as error:
+    with pytest.raises(PlaceUnavailable, match="There is no fleet nobodys") as error:
         status("nobodys", None, None, lambda _region, _profile: (aws.client, REGION))
     assert "offload provision fleet" in error.value.hint
 

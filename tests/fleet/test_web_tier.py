@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +28,13 @@ from tests.becoming import Begun, spawner
 from tests.conftest import Offload
 from tests.fakes import FakeSession
 from tests.fleet.made import made
-from tests.functions.aws import account
+from tests.functions.aws import Account, account
 from tests.service.gated import info
 from tests.service.serving import PATIENCE_S, until
 
 THREADS = 100
+UNUSED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Without it each request would read all certificates there are."""
 
 
 @dataclass
@@ -82,7 +85,8 @@ def serving(far: Far, queue: int = 256, patience_s: float = 300.0) -> Iterator[t
 
 def post(url: str, picture: bytes = b"x") -> httpx.Response:
     """As the generator does: a form's field `myfile`."""
-    return httpx.post(url, files={"myfile": ("a.jpg", picture)}, timeout=60, trust_env=False)
+    files = {"myfile": ("a.jpg", picture)}
+    return httpx.post(url, files=files, timeout=60, trust_env=False, verify=UNUSED)
 
 
 def test_a_hundred_requests_wait_elsewhere_at_once_though_two_threads_send_them() -> None:
@@ -181,13 +185,22 @@ def test_who_cannot_be_asked_for_or_waits_too_long_shall_come_again() -> None:
     assert far.asked[0][3].cancelled()
 
 
-@pytest.fixture
-def fleet(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FleetInfo]:
-    """A fleet at moto's AWS, which everything here asks."""
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[tuple[Account, FleetInfo]]:
+    """A fleet at moto's AWS."""
     with account() as aws:
-        for name, value in aws.settings.items():
-            monkeypatch.setenv(name, value)
-        yield made(aws)
+        yield aws, made(aws, "web")
+
+
+@pytest.fixture
+def asked(
+    fleet: tuple[Account, FleetInfo], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> FleetInfo:
+    """The same, which everything here asks."""
+    aws, info = fleet
+    for name, value in {**aws.settings, "OFFLOAD_FLEET": info.name}.items():
+        monkeypatch.setenv(name, value)
+    return info
 
 
 @contextlib.contextmanager
@@ -203,10 +216,10 @@ def begun(*words: str) -> Iterator[Begun]:
 
 
 def test_every_thread_of_a_generator_gets_its_answer_from_a_fleets_workers(
-    fleet: FleetInfo, examples: Path
+    asked: FleetInfo, examples: Path
 ) -> None:
-    urls = ("--queue", fleet.queue_url, "--dead", fleet.dead_url)
-    work = ("work", *urls, "--out", f"s3://{fleet.bucket}/rows", "--model", "builtin", "--stay")
+    urls = ("--queue", asked.queue_url, "--dead", asked.dead_url)
+    work = ("work", *urls, "--out", f"s3://{asked.bucket}/rows", "--model", "builtin", "--stay")
     web = ("serve", "--via", "fleet", "--port", "0", "--yes")
     photos = [path.read_bytes() for path in sorted(examples.glob("*.jpg"))]
     with begun(*work), begun(*web) as server:
@@ -214,12 +227,14 @@ def test_every_thread_of_a_generator_gets_its_answer_from_a_fleets_workers(
         assert "Serving builtin" in said
         assert "the fleet" in said
         url = said.split(" at ")[1].split(",")[0]
-        known = httpx.get(url + wire.INFO, trust_env=False).raise_for_status().json()
-        assert known["model"]["sha256"] == fleet.model.sha256
-        assert known["machine"]["region"] == fleet.region
+        known = httpx.get(url + wire.INFO, verify=UNUSED).raise_for_status().json()
+        assert known["model"]["sha256"] == asked.model.sha256
+        assert known["machine"]["region"] == asked.region
         with ThreadPoolExecutor(THREADS) as threads:
             answers = list(
-                threads.map(lambda n: post(url + wire.DETECT, photos[n % len(photos)]), range(THREADS))
+                threads.map(
+                    lambda n: post(url + wire.DETECT, photos[n % len(photos)]), range(THREADS)
+                )
             )
         assert post(url, b"no picture").status_code == 422
     found = [answer.raise_for_status().json()["detections"] for answer in answers]
@@ -228,7 +243,7 @@ def test_every_thread_of_a_generator_gets_its_answer_from_a_fleets_workers(
 
 
 def test_a_server_says_which_places_it_may_ask_and_ends_where_there_is_none(
-    fleet: FleetInfo, offload: Offload
+    asked: FleetInfo, offload: Offload
 ) -> None:
     refused = offload("serve", "--via", "local")
     assert refused.returncode == 2
@@ -236,6 +251,7 @@ def test_a_server_says_which_places_it_may_ask_and_ends_where_there_is_none(
     idle = offload("serve", "--via", "fleet", "--workers", "2", "--yes")
     assert idle.returncode == 2
     assert "--workers has no effect" in idle.stderr
+    del asked
     nowhere = offload("serve", "--via", "fleet", "--yes", env={**os.environ, "OFFLOAD_FLEET": "no"})
     assert nowhere.returncode == 4
     assert "offload provision fleet" in nowhere.stderr
