@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from offload.drivers.aws.lookup import Clients
 from offload.render import fleets_status
 from offload.service.queued.message import VERSION, Task
 from offload.usecases.fleet import DeadLetter, FleetStatus, NoMachine, machine_s, status
+from tests.conftest import Offload
 from tests.fleet.made import made
 from tests.functions.aws import REGION, Account, account
 from tests.stubbed_aws import Aws
@@ -189,3 +191,18 @@ def counted(aws: Account, messages: float) -> None:
         "Timestamp": datetime.now(UTC) - timedelta(seconds=90),
     }  # fmt: skip
     aws.client("cloudwatch").put_metric_data(Namespace="AWS/SQS", MetricData=[point])
+
+
+def test_the_command_shows_the_fleet_that_is_named_or_the_one_of_the_setting(
+    aws: Account, fleet: FleetInfo, home: Path, offload: Offload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.settings.items():
+        monkeypatch.setenv(name, value)
+    none = offload("fleet")
+    assert none.returncode == 4
+    assert "There is no fleet offload" in none.stderr
+    monkeypatch.setenv("OFFLOAD_FLEET", NAME)
+    for words in ("fleet",), ("fleet", NAME):
+        done = offload(*words, "--json")
+        assert json.loads(done.stdout)["info"]["bucket"] == fleet.bucket
+    assert f"{NAME} in {REGION}: builtin" in offload("fleet", NAME, "-v").stdout
