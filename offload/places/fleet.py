@@ -18,6 +18,7 @@ from offload.domain.ports import Model
 from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.aws.fleet import asking, objects
 from offload.drivers.aws.fleet.group import AutoScalingGroup
+from offload.drivers.aws.fleet.parts import called, marks
 from offload.drivers.aws.fleet.queues import SqsQueues
 from offload.providers.config import PlaceConfig
 from offload.service.client.greeting import expect
@@ -78,7 +79,7 @@ def make(config: PlaceConfig) -> "FleetPlace":
         clients, region = asking.connected(connections=2 * _MOST_THREADS)
         store = objects.store_of(clients, config.fleet, region)
         info = objects.read_info(store)
-        group = AutoScalingGroup(clients, f"offload-fleet-{config.fleet}")
+        group = AutoScalingGroup(clients, called(config.fleet))
         return Ends(info, store, SqsQueues(clients("sqs")), group)
 
     return FleetPlace(config, connect)
@@ -134,8 +135,7 @@ class FleetPlace:
         """
         model, config, ends = self.model, self.config, self.ends
         info, job = ends.info, secrets.token_hex(8)
-        tags = {"offload:fleet": info.name}
-        answers = ends.queues.made(f"offload-fleet-{info.name}-answers-{job}", tags)
+        answers = ends.queues.made(f"{called(info.name)}-answers-{job}", marks(info.name))
         try:
             asker = Asker(
                 ends.store, ends.queues(info.queue_url), answers, job, model.identity,
