@@ -81,15 +81,22 @@ def ready_in_s(waited_s: float, pace: Pace) -> float:
 
 
 def wanted(
-    images: int, ready_s: Sequence[float], most: int, pace: Pace, limits: Bounds = Bounds()
+    images: int,
+    ready_s: Sequence[float],
+    most: int,
+    pace: Pace,
+    limits: Bounds = Bounds(),
+    done: int = 0,
+    spent_s: float = 0.0,
 ) -> int:
     """How many machines there should be for so many images, if those that were asked for are at
     work from `ready_s` on: never fewer than those, and never more than `most`, nor than images.
+    `done` images of the job took `spent_s` machine-seconds before.
 
-    With a limit of seconds the fewest that keep it with a tenth to spare, or where none can, as
-    many as still make a difference of a tenth; of dollars, as many as stay below, even if that is
-    none more. Without either the most whose dollars are at most 1.25 times those of the job on one
-    machine: the fastest that is not much dearer.
+    With a limit of seconds the fewest that keep it with a tenth to spare; of dollars, as many as
+    stay below, even if that is none more. Either way no more than bring the job within a tenth of
+    what a start takes, below which none can. Without a limit the most whose dollars are at most
+    1.25 times those of the job on one machine: the fastest that is not much dearer.
 
     As rates are measured anew every few seconds, and machines that were asked for stay, a plan in
     force is changed only where it misses its limit, or by a tenth more machines.
@@ -109,13 +116,16 @@ def wanted(
     if limits.usd is not None:
         billed = bisect_right(numbers, limits.usd, key=lambda n: pace.usd(billed_s(n)))
         numbers = numbers[: max(1, billed)]
+    if limits.seconds is not None and -sooner_s(asked) <= limits.seconds:
+        return asked
+    if limits == Bounds():
+        least_s = work_s + done / pace.images_per_s + pace.start_s + pace.idle_s
+        most_s = _MOST_SHARE * least_s - spent_s
+        least = 1 if asked else 2  # one machine at least
+        numbers = numbers[: max(least, bisect_right(numbers, most_s, key=billed_s))]
+    else:
+        bound_s = max((1 - _NOISE) * (limits.seconds or 0.0), (1 + _NOISE) * pace.start_s)
+        numbers = numbers[: bisect_left(numbers, -bound_s, key=sooner_s) + 1]
     if limits.seconds is not None:
-        if -sooner_s(asked) <= limits.seconds:
-            return asked
-        bound_s = max((1 - _NOISE) * limits.seconds, (1 + _NOISE) * pace.start_s)
-        fewest = bisect_left(numbers, -bound_s, key=sooner_s)
-        return numbers[min(fewest, len(numbers) - 1)]
-    if limits.usd is None:
-        most_s = _MOST_SHARE * (work_s + pace.start_s + pace.idle_s)
-        numbers = numbers[: max(1, bisect_right(numbers, most_s, key=billed_s))]
+        return numbers[-1]
     return numbers[-1] if numbers[-1] >= (1 + _NOISE) * asked else asked

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from statistics import fmean
 from typing import Any, Protocol
@@ -32,9 +33,10 @@ TRAITS = PlaceTraits(
     title="the fleet",
     phrase="on a fleet",
     has_own_model=True,
+    on_demand=True,
     has_prior=False,
     can_serve=True,
-    start_states=(StartState.WARM,),
+    start_states=(StartState.WARM, StartState.COLD),
     options=frozenset({
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",
         "upload_quality", "strip_metadata", "deadline_s", "max_cost_usd",
@@ -145,7 +147,7 @@ class FleetPlace:
             pace = pace_of(info, config.measured(model.identity, self.name))
             crew = Crew(
                 info, ends.group, asker, images, pace, limits, config.link.timeout_s, config.clock,
-                config.reporter,
+                config.reporter, datetime.now(UTC),
             )  # fmt: skip
             with asker.gathering():
                 crew.begin()

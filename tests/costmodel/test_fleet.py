@@ -1,12 +1,20 @@
 """How many machines a fleet is asked for."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.dollars import Billing, cost_usd
 from offload.costmodel.fleet import Bounds, Pace, machine_s, ready_in_s, seconds, wanted
+from offload.costmodel.terms import Candidate
+from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.places import StartState
+from tests.measured import PLACES, local, measurement
 
 PACE = Pace(images_per_s=20.0, start_s=100.0, usd_per_h=0.36)
 WAITS = st.lists(st.floats(0, 500), min_size=1, max_size=30)
@@ -63,6 +71,19 @@ def test_a_budget_gets_the_most_machines_that_it_allows() -> None:
     assert wanted(60_000, [0.0], 100, PACE, Bounds(usd=0.01)) == 1, "what is there stays"
 
 
+def test_a_budget_is_not_spent_on_what_makes_no_difference() -> None:
+    found = wanted(1000, [], 100, PACE, Bounds(usd=10))
+    assert 1.09 * 100 < 100 + 50 / found <= 1.1 * 100
+
+
+def test_a_job_that_nobody_is_waiting_for_stays_cheap_however_often_it_is_planned() -> None:
+    first = wanted(20_000, [], 100, PACE)
+    running, spent_s = [0.0] * first, first * 100.0
+    for left in range(20_000, 0, -1000):
+        assert wanted(left, running, 100, PACE, Bounds(), 20_000 - left, spent_s) == first
+        spent_s += 1000 / PACE.images_per_s
+
+
 def test_a_budget_bounds_what_a_deadline_gets() -> None:
     most = wanted(60_000, [], 100, PACE, Bounds(usd=0.40))
     assert wanted(60_000, [], 100, PACE, Bounds(seconds=130, usd=0.40)) == most
@@ -98,3 +119,46 @@ def test_rates_that_are_a_little_off_change_no_plan() -> None:
 def test_a_machine_that_is_late_is_expected_as_much_later_again() -> None:
     assert ready_in_s(30, PACE) == 70
     assert ready_in_s(130, PACE) == 30
+
+
+HOST = {"name": "c7i.large in us-east-1", "cpu": None, "usable_cores": 2, "usd_per_h": 0.09}
+
+
+def measured(*, machines: int = 3, came_s: float | None = None) -> Measurement:
+    """A job at a fleet of so many machines of two cores; its first came so late, if it had none."""
+    known = measurement(
+        "fleet", slots=2 * machines, in_flight=8 * machines, bytes_per_s=2.5e6, rtt_s=0.02
+    )
+    known = replace(known, condition=replace(known.condition, host=HOST))
+    if came_s is not None:
+        phases: dict[str, float] = {StartPhase.MACHINES: came_s}
+        starts = [replace(s, first_s=s.first_s + came_s, phases=phases) for s in known.starts]
+        known = replace(known, starts=tuple(starts))
+    return known
+
+
+def found(*known: Measurement) -> dict[str, Candidate]:
+    """The fleet's lanes by their state."""
+    every = lanes([local(), *known], [], Overrides(slots=2), PLACES)
+    return {each.state: each for each in every if each.place == "fleet"}
+
+
+def test_a_fleet_is_spoken_of_once_it_was_measured_and_at_rest_unless_said_otherwise() -> None:
+    assert not found()
+    there = found(measured())
+    assert there.keys() == {StartState.WARM, StartState.COLD}
+    assert [state for state, lane in there.items() if lane.choosable] == [StartState.COLD]
+
+
+def test_the_first_machine_of_a_fleet_is_waited_for_as_long_as_it_took_before() -> None:
+    warm, cold = found(measured(came_s=90.0)).values()
+    assert cold.startup_s.median - warm.startup_s.median == pytest.approx(90, abs=0.1)
+    assert (warm.first_s.median, cold.first_s.median) == pytest.approx((0.1, 0.1), abs=0.2)
+    unknown_s = found(measured())[StartState.COLD].startup_s.median
+    assert 60 < unknown_s < 180
+
+
+def test_machines_of_a_fleet_cost_until_they_have_waited_for_more() -> None:
+    warm, _ = found(measured(machines=3)).values()
+    usd = cost_usd(warm, np.array([600.0]), 100, Billing(0.5, "of another machine"))
+    assert usd == pytest.approx(3 * 0.09 * 660 / 3600)

@@ -4,8 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from offload.domain.errors import ImageError, PlaceUnavailable, UsageError
+from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.timing import Clock
 from offload.service.queued.ports import Backlog, Message, Size
 
@@ -170,6 +171,7 @@ class FakeGroup:
     desired: int = 0
     running: int = 0
     asked: list[int] = field(default_factory=list)
+    why: OffloadError | None = None
 
     def size(self) -> Size:
         """How many there are."""
@@ -179,6 +181,11 @@ class FakeGroup:
         """Have at least so many."""
         self.asked.append(machines)
         self.desired = max(self.desired, min(machines, self.most))
+
+    def trouble(self, since: datetime) -> OffloadError | None:
+        """As a test says."""
+        assert since.tzinfo
+        return self.why
 
     def come(self) -> None:
         """All that are wanted run."""

@@ -72,10 +72,8 @@ class World:
 
         def work(name: str) -> None:
             while not over.is_set():
-                for message in self.tasks.receive(1, 0) or [None]:
-                    if message is None:
-                        over.wait(0.002)
-                        continue
+                over.wait(0.002)
+                for message in self.tasks.receive(1, 0):
                     task = typed.parse(Task, message.body.encode())
                     self.answer(task, (rows or found)(task), name)
                     self.tasks.delete(message)

@@ -141,14 +141,16 @@ def test_a_queue_that_goes_ends_who_waits_and_who_comes() -> None:
             session.detect(Image("y", b"y"))
 
 
-def test_who_still_waits_at_the_end_gets_no_answer() -> None:
+def test_who_still_waits_at_the_end_gets_no_answer_and_leaves_nothing() -> None:
     world, answers = World(), list[Future[Detections]]()
     with world.session() as session:
         answers.append(session.ask(Image("x", b"x")))
         before = threading.active_count()
+        assert list(world.store.objects.values()) == [b"x"]
     with pytest.raises(Unanswered):
         answers[0].result(20)
     assert threading.active_count() < before
+    assert not world.store.objects
 
 
 def test_what_nobody_waits_for_any_more_is_told_to_nobody() -> None:

@@ -1,17 +1,20 @@
 """How a client has a fleet grow, on a clock of the test's own."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from offload.domain.errors import PlaceUnavailable, Unanswered
-from offload.domain.events import MachinesAtWork, MachinesWanted
+from offload.domain.events import MachinesAtWork, MachinesWanted, Warned
 from offload.domain.vision import Detections, Image
 from offload.places.fleet import FleetSession
 from tests.fleet.obliging import Clock, World, found
 from tests.fleet.test_asking import asked, until
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Bench:
@@ -107,6 +110,20 @@ def test_machines_that_left_too_early_are_asked_for_again() -> None:
         assert at.world.group.desired == 1
 
 
+def test_images_that_come_after_a_long_rest_get_a_machine_again() -> None:
+    with bench(0) as at:
+        assert not at.world.group.asked
+        for _ in range(3):
+            at.ask(5)
+            at.look()
+            assert at.world.group.desired == 1
+            at.world.group.come()
+            at.answer(5)
+            for _ in range(10):
+                at.look(1000)
+            at.world.group.go()
+
+
 def test_a_budget_that_allows_no_machine_is_one_sentence() -> None:
     with (
         pytest.raises(PlaceUnavailable, match=r"costs about \$0.00\d+ for these images") as caught,
@@ -126,6 +143,18 @@ def test_a_budget_that_is_spent_ends_the_job() -> None:
         at.look(2000)
         with pytest.raises(PlaceUnavailable, match=r"has cost \$0.02, which is --max-cost"):
             at.waiting[0].result(20)
+
+
+def test_a_machine_that_aws_does_not_have_is_told_once_and_why() -> None:
+    with bench(10) as at:
+        at.world.group.why = PlaceUnavailable("AWS has no such machine.", hint="To wait: later")
+        at.ask(1)
+        for _ in range(3):
+            at.look(20)
+        warned = [event for event in at.world.told if isinstance(event, Warned)]
+        assert warned == [Warned("No machine comes: AWS has no such machine. To wait: later")]
+        at.world.group.come()
+        at.look(20)
 
 
 def test_no_machine_in_ten_minutes_is_no_answer() -> None:

@@ -1,9 +1,11 @@
 """`--where fleet` against moto's queues and bucket, with workers that are real processes."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,20 @@ import pytest
 
 import offload as library
 from offload.detectors import source
+from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.fleets import FleetInfo
+from offload.domain.results import Row
 from offload.drivers.aws.fleet.group import AutoScalingGroup
 from offload.drivers.aws.fleet.objects import S3Store, store_of, write_info
 from offload.drivers.aws.fleet.parts import called
 from offload.drivers.aws.fleet.queues import SqsQueue, SqsQueues
+from offload.service.queued.message import VERSION, Result, Task
 from offload.version import __version__
 from tests.becoming import Begun, spawner
 from tests.conftest import Offload
 from tests.contexts import context
+from tests.fleet.obliging import found
 from tests.functions.aws import REGION, Account, account
 
 PATIENCE_S = 120.0
@@ -116,13 +122,22 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def test_the_boxes_are_those_of_this_process_and_only_rows_are_left(
+def test_two_jobs_at_once_get_the_boxes_of_this_process_and_only_rows_are_left(
     fleet: Fleet, worker: Callable[[], Begun], examples: Path
 ) -> None:
     worker()
     worker()
-    there = {row.path: row for row in library.detect(str(examples), **AT)}
-    ours = {row.path: row for row in library.detect(str(examples), model="builtin")}
+
+    def detected(score: float) -> dict[str, Row]:
+        rows = library.detect(str(examples), min_score=score, **AT)
+        return {row.path: row for row in rows}
+
+    with ThreadPoolExecutor(2) as jobs:
+        some, there = jobs.map(detected, [0.6, 0.25])
+    assert sum(len(row.detections) for row in some.values()) < sum(
+        len(row.detections) for row in there.values()
+    )
+    ours = {row.path: row for row in library.detect(str(examples), min_score=0.25, model="builtin")}
     assert {path: row.detections for path, row in there.items()} == {
         path: row.detections for path, row in ours.items()
     }
@@ -131,7 +146,7 @@ def test_the_boxes_are_those_of_this_process_and_only_rows_are_left(
     assert all(each.upload_s > 0 and each.queue_s > 0 and each.infer_s > 0 for each in spent)
     assert fleet.group.size().desired == 1, "a few images are worth one machine"
     assert not list(fleet.store.keys("in/"))
-    assert len([key for key in fleet.store.keys("rows/") if key.endswith(".json")]) == len(ours)
+    assert len([key for key in fleet.store.keys("rows/") if key.endswith(".json")]) == 2 * len(ours)
     assert not fleet.answer_queues
 
 
@@ -141,20 +156,36 @@ def test_a_client_that_is_killed_goes_on_with_what_is_left(
     out = tmp_path / "out"
     words = ["detect", str(examples), *TYPED, "--out", str(out), "--concurrency", "2"]
     client = spawner().begin(words)
-    one = worker()
-    until(lambda: (out / "detections.jsonl").exists() and lines(out))
-    one.send_signal(signal.SIGSTOP)  # so that it is in the middle
-    before = len(lines(out))
+    for _ in range(3):
+        [message] = fleet.tasks.receive(1, 20)
+        task = typed.parse(Task, message.body.encode())
+        row = replace(found(task), model_sha256=fleet.info.model.sha256)
+        answer = Result(VERSION, task.row_key, row.to_dict())
+        fleet.queues(task.reply_to).send(typed.encoded(answer).decode())
+        fleet.tasks.delete(message)
+    until(lambda: (out / "detections.jsonl").exists() and len(lines(out)) == 3)
     client.kill()
     client.communicate()
-    one.send_signal(signal.SIGCONT)
+    assert len(fleet.answer_queues) == 1
+    worker()
     done = offload(*words)
     assert done.returncode == 0, done.stderr
     paths = [json.loads(line)["path"] for line in lines(out)]
-    names = sorted(path.name for path in examples.iterdir())
-    assert sorted(paths) == [name for name in names if name in paths]
-    assert len(paths) == len(list(library.detect(str(examples), model="builtin")))
-    assert before < len(paths)
+    assert sorted(paths) == sorted(set(os.listdir(examples)) - {"expected.json"})
+
+
+def test_a_client_that_is_interrupted_leaves_no_queue_and_no_image(
+    fleet: Fleet, examples: Path
+) -> None:
+    client = spawner().begin(["detect", str(examples), *TYPED])
+    until(lambda: fleet.tasks.backlog().visible == 12)
+    for _ in range(2):
+        client.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    assert client.wait(PATIENCE_S) == 130
+    client.communicate()
+    assert not fleet.answer_queues
+    assert not list(fleet.store.keys("in/"))
 
 
 def lines(out: Path) -> list[str]:
@@ -211,3 +242,24 @@ def test_a_split_uses_the_fleet_beside_this_process(
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {row["where"] for row in rows} <= {"local", "fleet"}
     assert not [row for row in rows if row["error"]]
+
+
+def test_runs_at_a_fleet_are_samples_and_advice_speaks_of_it_at_work_and_at_rest(
+    fleet: Fleet, worker: Callable[[], Begun], examples: Path, offload: Offload
+) -> None:
+    worker()
+    first = offload("detect", examples, *TYPED, "--deadline", "10m", "--max-cost", "1", "-v")
+    assert first.returncode == 0, first.stderr
+    assert "The fleet offload gets 1 machine: about " in first.stderr
+    assert "deadline of 10 min kept" in first.stderr
+    second = offload("detect", examples, *TYPED, "-v")
+    assert "predicted" in second.stderr.splitlines()[-1]
+    asked = offload("advise", "-n", 200, "-m", "builtin", "--json")
+    options = json.loads(asked.stdout)["options"]
+    rows = {o["state"]: o for o in options if o["place"] == "fleet"}
+    assert rows["warm"]["usd"] < rows["cold"]["usd"]
+    [outcome] = json.loads(offload("accuracy", "--json").stdout)["runs"]
+    assert outcome["place"].startswith("fleet")
+    assert outcome["actual_usd"] > 0
+    refused = offload("detect", examples, *TYPED[:-1])
+    assert refused.stderr.splitlines()[0] == "error: Using fleet may cost money and needs --yes."

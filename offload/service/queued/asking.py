@@ -1,6 +1,7 @@
 """Images put where workers find them, and the answers that come back, each once."""
 
 import itertools
+import math
 import random
 import threading
 import time
@@ -94,6 +95,7 @@ class Asker:
         self._counting = threading.Lock()
         self._pool = ThreadPoolExecutor(_FINISHERS, "answers")
         self._over = threading.Event()
+        self._closing_s = math.inf
         self._failure: BaseException | None = None
 
     @property
@@ -144,11 +146,11 @@ class Asker:
         try:
             yield
         finally:
+            self._closing_s = self._clock() + _CLOSING_S
             self._over.set()
-            with suppress(OffloadError):
-                self._answers.send("")  # wakes whoever waits for the next
+            self._in_background(partial(self._answers.send, ""))  # wakes whoever waits for the next
             self.fail(Unanswered("it was no longer waited for"))
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown()
             thread.join(_CLOSING_S)
 
     def fail(self, error: BaseException) -> None:
@@ -157,10 +159,11 @@ class Asker:
         self.give_up(error)
 
     def give_up(self, error: BaseException) -> None:
-        """What was sent so far gets no answer."""
+        """What was sent so far gets no answer, and is not kept for workers."""
         for row_key in list(self._waiting):
             if (waiting := self._waiting.pop(row_key, None)) is not None:
                 _told(waiting.answer, error)
+                self._in_background(partial(self._store.delete, waiting.image_key))
 
     def look(self) -> None:
         """Look for the rows of images that have waited long, in the background."""
@@ -246,8 +249,9 @@ class Asker:
 
     def _in_background(self, work: Callable[[], object]) -> None:
         def quietly() -> None:
-            with suppress(OffloadError):  # what is left behind expires
-                work()
+            if self._clock() < self._closing_s:
+                with suppress(OffloadError):  # what is left behind expires
+                    work()
 
         with suppress(RuntimeError):  # all is over
             self._pool.submit(quietly)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from offload.costmodel import fleet as costs
 from offload.costmodel.fleet import Bounds, Pace
@@ -24,6 +25,8 @@ _ENDED_S = 180.0
 """Beyond the time-out: three workers, each silent for the 60 s that a message is hidden, may have
 ended on the one image that is left.
 """
+_EXPLAIN_S = 15.0
+"""How often the group is asked why a machine does not come."""
 _RECENT_S = 60.0
 """A worker that was heard of so lately is at work."""
 _FEWEST = 20
@@ -32,9 +35,10 @@ _FEWEST = 20
 
 @dataclass(slots=True)
 class Crew:
-    """Has the `group` of a fleet grow to what `images` are worth within `limits`, which count from
-    now on, and tells. `pace` is what is known of one machine; rates measured on the way take its
-    place.
+    """Has the `group` of a fleet grow to what `images` are worth within `limits`, and tells.
+
+    `limits` count from its begin, which is `since`. `pace` is what is known of one machine; rates
+    measured on the way take its place. `timeout_s` is how long machines may answer nothing.
     """
 
     info: FleetInfo
@@ -46,12 +50,14 @@ class Crew:
     timeout_s: float
     clock: Clock
     reporter: Reporter
-    came_s: float | None = None
+    since: datetime
     _began_s: float = field(init=False)
     _looked_s: float = field(init=False)
     _absent_s: float | None = field(init=False, default=None)
     _alive_s: float = field(init=False)
+    _explained_s: float = field(init=False, default=float("-inf"))
     _asked_s: list[float] = field(init=False, default_factory=list)
+    _before: tuple[int, float] = field(init=False, default=(0, 0.0))
     _machine_s: float = field(init=False, default=0.0)
     _is_cold: bool = field(init=False, default=False)
     _at_work: int = field(init=False, default=0)
@@ -84,6 +90,12 @@ class Crew:
             self._over.set()
 
     @property
+    def came_s(self) -> float | None:
+        """Seconds until the first machine answered, if none was there before."""
+        first_s = min((each.first_s for each in self.asker.workers.values()), default=None)
+        return first_s - self._began_s if first_s is not None and self._is_cold else None
+
+    @property
     def slots(self) -> int:
         """Images that are worked on at a time, as far as workers were heard of; else as planned."""
         heard = sum(worker.slots for worker in self._heard())
@@ -114,8 +126,10 @@ class Crew:
             OffloadError: the group cannot be asked.
         """
         self.asker.look()
-        if self._over.is_set() or not self.asker.waiting:
-            self._alive_s = self.clock()
+        if self._over.is_set() or not self.asker.waiting:  # what comes next is another job
+            self._alive_s = self._looked_s = self.clock()
+            self._before = self.asker.answered, self._machine_s
+            self._absent_s = None
             return
         now_s, size = self.clock(), self.group.size()
         self._count(now_s, size)
@@ -123,6 +137,10 @@ class Crew:
         if not self._plan(size):
             self.asker.fail(self._too_dear())
         self._spend()
+        if size.running < size.desired and now_s >= self._explained_s + _EXPLAIN_S:
+            self._explained_s = now_s
+            if trouble := self.group.trouble(self.since):
+                self.reporter.warn(f"No machine comes: {trouble} {trouble.hint}".rstrip())
         if why := self._hopeless(now_s, size):
             self.asker.give_up(Unanswered(why))
 
@@ -134,11 +152,10 @@ class Crew:
         # Those that leave were there first; those that others asked for are the last.
         self._asked_s = asked_s[-desired:] if desired else []
         self._asked_s += [now_s] * (desired - len(self._asked_s))
-        at_work = len(workers := self._heard())
+        at_work = len(self._heard())
         if at_work > self._at_work:
-            if self.came_s is None and self._is_cold:
-                self.came_s = min(worker.first_s for worker in workers) - self._began_s
-                self.pace = replace(self.pace, start_s=max(1.0, self.came_s))
+            if not self._at_work and (came_s := self.came_s) is not None:
+                self.pace = replace(self.pace, start_s=max(1.0, came_s))
             told = MachinesAtWork(self.info.name, at_work, max(at_work, desired))
             self.reporter.emit(told)
         self._at_work = at_work
@@ -168,7 +185,8 @@ class Crew:
         """Ask for more machines where that is right; how many there are to be."""
         left = max(self.images - self.asker.answered, self.asker.waiting, 1)
         ready_s, limits = self._ready_s(), self._left()
-        wanted = costs.wanted(left, ready_s, size.most, self.pace, limits)
+        done, spent_s = self.asker.answered - self._before[0], self._machine_s - self._before[1]
+        wanted = costs.wanted(left, ready_s, size.most, self.pace, limits, done, spent_s)
         if wanted <= len(ready_s):
             return wanted
         self.group.grow(wanted)

@@ -4,8 +4,10 @@ Every method may raise OffloadError: it is refused, with a reason; Unanswered wh
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 
+from offload.domain.errors import OffloadError
 from offload.domain.fleets import Backlog, Message, Size
 
 __all__ = ["Backlog", "Group", "Member", "Message", "Queue", "Queues", "Size", "Store"]
@@ -62,6 +64,9 @@ class Group(Protocol):
 
     def grow(self, machines: int) -> None:
         """Have at least so many, `most` at most. Never fewer: each leaves by itself."""
+
+    def trouble(self, since: datetime) -> OffloadError | None:
+        """Why the last machine that was asked for since then did not come; None if it may yet."""
 
 
 class Member(Protocol):

@@ -56,16 +56,21 @@ signed() {
     } | curl -sSf -m 20 -K - --aws-sigv4 "aws:amz:$REGION:$1" "${@:3}" "$2"
 }
 
-log_in() {
+# A password of the registry; through AWS' own helper where this curl does not sign
+# (https://github.com/awslabs/amazon-ecr-credential-helper).
+password() {
     signed ecr "$ECR_URL" -d '{}' -H 'Content-Type: application/x-amz-json-1.1' \
         -H 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken' |
-        sed -n 's/.*"authorizationToken" *: *"\([^"]*\)".*/\1/p' | base64 -d | sed 's/^AWS://' |
-        docker login -u AWS --password-stdin "$REGISTRY"
+        sed -n 's/.*"authorizationToken" *: *"\([^"]*\)".*/\1/p' | base64 -d | sed 's/^AWS://' && return
+    dnf install -y amazon-ecr-credential-helper >&2 && printf '%s' "$REGISTRY" |
+        docker-credential-ecr-login get | sed -n 's/.*"Secret" *: *"\([^"]*\)".*/\1/p'
 }
 
 have_image() {
     docker image inspect "$IMAGE" >/dev/null 2>&1 && return
-    { [ -z "$REGISTRY" ] || log_in; } && docker pull -q "$IMAGE"
+    [ -z "$REGISTRY" ] || password | docker login -u AWS --password-stdin "$REGISTRY" || return
+    docker pull -q "$IMAGE" || return
+    [ -z "$REGISTRY" ] || docker logout "$REGISTRY"
 }
 
 work() {
@@ -82,13 +87,14 @@ leave() {
         -d Version=2011-01-01 -d "InstanceId=$instance" -d ShouldDecrementDesiredCapacity=true
 }
 
-mkdir -p -m 755 "$SHARED"
+mkdir -p "$SHARED" && chmod 755 "$SHARED"
 printf '[default]\nregion = %s\ncredential_process = cat %s\n' "$REGION" "$SHARED/credentials" | keep config
 until renew_token && keep_credentials && instance=$(meta instance-id); do
     ((SECONDS < 300)) || break
     sleep 1
 done
 watch &
+watching=$!
 until docker version >/dev/null 2>&1; do
     ((SECONDS < 600)) || break
     sleep 1
@@ -101,7 +107,7 @@ until have_image && work; do
     if ((++tries == 5)); then leave; break; fi
     sleep 10
 done
-kill %1
+kill "$watching"
 shutdown -h now || poweroff -f
 WORKER
 
