@@ -26,11 +26,12 @@ _MADE = {
     _REPOSITORY: "CreateRepository, PutLifecyclePolicy, the push of an image",
     "a private bucket": "CreateBucket, PutPublicAccessBlock, PutLifecycleConfiguration, "
     "PutBucketTagging, PutObject",
-    "two queues": "CreateQueue",
+    "two queues": "CreateQueue, SetQueueAttributes",
     _ROLE: "CreateRole, PutRolePolicy, CreateInstanceProfile, AddRoleToInstanceProfile, PassRole",
     "a security group that lets nothing in": "CreateSecurityGroup",
     "a launch template": "CreateLaunchTemplate",
-    "a group with an alarm": "CreateAutoScalingGroup, PutScalingPolicy, PutMetricAlarm",
+    "a group with an alarm": "CreateAutoScalingGroup, SuspendProcesses, EnableMetricsCollection, "
+    "PutScalingPolicy, PutMetricAlarm",
 }
 """What a fleet consists of, and the calls that make each."""
 

@@ -75,6 +75,11 @@ class FleetOptions:
             raise UsageError(
                 "--instance-type names no type.", hint="For instance: --instance-type c7i.large"
             )
+        if self.on_demand and not self.spot:
+            raise UsageError(
+                "--on-demand-base needs --spot: without it all machines are on demand.",
+                hint="Add --spot, or: --on-demand-base 0",
+            )
 
 
 @dataclass(frozen=True, slots=True)
