@@ -1,5 +1,5 @@
-"""What a machine of a fleet does at its boot: the script, run by bash among stand-ins for the commands
-that reach beyond it.
+"""What a machine of a fleet does at its boot: the script, run by bash among stand-ins for what
+reaches beyond it.
 """
 
 import base64
@@ -50,7 +50,8 @@ STUBS = {
             *security-credentials/) echo role ;;
             *security-credentials/role)
                 echo >>"$HERE/asked"
-                if (($(wc -l <"$HERE/asked") % 3)); then cat "$HERE/role"; else echo '{"Code": "Failed"}'; fi ;;
+                if (($(wc -l <"$HERE/asked") % 3)); then cat "$HERE/role"
+                else echo '{"Code": "Failed"}'; fi ;;
             *spot/instance-action) cat "$HERE/spot" 2>/dev/null || exit 22 ;;
             *GetAuthorizationToken*) cat "$HERE/authorized" 2>/dev/null || exit 2 ;;
         esac""",
