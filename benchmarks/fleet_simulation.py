@@ -21,8 +21,9 @@ import math
 import random
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -136,6 +137,9 @@ class World:
             self.machines.append(machine)
             self.at(self.now_s + machine.start_s, partial(self.rest, machine, SLOTS))
 
+    def trouble(self, since: datetime) -> None:
+        """All come."""
+
     def look(self) -> None:
         """No answer is ever lost here."""
 
@@ -195,7 +199,10 @@ class World:
         """All of it, until the last machine has left."""
         client = cast("Asker", self)
         images = len(self.images)
-        crew = Crew(INFO, self, client, images, pace, bounds, 60.0, self.clock, Reporter())
+        crew = Crew(
+            INFO, self, client, images, pace, bounds, 60.0, self.clock, Reporter(),
+            datetime.now(UTC),
+        )  # fmt: skip
         crew.begin()
 
         def look() -> None:
@@ -230,10 +237,13 @@ def best_s(work_s: float, machines: Sequence[tuple[float, float]]) -> float:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job: seconds and dollars over the best possible, whether its limits were kept, machines."""
+    """A job: seconds and dollars over the best possible, dollars over the least that the images
+    can cost at all, whether its limits were kept, how many machines came.
+    """
 
     seconds: float
     dollars: float
+    over_least: float
     kept: bool
     machines: int
 
@@ -243,28 +253,32 @@ def simulated(job: Job, luck: random.Random, image: Draw, start: Draw, off: floa
     images = [image(luck) for _ in range(job.images)]
     # More than may be, as those that leave are replaced.
     starts = [(start(luck), luck.lognormvariate(0, 0.05)) for _ in range(3 * job.most)]
-    error = luck.lognormvariate(0, off)
-    rate = SLOTS / statistics.fmean(image(luck) for _ in range(1000)) * error
+    rate = SLOTS / statistics.fmean(image(luck) for _ in range(1000)) * luck.lognormvariate(0, off)
     start_s = statistics.fmean(start(luck) for _ in range(1000))
     world = World(starts, images, job.most, job.in_flight)
     world.run(Pace(rate, start_s, USD_PER_H), Bounds(job.deadline_s, job.budget_usd))
-
-    plans = []
-    for number in range(1, job.most + 1):
-        done_s = best_s(sum(images), starts[:number])
-        plans.append((done_s, sum(max(done_s, s) + IDLE_S for s, _ in starts[:number])))
     done_s, spent_s = world.heard_s, world.machine_s
+
+    plans = list(_plans(sum(images), starts[: job.most]))
     least_s = min(billed_s for _, billed_s in plans)
-    allowed_s = 1.25 * least_s if job.deadline_s is None else spent_s
+    may_s = 1.25 * least_s if job.deadline_s is None else spent_s
     if job.budget_usd is not None:
-        allowed_s = job.budget_usd * 3600 / USD_PER_H
-    earliest_s = min(at_s for at_s, billed_s in plans if billed_s <= max(allowed_s, least_s))
+        may_s = job.budget_usd * 3600 / USD_PER_H
+    earliest_s = min(at_s for at_s, billed_s in plans if billed_s <= max(may_s, least_s))
     within_s = max(job.deadline_s or done_s, min(at_s for at_s, _ in plans))
     cheapest_s = min(billed_s for at_s, billed_s in plans if at_s <= within_s)
-    kept = done_s <= (job.deadline_s or done_s) and spent_s <= max(
-        allowed_s, spent_s * (job.budget_usd is None)
-    )
-    return Outcome(done_s / earliest_s, spent_s / cheapest_s, kept, len(world.machines))
+    kept = done_s <= (job.deadline_s or done_s) and (job.budget_usd is None or spent_s <= may_s)
+    ratios = done_s / earliest_s, spent_s / cheapest_s, spent_s / least_s
+    return Outcome(*ratios, kept and world.failure is None, len(world.machines))
+
+
+def _plans(work_s: float, machines: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Of the first one, two, three: when they are done, and the machine-seconds until all of them
+    have waited for a minute.
+    """
+    for number in range(1, len(machines) + 1):
+        done_s = best_s(work_s, machines[:number])
+        yield done_s, sum(max(done_s, start_s) + IDLE_S for start_s, _ in machines[:number])
 
 
 def main() -> None:
@@ -275,19 +289,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--off", type=float, default=0.15, help="of the pace that is assumed")
     asked = parser.parse_args()
-    print("seconds and dollars over the best possible: median (least..most) of the rounds")
+    print("Over the best possible: median of the rounds (least..most)")
     for job in JOBS:
-        luck = random.Random(20)
-        found = [
-            simulated(job, luck, asked.images, asked.starts, asked.off) for _ in range(asked.rounds)
-        ]
-        machines = statistics.median(each.machines for each in found)
-        kept = statistics.fmean(each.kept for each in found)
+        luck = random.Random(20)  # noqa: S311 - no secret
+        how = asked.images, asked.starts, asked.off
+        _print(job, [simulated(job, luck, *how) for _ in range(asked.rounds)])
+
+
+def _print(job: Job, found: Sequence[Outcome]) -> None:
+    kept = [each for each in found if each.kept] if job.budget_usd else found
+    print(f"{job.name}")
+    print(f"   limits kept in {statistics.fmean(each.kept for each in found):.0%}", end="")
+    if kept:
         print(
-            f"{job.name}: seconds {_shown([e.seconds for e in found])}, dollars "
-            f"{_shown([e.dollars for e in found])}, {machines:.0f} machines, limits kept in {kept:.0%}",
-            flush=True,
+            f", {statistics.median(each.machines for each in kept):.0f} machines, seconds "
+            f"{_shown(each.seconds for each in kept)}, dollars "
+            f"{_shown(each.dollars for each in kept)}, over those of the fewest machines "
+            f"{_shown(each.over_least for each in kept)}",
+            end="",
         )
+    print(flush=True)
 
 
 def _measured(path: str) -> Draw:
@@ -305,7 +326,8 @@ def _lognormal(luck: random.Random) -> float:
     return luck.lognormvariate(math.log(S_PER_IMAGE_AND_CORE) - sigma**2 / 2, sigma)
 
 
-def _shown(ratios: list[float]) -> str:
+def _shown(found: Iterable[float]) -> str:
+    ratios = list(found)
     return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}..{max(ratios):.3f})"
 
 
