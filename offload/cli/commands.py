@@ -37,6 +37,7 @@ _PANELS: dict[str, dict[str, Any]] = {
     "Machines": {
         "provision": provision.app,
         "machines": machines.machines,
+        "fleet": fleet.fleet,
         "start": machines.start,
         "stop": machines.stop,
         "down": machines.down,

@@ -1,8 +1,9 @@
-"""`offload work`: what the machines of a fleet do."""
+"""`offload fleet`: how one is. `offload work`: what its machines do."""
 
 from typing import Annotated
 
 import typer
+from typer import Argument
 
 from offload.cli.parsing import options
 
@@ -53,3 +54,31 @@ def work(
         context = bootstrap.context(say.hear, bar, offline=offline)
         with stopping_on_interrupt(context):
             work.run(errand, request, PLACE, context, say.working)
+
+
+def fleet(
+    name: Annotated[str | None, Argument(metavar="NAME", show_default=False)] = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+    as_json: options.AsJson = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show how a fleet is: what waits, who works, what it costs, what went wrong.
+
+        offload fleet
+
+    The rate is that of the last five minutes as CloudWatch has it, one or two behind; before that,
+    the time left is at the usual pace. Today is since midnight UTC, at the price that the fleet was
+    provisioned with. Images that were given up stay in its dead-letter queue for 14 days; -v shows
+    up to a hundred of them, and each machine.
+
+    Parameters:
+        name: Name of the fleet. [default: that of the setting fleet]
+    """
+    from offload import bootstrap
+    from offload.render import fleets_status
+    from offload.usecases import fleet
+
+    called = name or bootstrap.context().settings.fleet
+    found = fleet.status(called, region, profile)
+    fleets_status.status(found, as_json=as_json, verbose=verbose)

@@ -35,6 +35,7 @@ TRAITS = PlaceTraits(
     has_own_model=True,
     on_demand=True,
     has_prior=False,
+    can_serve=True,
     start_states=(StartState.WARM, StartState.COLD),
     options=frozenset({
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",
