@@ -38,3 +38,32 @@ class FleetInfo:
     def identity(self) -> ModelIdentity:
         """Which weights answer, as `domain.ports.Model` calls it."""
         return self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that is hidden from others for a while; it came `receives` times so far, this one
+    included.
+    """
+
+    body: str
+    receipt: str
+    receives: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many messages wait, and how many are hidden as somebody is at work on them; about."""
+
+    visible: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Machines of a group: as many as are wanted, as work, as come up, and as there may be."""
+
+    desired: int
+    running: int
+    pending: int
+    most: int

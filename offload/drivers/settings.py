@@ -24,7 +24,9 @@ _OF_FOLDERS = {"labels", "offline", "workers", "threads", "history", "keep_local
 """What a folder's file may set, besides options that may be."""
 _PATHS = {"model", "labels", "cache", "data"}
 _NAMES_TOO = {"model", "labels"}
-_NO_SETTINGS = re.compile("OFFLOAD_(EVENTS|NATIVE_LOG|TEST_ASSETS|(SERVICE|PORT)(_.*)?)")
+_NO_SETTINGS = re.compile(
+    "OFFLOAD_(EVENTS|GROUP|INSTANCE|NATIVE_LOG|TEST_ASSETS|(SERVICE|PORT)(_.*)?)"
+)
 """The last are what Kubernetes tells of a service that is called offload."""
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}

@@ -4,27 +4,11 @@ Every method may raise OffloadError: it is refused, with a reason; Unanswered wh
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from offload.domain.fleets import Backlog, Message, Size
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that is hidden from others for a while; it came `receives` times so far, this one
-    included.
-    """
-
-    body: str
-    receipt: str
-    receives: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How many messages wait, and how many are hidden as somebody is at work on them; about."""
-
-    visible: int
-    in_flight: int
+__all__ = ["Backlog", "Group", "Member", "Message", "Queue", "Queues", "Size", "Store"]
 
 
 class Queue(Protocol):
@@ -68,16 +52,6 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one; all the better if it is gone already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Machines of a group: as many as are wanted, as work, as come up, and as there may be."""
-
-    desired: int
-    running: int
-    pending: int
-    most: int
 
 
 class Group(Protocol):
