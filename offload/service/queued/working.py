@@ -1,0 +1,141 @@
+"""A worker: takes messages from a queue, several at a time, until it is to end."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from offload.domain.errors import OffloadError
+from offload.domain.events import Reporter, Stop
+from offload.domain.timing import Clock
+from offload.drivers.host.capture import Captured
+from offload.service.queued.answering import Answering
+from offload.service.queued.insisting import EndedError, Insisting
+from offload.service.queued.ports import Member, Message
+
+HIDDEN_S, _EXTEND_S = 60, 20.0
+"""A message in hand is hidden from others for so long, again and again after so long."""
+IDLE_S = 60.0
+"""A worker for which nothing came for so long ends."""
+LONGEST_S = 900.0
+"""Who has a message for longer does not get it done."""
+PER_SLOT = 2
+"""Messages in hand for each image that can be worked on: while one is, another is fetched."""
+_WAIT_S, _LOOK_S = 5, 0.5
+
+
+@dataclass(slots=True)
+class _InHand:
+    message: Message
+    since_s: float
+    extended_s: float
+
+
+@dataclass(slots=True)
+class Worker:
+    """Has `answering` answer the messages of its queue. `asked` tells that it is to end; `member`
+    is its machine, which leaves its group when nothing comes any more, None where it has none; with
+    `stay` it waits for more.
+    """
+
+    answering: Answering
+    ask: Insisting
+    asked: Stop
+    member: Member | None
+    stay: bool
+    reporter: Reporter
+    clock: Clock
+    pause: Callable[[float], None] = time.sleep
+    _in_hand: dict[str, _InHand] = field(default_factory=dict)
+    _last_s: float = 0.0
+    _resting: bool = False
+
+    def run(self) -> None:
+        """Work until asked to end, until the machine gets notice, or until nothing has come for a
+        minute: then the machine leaves. So it does where AWS refuses, as it is of no use.
+
+        Raises:
+            OffloadError: AWS refuses, or an image is not done for too long.
+        """
+        try:
+            with suppress(EndedError):
+                self.ask(self.answering.check)
+            while not self.ask.stop and self._rounds_on():
+                pass
+        except OffloadError:
+            with suppress(OffloadError):
+                self._leave()
+            raise
+        if self._resting:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self.member is not None:
+            self.reporter.note(f"{self.member.id} leaves its group")
+            self.member.leave()
+
+    def _rounds_on(self) -> bool:
+        """Work until it ends; whether something came at the last moment, so that it goes on."""
+        self._last_s, self._resting = self.clock(), False
+        ends = [Captured() for _ in range(PER_SLOT * self.answering.slots)]
+        threads = [threading.Thread(target=self._slot, args=[end], daemon=True) for end in ends]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                self._look()
+                self.pause(_LOOK_S)
+        finally:
+            if not self._resting:
+                self.ask.stop.ask()
+            for each in list(self._in_hand.values()):
+                self._give_back(each.message)
+        for end in ends:
+            end.again()
+        return self._resting and self.clock() - self._last_s < IDLE_S
+
+    def _look(self) -> None:
+        """See whether it is to end, and keep what is in hand."""
+        now_s = self.clock()
+        why = "it was asked to" if self.asked else self.member and self.member.notice()
+        if why and not self.ask.stop:
+            self.reporter.note(f"Ends with what is in progress: {why}")
+            self.ask.stop.ask()
+        if not (self.stay or self._in_hand or now_s - self._last_s < IDLE_S or self._resting):
+            self.reporter.note(f"Ends: nothing came for {IDLE_S:.0f} s")
+            self._resting = True
+        for each in list(self._in_hand.values()):
+            if now_s - each.since_s > LONGEST_S:
+                raise OffloadError(f"An image is not done after {LONGEST_S:.0f} s.")
+            if now_s - each.extended_s >= _EXTEND_S:
+                each.extended_s = now_s
+                with suppress(OffloadError):  # whoever works on it will see what is wrong
+                    self.answering.queue.extend(each.message, HIDDEN_S)
+
+    def _slot(self, end: Captured) -> None:
+        with end, suppress(EndedError):
+            while not (self.ask.stop or self._resting):
+                for message in self.ask(self.answering.queue.receive, 1, _WAIT_S):
+                    self._work(message)
+        if end.error is not None:
+            self.ask.stop.ask()
+
+    def _work(self, message: Message) -> None:
+        if self.ask.stop:
+            self._give_back(message)
+            return
+        now_s = self._last_s = self.clock()
+        self._in_hand[message.receipt] = _InHand(message, now_s, now_s)
+        with Captured() as end:
+            self.answering.answer(message)
+        self._last_s = self.clock()
+        del self._in_hand[message.receipt]
+        if end.error is not None:
+            self._give_back(message)
+        end.again()
+
+    def _give_back(self, message: Message) -> None:
+        """Let others have it at once; if that fails, after a while."""
+        with suppress(OffloadError):
+            self.answering.queue.extend(message, 0)
