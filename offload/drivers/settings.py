@@ -62,6 +62,7 @@ class Settings:
     keep_local: list[str] = field(default_factory=list)
     function: str = "offload"
     deployment: str = "offload/offload"
+    fleet: str = "offload"
     origins: Mapping[str, Setting]
     token_url: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
