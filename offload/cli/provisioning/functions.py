@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from offload.domain.machines import Resource
-    from offload.drivers.folders.function_files import KnownFunction
+    from offload.drivers.folders.known_files import Known
     from offload.usecases.context import Context
-    from offload.usecases.provision.functions import May
+    from offload.usecases.provision.teardown import May
 
 
 _function = options.panel("The function")
@@ -78,7 +78,7 @@ def provision(
 
 
 def left(
-    functions: "Sequence[KnownFunction]",
+    functions: "Sequence[Known]",
     remove: "Callable[[str, str, str | None], None] | None",
     say: "Callable[[str], None]",
 ) -> None:
