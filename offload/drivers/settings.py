@@ -84,6 +84,11 @@ class Settings:
         return os.path.join(self.data, "functions")
 
     @property
+    def fleets_path(self) -> str:
+        """The folder of what is known of fleets that were brought up here."""
+        return os.path.join(self.data, "fleets")
+
+    @property
     def models_path(self) -> str:
         """The folder of downloaded models."""
         return os.path.join(self.cache, "models")

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli import consent
-from offload.cli.function import PLACE
 from offload.cli.parsing import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from offload.domain.machines import Resource
-    from offload.drivers.folders.known_files import Known
     from offload.usecases.context import Context
     from offload.usecases.provision.teardown import May
 
@@ -75,20 +73,6 @@ def provision(
         up = provisioning.carry_out(found, made)
     if not quiet:
         functions.provisioned(up, as_json=as_json)
-
-
-def left(
-    functions: "Sequence[Known]",
-    remove: "Callable[[str, str, str | None], None] | None",
-    say: "Callable[[str], None]",
-) -> None:
-    """Remove these, or name them."""
-    for each in functions:
-        name = f"{PLACE}:{each.name}"
-        if remove:
-            remove(name, each.region, each.profile)
-        else:
-            say(f"The function stays; to remove it: offload down {name} --region {each.region}")
 
 
 def down(
