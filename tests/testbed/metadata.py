@@ -18,6 +18,7 @@ from typing import Any
 
 ADDRESS = "169.254.169.254"
 CREDENTIALS_FOR = timedelta(hours=6)
+_ROLE = "iam/security-credentials/"
 _NEW_NETWORK = 0x40000000
 
 Answers = Callable[[str], str | None]
@@ -46,23 +47,19 @@ def about(
     """What the service says of an instance; `notice` is a file that is there once it is about to
     be taken away, `role` the name of its role, if it has one.
     """
-    zone = instance["Placement"]["AvailabilityZone"]
-    fixed = {
-        "instance-id": instance["InstanceId"],
-        "instance-type": instance["InstanceType"],
-        "ami-id": instance["ImageId"],
-        "placement/availability-zone": zone,
-        "placement/region": zone[:-1],
-        "local-ipv4": instance["PrivateIpAddress"],
-        "public-ipv4": instance["PublicIpAddress"],
-    }
 
     def answer(path: str) -> str | None:
         if path == "spot/instance-action":
             return notice.read_text() if notice.exists() else None
-        if path.startswith("iam/security-credentials/") and (name := role()):
-            asked = path.removeprefix("iam/security-credentials/")
-            return {"": name, name: _credentials(datetime.now(UTC))}.get(asked)
+        if path.startswith(_ROLE) and (name := role()):
+            return {"": name, name: _credentials(datetime.now(UTC))}.get(path.removeprefix(_ROLE))
+        zone = instance["Placement"]["AvailabilityZone"]
+        fixed = {
+            "instance-id": instance["InstanceId"],
+            "instance-type": instance["InstanceType"],
+            "placement/availability-zone": zone,
+            "placement/region": zone[:-1],
+        }
         return fixed.get(path)
 
     return answer
