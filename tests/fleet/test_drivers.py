@@ -1,5 +1,6 @@
 """A fleet's queues, bucket, group and machines, at moto's AWS; stubbed where that cannot."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.response import StreamingBody
 
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.fleets import Backlog, FleetInfo, Message, Size
@@ -278,6 +280,7 @@ def test_what_is_not_there_is_said_with_the_command_that_brings_it(clients: Clie
         (lambda: queue.send("task"), "queue elsewhere"),
         (lambda: queue.receive(1, 0), "queue elsewhere"),
         (queue.backlog, "queue elsewhere"),
+        (SqsQueue(clients("sqs"), URL).backlog, "queue q"),  # no host that a URL names is asked
         (lambda: read_info(fleet), "fleet elsewhere in us-east-1"),
         (lambda: fleet.put("in/1", b""), "fleet elsewhere in us-east-1"),
         (lambda: fleet.put_new("rows/1", b""), "fleet elsewhere in us-east-1"),
@@ -287,8 +290,24 @@ def test_what_is_not_there_is_said_with_the_command_that_brings_it(clients: Clie
     ):
         error = refused(act)
         assert (type(error), str(error)) == (PlaceUnavailable, f"There is no {what}.")
-        assert error.hint.endswith(": offload provision fleet")
+        assert ": offload provision fleet" in error.hint
     SqsQueues(clients("sqs")).remove(SqsQueue(clients("sqs"), url))
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("fleet photos in us-east-1", " --name photos"),
+        ("queue offload-fleet-photos", " --name photos"),
+        ("queue offload-fleet-my-photos-dead", " --name my-photos"),
+        ("queue offload-fleet-photos-answers-00c0ffee", " --name photos"),
+        (f"bucket offload-fleet-photos-{ACCOUNT_ID}-us-east-1", " --name photos"),
+        ("Auto Scaling group offload-fleet-photos", " --name photos"),
+        ("queue jobs", ""),
+    ],
+)
+def test_the_command_names_the_fleet_that_lacks_something(what: str, name: str) -> None:
+    assert asking.none(what).hint.endswith(f": offload provision fleet{name}")
 
 
 @pytest.mark.parametrize(
@@ -348,6 +367,12 @@ def test_aws_that_is_not_reached_gives_no_answer() -> None:
         aws_access_key_id="testing", aws_secret_access_key="testing",
     )  # fmt: skip
     assert type(refused(lambda: S3Store(client, "bucket").get("in/1", 1))) is Unanswered
+
+
+def test_half_an_object_is_no_answer(stubs: Aws) -> None:
+    body = StreamingBody(io.BytesIO(b"half"), 8)
+    stubs.says("get_object", {"Body": body, "ContentLength": 8}, of="s3")
+    assert type(refused(lambda: S3Store(stubs("s3"), "bucket").get("in/1", 10))) is Unanswered
 
 
 def test_who_writes_an_object_while_others_do_tries_again(stubs: Aws) -> None:

@@ -1,6 +1,7 @@
-"""Calls about a fleet: what may pass by itself is Unanswered, what lacks is called by its name."""
+"""Calls about a fleet: what may pass by itself is Unanswered, what is missing is named."""
 
 import functools
+import re
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from offload.drivers.aws.lookup import Clients
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
 BUSY = ("ScalingActivityInProgress", "ResourceContention")
 """What Auto Scaling says while it does something else with the group."""
-NO_GROUP = "name not found"
+_NO_GROUP = "name not found"
 """A part of what Auto Scaling says of a group that is not there, which has no code of its own."""
 _GONE = {*NO_QUEUE, "NoSuchBucket"}
 _SERVER_ERROR = 500
 _TRIED = {"MaxAttemptsReached", "RetryQuotaReached"}
 """With these botocore says that it asked again, as for too many requests, and gave up."""
-_FLEET = "To bring up a fleet, or what one lacks: offload provision fleet"
+_NAMED = re.compile(r"\bfleet[ -]([\w-]+?)(?:-dead|-answers-\w+|-\d{12}-[\w-]+| in [\w-]+)?$")
+"""How a fleet's name is in that of what it has."""
 _ROLE = "To see what a fleet takes: offload provision fleet --plan"
 
 
@@ -71,7 +73,15 @@ def about(what: str) -> Iterator[None]:
 
 def none(what: str) -> PlaceUnavailable:
     """It is not there."""
-    return PlaceUnavailable(f"There is no {what}.", hint=_FLEET)
+    return PlaceUnavailable(
+        f"There is no {what}.", hint=f"To bring up a fleet, or what one lacks: {provision(what)}"
+    )
+
+
+def provision(what: str) -> str:
+    """The command that brings up the fleet that has it."""
+    named = _NAMED.search(what)
+    return f"offload provision fleet --name {named[1]}" if named else "offload provision fleet"
 
 
 def asked(
@@ -87,7 +97,7 @@ def _gone(cause: BaseException | None) -> bool:
 
     if isinstance(cause, ClientError):
         said = cause.response.get("Error", {})
-        return said.get("Code") in _GONE or NO_GROUP in str(said.get("Message"))
+        return said.get("Code") in _GONE or _NO_GROUP in str(said.get("Message"))
     return isinstance(cause, ParamValidationError) and "Invalid bucket name" in str(cause)
 
 

@@ -7,14 +7,13 @@ from typing import Any
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.fleets import INFO_KEY, FleetInfo
-from offload.drivers.aws.fleet.asking import about, asked
+from offload.drivers.aws.fleet.asking import about, asked, provision
 from offload.drivers.aws.lookup import Clients
 
 _MOST_INFO_BYTES = 1_000_000
 _THERE, _AT_ONCE = "PreconditionFailed", "ConditionalRequestConflict"
 _TRIES, _PAUSE_S = 5, 0.2
 _LONGEST_NAME = 63
-_PROVISION = "offload provision fleet"
 
 
 def bucket_name(fleet: str, account_id: str, region: str) -> str:
@@ -120,12 +119,12 @@ def read_info(store: S3Store) -> FleetInfo:
     if text is None:
         raise PlaceUnavailable(
             f"The bucket {store.bucket} is of no fleet, or of one that was not completed.",
-            hint=f"To complete it: {_PROVISION}",
+            hint=f"To complete it: {provision(store.bucket)}",
         )
     try:
         return typed.parse(FleetInfo, text)
     except ValueError as error:
         raise PlaceUnavailable(
             f"The fleet of {store.bucket} is of another version of offload: {error}.",
-            hint=f"To bring it up to date: {_PROVISION}",
+            hint=f"To bring it up to date: {provision(store.bucket)}",
         ) from error
