@@ -14,6 +14,7 @@ from offload.render.words import count
 if TYPE_CHECKING:
     from offload.domain.results import Row
     from offload.usecases.serve import Serving
+    from offload.usecases.work import Working
 
 
 def shown(path: str) -> str:
@@ -67,6 +68,15 @@ class Messages:
                 "On the other computer:",
                 f"  OFFLOAD_TOKEN={token} offload detect ./photos --where remote --url {url}",
             )
+
+    def working(self, working: "Working") -> None:
+        """A worker is ready."""
+        self.hear(
+            Noted(
+                f"{working.worker} works for {working.queue} with {working.model.name} (SHA-256 "
+                f"{working.model.sha256[:12]}…), {count(working.slots, 'detector')}; Ctrl-C ends it"
+            )
+        )
 
     def row(self, row: "Row") -> None:
         """A row that failed or has a note; every row with -v."""

@@ -11,10 +11,9 @@ from typing import Any
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, Unanswered, UsageError
-from offload.domain.events import ImageFailed, Reporter
+from offload.domain.events import ImageFailed
 from offload.domain.ports import Model
 from offload.domain.results import Row
-from offload.domain.timing import Clock
 from offload.domain.typed import Count, Name
 from offload.domain.vision import Detections, Image, Selection, check_classes
 from offload.drivers.images import image_files
@@ -80,8 +79,6 @@ class Answering:
     worker: str
     slots: int
     ask: Insisting
-    reporter: Reporter
-    clock: Clock
     _suspects: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> None:
@@ -132,9 +129,9 @@ class Answering:
         if not is_ours:
             document, wrong = self._kept(task), ""
         elif row.error is not None:
-            self.reporter.emit(ImageFailed(task.path or "a message", row.error))
+            self.ask.reporter.emit(ImageFailed(task.path or "a message", row.error))
         else:
-            self.reporter.step(f"{task.path}: {len(row.detections)} objects")
+            self.ask.reporter.step(f"{task.path}: {len(row.detections)} objects")
         self._finish(message, task, document, dead_letter=bool(wrong))
 
     def _finish(
@@ -162,7 +159,7 @@ class Answering:
         except Unanswered:
             raise
         except OffloadError as error:
-            self.reporter.warn(f"An answer is not sent: {error}")
+            self.ask.reporter.warn(f"An answer is not sent: {error}")
 
     def _kept(self, task: Task) -> dict[str, Any] | None:
         """The row that is there, empty where it cannot be read; None if there is none."""
@@ -200,4 +197,4 @@ class Answering:
             check_classes(selection, self.model.labels)
         except UsageError as error:
             return replace(row, error=str(error))
-        return rows.made(row, fetch, detect, self.clock)
+        return rows.made(row, fetch, detect, self.ask.clock)

@@ -1,5 +1,6 @@
 """Asking a queue or a store as often as it takes."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
@@ -27,7 +28,7 @@ class Insisting:
     patience_s: float
     reporter: Reporter
     clock: Clock
-    pause: Callable[[float], None]
+    pause: Callable[[float], None] = time.sleep
 
     def __call__(self, act: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         """What `act` gives.

@@ -1,14 +1,11 @@
 """A worker: takes messages from a queue, several at a time, until it is to end."""
 
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from offload.domain.errors import OffloadError
-from offload.domain.events import Reporter, Stop
-from offload.domain.timing import Clock
+from offload.domain.events import Stop
 from offload.drivers.host.capture import Captured
 from offload.service.queued.answering import Answering
 from offload.service.queued.insisting import EndedError, Insisting
@@ -33,23 +30,24 @@ class _InHand:
 
 
 @dataclass(slots=True)
-class Worker:
+class QueueWorker:
     """Has `answering` answer the messages of its queue. `asked` tells that it is to end; `member`
     is its machine, which leaves its group when nothing comes any more, None where it has none; with
     `stay` it waits for more.
     """
 
     answering: Answering
-    ask: Insisting
     asked: Stop
     member: Member | None
-    stay: bool
-    reporter: Reporter
-    clock: Clock
-    pause: Callable[[float], None] = time.sleep
+    stay: bool = False
     _in_hand: dict[str, _InHand] = field(default_factory=dict)
     _last_s: float = 0.0
     _resting: bool = False
+
+    @property
+    def ask(self) -> Insisting:
+        """How AWS is asked, and when that ends."""
+        return self.answering.ask
 
     def run(self) -> None:
         """Work until asked to end, until the machine gets notice, or until nothing has come for a
@@ -72,12 +70,12 @@ class Worker:
 
     def _leave(self) -> None:
         if self.member is not None:
-            self.reporter.note(f"{self.member.id} leaves its group")
+            self.ask.reporter.note(f"{self.member.id} leaves its group")
             self.member.leave()
 
     def _rounds_on(self) -> bool:
         """Work until it ends; whether something came at the last moment, so that it goes on."""
-        self._last_s, self._resting = self.clock(), False
+        self._last_s, self._resting = self.ask.clock(), False
         ends = [Captured() for _ in range(PER_SLOT * self.answering.slots)]
         threads = [threading.Thread(target=self._slot, args=[end], daemon=True) for end in ends]
         for thread in threads:
@@ -85,7 +83,7 @@ class Worker:
         try:
             while any(thread.is_alive() for thread in threads):
                 self._look()
-                self.pause(_LOOK_S)
+                self.ask.pause(_LOOK_S)
         finally:
             if not self._resting:
                 self.ask.stop.ask()
@@ -93,17 +91,18 @@ class Worker:
                 self._give_back(each.message)
         for end in ends:
             end.again()
-        return self._resting and self.clock() - self._last_s < IDLE_S
+        return self._resting and self.ask.clock() - self._last_s < IDLE_S
 
     def _look(self) -> None:
         """See whether it is to end, and keep what is in hand."""
-        now_s = self.clock()
-        why = "it was asked to" if self.asked else self.member and self.member.notice()
-        if why and not self.ask.stop:
-            self.reporter.note(f"Ends with what is in progress: {why}")
+        now_s = self.ask.clock()
+        if not self.ask.stop and self.member and (notice := self.member.notice()):
+            self.ask.reporter.note(f"Ends with what is in progress: {notice}")
+            self.ask.stop.ask()
+        if self.asked:
             self.ask.stop.ask()
         if not (self.stay or self._in_hand or now_s - self._last_s < IDLE_S or self._resting):
-            self.reporter.note(f"Ends: nothing came for {IDLE_S:.0f} s")
+            self.ask.reporter.note(f"Ends: nothing came for {IDLE_S:.0f} s")
             self._resting = True
         for each in list(self._in_hand.values()):
             if now_s - each.since_s > LONGEST_S:
@@ -125,11 +124,11 @@ class Worker:
         if self.ask.stop:
             self._give_back(message)
             return
-        now_s = self._last_s = self.clock()
+        now_s = self._last_s = self.ask.clock()
         self._in_hand[message.receipt] = _InHand(message, now_s, now_s)
         with Captured() as end:
             self.answering.answer(message)
-        self._last_s = self.clock()
+        self._last_s = self.ask.clock()
         del self._in_hand[message.receipt]
         if end.error is not None:
             self._give_back(message)
