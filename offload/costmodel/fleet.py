@@ -45,7 +45,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Bounds:
     """Seconds from now, and dollars from now on; None sets none."""
 
     seconds: float | None = None
@@ -81,7 +81,7 @@ def ready_in_s(waited_s: float, pace: Pace) -> float:
 
 
 def wanted(
-    images: int, ready_s: Sequence[float], most: int, pace: Pace, limits: Limits = Limits()
+    images: int, ready_s: Sequence[float], most: int, pace: Pace, limits: Bounds = Bounds()
 ) -> int:
     """How many machines there should be for so many images, if those that were asked for are at
     work from `ready_s` on: never fewer than those, and never more than `most`, nor than images.

@@ -9,7 +9,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, Protocol
 
-from offload.costmodel.fleet import S_PER_IMAGE_AND_CORE, START_S, Limits, Pace
+from offload.costmodel.fleet import S_PER_IMAGE_AND_CORE, START_S, Bounds, Pace
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.fleets import FleetInfo
 from offload.domain.measurements import Measurement, StartPhase
@@ -140,7 +140,7 @@ class FleetPlace:
                 ends.store, ends.queues(info.queue_url), answers, job, model.identity,
                 config.clock, config.upload, config.link.max_retries,
             )  # fmt: skip
-            limits = Limits(config.deadline_s, config.max_cost_usd)
+            limits = Bounds(config.deadline_s, config.max_cost_usd)
             pace = pace_of(info, config.measured(model.identity, self.name))
             crew = Crew(
                 info, ends.group, asker, images, pace, limits, config.link.timeout_s, config.clock,

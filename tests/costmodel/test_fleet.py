@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offload.costmodel.fleet import Limits, Pace, machine_s, ready_in_s, seconds, wanted
+from offload.costmodel.fleet import Bounds, Pace, machine_s, ready_in_s, seconds, wanted
 
 PACE = Pace(images_per_s=20.0, start_s=100.0, usd_per_h=0.36)
 WAITS = st.lists(st.floats(0, 500), min_size=1, max_size=30)
@@ -45,27 +45,27 @@ def test_one_machine_more_is_never_slower_and_never_cheaper(
 
 def test_a_deadline_gets_the_fewest_machines_that_keep_it() -> None:
     images = 60_000  # 3000 machine-seconds
-    found = wanted(images, [], 100, PACE, Limits(seconds=400))
+    found = wanted(images, [], 100, PACE, Bounds(seconds=400))
     assert seconds(3000, [100.0] * found) <= 360 < seconds(3000, [100.0] * (found - 1))
-    assert wanted(images, [], 5, PACE, Limits(seconds=400)) == 5
+    assert wanted(images, [], 5, PACE, Bounds(seconds=400)) == 5
 
 
 def test_a_deadline_that_none_can_keep_gets_as_many_as_make_a_difference() -> None:
-    assert wanted(60_000, [], 1000, PACE, Limits(seconds=30)) == 300
-    assert wanted(3, [], 1000, PACE, Limits(seconds=30)) == 1
+    assert wanted(60_000, [], 1000, PACE, Bounds(seconds=30)) == 300
+    assert wanted(3, [], 1000, PACE, Bounds(seconds=30)) == 1
 
 
 def test_a_budget_gets_the_most_machines_that_it_allows() -> None:
-    found = wanted(60_000, [], 100, PACE, Limits(usd=0.50))
+    found = wanted(60_000, [], 100, PACE, Bounds(usd=0.50))
     assert PACE.usd(machine_s(3000, [100.0] * found, PACE)) <= 0.50
     assert PACE.usd(machine_s(3000, [100.0] * (found + 1), PACE)) > 0.50
-    assert wanted(60_000, [], 100, PACE, Limits(usd=0.01)) == 0
-    assert wanted(60_000, [0.0], 100, PACE, Limits(usd=0.01)) == 1, "what is there stays"
+    assert wanted(60_000, [], 100, PACE, Bounds(usd=0.01)) == 0
+    assert wanted(60_000, [0.0], 100, PACE, Bounds(usd=0.01)) == 1, "what is there stays"
 
 
 def test_a_budget_bounds_what_a_deadline_gets() -> None:
-    most = wanted(60_000, [], 100, PACE, Limits(usd=0.40))
-    assert wanted(60_000, [], 100, PACE, Limits(seconds=130, usd=0.40)) == most
+    most = wanted(60_000, [], 100, PACE, Bounds(usd=0.40))
+    assert wanted(60_000, [], 100, PACE, Bounds(seconds=130, usd=0.40)) == most
 
 
 def test_without_a_limit_a_few_dollars_more_buy_time() -> None:
@@ -80,19 +80,19 @@ def test_without_a_limit_a_few_dollars_more_buy_time() -> None:
 def test_a_plan_never_shrinks_nor_goes_beyond_the_most(
     images: int, ready_s: list[float], most: int, deadline_s: float
 ) -> None:
-    for limits in (Limits(), Limits(seconds=deadline_s), Limits(usd=deadline_s / 1000)):
+    for limits in (Bounds(), Bounds(seconds=deadline_s), Bounds(usd=deadline_s / 1000)):
         found = wanted(images, ready_s, most, PACE, limits)
         assert len(ready_s) <= found <= max(len(ready_s), most, 1)
         assert found <= max(images, len(ready_s))
 
 
 def test_rates_that_are_a_little_off_change_no_plan() -> None:
-    found = wanted(60_000, [], 100, PACE, Limits(seconds=400))
+    found = wanted(60_000, [], 100, PACE, Bounds(seconds=400))
     slower = Pace(0.92 * PACE.images_per_s, 105.0)
     later = [ready_in_s(10, slower)] * found
-    assert wanted(60_000, later, 100, slower, Limits(seconds=390)) == found
+    assert wanted(60_000, later, 100, slower, Bounds(seconds=390)) == found
     much_slower = Pace(0.5 * PACE.images_per_s, 105.0)
-    assert wanted(60_000, later, 100, much_slower, Limits(seconds=390)) > found
+    assert wanted(60_000, later, 100, much_slower, Bounds(seconds=390)) > found
 
 
 def test_a_machine_that_is_late_is_expected_as_much_later_again() -> None:

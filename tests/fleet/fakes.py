@@ -112,14 +112,16 @@ class FakeQueues:
         """The queue of a URL."""
         return self.by_url.get(url) or FakeQueue(url, gone=True)
 
-    def made(self, name: str) -> FakeQueue:
+    def made(self, name: str, tags: Mapping[str, str]) -> FakeQueue:
         """A new one."""
+        assert tags
         queue = self.by_url[f"memory:{name}"] = FakeQueue(f"memory:{name}")
         return queue
 
-    def remove(self, url: str) -> None:
+    def remove(self, queue: FakeQueue) -> None:
         """It is gone, for those too who have it."""
-        self.by_url.pop(url).gone = True
+        queue.gone = True
+        self.by_url.pop(queue.url, None)
 
 
 @dataclass

@@ -75,7 +75,7 @@ class Asker:
         job: str,
         model: ModelIdentity,
         clock: Clock,
-        upload: Upload = Upload(),
+        upload: Upload,
         max_retries: int = 5,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:

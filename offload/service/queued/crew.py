@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from offload.costmodel import fleet as costs
-from offload.costmodel.fleet import Limits, Pace
+from offload.costmodel.fleet import Bounds, Pace
 from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.events import MachinesAtWork, MachinesWanted, Reporter
 from offload.domain.fleets import FleetInfo, Size
@@ -42,7 +42,7 @@ class Crew:
     asker: Asker
     images: int
     pace: Pace
-    limits: Limits
+    limits: Bounds
     timeout_s: float
     clock: Clock
     reporter: Reporter
@@ -76,7 +76,7 @@ class Crew:
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Meanwhile it is looked every few seconds whether the plan still holds."""
-        thread = threading.Thread(target=self._look_on, name="fleet", daemon=True)
+        thread = threading.Thread(target=self._look_on, name="machines", daemon=True)
         thread.start()
         try:
             yield
@@ -187,13 +187,13 @@ class Crew:
                  for each in coming]  # fmt: skip
         return [0.0] * at_work + later
 
-    def _left(self) -> Limits:
+    def _left(self) -> Bounds:
         within_s, most_usd = self.limits.seconds, self.limits.usd
         if within_s is not None:
             within_s -= self.clock() - self._began_s
         if most_usd is not None:
             most_usd -= self.pace.usd(self._machine_s)
-        return Limits(within_s, most_usd)
+        return Bounds(within_s, most_usd)
 
     def _too_dear(self) -> OffloadError:
         pace, left = self.pace, max(1, self.images - self.asker.answered)
