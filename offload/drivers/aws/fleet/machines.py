@@ -62,7 +62,9 @@ class MachineParts:
         one.
         """
         wanted = [{"Name": "vpc-id", "Values": [vpc]}]
-        found = list(calls.each(self._clients("ec2"), "describe_subnets", "Subnets", Filters=wanted))
+        found = list(
+            calls.each(self._clients("ec2"), "describe_subnets", "Subnets", Filters=wanted)
+        )
         usual = [each for each in found if each.get("DefaultForAz")] or found
         return sorted(str(each["SubnetId"]) for each in usual)
 
@@ -83,9 +85,7 @@ class MachineParts:
             )  # fmt: skip
             return str(made["LaunchTemplate"]["LaunchTemplateId"])
         known = {"LaunchTemplateId": str(there["LaunchTemplateId"])}
-        said = self._call(
-            "ec2", "describe_launch_template_versions", Versions=["$Latest"], **known
-        )
+        said = self._call("ec2", "describe_launch_template_versions", Versions=["$Latest"], **known)
         if said["LaunchTemplateVersions"][0].get("VersionDescription") != digest:
             self._call("ec2", "create_launch_template_version", **known, **wanted)
         return known["LaunchTemplateId"]
@@ -132,11 +132,13 @@ class MachineParts:
         """Have machines come where `enough` images for one are ahead of each, and the first for the
         first image. They take so long to come.
         """
-        policy = self._call(
+        self._call(
             "autoscaling", "put_scaling_policy", AutoScalingGroupName=self.title,
             PolicyName=self.title, PolicyType="StepScaling", AdjustmentType="ChangeInCapacity",
             EstimatedInstanceWarmup=start_s, StepAdjustments=steps(enough),
         )  # fmt: skip
+        asked = {"AutoScalingGroupName": self.title, "PolicyNames": [self.title]}
+        (policy,) = self._call("autoscaling", "describe_policies", **asked)["ScalingPolicies"]
         self._call(
             "cloudwatch", "put_metric_alarm", AlarmName=self.title,
             AlarmDescription="Images wait for a fleet of offload", EvaluationPeriods=1,
@@ -178,9 +180,7 @@ class MachineParts:
                     )  # fmt: skip
                 self._ended()
             case "launch template":
-                self._call(
-                    "ec2", "delete_launch_template", fine=_NO_TEMPLATE, LaunchTemplateId=key
-                )
+                self._call("ec2", "delete_launch_template", fine=_NO_TEMPLATE, LaunchTemplateId=key)
             case "security group":
                 self._ended()  # a machine has it as long as it is not quite gone
                 patience.call_once_known(

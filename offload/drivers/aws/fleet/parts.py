@@ -37,7 +37,7 @@ _KEPT_DAYS = 7
 _DAY_S = 86400
 _HIDDEN_S, _MOST_RECEIVES = 60, 4
 _THERE = ("EntityAlreadyExists",)
-_NONE = ("NoSuchEntity",)
+_NONE = ("NoSuchEntity", "RepositoryNotFoundException")
 _JUST_GONE = ("60 seconds",)
 """What SQS says of a queue whose name was one that was deleted within a minute."""
 _OWN_ROLE = "To use one that is there: --instance-profile NAME"
@@ -107,9 +107,13 @@ class FleetParts:
                     f"There is a {kind} {key} in {self.region} that offload did not make.",
                     hint="For another name: offload provision fleet --name NAME",
                 )
-        store = self._store(name)
+        return self._said(name)
+
+    def _said(self, name: str) -> FleetInfo | None:
         try:
-            return read_info(store)
+            return read_info(self._store(name))
+        except NotAllowed:
+            raise
         except PlaceUnavailable:
             return None
 
@@ -125,7 +129,7 @@ class FleetParts:
             **asked,
         )  # fmt: skip
         names = sorted(tags_of(group)[MARK] for group in groups)
-        return [info for name in names if (info := self.info(name)) is not None]
+        return [info for name in names if (info := self._said(name)) is not None]
 
     def machines(self, name: str) -> list[Machine]:
         """Those that a fleet has now."""
@@ -253,11 +257,11 @@ class FleetParts:
             said = self._call("sqs", "list_queue_tags", fine=NO_QUEUE, QueueUrl=url)
             yield "queue", url, said.get("Tags", {})
         bucket = self._bucket(name)
-        if (tags := bucket.tags()) is not None:
+        if (known := bucket.tags()) is not None:
             # Tagged after it was made; no other is called so.
-            yield "bucket", bucket.name, tags or {MARK: name}
-        if (tags := Repository(self._clients, called(name)).tags()) is not None:
-            yield "repository", called(name), tags
+            yield "bucket", bucket.name, known or {MARK: name}
+        if (known := Repository(self._clients, called(name)).tags()) is not None:
+            yield "repository", called(name), known
 
     def _queue_urls(self, name: str) -> list[str]:
         """Of its own two queues, and of those of clients that are gone."""
@@ -302,11 +306,11 @@ class FleetParts:
         self._call("iam", "delete_instance_profile", fine=_NONE, **named)
 
     def permissions(self, name: str) -> dict[str, Answer]:
-        """Each permission that looking for a fleet and all that is its own takes. Nothing is done."""
+        """Each permission that looking for a fleet and what is its own takes. Nothing is done."""
         found: dict[str, Answer] = {}
         for permission, (service, operation, asked) in looks(called(name)).items():
             try:
-                self._call(service, operation, **asked)
+                self._call(service, operation, fine=_NONE, **asked)
                 found[permission] = "allowed"
             except OffloadError as error:
                 found[permission] = "missing" if isinstance(error, NotAllowed) else "unknown"
