@@ -70,7 +70,9 @@ def test_what_is_named_is_not_created(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_plan_of_what_is_there_says_what_would_change(capsys: pytest.CaptureFixture[str]) -> None:
     fleets.plan(plan(INFO), as_json=False)
     changed = capsys.readouterr().out.splitlines()[-1]
-    assert changed == "It is there; this changes: max 4 -> 19, type c7i.large -> c7i.large,c7a.large."
+    assert (
+        changed == "It is there; this changes: max 4 -> 19, type c7i.large -> c7i.large,c7a.large."
+    )
     same = replace(INFO, most=19, instance_types=("c7i.large", "c7a.large"))
     fleets.plan(plan(same), as_json=False)
     assert capsys.readouterr().out.splitlines()[-1] == "It is there; nothing of this changes."

@@ -27,6 +27,7 @@ def provision(
     plan: Annotated[bool, _fleet("--plan")] = False,
     instance_type: Annotated[str | None, _machine("--instance-type", takes="TYPE")] = None,
     spot: Annotated[bool | None, _machine("--spot/--on-demand")] = None,
+    on_demand: Annotated[int | None, _machine("--on-demand-base", takes="N", min=0)] = None,
     container_image: Annotated[str | None, _machine("--container-image", takes="IMAGE")] = None,
     instance_profile: Annotated[str | None, _machine("--instance-profile", takes="NAME")] = None,
     price_usd_per_h: Annotated[float | None, options.dollars("--price", kind=_machine)] = None,
@@ -39,12 +40,12 @@ def provision(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring up a fleet on EC2: machines come for images in a queue, and go when it is empty.
+    """Bring up a fleet on EC2: machines that come and go with the work.
 
         offload provision fleet --max 19 --spot --plan
         offload provision fleet --max 19 --spot
 
-    While no image waits, no machine runs. You need a Docker engine here, which builds the container
+    Images wait in a queue; while none does, no machine runs. You need a Docker engine here, which builds the container
     image, or --container-image. The same command continues after any failure; what you leave out
     stays as it is.
 
@@ -55,6 +56,7 @@ def provision(
         instance_type: EC2 instance type; of several, like c7i.large,c7a.large, the best available.
             [default: c7i.large]
         spot: Spot instances: cheaper, but AWS may take them away. [default: on demand]
+        on_demand: With --spot: the first N machines are on demand. [default: 0]
         container_image: Use one that the machines have or can pull, instead of building it.
         instance_profile: The instance profile they run with. [default: a new one that may only use
             this fleet]
@@ -63,7 +65,6 @@ def provision(
     """
     from offload import bootstrap
     from offload.domain.events import Sent
-    from offload.drivers.aws.fleet.parts import FleetParts
     from offload.render import fleets, messages, progress
     from offload.usecases.provision import fleets as provisioning
 
@@ -71,7 +72,7 @@ def provision(
     made = bootstrap.context(say.hear, offline=offline)
     given = options.fields(context, provisioning.FleetOptions)
     given.setdefault("name", made.settings.fleet)
-    found = provisioning.planned(given, made, FleetParts.connected)
+    found = provisioning.planned(given, made)
     if plan:
         fleets.plan(found, as_json=as_json)
         return
@@ -94,8 +95,7 @@ def down(
     may: "May",
 ) -> None:
     """Remove the fleet called `name`, or the one that the settings mean."""
-    from offload.drivers.aws.fleet.parts import FleetParts
     from offload.usecases.provision import fleets
 
     meant = name.partition(":")[2] or context.settings.fleet
-    fleets.remove(context, meant, region, profile, told, may, FleetParts.connected)
+    fleets.remove(context, meant, region, profile, told, may)

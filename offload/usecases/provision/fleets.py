@@ -1,10 +1,10 @@
 """A fleet brought up and taken down: what there is stays, what lacks is made."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from offload.costmodel.dollars import Billing
 from offload.detectors import source
@@ -12,13 +12,13 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import PhaseBegan
 from offload.domain.fleets import FleetInfo
-from offload.domain.machines import Machine, Offer, Resource, Spec
+from offload.domain.machines import Machine, Offer, Spec
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Json
 from offload.drivers.aws import lookup
 from offload.drivers.aws.ec2 import Cloud
+from offload.drivers.aws.fleet.parts import FleetParts, FleetSpec, marks
 from offload.drivers.aws.iam import Answer
-from offload.drivers.aws.repositories import Repository
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
 from offload.drivers.folders import known_files
@@ -41,71 +41,14 @@ _FOR_ONCE = {"name", "region", "profile", "offline"}
 """Options that are not kept for the next time."""
 
 
-@dataclass(frozen=True, slots=True)
-class FleetSpec:
-    """A fleet as it is asked for: up to `most` machines of what is offered, best first, at spot
-    prices or not, which run the container `image`. None leaves the instance profile to us, and no
-    subnets mean those of the default network.
-    """
-
-    name: str
-    image: str
-    offers: tuple[Offer, ...]
-    most: int
-    spot: bool
-    instance_profile: str | None = None
-    subnets: tuple[str, ...] = ()
-
-
-class FleetParts(Protocol):
-    """What a fleet consists of at AWS, in one account and region. Every method may raise
-    OffloadError.
-    """
-
-    region: str
-
-    def marks(self, name: str) -> Mapping[str, str]:
-        """The tags of everything that belongs to a fleet, and that this computer makes."""
-
-    def info(self, name: str) -> FleetInfo | None:
-        """What the fleet says of itself, if it is there; UsageError where what is called so is not
-        ours.
-        """
-
-    def repository(self, name: str, tags: Mapping[str, str]) -> Repository:
-        """Where its image belongs, made if it is not there."""
-
-    def bring_up(self, spec: FleetSpec, tags: Mapping[str, str]) -> tuple[str, str, str]:
-        """Its bucket, the URLs of its queue and of that of what was given up; all is made that is
-        not there, and changed that is asked for otherwise.
-        """
-
-    def tell(self, info: FleetInfo) -> None:
-        """Have its bucket say what it is."""
-
-    def fleets(self) -> list[FleetInfo]:
-        """Every fleet of offload's that there is."""
-
-    def machines(self, name: str) -> list[Machine]:
-        """Those that it has now."""
-
-    def resources(self, name: str) -> Iterator[Resource]:
-        """What there is of it and carries our tag, in the order to remove it in."""
-
-    def remove(self, resource: Resource) -> None:
-        """Remove it; if it is gone already, all the better."""
-
-    def permissions(self, name: str) -> dict[str, Answer]:
-        """Each permission that looking for a fleet and all that is its own takes."""
-
-
 Connect = Callable[[str | None, str | None], FleetParts]
 
 
 @dataclass(frozen=True, slots=True)
 class FleetOptions:
     """The options of `offload provision fleet`; None where the last time or a default decides.
-    `instance_type` and `subnet` may name several, with commas between them.
+    `instance_type` and `subnet` may name several, with commas between them; the first `on_demand`
+    machines are so where the others are spot ones.
 
     Raises:
         UsageError: they cannot be meant.
@@ -119,6 +62,7 @@ class FleetOptions:
     container_image: str | None = None
     instance_profile: str | None = None
     subnet: str | None = None
+    on_demand: int = 0
     price_usd_per_h: float | None = None
     region: str | None = None
     profile: str | None = None
@@ -156,7 +100,9 @@ class FleetPlan:
         return self.most * max(each.all_usd_per_h for each in self.costs)
 
 
-def planned(given: Mapping[str, Any], context: Context, connect: Connect) -> FleetPlan:
+def planned(
+    given: Mapping[str, Any], context: Context, connect: Connect = FleetParts.connected
+) -> FleetPlan:
     """What would be done, with everything looked up and nothing changed; `given` are the options
     that were typed.
 
@@ -166,7 +112,7 @@ def planned(given: Mapping[str, Any], context: Context, connect: Connect) -> Fle
     options = FleetOptions(**given)
     parts = connect(options.region, options.profile)
     before = parts.info(options.name)
-    asked = {**(before.asked if before else {}), **given}
+    asked = _lasting(before.asked if before else {}, given)
     options = FleetOptions(**asked)
     model = source.chosen(options.model or context.settings.model, context.hub, None)
     image = None if options.container_image else image_of(model, "aws")
@@ -179,6 +125,17 @@ def planned(given: Mapping[str, Any], context: Context, connect: Connect) -> Fle
     most = _most(options, offers[0], cloud)
     kept = {key: value for key, value in asked.items() if key not in _FOR_ONCE}
     return FleetPlan(options, parts.region, model, image, offers, costs, most, before, kept, parts)
+
+
+def _lasting(last: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for last, with what is given; another model replaces the image that was
+    named.
+    """
+    known = {each.name for each in fields(FleetOptions)}
+    if "model" in given:
+        known -= {"container_image"}
+    asked = {key: value for key, value in last.items() if key in known} | dict(given)
+    return asked | {"model": planning.lasting(asked.get("model"))}
 
 
 def _offers(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
@@ -236,15 +193,16 @@ def carry_out(plan: FleetPlan, context: Context, engines: Engines = Engine.conne
         OffloadError: it cannot be done.
     """
     options, parts, reporter = plan.options, plan.parts, context.reporter
-    name, tags = options.name, parts.marks(options.name)
+    name, tags = options.name, marks(options.name)
     here = Known(name, parts.region, options.profile)
     known_files.remember(context.settings.fleets_path, here)
     image = options.container_image or _pushed(plan, tags, context, engines)
     reporter.emit(PhaseBegan(StartPhase.CREATE))
     subnets = _several(options.subnet)
     spec = FleetSpec(
-        name, image, plan.offers, plan.most, options.spot, options.instance_profile, subnets
-    )
+        name, image, plan.offers, plan.most, options.spot, options.instance_profile, subnets,
+        options.on_demand,
+    )  # fmt: skip
     bucket, queue_url, dead_url = parts.bring_up(spec, tags)
     model, first = plan.model, plan.offers[0]
     info = FleetInfo(
@@ -284,7 +242,7 @@ def remove(
     profile: str | None,
     told: Told,
     may: May,
-    connect: Connect,
+    connect: Connect = FleetParts.connected,
 ) -> None:
     """Remove a fleet and all that is its own, machines first. `told` is told of each when it has
     gone. Where some of it was not made here, `may` is asked about all. Without a region it is the
@@ -320,9 +278,9 @@ def listed(
     context: Context,
     regions: Sequence[str],
     profile: str | None,
-    connect: Connect,
     *,
     everywhere: bool = False,
+    connect: Connect = FleetParts.connected,
 ) -> list[ListedFleet]:
     """Every fleet of offload's in these regions; without regions in the one that is configured, and
     where this computer brought some up. Where they may not be listed, that is said.
@@ -355,7 +313,10 @@ def _row(machine: Machine, info: FleetInfo) -> ListedMachine:
 
 
 def permissions(
-    context: Context, region: str | None, profile: str | None, connect: Connect
+    context: Context,
+    region: str | None,
+    profile: str | None,
+    connect: Connect = FleetParts.connected,
 ) -> Json:
     """Which permissions there are of those that looking for a fleet takes. Nothing is made, so
     nothing is known of those to make one.

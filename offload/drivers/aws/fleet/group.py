@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from offload.domain.errors import OffloadError
+from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.fleets import Size
 from offload.drivers.aws import calls
-from offload.drivers.aws.fleet.asking import BUSY, about, asked, none
+from offload.drivers.aws.fleet.asking import about, asked
 from offload.drivers.aws.lookup import Clients
 
 _RUNNING, _COMING = "InService", "Pending"
-_LAUNCH = "Launching"
-"""What the description of an activity that brings a machine begins with."""
 _CODE = re.compile(r"\b([A-Z][a-z]+(?:[A-Z][A-Za-z]+)+) - ")
 _CODES = {
     "sufficient": "InsufficientInstanceCapacity",
@@ -25,9 +23,7 @@ _CODES = {
     "quota allows": "InstanceLimitExceeded",
     "not supported": "Unsupported",
 }
-"""A part of why a machine did not come -> EC2's code, which is not always said
-(https://github.com/kubernetes/autoscaler/issues/3241).
-"""
+"""A part of why a machine did not come -> EC2's code, which is not always said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +60,15 @@ class AutoScalingGroup:
 
     def grow(self, machines: int) -> None:
         """Have at least so many, as many as there may be at most. Never fewer: each leaves by
-        itself. A group that is busy stays as it is.
-
-        AWS knows no "at least": of two who ask at once for more, the smaller wish may hold. No
-        machine ends by that, as all are protected, and who asks on gets what is wanted.
+        itself.
         """
         size = self.size()
         wanted = min(machines, size.most)
         if wanted > size.desired:
-            self._asked("set_desired_capacity", BUSY, DesiredCapacity=wanted, HonorCooldown=False)
+            self._asked(
+                "set_desired_capacity", ("ScalingActivityInProgress",),  # asked again soon
+                DesiredCapacity=wanted, HonorCooldown=False,
+            )  # fmt: skip
 
     def machines(self) -> list[FleetMachine]:
         """Each machine, the oldest first."""
@@ -95,11 +91,9 @@ class AutoScalingGroup:
         for each in said.get("Activities", ()):  # the last one first
             if each["StartTime"] < since:
                 break
-            if _LAUNCH not in each.get("Description", ""):
-                continue
             if each["StatusCode"] == "Failed":
                 return _failure(str(each.get("StatusMessage", "")))
-            if each["StatusCode"] == "Successful":
+            if each["StatusCode"] == "Successful" and "Launching" in each.get("Description", ""):
                 break
         return None
 
@@ -109,9 +103,14 @@ class AutoScalingGroup:
             AutoScalingGroupNames=[self.name],
         )["AutoScalingGroups"]  # fmt: skip
         if not found:
-            raise none(self._what)
+            raise self._none()
         said: dict[str, Any] = found[0]
         return said
+
+    def _none(self) -> OffloadError:
+        return PlaceUnavailable(
+            f"There is no {self._what}.", hint="To bring up a fleet: offload provision fleet"
+        )
 
     @property
     def _what(self) -> str:

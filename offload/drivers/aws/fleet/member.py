@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from offload.domain.errors import OffloadError, Unanswered
-from offload.drivers.aws.fleet.asking import BUSY, asked
+from offload.drivers.aws.fleet.asking import asked
 from offload.drivers.aws.lookup import Clients
 
 INSTANCE = "OFFLOAD_INSTANCE"
 """The variable that tells a worker which machine it is on."""
 NOTICE = "/run/offload/notice"
 """The file in which the machine says that it is about to be taken away, and why."""
-_NONE, _LEAST = "not found", "min size"
-"""Parts of what Auto Scaling says of a machine that has left, and of one that it counts on no more
-(https://github.com/hashicorp/nomad-autoscaler/pull/1290).
-"""
+_NONE, _LEAST, _BUSY = "not found", "min size", "ScalingActivityInProgress"
 _TRIES, _PAUSE_S = 20, 3.0
 
 
@@ -53,11 +50,7 @@ class Ec2Member:
 
     def leave(self) -> None:
         """End it, and its place in the group; all the better if it has left already. It goes on for
-        some seconds. That it is protected from scale-in does not keep it
-        (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html).
-
-        Raises:
-            Unanswered: AWS does not answer, or has too much to do with its group.
+        some seconds.
         """
         smaller = True
         for _ in range(_TRIES):
@@ -78,6 +71,6 @@ class Ec2Member:
         """Whether the group lets it go now, and gets smaller by it if that is asked for."""
         answer = asked(
             self._client, "terminate_instance_in_auto_scaling_group", f"machine {self.id}",
-            BUSY, InstanceId=self.id, ShouldDecrementDesiredCapacity=smaller,
+            (_BUSY,), InstanceId=self.id, ShouldDecrementDesiredCapacity=smaller,
         )  # fmt: skip
         return bool(answer)

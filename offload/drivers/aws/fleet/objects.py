@@ -24,12 +24,11 @@ def bucket_name(fleet: str, account_id: str, region: str) -> str:
 def store_of(clients: Clients, fleet: str, region: str) -> "S3Store":
     """The bucket of a fleet of this account, whether or not it is there."""
     said = asked(clients("sts"), "get_caller_identity", "account")
-    bucket = bucket_name(fleet, str(said["Account"]), region)
-    return S3Store(clients("s3"), bucket, f"fleet {fleet} in {region}")
+    return S3Store(clients("s3"), bucket_name(fleet, str(said["Account"]), region))
 
 
 class S3Store:
-    """A bucket's objects by their keys, through boto3's client. Errors call it `what`.
+    """A bucket's objects by their keys, through boto3's client.
 
     Whoever asks needs `s3:ListBucket` on the bucket: without it S3 says of an object that is not
     there that it may not be read
@@ -37,11 +36,9 @@ class S3Store:
     """
 
     def __init__(
-        self, client: Any, bucket: str, what: str = "",
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+        self, client: Any, bucket: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self.bucket = bucket
-        self._what = what or f"bucket {bucket}"
         self._client = client
         self._pause = pause
 
@@ -51,7 +48,7 @@ class S3Store:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write one unless there is one; whether it was written. False too if it was, but S3's
-        answer was lost (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+        answer was lost.
         """
         from botocore.exceptions import ClientError
 
@@ -99,6 +96,10 @@ class S3Store:
             if not found.get("IsTruncated"):
                 return
             more = {"ContinuationToken": found["NextContinuationToken"]}
+
+    @property
+    def _what(self) -> str:
+        return f"bucket {self.bucket}"
 
     def _asked(self, operation: str, fine: tuple[str, ...] = (), **parameters: Any) -> Any:
         return asked(self._client, operation, self._what, fine, Bucket=self.bucket, **parameters)

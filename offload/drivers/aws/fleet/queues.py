@@ -61,8 +61,7 @@ class SqsQueue:
 
     def extend(self, message: Message, for_s: int) -> None:
         """Hide it for so long from now, 12 hours after it was received at most; with 0, others get
-        it at once. It may be theirs already
-        (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html).
+        it at once. It may be theirs already.
         """
         self._asked(
             "change_message_visibility", _NOT_OURS, ReceiptHandle=message.receipt,
