@@ -45,8 +45,9 @@ class PlaceTraits:
     request that mean something there. `by_call` is true where calls are billed, and no hours of a
     machine: what runs them starts with a call, and may be cold. `has_own_model` is true of a server
     that was there before: it is asked which model it has. `has_prior` is false of what nobody has
-    by chance: advice speaks of it once it was measured. Of places that are equally good the one
-    of the lowest `simplicity` is taken.
+    by chance: advice speaks of it once it was measured. `can_serve` is true where a server may ask
+    for others, as each image may have a selection of its own (`service.server.core.Elsewhere`). Of
+    places that are equally good the one of the lowest `simplicity` is taken.
     """
 
     name: str
@@ -59,6 +60,7 @@ class PlaceTraits:
     by_call: bool = False
     has_own_model: bool = False
     has_prior: bool = True
+    can_serve: bool = False
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100

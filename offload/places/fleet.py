@@ -32,6 +32,7 @@ TRAITS = PlaceTraits(
     phrase="on a fleet",
     has_own_model=True,
     has_prior=False,
+    can_serve=True,
     start_states=(StartState.WARM,),
     options=frozenset({
         "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",

@@ -55,10 +55,11 @@ class Messages:
         made must be told, or nobody could connect.
         """
         model, url = serving.info.identity, serving.url
+        by = serving.via or count(serving.info.workers, "detector")
         if not self.quiet:
             say_lines(
                 f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
-                f"{url}, {count(serving.info.workers, 'detector')}; Ctrl-C ends it"
+                f"{url}, {by}; Ctrl-C ends it"
             )
             if serving.is_private:
                 say_lines(f"Only this computer can connect. To let others connect: {opens}")

@@ -92,7 +92,7 @@ class AutoScalingGroup:
             if each["StartTime"] < since:
                 break
             if each["StatusCode"] == "Failed":
-                return _failure(str(each.get("StatusMessage", "")))
+                return failure(str(each.get("StatusMessage", "")))
             if each["StatusCode"] == "Successful" and "Launching" in each.get("Description", ""):
                 break
         return None
@@ -134,8 +134,8 @@ def _machine(listed: Mapping[str, Any], known: Mapping[str, Any]) -> FleetMachin
     )
 
 
-def _failure(message: str) -> OffloadError:
-    """What EC2 said to the group, as if it had said it to us."""
+def failure(message: str) -> OffloadError:
+    """Why a machine did not come, as EC2 said it to the group: as if it had said it to us."""
     from botocore.exceptions import ClientError
 
     message = message.partition(" Launching EC2 instance failed")[0]
