@@ -201,6 +201,8 @@ def _delete(response: Any) -> Any:
         for state in group.instance_states:
             state.protected_from_scale_in = False
     backend.delete_auto_scaling_group(name)
+    for policy in backend.describe_policies(name):
+        backend.delete_policy(policy.name)
     return EmptyResult()
 
 
