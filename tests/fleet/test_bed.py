@@ -39,24 +39,22 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("many"))
 
 
-def test_a_job_brings_the_first_machines_and_every_picture_has_one_row(
-    owner: Owner, many: Path, tmp_path: Path
+@pytest.fixture
+def doubled() -> Iterator[None]:
+    """Meanwhile one message in ten comes twice."""
+    queues.double(0.1)
+    yield
+    queues.double(0)
+
+
+def test_a_job_brings_machines_and_every_picture_has_one_row_however_often_its_message_comes(
+    owner: Owner, many: Path, tmp_path: Path, doubled: None
 ) -> None:
-    assert owner.machines() == []
     owner.renter.well(*owner.words(many, "--out", tmp_path))
     assert all(row["error"] is None for row in assert_each_once(tmp_path))
     assert owner.machines()
     [left] = owner.client("sqs").list_queues(QueueNamePrefix=f"{owner.title}-")["QueueUrls"]
     assert left.endswith("-dead")
-
-
-def test_messages_that_come_twice_give_one_row(owner: Owner, many: Path, tmp_path: Path) -> None:
-    queues.double(0.3)
-    try:
-        owner.renter.well(*owner.words(many, "--out", tmp_path))
-    finally:
-        queues.double(0)
-    assert all(row["error"] is None for row in assert_each_once(tmp_path))
 
 
 def test_a_client_that_was_killed_goes_on_where_it_was(
@@ -88,10 +86,9 @@ def test_a_machine_that_ends_in_the_middle_costs_no_picture_its_row(
 
 @pytest.mark.soak
 def test_whatever_ends_and_however_often_no_row_is_lost_and_none_doubled(
-    owner: Owner, many: Path, tmp_path: Path
+    owner: Owner, many: Path, tmp_path: Path, doubled: None
 ) -> None:
     dice, deaths, rounds = random.Random(), 0, 0
-    queues.double(0.1)
     while deaths < DEATHS:
         rounds += 1
         folder = tmp_path / str(rounds)
@@ -108,7 +105,6 @@ def test_whatever_ends_and_however_often_no_row_is_lost_and_none_doubled(
                 break
             assert process.returncode == -signal.SIGKILL, said
         assert all(row["error"] is None for row in assert_each_once(folder))
-    queues.double(0)
 
 
 @pytest.mark.soak
