@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.owner import Misfortune, Owner, befall, cut_power, take_back
-from tests.rented.pictures import MANY, assert_each_once, in_the_middle, lines, made
+from tests.rented.pictures import assert_each_once, in_the_middle, lines, made
 from tests.rented.renter import Renter, until
 from tests.testbed import lab, queues
 
@@ -108,9 +108,7 @@ def test_whatever_ends_and_however_often_no_row_is_lost_and_none_doubled(
 
 
 @pytest.mark.soak
-def test_images_bring_machines_without_a_client_and_they_go_again(
-    owner: Owner, many: Path
-) -> None:
+def test_images_bring_machines_without_a_client_and_they_go_again(owner: Owner, many: Path) -> None:
     owner.leave()
     answered = owner.enqueued(many / "000.jpg", many / "001.jpg")
     rows = until(answered)

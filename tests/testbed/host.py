@@ -55,7 +55,7 @@ class Identity:
     user_data: bytes
     stock: bool = False
     """Whether its disk is as the image has it, although there is one of ours; see mkdisk."""
-    about: metadata.Answers = {}.get
+    about: metadata.Answers = lambda _path: None
     hops: int = 1
     """How far the metadata service answers: beyond 1, to containers too."""
 

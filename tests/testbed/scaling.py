@@ -55,9 +55,6 @@ def mend() -> None:
         AutoScalingBackend.update_auto_scaling_group
     )
     AutoScalingResponse.delete_auto_scaling_group = _delete
-    AutoScalingResponse.set_desired_capacity = _within_limits(
-        AutoScalingResponse.set_desired_capacity
-    )
     AutoScalingResponse.put_scaling_policy = _named(AutoScalingResponse.put_scaling_policy)
     for name in (
         "create_auto_scaling_group", "delete_auto_scaling_group", "notify_terminate_instances",
@@ -99,7 +96,8 @@ def _launch(group: Any, count: int, tags: Mapping[str, str]) -> None:
     from moto.autoscaling.models import ASG_NAME_TAG, InstanceState
 
     template = group.ec2_launch_template
-    data = template.get_version(group.launch_template_version).data
+    version = template.get_version(group.launch_template_version)
+    data, launched = version.data, {"LaunchTemplateId": template.id, "Version": version.number}
     policy = group.mixed_instances_policy or {}
     overrides = policy.get("LaunchTemplate", {}).get("Overrides") or [{}]
     kind = overrides[0].get("InstanceType") or data["InstanceType"]
@@ -116,7 +114,7 @@ def _launch(group: Any, count: int, tags: Mapping[str, str]) -> None:
             instance_type=kind,
             is_instance_type_default=False,
             region_name=group.region,
-            launch_template={"LaunchTemplateId": template.id, "Version": template_version(group)},
+            launch_template=launched,
             subnet_id=None if nics else subnet,
             associate_public_ip=None,
             nics=nics,
@@ -138,21 +136,15 @@ def _launch(group: Any, count: int, tags: Mapping[str, str]) -> None:
         group.instance_states.append(InstanceState(machine, protected_from_scale_in=protected))
 
 
-def template_version(group: Any) -> str:
-    """The number of the version that the group launches."""
-    version = group.ec2_launch_template.get_version(group.launch_template_version)
-    return str(version.number)
-
-
 def _is_spot(group: Any, data: Mapping[str, Any]) -> bool:
     """Whether the group's next machine is one: after the base, that many in a hundred are not."""
     policy = group.mixed_instances_policy
     if not policy:
-        return data.get("InstanceMarketOptions", {}).get("MarketType") == "spot"
+        return bool(data.get("InstanceMarketOptions", {}).get("MarketType") == "spot")
     shares = policy.get("InstancesDistribution", {})
     base = int(shares.get("OnDemandBaseCapacity", 0))
     percent = int(shares.get("OnDemandPercentageAboveBaseCapacity", 100))
-    kept = sum(state.instance.lifecycle != "spot" for state in group.instance_states)
+    kept: int = sum(state.instance.lifecycle != "spot" for state in group.instance_states)
     above = max(len(group.instance_states) + 1 - base, 0)
     return kept >= base + math.ceil(above * percent / 100)
 
@@ -217,24 +209,6 @@ def _named(original: Callable[..., Any]) -> Callable[..., Any]:
     return put
 
 
-def _within_limits(original: Callable[..., Any]) -> Callable[..., Any]:
-    def set_desired(response: Any) -> Any:
-        from moto.autoscaling.exceptions import ValidationError
-
-        name = response._get_param("AutoScalingGroupName")
-        group = response.autoscaling_backend.autoscaling_groups.get(name)
-        if group is None:
-            raise ValidationError(f"AutoScalingGroup name not found - {name}")
-        desired = response._get_int_param("DesiredCapacity")
-        if not (group.min_size or 0) <= desired <= group.max_size:
-            raise ValidationError(
-                f"New SetDesiredCapacity value {desired} is not within the limits of the group."
-            )
-        return original(response)
-
-    return set_desired
-
-
 def _tend(backend: Any) -> bool:
     """Replace what has ended or stopped; whether there was something."""
     ended = [
@@ -258,16 +232,16 @@ def _watch(backend: Any, region: str) -> bool:
     done = False
     for alarm in list(cloudwatch_backends[backend.account_id][region].alarms.values()):
         value = _value(alarm, backend)
-        compared = _COMPARED[alarm.comparison_operator]
+        limit, compared = float(alarm.threshold), _COMPARED[alarm.comparison_operator]
         state = "INSUFFICIENT_DATA"
         if value is not None:
-            state = "ALARM" if compared(value, float(alarm.threshold)) else "OK"
+            state = "ALARM" if compared(value, limit) else "OK"
         if state != alarm.state_value:
             alarm.update_state(f"The value is {value}", "{}", state)
-        if state == "ALARM" and alarm.actions_enabled:
+        if value is not None and state == "ALARM" and alarm.actions_enabled:
             for arn in alarm.alarm_actions:
                 policy = backend.policies.get(arn.rpartition(":policyName/")[2])
-                done |= bool(policy) and _step(backend, policy, value - float(alarm.threshold))
+                done |= bool(policy) and _step(backend, policy, value - limit)
     return done
 
 
@@ -294,7 +268,7 @@ def _evaluated(expression: str, names: Mapping[str, Any]) -> float | None:
     """CloudWatch's metric math is Python's, for single values; what needs missing data is None."""
     words = re.sub(r"\b(AND|OR)\b", lambda word: word[0].lower(), expression)
     try:
-        return float(eval(words, dict(_FUNCTIONS), dict(names)))  # noqa: S307 # a test's own words
+        return float(eval(words, dict(_FUNCTIONS), dict(names)))  # a test's own words
     except TypeError:
         return None
 

@@ -133,7 +133,9 @@ def alarm_of(queries: list[dict[str, Any]]) -> Any:
     kept = []
     for query in queries:
         asked = query.get("MetricStat", {}).get("Metric", {})
-        of = [SimpleNamespace(name=d["Name"], value=d["Value"]) for d in asked.get("Dimensions", ())]
+        of = [
+            SimpleNamespace(name=d["Name"], value=d["Value"]) for d in asked.get("Dimensions", ())
+        ]
         metric = Metric(asked.get("Namespace", ""), asked.get("MetricName", ""), of)
         stat = SimpleNamespace(metric=metric) if asked else None
         words = {"id": query["Id"], "expression": query.get("Expression"), "metric_stat": stat}
