@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from tests.testbed import metadata, queues, scaling
+from tests.testbed import metadata, queues, roles, scaling
 from tests.testbed.host import EDGE, Host, Identity, Rule, network_up, sweep
 from tests.testbed.machine import STATE, identity, log, save
 from tests.testbed.tokens import remembering
@@ -244,7 +244,8 @@ def serve() -> None:
     (STATE / "hosts").mkdir(parents=True, exist_ok=True, mode=0o700)
     network_up()
     hypervisor, stopping = Hypervisor(f"http://127.0.0.1:{PORT}"), threading.Event()
-    app = hypervisor.middleware(remembering(DomainDispatcherApplication(create_backend_app)))
+    moto = remembering(DomainDispatcherApplication(create_backend_app))
+    app = hypervisor.middleware(roles.checking(moto, metadata.issued))
     servers = [make_server(address, PORT, app, threaded=True) for address in ("127.0.0.1", EDGE)]
 
     def stop(*_: object) -> None:

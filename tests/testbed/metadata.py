@@ -24,6 +24,8 @@ _NEW_NETWORK = 0x40000000
 Answers = Callable[[str], str | None]
 """What is under a path below /latest/meta-data/; None if nothing."""
 
+issued: dict[str, str] = {}
+"""The role of each key that was given."""
 _running: dict[str, "_Server"] = {}
 
 
@@ -52,7 +54,8 @@ def about(
         if path == "spot/instance-action":
             return notice.read_text() if notice.exists() else None
         if path.startswith(_ROLE) and (name := role()):
-            return {"": name, name: _credentials(datetime.now(UTC))}.get(path.removeprefix(_ROLE))
+            made = _credentials(datetime.now(UTC), name) if path == _ROLE + name else None
+            return name if path == _ROLE else made
         zone = instance["Placement"]["AvailabilityZone"]
         fixed = {
             "instance-id": instance["InstanceId"],
@@ -65,13 +68,15 @@ def about(
     return answer
 
 
-def _credentials(now: datetime) -> str:
+def _credentials(now: datetime, role: str) -> str:
     """Of a role, as the service words them."""
+    key_id = f"ASIA{secrets.token_hex(8).upper()}"
+    issued[key_id] = role
     fields = {
         "Code": "Success",
         "LastUpdated": _stamp(now),
         "Type": "AWS-HMAC",
-        "AccessKeyId": f"ASIA{secrets.token_hex(8).upper()}",
+        "AccessKeyId": key_id,
         "SecretAccessKey": secrets.token_urlsafe(30),
         "Token": secrets.token_urlsafe(60),
         "Expiration": _stamp(now + CREDENTIALS_FOR),

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from offload.drivers.aws.fleet import policies
-from tests.testbed import hypervisor, queues, scaling
+from tests.testbed import hypervisor, queues, roles, scaling
 from tests.testbed.hypervisor import Hypervisor
 from tests.testbed.tokens import remembering
 
@@ -117,6 +117,43 @@ def test_a_host_that_does_not_come_up_is_switched_on_again(
         for job in list(here._jobs.values()):
             job.join()
     assert host.said == ["boot", "off", "boot", "off", "boot"]
+
+
+KEY = "AWS4-HMAC-SHA256 Credential={}/20261130/us-west-2/{}/aws4_request"
+
+
+def asked_by_role(
+    monkeypatch: pytest.MonkeyPatch, service: str, path: str = "/", body: bytes = b"", **more: str
+) -> str:
+    """The status of what an instance of a fleet asks for, whose key is `ASIA1`."""
+    arn = f"arn:aws:iam::{roles.ACCOUNT}:role/a"
+    statements = policies.may(arn, "us-west-2", "photos", "offload-fleet-a")["Statement"]
+    monkeypatch.setattr(roles, "_statements", lambda _role: statements)
+    said: list[str] = []
+    environ = {
+        "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "PATH_INFO": path,
+        "HTTP_AUTHORIZATION": KEY.format("ASIA1", service), "REQUEST_METHOD": "GET", **more,
+    }  # fmt: skip
+    app = roles.checking(Ec2(), {"ASIA1": "a"})
+    list(app(environ, lambda status, _headers: said.append(status)))
+    return said[0]
+
+
+def test_an_instance_may_do_what_the_policies_of_its_role_say_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def receive(queue: str) -> str:
+        body = f'{{"QueueUrl": "http://127.0.0.1/1/{queue}"}}'.encode()
+        target = {"HTTP_X_AMZ_TARGET": "AmazonSQS.ReceiveMessage"}
+        return asked_by_role(monkeypatch, "sqs", "/", body, **target)
+
+    assert receive("offload-fleet-a") == "200 OK"
+    assert receive("offload-fleet-b") == "403 Forbidden"
+    put = {"REQUEST_METHOD": "PUT"}
+    assert asked_by_role(monkeypatch, "s3", "/photos/in/1/0") == "200 OK"
+    assert asked_by_role(monkeypatch, "s3", "/photos/in/1/0", **put) == "403 Forbidden"
+    assert asked_by_role(monkeypatch, "s3", "/photos/rows/1/0.json", **put) == "200 OK"
+    assert asked_by_role(monkeypatch, "s3", "/photos/fleet.json") == "403 Forbidden"
 
 
 @dataclass
