@@ -123,7 +123,7 @@ KEY = "AWS4-HMAC-SHA256 Credential={}/20261130/us-west-2/{}/aws4_request"
 
 
 def asked_by_role(
-    monkeypatch: pytest.MonkeyPatch, service: str, path: str = "/", body: bytes = b"", **more: str
+    monkeypatch: pytest.MonkeyPatch, service: str, path: str = "/", body: bytes = b"", **more: Any
 ) -> str:
     """The status of what an instance of a fleet asks for, whose key is `ASIA1`."""
     arn = f"arn:aws:iam::{roles.ACCOUNT}:role/a"
@@ -149,7 +149,7 @@ def test_an_instance_may_do_what_the_policies_of_its_role_say_and_no_more(
 
     assert receive("offload-fleet-a") == "200 OK"
     assert receive("offload-fleet-b") == "403 Forbidden"
-    put = {"REQUEST_METHOD": "PUT"}
+    put: dict[str, Any] = {"REQUEST_METHOD": "PUT"}
     assert asked_by_role(monkeypatch, "s3", "/photos/in/1/0") == "200 OK"
     assert asked_by_role(monkeypatch, "s3", "/photos/in/1/0", **put) == "403 Forbidden"
     assert asked_by_role(monkeypatch, "s3", "/photos/rows/1/0.json", **put) == "200 OK"
