@@ -5,7 +5,18 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from offload.cli import advise, config, detect, doctor, drop, experiment, models, profile, serve
+from offload.cli import (
+    advise,
+    config,
+    detect,
+    doctor,
+    drop,
+    experiment,
+    fleet,
+    models,
+    profile,
+    serve,
+)
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete
 from offload.cli.parsing.configured import ConfiguredGroup
@@ -19,12 +30,14 @@ _PANELS: dict[str, dict[str, Any]] = {
         "serve": serve.serve,
         "drop": drop.drop,
         "results": drop.results,
+        "work": fleet.work,
     },
     "Decide": {"profile": profile.app, "advise": advise.advise, "accuracy": advise.accuracy},
     "Study": {"experiment": experiment.experiment, "report": experiment.report},
     "Machines": {
         "provision": provision.app,
         "machines": machines.machines,
+        "fleet": fleet.fleet,
         "start": machines.start,
         "stop": machines.stop,
         "down": machines.down,

@@ -1,17 +1,15 @@
 """Pictures that were dropped into a bucket, each of which becomes a row of a table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from offload.domain import typed
-from offload.domain.errors import ImageError
-from offload.domain.results import Row, with_detections
+from offload.domain.results import Row
 from offload.domain.timing import Clock
-from offload.domain.vision import Image, Selection
+from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.aws.drops import Drop, DropBox, told
-from offload.drivers.images import image_files
-from offload.service import wire
+from offload.service import rows, wire
 from offload.service.function.answering import Engine, no_call
 from offload.service.function.call import Reply
 
@@ -49,14 +47,10 @@ class DroppedPictures:
 
     def _row(self, drop: Drop, box: DropBox) -> Row:
         """What a picture is: what is wrong with it is in its row, and not tried again."""
-        model, began_s = self.info.model, self.clock()
+        model, selection = self.info.model, Selection(min_score=self.info.min_score)
         row = Row(drop.path, model.name, model.sha256, self.where)
-        try:
-            data = box.fetched(drop)
-            row = image_files.described(row, data)
-            read_s = self.clock() - began_s
-            selection = Selection(min_score=self.info.min_score)
-            found = self.engine.detect(Image(drop.path, data), selection)
-        except ImageError as error:
-            return replace(row, error=str(error))
-        return with_detections(row, found, read_s)
+
+        def detect(image: Image) -> Detections:
+            return self.engine.detect(image, selection)
+
+        return rows.made(row, lambda: box.fetched(drop), detect, self.clock)

@@ -98,7 +98,7 @@ class AutoScalingGroup:
             if _LAUNCH not in each.get("Description", ""):
                 continue
             if each["StatusCode"] == "Failed":
-                return _failure(str(each.get("StatusMessage", "")))
+                return failure(str(each.get("StatusMessage", "")))
             if each["StatusCode"] == "Successful":
                 break
         return None
@@ -135,8 +135,8 @@ def _machine(listed: Mapping[str, Any], known: Mapping[str, Any]) -> FleetMachin
     )
 
 
-def _failure(message: str) -> OffloadError:
-    """What EC2 said to the group, as if it had said it to us."""
+def failure(message: str) -> OffloadError:
+    """Why a machine did not come, as EC2 said it to the group: as if it had said it to us."""
     from botocore.exceptions import ClientError
 
     message = message.partition(" Launching EC2 instance failed")[0]

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from offload.domain.errors import PlaceUnavailable
@@ -18,17 +18,19 @@ from offload.drivers.aws.tagging import tagged, tags_of
 
 _TRIES, _LOOK_S = 300, 2.0
 _LIVING = ("pending", "running", "stopping", "shutting-down", "stopped")
-_THERE = ("AlreadyExists",)
 _NO_TEMPLATE = (
     "InvalidLaunchTemplateName.NotFoundException",
     "InvalidLaunchTemplateId.NotFound",
     "InvalidLaunchTemplateId.VersionNotFound",
 )
-_UNKNOWN = ("nstance profile", "nstanceProfile", "does not exist", "attempting to assume role")
+_UNKNOWN = ("Instance Profile", "nstanceProfile", "does not exist", "attempting to assume role")
 """What Auto Scaling says of a launch template whose instance profile or security group it does not
 know yet, and of its own role just after its first group.
 """
-_USED = ("still uses it",)
+_NO_MACHINE = ("InvalidInstanceID.NotFound",)
+_HANDED_ON = {"PropagateAtLaunch": True}
+"""Of the group's tags, which its machines have too."""
+_USED, _BUSY = ("still uses it",), ("in progress",)
 
 
 class MachineParts:
@@ -43,15 +45,13 @@ class MachineParts:
 
     def security_group(self, vpc: str, tags: Mapping[str, str]) -> str:
         """The id of the security group in a network that lets nothing in, made if there is none."""
-        if found := self._security_group(vpc):
-            return str(found["GroupId"])
+        for there in self._security_groups(vpc):
+            return str(there["GroupId"])
         made = self._call(
-            "ec2", "create_security_group", fine=["InvalidGroup.Duplicate"], GroupName=self.title,
-            Description="Machines of a fleet of offload", VpcId=vpc,
+            "ec2", "create_security_group", GroupName=self.title, VpcId=vpc,
+            Description="Machines of a fleet of offload",
             TagSpecifications=[tagged("security-group", tags)],
         )  # fmt: skip
-        if not made:  # by somebody else at the same moment
-            made = self._security_group(vpc) or {}
         with calls.explaining():  # AWS' left hand is slow to hear of the right
             waiter = self._clients("ec2").get_waiter("security_group_exists")
             waiter.wait(GroupIds=[made["GroupId"]])
@@ -98,8 +98,10 @@ class MachineParts:
         if it is asked for otherwise. All are on demand, or the first so many of them and the others
         at spot prices. The group ends none, as each leaves by itself.
         """
-        self._ended(unless=self._group())
         there = self._group()
+        if there is not None and there.get("Status"):  # it is being removed
+            self._end_machines()
+            there = None
         wanted = {
             "AutoScalingGroupName": self.title,
             "MinSize": 0,
@@ -108,24 +110,16 @@ class MachineParts:
             "VPCZoneIdentifier": ",".join(subnets),
             "NewInstancesProtectedFromScaleIn": True,
         }
-        marked = [
-            {**pair, "PropagateAtLaunch": True, "ResourceType": "auto-scaling-group",
-             "ResourceId": self.title}
-            for pair in pairs(tags)
-        ]  # fmt: skip
-        asking = self._clients("autoscaling")
+        operation, asking = "update_auto_scaling_group", self._clients("autoscaling")
         if there is None:
-            patience.call_once_known(
-                asking, "create_auto_scaling_group", _UNKNOWN, self._pause, DesiredCapacity=0,
-                Tags=marked, **wanted,
-            )  # fmt: skip
-        else:
-            patience.call_once_known(
-                asking, "update_auto_scaling_group", _UNKNOWN, self._pause, **wanted
-            )
-        # It would end machines in one zone for new ones in another, and count where there are none.
+            operation = "create_auto_scaling_group"
+            named = pairs({"Name": self.title, **tags})
+            wanted |= {"DesiredCapacity": 0, "Tags": [{**each, **_HANDED_ON} for each in named]}
+        patience.call_once_known(asking, operation, _UNKNOWN, self._pause, **wanted)
         name = {"AutoScalingGroupName": self.title}
+        # Rebalancing ends machines in one zone for new ones in another.
         calls.call(asking, "suspend_processes", ScalingProcesses=["AZRebalance"], **name)
+        # The alarm needs to know how many machines are wanted.
         calls.call(asking, "enable_metrics_collection", Granularity="1Minute", **name)
 
     def growth(self, enough: int, start_s: int, tags: Mapping[str, str]) -> None:
@@ -147,23 +141,21 @@ class MachineParts:
             Metrics=backlog(self.title, enough), Tags=pairs(tags),
         )  # fmt: skip
 
-    def tags(self) -> dict[str, tuple[str, Mapping[str, str]]]:
-        """What there is of it: by its kind what AWS calls it, and its tags; in the order to remove
-        it in.
+    def found(self) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+        """What there is of it, in the order to remove it in: its kind, what AWS calls it, and its
+        tags.
         """
-        found: dict[str, tuple[str, Mapping[str, str]]] = {}
         alarms = self._call("cloudwatch", "describe_alarms", AlarmNames=[self.title])
         for alarm in alarms.get("MetricAlarms", ()):
             asked = {"ResourceARN": alarm["AlarmArn"]}
-            found["alarm"] = (self.title, tags_of(self._call(
-                "cloudwatch", "list_tags_for_resource", **asked)))  # fmt: skip
+            said = self._call("cloudwatch", "list_tags_for_resource", **asked)
+            yield "alarm", self.title, tags_of(said)
         if (group := self._group()) is not None:
-            found["group of machines"] = (self.title, tags_of(group))
+            yield "group of machines", self.title, tags_of(group)
         if (template := self._template()) is not None:
-            found["launch template"] = (str(template["LaunchTemplateId"]), tags_of(template))
-        if security := self._security_group():
-            found["security group"] = (str(security["GroupId"]), tags_of(security))
-        return found
+            yield "launch template", str(template["LaunchTemplateId"]), tags_of(template)
+        for each in self._security_groups():
+            yield "security group", str(each["GroupId"]), tags_of(each)
 
     def remove(self, kind: str, key: str) -> None:
         """Remove it; if it is gone already, all the better."""
@@ -174,24 +166,25 @@ class MachineParts:
                 )
             case "group of machines":
                 if (group := self._group()) is not None and not group.get("Status"):
-                    self._call(
-                        "autoscaling", "delete_auto_scaling_group", AutoScalingGroupName=key,
-                        ForceDelete=True,
+                    patience.call_once_known(
+                        self._clients("autoscaling"), "delete_auto_scaling_group", _BUSY,
+                        self._pause, AutoScalingGroupName=key, ForceDelete=True,
                     )  # fmt: skip
-                self._ended()
+                self._end_machines()
             case "launch template":
                 self._call("ec2", "delete_launch_template", fine=_NO_TEMPLATE, LaunchTemplateId=key)
             case "security group":
-                self._ended()  # a machine has it as long as it is not quite gone
+                self._end_machines()  # one has it as long as it is not quite gone
                 patience.call_once_known(
                     self._clients("ec2"), "delete_security_group", _USED, self._pause,
                     fine=["InvalidGroup.NotFound"], GroupId=key,
                 )  # fmt: skip
 
-    def _ended(self, unless: Mapping[str, Any] | None = None) -> None:
-        """Wait until the group is gone and its machines are; not where there is one that stays."""
-        if unless is not None and not unless.get("Status"):
-            return
+    def _end_machines(self) -> None:
+        """Wait until the group is gone, with its machines: those that outlive it are ended."""
+        group, ids = self._group(), [each["InstanceId"] for each in self.living()]
+        if ids and (group is None or group.get("Status")):
+            self._call("ec2", "terminate_instances", fine=_NO_MACHINE, InstanceIds=ids)
         for _ in range(_TRIES):
             if self._group() is None and not self.living():
                 return
@@ -219,12 +212,11 @@ class MachineParts:
         found = self._call("ec2", "describe_launch_templates", fine=_NO_TEMPLATE, **names)
         return next(iter(found.get("LaunchTemplates", ())), None)
 
-    def _security_group(self, vpc: str | None = None) -> dict[str, Any] | None:
+    def _security_groups(self, vpc: str | None = None) -> Iterator[dict[str, Any]]:
         wanted = {"group-name": self.title} | ({"vpc-id": vpc} if vpc else {})
         filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
         ec2 = self._clients("ec2")
-        listed = calls.each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
-        return next(listed, None)
+        return calls.each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
 
     def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
         return calls.call(self._clients(service), operation, **asked)
@@ -241,12 +233,10 @@ def _launch(
         data.pop("CreditSpecification", None)
     for card in data["NetworkInterfaces"]:
         card.pop("SubnetId", None)
-    kinds = ("instance", "volume", "network-interface")
-    named = {"Name": tags["Name"]} if "Name" in tags else {}
     return data | {
         "IamInstanceProfile": {"Name": profile},
         "UserData": base64.b64encode(script.encode()).decode(),
-        "TagSpecifications": [tagged(kind, {**named, **tags}) for kind in kinds],
+        "TagSpecifications": [tagged(kind, tags) for kind in ("volume", "network-interface")],
     }
 
 

@@ -4,7 +4,6 @@ All carry our tag; by that and by their names they are found again, and what lac
 Every method may raise OffloadError: AWS refuses, with a reason.
 """
 
-import functools
 import json
 import os
 import time
@@ -15,16 +14,17 @@ from typing import Any
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.fleets import FleetInfo
 from offload.domain.machines import OWNER, Machine, Offer, Resource
-from offload.drivers.aws import account, calls, patience
+from offload.drivers.aws import calls, patience
 from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.ec2 import described
+from offload.drivers.aws.fleet import asking
 from offload.drivers.aws.fleet.asking import NO_QUEUE
 from offload.drivers.aws.fleet.machines import MachineParts
 from offload.drivers.aws.fleet.objects import S3Store, bucket_name, read_info, write_info
 from offload.drivers.aws.fleet.policies import IMAGES, ROWS, looks, may
+from offload.drivers.aws.fleet.roles import InstanceRole
 from offload.drivers.aws.fleet.template import Boot
-from offload.drivers.aws.function_policies import assumed_by, pairs
 from offload.drivers.aws.iam import Answer
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.aws.repositories import Repository
@@ -36,7 +36,6 @@ MARK = "offload:fleet"
 _KEPT_DAYS = 7
 _DAY_S = 86400
 _HIDDEN_S, _MOST_RECEIVES = 60, 4
-_THERE = ("EntityAlreadyExists",)
 _NONE = ("NoSuchEntity", "RepositoryNotFoundException")
 _JUST_GONE = ("60 seconds",)
 """What SQS says of a queue whose name was one that was deleted within a minute."""
@@ -49,7 +48,7 @@ class FleetSpec:
     prices or not, which run the container `image`. None leaves the instance profile to us, and no
     subnets mean those of the default network. The first `on_demand` are so in a fleet at spot
     prices too. Without anybody who decides how many there are, one more comes where `enough` images
-    are ahead of each; that takes `start_s`.
+    are ahead of each core; that takes `start_s`. A job keeps fewer in the queue, and decides.
     """
 
     name: str
@@ -60,7 +59,7 @@ class FleetSpec:
     instance_profile: str | None = None
     subnets: tuple[str, ...] = ()
     on_demand: int = 0
-    enough: int = 100
+    enough: int = 50
     start_s: int = 120
 
 
@@ -87,13 +86,7 @@ class FleetParts:
     @classmethod
     def connected(cls, region: str | None = None, profile: str | None = None) -> "FleetParts":
         """The account and region of AWS' standard configuration, or those that are named."""
-        session = account.session(region, profile)
-        where = account.region(session)
-        return cls(functools.cache(functools.partial(account.client, session)), where)
-
-    def marks(self, name: str) -> Mapping[str, str]:
-        """The tags of everything that belongs to a fleet, and that this computer makes."""
-        return marks(name)
+        return cls(*asking.connected(region, profile))
 
     def info(self, name: str) -> FleetInfo | None:
         """What a fleet says that it is; None if there is none, or it was not completed.
@@ -148,18 +141,19 @@ class FleetParts:
         not there, and changed that is asked for otherwise.
         """
         name, parts, offer = spec.name, self._machines(spec.name), spec.offers[0]
-        bucket = self.bucket(name, tags)
-        queue_url, dead_url = self.queues(name, tags)
-        profile = spec.instance_profile or self.instance_profile(name, tags)
+        bucket = self._bucket(name)
+        bucket.make(tags, _KEPT_DAYS, (IMAGES, ROWS))
+        queue_url, dead_url = self._queues(name, tags)
+        profile = spec.instance_profile or self._instance_profile(name, tags)
         group = parts.security_group(offer.vpc, tags)
-        boot = self._boot(spec, queue_url, dead_url, bucket)
+        boot = self._boot(spec, queue_url, dead_url, bucket.name)
         template = parts.template(spec.offers, group, profile, boot.user_data(), tags)
         types = [each.spec.instance_type for each in spec.offers]
         subnets = spec.subnets or parts.subnets(offer.vpc)
         on_demand = spec.on_demand if spec.spot else None
         parts.group(template, types, subnets, spec.most, on_demand, tags)
-        parts.growth(spec.enough, spec.start_s, tags)
-        return bucket, queue_url, dead_url
+        parts.growth(spec.enough * offer.vcpus, spec.start_s, tags)
+        return bucket.name, queue_url, dead_url
 
     def _boot(self, spec: FleetSpec, queue_url: str, dead_url: str, bucket: str) -> Boot:
         registry = spec.image.partition("/")[0]
@@ -177,13 +171,7 @@ class FleetParts:
             endpoint=os.environ.get("AWS_ENDPOINT_URL"),
         )
 
-    def bucket(self, name: str, tags: Mapping[str, str]) -> str:
-        """Where images wait and rows stay, for a week at most; made if it is not there."""
-        bucket = self._bucket(name)
-        bucket.make(tags, _KEPT_DAYS, (IMAGES, ROWS))
-        return bucket.name
-
-    def queues(self, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
+    def _queues(self, name: str, tags: Mapping[str, str]) -> tuple[str, str]:
         """The URLs of the queue of images, and of that of what was given up; made if they are not
         there.
         """
@@ -202,41 +190,23 @@ class FleetParts:
 
     def _queue(self, title: str, wanted: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         sqs = self._clients("sqs")
-        made = patience.call_once_known(
+        # One that is there is not asked for again: CreateQueue compares all that is said of it.
+        there = calls.call(sqs, "get_queue_url", fine=NO_QUEUE, QueueName=title)
+        there = there or patience.call_once_known(
             sqs, "create_queue", _JUST_GONE, self._pause, QueueName=title, tags=dict(tags)
         )
-        url = str(made["QueueUrl"])
         attributes = {key: str(value) for key, value in wanted.items()}
-        calls.call(sqs, "set_queue_attributes", QueueUrl=url, Attributes=attributes)
-        return url
-
-    def instance_profile(self, name: str, tags: Mapping[str, str]) -> str:
-        """What its machines are, so that they may use what is the fleet's and nothing else; made if
-        it is not there.
-        """
-        try:
-            return self._instance_profile(name, tags)
-        except NotAllowed as error:
-            raise PlaceUnavailable(str(error), hint=_OWN_ROLE) from error
+        calls.call(sqs, "set_queue_attributes", QueueUrl=there["QueueUrl"], Attributes=attributes)
+        return str(there["QueueUrl"])
 
     def _instance_profile(self, name: str, tags: Mapping[str, str]) -> str:
-        role = self._role_name(name)
-        assumes = json.dumps(assumed_by("ec2.amazonaws.com"))
-        self._call(
-            "iam", "create_role", fine=_THERE, RoleName=role, AssumeRolePolicyDocument=assumes,
-            Tags=pairs(tags),
-        )  # fmt: skip
-        arn = str(self._call("iam", "get_role", RoleName=role)["Role"]["Arn"])
-        policy = json.dumps(may(arn, self.region, self._bucket(name).name, called(name)))
-        self._call(
-            "iam", "put_role_policy", RoleName=role, PolicyName="fleet", PolicyDocument=policy
-        )
-        profile = {"InstanceProfileName": role}
-        self._call("iam", "create_instance_profile", fine=_THERE, Tags=pairs(tags), **profile)
-        there = self._call("iam", "get_instance_profile", **profile)["InstanceProfile"]
-        if not there["Roles"]:
-            self._call("iam", "add_role_to_instance_profile", RoleName=role, **profile)
-        return role
+        """What its machines are, so that they may use what is the fleet's, and nothing else."""
+        role, bucket = self._role(name), self._bucket(name).name
+        try:
+            role.make(lambda arn: may(arn, self.region, bucket, called(name)), tags)
+        except NotAllowed as error:
+            raise PlaceUnavailable(str(error), hint=_OWN_ROLE) from error
+        return role.name
 
     def resources(self, name: str) -> Iterator[Resource]:
         """What there is of a fleet and carries our tag, in the order to remove it in."""
@@ -246,13 +216,8 @@ class FleetParts:
 
     def _found(self, name: str) -> Iterator[tuple[str, str, Mapping[str, str]]]:
         """What there is that is called like a fleet's: of which kind, its name and its tags."""
-        for kind, (key, tags) in self._machines(name).tags().items():
-            yield kind, key, tags
-        role = self._role_name(name)
-        if said := self._call("iam", "get_instance_profile", fine=_NONE, InstanceProfileName=role):
-            yield "instance profile", role, tags_of(said["InstanceProfile"])
-        if said := self._call("iam", "get_role", fine=_NONE, RoleName=role):
-            yield "role", role, tags_of(said["Role"])
+        yield from self._machines(name).found()
+        yield from self._role(name).found()
         for url in self._queue_urls(name):
             said = self._call("sqs", "list_queue_tags", fine=NO_QUEUE, QueueUrl=url)
             yield "queue", url, said.get("Tags", {})
@@ -280,14 +245,8 @@ class FleetParts:
         """
         key = resource.id
         match resource.kind:
-            case "instance profile":
-                self._remove_profile(key)
-            case "role":
-                listed = self._call("iam", "list_role_policies", fine=_NONE, RoleName=key)
-                for policy in listed.get("PolicyNames", ()):
-                    named = {"RoleName": key, "PolicyName": policy}
-                    self._call("iam", "delete_role_policy", fine=_NONE, **named)
-                self._call("iam", "delete_role", fine=_NONE, RoleName=key)
+            case "instance profile" | "role":
+                InstanceRole(self._clients, key).remove(resource.kind)
             case "queue":
                 self._call("sqs", "delete_queue", fine=NO_QUEUE, QueueUrl=key)
             case "bucket":
@@ -296,14 +255,6 @@ class FleetParts:
                 Repository(self._clients, key).remove()
             case kind:
                 self._machines(resource.name).remove(kind, key)
-
-    def _remove_profile(self, name: str) -> None:
-        named = {"InstanceProfileName": name}
-        there = self._call("iam", "get_instance_profile", fine=_NONE, **named)
-        for role in there.get("InstanceProfile", {}).get("Roles", ()):
-            asked = {"RoleName": role["RoleName"], **named}
-            self._call("iam", "remove_role_from_instance_profile", fine=_NONE, **asked)
-        self._call("iam", "delete_instance_profile", fine=_NONE, **named)
 
     def permissions(self, name: str) -> dict[str, Answer]:
         """Each permission that looking for a fleet and what is its own takes. Nothing is done."""
@@ -326,8 +277,9 @@ class FleetParts:
         account_id = self._call("sts", "get_caller_identity")["Account"]
         return Bucket(self._clients, bucket_name(name, account_id, self.region), self.region)
 
-    def _role_name(self, name: str) -> str:
-        return f"{called(name)}-{self.region}"  # roles are of all regions
+    def _role(self, name: str) -> InstanceRole:
+        # Roles are of all regions.
+        return InstanceRole(self._clients, f"{called(name)}-{self.region}", self._pause)
 
     def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
         return calls.call(self._clients(service), operation, **asked)
