@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from offload.domain.errors import UsageError
-from offload.domain.events import Stop
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import Image, Selection
 from offload.drivers.aws.fleet.asking import connected
@@ -75,7 +74,7 @@ def run(
         member = Ec2Member.here(clients, os.environ)
         name = member.id if member else os.uname().nodename
         # A machine of a fleet waits for what may yet be allowed; a person wants to know at once.
-        ask = Insisting(Stop(), IDLE_S if member else 0.0, context.reporter, context.clock)
+        ask = Insisting(context.stop, IDLE_S if member else 0.0, context.reporter, context.clock)
         answering = Answering(
             queue=queues(errand.queue),
             dead=queues(errand.dead),
@@ -89,4 +88,4 @@ def run(
             ask=ask,
         )
         announce(Working(queue_name(errand.queue), engine.model, engine.slots, name))
-        QueueWorker(answering, context.stop, member, errand.stay).run()
+        QueueWorker(answering, member, errand.stay).run()

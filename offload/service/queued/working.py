@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from offload.domain.errors import OffloadError
-from offload.domain.events import Stop
 from offload.drivers.host.capture import Captured
 from offload.service.queued.answering import Answering
 from offload.service.queued.insisting import EndedError, Insisting
@@ -22,7 +21,7 @@ PER_SLOT = 2
 _WAIT_S, _LOOK_S = 5, 0.5
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _InHand:
     message: Message
     since_s: float
@@ -31,17 +30,16 @@ class _InHand:
 
 @dataclass(slots=True)
 class QueueWorker:
-    """Has `answering` answer the messages of its queue. `asked` tells that it is to end; `member`
-    is its machine, which leaves its group when nothing comes any more, None where it has none; with
+    """Has `answering` answer the messages of its queue, until that is to stop asking. `member` is
+    its machine, which leaves its group when nothing comes any more, None where it has none; with
     `stay` it waits for more.
     """
 
     answering: Answering
-    asked: Stop
     member: Member | None
     stay: bool = False
-    _in_hand: dict[str, _InHand] = field(default_factory=dict)
-    _last_s: float = 0.0
+    _in_hand: list[_InHand] = field(default_factory=list)
+    _empty_s: float | None = None
     _resting: bool = False
 
     @property
@@ -75,7 +73,7 @@ class QueueWorker:
 
     def _rounds_on(self) -> bool:
         """Work until it ends; whether something came at the last moment, so that it goes on."""
-        self._last_s, self._resting = self.ask.clock(), False
+        self._empty_s, self._resting = None, False
         ends = [Captured() for _ in range(PER_SLOT * self.answering.slots)]
         threads = [threading.Thread(target=self._slot, args=[end], daemon=True) for end in ends]
         for thread in threads:
@@ -87,24 +85,29 @@ class QueueWorker:
         finally:
             if not self._resting:
                 self.ask.stop.ask()
-            for each in list(self._in_hand.values()):
+            for each in list(self._in_hand):
                 self._give_back(each.message)
         for end in ends:
             end.again()
-        return self._resting and self.ask.clock() - self._last_s < IDLE_S
+        return self._resting and not self._idle
+
+    @property
+    def _idle(self) -> bool:
+        """Whether the queue was empty for long, as far as is known, and nothing is in hand."""
+        empty_s = self._empty_s
+        waited = empty_s is not None and self.ask.clock() - empty_s >= IDLE_S
+        return waited and not self._in_hand
 
     def _look(self) -> None:
         """See whether it is to end, and keep what is in hand."""
-        now_s = self.ask.clock()
         if not self.ask.stop and self.member and (notice := self.member.notice()):
             self.ask.reporter.note(f"Ends with what is in progress: {notice}")
             self.ask.stop.ask()
-        if self.asked:
-            self.ask.stop.ask()
-        if not (self.stay or self._in_hand or now_s - self._last_s < IDLE_S or self._resting):
-            self.ask.reporter.note(f"Ends: nothing came for {IDLE_S:.0f} s")
+        if self._idle and not self.stay and not self._resting:
+            self.ask.reporter.note(f"Ends: no image came for {IDLE_S:.0f} s")
             self._resting = True
-        for each in list(self._in_hand.values()):
+        now_s = self.ask.clock()
+        for each in list(self._in_hand):
             if now_s - each.since_s > LONGEST_S:
                 raise OffloadError(f"An image is not done after {LONGEST_S:.0f} s.")
             if now_s - each.extended_s >= _EXTEND_S:
@@ -115,8 +118,14 @@ class QueueWorker:
     def _slot(self, end: Captured) -> None:
         with end, suppress(EndedError):
             while not (self.ask.stop or self._resting):
-                for message in self.ask(self.answering.queue.receive, 1, _WAIT_S):
+                began_s = self.ask.clock()
+                messages = self.ask(self.answering.queue.receive, 1, _WAIT_S)
+                for message in messages:
                     self._work(message)
+                if messages:
+                    self._empty_s = None
+                elif self._empty_s is None:
+                    self._empty_s = began_s
         if end.error is not None:
             self.ask.stop.ask()
 
@@ -124,12 +133,12 @@ class QueueWorker:
         if self.ask.stop:
             self._give_back(message)
             return
-        now_s = self._last_s = self.ask.clock()
-        self._in_hand[message.receipt] = _InHand(message, now_s, now_s)
+        now_s = self.ask.clock()
+        held = _InHand(message, now_s, now_s)
+        self._in_hand.append(held)
         with Captured() as end:
             self.answering.answer(message)
-        self._last_s = self.ask.clock()
-        del self._in_hand[message.receipt]
+        self._in_hand.remove(held)
         if end.error is not None:
             self._give_back(message)
         end.again()
