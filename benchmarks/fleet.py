@@ -6,9 +6,9 @@ costs beside its detection; images/s of 1 to 4 machines; what was predicted agai
 
 Each machine gets that share of a core, so that so many of them, the client and the bed have room
 on this computer: a rate is given as a share of that of one machine, times their number. Hosts of
-the bed boot in a second, and have the container image: those of EC2 take longer. Images are asked for
-through the place itself, as `offload detect --where fleet` does. The engine has to have the image
-that the tests build.
+the bed boot in a second, and have the container image: those of EC2 take longer. Images are asked
+for through the place itself, as `offload detect --where fleet` does. The engine has to have the
+image that the tests build.
 """
 
 import argparse
