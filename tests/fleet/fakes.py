@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,6 +62,11 @@ class FakeQueue:
         """It is done."""
         with self._there():
             self.held.pop(message.receipt, None)
+
+    def delete_all(self, messages: Sequence[Message]) -> None:
+        """They are done."""
+        for message in messages:
+            self.delete(message)
 
     def backlog(self) -> Backlog:
         """What it holds."""
@@ -157,6 +162,11 @@ class FakeStore:
         """Remove one."""
         self._check()
         self.objects.pop(key, None)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove several."""
+        for key in keys:
+            self.delete(key)
 
     def _check(self) -> None:
         if self.gone:

@@ -3,18 +3,24 @@ reaches beyond it.
 """
 
 import base64
+import hashlib
 import json
 import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from offload.drivers.aws.fleet.template import Boot
 
@@ -77,10 +83,10 @@ class Machine:
 
     here: Path
 
-    def boot(self, boot: Boot, worker: str) -> None:
-        """Have it run the script to its end."""
+    def boot(self, boot: Boot, worker: str, metadata: str = "http://169.254.169.254") -> None:
+        """Have it run the script to its end; its metadata service is at that address."""
         (self.here / "worker").write_text(worker)
-        script = boot.user_data()
+        script = boot.user_data().replace("http://169.254.169.254", metadata)
         for folder in ("/etc/offload", "/var/lib/cloud", "/run/offload", "/var/log/offload"):
             script = script.replace(folder, f"{self.here}{folder}")
         for folder in ("run", "var/log"):
@@ -194,6 +200,7 @@ def test_the_container_finds_the_roles_credentials_whole_at_any_time(machine: Ma
             said = json.loads(file.read_text())
             assert (said["Version"], said["SessionToken"]) == (1, TOKEN)
             seen += 1
+        time.sleep(0.001)
     assert seen
     assert credentials(machine) == {
         "access_key": "ASIAEXAMPLE", "secret_key": SECRET, "token": TOKEN,
@@ -228,6 +235,86 @@ def test_a_machine_that_gets_no_worker_to_run_leaves_the_group(machine: Machine)
     [left] = [words for words in machine.said("curl") if "Terminate" in words]
     assert "-d InstanceId=i-1 -d ShouldDecrementDesiredCapacity=true" in left
     assert BOOT.autoscaling_url in left
+
+
+class Aws(ThreadingHTTPServer):
+    """The metadata service, which wants a token of its own, and AWS, which wants signatures."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.signed: list[str] = []
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Of one request."""
+
+    server: Aws
+
+    def do_PUT(self) -> None:
+        """The metadata service's token."""
+        self.say(200, "imds-token")
+
+    def do_GET(self) -> None:
+        """What it says of a machine."""
+        known = {"/": "role", "/role": json.dumps(CREDENTIALS)}
+        known = {f"/iam/security-credentials{path}": text for path, text in known.items()}
+        known |= {"/instance-id": "i-1"}
+        text = known.get(self.path.removeprefix("/latest/meta-data"))
+        is_allowed = self.headers["X-aws-ec2-metadata-token"] == "imds-token"
+        self.say(200 if text and is_allowed else 404, text or "")
+
+    def do_POST(self) -> None:
+        """A request to AWS, if it is signed as boto3 would sign it."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        said = dict(
+            part.split("=", 1) for part in re.split("[ ,]+", self.headers["Authorization"])[1:]
+        )
+        names = said["SignedHeaders"].split(";")
+        service = said["Credential"].split("/")[3]
+        digest = hashlib.sha256(body).hexdigest()
+        headers = [f"{name}:{self.headers[name]}" for name in names]
+        canonical = "\n".join(["POST", self.path, "", *headers, "", ";".join(names), digest])
+        auth = SigV4Auth(Credentials("ASIAEXAMPLE", SECRET, TOKEN), service, BOOT.region)
+        request = AWSRequest("POST", "/")
+        request.context["timestamp"] = self.headers["X-Amz-Date"]
+        signature = auth.signature(auth.string_to_sign(request, canonical), request)
+        assert {"host", "x-amz-date", "x-amz-security-token"} <= {*names}
+        if signature == said["Signature"] and self.headers["X-Amz-Security-Token"] == TOKEN:
+            self.server.signed.append(f"{service} {self.headers['X-Amz-Target']} {body.decode()}")
+            told = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
+            self.say(200, json.dumps({"authorizationData": [{"authorizationToken": told}]}))
+        else:
+            self.say(403, "")
+
+    def say(self, status: int, text: str) -> None:
+        """An answer."""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_what: object) -> None:
+        """Nobody reads it."""
+
+
+def test_curl_asks_the_metadata_service_and_signs_as_aws_wants_it(machine: Machine) -> None:
+    (machine.here / "bin/curl").unlink()
+    with Aws() as aws:
+        threading.Thread(target=aws.serve_forever, args=[0.02], daemon=True).start()
+        boot = replace(BOOT, ecr_url=aws.url, autoscaling_url=aws.url)
+        machine.boot(boot, "exit 125", aws.url)
+        machine.wait()
+        aws.shutdown()
+    assert machine.file("password") == PASSWORD
+    login, left = aws.signed
+    assert login == "ecr AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken {}"
+    assert left == (
+        "autoscaling None Action=TerminateInstanceInAutoScalingGroup&Version=2011-01-01"
+        "&InstanceId=i-1&ShouldDecrementDesiredCapacity=true"
+    )
 
 
 def test_the_script_is_small_enough_and_valid() -> None:

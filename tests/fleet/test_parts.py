@@ -122,6 +122,12 @@ def test_what_belongs_to_somebody_else_is_left_alone(
     del spec
 
 
+def test_looking_takes_permissions_to_look_only(aws: Account) -> None:
+    clients = Clients(aws)
+    assert set(parts(clients).permissions(NAME).values()) == {"allowed"}
+    assert clients.made == []
+
+
 def test_the_same_again_changes_nothing(aws: Account, fleet: FleetParts, spec: FleetSpec) -> None:
     first = fleet.bring_up(spec, marks(NAME))
     before = (group(aws), versions(aws))

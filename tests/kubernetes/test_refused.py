@@ -12,7 +12,7 @@ import pytest
 from tests.becoming import Done
 from tests.kubernetes.user import User, until
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 WITHIN_S = 60.0
 """Of seconds that are to be few: this only tells them from minutes."""

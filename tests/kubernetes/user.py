@@ -50,12 +50,16 @@ class User:
         self.ask("POST", "api/v1/namespaces", about)
 
     def end(self) -> None:
-        """Remove it, with all that is in it, at once."""
-        for pod in self.pods():
-            name = pod["metadata"]["name"]
-            self.ask("DELETE", self.path("pods", name), {"gracePeriodSeconds": 0})
+        """Remove it, with all that is in it, at once: the next one has its cores."""
         self.ask("DELETE", f"api/v1/namespaces/{self.namespace}")
-        until(lambda: not self.pods())  # the next one has their cores
+
+        def empty() -> bool:
+            pods = self.pods()
+            for pod in pods:  # those that a controller still made, too
+                self.kill(pod["metadata"]["name"])
+            return not pods
+
+        until(empty)
 
     def provision(self, *words: object, **options: Any) -> Done:
         """`offload provision kubernetes` with these words, to its end."""

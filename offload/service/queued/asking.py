@@ -5,6 +5,7 @@ import math
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -31,7 +32,8 @@ _POLL_MESSAGES, _POLL_S = 10, 20
 _MOST_ROW_BYTES = 50_000_000
 _LONGEST_PATH = 1000
 _FINISHERS = 16
-"""Answers that are seen to at a time: each takes two calls, to delete it and its image."""
+"""Answers that are seen to at a time: a row may have to be fetched."""
+_MOST_SWEPT = 1000
 _CLOSING_S = 5.0
 
 
@@ -92,6 +94,7 @@ class Asker:
         self._pause = pause
         self._numbers = itertools.count()
         self._waiting: dict[str, _Waiting] = {}
+        self._done: deque[str] = deque()
         self._counting = threading.Lock()
         self._pool = ThreadPoolExecutor(_FINISHERS, "answers")
         self._over = threading.Event()
@@ -151,6 +154,8 @@ class Asker:
             self._in_background(partial(self._answers.send, ""))  # wakes whoever waits for the next
             self.fail(Unanswered("it was no longer waited for"))
             self._pool.shutdown()
+            with suppress(OffloadError):
+                self._sweep()
             thread.join(_CLOSING_S)
 
     def fail(self, error: BaseException) -> None:
@@ -163,21 +168,31 @@ class Asker:
         for row_key in list(self._waiting):
             if (waiting := self._waiting.pop(row_key, None)) is not None:
                 _told(waiting.answer, error)
-                self._in_background(partial(self._store.delete, waiting.image_key))
+                self._done.append(waiting.image_key)
 
     def look(self) -> None:
-        """Look for the rows of images that have waited long, in the background."""
+        """Look for the rows of images that have waited long, and remove images that nobody needs
+        any more, in the background.
+        """
+        self._in_background(self._sweep)
         now_s = self._clock()
         for row_key, waiting in list(self._waiting.items()):
             if now_s - waiting.looked_s >= _LOOK_S:
                 waiting.looked_s = now_s
                 self._in_background(partial(self._look_for, row_key))
 
+    def _sweep(self) -> None:
+        while self._done:
+            with self._counting:
+                keys = [self._done.popleft() for _ in range(min(len(self._done), _MOST_SWEPT))]
+            if keys:
+                self._store.delete_all(keys)
+
     def _look_for(self, row_key: str) -> None:
         with suppress(OffloadError):
             data = self._store.get(row_key, _MOST_ROW_BYTES)
             if data is not None and (waiting := self._waiting.pop(row_key, None)) is not None:
-                self._finish(waiting, Result(VERSION, row_key, typed.loads(data)), None)
+                self._finish(waiting, Result(VERSION, row_key, typed.loads(data)))
 
     def _gather(self) -> None:
         with Captured() as caught:
@@ -189,6 +204,8 @@ class Asker:
                     continue
                 for message in messages:
                     self._take(message)
+                if messages:
+                    self._in_background(partial(self._answers.delete_all, messages))
         if caught.error is not None and not self._over.is_set():
             self.fail(caught.error)
 
@@ -200,26 +217,22 @@ class Asker:
             result = Result(0, "")
         waiting = self._waiting.pop(result.row_key, None) if result.version == VERSION else None
         if waiting is None:
-            self._in_background(partial(self._answers.delete, message))
             return
         now_s = self._clock()
         first = self.workers.get(result.worker)
         self.workers[result.worker] = Heard(result.slots, first.first_s if first else now_s, now_s)
-        self._in_background(partial(self._finish, waiting, result, message))
+        self._in_background(partial(self._finish, waiting, result))
 
-    def _finish(self, waiting: _Waiting, result: Result, message: Message | None) -> None:
-        """Tell who waits; then nothing of the image is needed any more."""
+    def _finish(self, waiting: _Waiting, result: Result) -> None:
+        """Tell who waits."""
         waited_s = self._clock() - waiting.sent_s
         with Captured() as caught:
             found = self._found(waiting, result, waited_s)
         with self._counting:
             self.answered += 1
         self.heard_s = self._clock()
+        self._done.append(waiting.image_key)
         _told(waiting.answer, caught.error or found)
-        if message is not None:
-            with suppress(OffloadError):
-                self._answers.delete(message)
-        self._store.delete(waiting.image_key)
 
     def _found(self, waiting: _Waiting, result: Result, waited_s: float) -> Detections:
         document = result.row

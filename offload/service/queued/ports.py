@@ -3,7 +3,7 @@
 Every method may raise OffloadError: it is refused, with a reason; Unanswered where nothing answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +32,9 @@ class Queue(Protocol):
     def delete(self, message: Message) -> None:
         """It is done; all the better if it is gone already."""
 
+    def delete_all(self, messages: Sequence[Message]) -> None:
+        """The same of several, which came together."""
+
     def backlog(self) -> Backlog:
         """What it holds."""
 
@@ -54,6 +57,9 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one; all the better if it is gone already."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """The same of several, 1000 at most."""
 
 
 class Group(Protocol):

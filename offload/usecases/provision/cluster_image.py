@@ -44,16 +44,12 @@ class Delivery:
     command: tuple[str, ...] = ()
 
 
-def delivery(
-    image: ModelImage, given: str | None, registry: str | None, cluster: Cluster | None
-) -> Delivery:
-    """How pods get the `image`, or the one that is `given`.
+def delivery(image: ModelImage, registry: str | None, cluster: Cluster | None) -> Delivery:
+    """How pods get the `image`.
 
     Raises:
         UsageError: there is no way.
     """
-    if given is not None:
-        return Delivery(given, None, "present")
     arch = _arch()
     if registry is not None:
         return Delivery(f"{registry}:{image.tag}-{arch}", arch, "pushed")
@@ -78,8 +74,6 @@ def deliver(
     Raises:
         OffloadError: it cannot be.
     """
-    if to.way == "present":
-        return
     repository, _, tag = to.name.rpartition(":")
     with engines() as engine:
         if not image.is_current(engine):

@@ -44,12 +44,12 @@ Told = Callable[[Resource], None]
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
     """What carrying out a wish means; `objects` are all but the Secret. `before` is the deployment
-    that is there, `cluster` None where none answers.
+    that is there, `cluster` None where none answers, `image` None where one is there.
     """
 
     options: ClusterOptions
     spec: DeploymentSpec
-    image: ModelImage
+    image: ModelImage | None
     delivery: Delivery
     objects: Sequence[Json]
     before: Json | None
@@ -93,9 +93,12 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
         before = cluster.get(provider.path_of(options.namespace, options.name))
     if before is not None:
         options = ClusterOptions(**_lasting(before, given))
-    model = source.chosen(options.model or context.settings.model, context.hub, None)
-    image = image_of(model, "server")
-    to = delivery(image, options.container_image, options.registry, cluster)
+    if options.container_image is not None:
+        image, to = None, Delivery(options.container_image, None, "present")
+    else:
+        model = source.chosen(options.model or context.settings.model, context.hub, None)
+        image = image_of(model, "server")
+        to = delivery(image, options.registry, cluster)
     running = before["spec"].get("replicas", 0) if before else 0
     spec = replace(options.spec(to), running=running)
     versions = [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)]
@@ -116,7 +119,7 @@ def _lasting(before: Json, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.keys() & {"registry", "container_image", "model"}:
         known -= {"container_image"}
     if "container_image" in given:
-        known -= {"registry"}
+        known -= {"registry", "model"}
     return {k: v for k, v in last.items() if k in known} | dict(given)
 
 
@@ -130,7 +133,7 @@ def carry_out(plan: ClusterPlan, context: Context) -> ClusterUp:
     assert cluster is not None
     began_s, patience = time.monotonic(), Waiter(context.stop)
     phases = Phases(time.monotonic, lambda phase: reporter.emit(PhaseBegan(phase)))
-    if _image_of(plan.before) != plan.delivery.name:
+    if plan.image is not None and _image_of(plan.before) != plan.delivery.name:
         deliver(plan.delivery, plan.image, context, phases)
     rollout = Rollout(cluster, spec.namespace, spec.name, check=patience.check)
     with phases.of(StartPhase.APPLIED):

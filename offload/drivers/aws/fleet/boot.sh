@@ -37,7 +37,8 @@ keep_credentials() {
 # AWS announces two minutes before that it takes a spot machine back.
 keep_notice() { local said; said=$(meta spot/instance-action) && printf '%s\n' "$said" | keep notice; }
 
-# Every minute the credentials, as there are new ones five minutes before the old ones end.
+# Every minute the credentials, as there are new ones five minutes before the old ones end
+# (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html).
 watch() {
     local round=0
     while sleep 5; do
@@ -97,7 +98,7 @@ watch &
 watching=$!
 until docker version >/dev/null 2>&1; do
     ((SECONDS < 600)) || break
-    sleep 1
+    sleep 0.2
 done
 # The worker leaves the group by itself once its queue is empty. Where none runs for long, this
 # machine does, so that it does not cost money for nothing.
@@ -116,8 +117,8 @@ cat >/var/lib/cloud/scripts/per-boot/offload <<'EACH'
 # A unit of its own where there is systemd, as the engine may wait for the end of this script.
 [ -e /run/offload-begun ] && exit
 touch /run/offload-begun
-systemd-run --unit=offload-worker --property=StandardOutput=journal+console \
-    /bin/bash /etc/offload/worker 2>/dev/null ||
+systemd-run --unit=offload-worker --property=Restart=on-failure \
+    --property=StandardOutput=journal+console /bin/bash /etc/offload/worker 2>/dev/null ||
     setsid /bin/bash /etc/offload/worker </dev/null >/var/log/offload-worker.log 2>&1 &
 EACH
 chmod 700 /etc/offload/worker /var/lib/cloud/scripts/per-boot/offload

@@ -28,6 +28,8 @@ _UNKNOWN = ("Instance Profile", "nstanceProfile", "does not exist", "attempting 
 know yet, and of its own role just after its first group.
 """
 _NO_MACHINE = ("InvalidInstanceID.NotFound",)
+_HANDED_ON = {"PropagateAtLaunch": True}
+"""Of the group's tags, which its machines have too."""
 _USED, _BUSY = ("still uses it",), ("in progress",)
 
 
@@ -108,24 +110,16 @@ class MachineParts:
             "VPCZoneIdentifier": ",".join(subnets),
             "NewInstancesProtectedFromScaleIn": True,
         }
-        marked = [
-            {**pair, "PropagateAtLaunch": True, "ResourceType": "auto-scaling-group",
-             "ResourceId": self.title}
-            for pair in pairs({"Name": self.title, **tags})
-        ]  # fmt: skip
-        asking = self._clients("autoscaling")
+        operation, asking = "update_auto_scaling_group", self._clients("autoscaling")
         if there is None:
-            patience.call_once_known(
-                asking, "create_auto_scaling_group", _UNKNOWN, self._pause, DesiredCapacity=0,
-                Tags=marked, **wanted,
-            )  # fmt: skip
-        else:
-            patience.call_once_known(
-                asking, "update_auto_scaling_group", _UNKNOWN, self._pause, **wanted
-            )
-        # It would end machines in one zone for new ones in another, and count where there are none.
+            operation = "create_auto_scaling_group"
+            named = pairs({"Name": self.title, **tags})
+            wanted |= {"DesiredCapacity": 0, "Tags": [{**each, **_HANDED_ON} for each in named]}
+        patience.call_once_known(asking, operation, _UNKNOWN, self._pause, **wanted)
         name = {"AutoScalingGroupName": self.title}
+        # Rebalancing ends machines in one zone for new ones in another.
         calls.call(asking, "suspend_processes", ScalingProcesses=["AZRebalance"], **name)
+        # The alarm needs to know how many machines are wanted.
         calls.call(asking, "enable_metrics_collection", Granularity="1Minute", **name)
 
     def growth(self, enough: int, start_s: int, tags: Mapping[str, str]) -> None:
@@ -187,8 +181,9 @@ class MachineParts:
                 )  # fmt: skip
 
     def _end_machines(self) -> None:
-        """Wait until the group is gone, with its machines."""
-        if ids := [each["InstanceId"] for each in self.living()]:
+        """Wait until the group is gone, with its machines: those that outlive it are ended."""
+        group, ids = self._group(), [each["InstanceId"] for each in self.living()]
+        if ids and (group is None or group.get("Status")):
             self._call("ec2", "terminate_instances", fine=_NO_MACHINE, InstanceIds=ids)
         for _ in range(_TRIES):
             if self._group() is None and not self.living():

@@ -48,7 +48,7 @@ class FleetSpec:
     prices or not, which run the container `image`. None leaves the instance profile to us, and no
     subnets mean those of the default network. The first `on_demand` are so in a fleet at spot
     prices too. Without anybody who decides how many there are, one more comes where `enough` images
-    are ahead of each; that takes `start_s`.
+    are ahead of each core; that takes `start_s`. A job keeps fewer in the queue, and decides.
     """
 
     name: str
@@ -59,7 +59,7 @@ class FleetSpec:
     instance_profile: str | None = None
     subnets: tuple[str, ...] = ()
     on_demand: int = 0
-    enough: int = 100
+    enough: int = 50
     start_s: int = 120
 
 
@@ -152,7 +152,7 @@ class FleetParts:
         subnets = spec.subnets or parts.subnets(offer.vpc)
         on_demand = spec.on_demand if spec.spot else None
         parts.group(template, types, subnets, spec.most, on_demand, tags)
-        parts.growth(spec.enough, spec.start_s, tags)
+        parts.growth(spec.enough * offer.vcpus, spec.start_s, tags)
         return bucket.name, queue_url, dead_url
 
     def _boot(self, spec: FleetSpec, queue_url: str, dead_url: str, bucket: str) -> Boot:

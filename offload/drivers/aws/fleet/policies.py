@@ -70,7 +70,8 @@ def looks(title: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
 
 def backlog(title: str, enough: int) -> list[dict[str, Any]]:
     """CloudWatch's sums for the images ahead of each machine that is wanted; while none is, the
-    first image counts as `enough` besides, so that it brings one.
+    first image counts as `enough` besides, so that it brings one. What holds is 1 in a sum, what
+    does not 0 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html).
     """
     counts = [
         {
