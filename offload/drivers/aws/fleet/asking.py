@@ -1,4 +1,4 @@
-"""Calls about a fleet: what may pass by itself is Unanswered, what lacks is called by its name."""
+"""Calls about a fleet: what may pass by itself is Unanswered, what is missing is named."""
 
 import functools
 import re
@@ -14,13 +14,13 @@ from offload.drivers.aws.lookup import Clients
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
 BUSY = ("ScalingActivityInProgress", "ResourceContention")
 """What Auto Scaling says while it does something else with the group."""
-NO_GROUP = "name not found"
+_NO_GROUP = "name not found"
 """A part of what Auto Scaling says of a group that is not there, which has no code of its own."""
 _GONE = {*NO_QUEUE, "NoSuchBucket"}
 _SERVER_ERROR = 500
 _TRIED = {"MaxAttemptsReached", "RetryQuotaReached"}
 """With these botocore says that it asked again, as for too many requests, and gave up."""
-_NAMED = re.compile(r"\bfleet[ -]([\w-]+?)(?:-dead|-answers-\w+|-\d{12}-[\w-]+|(?: in [\w-]+))?$")
+_NAMED = re.compile(r"\bfleet[ -]([\w-]+?)(?:-dead|-answers-\w+|-\d{12}-[\w-]+| in [\w-]+)?$")
 """How a fleet's name is in that of what it has."""
 _ROLE = "To see what a fleet takes: offload provision fleet --plan"
 
@@ -97,7 +97,7 @@ def _gone(cause: BaseException | None) -> bool:
 
     if isinstance(cause, ClientError):
         said = cause.response.get("Error", {})
-        return said.get("Code") in _GONE or NO_GROUP in str(said.get("Message"))
+        return said.get("Code") in _GONE or _NO_GROUP in str(said.get("Message"))
     return isinstance(cause, ParamValidationError) and "Invalid bucket name" in str(cause)
 
 
