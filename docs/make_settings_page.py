@@ -49,6 +49,7 @@ FIELDS = {
     "offline": "Do not ask the model hub.",
     "function": "The function of `lambda`: its name or ARN.",
     "deployment": "The deployment of `kubernetes`: NAMESPACE/NAME.",
+    "fleet": "The name of the fleet of `fleet`.",
     "workers": "Detectors in parallel.",
     "threads": "Threads per detector.",
     "url": "The address of the remote place's server.",

@@ -21,7 +21,7 @@ from offload.cli.function import PLACE
 from offload.cli.parsing import complete
 from offload.cli.parsing.configured import ConfiguredGroup
 from offload.cli.parsing.pages import App, CommandGroup
-from offload.cli.provisioning import clusters, functions, machines, provision
+from offload.cli.provisioning import clusters, fleets, functions, machines, provision
 from offload.version import __version__
 
 _PANELS: dict[str, dict[str, Any]] = {
@@ -97,6 +97,7 @@ def root(
 
 
 provision.app.command(PLACE)(functions.provision)
+provision.app.command(fleets.PLACE)(fleets.provision)
 provision.app.command(clusters.PLACE)(clusters.provision)
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():

@@ -62,6 +62,7 @@ class Settings:
     keep_local: list[str] = field(default_factory=list)
     function: str = "offload"
     deployment: str = "offload/offload"
+    fleet: str = "offload"
     origins: Mapping[str, Setting]
     token_url: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +82,11 @@ class Settings:
     def functions_path(self) -> str:
         """The folder of what is known of functions that were brought up here."""
         return os.path.join(self.data, "functions")
+
+    @property
+    def fleets_path(self) -> str:
+        """The folder of what is known of fleets that were brought up here."""
+        return os.path.join(self.data, "fleets")
 
     @property
     def models_path(self) -> str:

@@ -32,7 +32,7 @@ MEMORY_MB = 3538
 def aws(docker_engine: Any) -> Iterator[Account]:
     """An account with a function of our image, most of which is that of the server's."""
     made = context(settings.load({"OFFLOAD_MODEL": "builtin"}))
-    image = image_of(source.chosen("builtin", made.hub, None), "lambda")
+    image = image_of(source.chosen("builtin", made.hub, None), "aws")
     with Engine.connected() as engine:
         if not image.is_current(engine):
             image.build(engine, lambda _line: None)

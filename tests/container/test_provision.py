@@ -31,7 +31,7 @@ ALL = {"function", "repository", "role", "log group", "bucket", "table", "queue"
 @pytest.fixture
 def image(docker_engine: Any) -> Iterator[str]:
     """What stands for the function's image, and need not be built: it is never run."""
-    made = image_of(source.chosen("builtin", context(settings.load({})).hub, None), "lambda")
+    made = image_of(source.chosen("builtin", context(settings.load({})).hub, None), "aws")
     before = [i for i in docker_engine.images.list() if made.name in i.tags]
     labels = [f"LABEL {key}={value}" for key, value in made.labels.items()]
     small_image(docker_engine, made.name, SIZE_BYTES, *labels)

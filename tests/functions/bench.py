@@ -18,7 +18,9 @@ from tests.functions.aws import REGION, Account
 
 NAME = "photos"
 WISH = FunctionOptions(NAME)
-MAKES = ("create_", "put_", "update_", "delete_", "add_")
+MAKES = (
+    "create_", "put_", "update_", "delete_", "add_", "set_", "suspend_", "enable_", "remove_",
+)  # fmt: skip
 
 
 class Cut(BaseException):

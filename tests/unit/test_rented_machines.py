@@ -5,6 +5,7 @@ import io
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -296,7 +297,7 @@ def test_of_several_machines_the_others_go_where_one_does_not() -> None:
         gone.append(name)
 
     with pytest.raises(OffloadError, match="worse does not go"):
-        command._each(["bad", "good", "worse"], remove, reporter)
+        command._each([partial(remove, name) for name in ("bad", "good", "worse")], reporter)
     assert (gone, warned) == (["good"], ["bad does not go."])
 
 

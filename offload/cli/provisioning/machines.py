@@ -11,7 +11,7 @@ from offload.cli import consent
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
-from offload.cli.provisioning import clusters, functions
+from offload.cli.provisioning import clusters, fleets, functions
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     from offload.domain.events import Reporter
     from offload.domain.machines import Resource
+    from offload.drivers.folders.known_files import Known
     from offload.usecases.context import Context
     from offload.usecases.provision.teardown import May, Told
 
 _what = options.panel("What to remove")
+_PARTS = {PLACE: ("function", functions.down), fleets.PLACE: ("fleet", fleets.down)}
+"""What `--all` removes besides machines."""
 
 
 def machines(
@@ -31,7 +34,7 @@ def machines(
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List machines with age, dollars so far and end; and functions.
+    """List machines with age, dollars so far and end; functions, and fleets.
 
     offload machines
 
@@ -42,12 +45,15 @@ def machines(
     from offload import bootstrap
     from offload.render import machines as rendered
     from offload.render.messages import Messages
+    from offload.usecases.provision import fleets as breathing
     from offload.usecases.provision import functions as called
     from offload.usecases.provision import machines as rented
 
     context, where = bootstrap.context(Messages().hear), (region or (), profile)
-    rows = rented.listed(context, *where, everywhere=all_regions)
-    rendered.listed(rows, called.listed(context, *where, everywhere=all_regions), as_json=as_json)
+    parts = (
+        each.listed(context, *where, everywhere=all_regions) for each in (rented, called, breathing)
+    )
+    rendered.listed(*parts, as_json=as_json)
 
 
 def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
@@ -161,20 +167,20 @@ def down(
     yes: Annotated[bool, options.rare("--yes -y")] = False,
     quiet: Annotated[bool, options.rare("--quiet -q")] = False,
 ) -> None:
-    """Remove containers, rented machines and functions of offload.
+    """Remove containers, rented machines, functions and fleets of offload.
 
         offload down
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one; functions are named. All of a machine goes: instance, disk, key,
-    security group. What this computer did not create is listed, and removed only if you agree.
+    rented, if it is the only one; functions and fleets are named. All of it goes: instance, disk,
+    key, security group. What this computer did not create is listed, and removed only if you agree.
 
     Parameters:
-        name: A rented machine; lambda or lambda:NAME, a function; kubernetes or
-            kubernetes:NAMESPACE/NAME, a deployment. [default: the only machine, if
+        name: A rented machine; lambda or lambda:NAME, a function; fleet or fleet:NAME, a fleet;
+            kubernetes or kubernetes:NAMESPACE/NAME, a deployment. [default: the only machine, if
             any]
-        everything: All machines and functions made here.
+        everything: All machines, functions and fleets made here.
         orphans: What is of no machine made here.
         region: Region to look in; repeatable with --orphans.
         all_regions: With --orphans: in every region.
@@ -184,7 +190,6 @@ def down(
     from offload import bootstrap
     from offload.providers.ec2 import registry
     from offload.render.messages import Messages, shown
-    from offload.usecases.provision import functions as brought_up
 
     if (name is not None) + everything + orphans > 1:
         raise UsageError("down takes one of NAME, --all and --orphans.")
@@ -202,20 +207,41 @@ def down(
             _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
             return
         names = [name] if name is not None else registry.names(context.settings)
-        called = brought_up.known(context) if name is None else []
+        stays = _brought_up(context) if name is None else []
         if name is None:
-            found = _containers(say, engine_optional=bool(names or called))
-            if not (found or names or called):
+            found = _containers(say, engine_optional=bool(names or stays))
+            if not (found or names or stays):
                 say("Nothing to remove.")
             if names and not everything:
                 names = [registry.one(context.settings, None).name]
         where = region[0] if region else None
         may = partial(_agreed, yes=yes)
-        try:
-            _each(names, partial(_remove, context, where, profile, told, may), context.reporter)
-        finally:
-            taken = partial(functions.down, context, told=told, may=may) if everything else None
-            functions.left(called, taken, say)
+        tasks = [partial(_remove, context, each, where, profile, told, may) for each in names]
+        if everything:
+            tasks += [
+                partial(
+                    _remove, context, f"{place}:{each.name}", each.region, each.profile, told, may
+                )
+                for place, each in stays
+            ]
+        else:
+            _name(stays, say)
+        _each(tasks, context.reporter)
+
+
+def _brought_up(context: "Context") -> "list[tuple[str, Known]]":
+    """What this computer brought up besides machines, each with its place."""
+    from offload.usecases.provision import fleets as of_fleets
+    from offload.usecases.provision import functions as of_functions
+
+    found = [(PLACE, each) for each in of_functions.known(context)]
+    return found + [(fleets.PLACE, each) for each in of_fleets.known(context)]
+
+
+def _name(stays: "Sequence[tuple[str, Known]]", say: "Callable[[str], None]") -> None:
+    for place, each in stays:
+        command = f"offload down {place}:{each.name} --region {each.region}"
+        say(f"The {_PARTS[place][0]} stays; to remove it: {command}")
 
 
 def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
@@ -231,28 +257,30 @@ def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
 
 
 def _remove(
-    context: "Context", region: str | None, profile: str | None, told: "Told", may: "May", name: str
+    context: "Context", name: str, region: str | None, profile: str | None, told: "Told", may: "May"
 ) -> None:
-    """Remove a machine, a function or a deployment."""
+    """Remove a machine, a function, a fleet or a deployment."""
     from offload.usecases.provision import teardown
 
     kind = name.partition(":")[0]
-    if kind == PLACE:
-        functions.down(context, name, region, profile, told, may)
+    if kind in _PARTS:
+        _PARTS[kind][1](context, name, region, profile, told, may)
     elif kind == clusters.PLACE:
         clusters.down(context, name, told)
     else:
         teardown.down(context, name, region, profile, told, may)
 
 
-def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:
-    """Remove each machine; where one does not go, the others, which cost money too."""
+def _each(tasks: "Sequence[Callable[[], None]]", reporter: "Reporter") -> None:
+    """Remove each machine, function and fleet; where one does not go, the others, which cost money
+    too.
+    """
     from offload.usecases.provision.launch import Interrupted
 
     failed: OffloadError | None = None
-    for name in names:
+    for remove in tasks:
         try:
-            remove(name)
+            remove()
         except Interrupted:
             raise
         except OffloadError as error:

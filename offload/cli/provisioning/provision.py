@@ -37,10 +37,11 @@ _cost = options.panel("Cost")
 
 @app.callback()
 def provision() -> None:
-    """Rent a machine or bring up a function.
+    """Rent a machine, bring up a function or a fleet, or a server in a cluster.
 
     offload provision ec2 --plan
     offload provision lambda --plan
+    offload provision fleet --plan
     """
 
 

@@ -6,23 +6,6 @@ from typing import Any
 from offload.drivers.aws.drops import DROPPED
 
 NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-A_DAY = {
-    "Rules": [{
-        "ID": "a day",
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "Expiration": {"Days": 1},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-    }]
-}  # fmt: skip
-LAMBDA_ASSUMES = {
-    "Version": "2012-10-17",
-    "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Service": "lambda.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }],
-}  # fmt: skip
 FEW_IMAGES = {
     "rules": [{
         "rulePriority": 1,
@@ -32,6 +15,12 @@ FEW_IMAGES = {
         "action": {"type": "expire"},
     }]
 }  # fmt: skip
+
+
+def assumed_by(service: str) -> dict[str, Any]:
+    """That a service of AWS takes a role on."""
+    taken = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [taken]}
 
 
 def writes_log(role: str, region: str, group: str) -> dict[str, Any]:
