@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PLACES = {
     "local": "offload.places.inprocess",
     "lambda": "offload.places.function",
+    "fleet": "offload.places.fleet",
 }
 """The name `--where` takes -> its module."""
 

@@ -7,7 +7,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain import events
-from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Stepped, Warned
+from offload.domain.events import (
+    Event,
+    Failed,
+    ImageFailed,
+    MachinesAtWork,
+    MachinesWanted,
+    Noted,
+    PhaseBegan,
+    Stepped,
+    Warned,
+)
+from offload.domain.units import show_s, show_usd
 from offload.render.split_messages import worded
 from offload.render.words import count
 
@@ -47,6 +58,12 @@ class Messages:
                 say_lines(f"warning: {text}")
             case Noted(text) if not self.quiet:
                 say_lines(text)
+            case MachinesWanted(fleet, machines, seconds, usd) if not self.quiet:
+                what_for = f"about {show_s(seconds)} and {show_usd(usd)} for this job"
+                say_lines(f"The fleet {fleet} gets {count(machines, 'machine')}: {what_for}")
+            case MachinesAtWork(fleet, machines, wanted) if not self.quiet:
+                of = count(wanted, "machine")
+                say_lines(f"{machines} of {of} of the fleet {fleet} at work")
             case ImageFailed(path, reason) if not self.quiet:
                 say_lines(f"failed: {path}: {reason}")
 

@@ -58,9 +58,7 @@ class Bench:
         """With moto's cloud, and nobody else to ask."""
         configured = settings.load({"OFFLOAD_MODEL": "builtin", "OFFLOAD_OFFLINE": "true"})
         cloud = Cloud(clients or Clients(self.account), REGION)
-        return context(
-            configured, reporter=Reporter(self.told.append), clouds=lambda _r, _p: cloud
-        )
+        return context(configured, reporter=Reporter(self.told.append), clouds=lambda _r, _p: cloud)
 
     def there(self) -> set[str]:
         """The kinds of what the account has of our name."""
@@ -87,8 +85,6 @@ class Bench:
                 g["AutoScalingGroupName"]
                 for g in of("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
             ],
-            "alarm": [
-                a["AlarmName"] for a in of("cloudwatch").describe_alarms()["MetricAlarms"]
-            ],
+            "alarm": [a["AlarmName"] for a in of("cloudwatch").describe_alarms()["MetricAlarms"]],
         }
         return {kind for kind, names in found.items() if any(NAME in name for name in names)}

@@ -3,9 +3,11 @@
 Every method may raise OffloadError: it is refused, with a reason; Unanswered where nothing answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
+from offload.domain.errors import OffloadError
 from offload.domain.fleets import Backlog, Message, Size
 
 __all__ = ["Backlog", "Group", "Member", "Message", "Queue", "Queues", "Size", "Store"]
@@ -30,6 +32,9 @@ class Queue(Protocol):
     def delete(self, message: Message) -> None:
         """It is done; all the better if it is gone already."""
 
+    def delete_all(self, messages: Sequence[Message]) -> None:
+        """The same of several, which came together."""
+
     def backlog(self) -> Backlog:
         """What it holds."""
 
@@ -53,6 +58,9 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove one; all the better if it is gone already."""
 
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """The same of several, 1000 at most."""
+
 
 class Group(Protocol):
     """Machines that come and go."""
@@ -62,6 +70,9 @@ class Group(Protocol):
 
     def grow(self, machines: int) -> None:
         """Have at least so many, `most` at most. Never fewer: each leaves by itself."""
+
+    def trouble(self, since: datetime) -> OffloadError | None:
+        """Why the last machine that was asked for since then did not come; None if it may yet."""
 
 
 class Member(Protocol):

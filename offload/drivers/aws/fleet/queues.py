@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,6 +72,11 @@ class SqsQueue:
     def delete(self, message: Message) -> None:
         """It is done; all the better if it is gone already."""
         self._asked("delete_message", _NOT_OURS, ReceiptHandle=message.receipt)
+
+    def delete_all(self, messages: Sequence[Message]) -> None:
+        """The same of several, which came together."""
+        entries = [{"Id": str(n), "ReceiptHandle": m.receipt} for n, m in enumerate(messages)]
+        self._asked("delete_message_batch", Entries=entries)
 
     def backlog(self) -> Backlog:
         """What it holds."""
