@@ -1,4 +1,4 @@
-"""What lies between both ends of a queue, as ordinary code: nothing waits, and all of it may fail."""
+"""What lies between both ends of a queue, as ordinary code: nothing waits, all of it may fail."""
 
 import threading
 import time
