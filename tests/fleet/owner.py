@@ -177,6 +177,6 @@ def befall(owner: Owner, dice: random.Random) -> str | None:
     if not working:
         return None
     misfortune, machine_id = dice.choice(MISFORTUNES), dice.choice(working)
-    with suppress(RuntimeError, FileNotFoundError, KeyError):  # it has just gone by itself
+    with suppress(RuntimeError, OSError, KeyError):  # it has just gone by itself
         misfortune(owner, machine_id)
     return f"{misfortune.__name__} {machine_id}"
