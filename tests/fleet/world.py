@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,6 +77,10 @@ class FakeQueue:
         self.trouble("delete")
         self.hidden.pop(message.receipt, None)
 
+    def delete_all(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.delete(message)
+
     def backlog(self) -> Backlog:
         return Backlog(len(self.waiting), len(self.hidden))
 
@@ -112,6 +116,10 @@ class FakeStore:
     def delete(self, key: str) -> None:
         self.trouble("delete")
         self.objects.pop(key, None)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
 
 
 @dataclass

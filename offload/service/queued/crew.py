@@ -157,7 +157,8 @@ class Crew:
         at_work = len(self._heard())
         if at_work > self._at_work:
             if not self._at_work and (came_s := self.came_s) is not None:
-                self.pace = replace(self.pace, start_s=max(1.0, came_s))
+                # The first of several is sooner than most: it only tells that starts are longer.
+                self.pace = replace(self.pace, start_s=max(self.pace.start_s, came_s))
             told = MachinesAtWork(self.info.name, at_work, max(at_work, desired))
             self.reporter.emit(told)
         self._at_work = at_work
