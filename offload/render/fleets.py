@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from offload.domain.units import show_s
 from offload.render import tables
 from offload.render.messages import say_lines
+from offload.version import __version__
 
 if TYPE_CHECKING:
     from offload.domain.fleets import FleetInfo
@@ -84,7 +85,9 @@ def _plan_lines(plan: "FleetPlan") -> Iterator[str]:
         f"${1000 * _REQUESTS_USD:.3f}."
     )
     if plan.before:
-        said = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in _changes(plan))
+        said = ", ".join(
+            f"{name} {_word(old)} -> {_word(new)}" for name, (old, new) in _changes(plan)
+        )
         yield f"It is there; {f'this changes: {said}' if said else 'nothing of this changes'}."
         return
     named = {_REPOSITORY: options.container_image, _ROLE: options.instance_profile}
@@ -102,13 +105,21 @@ def _changes(plan: "FleetPlan") -> Iterator[tuple[str, tuple[Any, Any]]]:
         ("max", there.most, plan.most),
         ("type", ",".join(there.instance_types), types),
         ("spot", there.spot, options.spot),
+        ("on-demand base", asked.get("on_demand", 0), options.on_demand),
         ("model", there.model.name, plan.model.identity.name),
         ("container image", asked.get("container_image"), options.container_image),
         ("instance profile", asked.get("instance_profile"), options.instance_profile),
-        ("subnet", asked.get("subnet"), options.subnet),
+        ("subnet", asked.get("subnet") or "any", options.subnet or "any"),
+        ("version", there.version, __version__),
     ):
         if old != new:
             yield name, (old, new)
+
+
+def _word(value: object) -> str:
+    """A value of an option as people say it."""
+    words = {None: "our own", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def provisioned(up: "FleetInfo", *, as_json: bool) -> None:

@@ -14,12 +14,13 @@ from offload.render import fleets, machines
 from offload.usecases.provision.fleet_planning import FleetOptions, FleetPlan
 from offload.usecases.provision.fleets import ListedFleet
 from offload.usecases.provision.machines import ListedMachine
+from offload.version import __version__
 from tests.measured import MODEL
 
 NOON = "2026-11-21T12:00:00+00:00"
 BUCKET = "offload-fleet-photos-123456789012-us-east-1"
 INFO = FleetInfo(
-    "photos", "us-east-1", "0.5.0", MODEL, {}, 0.25, ("c7i.large",), 2, 0.09, False, 4, BUCKET,
+    "photos", "us-east-1", __version__, MODEL, {}, 0.25, ("c7i.large",), 2, 0.09, False, 4, BUCKET,
     "https://queue", "https://dead",
 )  # fmt: skip
 PARTS: Any = None
@@ -74,6 +75,10 @@ def test_a_plan_of_what_is_there_says_what_would_change(capsys: pytest.CaptureFi
     assert (
         changed == "It is there; this changes: max 4 -> 19, type c7i.large -> c7i.large,c7a.large."
     )
+    named = replace(INFO, asked={"container_image": "ours:1"})
+    fleets.plan(plan(named, spot=True), as_json=False)
+    changed = capsys.readouterr().out.splitlines()[-1]
+    assert changed.endswith(", spot no -> yes, container image ours:1 -> our own.")
     same = replace(INFO, most=19, instance_types=("c7i.large", "c7a.large"))
     fleets.plan(plan(same), as_json=False)
     assert capsys.readouterr().out.splitlines()[-1] == "It is there; nothing of this changes."
