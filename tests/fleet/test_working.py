@@ -306,7 +306,9 @@ def test_a_machine_for_which_nothing_comes_for_a_minute_leaves() -> None:
     ]  # fmt: skip
 
 
-def test_what_comes_as_a_machine_is_about_to_leave_is_done_and_it_stays_for_another_minute() -> None:
+def test_what_comes_as_a_machine_is_about_to_leave_is_done_and_it_stays_for_another_minute() -> (
+    None
+):
     world, member = World(), FakeMember()
     came: list[float] = []
 
