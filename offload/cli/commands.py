@@ -98,7 +98,7 @@ def root(
 
 
 provision.app.command(PLACE)(functions.provision)
-provision.app.command(fleets.PLACE)(fleets.provision)
+provision.app.command(fleet.PLACE)(fleets.provision)
 provision.app.command(clusters.PLACE)(clusters.provision)
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():

@@ -1,5 +1,5 @@
-"""What provisioning a fleet takes: moto's account, whose client may be gone, and an engine that only
-says that it built.
+"""What provisioning a fleet takes: moto's account, whose client may be gone, and an engine that
+only says that it built.
 """
 
 from contextlib import nullcontext, suppress

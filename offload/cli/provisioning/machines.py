@@ -8,6 +8,7 @@ import typer
 from typer import Argument
 
 from offload.cli import consent
+from offload.cli.fleet import PLACE as FLEET
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from offload.usecases.provision.teardown import May, Told
 
 _what = options.panel("What to remove")
-_PARTS = {PLACE: ("function", functions.down), fleets.PLACE: ("fleet", fleets.down)}
+_PARTS = {PLACE: ("function", functions.down), FLEET: ("fleet", fleets.down)}
 """What `--all` removes besides machines."""
 
 
@@ -235,7 +236,7 @@ def _brought_up(context: "Context") -> "list[tuple[str, Known]]":
     from offload.usecases.provision import functions as of_functions
 
     found = [(PLACE, each) for each in of_functions.known(context)]
-    return found + [(fleets.PLACE, each) for each in of_fleets.known(context)]
+    return found + [(FLEET, each) for each in of_fleets.known(context)]
 
 
 def _name(stays: "Sequence[tuple[str, Known]]", say: "Callable[[str], None]") -> None:
