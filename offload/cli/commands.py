@@ -21,7 +21,7 @@ from offload.cli.function import PLACE
 from offload.cli.parsing import complete
 from offload.cli.parsing.configured import ConfiguredGroup
 from offload.cli.parsing.pages import App, CommandGroup
-from offload.cli.provisioning import clusters, fleets, functions, machines, provision
+from offload.cli.provisioning import clusters, down, fleets, functions, machines, provision
 from offload.version import __version__
 
 _PANELS: dict[str, dict[str, Any]] = {
@@ -40,7 +40,7 @@ _PANELS: dict[str, dict[str, Any]] = {
         "fleet": fleet.fleet,
         "start": machines.start,
         "stop": machines.stop,
-        "down": machines.down,
+        "down": down.down,
         "allow": machines.allow,
         "logs": machines.logs,
         "ssh": machines.ssh,

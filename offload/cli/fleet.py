@@ -63,7 +63,7 @@ def fleet(
     as_json: options.AsJson = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Show how a fleet is: what waits, who works, what it costs.
+    """Show how a fleet is: what waits, who works, its cost, what failed.
 
         offload fleet
 

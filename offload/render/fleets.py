@@ -10,7 +10,8 @@ from offload.render.messages import say_lines
 
 if TYPE_CHECKING:
     from offload.domain.fleets import FleetInfo
-    from offload.usecases.provision.fleets import FleetPlan, ListedFleet
+    from offload.usecases.provision.fleet_planning import FleetPlan
+    from offload.usecases.provision.fleets import ListedFleet
 
 _REST_USD_PER_MONTH = 0.35
 """Its container image, 200 MB at $0.10 a gigabyte (https://aws.amazon.com/ecr/pricing/), and the

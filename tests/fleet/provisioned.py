@@ -12,7 +12,8 @@ from offload.drivers import settings
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.aws.fleet.parts import FleetParts
 from offload.usecases.context import Context
-from offload.usecases.provision.fleets import carry_out, planned, remove
+from offload.usecases.provision.fleet_planning import planned
+from offload.usecases.provision.fleets import carry_out, remove
 from tests.contexts import context
 from tests.functions.aws import REGION, Account
 from tests.functions.bench import Clients, Cut, Engine

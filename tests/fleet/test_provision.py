@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.fleets import INFO_KEY
 from offload.drivers.host import machine
-from offload.usecases.provision.fleets import FleetOptions, listed, permissions
+from offload.usecases.provision.fleet_planning import FleetOptions
+from offload.usecases.provision.fleets import listed, permissions
 from tests.becoming import spawner
 from tests.conftest import Offload
 from tests.contexts import context

@@ -11,7 +11,8 @@ from offload.detectors.source import ModelSource
 from offload.domain.fleets import FleetInfo
 from offload.domain.machines import Machine, Offer, Spec
 from offload.render import fleets, machines
-from offload.usecases.provision.fleets import FleetOptions, FleetPlan, ListedFleet
+from offload.usecases.provision.fleet_planning import FleetOptions, FleetPlan
+from offload.usecases.provision.fleets import ListedFleet
 from offload.usecases.provision.machines import ListedMachine
 from tests.measured import MODEL
 

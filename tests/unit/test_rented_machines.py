@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from offload.cli.provisioning import machines as command
+from offload.cli.provisioning import down as command
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Machine, Resource, Spec
 from offload.drivers import settings

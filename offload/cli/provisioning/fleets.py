@@ -65,13 +65,14 @@ def provision(
     from offload import bootstrap
     from offload.domain.events import Sent
     from offload.render import fleets, messages, progress
+    from offload.usecases.provision import fleet_planning
     from offload.usecases.provision import fleets as provisioning
 
     say = messages.Messages(quiet=quiet, verbose=verbose)
     made = bootstrap.context(say.hear, offline=offline)
-    given = options.fields(context, provisioning.FleetOptions)
+    given = options.fields(context, fleet_planning.FleetOptions)
     given.setdefault("name", made.settings.fleet)
-    found = provisioning.planned(given, made)
+    found = fleet_planning.planned(given, made)
     if plan:
         fleets.plan(found, as_json=as_json)
         return

@@ -37,7 +37,7 @@ _cost = options.panel("Cost")
 
 @app.callback()
 def provision() -> None:
-    """Rent a machine, bring up a function or a fleet, or a server in a cluster.
+    """Rent a machine, or bring up a function, a fleet or a deployment.
 
     offload provision ec2 --plan
     offload provision lambda --plan
