@@ -36,7 +36,7 @@ from tests.rented.renter import Renter, until
 from tests.testbed import lab
 
 PICTURES = Path(__file__).parents[1] / "examples" / "images"
-NAME, REGION = "bench", "eu-north-1"
+NAME, REGION = "bench", "eu-west-3"
 ALONE = 20
 PATIENCE_S = 300.0
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from offload.costmodel import fleet as costs
 from offload.domain import typed
 from offload.domain.errors import OffloadError
 from offload.domain.fleets import Backlog, FleetInfo, Size
+from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.fleet.asking import connected
 from offload.drivers.aws.fleet.group import AutoScalingGroup, FleetMachine
 from offload.drivers.aws.fleet.objects import read_info, store_of
@@ -79,7 +81,9 @@ def status(
     size, machines, backlog = group.size(), group.machines(), queue.backlog()
     since = min(midnight, now - _RECENT)
     happened = list(activities(clients, group.name, since))
-    rate = images_per_s(clients, queue_name(info.queue_url), now)
+    rate = None
+    with suppress(NotAllowed):  # CloudWatch may be others' business
+        rate = images_per_s(clients, queue_name(info.queue_url), now)
     usd_per_s, given_up = info.usd_per_h / 3600, _messages(dead.backlog())
     letters = map(_letter, dead.kept()) if given_up else ()
     return FleetStatus(

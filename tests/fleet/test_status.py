@@ -173,6 +173,18 @@ def test_a_rate_is_that_of_the_minutes_that_were_counted(stubbed: Aws) -> None:
     assert images_per_s(stubbed, LONG, NOON) is None
 
 
+def test_who_may_not_ask_cloudwatch_is_told_all_else(aws: Account, fleet: FleetInfo) -> None:
+    denied = Aws()
+    denied.refuses("get_metric_statistics", "AccessDenied", of="cloudwatch")
+
+    def client(service: str) -> Any:
+        return denied(service) if service == "cloudwatch" else aws.client(service)
+
+    found = status(NAME, None, None, lambda _region, _profile: (client, REGION))
+    assert (found.info, found.images_per_s) == (fleet, None)
+    denied("cloudwatch").close()
+
+
 def test_why_no_machine_comes_is_said(aws: Account, fleet: FleetInfo, capsys: Any) -> None:
     failures = (NoMachine(NOON, "AWS has none. For less: --instance-type TYPE"),)
     shown(replace(now(aws), failures=failures))

@@ -216,7 +216,7 @@ def begun(*words: str) -> Iterator[Begun]:
 
 
 def test_every_thread_of_a_generator_gets_its_answer_from_a_fleets_workers(
-    asked: FleetInfo, examples: Path
+    fleet: tuple[Account, FleetInfo], asked: FleetInfo, examples: Path
 ) -> None:
     urls = ("--queue", asked.queue_url, "--dead", asked.dead_url)
     work = ("work", *urls, "--out", f"s3://{asked.bucket}/rows", "--model", "builtin", "--stay")
@@ -237,6 +237,9 @@ def test_every_thread_of_a_generator_gets_its_answer_from_a_fleets_workers(
                 )
             )
         assert post(url, b"no picture").status_code == 422
+    aws, _ = fleet
+    left = aws.client("sqs").list_queues(QueueNamePrefix="offload-fleet-web-answers")
+    assert "QueueUrls" not in left
     found = [answer.raise_for_status().json()["detections"] for answer in answers]
     assert all(found)
     assert found == [found[n % len(photos)] for n in range(THREADS)]
