@@ -76,9 +76,9 @@ def fleet(
         name: Name of the fleet. [default: that of the setting fleet]
     """
     from offload import bootstrap
-    from offload.render import fleets_status
+    from offload.render.fleets import status
     from offload.usecases import fleet
 
     called = name or bootstrap.context().settings.fleet
     found = fleet.status(called, region, profile)
-    fleets_status.status(found, as_json=as_json, verbose=verbose)
+    status.status(found, as_json=as_json, verbose=verbose)

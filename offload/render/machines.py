@@ -11,8 +11,8 @@ from offload.domain.machines import Resource
 from offload.domain.places import StartState
 from offload.domain.timing import Clock
 from offload.domain.units import show_s
-from offload.render import fleets as of_fleets
 from offload.render import progress, tables
+from offload.render.fleets import provisioning as of_fleets
 from offload.render.messages import say_lines
 from offload.render.phases import phase
 from offload.render.words import moment

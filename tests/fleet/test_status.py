@@ -17,7 +17,7 @@ from offload.drivers.aws.fleet.group import FleetMachine
 from offload.drivers.aws.fleet.queues import SqsQueue
 from offload.drivers.aws.fleet.watching import Activity, activities, images_per_s
 from offload.drivers.aws.lookup import Clients
-from offload.render import fleets_status
+from offload.render.fleets import status as rendered
 from offload.service.queued.message import VERSION, Task
 from offload.usecases.fleet import DeadLetter, FleetStatus, NoMachine, machine_s, status
 from tests.conftest import Offload
@@ -90,7 +90,7 @@ def test_a_fleet_at_work_says_what_waits_how_long_that_takes_and_what_it_costs(
     for words in ("36 wait, 4 in progress", "2 at work", "8.0 images/s", "5 s", "$0.72 an hour"):
         assert words in said
     assert all(each.id in said for each in found.machines)
-    fleets_status.status(found, as_json=True, verbose=False)
+    rendered.status(found, as_json=True, verbose=False)
     document = json.loads(capsys.readouterr().out)
     assert document["kind"] == "fleet-status"
     assert document["backlog"] == {"visible": 36, "in_flight": 4}
@@ -192,7 +192,7 @@ def test_why_no_machine_comes_is_said(aws: Account, fleet: FleetInfo, capsys: An
 
 
 def shown(found: FleetStatus) -> None:
-    fleets_status.status(found, as_json=False, verbose=True)
+    rendered.status(found, as_json=False, verbose=True)
 
 
 def counted(aws: Account, messages: float) -> None:

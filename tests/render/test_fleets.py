@@ -10,7 +10,8 @@ from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
 from offload.domain.fleets import FleetInfo
 from offload.domain.machines import Machine, Offer, Spec
-from offload.render import fleets, machines
+from offload.render import machines
+from offload.render.fleets import provisioning as fleets
 from offload.usecases.provision.fleet_planning import FleetOptions, FleetPlan
 from offload.usecases.provision.fleets import ListedFleet
 from offload.usecases.provision.machines import ListedMachine

@@ -64,7 +64,8 @@ def provision(
     """
     from offload import bootstrap
     from offload.domain.events import Sent
-    from offload.render import fleets, messages, progress
+    from offload.render import messages, progress
+    from offload.render.fleets import provisioning as rendered
     from offload.usecases.provision import fleet_planning
     from offload.usecases.provision import fleets as provisioning
 
@@ -74,16 +75,16 @@ def provision(
     given.setdefault("name", made.settings.fleet)
     found = fleet_planning.planned(given, made)
     if plan:
-        fleets.plan(found, as_json=as_json)
+        rendered.plan(found, as_json=as_json)
         return
     if found.before is None:
-        fleets.announce(found, quiet=quiet)
+        rendered.announce(found, quiet=quiet)
         consent.to_create("a fleet", yes=yes)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         made = bootstrap.context(phases, bar, say.hear, offline=offline)
         up = provisioning.carry_out(found, made)
     if not quiet:
-        fleets.provisioned(up, as_json=as_json)
+        rendered.provisioned(up, as_json=as_json)
 
 
 def down(
