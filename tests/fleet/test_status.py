@@ -27,8 +27,8 @@ from tests.stubbed_aws import Aws
 from tests.stubbed_aws import aws as stubbed
 
 __all__ = ["stubbed"]
-NAME = "photos"
-LONG = "offload-fleet-photos"
+NAME = "busy"
+LONG = "offload-fleet-busy"
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
