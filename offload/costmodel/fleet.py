@@ -28,6 +28,8 @@ _MOST_SHARE = 1.25
 """What a job may cost that nobody is waiting for, over the least that it can."""
 _NOISE = 0.1
 """What rates and starts differ by from one look to the next; less of a change changes no plan."""
+_SPARE = 0.05
+"""Of a deadline, which is planned to be left over: a machine more than it takes costs a start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,11 @@ def wanted(
     work from `ready_s` on: never fewer than those, and never more than `most`, nor than images.
     `done` images of the job took `spent_s` machine-seconds before.
 
-    With a limit of seconds the fewest that keep it with a tenth to spare; of dollars, as many as
-    stay below, even if that is none more. Either way no more than bring the job within a tenth of
-    what a start takes, below which none can. Without a limit the most whose dollars are at most
-    1.25 times those of the job on one machine: the fastest that is not much dearer.
+    With a limit of seconds the fewest that keep it with a twentieth to spare; of dollars, as many
+    as stay below it by a tenth, even if that is none more. Either way no more than bring the job
+    within a tenth of what a start takes, below which none can. Without a limit the most whose
+    dollars are at most 1.25 times those of the job on one machine: the fastest that is not much
+    dearer.
 
     As rates are measured anew every few seconds, and machines that were asked for stay, a plan in
     force is changed only where it misses its limit, or by a tenth more machines.
@@ -114,7 +117,8 @@ def wanted(
         return -seconds(work_s, plan(machines))
 
     if limits.usd is not None:
-        billed = bisect_right(numbers, limits.usd, key=lambda n: pace.usd(billed_s(n)))
+        most_usd = limits.usd - _NOISE * (limits.usd + pace.usd(spent_s))
+        billed = bisect_right(numbers, most_usd, key=lambda n: pace.usd(billed_s(n)))
         numbers = numbers[: max(1, billed)]
     if limits.seconds is not None and -sooner_s(asked) <= limits.seconds:
         return asked
@@ -124,7 +128,7 @@ def wanted(
         least = 1 if asked else 2  # one machine at least
         numbers = numbers[: max(least, bisect_right(numbers, most_s, key=billed_s))]
     else:
-        bound_s = max((1 - _NOISE) * (limits.seconds or 0.0), (1 + _NOISE) * pace.start_s)
+        bound_s = max((1 - _SPARE) * (limits.seconds or 0.0), (1 + _NOISE) * pace.start_s)
         numbers = numbers[: bisect_left(numbers, -bound_s, key=sooner_s) + 1]
     if limits.seconds is not None:
         return numbers[-1]

@@ -148,7 +148,9 @@ class FakeStore:
         """Write one unless there is one."""
         self._check()
         with self.lock:
-            return self.objects.setdefault(key, data) is data
+            is_new = key not in self.objects
+            self.objects.setdefault(key, data)
+            return is_new
 
     def get(self, key: str, most_bytes: int) -> bytes | None:
         """One, if there is one."""

@@ -54,15 +54,14 @@ class Owner:
         """Put images into the queue for nobody in particular; gives their rows once all are there,
         else nothing.
         """
-        s3, sqs, job = self.client("s3"), self.client("sqs"), f"job{time.time_ns()}"
-        queue = sqs.get_queue_url(QueueName=self.title)["QueueUrl"]
+        s3, job = self.client("s3"), f"job{time.time_ns()}"
         bucket = f"{self.title}-{ACCOUNT}-{self.renter.region}"
         keys = []
         for picture in pictures:
             image_key, row_key = f"in/{job}/{picture.name}", f"rows/{job}/{picture.name}.json"
             s3.put_object(Bucket=bucket, Key=image_key, Body=picture.read_bytes())
             task = Task(VERSION, picture.name, image_key, row_key)
-            sqs.send_message(QueueUrl=queue, MessageBody=typed.encoded(task).decode())
+            self.send(typed.encoded(task).decode())
             keys.append(row_key)
 
         def rows() -> list[Any]:
@@ -77,6 +76,22 @@ class Owner:
     def client(self, service: str) -> Any:
         """boto3's."""
         return self.renter.client(service)
+
+    def send(self, body: str) -> None:
+        """Put a message into its queue."""
+        self.client("sqs").send_message(QueueUrl=self._url(), MessageBody=body)
+
+    def dead(self) -> list[tuple[str, str]]:
+        """What was given up, each with the reason; here it is then no more."""
+        asked = {"QueueUrl": self._url("-dead"), "MessageAttributeNames": ["All"]}
+        found = self.client("sqs").receive_message(**asked, MaxNumberOfMessages=10)
+        return [
+            (each["Body"], each["MessageAttributes"]["reason"]["StringValue"])
+            for each in found.get("Messages", ())
+        ]
+
+    def _url(self, more: str = "") -> str:
+        return str(self.client("sqs").get_queue_url(QueueName=self.title + more)["QueueUrl"])
 
     def machines(self) -> list[str]:
         """The ids of those that run."""
@@ -162,6 +177,6 @@ def befall(owner: Owner, dice: random.Random) -> str | None:
     if not working:
         return None
     misfortune, machine_id = dice.choice(MISFORTUNES), dice.choice(working)
-    with suppress(RuntimeError, FileNotFoundError, KeyError):  # it has just gone by itself
+    with suppress(RuntimeError, OSError, KeyError):  # it has just gone by itself
         misfortune(owner, machine_id)
     return f"{misfortune.__name__} {machine_id}"

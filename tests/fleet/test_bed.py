@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.owner import Misfortune, Owner, befall, cut_power, take_back
-from tests.rented.pictures import assert_each_once, in_the_middle, lines, made
+from tests.rented.pictures import MANY, assert_each_once, in_the_middle, lines, made
 from tests.rented.renter import Renter, until
 from tests.testbed import lab, queues
 
@@ -69,6 +69,26 @@ def test_a_client_that_was_killed_goes_on_where_it_was(
     assert 0 < before < len(assert_each_once(tmp_path))
 
 
+@pytest.mark.soak
+def test_two_jobs_at_once_each_get_their_own_rows(owner: Owner, many: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "other"]
+    jobs = [owner.renter.begun(*owner.words(many, "--out", folder)) for folder in folders]
+    for job, folder in zip(jobs, folders, strict=True):
+        _, said = job.communicate()
+        assert job.returncode == 0, said
+        assert all(row["error"] is None for row in assert_each_once(folder))
+
+
+@pytest.mark.soak
+def test_a_thousand_pictures_have_a_thousand_rows(owner: Owner, many: Path, tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number:04}.jpg").hardlink_to(many / f"{number % MANY:03}.jpg")
+    owner.renter.well(*owner.words(tmp_path, "--out", tmp_path / "out"), timeout=900)
+    rows = lines(tmp_path / "out")
+    assert sorted(row["path"] for row in rows) == [f"{n:04}.jpg" for n in range(1000)]
+    assert all(row["error"] is None for row in rows)
+
+
 @pytest.mark.parametrize("ends", [cut_power, take_back])
 @pytest.mark.soak  # what a dead worker had in hand is hidden for a minute
 def test_a_machine_that_ends_in_the_middle_costs_no_picture_its_row(
@@ -108,9 +128,17 @@ def test_whatever_ends_and_however_often_no_row_is_lost_and_none_doubled(
 
 
 @pytest.mark.soak
-def test_images_bring_machines_without_a_client_and_they_go_again(owner: Owner, many: Path) -> None:
+def test_images_bring_machines_without_a_client_and_they_go_again(
+    owner: Owner, many: Path, tmp_path: Path
+) -> None:
     owner.leave()
-    answered = owner.enqueued(many / "000.jpg", many / "001.jpg")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    answered = owner.enqueued(many / "000.jpg", many / "001.jpg", broken)
+    owner.send("no task")
     rows = until(answered)
-    assert [row["error"] for row in rows] == [None, None]
+    assert [row["error"] is None for row in rows] == [True, True, False]
+    [[body, reason]] = until(owner.dead)
+    assert body == "no task"
+    assert reason
     owner.leave()

@@ -224,7 +224,7 @@ def test_the_queue_buries_after_four_receives_and_the_bucket_forgets_after_a_wee
     said = aws.client("sqs").get_queue_attributes(**asked)["Attributes"]
     assert said["VisibilityTimeout"] == "60"
     redrive = json.loads(said["RedrivePolicy"])
-    assert int(redrive["maxReceiveCount"]) == 4
+    assert int(redrive["maxReceiveCount"]) == 20
     assert redrive["deadLetterTargetArn"].endswith(f":{called(SEEN)}-dead")
     s3 = aws.client("s3")
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]

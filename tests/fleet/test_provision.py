@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def bench(aws: Account, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_it_says_in_its_bucket_what_it_is_and_goes_without_a_trace(bench: Bench) -> None:
     up = bench.up()
     assert (up.name, up.most, up.instance_types, up.vcpus) == (NAME, 4, ("c7i.large",), 2)
-    assert (up.model.name, up.labels[0], up.spot) == ("builtin", "person", False)
+    assert (up.model.name, up.labels[1], up.spot) == ("builtin", "person", False)
     assert bench.there() == ALL
     assert bench.engine.built == [{"RUNTIME": "tflite", "TARGET": "aws", "MODEL": "builtin"}]
     said = bench.account.client("s3").get_object(Bucket=up.bucket, Key=INFO_KEY)["Body"].read()
@@ -85,13 +85,13 @@ def test_an_image_and_an_instance_profile_that_are_named_are_used_and_none_are_m
 
 
 def test_a_client_that_is_gone_at_any_step_goes_on_and_down_leaves_nothing(bench: Bench) -> None:
-    for steps in (0, 3, 6, 8, 11, 13, 15, 16, 18, 21):
+    for steps in (0, 4, 8, 12, 15, 17, 19):
         with pytest.raises(Cut):
             bench.up(Clients(bench.account, steps))
         assert bench.plan().before is None, "it is there once it says what it is"
     bench.up()
     assert bench.there() == ALL
-    for steps in (0, 1, 2, 4):
+    for steps in (0, 1, 3):
         bench.down(Clients(bench.account, steps), may_be_cut=True)
     bench.down()
     assert not bench.there()
@@ -180,7 +180,11 @@ def test_its_machines_are_listed_with_what_they_cost(bench: Bench) -> None:
     assert row.usd is not None
     assert row.age_s is not None
     assert row.usd == pytest.approx(row.age_s, rel=0.01)
-    assert "group of machines" in bench.down()
+    # moto, unlike AWS, spares protected machines of a group that is deleted by force.
+    bench.account.client("autoscaling").set_instance_protection(
+        AutoScalingGroupName=f"offload-fleet-{NAME}", InstanceIds=[row.machine.id],
+        ProtectedFromScaleIn=False,
+    )  # fmt: skip
 
 
 class Refusing(Clients):
@@ -246,38 +250,33 @@ def test_a_plan_creates_nothing_and_says_what_it_costs(bench: Bench, offload: Of
     assert refused.stderr.splitlines()[-1].endswith("--yes")
 
 
-def counted(bench: Bench, work: Callable[[], Any], until: int | None = None) -> int:
-    """How many requests it takes; held at the one with that number, if it is given."""
+def killed_at(bench: Bench, request: int, *words: str) -> None:
+    """Begin a command, and kill it once its request of that number is done, before it is told."""
     is_there, is_over, count = threading.Event(), threading.Event(), 0
 
     def done(_what: str) -> None:
         nonlocal count
         count += 1
-        if count == until:
+        if count == request:
             is_there.set()
             is_over.wait()
 
     bench.account.watched.done = done
-    try:
-        begun = work()
-        if until is not None:
-            while not is_there.wait(0.02):
-                assert begun.poll() is None, begun.stderr.read()
-            begun.kill()
-            assert begun.wait() == -signal.SIGKILL
-    finally:
-        is_over.set()
-        bench.account.watched.done = lambda _what: None
-    return count
+    with spawner().begin(words) as begun:
+        while not is_there.wait(0.02):
+            assert begun.poll() is None, begun.stderr.read()
+        begun.kill()
+        assert begun.wait() == -signal.SIGKILL
+    is_over.set()
+    bench.account.watched.done = lambda _what: None
 
 
 def test_killed_it_goes_on_machines_lists_it_and_down_takes_it_away(
     bench: Bench, offload: Offload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
-    for until in (40, 60):
-        with_yes = (*UP, "--yes")
-        counted(bench, lambda: spawner().begin(with_yes), until)  # noqa: B023
+    killed_at(bench, 30, *UP, "--yes")
+    killed_at(bench, 40, *UP, "--yes")
     done = offload(*UP, "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["fleet"]["most"] == 4
@@ -286,6 +285,6 @@ def test_killed_it_goes_on_machines_lists_it_and_down_takes_it_away(
     assert (row["name"], row["machines"]) == (NAME, [])
     stays = f"The fleet stays; to remove it: offload down fleet:{NAME} --region {REGION}"
     assert offload("down").stdout.splitlines() == [stays]
-    counted(bench, lambda: spawner().begin(("down", "--all")), 20)
+    killed_at(bench, 20, "down", "--all")
     done = offload("down", "--all")
     assert (done.returncode, bench.there()) == (0, set()), done.stderr

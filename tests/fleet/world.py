@@ -2,21 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from offload.domain import typed
-from offload.domain.errors import ImageError
 from offload.domain.events import Event, Reporter, Stop
-from offload.domain.fleets import Backlog, Message
+from offload.domain.fleets import Message
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.queued.answering import Answering
 from offload.service.queued.insisting import Insisting
 from offload.service.queued.message import VERSION, Task
 from tests.fakes import MODEL, FakeSession
+from tests.fleet.fakes import FakeQueue, FakeQueues, FakeStore
 
-ANSWERS = "https://answers"
+ANSWERS = "answers"
 
 
 class Cut(BaseException):
@@ -37,104 +37,52 @@ class Time:
         time.sleep(0)  # others have their turn
 
 
-@dataclass
-class FakeQueue:
-    """Messages, those that are hidden, and what else was done; `trouble` is told of every call."""
+@dataclass(kw_only=True)
+class TroubledQueue(FakeQueue):
+    """One whose `world` is told of every call, and in which waiting takes none of our time."""
 
-    url: str
-    trouble: Callable[[str], None]
-    time: Time
-    waiting: list[Message] = field(default_factory=list)
-    hidden: dict[str, Message] = field(default_factory=dict)
-    notes: list[Mapping[str, str] | None] = field(default_factory=list)
-    extended: list[tuple[str, int]] = field(default_factory=list)
+    world: "World"
+    extended: list[int] = field(default_factory=list)
 
     def send(self, body: str, notes: Mapping[str, str] | None = None) -> None:
-        self.trouble("send")
-        self.notes.append(notes)
-        self.waiting.append(Message(body, f"{self.url} {len(self.notes)}"))
+        self.world.fails("send")
+        super().send(body, notes)
 
     def receive(self, most: int, wait_s: int) -> list[Message]:
-        self.trouble("receive")
-        if not self.waiting:
-            self.time.pass_by(wait_s)
-        taken, self.waiting = self.waiting[:most], self.waiting[most:]
-        self.hidden |= {message.receipt: message for message in taken}
-        return taken
+        self.world.fails("receive")
+        found = super().receive(most, 0)
+        if not found:
+            self.world.waited(wait_s)
+        return found
 
     def extend(self, message: Message, for_s: int) -> None:
-        self.trouble("extend")
-        self.extended.append((message.body, for_s))
-        if not for_s and (back := self.hidden.pop(message.receipt, None)):
-            self.waiting.append(replace(back, receives=back.receives + 1))
-
-    def lapse(self) -> None:
-        """Nobody extended what is hidden."""
-        for each in list(self.hidden.values()):
-            self.extend(each, 0)
+        self.world.fails("extend")
+        self.extended.append(for_s)
+        super().extend(message, for_s)
 
     def delete(self, message: Message) -> None:
-        self.trouble("delete")
-        self.hidden.pop(message.receipt, None)
-
-    def delete_all(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self.delete(message)
-
-    def backlog(self) -> Backlog:
-        return Backlog(len(self.waiting), len(self.hidden))
+        self.world.fails("delete")
+        super().delete(message)
 
     @property
     def bodies(self) -> list[str]:
-        return [message.body for message in self.waiting]
+        """Of all that it holds."""
+        return [held.body for held in self.messages]
 
 
-@dataclass
-class FakeStore:
-    """Objects; `trouble` is told of every call."""
+@dataclass(kw_only=True)
+class TroubledStore(FakeStore):
+    """One whose `world` is told of every call."""
 
-    trouble: Callable[[str], None]
-    objects: dict[str, bytes] = field(default_factory=dict)
-
-    def put(self, key: str, data: bytes) -> None:
-        self.trouble("put")
-        self.objects[key] = data
+    world: "World"
 
     def put_new(self, key: str, data: bytes) -> bool:
-        self.trouble("put_new")
-        is_new = key not in self.objects
-        self.objects.setdefault(key, data)
-        return is_new
+        self.world.fails("put_new")
+        return super().put_new(key, data)
 
     def get(self, key: str, most_bytes: int) -> bytes | None:
-        self.trouble("get")
-        data = self.objects.get(key)
-        if data is not None and len(data) > most_bytes:
-            raise ImageError(f"{len(data)} bytes is more than is read of a file")
-        return data
-
-    def delete(self, key: str) -> None:
-        self.trouble("delete")
-        self.objects.pop(key, None)
-
-    def delete_all(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self.delete(key)
-
-
-@dataclass
-class FakeMember:
-    """A machine of a group."""
-
-    id: str = "i-1"
-    why: str | None = None
-    left: int = 0
-
-    def notice(self) -> str | None:
-        return self.why
-
-    def leave(self) -> None:
-        self.left += 1
+        self.world.fails("get")
+        return super().get(key, most_bytes)
 
 
 @dataclass
@@ -159,17 +107,14 @@ class World:
     def __init__(self) -> None:
         self.time, self.told = Time(), list[Event]()
         self.fails: Callable[[str], None] = lambda _call: None
-        self.tasks = FakeQueue("https://tasks", self.trouble, self.time)
-        self.dead = FakeQueue("https://dead", self.trouble, self.time)
-        self.answers = FakeQueue(ANSWERS, self.trouble, self.time)
-        self.store = FakeStore(self.trouble)
+        self.waited: Callable[[float], None] = self.time.pass_by
+        self.tasks, self.dead, self.answers = (
+            TroubledQueue(url, clock=self.time, world=self) for url in ("tasks", "dead", ANSWERS)
+        )
+        self.store = TroubledStore(world=self)
         self.engine = FakeEngine()
         self.stop = Stop()
         self.paused: list[float] = []
-
-    def trouble(self, call: str) -> None:
-        """Every call passes here."""
-        self.fails(call)
 
     def ask(self, path: str = "a.jpg", **changed: Any) -> Task:
         """Have an image be done."""
@@ -188,7 +133,7 @@ class World:
 
         ask = Insisting(self.stop, patience_s, Reporter(self.told.append), self.time, pause)
         return Answering(
-            self.tasks, self.dead, lambda url: {ANSWERS: self.answers}[url], self.store,
+            self.tasks, self.dead, FakeQueues({ANSWERS: self.answers}), self.store,
             self.engine, MODEL, "nowhere", "w", slots, ask,
         )  # fmt: skip
 
@@ -218,7 +163,7 @@ class Lives:
 
 def taken(world: World) -> Iterator[Message]:
     """Messages one after the other; those that nobody has any more are there again at the end."""
-    while world.tasks.waiting or world.tasks.hidden:
-        if not world.tasks.waiting:
-            world.tasks.lapse()
+    while world.tasks.messages:
+        if not world.tasks.backlog().visible:
+            world.time.pass_by(world.tasks.visibility_s)
         yield from world.tasks.receive(1, 0)

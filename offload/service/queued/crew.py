@@ -62,6 +62,8 @@ class Crew:
     _is_cold: bool = field(init=False, default=False)
     _at_work: int = field(init=False, default=0)
     _window: tuple[float, int, int] | None = field(init=False, default=None)
+    _counted: int = field(init=False, default=0)
+    _counted_s: float = field(init=False, default=0.0)
     _over: threading.Event = field(init=False, default_factory=threading.Event)
 
     def begin(self) -> None:
@@ -155,7 +157,8 @@ class Crew:
         at_work = len(self._heard())
         if at_work > self._at_work:
             if not self._at_work and (came_s := self.came_s) is not None:
-                self.pace = replace(self.pace, start_s=max(1.0, came_s))
+                # The first of several is sooner than most: it only tells that starts are longer.
+                self.pace = replace(self.pace, start_s=max(self.pace.start_s, came_s))
             told = MachinesAtWork(self.info.name, at_work, max(at_work, desired))
             self.reporter.emit(told)
         self._at_work = at_work
@@ -171,15 +174,13 @@ class Crew:
         Images of other jobs take their share, so that more machines are asked for, as is right.
         """
         busy = self.asker.waiting > self.slots and self._at_work
-        began = self._window
-        if not busy or began is None or began[2] != self._at_work:
-            self._window = (now_s, self.asker.answered, self._at_work) if busy else None
-            return
-        since_s, before, _ = began
-        if (answered := self.asker.answered - before) >= _FEWEST and now_s > since_s:
-            rate = answered / (now_s - since_s) / self._at_work
-            self.pace = replace(self.pace, images_per_s=rate)
-            self._window = now_s, self.asker.answered, self._at_work
+        if busy and (began := self._window) is not None and began[2] == self._at_work:
+            # Of all looks together: of each alone, chance would add machines, and none ever goes.
+            self._counted += self.asker.answered - began[1]
+            self._counted_s += self._at_work * (now_s - began[0])
+            if self._counted >= _FEWEST:
+                self.pace = replace(self.pace, images_per_s=self._counted / self._counted_s)
+        self._window = (now_s, self.asker.answered, self._at_work) if busy else None
 
     def _plan(self, size: Size) -> int:
         """Ask for more machines where that is right; how many there are to be."""

@@ -35,7 +35,10 @@ MARK = "offload:fleet"
 """The tag that everything of a fleet carries; its value is the fleet's name."""
 _KEPT_DAYS = 7
 _DAY_S = 86400
-_HIDDEN_S, _MOST_RECEIVES = 60, 4
+_HIDDEN_S, _MOST_RECEIVES = 60, 20
+"""Workers give up a message themselves, with a row; what SQS takes away has none. It counts all who
+received it, also those who gave it back or never came to it.
+"""
 _NONE = ("NoSuchEntity", "RepositoryNotFoundException")
 _JUST_GONE = ("60 seconds",)
 """What SQS says of a queue whose name was one that was deleted within a minute."""
