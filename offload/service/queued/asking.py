@@ -191,7 +191,7 @@ class Asker:
         with suppress(OffloadError):
             data = self._store.get(row_key, _MOST_ROW_BYTES)
             if data is not None and (waiting := self._waiting.pop(row_key, None)) is not None:
-                self._finish(waiting, Result(VERSION, row_key, typed.loads(data)))
+                self._finish(waiting, Result(VERSION, row_key))
 
     def _gather(self) -> None:
         with Captured() as caught:
@@ -235,10 +235,10 @@ class Asker:
 
     def _found(self, waiting: _Waiting, result: Result, waited_s: float) -> Detections:
         document = result.row
-        if document is None:
-            data = self._insist(partial(self._store.get, result.row_key, _MOST_ROW_BYTES))
-            document = typed.loads(data or b"{}")
         try:
+            if document is None:
+                data = self._insist(partial(self._store.get, result.row_key, _MOST_ROW_BYTES))
+                document = typed.loads(data or b"{}")
             row = Row.from_dict(document)
         except (KeyError, TypeError, ValueError) as error:
             raise Refused(f"the fleet answers what we cannot use: {error!r}") from error
