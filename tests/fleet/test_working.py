@@ -1,10 +1,13 @@
 """What a worker does of a message, whatever happens to it, to AWS, and to the message."""
 
 import itertools
+import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -74,24 +77,43 @@ def test_an_image_that_ends_workers_takes_none_with_it_that_was_at_work_beside_i
     for name in ("poison.jpg", "a.jpg", "b.jpg", "c.jpg"):
         world.ask(name)
     lives = 0
-    while world.tasks.messages:
+    while messages := together(world):
         lives += 1
-        world.fails = lambda _call: None
         worker = world.worker()
-        threads = [
-            threading.Thread(target=until_cut, args=[worker.answer, message])
-            for message in world.tasks.receive(4, 0)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        world.fails = lambda _call: None
-        world.time.pass_by(world.tasks.visibility_s)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(partial(until_cut, worker.answer), messages))
     assert lives >= 4
     rows = world.rows()
     assert {path for path, row in rows.items() if row["error"]} == {"poison.jpg"}
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_deaths_and_messages_that_come_twice_lose_and_double_no_row(seed: int) -> None:
+    chance, world = random.Random(seed), World()
+    world.tasks.doubled = lambda _body: chance.random() < 0.3
+    for number in range(20):
+        world.ask(f"{number}.jpg")
+    lives = [Lives(chance.randrange(3, 60)) for _ in range(10)]
+    while messages := together(world):
+        worker, life = world.worker(), lives.pop() if lives else Lives(10**6)
+        while messages and life.left >= 0:
+            world.fails = life
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(partial(until_cut, worker.answer), messages))
+            messages = together(world)
+    rows, said = world.rows(), world.said()
+    assert len(rows) == 20
+    assert {answer["row"]["path"] for answer in said} == {*rows}
+    assert all(answer["row"] == rows[answer["row"]["path"]] for answer in said)
+
+
+def together(world: World) -> list[Message]:
+    """Some messages at once; none once all are done."""
+    world.fails = lambda _call: None
+    if not world.tasks.backlog().visible:
+        world.time.pass_by(world.tasks.visibility_s)
+    return world.tasks.receive(4, 0)
 
 
 def poison(world: World, image: Image) -> None:
