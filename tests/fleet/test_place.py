@@ -16,7 +16,7 @@ import offload as library
 from offload.detectors import source
 from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.fleets import FleetInfo
+from offload.domain.machines import FleetInfo
 from offload.domain.results import Row
 from offload.drivers.aws.fleet.group import AutoScalingGroup
 from offload.drivers.aws.fleet.objects import S3Store, store_of, write_info

@@ -13,7 +13,7 @@ import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.events import ImageFailed, Noted, Warned
-from offload.domain.fleets import Backlog, Message
+from offload.domain.machines import Backlog, Message
 from offload.domain.vision import Image
 from offload.drivers.images import image_files
 from offload.service.queued.working import HIDDEN_S, IDLE_S, LONGEST_S, QueueWorker

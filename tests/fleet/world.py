@@ -8,7 +8,7 @@ from typing import Any
 
 from offload.domain import typed
 from offload.domain.events import Event, Reporter, Stop
-from offload.domain.fleets import Message
+from offload.domain.machines import Message
 from offload.domain.vision import Detections, Image, Selection
 from offload.service.queued.answering import Answering
 from offload.service.queued.insisting import Insisting

@@ -22,7 +22,7 @@ from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.host.capture import Captured
 from offload.service.client.session import Upload
 from offload.service.queued.message import IMAGES, ROWS, VERSION, Result, Task
-from offload.service.queued.ports import Message, Queue, Store
+from offload.service.queued.ports import Message, ObjectStore, Queue
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Asker:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectStore,
         tasks: Queue,
         answers: Queue,
         job: str,
