@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from offload.costmodel.fleet import IDLE_S, S_PER_IMAGE_AND_CORE, START_S, Bounds, Pace
 from offload.domain.events import Reporter
-from offload.domain.fleets import Size
+from offload.domain.machines import Size
 from offload.service.queued.asking import Heard
 from offload.service.queued.crew import LOOK_S, Crew
 from tests.fleet.obliging import INFO

@@ -73,7 +73,7 @@ def _account(*, containers: bool) -> Iterator[Account]:
 def _entry(containers: bool) -> dict[str, Any]:
     if not containers:
         return {}
-    from offload.drivers.aws.functions import ENTRY
+    from offload.drivers.aws.function.calling import ENTRY
 
     return {"ImageConfig": ENTRY}
 

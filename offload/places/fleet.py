@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from offload.costmodel.fleet import S_PER_IMAGE_AND_CORE, START_S, Bounds, Pace
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.fleets import FleetInfo
+from offload.domain.machines import FleetInfo
 from offload.domain.measurements import Measurement, StartPhase
 from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Model
@@ -25,7 +25,7 @@ from offload.providers.config import PlaceConfig
 from offload.service.client.greeting import expect
 from offload.service.queued.asking import Asker
 from offload.service.queued.crew import Crew
-from offload.service.queued.ports import Group, Queue, Store
+from offload.service.queued.ports import MachineGroup, ObjectStore, Queue
 from offload.version import __version__
 
 TRAITS = PlaceTraits(
@@ -69,9 +69,9 @@ class Ends:
     """What lies between a fleet and whoever asks it."""
 
     info: FleetInfo
-    store: Store
+    store: ObjectStore
     queues: AnswerQueues
-    group: Group
+    group: MachineGroup
 
 
 def make(config: PlaceConfig) -> "FleetPlace":

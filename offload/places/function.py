@@ -13,7 +13,7 @@ from offload.domain.places import CALLS, PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detection, Detections, Image, Selection
-from offload.drivers.aws.functions import AwsFunction, FunctionConfig
+from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig
 from offload.providers.config import PlaceConfig
 from offload.service import wire
 from offload.service.client.greeting import expect

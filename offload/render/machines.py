@@ -19,7 +19,7 @@ from offload.render.words import moment
 
 if TYPE_CHECKING:
     from offload.costmodel.dollars import Billing
-    from offload.drivers.aws.functions import FunctionConfig
+    from offload.drivers.aws.function.calling import FunctionConfig
     from offload.usecases.provision.fleets import ListedFleet
     from offload.usecases.provision.machines import ListedMachine
     from offload.usecases.provision.planning import ProvisionPlan

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from offload.costmodel import fleet as costs
 from offload.domain import typed
 from offload.domain.errors import OffloadError
-from offload.domain.fleets import Backlog, FleetInfo, Size
+from offload.domain.machines import Backlog, FleetInfo, Size
 from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.fleet.asking import connected
 from offload.drivers.aws.fleet.group import AutoScalingGroup, FleetMachine

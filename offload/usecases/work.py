@@ -12,7 +12,6 @@ from offload.drivers.aws.fleet.asking import connected
 from offload.drivers.aws.fleet.member import Ec2Member
 from offload.drivers.aws.fleet.objects import S3Store
 from offload.drivers.aws.fleet.queues import SqsQueues, queue_name, region_of
-from offload.drivers.host import machine
 from offload.drivers.images import pictures
 from offload.places import inprocess
 from offload.service.queued.answering import Answering
@@ -65,9 +64,10 @@ def run(
             f"--out takes a fleet's bucket, not {errand.out!r}.",
             hint="For instance: --out s3://BUCKET/rows",
         )
-    place = inprocess.standing(places.config(request, context))
+    config = places.config(request, context)
+    place = inprocess.standing(config)
     selection = Selection(min_score=place.model.min_score)
-    with place.open(selection, machine.usable_cores()) as engine:
+    with place.open(selection, config.workers or config.cores) as engine:
         engine.detect(Image("warm-up", pictures.sample()))
         clients, _ = connected(region_of(errand.queue), connections=PER_SLOT * engine.slots + 1)
         queues = SqsQueues(clients("sqs"))

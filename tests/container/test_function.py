@@ -13,7 +13,7 @@ import offload
 from offload.api.rows import Row
 from offload.detectors import source
 from offload.drivers import settings
-from offload.drivers.aws.functions import ENTRY
+from offload.drivers.aws.function.calling import ENTRY
 from offload.drivers.docker.engine import Engine
 from offload.usecases.provision.model_image import image_of
 from tests import bombs

@@ -11,7 +11,7 @@ import pytest
 import offload
 from offload.detectors import source
 from offload.drivers import settings
-from offload.drivers.aws.functions import BUCKET
+from offload.drivers.aws.function.calling import BUCKET
 from offload.usecases.provision.model_image import image_of
 from tests.becoming import spawner
 from tests.contexts import context

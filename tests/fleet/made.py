@@ -2,7 +2,7 @@
 
 from offload import bootstrap
 from offload.detectors.catalogue import BUILTIN
-from offload.domain.fleets import FleetInfo
+from offload.domain.machines import FleetInfo
 from offload.drivers import settings
 from offload.drivers.aws.fleet.objects import store_of, write_info
 from offload.version import __version__

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from offload.domain import typed
 from offload.domain.events import Event, Reporter
-from offload.domain.fleets import FleetInfo
+from offload.domain.machines import FleetInfo
 from offload.domain.results import Row
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection, Selection

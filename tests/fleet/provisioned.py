@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from offload.domain.events import Reporter
-from offload.domain.fleets import FleetInfo
+from offload.domain.machines import FleetInfo
 from offload.drivers import settings
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.aws.fleet.parts import FleetParts

@@ -89,6 +89,18 @@ def test_a_row_whose_answer_was_lost_is_looked_for() -> None:
         assert answer.result(20).found == (DOG,)
 
 
+def test_a_row_that_cannot_be_used_is_a_failure_of_its_image() -> None:
+    world, clock = World(), Clock()
+    with world.session(clock=clock) as session:
+        for number, damaged in enumerate([b"no JSON", b"[1]", b'{"path": "x"}']):
+            answer = session.ask(Image("x", b"x"))
+            world.store.put(asked(world)[number].row_key, damaged)
+            clock.now_s += 16
+            session._asker.look()
+            with pytest.raises(Refused, match="answers what we cannot use"):
+                answer.result(20)
+
+
 def test_a_row_too_large_for_a_message_comes_from_the_bucket() -> None:
     world = World()
     with world.session() as session:

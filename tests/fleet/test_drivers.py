@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.response import StreamingBody
 
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
-from offload.domain.fleets import Backlog, FleetInfo, Message, Size
+from offload.domain.machines import Backlog, FleetInfo, Message, Size
 from offload.domain.ports import ModelIdentity
 from offload.drivers.aws.calls import NoCapacity, NotAllowed, QuotaUsedUp
 from offload.drivers.aws.fleet import asking
@@ -23,7 +23,7 @@ from offload.drivers.aws.fleet.member import Ec2Member
 from offload.drivers.aws.fleet.objects import S3Store, read_info, store_of, write_info
 from offload.drivers.aws.fleet.queues import SqsQueue, SqsQueues, region_of
 from offload.drivers.aws.lookup import Clients
-from offload.service.queued.ports import Group, Member, Queue, Queues, Store
+from offload.service.queued.ports import MachineGroup, ObjectStore, OwnMachine, Queue, Queues
 from tests.functions.aws import REGION, Account, account
 from tests.stubbed_aws import Aws
 
@@ -100,7 +100,7 @@ def test_the_drivers_are_what_both_ends_of_a_queue_ask_for(
 
 
 def names(
-    queue: Queue, queues: Queues, store: Store, group: Group, member: Member
+    queue: Queue, queues: Queues, store: ObjectStore, group: MachineGroup, member: OwnMachine
 ) -> tuple[str, str]:
     """What they are called, if types agree."""
     assert store

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from offload.domain.errors import OffloadError, UsageError
-from offload.domain.fleets import FleetInfo
-from offload.domain.machines import Offer, Spec
+from offload.domain.machines import FleetInfo, Offer, Spec
 from offload.domain.ports import ModelIdentity
 from offload.drivers.aws.fleet.parts import FleetParts, FleetSpec, called, marks
 from offload.drivers.aws.fleet.policies import backlog, steps

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.fleets import INFO_KEY
+from offload.domain.machines import INFO_KEY
 from offload.drivers.host import machine
 from offload.usecases.provision.fleet_planning import FleetOptions
 from offload.usecases.provision.fleets import listed, permissions

@@ -12,7 +12,7 @@ import pytest
 from offload.costmodel import fleet as costs
 from offload.domain import typed
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.fleets import Backlog, FleetInfo, Size
+from offload.domain.machines import Backlog, FleetInfo, Size
 from offload.drivers.aws.fleet.group import FleetMachine
 from offload.drivers.aws.fleet.queues import SqsQueue
 from offload.drivers.aws.fleet.watching import Activity, activities, images_per_s

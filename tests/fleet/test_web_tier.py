@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 
 from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswered
-from offload.domain.fleets import FleetInfo
+from offload.domain.machines import FleetInfo
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
 from offload.service.server import run

@@ -14,7 +14,7 @@ import pytest
 
 import offload as library
 from offload.domain import typed
-from offload.domain.fleets import Backlog
+from offload.domain.machines import Backlog
 from offload.drivers.aws.fleet.objects import S3Store
 from offload.drivers.aws.fleet.queues import SqsQueue, SqsQueues
 from offload.service.queued.message import VERSION, Task

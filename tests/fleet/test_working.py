@@ -1,16 +1,19 @@
 """What a worker does of a message, whatever happens to it, to AWS, and to the message."""
 
 import itertools
+import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.events import ImageFailed, Noted, Warned
-from offload.domain.fleets import Backlog, Message
+from offload.domain.machines import Backlog, Message
 from offload.domain.vision import Image
 from offload.drivers.images import image_files
 from offload.service.queued.working import HIDDEN_S, IDLE_S, LONGEST_S, QueueWorker
@@ -74,24 +77,43 @@ def test_an_image_that_ends_workers_takes_none_with_it_that_was_at_work_beside_i
     for name in ("poison.jpg", "a.jpg", "b.jpg", "c.jpg"):
         world.ask(name)
     lives = 0
-    while world.tasks.messages:
+    while messages := together(world):
         lives += 1
-        world.fails = lambda _call: None
         worker = world.worker()
-        threads = [
-            threading.Thread(target=until_cut, args=[worker.answer, message])
-            for message in world.tasks.receive(4, 0)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        world.fails = lambda _call: None
-        world.time.pass_by(world.tasks.visibility_s)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(partial(until_cut, worker.answer), messages))
     assert lives >= 4
     rows = world.rows()
     assert {path for path, row in rows.items() if row["error"]} == {"poison.jpg"}
     assert len(rows) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_deaths_and_messages_that_come_twice_lose_and_double_no_row(seed: int) -> None:
+    chance, world = random.Random(seed), World()
+    world.tasks.doubled = lambda _body: chance.random() < 0.3
+    for number in range(20):
+        world.ask(f"{number}.jpg")
+    lives = [Lives(chance.randrange(3, 60)) for _ in range(10)]
+    while messages := together(world):
+        worker, life = world.worker(), lives.pop() if lives else Lives(10**6)
+        while messages and life.left >= 0:
+            world.fails = life
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(partial(until_cut, worker.answer), messages))
+            messages = together(world)
+    rows, said = world.rows(), world.said()
+    assert len(rows) == 20
+    assert {answer["row"]["path"] for answer in said} == {*rows}
+    assert all(answer["row"] == rows[answer["row"]["path"]] for answer in said)
+
+
+def together(world: World) -> list[Message]:
+    """Some messages at once; none once all are done."""
+    world.fails = lambda _call: None
+    if not world.tasks.backlog().visible:
+        world.time.pass_by(world.tasks.visibility_s)
+    return world.tasks.receive(4, 0)
 
 
 def poison(world: World, image: Image) -> None:
@@ -306,18 +328,16 @@ def test_a_machine_for_which_nothing_comes_for_a_minute_leaves() -> None:
     ]  # fmt: skip
 
 
-def test_what_comes_as_a_machine_is_about_to_leave_is_done_and_it_stays_for_another_minute() -> (
-    None
-):
-    world, member = World(), FakeMember()
-    came: list[float] = []
+def test_what_comes_while_a_machine_is_about_to_leave_is_done_and_it_stays_a_minute() -> None:
+    world, member, came = World(), FakeMember(), list[float]()
 
     def late(call: str) -> None:
-        if call == "receive" and world.time() >= IDLE_S - 5 and not came:
-            came.append(world.time())
-            world.fails = lambda _call: None
+        """Of the two threads the first waits for a message until the other found none for long."""
+        if call == "receive" and not came:
+            came.append(0.0)
             while not any(isinstance(event, Noted) for event in list(world.told)):
                 time.sleep(0.001)
+            came[0] = world.time()
             world.ask("late.jpg")
 
     world.fails = late
@@ -393,9 +413,10 @@ def test_what_is_long_in_hand_stays_hidden_and_what_is_too_long_is_given_up() ->
         end.wait(60)
 
     world.engine.meets = hangs
-    world.waited = lambda _s: time.sleep(0.001)  # the other thread's waits are not ours
+    worker = QueueWorker(world.worker(), member)
+    worker.ask.pause = lambda _s: world.time.pass_by(5)
     with pytest.raises(OffloadError, match="not done after 900 s"):
-        work(world, member=member)
+        worker.run()
     *beats, last = world.tasks.extended
     assert LONGEST_S / HIDDEN_S < len(beats) <= LONGEST_S / 20
     assert {*beats} == {HIDDEN_S}

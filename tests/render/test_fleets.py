@@ -8,8 +8,7 @@ import pytest
 
 from offload.costmodel.dollars import Billing
 from offload.detectors.source import ModelSource
-from offload.domain.fleets import FleetInfo
-from offload.domain.machines import Machine, Offer, Spec
+from offload.domain.machines import FleetInfo, Machine, Offer, Spec
 from offload.render import machines
 from offload.render.fleets import provisioning as fleets
 from offload.usecases.provision.fleet_planning import FleetOptions, FleetPlan

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from offload.drivers.aws import calls
-from offload.drivers.aws.function_policies import NOBODY, pairs
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.tagging import pairs
 
+_NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _NONE = ("NoSuchBucket", "NoSuchTagSet")
 _THERE = ("BucketAlreadyOwnedByYou",)
 
@@ -26,7 +27,7 @@ class Bucket:
         here = {"LocationConstraint": self._region}
         where = {} if self._region == "us-east-1" else {"CreateBucketConfiguration": here}
         self._call("create_bucket", fine=_THERE, **where)
-        blocked = dict.fromkeys(NOBODY, True)
+        blocked = dict.fromkeys(_NOBODY, True)
         self._call("put_public_access_block", PublicAccessBlockConfiguration=blocked)
         rules = [_rule(prefix, days) for prefix in prefixes]
         self._call("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": rules})

@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from offload.drivers.aws import calls
-from offload.drivers.aws.function_policies import FEW_IMAGES, pairs
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.tagging import pairs
 
+_FEW_IMAGES = {
+    "rules": [{
+        "rulePriority": 1,
+        "selection": {
+            "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2,
+        },
+        "action": {"type": "expire"},
+    }]
+}  # fmt: skip
 _NONE = ("RepositoryNotFoundException", "ImageNotFoundException")
 _THERE = ("RepositoryAlreadyExistsException",)
 
@@ -38,7 +47,7 @@ class Repository:
 
     def keep_few(self) -> None:
         """Have it keep the last images only."""
-        text = json.dumps(FEW_IMAGES)
+        text = json.dumps(_FEW_IMAGES)
         self._call("put_lifecycle_policy", repositoryName=self.name, lifecyclePolicyText=text)
 
     def tags(self) -> dict[str, str] | None:

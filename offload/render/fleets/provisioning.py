@@ -10,7 +10,7 @@ from offload.render.messages import say_lines
 from offload.version import __version__
 
 if TYPE_CHECKING:
-    from offload.domain.fleets import FleetInfo
+    from offload.domain.machines import FleetInfo
     from offload.usecases.provision.fleet_planning import FleetPlan
     from offload.usecases.provision.fleets import ListedFleet
 

@@ -8,7 +8,7 @@ from offload.domain import typed
 from offload.domain.results import Row
 from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
-from offload.drivers.aws.drops import Drop, DropBox, told
+from offload.drivers.aws.function.drops import Drop, DropBox, told
 from offload.service import rows, wire
 from offload.service.function.answering import Engine, no_call
 from offload.service.function.call import Reply

@@ -21,7 +21,7 @@ from offload.service import rows
 from offload.service.function.answering import Engine
 from offload.service.queued.insisting import Insisting
 from offload.service.queued.message import IMAGES, MOST_BYTES, ROWS, VERSION, Result, Task
-from offload.service.queued.ports import Message, Queue, Queues, Store
+from offload.service.queued.ports import Message, ObjectStore, Queue, Queues
 
 _TRIES = 3
 _GIVEN_UP = "three workers ended on it"
@@ -72,7 +72,7 @@ class Answering:
     queue: Queue
     dead: Queue
     replies: Queues
-    store: Store
+    store: ObjectStore
     engine: Engine
     model: Model
     where: str

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
@@ -22,7 +22,7 @@ from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.host.capture import Captured
 from offload.service.client.session import Upload
 from offload.service.queued.message import IMAGES, ROWS, VERSION, Result, Task
-from offload.service.queued.ports import Message, Queue, Store
+from offload.service.queued.ports import Message, ObjectStore, Queue
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Asker:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectStore,
         tasks: Queue,
         answers: Queue,
         job: str,
@@ -124,8 +124,7 @@ class Asker:
         image_key, row_key = f"{IMAGES}{name}", f"{ROWS}{name}.json"
         task = Task(
             VERSION, image.path[-_LONGEST_PATH:], image_key, row_key, self._answers.url,
-            selection.min_score, tuple(sorted(selection.classes)), selection.max_detections,
-            selection.max_iou, max_pixels,
+            max_pixels=max_pixels, **_wishes(selection),
         )  # fmt: skip
         prepared_s = self._clock()
         self._insist(partial(self._store.put, image_key, data))
@@ -192,7 +191,7 @@ class Asker:
         with suppress(OffloadError):
             data = self._store.get(row_key, _MOST_ROW_BYTES)
             if data is not None and (waiting := self._waiting.pop(row_key, None)) is not None:
-                self._finish(waiting, Result(VERSION, row_key, typed.loads(data)))
+                self._finish(waiting, Result(VERSION, row_key))
 
     def _gather(self) -> None:
         with Captured() as caught:
@@ -236,10 +235,10 @@ class Asker:
 
     def _found(self, waiting: _Waiting, result: Result, waited_s: float) -> Detections:
         document = result.row
-        if document is None:
-            data = self._insist(partial(self._store.get, result.row_key, _MOST_ROW_BYTES))
-            document = typed.loads(data or b"{}")
         try:
+            if document is None:
+                data = self._insist(partial(self._store.get, result.row_key, _MOST_ROW_BYTES))
+                document = typed.loads(data or b"{}")
             row = Row.from_dict(document)
         except (KeyError, TypeError, ValueError) as error:
             raise Refused(f"the fleet answers what we cannot use: {error!r}") from error
@@ -280,6 +279,11 @@ class Asker:
             # All of it random, so that those who were not answered do not come back together.
             self._pause(random.uniform(0, min(5.0, 0.5 * 2**tried)))  # noqa: S311 - no secret
         raise AssertionError
+
+
+def _wishes(selection: Selection) -> dict[str, Any]:
+    """What a task says of the detections to keep."""
+    return asdict(selection) | {"classes": tuple(sorted(selection.classes))}
 
 
 def _told(answer: Future[Detections], said: Detections | BaseException) -> None:

@@ -10,12 +10,12 @@ from offload.costmodel import fleet as costs
 from offload.costmodel.fleet import Bounds, Pace
 from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.events import MachinesAtWork, MachinesWanted, Reporter
-from offload.domain.fleets import FleetInfo, Size
+from offload.domain.machines import FleetInfo, Size
 from offload.domain.timing import Clock
 from offload.domain.units import show_s, show_usd
 from offload.drivers.host.capture import Captured
 from offload.service.queued.asking import Asker, Heard
-from offload.service.queued.ports import Group
+from offload.service.queued.ports import MachineGroup
 
 LOOK_S = 3.0
 """How often it is looked whether the plan still holds."""
@@ -42,7 +42,7 @@ class Crew:
     """
 
     info: FleetInfo
-    group: Group
+    group: MachineGroup
     asker: Asker
     images: int
     pace: Pace

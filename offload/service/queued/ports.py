@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Protocol
 
 from offload.domain.errors import OffloadError
-from offload.domain.fleets import Backlog, Message, Size
+from offload.domain.machines import Backlog, Message, Size
 
-__all__ = ["Backlog", "Group", "Member", "Message", "Queue", "Queues", "Size", "Store"]
+__all__ = [
+    "Backlog", "MachineGroup", "Message", "ObjectStore", "OwnMachine", "Queue", "Queues", "Size",
+]  # fmt: skip
 
 
 class Queue(Protocol):
@@ -43,7 +45,7 @@ Queues = Callable[[str], Queue]
 """The queue of a URL."""
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     """Objects by their keys."""
 
     def put(self, key: str, data: bytes) -> None:
@@ -62,7 +64,7 @@ class Store(Protocol):
         """The same of several, 1000 at most."""
 
 
-class Group(Protocol):
+class MachineGroup(Protocol):
     """Machines that come and go."""
 
     def size(self) -> Size:
@@ -75,7 +77,7 @@ class Group(Protocol):
         """Why the last machine that was asked for since then did not come; None if it may yet."""
 
 
-class Member(Protocol):
+class OwnMachine(Protocol):
     """The machine of a worker, as its group knows it."""
 
     id: str

@@ -8,7 +8,7 @@ from offload.domain.errors import OffloadError
 from offload.drivers.host.capture import Captured
 from offload.service.queued.answering import Answering
 from offload.service.queued.insisting import EndedError, Insisting
-from offload.service.queued.ports import Member, Message
+from offload.service.queued.ports import Message, OwnMachine
 
 HIDDEN_S, _EXTEND_S = 60, 20.0
 """A message in hand is hidden from others for so long, again and again after so long."""
@@ -36,7 +36,7 @@ class QueueWorker:
     """
 
     answering: Answering
-    member: Member | None
+    member: OwnMachine | None
     stay: bool = False
     _in_hand: list[_InHand] = field(default_factory=list)
     _empty_s: float | None = None

@@ -9,8 +9,7 @@ from offload.costmodel.dollars import Billing
 from offload.detectors import source
 from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable, UsageError
-from offload.domain.fleets import FleetInfo
-from offload.domain.machines import Offer, Spec
+from offload.domain.machines import FleetInfo, Offer, Spec
 from offload.drivers.aws import lookup
 from offload.drivers.aws.ec2 import Cloud
 from offload.drivers.aws.fleet.parts import FleetParts

@@ -7,8 +7,7 @@ from typing import get_args
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import PhaseBegan
-from offload.domain.fleets import FleetInfo
-from offload.domain.machines import Machine
+from offload.domain.machines import FleetInfo, Machine
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Json
 from offload.drivers.aws.fleet.parts import FleetParts, FleetSpec, marks

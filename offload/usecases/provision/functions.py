@@ -13,9 +13,9 @@ from offload.domain.events import PhaseBegan, Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.prices import CORE_MB, CallPrice
 from offload.domain.results import Json
-from offload.drivers.aws.function_parts import FunctionParts, marks
-from offload.drivers.aws.function_policies import rights
-from offload.drivers.aws.functions import FunctionConfig, FunctionSpec
+from offload.drivers.aws.function.calling import FunctionConfig, FunctionSpec
+from offload.drivers.aws.function.parts import FunctionParts, marks
+from offload.drivers.aws.function.policies import rights
 from offload.drivers.aws.iam import Answer
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage

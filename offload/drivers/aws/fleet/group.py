@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from offload.domain.errors import OffloadError
-from offload.domain.fleets import Size
+from offload.domain.machines import Size
 from offload.drivers.aws import calls
 from offload.drivers.aws.fleet.asking import BUSY, about, asked, none
 from offload.drivers.aws.lookup import Clients

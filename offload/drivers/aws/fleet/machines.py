@@ -12,9 +12,8 @@ from offload.domain.machines import Offer
 from offload.drivers.aws import calls, patience
 from offload.drivers.aws.ec2 import launch_request
 from offload.drivers.aws.fleet.policies import backlog, steps
-from offload.drivers.aws.function_policies import pairs
 from offload.drivers.aws.lookup import Clients
-from offload.drivers.aws.tagging import tagged, tags_of
+from offload.drivers.aws.tagging import pairs, tagged, tags_of
 
 _TRIES, _LOOK_S = 300, 2.0
 _LIVING = ("pending", "running", "stopping", "shutting-down", "stopped")

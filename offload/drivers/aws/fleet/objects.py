@@ -6,7 +6,7 @@ from typing import Any
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
-from offload.domain.fleets import INFO_KEY, FleetInfo
+from offload.domain.machines import INFO_KEY, FleetInfo
 from offload.drivers.aws.fleet.asking import about, asked, provision
 from offload.drivers.aws.lookup import Clients
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.fleets import FleetInfo
-from offload.domain.machines import OWNER, Machine, Offer, Resource
+from offload.domain.machines import OWNER, FleetInfo, Machine, Offer, Resource
 from offload.drivers.aws import calls, patience
 from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed

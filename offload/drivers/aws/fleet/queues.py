@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.fleets import Backlog, Message
+from offload.domain.machines import Backlog, Message
 from offload.drivers.aws.fleet.asking import NO_QUEUE, asked
 
 _REGION = re.compile(r"(?:^|\.)([a-z]{2,}(?:-[a-z]+)+-\d+)\.(?:[\w-]+\.)*(?:amazonaws|api)\.")

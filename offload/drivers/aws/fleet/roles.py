@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from offload.drivers.aws import calls, patience
-from offload.drivers.aws.function_policies import assumed_by, pairs
+from offload.drivers.aws.iam import assumed_by
 from offload.drivers.aws.lookup import Clients
-from offload.drivers.aws.tagging import tags_of
+from offload.drivers.aws.tagging import pairs, tags_of
 
 _THERE = ("EntityAlreadyExists",)
 _NONE = ("NoSuchEntity",)

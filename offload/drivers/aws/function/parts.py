@@ -15,17 +15,13 @@ from offload.domain.machines import OWNER, Resource
 from offload.drivers.aws import account, calls
 from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed
-from offload.drivers.aws.drop_parts import GONE, DropParts
-from offload.drivers.aws.function_policies import (
-    assumed_by,
-    looks,
-    pairs,
-    writes_log,
-)
-from offload.drivers.aws.functions import AwsFunction, FunctionConfig, described
-from offload.drivers.aws.iam import Answer
+from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig, described
+from offload.drivers.aws.function.drop_parts import GONE, DropParts
+from offload.drivers.aws.function.policies import looks, writes_log
+from offload.drivers.aws.iam import Answer, assumed_by
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.aws.repositories import Repository
+from offload.drivers.aws.tagging import pairs
 from offload.drivers.host import machine
 
 MARK = "offload:function"

@@ -3,24 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from offload.drivers.aws.drops import DROPPED
-
-NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-FEW_IMAGES = {
-    "rules": [{
-        "rulePriority": 1,
-        "selection": {
-            "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2,
-        },
-        "action": {"type": "expire"},
-    }]
-}  # fmt: skip
-
-
-def assumed_by(service: str) -> dict[str, Any]:
-    """That a service of AWS takes a role on."""
-    taken = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    return {"Version": "2012-10-17", "Statement": [taken]}
+from offload.drivers.aws.function.drops import DROPPED
 
 
 def writes_log(role: str, region: str, group: str) -> dict[str, Any]:
@@ -56,8 +39,3 @@ def looks(name: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
         "dynamodb:DescribeTable": ("dynamodb", "describe_table", {"TableName": name}),
         "sqs:GetQueueUrl": ("sqs", "get_queue_url", {"QueueName": name}),
     }
-
-
-def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as most services take them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
