@@ -23,7 +23,7 @@ from tests.conftest import Offload
 from tests.fleet.deadly import POISON
 from tests.functions.aws import Account, account
 
-BUCKET = "photos"
+BUCKET = "worked-on"
 PATIENCE_S = 120.0
 DONE = Backlog(0, 0)
 
