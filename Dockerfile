@@ -42,8 +42,8 @@ RUN mkdir -p "$OFFLOAD_CACHE" /ours/opt/offload/models \
     esac \
  && chmod -R u=rwX,go=rX /ours
 
-# What a function and a fleet's machine have besides, in a tree of its own: all else is the server's, layer by layer. AWS'
-# library describes 400 services, which are 28 MB.
+# What a function and a fleet's machine have besides, in a tree of its own: all else is the server's,
+# layer by layer. AWS' library describes 400 services, which are 28 MB.
 FROM libraries AS client
 ARG TARGET=server
 RUN mkdir /client \
