@@ -26,6 +26,8 @@ SERVER_PORT = 8080
 SERVER_URL = f"http://127.0.0.1:{SERVER_PORT}"
 INFO_KEY = "fleet.json"
 """Where a fleet's bucket says what it is."""
+IMAGES, ROWS = "in/", "rows/"
+"""What keys of images and of rows in it begin with; a job's own name follows."""
 
 
 @dataclass(frozen=True, slots=True)

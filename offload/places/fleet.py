@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from offload.costmodel.fleet import S_PER_IMAGE_AND_CORE, START_S, Bounds, Pace
 from offload.domain.errors import OffloadError, PlaceUnavailable
-from offload.domain.machines import FleetInfo
+from offload.domain.machines import IMAGES, FleetInfo
 from offload.domain.measurements import Measurement, StartPhase
 from offload.domain.places import PlaceTraits, StartState
 from offload.domain.ports import Model
@@ -197,7 +197,7 @@ class FleetSession:
         self._config, self._store = config, ends.store
         self._asker, self._crew = asker, crew
         self._selection = selection
-        self._probe_key = f"in/{asker.job}/probe"
+        self._probe_key = f"{IMAGES}{asker.job}/probe"
 
     @property
     def slots(self) -> int:

@@ -139,13 +139,7 @@ class FunctionSession:
         self._caller, self._about = place.caller, about
         self._clock: Clock = config.clock
         self._prepare = config.upload.prepare
-        self._call = Call(
-            min_score=selection.min_score,
-            classes=tuple(sorted(selection.classes)),
-            max_detections=selection.max_detections,
-            max_iou=selection.max_iou,
-            max_pixels=config.max_pixels,
-        )
+        self._call = Call(**Call.of(selection, config.max_pixels))
         self.slots = self.concurrency = place.caller.most
         self.model = place.model.identity
         self.labels = greeted.info.labels

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from offload.domain.errors import UsageError
+from offload.domain.machines import ROWS
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import Image, Selection
 from offload.drivers.aws.fleet.asking import connected
@@ -16,7 +17,6 @@ from offload.drivers.images import pictures
 from offload.places import inprocess
 from offload.service.queued.answering import Answering
 from offload.service.queued.insisting import Insisting
-from offload.service.queued.message import ROWS
 from offload.service.queued.working import IDLE_S, PER_SLOT, QueueWorker
 from offload.usecases.context import Context
 from offload.usecases.detect import places

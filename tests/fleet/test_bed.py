@@ -57,6 +57,7 @@ def test_a_job_brings_machines_and_every_picture_has_one_row_however_often_its_m
     assert left.endswith("-dead")
 
 
+@pytest.mark.soak
 def test_a_client_that_was_killed_goes_on_where_it_was(
     owner: Owner, many: Path, tmp_path: Path
 ) -> None:

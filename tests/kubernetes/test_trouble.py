@@ -93,15 +93,8 @@ def cut(user: User, _out: Path) -> None:
         time.sleep(10)
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        scale,
-        cut,
-        pytest.param(kill_at_random, marks=pytest.mark.soak),
-        pytest.param(roll_out, marks=pytest.mark.soak),
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("trouble", [kill_at_random, roll_out, scale, cut])
 def test_no_trouble_of_the_cluster_costs_an_image_its_row(
     three: User, pictures: Path, tmp_path: Path, trouble: Trouble
 ) -> None:

@@ -12,15 +12,16 @@ from typing import Any
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, Unanswered, UsageError
 from offload.domain.events import ImageFailed
+from offload.domain.machines import IMAGES, ROWS
 from offload.domain.ports import Model
 from offload.domain.results import Row
 from offload.domain.typed import Count, Name
-from offload.domain.vision import Detections, Image, Selection, check_classes
+from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers.images import image_files
 from offload.service import rows
 from offload.service.function.answering import Engine
 from offload.service.queued.insisting import Insisting
-from offload.service.queued.message import IMAGES, MOST_BYTES, ROWS, VERSION, Result, Task
+from offload.service.queued.message import MOST_BYTES, VERSION, Result, Task
 from offload.service.queued.ports import Message, ObjectStore, Queue, Queues
 
 _TRIES = 3
@@ -176,12 +177,7 @@ class Answering:
         return Row(task.path, identity.name, identity.sha256, self.where)
 
     def _row(self, task: Task) -> Row:
-        selection = Selection(
-            min_score=self.model.min_score if task.min_score is None else task.min_score,
-            classes=frozenset(name.strip().lower() for name in task.classes),
-            max_detections=task.max_detections,
-            max_iou=task.max_iou,
-        )
+        selection = task.selection(self.model.min_score)
 
         def fetch() -> bytes:
             data = self.ask(self.store.get, task.image_key, image_files.MAX_FILE_BYTES)

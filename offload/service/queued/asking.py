@@ -9,19 +9,20 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.machines import IMAGES, ROWS
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Row
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.host.capture import Captured
 from offload.service.client.session import Upload
-from offload.service.queued.message import IMAGES, ROWS, VERSION, Result, Task
+from offload.service.queued.message import VERSION, Result, Task
 from offload.service.queued.ports import Message, ObjectStore, Queue
 
 T = TypeVar("T")
@@ -124,7 +125,7 @@ class Asker:
         image_key, row_key = f"{IMAGES}{name}", f"{ROWS}{name}.json"
         task = Task(
             VERSION, image.path[-_LONGEST_PATH:], image_key, row_key, self._answers.url,
-            max_pixels=max_pixels, **_wishes(selection),
+            **Task.of(selection, max_pixels),
         )  # fmt: skip
         prepared_s = self._clock()
         self._insist(partial(self._store.put, image_key, data))
@@ -279,11 +280,6 @@ class Asker:
             # All of it random, so that those who were not answered do not come back together.
             self._pause(random.uniform(0, min(5.0, 0.5 * 2**tried)))  # noqa: S311 - no secret
         raise AssertionError
-
-
-def _wishes(selection: Selection) -> dict[str, Any]:
-    """What a task says of the detections to keep."""
-    return asdict(selection) | {"classes": tuple(sorted(selection.classes))}
 
 
 def _told(answer: Future[Detections], said: Detections | BaseException) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from offload.domain.typed import Count, Name, Positive, Share
-from offload.domain.vision import Selection
+from offload.domain.typed import Count, Name, Positive
+from offload.service.wire import Wishes
 
 VERSION = 1
 """Of both documents; another is refused."""
@@ -13,17 +13,15 @@ MOST_BYTES = 200_000
 """Of a message: SQS takes 256 KiB and, since August 2025, more
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 """
-IMAGES, ROWS = "in/", "rows/"
-"""What the keys of images and of rows begin with; a job's own name follows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Task(Wishes):
     """An image to detect in.
 
     Its file is under `image_key`, its row belongs under `row_key`; `path` is its identity in the
     job. `reply_to` is the URL of the queue where the answer is awaited; empty where only the row
-    counts. `min_score` None is the model's own, `max_pixels` None the worker's.
+    counts.
     """
 
     version: Count
@@ -31,11 +29,6 @@ class Task:
     image_key: Name
     row_key: Name
     reply_to: Name = ""
-    min_score: Share | None = None
-    classes: tuple[Name, ...] = ()
-    max_detections: Positive = Selection().max_detections
-    max_iou: Share = Selection().max_iou
-    max_pixels: Positive | None = None
 
 
 @dataclass(frozen=True, slots=True)

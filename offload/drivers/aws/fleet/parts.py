@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.machines import OWNER, FleetInfo, Machine, Offer, Resource
+from offload.domain.machines import IMAGES, OWNER, ROWS, FleetInfo, Machine, Offer, Resource
 from offload.drivers.aws import calls, patience
 from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed
@@ -21,7 +21,7 @@ from offload.drivers.aws.fleet import asking
 from offload.drivers.aws.fleet.asking import NO_QUEUE
 from offload.drivers.aws.fleet.machines import MachineParts
 from offload.drivers.aws.fleet.objects import S3Store, bucket_name, read_info, write_info
-from offload.drivers.aws.fleet.policies import IMAGES, ROWS, looks, may
+from offload.drivers.aws.fleet.policies import looks, may
 from offload.drivers.aws.fleet.roles import InstanceRole
 from offload.drivers.aws.fleet.template import Boot
 from offload.drivers.aws.iam import Answer

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-IMAGES, ROWS = "in/", "rows/"
-"""What the keys of images and of rows in its bucket begin with."""
+from offload.domain.machines import IMAGES, ROWS
+
 _PERIOD_S = 60
 _COUNTS = {
     "visible": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName"),
