@@ -238,7 +238,7 @@ def serve() -> None:
 
     elastic_network_interfaces.random_public_ip = _random_public_ip
     Virtual.terminate = _but_once(Virtual.terminate)
-    queues.mend()
+    queues.mend(queues.doubled)
     scaling.mend()
     sweep()
     (STATE / "hosts").mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -8,6 +8,7 @@ import copy
 import random
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.testbed.machine import STATE, load, save
@@ -21,10 +22,16 @@ def double(share: float) -> None:
     save(STATE / "doubled.json", share)
 
 
-def mend() -> None:
-    """Put what is here under moto's backend."""
+def doubled() -> float:
+    """The share that `double` was last told."""
+    return float(load(STATE / "doubled.json", 0))
+
+
+def mend(share: Callable[[], float] = lambda: 0.0) -> None:
+    """Put what is here under moto's backend; `share` gives that of messages to double."""
     from moto.sqs import models
 
+    models.Queue.share_doubled = staticmethod(share)
     models.Queue.messages = property(_visible)
     models.Queue.approximate_number_of_messages_not_visible = property(_in_flight)
     models.Queue.delete_message = _delete
@@ -62,7 +69,7 @@ def _given(queue: Any, count: int, timeout_s: int, notes: list[str]) -> Any:
     from moto.sqs.models import _filter_message_attributes
 
     most = queue.redrive_policy["maxReceiveCount"] if queue.dead_letter_queue else None
-    doubled = load(STATE / "doubled.json", 0)
+    share = queue.share_doubled()
     now_ms = int(time.time() * 1000)
     for message in queue.messages:
         if count and most and message.approximate_receive_count >= most:
@@ -74,7 +81,7 @@ def _given(queue: Any, count: int, timeout_s: int, notes: list[str]) -> Any:
                 message.approximate_first_receive_timestamp or now_ms
             )
             message.approximate_receive_count += 1
-            once_more = message.approximate_receive_count == 1 and random.random() < doubled
+            once_more = message.approximate_receive_count == 1 and random.random() < share
             message.visible_at = 0 if once_more else now_ms + timeout_s * 1000
             message.receipt_handle = secrets.token_urlsafe(60)
             _handles(queue)[message.receipt_handle] = message

@@ -242,7 +242,7 @@ def sqs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(queues, "STATE", tmp_path)
-    queues.mend()
+    queues.mend(queues.doubled)
     with mock_aws():
         yield boto3.client("sqs", region_name="us-west-2")
 
