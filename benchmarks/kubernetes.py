@@ -67,7 +67,7 @@ def _compare(photos: str, concurrency: str, rounds: int) -> None:
 def _images_per_s(name: str, photos: str, concurrency: str) -> float:
     with tempfile.TemporaryDirectory() as out:
         _offload(
-            "detect", photos, "--where", "kubernetes", "-m", "builtin", "--concurrency",
+            "detect", photos, "--where", "kubernetes", "--concurrency",
             concurrency, "-q", "-o", out, deployment=f"{NAMESPACE}/{name}",
         )  # fmt: skip
         totals = json.loads((Path(out) / "run.json").read_text())["totals"]
@@ -81,8 +81,8 @@ def _answered(name: str) -> dict[str, int]:
     counts = {}
     for pod in _said(*kubectl, "get", "pods", "-o", "name", "-l", label).split():
         metrics = _said(*kubectl, "exec", pod, "--", "python", "-c", SERVED)
-        lines = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line[:1] != "#")
-        counts[pod] = int(float(lines["offload_images_total"]))
+        [said] = (line for line in metrics.splitlines() if line.startswith("offload_images_total"))
+        counts[pod] = int(float(said.split()[1]))
     return counts
 
 

@@ -65,7 +65,7 @@ def _account(*, containers: bool) -> Iterator[Account]:
 
         from tests.functions.containers import as_container
 
-        starting = as_container(docker.from_env(), "offload:lambda")
+        starting = as_container(docker.from_env(), "offload:aws")
     with account(64, starting) as one:
         yield one
 
@@ -73,7 +73,7 @@ def _account(*, containers: bool) -> Iterator[Account]:
 def _entry(containers: bool) -> dict[str, Any]:
     if not containers:
         return {}
-    from offload.drivers.aws.functions import ENTRY
+    from offload.drivers.aws.function.calling import ENTRY
 
     return {"ImageConfig": ENTRY}
 

@@ -49,6 +49,7 @@ FIELDS = {
     "offline": "Do not ask the model hub.",
     "function": "The function of `lambda`: its name or ARN.",
     "deployment": "The deployment of `kubernetes`: NAMESPACE/NAME.",
+    "fleet": "The name of the fleet of `fleet`.",
     "workers": "Detectors in parallel.",
     "threads": "Threads per detector.",
     "url": "The address of the remote place's server.",
@@ -63,6 +64,7 @@ OTHERS = {
     "OFFLOAD_EVENTS": "`json` writes events as lines of JSON to standard error, for programs.",
     "OFFLOAD_BUCKET, OFFLOAD_TABLE": "Of a function alone, set by `provision lambda`: where large "
     "images wait for it, and where it writes rows ([functions](functions.md)).",
+    "OFFLOAD_INSTANCE": "Of a fleet's machine alone, set at its boot: which one it is.",
     "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_DATA_HOME": "Where your settings file, `cache` and "
     "`data` are by default.",
     "AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, …": "Credentials and region, as for the AWS CLI.",

@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 
-from offload.drivers.docker.own_image import OwnImage
+from offload.detectors.catalogue import BUILTIN, NAMED
+from offload.drivers.docker.own_image import ModelImage, OwnImage
 from tests.testbed import lab
 
 START = "sudo tests/testbed/up"
+
+
+class FleetImage(ModelImage):
+    """That of a fleet's machines, under a name that no test gives to anything else."""
+
+    name = "offload:fleets"
+
+
+FLEETS = FleetImage("tflite", BUILTIN, NAMED[BUILTIN].sha256, None, "aws")
 
 
 @pytest.fixture(scope="session")
@@ -29,19 +39,20 @@ def docker_engine() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def bed() -> None:
-    """Our image is on the disk that the test bed's instances start with; without a bed, skip."""
+    """Our images are on the disk that the test bed's instances start with; without a bed, skip."""
     if not lab.is_up():
         pytest.skip(f"the test bed is not up; to start it: {START}")
-    lab.make_disk("offload", _have_image())
+    _have_image()
+    lab.make_disk(f"offload {FLEETS.name}", _have_image(FLEETS))
 
 
-def _have_image() -> str:
+def _have_image(image: OwnImage | None = None) -> str:
     """See to it that the engine has the image of this source, whose digest this is. Of several
     processes one builds it.
     """
+    image = image or OwnImage("tflite")
     with Path(tempfile.gettempdir(), "offload-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        image = OwnImage("tflite")
         if not image.is_marked():
             image.make(lambda _line: None)
     return image.digest

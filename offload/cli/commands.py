@@ -5,12 +5,23 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from offload.cli import advise, config, detect, doctor, drop, experiment, models, profile, serve
+from offload.cli import (
+    advise,
+    config,
+    detect,
+    doctor,
+    drop,
+    experiment,
+    fleet,
+    models,
+    profile,
+    serve,
+)
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete
 from offload.cli.parsing.configured import ConfiguredGroup
 from offload.cli.parsing.pages import App, CommandGroup
-from offload.cli.provisioning import clusters, functions, machines, provision
+from offload.cli.provisioning import clusters, down, fleets, functions, machines, provision
 from offload.version import __version__
 
 _PANELS: dict[str, dict[str, Any]] = {
@@ -19,15 +30,17 @@ _PANELS: dict[str, dict[str, Any]] = {
         "serve": serve.serve,
         "drop": drop.drop,
         "results": drop.results,
+        "work": fleet.work,
     },
     "Decide": {"profile": profile.app, "advise": advise.advise, "accuracy": advise.accuracy},
     "Study": {"experiment": experiment.experiment, "report": experiment.report},
     "Machines": {
         "provision": provision.app,
         "machines": machines.machines,
+        "fleet": fleet.fleet,
         "start": machines.start,
         "stop": machines.stop,
-        "down": machines.down,
+        "down": down.down,
         "allow": machines.allow,
         "logs": machines.logs,
         "ssh": machines.ssh,
@@ -85,6 +98,7 @@ def root(
 
 
 provision.app.command(PLACE)(functions.provision)
+provision.app.command(fleet.PLACE)(fleets.provision)
 provision.app.command(clusters.PLACE)(clusters.provision)
 for _panel, _commands in _PANELS.items():
     for _name, _command in _commands.items():

@@ -26,6 +26,17 @@ def given(question: str, what: str) -> bool:
     return typer.confirm(question, err=True)
 
 
+def to_create(what: str, *, yes: bool) -> None:
+    """See that something may be created, which was shown.
+
+    Raises:
+        UsageError: there is nobody to ask.
+        Exit: it may not.
+    """
+    if not yes and not given("Create it?", f"Creating {what}"):
+        raise typer.Exit(1)
+
+
 def typed_again(*more: str) -> str:
     """What was typed, with more words; a token in it is not shown once more."""
     words = ["offload", *sys.argv[1:]]

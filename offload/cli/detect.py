@@ -102,7 +102,7 @@ def detect(
         provision: remote: first rent a machine, or start the one you have. split: work here
             meanwhile, rent only if it pays, and restore its state at the end.
         deadline_s: Time in which to finish, such as 5m. Not for remote.
-        max_cost_usd: split, auto: maximum cost of the run.
+        max_cost_usd: fleet, split, auto: maximum cost of the run.
         max_failures: Stop when more images than this have failed.
         keep_local: split, remote: images that never leave this machine, such as 'faces/**';
             repeatable, adds to the setting. [env: OFFLOAD_KEEP_LOCAL]

@@ -68,7 +68,7 @@ def experiment(
         images: Numbers of images. [default: 1,2,5,10,20,50,100,200, up to those there are]
         repeats: Runs of each cell.
         concurrency: not local: requests in flight.
-        replicas: container: numbers of containers.
+        replicas: container, kubernetes: numbers of containers or pods.
         cpus: container: core limits of each.
         upload_max_side_px: remote, container, lambda: longest sides of smaller copies; full: no
             copies.

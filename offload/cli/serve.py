@@ -17,6 +17,7 @@ def serve(
     host: Annotated[str, _address("--host", takes="ADDRESS")] = "127.0.0.1",
     port: Annotated[int, _address("--port", takes="N", min=0, max=65535)] = 8080,
     token: Annotated[str | None, _address("--token", takes="TEXT")] = None,
+    via: Annotated[str | None, options.place("--via", takes="PLACE")] = None,
     model: options.Model = None,
     labels: options.Labels = None,
     workers: options.Workers = None,
@@ -30,6 +31,7 @@ def serve(
         int | None,
         options.rare("--max-requests-per-connection", takes="N", min=1),
     ] = None,
+    yes: consent.Yes = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -46,6 +48,7 @@ def serve(
         port: Port to listen on; 0 for any free one.
         token: Token that clients must send. Prefer the variable: others on this machine can read
             command lines. [default: a new one where others can connect] [env: OFFLOAD_TOKEN]
+        via: Ask this place for each image instead of detecting here: fleet.
         access_log: A line on standard error for each request.
         log_format: Format of the access log.
         queue: Requests that may wait for a detector; more get 429.
@@ -60,7 +63,11 @@ def serve(
     from offload.usecases import serve
 
     say = messages.Messages(quiet=quiet)
-    wanted = serve.Options(**options.fields(ctx, serve.Options))
+    typed = (
+        options.for_places(ctx, serve.Options, [via]) if via else options.fields(ctx, serve.Options)
+    )
+    wanted = serve.Options(**typed)
+    consent.to_rented([via] if via else [], yes=yes)
     opens = consent.typed_again("--host", "0.0.0.0")  # noqa: S104 - what to type
     with progress.transfer(Downloaded, quiet) as bar:
         listeners = say.hear, bar, access.log(log_format)

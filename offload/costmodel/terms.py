@@ -69,7 +69,7 @@ class Candidate:
     `service_cv` and `bytes_cv` are how much images differ, as standard deviation over mean. In a
     `serial` lane the stages follow each other instead of overlapping. `init_s` is what each slot
     takes to start, where it has to. `replicas` are the servers that share its slots, None where
-    that is not for anybody to choose.
+    that is not for anybody to choose. `usd_per_h` is what they cost where they come for the job.
     """
 
     name: str
@@ -98,6 +98,7 @@ class Candidate:
     phases: Mapping[str, float] = field(default_factory=dict)
     init_s: Draws | None = None
     replicas: int | None = None
+    usd_per_h: float = 0.0
 
     @property
     def place(self) -> str:

@@ -106,6 +106,27 @@ class Answered(Event):
     sent_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class MachinesWanted(Event):
+    """A fleet is to have so many machines from now on; its job is then expected to be done in
+    `seconds` from now, and to cost `usd` in all.
+    """
+
+    fleet: str
+    machines: int
+    seconds: float
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class MachinesAtWork(Event):
+    """So many machines of a fleet answer, of as many as it is to have."""
+
+    fleet: str
+    machines: int
+    wanted: int
+
+
 Listener = Callable[[Event], None]
 """Who is told events, from any thread."""
 VARIABLE, AS_LINES = "OFFLOAD_EVENTS", "json"

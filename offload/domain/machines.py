@@ -1,9 +1,14 @@
-"""Machines that are rented: what is asked for, what there is, what it is reached by."""
+"""Machines that are rented, alone or as a fleet: what is asked for, what there is, what it is
+reached by.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from offload.domain.ports import ModelIdentity
+from offload.domain.typed import Amount, Id, Name, Positive, Share
 
 State = Literal["pending", "running", "stopping", "stopped", "ending", "gone"]
 """Of a machine. `ending` and `gone` ones cost nothing and never come back."""
@@ -19,6 +24,10 @@ LOGIN = "offload:login"
 SERVER_PORT = 8080
 """The port of the machine's own loopback that our server answers on."""
 SERVER_URL = f"http://127.0.0.1:{SERVER_PORT}"
+INFO_KEY = "fleet.json"
+"""Where a fleet's bucket says what it is."""
+IMAGES, ROWS = "in/", "rows/"
+"""What keys of images and of rows in it begin with; a job's own name follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +133,64 @@ class Kind:
         """The kind that a label names; None of an address, or of nothing."""
         named = re.fullmatch(r"ec2:([\w.-]+)@([\w-]+)", label or "", re.ASCII)
         return cls(*named.groups()) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetInfo:
+    """What a fleet is, as it says in its bucket.
+
+    `version` is that of its workers, `instance_types` what its machines are, best first, of
+    `vcpus` each; an hour of one costs `usd_per_h`, as assumed when it was provisioned. `most` is
+    how many machines there may be. `queue_url` takes images, `dead_url` keeps what was given up.
+    `asked` are the options it was provisioned with, which hold until others are given.
+    """
+
+    name: Name
+    region: Name
+    version: Name
+    model: ModelIdentity
+    labels: Mapping[Id, Name]
+    min_score: Share
+    instance_types: tuple[Name, ...]
+    vcpus: Positive
+    usd_per_h: Amount
+    spot: bool
+    most: Positive
+    bucket: Name
+    queue_url: Name
+    dead_url: Name
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights answer, as `domain.ports.Model` calls it."""
+        return self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that is hidden from others for a while; it came `receives` times so far, this one
+    included.
+    """
+
+    body: str
+    receipt: str
+    receives: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many messages wait, and how many are hidden as somebody is at work on them; about."""
+
+    visible: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Machines of a group: as many as are wanted, as work, as come up, and as there may be."""
+
+    desired: int
+    running: int
+    pending: int
+    most: int

@@ -78,7 +78,7 @@ class StartPhase(StrEnum):
     """What a place's start consists of. A rented machine is created, or switched on, and waited for
     until it runs, boots and its engine answers; it gets our image, and the container that serves.
     INIT is that of a function that had to start for its first call. Pods are applied, scheduled,
-    pulled, started and ready.
+    pulled, started and ready. MACHINES is until one of a fleet's that had none answered.
     """
 
     API = "api"
@@ -98,6 +98,7 @@ class StartPhase(StrEnum):
     PULLED = "pulled"
     STARTED = "started"
     READY = "ready"
+    MACHINES = "machines"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,13 @@ class PlaceTraits:
 
     `title` is what reports call it, `phrase` what follows "Run it". `options` are the fields of a
     request that mean something there. `by_call` is true where calls are billed, and no hours of a
-    machine: what runs them starts with a call, and may be cold. `has_own_model` is true of a server
-    that was there before: it is asked which model it has. `has_prior` is false of what nobody has
-    by chance: advice speaks of it once it was measured. Of places that are equally good the one
-    of the lowest `simplicity` is taken.
+    machine: what runs them starts with a call, and may be cold. `on_demand` is true of machines
+    that come for a job and leave when it is done, so that there may be none. `has_own_model` is
+    true of a server that was there before: it is asked which model it has. `has_prior` is false of
+    what nobody has by chance: advice speaks of it once it was measured. `can_serve` is true where a
+    server may ask for others, as each image may have a selection of its own
+    (`service.server.core.Elsewhere`). Of places that are equally good the one of the lowest
+    `simplicity` is taken.
     """
 
     name: str
@@ -57,8 +60,10 @@ class PlaceTraits:
     rented: bool = True
     in_process: bool = False
     by_call: bool = False
+    on_demand: bool = False
     has_own_model: bool = False
     has_prior: bool = True
+    can_serve: bool = False
     start_states: tuple[StartState, ...] = ()
     options: frozenset[str] = frozenset()
     simplicity: int = 100

@@ -1,12 +1,12 @@
 """One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from offload.domain.timing import Durations, with_new_names
 from offload.domain.typed import Count, Positive, read
-from offload.domain.vision import Detection
+from offload.domain.vision import Detection, Detections
 
 SHOWN_SCORE = 0.5  # what the table and --annotate show unless told otherwise; files keep the rest
 
@@ -75,6 +75,17 @@ class Row:
         if row.error is None and None in {row.width, row.height}:
             raise ValueError(row)
         return row
+
+
+def with_detections(row: Row, found: Detections, read_s: float) -> Row:
+    """The row with what was detected, in a file that took `read_s` to read."""
+    return replace(
+        row,
+        detections=found.found,
+        width=found.width,
+        height=found.height,
+        durations=replace(found.durations, read_s=read_s),
+    )
 
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Row) if f.name not in {"detections", "durations"})

@@ -24,7 +24,9 @@ _OF_FOLDERS = {"labels", "offline", "workers", "threads", "history", "keep_local
 """What a folder's file may set, besides options that may be."""
 _PATHS = {"model", "labels", "cache", "data"}
 _NAMES_TOO = {"model", "labels"}
-_NO_SETTINGS = re.compile("OFFLOAD_(EVENTS|NATIVE_LOG|TEST_ASSETS|(SERVICE|PORT)(_.*)?)")
+_NO_SETTINGS = re.compile(
+    "OFFLOAD_(EVENTS|GROUP|INSTANCE|NATIVE_LOG|TEST_ASSETS|(SERVICE|PORT)(_.*)?)"
+)
 """The last are what Kubernetes tells of a service that is called offload."""
 _SECRET = {"token"}
 _ADDRESSES = {"url", "hub", "checkip"}
@@ -60,6 +62,7 @@ class Settings:
     keep_local: list[str] = field(default_factory=list)
     function: str = "offload"
     deployment: str = "offload/offload"
+    fleet: str = "offload"
     origins: Mapping[str, Setting]
     token_url: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +82,11 @@ class Settings:
     def functions_path(self) -> str:
         """The folder of what is known of functions that were brought up here."""
         return os.path.join(self.data, "functions")
+
+    @property
+    def fleets_path(self) -> str:
+        """The folder of what is known of fleets that were brought up here."""
+        return os.path.join(self.data, "fleets")
 
     @property
     def models_path(self) -> str:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 PLACES = {
     "local": "offload.places.inprocess",
     "lambda": "offload.places.function",
+    "fleet": "offload.places.fleet",
 }
 """The name `--where` takes -> its module."""
 
 _FIRST, *_OTHERS = PLACES
 OWN = (_FIRST, *PROVIDERS.own, *_OTHERS)
-"""The places that are part of offload, simplest first."""
+"""The places that are part of offload, as help lists them."""
 
 REGISTRY = Registry("place", "offload.places", PLACES)
 

@@ -13,7 +13,7 @@ from offload.domain.places import CALLS, PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detection, Detections, Image, Selection
-from offload.drivers.aws.functions import AwsFunction, FunctionConfig
+from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig
 from offload.providers.config import PlaceConfig
 from offload.service import wire
 from offload.service.client.greeting import expect
@@ -139,13 +139,7 @@ class FunctionSession:
         self._caller, self._about = place.caller, about
         self._clock: Clock = config.clock
         self._prepare = config.upload.prepare
-        self._call = Call(
-            min_score=selection.min_score,
-            classes=tuple(sorted(selection.classes)),
-            max_detections=selection.max_detections,
-            max_iou=selection.max_iou,
-            max_pixels=config.max_pixels,
-        )
+        self._call = Call(**Call.of(selection, config.max_pixels))
         self.slots = self.concurrency = place.caller.most
         self.model = place.model.identity
         self.labels = greeted.info.labels

@@ -18,7 +18,7 @@ from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.ports import Model, Session
 from offload.domain.vision import Selection
 from offload.drivers.host.capture import Captured
-from offload.providers.config import Endpoint, Fleet, PlaceConfig
+from offload.providers.config import Endpoint, Endpoints, PlaceConfig
 from offload.service.client.balanced import LOOK_S, BalancedSession, Member
 from offload.service.client.greeting import Address, ask, expect
 from offload.service.client.session import ServerSession
@@ -52,8 +52,8 @@ class ServedPlace:
         """
         if self._model is None:
             config = self._config
-            with self._fleet(None) as fleet:
-                address = config.address(next(iter(fleet)))
+            with self._endpoints(None) as endpoints:
+                address = config.address(next(iter(endpoints)))
                 with closing(address.connect(config.clock, 1)) as server:
                     info = ask(server, address)
                     if config.asked:
@@ -70,16 +70,16 @@ class ServedPlace:
                 others come, none can.
         """
         del images
-        with self._fleet(self.model) as fleet:
-            self.endpoint, *_ = endpoints = list(fleet)
-            attendance = _Attendance(fleet, partial(self._greeted, selection))
+        with self._endpoints(self.model) as servers:
+            self.endpoint, *_ = endpoints = list(servers)
+            attendance = _Attendance(servers, partial(self._greeted, selection))
             with attendance.begun(endpoints, self._config.link) as session:
                 yield session
 
-    def _fleet(self, model: Model | None) -> AbstractContextManager[Fleet]:
+    def _endpoints(self, model: Model | None) -> AbstractContextManager[Endpoints]:
         if self._config.endpoint is not None:
             return nullcontext([self._config.endpoint])
-        opened: AbstractContextManager[Fleet] = self._provider.open(self._config, model)
+        opened: AbstractContextManager[Endpoints] = self._provider.open(self._config, model)
         return opened
 
     def _greeted(self, selection: Selection, endpoint: Endpoint) -> ServerSession:
@@ -104,7 +104,7 @@ class ServedPlace:
 class _Attendance:
     """Greets servers as they come, and those that were lost; sees off those that leave."""
 
-    fleet: Fleet
+    endpoints: Endpoints
     greet: Callable[[Endpoint], ServerSession]
     balanced: BalancedSession = field(init=False)
     _here: set[str] = field(default_factory=set)
@@ -138,10 +138,10 @@ class _Attendance:
     def _look(self) -> None:
         with self._caught:
             while not self._over.wait(LOOK_S):
-                self._attend_to(self.fleet, {})
+                self._attend_to(self.endpoints, {})
 
-    def _attend_to(self, fleet: Fleet, greeted: Mapping[str, ServerSession]) -> None:
-        here = {endpoint.url: endpoint for endpoint in fleet}
+    def _attend_to(self, endpoints: Endpoints, greeted: Mapping[str, ServerSession]) -> None:
+        here = {endpoint.url: endpoint for endpoint in endpoints}
         self._here = set(here)
         self._attended = {url: each for url, each in self._attended.items() if each.is_alive()}
         for url in here.keys() - self._attended.keys():

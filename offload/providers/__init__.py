@@ -2,7 +2,7 @@
 of another package; either way it is a place of that name.
 
 The module declares `TRAITS` (`domain.places.PlaceTraits`) and `open(config, model)`: a context
-manager that yields the `Endpoint`s of servers that answer, a `Fleet`, and takes them down again.
+manager that yields the `Endpoints` that answer, and takes them down again.
 What cannot be meant may be refused beforehand by `check(config)`. No provider imports another.
 """
 

@@ -11,8 +11,8 @@ from offload.detectors.labels import TABLES
 from offload.detectors.source import ModelSource, on_disk
 from offload.domain.events import Reporter
 from offload.domain.machines import Kind
-from offload.domain.measurements import StartPhase
-from offload.domain.ports import Detector, Dial
+from offload.domain.measurements import Measurement, StartPhase
+from offload.domain.ports import Detector, Dial, ModelIdentity
 from offload.domain.timing import Clock
 from offload.drivers.http import web
 from offload.service.client.greeting import Address
@@ -51,7 +51,7 @@ class Endpoint:
     patience_s: float = 0.0
 
 
-Fleet = Iterable[Endpoint]
+Endpoints = Iterable[Endpoint]
 """The servers that are ready now, in any order: a list, or where they come and go while a job runs,
 what gives those of that moment each time it is iterated over.
 
@@ -89,7 +89,9 @@ class PlaceConfig:
     this disk; `cache` is the folder of models that were fetched. `load` makes detectors: (model,
     how many, threads of each). `workers` and `threads` None leave both to the machine. `link` is
     how servers are talked to, and the one that the user names. `endpoint` is one that is up,
-    `function` the name or ARN of one that is called, `deployment` the namespace and name of one.
+    `function` the name or ARN of one that is called, `deployment` the namespace and name of one,
+    `fleet` the name of one. `deadline_s` and `max_cost_usd` are what its size is chosen by, and
+    `measured` what is known of a place with a model.
     """
 
     asked: str | None
@@ -109,6 +111,10 @@ class PlaceConfig:
     endpoint: Endpoint | None = None
     function: str = ""
     deployment: str = ""
+    fleet: str = ""
+    deadline_s: float | None = None
+    max_cost_usd: float | None = None
+    measured: Callable[[ModelIdentity, str], Sequence[Measurement]] = lambda _model, _place: ()
     reporter: Reporter = field(default_factory=Reporter)
 
     def address(self, of: Endpoint) -> Address:

@@ -15,7 +15,7 @@ from offload.domain.results import Json
 from offload.drivers.kubernetes import manifests, stream
 from offload.drivers.kubernetes.cluster import MANAGER, Cluster, below
 from offload.drivers.kubernetes.rollout import Rollout, is_ready
-from offload.providers.config import Endpoint, Fleet, PlaceConfig
+from offload.providers.config import Endpoint, Endpoints, PlaceConfig
 
 TRAITS = PlaceTraits(
     "kubernetes",
@@ -39,7 +39,7 @@ _PROVISION = "To bring one up: offload provision kubernetes"
 
 
 @contextmanager
-def open(config: PlaceConfig, model: Model | None) -> Iterator[Fleet]:  # noqa: A001 - what every provider calls it
+def open(config: PlaceConfig, model: Model | None) -> Iterator[Endpoints]:  # noqa: A001 - what every provider calls it
     """The pods that are ready, whichever they are at the moment. With `replicas` or `cpus` the
     deployment has as many and as much from now on.
 

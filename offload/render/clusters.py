@@ -27,7 +27,7 @@ def plan(plan: "ClusterPlan") -> None:
         f"#     --namespace {namespace} --from-file={TOKEN}=/dev/stdin",
         f"#   kubectl label secret {name} --namespace {namespace} {labels}",
         *([f"# And push the container image: {plan.image.name} as {plan.delivery.name}"]
-          if plan.delivery.way != "present" else []),
+          if plan.image else []),
         as_yaml(plan.objects),
     ]  # fmt: skip
     tables.write("\n".join(said))

@@ -9,8 +9,8 @@ from offload.render import tables
 from offload.render.messages import say_lines, shown
 
 if TYPE_CHECKING:
-    from offload.drivers.aws.drops import Failure
-    from offload.drivers.aws.functions import FunctionConfig
+    from offload.drivers.aws.function.calling import FunctionConfig
+    from offload.drivers.aws.function.drops import Failure
     from offload.usecases.provision.functions import FunctionPlan
 
 _USUAL_S = 0.1

@@ -12,13 +12,15 @@ from offload.domain.places import StartState
 from offload.domain.timing import Clock
 from offload.domain.units import show_s
 from offload.render import progress, tables
+from offload.render.fleets import provisioning as of_fleets
 from offload.render.messages import say_lines
 from offload.render.phases import phase
 from offload.render.words import moment
 
 if TYPE_CHECKING:
     from offload.costmodel.dollars import Billing
-    from offload.drivers.aws.functions import FunctionConfig
+    from offload.drivers.aws.function.calling import FunctionConfig
+    from offload.usecases.provision.fleets import ListedFleet
     from offload.usecases.provision.machines import ListedMachine
     from offload.usecases.provision.planning import ProvisionPlan
     from offload.usecases.provision.provisioning import Provisioned
@@ -206,13 +208,21 @@ def left_running(name: str) -> None:
 
 
 def listed(
-    rows: "Sequence[ListedMachine]", functions: "Sequence[FunctionConfig]", *, as_json: bool
+    rows: "Sequence[ListedMachine]",
+    functions: "Sequence[FunctionConfig]",
+    fleets: "Sequence[ListedFleet]",
+    *,
+    as_json: bool,
 ) -> None:
-    """The machines that there are, and the functions."""
+    """The machines that there are, the functions and the fleets."""
     if as_json:
         return tables.write_json({
             "kind": "machines", "machines": [_row(row) for row in rows],
             "functions": [asdict(each) for each in functions],
+            "fleets": [
+                {**asdict(each.info), "machines": [_row(row) for row in each.machines]}
+                for each in fleets
+            ],
         })  # fmt: skip
     columns = ("name", "state", "type", "region", "address", "age", "cost", "ends")
     if rows:
@@ -226,6 +236,9 @@ def listed(
             for each in functions
         ]
         tables.print_table(("function", "region", "memory", "processor", "drop box"), cells)
+    if fleets:
+        tables.print_lines([""])
+        of_fleets.listed(fleets)
     return None
 
 

@@ -7,13 +7,25 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain import events
-from offload.domain.events import Event, Failed, ImageFailed, Noted, PhaseBegan, Stepped, Warned
+from offload.domain.events import (
+    Event,
+    Failed,
+    ImageFailed,
+    MachinesAtWork,
+    MachinesWanted,
+    Noted,
+    PhaseBegan,
+    Stepped,
+    Warned,
+)
+from offload.domain.units import show_s, show_usd
 from offload.render.split_messages import worded
 from offload.render.words import count
 
 if TYPE_CHECKING:
     from offload.domain.results import Row
     from offload.usecases.serve import Serving
+    from offload.usecases.work import Working
 
 
 def shown(path: str) -> str:
@@ -46,6 +58,12 @@ class Messages:
                 say_lines(f"warning: {text}")
             case Noted(text) if not self.quiet:
                 say_lines(text)
+            case MachinesWanted(fleet, machines, seconds, usd) if not self.quiet:
+                what_for = f"about {show_s(seconds)} and {show_usd(usd)} for this job"
+                say_lines(f"The fleet {fleet} gets {count(machines, 'machine')}: {what_for}")
+            case MachinesAtWork(fleet, machines, wanted) if not self.quiet:
+                of = count(wanted, "machine")
+                say_lines(f"{machines} of {of} of the fleet {fleet} at work")
             case ImageFailed(path, reason) if not self.quiet:
                 say_lines(f"failed: {path}: {reason}")
 
@@ -54,10 +72,11 @@ class Messages:
         made must be told, or nobody could connect.
         """
         model, url = serving.info.identity, serving.url
+        by = serving.via or count(serving.info.workers, "detector")
         if not self.quiet:
             say_lines(
                 f"Serving {model.name} ({model.runtime}, SHA-256 {model.sha256[:12]}…) at "
-                f"{url}, {count(serving.info.workers, 'detector')}; Ctrl-C ends it"
+                f"{url}, {by}; Ctrl-C ends it"
             )
             if serving.is_private:
                 say_lines(f"Only this computer can connect. To let others connect: {opens}")
@@ -67,6 +86,15 @@ class Messages:
                 "On the other computer:",
                 f"  OFFLOAD_TOKEN={token} offload detect ./photos --where remote --url {url}",
             )
+
+    def working(self, working: "Working") -> None:
+        """A worker is ready."""
+        self.hear(
+            Noted(
+                f"{working.worker} works for {working.queue} with {working.model.name} (SHA-256 "
+                f"{working.model.sha256[:12]}…), {count(working.slots, 'detector')}; Ctrl-C ends it"
+            )
+        )
 
     def row(self, row: "Row") -> None:
         """A row that failed or has a note; every row with -v."""

@@ -1,12 +1,12 @@
 """What client and server say to each other: paths, headers and documents."""
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
-from typing import Literal
+from dataclasses import asdict, astuple, dataclass, fields
+from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
 from offload.domain.typed import Count, Id, Name, Positive, Seconds, Share
-from offload.domain.vision import Box, Detections
+from offload.domain.vision import Box, Detections, Selection
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -84,6 +84,34 @@ class Refusal:
 
     type: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked of an image, where it is named in a document: `min_score` None is the model's
+    own, `max_pixels` None that of whoever detects.
+    """
+
+    min_score: Share | None = None
+    classes: tuple[Name, ...] = ()
+    max_detections: Positive = Selection().max_detections
+    max_iou: Share = Selection().max_iou
+    max_pixels: Positive | None = None
+
+    @classmethod
+    def of(cls, selection: Selection, max_pixels: int | None) -> dict[str, Any]:
+        """The fields that ask for a selection."""
+        classes = tuple(sorted(selection.classes))
+        return asdict(selection) | {"classes": classes, "max_pixels": max_pixels}
+
+    def selection(self, min_score: float) -> Selection:
+        """Which detections to keep; `min_score` where none is said."""
+        return Selection(
+            min_score=min_score if self.min_score is None else self.min_score,
+            classes=frozenset(name.strip().lower() for name in self.classes),
+            max_detections=self.max_detections,
+            max_iou=self.max_iou,
+        )
 
 
 @dataclass(frozen=True, slots=True)

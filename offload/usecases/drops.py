@@ -9,8 +9,8 @@ from functools import partial
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.events import Stop
 from offload.domain.results import Json, Row
-from offload.drivers.aws.drops import DropBox
-from offload.drivers.aws.functions import AwsFunction
+from offload.drivers.aws.function.calling import AwsFunction
+from offload.drivers.aws.function.drops import DropBox
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
 from offload.usecases.context import Context

@@ -12,7 +12,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.prices import CORE_MB
 from offload.domain.vision import Image, Selection
 from offload.drivers.aws import account
-from offload.drivers.aws.drops import DropBox
+from offload.drivers.aws.function.drops import DropBox
 from offload.drivers.host import machine
 from offload.drivers.http import web
 from offload.drivers.images import image_files, pictures

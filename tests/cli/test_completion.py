@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import Offload
 
-PLACES = ["local", "container", "remote", "kubernetes", "lambda", "split", "auto"]
+PLACES = ["local", "container", "remote", "kubernetes", "lambda", "fleet", "split", "auto"]
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("typed", "offered"),
     [
         ("detect x --where ", PLACES),
-        ("detect x --with ", PLACES[:5]),
+        ("detect x --with ", PLACES[:6]),
         ("detect x --format jsonl,c", ["jsonl,coco", "jsonl,csv"]),
-        ("profile x --where local,", [f"local,{name}" for name in PLACES[1:5]]),
+        ("profile x --where local,", [f"local,{name}" for name in PLACES[1:6]]),
         ("experiment x --where r", ["remote"]),
         ("detect x -m efficientdet-l", ["efficientdet-lite0"]),
         ("serve --log-format ", ["text", "json"]),

@@ -131,7 +131,7 @@ def test_the_page_of_detect_has_panels_choices_defaults_and_variables() -> None:
         "Arguments", "Where to run", "What to detect", "Results", "Server (remote)", "Limits",
         "Containers", "Sending images (remote, container)", "Speed", "More options",
     ]  # fmt: skip
-    assert "--where [local|container|remote|kubernetes|lambda|split|auto]\n" in text
+    assert "--where [local|container|remote|kubernetes|lambda|fleet|split|auto]\n" in text
     assert "[default: 300; x>=1]" in " ".join(text.split())
     assert text.index("--max-retries") > text.index("More options:")
     for parameter in COMMANDS["detect"].params:

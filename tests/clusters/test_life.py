@@ -14,7 +14,7 @@ from tests.conftest import Typed
 from tests.service.serving import BUILTIN, TOKEN, Server, serving
 
 IMAGE = ("--container-image", "r.example/offload:1")
-UP = ("provision", "kubernetes", *IMAGE, "--model", "builtin", "--yes")
+UP = ("provision", "kubernetes", *IMAGE, "--yes")
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,7 @@ def test_a_deployment_comes_up_answers_scales_and_goes_with_nothing_but_what_is_
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"] == {"cpu": "250m", "memory": "1Gi"}
 
-    code, out, err = typed(
-        "provision", "kubernetes", "--replicas", "1", "--model", "builtin", *IMAGE
-    )
+    code, out, err = typed("provision", "kubernetes", "--replicas", "1", *IMAGE)
     assert code == 0, err
     assert "1 pod of 0.5 CPU" in out  # as was asked for first, and not said again
     assert token_of(here.of("Secret")[0]) == TOKEN

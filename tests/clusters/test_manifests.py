@@ -71,6 +71,7 @@ def test_a_plan_is_manifests_without_the_token_and_needs_no_cluster(
         (("--replicas", "3", "--max-replicas", "2"), "--max-replicas must be more"),
         (("--name", "Photos"), "--name takes small letters"),
         (("--registry", "r", "--container-image", "i"), "name two images"),
+        (("--model", "m", "--container-image", "i"), "has its own model"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_a_cluster_is_asked(

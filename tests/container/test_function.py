@@ -13,9 +13,9 @@ import offload
 from offload.api.rows import Row
 from offload.detectors import source
 from offload.drivers import settings
-from offload.drivers.aws.functions import ENTRY
+from offload.drivers.aws.function.calling import ENTRY
 from offload.drivers.docker.engine import Engine
-from offload.usecases.provision.functions import image_of
+from offload.usecases.provision.model_image import image_of
 from tests import bombs
 from tests.contexts import context
 from tests.functions.aws import NAME, Account, account
@@ -32,7 +32,7 @@ MEMORY_MB = 3538
 def aws(docker_engine: Any) -> Iterator[Account]:
     """An account with a function of our image, most of which is that of the server's."""
     made = context(settings.load({"OFFLOAD_MODEL": "builtin"}))
-    image = image_of(source.chosen("builtin", made.hub, None))
+    image = image_of(source.chosen("builtin", made.hub, None), "aws")
     with Engine.connected() as engine:
         if not image.is_current(engine):
             image.build(engine, lambda _line: None)

@@ -54,9 +54,9 @@ def test_behind_a_slow_link_smaller_copies_are_measured_too(offload: Offload, ph
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     full, copies = sorted(exported(offload), key=lambda each: len(each.agreements))
-    # 95.6 % of the wire's rate is left of 10 Mbit/s by what heads take.
+    # 95.6 % of the wire's rate is left of 10 Mbit/s by what heads take; a busy computer sends less.
     rate = 1 / probing.seconds_per_byte(full.probes, "up")
-    assert rate == pytest.approx(10e6 / 8 * 0.956, rel=0.15)
+    assert 0.5 < rate / (10e6 / 8 * 0.956) < 1.15
     trips_s = [probe.seconds for probe in full.probes if probe.kind == "rtt"]
     assert 0.05 <= min(trips_s) < 0.08
     assert copies.condition.upload_max_side_px == 320

@@ -11,8 +11,8 @@ import pytest
 import offload
 from offload.detectors import source
 from offload.drivers import settings
-from offload.drivers.aws.functions import BUCKET
-from offload.usecases.provision.functions import image_of
+from offload.drivers.aws.function.calling import BUCKET
+from offload.usecases.provision.model_image import image_of
 from tests.becoming import spawner
 from tests.contexts import context
 from tests.functions.aws import REGION, account
@@ -31,7 +31,7 @@ ALL = {"function", "repository", "role", "log group", "bucket", "table", "queue"
 @pytest.fixture
 def image(docker_engine: Any) -> Iterator[str]:
     """What stands for the function's image, and need not be built: it is never run."""
-    made = image_of(source.chosen("builtin", context(settings.load({})).hub, None))
+    made = image_of(source.chosen("builtin", context(settings.load({})).hub, None), "aws")
     before = [i for i in docker_engine.images.list() if made.name in i.tags]
     labels = [f"LABEL {key}={value}" for key, value in made.labels.items()]
     small_image(docker_engine, made.name, SIZE_BYTES, *labels)

@@ -111,7 +111,9 @@ def test_a_runtime_that_was_installed_runs_the_models_that_it_knows(
 def test_the_doctor_says_which_package_brings_what(toy: Toy) -> None:
     facts = json.loads(toy("doctor", "--json").stdout)
     assert facts["places"] == {
-        **dict.fromkeys(("local", "lambda", "container", "remote", "kubernetes"), "offload"),
+        **dict.fromkeys(
+            ("local", "lambda", "fleet", "container", "remote", "kubernetes"), "offload"
+        ),
         "toy": "offload-toy 1.0",
     }
     assert facts["providers"]["toy"] == "offload-toy 1.0"

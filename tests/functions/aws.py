@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.becoming import Begun, spawner
 from tests.conftest import PROJECT
+from tests.testbed import queues
 from tests.testbed.drops import Delivery
 from tests.testbed.functions import Invoking, Starting, Watched
 from tests.testbed.registry import Registered, Registry
@@ -129,6 +130,7 @@ def account(
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
             """Nobody reads it."""
 
+    queues.mend()
     service = Service(most)
     moto = DomainDispatcherApplication(create_backend_app)
     registered = Registered(moto, shelf) if shelf else None

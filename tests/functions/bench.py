@@ -10,7 +10,7 @@ from typing import Any
 
 from offload.domain.events import Reporter
 from offload.drivers import settings
-from offload.drivers.aws.function_parts import FunctionParts
+from offload.drivers.aws.function.parts import FunctionParts
 from offload.usecases.context import Context
 from offload.usecases.provision.functions import FunctionOptions, carry_out, planned, remove
 from tests.contexts import context
@@ -18,7 +18,9 @@ from tests.functions.aws import REGION, Account
 
 NAME = "photos"
 WISH = FunctionOptions(NAME)
-MAKES = ("create_", "put_", "update_", "delete_", "add_")
+MAKES = (
+    "create_", "put_", "update_", "delete_", "add_", "set_", "suspend_", "enable_", "remove_",
+)  # fmt: skip
 
 
 class Cut(BaseException):

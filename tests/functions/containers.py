@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from offload.domain.prices import CORE_MB
 from tests.testbed.registry import LOGIN
 from tests.testbed.runtime import Launch, Program
 
-CORE_MB = 1769
 LABEL = "offload.tests.function"
 _FREEZING_S = 5.0
 _PERIOD_US = 20_000

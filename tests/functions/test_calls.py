@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from offload.domain.errors import OffloadError, Unanswered
-from offload.drivers.aws.functions import AwsFunction, Throttled
+from offload.drivers.aws.function.calling import AwsFunction, Throttled
 
 PENDING = ("CodeArtifactUserPendingException", 409)
 READY = [{"State": "Pending"}, {"State": "Active"}]

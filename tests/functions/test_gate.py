@@ -12,7 +12,7 @@ from offload.domain import typed
 from offload.domain.errors import Unanswered
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection, Detections, Image, Selection
-from offload.drivers.aws.functions import FunctionConfig, Throttled
+from offload.drivers.aws.function.calling import FunctionConfig, Throttled
 from offload.places.function import FunctionPlace, FunctionSession
 from offload.providers.config import PlaceConfig
 from offload.service import wire

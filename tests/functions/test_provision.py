@@ -26,7 +26,7 @@ def test_it_is_made_of_parts_that_carry_our_tag_and_goes_without_a_trace(bench: 
     up = bench.up()
     assert (up.name, up.memory_mb, up.arch, up.timeout_s) == (NAME, 1769, "x86_64", 60)
     assert bench.there() == ALL
-    assert bench.engine.built == [{"RUNTIME": "tflite", "TARGET": "lambda", "MODEL": "builtin"}]
+    assert bench.engine.built == [{"RUNTIME": "tflite", "TARGET": "aws", "MODEL": "builtin"}]
     assert [event for event in bench.told if isinstance(event, Sent)] == [Sent(5, 10)]
     known = bench.account.client("lambda").get_function(FunctionName=NAME)
     assert known["Tags"]["offload:function"] == NAME

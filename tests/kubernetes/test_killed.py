@@ -9,9 +9,10 @@ import pytest
 from tests.becoming import spawner
 from tests.kubernetes.user import User, until
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 
+@pytest.mark.soak
 def test_a_client_that_was_killed_at_each_step_still_ends_up_with_one_deployment(
     user: User,
 ) -> None:

@@ -8,7 +8,7 @@ from tests.kubernetes.user import User, lines, until
 from tests.remote.rows import assert_same, rows
 from tests.rented.pictures import made
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 THERE = ("--where", "kubernetes", "--model", "builtin")
 

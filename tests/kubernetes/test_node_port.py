@@ -9,7 +9,7 @@ import pytest
 
 from tests.kubernetes.user import User, until
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 CLIENTS, EACH = 6, 60
 

@@ -12,7 +12,7 @@ import pytest
 from tests.becoming import Done
 from tests.kubernetes.user import User, until
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 WITHIN_S = 60.0
 """Of seconds that are to be few: this only tells them from minutes."""
@@ -36,7 +36,7 @@ def test_pods_that_do_not_come_up_are_explained_within_seconds(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("ENV OFFLOAD_MODEL=no-such-model", r"ends with exit code 1.*no-such-model"),
+        ("ENV OFFLOAD_MODEL=no-such-model", r"ends with exit code 2.*no-such-model"),
         ('ENTRYPOINT ["/nowhere"]', r"cannot be started: .*/nowhere"),
     ],
     ids=["it ends", "it cannot be started"],

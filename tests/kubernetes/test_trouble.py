@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.kubernetes.user import User, lines, until
 
-pytestmark = [pytest.mark.xdist_group("kubernetes"), pytest.mark.soak]
+pytestmark = pytest.mark.xdist_group("kubernetes")
 
 MANY = 500
 Trouble = Callable[[User, Path], None]
@@ -93,6 +93,7 @@ def cut(user: User, _out: Path) -> None:
         time.sleep(10)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("trouble", [kill_at_random, roll_out, scale, cut])
 def test_no_trouble_of_the_cluster_costs_an_image_its_row(
     three: User, pictures: Path, tmp_path: Path, trouble: Trouble

@@ -4,7 +4,6 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,12 +50,16 @@ class User:
         self.ask("POST", "api/v1/namespaces", about)
 
     def end(self) -> None:
-        """Remove it, with all that is in it, at once."""
-        for pod in self.pods():
-            name = pod["metadata"]["name"]
-            self.ask("DELETE", self.path("pods", name), {"gracePeriodSeconds": 0})
+        """Remove it, with all that is in it, at once: the next one has its cores."""
         self.ask("DELETE", f"api/v1/namespaces/{self.namespace}")
-        until(lambda: not self.pods())  # the next one has their cores
+
+        def empty() -> bool:
+            pods = self.pods()
+            for pod in pods:  # those that a controller still made, too
+                self.kill(pod["metadata"]["name"])
+            return not pods
+
+        until(empty)
 
     def provision(self, *words: object, **options: Any) -> Done:
         """`offload provision kubernetes` with these words, to its end."""
@@ -168,9 +171,9 @@ class User:
                 command=["python", "-c", SERVED], stdout=True, stderr=True, stdin=False, tty=False,
                 _preload_content=False,
             )  # fmt: skip
-            with closing(there):
-                there.run_forever(timeout=60)
-                said = there.read_all()
+            there.run_forever(timeout=60)
+            said = there.read_all()
+            there.sock.shutdown()  # `close` does nothing where the other end closed first
             told = (line for line in said.splitlines() if line and not line.startswith("#"))
             counts = dict(line.rsplit(" ", 1) for line in told)
             found[pod] = int(float(counts["offload_images_total"]))

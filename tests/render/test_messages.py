@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from offload.domain.events import Answered, Reporter, Warned
+from offload.domain.events import Answered, MachinesAtWork, MachinesWanted, Reporter, Warned
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Row
 from offload.drivers.images.image_files import ImageList
@@ -101,6 +101,18 @@ def test_a_server_says_who_can_connect_and_what_they_type(
 ) -> None:
     Messages(quiet=quiet).serving("open", Serving(INFO, "http://h:1", private, made))
     assert capsys.readouterr().err == said
+
+
+def test_a_fleet_says_what_it_gets_what_that_comes_to_and_who_is_at_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for say in (Messages(), Messages(quiet=True)):
+        say.hear(MachinesWanted("photos", 4, 200.4, 0.0213))
+        say.hear(MachinesAtWork("photos", 1, 4))
+    assert capsys.readouterr().err.splitlines() == [
+        "The fleet photos gets 4 machines: about 3 min 20 s and $0.021 for this job",
+        "1 of 4 machines of the fleet photos at work",
+    ]
 
 
 def test_an_answer_is_a_line_of_text_or_of_json(capsys: pytest.CaptureFixture[str]) -> None:

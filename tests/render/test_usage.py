@@ -42,7 +42,7 @@ NO_MODEL = (
     "efficientdet-lite0?"
 )
 COCO = "  Use a file with one name per line, or one of coco, coco-90, coco-80."
-PLACES = "  Available: local, container, remote, lambda, kubernetes, split, auto."
+PLACES = "  Available: local, container, remote, lambda, kubernetes, fleet, split, auto."
 
 
 @pytest.mark.parametrize(

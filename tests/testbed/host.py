@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.testbed import metadata
 from tests.testbed.machine import (
     STATE,
     alive,
@@ -54,6 +55,9 @@ class Identity:
     user_data: bytes
     stock: bool = False
     """Whether its disk is as the image has it, although there is one of ours; see mkdisk."""
+    about: metadata.Answers = lambda _path: None
+    hops: int = 1
+    """How far the metadata service answers: beyond 1, to containers too."""
 
 
 class Host:
@@ -74,6 +78,7 @@ class Host:
             link = self._connect(who)
             self.shape({})
             self.firewall()
+            metadata.serve(self.name, who.about)
             init = self._start()
 
         def watch() -> None:
@@ -118,6 +123,7 @@ class Host:
             "ip": who.public_ip,
             "private": who.private_ip,
             "login": who.login,
+            "hops": who.hops,
             "link": identity(link.pid),
         }
         save(self.dir / "meta.json", self.meta)
@@ -127,6 +133,7 @@ class Host:
         sh("ip", "-batch", "-", input=f"{near}link set {self.name}p netns {self.name} name eth0\n")
         far = (
             "link set lo up",
+            f"addr add {metadata.ADDRESS}/32 dev lo",
             f"addr add {who.public_ip}/32 dev eth0",
             f"addr add {who.private_ip}/32 dev eth0",
             "link set eth0 up",
@@ -160,6 +167,11 @@ class Host:
     def _inside(self, *command: object, **options: Any) -> str:
         return sh(*self._enter(), *command, **options)
 
+    def run(self, command: str) -> str:
+        """What a command says that root gives there."""
+        init, path = self.meta["init"][0], "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        return sh("nsenter", "-t", init, "-a", "-r", "-w", "env", path, "bash", "-c", command)
+
     def alive(self) -> bool:
         """Whether it is switched on."""
         return alive(self.meta.get("init"))
@@ -170,6 +182,7 @@ class Host:
         if self._rules == rules:
             return
         chain = [
+            *([f"-d {metadata.ADDRESS} ! -i lo -j DROP"] if self.meta.get("hops", 1) < 2 else ()),
             "! -i eth0 -j ACCEPT",
             "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
             *(f"-s {cidr} {match} -j ACCEPT" for cidr, match in rules),
@@ -200,6 +213,7 @@ class Host:
                 end(self.meta.get("init"), signal.SIGTERM)
             end(self.meta.get("init"))
             end(self.meta.get("link"), signal.SIGTERM)
+            metadata.end(self.name)
             sh("ip", "netns", "del", self.name, ok=None)
             remove_cgroup(self.id)
             if erase:  # its mounts went with the namespace that owned them

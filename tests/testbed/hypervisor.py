@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from tests.testbed.host import Host, Identity, Rule, network_up, sweep
+from tests.testbed import metadata, queues, roles, scaling
+from tests.testbed.host import EDGE, Host, Identity, Rule, network_up, sweep
 from tests.testbed.machine import STATE, identity, log, save
 from tests.testbed.tokens import remembering
 
 PORT = int(os.environ.get("FAKECLOUD_PORT", "5599"))
 OURSELVES = "fakecloud"
 _AGAIN_S = 0.5
+_SERVICES = {"ec2", "autoscaling"}
+"""Those whose calls start and end instances."""
 _LOGINS = {"ubuntu": "ubuntu", "debian": "admin"}
 
 Instance = Mapping[str, Any]
@@ -33,7 +36,7 @@ class Hypervisor:
         self.endpoint = endpoint
         self.wake = threading.Event()
         self._regions: set[str] = set()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         self._live: dict[str, Host] = {}
         self._jobs: dict[str, threading.Thread] = {}  # power operations under way
 
@@ -51,13 +54,19 @@ class Hypervisor:
             asks = environ["REQUEST_METHOD"] == "GET" or body.startswith(b"Action=Describe")
             if not asks and not ours:
                 signed = environ.get("HTTP_AUTHORIZATION", "")
-                scope = re.search(r"/([a-z]{2}(?:-[a-z]+)+-\d)/\w", signed)
-                if scope:
-                    self._regions.add(scope[1])
-                self.wake.set()
+                scope = re.search(r"/([a-z]{2}(?:-[a-z]+)+-\d)/(\w+)/", signed)
+                if not scope:
+                    self.wake.set()
+                elif scope[2] in _SERVICES:
+                    self.look_at(scope[1])
             return answer
 
         return wrapped
+
+    def look_at(self, region: str) -> None:
+        """Something may have changed there."""
+        self._regions.add(region)
+        self.wake.set()
 
     def run(self, stopping: threading.Event) -> None:
         """Go on until `stopping`, then let what is under way finish."""
@@ -72,7 +81,7 @@ class Hypervisor:
     def _reconcile(self) -> None:
         known = set(self._jobs)
         for region in sorted(self._regions):
-            ec2 = self._ec2(region)
+            ec2 = self._client("ec2", region)
             pages = ec2.get_paginator("describe_instances").paginate()
             seen = {
                 instance["InstanceId"]: instance
@@ -139,7 +148,19 @@ class Hypervisor:
         addresses = instance["PublicIpAddress"], instance["PrivateIpAddress"]
         login = _login(ec2, instance["ImageId"])
         stock = {"Key": "fakecloud-disk", "Value": "stock"} in instance.get("Tags", ())
-        host.boot(Identity(*addresses, login, keys, user_data, stock), self.wake.set)
+        options = instance.get("MetadataOptions", {})
+        hops = int(options.get("HttpPutResponseHopLimit") or 1)
+        about = metadata.about(instance, host.dir / "notice", lambda: self._role(instance))
+        who = Identity(*addresses, login, keys, user_data, stock, about, hops)
+        host.boot(who, self.wake.set)
+
+    def _role(self, instance: Instance) -> str | None:
+        """What the role of an instance is called."""
+        profile = instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2]
+        if not profile:
+            return None
+        found = self._client("iam", "us-east-1").get_instance_profile(InstanceProfileName=profile)
+        return next((role["RoleName"] for role in found["InstanceProfile"]["Roles"]), None)
 
     def _job(self, key: str, work: Callable[[], object]) -> None:
         """One power operation per instance at a time; another look at the world when it is done."""
@@ -158,24 +179,21 @@ class Hypervisor:
         except Exception as error:  # noqa: BLE001 # one bad instance must not stop the others
             log(f"failed: {type(error).__name__}: {error}")
 
-    def _ec2(self, region: str) -> Any:
-        """The region's client; to make one takes a tenth of a second."""
-        if region not in self._clients:
-            self._clients[region] = self._connected(region)
-        return self._clients[region]
+    def _client(self, service: str, region: str) -> Any:
+        """A client of moto's; to make one takes a tenth of a second."""
+        if (service, region) not in self._clients:
+            import boto3
+            from botocore.config import Config
 
-    def _connected(self, region: str) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "ec2",
-            endpoint_url=self.endpoint,
-            region_name=region,
-            aws_access_key_id=OURSELVES,
-            aws_secret_access_key="x",
-            config=Config(user_agent_extra=OURSELVES),
-        )
+            self._clients[service, region] = boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=region,
+                aws_access_key_id=OURSELVES,
+                aws_secret_access_key="x",
+                config=Config(user_agent_extra=OURSELVES),
+            )
+        return self._clients[service, region]
 
 
 def _login(ec2: Any, image_id: str) -> str:
@@ -220,12 +238,15 @@ def serve() -> None:
 
     elastic_network_interfaces.random_public_ip = _random_public_ip
     Virtual.terminate = _but_once(Virtual.terminate)
+    queues.mend(queues.doubled)
+    scaling.mend()
     sweep()
     (STATE / "hosts").mkdir(parents=True, exist_ok=True, mode=0o700)
     network_up()
     hypervisor, stopping = Hypervisor(f"http://127.0.0.1:{PORT}"), threading.Event()
-    app = hypervisor.middleware(remembering(DomainDispatcherApplication(create_backend_app)))
-    server = make_server("127.0.0.1", PORT, app, threaded=True)
+    moto = remembering(DomainDispatcherApplication(create_backend_app))
+    app = hypervisor.middleware(roles.checking(moto, metadata.issued))
+    servers = [make_server(address, PORT, app, threaded=True) for address in ("127.0.0.1", EDGE)]
 
     def stop(*_: object) -> None:
         stopping.set()
@@ -233,7 +254,9 @@ def serve() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=scaling.run, args=(hypervisor.look_at, stopping), daemon=True).start()
     document = {"pid": identity(os.getpid()), "endpoint": hypervisor.endpoint}
     save(STATE / "daemon.json", document)
     log(f"fakecloud on {hypervisor.endpoint}")

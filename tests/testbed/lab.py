@@ -9,14 +9,18 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.testbed.host import EDGE
 from tests.testbed.machine import STATE
 
 HERE = Path(__file__).parent
 ENDPOINT = "http://127.0.0.1:5599"
+EVERYWHERE = f"http://{EDGE}:5599"
+"""The same as instances reach it, too."""
 PORT = 8080
 
 
@@ -72,9 +76,16 @@ def last_words(lines: int = 60) -> str:
     return ""
 
 
-def make_disk(image: str, key: str) -> None:
-    """Have instances start with `image` in their engines; the key tells its states apart."""
-    _run([str(HERE / "mkdisk"), image, key])
+def make_disk(images: str, key: str) -> None:
+    """Have instances start with these in their engines; the key tells their states apart."""
+    _run([str(HERE / "mkdisk"), images, key])
+
+
+def take_back(instance_id: str) -> None:
+    """Have its metadata service say that it is about to be taken away, as of a spot instance."""
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    notice = {"action": "terminate", "time": soon.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    (STATE / "hosts" / instance_id / "notice").write_text(json.dumps(notice))
 
 
 @contextmanager

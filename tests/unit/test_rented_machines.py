@@ -5,12 +5,13 @@ import io
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from offload.cli.provisioning import machines as command
+from offload.cli.provisioning import down as command
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import Machine, Resource, Spec
 from offload.drivers import settings
@@ -296,7 +297,7 @@ def test_of_several_machines_the_others_go_where_one_does_not() -> None:
         gone.append(name)
 
     with pytest.raises(OffloadError, match="worse does not go"):
-        command._each(["bad", "good", "worse"], remove, reporter)
+        command._each([partial(remove, name) for name in ("bad", "good", "worse")], reporter)
     assert (gone, warned) == (["good"], ["bad does not go."])
 
 

@@ -46,6 +46,7 @@ def asked(options: list[str]) -> Request:
         Request(("photos",), model="-odd"),
         BOTH,
         Request(("photos",), where="split", others=("container",)),
+        Request(("photos",), where="fleet", deadline_s=300.0, max_cost_usd=0.1),
     ],
 )
 def test_a_request_as_options_asks_for_the_same(request_: Request) -> None:
@@ -84,6 +85,7 @@ def test_an_option_that_does_nothing_at_any_of_the_places_is_refused() -> None:
         ("container", {"max_cost_usd": 0.1}, "--max-cost has no effect with --where container"),
         ("local", {"keep_local": ("a",)}, "--keep-local has no effect with --where local"),
         ("container", {"keep_local": ("a",)}, "--keep-local has no effect with --where container"),
+        ("fleet", {"keep_local": ("a",), "replicas": 2}, "--replicas has no effect with --where"),
         ("split", {"keep_local": ("a", "")}, "--keep-local is empty"),
         ("split", {"cpus": 1.0}, "--cpus has no effect with --where split"),
         ("split", {"replicas": 2}, "--replicas has no effect with --where split"),

@@ -188,7 +188,7 @@ def test_a_folder_sets_no_address_no_code_and_no_price_and_lets_nobody_in(key: s
     assert key in {
         "model", "hub", "cache", "url", "token", "data", "checkip", "function", "ami", "host",
         "login", "allow_cidr", "container_image", "instance_type", "max_hourly", "idle",
-        "max_lifetime", "spot", "disk_gb", "deployment",
+        "max_lifetime", "spot", "disk_gb", "deployment", "fleet",
     }  # fmt: skip
 
 

@@ -60,12 +60,12 @@ MAX_PIXELS = 80_000_000
 
 def panel(title: str | None) -> Callable[..., Any]:
     """What makes options of that panel of `--help`; None is the last one, of what is rarely used.
-    An option is its names, its help unless the command's docstring has it, and what it takes unless
-    it is a switch.
+    An option is its names, and what it takes unless it is a switch; the command's docstring has its
+    help.
     """
 
-    def option(named: str, text: str | None = None, takes: str | None = None, **more: Any) -> Any:
-        return Option(*named.split(), help=text, metavar=takes, rich_help_panel=title, **more)
+    def option(named: str, takes: str | None = None, **more: Any) -> Any:
+        return Option(*named.split(), metavar=takes, rich_help_panel=title, **more)
 
     return option
 
@@ -114,37 +114,32 @@ def quantity(
     option: str,
     parse: Callable[..., float],
     metavar: str,
-    text: str | None = None,
     kind: Callable[..., Any] = rare,
     **limits: bool,
 ) -> Any:
     """An option that is typed as a quantity, shown as `metavar`, and comes as a number, as its
-    default is one. `text` is its help, which names the default, as it would be typed.
+    default is one. Its help names the default, as it would be typed.
     """
 
     def parsed(typed: Any) -> float:
         return parse(typed, option=option, **limits) if isinstance(typed, str) else float(typed)
 
-    return kind(option, text, metavar, parser=parsed, show_default=False)
+    return kind(option, metavar, parser=parsed, show_default=False)
 
 
-def how_many(
-    kind: Callable[..., Any], option: str, text: str | None = None, most: int = 1024
-) -> Any:
+def how_many(kind: Callable[..., Any], option: str, most: int = 1024) -> Any:
     """An option that is how many of something, one at least."""
-    return kind(option, text, "N", min=1, max=most)
+    return kind(option, "N", min=1, max=most)
 
 
-def dollars(option: str, text: str | None = None, kind: Callable[..., Any] = rare) -> Any:
+def dollars(option: str, kind: Callable[..., Any] = rare) -> Any:
     """An option that is typed as dollars."""
-    return quantity(option, units.usd, "USD", text, kind)
+    return quantity(option, units.usd, "USD", kind)
 
 
-def duration(
-    option: str, text: str | None = None, kind: Callable[..., Any] = rare, **limits: bool
-) -> Any:
+def duration(option: str, kind: Callable[..., Any] = rare, **limits: bool) -> Any:
     """An option that is typed as a duration and comes as seconds."""
-    return quantity(option, units.duration_s, "TIME", text, kind, **limits)
+    return quantity(option, units.duration_s, "TIME", kind, **limits)
 
 
 def levels(

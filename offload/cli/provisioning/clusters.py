@@ -21,56 +21,20 @@ _image = options.panel("The container image")
 
 def provision(
     context: typer.Context,
-    replicas: Annotated[
-        int | None,
-        options.how_many(_pods, "--replicas", "Number of pods. [default: 1]", most=1000),
-    ] = None,
-    max_replicas: Annotated[
-        int | None,
-        _pods(
-            "--max-replicas",
-            "Let the cluster start more pods, up to N, while they are busy; 0: not any more.",
-            "N",
-            min=0,
-        ),
-    ] = None,
-    cpus: Annotated[
-        float | None, _pods("--cpus", "Cores of each pod, at least and at most. [default: 1]", "N")
-    ] = None,
-    memory: Annotated[
-        str | None, _pods("--memory", "Memory of each pod, such as 512m. [default: 1g]", "SIZE")
-    ] = None,
+    replicas: Annotated[int | None, options.how_many(_pods, "--replicas", most=1000)] = None,
+    max_replicas: Annotated[int | None, _pods("--max-replicas", takes="N", min=0)] = None,
+    cpus: Annotated[float | None, _pods("--cpus", takes="N")] = None,
+    memory: Annotated[str | None, _pods("--memory", takes="SIZE")] = None,
     model: options.Model = None,
-    expose: Annotated[
-        str | None,
-        _pods(
-            "--expose",
-            "Also open a port for other clients: nodeport, nodeport:PORT or loadbalancer.",
-            "KIND",
-        ),
-    ] = None,
-    registry: Annotated[
-        str | None,
-        _image("--registry", "Push the container image there; pods pull it.", "HOST/NAME"),
-    ] = None,
-    container_image: Annotated[
-        str | None,
-        _image("--container-image", "Use one that the cluster can pull.", "IMAGE"),
-    ] = None,
-    namespace: Annotated[
-        str | None, _pods("--namespace", "The namespace. [default: offload]", "NAME")
-    ] = None,
-    name: Annotated[
-        str | None, _pods("--name", "Name of the deployment. [default: offload]", "NAME")
-    ] = None,
-    price_usd_per_h: Annotated[
-        float | None, options.dollars("--price", "Price per hour of all its pods.")
-    ] = None,
-    plan: Annotated[
-        bool, _pods("--plan", "Only print the manifests, as kubectl apply -f - takes them.")
-    ] = False,
+    expose: Annotated[str | None, _pods("--expose", takes="KIND")] = None,
+    registry: Annotated[str | None, _image("--registry", takes="HOST/NAME")] = None,
+    container_image: Annotated[str | None, _image("--container-image", takes="IMAGE")] = None,
+    namespace: Annotated[str | None, _pods("--namespace", takes="NAME")] = None,
+    name: Annotated[str | None, _pods("--name", takes="NAME")] = None,
+    price_usd_per_h: Annotated[float | None, options.dollars("--price")] = None,
+    plan: Annotated[bool, _pods("--plan")] = False,
     yes: consent.Yes = False,
-    as_json: Annotated[bool, options.rare("--json", "JSON instead of text.")] = False,
+    as_json: Annotated[bool, options.rare("--json")] = False,
     offline: options.Offline = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -83,6 +47,21 @@ def provision(
     It uses the current context of kubectl. Nothing is opened to the network unless you say
     --expose: offload reaches each pod through the API server. The same command continues after any
     failure; what you leave out stays as it is.
+
+    Parameters:
+        replicas: Number of pods. [default: 1]
+        max_replicas: Let the cluster start more pods, up to N, while they are busy; 0: not any
+            more.
+        cpus: Cores of each pod, at least and at most. [default: 1]
+        memory: Memory of each pod, such as 512m. [default: 1g]
+        expose: Also open a port for other clients: nodeport, nodeport:PORT or loadbalancer.
+        registry: Push the container image there; pods pull it.
+        container_image: Use one that the cluster can pull.
+        namespace: The namespace. [default: offload]
+        name: Name of the deployment. [default: offload]
+        price_usd_per_h: Price per hour of all its pods.
+        plan: Only print the manifests, as kubectl apply -f - takes them.
+        as_json: JSON instead of text.
     """
     from offload import bootstrap
     from offload.domain.events import Sent
@@ -101,8 +80,7 @@ def provision(
         found = provisioning.planned(given, made, cluster)
         if found.before is None:
             clusters.announce(found, quiet=quiet)
-            if not yes and not consent.given("Create it?", "Creating a deployment"):
-                raise typer.Exit(1)
+            consent.to_create("a deployment", yes=yes)
         with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
             made = bootstrap.context(phases, bar, say.hear, offline=offline)
             with stopping_on_interrupt(made, "Stopping after this step"):

@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offload.cli import consent
-from offload.cli.function import PLACE
 from offload.cli.parsing import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from offload.domain.machines import Resource
-    from offload.drivers.folders.function_files import KnownFunction
     from offload.usecases.context import Context
-    from offload.usecases.provision.functions import May
+    from offload.usecases.provision.teardown import May
 
 
 _function = options.panel("The function")
@@ -69,27 +67,12 @@ def provision(
         return
     if found.before is None:
         functions.announce(found, quiet=quiet)
-        if not yes and not consent.given("Create it?", "Creating a function"):
-            raise typer.Exit(1)
+        consent.to_create("a function", yes=yes)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         made = bootstrap.context(phases, bar, say.hear, offline=offline)
         up = provisioning.carry_out(found, made)
     if not quiet:
         functions.provisioned(up, as_json=as_json)
-
-
-def left(
-    functions: "Sequence[KnownFunction]",
-    remove: "Callable[[str, str, str | None], None] | None",
-    say: "Callable[[str], None]",
-) -> None:
-    """Remove these, or name them."""
-    for each in functions:
-        name = f"{PLACE}:{each.name}"
-        if remove:
-            remove(name, each.region, each.profile)
-        else:
-            say(f"The function stays; to remove it: offload down {name} --region {each.region}")
 
 
 def down(

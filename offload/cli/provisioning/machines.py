@@ -1,28 +1,11 @@
-"""`offload machines`, `stop`, `start`, `down`, `allow`, `logs`, `ssh`."""
+"""`offload machines`, `stop`, `start`, `allow`, `logs`, `ssh`."""
 
-from contextlib import nullcontext, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer import Argument
 
-from offload.cli import consent
-from offload.cli.function import PLACE
-from offload.cli.parsing import complete, options
-from offload.cli.process import stopping_on_interrupt
-from offload.cli.provisioning import clusters, functions
-from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from offload.domain.events import Reporter
-    from offload.domain.machines import Resource
-    from offload.usecases.context import Context
-    from offload.usecases.provision.teardown import May, Told
-
-_what = options.panel("What to remove")
+from offload.cli.parsing import options
 
 
 def machines(
@@ -31,7 +14,7 @@ def machines(
     profile: options.Profile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List machines with age, dollars so far and end; and functions.
+    """List machines with age, cost so far and end; functions; fleets.
 
     offload machines
 
@@ -42,12 +25,15 @@ def machines(
     from offload import bootstrap
     from offload.render import machines as rendered
     from offload.render.messages import Messages
+    from offload.usecases.provision import fleets as breathing
     from offload.usecases.provision import functions as called
     from offload.usecases.provision import machines as rented
 
     context, where = bootstrap.context(Messages().hear), (region or (), profile)
-    rows = rented.listed(context, *where, everywhere=all_regions)
-    rendered.listed(rows, called.listed(context, *where, everywhere=all_regions), as_json=as_json)
+    parts = (
+        each.listed(context, *where, everywhere=all_regions) for each in (rented, called, breathing)
+    )
+    rendered.listed(*parts, as_json=as_json)
 
 
 def stop(name: options.Machine = None, quiet: options.Quiet = False) -> None:
@@ -149,147 +135,3 @@ def ssh(
     from offload.usecases.provision import machines as rented
 
     raise typer.Exit(rented.shell(bootstrap.context(), name, command or ()))
-
-
-def down(
-    name: Annotated[str | None, Argument(metavar="NAME", autocompletion=complete.machines)] = None,
-    everything: Annotated[bool, _what("--all")] = False,
-    orphans: Annotated[bool, _what("--orphans")] = False,
-    region: Annotated[list[str] | None, options.account("--region", takes="REGION")] = None,
-    all_regions: Annotated[bool, options.account("--all-regions")] = False,
-    profile: options.Profile = None,
-    yes: Annotated[bool, options.rare("--yes -y")] = False,
-    quiet: Annotated[bool, options.rare("--quiet -q")] = False,
-) -> None:
-    """Remove containers, rented machines and functions of offload.
-
-        offload down
-        offload down --orphans --all-regions
-
-    Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one; functions are named. All of a machine goes: instance, disk, key,
-    security group. What this computer did not create is listed, and removed only if you agree.
-
-    Parameters:
-        name: A rented machine; lambda or lambda:NAME, a function; kubernetes or
-            kubernetes:NAMESPACE/NAME, a deployment. [default: the only machine, if
-            any]
-        everything: All machines and functions made here.
-        orphans: What is of no machine made here.
-        region: Region to look in; repeatable with --orphans.
-        all_regions: With --orphans: in every region.
-        yes: Do not ask before removing what may be somebody else's.
-        quiet: Print nothing.
-    """
-    from offload import bootstrap
-    from offload.providers.ec2 import registry
-    from offload.render.messages import Messages, shown
-    from offload.usecases.provision import functions as brought_up
-
-    if (name is not None) + everything + orphans > 1:
-        raise UsageError("down takes one of NAME, --all and --orphans.")
-    context = bootstrap.context(Messages(quiet=quiet).hear)
-
-    def say(line: str) -> None:
-        if not quiet:
-            typer.echo(shown(line))
-
-    def told(resource: "Resource") -> None:
-        say(f"{resource.kind} {resource.id} of {resource.name}")
-
-    with stopping_on_interrupt(context, "Stopping after this step"):
-        if orphans:
-            _orphans(context, region or (), profile, told, everywhere=all_regions, yes=yes)
-            return
-        names = [name] if name is not None else registry.names(context.settings)
-        called = brought_up.known(context) if name is None else []
-        if name is None:
-            found = _containers(say, engine_optional=bool(names or called))
-            if not (found or names or called):
-                say("Nothing to remove.")
-            if names and not everything:
-                names = [registry.one(context.settings, None).name]
-        where = region[0] if region else None
-        may = partial(_agreed, yes=yes)
-        try:
-            _each(names, partial(_remove, context, where, profile, told, may), context.reporter)
-        finally:
-            taken = partial(functions.down, context, told=told, may=may) if everything else None
-            functions.left(called, taken, say)
-
-
-def _containers(say: "Callable[[str], None]", *, engine_optional: bool) -> bool:
-    """Remove ours; whether there were any. Without an engine there are none."""
-    from offload.usecases.provision import teardown
-
-    found = False
-    with suppress(PlaceUnavailable) if engine_optional else nullcontext():
-        for container in teardown.containers():
-            say(container)
-            found = True
-    return found
-
-
-def _remove(
-    context: "Context", region: str | None, profile: str | None, told: "Told", may: "May", name: str
-) -> None:
-    """Remove a machine, a function or a deployment."""
-    from offload.usecases.provision import teardown
-
-    kind = name.partition(":")[0]
-    if kind == PLACE:
-        functions.down(context, name, region, profile, told, may)
-    elif kind == clusters.PLACE:
-        clusters.down(context, name, told)
-    else:
-        teardown.down(context, name, region, profile, told, may)
-
-
-def _each(names: "Sequence[str]", remove: "Callable[[str], None]", reporter: "Reporter") -> None:
-    """Remove each machine; where one does not go, the others, which cost money too."""
-    from offload.usecases.provision.launch import Interrupted
-
-    failed: OffloadError | None = None
-    for name in names:
-        try:
-            remove(name)
-        except Interrupted:
-            raise
-        except OffloadError as error:
-            if failed is not None:
-                reporter.warn(str(failed))
-            failed = error
-    if failed is not None:
-        raise failed
-
-
-def _orphans(
-    context: "Context",
-    regions: "Sequence[str]",
-    profile: str | None,
-    told: "Told",
-    *,
-    everywhere: bool,
-    yes: bool,
-) -> None:
-    from offload.usecases.provision import teardown
-
-    nothing = True
-    for cloud, found in teardown.orphans(context, regions, profile, everywhere=everywhere):
-        nothing = False
-        if _agreed(found, yes=yes):
-            teardown.remove_orphans(context, cloud, found, told)
-    if nothing:
-        typer.echo("There are no orphans.", err=True)
-
-
-def _agreed(found: "Sequence[Resource]", *, yes: bool) -> bool:
-    """Whether these may go, which may be somebody else's: they are listed, and asked about."""
-    from offload.render.messages import shown
-
-    if yes:
-        return True
-    for each in found:
-        made = f", made by {each.owner}" if each.owner else ""
-        typer.echo(shown(f"{each.region}: {each.kind} {each.id} of {each.name}{made}"))
-    return consent.given("Remove these?", "Removing what may be somebody else's")

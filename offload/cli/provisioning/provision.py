@@ -37,10 +37,11 @@ _cost = options.panel("Cost")
 
 @app.callback()
 def provision() -> None:
-    """Rent a machine or bring up a function.
+    """Rent a machine, or bring up a function, a fleet or a deployment.
 
     offload provision ec2 --plan
     offload provision lambda --plan
+    offload provision fleet --plan
     """
 
 
@@ -156,8 +157,7 @@ def bring_up(
         return None
     if plan.before is None:
         machines.announce(plan, quiet=quiet)
-        if not yes and not consent.given("Create it?", "Creating a machine"):
-            raise typer.Exit(1)
+        consent.to_create("a machine", yes=yes)
     with machines.steps(quiet) as steps, progress.transfer(Sent, quiet) as bar:
         heard, configured = (steps, bar, say.hear), context.settings
         context = bootstrap.context(*heard, offline=wish.offline, configured=configured)

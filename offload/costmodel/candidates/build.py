@@ -96,7 +96,8 @@ def lanes(
             ups = [m for m in measurements if m.condition.place == traits.name]
             of_place = [lane for lane in found if lane.traits == traits]
             starting = Starts(ups, by_hand.kind, container_s, rng).lane
-            starting = partial(called, ups, calls_rng) if traits.by_call else starting
+            if traits.by_call or traits.on_demand:
+                starting = partial(called, ups, rng_of(traits))
             here += _in_all_states(of_place, starting, by_hand)
     allowed = by_hand.places
     if allowed is None:
@@ -118,7 +119,7 @@ def _in_all_states(
     is_measured = any(lane.key for lane in of_place)
     is_absent = StartState.ABSENT in states and not is_measured and by_hand.may_rent
     usual = StartState.ABSENT if is_absent else StartState.WARM
-    if ready.traits.by_call:  # what nobody calls for some minutes is cold
+    if ready.traits.by_call or ready.traits.on_demand:  # what rests for some minutes is cold
         usual = StartState.COLD
     state = by_hand.state if by_hand.state in states else usual
     others = [starting(ready, s) for s in priors.STATES if s in states and s != StartState.WARM]

@@ -79,6 +79,7 @@ class Fitted:
             key=condition.key,
             phases=self._phases(),
             replicas=_replicas(condition) if self._traits.has_replicas else None,
+            usd_per_h=_replicas(condition) * float(condition.host.get("usd_per_h") or 0.0),
         )
         return lane.with_terms(first_s=self._first(lane), efficiency=self._efficiency(lane))
 
@@ -163,7 +164,12 @@ class Fitted:
 
         def values(m: Measurement) -> Draws | None:
             bytes_per_s = lane.goodput.median
-            beyond_s = [s.first_s - (rest_s + s.sent_bytes / bytes_per_s) for s in m.starts]
+            # The first image of a fleet that had no machine says how long one took to come.
+            beyond_s = [
+                s.first_s - (rest_s + s.sent_bytes / bytes_per_s)
+                for s in m.starts
+                if StartPhase.MACHINES not in s.phases
+            ]
             return np.full(DRAWS, max(0.0, float(np.median(beyond_s)))) if beyond_s else None
 
         return self._of_starts(values, "first image", priors.FIRST_S)

@@ -37,6 +37,9 @@ INSTALL_S = (15.0, 90.0)
 INIT_S = (0.8, 6.0)
 """A function's environment: its image is got, its program starts and loads its model."""
 
+MACHINES_S = (60.0, 180.0)
+"""A fleet's first machine: EC2, the engine, our image, the model."""
+
 NO_LINK = given(float("inf"), "no link is used")
 """The uplink of a place that needs none."""
 _NOTHING = given(0.0, "not done here")

@@ -180,14 +180,17 @@ def called(
     measurements: Sequence[Measurement], rng: np.random.Generator, ready: Candidate, state: str
 ) -> Candidate:
     """The lane of a function whose calls start environments, as first calls of past jobs did: the
-    first call one, before any image is sent, and images as many others as go on at a time.
+    first call one, before any image is sent, and images as many others as go on at a time. Of a
+    fleet, whose machines come meanwhile, all wait for the first.
     """
-    init = _init(sorted(measurements, key=lambda m: m.taken_at), ready.key, rng)
+    init = _init(sorted(measurements, key=lambda m: m.taken_at), ready, rng)
     startup = replace(
         init,
         draws=ready.startup_s.draws + init.draws,
         origin="measured" if init.samples and ready.startup_s.samples else "assumed",
     )
+    if ready.traits.on_demand:
+        return replace(ready, name=f"{ready.name}, {state}", state=state, startup_s=startup)
     late_s = (ready.slots - 1) // _BURST * _BURST_S
     first_s = ready.first_s.draws + (init.draws + late_s) * (ready.slots > 1)
     return replace(
@@ -200,13 +203,15 @@ def called(
     )
 
 
-def _init(known: Sequence[Measurement], key: str, rng: np.random.Generator) -> Term:
-    """Seconds of a start, of the function with this key rather than of others."""
-    ours = [m for m in known if m.condition.key == key] or known
-    starts_s = [
-        s.phases[StartPhase.INIT] for m in ours for s in m.starts if StartPhase.INIT in s.phases
-    ]
+def _init(known: Sequence[Measurement], ready: Candidate, rng: np.random.Generator) -> Term:
+    """Seconds of a start, of the function of this lane rather than of others."""
+    phase, prior, what = StartPhase.INIT, priors.INIT_S, "function"
+    if ready.traits.on_demand:
+        phase, prior, what = StartPhase.MACHINES, priors.MACHINES_S, "fleet"
+    else:
+        known = [m for m in known if m.condition.key == ready.key] or known
+    starts_s = [s.phases[phase] for m in known for s in m.starts if phase in s.phases]
     draws = fit.medians(starts_s, rng)
     if draws is None:
-        return assumed(*priors.INIT_S, rng, "prior of a function's start")
-    return Term(draws, "measured", len(starts_s), ours[-1].taken_at, "first calls")
+        return assumed(*prior, rng, f"prior of a {what}'s start")
+    return Term(draws, "measured", len(starts_s), known[-1].taken_at, f"starts of a {what}")

@@ -72,10 +72,12 @@ _PATIENCE = "To try again: the same command, in a minute"
 _POLICY = (
     "To see all that is missing: offload doctor aws; what to ask for: offload doctor aws --policy"
 )
-_OF_FUNCTIONS = ("lambda:", "ecr:", "logs:", "dynamodb:", "sqs:", "s3:", "iam:")
+_OF_PARTS = (
+    "lambda:", "ecr:", "logs:", "dynamodb:", "sqs:", "s3:", "iam:", "autoscaling:", "cloudwatch:",
+)  # fmt: skip
 _PLAN = (
     "To see what else is missing: offload doctor aws; what bringing up a function calls: offload "
-    "provision lambda --plan"
+    "provision lambda --plan; a fleet: offload provision fleet --plan"
 )
 _ACTION = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: \S*?:([\w-]+)/)?")
 
@@ -267,7 +269,7 @@ def _refusal(answer: Mapping[str, Any], operation: str) -> OffloadError:
     code = next((known for part, known in _BY_MESSAGE.items() if part in message), code)
     if row := _CODES.get(code):
         kind, text, hint = row
-        if kind is NotAllowed and (lacking(message) or "").startswith(_OF_FUNCTIONS):
+        if kind is NotAllowed and (lacking(message) or "").startswith(_OF_PARTS):
             hint = _PLAN
         return _filled((kind, text, hint), {"said": said, "action": _action(message, operation)})
     return OffloadError(f"AWS refuses {operation}: {said}", hint=_DOCTOR)

@@ -220,22 +220,27 @@ class Cloud:
         )
 
     def _machine(self, instance: Mapping[str, Any]) -> Machine:
-        tags, state = tagging.tags_of(instance), _STATES[instance["State"]["Name"]]
-        reason = instance.get("StateReason", {}).get("Message")
-        return Machine(
-            id=instance["InstanceId"],
-            name=tags.get(MARK, ""),
-            region=self.region,
-            state=state,
-            instance_type=instance["InstanceType"],
-            launched_at=instance["LaunchTime"].isoformat(timespec="seconds"),
-            address=instance.get("PublicIpAddress") or None,
-            login=tags.get(LOGIN, lookup.USUAL_LOGIN),
-            expires_at=tags.get(EXPIRES),
-            zone=instance.get("Placement", {}).get("AvailabilityZone"),
-            spot=instance.get("InstanceLifecycle") == "spot",
-            why_ended=reason or None if state in _ENDED else None,
-        )
+        return described(instance, tagging.tags_of(instance).get(MARK, ""), self.region)
+
+
+def described(instance: Mapping[str, Any], name: str, region: str) -> Machine:
+    """A machine of that name as EC2 describes it."""
+    tags, state = tagging.tags_of(instance), _STATES[instance["State"]["Name"]]
+    reason = instance.get("StateReason", {}).get("Message")
+    return Machine(
+        id=instance["InstanceId"],
+        name=name,
+        region=region,
+        state=state,
+        instance_type=instance["InstanceType"],
+        launched_at=instance["LaunchTime"].isoformat(timespec="seconds"),
+        address=instance.get("PublicIpAddress") or None,
+        login=tags.get(LOGIN, lookup.USUAL_LOGIN),
+        expires_at=tags.get(EXPIRES),
+        zone=instance.get("Placement", {}).get("AvailabilityZone"),
+        spot=instance.get("InstanceLifecycle") == "spot",
+        why_ended=reason or None if state in _ENDED else None,
+    )
 
 
 def launch_request(

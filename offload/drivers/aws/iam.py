@@ -160,3 +160,9 @@ _KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)
 
 def _ec2(actions: Any) -> list[str]:
     return [f"ec2:{action}" for action in actions]
+
+
+def assumed_by(service: str) -> dict[str, Any]:
+    """That a service of AWS takes a role on."""
+    taken = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [taken]}

@@ -25,6 +25,11 @@ def tagged(kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as most services take them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
 def marked(name: str | None) -> dict[str, Any]:
     """EC2's filter of what belongs to a machine; to any, if it is None."""
     if name is None:

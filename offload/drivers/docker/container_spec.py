@@ -90,14 +90,17 @@ class ContainerSpec:
         words += ["-p", f"{_LOOPBACK}:{self.host_port or ''}:{SERVER_PORT}"]
         for source, target in self.mounts.items():
             words += ["-v", f"{source}:{target}:ro"]
-        for option, value in _HARDENED.items():
-            words += _shell_option(option, value)
-        return [*words, "--env-file", "/dev/stdin", self.image, *self.command]
+        return [*words, *hardened(), "--env-file", "/dev/stdin", self.image, *self.command]
 
     def environment_lines(self) -> bytes:
         """The environment as Docker's files of variables have it."""
         lines = "".join(f"{name}={value}\n" for name, value in self.environment.items())
         return lines.encode(errors="surrogateescape")
+
+
+def hardened() -> list[str]:
+    """The words of `docker run` that deny a container what none of ours may do."""
+    return [word for option, value in _HARDENED.items() for word in _shell_option(option, value)]
 
 
 def last_words(log: str) -> str:

@@ -122,15 +122,15 @@ class OwnImage:
 
 @dataclass(frozen=True)
 class ModelImage(OwnImage):
-    """The same for a function of AWS Lambda, or as the Dockerfile's TARGET for a `server` of a
-    cluster, with its model in it: one that MODEL names, or a `file` of this disk; `sha256` is the
-    model's.
+    """The same as the Dockerfile's TARGET `aws`, for a function of Lambda or a fleet's machine, or
+    `server`, for a cluster, with its model in it: one that MODEL names, or a `file` of this disk;
+    `sha256` is the model's.
     """
 
     model: str
     sha256: str
-    file: str | None = None
-    target: str = "lambda"
+    file: str | None
+    target: str
 
     @property
     def name(self) -> str:

@@ -2,16 +2,19 @@
 
 import codecs
 import glob
+import hashlib
 import os
 import stat
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offload.domain.errors import ImageError, UsageError
+from offload.domain.results import Row
 from offload.domain.vision import Image
+from offload.drivers.images import formats
 from offload.drivers.images.walk import Walk, matches, omission, os_reason
 
 _UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
@@ -144,6 +147,12 @@ def read(root: str, path: str) -> FileImage:
     except (OSError, ValueError) as error:
         raise ImageError(os_reason(error)) from error
     return FileImage(Image(path, data), status.st_mtime_ns)
+
+
+def described(row: Row, data: bytes) -> Row:
+    """The row of an image with what there is to say of its file."""
+    note = "the file is truncated" if formats.breaks_off(data) else row.note
+    return replace(row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), note=note)
 
 
 def printable(path: str) -> str:

@@ -78,7 +78,8 @@ class Cluster:
 
     def get(self, path: str, **query: str) -> Json | None:
         """What is at a path; None if nothing is."""
-        return self._asked("GET", path, query)
+        status, data = self._sent("GET", path, query)
+        return None if status == HTTPStatus.NOT_FOUND else _document(data)
 
     def items(self, path: str, **query: str) -> list[Json]:
         """The objects of a list; none where there is no such kind."""
@@ -97,32 +98,21 @@ class Cluster:
         """Have an object be as it is wanted; what others set of it stays."""
         query = {"fieldManager": MANAGER, "force": "true"}
         kind = "application/apply-patch+yaml"
-        return self._asked("PATCH", path_of(wanted), query, wanted, kind) or {}
+        return _document(self._sent("PATCH", path_of(wanted), query, wanted, kind)[1])
 
     def patch(self, path: str, change: Json) -> None:
         """Change parts of an object."""
         kind = "application/strategic-merge-patch+json"
-        self._asked("PATCH", path, {"fieldManager": MANAGER}, change, kind)
+        self._sent("PATCH", path, {"fieldManager": MANAGER}, change, kind)
 
     def delete(self, path: str) -> None:
         """Remove an object and what belongs to it, if it is there."""
-        self._asked("DELETE", path, {"propagationPolicy": "Background"})
+        self._sent("DELETE", path, {"propagationPolicy": "Background"})
 
     def version_of(self, group: str, among: Sequence[str]) -> str:
         """The first version of a group that is served, of those that our objects fit."""
         served = {v["version"] for v in (self.get(f"/apis/{group}") or {}).get("versions") or []}
         return f"{group}/{next((each for each in among if each in served), among[0])}"
-
-    def _asked(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Json | None = None,
-        kind: str = "application/json",
-    ) -> Json | None:
-        status, data = self._sent(method, path, query, body, kind)
-        return None if status == HTTPStatus.NOT_FOUND else _document(data)
 
     def _sent(
         self,

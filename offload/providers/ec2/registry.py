@@ -54,13 +54,14 @@ class MachineState:
             pair = new_key()
             self.folder.pin(pair.public)
             self.folder.write(_HOST_KEY, pair.private)
-        spec = self.record.spec
+        spec, scripts = self.record.spec, resources.files("offload.drivers.aws")
         values = {
             "@HOST_KEY@": self.folder.read(_HOST_KEY).strip(),
             "@IDLE_S@": str(math.ceil(spec.idle_s or 0)),
             "@LIFETIME_S@": str(math.ceil(spec.lifetime_s or 0)),
+            "@ENGINE@": (scripts / "engine.sh").read_text("utf-8").strip(),
         }
-        script = (resources.files("offload.drivers.aws") / "boot.sh").read_text("utf-8")
+        script = (scripts / "boot.sh").read_text("utf-8")
         for placeholder, value in values.items():
             script = script.replace(placeholder, value)
         return script

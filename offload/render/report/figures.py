@@ -94,7 +94,7 @@ def response(sweep: Sweep, name: str) -> str:
         drawing.log_if_wide(axes, "y", every)
         drawing.ticks(axes, levels)
         drawing.key(figure, axes)
-        what = "number of " + ("replicas (containers)" if many else "requests in flight")
+        what = "number of " + ("replicas" if many else "requests in flight")
         return drawing.finished(figure, name, what, "response time in seconds")
 
 

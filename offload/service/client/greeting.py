@@ -114,7 +114,7 @@ _OTHER_MODEL = (
 )
 
 
-def expect(info: wire.Info, asked: Model | str, shown: str, hint: str = _OTHER_MODEL) -> None:
+def expect(info: Model, asked: Model | str, shown: str, hint: str = _OTHER_MODEL) -> None:
     """See that the server has the model asked for: the same bytes, or if we have none, the name.
 
     Raises:

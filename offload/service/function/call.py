@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from offload.domain.typed import Count, Name, Positive, Seconds, Share
-from offload.domain.vision import Selection
+from offload.domain.typed import Count, Name, Seconds
 from offload.service import wire
 
 MOST_BYTES = 6 * 2**20 - 1
@@ -16,32 +15,17 @@ UNFETCHED = "urn:offload:problem:image-unfetched"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(wire.Wishes):
     """A picture, as base64 text of its file or as the `url` where its file is; or neither.
 
     A call with neither asks what the function is, or with `answer_bytes` for an answer of so many
-    bytes, which measures the link; `padding` is a payload of no meaning, for the same. `min_score`
-    None is the model's own, `max_pixels` None the function's.
+    bytes, which measures the link; `padding` is a payload of no meaning, for the same.
     """
 
     picture: bytes | None = None
     url: str | None = None
-    min_score: Share | None = None
-    classes: tuple[Name, ...] = ()
-    max_detections: Positive = Selection().max_detections
-    max_iou: Share = Selection().max_iou
-    max_pixels: Positive | None = None
     padding: bytes = b""
     answer_bytes: Count | None = None
-
-    def selection(self, min_score: float) -> Selection:
-        """Which detections to keep; `min_score` where none is said."""
-        return Selection(
-            min_score=min_score if self.min_score is None else self.min_score,
-            classes=frozenset(name.strip().lower() for name in self.classes),
-            max_detections=self.max_detections,
-            max_iou=self.max_iou,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 from offload.domain import typed
 from offload.domain.errors import Refused, Unanswered
 from offload.domain.timing import Clock
-from offload.drivers.aws.functions import FunctionConfig, Throttled
+from offload.drivers.aws.function.calling import FunctionConfig, Throttled
 from offload.service.function.call import Reply
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0

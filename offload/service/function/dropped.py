@@ -1,18 +1,15 @@
 """Pictures that were dropped into a bucket, each of which becomes a row of a table."""
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from offload.domain import typed
-from offload.domain.errors import ImageError
 from offload.domain.results import Row
 from offload.domain.timing import Clock
-from offload.domain.vision import Image, Selection
-from offload.drivers.aws.drops import Drop, DropBox, told
-from offload.drivers.images import formats
-from offload.service import wire
+from offload.domain.vision import Detections, Image, Selection
+from offload.drivers.aws.function.drops import Drop, DropBox, told
+from offload.service import rows, wire
 from offload.service.function.answering import Engine, no_call
 from offload.service.function.call import Reply
 
@@ -50,22 +47,10 @@ class DroppedPictures:
 
     def _row(self, drop: Drop, box: DropBox) -> Row:
         """What a picture is: what is wrong with it is in its row, and not tried again."""
-        model, began_s = self.info.model, self.clock()
+        model, selection = self.info.model, Selection(min_score=self.info.min_score)
         row = Row(drop.path, model.name, model.sha256, self.where)
-        try:
-            data = box.fetched(drop)
-            row = replace(row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-            if formats.breaks_off(data):
-                row = replace(row, note="the file breaks off")
-            read_s = self.clock() - began_s
-            selection = Selection(min_score=self.info.min_score)
-            found = self.engine.detect(Image(drop.path, data), selection)
-        except ImageError as error:
-            return replace(row, error=str(error))
-        return replace(
-            row,
-            detections=found.found,
-            width=found.width,
-            height=found.height,
-            durations=replace(found.durations, read_s=read_s),
-        )
+
+        def detect(image: Image) -> Detections:
+            return self.engine.detect(image, selection)
+
+        return rows.made(row, lambda: box.fetched(drop), detect, self.clock)

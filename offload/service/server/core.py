@@ -4,12 +4,12 @@ import asyncio
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -25,7 +25,7 @@ from offload.domain.timing import Clock
 from offload.domain.vision import Detections, Image, Selection
 from offload.service import wire
 from offload.service.server.intake import Body, Intake
-from offload.service.server.problems import Problem, later
+from offload.service.server.problems import AWAY_S, Problem, later
 
 FILE = {"schema": {"type": "string", "format": "binary"}}
 FORM = {
@@ -85,7 +85,21 @@ class SessionFactory(Session, Protocol):
         """Find the objects of one image; TooHeavy where it may not be `heavy` to decode, but is."""
 
 
-OpenEngine = Callable[[], AbstractContextManager[SessionFactory]]
+@runtime_checkable
+class Elsewhere(Session, Protocol):
+    """What answers far away: an image that waits there takes no thread here."""
+
+    def ask(
+        self, image: Image, selection: Selection | None = None, max_pixels: int | None = None
+    ) -> Future[Detections]:
+        """Send one image; its objects, once they are known. Who has cancelled it is told nothing.
+
+        Raises:
+            OffloadError: it cannot be sent, and why.
+        """
+
+
+OpenEngine = Callable[[], AbstractContextManager[SessionFactory | Elsewhere]]
 
 
 @dataclass(slots=True)
@@ -94,7 +108,7 @@ class Slots:
     waits for longer than `patience_s`; `at_work` are the threads that have one.
     """
 
-    engine: SessionFactory
+    engine: SessionFactory | Elsewhere
     info: wire.Info
     metrics: Metrics
     clock: Clock
@@ -144,29 +158,43 @@ class Slots:
         Raises:
             ImageError: the image cannot be used.
             Problem: it has waited for too long.
+            OffloadError: it cannot be asked for elsewhere.
         """
         asked_s = self.clock()
 
-        def work(*, heavy: bool) -> wire.Answer:
+        def work(*, heavy: bool) -> Detections | Future[Detections]:
             begun_s = self.clock()
             if begun_s - asked_s > self.patience_s:
                 raise self._crowded(f"No worker was free for {self.patience_s:g} s.")
             self.at_work.add(threading.get_ident())
             try:
-                found = self.engine.detect(Image("", make()), selection, max_pixels, heavy=heavy)
+                image = Image("", make())
+                if isinstance(self.engine, Elsewhere):
+                    return self.engine.ask(image, selection, max_pixels)
+                found = self.engine.detect(image, selection, max_pixels, heavy=heavy)
             finally:
                 self.at_work.discard(threading.get_ident())
             queue_s = found.durations.queue_s + begun_s - asked_s
-            found = replace(found, durations=replace(found.durations, queue_s=queue_s))
-            return wire.Answer.of(found, body.recv_s, self.info.model.sha256)
+            return replace(found, durations=replace(found.durations, queue_s=queue_s))
 
         run = asyncio.get_running_loop().run_in_executor
         try:
-            answer = await run(self.threads, partial(work, heavy=False))
+            found = await run(self.threads, partial(work, heavy=False))
         except TooHeavy:  # the others' slots are not for it
-            answer = await run(self.heavy, partial(work, heavy=True))
+            found = await run(self.heavy, partial(work, heavy=True))
+        if isinstance(found, Future):
+            found = await self._awaited(found)
+        answer = wire.Answer.of(found, body.recv_s, self.info.model.sha256)
         self.metrics.detected(answer.durations)
         return answer
+
+    async def _awaited(self, answer: Future[Detections]) -> Detections:
+        """What is found elsewhere, for as long as somebody waits for it."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(answer), self.patience_s)
+        except TimeoutError as error:
+            detail = f"No answer came for {self.patience_s:g} s."
+            raise later(HTTPStatus.SERVICE_UNAVAILABLE, detail, AWAY_S) from error
 
     def _crowded(self, detail: str) -> Problem:
         wait_s = self.info.startup.service_s * self.in_progress / self.engine.concurrency
@@ -186,11 +214,11 @@ class Service:
     """What is served and how; `slots` are there once the model is loaded and warm.
 
     `open_engine` brings up what answers; `info` is the document about it, but for the seconds that
-    coming up takes. `sample` is an encoded picture of usual size, to warm up with. `drain_s` is how
-    long requests in progress may take at the end: while it is `ending` it is not ready and each
-    answer is the last of its connection, and once it is `closed` new requests are refused. A
-    connection is closed after `most_requests` anyway. `tell` is told of every answer, if somebody
-    wants to know.
+    coming up takes. `sample` is an encoded picture of usual size, to warm up with what is here.
+    `drain_s` is how long requests in progress may take at the end: while it is `ending` it is not
+    ready and each answer is the last of its connection, and once it is `closed` new requests are
+    refused. A connection is closed after `most_requests` anyway. `tell` is told of every answer, if
+    somebody wants to know.
     """
 
     open_engine: OpenEngine

@@ -12,11 +12,20 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from offload.domain import typed
-from offload.domain.errors import ImageError, TooManyPixels, UsageError
+from offload.domain.errors import (
+    ImageError,
+    PlaceUnavailable,
+    Refused,
+    TooManyPixels,
+    Unanswered,
+    UsageError,
+)
 from offload.service import wire
 
 _MOST = 5
 """As many findings as a person reads."""
+AWAY_S = 30.0
+"""When to come again to a server whose images are answered elsewhere, where nothing answers now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,8 @@ def install(app: FastAPI) -> None:
     async def refuse(request: Request, error: Exception) -> Response:
         return _problem(app, request, error).response()
 
-    for kind in (HTTPException, RequestValidationError, ImageError, UsageError, Exception):
+    ours = (ImageError, UsageError, PlaceUnavailable)
+    for kind in (HTTPException, RequestValidationError, *ours, Exception):
         app.add_exception_handler(kind, refuse)
 
 
@@ -80,6 +90,10 @@ def _problem(app: FastAPI, request: Request, error: Exception) -> Problem:
                 headers["Allow"] = ", ".join(_methods(app, path))
         case TooManyPixels():
             status, kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, wire.TOO_MANY_PIXELS
+        case Refused():
+            pass
+        case Unanswered() | PlaceUnavailable():
+            return later(HTTPStatus.SERVICE_UNAVAILABLE, detail, AWAY_S)
         case ImageError():
             kind = wire.NO_PICTURE
         case RequestValidationError():

@@ -17,7 +17,7 @@ from offload.service.client.greeting import Address
 from offload.service.client.session import Upload
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
-from offload.usecases.history.query import shown
+from offload.usecases.history.query import of_model, shown
 
 _SAME_MODEL = "Give --model the server's model file."
 
@@ -64,6 +64,14 @@ def config(request: Request, context: Context, endpoint: Endpoint | None = None)
         endpoint=endpoint,
         function=configured.function,
         deployment=configured.deployment,
+        fleet=configured.fleet,
+        deadline_s=request.deadline_s,
+        max_cost_usd=request.max_cost_usd,
+        measured=lambda model, place: [
+            m
+            for m in of_model(model, None, context).measurements
+            if m.condition.place == place and m.is_of_a_place
+        ],
         reporter=context.reporter,
     )
 

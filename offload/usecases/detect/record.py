@@ -68,7 +68,7 @@ def remember(
         billing = run.endpoint.billing if run.endpoint else Billing()
         billing = replace(billing, calls=prices.of_calls(under.host, context, offline=True))
         state = bring_up.facts["from"] if bring_up else None
-        if StartPhase.INIT in phases:
+        if {StartPhase.INIT, StartPhase.MACHINES} & phases.keys():
             state = StartState.COLD
         lane = _lane(known, past, under, state)
         if lane is None:
@@ -88,15 +88,20 @@ def remember(
 
 
 def measured(run: DetectRun, under: Condition, taken_at: str) -> Measurement:
-    """What a run says of one of its places, but for how it started."""
+    """What a run says of one of its places, but for how it started: what came after a fleet's first
+    machine.
+    """
+    session = run.sessions.get(under.place, run.session)
+    late_s = session.phases.get(StartPhase.MACHINES, 0.0)
+    images = run.samples[under.place].images
     return Measurement(
         taken_at=taken_at,
         source="run",
         condition=under,
-        in_flight=run.sessions.get(under.place, run.session).concurrency,
+        in_flight=session.concurrency,
         folder_images=run.images,
         folder_bytes=run.bytes,
-        images=tuple(run.samples[under.place].images),
+        images=tuple(replace(i, finished_s=max(0.0, i.finished_s - late_s)) for i in images),
     )
 
 

@@ -1,6 +1,5 @@
 """Detect objects in many images at one place, losing none."""
 
-import hashlib
 import sys
 import threading
 from collections import Counter
@@ -15,11 +14,11 @@ from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswe
 from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
-from offload.domain.results import Row
+from offload.domain.results import Row, with_detections
 from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
 from offload.drivers.host.capture import Captured
-from offload.drivers.images import formats, image_files
+from offload.drivers.images import image_files
 from offload.drivers.images.image_files import FileImage
 
 T = TypeVar("T")
@@ -139,11 +138,7 @@ def attempt(
     try:
         file = job.read(path)
         data = file.image.data
-        row = replace(
-            row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), mtime_ns=file.mtime_ns
-        )
-        if formats.breaks_off(data):
-            row = replace(row, note="the file is truncated")
+        row = image_files.described(replace(row, mtime_ns=file.mtime_ns), data)
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
@@ -159,14 +154,7 @@ def attempt(
     except ImageError as error:
         row = replace(row, error=str(error), sent_bytes=max(row.sent_bytes, error.sent_bytes))
         return row, isinstance(error, Unanswered) and not isinstance(error, Refused)
-    row = replace(
-        row,
-        detections=found.found,
-        width=found.width,
-        height=found.height,
-        durations=replace(found.durations, read_s=read_s),
-    )
-    return row, False
+    return with_detections(row, found, read_s), False
 
 
 def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:

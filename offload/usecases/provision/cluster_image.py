@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import Sent
 from offload.domain.measurements import StartPhase
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
@@ -45,16 +44,12 @@ class Delivery:
     command: tuple[str, ...] = ()
 
 
-def delivery(
-    image: ModelImage, given: str | None, registry: str | None, cluster: Cluster | None
-) -> Delivery:
-    """How pods get the `image`, or the one that is `given`.
+def delivery(image: ModelImage, registry: str | None, cluster: Cluster | None) -> Delivery:
+    """How pods get the `image`.
 
     Raises:
         UsageError: there is no way.
     """
-    if given is not None:
-        return Delivery(given, None, "present")
     arch = _arch()
     if registry is not None:
         return Delivery(f"{registry}:{image.tag}-{arch}", arch, "pushed")
@@ -79,8 +74,6 @@ def deliver(
     Raises:
         OffloadError: it cannot be.
     """
-    if to.way == "present":
-        return
     repository, _, tag = to.name.rpartition(":")
     with engines() as engine:
         if not image.is_current(engine):
@@ -88,11 +81,7 @@ def deliver(
                 image.build(engine, context.reporter.step)
         with phases.of(StartPhase.IMAGE):
             if to.way == "pushed":
-
-                def sent(done: int, total: int | None) -> None:
-                    context.reporter.emit(Sent(done, total))
-
-                engine.push(image.name, repository, tag, None, sent)
+                engine.push(image.name, repository, tag, None, context.reporter.sent)
                 return
             engine.tag(image.name, repository, tag)
             if to.command:

@@ -38,6 +38,7 @@ class ClusterOptions:
         """Refuse what the cluster would, before it is asked."""
         few = self.max_replicas is not None and 0 < self.max_replicas <= self.replicas
         both = self.registry is not None and self.container_image is not None
+        models = self.model is not None and self.container_image is not None
         names = "small letters, digits and hyphens, 53 at most"
         for is_wrong, wrong, hint in (
             (not _NAME.fullmatch(self.namespace), f"--namespace takes {names}.", "--namespace lab"),
@@ -51,6 +52,7 @@ class ClusterOptions:
             ),
             (few, "--max-replicas must be more than --replicas.", "--replicas 1 --max-replicas 4"),
             (both, "--registry and --container-image name two images.", "--registry HOST/NAME"),
+            (models, "A --container-image has its own model.", "--registry HOST/NAME"),
         ):
             if is_wrong:
                 raise UsageError(wrong, hint=f"For instance: {hint}")

@@ -17,7 +17,6 @@ from offload.domain.measurements import Condition, Measurement, StartPhase
 from offload.domain.places import StartState
 from offload.domain.results import Json
 from offload.drivers.docker.own_image import ModelImage
-from offload.drivers.host import machine as this_machine
 from offload.drivers.kubernetes import manifests, stream
 from offload.drivers.kubernetes.cluster import Cluster, below, path_of, selector
 from offload.drivers.kubernetes.manifests import DeploymentSpec
@@ -28,9 +27,9 @@ from offload.service.client.greeting import Address, ask
 from offload.usecases.context import Context
 from offload.usecases.provision.cluster_image import Delivery, deliver, delivery
 from offload.usecases.provision.cluster_options import ClusterOptions
-from offload.usecases.provision.functions import image_of
 from offload.usecases.provision.launch import Waiter
-from offload.usecases.provision.provisioning import brought_up
+from offload.usecases.provision.model_image import image_of
+from offload.usecases.provision.provisioning import brought_up, condition
 
 _GONE_S = 120.0
 _KINDS = {
@@ -45,12 +44,12 @@ Told = Callable[[Resource], None]
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
     """What carrying out a wish means; `objects` are all but the Secret. `before` is the deployment
-    that is there, `cluster` None where none answers.
+    that is there, `cluster` None where none answers, `image` None where one is there.
     """
 
     options: ClusterOptions
     spec: DeploymentSpec
-    image: ModelImage
+    image: ModelImage | None
     delivery: Delivery
     objects: Sequence[Json]
     before: Json | None
@@ -94,9 +93,12 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
         before = cluster.get(provider.path_of(options.namespace, options.name))
     if before is not None:
         options = ClusterOptions(**_lasting(before, given))
-    model = source.chosen(options.model or context.settings.model, context.hub, None)
-    image = replace(image_of(model), target="server")
-    to = delivery(image, options.container_image, options.registry, cluster)
+    if options.container_image is not None:
+        image, to = None, Delivery(options.container_image, None, "present")
+    else:
+        model = source.chosen(options.model or context.settings.model, context.hub, None)
+        image = image_of(model, "server")
+        to = delivery(image, options.registry, cluster)
     running = before["spec"].get("replicas", 0) if before else 0
     spec = replace(options.spec(to), running=running)
     versions = [f"{group}/{known[0]}" for group, known in (_PDB, _HPA)]
@@ -117,7 +119,7 @@ def _lasting(before: Json, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.keys() & {"registry", "container_image", "model"}:
         known -= {"container_image"}
     if "container_image" in given:
-        known -= {"registry"}
+        known -= {"registry", "model"}
     return {k: v for k, v in last.items() if k in known} | dict(given)
 
 
@@ -131,7 +133,7 @@ def carry_out(plan: ClusterPlan, context: Context) -> ClusterUp:
     assert cluster is not None
     began_s, patience = time.monotonic(), Waiter(context.stop)
     phases = Phases(time.monotonic, lambda phase: reporter.emit(PhaseBegan(phase)))
-    if _image_of(plan.before) != plan.delivery.name:
+    if plan.image is not None and _image_of(plan.before) != plan.delivery.name:
         deliver(plan.delivery, plan.image, context, phases)
     rollout = Rollout(cluster, spec.namespace, spec.name, check=patience.check)
     with phases.of(StartPhase.APPLIED):
@@ -259,15 +261,8 @@ def _condition(
     with closing(address.connect(time.perf_counter, 1)) as server:
         info = ask(server, address)
     deployment = provider.found(cluster, spec.namespace, spec.name)
-    return Condition(
-        model=info.identity,
-        place=provider.TRAITS.name,
-        client=this_machine.describe(),
-        host=dict(info.machine),
-        slots=info.workers * len(pods),
-        url=provider.label(cluster.context, deployment),
-        network=this_machine.network(),
-    )
+    label = provider.label(cluster.context, deployment)
+    return condition(info, provider.TRAITS.name, label, len(pods))
 
 
 def _urls(cluster: Cluster, spec: DeploymentSpec) -> list[str]:

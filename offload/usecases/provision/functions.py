@@ -1,33 +1,32 @@
 """A function of AWS Lambda brought up and taken down: what there is stays, what lacks is made."""
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, get_args
 
 from offload.detectors import source
-from offload.detectors.catalogue import BUILTIN, NAMED
 from offload.detectors.source import ModelSource
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.events import PhaseBegan, Reporter, Sent
-from offload.domain.machines import Resource
+from offload.domain.events import PhaseBegan, Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.prices import CORE_MB, CallPrice
 from offload.domain.results import Json
-from offload.drivers.aws.function_parts import FunctionParts, marks
-from offload.drivers.aws.function_policies import rights
-from offload.drivers.aws.functions import FunctionConfig, FunctionSpec
+from offload.drivers.aws.function.calling import FunctionConfig, FunctionSpec
+from offload.drivers.aws.function.parts import FunctionParts, marks
+from offload.drivers.aws.function.policies import rights
 from offload.drivers.aws.iam import Answer
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
-from offload.drivers.folders import function_files
-from offload.drivers.folders.function_files import KnownFunction
-from offload.drivers.host import machine
+from offload.drivers.folders import known_files
+from offload.drivers.folders.known_files import Known
 from offload.usecases.advise import prices
 from offload.usecases.context import Context
+from offload.usecases.provision import brought_up
 from offload.usecases.provision.machines import each_region
+from offload.usecases.provision.model_image import Engines, image_of, pushed
+from offload.usecases.provision.teardown import May, Told
 
 TIMEOUT_S = 60
 _LEAST_MB, _MOST_MB = 512, 10_240
@@ -39,9 +38,6 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
 Connect = Callable[[str | None, str | None], FunctionParts]
-Engines = Callable[[], AbstractContextManager[Engine]]
-Told = Callable[[Resource], None]
-May = Callable[[Sequence[Resource]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +107,7 @@ def planned(
     host = {"memory_mb": options.memory_mb, "cpu": arch, "region": parts.region}
     price = prices.of_calls(host, context, offline=options.offline)
     assert price is not None
-    return FunctionPlan(options, parts.region, model, image_of(model), price, before, parts)
-
-
-def image_of(model: ModelSource) -> ModelImage:
-    """The image of a function with this model: named ones are pulled as it is built, others go into
-    it as they are here.
-    """
-    name, runtime, sha256 = model.identity.name, model.identity.runtime, model.identity.sha256
-    if name == BUILTIN or name in NAMED:
-        return ModelImage(runtime, name, sha256)
-    if os.path.isdir(model.path):
-        raise UsageError(
-            f"The model {name} is a folder, and a function takes models of one file.",
-            hint="To see those that do: offload models list",
-        )
-    return ModelImage(runtime, f"models/{os.path.basename(model.path)}", sha256, model.path)
+    return FunctionPlan(options, parts.region, model, image_of(model, "aws"), price, before, parts)
 
 
 def carry_out(
@@ -139,8 +120,8 @@ def carry_out(
     """
     options, parts, reporter = plan.options, plan.parts, context.reporter
     name, tags = options.name, marks(options.name)
-    here = KnownFunction(name, parts.region, options.profile)
-    function_files.remember(context.settings.functions_path, here)
+    here = Known(name, parts.region, options.profile)
+    known_files.remember(context.settings.functions_path, here)
     with engines() as engine:
         image, arch = _pushed(plan, engine, tags, reporter), engine.arch
     reporter.emit(PhaseBegan(StartPhase.CREATE))
@@ -171,19 +152,8 @@ def _pushed(plan: FunctionPlan, engine: Engine, tags: Mapping[str, str], reporte
             f"{engine.arch}.",
             hint="To use another engine: export DOCKER_HOST=ssh://USER@HOST",
         )
-    reporter.emit(PhaseBegan(StartPhase.BUILD))
-    if not plan.image.is_current(engine):
-        plan.image.build(engine, reporter.step)
-    reporter.emit(PhaseBegan(StartPhase.IMAGE))
-    name, tag = plan.options.name, f"{plan.image.tag}-{engine.arch}"
-    repository = plan.parts.repository(name, tags)
-    if not plan.parts.has_image(name, tag):
-
-        def sent(done: int, total: int | None) -> None:
-            reporter.emit(Sent(done, total))
-
-        engine.push(plan.image.name, repository, tag, plan.parts.login(), sent)
-    return f"{repository}:{tag}"
+    into = partial(plan.parts.repository, plan.options.name, tags)
+    return pushed(plan.image, engine, into, reporter)
 
 
 def _own_role(
@@ -213,30 +183,18 @@ def remove(
         UsageError: there is nothing of it.
     """
     check_name(name)
-    here = [each for each in known(context) if each.name == name]
-    if region is None and len(here) == 1:
-        region, profile = here[0].region, profile or here[0].profile
-    parts = connect(region, profile)
-    found = list(parts.resources(name))
-    if any(each.owner != machine.owner() for each in found) and not may(found):
-        return
-    for resource in found:
-        if context.stop:
-            return
-        parts.remove(resource)
-        told(resource)
-    gone = KnownFunction(name, parts.region)
-    function_files.forget(context.settings.functions_path, gone)
+    at = (context.settings.functions_path, name, region, profile)
+    found, where = brought_up.remove(*at, context, told, may, connect)
     if not found:
         raise UsageError(
-            f"There is no function {name} of offload's in {parts.region}.",
+            f"There is no function {name} of offload's in {where}.",
             hint="To look elsewhere: offload down lambda --region REGION",
         )
 
 
-def known(context: Context) -> list[KnownFunction]:
+def known(context: Context) -> list[Known]:
     """The functions that this computer brought up."""
-    return function_files.known(context.settings.functions_path)
+    return known_files.known(context.settings.functions_path)
 
 
 def listed(
@@ -251,15 +209,8 @@ def listed(
     and where this computer brought some up. Where they may not be listed, that is said.
     """
     try:
-        where = dict.fromkeys((region, profile) for region in regions)
-        if not regions:
-            here = known(context)
-            where |= dict.fromkeys((each.region, profile or each.profile) for each in here)
-            where[connect(None, profile).region, profile] = None
-        if everywhere:
-            enabled = context.clouds(None, profile).regions()
-            where |= dict.fromkeys((region, profile) for region in enabled)
-        answers = each_region(list(where), lambda at: connect(*at).functions(), context)
+        where = brought_up.where(known(context), context, regions, profile, connect, everywhere)
+        answers = each_region(where, lambda at: connect(*at).functions(), context)
         found = {(each.name, each.region): each for some in answers for each in some}
         return [found[key] for key in sorted(found)]
     except OffloadError as error:

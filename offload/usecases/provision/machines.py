@@ -117,15 +117,21 @@ def _row(machine: Machine, record: MachineRecord | None) -> ListedMachine:
     here = (machine.region, machine.id)
     if record is not None and (record.spec.region, record.id or machine.id) != here:
         record = None
-    age_s = usd = monthly = None
-    now = datetime.datetime.now(datetime.UTC)
-    if machine.state in {"pending", "running"}:
-        age_s = (now - datetime.datetime.fromisoformat(machine.launched_at)).total_seconds()
+    usd = monthly = None
+    age_s = running_s(machine)
     if record is not None:
         billing = connection.billing(record)
         usd = age_s and billing.all_usd_per_h * age_s / 3600
         monthly = billing.stopped_usd_per_month
     return ListedMachine(machine.name, machine.region, machine, record, age_s, usd, monthly)
+
+
+def running_s(machine: Machine) -> float | None:
+    """How long it has been running, in seconds; None if it does not."""
+    if machine.state not in {"pending", "running"}:
+        return None
+    now = datetime.datetime.now(datetime.UTC)
+    return (now - datetime.datetime.fromisoformat(machine.launched_at)).total_seconds()
 
 
 def stop(context: Context, name: str | None) -> tuple[Machine, float]:

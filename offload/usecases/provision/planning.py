@@ -87,9 +87,9 @@ def planned(wish: ProvisionOptions, context: Context) -> ProvisionPlan:
     known = folder.record() or MachineRecord(
         Spec(wish.name, "", "", ()), "", 0.0, 0, secrets.token_hex(8), this_machine.now()
     )
-    asked = _lasting(wish.model) or known.model
-    usual = _lasting(source.usual_labels(asked or configured.model, configured.labels))
-    labels = _lasting(wish.labels) or (None if wish.model else known.labels) or usual
+    asked = lasting(wish.model) or known.model
+    usual = lasting(source.usual_labels(asked or configured.model, configured.labels))
+    labels = lasting(wish.labels) or (None if wish.model else known.labels) or usual
     model = source.chosen(asked or configured.model, context.hub, labels)
     profile = wish.profile or known.profile
     cloud = context.clouds(wish.region or known.spec.region or None, profile)
@@ -241,7 +241,7 @@ def _spec(wish: ProvisionOptions, before: Spec, region: str, allow_cidrs: tuple[
     )
 
 
-def _lasting(path: str | None) -> str | None:
+def lasting(path: str | None) -> str | None:
     """A file's path as it holds in every folder; names stay names."""
     return os.path.abspath(path) if path and os.path.exists(path) else path
 

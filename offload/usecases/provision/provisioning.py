@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import PhaseBegan
-from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Machine, Resource
+from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Kind, Machine, Resource
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import REMOTE, StartState
 from offload.drivers.aws.calls import NoCapacity
@@ -126,7 +126,10 @@ def _carried_out(
         ends = local.expires_at(machine.launched_at)
         if machine.expires_at != ends:  # the first attempt may be long ago
             plan.cloud.retag(machine.id, {EXPIRES: ends})
-    took_s, under = time.monotonic() - began_s, _condition(info, local.record)
+    took_s, under = (
+        time.monotonic() - began_s,
+        condition(info, REMOTE, local.record.kind.label, machine=local.record.kind),
+    )
     measurement = brought_up(under, came_from, phases.taken_s, origin, took_s, context)
     return Provisioned(machine, local.record, came_from, phases.taken_s, origin, info, measurement)
 
@@ -152,17 +155,19 @@ def _secured(steps: Deployment, local: MachineState, stack: ExitStack) -> Deploy
     return steps
 
 
-def _condition(info: wire.Info, record: MachineRecord) -> Condition:
-    """What runs at this machine will be pooled by."""
+def condition(
+    info: wire.Info, place: str, label: str, servers: int = 1, machine: Kind | None = None
+) -> Condition:
+    """What runs at so many such servers will be pooled by; `machine` is that of rented ones."""
     return Condition(
         model=info.identity,
-        place=REMOTE,
+        place=place,
         client=this_machine.describe(),
         host=dict(info.machine),
-        slots=info.workers,
-        url=record.kind.label,
+        slots=info.workers * servers,
+        url=label,
         network=this_machine.network(),
-        machine=record.kind,
+        machine=machine,
     )
 
 

@@ -18,7 +18,7 @@ _FACTORS = {
     "link_mbit": ("link, shaped to", "Mbit/s"),
     "upload_max_side_px": ("longer side of what is sent, at most", "px"),
     "concurrency": ("requests in flight", ""),
-    "replicas": ("replicas (containers)", ""),
+    "replicas": ("replicas", ""),
     "cpus": ("CPUs of each container", ""),
 }
 _LIBRARIES = {"tflite": "ai-edge-litert", "savedmodel": "tensorflow"}

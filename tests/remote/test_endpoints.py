@@ -16,7 +16,7 @@ from offload.domain.results import Row
 from offload.domain.vision import Image, Selection
 from offload.drivers.images.image_files import FileImage
 from offload.places.served import ServedPlace
-from offload.providers.config import Endpoint, Fleet, PlaceConfig
+from offload.providers.config import Endpoint, Endpoints, PlaceConfig
 from offload.service.client.balanced import BalancedSession
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
@@ -53,7 +53,7 @@ class Pods:
         return self._stack.enter_context(Flaky(then=takes_a_while, info=about))
 
     @contextmanager
-    def open(self, config: PlaceConfig, model: object) -> Iterator[Fleet]:
+    def open(self, config: PlaceConfig, model: object) -> Iterator[Endpoints]:
         """What every provider has."""
         del config, model
         yield self

@@ -12,7 +12,7 @@ from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Refused, Unanswered
 from offload.drivers.aws import account, calls, patience
-from offload.drivers.aws.drops import DropBox
+from offload.drivers.aws.function.drops import DropBox
 from offload.drivers.aws.lookup import Clients
 
 BUCKET = "OFFLOAD_BUCKET"

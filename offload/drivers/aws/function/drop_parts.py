@@ -9,9 +9,9 @@ from typing import Any
 
 from offload.domain.errors import PlaceUnavailable
 from offload.drivers.aws import calls, patience
-from offload.drivers.aws.drops import DROPPED, KEYS
-from offload.drivers.aws.function_policies import pairs
+from offload.drivers.aws.function.drops import DROPPED, KEYS
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.tagging import pairs
 
 _TRIES, _LOOK_S = 60, 1.0
 _KEPT_S = str(14 * 86400)

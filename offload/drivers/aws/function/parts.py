@@ -4,7 +4,6 @@ All are called like the function and carry our tag; by that they are found again
 is not ours. Every method may raise OffloadError: AWS refuses, with a reason.
 """
 
-import base64
 import functools
 import json
 import time
@@ -14,35 +13,28 @@ from typing import Any
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.machines import OWNER, Resource
 from offload.drivers.aws import account, calls
+from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed
-from offload.drivers.aws.drop_parts import GONE, DropParts
-from offload.drivers.aws.function_policies import (
-    A_DAY,
-    FEW_IMAGES,
-    LAMBDA_ASSUMES,
-    NOBODY,
-    looks,
-    pairs,
-    writes_log,
-)
-from offload.drivers.aws.functions import AwsFunction, FunctionConfig, described
-from offload.drivers.aws.iam import Answer
+from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig, described
+from offload.drivers.aws.function.drop_parts import GONE, DropParts
+from offload.drivers.aws.function.policies import looks, writes_log
+from offload.drivers.aws.iam import Answer, assumed_by
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.repositories import Repository
+from offload.drivers.aws.tagging import pairs
 from offload.drivers.host import machine
 
 MARK = "offload:function"
 """The tag that everything of a function carries; its value is the function's name."""
 _GONE = (
-    *GONE, "RepositoryNotFoundException", "NoSuchEntity", "ImageNotFoundException", "NoSuchBucket",
-    "NoSuchTagSet",
+    *GONE, "NoSuchEntity", "RepositoryNotFoundException",
 )  # fmt: skip
 _THERE = (
-    "RepositoryAlreadyExistsException",
     "EntityAlreadyExists",
     "ResourceAlreadyExistsException",
-    "BucketAlreadyOwnedByYou",
 )
 _KEPT_DAYS = 7
+_STAGED_DAYS = 1
 
 
 class FunctionParts:
@@ -90,38 +82,20 @@ class FunctionParts:
         """What drop boxes take besides."""
         return DropParts(self._clients, self.region, self._pause)
 
-    def repository(self, name: str, tags: Mapping[str, str]) -> str:
+    def repository(self, name: str, tags: Mapping[str, str]) -> Repository:
         """Where its image belongs, made if it is not there."""
-        made = self._call(
-            "ecr", "create_repository", fine=_THERE, repositoryName=name, tags=pairs(tags)
-        )
-        there = made.get("repository") or self._repository(name)
-        assert there is not None
-        self._check(self._tags_of_repository(there), "repository", name)
-        text = json.dumps(FEW_IMAGES)
-        self._call("ecr", "put_lifecycle_policy", repositoryName=name, lifecyclePolicyText=text)
-        return str(there["repositoryUri"])
-
-    def has_image(self, name: str, tag: str) -> bool:
-        """Whether the repository has it."""
-        wanted = [{"imageTag": tag}]
-        found = self._call(
-            "ecr", "describe_images", fine=_GONE, repositoryName=name, imageIds=wanted
-        )
-        return bool(found.get("imageDetails"))
-
-    def login(self) -> tuple[str, str]:
-        """User and password that the registry wants of who pushes an image, for some hours."""
-        (said,) = self._call("ecr", "get_authorization_token")["authorizationData"]
-        user, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
-        return user, password
+        there = Repository(self._clients, name)
+        there.make(tags)
+        self._check(there.tags() or {}, "repository", name)
+        there.keep_few()
+        return there
 
     def role(
         self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
     ) -> str:
         """A role that may write the function's log, and what `more` says; its ARN."""
         role_name = self._role_name(name)
-        assumes = json.dumps(LAMBDA_ASSUMES)
+        assumes = json.dumps(assumed_by("lambda.amazonaws.com"))
         made = self._call(
             "iam", "create_role", fine=_THERE, RoleName=role_name,
             AssumeRolePolicyDocument=assumes, Tags=pairs(tags),
@@ -147,19 +121,9 @@ class FunctionParts:
         """Where pictures that are too large for a call may wait, for a day at most: private, and
         encrypted as all new ones are.
         """
-        bucket, here = self._bucket_name(name), {"LocationConstraint": self.region}
-        where = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": here}
-        blocked, emptied = dict.fromkeys(NOBODY, True), A_DAY
-        self._call("s3", "create_bucket", fine=_THERE, Bucket=bucket, **where)
-        self._call(
-            "s3", "put_public_access_block", Bucket=bucket, PublicAccessBlockConfiguration=blocked
-        )
-        self._call(
-            "s3", "put_bucket_lifecycle_configuration", Bucket=bucket,
-            LifecycleConfiguration=emptied,
-        )  # fmt: skip
-        self._call("s3", "put_bucket_tagging", Bucket=bucket, Tagging={"TagSet": pairs(tags)})
-        return bucket
+        bucket = self._bucket(name)
+        bucket.make(tags, _STAGED_DAYS)
+        return bucket.name
 
     def resources(self, name: str) -> Iterator[Resource]:
         """What there is of a function and carries our tag, in the order to remove it in."""
@@ -174,14 +138,12 @@ class FunctionParts:
         role = self._call("iam", "get_role", fine=_GONE, RoleName=self._role_name(name))
         if role:
             there["role"] = (self._role_name(name), _tags(role["Role"].get("Tags")))
-        if repository := self._repository(name):
-            there["repository"] = (name, self._tags_of_repository(repository))
-        bucket = self._bucket_name(name)
-        listed = self._call("s3", "list_buckets").get("Buckets", ())
-        if bucket in {each["Name"] for each in listed}:
-            said = self._call("s3", "get_bucket_tagging", fine=_GONE, Bucket=bucket)
+        if (tags := Repository(self._clients, name).tags()) is not None:
+            there["repository"] = (name, tags)
+        bucket = self._bucket(name)
+        if (tags := bucket.tags()) is not None:
             # Tagged after it was made; no other is called so.
-            there["bucket"] = (bucket, _tags(said.get("TagSet")) or {MARK: name})
+            there["bucket"] = (bucket.name, tags or {MARK: name})
         there |= self.drops().tags(name)
         for kind, (key, tags) in there.items():
             if tags.get(MARK) == name:
@@ -218,31 +180,14 @@ class FunctionParts:
             case "table" | "queue":
                 self.drops().remove(resource.kind, key)
             case "bucket":
-                self._empty(key)
-                self._call("s3", "delete_bucket", fine=_GONE, Bucket=key)
+                Bucket(self._clients, key, self.region).remove()
             case "repository":
-                self._call("ecr", "delete_repository", fine=_GONE, repositoryName=key, force=True)
+                Repository(self._clients, key).remove()
 
-    def _empty(self, bucket: str) -> None:
-        """Delete what is in a bucket, versions included, a thousand things at a time."""
-        while found := self._call("s3", "list_object_versions", fine=_GONE, Bucket=bucket):
-            things = found.get("Versions", []) + found.get("DeleteMarkers", [])
-            if not things:
-                return
-            keys = [{name: each[name] for name in ("Key", "VersionId")} for each in things]
-            self._call("s3", "delete_objects", Bucket=bucket, Delete={"Objects": keys})
-
-    def _bucket_name(self, name: str) -> str:
+    def _bucket(self, name: str) -> Bucket:
         account_id = self._call("sts", "get_caller_identity")["Account"]
-        return f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
-
-    def _repository(self, name: str) -> dict[str, Any] | None:
-        found = self._call("ecr", "describe_repositories", fine=_GONE, repositoryNames=[name])
-        return next(iter(found.get("repositories", ())), None)
-
-    def _tags_of_repository(self, repository: Mapping[str, Any]) -> dict[str, str]:
-        arn = repository["repositoryArn"]
-        return _tags(self._call("ecr", "list_tags_for_resource", resourceArn=arn)["tags"])
+        called = f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
+        return Bucket(self._clients, called, self.region)
 
     def _role_name(self, name: str) -> str:
         return f"{name}-{self.region}"  # roles are of all regions

@@ -3,35 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from offload.drivers.aws.drops import DROPPED
-
-NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-A_DAY = {
-    "Rules": [{
-        "ID": "a day",
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "Expiration": {"Days": 1},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-    }]
-}  # fmt: skip
-LAMBDA_ASSUMES = {
-    "Version": "2012-10-17",
-    "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Service": "lambda.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }],
-}  # fmt: skip
-FEW_IMAGES = {
-    "rules": [{
-        "rulePriority": 1,
-        "selection": {
-            "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2,
-        },
-        "action": {"type": "expire"},
-    }]
-}  # fmt: skip
+from offload.drivers.aws.function.drops import DROPPED
 
 
 def writes_log(role: str, region: str, group: str) -> dict[str, Any]:
@@ -67,8 +39,3 @@ def looks(name: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
         "dynamodb:DescribeTable": ("dynamodb", "describe_table", {"TableName": name}),
         "sqs:GetQueueUrl": ("sqs", "get_queue_url", {"QueueName": name}),
     }
-
-
-def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as most services take them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

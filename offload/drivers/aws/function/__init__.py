@@ -1,0 +1,1 @@
+"""A function of AWS Lambda: its parts, how it is called, and its drop box."""
