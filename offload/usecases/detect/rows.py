@@ -30,19 +30,20 @@ _NO_MORE = object()
 class Job:
     """What is to be done: paths to read, problems already known, and when too many failed.
 
-    `max_failures` None never stops early. `keep` is handed each image that was detected, before its
-    row is reported; it may raise ImageError, which the row then notes. `fallback` is the name of
-    another place, and its session, for images that the asked place gives no answer for.
+    `max_failures` says how many may fail, as far as is known by then; None never stops early.
+    `keep` is handed each image that was detected, before its row is reported; it may raise
+    ImageError, which the row then notes. `fallback` is the name of another place, and its session,
+    for images that the asked place gives no answer for.
 
     Of a job that places share, `sessions` are those of the places that joined, by name, and
     `duplicate_uploads` the paths of images that were sent to one, or about to be, while the answer
     that counts came from here.
     """
 
-    paths: Sequence[str]
+    paths: Iterable[str]
     read: Callable[[str], FileImage]
     problems: Sequence[tuple[str, str]] = ()
-    max_failures: int | None = None
+    max_failures: Callable[[], int | None] = lambda: None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
     fallback: tuple[str, Session] | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -73,7 +74,8 @@ def detect(
         for row in chain(problems, rows):
             yield row
             failures += row.error is not None
-            if job.max_failures is not None and failures > job.max_failures:
+            most = job.max_failures() if row.error is not None else None
+            if most is not None and failures > most:
                 stop.ask()
 
 
@@ -137,8 +139,7 @@ def attempt(
     row = _blank(path, session, where)
     try:
         file = job.read(path)
-        data = file.image.data
-        row = image_files.described(replace(row, mtime_ns=file.mtime_ns, etag=file.etag), data)
+        row = _of_file(row, file)
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
@@ -155,6 +156,11 @@ def attempt(
         row = replace(row, error=str(error), sent_bytes=max(row.sent_bytes, error.sent_bytes))
         return row, isinstance(error, Unanswered) and not isinstance(error, Refused)
     return with_detections(row, found, read_s), False
+
+
+def _of_file(row: Row, file: FileImage) -> Row:
+    row = replace(row, mtime_ns=file.mtime_ns, etag=file.etag, note=file.note)
+    return image_files.described(row, file.image.data)
 
 
 def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:

@@ -48,7 +48,7 @@ def folder(
         UsageError: they name no image, or none that can be opened.
     """
     found = image_files.find(request.sources, recursive=request.recursive, command="profile")
-    staying = KeepLocalRules(found.root, stay)
+    staying = KeepLocalRules(found, stay)
     paths = [path for path in rng.sample(found.paths, len(found.paths)) if path not in staying]
     if not paths and found.paths:
         raise UsageError(
