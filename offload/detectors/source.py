@@ -9,7 +9,7 @@ from importlib import resources
 from offload.detectors import DETECTORS
 from offload.detectors import labels as label_files
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
-from offload.detectors.labels import COCO, Labels
+from offload.detectors.labels import COCO, TABLES, Labels
 from offload.domain.errors import ModelError, UsageError, meant
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
@@ -21,7 +21,7 @@ from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
 _PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
-_LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
+_LABELS: Mapping[str, Labels] = {"coco": COCO, "coco-80": TABLES["coco-80"], "named": {}}
 _CONVERTED: Mapping[str, tuple[str, str]] = {
     ".pt": ("PyTorch", "litert-torch (pip install litert-torch)"),
     ".pth": ("PyTorch", "litert-torch (pip install litert-torch)"),
@@ -29,6 +29,8 @@ _CONVERTED: Mapping[str, tuple[str, str]] = {
     ".keras": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
 }
 """What runs elsewhere, by the ends of its names: what made it, and what converts it."""
+NAMELESS = "tflite", "onnx"
+"""Runtimes whose models name no class, unless their file has labels: those answer with numbers."""
 _OUTPUTS = ", with boxes, classes, scores and their number as outputs."
 _READY = "For ready models: offload models list"
 _LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")

@@ -175,7 +175,7 @@ def test_a_damaged_copy_is_never_replaced_by_another_model(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["yolo", "model.tflite", "./nothing.tflite", "/nothing/here", "~/nothing", "../nothing", ""],
+    ["detr", "model.tflite", "./nothing.tflite", "/nothing/here", "~/nothing", "../nothing", ""],
 )
 def test_an_unknown_name_is_a_usage_error(asking: Asking, wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
