@@ -55,12 +55,12 @@ def named(text: str) -> Labels:
         if isinstance(document, dict) and key in document:
             document = document[key]
             break
-    pairs = enumerate(document) if isinstance(document, list) else None
-    if isinstance(document, dict):
-        pairs = ((int(key), name) for key, name in document.items())
-    if pairs is None:
+    if isinstance(document, list):
+        found = dict(enumerate(document))
+    elif isinstance(document, dict):
+        found = {int(key): name for key, name in document.items()}
+    else:
         raise ValueError("it has neither names, id2label nor labels")
-    found = dict(pairs)
     if not all(isinstance(name, str | int | float) for name in found.values()):
         raise ValueError("its names are no words")
     return _from_one({key: str(name) for key, name in found.items()})
