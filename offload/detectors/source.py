@@ -9,7 +9,7 @@ from importlib import resources
 from offload.detectors import DETECTORS
 from offload.detectors import labels as label_files
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
-from offload.detectors.labels import COCO, Labels
+from offload.detectors.labels import COCO, TABLES, Labels
 from offload.domain.errors import ModelError, UsageError, meant
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
@@ -21,15 +21,16 @@ from offload.drivers.model_cache import Cached, ModelCache, is_tflite
 
 _PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
-_LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
+_LABELS: Mapping[str, Labels] = {"coco": COCO, "coco-80": TABLES["coco-80"], "named": {}}
 _CONVERTED: Mapping[str, tuple[str, str]] = {
-    ".onnx": ("ONNX", "onnx2tf -i {}"),
     ".pt": ("PyTorch", "litert-torch (pip install litert-torch)"),
     ".pth": ("PyTorch", "litert-torch (pip install litert-torch)"),
     ".h5": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
     ".keras": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
 }
 """What runs elsewhere, by the ends of its names: what made it, and what converts it."""
+NAMELESS = "tflite", "onnx"
+"""Runtimes whose models name no class, unless their file has labels: those answer with numbers."""
 _OUTPUTS = ", with boxes, classes, scores and their number as outputs."
 _READY = "For ready models: offload models list"
 _LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")
@@ -66,7 +67,7 @@ class Hub:
     def url(self, handle: str, runtime: str) -> str:
         """The download address of a handle, as the hub serves each format."""
         address = handle if "://" in handle else f"{self.base.rstrip('/')}/{handle}"
-        if address.endswith((".tflite", ".tar.gz", ".tgz")) or "?" in address:
+        if address.endswith((".tflite", ".onnx", ".tar.gz", ".tgz")) or "?" in address:
             return address
         return address + ("?lite-format=tflite" if runtime == "tflite" else _COMPRESSED)
 
@@ -97,9 +98,9 @@ def _help(name: str) -> str:
 
 
 def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> ModelSource:
-    """The model `wanted` names, never another one: a short name, a `.tflite` file, a SavedModel
-    folder, a hub handle or a URL. The default if it names none. Of a SavedModel that is not in the
-    catalogue it is said, once, what running it may do.
+    """The model `wanted` names, never another one: a short name, a `.tflite` or `.onnx` file, a
+    SavedModel folder, a hub handle or a URL. The default if it names none. Of a SavedModel that is
+    not in the catalogue it is said, once, what running it may do.
 
     Raises:
         UsageError: it names nothing we know, or there are labels without a model.
@@ -229,6 +230,8 @@ def row_of(name: str) -> NamedModel:
     for row in NAMED.values():
         if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):
             return replace(row, name=name, handle=name)
+    if name.endswith(".onnx"):
+        return NamedModel(name, name, "onnx", "own", None, "unknown", "see its page")
     lite = name.endswith(".tflite") or any(sign in name for sign in _LITE_SIGNS)
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
     runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
@@ -238,9 +241,10 @@ def row_of(name: str) -> NamedModel:
 def _unsupported(path: str) -> UsageError:
     """What is said of a file that no runtime of ours runs, and how it becomes one that they do."""
     made_by, becomes = _CONVERTED.get(os.path.splitext(path)[1].lower(), ("", ""))
+    # A file of any other name may be a .tflite model.
     what = f"is a model of {made_by}" if made_by else "is not a .tflite model"
     return UsageError(
-        f"{path} {what}; offload runs .tflite models and TensorFlow SavedModels.",
+        f"{path} {what}; offload runs .tflite and .onnx models and TensorFlow SavedModels.",
         hint=f"{becomes and f'To convert it: {becomes.format(path)}{_OUTPUTS} '}{_READY}",
     )
 
@@ -248,7 +252,7 @@ def _unsupported(path: str) -> UsageError:
 def _from_disk(path: str) -> ModelSource:
     try:
         runtime = _runtime_of(path)
-        name = printable(os.path.basename(os.path.abspath(path)).removesuffix(".tflite"))
+        name = printable(os.path.basename(os.path.abspath(path))).removesuffix(f".{runtime}")
         identity = ModelIdentity(name, runtime, sha256_of(path))
         return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
     except OSError as error:
@@ -262,6 +266,8 @@ def _runtime_of(path: str) -> str:
         return "savedmodel"
     if not is_folder and is_tflite(path):
         return "tflite"
+    if not is_folder and path.lower().endswith(".onnx"):
+        return "onnx"
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime

@@ -261,7 +261,7 @@ def test_an_archive_damaged_on_the_way_is_refused_and_fetched_afresh_next_time(
 def test_a_web_page_or_nothing_is_no_model(
     cache: ModelCache, served: ModelHub, body: bytes
 ) -> None:
-    with pytest.raises(ModelError, match=r"neither a \.tflite file nor an archive"):
+    with pytest.raises(ModelError, match=r"neither a model nor an archive"):
         fetch_archive(cache, served, body)
     assert cache.get("detector") is None
 

@@ -120,7 +120,7 @@ def test_a_login_page_instead_of_the_default_leads_to_the_embedded_model(
 ) -> None:
     served.put_tflite(LITE, b"<html>Welcome to our wireless network</html>")
     assert source.chosen(None, asking.at(served.url)).identity.name == BUILTIN
-    assert "neither a .tflite file nor an archive" in asking.warnings[0]
+    assert "neither a model nor an archive" in asking.warnings[0]
     assert f"offload models pull {PREFERRED}" in asking.warnings[0]
     assert len(asking.warnings) == 1
 
@@ -175,7 +175,7 @@ def test_a_damaged_copy_is_never_replaced_by_another_model(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["yolo", "model.tflite", "./nothing.tflite", "/nothing/here", "~/nothing", "../nothing", ""],
+    ["detr", "model.tflite", "./nothing.tflite", "/nothing/here", "~/nothing", "../nothing", ""],
 )
 def test_an_unknown_name_is_a_usage_error(asking: Asking, wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
