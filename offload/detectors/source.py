@@ -279,13 +279,13 @@ def _model_at(given: str, cache: ModelCache) -> str:
 
 def _runtime_of(path: str) -> str:
     """The runtime that runs what is there; other packages are asked last."""
-    is_folder = os.path.isdir(path)
-    if is_folder and os.path.exists(os.path.join(path, "saved_model.pb")):
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
         return "savedmodel"
-    if not is_folder and is_tflite(path):
-        return "tflite"
-    if not is_folder and path.lower().endswith(".onnx"):
-        return "onnx"
+    if os.path.isfile(path):
+        if is_tflite(path):
+            return "tflite"
+        if path.lower().endswith(".onnx"):
+            return "onnx"
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime
