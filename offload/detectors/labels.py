@@ -1,5 +1,6 @@
 """What the numbers that models answer with are called."""
 
+import os
 import re
 import zipfile
 import zlib
@@ -113,6 +114,19 @@ def inside(model_file: str) -> Labels:
             return parse(_text(archive, names[0])) if names else {}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"The labels in {model_file} cannot be read: {error}.") from error
+
+
+def beside(model: str) -> Labels:
+    """The labels in the one file that is called so in a model's folder; empty if there is none.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    folder = os.path.dirname(model)
+    found = [
+        n for n in os.listdir(folder) if "label" in n.lower() and n.endswith((".txt", ".pbtxt"))
+    ]
+    return read(os.path.join(folder, found[0])) if len(found) == 1 else {}
 
 
 def _text(archive: zipfile.ZipFile, name: str) -> str:

@@ -14,10 +14,11 @@ from offload.domain.errors import ModelError, UsageError, meant
 from offload.domain.ports import ModelIdentity
 from offload.domain.vision import InputSpec
 from offload.drivers import trust
+from offload.drivers.folders import archive
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
 from offload.drivers.images.image_files import printable
-from offload.drivers.model_cache import Cached, ModelCache, is_tflite
+from offload.drivers.model_cache import Cached, ModelCache, is_tflite, model_in, runtime_of
 
 _PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
@@ -134,7 +135,7 @@ def without_labels(name: str) -> str:
 def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     """The model `wanted` names; None where it would have to be fetched."""
     if path := on_disk(wanted):
-        return _from_disk(path)
+        return _from_disk(path, hub.cache)
     row = row_of(wanted)
     if row.name == BUILTIN:
         folder = resources.files("offload.detectors") / "builtin"
@@ -249,35 +250,52 @@ def _unsupported(path: str) -> UsageError:
     )
 
 
-def _from_disk(path: str) -> ModelSource:
+def _from_disk(given: str, cache: ModelCache) -> ModelSource:
+    path = given
     try:
+        path = _model_at(given, cache)
         runtime = _runtime_of(path)
         name = printable(os.path.basename(os.path.abspath(path))).removesuffix(f".{runtime}")
         identity = ModelIdentity(name, runtime, sha256_of(path))
-        return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
+        labels = label_files.inside(path) if runtime == "tflite" else {}
+        if path != given:
+            labels = labels or label_files.beside(path)
+        return ModelSource(identity, path, labels)
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read: {error.strerror or error}.") from error
 
 
+def _model_at(given: str, cache: ModelCache) -> str:
+    """The model that a folder or an archive holds, or is."""
+    if any(DETECTORS.module(name).recognises(given) for name in DETECTORS.installed):
+        return given
+    if not os.path.isdir(given):
+        return cache.unpacked(given) if archive.is_archive(given) else given
+    try:
+        return model_in(given)
+    except ValueError as error:
+        raise UsageError(f"{given} is no model: {error}.", hint=_READY) from error
+
+
 def _runtime_of(path: str) -> str:
     """The runtime that runs what is there; other packages are asked last."""
-    is_folder = os.path.isdir(path)
-    if is_folder and os.path.exists(os.path.join(path, "saved_model.pb")):
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
         return "savedmodel"
-    if not is_folder and is_tflite(path):
-        return "tflite"
-    if not is_folder and path.lower().endswith(".onnx"):
-        return "onnx"
+    if os.path.isfile(path):
+        if is_tflite(path):
+            return "tflite"
+        if path.lower().endswith(".onnx"):
+            return "onnx"
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime
-    if is_folder:
-        raise UsageError(f"{path} is not a SavedModel: it has no saved_model.pb.")
     raise _unsupported(path)
 
 
 def _with_row(row: NamedModel, cached: Cached) -> ModelSource:
-    labels = label_files.inside(cached.path) if row.classes == "own" else _LABELS[row.classes]
+    runtime = runtime_of(cached.path)  # an address does not say what its archive holds
+    is_own = row.classes == "own" or runtime != row.runtime
+    labels = label_files.inside(cached.path) if is_own else _LABELS[row.classes]
     # A URL may carry a password or a token, and the name goes into every result.
-    identity = ModelIdentity(web.without_secrets(row.name), row.runtime, cached.sha256)
+    identity = ModelIdentity(web.without_secrets(row.name), runtime, cached.sha256)
     return ModelSource(identity, cached.path, labels, row.input, row.min_score)

@@ -18,7 +18,6 @@ MAX_BYTES = 2**31
 """What a model weighs at most, packed and unpacked; no `.tflite` or `.onnx` file can weigh more."""
 
 _MANIFEST = "model.json"
-_GZIP = b"\x1f\x8b"
 _SILENCE_S = 3600.0
 
 
@@ -104,6 +103,31 @@ class ModelCache:
             files.write_json(os.path.join(home, _MANIFEST), manifest)
             return cached
 
+    def unpacked(self, path: str) -> str:
+        """The model in an archive of this disk, taken out once.
+
+        Raises:
+            ModelError: the archive is damaged, or holds none.
+        """
+        home = os.path.join(self.folder, files.sha256_of(path))
+        said = f"The model cache {self.folder} cannot be written"
+        with ExitStack() as stack:
+            stack.enter_context(files.explained(said, "", ModelError))
+            os.makedirs(self.folder, exist_ok=True)
+            stack.enter_context(files.locked(f"{home}.lock"))
+            fresh = os.path.join(self.folder, f"{os.path.basename(home)}.part")
+            try:
+                if not os.path.isdir(home):
+                    _remove(fresh)
+                    archive.unpack(path, fresh, self._most_bytes)
+                    model_in(fresh)
+                    os.replace(fresh, home)
+                return model_in(home)
+            except ValueError as error:
+                raise ModelError(f"{path} is no archive of a model: {error}.") from error
+            finally:
+                _remove(fresh)
+
     def hub_is_silent(self) -> bool:
         """Whether the hub was found unreachable less than an hour ago."""
         with suppress(OSError):
@@ -131,18 +155,35 @@ class ModelCache:
         if is_tflite(part) or is_onnx(part):
             return part
         try:
-            with open(part, "rb") as file:
-                if file.read(2) != _GZIP:
-                    raise ValueError("it is neither a model nor an archive")
+            if not archive.is_archive(part):
+                raise ValueError("it is neither a model nor an archive")
             _remove(unpacked)
             archive.unpack(part, unpacked, self._most_bytes)
-            if not os.path.exists(os.path.join(unpacked, "saved_model.pb")):
-                raise ValueError("the archive holds no saved_model.pb")
+            return model_in(unpacked)
         except ValueError as error:
             raise ModelError(f"The download is damaged: {error}.") from error
         finally:
             _remove(part)
-        return unpacked
+
+
+def model_in(folder: str) -> str:
+    """The one model that a folder holds, at whatever depth: a SavedModel, or a `.tflite` or `.onnx`
+    file.
+
+    Raises:
+        ValueError: it holds none, or several.
+    """
+    found = []
+    for at, folders, names in os.walk(folder):
+        if "saved_model.pb" in names:
+            found.append(at)
+            folders.clear()
+        else:
+            found += [os.path.join(at, n) for n in names if n.endswith((".tflite", ".onnx"))]
+    if len(found) == 1:
+        return found[0]
+    several = ", ".join(sorted(os.path.relpath(each, folder) for each in found))
+    raise ValueError(f"it holds several: {several}" if found else "it holds none")
 
 
 def _manifest(home: str) -> Cached | None:
