@@ -67,7 +67,7 @@ def run(
     """Find the objects in all images of a store or folder, in shards.
 
         offload batch s3://BUCKET/photos/ --out s3://BUCKET/rows/
-        offload batch s3://BUCKET/photos/ --out s3://BUCKET/rows/ --engine dask --address tcp://HOST:8786
+        offload batch photos/ --out rows/ --format jsonl
 
     The same command goes on where an earlier one ended. Exit codes: 0 done, 1 an explained failure
     or shards without rows, 2 usage, 3 some images failed and the rest are done, 130 interrupted.
@@ -127,15 +127,22 @@ def run(
 
 @app.command(hidden=True)
 def worker(
-    out: Annotated[str, Option("--out")],
-    todo: Annotated[str, Option("--todo")],
-    index: Annotated[int, Option("--index", envvar="AWS_BATCH_JOB_ARRAY_INDEX")],
+    out: Annotated[str, options.result("--out", takes="URL")],
+    todo: Annotated[str, options.result("--todo", takes="KEY")],
+    index: Annotated[int, Option("--index", envvar="AWS_BATCH_JOB_ARRAY_INDEX", show_envvar=False)],
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Do one shard of a batch: what engines start.
 
-    offload batch worker --out URL --todo KEY --index N
+        offload batch worker --out URL --todo KEY --index N
+
+    For instance, an array job of AWS Batch says by itself which shard each of its children does.
+
+    Parameters:
+        out: Where the batch's rows go.
+        todo: The object under it that lists numbers of shards.
+        index: Which of them. [env: AWS_BATCH_JOB_ARRAY_INDEX]
     """
     from offload.domain.errors import OffloadError
     from offload.render import messages
