@@ -160,8 +160,6 @@ def detection(
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
-        if not model.labels and model.identity.runtime == "tflite":
-            context.reporter.warn(source.without_labels(model.identity.name))
         other = places.fallback(request.fallback, config, model) if request.fallback else None
         results: ResultsDir | None = None
         if request.out is not None:
@@ -177,6 +175,8 @@ def detection(
         todo = stack.enter_context(closing(Todo(found, results)))
         many = sys.maxsize if todo.total is None else todo.total
         session = stack.enter_context(place.open(selection, many))
+        if not session.labels and model.identity.runtime in source.NAMELESS:
+            context.reporter.warn(source.without_labels(model.identity.name))
         fallback = None
         if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, many)))
