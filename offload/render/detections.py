@@ -11,9 +11,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain.events import Reporter
-from offload.domain.results import Row
+from offload.domain.results import Row, printable
 from offload.domain.units import show_bytes, show_s, show_usd
-from offload.drivers.images.image_files import ImageList, printable
+from offload.drivers.images.image_files import ImageList
 from offload.render import tables
 from offload.render.messages import show_ms, shown
 from offload.render.words import count

@@ -95,9 +95,7 @@ def images(
 
 
 @contextmanager
-def places(
-    total: int | None, monitor: "SplitMonitor", quiet: bool
-) -> Iterator[Callable[["Row"], None]]:
+def places(total: int, monitor: "SplitMonitor", quiet: bool) -> Iterator[Callable[["Row"], None]]:
     """A line for each place and one for the whole; call what is given with every row."""
     if not is_watched(quiet):
         yield lambda _row: None

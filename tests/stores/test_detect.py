@@ -18,7 +18,7 @@ from tests.stores.s3 import Bucket, Keys, Server, s3
 
 __all__ = ["s3"]
 
-MODEL = {"model": "builtin", "workers": 1, "threads": 1}
+MODEL: dict[str, Any] = {"model": "builtin", "workers": 1, "threads": 1}
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ def test_a_list_from_a_web_server_names_no_file_of_this_machine(
 
 def test_patterns_keep_images_of_a_store_from_being_sent_on(s3: Server, dog: bytes) -> None:
     filled(s3, dog, "faces/a.webp", "b.webp")
-    there = {"where": "remote", "url": "http://127.0.0.1:9"}
+    photos, url = ("s3://bucket/photos",), "http://127.0.0.1:9"
     for pattern in ("faces/**", "s3://bucket/photos/faces/**"):
-        request = Request(("s3://bucket/photos",), keep_local=(), **there)
+        request = Request(photos, where="remote", url=url)
         here = context(settings.load({"OFFLOAD_KEEP_LOCAL": pattern}))
         with pytest.raises(UsageError, match="1 of 2 images may come to this machine only"):
             privacy.found(request, here)

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, UsageError
-from offload.domain.results import SCHEMA, Json, Row
+from offload.domain.results import SCHEMA, Json, Row, printable
 from offload.drivers.folders import files, gallery
+from offload.drivers.folders.gallery import ANNOTATED, THUMBNAILS
 from offload.drivers.folders.results_formats import WRITERS
-from offload.drivers.images.image_files import printable
-from offload.drivers.images.walk import ANNOTATED, THUMBNAILS
 
 FORMATS = {
     "jsonl": "detections.jsonl",

@@ -11,15 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from offload.domain.errors import ImageError, UsageError
-from offload.domain.results import Row
-from offload.domain.vision import Image
+from offload.domain.results import Row, printable
+from offload.domain.vision import MAX_FILE_BYTES, Image
 from offload.drivers.images import formats, naming
 from offload.drivers.images.stored import Listing, Reader, Stored, is_prefix
 from offload.drivers.images.walk import Walk, matches, omission, os_reason
 from offload.drivers.objects.store import is_url
-
-MAX_FILE_BYTES = 512 * 2**20
-"""No picture within the pixel limit comes near this; larger files are refused unread."""
 
 _KINDS = {"d": "a folder", "p": "a named pipe", "s": "a socket", "c": "a device", "b": "a device"}
 """By the letters of `stat.filemode`."""
@@ -182,11 +179,6 @@ def described(row: Row, data: bytes) -> Row:
     """The row of an image with what there is to say of its file."""
     note = "the file is truncated" if formats.breaks_off(data) else row.note
     return replace(row, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), note=note)
-
-
-def printable(path: str) -> str:
-    """`path` as text any stream and JSON reader takes: bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _expand(source: str, walk: Walk, command: str) -> Iterable[str]:

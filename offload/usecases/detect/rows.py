@@ -14,7 +14,7 @@ from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswe
 from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
-from offload.domain.results import Row, with_detections
+from offload.domain.results import Row, printable, with_detections
 from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
 from offload.drivers.host.capture import Captured
@@ -172,7 +172,7 @@ def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:
 
 
 def _blank(path: str, session: Session, where: str) -> Row:
-    return Row(image_files.printable(path), session.model.name, session.model.sha256, where)
+    return Row(printable(path), session.model.name, session.model.sha256, where)
 
 
 @dataclass(slots=True)

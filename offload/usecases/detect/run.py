@@ -11,7 +11,7 @@ from functools import partial
 from offload.detectors import source
 from offload.domain.errors import OffloadError
 from offload.domain.ports import Session
-from offload.domain.results import Json, Row
+from offload.domain.results import Json, Row, printable
 from offload.domain.timing import Clock, spread
 from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers.folders import results_dir
@@ -256,7 +256,7 @@ def _documented(
 
 
 def _shown(source: str | Image) -> str:
-    return image_files.printable(plain(source) if isinstance(source, str) else source.path)
+    return printable(plain(source) if isinstance(source, str) else source.path)
 
 
 def stopped_early(run: DetectRun, request: Request) -> OffloadError:

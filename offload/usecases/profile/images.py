@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offload.domain.errors import ImageError, UsageError
+from offload.domain.results import printable
 from offload.drivers.images import image_files, pictures
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
@@ -66,6 +67,6 @@ def folder(
         if len(drawn) == max(_DRAWN, wanted):
             break
     if not drawn:
-        raise UsageError(f"No image can be opened; {image_files.printable(why)}.")
+        raise UsageError(f"No image can be opened; {printable(why)}.")
     total_bytes = sum(map(found.size_bytes, paths))
     return SampledFolder(found.root, paths, drawn, total_bytes)

@@ -20,6 +20,7 @@ from offload.domain.measurements import (
     sample,
 )
 from offload.domain.ports import Coolable, Place, Session
+from offload.domain.results import printable
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
 from offload.drivers.images import image_files
@@ -209,7 +210,7 @@ class Measurer:
         self._begins(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
         paths = self.images.paths
-        compared = [path for path in paths if image_files.printable(path) in full.found]
+        compared = [path for path in paths if printable(path) in full.found]
         compared = compared[:_COMPARED]
         others = [path for path in paths if path not in compared]
 
