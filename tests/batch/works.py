@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,9 +14,9 @@ def shards(number: int) -> list[Shard]:
     return [Shard(each, f"{each:05}", 1, 1) for each in range(number)]
 
 
-def job(work: object, folder: Path) -> Job:
+def job(work: Callable[[Path, Shard], Outcome], folder: Path) -> Job:
     """A job of that work, which is told the folder first."""
-    return Job("toy", str(folder), partial(work, folder))  # type: ignore[arg-type]
+    return Job("toy", str(folder), partial(work, folder))
 
 
 def done(folder: Path, shard: Shard) -> Outcome:

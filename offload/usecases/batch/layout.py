@@ -119,3 +119,8 @@ def read(out: Store, key: str, kind: type[T]) -> T | None:
 def done(out: Store) -> set[str]:
     """The shards that have their rows."""
     return {name_of(each.key) for each in out.list(ROWS)}
+
+
+def is_cancelled(out: Store) -> bool:
+    """Whether somebody asked that nothing more is begun."""
+    return out.get(CANCELLED, _MOST_BYTES) is not None

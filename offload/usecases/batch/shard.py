@@ -33,7 +33,7 @@ _MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class _Up:
+class Up:
     """What a process keeps for all shards of a batch."""
 
     spec: Spec
@@ -44,7 +44,7 @@ class _Up:
 
 
 _lock = threading.Lock()
-_kept: list[_Up] = []
+_kept: list[Up] = []
 
 
 def work(spec: Spec, shard: Shard) -> Outcome:
@@ -54,15 +54,15 @@ def work(spec: Spec, shard: Shard) -> Outcome:
     began_s = time.monotonic()
     outcome = Outcome(shard.number, host=platform.node())
     try:
-        outcome = _done(_brought_up(spec), shard, outcome)
+        outcome = _done(brought_up(spec), shard, outcome)
     except OffloadError as error:
         outcome = replace(outcome, error=str(error))
     return replace(outcome, took_s=time.monotonic() - began_s)
 
 
-def _done(up: _Up, shard: Shard, outcome: Outcome) -> Outcome:
+def _done(up: Up, shard: Shard, outcome: Outcome) -> Outcome:
     key = layout.rows_key(shard.name)
-    if up.out.get(layout.CANCELLED, _MOST_BYTES) is not None:
+    if layout.is_cancelled(up.out):
         raise OffloadError("The batch is cancelled.", hint="To go on: the same command again")
     entries = listed(up.out, shard.name)
     tally, packing = rows.Tally(), packed.Packing()
@@ -95,7 +95,7 @@ def listed(out: Store, name: str) -> Sequence[Entry]:
         raise OffloadError(f"{out.url}/{key} cannot be read: {error}.") from error
 
 
-def _brought_up(spec: Spec) -> _Up:
+def brought_up(spec: Spec) -> Up:
     """The detectors of this process, loaded when it does its first shard."""
     with _lock:
         if not (_kept and _kept[0].spec == spec):
@@ -103,7 +103,7 @@ def _brought_up(spec: Spec) -> _Up:
         return _kept[0]
 
 
-def _loaded(spec: Spec) -> _Up:
+def _loaded(spec: Spec) -> Up:
     out = opened(spec.out)
     model, cores = model_here(spec, out), machine.usable_cores()
     config = PlaceConfig(
@@ -123,7 +123,7 @@ def _loaded(spec: Spec) -> _Up:
     held = ExitStack()  # nothing is given up before the process ends
     place = inprocess.make(config)
     session = held.enter_context(place.open(spec.selection, spec.detectors or cores))
-    return _Up(spec, opened(spec.source), out, session, held)
+    return Up(spec, opened(spec.source), out, session, held)
 
 
 def model_here(spec: Spec, out: Store) -> ModelSource:
