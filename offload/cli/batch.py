@@ -19,6 +19,8 @@ app = App(
 It is short for: offload batch run s3://BUCKET/photos/ …""",
 )
 
+_OTHERS = ("out", "formats", "cpus", "max_cost_usd")
+"""Options that are called like those of `offload detect` and mean something else."""
 _engine = options.panel("Engine")
 Name = Annotated[str, Argument(metavar="NAME", help="Name of the batch, or where its rows go.")]
 
@@ -99,7 +101,7 @@ def run(
     from offload.usecases.detect.request import Request
 
     asked = Batch(**options.fields(ctx, Batch) | {"formats": options.names(formats)})
-    request = Request((source,), **options.fields(ctx, Request, "out", "formats", "cpus"))
+    request = Request((source,), **options.fields(ctx, Request, *_OTHERS))
     consent.to_engine(engine, yes=yes)
     say = messages.chosen(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar:

@@ -102,4 +102,4 @@ def incomplete(running: "BatchRun", ended: "Index | None") -> OffloadError:
     """What to raise of a batch that lacks rows."""
     missing = len(ended.missing) if ended else running.ahead.shards - running.done
     hint = f"To see why: offload batch logs {running.plan.name}; to go on: the same command again"
-    return OffloadError(f"{count(missing, 'shard')} have no rows.", hint=hint)
+    return OffloadError(f"There are no rows of {count(missing, 'shard')}.", hint=hint)

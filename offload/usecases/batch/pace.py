@@ -11,8 +11,8 @@ from offload.domain.measurements import Measurement
 from offload.drivers.host import machine
 from offload.drivers.images.walk import is_picture
 from offload.drivers.objects.store import opened
-from offload.engines.ports import Job, Outcome, Shard
 from offload.engines.local import LocalEngine
+from offload.engines.ports import Job, Outcome, Shard
 from offload.places import known
 from offload.usecases.batch import shard
 from offload.usecases.batch.layout import Spec
