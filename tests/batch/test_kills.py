@@ -56,9 +56,10 @@ def workers(of: "subprocess.Popen[str]") -> list[psutil.Process]:
 def children(of: "subprocess.Popen[str]") -> list[psutil.Process]:
     """All processes that it started."""
     try:
-        return psutil.Process(of.pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(of.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+    return found
 
 
 def rows_there(out: Path) -> int:
