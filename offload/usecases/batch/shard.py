@@ -103,7 +103,8 @@ def brought_up(spec: Spec) -> Up:
 
 
 def _loaded(spec: Spec) -> Up:
-    model, cores = model_here(spec, opened(spec.out)), machine.usable_cores()
+    model = model_here(spec, opened(spec.out))
+    cores = spec.cores or machine.usable_cores()
     config = PlaceConfig(
         asked=None,
         labels=None,
@@ -114,13 +115,12 @@ def _loaded(spec: Spec) -> Up:
         max_pixels=spec.max_pixels,
         clock=time.perf_counter,
         cores=cores,
-        workers=spec.detectors,
         threads=spec.threads,
         reporter=Reporter(),
     )
     held = ExitStack()  # nothing is given up before the process ends
     place = inprocess.make(config)
-    session = held.enter_context(place.open(spec.selection, spec.detectors or cores))
+    session = held.enter_context(place.open(spec.selection, cores))
     return Up(spec, session, held)
 
 
