@@ -19,6 +19,8 @@ app = App(
 It is short for: offload batch run s3://BUCKET/photos/ …""",
 )
 
+_OTHERS = ("out", "formats", "cpus", "max_cost_usd")
+"""Options that are called like those of `offload detect` and mean something else."""
 _engine = options.panel("Engine")
 Name = Annotated[str, Argument(metavar="NAME", help="Name of the batch, or where its rows go.")]
 
@@ -99,7 +101,7 @@ def run(
     from offload.usecases.detect.request import Request
 
     asked = Batch(**options.fields(ctx, Batch) | {"formats": options.names(formats)})
-    request = Request((source,), **options.fields(ctx, Request, "out", "formats", "cpus"))
+    request = Request((source,), **options.fields(ctx, Request, *_OTHERS))
     consent.to_engine(engine, yes=yes)
     say = messages.chosen(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar:
@@ -116,13 +118,61 @@ def run(
                 for outcome in running:
                     advance(outcome)
             ended = running.index() if running.is_whole else None
-    outcomes.show(running, ended, as_json=as_json)
+    say.summary(outcomes.summary(running, ended))
+    if as_json and ended:
+        outcomes.index(ended)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if ended is None or not ended.complete:
         raise outcomes.incomplete(running, ended)
     if ended.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def status(name: Name, as_json: options.AsJson = False) -> None:
+    """Show how a batch is.
+
+    offload batch status NAME
+    """
+    from offload import bootstrap
+    from offload.render import messages
+    from offload.render.batches import outcomes
+    from offload.usecases.batch import status
+
+    context = bootstrap.context(messages.Messages().hear)
+    outcomes.status(status.status(name, context), as_json=as_json)
+
+
+@app.command()
+def logs(name: Name) -> None:
+    """Show why shards have no rows and images no detections.
+
+    offload batch logs NAME
+    """
+    from offload import bootstrap
+    from offload.render import messages
+    from offload.render.batches import outcomes
+    from offload.usecases.batch import status
+
+    outcomes.lines(status.logs(name, bootstrap.context(messages.Messages().hear)))
+
+
+@app.command()
+def cancel(name: Name) -> None:
+    """Stop a batch; what is in progress is finished.
+
+        offload batch cancel NAME
+
+    The rows that are there stay, and the command that began it goes on with it.
+    """
+    from offload import bootstrap
+    from offload.render import messages
+    from offload.usecases.batch import status
+
+    context = bootstrap.context(messages.Messages().hear)
+    batch = status.cancel(name, context)
+    context.reporter.note(f"{batch.name} is cancelled. To go on: the command that began it, again")
 
 
 @app.command(hidden=True)

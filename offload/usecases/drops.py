@@ -4,7 +4,6 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from functools import partial
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.events import Stop
@@ -56,12 +55,11 @@ def drop(
     found = image_files.find(request.sources, recursive=request.recursive)
     privacy.check(request, context, found)
     folder = f"{machine.now()[:19].replace(':', '')}-{secrets.token_hex(4)}/"
-    read = partial(image_files.read, found.root)
 
     def one(path: str) -> tuple[str, Row | None]:
         row = Row(printable(path), "", "", request.where)
         try:
-            box.put(folder + row.path, read(path).image.data)
+            box.put(folder + row.path, found.read(path).image.data)
         except OffloadError as error:
             why = "" if isinstance(error, ImageError) else "it could not be dropped: "
             return row.path, replace(row, error=f"{why}{error}")

@@ -91,6 +91,7 @@ def find(
     recursive: bool = False,
     skip: str | None = None,
     command: str = "detect",
+    most: int | None = None,
 ) -> ImageList:
     """Every image that `sources` name, each once, folders sorted by name.
 
@@ -99,7 +100,7 @@ def find(
     of one image or list; or an image in memory, which has its path already. Paths are relative to
     the folder or prefix when one is the only source, else to the current directory, or, when some
     lie outside it, to their common folder. `skip` is a folder left out of every listing, `command`
-    the one that hints are to name.
+    the one that hints are to name; of a prefix, the first `most` images are listed.
 
     Raises:
         UsageError: a source does not exist or names nothing, or two images have one path.
@@ -113,7 +114,7 @@ def find(
         if isinstance(source, Image):
             found.append(source)
         elif is_url(source):
-            found += naming.at(source, reader, skip, left_out)
+            found += naming.at(source, reader, skip, left_out, most)
         else:
             walk = Walk(recursive, out_of_bounds, problems, left_out)
             found += map(naming.anywhere, _expand(source, walk, command))

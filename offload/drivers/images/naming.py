@@ -4,7 +4,7 @@ import codecs
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from offload.domain.errors import UsageError
 from offload.domain.vision import Image
@@ -18,15 +18,17 @@ _SCHEME_AND_BUCKET = 3
 _UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 
 
-def at(source: str, reader: Reader, skip: str | None, left_out: Counter[str]) -> Iterable[Stored]:
-    """What a URL names.
+def at(
+    source: str, reader: Reader, skip: str | None, left_out: Counter[str], most: int | None
+) -> Iterable[Stored]:
+    """What a URL names: of a prefix, the first `most`.
 
     Raises:
         UsageError: it names nothing.
     """
     if is_prefix(source):
         listing = Listing(source, skip, left_out)
-        found = [stored for _, stored in listing]
+        found = [stored for _, stored in islice(listing, most)]
         if not found:
             others = f"; {listing.omission}" if left_out else ""
             raise UsageError(f"No images in {source}{others}.")
