@@ -1,6 +1,7 @@
 """Detection in images of stores and web servers."""
 
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from offload.domain.errors import OffloadError, UsageError
 from offload.drivers import settings
 from offload.usecases.detect import privacy
 from offload.usecases.detect.request import Request
+from offload.usecases.profile import images as profiled
 from tests.conftest import Offload
 from tests.contexts import context
 from tests.stores.s3 import Bucket, Keys, Server, s3
@@ -230,3 +232,27 @@ def test_the_command_detects_in_a_store(s3: Server, dog: bytes, offload: Offload
     assert done.returncode == 0, done.stderr
     assert {json.loads(line)["path"] for line in done.stdout.splitlines()} == {"a.webp", "b.webp"}
     assert "2 images, 0 failed" in done.stderr
+
+
+def test_images_of_a_store_are_measured_with(s3: Server, dog: bytes, offload: Offload) -> None:
+    filled(s3, dog, *(f"{number}.webp" for number in range(12)))
+    done = offload("profile", "s3://bucket/photos/", "--model", "builtin", "--budget", "1s")
+    assert done.returncode == 0, done.stderr
+    assert "12 images" in done.stdout
+
+
+def test_a_profile_lists_no_more_than_it_draws_from(s3: Server, dog: bytes) -> None:
+    s3.bucket = Bucket(keys=Keys(10_000_000, "photos/"), every=dog)
+    request = Request(("s3://bucket/photos/",))
+    found = profiled.folder(request, random.Random(1), 3)
+    assert len(found.paths) == 10_000
+    assert s3.asked["GET", "?"] <= 11
+
+
+def test_a_study_of_images_that_are_not_here_is_refused(
+    s3: Server, dog: bytes, offload: Offload, tmp_path: Path
+) -> None:
+    filled(s3, dog, "a.webp")
+    done = offload("experiment", "s3://bucket/photos/", "--images", "1", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "is not on this machine" in done.stderr
