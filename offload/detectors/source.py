@@ -281,11 +281,10 @@ def _runtime_of(path: str) -> str:
     """The runtime that runs what is there; other packages are asked last."""
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         return "savedmodel"
-    if os.path.isfile(path):
-        if is_tflite(path):
-            return "tflite"
-        if path.lower().endswith(".onnx"):
-            return "onnx"
+    if os.path.isfile(path) and is_tflite(path):
+        return "tflite"
+    if path.lower().endswith(".onnx"):
+        return "onnx"
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime
