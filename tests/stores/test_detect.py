@@ -242,7 +242,7 @@ def test_images_of_a_store_are_measured_with(s3: Server, dog: bytes, offload: Of
 
 
 def test_a_profile_lists_no_more_than_it_draws_from(s3: Server, dog: bytes) -> None:
-    s3.bucket = Bucket(keys=Keys(10_000_000, "photos/"), every=dog)
+    s3.bucket.keys, s3.bucket.every = Keys(10_000_000, "photos/"), dog
     request = Request(("s3://bucket/photos/",))
     found = profiled.folder(request, random.Random(1), 3)
     assert len(found.paths) == 10_000
