@@ -12,12 +12,12 @@ from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
 from offload.detectors.labels import COCO, TABLES, Labels
 from offload.domain.errors import ModelError, UsageError, meant
 from offload.domain.ports import ModelIdentity
+from offload.domain.results import printable
 from offload.domain.vision import InputSpec
 from offload.drivers import trust
 from offload.drivers.folders import archive
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.images.image_files import printable
 from offload.drivers.model_cache import Cached, ModelCache, is_tflite, model_in, runtime_of
 
 _PATH_SIGNS = ("/", ".", "~")
@@ -281,11 +281,10 @@ def _runtime_of(path: str) -> str:
     """The runtime that runs what is there; other packages are asked last."""
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         return "savedmodel"
-    if os.path.isfile(path):
-        if is_tflite(path):
-            return "tflite"
-        if path.lower().endswith(".onnx"):
-            return "onnx"
+    if os.path.isfile(path) and is_tflite(path):
+        return "tflite"
+    if path.lower().endswith(".onnx"):
+        return "onnx"
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from offload.drivers.folders.gallery import ANNOTATED, THUMBNAILS
 from offload.drivers.images import formats
 
 _KINDS_SHOWN = 4
@@ -32,9 +33,6 @@ _DOCUMENTS = {
 
 _RESULTS = {"run.json", "detections.jsonl"}
 """What a results folder holds; pictures beside them are no photos."""
-
-ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
-"""The folders of a results folder that have pictures, by the paths of the photos."""
 
 _REASONS = {
     errno.ENOENT: "no such file, or a broken link",

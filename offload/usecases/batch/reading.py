@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable
-from offload.domain.vision import Image
-from offload.drivers.images.image_files import MAX_FILE_BYTES, FileImage
+from offload.domain.vision import MAX_FILE_BYTES, Image
+from offload.drivers.images.image_files import FileImage
 from offload.drivers.objects.store import Entry, Store, is_url
 
 _AHEAD = 32
