@@ -163,8 +163,19 @@ def test_an_image_that_changed_since_it_was_listed_is_a_row_that_says_so(
     }
 
 
-def test_what_would_do_nothing_is_refused(offload: Offload, images: Path, tmp_path: Path) -> None:
-    run = offload("batch", images, "--out", tmp_path / "rows", *HERE, "--max-cost", "1")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--max-cost", "1"), "--max-cost has no effect with --engine local"),
+        (("--format", "cocoa"), "There is no format 'cocoa'. Did you mean coco?"),
+        (("--name", "a/b"), "--name takes letters, digits, - and _"),
+        (("--engine", "lokal"), "There is no engine 'lokal'. Did you mean local?"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    options: tuple[str, ...], said: str, offload: Offload, images: Path, tmp_path: Path
+) -> None:
+    run = offload("batch", images, "--out", tmp_path / "rows", *HERE, *options)
     assert run.returncode == 2
-    assert "--max-cost has no effect with --engine local" in run.stderr
-    assert not (tmp_path / "rows" / "plan.json").exists()
+    assert said in run.stderr
+    assert not list((tmp_path / "rows").glob("*"))

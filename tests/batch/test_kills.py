@@ -127,6 +127,23 @@ def test_an_interrupted_batch_finishes_what_it_has_and_goes_on(
     whole(out, images)
 
 
+def test_interrupted_twice_it_ends_at_once_and_leaves_no_process(
+    images: Path, tmp_path: Path
+) -> None:
+    many = 10 * _IMAGES
+    process = begun(filled(images, many), tmp_path / "rows", shard_images=many)
+    until(lambda: workers(process))
+    left = children(process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    until(lambda: process.stderr and "Ctrl-C again" in process.stderr.readline())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    until(lambda: not any(each.is_running() and each.status() != "zombie" for each in left))
+    assert not (tmp_path / "rows" / "rows").exists()
+
+
 def test_two_commands_on_one_output_make_one_batch(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows"
     both = begun(images, out), begun(images, out)

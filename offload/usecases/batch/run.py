@@ -1,6 +1,7 @@
 """A batch put together: model, stores, shards, an engine; and what it came to."""
 
 import os
+import re
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -9,9 +10,10 @@ from functools import partial
 from offload import engines
 from offload.detectors import source
 from offload.detectors.source import ModelSource
-from offload.domain.errors import UsageError
+from offload.domain.errors import UsageError, meant
 from offload.domain.results import Json
 from offload.domain.vision import check_classes
+from offload.drivers.folders.results_dir import FORMATS
 from offload.drivers.host import machine
 from offload.drivers.objects.store import Store, is_url, opened
 from offload.engines.ports import EngineConfig, EngineSession, Job, Outcome, Shard
@@ -24,11 +26,16 @@ from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
 from offload.version import __version__
 
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What is asked for besides what is detected: where the images are, where their rows go, who
     hands them out.
+
+    Raises:
+        UsageError: there is no such format, or the name cannot be one.
     """
 
     source: str
@@ -38,6 +45,16 @@ class Batch:
     formats: tuple[str, ...] = ()
     shard_images: int | None = None
     max_cost_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, before anything is touched."""
+        for name in self.formats:
+            if name not in FORMATS:
+                wrong = f"There is no format {name!r}.{meant(name, FORMATS)}"
+                raise UsageError(wrong, hint=f"Available: {', '.join(FORMATS)}.")
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            wrong = f"--name takes letters, digits, - and _, not {self.name!r}."
+            raise UsageError(wrong, hint="For instance: --name photos-2026")
 
     @property
     def called(self) -> str:
