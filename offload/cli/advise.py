@@ -17,6 +17,8 @@ def advise(
     ctx: typer.Context,
     sources: Annotated[list[str] | None, Argument(metavar="SOURCE")] = None,
     images: Annotated[int | None, _job("--images -n", takes="N")] = None,
+    engine: Annotated[str | None, _job("--engine", takes="NAME")] = None,
+    workers: Annotated[int | None, _job("--workers", takes="N", min=1)] = None,
     recursive: options.Recursive = False,
     model: options.ModelMeasured = None,
     image_bytes: Annotated[
@@ -67,6 +69,8 @@ def advise(
     Parameters:
         sources: The images of the job; or give --images.
         images: How many images the job has.
+        engine: Engine whose workers could do it, as offload batch takes.
+        workers: Maximum number of an engine's workers. [default: 100]
         image_bytes: Size of an image, such as 2.5MB. [default: as measured]
         optimize: What to minimize.
         deadline_s: Time in which to finish, such as 90s.
