@@ -56,11 +56,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class Found:
-    """A batch: seconds over the least possible, how many shards it had, how many were begun again,
-    and how long the longest was.
+    """A batch: seconds over the least possible, and beyond it; how many shards it had, how many
+    were begun again, and how long the longest was.
     """
 
     ratio: float
+    late_s: float
     shards: int
     again: int
     longest_s: float
@@ -75,8 +76,10 @@ def sizes(images: int, workers: int, images_per_s: float) -> Iterator[int]:
         yield size
 
 
-def simulated(images: int, workers: int, pace: Pace, luck: random.Random) -> Found:
-    """One batch."""
+def simulated(
+    images: int, workers: int, pace: Pace, luck: random.Random, spread: float = UNLIKE
+) -> Found:
+    """One batch, of shards that differ so much."""
     known = luck.lognormvariate(0, pace.off) / pace.image_s
     cut, listed = deque[tuple[float, int]](), 0
     for size in sizes(images, workers, known):
@@ -95,7 +98,7 @@ def simulated(images: int, workers: int, pace: Pace, luck: random.Random) -> Fou
         else:
             at_s, size = cut.popleft()
         now_s = max(now_s, at_s)
-        mean_s = size * pace.image_s * luck.lognormvariate(0, UNLIKE)
+        mean_s = size * pace.image_s * luck.lognormvariate(0, spread)
         took_s = SHARD_S + max(0.0, luck.gauss(mean_s, math.sqrt(size * pace.variance_s2)))
         took_s /= speeds[worker]
         longest_s = max(longest_s, took_s)
@@ -108,7 +111,7 @@ def simulated(images: int, workers: int, pace: Pace, luck: random.Random) -> Fou
             end_s = max(end_s, now_s + took_s)
             heapq.heappush(free, (now_s + took_s, worker))
     least_s = statistics.fmean(starts) + images * pace.image_s / sum(speeds)
-    return Found(end_s / least_s, number, again, longest_s)
+    return Found(end_s / least_s, end_s - least_s, number, again, longest_s)
 
 
 def main() -> None:

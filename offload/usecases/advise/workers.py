@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from offload import engines
+from offload.costmodel.advice import Advice
 from offload.costmodel.batch import MOST_WORKERS, STARTED_S
 from offload.costmodel.candidates.engines import EngineWorkers
 from offload.costmodel.dollars import Billing
-from offload.costmodel.terms import SHORTEST_S
+from offload.costmodel.terms import SHORTEST_S, Candidate
 from offload.domain.errors import UsageError
 from offload.domain.places import PlaceTraits
 from offload.engines.ports import EngineTraits
@@ -55,6 +56,16 @@ def _workers(traits: EngineTraits, question: Question, billing: Billing) -> Engi
         # What goes on without us is jobs of their own, of which each loads the model.
         shortest_s=STARTED_S if traits.survives else SHORTEST_S,
     )
+
+
+def worth(found: Advice) -> int:
+    """How many workers the job is worth: the most that the advice looked at, within its limits.
+
+    Raises:
+        ValueError: it is about no engine.
+    """
+    lanes = (option.lane for option in found.options)
+    return max(x.shards.workers for x in lanes if isinstance(x, Candidate) and x.shards)
 
 
 def option(engine: str) -> str:
