@@ -19,6 +19,8 @@ app = App(
 It is short for: offload batch run s3://BUCKET/photos/ …""",
 )
 
+_OTHERS = ("out", "formats", "cpus", "max_cost_usd")
+"""Options that are called like those of `offload detect` and mean something else."""
 _engine = options.panel("Engine")
 Name = Annotated[str, Argument(metavar="NAME", help="Name of the batch, or where its rows go.")]
 
@@ -67,7 +69,7 @@ def run(
     """Find the objects in all images of a store or folder, in shards.
 
         offload batch s3://BUCKET/photos/ --out s3://BUCKET/rows/
-        offload batch s3://BUCKET/photos/ --out s3://BUCKET/rows/ --engine dask --address tcp://HOST:8786
+        offload batch photos/ --out rows/ --format jsonl
 
     The same command goes on where an earlier one ended. Exit codes: 0 done, 1 an explained failure
     or shards without rows, 2 usage, 3 some images failed and the rest are done, 130 interrupted.
@@ -100,7 +102,7 @@ def run(
     from offload.usecases.detect.request import Request
 
     asked = Batch(**options.fields(ctx, Batch) | {"formats": options.names(formats)})
-    request = Request((source,), **options.fields(ctx, Request, "out", "formats", "cpus"))
+    request = Request((source,), **options.fields(ctx, Request, *_OTHERS))
     consent.to_engine(engine, yes=yes)
     say = messages.chosen(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar:
@@ -117,7 +119,9 @@ def run(
                 for outcome in measured.remembered(running, engine, context):
                     advance(outcome)
             ended = running.index() if running.is_whole else None
-    outcomes.show(running, ended, as_json=as_json)
+    say.summary(outcomes.summary(running, ended))
+    if as_json and ended:
+        outcomes.index(ended)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if ended is None or not ended.complete:
@@ -126,17 +130,70 @@ def run(
         raise typer.Exit(SOME_FAILED)
 
 
+@app.command()
+def status(name: Name, as_json: options.AsJson = False) -> None:
+    """Show how a batch is.
+
+    offload batch status NAME
+    """
+    from offload import bootstrap
+    from offload.render import messages
+    from offload.render.batches import outcomes
+    from offload.usecases.batch import status
+
+    context = bootstrap.context(messages.Messages().hear)
+    outcomes.status(status.status(name, context), as_json=as_json)
+
+
+@app.command()
+def logs(name: Name) -> None:
+    """Show why shards have no rows and images no detections.
+
+    offload batch logs NAME
+    """
+    from offload import bootstrap
+    from offload.render import messages
+    from offload.render.batches import outcomes
+    from offload.usecases.batch import status
+
+    outcomes.lines(status.logs(name, bootstrap.context(messages.Messages().hear)))
+
+
+@app.command()
+def cancel(name: Name) -> None:
+    """Stop a batch; what is in progress is finished.
+
+        offload batch cancel NAME
+
+    The rows that are there stay, and the command that began it goes on with it.
+    """
+    from offload import bootstrap
+    from offload.render import messages
+    from offload.usecases.batch import status
+
+    context = bootstrap.context(messages.Messages().hear)
+    batch = status.cancel(name, context)
+    context.reporter.note(f"{batch.name} is cancelled. To go on: the command that began it, again")
+
+
 @app.command(hidden=True)
 def worker(
-    out: Annotated[str, Option("--out")],
-    todo: Annotated[str, Option("--todo")],
-    index: Annotated[int, Option("--index", envvar="AWS_BATCH_JOB_ARRAY_INDEX")],
+    out: Annotated[str, options.result("--out", takes="URL")],
+    todo: Annotated[str, options.result("--todo", takes="KEY")],
+    index: Annotated[int, Option("--index", envvar="AWS_BATCH_JOB_ARRAY_INDEX", show_envvar=False)],
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Do one shard of a batch: what engines start.
 
-    offload batch worker --out URL --todo KEY --index N
+        offload batch worker --out URL --todo KEY --index N
+
+    For instance, an array job of AWS Batch says by itself which shard each of its children does.
+
+    Parameters:
+        out: Where the batch's rows go.
+        todo: The object under it that lists numbers of shards.
+        index: Which of them. [env: AWS_BATCH_JOB_ARRAY_INDEX]
     """
     from offload.domain.errors import OffloadError
     from offload.render import messages

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
-from queue import Queue
+from queue import Empty, Queue
 
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Stop
@@ -20,6 +20,7 @@ _BUFFERED = 50_000
 _PER_WORKER, _LEAST = 4, 16
 """Shards of a small batch, and how many images one of them is worth."""
 _STEPS = 3
+_LOOK_S = 0.25
 
 
 def shards(plan: Plan, source: Store, out: Store) -> Iterator[Shard]:
@@ -138,9 +139,15 @@ class Ahead:
         threading.Thread(target=self._cut, name="listing", daemon=True).start()
 
     def __iter__(self) -> Iterator[Shard]:
-        while not isinstance(each := self._queue.get(), Captured):
+        while not self._stop:
+            try:
+                each = self._queue.get(timeout=_LOOK_S)
+            except Empty:
+                continue
+            if isinstance(each, Captured):
+                return each.again()
             yield each
-        each.again()
+        return None
 
     def _cut(self) -> None:
         with Captured() as end:

@@ -3,24 +3,26 @@
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from offload import engines
 from offload.detectors import source
 from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError
+from offload.domain.results import Json
 from offload.domain.vision import check_classes
 from offload.drivers.host import machine
 from offload.drivers.objects.store import Store, is_url, opened
 from offload.engines.ports import EngineConfig, EngineSession, Job, Outcome, Shard
-from offload.usecases.batch import index, layout, plan, shard
-from offload.usecases.batch.layout import Index, Plan, Spec
+from offload.usecases.batch import index, layout, limits, pace, plan, shard, status
+from offload.usecases.batch.join import join
+from offload.usecases.batch.layout import Index, Manifest, Plan, Spec
 from offload.usecases.batch.plan import Ahead
+from offload.usecases.batch.status import KnownBatch
 from offload.usecases.context import Context
 from offload.usecases.detect.request import Request
-
-_IMAGES = 1000
+from offload.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class BatchRun:
     shards had their rows before.
     """
 
-    name: str
+    asked: Batch
+    plan: Plan
     out: Store
     ahead: Ahead
     session: EngineSession
@@ -95,12 +98,18 @@ class BatchRun:
         return sum(done) + self.kept_images
 
     def index(self) -> Index:
-        """What all runs came to, written under the output.
+        """What all runs came to, written under the output, with the files that were asked for.
 
         Raises:
             OffloadError: rows cannot be read, or do not add up.
         """
-        return index.written(self.out, self.outcomes)
+        made = index.written(self.out, self.outcomes)
+        if made.complete:
+            model = self.plan.spec.model
+            run = {"offload": __version__, "model": asdict(model.identity)}
+            shards = plan.manifest_of(self.out).shards
+            join(self.out, shards, self.asked.formats, model.labels, run)
+        return made
 
 
 @contextmanager
@@ -116,28 +125,21 @@ def batch(
     traits, engine = engines.traits(asked.engine), engines.make(asked.engine, config)
     model = model_of(request, context)
     with engine.open() as session:
+        limits.check(session, asked.engine, asked.max_cost_usd)
         spec = spec_of(asked, request, model, config, traits.leaves_machine, session.workers)
-        planned = _agreed(Plan(
-            asked.called,
-            request.fixed(model, spec.source),
-            spec,
-            asked.shard_images or _IMAGES,
-            session.workers,
-            asked.shard_images is None,
-        ), out)  # fmt: skip
+        planned = _agreed(asked, request.fixed(model, spec.source), spec, session, out, context)
         if traits.leaves_machine:
             shard.share_model(spec, out)
         out.delete(layout.CANCELLED)
-        known = layout.read(out, layout.MANIFEST, layout.Manifest)
+        here = KnownBatch(planned.name, spec.out, asked.engine, config.address, config.region)
+        status.remember(context, here)
+        known = layout.read(out, layout.MANIFEST, Manifest)
         coming = iter(known.shards) if known else plan.shards(planned, source_store, out)
+        command = ("batch", "worker", "--out", spec.out)
+        job = Job(planned.name, spec.out, partial(shard.work, spec), command)
         ahead = Ahead(coming, context.stop)
-        job = Job(
-            planned.name,
-            spec.out,
-            partial(shard.work, spec),
-            ("batch", "worker", "--out", spec.out),
-        )
-        yield BatchRun(planned.name, out, ahead, session, job, context, layout.done(out))
+        with limits.watched(session, out, asked.max_cost_usd, context):
+            yield BatchRun(asked, planned, out, ahead, session, job, context, layout.done(out))
 
 
 def model_of(request: Request, context: Context) -> ModelSource:
@@ -169,17 +171,24 @@ def spec_of(
         model=replace(model, path=os.path.abspath(model.path)),
         selection=request.selection(model),
         max_pixels=request.max_pixels,
-        detectors=request.workers or config.cpus or share,
+        cores=config.cpus or share,
         threads=request.threads,
     )
 
 
-def _agreed(made: Plan, out: Store) -> Plan:
+def _agreed(
+    asked: Batch, fixed: Json, spec: Spec, session: EngineSession, out: Store, context: Context
+) -> Plan:
     """The plan of this batch: the one that is there, if it is for the same."""
-    if out.put_new(layout.PLAN, layout.as_json(made)):
-        return made
-    there = plan.plan_of(out)
-    now = {"source": made.spec.source, **made.settings}
+    there = layout.read(out, layout.PLAN, Plan)
+    if there is None:
+        images = asked.shard_images or pace.images_of_shard(spec, context)
+        grows = asked.shard_images is None
+        made = Plan(asked.called, fixed, spec, images, session.workers, grows)
+        if out.put_new(layout.PLAN, layout.as_json(made)):
+            return made
+        there = plan.plan_of(out)
+    now = {"source": spec.source, **fixed}
     before = {"source": there.spec.source, **there.settings}
     changed = sorted(key for key in now if before.get(key) != now[key])
     if changed:
