@@ -1,10 +1,16 @@
 """Images in a store, counted and some of them measured here before advice speaks of them."""
 
 import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from offload.domain.errors import UsageError
+from offload.domain.errors import ImageError, UsageError
+from offload.drivers.images.image_files import MAX_FILE_BYTES
 from offload.drivers.images.walk import is_picture
 from offload.drivers.objects.store import opened
 from offload.usecases.advise.question import Question
@@ -17,6 +23,7 @@ _BUDGET_S = 10.0
 _LOOKED_AT = 10_000
 """Images that a sample is drawn from where their number is known: ten pages of a listing."""
 _TOLD = 1_000_000
+_AT_A_TIME = 16
 
 
 def looked_at(question: Question, context: Context) -> Question:
@@ -36,7 +43,7 @@ def looked_at(question: Question, context: Context) -> Question:
         )
     images = question.images or census.images
     if question.from_file is None:
-        _measure(census, question, context)
+        _measure(url, census, question, context)
     counted = images, images * census.bytes / census.images
     return replace(question, counted=counted, images=None)
 
@@ -53,7 +60,7 @@ def _only(question: Question) -> str:
 
 @dataclass(slots=True)
 class _Census:
-    """How many images were listed, what they weigh, and some of their URLs, drawn at random: each
+    """How many images were listed, what they weigh, and some of their keys, drawn at random: each
     of those listed so far is as likely to be among them (Vitter's algorithm R, 1985).
     """
 
@@ -61,14 +68,14 @@ class _Census:
     bytes: int = 0
     sample: list[str] = field(default_factory=list)
 
-    def add(self, url: str, size_bytes: int, rng: random.Random) -> None:
+    def add(self, key: str, size_bytes: int, rng: random.Random) -> None:
         """Count one."""
         self.images += 1
         self.bytes += size_bytes
         if len(self.sample) < SAMPLE:
-            self.sample.append(url)
+            self.sample.append(key)
         elif (place := rng.randrange(self.images)) < SAMPLE:
-            self.sample[place] = url
+            self.sample[place] = key
 
 
 def _census(url: str, images: int | None, context: Context) -> _Census:
@@ -78,16 +85,32 @@ def _census(url: str, images: int | None, context: Context) -> _Census:
         context.reporter.note(f"Counting the images in {url}; to say their number: --images N")
     pictures = (each for each in opened(url).list() if is_picture(each.key))
     for each in islice(pictures, most):
-        census.add(f"{url}/{each.key}", each.size_bytes, rng)
+        census.add(each.key, each.size_bytes, rng)
         if not census.images % _TOLD:
             context.reporter.note(f"{census.images:,} images counted")
     return census
 
 
-def _measure(census: _Census, question: Question, context: Context) -> None:
+def _measure(url: str, census: _Census, question: Question, context: Context) -> None:
+    """Measure this process with the sample, of which a copy lies on this disk meanwhile."""
     number = len(census.sample)
-    context.reporter.note(f"Measuring this machine with {number} of them, read from the store.")
-    request = Request(tuple(census.sample), model=question.model)
-    with context.history() as store:
-        for found in measurements([request], context, _BUDGET_S, []):
-            store.add(found)
+    context.reporter.note(f"Measuring this machine with {number} of {url}, which are read here.")
+    with TemporaryDirectory() as folder:
+        _copy(url, census.sample, Path(folder))
+        request = Request((folder,), model=question.model)
+        with context.history() as store:
+            for found in measurements([request], context, _BUDGET_S, []):
+                store.add(found)
+
+
+def _copy(url: str, keys: Sequence[str], folder: Path) -> None:
+    """Images by their numbers; one that is gone since it was listed, or huge, is left out."""
+    source = opened(url)
+
+    def copy(number: int, key: str) -> None:
+        with suppress(ImageError):
+            if (found := source.read(key, MAX_FILE_BYTES)) is not None:
+                (folder / f"{number}{Path(key).suffix}").write_bytes(found.data)
+
+    with ThreadPoolExecutor(_AT_A_TIME) as threads:
+        list(threads.map(copy, range(len(keys)), keys))
