@@ -26,8 +26,10 @@ part of its time, and so is what a worker loses that dies.
 """
 LONGEST_S = 900.0
 """Of a shard: what is lost of it where its worker dies."""
+SHARD_S = 300.0
+"""What a shard is planned to take before anything is listed."""
 STARTED_S = 300.0
-"""The same where a process is started for each, which loads the model."""
+"""Of a shard at least where a process is started for each, which loads the model."""
 MOST_WORKERS = 100
 """Unless somebody says how many there may be."""
 _NO_LIMITS, _SHARDS = Bounds(), Shards(1)
