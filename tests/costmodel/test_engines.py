@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.batch_simulation import Pace as Drawn
-from benchmarks.batch_simulation import simulated
 from offload.costmodel import batch
 from offload.costmodel.advice import Advice, advise, document
 from offload.costmodel.candidates.build import Overrides
@@ -20,6 +18,8 @@ from offload.costmodel.fleet import Bounds, Pace
 from offload.costmodel.terms import Candidate, Shards
 from offload.domain.measurements import Condition, Measurement, Start, Total
 from offload.domain.places import PlaceTraits
+from tests.costmodel.batches import Pace as Drawn
+from tests.costmodel.batches import simulated
 from tests.measured import HERE, MODEL, PLACES, TAKEN_AT, local
 
 CLOUD = EngineWorkers(PlaceTraits("cloud", "a cloud", uses_link=False, on_demand=True), usd_per_h=1)
