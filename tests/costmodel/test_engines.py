@@ -41,8 +41,8 @@ def batch_of(engine: str, image_s: float = 0.05, spread: float = 0.0) -> Measure
 
 def found(*measurements: Measurement, engine: EngineWorkers = CLOUD, **goal: object) -> Advice:
     wanted = Goal(**{"images": 1_000_000} | goal)  # type: ignore[arg-type]
-    about = [local(), *measurements], [], wanted, Overrides(slots=2, may_rent=False)
-    return advise(*about, Billing(), "builtin", PLACES, workers=[engine])
+    by_hand, known = Overrides(slots=2, may_rent=False), [local(), *measurements]
+    return advise(known, [], wanted, by_hand, Billing(), "builtin", PLACES, workers=[engine])
 
 
 def workers(advice: Advice) -> dict[int, float]:

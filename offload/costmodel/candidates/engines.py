@@ -11,7 +11,16 @@ from offload.costmodel.candidates import priors
 from offload.costmodel.decide import Goal
 from offload.costmodel.fleet import Bounds, Pace
 from offload.costmodel.makespan import per_image_s
-from offload.costmodel.terms import DRAWS, SHORTEST_S, Candidate, Draws, Shards, Term, given
+from offload.costmodel.terms import (
+    DRAWS,
+    SHORTEST_S,
+    Candidate,
+    Draws,
+    Shards,
+    Term,
+    assumed,
+    given,
+)
 from offload.domain.measurements import Measurement
 from offload.domain.places import PlaceTraits
 
@@ -140,7 +149,8 @@ def _image_s(
 def _assumed_s(here: Candidate | None, rng: np.random.Generator) -> Term:
     if here is None or not here.key:
         return priors.term("inference", priors.SERVICE_S, rng)
-    draws = per_image_s(here) * priors.assumed(*priors.OTHER_MACHINE, rng, "").draws
+    slower = assumed(*priors.OTHER_MACHINE, rng, "")
+    draws: Draws = np.multiply(per_image_s(here), slower.draws)
     return Term(draws, "assumed", how="a worker is half to twice as slow as this machine")
 
 

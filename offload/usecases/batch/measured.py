@@ -44,7 +44,7 @@ def measurement(run: BatchRun, engine: str, startup_s: float, done: list[Outcome
     return Measurement(
         taken_at=machine.now(),
         source="batch",
-        condition=Condition(spec.model.identity, engine, here, {}, spec.detectors or 1),
+        condition=Condition(spec.model.identity, engine, here, {}, max(1, spec.cores or 1)),
         in_flight=max(1, run.session.workers),
         starts=(Start(0, startup_s, 0.0),),
         totals=tuple(
