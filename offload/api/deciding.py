@@ -16,12 +16,15 @@ from offload.usecases.advise import advise as advising
 from offload.usecases.advise.question import Question
 from offload.usecases.detect.request import at_each
 from offload.usecases.profile import profile as profiling
+from offload.usecases.profile import stored
 
 
 def advise(
     sources: Sources | None = None,
     *,
     images: Positive | None = None,
+    engine: str | None = None,
+    workers: Positive | None = None,
     recursive: bool = False,
     model: Path | None = None,
     optimize: Literal["time", "cost"] = "time",
@@ -44,7 +47,7 @@ def advise(
 ) -> Advice:
     """Where to run a job, given `sources` or the number of `images`: the answer of `offload advise`
     as an object. It rests on what `profile` and past runs measured; what was never measured is
-    assumed.
+    assumed. `engine` has up to `workers` workers who may do it.
 
     `choice.chosen` is the option to take, `options` are all of them: `seconds` with `low_s` and
     `high_s`, which hold 90 %, `usd`, and `lane` with the `place` and each term of its cost.
@@ -63,7 +66,10 @@ def advise(
     with explained():
         held = () if sources is None else handed.sources(sources)
         question = Question(sources=held, **given)
-        return advising.advice(question, bootstrap.context(hear))
+        context = bootstrap.context(hear)
+        if question.stored:
+            question = stored.looked_at(question, context)
+        return advising.advice(question, context)
 
 
 def profile(

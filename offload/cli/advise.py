@@ -17,6 +17,8 @@ def advise(
     ctx: typer.Context,
     sources: Annotated[list[str] | None, Argument(metavar="SOURCE")] = None,
     images: Annotated[int | None, _job("--images -n", takes="N")] = None,
+    engine: Annotated[str | None, _job("--engine", takes="NAME")] = None,
+    workers: Annotated[int | None, _job("--workers", takes="N", min=1)] = None,
     recursive: options.Recursive = False,
     model: options.ModelMeasured = None,
     image_bytes: Annotated[
@@ -60,13 +62,16 @@ def advise(
 
         offload advise photos/
         offload advise --images 200 --deadline 60s
+        offload advise s3://BUCKET/photos/ --deadline 2h
 
     Rests on what offload profile and past runs measured. What was never measured is assumed and
-    marked so.
+    marked so. Of images in a store some are read and worked on here first.
 
     Parameters:
         sources: The images of the job; or give --images.
-        images: How many images the job has.
+        images: How many images the job has; of a store, instead of counting them.
+        engine: Engine whose workers could do it, as offload batch takes.
+        workers: Maximum number of an engine's workers. [default: 100]
         image_bytes: Size of an image, such as 2.5MB. [default: as measured]
         optimize: What to minimize.
         deadline_s: Time in which to finish, such as 90s.
@@ -100,7 +105,12 @@ def advise(
     if what_if is not None:
         question = question.what_if(what_if)
     say = messages.Messages(quiet=quiet)
-    answer = advise.advice(question, bootstrap.context(say.hear))
+    context = bootstrap.context(say.hear)
+    if question.stored:
+        from offload.usecases.profile import stored
+
+        question = stored.looked_at(question, context)
+    answer = advise.advice(question, context)
     if plot is not None:
         from offload.render.advice import plots
 

@@ -97,6 +97,7 @@ def run(
     from offload.engines.ports import EngineConfig
     from offload.render import messages, progress
     from offload.render.batches import outcomes
+    from offload.usecases.batch import measured
     from offload.usecases.batch.run import Batch, batch
     from offload.usecases.detect.request import Request
 
@@ -115,7 +116,7 @@ def run(
                 stopping_on_interrupt(context) as interrupted,
                 outcomes.progress(running, quiet) as advance,
             ):
-                for outcome in running:
+                for outcome in measured.remembered(running, engine, context):
                     advance(outcome)
             ended = running.index() if running.is_whole else None
     say.summary(outcomes.summary(running, ended))

@@ -6,7 +6,9 @@ from typing import Literal
 
 from offload.costmodel import accuracy, breakeven, split_option
 from offload.costmodel.breakeven import BreakEven
+from offload.costmodel.candidates import engines
 from offload.costmodel.candidates.build import Overrides, lanes
+from offload.costmodel.candidates.engines import EngineWorkers
 from offload.costmodel.decide import SURE, Choice, Goal, Option, choose, options
 from offload.costmodel.dollars import Billing
 from offload.costmodel.split import UNITS, SplitCandidate
@@ -94,9 +96,15 @@ def advise(
     model: str,
     places: KnownPlaces,
     stale: Sequence[str] = (),
+    workers: Sequence[EngineWorkers] = (),
 ) -> Advice:
-    """The answer for one job, of measurements with one model and the outcomes of past runs."""
+    """The answer for one job, of measurements with one model and the outcomes of past runs; a batch
+    of it may be given to `workers` of engines.
+    """
     ways = lanes(measurements, outcomes, by_hand, places)
+    here = next((lane for lane in ways if lane.traits.in_process), None)
+    if by_hand.places is None:
+        ways += engines.lanes(workers, measurements, here, goal)
     errors = {o.place: accuracy.residuals(outcomes, o.place) for o in outcomes}
     candidates = options(ways, goal, billing, errors)
     singles = list(zip(ways, candidates, strict=True))
@@ -119,7 +127,8 @@ def _break_evens(
         return []
     mean_bytes = None if goal.total_bytes is None else goal.total_bytes / max(1, goal.images)
     (base, here), (other, there) = best_here, best_there
-    there_too = [lane for lane, _ in singles if lane.place == other.place and lane is not other]
+    same = [lane for lane, _ in singles if lane.place == other.place and not lane.shards]
+    there_too = [lane for lane in same if lane is not other]
     states = [lane for lane in there_too if lane.upload_max_side_px is None]
     by_images = [(breakeven.images(base, lane, mean_bytes), lane) for lane in (other, *states)]
     found = [
@@ -127,8 +136,9 @@ def _break_evens(
         for flip, lane in by_images
         if breakeven.is_true_of(flip, base, lane, goal.images, mean_bytes)
     ]
-    found.append(breakeven.along("uplink", base, other, goal))
-    if other.upload_max_side_px is None:
+    if other.traits.uses_link:
+        found.append(breakeven.along("uplink", base, other, goal))
+    if other.traits.uses_link and other.upload_max_side_px is None:
         found.append(breakeven.along("image size", base, other, goal))
     if billing.usd_per_h:
         found.append(breakeven.value_of_hour(here, there))
@@ -177,6 +187,8 @@ def _option(advice: Advice, option: Option) -> Json:
     lane, choice = option.lane, advice.choice
     document = {name: getattr(lane, name) for name in _OF_LANE}
     document |= {name: getattr(option, name) for name in _OF_OPTION}
+    if isinstance(lane, Candidate) and lane.shards is not None:
+        document["workers"] = lane.shards.workers
     return document | {
         "agreement_f1": lane.agreement,
         "on_this_machine": not lane.traits.leaves_machine or lane.key in advice.served_here,

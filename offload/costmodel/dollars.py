@@ -60,7 +60,8 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
     costs at least a minute, all of its start and its idle tail. The seconds before it runs are not
     billed by EC2, but counted here. Of a split, `makespan_s` is until its remote place is done, and
     `images` are those it gets; it has no idle tail, as it lets go of its machine by itself.
-    Machines of a fleet cost until they have waited for more images.
+    Machines of a fleet cost until they have waited for more images. So do an engine's workers,
+    whose rows stay in a store.
     """
     lane, idle_s = way, billing.idle_s
     if isinstance(way, SplitCandidate):
@@ -70,7 +71,7 @@ def cost_usd(way: AnyCandidate, makespan_s: Draws, images: int, billing: Billing
         return _calls_usd(lane, images, billing)
     if lane.traits.on_demand:
         billed_s = makespan_s + IDLE_S
-        return billed_s * lane.usd_per_h / 3600 + _egress_usd(images)
+        return billed_s * lane.usd_per_h / 3600 + _egress_usd(images) * lane.traits.uses_link
     own = billing.assumed and lane.state in {"warm", "cold"} and lane.key
     if own or not (lane.traits.leaves_machine or lane.traits.rented):
         return np.zeros_like(makespan_s)

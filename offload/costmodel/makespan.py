@@ -18,6 +18,7 @@ from functools import cache
 
 import numpy as np
 
+from offload.costmodel import batch
 from offload.costmodel.terms import DRAWS, Candidate, Draws
 
 _STAGES = ("client", "uplink", "server", "downlink", "latency")
@@ -39,8 +40,12 @@ def job_s(lane: Candidate, images: int | Draws, image_bytes: float | None = None
     one number of them per draw.
     """
     stages = _stages_s(lane, images, image_bytes)
-    bottleneck_s = _together(lane, [stages[name] for name in _STAGES])
-    return (stages["start-up"] + stages["one image"] + bottleneck_s) * lane.noise
+    total_s = stages["start-up"] + stages["one image"]
+    total_s = total_s + _together(lane, [stages[name] for name in _STAGES])
+    if lane.shards is not None:
+        mean = int(np.median(images))
+        total_s = total_s + batch.straggle_s(mean, lane.shards, lane.service_s.draws)
+    return total_s * lane.noise
 
 
 def binding(lane: Candidate, images: int, total_bytes: float | None = None) -> str:

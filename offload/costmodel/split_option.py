@@ -25,13 +25,13 @@ def split(
     others: Collection[str] = (),
 ) -> SplitCandidate | None:
     """This process and the fastest of the `others` at once, where none is named of those elsewhere;
-    None where either may not be chosen.
+    None where either may not be chosen. A batch is shared by its engine.
     """
 
     def seconds(lane: Candidate) -> float:
         return float(np.median(makespan_s(lane, goal.images, goal.total_bytes)))
 
-    usable = [lane for lane in ways if lane.choosable]
+    usable = [lane for lane in ways if lane.choosable and not lane.shards]
     here = next((lane for lane in usable if lane.traits.in_process), None)
     rest = [lane for lane in usable if lane is not here]
     beside = [x for x in rest if (x.place in others if others else x.traits.leaves_machine)]

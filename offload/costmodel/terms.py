@@ -59,6 +59,22 @@ def assumed(low: float, high: float, rng: np.random.Generator, how: str) -> Term
     return Term(np.exp(middle + sigma * rng.standard_normal(DRAWS)), "assumed", how=how)
 
 
+SHORTEST_S = 20.0
+"""Of a shard: its objects take a fraction of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """How a job is shared by `workers` that take shards of it: by how much the seconds of one shard
+    for an image differ from another's, as standard deviation over mean, and how long a shard takes
+    at least.
+    """
+
+    workers: int
+    spread: float = 0.0
+    shortest_s: float = SHORTEST_S
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A way to do the job: a place in a start state, with what is sent, and its terms.
@@ -70,6 +86,7 @@ class Candidate:
     `serial` lane the stages follow each other instead of overlapping. `init_s` is what each slot
     takes to start, where it has to. `replicas` are the servers that share its slots, None where
     that is not for anybody to choose. `usd_per_h` is what they cost where they come for the job.
+    `shards` is set where an engine's workers do it.
     """
 
     name: str
@@ -99,6 +116,7 @@ class Candidate:
     init_s: Draws | None = None
     replicas: int | None = None
     usd_per_h: float = 0.0
+    shards: Shards | None = None
 
     @property
     def place(self) -> str:

@@ -20,7 +20,7 @@ from offload.domain.vision import Detection, iou
 _SAME = 0.5
 """The overlap from which two boxes are one object (PASCAL VOC, Everingham et al. 2010)."""
 
-Source = Literal["profile", "run", "import", "provision"]
+Source = Literal["profile", "run", "import", "provision", "batch"]
 ProbeKind = Literal["rtt", "up", "down"]
 
 
@@ -205,7 +205,9 @@ class Measurement:
 
     With the source `provision` it is the start of a rented machine: its one entry in `starts` has
     the duration; `facts` say `from` which state (`new`, `stopped` or `cold`) and how its `image`
-    got there (`present`, `built` or `streamed`).
+    got there (`present`, `built` or `streamed`). With the source `batch` its place is an engine,
+    and `totals` are shards, each done by one of `in_flight` workers; `starts` say how long the
+    first of them took to come.
     """
 
     taken_at: str
@@ -232,8 +234,10 @@ class Measurement:
 
     @property
     def is_of_a_place(self) -> bool:
-        """Whether it tells what a place is like: no bring-up, and nothing else worked meanwhile."""
-        return not self.is_bring_up and self.condition.beside is None
+        """Whether it tells what a place is like: no bring-up, no engine's shards, and nothing else
+        worked meanwhile.
+        """
+        return self.source not in {"provision", "batch"} and self.condition.beside is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,11 +166,12 @@ def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
     every_row = [option.lane for option in rows(advice, every=every)]
     shown = [lane for lane in every_row if lane.choosable]
     away = [x for x in every_row if x.traits.leaves_machine and not (x.choosable or x.key)]
-    elsewhere = [lane for lane in away if _is_from_nothing(lane)]
+    elsewhere = [lane for lane in away if _is_from_nothing(lane) and not _is_batch(lane)]
     if told := list(filter(None, (_basis(advice, lane) for lane in elsewhere))):
         yield f"Assumed: {'; '.join(told)}. All assumptions: --explain"
     ready = {HERE, advice.by_hand.state} & {HERE, StartState.WARM}
     unknown = [o.lane for o in advice.options if not (o.lane.key or o.lane.traits.by_call)]
+    unknown = [lane for lane in unknown if not _is_batch(lane)]
     here = [lane for lane in unknown if lane.state in ready]
     lacking = [lane for lane in shown if _is_profiled(lane)]
     if places := [p for p in dict.fromkeys(x.place for x in (*lacking, *here)) if p != SPLIT]:
@@ -188,6 +189,9 @@ def assumptions(advice: Advice, *, every: bool) -> Iterator[str]:
             start = f"offload provision {lane.place}{_model(advice)}"
             yield f"To measure {lane.place}:"
             yield f"  {start} && {_profile(advice, [lane.place])}"
+    for engine in dict.fromkeys(lane.place for lane in away if _is_batch(lane)):
+        yield f"To measure {engine}:"
+        yield f"  offload batch PHOTOS --out URL --engine {engine}{_model(advice)}"
     names = [name for lane in shown for name in lane.assumptions]
     if every and (by_hand := [typed for name, typed in _BY_HAND.items() if name in names]):
         yield f"To set {' and '.join(NAMES[n] for n in _BY_HAND if n in names)} by hand:"
@@ -214,10 +218,16 @@ def _is_absent(lane: AnyCandidate) -> bool:
     return not isinstance(lane, SplitCandidate) and lane.state == StartState.ABSENT
 
 
+def _is_batch(lane: AnyCandidate) -> bool:
+    return not isinstance(lane, SplitCandidate) and lane.shards is not None
+
+
 def _is_profiled(lane: AnyCandidate) -> bool:
     """Whether a profile measures what is assumed of it now; not so of another start state."""
     ready = {HERE, StartState.WARM}
-    return not isinstance(lane, SplitCandidate) and lane.state in ready and bool(lane.assumptions)
+    if isinstance(lane, SplitCandidate) or lane.shards is not None:
+        return False
+    return lane.state in ready and bool(lane.assumptions)
 
 
 def terms(advice: Advice, now: datetime) -> None:

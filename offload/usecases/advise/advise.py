@@ -22,6 +22,7 @@ from offload.drivers.settings import Settings
 from offload.places import known as known_places
 from offload.usecases.advise import command, prices
 from offload.usecases.advise.question import INSTANCE, Question
+from offload.usecases.advise.workers import workers
 from offload.usecases.context import Context
 from offload.usecases.history import query
 
@@ -67,14 +68,15 @@ def answer(question: Question, context: Context, known: query.History) -> Advice
     by_hand, billing = _given(question, known.measurements, context)
     notes = () if question.from_file else _notes(known.measurements)
     about = known.measurements, known.outcomes, _goal(question)
-    found = advise(*about, by_hand, billing, known.model, places, notes)
+    hands = workers(question, billing)
+    found = advise(*about, by_hand, billing, known.model, places, notes, hands)
     servers = command.servers(known.measurements)
     here = {key for key, server in servers.items() if command.is_here(server)}
     if found.split and here & set(found.split.lane.key.split()):
         # Two that share this machine's cores are not two places.
         names = question.places or (*places, *(m.condition.place for m in known.measurements))
         by_hand = replace(by_hand, places=tuple(name for name in names if name != SPLIT))
-        found = advise(*about, by_hand, billing, known.model, places, notes)
+        found = advise(*about, by_hand, billing, known.model, places, notes, hands)
     named = command.model_option(question.model or context.settings.model, known.model)
     found = replace(found, model_option=named, served_here=frozenset(here))
     typed = command.command(question, found, known.measurements, context)
@@ -135,6 +137,8 @@ def _goal(question: Question) -> Goal:
 
 def _job(question: Question) -> tuple[int, float | None]:
     """How many images, and what they weigh together if that is known."""
+    if question.counted is not None:
+        return question.counted
     if question.images is not None:
         return question.images, None
     found = image_files.find(question.sources, recursive=question.recursive, command="advise")

@@ -13,6 +13,7 @@ from offload.domain.measurements import Condition, Measurement
 from offload.domain.places import REMOTE, StartState
 from offload.drivers.host import machine
 from offload.providers.ec2 import registry
+from offload.usecases.advise import workers
 from offload.usecases.advise.question import INSTANCE, Question
 from offload.usecases.context import Context
 
@@ -39,6 +40,10 @@ def command(question: Question, found: Advice, known: Sequence[Measurement], of:
     lane = found.choice.chosen.lane
     there = lane.remote if isinstance(lane, SplitCandidate) else lane
     named = [source for source in question.sources if isinstance(source, str)]
+    if there.shards is not None:
+        words = ["offload", "batch", *(named or ("PHOTOS",)), "--out", "URL"]
+        words += ["--engine", there.place, workers.option(there.place), str(there.shards.workers)]
+        return shlex.join([*words, "--model", found.model_option])
     words = ["offload", "detect", *(named or ("PHOTOS",))]
     words += ["-r"] * question.recursive + ["--where", lane.place]
     if there is not lane:

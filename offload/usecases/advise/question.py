@@ -10,6 +10,7 @@ from offload.domain.errors import UsageError
 from offload.domain.machines import Kind
 from offload.domain.places import StartState
 from offload.domain.vision import Image
+from offload.drivers.objects.store import is_url
 
 INSTANCE = "c7i.large"
 _MOST_IMAGES = 100_000_000
@@ -19,7 +20,8 @@ _MOST_IMAGES = 100_000_000
 class Question:
     """The options of `offload advise`; and where it is asked on behalf of a run, the `places` that
     are ready and the `slots` of this process. `machines` tells each kind of machine that is
-    rented now, and its start state.
+    rented now, and its start state. `engine` has workers who may do it, at most so many
+    `workers`. `counted` are the images and bytes of sources that were listed already.
 
     Raises:
         UsageError: they cannot be meant, or contradict each other.
@@ -49,11 +51,14 @@ class Question:
     places: tuple[str, ...] | None = None
     slots: int | None = None
     replicas: int | None = None
+    engine: str | None = None
+    workers: int | None = None
+    counted: tuple[int, float] | None = None
     machines: Mapping[Kind, StartState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is looked up."""
-        if bool(self.sources) == (self.images is not None):
+        if not (self.stored or bool(self.sources) != (self.images is not None)):
             raise UsageError(
                 "advise needs either a folder of images or their number.",
                 hint="For instance: offload advise --images 200",
@@ -68,6 +73,11 @@ class Question:
                 "time.",
                 hint="Leave one of the two out.",
             )
+
+    @property
+    def stored(self) -> bool:
+        """Whether the images are in a store, whose number may be told to spare its listing."""
+        return any(isinstance(source, str) and is_url(source) for source in self.sources)
 
     @property
     def may_rent(self) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from offload.costmodel.terms import SHORTEST_S
 from offload.detectors.source import ModelSource
 from offload.domain import typed
 from offload.domain.errors import OffloadError
@@ -38,8 +39,8 @@ class Spec:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is decided before anything is listed: `settings` are what must be the same for a batch
-    to be continued, `images` how many the first shards hold for `workers` workers, and whether
-    later ones are larger.
+    to be continued, `images` how many one of `workers` workers does in five minutes, and whether
+    shards grow from `shortest_s` of work on, instead of each having so many.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Plan:
     images: int
     workers: int
     grows: bool = True
+    shortest_s: float = SHORTEST_S
 
 
 @dataclass(frozen=True, slots=True)

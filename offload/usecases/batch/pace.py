@@ -5,6 +5,7 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 
+from offload.costmodel.batch import SHARD_S
 from offload.domain.errors import OffloadError
 from offload.domain.events import Stop
 from offload.domain.measurements import Measurement
@@ -21,7 +22,6 @@ from offload.usecases.context import Context
 from offload.usecases.detect import rows
 from offload.usecases.history.query import of_model
 
-_SHARD_S = 300.0
 _SAMPLE, _SAMPLE_S = 64, 10.0
 _LEAST, _MOST = 10, 100_000
 """Images in a shard whose workers are thought to be very slow, or very fast."""
@@ -39,7 +39,7 @@ def images_of_shard(spec: Spec, context: Context) -> int:
     rate = _known(spec, context) or _measured(spec, context)
     cores = machine.usable_cores()
     share = min(1.0, (spec.cores or cores) / cores)
-    return min(_MOST, max(_LEAST, round(rate * share * _SHARD_S)))
+    return min(_MOST, max(_LEAST, round(rate * share * SHARD_S)))
 
 
 def _known(spec: Spec, context: Context) -> float | None:

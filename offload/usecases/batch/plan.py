@@ -3,9 +3,10 @@
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import count, islice
+from itertools import islice
 from queue import Empty, Queue
 
+from offload.costmodel.batch import SHARD_S, shard_images
 from offload.domain.errors import OffloadError, UsageError
 from offload.domain.events import Stop
 from offload.drivers.host.capture import Captured
@@ -19,7 +20,6 @@ from offload.usecases.batch.layout import Manifest, Plan
 _BUFFERED = 50_000
 _PER_WORKER, _LEAST = 4, 16
 """Shards of a small batch, and how many images one of them is worth."""
-_STEPS = 3
 _LOOK_S = 0.25
 
 
@@ -80,7 +80,7 @@ def cut(plan: Plan, entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     coming = iter(entries)
     sizes = _sizes(plan)
     first = next(sizes)
-    most = min(first * plan.workers, _BUFFERED) if plan.grows else first
+    most = min(plan.images * plan.workers, _BUFFERED) if plan.grows else first
     held = _taken(coming, most)
     if plan.grows and len(held) < most:
         parts = min(
@@ -97,12 +97,14 @@ def cut(plan: Plan, entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 
 def _sizes(plan: Plan) -> Iterator[int]:
-    """Images of one shard after the other: as long as nobody knows how many there are, smaller
-    ones, of which every worker gets some.
-    """
-    for number in count():
-        step = min(_STEPS, 1 + number // (_PER_WORKER * plan.workers))
-        yield plan.images * (step if plan.grows else 1)
+    """Images of one shard after the other; nobody knows how many there will be."""
+    listed, images_per_s = 0, plan.images / SHARD_S
+    while True:
+        size = plan.images
+        if plan.grows:
+            size = shard_images(listed, plan.workers, images_per_s, plan.shortest_s)
+        yield size
+        listed += size
 
 
 def _taken(coming: Iterator[Entry], most: int) -> list[Entry]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from offload import engines
+from offload.costmodel.batch import STARTED_S
+from offload.costmodel.terms import SHORTEST_S
 from offload.detectors import source
 from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError, meant
@@ -201,7 +203,9 @@ def _agreed(
     if there is None:
         images = asked.shard_images or pace.images_of_shard(spec, context)
         grows = asked.shard_images is None
-        made = Plan(asked.called, fixed, spec, images, session.workers, grows)
+        # Jobs that go on without us are processes of their own, of which each loads the model.
+        shortest_s = STARTED_S if engines.traits(asked.engine).survives else SHORTEST_S
+        made = Plan(asked.called, fixed, spec, images, session.workers, grows, shortest_s)
         if out.put_new(layout.PLAN, layout.as_json(made)):
             return made
         there = plan.plan_of(out)
