@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from offload.domain.errors import ImageError, UsageError
-from offload.drivers.images.image_files import MAX_FILE_BYTES
+from offload.domain.vision import MAX_FILE_BYTES
 from offload.drivers.images.walk import is_picture
 from offload.drivers.objects.store import opened
 from offload.usecases.advise.question import Question
