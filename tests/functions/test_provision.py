@@ -31,7 +31,7 @@ def test_it_is_made_of_parts_that_carry_our_tag_and_goes_without_a_trace(bench: 
     known = bench.account.client("lambda").get_function(FunctionName=NAME)
     assert known["Tags"]["offload:function"] == NAME
     assert known["Configuration"]["PackageType"] == "Image"
-    assert bench.down() == ["function", "log group", "role", "repository", "bucket"]
+    assert bench.down() == ["function", "log group", "role", "bucket", "repository"]
     assert not bench.there()
 
 

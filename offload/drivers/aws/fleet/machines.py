@@ -13,6 +13,7 @@ from offload.drivers.aws import calls, patience
 from offload.drivers.aws.ec2 import launch_request
 from offload.drivers.aws.fleet.policies import backlog, steps
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.parts import Asking, Found
 from offload.drivers.aws.tagging import pairs, tagged, tags_of
 
 _TRIES, _LOOK_S = 300, 2.0
@@ -32,15 +33,14 @@ _HANDED_ON = {"PropagateAtLaunch": True}
 _USED, _BUSY = ("still uses it",), ("in progress",)
 
 
-class MachineParts:
+class MachineParts(Asking):
     """Those of a fleet whose parts have this `title`; in one account and region."""
 
     def __init__(
         self, clients: Clients, title: str, pause: Callable[[float], None] = time.sleep
     ) -> None:
+        super().__init__(clients, pause)
         self.title = title
-        self._clients = clients
-        self._pause = pause
 
     def security_group(self, vpc: str, tags: Mapping[str, str]) -> str:
         """The id of the security group in a network that lets nothing in, made if there is none."""
@@ -140,10 +140,8 @@ class MachineParts:
             Metrics=backlog(self.title, enough), Tags=pairs(tags),
         )  # fmt: skip
 
-    def found(self) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-        """What there is of it, in the order to remove it in: its kind, what AWS calls it, and its
-        tags.
-        """
+    def found(self) -> Iterator[Found]:
+        """What there is of it, in the order to remove it in."""
         alarms = self._call("cloudwatch", "describe_alarms", AlarmNames=[self.title])
         for alarm in alarms.get("MetricAlarms", ()):
             asked = {"ResourceARN": alarm["AlarmArn"]}
@@ -216,9 +214,6 @@ class MachineParts:
         filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
         ec2 = self._clients("ec2")
         return calls.each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
-
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)
 
 
 def _launch(

@@ -1,10 +1,11 @@
 """What AWS is told of a fleet: what its machines may do, and when more of them come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from offload.domain.machines import IMAGES, ROWS
+from offload.drivers.aws.parts import Looks
 
 _PERIOD_S = 60
 _COUNTS = {
@@ -49,7 +50,7 @@ def _allow(service: str, actions: str, *resources: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": named, "Resource": list(resources)}
 
 
-def looks(title: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
+def looks(title: str) -> Looks:
     """By the permission that it takes, a call that looks for a part of a fleet."""
     return {
         "autoscaling:DescribeAutoScalingGroups": (

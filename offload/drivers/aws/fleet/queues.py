@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.machines import Backlog, Message
-from offload.drivers.aws.fleet.asking import NO_QUEUE, asked
+from offload.drivers.aws.fleet.asking import asked
+from offload.drivers.aws.parts import NO_QUEUE
 
 _REGION = re.compile(r"(?:^|\.)([a-z]{2,}(?:-[a-z]+)+-\d+)\.(?:[\w-]+\.)*(?:amazonaws|api)\.")
 _MOST_MESSAGES, _MOST_WAIT_S, _MOST_HIDDEN_S = 10, 20, 12 * 3600

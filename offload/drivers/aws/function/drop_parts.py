@@ -3,15 +3,13 @@
 All are called like the function and carry its tag. Every method may raise OffloadError.
 """
 
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from offload.domain.errors import PlaceUnavailable
-from offload.drivers.aws import calls, patience
+from offload.drivers.aws import patience
 from offload.drivers.aws.function.drops import DROPPED, KEYS
-from offload.drivers.aws.lookup import Clients
-from offload.drivers.aws.tagging import pairs
+from offload.drivers.aws.parts import GONE, Asking, Found
+from offload.drivers.aws.tagging import pairs, tags_of
 
 _TRIES, _LOOK_S = 60, 1.0
 _KEPT_S = str(14 * 86400)
@@ -19,21 +17,10 @@ _KEPT_S = str(14 * 86400)
 _UNKNOWN = ("Unable to validate",)
 """What S3 says as long as it does not know that it may call the function."""
 _SAID_ALREADY = ["ResourceConflictException"]
-GONE = [
-    "ResourceNotFoundException",
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueDoesNotExist",
-]
-"""What AWS says of what is not there."""
 
 
-class DropParts:
-    """Those of functions in one account and region. `clients` makes boto3's client of a service."""
-
-    def __init__(self, clients: Clients, region: str, pause: Callable[[float], None] = time.sleep):
-        self.region = region
-        self._clients = clients
-        self._pause = pause
+class DropParts(Asking):
+    """Those of functions in one account and region."""
 
     def table(self, name: str, tags: Mapping[str, str]) -> str:
         """The ARN of the table for rows, billed by the request; made if it is not there."""
@@ -78,30 +65,16 @@ class DropParts:
             Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [told]},
         )  # fmt: skip
 
-    def tags(self, name: str) -> dict[str, tuple[str, Mapping[str, str]]]:
-        """What there is of a function's: by its kind what AWS calls it, and its tags."""
-        found: dict[str, tuple[str, Mapping[str, str]]] = {}
-        table = self._call("dynamodb", "describe_table", fine=GONE, TableName=name)
-        if table:
+    def found(self, name: str) -> Iterator[Found]:
+        """What there is of a function's, in the order to remove it in."""
+        if table := self._call("dynamodb", "describe_table", fine=GONE, TableName=name):
             arn = table["Table"]["TableArn"]
-            pairs = self._call("dynamodb", "list_tags_of_resource", ResourceArn=arn)["Tags"]
-            found["table"] = (name, {pair["Key"]: pair["Value"] for pair in pairs})
+            said = self._call("dynamodb", "list_tags_of_resource", ResourceArn=arn)
+            yield "table", name, tags_of(said)
         if url := self.queue_url(name):
-            said = self._call("sqs", "list_queue_tags", QueueUrl=url)
-            found["queue"] = (url, said.get("Tags", {}))
-        return found
+            yield "queue", url, self._call("sqs", "list_queue_tags", QueueUrl=url).get("Tags", {})
 
     def queue_url(self, name: str) -> str | None:
         """Where the queue is, if it is there."""
         found = self._call("sqs", "get_queue_url", fine=GONE, QueueName=name)
         return found.get("QueueUrl")
-
-    def remove(self, kind: str, key: str) -> None:
-        """Remove a table or a queue; if it is gone already, all the better."""
-        if kind == "table":
-            self._call("dynamodb", "delete_table", fine=GONE, TableName=key)
-        else:
-            self._call("sqs", "delete_queue", fine=GONE, QueueUrl=key)
-
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 from offload.domain.errors import ImageError
 from offload.drivers.aws import calls
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.parts import Asking
 from offload.drivers.images import image_files
 
 DROPPED = "in/"
@@ -81,14 +82,14 @@ def _told(text: str) -> list[Drop]:
     return []
 
 
-class DropBox:
+class DropBox(Asking):
     """A bucket, the table of what was found in it, and the queue of what failed. `clients` makes
     boto3's client of a service.
     """
 
     def __init__(self, clients: Clients, bucket: str, table: str, queue: str = "") -> None:
+        super().__init__(clients)
         self.bucket = bucket
-        self._clients = clients
         self._table = table
         self._queue = queue
 
@@ -158,6 +159,3 @@ class DropBox:
                     yield Failure(drop.path, why, request)
             if not fresh:
                 return
-
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)
