@@ -38,7 +38,7 @@ def test_it_is_made_of_parts_that_carry_our_tag_and_goes_without_a_trace(bench: 
 def test_its_role_may_write_its_own_log_and_nothing_else(bench: Bench) -> None:
     bench.up()
     iam = bench.account.client("iam")
-    policy = iam.get_role_policy(RoleName=f"{NAME}-{REGION}", PolicyName="log")["PolicyDocument"]
+    policy = iam.get_role_policy(RoleName=f"{NAME}-{REGION}", PolicyName="own")["PolicyDocument"]
     [allowed] = policy["Statement"]
     assert allowed["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     assert allowed["Resource"].endswith(f":log-group:/aws/lambda/{NAME}:*")

@@ -14,7 +14,6 @@ from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.iam import Answer
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.aws.repositories import Repository
-from offload.drivers.aws.roles import Role
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
 GONE = (
@@ -81,8 +80,6 @@ class Parts(Asking):
         """Remove it; if it is gone already, all the better."""
         key = resource.id
         match resource.kind:
-            case "role":
-                Role(self._clients, key).remove()
             case "queue":
                 self._call("sqs", "delete_queue", fine=GONE, QueueUrl=key)
             case "bucket":

@@ -1,7 +1,7 @@
 """What bringing up a fleet would mean: looked up, priced, nothing changed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -17,19 +17,21 @@ from offload.drivers.docker.own_image import ModelImage
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context
-from offload.usecases.provision import planning
+from offload.usecases.provision import brought_up, planning
 from offload.usecases.provision.model_image import image_of
 
 _MOST = 4
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
-"""Names of buckets end after 63 characters, and account and region are in them too."""
 _NOBODY = ("127.0.0.1/32",)
 """Who may connect to a machine."""
 _FOR_ONCE = {"name", "region", "profile", "offline"}
 """Options that are not kept for the next time."""
 
 
-Connect = Callable[[str | None, str | None], FleetParts]
+Connect = brought_up.Connect[FleetParts]
+FLEETS = brought_up.Kind(
+    "fleet", "fleet", FleetParts.connected, re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"), 20
+)
+"""Names of buckets end after 63 characters, and account and region are in them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class FleetOptions:
 
     def __post_init__(self) -> None:
         """Refuse what AWS would, before it is asked."""
-        check_name(self.name)
+        FLEETS.check_name(self.name)
         if not several(self.instance_type):
             raise UsageError(
                 "--instance-type names no type.", hint="For instance: --instance-type c7i.large"
@@ -177,16 +179,6 @@ def _most(options: FleetOptions, offer: Offer, cloud: Cloud) -> int:
             hint=f"For fewer: --max {allowed}. {lookup.more_quota(spec, most * vcpus)}",
         )
     return most
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError where a fleet cannot be called that."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"A fleet cannot be called {name!r}: a small letter, then small letters, digits and "
-            "hyphens, 20 at most.",
-            hint="For instance: offload provision fleet --name photos",
-        )
 
 
 def several(text: str | None) -> tuple[str, ...]:

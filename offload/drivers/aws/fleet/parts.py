@@ -18,10 +18,10 @@ from offload.drivers.aws.ec2 import described
 from offload.drivers.aws.fleet.machines import MachineParts
 from offload.drivers.aws.fleet.objects import S3Store, read_info, write_info
 from offload.drivers.aws.fleet.policies import looks, may
+from offload.drivers.aws.fleet.roles import InstanceRole
 from offload.drivers.aws.fleet.template import Boot
 from offload.drivers.aws.parts import NO_QUEUE, Found, Looks, Parts
 from offload.drivers.aws.repositories import Repository
-from offload.drivers.aws.roles import InstanceRole
 from offload.drivers.aws.tagging import tags_of
 from offload.drivers.host import machine
 
@@ -178,7 +178,7 @@ class FleetParts(Parts):
         """What its machines are, so that they may use what is the fleet's, and nothing else."""
         role, bucket = self._role(name), self._bucket(name).name
         try:
-            role.make_for_machines(lambda arn: may(arn, self.region, bucket, called(name)), tags)
+            role.make(lambda arn: may(arn, self.region, bucket, called(name)), tags)
         except NotAllowed as error:
             raise PlaceUnavailable(str(error), hint=_OWN_ROLE) from error
         return role.name
@@ -210,8 +210,8 @@ class FleetParts(Parts):
 
     def _remove_own(self, resource: Resource) -> None:
         """Machines have ended when their group is removed."""
-        if resource.kind == "instance profile":
-            InstanceRole(self._clients, resource.id).remove_profile()
+        if resource.kind in {"instance profile", "role"}:
+            InstanceRole(self._clients, resource.id).remove(resource.kind)
         else:
             self._machines(resource.name).remove(resource.kind, resource.id)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from offload.domain.machines import OWNER, Resource
 from offload.drivers.aws import calls
+from offload.drivers.aws.fleet.roles import Role
 from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig, described
 from offload.drivers.aws.function.drop_parts import DropParts
 from offload.drivers.aws.function.policies import looks, writes_log
 from offload.drivers.aws.parts import GONE, Found, Looks, Parts
-from offload.drivers.aws.roles import Role
 from offload.drivers.host import machine
 
 MARK = "offload:function"
@@ -21,6 +21,10 @@ MARK = "offload:function"
 _THERE = ("ResourceAlreadyExistsException",)
 _KEPT_DAYS = 7
 _STAGED_DAYS = 1
+
+
+class _FunctionRole(Role):
+    service = "lambda.amazonaws.com"
 
 
 class FunctionParts(Parts):
@@ -61,11 +65,14 @@ class FunctionParts(Parts):
     ) -> str:
         """A role that may write the function's log, and what `more` says; its ARN."""
         role = self._role(name)
-        arn, there = role.make("lambda.amazonaws.com", tags)
-        self._check("role", role.name, name, there)
-        log = writes_log(arn, self.region, _log_group(name))
-        role.permit({"Version": "2012-10-17", "Statement": [log, *more]}, "log")
-        return arn
+        for kind, key, there in role.found():
+            self._check(kind, key, name, there)
+
+        def policy(arn: str) -> Mapping[str, Any]:
+            log = writes_log(arn, self.region, _log_group(name))
+            return {"Version": "2012-10-17", "Statement": [log, *more]}
+
+        return role.make(policy, tags)
 
     def log_group(self, name: str, tags: Mapping[str, str]) -> None:
         """Where the function's log belongs, kept for a week."""
@@ -110,12 +117,14 @@ class FunctionParts(Parts):
                 self._call("lambda", "delete_function", fine=GONE, FunctionName=key)
             case "log group":
                 self._call("logs", "delete_log_group", fine=GONE, logGroupName=key)
+            case "role":
+                _FunctionRole(self._clients, key).remove(resource.kind)
             case "table":
                 self._call("dynamodb", "delete_table", fine=GONE, TableName=key)
 
     def _role(self, name: str) -> Role:
         # Roles are of all regions.
-        return Role(self._clients, f"{name}-{self.region}", self._pause)
+        return _FunctionRole(self._clients, f"{name}-{self.region}", self._pause)
 
 
 def marks(name: str) -> dict[str, str]:

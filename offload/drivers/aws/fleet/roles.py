@@ -1,4 +1,4 @@
-"""IAM: what a function or machines may do, as a role; that of machines is in a profile."""
+"""IAM: what machines and containers may do, as a role of theirs."""
 
 import json
 import time
@@ -10,8 +10,6 @@ from offload.drivers.aws.iam import assumed_by
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.aws.tagging import pairs, tags_of
 
-Policy = Callable[[str], Mapping[str, Any]]
-"""What the role with a given ARN may do."""
 _THERE = ("EntityAlreadyExists",)
 _NONE = ("NoSuchEntity",)
 _UNSEEN = (*_NONE, "AccessDenied")
@@ -21,8 +19,10 @@ _UNKNOWN = ("cannot be found",)
 
 class Role:
     """The role of that name, whether or not it is there. Every method may raise OffloadError.
-    `clients` makes boto3's client of a service.
+    `clients` makes boto3's client of a service, which is who may take the role on.
     """
+
+    service = "ec2.amazonaws.com"
 
     def __init__(
         self, clients: Clients, name: str, pause: Callable[[float], None] = time.sleep
@@ -31,31 +31,33 @@ class Role:
         self._iam = clients("iam")
         self._pause = pause
 
-    def make(self, service: str, tags: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-        """Make it if it is not there, for a service of AWS to take on; its ARN and its tags."""
+    def make(self, policy: Callable[[str], Mapping[str, Any]], tags: Mapping[str, str]) -> str:
+        """Its ARN. Who takes it on may do what the policy of the role with a given ARN says, and
+        nothing else.
+        """
+        assumes = json.dumps(assumed_by(self.service))
         made = self._call(
-            "create_role", _THERE, RoleName=self.name, Tags=pairs(tags),
-            AssumeRolePolicyDocument=json.dumps(assumed_by(service)),
-        )  # fmt: skip
-        role = made.get("Role") or self._call("get_role", RoleName=self.name)["Role"]
-        return str(role["Arn"]), tags if made else tags_of(role)
-
-    def permit(self, policy: Mapping[str, Any], name: str = "own") -> None:
-        """Have it do what the policy says, in place of the last one of that name."""
-        text = json.dumps(policy)
-        self._known("put_role_policy", RoleName=self.name, PolicyName=name, PolicyDocument=text)
+            "create_role", _THERE, RoleName=self.name, AssumeRolePolicyDocument=assumes,
+            Tags=pairs(tags),
+        ) or self._call("get_role", RoleName=self.name)  # fmt: skip
+        arn = str(made["Role"]["Arn"])
+        text = json.dumps(policy(arn))
+        self._known("put_role_policy", RoleName=self.name, PolicyName="own", PolicyDocument=text)
+        return arn
 
     def found(self) -> Iterator[tuple[str, str, Mapping[str, str]]]:
         """What there is of it, in the order to remove it in: its kind, its name and its tags."""
         if said := self._call("get_role", _UNSEEN, RoleName=self.name):
             yield "role", self.name, tags_of(said["Role"])
 
-    def remove(self) -> None:
-        """Remove it; if it is gone already, all the better."""
-        listed = self._call("list_role_policies", _NONE, RoleName=self.name)
+    def remove(self, kind: str) -> None:
+        """Remove what is of that kind; if it is gone already, all the better."""
+        del kind
+        role = {"RoleName": self.name}
+        listed = self._call("list_role_policies", _NONE, **role)
         for policy in listed.get("PolicyNames", ()):
-            self._call("delete_role_policy", _NONE, PolicyName=policy, RoleName=self.name)
-        self._call("delete_role", _NONE, RoleName=self.name)
+            self._call("delete_role_policy", _NONE, PolicyName=policy, **role)
+        self._call("delete_role", _NONE, **role)
 
     def _known(self, operation: str, **asked: Any) -> None:
         patience.call_once_known(self._iam, operation, _UNKNOWN, self._pause, **asked)
@@ -65,27 +67,30 @@ class Role:
 
 
 class InstanceRole(Role):
-    """A role and its instance profile."""
+    """That of machines, which have it by the instance profile of the same name."""
 
-    def make_for_machines(self, policy: Policy, tags: Mapping[str, str]) -> None:
-        """Have machines with the profile do what the policy says, and nothing else."""
-        arn, _ = self.make("ec2.amazonaws.com", tags)
-        self.permit(policy(arn))
+    def make(self, policy: Callable[[str], Mapping[str, Any]], tags: Mapping[str, str]) -> str:
+        """The role and the profile; the ARN of the role."""
+        arn = super().make(policy, tags)
         profile = {"InstanceProfileName": self.name}
         made = self._call(
             "create_instance_profile", _THERE, Tags=pairs(tags), **profile
         ) or self._call("get_instance_profile", InstanceProfileName=self.name)
         if not made["InstanceProfile"]["Roles"]:
             self._known("add_role_to_instance_profile", RoleName=self.name, **profile)
+        return arn
 
     def found(self) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-        """The profile before the role."""
+        """The profile, then the role."""
         if said := self._call("get_instance_profile", _UNSEEN, InstanceProfileName=self.name):
             yield "instance profile", self.name, tags_of(said["InstanceProfile"])
         yield from super().found()
 
-    def remove_profile(self) -> None:
-        """Remove the profile alone; if it is gone already, all the better."""
+    def remove(self, kind: str) -> None:
+        """Remove it; if it is gone already, all the better."""
+        if kind == "role":
+            super().remove(kind)
+            return
         profile = {"InstanceProfileName": self.name}
         self._call("remove_role_from_instance_profile", _NONE, RoleName=self.name, **profile)
         self._call("delete_instance_profile", _NONE, **profile)
