@@ -1,6 +1,6 @@
 """`offload profile`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument
@@ -10,6 +10,11 @@ from offload.cli.parsing import options
 from offload.cli.parsing.pages import App, CommandGroup
 from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 from offload.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from offload.drivers.store.store import Store
 
 
 class ProfileGroup(CommandGroup):
@@ -111,16 +116,22 @@ def run(
         raise typer.Exit(UNAVAILABLE)
 
 
+def _history() -> "AbstractContextManager[Store]":
+    from offload import bootstrap
+    from offload.render import messages
+
+    return bootstrap.context(messages.Messages().hear).history()
+
+
 @app.command("list")
 def list_measurements(as_json: options.AsJson = False) -> None:
     """Show what has been measured, the newest first.
 
     offload profile list
     """
-    from offload import bootstrap
-    from offload.render import messages, profiles
+    from offload.render import profiles
 
-    with bootstrap.context(messages.Messages().hear).history() as store:
+    with _history() as store:
         profiles.listing(store.listing(), as_json=as_json)
 
 
@@ -130,11 +141,10 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 
     offload profile show 3
     """
-    from offload import bootstrap
-    from offload.render import messages, profiles
+    from offload.render import profiles
     from offload.usecases.history import history_io
 
-    with bootstrap.context(messages.Messages().hear).history() as store:
+    with _history() as store:
         found = history_io.measurement(store, number)
     profiles.show([(number, found)], as_json=as_json)
 
@@ -150,11 +160,9 @@ def export(
     Parameters:
         file: File to write; - for standard output.
     """
-    from offload import bootstrap
-    from offload.render import messages
     from offload.usecases.history import history_io
 
-    with bootstrap.context(messages.Messages().hear).history() as store:
+    with _history() as store:
         history_io.export(store, file)
 
 
@@ -170,11 +178,10 @@ def import_measurements(
     Parameters:
         file: JSON as exported, or a CSV table of jobs that you timed.
     """
-    from offload import bootstrap
-    from offload.render import messages, profiles
+    from offload.render import profiles
     from offload.usecases.history import history_io
 
-    with bootstrap.context(messages.Messages().hear).history() as store:
+    with _history() as store:
         added = history_io.import_file(store, file, model)
     profiles.taken_in(*added)
 
@@ -192,12 +199,10 @@ def forget(
         numbers: Numbers from the list.
         everything: All measurements and outcomes of predictions.
     """
-    from offload import bootstrap
-    from offload.render import messages
     from offload.usecases.history import history_io
 
     if bool(numbers) == everything:
         hint = "To see the numbers: offload profile list"
         raise UsageError("Give the numbers to forget, or --all.", hint=hint)
-    with bootstrap.context(messages.Messages().hear).history() as store:
+    with _history() as store:
         typer.echo(f"{history_io.forget(store, numbers or ())} forgotten")

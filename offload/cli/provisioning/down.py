@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument
@@ -12,7 +12,7 @@ from offload.cli.fleet import PLACE as FLEET
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
-from offload.cli.provisioning import clusters, fleets, functions
+from offload.cli.provisioning import clusters
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,22 @@ if TYPE_CHECKING:
     from offload.usecases.provision.teardown import May, Told
 
 _what = options.panel("What to remove")
-_PARTS = {PLACE: ("function", functions.down), FLEET: ("fleet", fleets.down)}
+
+
+def _function(context: "Context", name: str, *how: Any) -> None:
+    from offload.usecases.provision import functions
+
+    meant = name.partition(":")[2] or context.settings.function.rpartition(":")[2]
+    functions.remove(context, meant, *how)
+
+
+def _fleet(context: "Context", name: str, *how: Any) -> None:
+    from offload.usecases.provision import fleets
+
+    fleets.remove(context, name.partition(":")[2] or context.settings.fleet, *how)
+
+
+_PARTS = {PLACE: ("function", _function), FLEET: ("fleet", _fleet)}
 """What `--all` removes besides machines."""
 
 
