@@ -14,12 +14,14 @@ from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.iam import Answer
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.aws.repositories import Repository
+from offload.drivers.host import machine
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
 GONE = (
     *NO_QUEUE, "NoSuchEntity", "RepositoryNotFoundException", "ResourceNotFoundException",
 )  # fmt: skip
 """What AWS says of what is not there."""
+_LOG_THERE = ("ResourceAlreadyExistsException",)
 
 Tags = Mapping[str, str]
 Found = tuple[str, str, Tags]
@@ -62,6 +64,11 @@ class Parts(Asking):
         """The account and region of AWS' standard configuration, or those that are named."""
         return cls(*account.connected(region, profile))
 
+    @classmethod
+    def marks(cls, name: str) -> dict[str, str]:
+        """The tags of everything that belongs to one, and that this computer makes."""
+        return {cls.MARK: name, OWNER: machine.owner()}
+
     def repository(self, name: str, tags: Tags) -> Repository:
         """Where its image belongs, made if it is not there."""
         there = Repository(self._clients, self._title(name))
@@ -84,6 +91,8 @@ class Parts(Asking):
                 self._call("sqs", "delete_queue", fine=GONE, QueueUrl=key)
             case "bucket":
                 Bucket(self._clients, key, self.region).remove()
+            case "log group":
+                self._call("logs", "delete_log_group", fine=GONE, logGroupName=key)
             case "repository":
                 Repository(self._clients, key).remove()
             case _:
@@ -128,6 +137,18 @@ class Parts(Asking):
             yield "bucket", bucket.name, tags or {self.MARK: name}
         if (tags := repository.tags()) is not None:
             yield "repository", repository.name, tags
+
+    def _make_log(self, group: str, tags: Tags, days: int) -> None:
+        self._call("logs", "create_log_group", fine=_LOG_THERE, logGroupName=group, tags=dict(tags))
+        self._call("logs", "put_retention_policy", logGroupName=group, retentionInDays=days)
+
+    def _log(self, group: str) -> Iterator[Found]:
+        listed = self._call("logs", "describe_log_groups", logGroupNamePrefix=group)
+        for each in listed["logGroups"]:
+            if each["logGroupName"] == group:
+                arn = str(each["arn"]).removesuffix(":*")
+                said = self._call("logs", "list_tags_for_resource", resourceArn=arn)
+                yield "log group", group, said.get("tags", {})
 
     def _check(self, kind: str, key: str, name: str, tags: Tags) -> None:
         """Raise UsageError where a part is not ours."""

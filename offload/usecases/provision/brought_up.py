@@ -26,7 +26,7 @@ Connect = Callable[[str | None, str | None], P]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[P]):
+class PartsKind(Generic[P]):
     """Functions, or fleets: what people call one, what removes it (`offload down PLACE:NAME`), how
     it is connected to, what it may be called: at most `longest` characters.
     """

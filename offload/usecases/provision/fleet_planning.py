@@ -28,7 +28,7 @@ _FOR_ONCE = {"name", "region", "profile", "offline"}
 
 
 Connect = brought_up.Connect[FleetParts]
-FLEETS = brought_up.Kind(
+FLEETS = brought_up.PartsKind(
     "fleet", "fleet", FleetParts.connected, re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"), 20
 )
 """Names of buckets end after 63 characters, and account and region are in them too."""

@@ -8,7 +8,7 @@ from offload.domain.events import PhaseBegan
 from offload.domain.machines import FleetInfo, Machine
 from offload.domain.measurements import StartPhase
 from offload.domain.results import Json
-from offload.drivers.aws.fleet.parts import FleetParts, FleetSpec, marks
+from offload.drivers.aws.fleet.parts import FleetParts, FleetSpec
 from offload.drivers.docker.engine import Engine
 from offload.usecases.context import Context
 from offload.usecases.provision import deploy
@@ -25,7 +25,7 @@ def carry_out(plan: FleetPlan, context: Context, engines: Engines = Engine.conne
         OffloadError: it cannot be done.
     """
     options, parts, reporter = plan.options, plan.parts, context.reporter
-    name, tags = options.name, marks(options.name)
+    name, tags = options.name, parts.marks(options.name)
     FLEETS.remember(name, parts, options.profile, context)
     image = options.container_image or _pushed(plan, tags, context, engines)
     reporter.emit(PhaseBegan(StartPhase.CREATE))
@@ -86,7 +86,7 @@ def listed(
     everywhere: bool = False,
     connect: Connect | None = None,
 ) -> list[ListedFleet]:
-    """Every fleet of offload's in these regions, as `Kind.listed` has it."""
+    """Every fleet of offload's in these regions, as `PartsKind.listed` has it."""
 
     def there(parts: FleetParts) -> Iterator[ListedFleet]:
         for info in parts.fleets():

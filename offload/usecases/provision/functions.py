@@ -14,7 +14,7 @@ from offload.domain.measurements import StartPhase
 from offload.domain.prices import CORE_MB, CallPrice
 from offload.domain.results import Json
 from offload.drivers.aws.function.calling import FunctionConfig, FunctionSpec
-from offload.drivers.aws.function.parts import FunctionParts, marks
+from offload.drivers.aws.function.parts import FunctionParts
 from offload.drivers.aws.function.policies import rights
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
@@ -32,7 +32,7 @@ _ARCHS = ("x86_64", "arm64")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
 Connect = brought_up.Connect[FunctionParts]
-FUNCTIONS = brought_up.Kind(
+FUNCTIONS = brought_up.PartsKind(
     "function", "lambda", FunctionParts.connected, re.compile(r"[a-z][a-z0-9-]{1,39}"), 40
 )
 
@@ -116,7 +116,7 @@ def carry_out(
         OffloadError: it cannot be done.
     """
     options, parts, reporter = plan.options, plan.parts, context.reporter
-    name, tags = options.name, marks(options.name)
+    name, tags = options.name, parts.marks(options.name)
     FUNCTIONS.remember(name, parts, options.profile, context)
     with engines() as engine:
         image, arch = _pushed(plan, engine, tags, reporter), engine.arch
@@ -124,7 +124,7 @@ def carry_out(
     bucket, table, queue = parts.bucket(name, tags), None, None
     more: list[dict[str, Any]] = []
     if plan.drop_box:
-        table, queue = parts.drops().table(name, tags), parts.drops().queue(name, tags)
+        table, queue = parts.table(name, tags), parts.queue(name, tags)
         more = rights(bucket, table, queue)
     role = options.role or _own_role(parts, name, tags, more)
     parts.log_group(name, tags)
@@ -132,7 +132,7 @@ def carry_out(
     spec = FunctionSpec(options.memory_mb, TIMEOUT_S, image, arch, role, bucket, rows, queue)
     up = parts.handle(name).deploy(spec, tags)
     if plan.drop_box:
-        parts.drops().told_of(name, bucket)
+        parts.told_of(name, bucket)
     return up
 
 
@@ -174,7 +174,7 @@ def listed(
     everywhere: bool = False,
     connect: Connect | None = None,
 ) -> list[FunctionConfig]:
-    """Every function of offload's in these regions, as `Kind.listed` has it."""
+    """Every function of offload's in these regions, as `PartsKind.listed` has it."""
     found = FUNCTIONS.listed(
         context, regions, profile, FunctionParts.functions, everywhere=everywhere, connect=connect
     )

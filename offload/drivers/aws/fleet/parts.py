@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.machines import IMAGES, OWNER, ROWS, FleetInfo, Machine, Offer, Resource
+from offload.domain.machines import IMAGES, ROWS, FleetInfo, Machine, Offer, Resource
 from offload.drivers.aws import calls, patience
 from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.ec2 import described
@@ -23,10 +23,7 @@ from offload.drivers.aws.fleet.template import Boot
 from offload.drivers.aws.parts import NO_QUEUE, Found, Looks, Parts
 from offload.drivers.aws.repositories import Repository
 from offload.drivers.aws.tagging import tags_of
-from offload.drivers.host import machine
 
-MARK = "offload:fleet"
-"""The tag that everything of a fleet carries; its value is the fleet's name."""
 _KEPT_DAYS = 7
 _DAY_S = 86400
 _HIDDEN_S, _MOST_RECEIVES = 60, 20
@@ -64,15 +61,10 @@ def called(name: str) -> str:
     return f"offload-fleet-{name}"
 
 
-def marks(name: str) -> dict[str, str]:
-    """The tags of everything that belongs to a fleet, and that this computer makes."""
-    return {MARK: name, OWNER: machine.owner()}
-
-
 class FleetParts(Parts):
     """Those of fleets in one account and region."""
 
-    MARK, COMMAND, BUCKET = MARK, "fleet", called("").rstrip("-")
+    MARK, COMMAND, BUCKET = "offload:fleet", "fleet", "offload-fleet"
 
     def info(self, name: str) -> FleetInfo | None:
         """What a fleet says that it is; None if there is none, or it was not completed.
@@ -98,12 +90,12 @@ class FleetParts(Parts):
 
     def fleets(self) -> list[FleetInfo]:
         """Every fleet that says what it is."""
-        asked = {"Filters": [{"Name": "tag-key", "Values": [MARK]}]}
+        asked = {"Filters": [{"Name": "tag-key", "Values": [self.MARK]}]}
         groups = calls.each(
             self._clients("autoscaling"), "describe_auto_scaling_groups", "AutoScalingGroups",
             **asked,
         )  # fmt: skip
-        names = sorted(tags_of(group)[MARK] for group in groups)
+        names = sorted(tags_of(group)[self.MARK] for group in groups)
         return [info for name in names if (info := self._said(name)) is not None]
 
     def machines(self, name: str) -> list[Machine]:
@@ -224,3 +216,6 @@ class FleetParts(Parts):
     def _role(self, name: str) -> InstanceRole:
         # Roles are of all regions.
         return InstanceRole(self._clients, f"{called(name)}-{self.region}", self._pause)
+
+
+marks = FleetParts.marks

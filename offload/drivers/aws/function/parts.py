@@ -7,20 +7,24 @@ is not ours. Every method may raise OffloadError: AWS refuses, with a reason.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from offload.domain.machines import OWNER, Resource
-from offload.drivers.aws import calls
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.machines import Resource
+from offload.drivers.aws import calls, patience
 from offload.drivers.aws.fleet.roles import Role
 from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig, described
-from offload.drivers.aws.function.drop_parts import DropParts
+from offload.drivers.aws.function.drops import DROPPED, KEYS
 from offload.drivers.aws.function.policies import looks, writes_log
 from offload.drivers.aws.parts import GONE, Found, Looks, Parts
-from offload.drivers.host import machine
+from offload.drivers.aws.tagging import pairs, tags_of
 
-MARK = "offload:function"
-"""The tag that everything of a function carries; its value is the function's name."""
-_THERE = ("ResourceAlreadyExistsException",)
 _KEPT_DAYS = 7
 _STAGED_DAYS = 1
+_TRIES, _LOOK_S = 60, 1.0
+_KEPT_S = str(14 * 86400)
+"""How long the queue keeps what failed: as long as it may."""
+_UNKNOWN = ("Unable to validate",)
+"""What S3 says as long as it does not know that it may call the function."""
+_SAID_ALREADY = ["ResourceConflictException"]
 
 
 class _FunctionRole(Role):
@@ -30,7 +34,7 @@ class _FunctionRole(Role):
 class FunctionParts(Parts):
     """Those of functions in one account and region."""
 
-    MARK, COMMAND, BUCKET = MARK, "lambda", "offload"
+    MARK, COMMAND, BUCKET = "offload:function", "lambda", "offload"
 
     def function(self, name: str) -> FunctionConfig | None:
         """The function as it is, if it is there.
@@ -56,10 +60,6 @@ class FunctionParts(Parts):
         """The function of that name, whether or not it is there."""
         return AwsFunction(self._clients, name, self.region, self._pause)
 
-    def drops(self) -> DropParts:
-        """What drop boxes take besides."""
-        return DropParts(self._clients, self._pause)
-
     def role(
         self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
     ) -> str:
@@ -76,9 +76,7 @@ class FunctionParts(Parts):
 
     def log_group(self, name: str, tags: Mapping[str, str]) -> None:
         """Where the function's log belongs, kept for a week."""
-        group = _log_group(name)
-        self._call("logs", "create_log_group", fine=_THERE, logGroupName=group, tags=dict(tags))
-        self._call("logs", "put_retention_policy", logGroupName=group, retentionInDays=_KEPT_DAYS)
+        self._make_log(_log_group(name), tags, _KEPT_DAYS)
 
     def bucket(self, name: str, tags: Mapping[str, str]) -> str:
         """Where pictures that are too large for a call may wait, for a day at most: private, and
@@ -88,6 +86,49 @@ class FunctionParts(Parts):
         bucket.make(tags, _STAGED_DAYS)
         return bucket.name
 
+    def table(self, name: str, tags: Mapping[str, str]) -> str:
+        """The ARN of the table for rows, billed by the request; made if it is not there."""
+        self._call(
+            "dynamodb", "create_table", fine=["ResourceInUseException"], TableName=name,
+            BillingMode="PAY_PER_REQUEST", Tags=pairs(tags),
+            KeySchema=[{"AttributeName": k, "KeyType": v} for k, v in KEYS.items()],
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in KEYS],
+        )  # fmt: skip
+        for _ in range(_TRIES):
+            there = self._call("dynamodb", "describe_table", TableName=name)["Table"]
+            if there["TableStatus"] == "ACTIVE":
+                return str(there["TableArn"])
+            self._pause(_LOOK_S)
+        raise PlaceUnavailable(f"The table {name} does not come up.", hint="The same command again")
+
+    def queue(self, name: str, tags: Mapping[str, str]) -> str:
+        """The ARN of the queue for what failed; made if it is not there."""
+        kept = {"MessageRetentionPeriod": _KEPT_S}
+        made = self._call("sqs", "create_queue", QueueName=name, Attributes=kept, tags=dict(tags))
+        asked = {"QueueUrl": made["QueueUrl"], "AttributeNames": ["QueueArn"]}
+        return str(self._call("sqs", "get_queue_attributes", **asked)["Attributes"]["QueueArn"])
+
+    def told_of(self, name: str, bucket: str) -> None:
+        """Have S3 tell the function of each picture that is dropped into its bucket."""
+        account_id = self._call("sts", "get_caller_identity")["Account"]
+        function = self._call("lambda", "get_function", FunctionName=name)["Configuration"]
+        arn = str(function["FunctionArn"])
+        self._call(
+            "lambda", "add_permission", fine=_SAID_ALREADY, FunctionName=name, StatementId="s3",
+            Action="lambda:InvokeFunction", Principal="s3.amazonaws.com",
+            SourceArn=f"arn:{arn.split(':')[1]}:s3:::{bucket}", SourceAccount=account_id,
+        )  # fmt: skip
+        rule = {"Name": "prefix", "Value": DROPPED}
+        told = {
+            "LambdaFunctionArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [rule]}},
+        }
+        patience.call_once_known(
+            self._clients("s3"), "put_bucket_notification_configuration", _UNKNOWN, self._pause,
+            Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [told]},
+        )  # fmt: skip
+
     def _title(self, name: str) -> str:
         return name
 
@@ -95,17 +136,16 @@ class FunctionParts(Parts):
         found = self._call("lambda", "get_function", fine=GONE, FunctionName=name)
         if found:
             yield "function", name, found.get("Tags", {})
-        group = _log_group(name)
-        for each in self._call("logs", "describe_log_groups", logGroupNamePrefix=group)[
-            "logGroups"
-        ]:
-            if each["logGroupName"] == group:
-                arn = each["arn"].removesuffix(":*")
-                said = self._call("logs", "list_tags_for_resource", resourceArn=arn)
-                yield "log group", group, said.get("tags", {})
+        yield from self._log(_log_group(name))
         yield from self._role(name).found()
         yield from self._kept(name)
-        yield from self.drops().found(name)
+        if table := self._call("dynamodb", "describe_table", fine=GONE, TableName=name):
+            arn = table["Table"]["TableArn"]
+            said = self._call("dynamodb", "list_tags_of_resource", ResourceArn=arn)
+            yield "table", name, tags_of(said)
+        if queue := self._call("sqs", "get_queue_url", fine=GONE, QueueName=name):
+            url = queue["QueueUrl"]
+            yield "queue", url, self._call("sqs", "list_queue_tags", QueueUrl=url).get("Tags", {})
 
     def _looks(self, name: str) -> Looks:
         return looks(name)
@@ -115,8 +155,6 @@ class FunctionParts(Parts):
         match resource.kind:
             case "function":
                 self._call("lambda", "delete_function", fine=GONE, FunctionName=key)
-            case "log group":
-                self._call("logs", "delete_log_group", fine=GONE, logGroupName=key)
             case "role":
                 _FunctionRole(self._clients, key).remove(resource.kind)
             case "table":
@@ -125,11 +163,6 @@ class FunctionParts(Parts):
     def _role(self, name: str) -> Role:
         # Roles are of all regions.
         return _FunctionRole(self._clients, f"{name}-{self.region}", self._pause)
-
-
-def marks(name: str) -> dict[str, str]:
-    """The tags of everything that belongs to a function, and that this computer makes."""
-    return {MARK: name, OWNER: machine.owner()}
 
 
 def _log_group(name: str) -> str:
