@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
 from offload.domain.errors import ImageError
-from offload.drivers.aws import calls
+from offload.drivers.aws import calls, patience
 from offload.drivers.aws.lookup import Clients
 from offload.drivers.aws.parts import Asking
 from offload.drivers.images import image_files
@@ -144,18 +145,10 @@ class DropBox(Asking):
     def failures(self) -> Iterator[Failure]:
         """What the function did not get done, however often it was told; each picture once."""
         url = self._call("sqs", "get_queue_url", QueueName=self._queue)["QueueUrl"]
-        asked = {"MaxNumberOfMessages": _MOST_MESSAGES, "VisibilityTimeout": 30}
-        seen: set[str] = set()
-        while True:
-            found = self._call(
-                "sqs", "receive_message", QueueUrl=url, MessageAttributeNames=["All"], **asked
-            ).get("Messages", ())
-            fresh = [message for message in found if message["MessageId"] not in seen]
-            for message in fresh:
-                seen.add(message["MessageId"])
-                said = {k: v["StringValue"] for k, v in message["MessageAttributes"].items()}
-                why, request = said.get("ErrorMessage", ""), said.get("RequestID", "")
-                for drop in _told(message["Body"]):
-                    yield Failure(drop.path, why, request)
-            if not fresh:
-                return
+        receive = partial(
+            self._call, "sqs", "receive_message", QueueUrl=url, MessageAttributeNames=["All"],
+            MaxNumberOfMessages=_MOST_MESSAGES, VisibilityTimeout=30,
+        )  # fmt: skip
+        for body, said in patience.each_once(receive):
+            for drop in _told(body):
+                yield Failure(drop.path, said.get("ErrorMessage", ""), said.get("RequestID", ""))
