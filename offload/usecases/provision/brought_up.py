@@ -27,11 +27,12 @@ Connect = Callable[[str | None, str | None], P]
 
 @dataclass(frozen=True, slots=True)
 class PartsKind(Generic[P]):
-    """Functions, or fleets: what people call one, what removes it (`offload down PLACE:NAME`), how
-    it is connected to, what it may be called: at most `longest` characters.
+    """Functions, or fleets: what people call one and several, what removes one (`offload down
+    PLACE:NAME`), how they are connected to, and names of up to `longest` characters.
     """
 
     noun: str
+    several: str
     place: str
     connect: Connect[P]
     names: re.Pattern[str]
@@ -48,7 +49,7 @@ class PartsKind(Generic[P]):
 
     def folder(self, context: Context) -> str:
         """Where this computer remembers those that it brought up."""
-        return os.path.join(context.settings.data, f"{self.noun}s")
+        return os.path.join(context.settings.data, self.several)
 
     def remember(self, name: str, parts: P, profile: str | None, context: Context) -> None:
         """Know of it from now on."""
@@ -101,7 +102,7 @@ class PartsKind(Generic[P]):
             answers = each_region(at, lambda one: list(there(connect(*one))), context)
             return [each for some in answers for each in some]
         except OffloadError as error:
-            context.reporter.warn(f"{self.noun.capitalize()}s are not listed: {error}")
+            context.reporter.warn(f"{self.several.capitalize()} are not listed: {error}")
             return []
 
     def permissions(

@@ -29,8 +29,9 @@ _FOR_ONCE = {"name", "region", "profile", "offline"}
 
 Connect = brought_up.Connect[FleetParts]
 FLEETS = brought_up.PartsKind(
-    "fleet", "fleet", FleetParts.connected, re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"), 20
-)
+    "fleet", "fleets", "fleet", FleetParts.connected,
+    re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"), 20,
+)  # fmt: skip
 """Names of buckets end after 63 characters, and account and region are in them too."""
 
 

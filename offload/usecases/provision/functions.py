@@ -33,8 +33,9 @@ _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
 Connect = brought_up.Connect[FunctionParts]
 FUNCTIONS = brought_up.PartsKind(
-    "function", "lambda", FunctionParts.connected, re.compile(r"[a-z][a-z0-9-]{1,39}"), 40
-)
+    "function", "functions", "lambda", FunctionParts.connected,
+    re.compile(r"[a-z][a-z0-9-]{1,39}"), 40,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
