@@ -49,7 +49,7 @@ class Parts(Asking):
     MARK: ClassVar[str]
     """The tag that each carries; its value is the name of the function or fleet."""
     COMMAND: ClassVar[str]
-    """What brings one up: `offload provision COMMAND`."""
+    """What brings one up: `offload COMMAND`."""
     BUCKET: ClassVar[str]
     """What its bucket's name begins with."""
 
@@ -155,5 +155,5 @@ class Parts(Asking):
         if tags.get(self.MARK) != name:
             raise UsageError(
                 f"There is a {kind} {key} in {self.region} that offload did not make.",
-                hint=f"For another name: offload provision {self.COMMAND} --name NAME",
+                hint=f"For another name: offload {self.COMMAND} --name NAME",
             )

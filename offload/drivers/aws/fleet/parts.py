@@ -64,7 +64,7 @@ def called(name: str) -> str:
 class FleetParts(Parts):
     """Those of fleets in one account and region."""
 
-    MARK, COMMAND, BUCKET = "offload:fleet", "fleet", "offload-fleet"
+    MARK, COMMAND, BUCKET = "offload:fleet", "provision fleet", "offload-fleet"
 
     def info(self, name: str) -> FleetInfo | None:
         """What a fleet says that it is; None if there is none, or it was not completed.

@@ -34,7 +34,7 @@ class _FunctionRole(Role):
 class FunctionParts(Parts):
     """Those of functions in one account and region."""
 
-    MARK, COMMAND, BUCKET = "offload:function", "lambda", "offload"
+    MARK, COMMAND, BUCKET = "offload:function", "provision lambda", "offload"
 
     def function(self, name: str) -> FunctionConfig | None:
         """The function as it is, if it is there.
