@@ -131,12 +131,16 @@ class Parts(Asking):
 
     def _kept(self, name: str) -> Iterator[Found]:
         """Its bucket and its repository."""
-        bucket, repository = self._bucket(name), Repository(self._clients, self._title(name))
+        bucket = self._bucket(name)
         if (tags := bucket.tags()) is not None:
             # Tagged after it was made; no other is called so.
             yield "bucket", bucket.name, tags or {self.MARK: name}
-        if (tags := repository.tags()) is not None:
-            yield "repository", repository.name, tags
+        yield from self._image(name)
+
+    def _image(self, name: str) -> Iterator[Found]:
+        title = self._title(name)
+        if (tags := Repository(self._clients, title).tags()) is not None:
+            yield "repository", title, tags
 
     def _make_log(self, group: str, tags: Tags, days: int) -> None:
         self._call("logs", "create_log_group", fine=_LOG_THERE, logGroupName=group, tags=dict(tags))
