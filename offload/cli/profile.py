@@ -1,6 +1,6 @@
 """`offload profile`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer import Argument
@@ -10,11 +10,6 @@ from offload.cli.parsing import options
 from offload.cli.parsing.pages import App, CommandGroup
 from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 from offload.domain.errors import UsageError
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from offload.drivers.store.store import Store
 
 
 class ProfileGroup(CommandGroup):
@@ -116,22 +111,16 @@ def run(
         raise typer.Exit(UNAVAILABLE)
 
 
-def _history() -> "AbstractContextManager[Store]":
-    from offload import bootstrap
-    from offload.render import messages
-
-    return bootstrap.context(messages.Messages().hear).history()
-
-
 @app.command("list")
 def list_measurements(as_json: options.AsJson = False) -> None:
     """Show what has been measured, the newest first.
 
     offload profile list
     """
-    from offload.render import profiles
+    from offload import bootstrap
+    from offload.render import messages, profiles
 
-    with _history() as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         profiles.listing(store.listing(), as_json=as_json)
 
 
@@ -141,10 +130,11 @@ def show(number: Id, as_json: options.AsJson = False) -> None:
 
     offload profile show 3
     """
-    from offload.render import profiles
+    from offload import bootstrap
+    from offload.render import messages, profiles
     from offload.usecases.history import history_io
 
-    with _history() as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         found = history_io.measurement(store, number)
     profiles.show([(number, found)], as_json=as_json)
 
@@ -160,9 +150,11 @@ def export(
     Parameters:
         file: File to write; - for standard output.
     """
+    from offload import bootstrap
+    from offload.render import messages
     from offload.usecases.history import history_io
 
-    with _history() as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         history_io.export(store, file)
 
 
@@ -178,10 +170,11 @@ def import_measurements(
     Parameters:
         file: JSON as exported, or a CSV table of jobs that you timed.
     """
-    from offload.render import profiles
+    from offload import bootstrap
+    from offload.render import messages, profiles
     from offload.usecases.history import history_io
 
-    with _history() as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         added = history_io.import_file(store, file, model)
     profiles.taken_in(*added)
 
@@ -199,10 +192,12 @@ def forget(
         numbers: Numbers from the list.
         everything: All measurements and outcomes of predictions.
     """
+    from offload import bootstrap
+    from offload.render import messages
     from offload.usecases.history import history_io
 
     if bool(numbers) == everything:
         hint = "To see the numbers: offload profile list"
         raise UsageError("Give the numbers to forget, or --all.", hint=hint)
-    with _history() as store:
+    with bootstrap.context(messages.Messages().hear).history() as store:
         typer.echo(f"{history_io.forget(store, numbers or ())} forgotten")

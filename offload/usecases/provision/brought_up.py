@@ -85,22 +85,29 @@ class PartsKind(Generic[P]):
 
     def listed(
         self,
+        there: Callable[[P], Iterable[tuple[str, T]]],
         context: Context,
         regions: Sequence[str],
         profile: str | None,
-        there: Callable[[P], Iterable[T]],
         *,
         everywhere: bool = False,
         connect: Connect[P] | None = None,
     ) -> list[T]:
-        """What is `there` in these regions; without regions in the one that is configured, and
-        where this computer brought some up. Where they may not be listed, that is said.
+        """Those in these regions, as `there` gives them with their names; without regions in the
+        one that is configured, and where this computer brought some up. Where they may not be
+        listed, that is said.
         """
-        connect = connect or self.connect
+
+        def named(one: tuple[str, str | None]) -> list[tuple[tuple[str, str], T]]:
+            parts = (connect or self.connect)(*one)
+            return [((name, parts.region), each) for name, each in there(parts)]
+
+        look = regions, profile, connect or self.connect, everywhere
         try:
-            at = where(self.known(context), context, regions, profile, connect, everywhere)
-            answers = each_region(at, lambda one: list(there(connect(*one))), context)
-            return [each for some in answers for each in some]
+            at = where(self.known(context), context, *look)
+            # Two profiles may be of one account.
+            found = {key: each for some in each_region(at, named, context) for key, each in some}
+            return [found[key] for key in sorted(found)]
         except OffloadError as error:
             context.reporter.warn(f"{self.several.capitalize()} are not listed: {error}")
             return []

@@ -1,6 +1,6 @@
 """A fleet brought up and taken down: what there is stays, what lacks is made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -78,24 +78,13 @@ class ListedFleet:
     machines: tuple[ListedMachine, ...]
 
 
-def listed(
-    context: Context,
-    regions: Sequence[str],
-    profile: str | None,
-    *,
-    everywhere: bool = False,
-    connect: Connect | None = None,
-) -> list[ListedFleet]:
-    """Every fleet of offload's in these regions, as `PartsKind.listed` has it."""
+def _there(parts: FleetParts) -> Iterator[tuple[str, ListedFleet]]:
+    for info in parts.fleets():
+        machines = tuple(_row(each, info) for each in parts.machines(info.name))
+        yield info.name, ListedFleet(info, machines)
 
-    def there(parts: FleetParts) -> Iterator[ListedFleet]:
-        for info in parts.fleets():
-            yield ListedFleet(info, tuple(_row(each, info) for each in parts.machines(info.name)))
 
-    found = FLEETS.listed(context, regions, profile, there, everywhere=everywhere, connect=connect)
-    # Two profiles may be of one account.
-    by_name = {(each.info.name, each.info.region): each for each in found}
-    return [by_name[key] for key in sorted(by_name)]
+listed = partial(FLEETS.listed, _there)
 
 
 def _row(machine: Machine, info: FleetInfo) -> ListedMachine:

@@ -1,7 +1,7 @@
 """A function of AWS Lambda brought up and taken down: what there is stays, what lacks is made."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -167,20 +167,11 @@ remove = FUNCTIONS.remove
 known = FUNCTIONS.known
 
 
-def listed(
-    context: Context,
-    regions: Sequence[str],
-    profile: str | None,
-    *,
-    everywhere: bool = False,
-    connect: Connect | None = None,
-) -> list[FunctionConfig]:
-    """Every function of offload's in these regions, as `PartsKind.listed` has it."""
-    found = FUNCTIONS.listed(
-        context, regions, profile, FunctionParts.functions, everywhere=everywhere, connect=connect
-    )
-    ordered = sorted(found, key=lambda each: (each.name, each.region))
-    return list(dict.fromkeys(ordered))  # two profiles may be of one account
+def _there(parts: FunctionParts) -> Iterator[tuple[str, FunctionConfig]]:
+    return ((each.name, each) for each in parts.functions())
+
+
+listed = partial(FUNCTIONS.listed, _there)
 
 
 def permissions(
