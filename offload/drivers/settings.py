@@ -89,6 +89,11 @@ class Settings:
         return os.path.join(self.data, "fleets")
 
     @property
+    def batch_parts_path(self) -> str:
+        """The folder of what is known of batches for which parts were brought up in a cloud."""
+        return os.path.join(self.data, "batch-parts")
+
+    @property
     def models_path(self) -> str:
         """The folder of downloaded models."""
         return os.path.join(self.cache, "models")

@@ -5,7 +5,7 @@ object under the batch's output, written where there is none yet, so a shard may
 and is never lost.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -66,7 +66,8 @@ class EngineConfig:
     """Everything an engine may be made of; None where it decides.
 
     `address` is where a cluster listens, `workers` how many shards are worked on at a time, `most`
-    up to how many machines may come; `cpus` is what one worker uses.
+    up to how many machines may come; `cpus` is what one worker uses. `region` and `profile` are
+    those of a cloud's account.
     """
 
     settings: Settings
@@ -79,6 +80,7 @@ class EngineConfig:
     most: int | None = None
     is_spot: bool = False
     region: str | None = None
+    profile: str | None = None
 
 
 class EngineSession(Protocol):
@@ -113,6 +115,19 @@ class Engine(Protocol):
             PlaceUnavailable: nothing answers there.
             UsageError: its workers have another version of offload or of the engine.
         """
+
+
+class LastingEngine(Engine, Protocol):
+    """One whose jobs go on without this process (`EngineTraits.survives`); `name` is a Job's."""
+
+    def status(self, name: str) -> Iterator[str]:
+        """A line for each job that has not ended, and why it waits."""
+
+    def logs(self, name: str) -> Iterator[str]:
+        """Every line that the workers of a batch logged."""
+
+    def cancel(self, name: str) -> int:
+        """End all jobs of a batch; how many there were."""
 
 
 @dataclass(frozen=True, slots=True)
