@@ -113,12 +113,12 @@ def planned(
     model = source.chosen(options.model or context.settings.model, context.hub, None)
     image = None if options.container_image else image_of(model, "aws")
     cloud = context.clouds(parts.region, options.profile)
-    offers = _offers(options, cloud)
+    offers = offers_for(options, cloud)
     if before is None:
         checked = (offers[0], cloud, context, options.profile)
         planning.check_allowed(*checked, offline=options.offline)
-    costs = tuple(_cost(each, options, context) for each in offers)
-    most = _most(options, offers[0], cloud)
+    costs = tuple(cost_of(each, options, context) for each in offers)
+    most = most_of(options, offers[0], cloud)
     kept = {key: value for key, value in asked.items() if key not in _FOR_ONCE}
     return FleetPlan(options, parts.region, model, image, offers, costs, most, before, kept, parts)
 
@@ -134,7 +134,7 @@ def _lasting(last: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return asked | {"model": planning.lasting(asked.get("model"))}
 
 
-def _offers(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
+def offers_for(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
     """What there is of each type that is named: machines that are alike, as one image and one
     number of cores are for all.
     """
@@ -154,7 +154,7 @@ def _offers(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
     return offers
 
 
-def _cost(offer: Offer, options: FleetOptions, context: Context) -> Billing:
+def cost_of(offer: Offer, options: FleetOptions, context: Context) -> Billing:
     """What an hour of one costs, address and disk included; at spot prices, at most."""
     if options.price_usd_per_h is not None:
         return Billing(options.price_usd_per_h, "set by hand", disk_gb=offer.disk_gb)
@@ -166,7 +166,7 @@ def _cost(offer: Offer, options: FleetOptions, context: Context) -> Billing:
     )  # fmt: skip
 
 
-def _most(options: FleetOptions, offer: Offer, cloud: Cloud) -> int:
+def most_of(options: FleetOptions, offer: Offer, cloud: Cloud) -> int:
     """How many machines there may be, which the account's quota allows as far as it is known."""
     spec, vcpus = offer.spec, offer.vcpus
     quota = lookup.quota(cloud.clients, spec.instance_type, spot=spec.spot)

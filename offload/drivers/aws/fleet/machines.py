@@ -44,7 +44,7 @@ class MachineParts(Asking):
 
     def security_group(self, vpc: str, tags: Mapping[str, str]) -> str:
         """The id of the security group in a network that lets nothing in, made if there is none."""
-        for there in self._security_groups(vpc):
+        for there in self.security_groups(vpc):
             return str(there["GroupId"])
         made = self._call(
             "ec2", "create_security_group", GroupName=self.title, VpcId=vpc,
@@ -151,7 +151,7 @@ class MachineParts(Asking):
             yield "group of machines", self.title, tags_of(group)
         if (template := self._template()) is not None:
             yield "launch template", str(template["LaunchTemplateId"]), tags_of(template)
-        for each in self._security_groups():
+        for each in self.security_groups():
             yield "security group", str(each["GroupId"]), tags_of(each)
 
     def remove(self, kind: str, key: str) -> None:
@@ -209,7 +209,8 @@ class MachineParts(Asking):
         found = self._call("ec2", "describe_launch_templates", fine=_NO_TEMPLATE, **names)
         return next(iter(found.get("LaunchTemplates", ())), None)
 
-    def _security_groups(self, vpc: str | None = None) -> Iterator[dict[str, Any]]:
+    def security_groups(self, vpc: str | None = None) -> Iterator[dict[str, Any]]:
+        """Its security groups in a network, or all, as EC2 describes them."""
         wanted = {"group-name": self.title} | ({"vpc-id": vpc} if vpc else {})
         filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
         ec2 = self._clients("ec2")

@@ -94,3 +94,9 @@ class InstanceRole(Role):
         profile = {"InstanceProfileName": self.name}
         self._call("remove_role_from_instance_profile", _NONE, RoleName=self.name, **profile)
         self._call("delete_instance_profile", _NONE, **profile)
+
+
+class TaskRole(Role):
+    """That of containers which ECS runs."""
+
+    service = "ecs-tasks.amazonaws.com"

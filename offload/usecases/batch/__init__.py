@@ -1,0 +1,1 @@
+"""A batch: many images of a store, cut into shards."""
