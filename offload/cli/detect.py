@@ -196,7 +196,7 @@ def _carry_out(
         said.append(detections.left_off(run, request))
     if say.verbose:
         said += detections.details(run, request.out, outcome)
-    say.summary(said)
+    say.lines(said)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not run.complete:

@@ -23,11 +23,11 @@ def doctor(
         offload doctor
         offload doctor aws --region eu-central-1
 
-    With aws: credentials, region, quota, and which permissions are missing, of functions and fleets
-    those to look for them. Nothing is created.
+    With aws: credentials, region, quota, and which permissions are missing, of functions,
+    fleets and batches those to look for them. Nothing is created.
 
     Parameters:
-        what: Check what machines, functions and fleets on AWS need.
+        what: Check what machines, functions, fleets and batches on AWS need.
         subnet: Subnet of the machine. [default: any of the default network]
         policy: Only print the least IAM policy that renting needs.
     """
@@ -38,6 +38,7 @@ def doctor(
     from offload.drivers.aws import iam
     from offload.render import tables
     from offload.usecases import doctor
+    from offload.usecases.batch import aws_parts
     from offload.usecases.provision import cloud_diagnosis, fleets, functions
 
     typed = any(is_typed(ctx, name) for name in ("region", "profile", "subnet", "policy"))
@@ -55,6 +56,7 @@ def doctor(
     if found["credentials"]:
         found["functions"] = functions.permissions(context, region, profile)
         found["fleets"] = fleets.permissions(context, region, profile)
+        found["batches"] = aws_parts.permissions(region, profile)
     tables.facts(found, as_json=as_json)
     if missing is not None:
         raise missing

@@ -36,6 +36,13 @@ class StartState(StrEnum):
     ABSENT = "new"
 
 
+SENDING = frozenset({
+    "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side", "upload_quality",
+    "strip_metadata",
+})  # fmt: skip
+"""The options of places that images are sent to."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceTraits:
     """What the rest of the program must know of a place. What is not stated is the careful answer:

@@ -79,16 +79,6 @@ class Settings:
         return os.path.join(self.data, "machines")
 
     @property
-    def functions_path(self) -> str:
-        """The folder of what is known of functions that were brought up here."""
-        return os.path.join(self.data, "functions")
-
-    @property
-    def fleets_path(self) -> str:
-        """The folder of what is known of fleets that were brought up here."""
-        return os.path.join(self.data, "fleets")
-
-    @property
     def batches_path(self) -> str:
         """The folder of what is known of batches that were begun here."""
         return os.path.join(self.data, "batches")

@@ -66,7 +66,8 @@ class EngineConfig:
     """Everything an engine may be made of; None where it decides.
 
     `address` is where a cluster listens, `workers` how many shards are worked on at a time, `most`
-    up to how many machines may come; `cpus` is what one worker uses.
+    up to how many machines may come; `cpus` is what one worker uses. `region` and `profile` are
+    those of a cloud's account.
     """
 
     settings: Settings
@@ -79,6 +80,7 @@ class EngineConfig:
     most: int | None = None
     is_spot: bool = False
     region: str | None = None
+    profile: str | None = None
 
 
 class EngineSession(Protocol):

@@ -9,10 +9,10 @@ from functools import cached_property
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
 from offload.domain.measurements import StartPhase
-from offload.domain.places import CALLS, PlaceTraits, StartState
+from offload.domain.places import CALLS, SENDING, PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.domain.timing import Clock, Durations
-from offload.domain.vision import Detection, Detections, Image, Selection
+from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig
 from offload.providers.config import PlaceConfig
 from offload.service import wire
@@ -28,12 +28,9 @@ TRAITS = PlaceTraits(
     by_call=True,
     has_own_model=True,
     start_states=(StartState.WARM, StartState.COLD),
-    options=frozenset({
-        "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",
-        "upload_quality", "strip_metadata",
-    }),
+    options=SENDING,
     simplicity=3,
-)  # fmt: skip
+)
 
 _HINT = "To bring one up that fits: offload provision lambda"
 
@@ -181,20 +178,13 @@ class FunctionSession:
         answer = _read(reply)
         if answer.model_sha256 != self.model.sha256:
             raise PlaceUnavailable(f"The function {self._about.name} has another model now.")
-        theirs, init_s = answer.durations, reply.init_s or 0.0
-        busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
-        durations = Durations(
+        way = Durations(
             prepare_s=prepare_s,
             upload_wait_s=wait_s,
-            upload_s=max(0.0, staged_s + wall_s - init_s - busy_s),
-            init_s=init_s,
-            queue_s=theirs.queue_s,
-            decode_s=theirs.decode_s,
-            infer_s=theirs.infer_s,
+            upload_s=staged_s + wall_s,
+            init_s=reply.init_s or 0.0,
         )
-        width, height = size or (answer.width, answer.height)
-        found = tuple(Detection(d.label, d.id, d.score, d.box) for d in answer.detections)
-        return Detections(found, width, height, durations, len(data))
+        return answer.detected(size, len(data), way)
 
     def probe(self, payload: bytes) -> float:
         """Seconds of a call with as many bytes, which are a third more on the way."""

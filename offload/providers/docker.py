@@ -17,7 +17,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.events import Built
 from offload.domain.measurements import StartPhase
-from offload.domain.places import PlaceTraits, StartState
+from offload.domain.places import SENDING, PlaceTraits, StartState
 from offload.domain.vision import MAX_FILE_BYTES
 from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
 from offload.drivers.docker.engine import Engine, RunningContainer
@@ -43,11 +43,10 @@ TRAITS = PlaceTraits(
     uses_link=False,
     rented=False,
     start_states=(StartState.COLD, StartState.WARM),
-    options=frozenset({
+    options=SENDING | {
         "container_image", "cpus", "memory", "replicas", "keep_as", "keep", "labels", "workers",
-        "threads", "concurrency", "timeout_s", "max_retries", "fallback", "upload_max_side",
-        "upload_quality", "strip_metadata", "deadline_s",
-    }),
+        "threads", "deadline_s",
+    },
     simplicity=1,
 )  # fmt: skip
 

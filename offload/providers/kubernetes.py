@@ -9,11 +9,11 @@ from functools import partial
 from offload.costmodel.dollars import Billing
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 from offload.domain.machines import SERVER_PORT
-from offload.domain.places import PlaceTraits, StartState
+from offload.domain.places import SENDING, PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.domain.results import Json
 from offload.drivers.kubernetes import manifests, stream
-from offload.drivers.kubernetes.cluster import MANAGER, Cluster, below
+from offload.drivers.kubernetes.cluster import MANAGER, Cluster, below, deployment_path
 from offload.drivers.kubernetes.rollout import Rollout, is_ready
 from offload.providers.config import Endpoint, Endpoints, PlaceConfig
 
@@ -25,12 +25,9 @@ TRAITS = PlaceTraits(
     has_own_model=True,
     has_prior=False,
     start_states=(StartState.WARM, StartState.COLD),
-    options=frozenset({
-        "replicas", "cpus", "concurrency", "timeout_s", "max_retries", "fallback",
-        "upload_max_side", "upload_quality", "strip_metadata",
-    }),
+    options=SENDING | {"replicas", "cpus"},
     simplicity=4,
-)  # fmt: skip
+)
 
 _LOOK_S = 1.0
 """How often pods are looked for: five times while one that is to end still answers."""
@@ -53,7 +50,7 @@ def open(config: PlaceConfig, model: Model | None) -> Iterator[Endpoints]:  # no
         deployment = found(cluster, namespace, name)
         rollout = Rollout(cluster, namespace, name, config.clock)
         if change := _change(config, deployment):
-            cluster.patch(path_of(namespace, name), change)
+            cluster.patch(deployment_path(namespace, name), change)
             rollout.wait()
             deployment = found(cluster, namespace, name)
         pods = Pods(rollout, _template(cluster, deployment))
@@ -83,18 +80,13 @@ def named(text: str) -> tuple[str, str]:
     return namespace, name or MANAGER
 
 
-def path_of(namespace: str, name: str) -> str:
-    """Where the API server has a deployment."""
-    return f"{below('apps/v1', 'Deployment', namespace)}/{name}"
-
-
 def found(cluster: Cluster, namespace: str, name: str) -> Json:
     """The deployment.
 
     Raises:
         PlaceUnavailable: there is none, or it is not ours.
     """
-    deployment = cluster.get(path_of(namespace, name))
+    deployment = cluster.get(deployment_path(namespace, name))
     labels = deployment["metadata"].get("labels") or {} if deployment else {}
     if deployment is None or not manifests.labels_of(name).items() <= labels.items():
         raise PlaceUnavailable(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from offload.domain.errors import UsageError
-from offload.domain.places import PlaceTraits, StartState
+from offload.domain.places import SENDING, PlaceTraits, StartState
 from offload.domain.ports import Model
 from offload.providers.config import Endpoint, PlaceConfig
 
@@ -16,12 +16,9 @@ TRAITS = PlaceTraits(
     rented=False,
     has_own_model=True,
     start_states=tuple(StartState),
-    options=frozenset({
-        "url", "token", "machine", "concurrency", "timeout_s", "max_retries", "fallback",
-        "upload_max_side", "upload_quality", "strip_metadata",
-    }),
+    options=SENDING | {"url", "token", "machine"},
     simplicity=2,
-)  # fmt: skip
+)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from offload.domain.units import show_s
 from offload.drivers.kubernetes.manifests import TOKEN, as_yaml
 from offload.render import tables
-from offload.render.messages import say_lines
 from offload.render.words import count
 
 if TYPE_CHECKING:
@@ -33,19 +32,14 @@ def plan(plan: "ClusterPlan") -> None:
     tables.write("\n".join(said))
 
 
-def announce(plan: "ClusterPlan", *, quiet: bool) -> None:
-    """What would be created, on standard error, before the question."""
-    if not quiet:
-        say_lines(*_plan_lines(plan))
-
-
-def _plan_lines(plan: "ClusterPlan") -> Iterator[str]:
+def plan_lines(plan: "ClusterPlan") -> Iterator[str]:
+    """What would be made, a sentence a line."""
     options = plan.options
     where = plan.cluster.context if plan.cluster else "no cluster"
+    pods = f"{count(options.replicas, 'pod')} of {options.cpus:g} CPU"
     most = f", up to {options.max_replicas} while they are busy" if options.max_replicas else ""
     yield (
-        f"Cluster {where}, namespace {options.namespace}: {_pods(options)} of {options.memory} "
-        f"memory{most}"
+        f"Cluster {where}, namespace {options.namespace}: {pods} of {options.memory} memory{most}"
     )
     kinds = ", ".join(dict.fromkeys(each["kind"] for each in plan.objects[1:]))
     yield f"Will create {options.name}: Secret, {kinds}; the namespace if there is none."
@@ -78,10 +72,6 @@ def provisioned(up: "ClusterUp", *, as_json: bool) -> None:
         where = up.urls[0] if up.urls else "not assigned yet: kubectl get services"
         lines.append(f"Elsewhere:    --where remote --url {where}; its token: {_token(options)}")
     return tables.print_lines(lines)
-
-
-def _pods(options: "ClusterOptions") -> str:
-    return f"{count(options.replicas, 'pod')} of {options.cpus:g} CPU"
 
 
 def _token(options: "ClusterOptions") -> str:

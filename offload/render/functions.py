@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from offload.domain.units import show_usd
 from offload.render import tables
-from offload.render.messages import say_lines, shown
+from offload.render.messages import shown
 
 if TYPE_CHECKING:
     from offload.drivers.aws.function.calling import FunctionConfig
@@ -25,7 +25,7 @@ _CALLS = (
 def plan(plan: "FunctionPlan", *, as_json: bool) -> None:
     """What would be made, on standard output."""
     if not as_json:
-        return tables.print_lines(_plan_lines(plan))
+        return tables.print_lines(plan_lines(plan))
     return tables.write_json({
         "kind": "plan", "region": plan.region, "function": asdict(plan.options),
         "there": asdict(plan.before) if plan.before else None, "price": asdict(plan.price),
@@ -33,13 +33,8 @@ def plan(plan: "FunctionPlan", *, as_json: bool) -> None:
     })  # fmt: skip
 
 
-def announce(plan: "FunctionPlan", *, quiet: bool) -> None:
-    """The same on standard error, before the question."""
-    if not quiet:
-        say_lines(*_plan_lines(plan))
-
-
-def _plan_lines(plan: "FunctionPlan") -> Iterator[str]:
+def plan_lines(plan: "FunctionPlan") -> Iterator[str]:
+    """What would be made, a sentence a line."""
     options, price = plan.options, plan.price
     yield (
         f"{options.name}: a function of {options.memory_mb} MB in {plan.region} that detects with "

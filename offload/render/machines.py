@@ -34,7 +34,7 @@ _CALLS = (
 def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
     """What would be created, on standard output."""
     if not as_json:
-        return tables.print_lines(_plan_lines(plan))
+        return tables.print_lines(plan_lines(plan))
     billing = plan.billing
     return tables.write_json({
         "kind": "plan",
@@ -54,13 +54,8 @@ def plan(plan: "ProvisionPlan", *, as_json: bool) -> None:
     })  # fmt: skip
 
 
-def announce(plan: "ProvisionPlan", *, quiet: bool) -> None:
-    """The same on standard error, before the question."""
-    if not quiet:
-        say_lines(*_plan_lines(plan))
-
-
-def _plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
+def plan_lines(plan: "ProvisionPlan") -> Iterator[str]:
+    """What would be made, a sentence a line."""
     offer, spec, serves = plan.offer, plan.offer.spec, plan.model.identity.name
     kind = "spot instance" if spec.spot else "instance"
     engine = "with Docker" if offer.has_engine else "Docker is installed at its first boot"

@@ -113,8 +113,8 @@ class Messages:
             ]
             say_lines(f"{shown(row.path)}: {', '.join(spent)}")
 
-    def summary(self, lines: Iterable[str]) -> None:
-        """What a run came to, as `detections.summary` has it."""
+    def lines(self, lines: Iterable[str]) -> None:
+        """Say them unless quiet."""
         if not self.quiet:
             say_lines(*lines)
 

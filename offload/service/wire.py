@@ -1,12 +1,13 @@
 """What client and server say to each other: paths, headers and documents."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import Any, Literal
 
 from offload.domain.ports import ModelIdentity
+from offload.domain.timing import Durations
 from offload.domain.typed import Count, Id, Name, Positive, Seconds, Share
-from offload.domain.vision import Box, Detections, Selection
+from offload.domain.vision import Box, Detection, Detections, Selection
 
 DETECT, PROBE, INFO = "/v1/detect", "/v1/probe", "/v1/info"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -71,6 +72,24 @@ class Answer:
         durations = ServerDurations(*(round(value, 6) for value in seconds))
         objects = tuple(Found(*each) for each in found.found)
         return cls(2, model_sha256, found.width, found.height, objects, durations)
+
+    def detected(self, size: tuple[int, int] | None, sent_bytes: int, way: Durations) -> Detections:
+        """What a client gives: with the upright `size` of the picture if a copy of another was
+        sent, and all durations. `way` has those of the client; of its `upload_s` what happened
+        where the detector is is no part.
+        """
+        theirs = self.durations
+        busy_s = way.init_s + theirs.queue_s + theirs.decode_s + theirs.infer_s
+        durations = replace(
+            way,
+            upload_s=max(0.0, way.upload_s - busy_s),
+            queue_s=theirs.queue_s,
+            decode_s=theirs.decode_s,
+            infer_s=theirs.infer_s,
+        )
+        width, height = size or (self.width, self.height)
+        found = tuple(Detection(d.label, d.id, d.score, d.box) for d in self.detections)
+        return Detections(found, width, height, durations, sent_bytes)
 
     def server_timing(self) -> str:
         """The value of a Server-Timing header (W3C Server Timing): milliseconds each."""

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
@@ -81,13 +81,7 @@ def drop(
     return len(found.paths) + len(found.problems), rows()
 
 
-def gathered(
-    box: DropBox,
-    folder: str,
-    missing: set[str],
-    context: Context,
-    pause: Callable[[float], None] = time.sleep,
-) -> Iterator[Row]:
+def gathered(box: DropBox, folder: str, missing: set[str], context: Context) -> Iterator[Row]:
     """The rows of what was dropped into `folder`, as they come; each picture's once."""
     folders = {folder + path.rpartition("/")[0] for path in missing}
     heard_s = context.clock()
@@ -105,7 +99,7 @@ def gathered(
             )
             return
         if missing:
-            pause(_LOOK_S)
+            time.sleep(_LOOK_S)
 
 
 def as_row(document: Json, folder: str = "") -> Row:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from offload.costmodel import fleet as costs
 from offload.domain import typed
-from offload.domain.errors import OffloadError
 from offload.domain.machines import Backlog, FleetInfo, Size
 from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.fleet.asking import connected
@@ -150,8 +149,4 @@ def _failures(happened: Iterable[Activity], now: datetime) -> Iterator[NoMachine
     for each in happened:
         if each.failure is not None and now - each.at < _RECENT and str(each.failure) not in told:
             told.add(str(each.failure))
-            yield NoMachine(each.at, _with_hint(each.failure))
-
-
-def _with_hint(error: OffloadError) -> str:
-    return f"{error} {error.hint}".strip()
+            yield NoMachine(each.at, f"{each.failure} {each.failure.hint}".strip())

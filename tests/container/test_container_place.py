@@ -19,6 +19,7 @@ from offload.drivers.docker.engine import Engine
 from tests.becoming import Begun, Done, spawner
 from tests.conftest import Offload
 from tests.drawing import saved, scene
+from tests.remote.rows import in_folder
 
 pytestmark = pytest.mark.xdist_group("containers")
 
@@ -60,11 +61,6 @@ def sweep(engine: Any) -> None:
         container.remove(force=True)
 
 
-def rows(folder: Path) -> dict[str, Any]:
-    lines = (folder / "detections.jsonl").read_text().splitlines()
-    return {row["path"]: row for row in map(json.loads, lines)}
-
-
 def started(*arguments: object) -> Begun:
     return spawner().begin(("detect", *arguments, *IN_CONTAINER))
 
@@ -94,7 +90,7 @@ def test_the_container_answers_box_for_box_as_the_local_place_does(
     assert offload("detect", photos, *wanted, "-o", here).returncode == 0
     done = detect(photos, *wanted, "-o", there)
     assert done.returncode == 0, done.stderr
-    local, contained = rows(here), rows(there)
+    local, contained = in_folder(here), in_folder(there)
     assert local.keys() == contained.keys()
     for path, row in local.items():
         other = contained[path]
@@ -232,7 +228,7 @@ def test_a_container_that_dies_loses_no_image(
             with contextlib.suppress(Exception):
                 container.kill()
         assert process.wait(300) == 0, process.stderr.read()
-    found = rows(out)
+    found = in_folder(out)
     assert len(found) == 400
     by_place = {row["where"] for row in found.values()}
     assert by_place == {"container", "local"}

@@ -15,7 +15,8 @@ import pytest
 
 from tests.becoming import Begun, spawner
 from tests.conftest import Offload
-from tests.container.test_container_place import ours, rows, sweep
+from tests.container.test_container_place import ours, sweep
+from tests.remote.rows import in_folder
 
 pytestmark = pytest.mark.xdist_group("containers")
 
@@ -42,7 +43,7 @@ def test_replicas_share_the_images_and_answer_as_one(
     assert [each.attrs["HostConfig"]["NanoCpus"] for each in containers] == [HALF, HALF]
     here = offload("detect", examples, "-o", tmp_path / "here", *BUILTIN)
     assert here.returncode == 0, here.stderr
-    two, one = rows(tmp_path / "two"), rows(tmp_path / "here")
+    two, one = in_folder(tmp_path / "two"), in_folder(tmp_path / "here")
     assert {path: row["detections"] for path, row in two.items()} == {
         path: row["detections"] for path, row in one.items()
     }

@@ -143,7 +143,7 @@ def test_what_fails_however_often_it_is_tried_is_in_the_queue(
 
 def test_the_function_may_read_write_and_report_and_nothing_else(box: Bench) -> None:
     iam = box.account.client("iam")
-    policy = iam.get_role_policy(RoleName=f"{NAME}-us-east-1", PolicyName="log")["PolicyDocument"]
+    policy = iam.get_role_policy(RoleName=f"{NAME}-us-east-1", PolicyName="own")["PolicyDocument"]
     may = [each["Action"] for each in policy["Statement"]]
     assert may == [
         ["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -31,14 +31,14 @@ def test_it_is_made_of_parts_that_carry_our_tag_and_goes_without_a_trace(bench: 
     known = bench.account.client("lambda").get_function(FunctionName=NAME)
     assert known["Tags"]["offload:function"] == NAME
     assert known["Configuration"]["PackageType"] == "Image"
-    assert bench.down() == ["function", "log group", "role", "repository", "bucket"]
+    assert bench.down() == ["function", "log group", "role", "bucket", "repository"]
     assert not bench.there()
 
 
 def test_its_role_may_write_its_own_log_and_nothing_else(bench: Bench) -> None:
     bench.up()
     iam = bench.account.client("iam")
-    policy = iam.get_role_policy(RoleName=f"{NAME}-{REGION}", PolicyName="log")["PolicyDocument"]
+    policy = iam.get_role_policy(RoleName=f"{NAME}-{REGION}", PolicyName="own")["PolicyDocument"]
     [allowed] = policy["Statement"]
     assert allowed["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     assert allowed["Resource"].endswith(f":log-group:/aws/lambda/{NAME}:*")

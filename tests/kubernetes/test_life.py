@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kubernetes.user import User, lines, until
+from tests.kubernetes.user import User, until
 from tests.remote.rows import assert_same, rows
-from tests.rented.pictures import made
+from tests.rented.pictures import lines, made
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
 

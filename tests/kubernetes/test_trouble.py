@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.kubernetes.user import User, lines, until
+from tests.kubernetes.user import User, until
+from tests.rented.pictures import lines
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
 

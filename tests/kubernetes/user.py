@@ -196,10 +196,3 @@ def until(found: Callable[[], Any], within_s: float = 120.0) -> Any:
         assert time.monotonic() < give_up_s, "waited in vain"
         time.sleep(0.1)
     return result
-
-
-def lines(folder: Path) -> list[Json]:
-    """The rows of a job so far."""
-    log = folder / "detections.jsonl"
-    text = log.read_text() if log.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]

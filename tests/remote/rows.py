@@ -1,6 +1,7 @@
 """What `offload detect` reports, and comparing it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,11 @@ def rows(text: str) -> Rows:
     found = [json.loads(line) for line in text.splitlines()]
     assert len({row["path"] for row in found}) == len(found)
     return {row["path"]: row for row in found}
+
+
+def in_folder(folder: Path) -> Rows:
+    """Those of a results folder."""
+    return rows((folder / "detections.jsonl").read_text())
 
 
 def assert_same(there: Rows, here: Rows) -> None:

@@ -3,19 +3,14 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import Offload
+from tests.remote.rows import in_folder
 from tests.testbed import lab
 
 pytestmark = [pytest.mark.usefixtures("bed"), pytest.mark.xdist_group("test bed")]
-
-
-def rows(folder: Path) -> dict[str, Any]:
-    lines = (folder / "detections.jsonl").read_text().splitlines()
-    return {row["path"]: row for row in map(json.loads, lines)}
 
 
 def test_a_host_behind_a_slow_link_answers_as_this_machine_does(
@@ -32,7 +27,7 @@ def test_a_host_behind_a_slow_link_answers_as_this_machine_does(
         environment = os.environ | {"OFFLOAD_TOKEN": host.token}
         done = offload("detect", examples, *there, "-o", tmp_path / "there", env=environment)
         assert done.returncode == 0, done.stderr
-    here, far = rows(tmp_path / "here"), rows(tmp_path / "there")
+    here, far = in_folder(tmp_path / "here"), in_folder(tmp_path / "there")
     assert here.keys() == far.keys()
     for path, row in far.items():
         assert row["detections"] == here[path]["detections"]

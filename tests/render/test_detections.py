@@ -224,7 +224,7 @@ def test_the_account_goes_to_standard_error_unless_quiet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     told = detections.summary(ran([ROW]))
-    Messages().summary(told)
+    Messages().lines(told)
     assert capsys.readouterr().err.splitlines() == told
-    Messages(quiet=True).summary(told)
+    Messages(quiet=True).lines(told)
     assert capsys.readouterr().err == ""

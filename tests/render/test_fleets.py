@@ -11,6 +11,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.machines import FleetInfo, Machine, Offer, Spec
 from offload.render import machines
 from offload.render.fleets import provisioning as fleets
+from offload.render.messages import Messages
 from offload.usecases.provision.fleet_planning import FleetOptions, FleetPlan
 from offload.usecases.provision.fleets import ListedFleet
 from offload.usecases.provision.machines import ListedMachine
@@ -57,7 +58,7 @@ def test_a_plan_says_what_is_made_and_what_it_costs_at_rest_and_at_most(
     assert "all 19 cost $2.20 an hour at most." in cost
     assert made.startswith("Will create a repository with its container image, a private bucket")
     assert "CreateAutoScalingGroup" in made
-    fleets.announce(plan(spot=True), quiet=False)
+    Messages().lines(fleets.plan_lines(plan(spot=True)))
     assert capsys.readouterr().err == planned, "the question is about the same"
 
 

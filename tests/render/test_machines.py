@@ -38,7 +38,7 @@ def test_a_plan_says_what_will_be_created(capsys: pytest.CaptureFixture[str]) ->
     planned = capsys.readouterr().out
     assert "\nWill create a key pair, a security group, an instance with an encrypted " in planned
     assert "; it will serve builtin. " in planned
-    machines.announce(plan(), quiet=False)
+    Messages().lines(machines.plan_lines(plan()))
     assert capsys.readouterr().err == planned, "the question is about the same"
     machines.plan(plan(THERE), as_json=False)
     assert "\ni-1 exists (stopped); it will serve builtin.\n" in capsys.readouterr().out

@@ -160,7 +160,7 @@ def test_of_several_types_and_zones_each_is_tried_in_its_turn(configured: Settin
         0.08925,
         0.10264,
     )
-    lines = list(machines._plan_lines(plan))
+    lines = list(machines.plan_lines(plan))
     assert any("Where AWS has none free: a c7i.large in us-east-1b, $0." in line for line in lines)
 
 

@@ -79,7 +79,7 @@ def provision(
     with Cluster.connected() as cluster:
         found = provisioning.planned(given, made, cluster)
         if found.before is None:
-            clusters.announce(found, quiet=quiet)
+            say.lines(clusters.plan_lines(found))
             consent.to_create("a deployment", yes=yes)
         with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
             made = bootstrap.context(phases, bar, say.hear, offline=offline)

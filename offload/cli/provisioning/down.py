@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument
@@ -12,7 +12,7 @@ from offload.cli.fleet import PLACE as FLEET
 from offload.cli.function import PLACE
 from offload.cli.parsing import complete, options
 from offload.cli.process import stopping_on_interrupt
-from offload.cli.provisioning import clusters, fleets, functions
+from offload.cli.provisioning import batches, clusters
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,25 @@ if TYPE_CHECKING:
     from offload.usecases.provision.teardown import May, Told
 
 _what = options.panel("What to remove")
-_PARTS = {PLACE: ("function", functions.down), FLEET: ("fleet", fleets.down)}
+
+
+def _function(context: "Context", name: str, *how: Any) -> None:
+    from offload.usecases.provision import functions
+
+    meant = name.partition(":")[2] or context.settings.function.rpartition(":")[2]
+    functions.remove(context, meant, *how)
+
+
+def _fleet(context: "Context", name: str, *how: Any) -> None:
+    from offload.usecases.provision import fleets
+
+    fleets.remove(context, name.partition(":")[2] or context.settings.fleet, *how)
+
+
+_PARTS = {
+    PLACE: ("function", _function), FLEET: ("fleet", _fleet),
+    batches.PLACE: ("batch", batches.down),
+}  # fmt: skip
 """What `--all` removes besides machines."""
 
 
@@ -39,20 +57,21 @@ def down(
     yes: Annotated[bool, options.rare("--yes -y")] = False,
     quiet: Annotated[bool, options.rare("--quiet -q")] = False,
 ) -> None:
-    """Remove offload's containers, machines, functions and fleets.
+    """Remove offload's containers, machines, functions, fleets and batches.
 
         offload down
         offload down --orphans --all-regions
 
     Without a name: all our containers here, those of running jobs too, and the machine that is
-    rented, if it is the only one; functions and fleets are named. All of it goes: instance, disk,
-    key, security group. What this computer did not create is listed, and removed only if you agree.
+    rented, if it is the only one; functions, fleets and batches are named. All of it goes:
+    instance, disk, key, security group. What this computer did not create is listed, and removed
+    only if you agree.
 
     Parameters:
         name: A rented machine; lambda or lambda:NAME, a function; fleet or fleet:NAME, a fleet;
-            kubernetes or kubernetes:NAMESPACE/NAME, a deployment. [default: the only machine, if
-            any]
-        everything: All machines, functions and fleets made here.
+            batch:NAME, what a batch has at AWS; kubernetes or kubernetes:NAMESPACE/NAME, a
+            deployment. [default: the only machine, if any]
+        everything: All machines, functions, fleets and batches made here.
         orphans: What is of no machine made here.
         region: Region to look in; repeatable with --orphans.
         all_regions: With --orphans: in every region.
@@ -103,11 +122,14 @@ def down(
 
 def _brought_up(context: "Context") -> "list[tuple[str, Known]]":
     """What this computer brought up besides machines, each with its place."""
+    from offload.usecases.batch import aws_parts
     from offload.usecases.provision import fleets as of_fleets
     from offload.usecases.provision import functions as of_functions
 
-    found = [(PLACE, each) for each in of_functions.known(context)]
-    return found + [(FLEET, each) for each in of_fleets.known(context)]
+    found = {
+        PLACE: of_functions.known, FLEET: of_fleets.known, batches.PLACE: aws_parts.known,
+    }  # fmt: skip
+    return [(place, each) for place, known in found.items() for each in known(context)]
 
 
 def _name(stays: "Sequence[tuple[str, Known]]", say: "Callable[[str], None]") -> None:

@@ -1,18 +1,11 @@
-"""`offload provision fleet`, and what `offload down fleet` does."""
+"""`offload provision fleet`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from offload.cli import consent
 from offload.cli.parsing import options
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from offload.domain.machines import Resource
-    from offload.usecases.context import Context
-    from offload.usecases.provision.teardown import May
 
 _fleet = options.panel("The fleet")
 _machine = options.panel("Its machines")
@@ -78,25 +71,10 @@ def provision(
         rendered.plan(found, as_json=as_json)
         return
     if found.before is None:
-        rendered.announce(found, quiet=quiet)
+        say.lines(rendered.plan_lines(found))
         consent.to_create("a fleet", yes=yes)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         made = bootstrap.context(phases, bar, say.hear, offline=offline)
         up = provisioning.carry_out(found, made)
     if not quiet:
         rendered.provisioned(up, as_json=as_json)
-
-
-def down(
-    context: "Context",
-    name: str,
-    region: str | None,
-    profile: str | None,
-    told: "Callable[[Resource], None]",
-    may: "May",
-) -> None:
-    """Remove the fleet called `name`, or the one that the settings mean."""
-    from offload.usecases.provision import fleets
-
-    meant = name.partition(":")[2] or context.settings.fleet
-    fleets.remove(context, meant, region, profile, told, may)

@@ -1,19 +1,11 @@
-"""`offload provision lambda`, and what `offload down lambda` does."""
+"""`offload provision lambda`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from offload.cli import consent
 from offload.cli.parsing import options
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from offload.domain.machines import Resource
-    from offload.usecases.context import Context
-    from offload.usecases.provision.teardown import May
-
 
 _function = options.panel("The function")
 
@@ -66,25 +58,10 @@ def provision(
         functions.plan(found, as_json=as_json)
         return
     if found.before is None:
-        functions.announce(found, quiet=quiet)
+        say.lines(functions.plan_lines(found))
         consent.to_create("a function", yes=yes)
     with progress.phases(quiet) as phases, progress.transfer(Sent, quiet) as bar:
         made = bootstrap.context(phases, bar, say.hear, offline=offline)
         up = provisioning.carry_out(found, made)
     if not quiet:
         functions.provisioned(up, as_json=as_json)
-
-
-def down(
-    context: "Context",
-    name: str,
-    region: str | None,
-    profile: str | None,
-    told: "Callable[[Resource], None]",
-    may: "May",
-) -> None:
-    """Remove the function called `name`, or the one that the settings mean."""
-    from offload.usecases.provision import functions
-
-    meant = name.partition(":")[2] or context.settings.function.rpartition(":")[2]
-    functions.remove(context, meant, region, profile, told, may)

@@ -156,7 +156,7 @@ def bring_up(
         machines.plan(plan, as_json=as_json)
         return None
     if plan.before is None:
-        machines.announce(plan, quiet=quiet)
+        say.lines(machines.plan_lines(plan))
         consent.to_create("a machine", yes=yes)
     with machines.steps(quiet) as steps, progress.transfer(Sent, quiet) as bar:
         heard, configured = (steps, bar, say.hear), context.settings

@@ -1,7 +1,6 @@
 """What a run rents with `--provision`: before it begins, or meanwhile."""
 
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -49,8 +48,10 @@ def asked_for(
     name = registry.meant(configured, request.machine)
     machine_files.folder(configured.machines_path, name)  # it can be called so
     if request.where == SPLIT:  # while it works here
-        announce = partial(machines.announce, quiet=say.quiet)
-        return None, HiredMachine(name, announce, keep=request.keep)
+        hired = HiredMachine(
+            name, lambda plan: say.lines(machines.plan_lines(plan)), keep=request.keep
+        )
+        return None, hired
     wish = ProvisionOptions(name=name, model=request.model, offline=request.offline)
     made = bring_up(
         wish, yes=True, quiet=say.quiet, verbose=say.verbose, to_stderr=True, configured=configured

@@ -3,11 +3,14 @@
 A profile or a region that cannot be raises UsageError, one that is missing PlaceUnavailable.
 """
 
+import functools
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from offload.drivers.aws.calls import explaining
+from offload.drivers.aws.lookup import Clients
 
 _SIGNS = (
     "AWS_ACCESS_KEY_ID",
@@ -59,7 +62,33 @@ def session(region: str | None = None, profile: str | None = None) -> Any:
         return boto3.Session(region_name=region, profile_name=profile)
 
 
-def region(session: Any) -> str:
+def connected(
+    region: str | None = None,
+    profile: str | None = None,
+    connections: int = 10,
+    special: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Clients, str]:
+    """boto3's clients in the account of AWS' standard configuration, and the region that they ask:
+    that one, or the standard configuration's. Several threads may use them, `connections` of which
+    find one kept. `special` are arguments of `client` for some services.
+    """
+    made_by = session(region, profile)
+    where = region_of(made_by)
+    lock = threading.Lock()  # a session makes clients for one thread at a time
+
+    @functools.cache
+    def made(service: str) -> Any:
+        more = (special or {}).get(service, {})
+        return client(made_by, service, max_pool_connections=connections, **more)
+
+    def clients(service: str) -> Any:
+        with lock:
+            return made(service)
+
+    return clients, where
+
+
+def region_of(session: Any) -> str:
     """Where a session asks, once it has all it needs to ask."""
     from botocore.exceptions import NoCredentialsError, NoRegionError
 

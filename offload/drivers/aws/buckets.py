@@ -10,6 +10,12 @@ from offload.drivers.aws.tagging import pairs
 _NOBODY = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _NONE = ("NoSuchBucket", "NoSuchTagSet")
 _THERE = ("BucketAlreadyOwnedByYou",)
+_LONGEST_NAME = 63
+
+
+def own_name(title: str, account_id: str, region: str) -> str:
+    """What a bucket of ours is called, as names of buckets are everybody's."""
+    return f"{title}-{account_id}-{region}"[:_LONGEST_NAME].rstrip("-")
 
 
 class Bucket:

@@ -74,6 +74,7 @@ _POLICY = (
 )
 _OF_PARTS = (
     "lambda:", "ecr:", "logs:", "dynamodb:", "sqs:", "s3:", "iam:", "autoscaling:", "cloudwatch:",
+    "batch:", "ecs:",
 )  # fmt: skip
 _PLAN = (
     "To see what else is missing: offload doctor aws; what bringing up a function calls: offload "

@@ -1,6 +1,5 @@
 """EC2: the life of a machine, in one account and one region."""
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,9 +49,7 @@ class Cloud:
             PlaceUnavailable: no credentials, or no region.
             UsageError: there is no such profile, or no region can be called so.
         """
-        session = account.session(region, profile)
-        where = account.region(session)
-        return cls(functools.cache(functools.partial(account.client, session)), where)
+        return cls(*account.connected(region, profile))
 
     def who(self) -> str:
         """Whose credentials these are: an ARN."""

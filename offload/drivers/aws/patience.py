@@ -1,6 +1,8 @@
-"""Calls that rest on what was made just now, which AWS does not know everywhere at once."""
+"""Calls made again: AWS does not know everywhere at once what was made just now, and a queue gives
+few messages at a time.
+"""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from offload.domain.errors import OffloadError
@@ -27,3 +29,15 @@ def call_once_known(
                 raise
         pause(_LOOK_S)
     return calls.call(client, operation, **parameters)
+
+
+def each_once(receive: Callable[[], dict[str, Any]]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each message that a queue keeps, and its attributes; `receive` hides some from others for a
+    while.
+    """
+    seen: set[str] = set()
+    while fresh := [m for m in receive().get("Messages", ()) if m["MessageId"] not in seen]:
+        for message in fresh:
+            seen.add(message["MessageId"])
+            told = message.get("MessageAttributes", {})
+            yield message["Body"], {key: said["StringValue"] for key, said in told.items()}

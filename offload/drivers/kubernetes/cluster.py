@@ -181,6 +181,11 @@ def below(version: str, kind: str, namespace: str | None) -> str:
     return f"{root}{within}/{kind.lower()}s"
 
 
+def deployment_path(namespace: str, name: str) -> str:
+    """Where a deployment is."""
+    return f"{below('apps/v1', 'Deployment', namespace)}/{name}"
+
+
 def selector(labels: Mapping[str, str]) -> str:
     """How objects with these labels are asked for."""
     return ",".join(f"{key}={value}" for key, value in labels.items())

@@ -54,7 +54,9 @@ class DeploymentSpec:
         """All but its Secret, in the order in which they are applied. `pdb` and `hpa` are the
         versions in which disruption budgets and autoscalers are to be said.
         """
-        found = [self._namespace(), self._service(), self._budget(pdb), self._deployment()]
+        # Without our label: others may put something into it, so it stays.
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        found = [namespace, self._service(), self._budget(pdb), self._deployment()]
         return [*found, self._autoscaler(hpa)] if self.max_replicas else found
 
     def secret(self, token: str) -> Json:
@@ -66,10 +68,6 @@ class DeploymentSpec:
         about = {"name": self.name, "namespace": self.namespace, "labels": self.labels}
         found: Json = {"apiVersion": version, "kind": kind, "metadata": about}
         return found | ({"spec": spec} if spec is not None else {})
-
-    def _namespace(self) -> Json:
-        # Without our label: others may put something into it, so it stays.
-        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
 
     def _service(self) -> Json:
         kinds = {"nodeport": "NodePort", "loadbalancer": "LoadBalancer"}

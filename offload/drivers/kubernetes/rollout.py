@@ -12,7 +12,7 @@ from offload.domain.measurements import StartPhase
 from offload.domain.results import Json
 from offload.domain.timing import Clock
 from offload.drivers.docker.container_spec import last_words
-from offload.drivers.kubernetes.cluster import Cluster, below, selector
+from offload.drivers.kubernetes.cluster import Cluster, below, deployment_path, selector
 from offload.drivers.kubernetes.manifests import labels_of
 
 _LOOK_S = 0.5
@@ -59,7 +59,7 @@ class Rollout:
         """
         give_up_s, since_s, last = self.clock() + _LATE_S, self.clock(), ""
         while True:
-            deployment = self.cluster.get(self._path)
+            deployment = self.cluster.get(deployment_path(self.namespace, self.name))
             if deployment is None:
                 raise PlaceUnavailable(f"The deployment {self.namespace}/{self.name} is gone.")
             found = self.pods()
@@ -109,10 +109,6 @@ class Rollout:
             StartPhase.READY: ready_s - started_s,
         }
         return {phase: max(0.0, seconds) for phase, seconds in found.items()}
-
-    @property
-    def _path(self) -> str:
-        return f"{below('apps/v1', 'Deployment', self.namespace)}/{self.name}"
 
     def _trouble(self, deployment: Json, pods: Sequence[Json]) -> Trouble | None:
         newest = [pod for pod in pods if _hash(pod) == _hash(pods[0]) and not is_ending(pod)]

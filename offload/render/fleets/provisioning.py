@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from offload.domain.units import show_s
 from offload.render import tables
-from offload.render.messages import say_lines
 from offload.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _MADE = {
 def plan(plan: "FleetPlan", *, as_json: bool) -> None:
     """What would be made, on standard output."""
     if not as_json:
-        return tables.print_lines(_plan_lines(plan))
+        return tables.print_lines(plan_lines(plan))
     return tables.write_json({
         "kind": "plan", "region": plan.region, "fleet": asdict(plan.options), "max": plan.most,
         "machines": [
@@ -58,13 +57,8 @@ def plan(plan: "FleetPlan", *, as_json: bool) -> None:
     })  # fmt: skip
 
 
-def announce(plan: "FleetPlan", *, quiet: bool) -> None:
-    """The same on standard error, before the question."""
-    if not quiet:
-        say_lines(*_plan_lines(plan))
-
-
-def _plan_lines(plan: "FleetPlan") -> Iterator[str]:
+def plan_lines(plan: "FleetPlan") -> Iterator[str]:
+    """What would be made, a sentence a line."""
     options, offer, cost = plan.options, plan.offers[0], plan.costs[0]
     kind = "spot instances" if options.spot else "machines"
     yield (

@@ -14,7 +14,7 @@ from offload.domain.errors import (
     Unanswered,
 )
 from offload.domain.timing import Clock, Durations
-from offload.domain.vision import Detection, Detections, Image, Selection
+from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.http.connections import Reply, Server
 from offload.drivers.http.web import Unreachable
 from offload.drivers.images import pictures, stripping
@@ -133,10 +133,16 @@ class ServerSession:
             raise PlaceUnavailable(self._given_up)
         started_s = self._clock()
         data, size = self._prepare(image.data)
-        trip = _Trip(data, size, self._clock() - started_s)
+        trip = _Trip(data, self._clock() - started_s)
         try:
             reply = self._send(trip)
-            found = _timed(self._read(reply), reply, trip)
+            way = Durations(
+                prepare_s=trip.prepare_s,
+                upload_wait_s=trip.upload_wait_s,
+                upload_s=trip.wall_s,
+                download_s=reply.ended_s - reply.began_s,
+            )
+            found = self._read(reply).detected(size, trip.sent_bytes, way)
             self._uplink.learn(found.durations.upload_s)
             return found
         except OffloadError as error:
@@ -247,31 +253,10 @@ def in_flight(info: wire.Info, rtt_s: float) -> int:
 
 @dataclass(slots=True)
 class _Trip:
-    """One image's way: what is sent, the upright size if a copy has another, the wait for its
-    turn and the seconds until its answer began.
-    """
+    """One image's way: what is sent, the wait for its turn, the seconds until its answer began."""
 
     data: bytes
-    size: tuple[int, int] | None
     prepare_s: float
     upload_wait_s: float = 0.0
     wall_s: float = 0.0
     sent_bytes: int = 0
-
-
-def _timed(answer: wire.Answer, reply: Reply, trip: _Trip) -> Detections:
-    """The answer with all durations: what the server did not do was the way there and back."""
-    theirs = answer.durations
-    busy_s = theirs.queue_s + theirs.decode_s + theirs.infer_s
-    durations = Durations(
-        prepare_s=trip.prepare_s,
-        upload_wait_s=trip.upload_wait_s,
-        upload_s=max(0.0, trip.wall_s - busy_s),
-        queue_s=theirs.queue_s,
-        decode_s=theirs.decode_s,
-        infer_s=theirs.infer_s,
-        download_s=reply.ended_s - reply.began_s,
-    )
-    width, height = trip.size or (answer.width, answer.height)
-    found = tuple(Detection(d.label, d.id, d.score, d.box) for d in answer.detections)
-    return Detections(found, width, height, durations, trip.sent_bytes)

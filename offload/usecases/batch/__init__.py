@@ -1,1 +1,1 @@
-"""Images in shards, worked on wherever an engine has processes."""
+"""A batch: many images of a store, cut into shards."""

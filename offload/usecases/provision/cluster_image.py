@@ -4,8 +4,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
@@ -17,8 +17,6 @@ from offload.drivers.kubernetes.cluster import Cluster
 from offload.providers.config import Phases
 from offload.usecases.context import Context
 
-Engines = Callable[[], AbstractContextManager[Engine]]
-Run = Callable[[Sequence[str]], tuple[int, str]]
 _ARCHES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 _OURS = "offload"
 _SHARED = {"docker-desktop", "docker-for-desktop", "orbstack"}
@@ -65,17 +63,14 @@ def delivery(image: ModelImage, registry: str | None, cluster: Cluster | None) -
     return Delivery(name, arch, "loaded", tuple(word.format(name) for word in command))
 
 
-def deliver(
-    to: Delivery, image: ModelImage, context: Context, phases: Phases,
-    engines: Engines = Engine.connected, run: Run = lambda words: processes.run(words, os.environ),
-) -> None:  # fmt: skip
+def deliver(to: Delivery, image: ModelImage, context: Context, phases: Phases) -> None:
     """Have the image built, and sent where pods get it from.
 
     Raises:
         OffloadError: it cannot be.
     """
     repository, _, tag = to.name.rpartition(":")
-    with engines() as engine:
+    with Engine.connected() as engine:
         if not image.is_current(engine):
             with phases.of(StartPhase.BUILD):
                 image.build(engine, context.reporter.step)
@@ -85,10 +80,10 @@ def deliver(
                 return
             engine.tag(image.name, repository, tag)
             if to.command:
-                _load(to, engine, context, run)
+                _load(to, engine, context)
 
 
-def _load(to: Delivery, engine: Engine, context: Context, run: Run) -> None:
+def _load(to: Delivery, engine: Engine, context: Context) -> None:
     with tempfile.TemporaryDirectory(prefix="offload-") as folder:
         path = os.path.join(folder, "image.tar")
         if _FILE in to.command:
@@ -96,7 +91,7 @@ def _load(to: Delivery, engine: Engine, context: Context, run: Run) -> None:
                 file.writelines(engine.saved(to.name, context.reporter.sent))
         words = [path if word == _FILE else word for word in to.command]
         try:
-            code, said = run(words)
+            code, said = processes.run(words, os.environ)
         except OSError as error:
             raise OffloadError(
                 f"{words[0]} cannot be run: {error.strerror}.",

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -18,7 +18,7 @@ from offload.domain.places import StartState
 from offload.domain.results import Json
 from offload.drivers.docker.own_image import ModelImage
 from offload.drivers.kubernetes import manifests, stream
-from offload.drivers.kubernetes.cluster import Cluster, below, path_of, selector
+from offload.drivers.kubernetes.cluster import Cluster, below, deployment_path, path_of, selector
 from offload.drivers.kubernetes.manifests import DeploymentSpec
 from offload.drivers.kubernetes.rollout import Rollout
 from offload.providers import kubernetes as provider
@@ -30,6 +30,7 @@ from offload.usecases.provision.cluster_options import ClusterOptions
 from offload.usecases.provision.launch import Waiter
 from offload.usecases.provision.model_image import image_of
 from offload.usecases.provision.provisioning import brought_up, condition
+from offload.usecases.provision.teardown import Told
 
 _GONE_S = 120.0
 _KINDS = {
@@ -38,7 +39,6 @@ _KINDS = {
 }  # fmt: skip
 """Of what we make, and where they are listed, in the order in which they are removed."""
 _PDB, _HPA = ("policy", ("v1", "v1beta1")), ("autoscaling", ("v2", "v2beta2"))
-Told = Callable[[Resource], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def planned(given: Mapping[str, Any], context: Context, cluster: Cluster | None)
     """
     options, before = ClusterOptions(**given), None
     if cluster is not None:
-        before = cluster.get(provider.path_of(options.namespace, options.name))
+        before = cluster.get(deployment_path(options.namespace, options.name))
     if before is not None:
         options = ClusterOptions(**_lasting(before, given))
     if options.container_image is not None:

@@ -1,7 +1,7 @@
 """What bringing up a fleet would mean: looked up, priced, nothing changed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -17,19 +17,22 @@ from offload.drivers.docker.own_image import ModelImage
 from offload.usecases.advise import prices
 from offload.usecases.advise.question import INSTANCE
 from offload.usecases.context import Context
-from offload.usecases.provision import planning
+from offload.usecases.provision import brought_up, planning
 from offload.usecases.provision.model_image import image_of
 
 _MOST = 4
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
-"""Names of buckets end after 63 characters, and account and region are in them too."""
 _NOBODY = ("127.0.0.1/32",)
 """Who may connect to a machine."""
 _FOR_ONCE = {"name", "region", "profile", "offline"}
 """Options that are not kept for the next time."""
 
 
-Connect = Callable[[str | None, str | None], FleetParts]
+Connect = brought_up.Connect[FleetParts]
+FLEETS = brought_up.PartsKind(
+    "fleet", "fleets", "fleet", FleetParts.connected,
+    re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"), 20,
+)  # fmt: skip
+"""Names of buckets end after 63 characters, and account and region are in them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class FleetOptions:
 
     def __post_init__(self) -> None:
         """Refuse what AWS would, before it is asked."""
-        check_name(self.name)
+        FLEETS.check_name(self.name)
         if not several(self.instance_type):
             raise UsageError(
                 "--instance-type names no type.", hint="For instance: --instance-type c7i.large"
@@ -110,12 +113,12 @@ def planned(
     model = source.chosen(options.model or context.settings.model, context.hub, None)
     image = None if options.container_image else image_of(model, "aws")
     cloud = context.clouds(parts.region, options.profile)
-    offers = _offers(options, cloud)
+    offers = offers_for(options, cloud)
     if before is None:
         checked = (offers[0], cloud, context, options.profile)
         planning.check_allowed(*checked, offline=options.offline)
-    costs = tuple(_cost(each, options, context) for each in offers)
-    most = _most(options, offers[0], cloud)
+    costs = tuple(cost_of(each, options, context) for each in offers)
+    most = most_of(options, offers[0], cloud)
     kept = {key: value for key, value in asked.items() if key not in _FOR_ONCE}
     return FleetPlan(options, parts.region, model, image, offers, costs, most, before, kept, parts)
 
@@ -131,7 +134,7 @@ def _lasting(last: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return asked | {"model": planning.lasting(asked.get("model"))}
 
 
-def _offers(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
+def offers_for(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
     """What there is of each type that is named: machines that are alike, as one image and one
     number of cores are for all.
     """
@@ -151,7 +154,7 @@ def _offers(options: FleetOptions, cloud: Cloud) -> tuple[Offer, ...]:
     return offers
 
 
-def _cost(offer: Offer, options: FleetOptions, context: Context) -> Billing:
+def cost_of(offer: Offer, options: FleetOptions, context: Context) -> Billing:
     """What an hour of one costs, address and disk included; at spot prices, at most."""
     if options.price_usd_per_h is not None:
         return Billing(options.price_usd_per_h, "set by hand", disk_gb=offer.disk_gb)
@@ -163,7 +166,7 @@ def _cost(offer: Offer, options: FleetOptions, context: Context) -> Billing:
     )  # fmt: skip
 
 
-def _most(options: FleetOptions, offer: Offer, cloud: Cloud) -> int:
+def most_of(options: FleetOptions, offer: Offer, cloud: Cloud) -> int:
     """How many machines there may be, which the account's quota allows as far as it is known."""
     spec, vcpus = offer.spec, offer.vcpus
     quota = lookup.quota(cloud.clients, spec.instance_type, spot=spec.spot)
@@ -177,16 +180,6 @@ def _most(options: FleetOptions, offer: Offer, cloud: Cloud) -> int:
             hint=f"For fewer: --max {allowed}. {lookup.more_quota(spec, most * vcpus)}",
         )
     return most
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError where a fleet cannot be called that."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"A fleet cannot be called {name!r}: a small letter, then small letters, digits and "
-            "hyphens, 20 at most.",
-            hint="For instance: offload provision fleet --name photos",
-        )
 
 
 def several(text: str | None) -> tuple[str, ...]:

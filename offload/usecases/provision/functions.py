@@ -1,32 +1,27 @@
 """A function of AWS Lambda brought up and taken down: what there is stays, what lacks is made."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from offload.detectors import source
 from offload.detectors.source import ModelSource
-from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
+from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.events import PhaseBegan, Reporter
 from offload.domain.measurements import StartPhase
 from offload.domain.prices import CORE_MB, CallPrice
 from offload.domain.results import Json
 from offload.drivers.aws.function.calling import FunctionConfig, FunctionSpec
-from offload.drivers.aws.function.parts import FunctionParts, marks
+from offload.drivers.aws.function.parts import FunctionParts
 from offload.drivers.aws.function.policies import rights
-from offload.drivers.aws.iam import Answer
 from offload.drivers.docker.engine import Engine
 from offload.drivers.docker.own_image import ModelImage
-from offload.drivers.folders import known_files
-from offload.drivers.folders.known_files import Known
 from offload.usecases.advise import prices
 from offload.usecases.context import Context
 from offload.usecases.provision import brought_up
-from offload.usecases.provision.machines import each_region
 from offload.usecases.provision.model_image import Engines, image_of, pushed
-from offload.usecases.provision.teardown import May, Told
 
 TIMEOUT_S = 60
 _LEAST_MB, _MOST_MB = 512, 10_240
@@ -34,10 +29,13 @@ _LEAST_MB, _MOST_MB = 512, 10_240
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 """
 _ARCHS = ("x86_64", "arm64")
-_NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
-Connect = Callable[[str | None, str | None], FunctionParts]
+Connect = brought_up.Connect[FunctionParts]
+FUNCTIONS = brought_up.PartsKind(
+    "function", "functions", "lambda", FunctionParts.connected,
+    re.compile(r"[a-z][a-z0-9-]{1,39}"), 40,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class FunctionOptions:
 
     def __post_init__(self) -> None:
         """Refuse what AWS would, before it is asked."""
-        check_name(self.name)
+        FUNCTIONS.check_name(self.name)
         if not _LEAST_MB <= self.memory_mb <= _MOST_MB:
             raise UsageError(
                 f"--memory takes megabytes from {_LEAST_MB} to {_MOST_MB:,}, not {self.memory_mb}.",
@@ -119,16 +117,15 @@ def carry_out(
         OffloadError: it cannot be done.
     """
     options, parts, reporter = plan.options, plan.parts, context.reporter
-    name, tags = options.name, marks(options.name)
-    here = Known(name, parts.region, options.profile)
-    known_files.remember(context.settings.functions_path, here)
+    name, tags = options.name, parts.marks(options.name)
+    FUNCTIONS.remember(name, parts, options.profile, context)
     with engines() as engine:
         image, arch = _pushed(plan, engine, tags, reporter), engine.arch
     reporter.emit(PhaseBegan(StartPhase.CREATE))
     bucket, table, queue = parts.bucket(name, tags), None, None
     more: list[dict[str, Any]] = []
     if plan.drop_box:
-        table, queue = parts.drops().table(name, tags), parts.drops().queue(name, tags)
+        table, queue = parts.table(name, tags), parts.queue(name, tags)
         more = rights(bucket, table, queue)
     role = options.role or _own_role(parts, name, tags, more)
     parts.log_group(name, tags)
@@ -136,7 +133,7 @@ def carry_out(
     spec = FunctionSpec(options.memory_mb, TIMEOUT_S, image, arch, role, bucket, rows, queue)
     up = parts.handle(name).deploy(spec, tags)
     if plan.drop_box:
-        parts.drops().told_of(name, bucket)
+        parts.told_of(name, bucket)
     return up
 
 
@@ -166,76 +163,23 @@ def _own_role(
         raise PlaceUnavailable(str(error), hint=hint) from error
 
 
-def remove(
-    context: Context,
-    name: str,
-    region: str | None,
-    profile: str | None,
-    told: Told,
-    may: May,
-    connect: Connect = FunctionParts.connected,
-) -> None:
-    """Remove a function and all that is its own: log group, role, bucket, repository with images.
-    `told` is told of each when it has gone. Where some of it was not made here, `may` is asked
-    about all. Without a region it is the one that this computer brought up, if that is but one.
-
-    Raises:
-        UsageError: there is nothing of it.
-    """
-    check_name(name)
-    at = (context.settings.functions_path, name, region, profile)
-    found, where = brought_up.remove(*at, context, told, may, connect)
-    if not found:
-        raise UsageError(
-            f"There is no function {name} of offload's in {where}.",
-            hint="To look elsewhere: offload down lambda --region REGION",
-        )
+remove = FUNCTIONS.remove
+known = FUNCTIONS.known
 
 
-def known(context: Context) -> list[Known]:
-    """The functions that this computer brought up."""
-    return known_files.known(context.settings.functions_path)
+def _there(parts: FunctionParts) -> Iterator[tuple[str, FunctionConfig]]:
+    return ((each.name, each) for each in parts.functions())
 
 
-def listed(
-    context: Context,
-    regions: Sequence[str],
-    profile: str | None,
-    *,
-    everywhere: bool = False,
-    connect: Connect = FunctionParts.connected,
-) -> list[FunctionConfig]:
-    """Every function of offload's in these regions; without regions in the one that is configured,
-    and where this computer brought some up. Where they may not be listed, that is said.
-    """
-    try:
-        where = brought_up.where(known(context), context, regions, profile, connect, everywhere)
-        answers = each_region(where, lambda at: connect(*at).functions(), context)
-        found = {(each.name, each.region): each for some in answers for each in some}
-        return [found[key] for key in sorted(found)]
-    except OffloadError as error:
-        context.reporter.warn(f"Functions are not listed: {error}")
-        return []
+listed = partial(FUNCTIONS.listed, _there)
 
 
 def permissions(
     context: Context,
     region: str | None,
     profile: str | None,
-    connect: Connect = FunctionParts.connected,
+    connect: Connect | None = None,
 ) -> Json:
-    """Which permissions there are of those that looking for a function takes. Nothing is made, so
-    nothing is known of those to make one.
-    """
-    found = connect(region, profile).permissions(context.settings.function.rpartition(":")[2])
-    return {each: [name for name in found if found[name] == each] for each in get_args(Answer)}
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError where a function cannot be called that."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"A function cannot be called {name!r}: a small letter, then small letters, digits and "
-            "hyphens, 40 at most.",
-            hint="For instance: offload provision lambda --name photos",
-        )
+    """Which permissions there are of those that looking for a function takes."""
+    name = context.settings.function.rpartition(":")[2]
+    return FUNCTIONS.permissions(region, profile, name, connect)

@@ -1,17 +1,14 @@
 """Calls about a fleet: what may pass by itself is Unanswered, what is missing is named."""
 
-import functools
 import re
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from offload.domain.errors import OffloadError, PlaceUnavailable, Unanswered
 from offload.drivers.aws import account, calls
-from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.parts import NO_QUEUE
 
-NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
 BUSY = ("ScalingActivityInProgress", "ResourceContention")
 """What Auto Scaling says while it does something else with the group."""
 _NO_GROUP = "name not found"
@@ -23,28 +20,7 @@ _TRIED = {"MaxAttemptsReached", "RetryQuotaReached"}
 _NAMED = re.compile(r"\bfleet[ -]([\w-]+?)(?:-dead|-answers-\w+|-\d{12}-[\w-]+| in [\w-]+)?$")
 """How a fleet's name is in that of what it has."""
 _ROLE = "To see what a fleet takes: offload provision fleet --plan"
-
-
-def connected(
-    region: str | None = None, profile: str | None = None, connections: int = 10
-) -> tuple[Clients, str]:
-    """boto3's clients in the account of AWS' standard configuration, and the region that they ask:
-    that one, or the standard configuration's. Several threads may use them, `connections` of which
-    find one kept.
-    """
-    session = account.session(region, profile)
-    where = account.region(session)
-    lock = threading.Lock()  # a session makes clients for one thread at a time
-
-    @functools.cache
-    def made(service: str) -> Any:
-        return account.client(session, service, max_pool_connections=connections)
-
-    def client(service: str) -> Any:
-        with lock:
-            return made(service)
-
-    return client, where
+connected = account.connected
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from offload.drivers.aws import calls, patience
 from offload.drivers.aws.ec2 import launch_request
 from offload.drivers.aws.fleet.policies import backlog, steps
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.parts import Asking, Found
 from offload.drivers.aws.tagging import pairs, tagged, tags_of
 
 _TRIES, _LOOK_S = 300, 2.0
@@ -32,19 +33,18 @@ _HANDED_ON = {"PropagateAtLaunch": True}
 _USED, _BUSY = ("still uses it",), ("in progress",)
 
 
-class MachineParts:
+class MachineParts(Asking):
     """Those of a fleet whose parts have this `title`; in one account and region."""
 
     def __init__(
         self, clients: Clients, title: str, pause: Callable[[float], None] = time.sleep
     ) -> None:
+        super().__init__(clients, pause)
         self.title = title
-        self._clients = clients
-        self._pause = pause
 
     def security_group(self, vpc: str, tags: Mapping[str, str]) -> str:
         """The id of the security group in a network that lets nothing in, made if there is none."""
-        for there in self._security_groups(vpc):
+        for there in self.security_groups(vpc):
             return str(there["GroupId"])
         made = self._call(
             "ec2", "create_security_group", GroupName=self.title, VpcId=vpc,
@@ -140,10 +140,8 @@ class MachineParts:
             Metrics=backlog(self.title, enough), Tags=pairs(tags),
         )  # fmt: skip
 
-    def found(self) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-        """What there is of it, in the order to remove it in: its kind, what AWS calls it, and its
-        tags.
-        """
+    def found(self) -> Iterator[Found]:
+        """What there is of it, in the order to remove it in."""
         alarms = self._call("cloudwatch", "describe_alarms", AlarmNames=[self.title])
         for alarm in alarms.get("MetricAlarms", ()):
             asked = {"ResourceARN": alarm["AlarmArn"]}
@@ -153,7 +151,7 @@ class MachineParts:
             yield "group of machines", self.title, tags_of(group)
         if (template := self._template()) is not None:
             yield "launch template", str(template["LaunchTemplateId"]), tags_of(template)
-        for each in self._security_groups():
+        for each in self.security_groups():
             yield "security group", str(each["GroupId"]), tags_of(each)
 
     def remove(self, kind: str, key: str) -> None:
@@ -211,14 +209,12 @@ class MachineParts:
         found = self._call("ec2", "describe_launch_templates", fine=_NO_TEMPLATE, **names)
         return next(iter(found.get("LaunchTemplates", ())), None)
 
-    def _security_groups(self, vpc: str | None = None) -> Iterator[dict[str, Any]]:
+    def security_groups(self, vpc: str | None = None) -> Iterator[dict[str, Any]]:
+        """Its security groups in a network, or all, as EC2 describes them."""
         wanted = {"group-name": self.title} | ({"vpc-id": vpc} if vpc else {})
         filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
         ec2 = self._clients("ec2")
         return calls.each(ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
-
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)
 
 
 def _launch(

@@ -7,24 +7,19 @@ from typing import Any
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Unanswered
 from offload.domain.machines import INFO_KEY, FleetInfo
+from offload.drivers.aws.buckets import own_name
 from offload.drivers.aws.fleet.asking import about, asked, provision
 from offload.drivers.aws.lookup import Clients
 
 _MOST_INFO_BYTES = 1_000_000
 _THERE, _AT_ONCE = "PreconditionFailed", "ConditionalRequestConflict"
 _TRIES, _PAUSE_S = 5, 0.2
-_LONGEST_NAME = 63
-
-
-def bucket_name(fleet: str, account_id: str, region: str) -> str:
-    """What the bucket of a fleet is called."""
-    return f"offload-fleet-{fleet}-{account_id}-{region}"[:_LONGEST_NAME].rstrip("-")
 
 
 def store_of(clients: Clients, fleet: str, region: str) -> "S3Store":
     """The bucket of a fleet of this account, whether or not it is there."""
     said = asked(clients("sts"), "get_caller_identity", "account")
-    bucket = bucket_name(fleet, str(said["Account"]), region)
+    bucket = own_name(f"offload-fleet-{fleet}", str(said["Account"]), region)
     return S3Store(clients("s3"), bucket, f"fleet {fleet} in {region}")
 
 

@@ -6,39 +6,30 @@ Every method may raise OffloadError: AWS refuses, with a reason.
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from offload.domain.errors import OffloadError, PlaceUnavailable, UsageError
-from offload.domain.machines import IMAGES, OWNER, ROWS, FleetInfo, Machine, Offer, Resource
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.machines import IMAGES, ROWS, FleetInfo, Machine, Offer, Resource
 from offload.drivers.aws import calls, patience
-from offload.drivers.aws.buckets import Bucket
 from offload.drivers.aws.calls import NotAllowed
 from offload.drivers.aws.ec2 import described
-from offload.drivers.aws.fleet import asking
-from offload.drivers.aws.fleet.asking import NO_QUEUE
 from offload.drivers.aws.fleet.machines import MachineParts
-from offload.drivers.aws.fleet.objects import S3Store, bucket_name, read_info, write_info
+from offload.drivers.aws.fleet.objects import S3Store, read_info, write_info
 from offload.drivers.aws.fleet.policies import looks, may
 from offload.drivers.aws.fleet.roles import InstanceRole
 from offload.drivers.aws.fleet.template import Boot
-from offload.drivers.aws.iam import Answer
-from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.parts import NO_QUEUE, Found, Looks, Parts
 from offload.drivers.aws.repositories import Repository
 from offload.drivers.aws.tagging import tags_of
-from offload.drivers.host import machine
 
-MARK = "offload:fleet"
-"""The tag that everything of a fleet carries; its value is the fleet's name."""
 _KEPT_DAYS = 7
 _DAY_S = 86400
 _HIDDEN_S, _MOST_RECEIVES = 60, 20
 """Workers give up a message themselves, with a row; what SQS takes away has none. It counts all who
 received it, also those who gave it back or never came to it.
 """
-_NONE = ("NoSuchEntity", "RepositoryNotFoundException")
 _JUST_GONE = ("60 seconds",)
 """What SQS says of a queue whose name was one that was deleted within a minute."""
 _OWN_ROLE = "To use one that is there: --instance-profile NAME"
@@ -70,25 +61,10 @@ def called(name: str) -> str:
     return f"offload-fleet-{name}"
 
 
-def marks(name: str) -> dict[str, str]:
-    """The tags of everything that belongs to a fleet, and that this computer makes."""
-    return {MARK: name, OWNER: machine.owner()}
+class FleetParts(Parts):
+    """Those of fleets in one account and region."""
 
-
-class FleetParts:
-    """Those of fleets in one account and region. `clients` makes boto3's client of a service."""
-
-    def __init__(
-        self, clients: Clients, region: str, pause: Callable[[float], None] = time.sleep
-    ) -> None:
-        self.region = region
-        self._clients = clients
-        self._pause = pause
-
-    @classmethod
-    def connected(cls, region: str | None = None, profile: str | None = None) -> "FleetParts":
-        """The account and region of AWS' standard configuration, or those that are named."""
-        return cls(*asking.connected(region, profile))
+    MARK, COMMAND, BUCKET = "offload:fleet", "provision fleet", "offload-fleet"
 
     def info(self, name: str) -> FleetInfo | None:
         """What a fleet says that it is; None if there is none, or it was not completed.
@@ -97,11 +73,7 @@ class FleetParts:
             UsageError: something that is called like it is not ours.
         """
         for kind, key, tags in self._found(name):
-            if tags.get(MARK) != name:
-                raise UsageError(
-                    f"There is a {kind} {key} in {self.region} that offload did not make.",
-                    hint="For another name: offload provision fleet --name NAME",
-                )
+            self._check(kind, key, name, tags)
         return self._said(name)
 
     def _said(self, name: str) -> FleetInfo | None:
@@ -118,25 +90,18 @@ class FleetParts:
 
     def fleets(self) -> list[FleetInfo]:
         """Every fleet that says what it is."""
-        asked = {"Filters": [{"Name": "tag-key", "Values": [MARK]}]}
+        asked = {"Filters": [{"Name": "tag-key", "Values": [self.MARK]}]}
         groups = calls.each(
             self._clients("autoscaling"), "describe_auto_scaling_groups", "AutoScalingGroups",
             **asked,
         )  # fmt: skip
-        names = sorted(tags_of(group)[MARK] for group in groups)
+        names = sorted(tags_of(group)[self.MARK] for group in groups)
         return [info for name in names if (info := self._said(name)) is not None]
 
     def machines(self, name: str) -> list[Machine]:
         """Those that a fleet has now."""
         living = self._machines(name).living()
         return [described(each, name, self.region) for each in living]
-
-    def repository(self, name: str, tags: Mapping[str, str]) -> Repository:
-        """Where its image belongs, made if it is not there."""
-        there = Repository(self._clients, called(name))
-        there.make(tags)
-        there.keep_few()
-        return there
 
     def bring_up(self, spec: FleetSpec, tags: Mapping[str, str]) -> tuple[str, str, str]:
         """Its bucket, the URLs of its queue and of that of what was given up; all is made that is
@@ -210,25 +175,19 @@ class FleetParts:
             raise PlaceUnavailable(str(error), hint=_OWN_ROLE) from error
         return role.name
 
-    def resources(self, name: str) -> Iterator[Resource]:
-        """What there is of a fleet and carries our tag, in the order to remove it in."""
-        for kind, key, tags in self._found(name):
-            if tags.get(MARK) == name:
-                yield Resource(kind, key, name, self.region, tags.get(OWNER))
+    def _title(self, name: str) -> str:
+        return called(name)
 
-    def _found(self, name: str) -> Iterator[tuple[str, str, Mapping[str, str]]]:
-        """What there is that is called like a fleet's: of which kind, its name and its tags."""
+    def _looks(self, name: str) -> Looks:
+        return looks(called(name))
+
+    def _found(self, name: str) -> Iterator[Found]:
         yield from self._machines(name).found()
         yield from self._role(name).found()
         for url in self._queue_urls(name):
             said = self._call("sqs", "list_queue_tags", fine=NO_QUEUE, QueueUrl=url)
             yield "queue", url, said.get("Tags", {})
-        bucket = self._bucket(name)
-        if (known := bucket.tags()) is not None:
-            # Tagged after it was made; no other is called so.
-            yield "bucket", bucket.name, known or {MARK: name}
-        if (known := Repository(self._clients, called(name)).tags()) is not None:
-            yield "repository", called(name), known
+        yield from self._kept(name)
 
     def _queue_urls(self, name: str) -> list[str]:
         """Of its own two queues, and of those of clients that are gone."""
@@ -241,33 +200,12 @@ class FleetParts:
         own = {title, f"{title}-dead"}
         return [u for u, n in names.items() if n in own or n.startswith(f"{title}-answers-")]
 
-    def remove(self, resource: Resource) -> None:
-        """Remove it; if it is gone already, all the better. Machines have ended when their group is
-        removed.
-        """
-        key = resource.id
-        match resource.kind:
-            case "instance profile" | "role":
-                InstanceRole(self._clients, key).remove(resource.kind)
-            case "queue":
-                self._call("sqs", "delete_queue", fine=NO_QUEUE, QueueUrl=key)
-            case "bucket":
-                Bucket(self._clients, key, self.region).remove()
-            case "repository":
-                Repository(self._clients, key).remove()
-            case kind:
-                self._machines(resource.name).remove(kind, key)
-
-    def permissions(self, name: str) -> dict[str, Answer]:
-        """Each permission that looking for a fleet and what is its own takes. Nothing is done."""
-        found: dict[str, Answer] = {}
-        for permission, (service, operation, asked) in looks(called(name)).items():
-            try:
-                self._call(service, operation, fine=_NONE, **asked)
-                found[permission] = "allowed"
-            except OffloadError as error:
-                found[permission] = "missing" if isinstance(error, NotAllowed) else "unknown"
-        return found
+    def _remove_own(self, resource: Resource) -> None:
+        """Machines have ended when their group is removed."""
+        if resource.kind in {"instance profile", "role"}:
+            InstanceRole(self._clients, resource.id).remove(resource.kind)
+        else:
+            self._machines(resource.name).remove(resource.kind, resource.id)
 
     def _machines(self, name: str) -> MachineParts:
         return MachineParts(self._clients, called(name), self._pause)
@@ -275,13 +213,9 @@ class FleetParts:
     def _store(self, name: str) -> S3Store:
         return S3Store(self._clients("s3"), self._bucket(name).name)
 
-    def _bucket(self, name: str) -> Bucket:
-        account_id = self._call("sts", "get_caller_identity")["Account"]
-        return Bucket(self._clients, bucket_name(name, account_id, self.region), self.region)
-
     def _role(self, name: str) -> InstanceRole:
         # Roles are of all regions.
         return InstanceRole(self._clients, f"{called(name)}-{self.region}", self._pause)
 
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)
+
+marks = FleetParts.marks

@@ -1,10 +1,11 @@
 """What AWS is told of a fleet: what its machines may do, and when more of them come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from offload.domain.machines import IMAGES, ROWS
+from offload.drivers.aws.parts import Looks
 
 _PERIOD_S = 60
 _COUNTS = {
@@ -30,26 +31,27 @@ def may(role: str, region: str, bucket: str, title: str) -> dict[str, Any]:
         return f"arn:{partition}:{service}:{region}:{account_id}:{which}"
 
     statements = [
-        _allow("sqs", "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueAttributes",
+        allow("sqs", "ReceiveMessage DeleteMessage ChangeMessageVisibility GetQueueAttributes",
                arn("sqs", title)),
-        _allow("sqs", "SendMessage", arn("sqs", f"{title}-answers-*"), arn("sqs", f"{title}-dead")),
-        _allow("s3", "ListBucket", files),
-        _allow("s3", "GetObject", f"{files}/{IMAGES}*", f"{files}/{ROWS}*"),
-        _allow("s3", "PutObject", f"{files}/{ROWS}*"),
-        _allow("ecr", "GetAuthorizationToken", "*"),
-        _allow("ecr", "BatchGetImage GetDownloadUrlForLayer", arn("ecr", f"repository/{title}")),
-        _allow("autoscaling", "TerminateInstanceInAutoScalingGroup",
+        allow("sqs", "SendMessage", arn("sqs", f"{title}-answers-*"), arn("sqs", f"{title}-dead")),
+        allow("s3", "ListBucket", files),
+        allow("s3", "GetObject", f"{files}/{IMAGES}*", f"{files}/{ROWS}*"),
+        allow("s3", "PutObject", f"{files}/{ROWS}*"),
+        allow("ecr", "GetAuthorizationToken", "*"),
+        allow("ecr", "BatchGetImage GetDownloadUrlForLayer", arn("ecr", f"repository/{title}")),
+        allow("autoscaling", "TerminateInstanceInAutoScalingGroup",
                arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{title}")),
     ]  # fmt: skip
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _allow(service: str, actions: str, *resources: str) -> dict[str, Any]:
+def allow(service: str, actions: str, *resources: str) -> dict[str, Any]:
+    """A statement of a policy: these actions of a service, with spaces between."""
     named = [f"{service}:{action}" for action in actions.split()]
     return {"Effect": "Allow", "Action": named, "Resource": list(resources)}
 
 
-def looks(title: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
+def looks(title: str) -> Looks:
     """By the permission that it takes, a call that looks for a part of a fleet."""
     return {
         "autoscaling:DescribeAutoScalingGroups": (

@@ -3,12 +3,15 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from offload.domain.errors import PlaceUnavailable
 from offload.domain.machines import Backlog, Message
-from offload.drivers.aws.fleet.asking import NO_QUEUE, asked
+from offload.drivers.aws import patience
+from offload.drivers.aws.fleet.asking import asked
+from offload.drivers.aws.parts import NO_QUEUE
 
 _REGION = re.compile(r"(?:^|\.)([a-z]{2,}(?:-[a-z]+)+-\d+)\.(?:[\w-]+\.)*(?:amazonaws|api)\.")
 _MOST_MESSAGES, _MOST_WAIT_S, _MOST_HIDDEN_S = 10, 20, 12 * 3600
@@ -87,19 +90,12 @@ class SqsQueue:
 
     def kept(self, hidden_s: int = 30) -> Iterator[tuple[str, dict[str, str]]]:
         """Each message that it keeps, and its attributes; meanwhile they are hidden from others."""
-        seen: set[str] = set()
-        while True:
-            found = self._asked(
-                "receive_message", _FULL, MaxNumberOfMessages=_MOST_MESSAGES, WaitTimeSeconds=1,
-                VisibilityTimeout=hidden_s, MessageAttributeNames=["All"],
-            ).get("Messages", ())  # fmt: skip
-            fresh = [each for each in found if each["MessageId"] not in seen]
-            for each in fresh:
-                seen.add(each["MessageId"])
-                told = each.get("MessageAttributes", {})
-                yield each["Body"], {key: said["StringValue"] for key, said in told.items()}
-            if not fresh:
-                return
+        more: dict[str, Any] = {
+            "MaxNumberOfMessages": _MOST_MESSAGES,
+            "VisibilityTimeout": hidden_s,
+        }
+        more |= {"WaitTimeSeconds": 1, "MessageAttributeNames": ["All"]}
+        return patience.each_once(partial(self._asked, "receive_message", _FULL, **more))
 
     def _asked(self, operation: str, fine: tuple[str, ...] = (), **parameters: Any) -> Any:
         what = f"queue {queue_name(self.url)}"

@@ -1,9 +1,7 @@
 """AWS Lambda: a function that is called and waited for; pictures too large for a call."""
 
-import functools
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -122,24 +120,13 @@ class AwsFunction:
         for as many calls at a time as there are to be `connections`.
         """
         arn = _ARN.fullmatch(name)
-        session = account.session(arn[1] if arn else None)
-        region = account.region(session)
-
-        @functools.cache
-        def made(service: str) -> Any:
-            # A call is waited for as long as a function may run.
-            more: dict[str, Any] = {"max_pool_connections": connections}
-            if service != "lambda":
-                return account.client(session, service, signature_version=_SIGNED[service], **more)
-            return account.client(session, service, 900 + _ROOM_S, 1, **more)
-
-        lock = threading.Lock()  # a session makes clients for one thread at a time
-
-        def client(service: str) -> Any:
-            with lock:
-                return made(service)
-
-        return cls(client, name, region)
+        # A call is waited for as long as a function may run.
+        patient: dict[str, Any] = {"timeout_s": 900 + _ROOM_S, "attempts": 1}
+        signed = {each: {"signature_version": version} for each, version in _SIGNED.items()}
+        clients, region = account.connected(
+            arn[1] if arn else None, None, connections, {"lambda": patient, **signed}
+        )
+        return cls(clients, name, region)
 
     def config(self) -> FunctionConfig:
         """How it is, once it can be called.

@@ -7,13 +7,15 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
 from offload.domain.errors import ImageError
 from offload.domain.vision import MAX_FILE_BYTES
-from offload.drivers.aws import calls
+from offload.drivers.aws import calls, patience
 from offload.drivers.aws.lookup import Clients
+from offload.drivers.aws.parts import Asking
 
 DROPPED = "in/"
 """What keys of dropped pictures begin with."""
@@ -81,14 +83,14 @@ def _told(text: str) -> list[Drop]:
     return []
 
 
-class DropBox:
+class DropBox(Asking):
     """A bucket, the table of what was found in it, and the queue of what failed. `clients` makes
     boto3's client of a service.
     """
 
     def __init__(self, clients: Clients, bucket: str, table: str, queue: str = "") -> None:
+        super().__init__(clients)
         self.bucket = bucket
-        self._clients = clients
         self._table = table
         self._queue = queue
 
@@ -143,21 +145,10 @@ class DropBox:
     def failures(self) -> Iterator[Failure]:
         """What the function did not get done, however often it was told; each picture once."""
         url = self._call("sqs", "get_queue_url", QueueName=self._queue)["QueueUrl"]
-        asked = {"MaxNumberOfMessages": _MOST_MESSAGES, "VisibilityTimeout": 30}
-        seen: set[str] = set()
-        while True:
-            found = self._call(
-                "sqs", "receive_message", QueueUrl=url, MessageAttributeNames=["All"], **asked
-            ).get("Messages", ())
-            fresh = [message for message in found if message["MessageId"] not in seen]
-            for message in fresh:
-                seen.add(message["MessageId"])
-                said = {k: v["StringValue"] for k, v in message["MessageAttributes"].items()}
-                why, request = said.get("ErrorMessage", ""), said.get("RequestID", "")
-                for drop in _told(message["Body"]):
-                    yield Failure(drop.path, why, request)
-            if not fresh:
-                return
-
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)
+        receive = partial(
+            self._call, "sqs", "receive_message", QueueUrl=url, MessageAttributeNames=["All"],
+            MaxNumberOfMessages=_MOST_MESSAGES, VisibilityTimeout=30,
+        )  # fmt: skip
+        for body, said in patience.each_once(receive):
+            for drop in _told(body):
+                yield Failure(drop.path, said.get("ErrorMessage", ""), said.get("RequestID", ""))

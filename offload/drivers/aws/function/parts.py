@@ -4,55 +4,37 @@ All are called like the function and carry our tag; by that they are found again
 is not ours. Every method may raise OffloadError: AWS refuses, with a reason.
 """
 
-import functools
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from offload.domain.errors import OffloadError, UsageError
-from offload.domain.machines import OWNER, Resource
-from offload.drivers.aws import account, calls
-from offload.drivers.aws.buckets import Bucket
-from offload.drivers.aws.calls import NotAllowed
+from offload.domain.errors import PlaceUnavailable
+from offload.domain.machines import Resource
+from offload.drivers.aws import calls, patience
+from offload.drivers.aws.fleet.roles import Role
 from offload.drivers.aws.function.calling import AwsFunction, FunctionConfig, described
-from offload.drivers.aws.function.drop_parts import GONE, DropParts
+from offload.drivers.aws.function.drops import DROPPED, KEYS
 from offload.drivers.aws.function.policies import looks, writes_log
-from offload.drivers.aws.iam import Answer, assumed_by
-from offload.drivers.aws.lookup import Clients
-from offload.drivers.aws.repositories import Repository
-from offload.drivers.aws.tagging import pairs
-from offload.drivers.host import machine
+from offload.drivers.aws.parts import GONE, Found, Looks, Parts
+from offload.drivers.aws.tagging import pairs, tags_of
 
-MARK = "offload:function"
-"""The tag that everything of a function carries; its value is the function's name."""
-_GONE = (
-    *GONE, "NoSuchEntity", "RepositoryNotFoundException",
-)  # fmt: skip
-_THERE = (
-    "EntityAlreadyExists",
-    "ResourceAlreadyExistsException",
-)
 _KEPT_DAYS = 7
 _STAGED_DAYS = 1
+_TRIES, _LOOK_S = 60, 1.0
+_KEPT_S = str(14 * 86400)
+"""How long the queue keeps what failed: as long as it may."""
+_UNKNOWN = ("Unable to validate",)
+"""What S3 says as long as it does not know that it may call the function."""
+_SAID_ALREADY = ["ResourceConflictException"]
 
 
-class FunctionParts:
-    """Those of functions in one account and region. `clients` makes boto3's client of a service."""
+class _FunctionRole(Role):
+    service = "lambda.amazonaws.com"
 
-    def __init__(
-        self, clients: Clients, region: str, pause: Callable[[float], None] = time.sleep
-    ) -> None:
-        self.region = region
-        self._clients = clients
-        self._pause = pause
 
-    @classmethod
-    def connected(cls, region: str | None = None, profile: str | None = None) -> "FunctionParts":
-        """The account and region of AWS' standard configuration, or those that are named."""
-        session = account.session(region, profile)
-        where = account.region(session)
-        return cls(functools.cache(functools.partial(account.client, session)), where)
+class FunctionParts(Parts):
+    """Those of functions in one account and region."""
+
+    MARK, COMMAND, BUCKET = "offload:function", "provision lambda", "offload"
 
     def function(self, name: str) -> FunctionConfig | None:
         """The function as it is, if it is there.
@@ -60,10 +42,10 @@ class FunctionParts:
         Raises:
             UsageError: one that is not ours has that name.
         """
-        found = self._call("lambda", "get_function", fine=_GONE, FunctionName=name)
+        found = self._call("lambda", "get_function", fine=GONE, FunctionName=name)
         if not found:
             return None
-        self._check(found.get("Tags", {}), "function", name)
+        self._check("function", name, name, found.get("Tags", {}))
         return self.handle(name).config()
 
     def functions(self) -> list[FunctionConfig]:
@@ -78,44 +60,23 @@ class FunctionParts:
         """The function of that name, whether or not it is there."""
         return AwsFunction(self._clients, name, self.region, self._pause)
 
-    def drops(self) -> DropParts:
-        """What drop boxes take besides."""
-        return DropParts(self._clients, self.region, self._pause)
-
-    def repository(self, name: str, tags: Mapping[str, str]) -> Repository:
-        """Where its image belongs, made if it is not there."""
-        there = Repository(self._clients, name)
-        there.make(tags)
-        self._check(there.tags() or {}, "repository", name)
-        there.keep_few()
-        return there
-
     def role(
         self, name: str, tags: Mapping[str, str], more: Sequence[Mapping[str, Any]] = ()
     ) -> str:
         """A role that may write the function's log, and what `more` says; its ARN."""
-        role_name = self._role_name(name)
-        assumes = json.dumps(assumed_by("lambda.amazonaws.com"))
-        made = self._call(
-            "iam", "create_role", fine=_THERE, RoleName=role_name,
-            AssumeRolePolicyDocument=assumes, Tags=pairs(tags),
-        )  # fmt: skip
-        role = made.get("Role") or self._call("iam", "get_role", RoleName=role_name)["Role"]
-        if not made:
-            self._check(_tags(role.get("Tags")), "role", name)
-        arn = str(role["Arn"])
-        log = writes_log(arn, self.region, _log_group(name))
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [log, *more]})
-        self._call(
-            "iam", "put_role_policy", RoleName=role_name, PolicyName="log", PolicyDocument=policy
-        )
-        return arn
+        role = self._role(name)
+        for kind, key, there in role.found():
+            self._check(kind, key, name, there)
+
+        def policy(arn: str) -> Mapping[str, Any]:
+            log = writes_log(arn, self.region, _log_group(name))
+            return {"Version": "2012-10-17", "Statement": [log, *more]}
+
+        return role.make(policy, tags)
 
     def log_group(self, name: str, tags: Mapping[str, str]) -> None:
         """Where the function's log belongs, kept for a week."""
-        group = _log_group(name)
-        self._call("logs", "create_log_group", fine=_THERE, logGroupName=group, tags=dict(tags))
-        self._call("logs", "put_retention_policy", logGroupName=group, retentionInDays=_KEPT_DAYS)
+        self._make_log(_log_group(name), tags, _KEPT_DAYS)
 
     def bucket(self, name: str, tags: Mapping[str, str]) -> str:
         """Where pictures that are too large for a call may wait, for a day at most: private, and
@@ -125,92 +86,84 @@ class FunctionParts:
         bucket.make(tags, _STAGED_DAYS)
         return bucket.name
 
-    def resources(self, name: str) -> Iterator[Resource]:
-        """What there is of a function and carries our tag, in the order to remove it in."""
-        found = self._call("lambda", "get_function", fine=_GONE, FunctionName=name)
-        there = {"function": (name, found.get("Tags", {}))} if found else {}
-        groups = self._call("logs", "describe_log_groups", logGroupNamePrefix=_log_group(name))
-        for group in groups["logGroups"]:
-            if group["logGroupName"] == _log_group(name):
-                arn = group["arn"].removesuffix(":*")
-                said = self._call("logs", "list_tags_for_resource", resourceArn=arn)
-                there["log group"] = (_log_group(name), said.get("tags", {}))
-        role = self._call("iam", "get_role", fine=_GONE, RoleName=self._role_name(name))
-        if role:
-            there["role"] = (self._role_name(name), _tags(role["Role"].get("Tags")))
-        if (tags := Repository(self._clients, name).tags()) is not None:
-            there["repository"] = (name, tags)
-        bucket = self._bucket(name)
-        if (tags := bucket.tags()) is not None:
-            # Tagged after it was made; no other is called so.
-            there["bucket"] = (bucket.name, tags or {MARK: name})
-        there |= self.drops().tags(name)
-        for kind, (key, tags) in there.items():
-            if tags.get(MARK) == name:
-                yield Resource(kind, key, name, self.region, tags.get(OWNER))
+    def table(self, name: str, tags: Mapping[str, str]) -> str:
+        """The ARN of the table for rows, billed by the request; made if it is not there."""
+        self._call(
+            "dynamodb", "create_table", fine=["ResourceInUseException"], TableName=name,
+            BillingMode="PAY_PER_REQUEST", Tags=pairs(tags),
+            KeySchema=[{"AttributeName": k, "KeyType": v} for k, v in KEYS.items()],
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in KEYS],
+        )  # fmt: skip
+        for _ in range(_TRIES):
+            there = self._call("dynamodb", "describe_table", TableName=name)["Table"]
+            if there["TableStatus"] == "ACTIVE":
+                return str(there["TableArn"])
+            self._pause(_LOOK_S)
+        raise PlaceUnavailable(f"The table {name} does not come up.", hint="The same command again")
 
-    def permissions(self, name: str) -> dict[str, Answer]:
-        """Each permission that looking for a function and all that is its own takes. Nothing is
-        done.
-        """
-        found: dict[str, Answer] = {}
-        for permission, (service, operation, asked) in looks(name).items():
-            try:
-                self._call(service, operation, fine=_GONE, **asked)
-                found[permission] = "allowed"
-            except OffloadError as error:
-                found[permission] = "missing" if isinstance(error, NotAllowed) else "unknown"
-        return found
+    def queue(self, name: str, tags: Mapping[str, str]) -> str:
+        """The ARN of the queue for what failed; made if it is not there."""
+        kept = {"MessageRetentionPeriod": _KEPT_S}
+        made = self._call("sqs", "create_queue", QueueName=name, Attributes=kept, tags=dict(tags))
+        asked = {"QueueUrl": made["QueueUrl"], "AttributeNames": ["QueueArn"]}
+        return str(self._call("sqs", "get_queue_attributes", **asked)["Attributes"]["QueueArn"])
 
-    def remove(self, resource: Resource) -> None:
-        """Remove it; if it is gone already, all the better."""
+    def told_of(self, name: str, bucket: str) -> None:
+        """Have S3 tell the function of each picture that is dropped into its bucket."""
+        account_id = self._call("sts", "get_caller_identity")["Account"]
+        function = self._call("lambda", "get_function", FunctionName=name)["Configuration"]
+        arn = str(function["FunctionArn"])
+        self._call(
+            "lambda", "add_permission", fine=_SAID_ALREADY, FunctionName=name, StatementId="s3",
+            Action="lambda:InvokeFunction", Principal="s3.amazonaws.com",
+            SourceArn=f"arn:{arn.split(':')[1]}:s3:::{bucket}", SourceAccount=account_id,
+        )  # fmt: skip
+        rule = {"Name": "prefix", "Value": DROPPED}
+        told = {
+            "LambdaFunctionArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [rule]}},
+        }
+        patience.call_once_known(
+            self._clients("s3"), "put_bucket_notification_configuration", _UNKNOWN, self._pause,
+            Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [told]},
+        )  # fmt: skip
+
+    def _title(self, name: str) -> str:
+        return name
+
+    def _found(self, name: str) -> Iterator[Found]:
+        found = self._call("lambda", "get_function", fine=GONE, FunctionName=name)
+        if found:
+            yield "function", name, found.get("Tags", {})
+        yield from self._log(_log_group(name))
+        yield from self._role(name).found()
+        yield from self._kept(name)
+        if table := self._call("dynamodb", "describe_table", fine=GONE, TableName=name):
+            arn = table["Table"]["TableArn"]
+            said = self._call("dynamodb", "list_tags_of_resource", ResourceArn=arn)
+            yield "table", name, tags_of(said)
+        if queue := self._call("sqs", "get_queue_url", fine=GONE, QueueName=name):
+            url = queue["QueueUrl"]
+            yield "queue", url, self._call("sqs", "list_queue_tags", QueueUrl=url).get("Tags", {})
+
+    def _looks(self, name: str) -> Looks:
+        return looks(name)
+
+    def _remove_own(self, resource: Resource) -> None:
         key = resource.id
         match resource.kind:
             case "function":
-                self._call("lambda", "delete_function", fine=_GONE, FunctionName=key)
-            case "log group":
-                self._call("logs", "delete_log_group", fine=_GONE, logGroupName=key)
+                self._call("lambda", "delete_function", fine=GONE, FunctionName=key)
             case "role":
-                listed = self._call("iam", "list_role_policies", fine=_GONE, RoleName=key)
-                for policy in listed.get("PolicyNames", ()):
-                    self._call(
-                        "iam", "delete_role_policy", fine=_GONE, RoleName=key, PolicyName=policy
-                    )
-                self._call("iam", "delete_role", fine=_GONE, RoleName=key)
-            case "table" | "queue":
-                self.drops().remove(resource.kind, key)
-            case "bucket":
-                Bucket(self._clients, key, self.region).remove()
-            case "repository":
-                Repository(self._clients, key).remove()
+                _FunctionRole(self._clients, key).remove(resource.kind)
+            case "table":
+                self._call("dynamodb", "delete_table", fine=GONE, TableName=key)
 
-    def _bucket(self, name: str) -> Bucket:
-        account_id = self._call("sts", "get_caller_identity")["Account"]
-        called = f"offload-{name}-{account_id}-{self.region}"[:63].rstrip("-")
-        return Bucket(self._clients, called, self.region)
-
-    def _role_name(self, name: str) -> str:
-        return f"{name}-{self.region}"  # roles are of all regions
-
-    def _check(self, tags: Mapping[str, str], kind: str, name: str) -> None:
-        if tags.get(MARK) != name:
-            raise UsageError(
-                f"There is a {kind} {name} in {self.region} that offload did not make.",
-                hint="For another name: offload provision lambda --name NAME",
-            )
-
-    def _call(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        return calls.call(self._clients(service), operation, **asked)
-
-
-def marks(name: str) -> dict[str, str]:
-    """The tags of everything that belongs to a function, and that this computer makes."""
-    return {MARK: name, OWNER: machine.owner()}
+    def _role(self, name: str) -> Role:
+        # Roles are of all regions.
+        return _FunctionRole(self._clients, f"{name}-{self.region}", self._pause)
 
 
 def _log_group(name: str) -> str:
     return f"/aws/lambda/{name}"
-
-
-def _tags(pairs: Any) -> dict[str, str]:
-    return {pair["Key"]: pair["Value"] for pair in pairs or ()}

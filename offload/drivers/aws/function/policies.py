@@ -1,9 +1,9 @@
 """What AWS is told of a function's parts: who may do what with them, and how long they are kept."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from offload.drivers.aws.function.drops import DROPPED
+from offload.drivers.aws.parts import Looks
 
 
 def writes_log(role: str, region: str, group: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def rights(bucket: str, table: str, queue: str) -> list[dict[str, Any]]:
     return [{"Effect": "Allow", "Action": k, "Resource": v} for k, v in may.items()]
 
 
-def looks(name: str) -> Mapping[str, tuple[str, str, Mapping[str, Any]]]:
+def looks(name: str) -> Looks:
     """By the permission that it takes, a call that looks for a part of a function."""
     return {
         "lambda:GetFunction": ("lambda", "get_function", {"FunctionName": name}),

@@ -1,0 +1,222 @@
+"""Shards worked on by AWS Batch: array jobs, whose children each do one, on machines of EC2.
+
+The jobs go on without this process. What became of a shard is read from the object with its rows,
+and from the state of its child; the same command goes on where jobs still run.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from offload.domain.errors import OffloadError, PlaceUnavailable
+from offload.domain.events import Stop
+from offload.drivers.aws.batch import waiting
+from offload.drivers.aws.batch.jobs import MOST_CHILDREN, BatchJobs, SentJob
+from offload.drivers.aws.batch.spec import called, log_group
+from offload.drivers.objects.store import Store, opened
+from offload.engines.ports import EngineConfig, EngineTraits, Job, Outcome, Shard
+
+TRAITS = EngineTraits(
+    name="aws-batch",
+    summary="array jobs of AWS Batch",
+    survives=True,
+    options=frozenset({"most", "is_spot", "region", "profile"}),
+)
+_LOOK_S = 10.0
+_BOOT_S = 300.0
+"""So long the first machine may take to come, fetch the image and begin."""
+_TODO_BYTES = 1_000_000
+
+
+class BatchEngine:
+    """The queue that was brought up for a batch. `pause` waits between two looks, and `boot_s` is
+    how long the first machine may take to begin.
+    """
+
+    name = TRAITS.name
+
+    def __init__(
+        self, config: EngineConfig, pause: Callable[[float], None] = time.sleep,
+        boot_s: float = _BOOT_S, look_s: float = _LOOK_S,
+    ) -> None:  # fmt: skip
+        self.workers = config.most or 1
+        self._config = config
+        self._clients = config.clouds(config.region, config.profile).clients
+        self._pause = pause
+        self._boot_s = boot_s
+        self._look_s = look_s
+
+    @contextmanager
+    def open(self) -> Iterator["BatchEngine"]:
+        """What was brought up before stays, and costs nothing while no job is there."""
+        yield self
+
+    def run(self, job: Job, shards: Iterable[Shard], stop: Stop) -> Generator[Outcome]:
+        """What became of each shard. All are sent at once, but for those that jobs of an earlier
+        run still work on.
+        """
+        jobs, store = self._jobs(job.name), opened(job.out)
+        wanted = {shard.number: shard for shard in shards}
+        if not wanted or stop:
+            return
+        _check(jobs)
+        sent = {each.id: _listed(store, each) for each in jobs.living()}
+        held = {number for id_, todo in sent.items() for number in self._held(jobs, id_, todo)}
+        sent |= _send(jobs, store, job, sorted(wanted.keys() - held))
+        yield from self._follow(jobs, store, sent, wanted, stop)
+
+    def status(self, name: str) -> Iterator[str]:
+        """A line for each job that has not ended, and why it waits."""
+        jobs = self._jobs(name)
+        for each in jobs.living():
+            counts = ", ".join(f"{n} {state.lower()}" for state, n in each.counts.items() if n)
+            yield f"job {each.id}: {counts}"
+            if not each.has_begun:
+                since = datetime.fromtimestamp(each.created_at_s, UTC)
+                for error, _ in waiting.troubles(self._clients, jobs, each, since):
+                    yield f"{error} {error.hint}"
+
+    def logs(self, name: str) -> Iterator[str]:
+        """Every line that the containers of a batch logged."""
+        for at_ms, stream, text in self._jobs(name).log():
+            at = datetime.fromtimestamp(at_ms / 1000, UTC)
+            yield f"{at:%Y-%m-%dT%H:%M:%SZ} {stream.rpartition('/')[2][:8]} {text}"
+
+    def cancel(self, name: str) -> int:
+        """End all jobs of a batch; how many there were."""
+        jobs = self._jobs(name)
+        living = jobs.living()
+        for each in living:
+            jobs.end(each, "offload batch cancel")
+        return len(living)
+
+    def _jobs(self, name: str) -> BatchJobs:
+        title = called(name)
+        return BatchJobs(self._clients, title, log_group(title))
+
+    def _held(self, jobs: BatchJobs, id_: str, todo: Sequence[int]) -> set[int]:
+        """The shards that a job which lives still works on, or is to."""
+        (job,) = jobs.described([id_])
+        failed = {index for index, _ in jobs.failed(job)}
+        return {number for index, number in enumerate(todo) if index not in failed}
+
+    def _follow(
+        self, jobs: BatchJobs, store: Store, sent: Mapping[str, Sequence[int]],
+        wanted: dict[int, Shard], stop: Stop,
+    ) -> Generator[Outcome]:  # fmt: skip
+        """The outcomes, until every shard has one or somebody stops; `wanted` gets empty."""
+        told: set[str] = set()
+        began_s = time.monotonic()
+        while True:
+            now = jobs.described(list(sent))
+            failed = _failures(jobs, now, sent, wanted)
+            for shard in list(_written(store, wanted)):
+                yield _done(wanted.pop(shard.number))
+            if all(job.is_over for job in now):
+                failed |= dict.fromkeys(wanted.keys() - failed.keys(), "it ended without rows")
+            for number, why in failed.items():
+                if number in wanted:
+                    yield _failed(wanted.pop(number), why)
+            if not wanted or stop:
+                return
+            if time.monotonic() - began_s > self._boot_s:
+                self._explain(jobs, now, told)
+            self._pause(self._look_s)
+
+    def _explain(self, jobs: BatchJobs, now: Sequence[SentJob], told: set[str]) -> None:
+        """Say once why nothing starts.
+
+        Raises:
+            PlaceUnavailable: that does not pass by itself.
+        """
+        if any(job.has_begun for job in now):
+            return
+        since = datetime.fromtimestamp(min(job.created_at_s for job in now), UTC)
+        for error, final in waiting.troubles(self._clients, jobs, now[0], since):
+            if final:
+                raise error
+            if str(error) not in told:
+                told.add(str(error))
+                self._config.reporter.warn(f"{error} {error.hint}")
+
+
+def make(config: EngineConfig) -> BatchEngine:
+    """The engine.
+
+    Raises:
+        PlaceUnavailable: no credentials, or no region.
+    """
+    return BatchEngine(config)
+
+
+def _check(jobs: BatchJobs) -> None:
+    """See that jobs can be sent."""
+    queue = jobs.queue()
+    if queue is None:
+        raise PlaceUnavailable(
+            f"There is no job queue {jobs.title}.",
+            hint="To see what would be made: offload batch … --engine aws-batch --plan",
+        )
+    if queue["state"] != "ENABLED":
+        raise PlaceUnavailable(
+            f"The job queue {jobs.title} is disabled and takes no jobs.",
+            hint="To enable it: aws batch update-job-queue --state ENABLED --job-queue "
+            f"{jobs.title}",
+        )
+
+
+def _send(jobs: BatchJobs, store: Store, job: Job, numbers: Sequence[int]) -> dict[str, list[int]]:
+    """The shards of each job that was sent for them, by its id."""
+    sent = {}
+    for first in range(0, len(numbers), MOST_CHILDREN):
+        some = list(numbers[first : first + MOST_CHILDREN])
+        data = json.dumps(some).encode()
+        todo = f"todo/{hashlib.sha256(data).hexdigest()[:16]}.json"
+        store.put(todo, data)
+        sent[jobs.send(job.command, todo, len(some))] = some
+    return sent
+
+
+def _listed(store: Store, job: SentJob) -> list[int]:
+    """The shards that a job was sent for."""
+    found = store.get(job.todo, _TODO_BYTES)
+    if found is None:
+        raise OffloadError(
+            f"{store.url}/{job.todo} is gone, which says what the job {job.id} works on.",
+            hint=f"To end that: aws batch terminate-job --reason gone --job-id {job.id}",
+        )
+    numbers: list[int] = json.loads(found)
+    return numbers
+
+
+def _failures(
+    jobs: BatchJobs, now: Sequence[SentJob], sent: Mapping[str, Sequence[int]],
+    wanted: Mapping[int, Shard],
+) -> dict[int, str]:  # fmt: skip
+    """Why children failed, by the shards that they were to do."""
+    found = {}
+    for job in now:
+        if job.counts.get("FAILED"):
+            for index, why in jobs.failed(job):
+                if sent[job.id][index] in wanted:
+                    found[sent[job.id][index]] = waiting.explained(why)
+    return found
+
+
+def _written(store: Store, wanted: Mapping[int, Shard]) -> Iterator[Shard]:
+    """Those whose rows are there."""
+    names = {f"rows/{shard.name}.jsonl.zst": shard for shard in wanted.values()}
+    for entry in store.list("rows"):
+        if (shard := names.get(entry.key)) is not None:
+            yield shard
+
+
+def _done(shard: Shard) -> Outcome:
+    return Outcome(shard.number, images=shard.images)
+
+
+def _failed(shard: Shard, why: str) -> Outcome:
+    return Outcome(shard.number, error=why or "it failed, and AWS gives no reason", wrote=False)
