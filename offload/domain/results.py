@@ -20,7 +20,8 @@ Json = dict[str, Any]
 class Row:
     """What became of one image: its detections, or the reason there are none in `error`. For it
     `sent_bytes` left this process; `fallback` is why it was done at `where`, not where asked for;
-    `note` is what else there is to say, as of a file that breaks off.
+    `note` is what else there is to say, as of a file that breaks off. `etag` is the version that a
+    store says it read; a file has `mtime_ns`.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Row:
     bytes: Count | None = None
     sha256: str | None = None
     mtime_ns: int | None = None
+    etag: str | None = None
     sent_bytes: Count = 0
     fallback: str | None = None
     durations: Durations = field(default_factory=Durations)

@@ -94,6 +94,11 @@ class Settings:
         return os.path.join(self.data, "batch-parts")
 
     @property
+    def batches_path(self) -> str:
+        """The folder of what is known of batches that were begun here."""
+        return os.path.join(self.data, "batches")
+
+    @property
     def models_path(self) -> str:
         """The folder of downloaded models."""
         return os.path.join(self.cache, "models")

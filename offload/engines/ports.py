@@ -8,7 +8,7 @@ and is never lost.
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from offload.domain.events import Reporter, Stop
 from offload.drivers.aws.ec2 import Cloud, Clouds
@@ -128,6 +128,14 @@ class LastingEngine(Engine, Protocol):
 
     def cancel(self, name: str) -> int:
         """End all jobs of a batch; how many there were."""
+
+
+@runtime_checkable
+class Billed(Protocol):
+    """A session of an engine that knows what it costs."""
+
+    def spent_usd(self) -> float:
+        """What it has cost so far, with what is still coming up."""
 
 
 @dataclass(frozen=True, slots=True)

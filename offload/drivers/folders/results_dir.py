@@ -34,6 +34,7 @@ class _Entry(NamedTuple):
     offset: int
     bytes: int | None
     mtime_ns: int | None
+    etag: str | None
     sha256: str | None
     failed: bool
 
@@ -100,6 +101,13 @@ class ResultsDir:
             return status.st_mtime_ns == entry.mtime_ns or files.sha256_of(location) == entry.sha256
         except OSError:
             return False
+
+    def holds_object(self, path: str, size_bytes: int, etag: str | None) -> bool:
+        """Whether the image at `path` of a store, of which it says this, was detected already."""
+        entry = self._log.index.get(printable(path))
+        if entry is None or entry.failed or etag is None:
+            return False
+        return (entry.bytes, entry.etag) == (size_bytes, etag)
 
     def append(self, row: Row) -> None:
         """Add a row; a later row of the same path replaces the earlier."""
@@ -249,7 +257,7 @@ def _line(row: Row, settings: Json | None) -> bytes:
 
 
 def _entry(offset: int, row: Row) -> _Entry:
-    return _Entry(offset, row.bytes, row.mtime_ns, row.sha256, row.error is not None)
+    return _Entry(offset, row.bytes, row.mtime_ns, row.etag, row.sha256, row.error is not None)
 
 
 def _read_log(path: str) -> _Log:

@@ -63,10 +63,11 @@ class ImageList:
 
 @dataclass(frozen=True, slots=True)
 class FileImage:
-    """An image, with what tells later whether its file changed, if it has one."""
+    """An image, with what tells later whether its file, or its object in a store, changed."""
 
     image: Image
     mtime_ns: int | None
+    etag: str | None = None
 
 
 def size_bytes(root: str, path: str) -> int:

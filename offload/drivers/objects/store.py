@@ -6,17 +6,23 @@ Endpoints, regions and credentials are what the ecosystem's variables say.
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
-from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, UsageError
+from offload.domain.errors import ImageError
+from offload.drivers.objects import odd_keys
+from offload.drivers.objects.access import SCHEMES, connected, parts
+from offload.drivers.objects.refusals import code_of, explained
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-_SCHEMES = ("s3", "gs", "az", "http", "https")
 _PAGE = 1000
+_TRIES = 5
+"""Of a page of a listing whose answer breaks off, which obstore does not ask for again."""
+_PAUSE_S = 0.2
 
 
 class Entry(NamedTuple):
@@ -37,7 +43,7 @@ class Object(NamedTuple):
 def is_url(text: str) -> bool:
     """Whether it names something in a store, and no path of this machine."""
     scheme, separator, _ = text.partition("://")
-    return bool(separator) and scheme.lower() in _SCHEMES
+    return bool(separator) and scheme.lower() in SCHEMES
 
 
 def opened(url: str) -> "Store":
@@ -45,17 +51,13 @@ def opened(url: str) -> "Store":
 
     Raises:
         UsageError: the URL cannot be meant.
+        OffloadError: there are no credentials.
     """
-    import obstore
-    from obstore.store import LocalStore, from_url
+    from obstore.store import LocalStore
 
-    if not is_url(url):
-        return Store(url, LocalStore(os.path.abspath(url), mkdir=True))
-    try:
-        plain = {"allow_http": True}
-        return Store(url, from_url(url, client_options=plain))  # type: ignore[call-overload]
-    except (obstore.exceptions.BaseError, ValueError) as error:
-        raise UsageError(f"{url!r} is not the URL of a store: {_sentence(error)}.") from error
+    if is_url(url):
+        return Store(url, connected(url))
+    return Store(url, LocalStore(os.path.abspath(url), mkdir=True))
 
 
 class Store:
@@ -72,22 +74,56 @@ class Store:
         of the store. In most, that is the order of the keys' bytes, and `after` skips those up to
         that key.
         """
-        with self._explained(prefix):
-            for page in self._store.list(prefix or None, offset=after, chunk_size=_PAGE):
-                for each in page:
-                    yield Entry(each["path"], each["size"], each["e_tag"])
+        import obstore
+
+        tries = 0
+        while True:
+            try:
+                for page in self._store.list(prefix or None, offset=after, chunk_size=_PAGE):
+                    for each in page:
+                        yield Entry(each["path"], each["size"], each["e_tag"])
+                        after = each["path"]
+                    tries = 0
+                return
+            except (obstore.exceptions.BaseError, OSError) as error:
+                if _is_odd(error) and parts(self.url)[0] == "s3":
+                    after = yield from self._odd(prefix, after)
+                    if after is None:
+                        return
+                    continue
+                tries += 1
+                if not _breaks_off(error) or tries == _TRIES:
+                    raise explained(error, self.url, prefix) from error
+                time.sleep(_PAUSE_S * tries)
+
+    def _odd(self, prefix: str, after: str | None) -> Generator[Entry, None, str | None]:
+        """A page that has keys which obstore cannot list, and those after it until one ends with a
+        key from which it can; that key, or None where all were listed.
+        """
+        for page, is_last in odd_keys.pages(self.url, prefix, after):
+            for key, size_bytes, etag in page:
+                yield Entry(key, size_bytes, etag)
+            if is_last:
+                return None
+            if not odd_keys.is_odd(page[-1][0]):
+                return page[-1][0]
+        return None
 
     def read(self, key: str, most_bytes: int | None = None) -> Object | None:
         """One; None if there is none.
 
         Raises:
-            ImageError: it is larger than `most_bytes`.
+            ImageError: it is larger than `most_bytes`, or no folder could hold its key.
         """
+        if odd_keys.is_odd(key):
+            raise ImageError("its key is no usable file name")
         with self._explained(key):
             try:
                 found = self._store.get(key)
-            except FileNotFoundError:
-                return None
+            except FileNotFoundError as error:
+                if code_of(error) in {"", "NoSuchKey", "BlobNotFound"}:
+                    return None
+                raise
             if most_bytes is not None and found.meta["size"] > most_bytes:
                 raise ImageError(f"{found.meta['size']} bytes is more than is read of a file")
             return Object(found.bytes().to_bytes(), found.meta["e_tag"])
@@ -141,12 +177,16 @@ class Store:
 
         try:
             yield
-        except (obstore.exceptions.BaseError, PermissionError) as error:
-            name = f"{self.url}/{key}".rstrip("/")
-            kind = OffloadError if isinstance(error, PermissionError) else PlaceUnavailable
-            raise kind(f"{name} cannot be used: {_sentence(error)}.") from error
+        except (obstore.exceptions.BaseError, OSError) as error:
+            raise explained(error, self.url, key) from error
 
 
-def _sentence(error: Any) -> str:
-    """The first line of obstore's words; the rest is for its developers."""
-    return str(error).strip().split("\n", 1)[0].rstrip(".")
+def _is_odd(error: Exception) -> bool:
+    """Whether a listing ended at a key that obstore cannot list."""
+    text = str(error)
+    return "invalid path" in text or "Invalid list response" in text or "list response:" in text
+
+
+def _breaks_off(error: Exception) -> bool:
+    """Whether the body of an answer did not come whole."""
+    return "HTTP error" in str(error)

@@ -1,1 +1,1 @@
-"""A batch: many images of a store, cut into shards."""
+"""Images in shards, worked on wherever an engine has processes."""

@@ -138,7 +138,7 @@ def attempt(
     try:
         file = job.read(path)
         data = file.image.data
-        row = image_files.described(replace(row, mtime_ns=file.mtime_ns), data)
+        row = image_files.described(replace(row, mtime_ns=file.mtime_ns, etag=file.etag), data)
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)

@@ -144,8 +144,6 @@ def detection(
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
-        if not model.labels and model.identity.runtime == "tflite":
-            context.reporter.warn(source.without_labels(model.identity.name))
         other = places.fallback(request.fallback, config, model) if request.fallback else None
         results: ResultsDir | None = None
         todo = found
@@ -163,6 +161,8 @@ def detection(
             todo = replace(found, paths=left)
         total = len(todo.paths) + len(todo.problems)
         session = stack.enter_context(place.open(selection, total))
+        if not session.labels and model.identity.runtime in source.NAMELESS:
+            context.reporter.warn(source.without_labels(model.identity.name))
         fallback = None
         if other is not None:
             fallback = (other.name, stack.enter_context(other.open(selection, total)))

@@ -1,0 +1,1 @@
+"""Object stores, by servers of our own."""
