@@ -29,6 +29,8 @@ _LOOK_S, _SELDOM_S, _TICK_S = 1.0, 15.0, 0.25
 """How long it is from one look to the next, at first and at most; who stops is heard in between."""
 _BOOT_S = 300.0
 """So long the first machine may take to come, fetch the image and begin."""
+_CANCELLED = "cancelled"
+"""The object that says so of a batch."""
 _TODO_BYTES = 1_000_000
 
 
@@ -67,6 +69,11 @@ class BatchEngine:
         held = {number for id_, todo in sent.items() for number in self._held(jobs, id_, todo)}
         sent |= _send(jobs, store, job, sorted(wanted.keys() - held))
         yield from self._follow(jobs, store, sent, wanted, stop)
+        if wanted and store.get(_CANCELLED, 1) is None:
+            self._config.reporter.note(
+                "The jobs go on without this command. To see them: offload batch status "
+                f"{job.name}; to end them: offload batch cancel {job.name}"
+            )
 
     def status(self, name: str) -> Iterator[str]:
         """A line for each job that has not ended, and why it waits."""
