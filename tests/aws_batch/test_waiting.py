@@ -63,8 +63,8 @@ def group_of(aws: Aws, *failures: str) -> None:
     said = [
         {
             "ActivityId": "1", "AutoScalingGroupName": "g", "Cause": "c", "StartTime": NOW,
-            "StatusCode": "Failed", "Description": f"Launching a new EC2 instance. Status Reason: {text}",
-            "StatusMessage": text,
+            "StatusCode": "Failed", "StatusMessage": text,
+            "Description": f"Launching a new EC2 instance. Status Reason: {text}",
         }
         for text in failures
     ]  # fmt: skip
