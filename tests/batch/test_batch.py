@@ -1,13 +1,14 @@
 """`offload batch` on folders, from end to end."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.batch.folders import document, filled, paths, rows
-from tests.conftest import Offload
+from tests.conftest import Offload, on_a_terminal
 
 COMPACT: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
 HERE = ("--model", "builtin", "--workers", "1")
@@ -104,6 +105,14 @@ def test_all_rows_are_joined_in_the_formats_that_are_asked_for(
     assert len(coco["images"]) == 40
     assert len(coco["annotations"]) == document(out, "index.json")["objects"]
     assert (out / "detections.csv").read_text().startswith("path,")
+
+
+def test_who_watches_sees_shards_images_and_what_is_left(images: Path, tmp_path: Path) -> None:
+    command = ("batch", images, "--out", tmp_path / "rows", *HERE, "--shard-images", "10")
+    code, seen = on_a_terminal(*command)
+    assert code == 0
+    assert re.search(r"[1-4]/4 shards, [\d.]+ images/s, ETA ", seen), seen
+    assert "40 images" in seen
 
 
 def test_a_batch_is_known_by_its_name(offload: Offload, images: Path, tmp_path: Path) -> None:

@@ -25,11 +25,11 @@ def images(tmp_path: Path) -> Path:
     return filled(tmp_path / "photos", _IMAGES)
 
 
-def begun(images: Path, out: Path) -> "subprocess.Popen[str]":
+def begun(images: Path, out: Path, shard_images: int = 8) -> "subprocess.Popen[str]":
     """The command in a process."""
     command = ["batch", images, "--out", out, "--model", "builtin", "--workers", "2"]
     return subprocess.Popen(
-        [sys.executable, "-m", "offload", *map(str, command), "--shard-images", "8"],
+        [sys.executable, "-m", "offload", *map(str, command), "--shard-images", str(shard_images)],
         env=os.environ | {"PYTHONPATH": str(PROJECT)}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -133,3 +133,24 @@ def test_two_commands_on_one_output_make_one_batch(images: Path, tmp_path: Path)
     for process in both:
         ended(process)
     whole(out, images)
+
+
+@pytest.mark.soak
+def test_twenty_thousand_images_in_two_hundred_shards(tmp_path: Path) -> None:
+    images, out, chance = filled(tmp_path / "photos", 20_000), tmp_path / "rows", random.Random(3)
+    kills = 0
+    process = begun(images, out, shard_images=100)
+    while process.poll() is None:
+        there = rows_there(out)
+        until(lambda: process.poll() is not None or rows_there(out) >= there + 25)  # noqa: B023
+        victims = workers(process)
+        if kills == 3:
+            process.kill()
+            process.communicate()
+            process = begun(images, out, shard_images=100)
+        elif victims:
+            chance.choice(victims).kill()
+        kills += 1
+    assert process.returncode == 0
+    assert paths(out) == {path.name: 1 for path in images.iterdir()}
+    assert document(out, "index.json")["shards"] == 200

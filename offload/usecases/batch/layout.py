@@ -21,8 +21,8 @@ _MOST_BYTES = 2**30
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What a process must know to do any shard of a batch: where images come from and rows go to,
-    and what their rows depend on. `detectors` and `threads` None leave both to the machine. It
-    holds no secret.
+    and what their rows depend on. `cores` None is all that a worker may use, `threads` None one
+    a detector. It holds no secret.
     """
 
     source: str
@@ -31,7 +31,7 @@ class Spec:
     selection: Selection
     max_pixels: int
     where: str = "local"
-    detectors: int | None = None
+    cores: int | None = None
     threads: int | None = None
 
 

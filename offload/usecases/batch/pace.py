@@ -38,7 +38,7 @@ def images_of_shard(spec: Spec, context: Context) -> int:
         return _SAMPLE  # doing them takes no longer than measuring
     rate = _known(spec, context) or _measured(spec, context)
     cores = machine.usable_cores()
-    share = min(1.0, (spec.detectors or cores) / cores)
+    share = min(1.0, (spec.cores or cores) / cores)
     return min(_MOST, max(_LEAST, round(rate * share * _SHARD_S)))
 
 

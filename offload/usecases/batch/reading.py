@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
-from offload.domain.errors import ImageError, OffloadError
+from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable
 from offload.domain.vision import Image
 from offload.drivers.images.image_files import MAX_FILE_BYTES, FileImage
 from offload.drivers.objects.store import Entry, Store, is_url
@@ -25,6 +25,8 @@ class ReadAhead:
         self._waiting = iter(entries)
         self._lock = threading.Lock()
         self._ahead = ahead if is_url(store.url) else 0
+        self._refused: OffloadError | None = None
+        self._answered = False
         self._threads = ThreadPoolExecutor(max(1, self._ahead), "reading")
 
     def __enter__(self) -> Self:
@@ -41,7 +43,8 @@ class ReadAhead:
         """One of the images.
 
         Raises:
-            ImageError: it is gone, huge, changed since it was listed, or does not come.
+            ImageError: it is gone, huge, refused, or changed since it was listed.
+            PlaceUnavailable: the store does not answer, also when asked again.
         """
         with self._lock:
             coming = self._coming.pop(key, None)
@@ -52,6 +55,11 @@ class ReadAhead:
         finally:
             self._begin()
 
+    def check(self) -> None:
+        """Raise OffloadError where every image was refused: that says nothing of images."""
+        if self._refused and not self._answered:
+            raise self._refused
+
     def _begin(self) -> None:
         with self._lock:
             if entry := next(self._waiting, None):
@@ -60,10 +68,12 @@ class ReadAhead:
     def _read(self, entry: Entry) -> FileImage:
         try:
             found = self._store.read(entry.key, MAX_FILE_BYTES)
-        except ImageError:
+        except (ImageError, PlaceUnavailable):
             raise
         except OffloadError as error:
+            self._refused = error
             raise ImageError(f"it cannot be read: {str(error).rstrip('.')}") from error
+        self._answered = True
         if found is None:
             raise ImageError("it is gone since it was listed")
         if entry.etag is not None and found.etag != entry.etag:

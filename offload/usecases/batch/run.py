@@ -171,7 +171,7 @@ def spec_of(
         model=replace(model, path=os.path.abspath(model.path)),
         selection=request.selection(model),
         max_pixels=request.max_pixels,
-        detectors=request.workers or config.cpus or share,
+        cores=config.cpus or share,
         threads=request.threads,
     )
 

@@ -37,8 +37,6 @@ class Up:
     """What a process keeps for all shards of a batch."""
 
     spec: Spec
-    source: Store
-    out: Store
     session: Session
     held: ExitStack
 
@@ -54,26 +52,27 @@ def work(spec: Spec, shard: Shard) -> Outcome:
     began_s = time.monotonic()
     outcome = Outcome(shard.number, host=platform.node())
     try:
-        outcome = _done(brought_up(spec), shard, outcome)
+        outcome = _done(spec, shard, outcome)
     except OffloadError as error:
         outcome = replace(outcome, error=str(error))
     return replace(outcome, took_s=time.monotonic() - began_s)
 
 
-def _done(up: Up, shard: Shard, outcome: Outcome) -> Outcome:
-    key = layout.rows_key(shard.name)
-    if layout.is_cancelled(up.out):
+def _done(spec: Spec, shard: Shard, outcome: Outcome) -> Outcome:
+    out, session = opened(spec.out), brought_up(spec).session
+    if layout.is_cancelled(out):
         raise OffloadError("The batch is cancelled.", hint="To go on: the same command again")
-    entries = listed(up.out, shard.name)
+    entries = listed(out, shard.name)
     tally, packing = rows.Tally(), packed.Packing()
-    with ReadAhead(up.source, entries) as images:
+    with ReadAhead(opened(spec.source), entries) as images:
         job = rows.Job([each.key for each in entries], images.read)
         clock, stop = time.perf_counter, Stop()
-        with closing(rows.detect(job, up.session, up.spec.where, clock, stop)) as found:
+        with closing(rows.detect(job, session, spec.where, clock, stop)) as found:
             for row in found:
                 tally.add(row)
                 packing.add(packed.line_of(row.to_dict()))
-    wrote = up.out.put_new(key, packing.packed())
+        images.check()
+    wrote = out.put_new(layout.rows_key(shard.name), packing.packed())
     return replace(
         outcome, images=tally.images, failed=tally.failed, objects=tally.objects, wrote=wrote
     )
@@ -104,8 +103,8 @@ def brought_up(spec: Spec) -> Up:
 
 
 def _loaded(spec: Spec) -> Up:
-    out = opened(spec.out)
-    model, cores = model_here(spec, out), machine.usable_cores()
+    model = model_here(spec, opened(spec.out))
+    cores = spec.cores or machine.usable_cores()
     config = PlaceConfig(
         asked=None,
         labels=None,
@@ -116,14 +115,13 @@ def _loaded(spec: Spec) -> Up:
         max_pixels=spec.max_pixels,
         clock=time.perf_counter,
         cores=cores,
-        workers=spec.detectors,
         threads=spec.threads,
         reporter=Reporter(),
     )
     held = ExitStack()  # nothing is given up before the process ends
     place = inprocess.make(config)
-    session = held.enter_context(place.open(spec.selection, spec.detectors or cores))
-    return Up(spec, opened(spec.source), out, session, held)
+    session = held.enter_context(place.open(spec.selection, cores))
+    return Up(spec, session, held)
 
 
 def model_here(spec: Spec, out: Store) -> ModelSource:

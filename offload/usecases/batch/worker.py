@@ -22,7 +22,7 @@ def one(out_url: str, todo: str, index: int) -> Outcome:
     if index >= len(numbers):
         raise OffloadError(f"{out.url}/{todo} lists {len(numbers)} shards, so none is {index}.")
     # What the machine has, not what the one has that began the batch.
-    spec = replace(plan.plan_of(out).spec, out=out_url, detectors=None)
+    spec = replace(plan.plan_of(out).spec, out=out_url, cores=None)
     return shard.work(spec, _shard(out, numbers[index]))
 
 
