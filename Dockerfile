@@ -5,7 +5,7 @@
 #
 # BASE     the Python to build on, which is not pinned: `just base` prints it by digest
 # RUNTIME  tflite, or tensorflow, which runs SavedModels as well, or onnx
-# TARGET   server, or aws: the same with AWS' clients, for functions of Lambda and fleets' machines
+# TARGET   server, or aws: the same with AWS' clients, for functions of Lambda, fleets and batches
 # MODEL    what is served: builtin, a name or URL that is pulled now, or a path below models/
 ARG BASE=python:3.11-slim
 
@@ -42,7 +42,7 @@ RUN mkdir -p "$OFFLOAD_CACHE" /ours/opt/offload/models \
     esac \
  && chmod -R u=rwX,go=rX /ours
 
-# What a function and a fleet's machine have besides, in a tree of its own: all else is the server's,
+# What a function, a fleet's machine and a batch's have besides, in a tree of its own: all else is the server's,
 # layer by layer. AWS' library describes 400 services, which are 28 MB.
 FROM libraries AS client
 ARG TARGET=server
@@ -69,7 +69,7 @@ RUN offload detect --quiet venv/lib/python3*/site-packages/offload/examples >/de
  && python -c "import fastapi_offline, httptools, httpx, multipart, prometheus_client, rich, uvicorn, uvloop"
 COPY --from=client /client /
 ARG TARGET=server
-RUN test $TARGET != aws || python -c "import awslambdaric.bootstrap, boto3; [boto3.client(name, 'us-east-1') for name in ('autoscaling', 'dynamodb', 's3', 'sqs')]"
+RUN test $TARGET != aws || python -c "import awslambdaric.bootstrap, boto3, obstore.store, zstandard; [boto3.client(name, 'us-east-1') for name in ('autoscaling', 'dynamodb', 's3', 'sqs')]"
 # PORT is where the health check looks: who gives `serve` another --port gives that too.
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PORT=8080
 LABEL offload.runtime=$RUNTIME

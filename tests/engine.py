@@ -32,7 +32,7 @@ def docker_engine() -> Iterator[Any]:
     client = _client()
     if client is None:
         pytest.skip(f"no Docker engine answers; to start one: {START}")
-    _have_image()
+    have_image()
     yield client
     client.close()
 
@@ -42,11 +42,11 @@ def bed() -> None:
     """Our images are on the disk that the test bed's instances start with; without a bed, skip."""
     if not lab.is_up():
         pytest.skip(f"the test bed is not up; to start it: {START}")
-    _have_image()
-    lab.make_disk(f"offload {FLEETS.name}", _have_image(FLEETS))
+    have_image()
+    lab.make_disk(f"offload {FLEETS.name}", have_image(FLEETS))
 
 
-def _have_image(image: OwnImage | None = None) -> str:
+def have_image(image: OwnImage | None = None) -> str:
     """See to it that the engine has the image of this source, whose digest this is. Of several
     processes one builds it.
     """

@@ -9,6 +9,7 @@ from offload.cli import consent
 from offload.cli.parsing import complete, options
 from offload.cli.parsing.pages import App, RunGroup
 from offload.cli.process import INTERRUPTED, SOME_FAILED, stopping_on_interrupt
+from offload.cli.provisioning import batches
 
 app = App(
     cls=RunGroup,
@@ -19,9 +20,10 @@ app = App(
 It is short for: offload batch run s3://BUCKET/photos/ …""",
 )
 
-_OTHERS = ("out", "formats", "cpus", "max_cost_usd")
+_OTHERS = ("out", "formats", "cpus", "max_cost_usd", "container_image", "price_usd_per_h")
 """Options that are called like those of `offload detect` and mean something else."""
 _engine = options.panel("Engine")
+_aws = options.panel("Machines of AWS Batch")
 Name = Annotated[str, Argument(metavar="NAME", help="Name of the batch, or where its rows go.")]
 
 
@@ -47,7 +49,15 @@ def run(
     cpus: Annotated[int | None, options.how_many(_engine, "--cpus")] = None,
     most: Annotated[int | None, options.how_many(_engine, "--max", most=10_000)] = None,
     is_spot: Annotated[bool, _engine("--spot")] = False,
+    plan: Annotated[bool, _aws("--plan")] = False,
+    instance_type: Annotated[str | None, _aws("--instance-type", takes="TYPE")] = None,
+    on_demand: Annotated[int | None, _aws("--on-demand-base", takes="N", min=0)] = None,
+    container_image: Annotated[str | None, _aws("--container-image", takes="IMAGE")] = None,
+    instance_profile: Annotated[str | None, _aws("--instance-profile", takes="NAME")] = None,
+    price_usd_per_h: Annotated[float | None, options.dollars("--price", kind=_aws)] = None,
+    subnet: Annotated[str | None, options.account("--subnet", takes="ID")] = None,
     region: options.Region = None,
+    profile: options.Profile = None,
     shard_images: Annotated[int | None, options.speed("--shard-images", takes="N", min=1)] = None,
     max_cost_usd: Annotated[float | None, options.dollars("--max-cost", kind=options.limit)] = None,
     model: options.Model = None,
@@ -77,7 +87,7 @@ def run(
     Parameters:
         source: All images below it: a folder, or s3://, gs:// or az:// with a bucket.
         out: Where rows go; one that holds part of the same batch is continued.
-        engine: Who hands out the shards. local: processes of this machine.
+        engine: Who hands out the shards. local: processes of this machine; aws-batch: array jobs.
         name: Name of the batch. [default: made of --out]
         formats: Files of all rows, besides those of the shards.
         address: Where the engine's cluster listens.
@@ -85,6 +95,15 @@ def run(
         cpus: Cores of each worker.
         most: Machines at most.
         is_spot: Use spare machines, which are cheaper and may be taken away.
+        plan: Only show what will be created at AWS and what it costs.
+        instance_type: EC2 instance type; of several, like c7i.large,c6i.large, the best available.
+            [default: c7i.large,c6i.large,c7a.large]
+        on_demand: With --spot: so many of them on demand. [default: one in ten]
+        container_image: Use one that the machines can pull, instead of building it.
+        instance_profile: The instance profile they run with. [default: a new one that may only use
+            this batch]
+        price_usd_per_h: Price per hour of a machine. [default: AWS's]
+        subnet: Subnet, or A,B for several. [default: those of the default network]
         shard_images: Images per shard. [default: 5 to 15 minutes of work]
         max_cost_usd: Stop when that is spent; the same command goes on.
         min_score: Drop detections below this score. [default: the model's, 0.25 or 0.5]
@@ -103,7 +122,12 @@ def run(
 
     asked = Batch(**options.fields(ctx, Batch) | {"formats": options.names(formats)})
     request = Request((source,), **options.fields(ctx, Request, *_OTHERS))
-    consent.to_engine(engine, yes=yes)
+    if engine == batches.ENGINE:
+        if not batches.bring_up(ctx, asked, plan=plan, yes=yes, as_json=as_json):
+            return
+    else:
+        batches.refuse_options(ctx, engine)
+        consent.to_engine(engine, yes=yes)
     say = messages.chosen(quiet=quiet, verbose=verbose)
     with progress.transfer(Downloaded, quiet) as bar:
         context = bootstrap.context(say.hear, bar, offline=offline)

@@ -7,7 +7,7 @@ and from the state of its child; the same command goes on where jobs still run.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -25,27 +25,29 @@ TRAITS = EngineTraits(
     survives=True,
     options=frozenset({"most", "is_spot", "region", "profile"}),
 )
-_LOOK_S = 10.0
+_LOOK_S, _SELDOM_S, _TICK_S = 1.0, 15.0, 0.25
+"""How long it is from one look to the next, at first and at most; who stops is heard in between."""
 _BOOT_S = 300.0
 """So long the first machine may take to come, fetch the image and begin."""
+_CANCELLED = "cancelled"
+"""The object that says so of a batch."""
 _TODO_BYTES = 1_000_000
 
 
 class BatchEngine:
-    """The queue that was brought up for a batch. `pause` waits between two looks, and `boot_s` is
-    how long the first machine may take to begin.
+    """The queue that was brought up for a batch. `boot_s` is how long the first machine may take to
+    begin, `look_s` how long it is from the first look to the next.
     """
 
     name = TRAITS.name
 
     def __init__(
-        self, config: EngineConfig, pause: Callable[[float], None] = time.sleep,
+        self, config: EngineConfig,
         boot_s: float = _BOOT_S, look_s: float = _LOOK_S,
     ) -> None:  # fmt: skip
         self.workers = config.most or 1
         self._config = config
         self._clients = config.clouds(config.region, config.profile).clients
-        self._pause = pause
         self._boot_s = boot_s
         self._look_s = look_s
 
@@ -67,6 +69,11 @@ class BatchEngine:
         held = {number for id_, todo in sent.items() for number in self._held(jobs, id_, todo)}
         sent |= _send(jobs, store, job, sorted(wanted.keys() - held))
         yield from self._follow(jobs, store, sent, wanted, stop)
+        if wanted and store.get(_CANCELLED, 1) is None:
+            self._config.reporter.note(
+                "The jobs go on without this command. To see them: offload batch status "
+                f"{job.name}; to end them: offload batch cancel {job.name}"
+            )
 
     def status(self, name: str) -> Iterator[str]:
         """A line for each job that has not ended, and why it waits."""
@@ -109,7 +116,7 @@ class BatchEngine:
     ) -> Generator[Outcome]:  # fmt: skip
         """The outcomes, until every shard has one or somebody stops; `wanted` gets empty."""
         told: set[str] = set()
-        began_s = time.monotonic()
+        began_s, look_s = time.monotonic(), self._look_s
         while True:
             now = jobs.described(list(sent))
             failed = _failures(jobs, now, sent, wanted)
@@ -124,7 +131,13 @@ class BatchEngine:
                 return
             if time.monotonic() - began_s > self._boot_s:
                 self._explain(jobs, now, told)
-            self._pause(self._look_s)
+            self._wait(look_s, stop)
+            look_s = min(look_s * 1.5, _SELDOM_S)
+
+    def _wait(self, seconds: float, stop: Stop) -> None:
+        until_s = time.monotonic() + seconds
+        while not stop and (left_s := until_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, _TICK_S))
 
     def _explain(self, jobs: BatchJobs, now: Sequence[SentJob], told: set[str]) -> None:
         """Say once why nothing starts.
@@ -215,7 +228,8 @@ def _written(store: Store, wanted: Mapping[int, Shard]) -> Iterator[Shard]:
 
 
 def _done(shard: Shard) -> Outcome:
-    return Outcome(shard.number, images=shard.images)
+    """Rows that this process has not seen: who wants to know more of them reads them."""
+    return Outcome(shard.number, images=shard.images, wrote=False)
 
 
 def _failed(shard: Shard, why: str) -> Outcome:

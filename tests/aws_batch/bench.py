@@ -48,13 +48,13 @@ class Process:
         return (out + err).splitlines()
 
 
-def as_process(settings: Mapping[str, str]) -> Any:
-    """How the toy is started as a process, in an account with these variables."""
+def as_process(settings: Mapping[str, str], module: str = toy.MODULE) -> Any:
+    """How a container's command is started as a process, in an account with these variables."""
 
     def launch(_image: str, command: Sequence[str], variables: Mapping[str, str]) -> Process:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("OFFLOAD_", "AWS_"))}
         environment = {**kept, **settings, **variables}
-        return Process(spawner().begin(command, environment, PROJECT, module=toy.MODULE))
+        return Process(spawner().begin(command, environment, PROJECT, module=module))
 
     return launch
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.events import Stop, Warned
+from offload.domain.events import Noted, Stop, Warned
 from offload.drivers import settings
 from offload.drivers.aws.batch.spec import called
 from offload.engines.aws_batch import BatchEngine
@@ -91,6 +91,8 @@ def test_who_stops_leaves_jobs_that_go_on_and_the_same_again_sends_none_twice(
     threading.Timer(1.0, stop.ask).start()
     assert up.run(*range(3), stop=stop) == []
     assert living(up) == 1
+    [told] = [each.text for each in up.told if isinstance(each, Noted)]
+    assert told.endswith("to end them: offload batch cancel photos")
     [line, *_] = engine(up).status(NAME)
     assert line.endswith(": 3 runnable")
     jobs.holds = False

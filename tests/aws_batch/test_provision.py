@@ -115,11 +115,11 @@ def test_an_image_and_an_instance_profile_that_are_named_are_used_and_none_are_m
     bench: Bench,
 ) -> None:
     iam = bench.account.client("iam")
-    iam.create_instance_profile(InstanceProfileName="Lab")
-    bench.up(container_image="ours:1", instance_profile="Lab")
+    iam.create_instance_profile(InstanceProfileName="LabBatch")
+    bench.up(container_image="ours:1", instance_profile="LabBatch")
     assert bench.there() == ALL - {"repository", "role", "instance profile"}
     assert not bench.engine.built
-    iam.delete_instance_profile(InstanceProfileName="Lab")
+    iam.delete_instance_profile(InstanceProfileName="LabBatch")
 
 
 def test_a_client_that_is_gone_at_any_step_goes_on_and_down_leaves_nothing(bench: Bench) -> None:

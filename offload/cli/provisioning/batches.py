@@ -2,25 +2,35 @@
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from offload.cli import consent
+from offload.cli.parsing import configured, options
 from offload.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from offload.domain.machines import Resource
-    from offload.usecases.batch.aws_parts import BatchOptions
+    from offload.usecases.batch.run import Batch
     from offload.usecases.context import Context
     from offload.usecases.provision.teardown import May
 
-PLACE = "batch"
+PLACE, ENGINE = "batch", "aws-batch"
+
+
+_OPTIONS = (
+    "plan", "instance_type", "on_demand", "container_image", "instance_profile", "price_usd_per_h",
+    "subnet", "profile",
+)  # fmt: skip
+"""What means something with this engine only."""
 
 
 def bring_up(
-    wish: "BatchOptions", *, plan: bool, yes: bool, as_json: bool, quiet: bool, verbose: bool
+    context: typer.Context, batch: "Batch", *, plan: bool, yes: bool, as_json: bool
 ) -> bool:
-    """Have all that the batch takes, once that is agreed to; whether jobs can be sent now. With
-    `plan` it is only shown.
+    """Have all that the batch takes at AWS, once that is agreed to; whether jobs can be sent now.
+    With `plan` it is only shown.
     """
     from offload import bootstrap
     from offload.domain.events import Sent
@@ -28,6 +38,11 @@ def bring_up(
     from offload.render.fleets import batches as rendered
     from offload.usecases.batch import aws_parts
 
+    given = options.fields(context, aws_parts.BatchOptions, "name")
+    wish = aws_parts.BatchOptions(
+        **given, name=batch.called, spot=bool(context.params["is_spot"])
+    )  # fmt: skip
+    quiet, verbose = bool(context.params["quiet"]), bool(context.params["verbose"])
     say = messages.Messages(quiet=quiet, verbose=verbose)
     found = aws_parts.planned(wish, bootstrap.context(say.hear, offline=wish.offline))
     if plan:
@@ -39,6 +54,16 @@ def bring_up(
         made = bootstrap.context(phases, bar, say.hear, offline=wish.offline)
         aws_parts.carry_out(found, made)
     return True
+
+
+def refuse_options(context: typer.Context, engine: str) -> None:
+    """Raise UsageError where an option was given that another engine does not know."""
+    if given := [name for name in _OPTIONS if configured.is_typed(context, name)]:
+        named = next(each for each in context.command.params if each.name == given[0])
+        raise UsageError(
+            f"{named.opts[0]} has no effect with --engine {engine}.",
+            hint=f"For machines of AWS Batch: --engine {ENGINE}",
+        )
 
 
 def down(

@@ -57,7 +57,7 @@ def down(
     yes: Annotated[bool, options.rare("--yes -y")] = False,
     quiet: Annotated[bool, options.rare("--quiet -q")] = False,
 ) -> None:
-    """Remove offload's containers, machines, functions, fleets and batches.
+    """Remove offload's containers, machines, functions and fleets.
 
         offload down
         offload down --orphans --all-regions

@@ -12,6 +12,8 @@ from offload.drivers.aws.batch.policies import RETRY
 _LONGEST = 24
 """Names of roles end after 64 characters, and the region is in them too."""
 _LONGEST_SHARD_S = 4 * 3600
+_CACHE = "/tmp/cache"  # noqa: S108 - in the container, which has it for itself
+"""The cache in the image cannot be written to."""
 _SYSTEM = 0.85, 256
 """Of a machine's memory, the share that a container may ask for, and the MiB that stay besides: the
 system and the agent of ECS take some, and what a job asks for has to be free.
@@ -61,7 +63,7 @@ def memory_mib(offers: tuple[Offer, ...]) -> int:
 def definition(spec: BatchSpec, title: str, region: str, role: str | None) -> dict[str, Any]:
     """How a job runs: the container, which has a machine for itself and the role with that ARN."""
     offer = spec.offers[0]
-    variables = {"AWS_DEFAULT_REGION": region, "AWS_REGION": region}
+    variables = {"AWS_DEFAULT_REGION": region, "AWS_REGION": region, "OFFLOAD_CACHE": _CACHE}
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         variables["AWS_ENDPOINT_URL"] = endpoint
     needs = {"VCPU": offer.vcpus, "MEMORY": memory_mib(spec.offers)}
