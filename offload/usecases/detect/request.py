@@ -11,7 +11,7 @@ from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import SHOWN_SCORE, Json
 from offload.domain.vision import Image, Selection
-from offload.drivers.folders.results_dir import FORMATS
+from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.images import image_files, pictures
 from offload.places import known
 

@@ -13,7 +13,7 @@ from offload.domain.ports import Session
 from offload.domain.results import Json, Row
 from offload.domain.timing import Clock, spread
 from offload.domain.vision import Detections, Image, check_classes
-from offload.drivers.folders import results_dir
+from offload.drivers.folders import results_dir, results_formats
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
@@ -133,6 +133,7 @@ def detection(
         OffloadError: what is asked for cannot be done.
     """
     clock, stop = context.clock, context.stop
+    results_formats.check(request.formats)
     found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
     privacy.check(request, context, found)
     if found.omission:
