@@ -11,12 +11,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from offload.domain.errors import OffloadError, UsageError
 from offload.domain.results import Row
 from offload.domain.vision import Box, Detection
 from offload.drivers.folders import parquet
 from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.objects import store as stores
 from offload.drivers.objects.documents import join
+from offload.usecases.detect.request import Request
+from tests.stores.s3 import Server, s3
+
+__all__ = ["s3"]
 
 FOUND = Detection("cat", 17, 0.7, Box(0.1, 0.2, 0.5, 0.6))
 ROWS = [
@@ -73,6 +78,31 @@ def test_a_document_is_whole_or_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="gone"):
         join(broken, [name], out, LABELS, {})
     assert not list(out.list())
+
+
+def test_a_document_of_several_parts_arrives_in_s3(s3: Server) -> None:
+    def many() -> Iterator[Row]:
+        return (replace(ROWS[0], path=f"{n:06}.jpg") for n in range(40_000))
+
+    join(many, ["jsonl", "parquet"], stores.opened("s3://bucket/rows"), LABELS, {})
+    lines = s3.bucket.objects["rows/detections.jsonl"].splitlines()
+    assert len(lines) == 40_000
+    assert json.loads(lines[-1])["path"] == "039999.jpg"
+    table = pq.read_table(io.BytesIO(s3.bucket.objects["rows/detections.parquet"]))
+    assert table.num_rows == 40_000
+
+
+def test_a_store_that_refuses_ends_a_document_in_a_sentence(s3: Server) -> None:
+    s3.trouble = lambda method, _key, _before: "403 AccessDenied" if method == "PUT" else None
+    with pytest.raises(OffloadError, match=r"detections\.jsonl is refused: AccessDenied"):
+        join(lambda: iter(ROWS), ["jsonl"], stores.opened("s3://bucket/rows"), LABELS, {})
+    assert not s3.bucket.objects
+
+
+def test_a_folder_of_results_in_a_store_is_refused_with_what_writes_there() -> None:
+    with pytest.raises(UsageError, match="takes a folder here, not s3://b/rows/") as refused:
+        Request(("photos",), out="s3://b/rows/")
+    assert refused.value.hint == "offload batch SOURCE --engine local --out s3://b/rows/"
 
 
 def test_no_rows_are_a_document_too(tmp_path: Path) -> None:
