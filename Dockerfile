@@ -4,7 +4,7 @@
 #     docker run --read-only --tmpfs /tmp -p 127.0.0.1:8080:8080 -e OFFLOAD_TOKEN offload
 #
 # BASE     the Python to build on, which is not pinned: `just base` prints it by digest
-# RUNTIME  tflite, or tensorflow, which runs SavedModels as well
+# RUNTIME  tflite, or tensorflow, which runs SavedModels as well, or onnx
 # TARGET   server, or aws: the same with AWS' clients, for functions of Lambda and fleets' machines
 # MODEL    what is served: builtin, a name or URL that is pulled now, or a path below models/
 ARG BASE=python:3.11-slim

@@ -52,7 +52,7 @@ pinned := "uv pip compile --quiet --universal --python-version 3.11 --generate-h
 # pin versions that fit pyproject.toml, with their hashes, for every Python and system we support; `just lock --upgrade` takes the newest
 lock *arguments:
     {{ pinned }} {{ arguments }} --extra dev pyproject.toml -o requirements.lock
-    for part in build tflite tensorflow lambda; do \
+    for part in build tflite tensorflow onnx lambda; do \
         {{ pinned }} -c requirements.lock container/$part.in -o container/$part.txt || exit; done
 
 # where a registry can be reached: the digest of the image we build on today, for `ARG BASE` in the Dockerfile

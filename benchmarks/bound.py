@@ -2,6 +2,7 @@
 
     python benchmarks/bound.py tflite FOLDER FILE.tflite CALLERS THREADS
     python benchmarks/bound.py savedmodel FOLDER DIR CALLERS THREADS
+    python benchmarks/bound.py onnx FOLDER FILE.onnx CALLERS THREADS
 
 Loading and each thread's first inference are outside the measured time.
 """
@@ -17,13 +18,14 @@ import numpy as np
 from PIL import Image
 
 Infer = Callable[[Any], None]
+_CHANNELS = 3
 
 
 def main() -> None:
     """Measure what the command line asks for."""
     kind, folder, model, *setting = sys.argv[1:]
     callers, threads = (int(number) for number in setting)
-    load = {"tflite": _tflite, "savedmodel": _saved_model}[kind]
+    load = {"tflite": _tflite, "savedmodel": _saved_model, "onnx": _onnx}[kind]
     side_px, infers = load(model, callers, threads)
     paths = [str(path) for path in sorted(Path(folder).iterdir())]
     print(f"{_images_per_s(paths, side_px, infers):.3f} images/s")
@@ -59,14 +61,19 @@ def _tflite(model: str, callers: int, threads: int) -> tuple[int, list[Infer]]:
         interpreter.allocate_tensors()
         details = interpreter.get_input_details()[0]
         outputs = [output["index"] for output in interpreter.get_output_details()]
+        is_float, is_first = details["dtype"] == np.float32, details["shape"][1] == _CHANNELS
 
         def infer(pixels: Any) -> None:
+            if is_float:
+                pixels = pixels.astype(np.float32)
+            if is_first:
+                pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
             interpreter.set_tensor(details["index"], pixels)
             interpreter.invoke()
             for output in outputs:
                 interpreter.get_tensor(output)
 
-        side_px = int(details["shape"][1])
+        side_px = int(details["shape"][2])
         infer(np.zeros((1, side_px, side_px, 3), np.uint8))
         return side_px, infer
 
@@ -91,6 +98,28 @@ def _saved_model(model: str, callers: int, threads: int) -> tuple[int, list[Infe
     side_px = next(iter(function.structured_input_signature[1].values())).shape[1] or 640
     infer(np.zeros((1, side_px, side_px, 3), np.uint8))
     return side_px, [infer] * callers
+
+
+def _onnx(model: str, callers: int, threads: int) -> tuple[int, list[Infer]]:
+    """Networks that take floats, channels first."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+
+    def one() -> tuple[int, Infer]:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        (taken,) = session.get_inputs()
+
+        def infer(pixels: Any) -> None:
+            tensor = np.ascontiguousarray(pixels.astype(np.float32).transpose(0, 3, 1, 2))
+            session.run(None, {taken.name: tensor})
+
+        infer(np.zeros((1, taken.shape[2], taken.shape[2], _CHANNELS), np.uint8))
+        return int(taken.shape[2]), infer
+
+    made = [one() for _ in range(callers)]
+    return made[0][0], [infer for _, infer in made]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much of the machine the local lane uses: our images/s over a bound measured beside it.
 
-    python benchmarks/local.py --photos DIR --model FILE.tflite [--saved-model DIR] [--long 10000]
+    python benchmarks/local.py --photos DIR --model FILE [--saved-model DIR] [--long 10000]
 
 The bound is a raw interpreter and Pillow in one thread per core and nothing else: no rows, no
 results, no options. Each pair of runs is bound first, ours second, in fresh processes; shares are
@@ -42,7 +42,7 @@ def main() -> None:
     photos = sorted(Path(options.photos).glob("*.jpg"))
     with tempfile.TemporaryDirectory() as scratch:
         if options.model:
-            _tflite(options, photos, Path(scratch))
+            _file(options, photos, Path(scratch))
         if options.saved_model:
             _saved_model(options, photos, Path(scratch))
 
@@ -50,19 +50,19 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Our images/s over the machine's, side by side.")
     parser.add_argument("--photos", required=True, help="folder of .jpg files")
-    parser.add_argument("--model", help=".tflite file")
+    parser.add_argument("--model", help=".tflite or .onnx file")
     parser.add_argument("--saved-model", help="SavedModel folder")
     parser.add_argument("--long", type=int, default=10_000, help="images of the long run; 0: none")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of short runs")
     return parser.parse_args()
 
 
-def _tflite(options: argparse.Namespace, photos: Sequence[Path], scratch: Path) -> None:
+def _file(options: argparse.Namespace, photos: Sequence[Path], scratch: Path) -> None:
     print(f"== {Path(options.model).name} on {len(photos)} photos, {os.cpu_count()} cores")
     _start_up(options.model, photos[0], scratch)
     short = _folder(photos, len(photos), scratch / "short")
     middle = _folder(photos, 10 * len(photos), scratch / "middle")
-    bound = _best_bound("tflite", options.model, middle)
+    bound = _best_bound(Path(options.model).suffix[1:], options.model, middle)
     _pairs(options.pairs, short, bound, options.model, scratch)
     _pairs(options.pairs, middle, bound, options.model, scratch)
     if options.long:

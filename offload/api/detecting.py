@@ -12,11 +12,12 @@ from offload.domain.events import Stop
 from offload.domain.places import AUTO, SPLIT
 from offload.domain.ports import ModelIdentity, Session
 from offload.domain.results import Row as PlainRow
+from offload.domain.results import printable
 from offload.domain.typed import Amount, Count, Percent, Positive, Seconds, Share, SidePx, Workers
 from offload.domain.vision import check_classes
 from offload.drivers.images import handed, image_files, pictures
 from offload.drivers.images.handed import Source, Sources
-from offload.drivers.images.image_files import ImageList, printable
+from offload.drivers.images.image_files import ImageList
 from offload.places import inprocess, known, make
 from offload.usecases.context import Context
 from offload.usecases.detect import places, rows

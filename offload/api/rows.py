@@ -94,7 +94,7 @@ def single(image: Source, *, sent: bool = True) -> ImageList:
 
 class Rows(Iterator[Row]):
     """The rows of a job, each as soon as its image is done. `total` is the number of images to do,
-    without those already in `out`.
+    without those already in `out`, and None while the listing of a store runs.
 
     What was started for the job is stopped after the last row, on `close`, at the end of the `with`
     block, or when the rows are no longer referenced.
@@ -108,7 +108,11 @@ class Rows(Iterator[Row]):
     def __init__(self, request: Request, context: Context) -> None:
         self._rows = _rows(request, context)
         self._run: DetectRun = next(self._rows)  # brings up everything, or says what is wrong
-        self.total = self._run.total
+
+    @property
+    def total(self) -> int | None:
+        """Images to do; None while the listing of a store runs."""
+        return self._run.total
 
     def __next__(self) -> Row:
         with explained():

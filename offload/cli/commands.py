@@ -7,6 +7,7 @@ from typer import Option
 
 from offload.cli import (
     advise,
+    batch,
     config,
     detect,
     doctor,
@@ -27,6 +28,7 @@ from offload.version import __version__
 _PANELS: dict[str, dict[str, Any]] = {
     "Run": {
         "detect": detect.detect,
+        "batch": batch.app,
         "serve": serve.serve,
         "drop": drop.drop,
         "results": drop.results,

@@ -62,3 +62,20 @@ def to_rented(places: Iterable[str], *, yes: bool) -> None:
         return
     if not given(f"Using {rented} may cost money. Begin?", f"Using {rented} may cost money and"):
         raise typer.Exit(1)
+
+
+def to_engine(name: str, *, yes: bool) -> None:
+    """See that an engine may be used, if it costs money or sends images away.
+
+    Raises:
+        UsageError: there is no such engine, or there is nobody to ask.
+        Exit: it may not.
+    """
+    from offload import engines
+
+    traits = engines.traits(name)
+    if yes or not (traits.bills or traits.leaves_machine):
+        return
+    does = "may cost money" if traits.bills else "has images read by other computers"
+    if not given(f"The engine {name} {does}. Begin?", f"The engine {name} {does}, so it"):
+        raise typer.Exit(1)

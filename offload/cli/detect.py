@@ -179,9 +179,9 @@ def _carry_out(
         run = stack.enter_context(detection(request, context, BEGAN_S, begun))
         stack.enter_context(stopping_on_interrupt(context, came=interrupted))
         with (
-            progress.places(run.total, shared.monitor, say.quiet)
+            progress.places(run.total or 0, shared.monitor, say.quiet)
             if shared
-            else progress.images(run.total, say.quiet)
+            else progress.images(lambda: run.total, say.quiet)
         ) as advance:
             for row in run:
                 add(row)

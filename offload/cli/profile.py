@@ -1,28 +1,18 @@
 """`offload profile`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Argument
 
 from offload.cli import consent
 from offload.cli.parsing import options
-from offload.cli.parsing.pages import App, CommandGroup
+from offload.cli.parsing.pages import App, RunGroup
 from offload.cli.process import INTERRUPTED, UNAVAILABLE, stopping_on_interrupt
 from offload.domain.errors import UsageError
 
-
-class ProfileGroup(CommandGroup):
-    """A group that measures unless told to do something else."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command in front that may be left out."""
-        known = {*self.commands, *ctx.help_option_names}
-        return super().parse_args(ctx, args if not args or args[0] in known else ["run", *args])
-
-
 app = App(
-    cls=ProfileGroup,
+    cls=RunGroup,
     help="""Measure places with your images, and keep what was measured.
 
     offload profile photos/ --where local,container

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 DETECTORS = Registry(
     "runtime",
     "offload.detectors",
-    {"tflite": "offload.detectors.tflite", "savedmodel": "offload.detectors.savedmodel"},
+    {
+        "tflite": "offload.detectors.tflite",
+        "savedmodel": "offload.detectors.savedmodel",
+        "onnx": "offload.detectors.onnx",
+    },
 )
 """Runtime name -> its module, imported when first asked for."""
 

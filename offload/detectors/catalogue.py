@@ -12,8 +12,9 @@ PREFERRED = "efficientdet-lite0"
 class NamedModel:
     """A row of the table.
 
-    `handle` is the path on the hub. `classes` says what the ids mean: "coco", "own" labels that
-    come with the file, or "named" by the model itself. `input` is the shape pictures are fitted to
+    `handle` is the path on the hub, or an address. `classes` says what the ids mean: "coco", COCO's
+    80 by their place ("coco-80"), "own" labels that come with the file, or "named" by the model
+    itself. `input` is the shape pictures are fitted to
     where the model leaves it open, and for all models how they are fitted. `accuracy` is as
     published, `bytes` the download's size and `sha256` that of its file, where they are known.
     """
@@ -66,8 +67,33 @@ _OPEN_IMAGES = (
     ("openimages-faster-rcnn", "faster_rcnn/openimages_v4/inception_resnet_v2/1", _square(640)),
 )
 
+# Accuracies: YOLOX's README, mean AP on val2017; addresses are those of its release 0.1.1rc0.
+_YOLOX_FROM = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
+_YOLOX = (
+    (
+        "yolox-nano", 25.8, 3_660_092,
+        "695e750a5d5754bb5a8d5325643b59282191a7e7a564e435a415fd3c578eab14",
+    ),
+    ("yolox-tiny", 32.8, None, ""),
+    ("yolox-s", 40.5, None, ""),
+    ("yolox-m", 46.9, None, ""),
+)  # fmt: skip
+
 _ROWS = (
     *_LITE,
+    *(
+        NamedModel(
+            name,
+            f"{_YOLOX_FROM}/{name.replace('-', '_')}.onnx",
+            "onnx",
+            "coco-80",
+            None,
+            f"COCO mAP {percent}",
+            bytes=size_bytes,
+            sha256=sha256,
+        )
+        for name, percent, size_bytes, sha256 in _YOLOX
+    ),
     *(
         NamedModel(name, f"tensorflow/{path}", "savedmodel", "coco", shape, f"COCO mAP {percent}")
         for name, path, shape, percent in _COCO

@@ -1,5 +1,6 @@
 """What the numbers that models answer with are called."""
 
+import os
 import re
 import zipfile
 import zlib
@@ -13,13 +14,15 @@ Labels = Mapping[int, str]
 
 _MOST_BYTES = 2**20
 _ID = "[0-9]{1,9}"
+_DOCUMENTS = ".yaml", ".yml", ".json"
 _NO_CLASS = {"???", "background", "__background__"}
 
 
 def parse(text: str) -> Labels:
-    """Labels from any of the three forms that are about.
+    """Labels from any of the forms that are about.
 
-    - `id name` lines: the ids are the model's own;
+    - `id name` lines: the ids are the model's own, unless they count from an id 0 that is no
+      background, as frigate's and Coral's do: ours count from 1;
     - one name a line: ids count from 1; a first line `???` or `background` stands for id 0, and
       `???` elsewhere for an id that is not used;
     - a TensorFlow label map (`item { id: 1 name: "cat" }`); `display_name` wins over `name`.
@@ -30,10 +33,45 @@ def parse(text: str) -> Labels:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     pairs = [re.fullmatch(rf"({_ID})[\s:,]+(.+)", line) for line in lines]
     if lines and all(pairs):
-        return {int(pair[1]): pair[2] for pair in pairs if pair}
+        return _from_one({int(pair[1]): pair[2] for pair in pairs if pair})
     if lines and lines[0].lower() in _NO_CLASS:
         lines = lines[1:]
     return {number: name for number, name in enumerate(lines, 1) if name not in _NO_CLASS}
+
+
+def named(text: str) -> Labels:
+    """Labels of a YAML or JSON document: a list or a table of names, which count from 0, or a
+    document that has one as `names` (ultralytics), `id2label` (Hugging Face) or `labels`.
+
+    Raises:
+        ValueError: it has none.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError("it is damaged") from error
+    for key in ("names", "id2label", "labels"):
+        if isinstance(document, dict) and key in document:
+            document = document[key]
+            break
+    if isinstance(document, list):
+        found = dict(enumerate(document))
+    elif isinstance(document, dict):
+        found = {int(key): name for key, name in document.items()}
+    else:
+        raise ValueError("it has neither names, id2label nor labels")
+    if not all(isinstance(name, str | int | float) for name in found.values()):
+        raise ValueError("its names are no words")
+    return _from_one({key: str(name) for key, name in found.items()})
+
+
+def _from_one(found: dict[int, str]) -> Labels:
+    """The same with ids that count from 1, where an id 0 that is no background counts from 0."""
+    if found.get(0, "background").lower() in _NO_CLASS:
+        return found
+    return {key + 1: name for key, name in found.items()}
 
 
 def read(file: str) -> Labels:
@@ -48,8 +86,8 @@ def read(file: str) -> Labels:
         with open(file, encoding="utf-8-sig") as stream:
             if len(text := stream.read(_MOST_BYTES + 1)) > _MOST_BYTES:
                 raise ValueError("it is larger than 1 MB")
-            labels = parse(text)
-    except (OSError, ValueError) as error:
+            labels = named(text) if file.lower().endswith(_DOCUMENTS) else parse(text)
+    except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"The labels file {file} cannot be read: {why(error)}.{meant(file, TABLES)}",
             hint=f"Use a file with one name per line, or one of {', '.join(TABLES)}.",
@@ -76,6 +114,19 @@ def inside(model_file: str) -> Labels:
             return parse(_text(archive, names[0])) if names else {}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise ModelError(f"The labels in {model_file} cannot be read: {error}.") from error
+
+
+def beside(model: str) -> Labels:
+    """The labels in the one file that is called so in a model's folder; empty if there is none.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    folder = os.path.dirname(model)
+    found = [
+        n for n in os.listdir(folder) if "label" in n.lower() and n.endswith((".txt", ".pbtxt"))
+    ]
+    return read(os.path.join(folder, found[0])) if len(found) == 1 else {}
 
 
 def _text(archive: zipfile.ZipFile, name: str) -> str:

@@ -9,27 +9,29 @@ from importlib import resources
 from offload.detectors import DETECTORS
 from offload.detectors import labels as label_files
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED, NamedModel
-from offload.detectors.labels import COCO, Labels
+from offload.detectors.labels import COCO, TABLES, Labels
 from offload.domain.errors import ModelError, UsageError, meant
 from offload.domain.ports import ModelIdentity
+from offload.domain.results import printable
 from offload.domain.vision import InputSpec
 from offload.drivers import trust
+from offload.drivers.folders import archive
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
-from offload.drivers.images.image_files import printable
-from offload.drivers.model_cache import Cached, ModelCache, is_tflite
+from offload.drivers.model_cache import Cached, ModelCache, is_tflite, model_in, runtime_of
 
 _PATH_SIGNS = ("/", ".", "~")
 _COMPRESSED = "?tf-hub-format=compressed"
-_LABELS: Mapping[str, Labels] = {"coco": COCO, "named": {}}
+_LABELS: Mapping[str, Labels] = {"coco": COCO, "coco-80": TABLES["coco-80"], "named": {}}
 _CONVERTED: Mapping[str, tuple[str, str]] = {
-    ".onnx": ("ONNX", "onnx2tf -i {}"),
     ".pt": ("PyTorch", "litert-torch (pip install litert-torch)"),
     ".pth": ("PyTorch", "litert-torch (pip install litert-torch)"),
     ".h5": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
     ".keras": ("Keras", "keras.models.load_model('{}').export('FOLDER')"),
 }
 """What runs elsewhere, by the ends of its names: what made it, and what converts it."""
+NAMELESS = "tflite", "onnx"
+"""Runtimes whose models name no class, unless their file has labels: those answer with numbers."""
 _OUTPUTS = ", with boxes, classes, scores and their number as outputs."
 _READY = "For ready models: offload models list"
 _LITE_SIGNS = ("lite-format=tflite", "/lite-model/", "/tfLite/")
@@ -66,7 +68,7 @@ class Hub:
     def url(self, handle: str, runtime: str) -> str:
         """The download address of a handle, as the hub serves each format."""
         address = handle if "://" in handle else f"{self.base.rstrip('/')}/{handle}"
-        if address.endswith((".tflite", ".tar.gz", ".tgz")) or "?" in address:
+        if address.endswith((".tflite", ".onnx", ".tar.gz", ".tgz")) or "?" in address:
             return address
         return address + ("?lite-format=tflite" if runtime == "tflite" else _COMPRESSED)
 
@@ -97,9 +99,9 @@ def _help(name: str) -> str:
 
 
 def chosen(wanted: str | None, hub: Hub, labels_file: str | None = None) -> ModelSource:
-    """The model `wanted` names, never another one: a short name, a `.tflite` file, a SavedModel
-    folder, a hub handle or a URL. The default if it names none. Of a SavedModel that is not in the
-    catalogue it is said, once, what running it may do.
+    """The model `wanted` names, never another one: a short name, a `.tflite` or `.onnx` file, a
+    SavedModel folder, a hub handle or a URL. The default if it names none. Of a SavedModel that is
+    not in the catalogue it is said, once, what running it may do.
 
     Raises:
         UsageError: it names nothing we know, or there are labels without a model.
@@ -133,7 +135,7 @@ def without_labels(name: str) -> str:
 def resolve_here(wanted: str, hub: Hub) -> ModelSource | None:
     """The model `wanted` names; None where it would have to be fetched."""
     if path := on_disk(wanted):
-        return _from_disk(path)
+        return _from_disk(path, hub.cache)
     row = row_of(wanted)
     if row.name == BUILTIN:
         folder = resources.files("offload.detectors") / "builtin"
@@ -229,6 +231,8 @@ def row_of(name: str) -> NamedModel:
     for row in NAMED.values():
         if row.handle and f"/{name}".partition("?")[0].endswith(f"/{row.handle}"):
             return replace(row, name=name, handle=name)
+    if name.endswith(".onnx"):
+        return NamedModel(name, name, "onnx", "own", None, "unknown", "see its page")
     lite = name.endswith(".tflite") or any(sign in name for sign in _LITE_SIGNS)
     zoo = "/tensorflow/" in f"/{name}"  # its detection modules are the COCO zoo's
     runtime, classes = ("tflite", "own") if lite else ("savedmodel", "coco" if zoo else "named")
@@ -238,40 +242,59 @@ def row_of(name: str) -> NamedModel:
 def _unsupported(path: str) -> UsageError:
     """What is said of a file that no runtime of ours runs, and how it becomes one that they do."""
     made_by, becomes = _CONVERTED.get(os.path.splitext(path)[1].lower(), ("", ""))
+    # A file of any other name may be a .tflite model.
     what = f"is a model of {made_by}" if made_by else "is not a .tflite model"
     return UsageError(
-        f"{path} {what}; offload runs .tflite models and TensorFlow SavedModels.",
+        f"{path} {what}; offload runs .tflite and .onnx models and TensorFlow SavedModels.",
         hint=f"{becomes and f'To convert it: {becomes.format(path)}{_OUTPUTS} '}{_READY}",
     )
 
 
-def _from_disk(path: str) -> ModelSource:
+def _from_disk(given: str, cache: ModelCache) -> ModelSource:
+    path = given
     try:
+        path = _model_at(given, cache)
         runtime = _runtime_of(path)
-        name = printable(os.path.basename(os.path.abspath(path)).removesuffix(".tflite"))
+        name = printable(os.path.basename(os.path.abspath(path))).removesuffix(f".{runtime}")
         identity = ModelIdentity(name, runtime, sha256_of(path))
-        return ModelSource(identity, path, label_files.inside(path) if runtime == "tflite" else {})
+        labels = label_files.inside(path) if runtime == "tflite" else {}
+        if path != given:
+            labels = labels or label_files.beside(path)
+        return ModelSource(identity, path, labels)
     except OSError as error:
         raise ModelError(f"The model {path} cannot be read: {error.strerror or error}.") from error
 
 
+def _model_at(given: str, cache: ModelCache) -> str:
+    """The model that a folder or an archive holds, or is."""
+    if any(DETECTORS.module(name).recognises(given) for name in DETECTORS.installed):
+        return given
+    if not os.path.isdir(given):
+        return cache.unpacked(given) if archive.is_archive(given) else given
+    try:
+        return model_in(given)
+    except ValueError as error:
+        raise UsageError(f"{given} is no model: {error}.", hint=_READY) from error
+
+
 def _runtime_of(path: str) -> str:
     """The runtime that runs what is there; other packages are asked last."""
-    is_folder = os.path.isdir(path)
-    if is_folder and os.path.exists(os.path.join(path, "saved_model.pb")):
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
         return "savedmodel"
-    if not is_folder and is_tflite(path):
+    if os.path.isfile(path) and is_tflite(path):
         return "tflite"
+    if path.lower().endswith(".onnx"):
+        return "onnx"
     for runtime in DETECTORS.installed:
         if DETECTORS.module(runtime).recognises(path):
             return runtime
-    if is_folder:
-        raise UsageError(f"{path} is not a SavedModel: it has no saved_model.pb.")
     raise _unsupported(path)
 
 
 def _with_row(row: NamedModel, cached: Cached) -> ModelSource:
-    labels = label_files.inside(cached.path) if row.classes == "own" else _LABELS[row.classes]
+    runtime = runtime_of(cached.path)  # an address does not say what its archive holds
+    is_own = row.classes == "own" or runtime != row.runtime
+    labels = label_files.inside(cached.path) if is_own else _LABELS[row.classes]
     # A URL may carry a password or a token, and the name goes into every result.
-    identity = ModelIdentity(web.without_secrets(row.name), row.runtime, cached.sha256)
+    identity = ModelIdentity(web.without_secrets(row.name), runtime, cached.sha256)
     return ModelSource(identity, cached.path, labels, row.input, row.min_score)

@@ -12,15 +12,17 @@ from flatbuffers import number_types as types
 from flatbuffers.table import Table
 from numpy.typing import NDArray
 
+from offload.detectors import heads
+from offload.detectors.heads import POSTPROCESS, ZOO, ZOO_OUTPUTS, Head, Outputs, Taken
 from offload.detectors.source import ModelSource, check
 from offload.domain.errors import ModelError
 from offload.domain.vision import InputSpec, Pixels, RawDetections
 from offload.drivers.folders.files import explained
 
-_NAMED_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _POSTPROCESS = "TFLite_Detection_PostProcess"
-_TO_MINUS_ONE_TO_ONE = (127.5, 127.5)
-"""(mean, standard deviation): the convention of detectors exported from TensorFlow."""
+_TO_MINUS_ONE_TO_ONE = Taken(127.5, 127.5)
+"""The convention of detectors exported from TensorFlow."""
+_GREY = 114
 
 
 def load(model: ModelSource, count: int, threads: int) -> Sequence["TFLiteDetector"]:
@@ -54,40 +56,53 @@ class TFLiteDetector:
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"LiteRT cannot load {model.path}: {error}.") from error
         self._path = model.path
-        self._input = self._input_details(model)
-        self._normalisation = _TO_MINUS_ONE_TO_ONE
-        if self._input["dtype"] == np.float32:
-            self._normalisation = normalisation(content) or _TO_MINUS_ONE_TO_ONE
+        self._input, self._is_channels_first = self._input_details(model)
+        sides = self._input["shape"].tolist()
+        height, width = sides[2:] if self._is_channels_first else sides[1:3]
+        self._takes = _TO_MINUS_ONE_TO_ONE
         self.labels = model.labels
-        _, height, width, _ = self._input["shape"].tolist()
-        self.input = InputSpec(height, width, model.input.pad if model.input else None)
-        self._outputs, self._first_id = self._find_outputs(model)
+        pad = None
+        if (sorted_out := self._find_outputs()) is not None:
+            self._outputs, self._head = sorted_out
+        else:
+            details = self._interpreter.get_output_details()
+            self._outputs = {str(each["name"]): each for each in details}
+            grey = np.full((height, width, 3), _GREY, np.uint8)
+            self._head = heads.recognised(self._run(grey), height, width, model.path)
+            self._takes, pad = self._head.takes, self._head.takes.pad
+        if self._input["dtype"] == np.float32 and (said := normalisation(content)):
+            self._takes = Taken(*said)
+        self.input = InputSpec(height, width, model.input.pad if model.input else pad)
 
     def detect(self, batch: Sequence[Pixels]) -> list[RawDetections]:
         """Answer for one picture [height, width, 3]."""
         (pixels,) = batch
-        tensor = _as_input(pixels, self._input["dtype"], self._normalisation)
+        return [self._head.read(self._run(pixels), self.input.height, self.input.width)]
+
+    def _run(self, pixels: Pixels) -> Outputs:
+        tensor = _as_input(pixels, self._input["dtype"], self._takes)
+        if self._is_channels_first:
+            tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
         self._interpreter.set_tensor(self._input["index"], tensor)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise ModelError(f"LiteRT cannot run {self._path}: {error}.") from error
-        boxes, classes, scores, count = (self._read(output) for output in self._outputs)
-        n = int(count.ravel()[0])
-        ids = np.rint(classes[0, :n]).astype(np.int64) + self._first_id
-        return [RawDetections(boxes[0, :n], scores[0, :n], ids)]
+        return {name: self._read(output) for name, output in self._outputs.items()}
 
-    def _input_details(self, model: ModelSource) -> Mapping[str, Any]:
+    def _input_details(self, model: ModelSource) -> tuple[Mapping[str, Any], bool]:
+        """The one input, and whether its channels come first."""
         details: list[Mapping[str, Any]] = self._interpreter.get_input_details()
         shape = details[0]["shape"].tolist() if len(details) == 1 else []
-        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or min(shape) < 1:  # noqa: PLR2004
+        if len(shape) != 4 or shape[0] != 1 or 3 not in shape[1::2] or min(shape) < 1:  # noqa: PLR2004
             raise ModelError(
                 f"{model.path} does not take one RGB picture [1, height, width, 3] but {shape}."
             )
-        return details[0]
+        return details[0], shape[3] != 3  # noqa: PLR2004
 
-    def _find_outputs(self, model: ModelSource) -> tuple[list[Mapping[str, Any]], int]:
-        """Boxes, classes, scores and count, and the id of the first class.
+    def _find_outputs(self) -> tuple[dict[str, Mapping[str, Any]], Head] | None:
+        """The outputs by the names of the zoo's convention, and the head that reads them; None if
+        the network has no such.
 
         Their order in the file is arbitrary: they are known by their names in a signature, whose
         ids are as the model means them, or as the outputs of the post-processing operator, which
@@ -95,17 +110,14 @@ class TFLiteDetector:
         """
         for signature in self._interpreter.get_signature_list():
             outputs = self._interpreter.get_signature_runner(signature).get_output_details()
-            if set(_NAMED_OUTPUTS) <= set(outputs):
-                return [outputs[name] for name in _NAMED_OUTPUTS], 0
+            if set(ZOO_OUTPUTS) <= set(outputs):
+                return {name: outputs[name] for name in ZOO_OUTPUTS}, ZOO
         by_index = {d["index"]: d for d in self._interpreter.get_output_details()}
         for operator in self._interpreter._get_ops_details():
             if operator["op_name"] == _POSTPROCESS and set(operator["outputs"]) <= set(by_index):
-                return [by_index[index] for index in operator["outputs"]], 1
-        names = ", ".join(str(d["name"]) for d in by_index.values())
-        raise ModelError(
-            f"{model.path} is not a detector that offload can read: its outputs ({names}) neither "
-            f"come from {_POSTPROCESS} nor are named {', '.join(_NAMED_OUTPUTS)}."
-        )
+                found = (by_index[index] for index in operator["outputs"])
+                return dict(zip(ZOO_OUTPUTS, found, strict=True)), POSTPROCESS
+        return None
 
     def _read(self, output: Mapping[str, Any]) -> NDArray[np.float32]:
         values: NDArray[Any] = self._interpreter.get_tensor(output["index"])
@@ -115,14 +127,15 @@ class TFLiteDetector:
         return values.astype(np.float32, copy=False)
 
 
-def _as_input(pixels: Pixels, dtype: type, normalisation: tuple[float, float]) -> NDArray[Any]:
+def _as_input(pixels: Pixels, dtype: type, takes: Taken) -> NDArray[Any]:
     """RGB bytes as the tensor the model declares: shifted for int8, normalised for floats."""
+    if takes.is_bgr:
+        pixels = pixels[..., ::-1]
     if dtype == np.uint8:
-        return pixels[None]
+        return np.ascontiguousarray(pixels[None])
     if dtype == np.int8:
         return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
-    mean, std = normalisation
-    return (pixels[None].astype(np.float32) - np.float32(mean)) / np.float32(std)
+    return (pixels[None].astype(np.float32) - np.float32(takes.mean)) / np.float32(takes.std)
 
 
 # A model is a FlatBuffer whose `metadata` list may name one buffer TFLITE_METADATA, itself a

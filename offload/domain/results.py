@@ -1,5 +1,6 @@
 """One image's row and the documents that rows add up to. Pure conversions; files are elsewhere."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
@@ -77,6 +78,11 @@ class Row:
         if row.error is None and None in {row.width, row.height}:
             raise ValueError(row)
         return row
+
+
+def printable(path: str) -> str:
+    """`path` as text any stream and JSON reader takes: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def with_detections(row: Row, found: Detections, read_s: float) -> Row:

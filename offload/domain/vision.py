@@ -17,6 +17,10 @@ Pixels: TypeAlias = "NDArray[np.uint8]"
 """RGB, shape [height, width, 3]."""
 
 
+MAX_FILE_BYTES = 512 * 2**20
+"""No picture within the pixel limit comes near this; larger files are refused unread."""
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """One picture as it would be sent: its relative path, which is its identity, and its bytes."""

@@ -15,16 +15,15 @@ from offload.drivers.folders import archive, files
 from offload.drivers.http import web
 
 MAX_BYTES = 2**31
-"""What a model weighs at most, packed and unpacked; no `.tflite` file can weigh more."""
+"""What a model weighs at most, packed and unpacked; no `.tflite` or `.onnx` file can weigh more."""
 
 _MANIFEST = "model.json"
-_GZIP = b"\x1f\x8b"
 _SILENCE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A model on disk: a `.tflite` file or a SavedModel folder, and where it came from."""
+    """A model on disk: a `.tflite` or `.onnx` file or a SavedModel, and where it came from."""
 
     name: str
     path: str
@@ -104,6 +103,31 @@ class ModelCache:
             files.write_json(os.path.join(home, _MANIFEST), manifest)
             return cached
 
+    def unpacked(self, path: str) -> str:
+        """The model in an archive of this disk, taken out once.
+
+        Raises:
+            ModelError: the archive is damaged, or holds none.
+        """
+        home = os.path.join(self.folder, files.sha256_of(path))
+        said = f"The model cache {self.folder} cannot be written"
+        with ExitStack() as stack:
+            stack.enter_context(files.explained(said, "", ModelError))
+            os.makedirs(self.folder, exist_ok=True)
+            stack.enter_context(files.locked(f"{home}.lock"))
+            fresh = os.path.join(self.folder, f"{os.path.basename(home)}.part")
+            try:
+                if not os.path.isdir(home):
+                    _remove(fresh)
+                    archive.unpack(path, fresh, self._most_bytes)
+                    model_in(fresh)
+                    os.replace(fresh, home)
+                return model_in(home)
+            except ValueError as error:
+                raise ModelError(f"{path} is no archive of a model: {error}.") from error
+            finally:
+                _remove(fresh)
+
     def hub_is_silent(self) -> bool:
         """Whether the hub was found unreachable less than an hour ago."""
         with suppress(OSError):
@@ -125,24 +149,41 @@ class ModelCache:
         return os.path.join(self.folder, plain)
 
     def _unpack(self, part: str, unpacked: str) -> str:
-        """The finished download, checked: a `.tflite` file, or the folder that an archive held."""
+        """The finished download, checked: a model's file, or the folder that an archive held."""
         with suppress(OSError):
             os.remove(part + ".etag")
-        if is_tflite(part):
+        if is_tflite(part) or is_onnx(part):
             return part
         try:
-            with open(part, "rb") as file:
-                if file.read(2) != _GZIP:
-                    raise ValueError("it is neither a .tflite file nor an archive")
+            if not archive.is_archive(part):
+                raise ValueError("it is neither a model nor an archive")
             _remove(unpacked)
             archive.unpack(part, unpacked, self._most_bytes)
-            if not os.path.exists(os.path.join(unpacked, "saved_model.pb")):
-                raise ValueError("the archive holds no saved_model.pb")
+            return model_in(unpacked)
         except ValueError as error:
             raise ModelError(f"The download is damaged: {error}.") from error
         finally:
             _remove(part)
-        return unpacked
+
+
+def model_in(folder: str) -> str:
+    """The one model that a folder holds, at whatever depth: a SavedModel, or a `.tflite` or `.onnx`
+    file.
+
+    Raises:
+        ValueError: it holds none, or several.
+    """
+    found = []
+    for at, folders, names in os.walk(folder):
+        if "saved_model.pb" in names:
+            found.append(at)
+            folders.clear()
+        else:
+            found += [os.path.join(at, n) for n in names if n.endswith((".tflite", ".onnx"))]
+    if len(found) == 1:
+        return found[0]
+    several = ", ".join(sorted(os.path.relpath(each, folder) for each in found))
+    raise ValueError(f"it holds several: {several}" if found else "it holds none")
 
 
 def _manifest(home: str) -> Cached | None:
@@ -155,7 +196,7 @@ def _manifest(home: str) -> Cached | None:
 
 def _described(fresh: str, home: str, name: str, url: str) -> Cached:
     """What came as `fresh`, as it will lie below `home`."""
-    path = os.path.join(home, "saved_model" if os.path.isdir(fresh) else "model.tflite")
+    path = os.path.join(home, _kept_as(fresh))
     shown, now = web.without_secrets(url), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     name, found = web.without_secrets(name), files.sha256_of(fresh)
     return Cached(name, path, shown, found, files.size_bytes(fresh), now)
@@ -185,6 +226,24 @@ def is_tflite(path: str) -> bool:
     """Whether the file begins as a TensorFlow Lite model does."""
     with open(path, "rb") as file:
         return file.read(8)[4:] == b"TFL3"
+
+
+def is_onnx(path: str) -> bool:
+    """Whether the file begins as an ONNX model does: with the version of its format."""
+    with open(path, "rb") as file:
+        head = file.read(3)
+    return head[:1] == b"\x08" and head[2:] in {b"\x12", b":", b"B"}
+
+
+def runtime_of(path: str) -> str:
+    """What runs a model of ours that is kept there."""
+    return {".tflite": "tflite", ".onnx": "onnx"}.get(os.path.splitext(path)[1], "savedmodel")
+
+
+def _kept_as(fresh: str) -> str:
+    if os.path.isdir(fresh):
+        return "saved_model"
+    return "model.onnx" if is_onnx(fresh) else "model.tflite"
 
 
 def _remove(path: str) -> None:

@@ -89,6 +89,11 @@ class Settings:
         return os.path.join(self.data, "fleets")
 
     @property
+    def batches_path(self) -> str:
+        """The folder of what is known of batches that were begun here."""
+        return os.path.join(self.data, "batches")
+
+    @property
     def models_path(self) -> str:
         """The folder of downloaded models."""
         return os.path.join(self.cache, "models")

@@ -5,10 +5,10 @@ object under the batch's output, written where there is none yet, so a shard may
 and is never lost.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from offload.domain.events import Reporter, Stop
 from offload.drivers.aws.ec2 import Cloud, Clouds
@@ -113,6 +113,27 @@ class Engine(Protocol):
             PlaceUnavailable: nothing answers there.
             UsageError: its workers have another version of offload or of the engine.
         """
+
+
+class LastingEngine(Engine, Protocol):
+    """One whose jobs go on without this process (`EngineTraits.survives`); `name` is a Job's."""
+
+    def status(self, name: str) -> Iterator[str]:
+        """A line for each job that has not ended, and why it waits."""
+
+    def logs(self, name: str) -> Iterator[str]:
+        """Every line that the workers of a batch logged."""
+
+    def cancel(self, name: str) -> int:
+        """End all jobs of a batch; how many there were."""
+
+
+@runtime_checkable
+class Billed(Protocol):
+    """A session of an engine that knows what it costs."""
+
+    def spent_usd(self) -> float:
+        """What it has cost so far, with what is still coming up."""
 
 
 @dataclass(frozen=True, slots=True)

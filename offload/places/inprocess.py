@@ -57,7 +57,7 @@ def wide(
 
     A SavedModel's threads are the process's own: a second one would share them.
     """
-    if threads >= cores or model.identity.runtime != "tflite":
+    if threads >= cores or model.identity.runtime == "savedmodel":
         return lambda: None
     return lambda: load(1, cores)[0]
 

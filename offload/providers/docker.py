@@ -18,12 +18,12 @@ from offload.domain.errors import PlaceUnavailable, UsageError
 from offload.domain.events import Built
 from offload.domain.measurements import StartPhase
 from offload.domain.places import PlaceTraits, StartState
+from offload.domain.vision import MAX_FILE_BYTES
 from offload.drivers.docker.container_spec import KEEP, SPEC, ContainerSpec, last_words
 from offload.drivers.docker.engine import Engine, RunningContainer
 from offload.drivers.docker.own_image import OwnImage
 from offload.drivers.http.connections import Server
 from offload.drivers.http.web import Unreachable
-from offload.drivers.images import image_files
 from offload.providers.config import INSIDE, KEPT, Endpoint, Phases, PlaceConfig, served_files
 from offload.service import wire
 from offload.service.client.greeting import ask, expect
@@ -140,7 +140,7 @@ class _Starting:
         needed = served_files(model, config.asked, labels, config.cache)
         options = (
             ("--max-pixels", config.max_pixels),
-            ("--max-bytes", image_files.MAX_FILE_BYTES),
+            ("--max-bytes", MAX_FILE_BYTES),
             ("--workers", config.workers),
             ("--threads", config.threads),
         )

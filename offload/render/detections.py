@@ -11,9 +11,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from offload.domain.events import Reporter
-from offload.domain.results import Row
+from offload.domain.results import Row, printable
 from offload.domain.units import show_bytes, show_s, show_usd
-from offload.drivers.images.image_files import ImageList, printable
+from offload.drivers.images.image_files import ImageList
 from offload.render import tables
 from offload.render.messages import show_ms, shown
 from offload.render.words import count
@@ -134,13 +134,14 @@ def _limits(split: "View") -> Iterator[str]:
 
 def left_off(run: "DetectRun", request: "Request") -> str:
     """How far an interrupted run came, and how it goes on."""
-    done, total = run.kept + run.images, run.kept + run.total
+    done = run.kept + run.images
+    all_of_them = "" if run.total is None else f" of {run.kept + run.total:,}"
     if request.out is None:
         then = "to be able to continue, use --out DIR"
     else:
         without = " without --overwrite" if request.overwrite else ""
         then = f"the same command{without} continues"
-    return f"{done:,} of {total:,} done; {then}."
+    return f"{done:,}{all_of_them} done; {then}."
 
 
 def details(run: "DetectRun", out: str | None, outcome: "Outcome | None") -> Iterator[str]:
@@ -182,7 +183,8 @@ def leaving(
         tables.print_lines(map(printable, paths))
     if found.omission:
         reporter.note(found.omission)
+    away = "be sent on from this machine" if found.stored else "leave this machine"
     reporter.note(
-        f"{count(len(paths), 'image')} ({show_bytes(total_bytes)}) could leave this machine, "
+        f"{count(len(paths), 'image')} ({show_bytes(total_bytes)}) could {away}, "
         f"{len(found.paths) - len(paths)} would stay; nothing was sent"
     )

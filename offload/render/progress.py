@@ -54,7 +54,7 @@ def bar(*columns: "ProgressColumn", auto_refresh: bool = True) -> "Progress":
 
 @contextmanager
 def counted(
-    total: int,
+    total: int | Callable[[], int | None],
     quiet: bool,
     describe: Callable[[float | None], str],
     *,
@@ -62,7 +62,9 @@ def counted(
     eta: bool = False,
     auto_refresh: bool = True,
 ) -> Iterator[Callable[[object], None]]:
-    """A bar of so many things, described by their number a second; call what is given with each."""
+    """A bar of so many things, described by their number a second; call what is given with each.
+    How many may be known later only.
+    """
     if not is_watched(quiet):
         yield lambda _thing: None
         return
@@ -73,17 +75,22 @@ def counted(
         columns.append(TimeRemainingColumn())
     shown = bar(*columns, auto_refresh=auto_refresh)
 
+    def many() -> int | None:
+        return total if isinstance(total, int) else total()
+
     def advance(_thing: object) -> None:
         said = describe(shown.tasks[0].speed)
-        shown.update(task, advance=1, description=said, refresh=not auto_refresh)
+        shown.update(task, advance=1, total=many(), description=said, refresh=not auto_refresh)
 
     with shown:
-        task = shown.add_task(describe(None), total=total, completed=done)
+        task = shown.add_task(describe(None), total=many(), completed=done)
         yield advance
 
 
-def images(total: int, quiet: bool) -> AbstractContextManager[Callable[["Row"], None]]:
-    """A bar with throughput and ETA; call what is given with every row."""
+def images(
+    total: int | Callable[[], int | None], quiet: bool
+) -> AbstractContextManager[Callable[["Row"], None]]:
+    """A bar with throughput, and ETA once the total is known; call what is given with every row."""
     return counted(total, quiet, lambda speed: f"{speed:.1f} images/s" if speed else "", eta=True)
 
 

@@ -4,11 +4,10 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from functools import partial
 
 from offload.domain.errors import ImageError, OffloadError, UsageError
 from offload.domain.events import Stop
-from offload.domain.results import Json, Row
+from offload.domain.results import Json, Row, printable
 from offload.drivers.aws.function.calling import AwsFunction
 from offload.drivers.aws.function.drops import DropBox
 from offload.drivers.host import machine
@@ -56,12 +55,11 @@ def drop(
     found = image_files.find(request.sources, recursive=request.recursive)
     privacy.check(request, context, found)
     folder = f"{machine.now()[:19].replace(':', '')}-{secrets.token_hex(4)}/"
-    read = partial(image_files.read, found.root)
 
     def one(path: str) -> tuple[str, Row | None]:
-        row = Row(image_files.printable(path), "", "", request.where)
+        row = Row(printable(path), "", "", request.where)
         try:
-            box.put(folder + row.path, read(path).image.data)
+            box.put(folder + row.path, found.read(path).image.data)
         except OffloadError as error:
             why = "" if isinstance(error, ImageError) else "it could not be dropped: "
             return row.path, replace(row, error=f"{why}{error}")
@@ -69,11 +67,10 @@ def drop(
 
     def rows() -> Generator[Row]:
         problems = [
-            Row(image_files.printable(path), "", "", request.where, error=why)
-            for path, why in found.problems
+            Row(printable(path), "", "", request.where, error=why) for path, why in found.problems
         ]
         yield from problems
-        missing = {image_files.printable(path) for path in found.paths}
+        missing = {printable(path) for path in found.paths}
         for path, refused in pull(found.paths, one, lambda: _UPLOADS, Stop()):
             if refused is not None:
                 missing.discard(path)

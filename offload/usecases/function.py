@@ -10,12 +10,12 @@ from offload import detectors
 from offload.detectors import source
 from offload.detectors.source import ModelSource
 from offload.domain.prices import CORE_MB
-from offload.domain.vision import Image, Selection
+from offload.domain.vision import MAX_FILE_BYTES, Image, Selection
 from offload.drivers.aws import account
 from offload.drivers.aws.function.drops import DropBox
 from offload.drivers.host import machine
 from offload.drivers.http import web
-from offload.drivers.images import image_files, pictures
+from offload.drivers.images import pictures
 from offload.places.inprocess import InProcess, InProcessSession
 from offload.service.function.answering import Function
 from offload.service.function.call import MOST_BYTES
@@ -87,6 +87,6 @@ def _clients() -> Callable[[str], Any]:
 def _fetched(url: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         part = os.path.join(folder, "picture")
-        web.download(url, part, lambda _have, _total: None, image_files.MAX_FILE_BYTES)
+        web.download(url, part, lambda _have, _total: None, MAX_FILE_BYTES)
         with open(part, "rb") as file:
             return file.read()

@@ -8,7 +8,7 @@ from offload.detectors.catalogue import NAMED
 from offload.detectors.source import Hub
 from offload.domain.results import Json
 from offload.drivers.http import web
-from offload.drivers.model_cache import ModelCache
+from offload.drivers.model_cache import ModelCache, runtime_of
 from offload.drivers.settings import Settings
 
 
@@ -29,7 +29,7 @@ def listing(configured: Settings) -> list[Json]:
     rows += [
         {
             "name": web.without_secrets(name),
-            "runtime": "tflite" if model.path.endswith(".tflite") else "savedmodel",
+            "runtime": runtime_of(model.path),
             "accuracy": "unknown",
             "licence": "see its page",
             "bytes": model.bytes,

@@ -99,12 +99,15 @@ PLACES = "  Available: local, container, remote, lambda, kubernetes, fleet, spli
         ),
         (
             "detect a.jpg --model foo.onnx",
-            "foo.onnx is a model of ONNX; offload runs .tflite models and TensorFlow SavedModels.",
-            f"  To convert it: onnx2tf -i foo.onnx{OUTPUTS} {READY}",
+            "There is no model 'foo.onnx', nor a file of that name.",
+            "  To see the models: offload models list",
         ),
         (
             "detect a.jpg --model file",
-            "file is not a .tflite model; offload runs .tflite models and TensorFlow SavedModels.",
+            (
+                "file is not a .tflite model; offload runs .tflite and .onnx models and TensorFlow "
+                "SavedModels."
+            ),
             f"  {READY}",
         ),
         (

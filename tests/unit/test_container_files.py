@@ -61,8 +61,8 @@ def needed(names: Iterable[str]) -> set[str]:
 def imported() -> set[str]:
     """The top-level modules that a server with .tflite models may import."""
     owners_of_the_rest = {
-        "drivers/docker/engine.py", "detectors/savedmodel.py", "render/advice/plots.py",
-        "render/drawing.py", "drivers/settings_file.py",
+        "drivers/docker/engine.py", "detectors/savedmodel.py", "detectors/onnx.py",
+        "render/advice/plots.py", "render/drawing.py", "drivers/settings_file.py",
     }  # fmt: skip
     names: set[str] = set()
     for path in (PROJECT / "offload").rglob("*.py"):
@@ -85,7 +85,7 @@ def test_the_images_libraries_are_those_of_the_project_that_a_server_can_use() -
     assert named("tflite") == ours - ELSEWHERE - FOR_SAVEDMODELS
 
 
-@pytest.mark.parametrize("part", ["build", "tflite", "tensorflow"])
+@pytest.mark.parametrize("part", ["build", "tflite", "tensorflow", "onnx"])
 def test_whatever_the_image_installs_is_pinned_with_the_hashes_of_the_lock_file(part: str) -> None:
     lock, image = pinned("requirements.lock"), pinned(f"container/{part}.txt")
     assert named(part) <= set(image.values())

@@ -53,13 +53,13 @@ def test_problems_found_while_listing_are_rows_too() -> None:
 
 def test_too_many_failures_end_the_run_early() -> None:
     paths = [f"bad{n}" for n in range(100)]
-    rows = run(job(paths, max_failures=3), FakeSession(bad=frozenset(paths)))
+    rows = run(job(paths, max_failures=lambda: 3), FakeSession(bad=frozenset(paths)))
     assert 4 <= len(rows) <= 4 + 4, "four failures, and at most what was in progress or waiting"
 
 
 def test_failures_within_the_limit_do_not() -> None:
     paths = [f"bad{n}" for n in range(3)] + [f"good{n}" for n in range(50)]
-    rows = run(job(paths, max_failures=3), FakeSession(bad=frozenset(paths[:3])))
+    rows = run(job(paths, max_failures=lambda: 3), FakeSession(bad=frozenset(paths[:3])))
     assert len(rows) == 53
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from offload.domain.errors import ImageError, UsageError
+from offload.domain.results import printable
 from offload.drivers.images import formats
-from offload.drivers.images.image_files import find, printable, read
+from offload.drivers.images.image_files import find, read
 from tests.drawing import saved
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from offload.detectors import labels, source
-from offload.domain.errors import ModelError
+from offload.domain.errors import ModelError, UsageError
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.run import detection
 from tests.contexts import context
@@ -84,6 +84,36 @@ def test_300_kb_of_unfinished_items_do_not_take_97_seconds() -> None:
     began_s = time.process_time()
     assert len(labels.parse("item{" * 60_000)) == 1
     assert time.process_time() - began_s < 9
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "\ufeffant\r\nbee\r\n\r\n"),
+        ("a.txt", "0  ant\n1  bee\n"),
+        ("a.txt", "1: ant\n2: bee\n"),
+        ("a.txt", "0 background\n1 ant\n2 bee\n"),
+        ("a.pbtxt", "item { id: 1 name: 'ant' } item { id: 2 name: 'bee' }"),
+        ("data.yaml", "path: photos\nnames:\n  0: ant\n  1: bee\n"),
+        ("data.yml", "names: [ant, bee]\nnc: 2\n"),
+        ("a.json", '["ant", "bee"]'),
+        ("config.json", '{"id2label": {"0": "ant", "1": "bee"}, "label2id": {}}'),
+    ],
+)
+def test_labels_are_read_in_every_form_that_is_about(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    found = dict(labels.read(str(tmp_path / name)))
+    found.pop(0, None)
+    assert found == {1: "ant", 2: "bee"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "names: 3", "names: [[ant], [bee]]", "names: {ant: 1}", "[", "- &a [*a]", "{a: b}"]
+)
+def test_documents_without_names_are_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"data\.yaml"):
+        labels.read(str(tmp_path / "data.yaml"))
 
 
 def test_cocos_labels_are_by_official_id_or_by_place_among_the_eighty() -> None:

@@ -13,7 +13,7 @@ from offload.domain.measurements import ImageSample, Measurement, Probe, Start
 from offload.domain.ports import Session
 from offload.domain.timing import Durations
 from offload.domain.vision import Box, Detection, Detections, Image, Selection
-from offload.drivers.images.image_files import FileImage
+from offload.drivers.images.image_files import FileImage, ImageList
 from offload.usecases.detect import places
 from offload.usecases.detect.request import Request
 from offload.usecases.profile import probing
@@ -112,7 +112,7 @@ class Bench:
             None,
             places.made(request, context(), None),
             Selection(),
-            SampledFolder("", paths, drawn, self.images * self.image_bytes),
+            SampledFolder(ImageList(""), paths, drawn, self.images * self.image_bytes),
             Budget(budget_s, self.clock),
             random.Random(7),
             warnings=self.warnings,

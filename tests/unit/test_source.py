@@ -1,6 +1,10 @@
 """Which model a wish leads to."""
 
+import hashlib
+import io
 import os
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -12,7 +16,7 @@ from offload.detectors import labels, source
 from offload.detectors.catalogue import BUILTIN, NAMED, PREFERRED
 from offload.detectors.labels import COCO
 from offload.detectors.source import Hub, ModelSource
-from offload.domain.errors import ModelError, UsageError
+from offload.domain.errors import ModelError, OffloadError, UsageError
 from offload.domain.ports import ModelIdentity
 from offload.drivers.folders.files import sha256_of
 from offload.drivers.http import web
@@ -120,7 +124,7 @@ def test_a_login_page_instead_of_the_default_leads_to_the_embedded_model(
 ) -> None:
     served.put_tflite(LITE, b"<html>Welcome to our wireless network</html>")
     assert source.chosen(None, asking.at(served.url)).identity.name == BUILTIN
-    assert "neither a .tflite file nor an archive" in asking.warnings[0]
+    assert "neither a model nor an archive" in asking.warnings[0]
     assert f"offload models pull {PREFERRED}" in asking.warnings[0]
     assert len(asking.warnings) == 1
 
@@ -175,7 +179,7 @@ def test_a_damaged_copy_is_never_replaced_by_another_model(
 
 @pytest.mark.parametrize(
     "wanted",
-    ["yolo", "model.tflite", "./nothing.tflite", "/nothing/here", "~/nothing", "../nothing", ""],
+    ["detr", "model.tflite", "./nothing.tflite", "/nothing/here", "~/nothing", "../nothing", ""],
 )
 def test_an_unknown_name_is_a_usage_error(asking: Asking, wanted: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -287,7 +291,7 @@ def test_a_savedmodel_of_others_says_once_that_it_can_run_code(
 def test_a_folder_is_a_saved_model_only_if_it_holds_one(asking: Asking, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     folder.mkdir()
-    with pytest.raises(UsageError, match="not a SavedModel"):
+    with pytest.raises(UsageError, match="is no model: it holds none"):
         source.chosen(str(folder), asking.at(NOWHERE))
     (folder / "saved_model.pb").write_bytes(b"graph")
     model = source.chosen(f"{folder}/", asking.at(NOWHERE))
@@ -384,3 +388,58 @@ def test_the_handle_of_a_named_model_is_known_for_what_it_is(
     found = source.chosen(handle, asking.at(served.url))
     assert found.identity.name == handle
     assert (found.input, found.labels) == (row.input, COCO)
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def tarred(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def laid_out(path: Path, members: dict[str, bytes]) -> Path:
+    for name, data in members.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("packed", [zipped, tarred, laid_out])
+def test_a_model_is_found_in_whatever_it_came_in(
+    asking: Asking, tmp_path: Path, packed: Callable[[Path, dict[str, bytes]], Path]
+) -> None:
+    bytes_ = savedmodels.BUILTIN.read_bytes()
+    starter = {"detect.tflite": bytes_, "labelmap.txt": b"???\nperson\nbicycle\n"}
+    for _ in range(2):
+        model = asking.at(NOWHERE).pull(str(packed(tmp_path / "starter.zip", starter)))
+        assert (model.identity.name, model.identity.runtime) == ("detect", "tflite")
+        assert model.identity.sha256 == hashlib.sha256(bytes_).hexdigest()
+        assert model.labels == {1: "person", 2: "bicycle"}
+    zoo = {"net/saved_model/saved_model.pb": b"graph", "net/pipeline.config": b""}
+    assert (
+        asking.at(NOWHERE)
+        .pull(str(packed(tmp_path / "zoo.tar.gz", zoo)))
+        .path.endswith("net/saved_model")
+    )
+    both = packed(tmp_path / "both.zip", {"a.tflite": bytes_, "b.tflite": bytes_})
+    with pytest.raises(OffloadError, match=r"several: a\.tflite, b\.tflite"):
+        asking.at(NOWHERE).pull(str(both))
+
+
+def test_an_archive_of_a_hub_that_holds_a_file_is_run_as_what_it_is(
+    asking: Asking, served: ModelHub, tmp_path: Path
+) -> None:
+    data = tarred(tmp_path / "x.tar.gz", {"1.tflite": savedmodels.BUILTIN.read_bytes()})
+    served.files["/download?kind=1"] = data.read_bytes()
+    model = asking.at(NOWHERE).pull(f"{served.url}/download?kind=1")
+    assert model.identity.runtime == "tflite"
+    assert model.path.endswith(".tflite")

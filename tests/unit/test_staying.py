@@ -9,6 +9,7 @@ import pytest
 from offload.domain.errors import UsageError
 from offload.drivers import settings
 from offload.drivers.images import image_files
+from offload.drivers.images.image_files import ImageList
 from offload.usecases.detect import privacy
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
@@ -20,7 +21,7 @@ ROOT = "/home/me/photos"
 
 
 def stays(path: str, *patterns: str, root: str = ROOT) -> bool:
-    return path in KeepLocalRules(root, patterns)
+    return path in KeepLocalRules(ImageList(root), patterns)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,13 @@ def formats() -> Iterable[str]:
     return FORMATS
 
 
+def engines() -> Iterable[str]:
+    """What `--engine` takes."""
+    from offload import engines
+
+    return engines.names()
+
+
 def one_of(*values: str) -> dict[str, Any]:
     """What an option says that takes one of these."""
     return {"takes": f"[{'|'.join(values)}]", "autocompletion": lambda: list(values)}

@@ -9,7 +9,7 @@ Parameters:
         only if a server is named or a machine rented.
     Places: Places, separated by commas.
     Out: Folder for results; one that holds part of the same job is continued.
-    Model: A name (offload models list), a .tflite file, a SavedModel folder, a hub handle or a URL.
+    Model: A name (offload models list), .tflite or .onnx file, SavedModel, hub handle or URL.
         [default: efficientdet-lite0 if it is here or the hub answers within 3 s, else builtin]
         [env: OFFLOAD_MODEL]
     ModelMeasured: The model. [default: that of offload detect] [env: OFFLOAD_MODEL]

@@ -106,6 +106,15 @@ class CommandGroup(_Page, TyperGroup):
         super().format_options(ctx, formatter)
 
 
+class RunGroup(CommandGroup):
+    """A group that runs unless told to do something else."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command in front that may be left out."""
+        known = {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if not args or args[0] in known else ["run", *args])
+
+
 class App(Typer):
     """A group of commands whose pages are these."""
 

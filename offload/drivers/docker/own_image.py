@@ -30,7 +30,7 @@ SOURCE = "offload.source"
 _MODEL = "offload.model"
 """The label with the SHA-256 of the model in an image."""
 _NOTHING: Mapping[str, str] = {}
-_RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow"}
+_RUNTIMES = {"tflite": "tflite", "savedmodel": "tensorflow", "onnx": "onnx"}
 _LIST = ".dockerignore"
 _NOT_OURS = "models"
 _PICTURES = "examples/images"

@@ -4,14 +4,21 @@ import gzip
 import os
 import shutil
 import tarfile
+import zipfile
 import zlib
 
 _CHUNK_BYTES = 2**16
 _HEADERS_BYTES = 2**22
 
 
+def is_archive(path: str) -> bool:
+    """Whether the file begins as a `.tar.gz` or a `.zip` does."""
+    with open(path, "rb") as file:
+        return file.read(4).startswith((b"\x1f\x8b", b"PK\3\4"))
+
+
 def unpack(archive: str, folder: str, most_bytes: int) -> None:
-    """Take the files and folders out of a `.tar.gz` into `folder`, which is made.
+    """Take the files and folders out of a `.tar.gz` or `.zip` into `folder`, which is made.
 
     Raises:
         ValueError: it is damaged, or there is something else in it, or more than `most_bytes`.
@@ -19,6 +26,9 @@ def unpack(archive: str, folder: str, most_bytes: int) -> None:
     """
     folder = os.path.abspath(folder)
     os.makedirs(folder)
+    if zipfile.is_zipfile(archive):
+        _unzip(archive, folder, most_bytes)
+        return
     try:
         with _Unpacked(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as members:
             data_bytes = 0
@@ -38,6 +48,26 @@ def unpack(archive: str, folder: str, most_bytes: int) -> None:
         raise ValueError(str(error) or "it cannot be unpacked") from error
 
 
+def _unzip(archive: str, folder: str, most_bytes: int) -> None:
+    try:
+        with zipfile.ZipFile(archive) as members:
+            # A member weighs what it says: reading one that goes on fails its checksum.
+            if sum(member.file_size for member in members.infolist()) > most_bytes:
+                raise ValueError(f"it unpacks to more than {most_bytes / 1e6:.0f} MB")
+            for member in members.infolist():
+                path = _below(folder, member.filename)
+                if member.is_dir():
+                    os.makedirs(path, exist_ok=True)
+                    continue
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with members.open(member) as source, open(path, "xb") as target:
+                    shutil.copyfileobj(source, target, _CHUNK_BYTES)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise ValueError("two of its members have the same name") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(str(error) or "it cannot be unpacked") from error
+
+
 class _Unpacked(gzip.GzipFile):
     """What tarfile reads at once, the headers of a member, may be as long as an archive says."""
 
@@ -49,9 +79,7 @@ class _Unpacked(gzip.GzipFile):
 
 def _take(members: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
     """Write a file or make a folder. There is no link on the way, as none is ever made."""
-    path = os.path.normpath(os.path.join(folder, member.name.lstrip("/")))
-    if not f"{path}{os.sep}".startswith(f"{folder}{os.sep}"):
-        raise ValueError(f"{member.name!r} would lie outside of it")
+    path = _below(folder, member.name)
     if member.isdir():
         os.makedirs(path, exist_ok=True)
         return
@@ -61,3 +89,10 @@ def _take(members: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> Non
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with source, open(path, "xb") as target:
         shutil.copyfileobj(source, target, _CHUNK_BYTES)
+
+
+def _below(folder: str, name: str) -> str:
+    path = os.path.normpath(os.path.join(folder, name.lstrip("/")))
+    if not f"{path}{os.sep}".startswith(f"{folder}{os.sep}"):
+        raise ValueError(f"{name!r} would lie outside of it")
+    return path

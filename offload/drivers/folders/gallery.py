@@ -10,6 +10,8 @@ from urllib.parse import quote
 from offload.domain.results import Row
 
 NAME = "gallery.html"
+ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
+"""The folders of a results folder that have pictures, by the paths of the photos."""
 _DATA = "$data"
 _BYTES = re.compile(rb"\\x([89a-f][0-9a-f])")
 

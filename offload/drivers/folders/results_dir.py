@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, UsageError
-from offload.domain.results import SCHEMA, Json, Row
+from offload.domain.results import SCHEMA, Json, Row, printable
 from offload.drivers.folders import files, gallery
+from offload.drivers.folders.gallery import ANNOTATED, THUMBNAILS
 from offload.drivers.folders.results_formats import FORMATS, WRITERS
-from offload.drivers.images.image_files import printable
-from offload.drivers.images.walk import ANNOTATED, THUMBNAILS
 
 UNREADABLE = "unreadable.jsonl"
 """Lines of the log that were no rows."""
@@ -94,12 +93,14 @@ class ResultsDir:
         except OSError:
             return False
 
-    def holds_object(self, path: str, size_bytes: int, etag: str | None) -> bool:
-        """Whether the image at `path` of a store, of which it says this, was detected already."""
+    def holds_object(self, path: str, size_bytes: int | None, etag: str | None) -> bool:
+        """Whether the image at `path` of a store was detected already, and has that size and ETag
+        still, as far as they are known.
+        """
         entry = self._log.index.get(printable(path))
-        if entry is None or entry.failed or etag is None:
+        if entry is None or entry.failed:
             return False
-        return (entry.bytes, entry.etag) == (size_bytes, etag)
+        return size_bytes in {None, entry.bytes} and etag in {None, entry.etag}
 
     def append(self, row: Row) -> None:
         """Add a row; a later row of the same path replaces the earlier."""

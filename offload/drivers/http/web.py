@@ -70,7 +70,7 @@ def text(url: str, within_s: float, *, as_ssh: bool = False) -> str:
     def ask() -> None:
         with (
             Captured() as caught,
-            _client(within_s, as_ssh=as_ssh) as client,
+            web_client(within_s, as_ssh=as_ssh) as client,
             client.stream("GET", url) as answer,
         ):
             page.set_result(next(answer.raise_for_status().iter_text(_PAGE_CHARS), ""))
@@ -102,7 +102,7 @@ def download(url: str, part: str, on_bytes: OnBytes, most_bytes: int) -> None:
             raise OverflowError(f"{shown} is larger than {most_bytes / 1e6:.0f} MB.")
         on_bytes(have_bytes, total_bytes)
 
-    with _client(_TIMEOUT_S) as client:
+    with web_client(_TIMEOUT_S) as client:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 _transfer(client, url, part, told)
@@ -119,7 +119,7 @@ def download(url: str, part: str, on_bytes: OnBytes, most_bytes: int) -> None:
                     raise Unreachable(f"{shown} cannot be reached: {reason(error)}.") from error
 
 
-def _client(timeout_s: float, *, as_ssh: bool = False) -> "httpx.Client":
+def web_client(timeout_s: float, *, as_ssh: bool = False) -> "httpx.Client":
     """Follows redirects, but for those from https to http."""
     import httpx
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from offload.drivers.folders.gallery import ANNOTATED, THUMBNAILS
 from offload.drivers.images import formats
 
 _KINDS_SHOWN = 4
@@ -32,9 +33,6 @@ _DOCUMENTS = {
 
 _RESULTS = {"run.json", "detections.jsonl"}
 """What a results folder holds; pictures beside them are no photos."""
-
-ANNOTATED, THUMBNAILS = "annotated", "thumbnails"
-"""The folders of a results folder that have pictures, by the paths of the photos."""
 
 _REASONS = {
     errno.ENOENT: "no such file, or a broken link",
@@ -83,8 +81,7 @@ class Walk:
             elif entry.name.lower().endswith(SUFFIXES):
                 yield entry.path
             elif not ours and not entry.name.startswith("."):
-                suffix = os.path.splitext(entry.name)[1].lower()
-                self.left_out.update({suffix} - _DOCUMENTS)
+                self.left_out.update(suffix_left_out(entry.name))
 
     def _folder(self, entry: os.DirEntry[str]) -> Iterator[str]:
         if self.skip and os.path.realpath(entry.path) == self.skip:
@@ -93,6 +90,17 @@ class Walk:
             self._links.append(entry.path)
         else:
             yield from self._below(entry.path)
+
+
+def is_picture(key: str) -> bool:
+    """Whether an object of that key counts as an image."""
+    named_so = key.lower().endswith(SUFFIXES)
+    return named_so and not any(map(_NO_PICTURES.fullmatch, key.split("/")))
+
+
+def suffix_left_out(name: str) -> set[str]:
+    """The suffix under which a file that is no image is counted, if it is."""
+    return {os.path.splitext(name)[1].lower()} - _DOCUMENTS
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

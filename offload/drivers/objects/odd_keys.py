@@ -5,6 +5,7 @@ One such key has obstore end its listing, so the page that has it is listed by b
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, TypeAlias
 
 from offload.drivers.aws import account
@@ -31,8 +32,12 @@ def pages(url: str, folder: str, after: str | None) -> Iterator[Page]:
     _, bucket, prefix = parts(url)
     base = prefix.rstrip("/") + "/" if prefix else ""
     start: Any = {} if after is None else {"StartAfter": base + after}
-    client = _client()
     below = base + (folder.rstrip("/") + "/" if folder else "")
+    with closing(_client()) as client:
+        yield from _asked(client, bucket, base, below, start)
+
+
+def _asked(client: Any, bucket: str, base: str, below: str, start: Any) -> Iterator[Page]:
     while True:
         with explaining():
             page = client.list_objects_v2(Bucket=bucket, Prefix=below, **start)

@@ -16,8 +16,7 @@ from offload.domain.machines import IMAGES, ROWS
 from offload.domain.ports import Model
 from offload.domain.results import Row
 from offload.domain.typed import Count, Name
-from offload.domain.vision import Detections, Image, check_classes
-from offload.drivers.images import image_files
+from offload.domain.vision import MAX_FILE_BYTES, Detections, Image, check_classes
 from offload.service import rows
 from offload.service.function.answering import Engine
 from offload.service.queued.insisting import Insisting
@@ -180,7 +179,7 @@ class Answering:
         selection = task.selection(self.model.min_score)
 
         def fetch() -> bytes:
-            data = self.ask(self.store.get, task.image_key, image_files.MAX_FILE_BYTES)
+            data = self.ask(self.store.get, task.image_key, MAX_FILE_BYTES)
             if data is None:
                 raise ImageError(_GONE)
             return data

@@ -50,6 +50,8 @@ def remember(
     samples = run.samples[request.where]
     if not context.settings.history or samples.first_s is None or not is_plain(run, request):
         return None
+    if run.total is None or run.comes_from_store:
+        return None  # its pace may be the store's
     session = run.session
     kept = known_places()[request.where].takes("keep") and StartPhase.CREATE not in session.phases
     usual = is_usual_start and "-" not in request.sources and not kept

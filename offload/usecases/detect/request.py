@@ -9,10 +9,10 @@ from typing import Any
 from offload.domain.errors import UsageError, meant
 from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
-from offload.domain.results import SHOWN_SCORE, Json
+from offload.domain.results import SHOWN_SCORE, Json, printable
 from offload.domain.vision import Image, Selection
 from offload.drivers.folders.results_formats import FORMATS
-from offload.drivers.images import image_files, pictures
+from offload.drivers.images import pictures
 from offload.drivers.objects.store import is_url
 from offload.places import known
 
@@ -182,7 +182,7 @@ class Request:
         """What must be the same for a results folder to be continued."""
         selection = self.selection(model)
         return {
-            "root": image_files.printable(root),
+            "root": printable(root),
             "model_sha256": model.identity.sha256,
             "min_score": selection.min_score,
             "classes": sorted(selection.classes),

@@ -14,7 +14,7 @@ from offload.domain.errors import ImageError, PlaceUnavailable, Refused, Unanswe
 from offload.domain.events import Stop
 from offload.domain.measurements import ImageSample, sample
 from offload.domain.ports import ModelIdentity, Session
-from offload.domain.results import Row, with_detections
+from offload.domain.results import Row, printable, with_detections
 from offload.domain.timing import Clock, Spread
 from offload.domain.vision import Detections, Image
 from offload.drivers.host.capture import Captured
@@ -30,19 +30,20 @@ _NO_MORE = object()
 class Job:
     """What is to be done: paths to read, problems already known, and when too many failed.
 
-    `max_failures` None never stops early. `keep` is handed each image that was detected, before its
-    row is reported; it may raise ImageError, which the row then notes. `fallback` is the name of
-    another place, and its session, for images that the asked place gives no answer for.
+    `max_failures` says how many may fail, as far as is known by then; None never stops early.
+    `keep` is handed each image that was detected, before its row is reported; it may raise
+    ImageError, which the row then notes. `fallback` is the name of another place, and its session,
+    for images that the asked place gives no answer for.
 
     Of a job that places share, `sessions` are those of the places that joined, by name, and
     `duplicate_uploads` the paths of images that were sent to one, or about to be, while the answer
     that counts came from here.
     """
 
-    paths: Sequence[str]
+    paths: Iterable[str]
     read: Callable[[str], FileImage]
     problems: Sequence[tuple[str, str]] = ()
-    max_failures: int | None = None
+    max_failures: Callable[[], int | None] = lambda: None
     keep: Callable[[Image, Detections], None] = lambda _image, _detections: None
     fallback: tuple[str, Session] | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -73,7 +74,8 @@ def detect(
         for row in chain(problems, rows):
             yield row
             failures += row.error is not None
-            if job.max_failures is not None and failures > job.max_failures:
+            most = job.max_failures() if row.error is not None else None
+            if most is not None and failures > most:
                 stop.ask()
 
 
@@ -137,8 +139,7 @@ def attempt(
     row = _blank(path, session, where)
     try:
         file = job.read(path)
-        data = file.image.data
-        row = image_files.described(replace(row, mtime_ns=file.mtime_ns, etag=file.etag), data)
+        row = _of_file(row, file)
         read_s = clock() - started_s
         try:
             found = session.detect(file.image)
@@ -157,6 +158,11 @@ def attempt(
     return with_detections(row, found, read_s), False
 
 
+def _of_file(row: Row, file: FileImage) -> Row:
+    row = replace(row, mtime_ns=file.mtime_ns, etag=file.etag, note=file.note)
+    return image_files.described(row, file.image.data)
+
+
 def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:
     try:
         job.keep(image, found)
@@ -166,7 +172,7 @@ def _kept(job: Job, image: Image, found: Detections, row: Row) -> Row:
 
 
 def _blank(path: str, session: Session, where: str) -> Row:
-    return Row(image_files.printable(path), session.model.name, session.model.sha256, where)
+    return Row(printable(path), session.model.name, session.model.sha256, where)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Detection put together: model, place, files, results folder."""
 
+import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from functools import partial
 from offload.detectors import source
 from offload.domain.errors import OffloadError
 from offload.domain.ports import Session
-from offload.domain.results import Json, Row
+from offload.domain.results import Json, Row, printable
 from offload.domain.timing import Clock, spread
 from offload.domain.vision import Detections, Image, check_classes
 from offload.drivers.folders import results_dir, results_formats
@@ -18,6 +19,7 @@ from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
 from offload.drivers.images.image_files import FileImage, ImageList
+from offload.drivers.images.stored import plain
 from offload.places import make
 from offload.places.served import ServedPlace
 from offload.providers.config import Endpoint
@@ -25,6 +27,7 @@ from offload.usecases.context import Context
 from offload.usecases.detect import places, privacy, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job, Samples, Summary, Tally
+from offload.usecases.detect.todo import Todo
 from offload.version import __version__
 
 Sharing = Callable[[Session, Job, ImageList], AbstractContextManager[Generator[Row]]]
@@ -36,8 +39,9 @@ rows; others may join while the context lasts.
 @dataclass(slots=True)
 class DetectRun:
     """A detection that is ready to go: iterate over its rows, then ask for its summary. `total`
-    images are to be done, `kept` were done before; `sessions`, `duplicate_uploads` and `read` are
-    the job's. `tally` is what people are told: of the rows so far, in the end of all in the folder.
+    images are to be done, None while nobody knows how many; `kept` were done before; `sessions`,
+    `duplicate_uploads` and `read` are the job's. `tally` is what people are told: of the rows so
+    far, in the end of all in the folder.
 
     The first call of each detector is slower by initialisation the others do not pay: the very
     first is reported apart, and as many as run at a time are left out of the spread unless there is
@@ -46,7 +50,7 @@ class DetectRun:
 
     session: Session
     where: str
-    total: int
+    total: int | None
     kept: int
     startup_s: float
     rows: Iterator[Row]
@@ -56,6 +60,7 @@ class DetectRun:
     duplicate_uploads: Sequence[str] = ()
     log: Callable[[Row], None] = lambda _row: None
     read: Callable[[str], FileImage] = lambda path: image_files.read("", path)
+    todo: Todo | None = None
     tally: Tally = field(default_factory=Tally)
     detect_s: float = 0.0
     waited_s: float = 0.0
@@ -73,6 +78,7 @@ class DetectRun:
     def __iter__(self) -> Iterator[Row]:
         began_s = self.clock()
         for row in self.rows:
+            self._count()
             self.log(row)
             self.tally.add(row)
             self.images += 1
@@ -90,6 +96,17 @@ class DetectRun:
             before_s = self.clock()
             yield row
             self.waited_s += self.clock() - before_s
+        self._count()
+
+    @property
+    def comes_from_store(self) -> bool:
+        """Whether images of it are no files here, but in a store or at a web server."""
+        return self.todo is not None and self.todo.has_stored
+
+    def _count(self) -> None:
+        """Take over what a listing says by now."""
+        if self.todo is not None:
+            self.total, self.kept = self.todo.total, self.todo.kept
 
     @property
     def complete(self) -> bool:
@@ -134,10 +151,9 @@ def detection(
     """
     clock, stop = context.clock, context.stop
     results_formats.check(request.formats)
-    found = image_files.find(request.sources, recursive=request.recursive, skip=request.out)
-    privacy.check(request, context, found)
-    if found.omission:
-        context.reporter.note(found.omission)
+    found = privacy.found(request, context, is_whole=shared is not None)
+    if omission_before := found.omission:
+        context.reporter.note(omission_before)
     with ExitStack() as stack:
         endpoint = None if shared else stack.enter_context(places.endpoint(request, context))
         config = places.config(request, context, endpoint)
@@ -145,11 +161,8 @@ def detection(
         model = place.model
         selection = request.selection(model)
         check_classes(selection, model.labels)
-        if not model.labels and model.identity.runtime == "tflite":
-            context.reporter.warn(source.without_labels(model.identity.name))
         other = places.fallback(request.fallback, config, model) if request.fallback else None
         results: ResultsDir | None = None
-        todo = found
         if request.out is not None:
             fixed = request.fixed(model, found.root)
             opened = results_dir.opened(request.out, fixed, overwrite=request.overwrite)
@@ -160,30 +173,32 @@ def detection(
                     f"({results.set_aside}) are kept in {results_dir.UNREADABLE}; their images "
                     "are done again."
                 )
-            left = [p for p in found.paths if p in found.held or not results.holds(found.root, p)]
-            todo = replace(found, paths=left)
-        total = len(todo.paths) + len(todo.problems)
-        session = stack.enter_context(place.open(selection, total))
+        todo = stack.enter_context(closing(Todo(found, results)))
+        many = sys.maxsize if todo.total is None else todo.total
+        session = stack.enter_context(place.open(selection, many))
+        if not session.labels and model.identity.runtime in source.NAMELESS:
+            context.reporter.warn(source.without_labels(model.identity.name))
         fallback = None
         if other is not None:
-            fallback = (other.name, stack.enter_context(other.open(selection, total)))
+            fallback = (other.name, stack.enter_context(other.open(selection, many)))
         job = Job(
             paths=todo.paths,
-            problems=todo.problems,
-            read=todo.read,
-            max_failures=request.failure_limit(total),
+            problems=todo.left.problems,
+            read=todo.left.read if shared else todo.read,
+            max_failures=lambda: request.failure_limit(todo.least),
             fallback=fallback,
         )
         if results is not None and request.annotate:
             job = replace(job, keep=partial(_annotate, results, request))
-        answers = stack.enter_context(shared(session, job, todo)) if shared else None
+        answers = stack.enter_context(shared(session, job, todo.left)) if shared else None
         detected = rows.detect(job, session, place.name, clock, stop, answers)
         # Closed before the place is: a consumer that fails leaves no worker behind.
         stack.enter_context(closing(detected))
-        kept = len(found.paths) - len(todo.paths)
         endpoint = endpoint or (place.endpoint if isinstance(place, ServedPlace) else None)
-        startup_s = clock() - began_s
-        run = DetectRun(session, request.where, total, kept, startup_s, detected, clock, endpoint)
+        run = DetectRun(
+            session, request.where, todo.total, todo.kept, clock() - began_s, detected, clock,
+            endpoint, todo=todo,
+        )  # fmt: skip
         run.sessions, run.duplicate_uploads = job.sessions, job.duplicate_uploads
         run.read = job.read
         run.tally.least_score = request.shown_score
@@ -191,6 +206,8 @@ def detection(
             run.log = results.append
             stack.enter_context(_documented(results, request, fixed, session, run))
         yield run
+        if omission_before != found.omission:
+            context.reporter.note(found.omission)
 
 
 @contextmanager
@@ -201,7 +218,7 @@ def _documented(
     provenance: Json = {"offload": __version__, "model": asdict(session.model)}
     document = provenance | {
         "place": request.where,
-        "sources": [image_files.printable(str(getattr(s, "path", s))) for s in request.sources],
+        "sources": [_shown(source) for source in request.sources],
         "settings": fixed,
         "host": machine.describe(),
         "detected_on": dict(session.host),
@@ -211,7 +228,7 @@ def _documented(
     }
     if results.also_sent:
         document["also_sent"] = results.also_sent
-    nothing_to_do = run.kept and not run.total
+    nothing_to_do = run.kept and run.total == 0
     if not nothing_to_do:  # else the run that did the work keeps its account
         results.write_run(document)
     with ExitStack() as stack:
@@ -237,6 +254,10 @@ def _documented(
         outcome["detected_on"] = {name: dict(each.host) for name, each in run.sessions.items()}
         outcome["also_sent"] = sorted({*results.also_sent, *run.duplicate_uploads})
     results.write_run(document | outcome | {"in_folder": results.counts()})
+
+
+def _shown(source: str | Image) -> str:
+    return printable(plain(source) if isinstance(source, str) else source.path)
 
 
 def stopped_early(run: DetectRun, request: Request) -> OffloadError:

@@ -11,12 +11,11 @@ from typing import Any
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, UsageError
 from offload.domain.events import Reporter, Stop
 from offload.domain.measurements import StartPhase
-from offload.domain.results import SHOWN_SCORE, Row
+from offload.domain.results import SHOWN_SCORE, Row, printable
 from offload.domain.studies import Cell, CellOutcome, CellRun
 from offload.domain.timing import Spread
 from offload.drivers.host import machine, processes
 from offload.drivers.images import image_files, pictures
-from offload.drivers.images.image_files import printable
 from offload.places import known
 from offload.usecases.advise.predict import Predictor
 from offload.usecases.detect import subprocess_run

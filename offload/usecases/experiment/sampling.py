@@ -10,6 +10,7 @@ from itertools import accumulate
 from offload.domain.errors import UsageError
 from offload.drivers.folders.files import atomic_write_bytes
 from offload.drivers.images import image_files
+from offload.drivers.objects.store import is_url
 
 _USUAL = (1, 2, 5, 10, 20, 50, 100, 200)
 
@@ -47,8 +48,13 @@ def drawn(
     folder left out.
 
     Raises:
-        UsageError: they name fewer.
+        UsageError: they name fewer, or images that are not here.
     """
+    if stored := [source for source in sources if is_url(source)]:
+        raise UsageError(
+            f"A study reads its images for every job, and {stored[0]} is not on this machine.",
+            hint="Copy some of them into a folder, and name that.",
+        )
     found = image_files.find(sources, recursive=recursive, skip=skip, command="experiment")
     have = len(found.paths)
     if have < wanted:

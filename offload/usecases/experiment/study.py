@@ -12,12 +12,11 @@ from offload.detectors import load
 from offload.detectors.source import ModelSource
 from offload.domain.errors import ImageError, UsageError
 from offload.domain.machines import Kind
-from offload.domain.results import Json
+from offload.domain.results import Json, printable
 from offload.domain.studies import Cell, CellRun, Design, Prediction, StudyStatus, lane
 from offload.drivers.folders import study_dir
 from offload.drivers.host import machine
 from offload.drivers.images import pictures
-from offload.drivers.images.image_files import printable
 from offload.drivers.settings import Settings
 from offload.findings.study import Study, of_tables
 from offload.places import known

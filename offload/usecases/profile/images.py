@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offload.domain.errors import ImageError, UsageError
+from offload.domain.results import printable
 from offload.drivers.images import image_files, pictures
+from offload.drivers.images.image_files import ImageList
 from offload.usecases.detect.privacy import KeepLocalRules
 from offload.usecases.detect.request import Request
 
 _DRAWN, _MOST_TRIED = 10, 200
+_LISTED = 10_000
+"""Images of a store that are drawn from: ten pages of its listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class SampledFolder:
     all of them take.
     """
 
-    root: str
+    found: ImageList
     paths: Sequence[str]
     drawn: Sequence[SampledImage]
     bytes: int
@@ -47,8 +51,10 @@ def folder(
     Raises:
         UsageError: they name no image, or none that can be opened.
     """
-    found = image_files.find(request.sources, recursive=request.recursive, command="profile")
-    staying = KeepLocalRules(found.root, stay)
+    found = image_files.find(
+        request.sources, recursive=request.recursive, command="profile", most=_LISTED
+    )
+    staying = KeepLocalRules(found, stay)
     paths = [path for path in rng.sample(found.paths, len(found.paths)) if path not in staying]
     if not paths and found.paths:
         raise UsageError(
@@ -66,6 +72,6 @@ def folder(
         if len(drawn) == max(_DRAWN, wanted):
             break
     if not drawn:
-        raise UsageError(f"No image can be opened; {image_files.printable(why)}.")
+        raise UsageError(f"No image can be opened; {printable(why)}.")
     total_bytes = sum(map(found.size_bytes, paths))
-    return SampledFolder(found.root, paths, drawn, total_bytes)
+    return SampledFolder(found, paths, drawn, total_bytes)

@@ -1,6 +1,5 @@
 """Measure one place: how it comes up, its link, and a stretch of the job itself."""
 
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -20,9 +19,9 @@ from offload.domain.measurements import (
     sample,
 )
 from offload.domain.ports import Coolable, Place, Session
+from offload.domain.results import printable
 from offload.domain.vision import Selection
 from offload.drivers.host import machine
-from offload.drivers.images import image_files
 from offload.drivers.images.image_files import FileImage
 from offload.places import known
 from offload.providers.config import Endpoint
@@ -84,7 +83,7 @@ class Measurer:
             together = places.local_slots(self.request, self.context.settings)
         else:
             drawn = sorted(drawn, key=lambda each: each.bytes)
-        located = [os.path.join(self.images.root, each.path) for each in drawn]
+        located = [self.images.found.located(each.path) for each in drawn]
         while files := located[self._unusable :][:together]:
             request, reporter = self.request.as_is, self.context.reporter
             with subprocess_run.detect(files, request, reporter) as detected:
@@ -109,7 +108,7 @@ class Measurer:
 
     def read(self, path: str) -> FileImage:
         """An image of the folder."""
-        return image_files.read(self.images.root, path)
+        return self.images.found.read(path)
 
     def measurements(self) -> Iterator[Measurement]:
         """The place with images as they are, then with smaller copies where they may be worth it.
@@ -209,7 +208,7 @@ class Measurer:
         self._begins(f"copies of {side_px} px")
         until_s = self.budget.spent_s + share_s
         paths = self.images.paths
-        compared = [path for path in paths if image_files.printable(path) in full.found]
+        compared = [path for path in paths if printable(path) in full.found]
         compared = compared[:_COMPARED]
         others = [path for path in paths if path not in compared]
 

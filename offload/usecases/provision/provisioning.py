@@ -11,6 +11,7 @@ from offload.domain.events import PhaseBegan
 from offload.domain.machines import EXPIRES, SERVER_PORT, SERVER_URL, Kind, Machine, Resource
 from offload.domain.measurements import Condition, Measurement, Start, StartPhase
 from offload.domain.places import REMOTE, StartState
+from offload.domain.vision import MAX_FILE_BYTES
 from offload.drivers.aws.calls import NoCapacity
 from offload.drivers.docker.container_spec import last_words
 from offload.drivers.docker.own_image import OwnImage
@@ -18,7 +19,6 @@ from offload.drivers.folders import machine_files
 from offload.drivers.folders.machine_files import MachineRecord
 from offload.drivers.host import machine as this_machine
 from offload.drivers.http.web import Unreachable
-from offload.drivers.images import image_files
 from offload.drivers.ssh.login import HostKeyChanged, LoginRefused, SshUnreachable
 from offload.drivers.ssh.tunnel import Tunnel
 from offload.providers.config import Phases, served_files
@@ -34,7 +34,7 @@ from offload.usecases.provision.planning import ProvisionPlan
 if TYPE_CHECKING:
     from offload.drivers.ssh.connection import Shell
 
-_OPTIONS = ("--access-log", "--max-bytes", str(image_files.MAX_FILE_BYTES))
+_OPTIONS = ("--access-log", "--max-bytes", str(MAX_FILE_BYTES))
 _OF_THE_MACHINE = ("attempt", "asked_at", "id", "address", "ready")
 """Parts of a record that are not asked for, but came of it."""
 

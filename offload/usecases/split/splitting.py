@@ -61,7 +61,7 @@ class SplitRun:
         request, context = self.request, self.context
         elsewhere = _elsewhere(request, context, self.rental)
         keep_local = patterns(request, context.settings) if request.where == SPLIT else ()
-        staying = KeepLocalRules(todo.root, keep_local)
+        staying = KeepLocalRules(todo, keep_local)
         items = [WorkItem(path, todo.size_bytes(path), path in staying) for path in todo.paths]
         limits = Limits(request.deadline_s, request.max_cost_usd)
         work = SplitJob(job, items, context.clock, context.stop)
@@ -84,7 +84,7 @@ class SplitRun:
         known of a place that was away for a while.
         """
         request, context, member = self.request, self.context, self.other
-        if member is None or not context.settings.history:
+        if member is None or run.comes_from_store or not context.settings.history:
             return None
         ended = self.monitor.view()
         telling = {place.name for place in ended.places if place.is_open and place.is_known}

@@ -10,10 +10,9 @@ from offload.costmodel.split import Speed
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
 from offload.domain.ports import Session
-from offload.domain.results import Row
+from offload.domain.results import Row, printable
 from offload.domain.timing import Clock
 from offload.drivers.host.capture import Captured
-from offload.drivers.images import image_files
 from offload.usecases.detect.rows import Job, attempt
 from offload.usecases.split.work_queue import Worker, WorkerStatus, WorkItem, WorkQueue
 
@@ -84,7 +83,7 @@ class SplitJob:
             worker = self._work_queue.workers[name]
             items = self._work_queue.taken_from(worker)
             if not worker.here:
-                paths = [image_files.printable(item.path) for item in items]
+                paths = [printable(item.path) for item in items]
                 self.job.duplicate_uploads.extend(paths)
 
     def has_left(self, name: str) -> bool:
@@ -199,7 +198,7 @@ class SplitJob:
             if others is None:
                 return False
             if worker.here and not all(other.here for other in others):
-                self.job.duplicate_uploads.append(image_files.printable(item.path))
+                self.job.duplicate_uploads.append(printable(item.path))
             self._counted += 1
             self._changed.notify_all()
         return True

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from offload.domain.errors import ImageError
+from offload.domain.vision import MAX_FILE_BYTES
 from offload.drivers.aws import calls
 from offload.drivers.aws.lookup import Clients
-from offload.drivers.images import image_files
 
 DROPPED = "in/"
 """What keys of dropped pictures begin with."""
@@ -106,7 +106,7 @@ class DropBox:
         found = self._call("s3", "get_object", fine=gone, Bucket=drop.bucket, Key=drop.key)
         if not found:
             raise ImageError("it was removed before the function came to it")
-        if found["ContentLength"] > image_files.MAX_FILE_BYTES:
+        if found["ContentLength"] > MAX_FILE_BYTES:
             raise ImageError(f"{found['ContentLength']} bytes is more than is read of a file")
         with calls.explaining():
             data: bytes = found["Body"].read()

@@ -21,7 +21,7 @@ _FACTORS = {
     "replicas": ("replicas", ""),
     "cpus": ("CPUs of each container", ""),
 }
-_LIBRARIES = {"tflite": "ai-edge-litert", "savedmodel": "tensorflow"}
+_LIBRARIES = {"tflite": "ai-edge-litert", "savedmodel": "tensorflow", "onnx": "onnxruntime"}
 """What runs models, by the runtime that a run names."""
 _LONGEST_LINE = 76
 

@@ -1,0 +1,1 @@
+"""Batches on standard output and error."""

@@ -1,0 +1,1 @@
+"""Images in shards, worked on wherever an engine has processes."""

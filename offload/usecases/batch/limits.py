@@ -1,0 +1,54 @@
+"""What ends a batch early: somebody cancels it, or its money is spent."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from offload.domain.errors import OffloadError, UsageError
+from offload.domain.units import show_usd
+from offload.drivers.objects.store import Store
+from offload.engines.ports import Billed, EngineSession
+from offload.usecases.batch import layout
+from offload.usecases.context import Context
+
+_LOOK_S = 2.0
+
+
+def check(session: EngineSession, engine: str, max_cost_usd: float | None) -> None:
+    """Raise UsageError where a limit would do nothing."""
+    if max_cost_usd is not None and not isinstance(session, Billed):
+        raise UsageError(
+            f"--max-cost has no effect with --engine {engine}, which knows no price.",
+            hint="Leave --max-cost out.",
+        )
+
+
+@contextmanager
+def watched(
+    session: EngineSession, out: Store, max_cost_usd: float | None, context: Context
+) -> Iterator[None]:
+    """Meanwhile the batch is asked to stop when it is cancelled, or would cost more."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        before_usd = 0.0
+        while not ended.wait(_LOOK_S) and not context.stop:
+            with suppress(OffloadError):  # the next look may be answered
+                if layout.is_cancelled(out):
+                    context.reporter.note("The batch is cancelled; finishing what is in progress")
+                    context.stop.ask()
+            if max_cost_usd is not None and isinstance(session, Billed):
+                spent_usd = session.spent_usd()
+                if spent_usd + (spent_usd - before_usd) >= max_cost_usd:
+                    said = f"{show_usd(spent_usd)} of --max-cost {show_usd(max_cost_usd)} are spent"
+                    context.reporter.warn(f"{said}; the same command with a larger one goes on")
+                    context.stop.ask()
+                before_usd = spent_usd
+
+    thread = threading.Thread(target=watch, name="limits", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,1 @@
+"""Batches: shards, whoever hands them out."""
