@@ -24,7 +24,7 @@ from offload.usecases.detect import places, rows
 from offload.usecases.detect.request import Request
 from offload.usecases.detect.rows import Job
 
-Format: TypeAlias = Literal["jsonl", "coco", "csv", "json"]
+Format: TypeAlias = Literal["jsonl", "coco", "csv", "json", "parquet"]
 
 
 def detect(

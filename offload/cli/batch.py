@@ -40,7 +40,7 @@ def run(
         str,
         options.result(
             "--format",
-            takes="[jsonl|coco|csv|json],…",
+            takes="[jsonl|coco|csv|json|parquet],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "",
@@ -143,7 +143,7 @@ def run(
                 for outcome in measured.remembered(running, engine, context):
                     advance(outcome)
             ended = running.index() if running.is_whole else None
-    say.summary(outcomes.summary(running, ended))
+    say.lines(outcomes.summary(running, ended))
     if as_json and ended:
         outcomes.index(ended)
     if interrupted:
@@ -225,6 +225,6 @@ def worker(
     from offload.usecases.batch import worker
 
     outcome = worker.one(out, todo, index)
-    messages.chosen(quiet=quiet, verbose=verbose).summary([outcomes.said(outcome)])
+    messages.chosen(quiet=quiet, verbose=verbose).lines([outcomes.said(outcome)])
     if outcome.error:
         raise OffloadError(outcome.error)

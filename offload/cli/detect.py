@@ -38,7 +38,7 @@ def detect(
         str,
         options.result(
             "--format",
-            takes="[jsonl|coco|csv|json],…",
+            takes="[jsonl|coco|csv|json|parquet],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "jsonl",

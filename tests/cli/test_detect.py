@@ -218,7 +218,7 @@ def test_killed_at_random_moments_and_continued_it_has_every_image_once(
 ) -> None:
     out = tmp_path / "out"
     log = out / "detections.jsonl"
-    command = (many, "-r", "-o", out, "--format", "jsonl,coco,csv,json", *BUILTIN)
+    command = (many, "-r", "-o", out, "--format", "jsonl,coco,csv,json,parquet", *BUILTIN)
     chance = random.Random(11)
     whole: list[str] = []
     for _ in range(5):

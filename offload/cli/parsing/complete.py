@@ -51,7 +51,7 @@ def settings() -> list[str]:
 
 def formats() -> Iterable[str]:
     """What `--format` takes."""
-    from offload.drivers.folders.results_dir import FORMATS
+    from offload.drivers.folders.results_formats import FORMATS
 
     return FORMATS
 

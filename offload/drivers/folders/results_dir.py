@@ -14,15 +14,7 @@ from offload.domain.errors import ImageError, UsageError
 from offload.domain.results import SCHEMA, Json, Row, printable
 from offload.drivers.folders import files, gallery
 from offload.drivers.folders.gallery import ANNOTATED, THUMBNAILS
-from offload.drivers.folders.results_formats import WRITERS
-
-FORMATS = {
-    "jsonl": "detections.jsonl",
-    "coco": "coco.json",
-    "csv": "detections.csv",
-    "json": "detections.json",
-}
-"""What `--format` takes -> the file it makes. The first is always written: it is the log."""
+from offload.drivers.folders.results_formats import FORMATS, WRITERS
 
 UNREADABLE = "unreadable.jsonl"
 """Lines of the log that were no rows."""
@@ -164,11 +156,11 @@ class ResultsDir:
         with files.writing("results", self.folder):
             if self._log.lines > len(self._log.index):
                 self._compact()
-            for name, write in WRITERS.items():
+            for name in [name for name in FORMATS if name != "jsonl"]:
                 path = os.path.join(self.folder, FORMATS[name])
                 if name in formats or os.path.exists(path):
                     with files.atomic_write(path) as file:
-                        write(file, self.rows, labels, run)
+                        WRITERS[name](file.buffer, self.rows, labels, run)
             if pictures_show is not None:
                 with files.atomic_write(os.path.join(self.folder, gallery.NAME)) as file:
                     gallery.write(file, self.rows(), run["model"]["name"], pictures_show)

@@ -1,15 +1,54 @@
-"""The documents that are made of all rows of a results folder."""
+"""The documents that are made of all rows, in a folder here or in a store."""
 
 import csv
+import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, TextIO
 
 from offload.domain import results
 from offload.domain.results import SCHEMA, Json, Row
+from offload.drivers.folders import parquet
+from offload.drivers.folders.parquet import Rows
 
-Rows = Callable[[], Iterator[Row]]
-"""Gives all rows in their order, as often as it is called."""
+FORMATS = {
+    "jsonl": "detections.jsonl",
+    "coco": "coco.json",
+    "csv": "detections.csv",
+    "json": "detections.json",
+    "parquet": "detections.parquet",
+}
+"""What `--format` takes -> the file it makes. In a folder the first is always written: it is the
+log.
+"""
+
+
+def check(formats: Sequence[str]) -> None:
+    """See that what the formats need is installed, before anything is done.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if "parquet" in formats:
+        parquet.library()
+
+
+@contextmanager
+def _as_text(file: IO[bytes]) -> Iterator[TextIO]:
+    """The file for text; half a surrogate becomes what JSON has for it."""
+    text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # else the file is closed with it
+
+
+def _write_jsonl(file: TextIO, rows: Rows, _labels: Mapping[int, str], _run: Json) -> None:
+    file.writelines(
+        json.dumps(row.to_dict(), ensure_ascii=False, separators=(",", ":")) + "\n"
+        for row in rows()
+    )
 
 
 def _write_coco(file: TextIO, rows: Rows, labels: Mapping[int, str], run: Json) -> None:
@@ -60,5 +99,22 @@ def _write_lists(file: TextIO, head: Json, **lists: Iterable[Json]) -> None:
     file.write("}\n")
 
 
-WRITERS = {"coco": _write_coco, "csv": _write_csv, "json": _write_json}
+Write = Callable[[IO[bytes], Rows, Mapping[int, str], Json], None]
+
+
+def _text(write: Callable[[TextIO, Rows, Mapping[int, str], Json], None]) -> Write:
+    def encoded(file: IO[bytes], rows: Rows, labels: Mapping[int, str], run: Json) -> None:
+        with _as_text(file) as text:
+            write(text, rows, labels, run)
+
+    return encoded
+
+
+WRITERS: dict[str, Write] = {
+    "jsonl": _text(_write_jsonl),
+    "coco": _text(_write_coco),
+    "csv": _text(_write_csv),
+    "json": _text(_write_json),
+    "parquet": parquet.write,
+}
 """What writes a format: to a file, of rows, with classes by id, and what is said of the run."""

@@ -17,10 +17,10 @@ from offload.domain.results import Json
 from offload.domain.vision import check_classes
 from offload.drivers.folders.results_dir import FORMATS
 from offload.drivers.host import machine
+from offload.drivers.objects.documents import join
 from offload.drivers.objects.store import Store, is_url, opened
 from offload.engines.ports import EngineConfig, EngineSession, Job, Outcome, Shard
 from offload.usecases.batch import index, layout, limits, pace, plan, shard, status
-from offload.usecases.batch.join import join
 from offload.usecases.batch.layout import Index, Manifest, Plan, Spec
 from offload.usecases.batch.plan import Ahead
 from offload.usecases.batch.status import KnownBatch
@@ -127,7 +127,8 @@ class BatchRun:
             model = self.plan.spec.model
             run = {"offload": __version__, "model": asdict(model.identity)}
             shards = plan.manifest_of(self.out).shards
-            join(self.out, shards, self.asked.formats, model.labels, run)
+            rows = partial(index.rows, self.out, shards)
+            join(rows, self.asked.formats, self.out, model.labels, run)
         return made
 
 

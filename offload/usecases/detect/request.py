@@ -11,8 +11,9 @@ from offload.domain.places import AUTO, REMOTE, SPLIT
 from offload.domain.ports import Model
 from offload.domain.results import SHOWN_SCORE, Json, printable
 from offload.domain.vision import Image, Selection
-from offload.drivers.folders.results_dir import FORMATS
+from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.images import pictures
+from offload.drivers.objects.store import is_url
 from offload.places import known
 
 
@@ -68,7 +69,7 @@ class Request:
         self.failure_limit(0)
         _check_names([self.where], (SPLIT, AUTO))
         _check_names(self.others)
-        for wrong, hint in chain(self._contradictions(), self._idle_options()):
+        for wrong, hint in chain(self._contradictions(), self._of_output(), self._idle_options()):
             raise UsageError(wrong, hint=hint)
 
     def _contradictions(self) -> Iterator[tuple[str, str]]:
@@ -87,11 +88,16 @@ class Request:
             yield f"There is no fallback {self.fallback!r}.", _there_is([here])
         if self.memory is not None and not re.fullmatch(r"\d+[bkmgBKMG]?", self.memory):
             yield f"--memory takes a size, not {self.memory!r}.", "For instance: --memory 512m"
+        if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
+            yield f"--cpus takes a number of cores, not {self.cpus}.", ""
+
+    def _of_output(self) -> Iterator[tuple[str, str]]:
+        if self.out is not None and is_url(self.out):
+            hint = f"offload batch SOURCE --engine local --out {self.out}"
+            yield f"--out takes a folder here, not {self.out}.", hint
         for name in self.formats:
             if name not in FORMATS:
                 yield f"There is no format {name!r}.{meant(name, FORMATS)}", _there_is(FORMATS)
-        if self.cpus is not None and not 0 < self.cpus <= _MOST_CPUS:
-            yield f"--cpus takes a number of cores, not {self.cpus}.", ""
 
     def _idle_options(self) -> Iterator[tuple[str, str]]:
         """An option that would do nothing at the place is a misunderstanding."""

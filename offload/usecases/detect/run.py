@@ -14,7 +14,7 @@ from offload.domain.ports import Session
 from offload.domain.results import Json, Row, printable
 from offload.domain.timing import Clock, spread
 from offload.domain.vision import Detections, Image, check_classes
-from offload.drivers.folders import results_dir
+from offload.drivers.folders import results_dir, results_formats
 from offload.drivers.folders.results_dir import ResultsDir
 from offload.drivers.host import machine
 from offload.drivers.images import image_files, pictures
@@ -150,6 +150,7 @@ def detection(
         OffloadError: what is asked for cannot be done.
     """
     clock, stop = context.clock, context.stop
+    results_formats.check(request.formats)
     found = privacy.found(request, context, is_whole=shared is not None)
     if omission_before := found.omission:
         context.reporter.note(omission_before)
