@@ -2,7 +2,7 @@
 costs beside its detection; images/s of 1 to 4 machines; what was predicted against what was taken.
 
     eval "$(sudo tests/testbed/up)"
-    python benchmarks/fleet.py [--photos DIR] [--images 200] [--most 4] [--cpus 0.4]
+    python benchmarks/fleet.py [--photos DIR] [--images 200] [--most 4] [--cpus 0.15]
 
 Each machine gets that share of a core, so that so many of them, the client and the bed have room
 on this computer: a rate is given as a share of that of one machine, times their number. Hosts of
@@ -31,7 +31,7 @@ from offload.domain.events import Event, MachinesWanted
 from offload.domain.vision import Detections, Image, Selection
 from offload.usecases.detect.places import made
 from offload.usecases.detect.request import Request
-from tests.fleet.owner import USD_PER_H, Owner
+from tests.fleet.owner import IDLE_S, USD_PER_H, Owner
 from tests.rented.renter import Renter, until
 from tests.testbed import lab
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=PICTURES, help="folder of .jpg files")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--most", type=int, default=4, help="machines")
-    parser.add_argument("--cpus", type=float, default=0.4, help="share of a core of each machine")
+    parser.add_argument("--cpus", type=float, default=0.15, help="share of a core of each machine")
     asked = parser.parse_args()
     files = [path.read_bytes() for path in sorted(asked.photos.glob("*.jpg"))]
     images = [Image(f"{n}.jpg", files[n % len(files)]) for n in range(asked.images)]
@@ -57,16 +57,18 @@ def main() -> None:
         os.environ |= owner.renter.environment
         owner.provision("--max", asked.most)
         try:
-            _first(owner, images[0])
+            start_s = _first(owner, images[0])
             _alone(images[:ALONE])
-            _rates(owner, images, asked.most)
-            _prediction(owner, images)
+            rate = _rates(owner, images, asked.most)
+            _prediction(owner, images, rate, start_s)
         finally:
             owner.down()
 
 
-def _first(owner: Owner, image: Image) -> None:
-    """From no machine to the first answer, which the client asks a machine for."""
+def _first(owner: Owner, image: Image) -> float:
+    """From no machine to the first answer, which the client asks a machine for; the seconds from
+    when there is one until it takes images.
+    """
     with _Watch(owner) as watch:
         _, done_s, _ = _job([image])
     came_s, began_s = watch.first(watch.machines), watch.first(watch.working)
@@ -76,6 +78,7 @@ def _first(owner: Owner, image: Image) -> None:
         "s later",
         flush=True,
     )
+    return began_s - came_s
 
 
 def _alone(images: Sequence[Image]) -> None:
@@ -91,8 +94,8 @@ def _alone(images: Sequence[Image]) -> None:
     )
 
 
-def _rates(owner: Owner, images: Sequence[Image], most: int) -> None:
-    """Images/s of one machine, of two and so on, all at work before."""
+def _rates(owner: Owner, images: Sequence[Image], most: int) -> float:
+    """Images/s of one machine, which it gives, of two and so on, all at work before."""
     rates: dict[int, float] = {}
     for machines in range(1, most + 1):
         owner.provision("--max", machines)
@@ -106,19 +109,25 @@ def _rates(owner: Owner, images: Sequence[Image], most: int) -> None:
             f"{rates[machines] / (machines * rates[1]):.2f} of {machines} times one",
             flush=True,
         )
+    return rates[1]
 
 
-def _prediction(owner: Owner, images: Sequence[Image]) -> None:
-    """What was said at the start of a job from no machine to none, and what became of it."""
+def _prediction(owner: Owner, images: Sequence[Image], rate: float, start_s: float) -> None:
+    """What was said at the start of a job from no machine to none, and what became of it. The least
+    that machines can run is the work at the `rate` of one, and for each its start and last minute.
+    """
     owner.leave()
     with _Watch(owner) as watch:
         _, took_s, plans = _job(images)
         owner.leave()
     usd = watch.machine_s * USD_PER_H / 3600
+    machines = max(number for _, number in watch.machines)
+    least_s = len(images) / rate + machines * (start_s + IDLE_S)
     print(
         f"{len(images)} images from zero: predicted over taken {plans[0].seconds / took_s:.2f} in "
         f"seconds ({took_s:.1f} s), {plans[0].usd / usd:.2f} in dollars (${usd:.4f}); as planned "
-        f"last {plans[-1].usd / usd:.2f}",
+        f"last {plans[-1].usd / usd:.2f}; machines ran {watch.machine_s:.1f} s together, "
+        f"{watch.machine_s / least_s:.2f} of work over rate plus starts and last minutes",
         flush=True,
     )
 

@@ -137,12 +137,13 @@ class FleetPlace:
         """
         model, config, ends = self.model, self.config, self.ends
         info, job = ends.info, secrets.token_hex(8)
-        answers = ends.queues.made(f"{called(info.name)}-answers-{job}", marks(info.name))
+        title = f"{called(info.name)}-answers-{job}"
+        asker = Asker(
+            ends.store, ends.queues(info.queue_url),
+            lambda: ends.queues.made(title, marks(info.name)), job, model.identity,
+            config.clock, config.upload, config.link.max_retries,
+        )  # fmt: skip
         try:
-            asker = Asker(
-                ends.store, ends.queues(info.queue_url), answers, job, model.identity,
-                config.clock, config.upload, config.link.max_retries,
-            )  # fmt: skip
             limits = Bounds(config.deadline_s, config.max_cost_usd)
             pace = pace_of(info, config.measured(model.identity, self.name))
             crew = Crew(
@@ -155,7 +156,7 @@ class FleetPlace:
                     yield FleetSession(config, ends, asker, crew, selection)
         finally:
             with suppress(OffloadError):  # one that is left behind goes with the fleet
-                ends.queues.remove(answers)
+                ends.queues.remove(asker.answers)
 
 
 def pace_of(info: FleetInfo, measured: Sequence[Measurement]) -> Pace:

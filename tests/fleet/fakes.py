@@ -26,7 +26,7 @@ class FakeQueue:
     """A queue whose messages are hidden for `visibility_s` once they were given, by its `clock`.
 
     What is `doubled` comes once more however soon it is deleted. A queue that is `gone` refuses
-    everything.
+    everything; `fails` is told what a worker or client is about to do, and may raise.
     """
 
     url: str = "memory:queue"
@@ -34,19 +34,21 @@ class FakeQueue:
     doubled: Callable[[str], bool] = lambda _body: False
     clock: Clock = time.monotonic
     gone: bool = False
+    fails: Callable[[str], None] = lambda _call: None
+    extended: list[int] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
     numbers: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def send(self, body: str, notes: Mapping[str, str] | None = None) -> None:
         """Add it."""
-        with self._there():
+        with self._there("send"):
             self._add(Held(body, dict(notes or {})))
 
     def receive(self, most: int, wait_s: int) -> list[Message]:
         """Those that nobody has, once there is one."""
         give_up_s = time.monotonic() + wait_s
-        with self._there():
+        with self._there("receive"):
             while not (found := self._visible()) and (left := give_up_s - time.monotonic()) > 0:
                 self.changed.wait(min(0.05, left))  # what is hidden comes back by itself
                 self._check()
@@ -54,13 +56,14 @@ class FakeQueue:
 
     def extend(self, message: Message, for_s: int) -> None:
         """Hide it for so long, unless it was given to somebody else since."""
-        with self._there():
+        with self._there("extend"):
+            self.extended.append(for_s)
             if held := self.held.get(message.receipt):
                 held.hidden_until_s = self.clock() + for_s
 
     def delete(self, message: Message) -> None:
         """It is done."""
-        with self._there():
+        with self._there("delete"):
             self.held.pop(message.receipt, None)
 
     def delete_all(self, messages: Sequence[Message]) -> None:
@@ -75,12 +78,19 @@ class FakeQueue:
             return Backlog(visible, len(self.held) - visible)
 
     @property
+    def bodies(self) -> list[str]:
+        """Of all that it holds."""
+        return [held.body for held in self.messages]
+
+    @property
     def messages(self) -> list[Held]:
         """All, the oldest first."""
         with self.changed:
             return list(self.held.values())
 
-    def _there(self) -> threading.Condition:
+    def _there(self, call: str = "") -> threading.Condition:
+        if call:
+            self.fails(call)
         self._check()
         return self.changed
 
@@ -132,10 +142,11 @@ class FakeQueues:
 
 @dataclass
 class FakeStore:
-    """Objects by their keys; one that is `gone` refuses everything."""
+    """Objects by their keys; one that is `gone` refuses everything, `fails` is that of a queue."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     gone: bool = False
+    fails: Callable[[str], None] = lambda _call: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, key: str, data: bytes) -> None:
@@ -146,6 +157,7 @@ class FakeStore:
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write one unless there is one."""
+        self.fails("put_new")
         self._check()
         with self.lock:
             is_new = key not in self.objects
@@ -154,6 +166,7 @@ class FakeStore:
 
     def get(self, key: str, most_bytes: int) -> bytes | None:
         """One, if there is one."""
+        self.fails("get")
         self._check()
         data = self.objects.get(key)
         if data is not None and len(data) > most_bytes:

@@ -6,7 +6,6 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ class Owner:
         else nothing.
         """
         s3, job = self.client("s3"), f"job{time.time_ns()}"
-        bucket = f"{self.title}-{ACCOUNT}-{self.renter.region}"
+        bucket = self._bucket
         keys = []
         for picture in pictures:
             image_key, row_key = f"in/{job}/{picture.name}", f"rows/{job}/{picture.name}.json"
@@ -89,6 +88,16 @@ class Owner:
             (each["Body"], each["MessageAttributes"]["reason"]["StringValue"])
             for each in found.get("Messages", ())
         ]
+
+    def retried(self) -> list[str]:
+        """The keys of all rows that a worker began on after another had."""
+        pages = self.client("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self._bucket, Prefix="rows/").build_full_result()
+        return [each["Key"] for each in found.get("Contents", ()) if each["Key"].endswith(".2")]
+
+    @property
+    def _bucket(self) -> str:
+        return f"{self.title}-{ACCOUNT}-{self.renter.region}"
 
     def _url(self, more: str = "") -> str:
         return str(self.client("sqs").get_queue_url(QueueName=self.title + more)["QueueUrl"])
@@ -159,10 +168,12 @@ def cut_power(_owner: Owner, machine_id: str) -> None:
     os.kill(Host(machine_id).meta["init"][0], signal.SIGKILL)
 
 
-def take_back(owner: Owner, machine_id: str, after_s: float = 10.0) -> None:
-    """End it as AWS ends spot instances, which it announces two minutes before."""
+def take_back(owner: Owner, machine_id: str) -> None:
+    """End it as AWS ends spot instances, which it announces two minutes before: here it has less
+    to finish what it has, or not enough.
+    """
     lab.take_back(machine_id)
-    time.sleep(after_s)
+    time.sleep(random.uniform(0, 10))
     owner.client("ec2").terminate_instances(InstanceIds=[machine_id])
 
 
@@ -171,12 +182,14 @@ MISFORTUNES: tuple[Misfortune, ...] = (kill_worker, cut_power, take_back)
 """What becomes of machines."""
 
 
-def befall(owner: Owner, dice: random.Random) -> str | None:
+def befall(owner: Owner, dice: random.Random) -> list[str]:
     """Something happens to a machine that works, if there is one; what."""
     working = owner.working()
     if not working:
-        return None
+        return []
     misfortune, machine_id = dice.choice(MISFORTUNES), dice.choice(working)
-    with suppress(RuntimeError, OSError, KeyError):  # it has just gone by itself
+    try:
         misfortune(owner, machine_id)
-    return f"{misfortune.__name__} {machine_id}"
+    except (RuntimeError, OSError, KeyError):  # it has just gone by itself
+        return []
+    return [misfortune.__name__]

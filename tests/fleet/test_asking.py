@@ -141,16 +141,23 @@ def test_answers_of_another_model_end_the_job() -> None:
         session.detect(Image("x", b"x"))
 
 
-def test_a_queue_that_goes_ends_who_waits_and_who_comes() -> None:
+def test_a_fleet_that_is_gone_is_a_sentence_for_who_waits_and_who_comes_until_it_is_back() -> None:
     world = World()
     with world.session() as session:
         answer = session.ask(Image("x", b"x"))
-        [answers] = [q for url, q in world.queues.by_url.items() if "answers" in url]
-        answers.gone = True
+        [answers] = [queue for queue in world.queues.by_url.values() if queue is not world.tasks]
+        world.tasks.gone = True
+        world.queues.remove(answers)
         with pytest.raises(PlaceUnavailable, match="no queue"):
             answer.result(20)
         with pytest.raises(PlaceUnavailable, match="no queue"):
             session.detect(Image("y", b"y"))
+        world.tasks.gone = False
+        until(lambda: answers.url in world.queues.by_url)
+        until(lambda: session._asker._refused is None)
+        with world.workers():
+            assert session.detect(Image("z", b"z")).found == (DOG,)
+    assert list(world.queues.by_url) == [world.tasks.url]
 
 
 def test_who_still_waits_at_the_end_gets_no_answer_and_leaves_nothing() -> None:

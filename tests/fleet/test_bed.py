@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,12 +83,15 @@ def test_two_jobs_at_once_each_get_their_own_rows(owner: Owner, many: Path, tmp_
 
 @pytest.mark.soak
 def test_a_thousand_pictures_have_a_thousand_rows(owner: Owner, many: Path, tmp_path: Path) -> None:
+    before = owner.retried()
     for number in range(1000):
         (tmp_path / f"{number:04}.jpg").hardlink_to(many / f"{number % MANY:03}.jpg")
     owner.renter.well(*owner.words(tmp_path, "--out", tmp_path / "out"), timeout=900)
     rows = lines(tmp_path / "out")
     assert sorted(row["path"] for row in rows) == [f"{n:04}.jpg" for n in range(1000)]
     assert all(row["error"] is None for row in rows)
+    owner.leave()
+    assert owner.retried() == before, "no machine that left had an image in hand"
 
 
 @pytest.mark.parametrize("ends", [cut_power, take_back])
@@ -109,23 +113,26 @@ def test_a_machine_that_ends_in_the_middle_costs_no_picture_its_row(
 def test_whatever_ends_and_however_often_no_row_is_lost_and_none_doubled(
     owner: Owner, many: Path, tmp_path: Path, doubled: None
 ) -> None:
-    dice, deaths, rounds = random.Random(), 0, 0
-    while deaths < DEATHS:
+    dice, deaths, rounds = random.Random(), Counter[str](), 0
+    while deaths.total() < DEATHS:
         rounds += 1
         folder = tmp_path / str(rounds)
         while True:
             process = owner.renter.begun(*owner.words(many, "--out", folder))
-            while process.poll() is None and deaths < DEATHS:
+            while process.poll() is None and deaths.total() < DEATHS:
                 time.sleep(dice.uniform(1, 6))
-                deaths += befall(owner, dice) is not None
+                deaths.update(befall(owner, dice))
                 if dice.random() < 0.1 and process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
-                    deaths += 1
+                    deaths["kill_client"] += 1
             _, said = process.communicate()
             if process.returncode == 0:
                 break
             assert process.returncode == -signal.SIGKILL, said
         assert all(row["error"] is None for row in assert_each_once(folder))
+    print(  # noqa: T201 - summed over runs
+        f"{deaths.total()} deaths in {rounds} jobs: {dict(deaths)}"
+    )
 
 
 @pytest.mark.soak

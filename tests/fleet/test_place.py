@@ -228,6 +228,26 @@ def test_a_fleet_of_another_version_model_or_without_its_queue_is_one_sentence(
     assert not fleet.answer_queues
 
 
+def test_a_bucket_that_goes_in_the_middle_is_one_sentence_and_no_queue_is_left(
+    fleet: Fleet, examples: Path
+) -> None:
+    client = spawner().begin(["detect", str(examples), *TYPED, "--concurrency", "2"])
+    until(lambda: fleet.tasks.backlog().visible == 2)
+    s3, bucket = fleet.aws.client("s3"), fleet.store.bucket
+    for key in fleet.store.keys(""):
+        fleet.store.delete(key)
+    s3.delete_bucket(Bucket=bucket)
+    for message in fleet.tasks.receive(2, 20):
+        task = typed.parse(Task, message.body.encode())
+        answer = Result(VERSION, task.row_key)  # its row is in the bucket
+        fleet.queues(task.reply_to).send(typed.encoded(answer).decode())
+    _, said = client.communicate()
+    s3.create_bucket(Bucket=bucket)
+    assert client.returncode == 4, said
+    assert "error: There is no fleet offload in us-east-1." in said
+    assert not fleet.answer_queues
+
+
 def test_what_gets_no_answer_is_done_here_if_that_is_asked_for(
     fleet: Fleet, examples: Path, tmp_path: Path
 ) -> None:

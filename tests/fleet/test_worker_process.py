@@ -130,11 +130,14 @@ def test_each_image_is_the_row_that_detect_makes_and_an_answer(
         fleet.ask(photo.name, photo.read_bytes())
     fleet.ask("bad.jpg", b"no picture")
     fleet.ask("gone.jpg", None)
+    fleet.ask("large.jpg", bytes(300_000_000))
+    newer = {"version": VERSION + 1, "path": "newer.jpg", "row_key": "rows/job/newer.jpg.json"}
+    fleet.tasks.send(json.dumps({**newer, "reply_to": fleet.answers.url}))
     fleet.tasks.send("not a task")
     one = worker()
     found = library.detect(f"{examples}/*.jpg", model="builtin")
     ours = {os.path.basename(row.path): row for row in found}
-    until(lambda: len(fleet.rows()) == len(ours) + 2 and fleet.tasks.backlog() == DONE)
+    until(lambda: len(fleet.rows()) == len(ours) + 4 and fleet.tasks.backlog() == DONE)
     code, said = ended(one)
     assert code == 0
     rows = {row["path"]: row for row in fleet.rows().values()}
@@ -142,13 +145,15 @@ def test_each_image_is_the_row_that_detect_makes_and_an_answer(
         assert rows[path]["detections"] == row.to_dict()["detections"]
         assert rows[path]["sha256"] == row.sha256
         assert rows[path]["where"] == "fleet"
-    assert "not an image" in rows["bad.jpg"]["error"]
+    for path in ("bad.jpg", "large.jpg"):
+        assert "not an image" in rows[path]["error"]
     answers = fleet.told()
     assert sorted(answer["row"]["path"] for answer in answers) == sorted(rows)
     assert {answer["worker"] for answer in answers} == {os.uname().nodename}
-    [(body, notes)] = fleet.dead.kept()
-    assert body == "not a task"
-    assert notes["reason"].startswith("it is no task")
+    reasons = {body: notes["reason"] for body, notes in fleet.dead.kept()}
+    assert reasons.pop("not a task").startswith("it is no task")
+    assert [*reasons.values()] == [rows["newer.jpg"]["error"]]
+    assert "of version 2" in rows["newer.jpg"]["error"]
     lines = said.splitlines()
     assert lines[0].startswith(f"{os.uname().nodename} works for tasks with builtin (SHA-256 ")
     assert "failed: gone.jpg: it was removed before a worker came to it" in lines

@@ -266,7 +266,6 @@ def test_what_gives_no_answer_is_asked_again_without_giving_the_message_back(cal
     assert len(world.engine.asked) == 1
     assert 0 not in world.tasks.extended
     assert not world.tasks.messages
-    assert {0.5, 1.0, 2.0, 4.0} <= {*world.paused}
     assert world.told.count(Warned("AWS does not answer")) == 1
 
 

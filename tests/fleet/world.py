@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,51 +38,16 @@ class Time:
 
 
 @dataclass(kw_only=True)
-class TroubledQueue(FakeQueue):
-    """One whose `world` is told of every call, and in which waiting takes none of our time."""
+class UnhurriedQueue(FakeQueue):
+    """One in which waiting takes none of our time."""
 
-    world: "World"
-    extended: list[int] = field(default_factory=list)
-
-    def send(self, body: str, notes: Mapping[str, str] | None = None) -> None:
-        self.world.fails("send")
-        super().send(body, notes)
+    clock: Time
 
     def receive(self, most: int, wait_s: int) -> list[Message]:
-        self.world.fails("receive")
         found = super().receive(most, 0)
         if not found:
-            self.world.time.pass_by(0 if self.messages else wait_s)
+            self.clock.pass_by(0 if self.messages else wait_s)
         return found
-
-    def extend(self, message: Message, for_s: int) -> None:
-        self.world.fails("extend")
-        self.extended.append(for_s)
-        super().extend(message, for_s)
-
-    def delete(self, message: Message) -> None:
-        self.world.fails("delete")
-        super().delete(message)
-
-    @property
-    def bodies(self) -> list[str]:
-        """Of all that it holds."""
-        return [held.body for held in self.messages]
-
-
-@dataclass(kw_only=True)
-class TroubledStore(FakeStore):
-    """One whose `world` is told of every call."""
-
-    world: "World"
-
-    def put_new(self, key: str, data: bytes) -> bool:
-        self.world.fails("put_new")
-        return super().put_new(key, data)
-
-    def get(self, key: str, most_bytes: int) -> bytes | None:
-        self.world.fails("get")
-        return super().get(key, most_bytes)
 
 
 @dataclass
@@ -108,12 +73,16 @@ class World:
         self.time, self.told = Time(), list[Event]()
         self.fails: Callable[[str], None] = lambda _call: None
         self.tasks, self.dead, self.answers = (
-            TroubledQueue(url, clock=self.time, world=self) for url in ("tasks", "dead", ANSWERS)
+            UnhurriedQueue(url, clock=self.time, fails=self._fails)
+            for url in ("tasks", "dead", ANSWERS)
         )
-        self.store = TroubledStore(world=self)
+        self.store = FakeStore(fails=self._fails)
         self.engine = FakeEngine()
         self.stop = Stop()
         self.paused: list[float] = []
+
+    def _fails(self, call: str) -> None:
+        self.fails(call)
 
     def ask(self, path: str = "a.jpg", **changed: Any) -> Task:
         """Have an image be done."""

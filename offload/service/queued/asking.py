@@ -2,19 +2,17 @@
 
 import itertools
 import math
-import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
 from offload.domain import typed
 from offload.domain.errors import ImageError, OffloadError, PlaceUnavailable, Refused, Unanswered
+from offload.domain.events import Reporter, Stop
 from offload.domain.machines import IMAGES, ROWS
 from offload.domain.ports import ModelIdentity
 from offload.domain.results import Row
@@ -22,10 +20,9 @@ from offload.domain.timing import Clock, Durations
 from offload.domain.vision import Detections, Image, Selection
 from offload.drivers.host.capture import Captured
 from offload.service.client.session import Upload
+from offload.service.queued.insisting import Insisting
 from offload.service.queued.message import VERSION, Result, Task
 from offload.service.queued.ports import Message, ObjectStore, Queue
-
-T = TypeVar("T")
 
 _LOOK_S = 15.0
 """How long an image waits until its row is looked for, as an answer may be lost."""
@@ -36,6 +33,7 @@ _FINISHERS = 16
 """Answers that are seen to at a time: a row may have to be fetched."""
 _MOST_SWEPT = 1000
 _CLOSING_S = 5.0
+_AGAIN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -65,7 +63,8 @@ class Heard:
 
 class Asker:
     """Asks workers for images, for any number of threads: what is put into `store` is named in
-    `tasks`, and the answers come through the queue `answers`, which is this `job`'s alone.
+    `tasks`, and the answers come through `answers`, a queue which is this `job`'s alone:
+    `open_answers` gives it, and makes it if there is none.
 
     Who opens it calls `look` every few seconds. `answered` images are done, by the `workers`; the
     last answer came at `heard_s`, on the clock. Answers must be of `model`.
@@ -75,24 +74,23 @@ class Asker:
         self,
         store: ObjectStore,
         tasks: Queue,
-        answers: Queue,
+        open_answers: Callable[[], Queue],
         job: str,
         model: ModelIdentity,
         clock: Clock,
         upload: Upload,
         max_retries: int = 5,
-        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.job = job
         self.answered = 0
         self.heard_s = clock()
         self.workers: dict[str, Heard] = {}
-        self._store, self._tasks, self._answers = store, tasks, answers
+        self.answers = open_answers()
+        self._store, self._tasks, self._open_answers = store, tasks, open_answers
         self._model = model
         self._clock = clock
         self._prepare = upload.prepare
-        self._max_retries = max_retries
-        self._pause = pause
+        self._insist = Insisting(Stop(), 0.0, Reporter(), clock, most_retries=max_retries)
         self._numbers = itertools.count()
         self._waiting: dict[str, _Waiting] = {}
         self._done: deque[str] = deque()
@@ -101,6 +99,7 @@ class Asker:
         self._over = threading.Event()
         self._closing_s = math.inf
         self._failure: BaseException | None = None
+        self._refused: OffloadError | None = None
 
     @property
     def waiting(self) -> int:
@@ -115,26 +114,26 @@ class Asker:
 
         Raises:
             ImageError: it cannot be used, or Unanswered: it cannot be sent now.
-            PlaceUnavailable: nothing can be sent.
+            PlaceUnavailable: nothing can be sent, or no answer be had, now.
         """
-        if self._failure is not None:
-            raise self._failure
+        if (failure := self._failure or self._refused) is not None:
+            raise failure
         began_s = self._clock()
         data, size = self._prepare(image.data)
         name = f"{self.job}/{next(self._numbers)}"
         image_key, row_key = f"{IMAGES}{name}", f"{ROWS}{name}.json"
         task = Task(
-            VERSION, image.path[-_LONGEST_PATH:], image_key, row_key, self._answers.url,
+            VERSION, image.path[-_LONGEST_PATH:], image_key, row_key, self.answers.url,
             **Task.of(selection, max_pixels),
         )  # fmt: skip
         prepared_s = self._clock()
-        self._insist(partial(self._store.put, image_key, data))
+        self._insist(self._store.put, image_key, data)
         put_s = self._clock()
         waiting = self._waiting[row_key] = _Waiting(
             image_key, size, len(data), prepared_s - began_s, put_s - prepared_s, put_s, put_s
         )
         try:
-            self._insist(partial(self._tasks.send, typed.encoded(task).decode()))
+            self._insist(self._tasks.send, typed.encoded(task).decode())
         except OffloadError as error:
             self._waiting.pop(row_key, None)
             error.sent_bytes = len(data)
@@ -151,7 +150,7 @@ class Asker:
         finally:
             self._closing_s = self._clock() + _CLOSING_S
             self._over.set()
-            self._in_background(partial(self._answers.send, ""))  # wakes whoever waits for the next
+            self._in_background(partial(self.answers.send, ""))  # wakes whoever waits for the next
             self.fail(Unanswered("it was no longer waited for"))
             self._pool.shutdown()
             with suppress(OffloadError):
@@ -198,16 +197,28 @@ class Asker:
         with Captured() as caught:
             while not self._over.is_set():
                 try:
-                    messages = self._answers.receive(_POLL_MESSAGES, _POLL_S)
-                except Unanswered:
-                    self._pause(1.0)
+                    messages = self.answers.receive(_POLL_MESSAGES, _POLL_S)
+                except OffloadError as error:
+                    self._no_answers(error)
                     continue
+                self._refused = None
                 for message in messages:
                     self._take(message)
                 if messages:
-                    self._in_background(partial(self._answers.delete_all, messages))
+                    self._in_background(partial(self.answers.delete_all, messages))
         if caught.error is not None and not self._over.is_set():
             self.fail(caught.error)
+
+    def _no_answers(self, error: OffloadError) -> None:
+        """The queue of answers is refused to us: who comes is told so, until it is there again."""
+        if not isinstance(error, Unanswered):
+            self._refused = error
+            self.give_up(error)
+        self._over.wait(_AGAIN_S)
+        if self._refused is not None and not self._over.is_set():
+            with suppress(OffloadError):
+                self._tasks.backlog()  # a fleet that is gone is to leave nothing behind
+                self.answers = self._open_answers()
 
     def _take(self, message: Message) -> None:
         """One answer: the first to an image counts."""
@@ -238,7 +249,7 @@ class Asker:
         document = result.row
         try:
             if document is None:
-                data = self._insist(partial(self._store.get, result.row_key, _MOST_ROW_BYTES))
+                data = self._insist(self._store.get, result.row_key, _MOST_ROW_BYTES)
                 document = typed.loads(data or b"{}")
             row = Row.from_dict(document)
         except (KeyError, TypeError, ValueError) as error:
@@ -268,18 +279,6 @@ class Asker:
 
         with suppress(RuntimeError):  # all is over
             self._pool.submit(quietly)
-
-    def _insist(self, call: Callable[[], T]) -> T:
-        """What it gives; asked again a few times while nothing answers."""
-        for tried in itertools.count():
-            try:
-                return call()
-            except Unanswered:
-                if tried >= self._max_retries:
-                    raise
-            # All of it random, so that those who were not answered do not come back together.
-            self._pause(random.uniform(0, min(5.0, 0.5 * 2**tried)))  # noqa: S311 - no secret
-        raise AssertionError
 
 
 def _told(answer: Future[Detections], said: Detections | BaseException) -> None:

@@ -1,5 +1,8 @@
 """Asking a queue or a store as often as it takes."""
 
+import itertools
+import math
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +23,8 @@ class EndedError(Exception):
 
 @dataclass(slots=True)
 class Insisting:
-    """Asks again, with pauses: what gives no answer until `stop` is asked, what is refused for
-    `patience_s`. Each problem is told once.
+    """Asks again, with pauses: what gives no answer until `stop` is asked, `most_retries` times at
+    most; what is refused for `patience_s`. Each problem is told once.
     """
 
     stop: Stop
@@ -29,25 +32,32 @@ class Insisting:
     reporter: Reporter
     clock: Clock
     pause: Callable[[float], None] = time.sleep
+    most_retries: float = math.inf
 
     def __call__(self, act: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         """What `act` gives.
 
         Raises:
             EndedError: it gave none before the stop.
-            ImageError: an image cannot be used, or OffloadError: it is refused for too long.
+            Unanswered: it gave none as often as it was asked, ImageError: an image cannot be used,
+                or OffloadError: it is refused for too long.
         """
-        began_s, pause_s = self.clock(), _FIRST_PAUSE_S
-        while True:
+        began_s = self.clock()
+        for tried in itertools.count():
             try:
                 return act(*given, **named)
             except OffloadError as error:
-                answered = not isinstance(error, Unanswered)
-                patient = self.clock() - began_s < self.patience_s
-                if answered and (isinstance(error, ImageError) or not patient):
+                if self._is_final(error, tried, self.clock() - began_s):
                     raise
                 if self.stop:
                     raise EndedError from error
                 self.reporter.warn(str(error))
-            self.pause(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            # All of it random, so that those who were not answered do not come back together.
+            longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0**tried)
+            self.pause(random.uniform(0, longest_s))  # noqa: S311 - no secret hangs on it
+        raise AssertionError
+
+    def _is_final(self, error: OffloadError, tried: int, for_s: float) -> bool:
+        if isinstance(error, Unanswered):
+            return tried >= self.most_retries
+        return isinstance(error, ImageError) or for_s >= self.patience_s
