@@ -15,7 +15,7 @@ from offload.detectors.source import ModelSource
 from offload.domain.errors import UsageError, meant
 from offload.domain.results import Json
 from offload.domain.vision import check_classes
-from offload.drivers.folders.results_dir import FORMATS
+from offload.drivers.folders.results_formats import FORMATS
 from offload.drivers.host import machine
 from offload.drivers.objects.documents import join
 from offload.drivers.objects.store import Store, is_url, opened
