@@ -3,9 +3,10 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, cast
 
 from offload.domain.errors import PlaceUnavailable, UsageError
@@ -32,7 +33,7 @@ class DaskCluster:
 
     def __init__(self, client: Any, where: str, config: EngineConfig) -> None:
         self.where = where
-        self.cores = partial(_cores, config.cpus)
+        self.cores: Callable[[], int | None] = partial(_cores, config.cpus)
         self._client = client
         self._gpus = config.gpus
         resources = {"GPU": self._gpus} if self._gpus else None
@@ -44,10 +45,8 @@ class DaskCluster:
 
     def check(self) -> None:
         """Compare versions of scheduler and workers with ours; see that GPUs are there."""
-        import distributed
-
         found = self._client.get_versions(packages=["offload"])
-        here = futures.versions_here(distributed.__version__)
+        here = futures.versions_here(metadata.version("distributed"))
         theirs = {
             "The Dask scheduler": _versions(found["scheduler"], here.offload),
             **{
@@ -127,7 +126,7 @@ def _started(config: EngineConfig) -> Iterator[Any]:
 
     cores = config.cpus or 1
     workers = config.workers or max(1, machine.usable_cores() // cores)
-    with LocalCluster(
+    with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers,
         threads_per_worker=cores,
         dashboard_address=None,

@@ -101,7 +101,7 @@ class Cluster(Protocol):
         """Why the cluster does not try a task again; None if the task itself raised that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FuturesEngine:
     """The engine called `name`; `connected` gives its cluster."""
 
