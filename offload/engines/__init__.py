@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OWN = {
     "local": "offload.engines.local",
+    "dask": "offload.engines.dask",
     "aws-batch": "offload.engines.aws_batch",
 }
 """The name `--engine` takes -> its module."""

@@ -66,8 +66,8 @@ class EngineConfig:
     """Everything an engine may be made of; None where it decides.
 
     `address` is where a cluster listens, `workers` how many shards are worked on at a time, `most`
-    up to how many machines may come; `cpus` is what one worker uses. `region` and `profile` are
-    those of a cloud's account.
+    up to how many machines may come; `cpus` and `gpus` are what one worker uses. `region` and
+    `profile` are those of a cloud's account.
     """
 
     settings: Settings
@@ -77,6 +77,7 @@ class EngineConfig:
     address: str | None = None
     workers: int | None = None
     cpus: int | None = None
+    gpus: int | None = None
     most: int | None = None
     is_spot: bool = False
     region: str | None = None

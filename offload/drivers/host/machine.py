@@ -23,6 +23,7 @@ _NICENESS = 19
 """The most there is: such a thread has a core that nobody else wants."""
 _ROUTES, _NEIGHBOURS = "/proc/net/route", "/proc/net/arp"
 _DEFAULT, _UP_AND_GATEWAY = "00000000", 3
+_share: list[int | None] = [None]
 _FAR = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Nobody's addresses (RFC 5737, RFC 3849), to which the default route leads."""
 
@@ -73,11 +74,18 @@ def usable_memory_bytes() -> int | None:
 
 
 def usable_cores() -> int:
-    """Cores this process may use: its affinity mask, capped by a container's CPU quota."""
+    """Cores this process may use: its affinity mask, capped by a container's CPU quota, and by its
+    share.
+    """
     on_linux = sys.platform == "linux"
     cores = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
-    quota = _quota_cores()
-    return max(1, min(cores, int(quota))) if quota else cores
+    limits = filter(None, (_quota_cores(), _share[0]))
+    return max(1, int(min([cores, *limits])))
+
+
+def share_cores(cores: int | None) -> None:
+    """Use no more from now on: others of this machine have the rest."""
+    _share[0] = cores
 
 
 def load() -> float | None:
