@@ -8,7 +8,7 @@ from offload.costmodel.breakeven import BreakEven
 from offload.costmodel.split import AnyCandidate, SplitCandidate
 from offload.domain.units import show_bytes, show_rate, show_usd
 from offload.render import tables
-from offload.render.advice import options
+from offload.render.advice import assumptions, options
 from offload.render.advice.options import missed, seconds
 from offload.render.words import Show, between, capital, count, percent, spoken, took
 
@@ -39,7 +39,7 @@ def show(
     options.show(advice, every=explain)
     notes = [f"note: {note}" for note in advice.stale]
     said = remarks(advice, every=explain), break_evens(advice, every=explain)
-    for lines in map(list, (*said, options.assumptions(advice, every=explain), notes)):
+    for lines in map(list, (*said, assumptions.assumptions(advice, every=explain), notes)):
         tables.print_lines(["", *lines] if lines else [])
     if explain:
         now = now or datetime.now(UTC)
@@ -97,7 +97,7 @@ def why(advice: Advice) -> str:
         said = ", ".join(f"{options.named(lanes[other])} {percent(p)}" for p, other in shares)
         return f"too close to call ({said}), and this is the simpler place"
     if advice.deciding:
-        assumed = [options.assumed(advice, each.lane) for each in advice.deciding]
+        assumed = [assumptions.assumed(advice, each.lane) for each in advice.deciding]
         return "; ".join(dict.fromkeys(assumed))
     if len(choice.p_best) == 1:
         others = [o for o in advice.options if o.lane.choosable and o is not choice.chosen]
