@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -287,17 +288,22 @@ def test_pictures_and_web_servers_are_refused_at_once() -> None:
         Request(("photos",), out="https://example.org/rows")
 
 
+def begun(pace: Pace) -> "subprocess.Popen[bytes]":
+    """The command in a process, which takes some seconds."""
+    pace(0.05)
+    command = ["detect", "s3://bucket/photos/", "--out", OUT, "--model", "builtin"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "offload", *command, "--workers", "1", "--threads", "1"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(pace.paths)}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
 def test_a_run_that_is_killed_loses_the_last_rows_at_most(
     s3: Server, dog: bytes, pace: Pace
 ) -> None:
     names = [f"{number:03}.webp" for number in range(200)]
     filled(s3, dog, *names)
-    pace(0.05)
-    command = ["detect", "s3://bucket/photos/", "--out", OUT, "--model", "builtin"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "offload", *command, "--workers", "1", "--threads", "1"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(pace.paths)}, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = begun(pace)
     until(lambda: process.poll() is not None or parts(s3))
     assert process.poll() is None, process.communicate()[1]
     process.kill()
@@ -310,3 +316,19 @@ def test_a_run_that_is_killed_loses_the_last_rows_at_most(
     assert sorted(written(s3)) == names
     lines = s3.bucket.objects["rows/detections.jsonl"].splitlines()
     assert sorted(json.loads(line)["path"] for line in lines) == names
+
+
+def test_a_run_that_is_interrupted_loses_nothing(s3: Server, dog: bytes, pace: Pace) -> None:
+    names = [f"{number:03}.webp" for number in range(200)]
+    filled(s3, dog, *names)
+    process = begun(pace)
+    until(lambda: process.poll() is not None or parts(s3))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130, said
+    assert b"the same command continues" in said
+    before = written(s3)
+    assert f"{len(before)} done".encode() in said
+    lines = s3.bucket.objects["rows/detections.jsonl"].splitlines()
+    assert [json.loads(line)["path"] for line in lines] == before
+    assert set(rows("s3://bucket/photos/", out=OUT)) == set(names) - set(before)
