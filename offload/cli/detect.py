@@ -33,7 +33,7 @@ def detect(
         float | None, options.detection("--min-score", takes="0..1", min=0, max=1)
     ] = None,
     classes: Annotated[list[str] | None, options.detection("--class", takes="NAME")] = None,
-    out: options.Out = None,
+    out: Annotated[str | None, options.result("--out -o", takes="DIR|URL")] = None,
     formats: Annotated[
         str,
         options.result(
@@ -95,6 +95,8 @@ def detect(
             those on this machine. Repeatable.
         min_score: Drop detections below this score. [default: the model's, 0.25 or 0.5]
         classes: Keep only this class, by name or id; repeatable.
+        out: Folder, or URL of a store, for results; one that holds part of the same job is
+            continued.
         formats: File formats in --out.
         annotate: Write copies with boxes drawn to DIR/annotated, and DIR/gallery.html.
         overwrite: Discard the results already in --out.
