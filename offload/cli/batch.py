@@ -40,7 +40,7 @@ def run(
         str,
         options.result(
             "--format",
-            takes="[jsonl|coco|csv|json|parquet],…",
+            takes="[jsonl|coco|…],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "",
@@ -89,7 +89,7 @@ def run(
         out: Where rows go; one that holds part of the same batch is continued.
         engine: Who hands out the shards. local: processes of this machine; aws-batch: array jobs.
         name: Name of the batch. [default: made of --out]
-        formats: Files of all rows, besides those of the shards.
+        formats: Files of all rows, besides those of the shards; those of offload detect.
         address: Where the engine's cluster listens.
         batch_workers: Shards in progress at a time. [default: the engine decides]
         cpus: Cores of each worker.

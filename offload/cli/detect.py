@@ -38,7 +38,7 @@ def detect(
         str,
         options.result(
             "--format",
-            takes="[jsonl|coco|csv|json|parquet],…",
+            takes="[jsonl|coco|…],…",
             autocompletion=complete.several(complete.formats),
         ),
     ] = "jsonl",
@@ -95,7 +95,7 @@ def detect(
             those on this machine. Repeatable.
         min_score: Drop detections below this score. [default: the model's, 0.25 or 0.5]
         classes: Keep only this class, by name or id; repeatable.
-        formats: File formats in --out.
+        formats: File formats in --out: jsonl, coco, coco-results, megadetector, csv, json, parquet.
         annotate: Write copies with boxes drawn to DIR/annotated, and DIR/gallery.html.
         overwrite: Discard the results already in --out.
         as_json: One JSON object per image on standard output.
