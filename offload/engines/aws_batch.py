@@ -10,12 +10,14 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 
 from offload.domain.errors import OffloadError, PlaceUnavailable
 from offload.domain.events import Stop
 from offload.drivers.aws.batch import waiting
 from offload.drivers.aws.batch.jobs import MOST_CHILDREN, BatchJobs, SentJob
 from offload.drivers.aws.batch.spec import called, log_group
+from offload.drivers.aws.batch.spending import Spending
 from offload.drivers.objects.store import Store, opened
 from offload.engines.ports import EngineConfig, EngineTraits, Job, Outcome, Shard
 
@@ -29,8 +31,6 @@ _LOOK_S, _SELDOM_S, _TICK_S = 1.0, 15.0, 0.25
 """How long it is from one look to the next, at first and at most; who stops is heard in between."""
 _BOOT_S = 300.0
 """So long the first machine may take to come, fetch the image and begin."""
-_CANCELLED = "cancelled"
-"""The object that says so of a batch."""
 _TODO_BYTES = 1_000_000
 
 
@@ -50,6 +50,8 @@ class BatchEngine:
         self._clients = config.clouds(config.region, config.profile).clients
         self._boot_s = boot_s
         self._look_s = look_s
+        self._spending: Spending | None = None
+        self._wanted: dict[int, Shard] = {}
 
     @contextmanager
     def open(self) -> Iterator["BatchEngine"]:
@@ -57,23 +59,29 @@ class BatchEngine:
         yield self
 
     def run(self, job: Job, shards: Iterable[Shard], stop: Stop) -> Generator[Outcome]:
-        """What became of each shard. All are sent at once, but for those that jobs of an earlier
-        run still work on.
+        """What became of each shard. They are sent as they come, in jobs of growing size, but for
+        those that jobs of an earlier run still work on.
         """
-        jobs, store = self._jobs(job.name), opened(job.out)
-        wanted = {shard.number: shard for shard in shards}
-        if not wanted or stop:
-            return
+        jobs, store, wanted = self._jobs(job.name), opened(job.out), self._wanted
         _check(jobs)
+        self._spending = Spending(self._clients, job.name, self._config.usd_per_h)
         sent = {each.id: _listed(store, each) for each in jobs.living()}
         held = {number for id_, todo in sent.items() for number in self._held(jobs, id_, todo)}
-        sent |= _send(jobs, store, job, sorted(wanted.keys() - held))
-        yield from self._follow(jobs, store, sent, wanted, stop)
-        if wanted and store.get(_CANCELLED, 1) is None:
-            self._config.reporter.note(
-                "The jobs go on without this command. To see them: offload batch status "
-                f"{job.name}; to end them: offload batch cancel {job.name}"
-            )
+        coming = (number for number in _noted(shards, wanted) if number not in held)
+        for numbers in _growing(coming, 2 * self.workers):
+            if stop:
+                return
+            sent[_send(jobs, store, job, numbers)] = numbers
+        if wanted:
+            yield from self._follow(jobs, store, sent, wanted, stop)
+
+    def spent_usd(self) -> float:
+        """What its machines cost since this run began, with those that may still come for its jobs
+        and the minutes that they stay afterwards.
+        """
+        if self._spending is None:
+            return 0.0
+        return self._spending.usd(coming=min(self.workers, len(self._wanted)))
 
     def status(self, name: str) -> Iterator[str]:
         """A line for each job that has not ended, and why it waits."""
@@ -116,12 +124,15 @@ class BatchEngine:
     ) -> Generator[Outcome]:  # fmt: skip
         """The outcomes, until every shard has one or somebody stops; `wanted` gets empty."""
         told: set[str] = set()
+        ids = {n: job_id for id_, todo in sent.items() for n, job_id in _children(id_, todo)}
         began_s, look_s = time.monotonic(), self._look_s
         while True:
             now = jobs.described(list(sent))
             failed = _failures(jobs, now, sent, wanted)
-            for shard in list(_written(store, wanted)):
-                yield _done(wanted.pop(shard.number))
+            written = list(_written(store, wanted))
+            took_s = jobs.took_s([ids[shard.number] for shard in written])
+            for shard in written:
+                yield _done(wanted.pop(shard.number), took_s.get(ids[shard.number], 0.0))
             if all(job.is_over for job in now):
                 failed |= dict.fromkeys(wanted.keys() - failed.keys(), "it ended without rows")
             for number, why in failed.items():
@@ -181,16 +192,35 @@ def _check(jobs: BatchJobs) -> None:
         )
 
 
-def _send(jobs: BatchJobs, store: Store, job: Job, numbers: Sequence[int]) -> dict[str, list[int]]:
-    """The shards of each job that was sent for them, by its id."""
-    sent = {}
-    for first in range(0, len(numbers), MOST_CHILDREN):
-        some = list(numbers[first : first + MOST_CHILDREN])
-        data = json.dumps(some).encode()
-        todo = f"todo/{hashlib.sha256(data).hexdigest()[:16]}.json"
-        store.put(todo, data)
-        sent[jobs.send(job.command, todo, len(some))] = some
-    return sent
+def _noted(shards: Iterable[Shard], wanted: dict[int, Shard]) -> Iterator[int]:
+    """The numbers of the shards, all of which are wanted."""
+    for shard in shards:
+        wanted[shard.number] = shard
+        yield shard.number
+
+
+def _growing(numbers: Iterator[int], first: int) -> Iterator[list[int]]:
+    """First so many, then twice as many each time, up to what an array may have: machines come
+    while the rest is listed, and jobs stay few.
+    """
+    size = first
+    while some := list(islice(numbers, min(size, MOST_CHILDREN))):
+        yield some
+        size *= 2
+
+
+def _send(jobs: BatchJobs, store: Store, job: Job, numbers: Sequence[int]) -> str:
+    """The id of the job that was sent for these shards."""
+    data = json.dumps(numbers).encode()
+    todo = f"todo/{hashlib.sha256(data).hexdigest()[:16]}.json"
+    store.put(todo, data)
+    return jobs.send(job.command, todo, len(numbers))
+
+
+def _children(id_: str, todo: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The shards of a job, each with the id of who does it."""
+    for index, number in enumerate(todo):
+        yield number, f"{id_}:{index}" if len(todo) > 1 else id_
 
 
 def _listed(store: Store, job: SentJob) -> list[int]:
@@ -227,9 +257,9 @@ def _written(store: Store, wanted: Mapping[int, Shard]) -> Iterator[Shard]:
             yield shard
 
 
-def _done(shard: Shard) -> Outcome:
+def _done(shard: Shard, took_s: float) -> Outcome:
     """Rows that this process has not seen: who wants to know more of them reads them."""
-    return Outcome(shard.number, images=shard.images, wrote=False)
+    return Outcome(shard.number, images=shard.images, took_s=took_s, wrote=False)
 
 
 def _failed(shard: Shard, why: str) -> Outcome:

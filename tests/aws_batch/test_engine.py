@@ -6,7 +6,7 @@ import time
 import pytest
 
 from offload.domain.errors import PlaceUnavailable
-from offload.domain.events import Noted, Stop, Warned
+from offload.domain.events import Stop, Warned
 from offload.drivers import settings
 from offload.drivers.aws.batch.spec import called
 from offload.engines.aws_batch import BatchEngine
@@ -42,7 +42,7 @@ def living(bench: Bench) -> int:
 def test_each_shard_is_a_child_and_has_rows_once_it_is_told_of(up: Bench, jobs: Jobs) -> None:
     done = up.run(*range(5))
     assert sorted(each.shard for each in done) == list(range(5))
-    assert all(each.error is None and each.images == 10 for each in done)
+    assert all(each.error is None and each.images == 10 and each.took_s > 0 for each in done)
     assert rows(up) == [f"rows/{toy.name(n)}.jsonl.zst" for n in range(5)]
     assert sorted(jobs.attempts) == list(range(5))
 
@@ -54,6 +54,14 @@ def test_one_shard_alone_is_a_job_by_itself(up: Bench, jobs: Jobs) -> None:
     listed = up.account.client("batch").list_jobs(jobQueue=called(NAME), filters=wanted)
     [job] = listed["jobSummaryList"]
     assert "arrayProperties" not in job
+
+
+def test_shards_are_sent_as_they_come_in_jobs_of_growing_size(up: Bench, jobs: Jobs) -> None:
+    done = up.run(*range(9), most=1)
+    assert sorted(each.shard for each in done) == list(range(9))
+    listed = up.account.client("batch").list_jobs(jobQueue=called(NAME), jobStatus="SUCCEEDED")
+    sizes = [each.get("arrayProperties", {}).get("size", 1) for each in listed["jobSummaryList"]]
+    assert sorted(sizes) == [2, 3, 4]
 
 
 def test_no_shards_are_no_jobs(up: Bench, jobs: Jobs) -> None:
@@ -91,8 +99,6 @@ def test_who_stops_leaves_jobs_that_go_on_and_the_same_again_sends_none_twice(
     threading.Timer(1.0, stop.ask).start()
     assert up.run(*range(3), stop=stop) == []
     assert living(up) == 1
-    [told] = [each.text for each in up.told if isinstance(each, Noted)]
-    assert told.endswith("to end them: offload batch cancel photos")
     [line, *_] = engine(up).status(NAME)
     assert line.endswith(": 3 runnable")
     jobs.holds = False
