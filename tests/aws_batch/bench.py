@@ -3,7 +3,8 @@ that only says that it built, jobs that are processes.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,6 +161,14 @@ class Bench:
         job = Job(NAME, OUT, work=_nothing, command=("--out", OUT))
         with engine.open() as session:
             return list(session.run(job, shards(*numbers), Stop() if stop is None else stop))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for it, on a busy machine too."""
+    until_s = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
 
 
 def shards(*numbers: int) -> list[Shard]:

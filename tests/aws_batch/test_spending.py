@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from offload.domain.events import Reporter
+from offload.drivers import settings
 from offload.drivers.aws.batch.spending import Spending
+from offload.drivers.objects.store import opened
+from offload.usecases.batch import limits
+from tests.contexts import context
 from tests.stubbed_aws import Aws
 
 BEGAN = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -73,3 +79,45 @@ def test_without_a_price_any_machine_is_too_dear(bill: Bill) -> None:
     unknown: Any = Spending(bill.aws, "photos", float("inf"))
     bill.aws.says("describe_instances", {"Reservations": []})
     assert unknown.usd(coming=1) == float("inf")
+
+
+class Lasting:
+    """An engine whose jobs go on."""
+
+    name = "lasting"
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+
+    def open(self) -> Any:
+        raise AssertionError
+
+    def status(self, name: str) -> Iterator[str]:
+        raise AssertionError(name)
+
+    logs = status
+
+    def cancel(self, name: str) -> int:
+        """Only noted."""
+        self.cancelled.append(name)
+        return 1
+
+
+def left(tmp_path: Path, max_cost_usd: float | None, *, stopped: bool) -> tuple[list[str], Any]:
+    """Which jobs ended with the command, and what it said."""
+    told: list[Any] = []
+    made, engine = context(settings.load({}), reporter=Reporter(told.append)), Lasting()
+    with limits.left(engine, "photos", opened(str(tmp_path)), max_cost_usd, made):
+        if stopped:
+            made.stop.ask()
+    return engine.cancelled, [each.text for each in told]
+
+
+def test_jobs_outlive_a_command_that_is_stopped_but_not_one_that_watches_their_cost(
+    tmp_path: Path,
+) -> None:
+    ended, [said] = left(tmp_path, None, stopped=True)
+    assert not ended
+    assert said.endswith("to end them: offload batch cancel photos")
+    assert left(tmp_path, None, stopped=False) == ([], [])
+    assert left(tmp_path, 5.0, stopped=True) == (["photos"], [])
